@@ -1,0 +1,82 @@
+//! Owns the numbers that tell texts apart: refinery's checksum and the catalogue's fingerprint.
+//! Promises: refinery itself computes its checksum; the fingerprint depends on contents alone, and no content can slide into another.
+//! Never normalises a text.
+
+use sha2::{Digest, Sha256};
+
+use crate::name::Stem;
+use crate::product::Migration;
+
+/// refinery's checksum of a migration with this text.
+///
+/// # Errors
+/// The sentence for a name that refinery reads otherwise than we do.
+pub(crate) fn of_refinery(stem: &Stem, text: &str) -> Result<u64, String> {
+    let refused = |how: String| {
+        format!("refinery does not read this file's name as it is meant ({how}); write it with plain letters, digits and underscores")
+    };
+    let migration = refinery_core::Migration::unapplied(&stem.text, text).map_err(|error| refused(error.to_string()))?;
+    if migration.version() == stem.version && migration.name() == stem.name {
+        Ok(migration.checksum())
+    } else {
+        Err(refused(format!("as `{migration}`")))
+    }
+}
+
+/// First 16 bytes of SHA-256 over all migrations in order. Of each: the version (4 bytes, big end first), then name and SQL, each
+/// behind its length in bytes (8 bytes, big end first).
+pub fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for migration in migrations {
+        hasher.update(migration.version.to_be_bytes());
+        for text in [&migration.name, &migration.sql] {
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text);
+        }
+    }
+    let mut first = [0; 16];
+    first.iter_mut().zip(hasher.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn migration(version: i32, name: &str, sql: &str) -> Migration {
+        Migration {
+            version,
+            name: name.to_owned(),
+            sql: sql.to_owned(),
+            checksum: 0,
+            checksum_crlf: 0,
+            file: String::new(),
+            statements: 1,
+            down: None,
+            directives: crate::product::Directives::default(),
+            adopted: false,
+            released: false,
+        }
+    }
+
+    #[test]
+    fn nothing_slides_from_one_field_into_another() {
+        let all = [
+            fingerprint(&[]),
+            fingerprint(&[migration(1, "ab", "c")]),
+            fingerprint(&[migration(1, "a", "bc")]),
+            fingerprint(&[migration(1, "a", "b"), migration(1, "", "c")]),
+            fingerprint(&[migration(2, "ab", "c")]),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(index + 1).all(|other| one != other), "{index}");
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_is_frozen() {
+        // Two devices' slots compare it: another value here is another format.
+        let hex: String = fingerprint(&[migration(1, "first", "SELECT 1;\n")]).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "3def45006a8dc59a34df2ea6b3cfcd2e");
+    }
+}

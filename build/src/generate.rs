@@ -1,0 +1,89 @@
+//! Owns the text of `bootmigrate_embedded.rs`: a product as one constant expression.
+//! Promises: the same product gives the same bytes; nothing of this machine is in them.
+//! Never reads or checks anything.
+
+use std::fmt::Write as _;
+
+use crate::product::{Database, Directives, Expect, ForeignKeys, Migration, Product};
+
+/// The expression of type `::bootmigrate::catalog::Embedded` that [`embed`](crate::embed) writes.
+pub fn source(product: &Product) -> String {
+    let mut text = String::from("{\n    #[allow(unused_imports)]\n    use ::bootmigrate::catalog::{Catalog, Directives, Embedded, Expect, ForeignKeys, Migration};\n");
+    text.push_str("    const EMBEDDED: Embedded = Embedded {\n");
+    line(&mut text, 2, "configuration", &literal(&product.configuration));
+    line(&mut text, 2, "configuration_file", &literal(&product.configuration_file));
+    text.push_str("        databases: &[\n");
+    for database in &product.databases {
+        write_database(&mut text, database);
+    }
+    text.push_str("        ],\n    };\n    EMBEDDED\n}\n");
+    text
+}
+
+fn write_database(text: &mut String, database: &Database) {
+    text.push_str("            Catalog {\n");
+    line(text, 4, "database", &literal(&database.name));
+    line(text, 4, "fingerprint", &format!("{:?}", database.fingerprint));
+    for (field, migrations) in [("migrations", &database.migrations), ("data", &database.data)] {
+        let _ = writeln!(text, "                {field}: &[");
+        for migration in migrations {
+            write_migration(text, migration);
+        }
+        text.push_str("                ],\n");
+    }
+    text.push_str("            },\n");
+}
+
+fn write_migration(text: &mut String, migration: &Migration) {
+    text.push_str("                    Migration {\n");
+    line(text, 6, "version", &migration.version.to_string());
+    line(text, 6, "name", &literal(&migration.name));
+    line(text, 6, "checksum", &format!("0x{:016x}", migration.checksum));
+    line(text, 6, "checksum_crlf", &format!("0x{:016x}", migration.checksum_crlf));
+    line(text, 6, "file", &literal(&migration.file));
+    line(text, 6, "sql", &literal(&migration.sql));
+    line(text, 6, "statements", &migration.statements.to_string());
+    line(text, 6, "down", &option(migration.down.as_deref().map(literal)));
+    line(text, 6, "directives", &directives(&migration.directives));
+    line(text, 6, "adopted", &migration.adopted.to_string());
+    text.push_str("                    },\n");
+}
+
+fn directives(directives: &Directives) -> String {
+    if *directives == Directives::default() {
+        return "Directives::NONE".to_owned();
+    }
+    let foreign_keys = match directives.foreign_keys {
+        ForeignKeys::Off => "Off",
+        ForeignKeys::On => "On",
+        ForeignKeys::Deferred => "Deferred",
+    };
+    let expect: Vec<String> = directives.expect.iter().map(expect).collect();
+    format!(
+        "Directives {{ no_transaction: {}, foreign_keys: ForeignKeys::{foreign_keys}, compatible_from: {}, irreversible: {}, expect: &[{}], batch: {}, needs_space_percent: {}, code_revision: {} }}",
+        directives.no_transaction,
+        option(directives.compatible_from.map(|version| version.to_string())),
+        directives.irreversible,
+        expect.join(", "),
+        directives.batch,
+        option(directives.needs_space_percent.map(|percent| percent.to_string())),
+        option(directives.code_revision.map(|revision| revision.to_string())),
+    )
+}
+
+fn expect(expect: &Expect) -> String {
+    format!("Expect {{ query: {}, line: {} }}", literal(&expect.query), expect.line)
+}
+
+fn line(text: &mut String, depth: usize, field: &str, value: &str) {
+    let _ = writeln!(text, "{:width$}{field}: {value},", "", width = depth * 4);
+}
+
+fn option(value: Option<String>) -> String {
+    value.map_or_else(|| "::core::option::Option::None".to_owned(), |value| format!("::core::option::Option::Some({value})"))
+}
+
+/// A string as Rust writes it.
+fn literal(text: &str) -> String {
+    format!("{text:?}")
+}

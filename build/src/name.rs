@@ -1,0 +1,147 @@
+//! Owns the rules for file names: what is a migration, what is its way back, what merely looks like one.
+//! Promises: every name that it accepts gives refinery the same version and name.
+//! Never accepts a name that refinery would silently leave out.
+
+/// What a file in a database's folder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// `V4__wifi.sql`.
+    Up(Stem),
+    /// `V4__wifi.down.sql`.
+    Down(Stem),
+    /// No migration and nothing like one, for example a README.
+    Other,
+}
+
+/// `V4__wifi`, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stem {
+    /// As it stands in the file name, which is what refinery is given.
+    pub text: String,
+    /// 4.
+    pub version: i32,
+    /// `wifi`.
+    pub name: String,
+}
+
+/// Says what a file is by its name alone.
+///
+/// # Errors
+/// The sentence that says what is wrong with the name and how to write it.
+pub(crate) fn parse(file: &str) -> Result<Named, String> {
+    if let Some(stem) = file.strip_suffix(".down.sql") {
+        return parse_stem(file, stem, ".down.sql").map(Named::Down);
+    }
+    if let Some(stem) = file.strip_suffix(".sql") {
+        return parse_stem(file, stem, ".sql").map(Named::Up);
+    }
+    if file.to_ascii_lowercase().ends_with(".sql") {
+        return Err(format!("`{file}` ends with capital letters, so no tool would find it; write `.sql`"));
+    }
+    if !looks_like_migration(file) {
+        return Ok(Named::Other);
+    }
+    if let Some(stem) = file.strip_suffix(".rs") {
+        return Err(format!(
+            "a migration in Rust is registered by the firmware and announced by a file `{stem}.sql` with the line `-- bootmigrate: code revision=1`; write that file and move this one into the sources"
+        ));
+    }
+    Err(format!("`{file}` looks like a migration and does not end with `.sql`; rename it, or move it out of this folder"))
+}
+
+/// A letter that a migration may begin with, then a digit.
+fn looks_like_migration(file: &str) -> bool {
+    let mut characters = file.chars();
+    matches!(characters.next(), Some('V' | 'v' | 'U' | 'u')) && characters.next().is_some_and(|next| next.is_ascii_digit())
+}
+
+fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
+    let shape = format!("write it like `V4__wifi{suffix}`: `V`, a number, two underscores, a name of letters, digits and underscores");
+    let Some(rest) = stem.strip_prefix('V') else {
+        return Err(refuse_prefix(file, stem, suffix, &shape));
+    };
+    let digits = rest.chars().take_while(char::is_ascii_digit).count();
+    let (number, after) = rest.split_at_checked(digits).unwrap_or((rest, ""));
+    if number.is_empty() {
+        return Err(format!("`{file}` has no version number after `V`, so refinery would leave it out silently; {shape}"));
+    }
+    let Some(name) = after.strip_prefix("__") else {
+        return Err(refuse_separator(file, number, after, suffix, &shape));
+    };
+    if name.is_empty() {
+        return Err(format!("`{file}` has no name after the two underscores, so refinery would leave it out silently; {shape}"));
+    }
+    if let Some(wrong) = name.chars().find(|character| !character.is_alphanumeric() && *character != '_') {
+        let better: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+        return Err(format!(
+            "the name in `{file}` contains `{}`, so refinery would leave it out silently; write `V{number}__{better}{suffix}`",
+            wrong.escape_default()
+        ));
+    }
+    let version = parse_version(file, number)?;
+    Ok(Stem { text: stem.to_owned(), version, name: name.to_owned() })
+}
+
+fn refuse_prefix(file: &str, stem: &str, suffix: &str, shape: &str) -> String {
+    if let Some(rest) = stem.strip_prefix('v') {
+        return format!("`{file}` begins with a small `v`, so refinery would leave it out silently; write `V{rest}{suffix}`");
+    }
+    if looks_like_migration(file) {
+        return format!(
+            "`{file}` is an unversioned migration, whose place in the order depends on what a device has already run; write `V` with the next free number instead of `U`"
+        );
+    }
+    format!("`{file}` is not named like a migration, so refinery would leave it out silently; {shape}, or move it out of this folder")
+}
+
+fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: &str) -> String {
+    if let Some(name) = after.strip_prefix('_') {
+        return format!(
+            "`{file}` has one underscore between version and name, so refinery would leave it out silently; write `V{number}__{name}{suffix}`"
+        );
+    }
+    if after.starts_with('.') {
+        return format!("the version in `{file}` is not a whole number; write the next free whole number");
+    }
+    if after.starts_with('-') {
+        return format!("`{file}` has `-` after its version, so refinery would leave it out silently; {shape}");
+    }
+    format!("`{file}` has no two underscores between version and name, so refinery would leave it out silently; {shape}")
+}
+
+fn parse_version(file: &str, number: &str) -> Result<i32, String> {
+    match number.parse::<i32>() {
+        Ok(0) => Err(format!("the version in `{file}` is 0, which means a database without any migration; number from 1")),
+        Ok(version) => Ok(version),
+        Err(_) => Err(format!(
+            "the version {number} in `{file}` is above {}, the largest that refinery can record; write the next free number",
+            i32::MAX
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[track_caller]
+    fn accepts(file: &str, version: i32, name: &str) {
+        let (Named::Up(stem) | Named::Down(stem)) = parse(file).unwrap() else { unreachable!("{file}") };
+        assert_eq!((stem.version, stem.name.as_str()), (version, name));
+    }
+
+    #[test]
+    fn good_names() {
+        accepts("V4__wifi.sql", 4, "wifi");
+        accepts("V0004__wi_fi2.sql", 4, "wi_fi2");
+        accepts("V4__wifi.down.sql", 4, "wifi");
+        accepts("V2147483647__größe.sql", i32::MAX, "größe");
+    }
+
+    #[test]
+    fn bystanders_are_left_alone() {
+        assert_eq!(parse("README.md"), Ok(Named::Other));
+        assert_eq!(parse("Views.txt"), Ok(Named::Other));
+    }
+}

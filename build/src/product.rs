@@ -1,0 +1,103 @@
+//! Owns the shape of a product's folder once it has been read: the owned twin of the device's catalogue.
+//! Promises: versions strictly increase, all texts have LF line ends, no path is absolute.
+//! Never reads a file.
+
+use crate::config::Settings;
+use crate::Problem;
+
+/// All that one product embeds, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// Text of `bootmigrate.toml`.
+    pub configuration: String,
+    /// How a message names that file, for example `migrations/bootmigrate.toml`.
+    pub configuration_file: String,
+    /// The same, validated.
+    pub settings: Settings,
+    /// In the order of the configuration.
+    pub databases: Vec<Database>,
+    /// Worth knowing, and no reason to refuse; sorted.
+    pub warnings: Vec<Problem>,
+}
+
+/// All migrations of one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// The folder's name, which is the name in the configuration.
+    pub name: String,
+    /// First 16 bytes of SHA-256 over the schema migrations, see [`fingerprint`](crate::fingerprint).
+    pub fingerprint: [u8; 16],
+    /// Schema migrations, oldest first.
+    pub migrations: Vec<Migration>,
+    /// Data migrations (`data/`), oldest first.
+    pub data: Vec<Migration>,
+}
+
+/// One `V{version}__{name}.sql`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// refinery's version number.
+    pub version: i32,
+    /// refinery's name: what stands between `__` and `.sql`.
+    pub name: String,
+    /// refinery's checksum of the text with LF line ends.
+    pub checksum: u64,
+    /// refinery's checksum with CRLF line ends; of an adopted file with mixed line ends, of the file as it is.
+    pub checksum_crlf: u64,
+    /// For example `settings/V4__wifi.sql`.
+    pub file: String,
+    /// The SQL.
+    pub sql: String,
+    /// How many statements it has.
+    pub statements: u32,
+    /// The text of `V{version}__{name}.down.sql`.
+    pub down: Option<String>,
+    /// What the comments at the head of the file ask for.
+    pub directives: Directives,
+    /// At or below `adopted_up_to`.
+    pub adopted: bool,
+    /// Stands in `migrations.lock`.
+    pub released: bool,
+}
+
+/// The `-- bootmigrate:` comments of one migration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// `no-transaction`.
+    pub no_transaction: bool,
+    /// `foreign-keys = on|deferred|off`.
+    pub foreign_keys: ForeignKeys,
+    /// `compatible-from = V`.
+    pub compatible_from: Option<i32>,
+    /// `irreversible`.
+    pub irreversible: bool,
+    /// `expect = <query>`, in the order of the file.
+    pub expect: Vec<Expect>,
+    /// `batch`.
+    pub batch: bool,
+    /// `needs-space = 2.0`, in per cent of the file's size (200).
+    pub needs_space_percent: Option<u32>,
+    /// `code revision=1`.
+    pub code_revision: Option<u32>,
+}
+
+/// A query that must return no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// The query.
+    pub query: String,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// When foreign keys are looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ForeignKeys {
+    /// Before the commit, once for all migrations.
+    #[default]
+    Off,
+    /// Also right after this migration.
+    On,
+    /// The same check as [`ForeignKeys::On`].
+    Deferred,
+}

@@ -1,0 +1,187 @@
+//! Owns what a statement of a migration may not be, and what to write instead.
+//! Promises: judges whole statements by their tokens, so that `BEGIN … END` of a trigger and `CASE … END` are left alone.
+//! Never looks at names, order or releases.
+
+use crate::denied::DENIED_PRAGMAS;
+use crate::sql::{Kind, Statement, Token};
+
+/// PRAGMAs that only VACUUM carries out.
+const VACUUM_PRAGMAS: [&str; 2] = ["auto_vacuum", "page_size"];
+
+/// PRAGMAs that answer with rows, which nobody reads in a migration.
+const CHECK_PRAGMAS: [&str; 3] = ["foreign_key_check", "integrity_check", "quick_check"];
+
+/// What the rules must know of the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context {
+    /// `no-transaction` stands at its head.
+    pub no_transaction: bool,
+    /// It is a `.down.sql`.
+    pub down: bool,
+    /// `user_version = "ours"`.
+    pub user_version_ours: bool,
+}
+
+/// A statement that is refused or, as a warning, worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub line: u32,
+    pub column: u32,
+    pub sentence: String,
+    pub warning: bool,
+}
+
+/// Looks at every statement of a file.
+pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for statement in statements {
+        let Some(first) = statement.token(0) else { continue };
+        if let Some(sentence) = refused(statement, first, context) {
+            findings.push(Finding { line: first.line, column: first.column, sentence, warning: false });
+        }
+        if let Some(sentence) = unread_check(statement) {
+            findings.push(Finding { line: first.line, column: first.column, sentence, warning: true });
+        }
+        findings.extend(load_extension(statement));
+    }
+    findings
+}
+
+fn refused(statement: &Statement<'_>, first: &Token<'_>, context: Context) -> Option<String> {
+    let word = first.text.to_ascii_uppercase();
+    if first.kind != Kind::Word {
+        return Some(format!("a statement cannot begin with `{}`; remove it, or the semicolon before it", first.text));
+    }
+    match word.as_str() {
+        "BEGIN" | "COMMIT" | "END" => Some(transaction_word(&word)),
+        "ROLLBACK" if !(statement.word(1, "TO") || statement.word(2, "TO")) => Some(transaction_word(&word)),
+        "ATTACH" | "DETACH" => Some(format!(
+            "`{word}` is not allowed: a migration works on its own database alone; write one migration for each database, and `together` in bootmigrate.toml where they belong together"
+        )),
+        "VACUUM" => vacuum(statement, context),
+        "PRAGMA" => pragma(statement, context),
+        "INSERT" | "UPDATE" | "REPLACE" | "WITH" => or_rollback(statement),
+        _ => None,
+    }
+}
+
+fn transaction_word(word: &str) -> String {
+    format!("`{word}` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own; remove this statement")
+}
+
+/// `INSERT OR ROLLBACK` ends the transaction as ROLLBACK does.
+fn or_rollback(statement: &Statement<'_>) -> Option<String> {
+    let found = statement.tokens.windows(2).any(|pair| matches!(pair, [one, two] if one.is("OR") && two.is("ROLLBACK")));
+    found.then(|| "`OR ROLLBACK` is not allowed: it would end bootmigrate's own transaction; write `OR ABORT`".to_owned())
+}
+
+fn vacuum(statement: &Statement<'_>, context: Context) -> Option<String> {
+    if statement.tokens.iter().any(|token| token.is("INTO")) {
+        return Some("`VACUUM INTO` is not allowed: a migration writes no other file; remove this statement".to_owned());
+    }
+    if context.down {
+        return Some("`VACUUM` cannot run in a down file, which is run inside a transaction; remove this statement".to_owned());
+    }
+    (!context.no_transaction)
+        .then(|| "`VACUUM` cannot run inside a transaction; write `-- bootmigrate: no-transaction` at the head of this file".to_owned())
+}
+
+/// The name behind PRAGMA, in small letters and without its schema, and whether a value follows.
+fn pragma_name(statement: &Statement<'_>) -> Option<(String, bool)> {
+    let dotted = statement.token(2).is_some_and(|token| token.text == ".");
+    let place = if dotted { 3 } else { 1 };
+    let name = statement.token(place)?.text.trim_matches(['"', '`', '[', ']', '\'']).to_ascii_lowercase();
+    Some((name, statement.token(place + 1).is_some()))
+}
+
+fn pragma(statement: &Statement<'_>, context: Context) -> Option<String> {
+    let (name, has_value) = pragma_name(statement)?;
+    if let Some((_, why)) = DENIED_PRAGMAS.iter().find(|(denied, _)| *denied == name) {
+        return Some(format!("`PRAGMA {name}` is not allowed in a migration: {why}"));
+    }
+    if VACUUM_PRAGMAS.contains(&name.as_str()) && has_value && (context.down || !context.no_transaction) {
+        let instead = if context.down {
+            "remove this statement, for a down file is run inside a transaction"
+        } else {
+            "write `-- bootmigrate: no-transaction` at the head of this file and `VACUUM;` after it"
+        };
+        return Some(format!("`PRAGMA {name}` takes effect with VACUUM only; {instead}"));
+    }
+    if name == "user_version" && has_value && context.user_version_ours {
+        return Some(
+            "`PRAGMA user_version` is set by bootmigrate here; remove this statement, or `user_version = \"ours\"` in bootmigrate.toml"
+                .to_owned(),
+        );
+    }
+    None
+}
+
+fn unread_check(statement: &Statement<'_>) -> Option<String> {
+    let (name, _) = pragma_name(statement).filter(|_| statement.word(0, "PRAGMA"))?;
+    CHECK_PRAGMAS.contains(&name.as_str()).then(|| {
+        format!("`PRAGMA {name}` answers with rows that nobody reads here; bootmigrate checks before the commit, so remove this statement, or write `-- bootmigrate: expect = <query>`")
+    })
+}
+
+fn load_extension(statement: &Statement<'_>) -> Option<Finding> {
+    let call = statement.tokens.windows(2).find_map(|pair| match pair {
+        [name, open] if open.kind == Kind::Open && is_load_extension(name) => Some(*name),
+        _ => None,
+    })?;
+    Some(Finding {
+        line: call.line,
+        column: call.column,
+        sentence: "`load_extension` is not allowed: a migration brings no code; register a function in the firmware".to_owned(),
+        warning: false,
+    })
+}
+
+fn is_load_extension(token: &Token<'_>) -> bool {
+    matches!(token.kind, Kind::Word | Kind::Quoted) && token.text.trim_matches(['"', '`', '[', ']']).eq_ignore_ascii_case("load_extension")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql;
+
+    /// Line, column and the sentence's first words of all findings.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let lexed = sql::lex(text);
+        let (statements, _) = sql::statements(&lexed.tokens);
+        let context = Context { no_transaction: false, down: false, user_version_ours: false };
+        let seen: Vec<String> = super::check(&statements, context)
+            .iter()
+            .map(|finding| format!("{}:{} {}", finding.line, finding.column, finding.sentence))
+            .collect();
+        assert_eq!(seen.len(), expected.len(), "{seen:?}");
+        for (seen, expected) in seen.iter().zip(expected) {
+            assert!(seen.starts_with(expected), "{seen}\n{expected}");
+        }
+    }
+
+    #[test]
+    fn transaction_words_count_as_statements_only() {
+        check("SELECT 1; begin; SELECT 2", &["1:11 `BEGIN` is not"]);
+        check("COMMIT TRANSACTION;\nEND;\n  ROLLBACK;", &["1:1 `COMMIT`", "2:1 `END`", "3:3 `ROLLBACK`"]);
+        check("SAVEPOINT a; ROLLBACK TO a; ROLLBACK TRANSACTION TO a; RELEASE a;", &[]);
+        check("CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE b SET c = CASE WHEN d THEN 1 END; END;", &[]);
+        check("SELECT CASE WHEN 1 THEN 2 END; -- BEGIN;\n/* COMMIT; */ SELECT 'ROLLBACK;', \"END;\"", &[]);
+        check("INSERT OR ROLLBACK INTO a VALUES (1); INSERT OR ABORT INTO a VALUES (1)", &["1:1 `OR ROLLBACK`"]);
+        check("CREATE TABLE a (b UNIQUE ON CONFLICT ROLLBACK)", &[]);
+    }
+
+    #[test]
+    fn pragmas_are_found_under_any_spelling() {
+        check("PRAGMA main.\"Foreign_Keys\" = off", &["1:1 `PRAGMA foreign_keys`"]);
+        check("pragma journal_mode(wal); PRAGMA user_version = 3; PRAGMA page_size", &["1:1 `PRAGMA journal_mode`"]);
+        check("PRAGMA page_size = 8192", &["1:1 `PRAGMA page_size` takes effect"]);
+        check("PRAGMA integrity_check", &["1:1 `PRAGMA integrity_check` answers"]);
+    }
+
+    #[test]
+    fn denied_pragmas_are_in_alphabetical_order() {
+        assert!(DENIED_PRAGMAS.is_sorted());
+    }
+}

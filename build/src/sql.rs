@@ -1,0 +1,367 @@
+//! Owns how SQL text falls into tokens and statements, the way SQLite itself cuts it.
+//! Promises: a word in a comment, a string or a quoted name is never taken for SQL; every token knows its place.
+//! Never judges a statement.
+
+use std::str::Chars;
+
+/// What a token is, as far as the rules need to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Keyword or plain identifier.
+    Word,
+    /// `'text'`.
+    Text,
+    /// `"name"`, `[name]` or a name in backticks.
+    Quoted,
+    /// `-- to the end of the line`.
+    LineComment,
+    /// `/* … */`.
+    BlockComment,
+    /// `;`
+    Semicolon,
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// A number, an operator or any other character.
+    Other,
+}
+
+/// A piece of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token<'a> {
+    pub kind: Kind,
+    /// With its quotes or comment marks.
+    pub text: &'a str,
+    /// From 1.
+    pub line: u32,
+    /// In characters, from 1.
+    pub column: u32,
+}
+
+impl Token<'_> {
+    /// Is this the unquoted word `word`?
+    pub fn is(&self, word: &str) -> bool {
+        self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
+    }
+
+    fn is_comment(&self) -> bool {
+        matches!(self.kind, Kind::LineComment | Kind::BlockComment)
+    }
+}
+
+/// Something that begins and never ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Incomplete {
+    pub line: u32,
+    pub column: u32,
+    pub sentence: &'static str,
+}
+
+/// The tokens of a text, comments among them.
+#[derive(Debug)]
+pub(crate) struct Lexed<'a> {
+    pub tokens: Vec<Token<'a>>,
+    /// The last token has no end.
+    pub incomplete: Option<Incomplete>,
+}
+
+/// Cuts a text into tokens.
+pub(crate) fn lex(text: &str) -> Lexed<'_> {
+    let mut lexer = Lexer { rest: text.chars(), line: 1, column: 1 };
+    let mut tokens = Vec::new();
+    let mut incomplete = None;
+    loop {
+        lexer.skip_space();
+        let (before, line, column) = (lexer.rest.as_str(), lexer.line, lexer.column);
+        let Some((kind, unfinished)) = lexer.token() else { break };
+        let length = before.len() - lexer.rest.as_str().len();
+        tokens.push(Token { kind, text: before.get(..length).unwrap_or_default(), line, column });
+        incomplete = incomplete.or(unfinished.map(|sentence| Incomplete { line, column, sentence }));
+    }
+    Lexed { tokens, incomplete }
+}
+
+/// One statement: its tokens without comments and without the semicolon that ends it.
+#[derive(Debug)]
+pub(crate) struct Statement<'a> {
+    pub tokens: Vec<Token<'a>>,
+}
+
+impl<'a> Statement<'a> {
+    /// The `index`-th token, if there is one.
+    pub fn token(&self, index: usize) -> Option<&Token<'a>> {
+        self.tokens.get(index)
+    }
+
+    /// Is the `index`-th token the word `word`?
+    pub fn word(&self, index: usize, word: &str) -> bool {
+        self.token(index).is_some_and(|token| token.is(word))
+    }
+
+    /// `CREATE [TEMP|TEMPORARY] TRIGGER`, whose body holds statements of its own.
+    fn is_trigger(&self) -> bool {
+        let place = if self.word(1, "TEMP") || self.word(1, "TEMPORARY") { 2 } else { 1 };
+        self.word(0, "CREATE") && self.word(place, "TRIGGER")
+    }
+
+    /// The tokens so far end with `; END`. (`CASE … END` never stands behind a semicolon.)
+    fn trigger_has_ended(&self) -> bool {
+        match self.tokens.as_slice() {
+            [.., before, last] => before.kind == Kind::Semicolon && last.is("END"),
+            _ => false,
+        }
+    }
+
+    fn must_go_on(&self) -> bool {
+        self.is_trigger() && !self.trigger_has_ended()
+    }
+
+    /// The parenthesis that is opened and never closed.
+    fn open_parenthesis(&self) -> Option<Incomplete> {
+        let mut open = Vec::new();
+        for token in &self.tokens {
+            match token.kind {
+                Kind::Open => open.push(token),
+                Kind::Close => drop(open.pop()),
+                _ => {}
+            }
+        }
+        let token = open.pop()?;
+        let sentence = "this parenthesis is never closed; write `)` where it ends";
+        Some(Incomplete { line: token.line, column: token.column, sentence })
+    }
+}
+
+/// Puts tokens together to statements, and says which of them are not complete.
+pub(crate) fn statements<'a>(tokens: &[Token<'a>]) -> (Vec<Statement<'a>>, Vec<Incomplete>) {
+    let mut statements = Vec::new();
+    let mut incomplete = Vec::new();
+    let mut current = Statement { tokens: Vec::new() };
+    let mut finish = |statement: Statement<'a>, incomplete: &mut Vec<Incomplete>| {
+        if !statement.tokens.is_empty() {
+            incomplete.extend(statement.open_parenthesis());
+            statements.push(statement);
+        }
+    };
+    for token in tokens.iter().filter(|token| !token.is_comment()) {
+        if token.kind != Kind::Semicolon || current.must_go_on() {
+            current.tokens.push(*token);
+        } else {
+            finish(std::mem::replace(&mut current, Statement { tokens: Vec::new() }), &mut incomplete);
+        }
+    }
+    if let (true, Some(first)) = (current.must_go_on(), current.token(0)) {
+        let sentence = "this trigger has no `END;` of its own; write it after the last statement of the body";
+        incomplete.push(Incomplete { line: first.line, column: first.column, sentence });
+    } else {
+        finish(current, &mut incomplete);
+    }
+    (statements, incomplete)
+}
+
+struct Lexer<'a> {
+    rest: Chars<'a>,
+    line: u32,
+    column: u32,
+}
+
+impl Lexer<'_> {
+    fn peek(&self) -> Option<char> {
+        self.rest.clone().next()
+    }
+
+    fn advance(&mut self) -> Option<char> {
+        let character = self.rest.next()?;
+        if character == '\n' {
+            self.line += 1;
+            self.column = 1;
+        } else {
+            self.column += 1;
+        }
+        Some(character)
+    }
+
+    fn advance_while(&mut self, wanted: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&wanted) {
+            self.advance();
+        }
+    }
+
+    fn skip_space(&mut self) {
+        // SQLite takes a byte order mark for a space; a NUL character has been said before.
+        self.advance_while(|character| character.is_ascii_whitespace() || matches!(character, '\u{feff}' | '\0'));
+    }
+
+    /// Reads one token and says what is missing where it has no end.
+    fn token(&mut self) -> Option<(Kind, Option<&'static str>)> {
+        let first = self.advance()?;
+        let whole = |kind| Some((kind, None));
+        match first {
+            '-' if self.peek() == Some('-') => {
+                self.advance_while(|character| character != '\n');
+                whole(Kind::LineComment)
+            }
+            '/' if self.peek() == Some('*') => Some((Kind::BlockComment, self.block_comment())),
+            '\'' => {
+                let missing = "this text has no end; write the closing `'` (and `''` for one inside)";
+                Some((Kind::Text, self.quoted('\'', missing)))
+            }
+            '"' => Some((Kind::Quoted, self.quoted('"', "this name has no end; write the closing `\"`"))),
+            '`' => Some((Kind::Quoted, self.quoted('`', "this name has no end; write the closing backtick"))),
+            '[' => {
+                self.advance_while(|character| character != ']');
+                Some((Kind::Quoted, self.advance().is_none().then_some("this name has no end; write the closing `]`")))
+            }
+            ';' => whole(Kind::Semicolon),
+            '(' => whole(Kind::Open),
+            ')' => whole(Kind::Close),
+            _ if first.is_ascii_digit() => {
+                self.advance_while(in_word);
+                whole(Kind::Other)
+            }
+            _ if in_word(first) && first != '$' => {
+                self.advance_while(in_word);
+                whole(Kind::Word)
+            }
+            _ => whole(Kind::Other),
+        }
+    }
+
+    fn block_comment(&mut self) -> Option<&'static str> {
+        self.advance();
+        loop {
+            match self.advance() {
+                Some('*') if self.peek() == Some('/') => {
+                    self.advance();
+                    return None;
+                }
+                Some(_) => {}
+                None => return Some("this comment has no end, so it hides the rest of the file; write the closing `*/`"),
+            }
+        }
+    }
+
+    fn quoted(&mut self, quote: char, missing: &'static str) -> Option<&'static str> {
+        loop {
+            match self.advance() {
+                Some(character) if character == quote => {
+                    // A doubled quote is one inside the text.
+                    if self.peek() != Some(quote) {
+                        return None;
+                    }
+                    self.advance();
+                }
+                Some(_) => {}
+                None => return Some(missing),
+            }
+        }
+    }
+}
+
+fn in_word(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_' || character == '$' || !character.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::fallible_iterator::FallibleIterator as _;
+
+    /// Each statement as its tokens with one space between, then what is incomplete.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let lexed = lex(text);
+        let (statements, incomplete) = statements(&lexed.tokens);
+        let mut seen: Vec<String> =
+            statements.iter().map(|statement| statement.tokens.iter().map(|token| token.text).collect::<Vec<_>>().join(" ")).collect();
+        for missing in lexed.incomplete.iter().chain(&incomplete) {
+            seen.push(format!("{}:{} {}", missing.line, missing.column, missing.sentence));
+        }
+        assert_eq!(seen, expected, "{text}");
+    }
+
+    #[test]
+    fn statements_end_at_semicolons_outside_of_strings_names_and_comments() {
+        check("a;b", &["a", "b"]);
+        check(";;a;;", &["a"]);
+        check("a ';' b; c", &["a ';' b", "c"]);
+        check("a 'it''s;' b; c", &["a 'it''s;' b", "c"]);
+        check("a \";\" [;] `;`;c", &["a \";\" [;] `;`", "c"]);
+        check("a -- ; b\nc; d", &["a c", "d"]);
+        check("a /* ; */ b; c", &["a b", "c"]);
+        check("/* * / **/ a;", &["a"]);
+        check("a - -1 / 2;", &["a - - 1 / 2"]);
+        check("x'00' 1.5e3 $a ?1", &["x '00' 1 . 5e3 $ a ? 1"]);
+        check("größe;", &["größe"]);
+        check("-- only a comment", &[]);
+    }
+
+    #[test]
+    fn a_trigger_is_one_statement() {
+        check(
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM b; END; c;",
+            &["CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END ; DELETE FROM b ; END", "c"],
+        );
+        check("create temp trigger t begin a; end", &["create temp trigger t begin a ; end"]);
+        check("CREATE /* x */ TRIGGER t BEGIN a; -- b\n END; c", &["CREATE TRIGGER t BEGIN a ; END", "c"]);
+        // Neither a table of that name nor its column makes a trigger.
+        check("CREATE TABLE trigger (a); END", &["CREATE TABLE trigger ( a )", "END"]);
+    }
+
+    #[test]
+    fn what_has_no_end_is_named_at_its_beginning() {
+        check("a;\n 'b", &["a", "'b", "2:2 this text has no end; write the closing `'` (and `''` for one inside)"]);
+        check("a;\n /* b; c", &["a", "2:2 this comment has no end, so it hides the rest of the file; write the closing `*/`"]);
+        check("a [b", &["a [b", "1:3 this name has no end; write the closing `]`"]);
+        check("a ((b); c", &["a ( ( b )", "c", "1:3 this parenthesis is never closed; write `)` where it ends"]);
+        check(
+            "ä;\nCREATE TRIGGER t BEGIN a; c;",
+            &["ä", "2:1 this trigger has no `END;` of its own; write it after the last statement of the body"],
+        );
+    }
+
+    #[test]
+    fn places_are_counted_in_characters() {
+        let tokens = lex("ää b\n\tc").tokens;
+        let places: Vec<_> = tokens.iter().map(|token| (token.text, token.line, token.column)).collect();
+        assert_eq!(places, [("ää", 1, 1), ("b", 1, 4), ("c", 2, 2)]);
+    }
+
+    /// Every migration of the example product, oldest first, database by database.
+    fn example() -> Vec<Vec<String>> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+        let databases = crate::read(&folder).map(|product| product.databases).unwrap_or_default();
+        databases.into_iter().map(|database| database.migrations.into_iter().map(|migration| migration.sql).collect()).collect()
+    }
+
+    #[test]
+    fn statements_are_those_that_sqlite_finds() -> rusqlite::Result<()> {
+        for migrations in example() {
+            let connection = rusqlite::Connection::open_in_memory()?;
+            for text in &migrations {
+                let mut batch = rusqlite::Batch::new(&connection, text);
+                let mut found = 0;
+                while let Some(mut statement) = batch.next()? {
+                    statement.raw_execute()?;
+                    found += 1;
+                }
+                assert_eq!(statements(&lex(text).tokens).0.len(), found, "{text}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_beginning_of_a_text_can_be_cut_and_nothing_but_space_is_lost() {
+        for text in example().concat() {
+            for end in (0..=text.len()).filter(|end| text.is_char_boundary(*end)) {
+                let beginning = text.get(..end).unwrap_or_default();
+                let lexed = lex(beginning);
+                let _ = statements(&lexed.tokens);
+                let kept: usize = lexed.tokens.iter().map(|token| token.text.split_whitespace().map(str::len).sum::<usize>()).sum();
+                assert_eq!(kept, beginning.split_whitespace().map(str::len).sum::<usize>(), "{beginning}");
+            }
+        }
+    }
+}

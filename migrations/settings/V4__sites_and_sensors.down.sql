@@ -1,0 +1,2 @@
+DROP TABLE sensor;
+DROP TABLE site;

@@ -1,0 +1,1 @@
+DROP INDEX sensor_by_site;

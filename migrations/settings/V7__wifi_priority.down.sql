@@ -1,0 +1,1 @@
+ALTER TABLE wifi_network DROP COLUMN priority;

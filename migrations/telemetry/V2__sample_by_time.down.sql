@@ -1,0 +1,1 @@
+DROP INDEX sample_by_time;

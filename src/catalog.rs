@@ -1,0 +1,127 @@
+//! Owns the shape of what a firmware image carries: configuration, migrations, directives, all constants.
+//! Promises: plain data, made by `bootmigrate-build` alone and already checked; versions strictly increase.
+//! Never parses or hashes anything at run time.
+
+/// Everything that one product embeds in its binary. Made by `bootmigrate_build::embed` and [`embedded!`](crate::embedded).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Embedded {
+    /// Text of `bootmigrate.toml`.
+    pub configuration: &'static str,
+    /// How a message names that file, for example `migrations/bootmigrate.toml`.
+    pub configuration_file: &'static str,
+    /// One catalogue for each database, in the order of the configuration.
+    pub databases: &'static [Catalog],
+}
+
+/// All schema migrations of this firmware for one database, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Catalog {
+    /// The database's name: its folder under `migrations/` and its table in the configuration.
+    pub database: &'static str,
+    /// First 16 bytes of SHA-256 over versions, names and LF-normalised up SQL. Counts of tries belong to it.
+    pub fingerprint: [u8; 16],
+    /// Oldest first; versions strictly increase.
+    pub migrations: &'static [Migration],
+    /// Data migrations (`data/`), run by command, with a history of their own.
+    pub data: &'static [Migration],
+}
+
+/// One `V{version}__{name}.sql`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// refinery's version number.
+    pub version: i32,
+    /// refinery's name: what stands between `__` and `.sql`.
+    pub name: &'static str,
+    /// refinery's checksum of the text with LF line ends, as an unsigned 64-bit number.
+    pub checksum: u64,
+    /// refinery's checksum of the same text with CRLF line ends.
+    pub checksum_crlf: u64,
+    /// How a message names the file, for example `settings/V4__wifi.sql`.
+    pub file: &'static str,
+    /// The SQL with LF line ends.
+    pub sql: &'static str,
+    /// How many statements it has, for "statement 3 of 7".
+    pub statements: u32,
+    /// `V{version}__{name}.down.sql`, with LF line ends.
+    pub down: Option<&'static str>,
+    /// What the comments at the head of the file ask for.
+    pub directives: Directives,
+    /// This file was released before bootmigrate (`adopted_up_to`): its own transaction words are skipped.
+    pub adopted: bool,
+}
+
+/// The `-- bootmigrate:` comments of one migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directives {
+    /// `no-transaction`: runs on a copy that is swapped in (VACUUM, page_size).
+    pub no_transaction: bool,
+    /// `foreign-keys = on|deferred|off`.
+    pub foreign_keys: ForeignKeys,
+    /// `compatible-from = V`: the oldest schema whose firmware can still use the result.
+    pub compatible_from: Option<i32>,
+    /// `irreversible`: there is no way back by SQL.
+    pub irreversible: bool,
+    /// `expect = <query>`: each must return no row, checked before the commit.
+    pub expect: &'static [Expect],
+    /// `batch`: run again until it changes no row (data migrations only).
+    pub batch: bool,
+    /// `needs-space = 2.0`, in per cent of the file's size (200), so that it stays comparable.
+    pub needs_space_percent: Option<u32>,
+    /// `code revision=1`: a Rust migration is registered under this version.
+    pub code_revision: Option<u32>,
+}
+
+impl Directives {
+    /// What a file without any directive asks for.
+    pub const NONE: Directives = Directives {
+        no_transaction: false,
+        foreign_keys: ForeignKeys::Off,
+        compatible_from: None,
+        irreversible: false,
+        expect: &[],
+        batch: false,
+        needs_space_percent: None,
+        code_revision: None,
+    };
+}
+
+/// A query that must return no row, and the line of the file it stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expect {
+    /// The query.
+    pub query: &'static str,
+    /// Line in the file, from 1.
+    pub line: u32,
+}
+
+/// When foreign keys are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignKeys {
+    /// Before the commit, once for all migrations. The default: SQLite's own enforcement is off while migrating.
+    Off,
+    /// Also right after this migration.
+    On,
+    /// The same check as [`ForeignKeys::On`], written by teams who think of `DEFERRABLE`.
+    Deferred,
+}
+
+impl Catalog {
+    /// The version this firmware expects; 0 without any migration.
+    pub fn target(&self) -> i32 {
+        self.migrations.last().map_or(0, |migration| migration.version)
+    }
+
+    /// The migration with this version.
+    pub fn find(&self, version: i32) -> Option<&'static Migration> {
+        self.migrations.iter().find(|migration| migration.version == version)
+    }
+}
+
+/// The catalogue that the calling crate's build script made with `bootmigrate_build::embed`.
+#[macro_export]
+macro_rules! embedded {
+    () => {{
+        include!(concat!(env!("OUT_DIR"), "/bootmigrate_embedded.rs"))
+    }};
+}

@@ -1,0 +1,296 @@
+//! Owns `bootmigrate.toml`: the embedded file, then `/etc/bootmigrate.toml` over it, into validated [`Settings`].
+//! Promises: every error is one sentence with file, line and column; every limit has its unit in its name.
+//! Never touches the file system and knows nothing of the rest of the house: the build crate reads the same file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+mod check;
+mod draft;
+mod entry;
+mod keys;
+#[cfg(test)]
+mod tests;
+mod words;
+
+/// Reads the embedded file and then single keys of the files over it, in order.
+///
+/// A file over it changes keys of databases that the embedded file names; it can add none, and it cannot change
+/// what was decided when the firmware was built (`example`, `adopted_up_to`).
+///
+/// # Errors
+/// Not TOML, a wrong type or value, an impossible combination, or (with [`UnknownKey::Refuse`]) an unknown key.
+pub fn read(embedded: Source<'_>, over: &[Source<'_>], unknown: UnknownKey) -> Result<Settings, ConfigError> {
+    let mut draft = draft::Draft::new();
+    draft.read_source(embedded, draft::Origin::Image, unknown)?;
+    for source in over {
+        draft.read_source(*source, draft::Origin::Device, unknown)?;
+    }
+    check::finish(draft, embedded.file)
+}
+
+/// Longest path, in bytes: SQLite opens at most 512, and `--root` and the state folder come on top.
+pub const PATH_BYTES_MAX: usize = 400;
+/// Longest file name, in bytes: 255 is the file system's limit, and SQLite appends `-journal`.
+pub const FILE_NAME_BYTES_MAX: usize = 240;
+/// Longest name of a database, a group, a table, a user, in bytes: it is a file name, and stands in one log line.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Longest wait for another process, in seconds: more outlasts a service manager's patience at boot.
+pub const BUSY_TIMEOUT_S_MAX: u32 = 300;
+/// Most snapshots kept: each may be a whole copy of the database.
+pub const SNAPSHOTS_MAX_MAX: u32 = 16;
+/// Most families kept in quarantine: each is a whole copy of the database.
+pub const QUARANTINE_MAX_MAX: u32 = 16;
+/// Largest file that is checked in full at a migration, in MiB (1 TiB): more is a slip of the keyboard.
+pub const QUICK_CHECK_MAX_MIB_MAX: u32 = 1_048_576;
+
+/// The whole configuration, validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many firmware slots share the data partition.
+    pub slots: Slots,
+    /// `mode = "observe" | "normal"`: `true`: look, decide, report, change nothing.
+    pub observe: bool,
+    /// `example = true`: this is the example product; it runs only under `--root`. Of the embedded file alone.
+    pub example: bool,
+    /// `marker`: a file whose content is the token of a purge-and-retry, for a technician without a shell.
+    pub marker: Option<PathBuf>,
+    /// In the order of the file.
+    pub databases: Vec<DatabaseSettings>,
+    /// Sentences about keys that this firmware does not know (the other slot may be newer).
+    pub warnings: Vec<String>,
+    /// Which file each key above the tables came from; a key that is absent here has its default.
+    pub sources: BTreeMap<String, String>,
+}
+
+/// `slots = "ab" | "single"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slots {
+    /// Two firmware images take turns on one data partition.
+    Ab,
+    /// One firmware image.
+    Single,
+}
+
+/// `[databases.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// The table's name.
+    pub name: String,
+    /// `path`: absolute, without `--root`. `/var/lib/NAME/NAME.db` where it is absent;
+    /// `NAME.db` in that folder where what is written ends in `/`.
+    pub path: PathBuf,
+    /// `kind`.
+    pub kind: Kind,
+    /// `owner = "user:group"`; the folder's owner where it is absent.
+    pub owner: Option<Owner>,
+    /// `mode = "0640"`, for a file made anew.
+    pub mode: u32,
+    /// `require_mount`: must be a mount point before anything is made.
+    pub require_mount: Option<PathBuf>,
+    /// `user_version`.
+    pub user_version: UserVersion,
+    /// `on_failure`.
+    pub on_failure: OnFailure,
+    /// `on_damage`, in order.
+    pub on_damage: Vec<Cure>,
+    /// `on_newer`, in order; refuse comes after the last.
+    pub on_newer: Vec<OnNewer>,
+    /// `carry_over`: tables to keep when purging; `["*"]` is all.
+    pub carry_over: Vec<String>,
+    /// `copy`.
+    pub copy: CopyPolicy,
+    /// `journal_mode`.
+    pub journal_mode: JournalMode,
+    /// `changed_text`.
+    pub changed_text: ChangedText,
+    /// `together = "group"`.
+    pub together: Option<String>,
+    /// `adopt`: how the version of a database without our history is found, once.
+    pub adopt: Option<Adopt>,
+    /// `adopted_up_to`: files up to this version were released before bootmigrate. Of the embedded file alone.
+    pub adopted_up_to: Option<i32>,
+    /// `busy_timeout_s`.
+    pub busy_timeout_s: u32,
+    /// `snapshots_max`, after `mark-good`.
+    pub snapshots_max: u32,
+    /// `quarantine_max`, families.
+    pub quarantine_max: u32,
+    /// `quick_check_max_mib`: larger files are not checked in full at a migration.
+    pub quick_check_max_mib: u32,
+    /// `history_table`.
+    pub history_table: String,
+    /// Which file each key that was written came from; a key that is absent here has its default.
+    pub sources: BTreeMap<String, String>,
+}
+
+/// `kind = "precious" | "rebuildable"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Never given up for a failed migration.
+    Precious,
+    /// May be built anew.
+    Rebuildable,
+}
+
+/// `owner = "user:group"`, names or numbers, resolved on the device; `"user"` alone is `"user:user"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// User name or number.
+    pub user: String,
+    /// Group name or number.
+    pub group: String,
+}
+
+/// `user_version = "product" | "ours"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserVersion {
+    /// Belongs to the application.
+    Product,
+    /// Set to the schema version by every commit.
+    Ours,
+}
+
+/// `on_failure = "restore" | "purge"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The old database stays.
+    Restore,
+    /// A fresh one is built beside it and swapped in.
+    Purge,
+}
+
+/// An entry of `on_damage`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cure {
+    /// Rebuild the indexes on a copy.
+    Reindex,
+    /// Read what can be read.
+    Salvage,
+    /// Put the newest good snapshot in place.
+    Snapshot,
+    /// Build anew.
+    Purge,
+}
+
+/// An entry of `on_newer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnNewer {
+    /// Use it as it is where the newer firmware said that this one can.
+    Compatible,
+    /// Go back with the stored down SQL.
+    Downgrade,
+    /// Until `mark-good`: the snapshot of this firmware's own version.
+    TrialSnapshot,
+    /// Set it aside and build anew (what `kind = "rebuildable"` means by default).
+    Purge,
+}
+
+/// `copy = "auto" | "always" | "never"`: the snapshot before migrating.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyPolicy {
+    /// Where there is room.
+    Auto,
+    /// Or refuse.
+    Always,
+    /// None.
+    Never,
+}
+
+/// `journal_mode = "keep" | "wal" | "delete"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalMode {
+    /// As it is found.
+    Keep,
+    /// Write-ahead log.
+    Wal,
+    /// Rollback journal.
+    Delete,
+}
+
+/// `changed_text = "refuse" | "warn"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangedText {
+    /// Exit 21.
+    Refuse,
+    /// Said, and used as it is.
+    Warn,
+}
+
+/// `adopt = "sqlx"`, `adopt = { from = "user_version", versions = { 7 = 12 } }` or with `version_query`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopt {
+    /// Where the version that the earlier tool left is read.
+    pub from: AdoptFrom,
+    /// The earlier tool's version to ours; empty where the numbers are the same.
+    pub versions: BTreeMap<i64, i32>,
+}
+
+/// `from = "…"`: whose history an adopted database carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdoptFrom {
+    /// `PRAGMA user_version`.
+    UserVersion,
+    /// refinery: its history is used as it is.
+    Refinery,
+    /// Ecto.
+    Ecto,
+    /// sqlx.
+    Sqlx,
+    /// Diesel.
+    Diesel,
+    /// `rusqlite_migration`.
+    RusqliteMigration,
+    /// golang-migrate.
+    GolangMigrate,
+    /// goose.
+    Goose,
+    /// dbmate.
+    Dbmate,
+    /// `version_query`: a SELECT whose one row and column is the version.
+    Query(String),
+}
+
+/// A mistake in a configuration file: one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file as it was named to the reader.
+    pub file: String,
+    /// From 1; 0 where the whole file is meant.
+    pub line: u32,
+    /// In characters, from 1.
+    pub column: u32,
+    /// What is wrong and what to write.
+    pub sentence: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            write!(f, "{}: {}", self.file, self.sentence)
+        } else {
+            write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.sentence)
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One configuration file: its text, and how messages name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// For example `/etc/bootmigrate.toml`.
+    pub file: &'a str,
+    /// The whole text.
+    pub text: &'a str,
+}
+
+/// What an unknown key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownKey {
+    /// An error: in the build and in `check`.
+    Refuse,
+    /// A warning: on the device, where the file may be the other slot's.
+    Warn,
+}

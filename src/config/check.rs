@@ -1,0 +1,177 @@
+//! Owns what depends on more than one key: the defaults of each kind, and the combinations that cannot be.
+//! Promises: a combination is refused where its second key stands, with the reason and a way out.
+//! Never reads text: every key was understood before.
+
+use std::collections::BTreeMap;
+
+use super::draft::{DatabaseDraft, Draft};
+use super::entry::Place;
+use super::*;
+
+/// The draft with every default in place, or the first thing in it that cannot be.
+pub(super) fn finish(draft: Draft, embedded_file: &str) -> Result<Settings, ConfigError> {
+    let Draft { mut settings, databases, places } = draft;
+    if databases.is_empty() {
+        return Err(ConfigError {
+            file: embedded_file.to_owned(),
+            line: 0,
+            column: 0,
+            sentence: "no database is named; write a table such as [databases.settings]".to_owned(),
+        });
+    }
+    let mut databases = databases;
+    for database in &mut databases {
+        database.apply_defaults(settings.slots);
+        database.check_failure()?;
+        database.check_damage()?;
+        database.check_newer(settings.slots)?;
+        database.check_history()?;
+    }
+    check_paths(&databases)?;
+    check_marker(&settings, &databases, &places)?;
+    settings.databases = databases.into_iter().map(DatabaseDraft::into_settings).collect();
+    settings.sources = sources(&places);
+    settings.sources.remove("databases");
+    Ok(settings)
+}
+
+fn sources(places: &BTreeMap<&'static str, Place>) -> BTreeMap<String, String> {
+    places.iter().map(|(key, place)| ((*key).to_owned(), place.file.clone())).collect()
+}
+
+impl DatabaseDraft {
+    /// What `kind` and `slots` mean for the keys that no file has.
+    fn apply_defaults(&mut self, slots: Slots) {
+        let written = |key: &str| self.places.contains_key(key);
+        let settings = &mut self.settings;
+        match settings.kind {
+            Kind::Precious => {
+                if slots == Slots::Ab && !written("on_newer") {
+                    settings.on_newer.push(OnNewer::TrialSnapshot);
+                }
+            }
+            Kind::Rebuildable => {
+                if !written("on_failure") {
+                    settings.on_failure = OnFailure::Purge;
+                }
+                if !written("carry_over") {
+                    settings.carry_over = Vec::new();
+                }
+                if !written("copy") {
+                    settings.copy = CopyPolicy::Never;
+                }
+                if !written("on_damage") {
+                    settings.on_damage = vec![Cure::Purge];
+                }
+                if !written("on_newer") {
+                    settings.on_newer = vec![OnNewer::Compatible, OnNewer::Downgrade, OnNewer::Purge];
+                }
+            }
+        }
+    }
+
+    /// What a failed migration may cost.
+    fn check_failure(&self) -> Result<(), ConfigError> {
+        let settings = &self.settings;
+        if settings.kind == Kind::Rebuildable {
+            return Ok(());
+        }
+        if settings.quarantine_max == 0 {
+            return Err(self.error(
+                "quarantine_max",
+                "quarantine_max = 0 would let precious data go without a trace; write 1 or more, or kind = \"rebuildable\"",
+            ));
+        }
+        let purges = settings.on_failure == OnFailure::Purge || settings.on_damage.contains(&Cure::Purge);
+        if purges && settings.carry_over.is_empty() {
+            return Err(self.error(
+                "carry_over",
+                "carry_over = [] with a purge leaves nothing of precious data; name the tables to keep, or write kind = \"rebuildable\"",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_damage(&self) -> Result<(), ConfigError> {
+        let mut after_purge = self.settings.on_damage.iter().skip_while(|cure| **cure != Cure::Purge);
+        if after_purge.nth(1).is_some() {
+            return Err(self.error("on_damage", "on_damage has more after \"purge\", which always ends the search; write \"purge\" last"));
+        }
+        Ok(())
+    }
+
+    fn check_newer(&self, slots: Slots) -> Result<(), ConfigError> {
+        let answers = &self.settings.on_newer;
+        if answers.contains(&OnNewer::Purge) && self.settings.kind == Kind::Precious {
+            return Err(self.error(
+                "on_newer",
+                "on_newer has \"purge\", but precious data is never purged for being newer; leave it out, or write kind = \"rebuildable\"",
+            ));
+        }
+        if answers.contains(&OnNewer::TrialSnapshot) && slots == Slots::Single {
+            return Err(self.error(
+                "on_newer",
+                "on_newer has \"trial-snapshot\", which needs a second slot; write slots = \"ab\" at the top of the file, or leave it out",
+            ));
+        }
+        // What gives more up comes later: neither can be followed by something milder.
+        let gives_up = |answer: &OnNewer| match answer {
+            OnNewer::Compatible | OnNewer::Downgrade => 0,
+            OnNewer::TrialSnapshot => 1,
+            OnNewer::Purge => 2,
+        };
+        if !answers.iter().map(gives_up).is_sorted() {
+            return Err(self.error(
+                "on_newer",
+                "on_newer gives data up before it has tried what keeps it; write \"trial-snapshot\" and \"purge\" last",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_history(&self) -> Result<(), ConfigError> {
+        let history = &self.settings.history_table;
+        if self.settings.carry_over.iter().any(|table| table.eq_ignore_ascii_case(history)) {
+            return Err(
+                self.error("carry_over", "carry_over names the history table, which the fresh database writes itself; leave it out")
+            );
+        }
+        Ok(())
+    }
+
+    /// A complaint about a key; where only its default is to blame, about the database.
+    fn error(&self, key: &str, sentence: &str) -> ConfigError {
+        let sentence = format!("in [databases.{}], {sentence}", self.settings.name);
+        self.places.get(key).unwrap_or(&self.place).error(sentence)
+    }
+
+    fn into_settings(self) -> DatabaseSettings {
+        DatabaseSettings { sources: sources(&self.places), ..self.settings }
+    }
+}
+
+/// Two names for one file would be two migrators of it.
+fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
+    for (position, database) in databases.iter().enumerate() {
+        let earlier = databases.iter().take(position);
+        if let Some(other) = earlier.into_iter().find(|other| other.settings.path == database.settings.path) {
+            let sentence =
+                format!("path is {}, the same as in [databases.{}]; write another", database.settings.path.display(), other.settings.name);
+            return Err(database.error("path", &sentence));
+        }
+    }
+    Ok(())
+}
+
+fn check_marker(settings: &Settings, databases: &[DatabaseDraft], places: &BTreeMap<&'static str, Place>) -> Result<(), ConfigError> {
+    let Some((marker, place)) = settings.marker.as_ref().zip(places.get("marker")) else {
+        return Ok(());
+    };
+    match databases.iter().find(|database| database.settings.path == *marker) {
+        Some(database) => {
+            let name = &database.settings.name;
+            Err(place.error(format!("marker is the path of the database {name}; write another path")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,249 @@
+//! Owns the tests of the configuration: what is read, and every sentence that a mistake earns.
+//! Promises: a mistake is compared with its whole sentence and place; no mutation of a good file panics.
+//! Never reads a file.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::path::Path;
+
+use super::*;
+
+const FULL: &str = r#"# Gerät größer
+slots = "ab"
+mode = "observe"
+example = true
+marker = "/boot/bootmigrate-request"
+
+[databases.settings]
+path = "/var/lib/gateway/settings.db"
+kind = "precious"
+owner = "gateway:data"
+mode = "0660"
+require_mount = "/var/lib/gateway"
+user_version = "ours"
+on_failure = "purge"
+on_damage = ["reindex", "snapshot", "purge"]
+on_newer = ["downgrade", "trial-snapshot"]
+carry_over = ["wifi", "größe"]
+copy = "always"
+journal_mode = "wal"
+changed_text = "warn"
+together = "core"
+adopt = { from = "user_version", versions = { 7 = 12, 8 = 13 } }
+adopted_up_to = 12
+busy_timeout_s = 0
+snapshots_max = 0x2
+quarantine_max = 3
+quick_check_max_mib = 1_024
+history_table = "history"
+
+[databases.abc]
+path = "/var/lib/gateway/"
+kind = "rebuildable"
+"#;
+
+fn source<'a>(file: &'a str, text: &'a str) -> Source<'a> {
+    Source { file, text }
+}
+
+/// The whole file `b.toml` has this mistake.
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    match read(source("b.toml", text), &[], UnknownKey::Refuse) {
+        Ok(_) => panic!("no mistake was found in {text:?}"),
+        Err(error) => assert_eq!(error.to_string(), format!("b.toml:{expected}"), "in {text:?}"),
+    }
+}
+
+/// These lines below `[databases.settings]`, from line 2 on, have this mistake.
+#[track_caller]
+fn check_keys(cases: &[(&str, &str)]) {
+    for (lines, expected) in cases {
+        check(&format!("[databases.settings] # größer\n{lines}"), expected);
+    }
+}
+
+/// The device's file `e.toml` over a good one has this mistake.
+#[track_caller]
+fn check_over(over: &str, expected: &str) {
+    let good = source("b.toml", "[databases.settings]");
+    match read(good, &[source("e.toml", over)], UnknownKey::Warn) {
+        Ok(_) => panic!("no mistake was found in {over:?}"),
+        Err(error) => assert_eq!(error.to_string(), format!("e.toml:{expected}"), "in {over:?}"),
+    }
+}
+
+#[track_caller]
+fn good(embedded: &str, over: &[&str]) -> Settings {
+    let over: Vec<_> = over.iter().map(|text| source("e.toml", text)).collect();
+    read(source("b.toml", embedded), &over, UnknownKey::Refuse).expect("a good file")
+}
+
+#[track_caller]
+fn only_database(text: &str) -> DatabaseSettings {
+    good(text, &[]).databases.pop().expect("one database")
+}
+
+#[test]
+fn precious_data_has_careful_defaults() {
+    let database = only_database("[databases.settings]");
+    assert_eq!(database.path, Path::new("/var/lib/settings/settings.db"));
+    assert_eq!(database.kind, Kind::Precious);
+    assert_eq!(database.on_failure, OnFailure::Restore);
+    assert_eq!(database.carry_over, ["*"]);
+    assert_eq!(database.copy, CopyPolicy::Auto);
+    assert_eq!(database.on_damage, [Cure::Reindex, Cure::Salvage, Cure::Snapshot]);
+    assert_eq!(database.on_newer, [OnNewer::Compatible, OnNewer::Downgrade]);
+    assert_eq!(database.mode, 0o640);
+    assert_eq!((database.busy_timeout_s, database.quick_check_max_mib), (10, 64));
+    assert_eq!((database.snapshots_max, database.quarantine_max), (1, 2));
+    assert_eq!(database.history_table, "refinery_schema_history");
+    assert_eq!(database.user_version, UserVersion::Product);
+    assert_eq!(database.journal_mode, JournalMode::Keep);
+    assert_eq!(database.changed_text, ChangedText::Refuse);
+    assert_eq!((database.owner, database.require_mount, database.together), (None, None, None));
+    assert_eq!((database.adopt, database.adopted_up_to), (None, None));
+    assert!(database.sources.is_empty());
+}
+
+#[test]
+fn rebuildable_data_is_built_anew_by_default() {
+    let database = only_database("slots = \"ab\"\n[databases.t]\nkind = \"rebuildable\"");
+    assert_eq!(database.on_failure, OnFailure::Purge);
+    assert_eq!(database.on_damage, [Cure::Purge]);
+    assert_eq!(database.on_newer, [OnNewer::Compatible, OnNewer::Downgrade, OnNewer::Purge]);
+    assert_eq!(database.copy, CopyPolicy::Never);
+    assert!(database.carry_over.is_empty());
+}
+
+#[test]
+fn what_is_written_wins_over_the_defaults_of_the_kind() {
+    let database = only_database(
+        "[databases.t]\nkind = \"rebuildable\"\non_failure = \"restore\"\ncarry_over = \"*\"\n\
+         copy = \"auto\"\non_damage = []\non_newer = []\nquarantine_max = 0",
+    );
+    assert_eq!(database.on_failure, OnFailure::Restore);
+    assert_eq!(database.carry_over, ["*"]);
+    assert_eq!(database.copy, CopyPolicy::Auto);
+    assert!(database.on_damage.is_empty() && database.on_newer.is_empty());
+    assert_eq!(database.quarantine_max, 0);
+}
+
+#[test]
+fn two_slots_add_the_trial_snapshot_last() {
+    let database = only_database("slots = \"ab\"\n[databases.settings]");
+    let expected = [OnNewer::Compatible, OnNewer::Downgrade, OnNewer::TrialSnapshot];
+    assert_eq!(database.on_newer, expected);
+}
+
+#[test]
+fn every_key_is_read() {
+    let settings = good(FULL, &[]);
+    assert_eq!(settings.slots, Slots::Ab);
+    assert!(settings.observe && settings.example && settings.warnings.is_empty());
+    assert_eq!(settings.marker.as_deref(), Some(Path::new("/boot/bootmigrate-request")));
+    let sources: Vec<_> = settings.sources.keys().map(String::as_str).collect();
+    assert_eq!(sources, ["example", "marker", "mode", "slots"]);
+
+    let [database, folder] = settings.databases.as_slice() else { panic!("two databases") };
+    assert_eq!(folder.name, "abc", "in the order of the file");
+    assert_eq!(folder.path, Path::new("/var/lib/gateway/abc.db"));
+    assert_eq!(database.sources.len(), keys::DATABASE_KEYS.len(), "FULL has every key");
+    let owner = Owner { user: "gateway".to_owned(), group: "data".to_owned() };
+    let adopt = Adopt { from: AdoptFrom::UserVersion, versions: [(7, 12), (8, 13)].into() };
+    let expected = DatabaseSettings {
+        name: "settings".to_owned(),
+        path: "/var/lib/gateway/settings.db".into(),
+        kind: Kind::Precious,
+        owner: Some(owner),
+        mode: 0o660,
+        require_mount: Some("/var/lib/gateway".into()),
+        user_version: UserVersion::Ours,
+        on_failure: OnFailure::Purge,
+        on_damage: vec![Cure::Reindex, Cure::Snapshot, Cure::Purge],
+        on_newer: vec![OnNewer::Downgrade, OnNewer::TrialSnapshot],
+        carry_over: vec!["wifi".to_owned(), "größe".to_owned()],
+        copy: CopyPolicy::Always,
+        journal_mode: JournalMode::Wal,
+        changed_text: ChangedText::Warn,
+        together: Some("core".to_owned()),
+        adopt: Some(adopt),
+        adopted_up_to: Some(12),
+        busy_timeout_s: 0,
+        snapshots_max: 2,
+        quarantine_max: 3,
+        quick_check_max_mib: 1024,
+        history_table: "history".to_owned(),
+        sources: database.sources.clone(),
+    };
+    assert_eq!(*database, expected);
+}
+
+#[test]
+fn every_example_is_right() {
+    for known in keys::DATABASE_KEYS {
+        let lines = format!("[databases.settings]\n{} = {}", known.name, known.example);
+        assert_eq!(only_database(&lines).sources.len(), 1, "{lines}");
+    }
+}
+
+#[test]
+fn adoption_is_a_tool_or_a_query() {
+    let adopt = |value: &str| only_database(&format!("[databases.a]\nadopt = {value}")).adopt;
+    let none = BTreeMap::new();
+    let ecto = Adopt { from: AdoptFrom::Ecto, versions: none.clone() };
+    assert_eq!(adopt("\"ecto\""), Some(ecto.clone()));
+    assert_eq!(adopt("{ from = \"ecto\" }"), Some(ecto));
+    let query = AdoptFrom::Query("SELECT max(v) FROM m;".to_owned());
+    let expected = Adopt { from: query, versions: [(20_240_101_120_000, 1)].into() };
+    let written = "{ version_query = \"SELECT max(v) FROM m;\", versions = { 20240101120000 = 1 } }";
+    assert_eq!(adopt(written), Some(expected));
+    assert_eq!(adopt("\"refinery\""), Some(Adopt { from: AdoptFrom::Refinery, versions: none }));
+}
+
+#[test]
+fn an_owner_is_a_user_with_or_without_a_group() {
+    let owner = |text: &str| {
+        let owner = only_database(&format!("[databases.a]\nowner = \"{text}\"")).owner;
+        owner.map(|owner| format!("{}:{}", owner.user, owner.group)).unwrap_or_default()
+    };
+    assert_eq!(owner("gateway"), "gateway:gateway");
+    assert_eq!(owner("1000:0"), "1000:0");
+    assert_eq!(owner("_www:dialout"), "_www:dialout");
+}
+
+#[test]
+fn the_device_overrides_single_keys() {
+    let embedded = "slots = \"ab\"\nmode = \"observe\"\n[databases.b]\ncopy = \"auto\"\n[databases.a]";
+    let over = ["mode = \"normal\"\n[databases.a]\nkind = \"rebuildable\"", "[databases.b]\ncopy = \"never\""];
+    let settings = good(embedded, &over);
+    assert!(!settings.observe);
+    let [b, a] = settings.databases.as_slice() else { panic!("two databases") };
+    assert_eq!((b.name.as_str(), b.copy), ("b", CopyPolicy::Never));
+    assert_eq!((a.name.as_str(), a.on_failure), ("a", OnFailure::Purge), "defaults follow the kind");
+    let source = |sources: &BTreeMap<String, String>, key| sources.get(key).cloned().unwrap_or_default();
+    assert_eq!(source(&settings.sources, "slots"), "b.toml");
+    assert_eq!(source(&settings.sources, "mode"), "e.toml");
+    assert_eq!(source(&b.sources, "copy"), "e.toml");
+}
+
+#[test]
+fn unknown_keys_are_warnings_on_the_device() {
+    let embedded = "[databases.a]\nadopt = { from = \"sqlx\", \"größe\" = 1 }";
+    let over = "slot = \"ab\"\n[databases.a]\n\"ü\" = 1\nslots = \"ab\"\ncopy = \"never\"";
+    let settings = read(source("b.toml", embedded), &[source("e.toml", over)], UnknownKey::Warn);
+    let settings = settings.expect("only warnings");
+    assert_eq!(settings.databases.first().map(|a| a.copy), Some(CopyPolicy::Never));
+    let warnings: Vec<_> = settings.warnings.iter().map(|text| text.split(';').next()).collect();
+    let expected = [
+        "b.toml:2:26: \"größe\" is not a known key here",
+        "e.toml:1:1: slot is not a known key here",
+        "e.toml:3:1: \"ü\" is not a known key here",
+        "e.toml:4:1: slots is not a known key here",
+    ];
+    assert_eq!(warnings, expected.map(Some));
+    assert!(settings.warnings.iter().all(|text| text.ends_with("; this firmware ignores the key")));
+}
+
+mod mistakes;
+mod mutations;
