@@ -1,0 +1,206 @@
+//! Owns what inspection saw, as enums: the whole input of a decision besides the policy.
+//! Promises: a new kind of fact fails to compile wherever it is not decided.
+//! Never holds a handle, a path to open, or a guess.
+
+use crate::decide::record::{ActKind, Counts};
+
+/// Everything a decision may look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// What stands under the database's name.
+    pub database: Database,
+    /// The version that this firmware expects.
+    pub target: i32,
+    /// All migrations of this firmware, oldest first: what a fresh database is built from.
+    pub catalog: Vec<Migration>,
+    /// Who asks.
+    pub request: Request,
+    /// Tries of this catalogue, an act that is open and not done already counted.
+    pub tries: Counts,
+    /// An act of an earlier run that did not end.
+    pub open_act: OpenAct,
+    /// Snapshots that were looked at and found good, newest first; looked for only where the file is damaged or lost.
+    pub snapshots: Vec<Snapshot>,
+    /// Room on the file system.
+    pub room: Room,
+    /// The file system takes writes.
+    pub writable: bool,
+    /// The database file is a mount of its own: nothing can be renamed over it.
+    pub own_mount: bool,
+    /// Data was given up by an act that is done, and no run has ended with saying so.
+    pub loss: Option<String>,
+    /// Cures that this run tried and that did not help.
+    pub tried: Vec<Tried>,
+}
+
+/// What stands under the database's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// Nothing, and nothing was ever there.
+    Absent,
+    /// Empty or absent, though the record or a side file says that there was data.
+    Lost {
+        /// In words.
+        what: String,
+        /// A side file still holds something.
+        remains: bool,
+    },
+    /// A hot journal: what it holds cannot be read before SQLite has rolled it back.
+    Unsettled,
+    /// A WAL or hot journal that only a writer can read, on a file system that takes no writes.
+    Unreadable {
+        /// In words.
+        what: String,
+    },
+    /// The history equals the catalogue.
+    Current {
+        /// The version.
+        version: i32,
+        /// The WAL's content must be moved into main first: the application could not open it on a disk this full.
+        settle: bool,
+    },
+    /// Migrations are pending.
+    Behind {
+        /// The version it is at; 0 for a database without any table.
+        version: i32,
+        /// What is to be done, oldest first.
+        pending: Vec<Migration>,
+        /// plain refinery did this one and was cut off before its history row: the schema is exactly this version's.
+        half_done: Option<i32>,
+    },
+    /// Written by newer firmware.
+    Newer {
+        /// The version it is at.
+        version: i32,
+        /// The oldest version that can use it, where the newer firmware said so for every step.
+        compatible_from: Option<i32>,
+    },
+    /// The history and the catalogue contradict each other.
+    Mismatch {
+        /// Which rows, in words.
+        what: String,
+        /// Only the text of released migrations differs.
+        text_only: bool,
+    },
+    /// Tables, but no history.
+    NoHistory {
+        /// How many tables.
+        tables: u64,
+        /// `application_id`, which is another application's when it is not 0.
+        application_id: i64,
+    },
+    /// A schema or file format that this SQLite is too old for.
+    NewerSqlite {
+        /// In words, with both versions.
+        what: String,
+    },
+    /// Not a file of ours to touch: a folder, a dangling link, a file with other names.
+    NotOurs {
+        /// In words.
+        what: String,
+    },
+    /// Proven: not a database, or corrupt.
+    Damaged {
+        /// In words.
+        what: String,
+        /// Only indexes: the tables are whole.
+        index_only: bool,
+    },
+}
+
+/// One migration, as far as a decision needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its version.
+    pub version: i32,
+    /// Its name.
+    pub name: String,
+    /// It cannot run inside a transaction.
+    pub no_transaction: bool,
+}
+
+/// Who asks for this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Nobody in particular: a boot.
+    Boot,
+    /// `--retry`: the counted tries are forgotten.
+    Retry,
+    /// `--purge-and-retry`: also, whatever fails or is damaged is purged.
+    PurgeAndRetry,
+    /// `purge --yes`: a fresh database, whatever there is.
+    Purge,
+}
+
+/// An act of an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenAct {
+    /// None, or it is done: its number is in the database.
+    None,
+    /// Ended by a power cut, a kill or a stop signal.
+    Interrupted {
+        /// What it did.
+        kind: ActKind,
+        /// This catalogue's own.
+        ours: bool,
+        /// How often it was started.
+        starts: u8,
+        /// Why it was begun.
+        reason: String,
+    },
+}
+
+/// A good copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its version.
+    pub version: i32,
+    /// The act that made it.
+    pub act: u64,
+}
+
+/// Room on the database's file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Free.
+    pub available: u64,
+    /// In all.
+    pub total: u64,
+    /// The main file.
+    pub size: u64,
+    /// What pruning our own old snapshots would give.
+    pub reclaimable: u64,
+    /// What an earlier run of this catalogue found missing: so much must be free.
+    pub needed: Option<u64>,
+}
+
+/// Something this run tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// New indexes.
+    Reindex,
+    /// The snapshot of this act.
+    Snapshot(u64),
+    /// A fresh database.
+    Fresh,
+}
+
+/// Room that must stay free after a copy: the larger of 5 % of the file system and 10 % of the file,
+/// so that the application can go on writing and the next migration can begin.
+const FREE_OF_FILE_SYSTEM_PERCENT: u64 = 5;
+/// See [`FREE_OF_FILE_SYSTEM_PERCENT`].
+const FREE_OF_FILE_PERCENT: u64 = 10;
+
+impl Room {
+    /// Bytes that must be free before a copy of main is begun.
+    pub fn for_a_copy(&self) -> u64 {
+        let of_file_system = self.total / 100 * FREE_OF_FILE_SYSTEM_PERCENT;
+        let of_file = self.size / 100 * FREE_OF_FILE_PERCENT;
+        self.size.saturating_add(of_file_system.max(of_file))
+    }
+
+    /// A copy fits, after pruning so many bytes of our own.
+    pub fn fits(&self, pruned: u64) -> bool {
+        self.available.saturating_add(pruned) >= self.for_a_copy()
+    }
+}

@@ -1,0 +1,74 @@
+//! Owns the ladder: what comes after a plan that failed.
+//! Promises: total; a rung follows only a migration that failed or proven damage; the loop above it is bounded.
+//! Never looks at the text of an error, only at its class.
+
+use crate::config::OnFailure;
+use crate::decide::facts::{Facts, Request, Tried};
+use crate::decide::plan::{replace_fresh, Plan, Replacement};
+use crate::decide::policy::Policy;
+use crate::error::Class;
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// This run ends with the failure.
+    Stop(Stop),
+    /// Another plan.
+    Plan(Plan),
+    /// Look once more, over a fresh locked connection: SQLite spoke of corruption.
+    LookForDamage,
+    /// This cure did not help: decide again without it.
+    Without(Tried),
+}
+
+/// How a run that ends with a failure ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// With the failure's own exit code.
+    AsItFailed,
+    /// The fresh build failed too: 19, the old family in its place.
+    FreshBuildFailed,
+}
+
+/// The plan that follows a failure, by its class.
+pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, policy: &Policy) -> Next {
+    match (class, plan) {
+        // The migrations themselves do not work on this data.
+        (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => failed_migration(cause, facts, policy),
+        // Not even on an empty database: nothing that we could build would work.
+        (Class::Failed, Plan::Replace { by: Replacement::Fresh, .. }) => Next::Stop(Stop::FreshBuildFailed),
+        // This copy cannot be brought forward, or is none: the next cure.
+        (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { act, .. }, .. }) => {
+            Next::Without(Tried::Snapshot(*act))
+        }
+        (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => Next::Without(Tried::Reindex),
+        // One connection's word is no proof.
+        (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Settle { .. }) => Next::LookForDamage,
+        // First boot: there is no old database to go back to.
+        (Class::Failed | Class::Damaged, _) => Next::Stop(Stop::AsItFailed),
+        // Never locked, full, read-only, I/O error, newer, not ours, interrupted or unknown.
+        (
+            Class::InUse
+            | Class::NoSpace
+            | Class::Storage
+            | Class::NotOurs
+            | Class::Missing
+            | Class::Newer
+            | Class::Catalogue
+            | Class::Interrupted
+            | Class::Configuration
+            | Class::Defect,
+            _,
+        ) => Next::Stop(Stop::AsItFailed),
+    }
+}
+
+fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> Next {
+    match (policy.on_failure, &facts.request) {
+        // The data can be built again, or a person has just said that it may go.
+        (OnFailure::Purge, _) | (OnFailure::Restore, Request::PurgeAndRetry) => {
+            Next::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
+        }
+        (OnFailure::Restore, Request::Boot | Request::Retry | Request::Purge) => Next::Stop(Stop::AsItFailed),
+    }
+}

@@ -1,0 +1,9 @@
+//! Owns every decision: facts and policy in, a plan out.
+//! Promises: total functions over plain data, a reason beside every arm; the plan printed is the plan done.
+//! Never touches a file, SQLite, a clock or the log.
+
+pub mod facts;
+pub mod ladder;
+pub mod plan;
+pub mod policy;
+pub mod record;

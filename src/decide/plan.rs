@@ -1,0 +1,421 @@
+//! Owns [`decide`]: one exhaustive match on the facts, with a reason above every arm; and the plan's words.
+//! Promises: total; the same facts give the same plan; its Display is what `bootmigrate plan` prints and `run` does.
+//! Never guesses: what is not proven is refused, untouched.
+
+use std::fmt;
+
+use crate::config::{ChangedText, CopyPolicy, Cure, OnNewer};
+use crate::decide::facts::{Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
+use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
+use crate::decide::record::ActKind;
+use crate::error::Class;
+
+/// What will be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing: the schema is this firmware's.
+    Quiet {
+        /// The version.
+        version: i32,
+    },
+    /// Nothing: newer firmware said that this one can use its schema.
+    UseNewer {
+        /// The version found.
+        version: i32,
+        /// This firmware's.
+        known: i32,
+    },
+    /// Let SQLite settle a journal or WAL, then look again.
+    Settle {
+        /// Why, in words.
+        why: &'static str,
+    },
+    /// Build the first database beside, then give it its name.
+    FirstBoot {
+        /// Its version.
+        to: i32,
+    },
+    /// The transaction lane.
+    Migrate {
+        /// From this version.
+        from: i32,
+        /// These, oldest first.
+        steps: Vec<Migration>,
+        /// The snapshot before.
+        snapshot: SnapshotPlan,
+        /// Recorded without running: plain refinery had done it.
+        half_done: Option<i32>,
+    },
+    /// A copy is migrated and swapped in, because a migration cannot run in a transaction.
+    MigrateCopy {
+        /// From this version.
+        from: i32,
+        /// These, oldest first.
+        steps: Vec<Migration>,
+    },
+    /// A copy gets new indexes and is swapped in.
+    Reindex {
+        /// What is wrong, in words.
+        why: String,
+    },
+    /// Another database takes the old one's place; the old family goes to quarantine.
+    Replace {
+        /// By what.
+        by: Replacement,
+        /// Why, in words.
+        why: String,
+        /// Rows are given up by it.
+        loss: bool,
+    },
+    /// Nothing can or may be done.
+    Refuse(Refusal),
+}
+
+/// What takes the old database's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// A fresh database, migrated from zero.
+    Fresh,
+    /// This snapshot, migrated forward.
+    Snapshot {
+        /// Its version.
+        version: i32,
+        /// The act that made it.
+        act: u64,
+    },
+}
+
+/// The snapshot before migrating.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotPlan {
+    /// There is room.
+    Take,
+    /// There is room once our own older snapshots are gone.
+    TakeAfterPruning,
+    /// By policy there is none.
+    Never,
+    /// There is no room, and policy goes on without.
+    NoRoom,
+    /// There is nothing in it yet.
+    NothingInIt,
+}
+
+/// Why nothing is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Decides the exit code.
+    pub class: RefusalClass,
+    /// What is the matter, in words.
+    pub what: String,
+    /// What a person can do about it.
+    pub next: String,
+}
+
+/// The exit code of a refusal, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// A class that failures have too.
+    As(Class),
+    /// The tries are used up: 19.
+    TriesUsedUp,
+}
+
+/// Facts and policy in, a plan out.
+pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
+    if facts.request == Request::Purge {
+        return purge(facts, policy);
+    }
+    match (&facts.database, &facts.open_act) {
+        // A link, a folder, a second name: whatever it is, it is not only ours.
+        (Database::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
+        (Database::Unreadable { what }, _) => refuse(Class::Storage, what, "make the file system writable, then run again"),
+        // Corruption is what an old SQLite sees in a new schema: never a reason for a rung.
+        (Database::NewerSqlite { what }, _) => refuse(Class::Newer, what, "boot the newer firmware"),
+        // What a hot journal hides decides everything else.
+        (Database::Unsettled, _) => settle(facts, "a hot journal was left by a power cut"),
+        // The application could not open a WAL on a disk this full; we can.
+        (Database::Current { settle: true, .. }, _) => settle(facts, "a WAL was left and the disk is nearly full"),
+        (Database::Current { version, settle: false }, _) => Plan::Quiet { version: *version },
+        // A replacement that this firmware began, the old family still untouched: its reason lives only in the record.
+        (Database::Behind { .. }, OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours: true, starts, reason }) => {
+            replace_again(facts, policy, *starts, reason)
+        }
+        (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
+        (Database::Newer { version, compatible_from }, _) => newer(facts, policy, *version, *compatible_from),
+        // The team said that a changed text is not worth a device.
+        (Database::Mismatch { text_only: true, .. }, _) if policy.changed_text == ChangedText::Warn => {
+            Plan::Quiet { version: facts.target }
+        }
+        (Database::Mismatch { what, .. }, _) => {
+            refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
+        }
+        (Database::NoHistory { tables, application_id }, _) => no_history(policy, *tables, *application_id),
+        // Nothing is there and nothing ever was.
+        (Database::Absent, _) => first_boot(facts, policy),
+        // There was data: a first boot would hide that, so the cures come first.
+        (Database::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
+        (Database::Damaged { what, index_only }, _) => damaged(facts, policy, what, *index_only),
+    }
+}
+
+fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
+    Plan::Refuse(Refusal { class: RefusalClass::As(class), what: what.to_owned(), next: next.into() })
+}
+
+fn settle(facts: &Facts, why: &'static str) -> Plan {
+    // Rolling back writes.
+    if facts.writable {
+        Plan::Settle { why }
+    } else {
+        refuse(Class::Storage, &format!("{why}, and the file system is read-only"), "make the file system writable, then run again")
+    }
+}
+
+/// What stops any act before it begins, in the order of what a person can mend.
+fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
+    if !facts.writable {
+        return Some(refuse(Class::Storage, "work is pending and the file system is read-only", "make it writable, then run again"));
+    }
+    // "Full" was met before: one read tells that nothing has changed.
+    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
+        let what = format!("{} bytes must be free and {} are", needed, facts.room.available);
+        return Some(refuse(Class::NoSpace, &what, "free space, then run again"));
+    }
+    if facts.request != Request::Boot {
+        return None;
+    }
+    let used_up = |what: String| {
+        let next = format!("run `bootmigrate run --retry --db {}` to try once more", policy.name);
+        Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
+    };
+    // Three failures prove that it is no accident; five interruptions, that it is not the weather.
+    if facts.tries.failed >= FAILED_MAX {
+        return used_up(format!("this firmware's migrations failed {} times", facts.tries.failed));
+    }
+    if facts.tries.interrupted >= INTERRUPTED_MAX {
+        return used_up(format!("this firmware's migrations were interrupted {} times", facts.tries.interrupted));
+    }
+    None
+}
+
+fn first_boot(facts: &Facts, policy: &Policy) -> Plan {
+    if let Some(refusal) = obstacle(facts, policy) {
+        return refusal;
+    }
+    Plan::FirstBoot { to: facts.target }
+}
+
+fn behind(facts: &Facts, policy: &Policy, version: i32, pending: &[Migration], half_done: Option<i32>) -> Plan {
+    if let Some(refusal) = obstacle(facts, policy) {
+        return refusal;
+    }
+    let steps: Vec<Migration> = pending.iter().filter(|step| Some(step.version) != half_done).cloned().collect();
+    if steps.iter().any(|step| step.no_transaction) {
+        return migrate_copy(facts, version, steps);
+    }
+    let snapshot = match (policy.copy, facts.room.fits(0), facts.room.fits(facts.room.reclaimable)) {
+        // An empty file needs no way back.
+        _ if version == 0 && facts.room.size == 0 => SnapshotPlan::NothingInIt,
+        (CopyPolicy::Never, _, _) => SnapshotPlan::Never,
+        (CopyPolicy::Auto | CopyPolicy::Always, true, _) => SnapshotPlan::Take,
+        (CopyPolicy::Auto | CopyPolicy::Always, false, true) => SnapshotPlan::TakeAfterPruning,
+        // The transaction alone keeps the old database whole.
+        (CopyPolicy::Auto, false, false) => SnapshotPlan::NoRoom,
+        (CopyPolicy::Always, false, false) => return no_room(&facts.room),
+    };
+    Plan::Migrate { from: version, steps, snapshot, half_done }
+}
+
+fn migrate_copy(facts: &Facts, version: i32, steps: Vec<Migration>) -> Plan {
+    // Nothing can be renamed over a mount.
+    if facts.own_mount {
+        let what = "a migration needs a copy that is swapped in, and the database file is a mount of its own";
+        return refuse(Class::NotOurs, what, "mount its folder instead");
+    }
+    if !facts.room.fits(facts.room.reclaimable) {
+        return no_room(&facts.room);
+    }
+    Plan::MigrateCopy { from: version, steps }
+}
+
+fn no_room(room: &Room) -> Plan {
+    let what = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
+    refuse(Class::NoSpace, &what, "free space, then run again")
+}
+
+fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i32>) -> Plan {
+    for answer in &policy.on_newer {
+        match answer {
+            OnNewer::Compatible if compatible_from.is_some_and(|oldest| oldest <= facts.target) => {
+                return Plan::UseNewer { version, known: facts.target };
+            }
+            // Rebuildable data: the newer family is set aside, not destroyed.
+            OnNewer::Purge => return replace_fresh(facts, policy, format!("it is at {version} and this firmware knows {}", facts.target)),
+            // Not possible here: the next entry.
+            OnNewer::Compatible | OnNewer::Downgrade | OnNewer::TrialSnapshot => {}
+        }
+    }
+    let what = format!("the database is at version {version}, this firmware knows {}", facts.target);
+    refuse(Class::Newer, &what, "boot the newer firmware, or put the snapshot of this version in place")
+}
+
+fn no_history(policy: &Policy, tables: u64, application_id: i64) -> Plan {
+    if application_id != 0 {
+        let what =
+            format!("this is another application's database (application_id {application_id}, {tables} tables, no migration history)");
+        return refuse(Class::NotOurs, &what, "correct `path`, or move that file away");
+    }
+    let what = format!("it has {tables} tables and no migration history");
+    refuse(Class::NotOurs, &what, format!("if it is this product's, run `bootmigrate adopt --db {}`; else correct `path`", policy.name))
+}
+
+fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
+    let plan = damaged(facts, policy, what, false);
+    match plan {
+        // Nothing is left that could be lost once more: the device may as well start.
+        Plan::Refuse(Refusal { class: RefusalClass::As(Class::Damaged), .. }) if !remains => replace_fresh(facts, policy, what.to_owned()),
+        other => other,
+    }
+}
+
+fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan {
+    if !facts.writable {
+        return refuse(Class::Storage, &format!("{what}, and the file system is read-only"), "make it writable, then run again");
+    }
+    if facts.own_mount {
+        let next = "mount its folder instead, so that another file can take its place";
+        return refuse(Class::NotOurs, &format!("{what}, and the database file is a mount of its own"), next);
+    }
+    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
+        let what = format!("{what}; {needed} bytes must be free to cure it and {} are", facts.room.available);
+        return refuse(Class::NoSpace, &what, "free space, then run again");
+    }
+    let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
+    for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
+        match cure {
+            // Tables are whole: only what is derived from them is built anew.
+            Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) => return Plan::Reindex { why: what.to_owned() },
+            Cure::Snapshot => {
+                if let Some(snapshot) = facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act))) {
+                    return by_snapshot(snapshot, what);
+                }
+            }
+            Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
+            // Not possible here, or tried: the next one.
+            Cure::Reindex | Cure::Salvage | Cure::Purge => {}
+        }
+    }
+    let next =
+        format!("keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start with an empty one", policy.name);
+    refuse(Class::Damaged, what, next)
+}
+
+fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
+    let by = Replacement::Snapshot { version: snapshot.version, act: snapshot.act };
+    Plan::Replace { by, why: what.to_owned(), loss: true }
+}
+
+fn replace_again(facts: &Facts, policy: &Policy, starts: u8, reason: &str) -> Plan {
+    if starts >= REPLACE_STARTS_MAX && facts.request == Request::Boot {
+        let what = format!("building a fresh database was interrupted {starts} times ({reason})");
+        let next = format!("run `bootmigrate run --purge-and-retry --db {}`", policy.name);
+        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
+    }
+    replace_fresh(facts, policy, reason.to_owned())
+}
+
+/// `purge --yes`: a person named the database and said so; only what cannot be done is refused.
+fn purge(facts: &Facts, policy: &Policy) -> Plan {
+    match &facts.database {
+        Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        Database::Absent => first_boot(facts, policy),
+        _ if !facts.writable => refuse(Class::Storage, "the file system is read-only", "make it writable, then run again"),
+        _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
+        _ => Plan::Replace { by: Replacement::Fresh, why: "`purge` was asked for".into(), loss: true },
+    }
+}
+
+/// A fresh database in place of the old one, within the bound on purges that nobody can lift.
+pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
+    if facts.own_mount {
+        return refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead");
+    }
+    if !facts.writable {
+        return refuse(Class::Storage, &format!("{why}, and the file system is read-only"), "make it writable, then run again");
+    }
+    let going_on = matches!(facts.open_act, OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours: true, .. });
+    if facts.tries.purges >= PURGES_MAX && !going_on {
+        let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
+        let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
+        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
+    }
+    Plan::Replace { by: Replacement::Fresh, why, loss: true }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Plan::Quiet { version } => write!(f, "nothing to do: at version {version}"),
+            Plan::UseNewer { version, known } => {
+                write!(f, "use it as it is: at version {version}, which firmware of version {known} can use")
+            }
+            Plan::Settle { why } => write!(f, "settle, then look again: {why}; unknown until settled"),
+            Plan::FirstBoot { to } => write!(f, "first boot: build version {to} beside, then put it in place"),
+            Plan::Migrate { from, steps, snapshot, half_done } => {
+                if let Some(version) = half_done {
+                    write!(f, "record V{version}, whose schema is there already; ")?;
+                }
+                write!(f, "migrate {from} to {}: {}, in one transaction, {snapshot}", target(*from, steps, *half_done), Names(steps))
+            }
+            Plan::MigrateCopy { from, steps } => {
+                write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, steps, None), Names(steps))
+            }
+            Plan::Reindex { why } => write!(f, "build the indexes anew on a copy, then put it in place: {why}"),
+            Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old family goes to quarantine: {why}"),
+            Plan::Refuse(refusal) => write!(f, "refuse: {}", refusal.what),
+        }
+    }
+}
+
+fn target(from: i32, steps: &[Migration], half_done: Option<i32>) -> i32 {
+    steps.last().map(|step| step.version).or(half_done).unwrap_or(from)
+}
+
+/// The names of the steps, shortened in the middle.
+struct Names<'a>(&'a [Migration]);
+
+/// Names shown of a long list.
+const NAMES_SHOWN_MAX: usize = 6;
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().take(NAMES_SHOWN_MAX).map(|step| format!("V{} {}", step.version, step.name));
+        f.write_str(&names.collect::<Vec<_>>().join(", "))?;
+        match self.0.len().checked_sub(NAMES_SHOWN_MAX) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for SnapshotPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SnapshotPlan::Take => "after a snapshot",
+            SnapshotPlan::TakeAfterPruning => "after a snapshot for which older ones go",
+            SnapshotPlan::Never => "without a snapshot (copy = \"never\")",
+            SnapshotPlan::NoRoom => "without a snapshot (no room)",
+            SnapshotPlan::NothingInIt => "without a snapshot (nothing in it)",
+        })
+    }
+}
+
+impl fmt::Display for Replacement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Replacement::Fresh => f.write_str("a fresh database"),
+            Replacement::Snapshot { version, act } => write!(f, "the snapshot v{version}-{act} migrated forward"),
+        }
+    }
+}

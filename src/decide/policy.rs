@@ -1,0 +1,47 @@
+//! Owns what the owner allows, and the limits that nobody can lift by configuration.
+//! Promises: a plain copy of the settings that decisions look at; each limit has a name and a why.
+//! Never has a default of its own: `config` has them.
+
+use crate::config::{ChangedText, CopyPolicy, Cure, DatabaseSettings, OnFailure, OnNewer};
+
+/// A migration that failed this often is not tried again by itself: the third time proved that it was no accident.
+pub const FAILED_MAX: u8 = 3;
+/// A power cut is nobody's fault; but a migration that browns the device out would otherwise loop for ever.
+pub const INTERRUPTED_MAX: u8 = 5;
+/// Fresh databases built by one catalogue in place of an old one: a firmware that needs a third one is broken, not unlucky.
+pub const PURGES_MAX: u8 = 2;
+/// Starts of the same replacement before the next rung.
+pub const REPLACE_STARTS_MAX: u8 = 2;
+/// Plans that one run carries out for one database: one for each rung, and looks between them.
+pub const ROUNDS_MAX: usize = 12;
+
+/// What the owner allows for one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// A migration failed.
+    pub on_failure: OnFailure,
+    /// The file is damaged: in this order.
+    pub on_damage: Vec<Cure>,
+    /// The file is newer: in this order.
+    pub on_newer: Vec<OnNewer>,
+    /// A released migration's text differs.
+    pub changed_text: ChangedText,
+    /// The snapshot before migrating.
+    pub copy: CopyPolicy,
+    /// The name for `--db`, in sentences.
+    pub name: String,
+}
+
+impl Policy {
+    /// The part of the settings that decisions look at.
+    pub fn of(settings: &DatabaseSettings) -> Policy {
+        Policy {
+            on_failure: settings.on_failure,
+            on_damage: settings.on_damage.clone(),
+            on_newer: settings.on_newer.clone(),
+            changed_text: settings.changed_text,
+            copy: settings.copy,
+            name: settings.name.clone(),
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Owns the durable record: two 4 KiB slots of bytes to and from [`Record`], with sequence and CRC.
+//! Promises: any 8 KiB of garbage decodes to an answer; what is written is read back equal; format 1 is frozen (`docs/format.md`).
+//! Never reads or writes a file.
+
+/// Bytes of one slot; the record file holds two.
+pub const SLOT_BYTES: usize = 4096;
+/// Fingerprints whose counts are kept: two slots of firmware, and the two before them.
+pub const FINGERPRINTS_MAX: usize = 4;
+/// Tokens remembered, so that a marker that nobody removes is honoured once.
+pub const TOKENS_MAX: usize = 8;
+/// Bytes of a token; longer ones are cut before they are compared.
+pub const TOKEN_BYTES_MAX: usize = 64;
+/// Bytes of a reason or of a sentence about a loss.
+pub const TEXT_BYTES_MAX: usize = 400;
+
+/// The format that this firmware writes.
+const FORMAT: u32 = 1;
+const MAGIC: [u8; 8] = *b"BMRECORD";
+const HEADER_BYTES: usize = 32;
+
+/// 16 bytes that name a catalogue.
+pub type Fingerprint = [u8; 16];
+
+/// What one device remembers of one database across boots.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// A database with content has stood under this name.
+    pub held_data: bool,
+    /// The largest act number ever begun.
+    pub last_act: u64,
+    /// The act that was current at the last `mark-good`; 0 for never.
+    pub good_act: u64,
+    /// Begun, and not known to be finished.
+    pub open: Option<OpenAct>,
+    /// Most recently used first, at most [`FINGERPRINTS_MAX`].
+    pub counts: Vec<Counts>,
+    /// Most recent first, at most [`TOKENS_MAX`].
+    pub tokens: Vec<String>,
+    /// "Full" was met by this fingerprint: so many bytes must be free before it tries again.
+    pub needs: Option<Needs>,
+    /// Data that was given up and that no run has yet ended with saying.
+    pub loss: Option<Loss>,
+}
+
+/// One dangerous thing, begun by one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAct {
+    /// Its sequence.
+    pub number: u64,
+    /// What it does.
+    pub kind: ActKind,
+    /// Whose act it is.
+    pub fingerprint: Fingerprint,
+    /// How often it was started.
+    pub starts: u8,
+    /// The token that asked for it; empty for none.
+    pub token: String,
+    /// Why, for the report and for reason.txt.
+    pub reason: String,
+}
+
+/// What an act does. The numbers are part of the frozen format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActKind {
+    /// The transaction lane, forward.
+    Upgrade = 1,
+    /// The transaction lane, backward.
+    Downgrade = 2,
+    /// A first database, built under another name.
+    FirstBoot = 3,
+    /// A copy is migrated outside a transaction and swapped in.
+    MigrateCopy = 4,
+    /// A fresh database takes the old one's place.
+    ReplaceFresh = 5,
+    /// A snapshot takes the old one's place.
+    ReplaceSnapshot = 6,
+    /// A copy with new indexes takes the old one's place.
+    Reindex = 7,
+}
+
+/// Tries of one catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Whose.
+    pub fingerprint: Fingerprint,
+    /// Migrations that failed.
+    pub failed: u8,
+    /// Acts that a power cut, a kill or a stop signal ended.
+    pub interrupted: u8,
+    /// Fresh databases built in place of an old one.
+    pub purges: u8,
+}
+
+/// Space that was missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Whose.
+    pub fingerprint: Fingerprint,
+    /// Bytes that must be free.
+    pub bytes: u64,
+}
+
+/// Data that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// By which act.
+    pub act: u64,
+    /// In words.
+    pub text: String,
+}
+
+impl Record {
+    /// The counts of this catalogue; zeros where it was never tried.
+    pub fn counts_of(&self, fingerprint: &Fingerprint) -> Counts {
+        let known = self.counts.iter().find(|counts| counts.fingerprint == *fingerprint);
+        known.cloned().unwrap_or(Counts { fingerprint: *fingerprint, failed: 0, interrupted: 0, purges: 0 })
+    }
+
+    /// Changes the counts of one catalogue and moves it to the front; the least recently used falls off.
+    pub fn change_counts(&mut self, fingerprint: &Fingerprint, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts_of(fingerprint);
+        change(&mut counts);
+        self.counts.retain(|other| other.fingerprint != *fingerprint);
+        self.counts.insert(0, counts);
+        self.counts.truncate(FINGERPRINTS_MAX);
+    }
+
+    /// Was this token honoured before?
+    pub fn knows_token(&self, token: &str) -> bool {
+        self.tokens.iter().any(|known| known == clip(token, TOKEN_BYTES_MAX))
+    }
+
+    /// Remembers a token; the oldest falls off.
+    pub fn remember_token(&mut self, token: &str) {
+        let token = clip(token, TOKEN_BYTES_MAX).to_owned();
+        self.tokens.retain(|known| *known != token);
+        self.tokens.insert(0, token);
+        self.tokens.truncate(TOKENS_MAX);
+    }
+}
+
+/// The text, cut at a character's border so that it fits.
+pub fn clip(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while end > 0 && !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("")
+}
+
+/// What two slots hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slots {
+    /// The newer valid slot, and where the next update goes.
+    Valid {
+        /// What it says.
+        record: Box<Record>,
+        /// Its update number.
+        sequence: u64,
+        /// Index (0 or 1) of the slot to write next.
+        next_slot: usize,
+    },
+    /// A slot that another firmware wrote, whole, in a format that this one does not know.
+    UnknownFormat(u32),
+    /// No slot is whole.
+    Nothing,
+}
+
+/// Chooses the newer valid slot of a record file's content.
+pub fn read_slots(bytes: &[u8]) -> Slots {
+    let first = bytes.get(..SLOT_BYTES).map_or(Slot::Bad, read_slot);
+    let second = bytes.get(SLOT_BYTES..2 * SLOT_BYTES).map_or(Slot::Bad, read_slot);
+    let valid = |record, sequence, next_slot| Slots::Valid { record, sequence, next_slot };
+    match (first, second) {
+        (Slot::Unknown(format), _) | (_, Slot::Unknown(format)) => Slots::UnknownFormat(format),
+        (Slot::Good(a, first), Slot::Good(_, second)) if first >= second => valid(a, first, 1),
+        (Slot::Good(..), Slot::Good(b, second)) => valid(b, second, 0),
+        (Slot::Good(a, sequence), Slot::Bad) => valid(a, sequence, 1),
+        (Slot::Bad, Slot::Good(b, sequence)) => valid(b, sequence, 0),
+        (Slot::Bad, Slot::Bad) => Slots::Nothing,
+    }
+}
+
+enum Slot {
+    Good(Box<Record>, u64),
+    Unknown(u32),
+    Bad,
+}
+
+fn read_slot(slot: &[u8]) -> Slot {
+    let mut header = Reader { bytes: slot.get(..HEADER_BYTES).unwrap_or(&[]) };
+    let parsed = (|| {
+        let magic: [u8; 8] = header.array()?;
+        Some((magic, header.u32()?, header.u32()?, header.u64()?, header.u32()?))
+    })();
+    let Some((MAGIC, format, length, sequence, crc)) = parsed else { return Slot::Bad };
+    let Some(payload) = slot.get(HEADER_BYTES..HEADER_BYTES.saturating_add(length as usize)) else { return Slot::Bad };
+    if crc != slot_crc(format, length, sequence, payload) {
+        return Slot::Bad;
+    }
+    if format != FORMAT {
+        return Slot::Unknown(format);
+    }
+    match decode(payload) {
+        Some(record) => Slot::Good(Box::new(record), sequence),
+        None => Slot::Bad,
+    }
+}
+
+/// One slot's 4096 bytes.
+pub fn write_slot(record: &Record, sequence: u64) -> Vec<u8> {
+    let payload = encode(record);
+    let length = payload.len() as u32;
+    let mut slot = Vec::with_capacity(SLOT_BYTES);
+    slot.extend(MAGIC);
+    slot.extend(FORMAT.to_le_bytes());
+    slot.extend(length.to_le_bytes());
+    slot.extend(sequence.to_le_bytes());
+    slot.extend(slot_crc(FORMAT, length, sequence, &payload).to_le_bytes());
+    slot.resize(HEADER_BYTES, 0);
+    slot.extend(payload);
+    slot.resize(SLOT_BYTES, 0);
+    slot
+}
+
+fn slot_crc(format: u32, length: u32, sequence: u64, payload: &[u8]) -> u32 {
+    let mut bytes = Vec::with_capacity(16 + payload.len());
+    bytes.extend(format.to_le_bytes());
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(sequence.to_le_bytes());
+    bytes.extend(payload);
+    crc32(&bytes)
+}
+
+/// CRC-32/ISO-HDLC, the one of Ethernet and gzip.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            let mask = (crc & 1).wrapping_neg();
+            crc = (crc >> 1) ^ (0xEDB8_8320 & mask);
+        }
+    }
+    !crc
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.push(u8::from(record.held_data));
+    out.extend(record.last_act.to_le_bytes());
+    out.extend(record.good_act.to_le_bytes());
+    out.push(u8::from(record.open.is_some()));
+    if let Some(open) = &record.open {
+        out.extend(open.number.to_le_bytes());
+        out.push(open.kind as u8);
+        out.extend(open.fingerprint);
+        out.push(open.starts);
+        put_text(&mut out, clip(&open.token, TOKEN_BYTES_MAX));
+        put_text(&mut out, clip(&open.reason, TEXT_BYTES_MAX));
+    }
+    out.push(record.counts.len().min(FINGERPRINTS_MAX) as u8);
+    for counts in record.counts.iter().take(FINGERPRINTS_MAX) {
+        out.extend(counts.fingerprint);
+        out.extend([counts.failed, counts.interrupted, counts.purges]);
+    }
+    out.push(record.tokens.len().min(TOKENS_MAX) as u8);
+    for token in record.tokens.iter().take(TOKENS_MAX) {
+        put_text(&mut out, clip(token, TOKEN_BYTES_MAX));
+    }
+    out.push(u8::from(record.needs.is_some()));
+    if let Some(needs) = &record.needs {
+        out.extend(needs.fingerprint);
+        out.extend(needs.bytes.to_le_bytes());
+    }
+    out.push(u8::from(record.loss.is_some()));
+    if let Some(loss) = &record.loss {
+        out.extend(loss.act.to_le_bytes());
+        put_text(&mut out, clip(&loss.text, TEXT_BYTES_MAX));
+    }
+    out
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.extend((text.len() as u16).to_le_bytes());
+    out.extend(text.as_bytes());
+}
+
+fn decode(payload: &[u8]) -> Option<Record> {
+    let mut reader = Reader { bytes: payload };
+    let mut record = Record { held_data: reader.flag()?, last_act: reader.u64()?, good_act: reader.u64()?, ..Record::default() };
+    if reader.flag()? {
+        record.open = Some(OpenAct {
+            number: reader.u64()?,
+            kind: act_kind(reader.u8()?)?,
+            fingerprint: reader.array()?,
+            starts: reader.u8()?,
+            token: reader.text(TOKEN_BYTES_MAX)?,
+            reason: reader.text(TEXT_BYTES_MAX)?,
+        });
+    }
+    for _ in 0..reader.count(FINGERPRINTS_MAX)? {
+        record.counts.push(Counts { fingerprint: reader.array()?, failed: reader.u8()?, interrupted: reader.u8()?, purges: reader.u8()? });
+    }
+    for _ in 0..reader.count(TOKENS_MAX)? {
+        record.tokens.push(reader.text(TOKEN_BYTES_MAX)?);
+    }
+    if reader.flag()? {
+        record.needs = Some(Needs { fingerprint: reader.array()?, bytes: reader.u64()? });
+    }
+    if reader.flag()? {
+        record.loss = Some(Loss { act: reader.u64()?, text: reader.text(TEXT_BYTES_MAX)? });
+    }
+    Some(record)
+}
+
+fn act_kind(number: u8) -> Option<ActKind> {
+    use ActKind::{Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceFresh, ReplaceSnapshot, Upgrade};
+    [Upgrade, Downgrade, FirstBoot, MigrateCopy, ReplaceFresh, ReplaceSnapshot, Reindex].into_iter().find(|kind| *kind as u8 == number)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.bytes.split_first_chunk::<N>()?;
+        self.bytes = rest;
+        Some(*head)
+    }
+    fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+    fn flag(&mut self) -> Option<bool> {
+        match self.u8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+    fn count(&mut self, max: usize) -> Option<usize> {
+        let count = usize::from(self.u8()?);
+        (count <= max).then_some(count)
+    }
+    fn text(&mut self, bytes_max: usize) -> Option<String> {
+        let length = usize::from(self.array().map(u16::from_le_bytes)?);
+        if length > bytes_max || length > self.bytes.len() {
+            return None;
+        }
+        let (text, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        String::from_utf8(text.to_vec()).ok()
+    }
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

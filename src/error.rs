@@ -1,0 +1,166 @@
+//! Owns [`Failure`]: which step, on what, because of whom; and its [`Class`], the only thing decisions look at.
+//! Promises: the class is a whitelist (protocol: "Which failures may lead to a rung"); what is not proven stops and touches nothing.
+//! Never repeats its source in its own text; never printed but by the report.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::disk::Step;
+
+/// What a failure means for the ladder and for the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The migration's own statements, foreign keys or `expect` queries failed. Counted; may lead to a rung. Exit 10.
+    Failed,
+    /// SQLite says that the file is corrupt. Proven only when seen twice over a fresh, locked connection. Exit 17.
+    Damaged,
+    /// Somebody has the database open. Exit 13.
+    InUse,
+    /// Not enough space. Exit 14.
+    NoSpace,
+    /// Read-only, an I/O error, no memory, or anything else that the storage or the system did. Exit 15.
+    Storage,
+    /// A path, link or file that is not ours to touch. Exit 16.
+    NotOurs,
+    /// A mount or folder is missing. Exit 18.
+    Missing,
+    /// Written by a firmware or an SQLite that is newer than this one. Exit 12.
+    Newer,
+    /// The catalogue does not fit the database. Exit 21.
+    Catalogue,
+    /// Asked to stop. Exit 20.
+    Interrupted,
+    /// The configuration cannot be carried out on this device. Exit 2.
+    Configuration,
+    /// A defect of ours. Exit 1.
+    Defect,
+}
+
+/// Where in a migration's text something happened. Line and column count from 1, the column in characters.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Place {
+    /// The migration's file, for example `settings/V41__wifi.sql`.
+    pub file: String,
+    /// Its version.
+    pub version: i32,
+    /// From 1.
+    pub line: u32,
+    /// In characters, from 1.
+    pub column: u32,
+    /// The text of that line, shortened.
+    pub text: String,
+    /// This statement's number in the file, from 1; 0 where no statement is meant.
+    pub statement: u32,
+    /// How many statements the file has; 0 where that is not known.
+    pub statements: u32,
+}
+
+/// One thing that went wrong, in words that a technician can read.
+#[derive(Debug)]
+pub struct Failure {
+    /// What it means.
+    pub class: Class,
+    /// The step of the protocol.
+    pub step: Step,
+    /// The file or folder.
+    pub path: Option<PathBuf>,
+    /// One clause, no final dot.
+    pub cause: String,
+    /// Where in a migration.
+    pub place: Option<Place>,
+    /// Rows or names that belong to the cause, one a line (foreign keys, holders).
+    pub details: Vec<String>,
+    /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.
+    pub bytes_needed: Option<u64>,
+}
+
+impl Failure {
+    /// A failure of this class in this step.
+    pub fn new(class: Class, step: Step, cause: impl Into<String>) -> Failure {
+        Failure { class, step, path: None, cause: cause.into(), place: None, details: Vec::new(), bytes_needed: None }
+    }
+
+    /// What an operation on one of our own files said: full is [`Class::NoSpace`], everything else [`Class::Storage`].
+    pub fn io(step: Step, path: &Path, error: &io::Error) -> Failure {
+        let class = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Class::NoSpace,
+            _ => Class::Storage,
+        };
+        Failure::new(class, step, describe(error)).at(path)
+    }
+
+    /// Names the file or folder.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> Failure {
+        self.path = Some(path.to_path_buf());
+        self
+    }
+
+    /// Names the place in a migration.
+    #[must_use]
+    pub fn place(mut self, place: Place) -> Failure {
+        self.place = Some(place);
+        self
+    }
+
+    /// Adds what belongs to the cause, one a line.
+    #[must_use]
+    pub fn details(mut self, details: Vec<String>) -> Failure {
+        self.details = details;
+        self
+    }
+
+    /// Says how many bytes must be free before another try.
+    #[must_use]
+    pub fn needs(mut self, bytes: u64) -> Failure {
+        self.bytes_needed = Some(bytes);
+        self
+    }
+}
+
+/// An operating system error in words, with its number, which is what support asks for.
+fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
+    match error.raw_os_error() {
+        Some(number) => format!("{words} (errno {number})"),
+        None => words,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{}:{}:{}: ", place.file, place.line, place.column)?;
+        }
+        write!(f, "{}", self.cause)?;
+        match (&self.path, &self.place) {
+            (Some(path), None) => write!(f, " ({}, while: {})", path.display(), self.step),
+            (None, None) => write!(f, " (while: {})", self.step),
+            (_, Some(_)) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_space_and_nothing_else_is() {
+        for (errno, class) in [(28, Class::NoSpace), (122, Class::NoSpace), (5, Class::Storage), (30, Class::Storage), (13, Class::Storage)]
+        {
+            let failure = Failure::io(Step("test"), Path::new("/x"), &io::Error::from_raw_os_error(errno));
+            assert_eq!(failure.class, class, "errno {errno}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_the_operating_system_is_kept() {
+        let failure = Failure::io(Step("copy"), Path::new("/data/x.db"), &io::Error::from_raw_os_error(5));
+        assert_eq!(failure.to_string(), "input/output error (errno 5) (/data/x.db, while: copy)");
+    }
+}
