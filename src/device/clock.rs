@@ -1,0 +1,48 @@
+//! Owns time: how long to wait for somebody, and a date to show.
+//! Promises: waiting is bounded by the caller; a date is shown and never decided on (devices boot in 1970).
+//! Never read by `decide`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Waiting, and the date.
+pub trait Clock {
+    /// Waits.
+    fn sleep(&self, time: Duration);
+    /// Seconds since 1970, as the device believes.
+    fn unix_seconds(&self) -> i64;
+}
+
+/// The kernel's clock.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn unix_seconds(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Pause between two questions to somebody who holds what we need.
+pub const POLL: Duration = Duration::from_millis(50);
+
+/// Asks until the answer is there or the time is over; `None` then. At least one question is asked.
+///
+/// # Errors
+/// The question's own.
+pub fn poll<T, E>(clock: &dyn Clock, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(Some(answer));
+        }
+        if waited >= limit {
+            return Ok(None);
+        }
+        clock.sleep(POLL);
+        waited += POLL;
+    }
+}

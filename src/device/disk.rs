@@ -1,0 +1,253 @@
+//! Owns every effect on our own files: the trait [`Disk`] (a dozen primitive verbs) and [`SystemDisk`], the real one.
+//! Promises: each mutating call names its [`Step`]; the durable verbs below the trait say what survives a power cut.
+//! Never decides whether; never opens a database file through any path but [`Disk::open`].
+
+mod lease;
+mod system;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+pub use system::SystemDisk;
+
+/// The name of one place in the protocol where something durable changes. A story breaks exactly one place by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Step(pub &'static str);
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What kind of thing a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
+    /// A socket, a device, a pipe.
+    Other,
+}
+
+/// What `lstat` says. Device and inode are never identity across boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// File, folder, link or other.
+    pub kind: FileKind,
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Nanoseconds since 1970; compared, never trusted as a time.
+    pub modified_ns: i128,
+    /// Nanoseconds since 1970; compared, never trusted as a time.
+    pub changed_ns: i128,
+}
+
+/// Room on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What an unprivileged writer may still use.
+    pub available: u64,
+    /// The whole file system.
+    pub total: u64,
+    /// Mounted read-only.
+    pub read_only: bool,
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// Must exist; read only.
+    Read,
+    /// Must exist; read and write.
+    ReadWrite,
+    /// Must not exist; made with this mode.
+    CreateNew {
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Made where absent, with this mode; read and write.
+    Create {
+        /// Permission bits.
+        mode: u32,
+    },
+}
+
+/// What a rename does to a name that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rename {
+    /// Takes its place.
+    Replace,
+    /// Fails with `AlreadyExists`.
+    NoReplace,
+}
+
+/// What the kernel says of a write lease (`F_SETLEASE`, `F_GETLEASE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// Held: nobody else has the file open.
+    Held,
+    /// Refused or broken: somebody has it open, or waits to open it.
+    Busy,
+    /// Not the file's owner and no CAP_LEASE.
+    Denied,
+    /// This file system has no leases.
+    Unsupported,
+}
+
+/// An open file of ours. Closed on drop. All offsets and lengths are bytes.
+pub trait File {
+    /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset`. Not durable before [`File::sync`] or [`File::sync_data`].
+    fn write_at(&self, step: Step, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// `fsync`: after return the file's content and size survive a power cut (its name may not).
+    fn sync(&self, step: Step) -> io::Result<()>;
+    /// `fdatasync`: as [`File::sync`], without times.
+    fn sync_data(&self, step: Step) -> io::Result<()>;
+    /// What `fstat` says.
+    fn stat(&self) -> io::Result<Stat>;
+    /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file system can share blocks).
+    fn copy_from(&self, step: Step, source: &dyn File) -> io::Result<u64>;
+    /// Owner, group, permission bits and extended attributes of `like`, as far as the kernel lets us; for a file of ours.
+    fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()>;
+    /// Asks for a write lease and keeps it when [`Lease::Held`] comes back.
+    fn lease(&self) -> io::Result<Lease>;
+    /// Is the lease that [`File::lease`] gave still whole?
+    fn lease_state(&self) -> io::Result<Lease>;
+    /// Gives the lease up.
+    fn release_lease(&self) -> io::Result<()>;
+    /// `flock`, exclusive, without waiting: `false` where another process holds it. Held until the file is dropped.
+    fn try_lock(&self) -> io::Result<bool>;
+    /// For the implementations alone: lets [`File::copy_from`] see the other descriptor.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// The storage as our own code sees it: primitive verbs, each one system call (or one loop of the same call).
+///
+/// The lab implements it together with SQLite's VFS over one simulated device.
+pub trait Disk {
+    /// `lstat`; `None` where nothing has this name.
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
+    /// Names in a folder, sorted; empty where the folder is absent.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// At most `max` bytes of a small file of ours or of the system. Never a database: see [`Disk::open`].
+    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
+    /// Room where `path` lies.
+    fn space(&self, path: &Path) -> io::Result<Space>;
+    /// The path with every symbolic link followed; `NotFound` where one dangles.
+    fn resolve(&self, path: &Path) -> io::Result<std::path::PathBuf>;
+    /// Opens or makes a file. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
+    fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
+    /// Makes a folder; `AlreadyExists` where the name is taken.
+    fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()>;
+    /// Gives a folder or a file of ours to an owner.
+    fn set_owner(&self, step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()>;
+    /// Renames. Durable only after [`Disk::sync_folder`] of both folders.
+    fn rename(&self, step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()>;
+    /// A second name for the same file. Durable only after [`Disk::sync_folder`].
+    fn link(&self, step: Step, from: &Path, to: &Path) -> io::Result<()>;
+    /// Takes a file's name away. Durable only after [`Disk::sync_folder`].
+    fn unlink(&self, step: Step, path: &Path) -> io::Result<()>;
+    /// Takes an empty folder away.
+    fn remove_folder(&self, step: Step, path: &Path) -> io::Result<()>;
+    /// `fsync` of a folder: its entries survive a power cut.
+    fn sync_folder(&self, step: Step, path: &Path) -> io::Result<()>;
+    /// Other processes that have this file open, as `name (pid)`; as far as this process may see them.
+    fn openers(&self, _path: &Path) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Puts `new` in place of `old` (or under a name that nothing has). After return a power cut leaves `new`; during the call
+/// one of the two, whole.
+///
+/// # Errors
+/// Nothing was renamed, or the rename is not known to be durable: the caller discards what it was building.
+pub fn rename_durably(disk: &dyn Disk, step: Step, new: &Path, old: &Path, how: Rename) -> io::Result<()> {
+    disk.rename(step, new, old, how)?;
+    sync_parents(disk, step, new, old)
+}
+
+/// Makes both folders' entries durable; once where they are the same folder.
+///
+/// # Errors
+/// As `fsync`.
+pub fn sync_parents(disk: &dyn Disk, step: Step, one: &Path, other: &Path) -> io::Result<()> {
+    disk.sync_folder(step, parent(other))?;
+    if parent(one) != parent(other) {
+        disk.sync_folder(step, parent(one))?;
+    }
+    Ok(())
+}
+
+/// Takes names away where they are there, then makes that durable. After return a power cut brings none of them back.
+/// Without any of them nothing is written or synced.
+///
+/// # Errors
+/// As `unlink` and `fsync`.
+pub fn unlink_durably(disk: &dyn Disk, step: Step, folder: &Path, names: &[&Path]) -> io::Result<usize> {
+    let mut gone = 0;
+    for name in names {
+        if disk.stat(name)?.is_some() {
+            disk.unlink(step, name)?;
+            gone += 1;
+        }
+    }
+    if gone > 0 {
+        disk.sync_folder(step, folder)?;
+    }
+    Ok(gone)
+}
+
+/// Makes a folder and gives it to its owner; after return a power cut leaves it there. One that is there is left alone.
+///
+/// # Errors
+/// As `mkdir`, `chown` and `fsync`.
+pub fn make_folder_durably(disk: &dyn Disk, step: Step, folder: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match disk.make_folder(step, folder, mode) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    if let Some((uid, gid)) = owner {
+        disk.set_owner(step, folder, uid, gid)?;
+    }
+    disk.sync_folder(step, folder)?;
+    disk.sync_folder(step, parent(folder))
+}
+
+/// Makes a small file with this content; after return a power cut leaves it whole. A file of that name must not be there.
+///
+/// # Errors
+/// As `open`, `write` and `fsync`; the name may then be there with less content.
+pub fn write_new_durably(disk: &dyn Disk, step: Step, path: &Path, bytes: &[u8], owner: Option<(u32, u32)>) -> io::Result<()> {
+    let file = disk.open(step, path, Open::CreateNew { mode: 0o600 })?;
+    file.write_at(step, 0, bytes)?;
+    if let Some((uid, gid)) = owner {
+        file.take_owner(step, uid, gid, 0o600)?;
+    }
+    file.sync(step)?;
+    disk.sync_folder(step, parent(path))
+}
+
+/// The folder that holds this name.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}

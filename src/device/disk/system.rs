@@ -1,0 +1,275 @@
+//! Owns [`SystemDisk`]: the kernel's file system behind the trait [`Disk`].
+//! Promises: one verb is one system call (or one loop of the same call); paths are used as they are given.
+//! Never retries a failed fsync, never follows a symbolic link where it looks.
+#![allow(clippy::disallowed_methods)] // The one place for std::fs.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, RenameFlags, CWD};
+use rustix::io::Errno;
+
+use super::{lease, Disk, File, FileKind, Lease, Open, Rename, Space, Stat, Step};
+
+/// The kernel's file system.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemDisk;
+
+struct SystemFile(fs::File);
+
+fn stat_of(metadata: &fs::Metadata) -> Stat {
+    let kind = match metadata.file_type() {
+        kind if kind.is_file() => FileKind::File,
+        kind if kind.is_dir() => FileKind::Folder,
+        kind if kind.is_symlink() => FileKind::Symlink,
+        _ => FileKind::Other,
+    };
+    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    Stat {
+        kind,
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        links: metadata.nlink(),
+        size: metadata.size(),
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        mode: metadata.mode() & 0o7777,
+        modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+impl Disk for SystemDisk {
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(Some(stat_of(&metadata))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        use io::Read;
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(max as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let room = rustix::fs::statvfs(path)?;
+        Ok(Space {
+            available: room.f_bavail.saturating_mul(room.f_frsize),
+            total: room.f_blocks.saturating_mul(room.f_frsize),
+            read_only: room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+        })
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+
+    fn open(&self, _step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
+        match how {
+            Open::Read => &mut options,
+            Open::ReadWrite => options.write(true),
+            Open::CreateNew { mode } => options.write(true).create_new(true).mode(mode),
+            Open::Create { mode } => options.write(true).create(true).truncate(false).mode(mode),
+        };
+        Ok(Box::new(SystemFile(options.open(path)?)))
+    }
+
+    fn make_folder(&self, _step: Step, path: &Path, mode: u32) -> io::Result<()> {
+        fs::DirBuilder::new().mode(mode).create(path)
+    }
+
+    fn set_owner(&self, _step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+        let now = fs::symlink_metadata(path)?;
+        if (now.uid(), now.gid()) == (uid, gid) {
+            return Ok(());
+        }
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+    }
+
+    fn rename(&self, _step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        let flags = match how {
+            Rename::Replace => return fs::rename(from, to),
+            Rename::NoReplace => RenameFlags::NOREPLACE,
+        };
+        match rustix::fs::renameat_with(CWD, from, CWD, to, flags) {
+            // A file system without RENAME_NOREPLACE: a link fails in the same way where the name is taken.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                fs::hard_link(from, to)?;
+                fs::remove_file(from)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn link(&self, _step: Step, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn unlink(&self, _step: Step, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_folder(&self, _step: Step, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn sync_folder(&self, _step: Step, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn openers(&self, path: &Path) -> Vec<String> {
+        let Ok(Some(wanted)) = self.stat(path) else { return Vec::new() };
+        let own = std::process::id().to_string();
+        let processes = self.list(Path::new("/proc")).unwrap_or_default();
+        let numbers = processes.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && *name != own);
+        numbers.filter(|process| has_open(process, &wanted)).map(|process| describe(&process)).collect()
+    }
+}
+
+fn has_open(process: &str, wanted: &Stat) -> bool {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
+    let files = descriptors.flatten().filter_map(|descriptor| fs::metadata(descriptor.path()).ok());
+    files.into_iter().any(|file| (file.dev(), file.ino()) == (wanted.device, wanted.inode))
+}
+
+fn describe(process: &str) -> String {
+    match fs::read_to_string(format!("/proc/{process}/comm")) {
+        Ok(name) => format!("{} (pid {process})", name.trim_end()),
+        Err(_) => format!("pid {process}"),
+    }
+}
+
+impl File for SystemFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, _step: Step, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, _step: Step) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn sync_data(&self, _step: Step) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        Ok(stat_of(&self.0.metadata()?))
+    }
+
+    fn copy_from(&self, _step: Step, source: &dyn File) -> io::Result<u64> {
+        let Some(source) = source.as_any().downcast_ref::<SystemFile>() else {
+            return Err(io::Error::other("two kinds of disk"));
+        };
+        let size = source.0.metadata()?.len();
+        let (mut from, mut to) = (0u64, 0u64);
+        while from < size {
+            let chunk = usize::try_from(size - from).unwrap_or(usize::MAX).min(64 << 20);
+            match rustix::fs::copy_file_range(&source.0, Some(&mut from), &self.0, Some(&mut to), chunk) {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied")),
+                Ok(_) | Err(Errno::INTR) => {}
+                // Another file system, or a kernel without the call: by hand.
+                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) if to == 0 => return self.copy_by_hand(source, size),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        copy_attributes(&source.0, &self.0);
+        Ok(to)
+    }
+
+    fn take_owner(&self, _step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+        let now = self.0.metadata()?;
+        if (now.uid(), now.gid()) != (uid, gid) {
+            std::os::unix::fs::fchown(&self.0, Some(uid), Some(gid))?;
+        }
+        self.0.set_permissions(fs::Permissions::from_mode(mode))
+    }
+
+    fn lease(&self) -> io::Result<Lease> {
+        lease::take(&self.0, self.0.metadata()?.uid())
+    }
+
+    fn lease_state(&self) -> io::Result<Lease> {
+        lease::state(&self.0)
+    }
+
+    fn release_lease(&self) -> io::Result<()> {
+        lease::give_up(&self.0)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(self.0.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+impl SystemFile {
+    fn copy_by_hand(&self, source: &SystemFile, size: u64) -> io::Result<u64> {
+        let mut buffer = vec![0; 1 << 20];
+        let mut done = 0;
+        while done < size {
+            let count = source.read_at(done, &mut buffer)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied"));
+            };
+            self.0.write_all_at(bytes, done)?;
+            done += count as u64;
+        }
+        copy_attributes(&source.0, &self.0);
+        Ok(done)
+    }
+}
+
+/// Extended attributes (labels, capabilities), as far as the kernel lets us: a label that cannot be set is not worth a device.
+fn copy_attributes(from: &fs::File, to: &fs::File) {
+    let mut names = vec![0u8; 4096];
+    let Ok(length) = rustix::fs::flistxattr(from, names.as_mut_slice()) else { return };
+    for name in names.get(..length).unwrap_or(&[]).split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let mut value = vec![0u8; 65536];
+        if let Ok(length) = rustix::fs::fgetxattr(from, name, value.as_mut_slice()) {
+            let _ = rustix::fs::fsetxattr(to, name, value.get(..length).unwrap_or(&[]), rustix::fs::XattrFlags::empty());
+        }
+    }
+}

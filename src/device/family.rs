@@ -1,0 +1,252 @@
+//! Owns the names: the database's four files, and what stands beside them in the state folder.
+//! Promises: one type for the family, so that nothing moves one of its files alone; names carry version and act.
+//! Never touches a file but to look (`lstat`).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::disk::{parent, Disk, File, Open, Stat, Step};
+
+/// A database's four files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Family {
+    /// The main file.
+    pub main: PathBuf,
+}
+
+/// What lies under the four names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FamilyState {
+    /// The main file.
+    pub main: Option<Stat>,
+    /// `-wal`.
+    pub wal: Option<Stat>,
+    /// `-shm`.
+    pub shm: Option<Stat>,
+    /// `-journal`.
+    pub journal: Option<Stat>,
+    /// The journal's first byte is not 0: SQLite may have to roll it back. (PERSIST leaves a zeroed header for ever.)
+    pub journal_has_content: bool,
+}
+
+impl FamilyState {
+    /// The WAL holds something.
+    pub fn wal_has_content(&self) -> bool {
+        self.wal.is_some_and(|wal| wal.size > 0)
+    }
+
+    /// The main file is absent or has no byte.
+    pub fn main_is_empty(&self) -> bool {
+        self.main.is_none_or(|main| main.size == 0)
+    }
+
+    /// A side file lies there, whatever is in it.
+    pub fn has_side_files(&self) -> bool {
+        self.wal.is_some() || self.shm.is_some() || self.journal.is_some()
+    }
+}
+
+impl Family {
+    /// The folder that holds all four.
+    pub fn folder(&self) -> &Path {
+        parent(&self.main)
+    }
+
+    /// `settings.db`.
+    pub fn file_name(&self) -> String {
+        self.main.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The write-ahead log.
+    pub fn wal(&self) -> PathBuf {
+        side(&self.main, "-wal")
+    }
+
+    /// The shared memory of the write-ahead log.
+    pub fn shm(&self) -> PathBuf {
+        side(&self.main, "-shm")
+    }
+
+    /// The rollback journal.
+    pub fn journal(&self) -> PathBuf {
+        side(&self.main, "-journal")
+    }
+
+    /// `lstat` of all four, and one byte of the journal; before SQLite opens anything.
+    ///
+    /// # Errors
+    /// As `lstat` and `read`.
+    pub fn look(&self, disk: &dyn Disk) -> io::Result<FamilyState> {
+        let journal = disk.stat(&self.journal())?;
+        let journal_has_content = match journal {
+            Some(stat) if stat.size > 0 => disk.read(&self.journal(), 1)?.first().is_some_and(|byte| *byte != 0),
+            _ => false,
+        };
+        Ok(FamilyState {
+            main: disk.stat(&self.main)?,
+            wal: disk.stat(&self.wal())?,
+            shm: disk.stat(&self.shm())?,
+            journal,
+            journal_has_content,
+        })
+    }
+}
+
+/// The name of a side file of this main file.
+pub fn side(main: &Path, suffix: &str) -> PathBuf {
+    let mut name = main.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The one descriptor of main in this process: opened before its header is read, closed after SQLite's last connection,
+/// because closing any descriptor of a file drops the process's POSIX locks on it.
+pub struct MainFile {
+    /// The descriptor.
+    pub file: Box<dyn File>,
+    /// What `fstat` said when it was opened.
+    pub stat: Stat,
+    /// The first 100 bytes; fewer where the file is shorter.
+    pub header: Vec<u8>,
+    /// Opened for reading alone: the file system or the file's mode allowed no more.
+    pub read_only: bool,
+}
+
+/// Bytes of an SQLite header.
+pub const HEADER_BYTES: usize = 100;
+
+impl MainFile {
+    /// Opens main and reads its header.
+    ///
+    /// # Errors
+    /// As `open` and `read`.
+    pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<MainFile> {
+        const STEP: Step = Step("open the database file");
+        let (file, read_only) = match disk.open(STEP, path, Open::ReadWrite) {
+            Ok(file) => (file, false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) => {
+                (disk.open(STEP, path, Open::Read)?, true)
+            }
+            Err(error) => return Err(error),
+        };
+        let mut header = vec![0; HEADER_BYTES];
+        let read = file.read_at(0, &mut header)?;
+        header.truncate(read);
+        Ok(MainFile { stat: file.stat()?, file, header, read_only })
+    }
+}
+
+/// D: `.bootmigrate/<file name>/` beside the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateFolder {
+    /// D itself.
+    pub root: PathBuf,
+}
+
+/// `snapshots/v12-7.db`: a copy made before act 7, of schema 12.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotName {
+    /// The schema version.
+    pub version: i32,
+    /// The act that made it.
+    pub act: u64,
+}
+
+impl StateFolder {
+    /// The state folder of this database.
+    pub fn of(family: &Family) -> StateFolder {
+        StateFolder { root: family.folder().join(".bootmigrate").join(family.file_name()) }
+    }
+
+    /// Locked by one bootmigrate at a time; never deleted.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Two 4 KiB slots.
+    pub fn record(&self) -> PathBuf {
+        self.root.join("record")
+    }
+
+    /// A database being built; never trusted at boot.
+    pub fn staging(&self, act: u64) -> PathBuf {
+        self.root.join(format!("staging-{act}.db"))
+    }
+
+    /// A verified database that must become main: its name is the intent.
+    pub fn ready(&self, act: u64) -> PathBuf {
+        self.root.join(format!("ready-{act}.db"))
+    }
+
+    /// The folder of snapshots.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// A snapshot.
+    pub fn snapshot(&self, name: &SnapshotName) -> PathBuf {
+        self.snapshots().join(format!("v{}-{}.db", name.version, name.act))
+    }
+
+    /// The folder of families that were set aside.
+    pub fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
+    /// One family set aside, by act.
+    pub fn quarantined(&self, act: u64) -> PathBuf {
+        self.quarantine().join(act.to_string())
+    }
+
+    /// Acts whose ready file waits, oldest first.
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn ready_acts(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
+        let mut acts: Vec<u64> = disk.list(&self.root)?.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
+        acts.sort_unstable();
+        Ok(acts)
+    }
+
+    /// All snapshots, newest first.
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn list_snapshots(&self, disk: &dyn Disk) -> io::Result<Vec<SnapshotName>> {
+        let mut names: Vec<SnapshotName> = disk.list(&self.snapshots())?.iter().filter_map(|name| parse_snapshot(name)).collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.act));
+        Ok(names)
+    }
+
+    /// Families set aside, oldest first.
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn list_quarantine(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
+        let mut acts: Vec<u64> = disk.list(&self.quarantine())?.iter().filter_map(|name| name.parse().ok()).collect();
+        acts.sort_unstable();
+        Ok(acts)
+    }
+}
+
+fn number_between(name: &str, before: &str, after: &str) -> Option<u64> {
+    name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
+}
+
+fn parse_snapshot(name: &str) -> Option<SnapshotName> {
+    let (version, act) = name.strip_prefix('v')?.strip_suffix(".db")?.rsplit_once('-')?;
+    Some(SnapshotName { version: version.parse().ok()?, act: act.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_known_by_its_name_and_nothing_else_is_one() {
+        assert_eq!(parse_snapshot("v12-7.db"), Some(SnapshotName { version: 12, act: 7 }));
+        for other in ["tmp-7.db", "v12.db", "v12-7.db-wal", "v-7.db", "vx-7.db", "v12--7.db", ""] {
+            assert_eq!(parse_snapshot(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Owns refinery's history table and our two tables beside it (`docs/format.md`: frozen).
+//! Promises: any content of any row is read to an answer, never a panic; rows are written inside the caller's transaction.
+//! Never decides what a difference means.
+
+use std::convert::Infallible;
+
+use refinery_core::traits::sync::{Migrate, Query, Transaction};
+use rusqlite::types::ValueRef;
+use rusqlite::{params, OptionalExtension};
+use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
+
+use crate::catalog::{Catalog, Migration};
+use crate::device::disk::Step;
+use crate::device::sqlite::Database;
+use crate::error::Failure;
+
+/// Ours, one row a migration: what refinery's table has no room for.
+const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
+    version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
+    compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
+/// Ours: `format`, `act` (the last act that committed), `token` (the last one handled).
+const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
+/// The format of both.
+const FORMAT: i64 = 1;
+
+/// One row of refinery's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its version.
+    pub version: i32,
+    /// Its name.
+    pub name: String,
+    /// refinery's checksum.
+    pub checksum: u64,
+}
+
+/// What a database says of its own past.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    /// `application_id` of the header.
+    pub application_id: i64,
+    /// Tables that are neither SQLite's nor a history's.
+    pub tables: u64,
+    /// refinery's table is there.
+    pub recorded: bool,
+    /// Its rows, by version.
+    pub applied: Vec<Applied>,
+    /// The first row that is none, in words.
+    pub malformed: Option<String>,
+    /// The last act that committed here; `None` where bootmigrate never did.
+    pub act: Option<u64>,
+    /// The last token handled.
+    pub token: Option<String>,
+    /// By version: the oldest schema whose firmware can use the result, as the firmware that applied it said.
+    pub compatible_from: Vec<(i32, Option<i32>)>,
+}
+
+impl History {
+    /// The highest version recorded; 0 for none.
+    pub fn version(&self) -> i32 {
+        self.applied.last().map_or(0, |applied| applied.version)
+    }
+}
+
+/// Reads everything above; creates nothing.
+///
+/// # Errors
+/// As SQLite; class damaged where it says so.
+pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Failure> {
+    let connection = &database.connection;
+    let read = || {
+        let exists = |name: &str| {
+            let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+            connection.query_row(sql, [name], |_| Ok(())).optional().map(|row| row.is_some())
+        };
+        let mut history = History {
+            application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
+            recorded: exists(table)?,
+            ..History::default()
+        };
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                      AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND name <> ?1 COLLATE NOCASE";
+        history.tables = connection.query_row(tables, [table], |row| row.get::<_, i64>(0))?.unsigned_abs();
+        if history.recorded {
+            read_applied(connection, table, &mut history)?;
+        }
+        if exists("bootmigrate_state")? {
+            read_state(connection, &mut history)?;
+        }
+        if exists("bootmigrate_steps")? {
+            let mut statement = connection.prepare("SELECT version, compatible_from FROM bootmigrate_steps ORDER BY version")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if let (Some(version), from) = (integer(row.get_ref(0)?), integer(row.get_ref(1)?)) {
+                    history.compatible_from.push((version, from));
+                }
+            }
+        }
+        Ok(history)
+    };
+    read().map_err(|error: rusqlite::Error| database.failure(step, &error))
+}
+
+fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {
+    let sql = format!("SELECT version, name, applied_on, checksum FROM {} ORDER BY version", quote(table));
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut number = 0;
+    while let Some(row) = rows.next()? {
+        number += 1;
+        let (version, name, checksum) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(3)?);
+        let parsed = match (integer(version), text(name), text(checksum).and_then(|text| text.parse().ok())) {
+            (Some(version), Some(name), Some(checksum)) => Some(Applied { version, name, checksum }),
+            _ => None,
+        };
+        let date = text(row.get_ref(2)?).is_some_and(|date| OffsetDateTime::parse(&date, &Rfc3339).is_ok());
+        match parsed {
+            Some(applied) if history.applied.last().is_some_and(|last| last.version == applied.version) => {
+                history.malformed.get_or_insert(format!("row {number} repeats version {}", applied.version));
+            }
+            Some(applied) => history.applied.push(applied),
+            None => {
+                history.malformed.get_or_insert(format!("row {number} has no whole version, name and checksum"));
+            }
+        }
+        if !date {
+            history.malformed.get_or_insert(format!("row {number} has a date that refinery cannot read"));
+        }
+    }
+    Ok(())
+}
+
+fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT key, value FROM bootmigrate_state")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match (text(row.get_ref(0)?).as_deref(), row.get_ref(1)?) {
+            (Some("act"), ValueRef::Integer(act)) => history.act = u64::try_from(act).ok(),
+            (Some("token"), token) => history.token = text(token),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn integer(value: ValueRef<'_>) -> Option<i32> {
+    match value {
+        ValueRef::Integer(number) => i32::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+fn text(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+        ValueRef::Integer(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// Makes the three tables where they are missing; inside the caller's transaction.
+///
+/// # Errors
+/// As SQLite.
+pub fn create_tables(database: &Database, step: Step, table: &str) -> Result<(), Failure> {
+    // refinery's own text, so that its next reader finds what it would have made.
+    let history = <Ledger as Migrate>::assert_migrations_table_query(&quote(table));
+    database.run(step, &history)?;
+    database.run(step, STEPS_TABLE)?;
+    database.run(step, STATE_TABLE)?;
+    let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('format', ?1)";
+    database.connection.execute(sql, [FORMAT]).map(drop).map_err(|error| database.failure(step, &error))
+}
+
+/// Who applied a migration, when, and how long it took.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The act.
+    pub act: u64,
+    /// Seconds since 1970 as the device believes; shown, never trusted.
+    pub unix_seconds: i64,
+    /// Milliseconds it took.
+    pub duration_ms: u64,
+    /// The firmware's version, as os-release names it.
+    pub firmware: &'a str,
+}
+
+/// Records one migration in refinery's table and in ours; inside the caller's transaction.
+///
+/// # Errors
+/// As SQLite.
+pub fn record(database: &Database, step: Step, table: &str, migration: &Migration, stamp: Stamp<'_>) -> Result<(), Failure> {
+    let date = OffsetDateTime::from_unix_timestamp(stamp.unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let date = date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into());
+    let write = || {
+        let sql = format!("INSERT INTO {}(version, name, applied_on, checksum) VALUES (?1, ?2, ?3, ?4)", quote(table));
+        database.connection.execute(&sql, params![migration.version, migration.name, date, migration.checksum.to_string()])?;
+        let sql = "INSERT OR REPLACE INTO bootmigrate_steps\
+                   (version, act, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let directives = &migration.directives;
+        let act = i64::try_from(stamp.act).unwrap_or(i64::MAX);
+        let duration = i64::try_from(stamp.duration_ms).unwrap_or(i64::MAX);
+        let (irreversible, compatible) = (directives.irreversible, directives.compatible_from);
+        database
+            .connection
+            .execute(sql, params![migration.version, act, migration.down, irreversible, compatible, duration, stamp.firmware])
+    };
+    write().map(drop).map_err(|error| database.failure(step, &error))
+}
+
+/// Writes the act's number, which proves after a power cut that it was committed; inside the caller's transaction.
+///
+/// # Errors
+/// As SQLite.
+pub fn record_act(database: &Database, step: Step, act: u64, token: &str) -> Result<(), Failure> {
+    let write = || {
+        let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('act', ?1)";
+        database.connection.execute(sql, [i64::try_from(act).unwrap_or(i64::MAX)])?;
+        if !token.is_empty() {
+            database.connection.execute("INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('token', ?1)", [token])?;
+        }
+        Ok(())
+    };
+    write().map_err(|error: rusqlite::Error| database.failure(step, &error))
+}
+
+/// `user_version` in the header, for products that gave it to us.
+///
+/// # Errors
+/// As SQLite.
+pub fn set_user_version(database: &Database, step: Step, version: i32) -> Result<(), Failure> {
+    database.run(step, &format!("PRAGMA user_version = {version}"))
+}
+
+/// What refinery itself says is pending: ordering, divergence, missing and repeated versions are its own.
+///
+/// # Errors
+/// refinery's sentence.
+pub fn pending(catalog: &Catalog, applied: &[Applied], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
+    let mut ledger = Ledger { applied: applied.iter().map(|row| accept_line_ends(catalog, row)).collect() };
+    let ours: Vec<refinery_core::Migration> = catalog.migrations.iter().map(|m| as_refinery(m.version, m.name, m.checksum)).collect();
+    let unapplied = ledger.get_unapplied_migrations(&ours, !warn_changed, true, "history").map_err(|error| error.to_string())?;
+    let versions = unapplied.iter().map(refinery_core::Migration::version);
+    Ok(versions.filter_map(|version| catalog.find(version)).collect())
+}
+
+fn as_refinery(version: i32, name: &str, checksum: u64) -> refinery_core::Migration {
+    refinery_core::Migration::applied(version, name.to_owned(), OffsetDateTime::UNIX_EPOCH, checksum)
+}
+
+/// A file checked out with CRLF is the same text.
+fn accept_line_ends(catalog: &Catalog, row: &Applied) -> refinery_core::Migration {
+    let same = catalog.find(row.version).filter(|ours| ours.name == row.name && ours.checksum_crlf == row.checksum);
+    as_refinery(row.version, &row.name, same.map_or(row.checksum, |ours| ours.checksum))
+}
+
+/// refinery's view of a database whose rows were read before: it may ask, and nothing is written.
+struct Ledger {
+    applied: Vec<refinery_core::Migration>,
+}
+
+impl Transaction for Ledger {
+    type Error = Infallible;
+    fn execute<'a, T: Iterator<Item = &'a str>>(&mut self, _queries: T) -> Result<usize, Infallible> {
+        Ok(0)
+    }
+}
+
+impl Query<Vec<refinery_core::Migration>> for Ledger {
+    fn query(&mut self, _query: &str) -> Result<Vec<refinery_core::Migration>, Infallible> {
+        Ok(self.applied.clone())
+    }
+}
+
+impl Migrate for Ledger {}

@@ -1,0 +1,50 @@
+//! Owns how a line reaches a person: plain on a terminal, with `<priority>` under systemd.
+//! Promises: one sentence a line; nothing is logged below the asked level.
+//! Never decides what is worth saying.
+
+use std::io::Write;
+
+use log::{Level, LevelFilter};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// `-q`: errors.
+    Quiet,
+    /// Errors and warnings; what a run did is its report.
+    Normal,
+    /// `-v`: each migration.
+    Migrations,
+    /// `-vv`: each statement.
+    Statements,
+}
+
+/// Sets the logger up, once; a second call is ignored.
+pub fn start(verbosity: Verbosity) {
+    let level = match verbosity {
+        Verbosity::Quiet => LevelFilter::Error,
+        Verbosity::Normal => LevelFilter::Warn,
+        Verbosity::Migrations => LevelFilter::Info,
+        Verbosity::Statements => LevelFilter::Debug,
+    };
+    // systemd sets JOURNAL_STREAM for a service whose stderr is the journal.
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let mut builder = env_logger::Builder::new();
+    builder.filter_module("bootmigrate", level).format(move |out, record| {
+        if journal {
+            write!(out, "<{}>", priority(record.level()))?;
+        }
+        writeln!(out, "{}", record.args())
+    });
+    let _ = builder.try_init();
+}
+
+/// syslog's numbers.
+pub fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}

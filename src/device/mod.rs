@@ -1,0 +1,159 @@
+//! Owns [`Device`]: one database's place on this device, and the effects that reach it.
+//! Promises: knows how, never whether; every effect goes through the trait [`Disk`] or SQLite's VFS.
+//! Never imports `decide`.
+
+pub mod clock;
+pub mod disk;
+pub mod family;
+pub mod history;
+pub mod logging;
+pub mod sqlite;
+pub mod supervisor;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::Catalog;
+use crate::config::{DatabaseSettings, Slots};
+use clock::Clock;
+use disk::{Disk, Space, Stat, Step};
+use family::{Family, StateFolder};
+use sqlite::Sqlite;
+
+/// The effects that all databases of one run share.
+#[derive(Clone)]
+pub struct World<'a> {
+    /// Our own files.
+    pub disk: &'a dyn Disk,
+    /// SQLite's files.
+    pub sqlite: Sqlite<'a>,
+    /// Waiting and the date.
+    pub clock: &'a dyn Clock,
+    /// Raised by SIGTERM and SIGINT.
+    pub stop: Arc<AtomicBool>,
+    /// `--root`; empty for none.
+    pub root: PathBuf,
+    /// The firmware's version, as os-release names it; for the history.
+    pub firmware: String,
+}
+
+/// One database on this device.
+pub struct Device<'a> {
+    /// The effects.
+    pub world: &'a World<'a>,
+    /// Its settings.
+    pub settings: &'a DatabaseSettings,
+    /// What this firmware carries for it.
+    pub catalog: &'a Catalog,
+    /// How many slots share it.
+    pub slots: Slots,
+    /// Its four files, symbolic links followed.
+    pub family: Family,
+    /// D.
+    pub state: StateFolder,
+}
+
+impl<'a> Device<'a> {
+    /// The device's view of one database whose path has been resolved.
+    pub fn new(world: &'a World<'a>, settings: &'a DatabaseSettings, catalog: &'a Catalog, slots: Slots, main: PathBuf) -> Device<'a> {
+        let family = Family { main };
+        let state = StateFolder::of(&family);
+        Device { world, settings, catalog, slots, family, state }
+    }
+
+    /// Our own files.
+    pub fn disk(&self) -> &'a dyn Disk {
+        self.world.disk
+    }
+
+    /// SQLite's files.
+    pub fn sqlite(&self) -> Sqlite<'a> {
+        self.world.sqlite
+    }
+
+    /// How long somebody who has the database open is waited for.
+    pub fn busy_limit(&self) -> Duration {
+        Duration::from_secs(u64::from(self.settings.busy_timeout_s))
+    }
+
+    /// A stop signal came.
+    pub fn must_stop(&self) -> bool {
+        self.world.stop.load(Ordering::Relaxed)
+    }
+
+    /// Room where the database lies.
+    ///
+    /// # Errors
+    /// As `statvfs`.
+    pub fn space(&self) -> std::io::Result<Space> {
+        // Before a first boot the folder may be missing: then where it will be made.
+        let mut folder = self.family.folder();
+        while self.disk().stat(folder)?.is_none() && folder != disk::parent(folder) {
+            folder = disk::parent(folder);
+        }
+        self.disk().space(folder)
+    }
+
+    /// `/proc/self/mountinfo` names this path as a mount point; never under `--root`, where mounts are not looked at.
+    pub fn is_mount(&self, path: &Path) -> bool {
+        if !self.world.root.as_os_str().is_empty() {
+            return false;
+        }
+        is_mount(self.disk(), path)
+    }
+}
+
+/// Bytes of the kernel's mount table that are read at most.
+const MOUNT_TABLE_BYTES_MAX: usize = 1 << 20;
+
+/// The kernel's mount table has this path as a mount point.
+pub fn is_mount(disk: &dyn Disk, path: &Path) -> bool {
+    let table = disk.read(Path::new("/proc/self/mountinfo"), MOUNT_TABLE_BYTES_MAX).unwrap_or_default();
+    let table = String::from_utf8_lossy(&table);
+    let wanted = path.to_string_lossy();
+    // Field 5 is the mount point, with blanks as \040.
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    points.into_iter().any(|point| point.replace("\\040", " ") == wanted)
+}
+
+/// Who owns what we make: the database's owner, or the configured one, or the folder's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits of a database file.
+    pub mode: u32,
+}
+
+impl Ownership {
+    /// The ids, for files and folders of ours.
+    pub fn ids(&self) -> Option<(u32, u32)> {
+        Some((self.uid, self.gid))
+    }
+
+    /// The owner of this file, with its mode.
+    pub fn of(stat: &Stat) -> Ownership {
+        Ownership { uid: stat.uid, gid: stat.gid, mode: stat.mode }
+    }
+}
+
+/// Bytes of /etc/passwd and /etc/group that are read at most.
+const ACCOUNTS_BYTES_MAX: usize = 1 << 20;
+
+/// The number of a user or group: itself where it is one, else as /etc/passwd or /etc/group (under `--root`) has it.
+pub fn account(disk: &dyn Disk, file: &Path, name: &str) -> Option<u32> {
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
+    let text = disk.read(file, ACCOUNTS_BYTES_MAX).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+/// A step of looking, where nothing durable changes.
+pub const LOOK: Step = Step("look at the database");

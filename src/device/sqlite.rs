@@ -1,0 +1,321 @@
+//! Owns how this program opens SQLite: four ways, each with the one set of pragmas that protocol.md gives it.
+//! Promises: a connection closes with success before anybody probes; errors carry a class from the whitelist.
+//! Never decides what an answer means for the database.
+
+pub mod checks;
+pub mod script;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
+use rusqlite::ffi::ErrorCode;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::device::disk::Step;
+use crate::error::{Class, Failure};
+
+/// Virtual machine steps between two looks at the stop signal: a few milliseconds on a slow device.
+const STEPS_BETWEEN_STOP_CHECKS: i32 = 20_000;
+/// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
+const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
+
+/// How the database files are reached: the operating system's VFS, or the lab's.
+#[derive(Debug, Clone, Copy)]
+pub struct Sqlite<'a> {
+    /// Name of the VFS; `None` is SQLite's default.
+    pub vfs: Option<&'a str>,
+}
+
+/// Journal mode of an open database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Journal {
+    /// DELETE, TRUNCATE or PERSIST.
+    Rollback,
+    /// Write-ahead log.
+    Wal,
+}
+
+/// An open connection, and what it is open on.
+pub struct Database {
+    pub(in crate::device) connection: Connection,
+    path: PathBuf,
+}
+
+impl Sqlite<'_> {
+    /// Reads without any lock or write (`immutable=1`): only where no side file has content. What it says is damage is looked at again.
+    ///
+    /// # Errors
+    /// As SQLite's open.
+    pub fn look_immutable(&self, step: Step, path: &Path) -> Result<Database, Failure> {
+        let uri = format!("file:{}?immutable=1", percent_encode(path));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        self.open(step, path, Path::new(&uri), flags)
+    }
+
+    /// Reads a database that has a WAL without writing, syncing or checkpointing anything.
+    ///
+    /// # Errors
+    /// In use where another connection is open; else as SQLite's open.
+    pub fn look_without_writing(&self, step: Step, path: &Path) -> Result<Database, Failure> {
+        let database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let no_checkpoint = database.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        no_checkpoint.map_err(|error| database.failure(step, &error))?;
+        database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
+        Ok(database)
+    }
+
+    /// Reads beside a running application, with the locks and the shared memory that it has made.
+    ///
+    /// # Errors
+    /// As SQLite's open.
+    pub fn look_beside(&self, step: Step, path: &Path) -> Result<Database, Failure> {
+        self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    }
+
+    /// Opens for a change of the live database: EXCLUSIVE from the first statement on, EXTRA or FULL, foreign keys off.
+    ///
+    /// # Errors
+    /// In use where another connection is open; else as SQLite's open, a hot journal's rollback included.
+    pub fn work(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<(Database, Journal), Failure> {
+        let mut database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
+        database.protect(step, size, stop)?;
+        let journal = database.journal(step)?;
+        let synchronous = if journal == Journal::Wal { "FULL" } else { "EXTRA" };
+        database.run(step, &format!("PRAGMA synchronous = {synchronous}"))?;
+        Ok((database, journal))
+    }
+
+    /// Opens a file that nobody trusts before it is finished and synced as a whole: journal in memory, no syncs.
+    ///
+    /// # Errors
+    /// As SQLite's open.
+    pub fn build(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<Database, Failure> {
+        let mut database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
+        database.run(step, "PRAGMA journal_mode = MEMORY")?;
+        database.run(step, "PRAGMA synchronous = OFF")?;
+        database.protect(step, size, stop)?;
+        Ok(database)
+    }
+
+    /// A database in memory, for comparing schemas.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn scratch(&self, step: Step) -> Result<Database, Failure> {
+        let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+        let connection = connection.map_err(|error| failure_of(step, Path::new(":memory:"), &error))?;
+        let database = Database { connection, path: PathBuf::from(":memory:") };
+        database.run(step, "PRAGMA foreign_keys = OFF")?;
+        Ok(database)
+    }
+
+    fn open(&self, step: Step, path: &Path, name: &Path, flags: OpenFlags) -> Result<Database, Failure> {
+        let connection = match self.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
+            None => Connection::open_with_flags(name, flags),
+        };
+        let connection = connection.map_err(|error| failure_of(step, path, &error))?;
+        Ok(Database { connection, path: path.to_path_buf() })
+    }
+}
+
+impl Database {
+    fn protect(&mut self, step: Step, size: u64, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+        let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
+        let configured = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
+            .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false))
+            .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false));
+        configured.map_err(|error| self.failure(step, &error))?;
+        if size <= TEMP_IN_MEMORY_BYTES_MAX {
+            self.run(step, "PRAGMA temp_store = MEMORY")?;
+        }
+        let stop = Arc::clone(stop);
+        let handler = self.connection.progress_handler(STEPS_BETWEEN_STOP_CHECKS, Some(move || stop.load(Ordering::Relaxed)));
+        handler.map_err(|error| self.failure(step, &error))
+    }
+
+    /// The journal mode; the first read of the file, which settles a hot journal.
+    fn journal(&self, step: Step) -> Result<Journal, Failure> {
+        let mode: String =
+            self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
+        Ok(if mode.eq_ignore_ascii_case("wal") { Journal::Wal } else { Journal::Rollback })
+    }
+
+    /// Runs statements of ours; rows are read and dropped.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn run(&self, step: Step, sql: &str) -> Result<(), Failure> {
+        self.connection.execute_batch(sql).map_err(|error| self.failure(step, &error))
+    }
+
+    /// Takes every lock; SQLITE_BUSY is [`Class::InUse`].
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn begin_exclusive(&self, step: Step) -> Result<(), Failure> {
+        self.run(step, "BEGIN EXCLUSIVE")
+    }
+
+    /// The transaction becomes durable. An error has an unknown result: reopen and look.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn commit(&self, step: Step) -> Result<(), Failure> {
+        self.run(step, "COMMIT")
+    }
+
+    /// Rolls back where a transaction is still open; after an error SQLite may have done so by itself.
+    pub fn rollback(&self) {
+        if self.in_transaction() {
+            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+                log::warn!("ROLLBACK of {} said: {error}; the next open settles it.", self.path.display());
+            }
+        }
+    }
+
+    /// `sqlite3_get_autocommit()` is 0.
+    pub fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Moves the WAL's content into main and empties it; `false` where somebody kept it from finishing.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn checkpoint(&self, step: Step) -> Result<bool, Failure> {
+        let busy: i64 = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|error| self.failure(step, &error))?;
+        Ok(busy == 0)
+    }
+
+    /// Sets the journal mode for good; asks again where it is refused as busy is the caller's.
+    ///
+    /// # Errors
+    /// As SQLite, or when the mode did not change.
+    pub fn set_journal(&self, step: Step, wanted: Journal) -> Result<(), Failure> {
+        let word = if wanted == Journal::Wal { "WAL" } else { "DELETE" };
+        let sql = format!("PRAGMA journal_mode = {word}");
+        let got: String = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
+        if got.eq_ignore_ascii_case(word) {
+            return Ok(());
+        }
+        Err(Failure::new(Class::Storage, step, format!("journal_mode {word} was asked for and {got} came back")).at(&self.path))
+    }
+
+    /// Pages and bytes a page, as SQLite counts them inside the open transaction.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn bytes(&self, step: Step) -> Result<u64, Failure> {
+        let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+        let bytes: i64 = self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Closes with success, so that no descriptor of SQLite's is left.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn close(self, step: Step) -> Result<(), Failure> {
+        let path = self.path;
+        self.connection.close().map_err(|(_, error)| failure_of(step, &path, &error))
+    }
+
+    /// What an error of this connection means.
+    pub fn failure(&self, step: Step, error: &rusqlite::Error) -> Failure {
+        failure_of(step, &self.path, error)
+    }
+}
+
+fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
+    let mut failure = Failure::new(class_of(error), step, describe(error)).at(path);
+    if failure.class == Class::Failed {
+        // A statement of ours, not of a migration: never a reason for a rung.
+        failure.class = Class::Storage;
+    }
+    failure
+}
+
+/// The version of the SQLite inside this binary, as a header writes it: 3054001.
+pub fn version_number() -> u32 {
+    u32::try_from(rusqlite::version_number()).unwrap_or(0)
+}
+
+/// The whitelist: which class an error of a *migration's own statement* has.
+pub fn class_of(error: &rusqlite::Error) -> Class {
+    let Some(code) = error.sqlite_error_code() else { return Class::Storage };
+    match code {
+        ErrorCode::Unknown | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => {
+            // rusqlite calls SQLITE_ERROR "Unknown": an SQL error, a missing table, RAISE(ABORT) in a trigger.
+            match error.sqlite_error().map(|error| error.extended_code & 0xff) {
+                Some(1 | 19 | 20 | 25) => Class::Failed,
+                _ => Class::Storage,
+            }
+        }
+        ErrorCode::AuthorizationForStatementDenied | ErrorCode::TooBig => Class::Failed,
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Class::Damaged,
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Class::InUse,
+        ErrorCode::DiskFull => Class::NoSpace,
+        ErrorCode::OperationInterrupted => Class::Interrupted,
+        _ => Class::Storage,
+    }
+}
+
+/// SQLite's words and its extended code.
+pub fn describe(error: &rusqlite::Error) -> String {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    let words = match error {
+        rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
+        rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    match code {
+        Some(code) => format!("{words} (SQLite {code})"),
+        None => words,
+    }
+}
+
+/// A path inside an SQLite URI.
+fn percent_encode(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut out = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => out.push(char::from(*byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_question_marks_stays_a_path() {
+        assert_eq!(percent_encode(Path::new("/a b/c?d#e%f.db")), "/a%20b/c%3Fd%23e%25f.db");
+    }
+
+    #[test]
+    fn only_the_whitelist_counts_as_failed() {
+        let class = |code: i32| class_of(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        let failed: Vec<i32> = (1..=100).filter(|code| class(*code) == Class::Failed).collect();
+        // ERROR, TOOBIG, CONSTRAINT, MISMATCH, AUTH, RANGE
+        assert_eq!(failed, [1, 18, 19, 20, 23, 25]);
+        let damaged: Vec<i32> = (1..=100).filter(|code| class(*code) == Class::Damaged).collect();
+        assert_eq!(damaged, [11, 26]);
+        assert_eq!([class(5), class(6), class(13), class(9)], [Class::InUse, Class::InUse, Class::NoSpace, Class::Interrupted]);
+        assert_eq!([class(10), class(8), class(7), class(14), class(21)], [Class::Storage; 5]);
+        // Extended codes keep their class: a trigger's RAISE, a full disk's I/O error, a corrupt index.
+        assert_eq!([class(1811), class(3338 & 0xff), class(779)], [Class::Failed, Class::Storage, Class::Damaged]);
+    }
+}

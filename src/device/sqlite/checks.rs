@@ -1,0 +1,170 @@
+//! Owns the questions asked of an open database: is it whole, do its references hold, what is its schema.
+//! Promises: what SQLite reports in rows is read from rows; an error of a check is told apart from its answer.
+//! Never changes a byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::device::disk::Step;
+use crate::device::sqlite::{describe, Database};
+use crate::error::{Class, Failure};
+
+/// Rows of a failed check that are shown; the rest is counted.
+const ROWS_SHOWN_MAX: usize = 10;
+
+/// Violated references by (table, parent): how many rows. Never by rowid, since a rebuild moves them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForeignKeys {
+    counts: BTreeMap<(String, String), u64>,
+    tables: BTreeSet<String>,
+    /// What `foreign_key_check` itself said instead of an answer.
+    error: Option<String>,
+}
+
+impl Database {
+    /// `quick_check`: what it found wrong; empty for a whole database.
+    ///
+    /// # Errors
+    /// As SQLite; a broken root page shows as an error of class damaged, not as a row.
+    pub fn quick_check(&self, step: Step) -> Result<Vec<String>, Failure> {
+        let rows = self.strings(step, &format!("PRAGMA quick_check({ROWS_SHOWN_MAX})"))?;
+        Ok(rows.into_iter().filter(|row| row != "ok").collect())
+    }
+
+    /// `integrity_check`, indexes included.
+    ///
+    /// # Errors
+    /// As [`Database::quick_check`].
+    pub fn integrity_check(&self, step: Step) -> Result<Vec<String>, Failure> {
+        let rows = self.strings(step, &format!("PRAGMA integrity_check({ROWS_SHOWN_MAX})"))?;
+        Ok(rows.into_iter().filter(|row| row != "ok").collect())
+    }
+
+    /// Which references do not hold.
+    ///
+    /// # Errors
+    /// As SQLite, but for errors of the schema, which are part of the answer.
+    pub fn foreign_keys(&self, step: Step) -> Result<ForeignKeys, Failure> {
+        let tables = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table'")?.into_iter().collect();
+        let sql = "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2";
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map([], |row| {
+                Ok(((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()), row.get::<_, i64>(2)?))
+            })?;
+            rows.map(|row| row.map(|(pair, count)| (pair, u64::try_from(count).unwrap_or(0)))).collect::<Result<_, _>>()
+        };
+        match read() {
+            Ok(counts) => Ok(ForeignKeys { counts, tables, error: None }),
+            Err(error) if super::class_of(&error) == Class::Failed => {
+                Ok(ForeignKeys { error: Some(describe(&error)), tables, ..ForeignKeys::default() })
+            }
+            Err(error) => Err(self.failure(step, &error)),
+        }
+    }
+
+    /// The rows behind a violation, for a person: `reading rowid 17 names no row of sensor`.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn foreign_key_rows(&self, step: Step, tables: &[String]) -> Result<Vec<String>, Failure> {
+        let sql = "SELECT \"table\" || ' rowid ' || coalesce(rowid, '(none)') || ' names no row of ' || coalesce(parent, '?'), \"table\" \
+                   FROM pragma_foreign_key_check";
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let (mut shown, mut more) = (Vec::new(), 0u64);
+            while let Some(row) = rows.next()? {
+                if !tables.contains(&row.get::<_, String>(1)?) {
+                    continue;
+                }
+                if shown.len() < ROWS_SHOWN_MAX {
+                    shown.push(row.get(0)?);
+                } else {
+                    more += 1;
+                }
+            }
+            if more > 0 {
+                shown.push(format!("and {more} more"));
+            }
+            Ok(shown)
+        };
+        read().map_err(|error| self.failure(step, &error))
+    }
+
+    /// The first row of a query that must return none, as text.
+    ///
+    /// # Errors
+    /// As SQLite, with the class of a migration's own statement.
+    pub fn first_row(&self, step: Step, query: &str) -> Result<Option<String>, Failure> {
+        let read = || {
+            let mut statement = self.connection.prepare(query)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query([])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
+            Ok(Some(values?.join(", ")))
+        };
+        read().map_err(|error: rusqlite::Error| Failure::new(super::class_of(&error), step, describe(&error)))
+    }
+
+    /// The schema as (type, name, table, SQL), without SQLite's tables, the history and ours.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn schema(&self, step: Step, history_table: &str) -> Result<BTreeSet<String>, Failure> {
+        let sql = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
+                   WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1";
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map([history_table], |row| row.get(0))?;
+            rows.collect::<Result<BTreeSet<String>, _>>()
+        };
+        read().map_err(|error| self.failure(step, &error))
+    }
+
+    /// One column of text.
+    pub(in crate::device) fn strings(&self, step: Step, sql: &str) -> Result<Vec<String>, Failure> {
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            rows.collect::<Result<Vec<String>, _>>()
+        };
+        read().map_err(|error| self.failure(step, &error))
+    }
+}
+
+impl ForeignKeys {
+    /// Pairs (table, parent) with more violations now than before, and an error of the check that was not there before.
+    /// A table that was renamed is looked up under its old name too.
+    pub fn worse_than(&self, before: &ForeignKeys) -> Worse {
+        let gone = |table: &String| !self.tables.contains(table);
+        let allowed = |(table, parent): &(String, String)| {
+            let same = |old: &String, new: &String| old == new || gone(old);
+            let matching = before.counts.iter().filter(|((t, p), _)| same(t, table) && same(p, parent));
+            matching.map(|(_, count)| *count).max().unwrap_or(0)
+        };
+        let tables = self.counts.iter().filter(|(pair, count)| **count > allowed(pair)).map(|(pair, _)| pair.0.clone()).collect();
+        let error = if before.error.is_none() { self.error.clone() } else { None };
+        Worse { tables, error }
+    }
+}
+
+/// What got worse between two looks at the foreign keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worse {
+    /// Child tables with more violations.
+    pub tables: Vec<String>,
+    /// What the check itself said now and did not say before.
+    pub error: Option<String>,
+}
+
+fn show(value: rusqlite::types::ValueRef<'_>) -> String {
+    use rusqlite::types::ValueRef;
+    match value {
+        ValueRef::Null => "NULL".into(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(text) => format!("'{}'", String::from_utf8_lossy(text)),
+        ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),
+    }
+}

@@ -1,0 +1,248 @@
+//! Owns running a migration's SQL, statement by statement, under an authorizer.
+//! Promises: every error names line, column and statement; nothing runs after SQLite has rolled back by itself.
+//! Never commits, and never lets a migration do so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::Batch;
+
+use crate::catalog::Migration;
+use crate::denied::DENIED_PRAGMAS;
+use crate::device::disk::Step;
+use crate::device::sqlite::{class_of, describe, Database};
+use crate::error::{Class, Failure, Place};
+
+/// Characters of a line that a message shows.
+const LINE_SHOWN_CHARS_MAX: usize = 120;
+
+/// Where a migration runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Inside the runner's transaction.
+    Transaction,
+    /// On a copy, outside any transaction: VACUUM and page_size work.
+    NoTransaction,
+}
+
+/// One statement that ran, for `-vv`.
+#[derive(Debug)]
+pub struct Ran<'a> {
+    /// Its number in the file, from 1.
+    pub statement: u32,
+    /// Its line, from 1.
+    pub line: u32,
+    /// Its text.
+    pub sql: &'a str,
+    /// Rows inserted, updated or deleted.
+    pub rows: u64,
+    /// Wall time.
+    pub took: std::time::Duration,
+}
+
+/// Runs a migration's up SQL.
+///
+/// # Errors
+/// With the place and the class of the first statement that failed.
+pub fn run(database: &mut Database, step: Step, migration: &Migration, lane: Lane, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+    let source = Source { file: migration.file, version: migration.version, sql: migration.sql, statements: migration.statements };
+    let denied = Arc::new(Mutex::new(None));
+    authorize(database, step, lane, migration.adopted, Arc::clone(&denied))?;
+    let result = statements(database, step, &source, lane, migration.adopted, &denied, seen);
+    let cleared = database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
+    result?;
+    cleared.map_err(|error| database.failure(step, &error))
+}
+
+/// The text being run, for places.
+struct Source<'a> {
+    file: &'a str,
+    version: i32,
+    sql: &'a str,
+    statements: u32,
+}
+
+type Denied = Arc<Mutex<Option<String>>>;
+
+fn statements(
+    database: &Database,
+    step: Step,
+    source: &Source<'_>,
+    lane: Lane,
+    adopted: bool,
+    denied: &Denied,
+    seen: &mut dyn FnMut(&Ran<'_>),
+) -> Result<(), Failure> {
+    let mut batch = Batch::new(&database.connection, source.sql);
+    let (mut position, mut number) = (0usize, 0u32);
+    loop {
+        number += 1;
+        let start = position + first_token(source.sql.get(position..).unwrap_or(""));
+        let mut statement = match batch.next() {
+            Ok(Some(statement)) => statement,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(failed(step, source, number, offset_of(&error, source, start), &error, denied)),
+        };
+        let text = statement.expanded_sql().unwrap_or_default();
+        // An empty statement (`;;`) is passed over by SQLite: find the text where it really stands.
+        let begin = source.sql.get(position..).and_then(|rest| rest.find(&text)).map_or(position, |found| position + found);
+        let start = begin + first_token(&text);
+        position = begin + text.len();
+        if adopted && is_skipped(text.get(first_token(&text)..).unwrap_or("")) {
+            log::warn!("{}:{}: skipped in a file of before bootmigrate: {}", source.file, line_of(source.sql, start).0, text.trim());
+            continue;
+        }
+        let began = Instant::now();
+        let before = database.connection.total_changes();
+        let outcome = finish(&mut statement);
+        drop(statement);
+        outcome.map_err(|error| failed(step, source, number, start, &error, denied))?;
+        if lane == Lane::Transaction && !database.in_transaction() {
+            let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
+            return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
+        }
+        let rows = database.connection.total_changes().saturating_sub(before);
+        seen(&Ran { statement: number, line: line_of(source.sql, start).0, sql: text.trim(), rows, took: began.elapsed() });
+    }
+}
+
+/// Steps through all rows of a statement.
+fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
+    let mut rows = statement.raw_query();
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+fn failed(step: Step, source: &Source<'_>, number: u32, start: usize, error: &rusqlite::Error, denied: &Denied) -> Failure {
+    let reason = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let cause = reason.unwrap_or_else(|| describe(error));
+    Failure::new(class_of(error), step, cause).place(source.place(start, number))
+}
+
+/// The byte of the file that an error of the parser names; else the start of the statement.
+fn offset_of(error: &rusqlite::Error, source: &Source<'_>, start: usize) -> usize {
+    match error {
+        rusqlite::Error::SqlInputError { sql, offset, .. } => {
+            let tail = source.sql.len().saturating_sub(sql.len());
+            usize::try_from(*offset).map_or(start, |offset| tail + offset)
+        }
+        _ => start,
+    }
+}
+
+impl Source<'_> {
+    fn place(&self, byte: usize, statement: u32) -> Place {
+        let (line, column) = line_of(self.sql, byte);
+        let text = self.sql.lines().nth(line.saturating_sub(1) as usize).unwrap_or("");
+        Place {
+            file: self.file.to_owned(),
+            version: self.version,
+            line,
+            column,
+            text: text.chars().take(LINE_SHOWN_CHARS_MAX).collect(),
+            statement,
+            statements: self.statements,
+        }
+    }
+}
+
+/// Line and column (characters) of a byte, both from 1.
+pub fn line_of(text: &str, byte: usize) -> (u32, u32) {
+    let before = text.get(..byte.min(text.len())).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}
+
+/// Bytes of white space and comments before the first word.
+fn first_token(text: &str) -> usize {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', '\n', '\r', '\x0c', ';', '\u{feff}']);
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment.split_once('\n').map_or("", |(_, after)| after);
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, after)| after);
+        } else {
+            return text.len() - rest.len();
+        }
+    }
+}
+
+/// Words of the years before bootmigrate that our own transaction makes needless.
+fn is_skipped(statement: &str) -> bool {
+    let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    match words.next().map(str::to_ascii_uppercase).as_deref() {
+        Some("BEGIN" | "COMMIT" | "END") => true,
+        Some("PRAGMA") => words.next().is_some_and(|name| name.eq_ignore_ascii_case("foreign_keys")),
+        _ => false,
+    }
+}
+
+fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
+    let ask = move |context: AuthContext<'_>| match refusal(&context.action, lane, adopted) {
+        None => Authorization::Allow,
+        Some(reason) => {
+            denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+            Authorization::Deny
+        }
+    };
+    let set = database.connection.authorizer(Some(ask));
+    set.map_err(|error| database.failure(step, &error))
+}
+
+/// Why a migration may not do this, and what to write instead.
+fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String> {
+    match action {
+        AuthAction::Transaction { .. } if adopted => None,
+        AuthAction::Transaction { .. } => {
+            Some("BEGIN, COMMIT and ROLLBACK are bootmigrate's: everything pending is one transaction; delete this line".into())
+        }
+        // VACUUM attaches the file name '' for itself.
+        AuthAction::Attach { filename: "" } if lane == Lane::NoTransaction => None,
+        AuthAction::Detach { .. } if lane == Lane::NoTransaction => None,
+        AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
+            Some("ATTACH and DETACH are not possible in a migration: one migration changes one database".into())
+        }
+        AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case("load_extension") => {
+            Some("load_extension is not possible in a migration".into())
+        }
+        AuthAction::Pragma { pragma_name, .. } => {
+            let name = pragma_name.to_ascii_lowercase();
+            let known = DENIED_PRAGMAS.iter().find(|(denied, _)| *denied == name)?;
+            if adopted && name == "foreign_keys" {
+                return None;
+            }
+            Some(format!("PRAGMA {name} is not possible in a migration: {}", known.1))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_characters_not_bytes() {
+        assert_eq!(line_of("a\nüb c", "a\nüb ".len()), (2, 4));
+        assert_eq!(line_of("", 0), (1, 1));
+    }
+
+    #[test]
+    fn comments_before_a_statement_are_not_its_start() {
+        assert_eq!(first_token("  -- x\n /* y\n */ SELECT 1"), 17);
+        assert_eq!(first_token("-- only a comment"), 17);
+        assert_eq!(first_token(";;\nSELECT"), 3);
+    }
+
+    #[test]
+    fn old_transaction_words_are_known_in_any_dress() {
+        for word in ["BEGIN;", "begin transaction", "COMMIT", "END;", "PRAGMA foreign_keys=OFF", "pragma main.foreign_keys"] {
+            assert_eq!(is_skipped(word), !word.contains("main"), "{word}");
+        }
+        assert!(!is_skipped("ENDLESS"));
+    }
+}

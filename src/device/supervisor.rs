@@ -1,0 +1,119 @@
+//! Owns what stands around a run: stop signals, systemd's notify socket, ready files and the report on /run.
+//! Promises: a ready file exists exactly while this firmware's applications may open the database.
+//! Never changes an outcome: what cannot be written here is said and forgotten.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+use crate::device::disk::{parent, Disk, Open, Rename, Step};
+
+/// Where ready files and the report lie, below `--root`.
+pub const RUN_FOLDER: &str = "/run/bootmigrate";
+
+/// Raised by SIGTERM and SIGINT; SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
+///
+/// # Errors
+/// As `sigaction`.
+pub fn watch_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    signal_hook::flag::register(libc::SIGIO, Arc::new(AtomicBool::new(false)))?;
+    Ok(stop)
+}
+
+/// One line for `systemctl status`, where a supervisor listens.
+pub fn notify_status(text: &str) {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let message = format!("STATUS={}", text.replace('\n', " "));
+    // An abstract socket's name begins with @; std cannot send to it by path, and systemd uses a path for services.
+    if let Ok(sender) = std::os::unix::net::UnixDatagram::unbound() {
+        let _ = sender.send_to(message.as_bytes(), Path::new(&socket));
+    }
+}
+
+/// The files on /run.
+pub struct RunFolder<'a> {
+    disk: &'a dyn Disk,
+    folder: PathBuf,
+}
+
+impl<'a> RunFolder<'a> {
+    /// Below this root.
+    pub fn new(disk: &'a dyn Disk, root: &Path) -> RunFolder<'a> {
+        RunFolder { disk, folder: place(root, Path::new(RUN_FOLDER)) }
+    }
+
+    /// The ready file of a database.
+    pub fn ready(&self, database: &str) -> PathBuf {
+        self.folder.join("ready").join(database)
+    }
+
+    /// Takes the ready file away: first, by every run.
+    ///
+    /// # Errors
+    /// As `unlink`.
+    pub fn remove_ready(&self, database: &str) -> io::Result<()> {
+        match self.disk.unlink(STEP, &self.ready(database)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the ready file: last, by every run.
+    ///
+    /// # Errors
+    /// As `open` and `write`.
+    pub fn make_ready(&self, database: &str, version: i32) -> io::Result<()> {
+        self.write(&self.ready(database), format!("{version}\n").as_bytes())
+    }
+
+    /// Puts the report in place, whole.
+    ///
+    /// # Errors
+    /// As `open`, `write` and `rename`.
+    pub fn write_report(&self, json: &str) -> io::Result<()> {
+        self.write(&self.folder.join("status.json"), json.as_bytes())
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.make_folders(parent(path))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let temporary = path.with_file_name(format!(".{name}.new"));
+        let _ = self.disk.unlink(STEP, &temporary);
+        let file = self.disk.open(STEP, &temporary, Open::CreateNew { mode: 0o644 })?;
+        file.write_at(STEP, 0, bytes)?;
+        drop(file);
+        // A tmpfs: whole or not there, and gone after a power cut.
+        self.disk.rename(STEP, &temporary, path, Rename::Replace)
+    }
+
+    fn make_folders(&self, folder: &Path) -> io::Result<()> {
+        if self.disk.stat(folder)?.is_some() {
+            return Ok(());
+        }
+        self.make_folders(parent(folder))?;
+        match self.disk.make_folder(STEP, folder, 0o755) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+const STEP: Step = Step("report on /run");
+
+/// An absolute path below a root.
+pub fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// `below` for an empty root is the path itself.
+pub fn place(root: &Path, path: &Path) -> PathBuf {
+    if root.as_os_str().is_empty() {
+        return path.to_path_buf();
+    }
+    below(root, path)
+}
