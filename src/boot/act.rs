@@ -1,0 +1,213 @@
+//! Owns carrying a plan out: one arm a plan, each a call of the steps in the order of the protocol.
+//! Promises: does what the plan's words say; proof of each step is handed to the next.
+//! Never chooses.
+
+use crate::boot::Asked;
+use crate::catalog::Migration;
+use crate::decide::facts::{self, Request};
+use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
+use crate::decide::record::ActKind;
+use crate::device::disk::Step;
+use crate::device::family::SnapshotName;
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::report::{Ended, Finished, Outcome};
+use crate::steps::inspect::Seen;
+use crate::steps::ledger::{Act, Ledger, Order};
+use crate::steps::lock::Locked;
+use crate::steps::migrate::{migrate, Job};
+use crate::steps::probe::probe;
+use crate::steps::replace::{replace, By};
+use crate::steps::settle::settle;
+use crate::steps::stage::{stage, Base};
+use crate::steps::swap::{swap, New, SecondName};
+
+/// Copies of a live database that are begun anew because somebody wrote meanwhile.
+const COPIES_MAX: u32 = 3;
+
+/// Does what the plan says.
+///
+/// # Errors
+/// With the class that the ladder looks at.
+pub fn carry_out(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    plan: &Plan,
+    asked: &Asked,
+) -> Result<Ended, Failure> {
+    let forget_tries = asked.request != Request::Boot;
+    let order = Order { reason: "", token: &asked.token, forget_tries, loss: None };
+    match plan {
+        Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
+            // Remembered once: from now on an absent file is a lost one.
+            ledger.remember_data(device);
+            ledger.remember_token(device, &asked.token);
+            let outcome = if matches!(plan, Plan::Quiet { .. }) { Outcome::Quiet } else { Outcome::Compatible };
+            Ok(Ended::finished(Finished::at(outcome, *version)))
+        }
+        Plan::Refuse(refusal) => Ok(Ended::Refused(refusal.clone())),
+        Plan::Settle { .. } => settle(device, seen.main.as_ref()).map(|()| Ended::LookAgain),
+        Plan::FirstBoot { .. } => first_boot(device, locked, ledger, seen, &order),
+        Plan::Migrate { from, steps, snapshot, half_done } => {
+            let job = Job {
+                steps: find(device, steps),
+                snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
+                prune_first: *snapshot == SnapshotPlan::TakeAfterPruning,
+                half_done: half_done.and_then(|version| device.catalog.find(version)),
+                order,
+            };
+            Ok(match migrate(device, locked, ledger, seen, &job)? {
+                None => Ended::LookAgain,
+                Some(done) => {
+                    ledger.remember_data(device);
+                    Ended::finished(Finished {
+                        outcome: Outcome::Migrated,
+                        from: *from,
+                        to: device.catalog.target(),
+                        applied: done.applied,
+                        backup: done.snapshot,
+                        act: Some(done.act),
+                        ..Finished::default()
+                    })
+                }
+            })
+        }
+        Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
+        Plan::Reindex { why } => match &seen.main {
+            Some(main) => {
+                replaced(device, locked, ledger, seen, &By::Reindexed(main), &[], &Order { reason: why, ..order }, Outcome::Reindexed)
+            }
+            None => Err(Failure::new(Class::Defect, Step("reindex"), "there is no main file to reindex")),
+        },
+        Plan::Replace { by, why, loss } => {
+            let words = give_up(by);
+            let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
+            match by {
+                Replacement::Fresh => {
+                    let all: Vec<&'static Migration> = device.catalog.migrations.iter().collect();
+                    replaced(device, locked, ledger, seen, &By::Fresh, &all, &order, Outcome::Purged)
+                }
+                Replacement::Snapshot { version, act } => {
+                    let name = SnapshotName { version: *version, act: *act };
+                    let later: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version > *version).collect();
+                    replaced(device, locked, ledger, seen, &By::Snapshot(&name), &later, &order, Outcome::Restored)
+                }
+            }
+        }
+    }
+}
+
+fn find(device: &Device<'_>, steps: &[facts::Migration]) -> Vec<&'static Migration> {
+    steps.iter().filter_map(|step| device.catalog.find(step.version)).collect()
+}
+
+fn give_up(by: &Replacement) -> String {
+    match by {
+        Replacement::Fresh => "all rows of the old database; it is kept in quarantine".to_owned(),
+        Replacement::Snapshot { version, .. } => {
+            format!("what was written after the snapshot of version {version}; the old database is kept in quarantine")
+        }
+    }
+}
+
+fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, order: &Order<'_>) -> Result<Ended, Failure> {
+    let main = seen.empty_main(device)?;
+    probe(device, main.as_ref())?;
+    let act = ledger.begin(device, ActKind::FirstBoot, order)?;
+    let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
+    let built = stage(device, locked, act, &Base::Nothing, &all, order.token).and_then(|staged| {
+        let new = New { path: &staged.path, made_from: None };
+        swap(device, locked, main.as_ref(), &new, &SecondName::None).map(|_| staged.applied)
+    });
+    let applied = built.inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    ledger.remember_data(device);
+    Ok(Ended::finished(Finished {
+        outcome: Outcome::Created,
+        to: device.catalog.target(),
+        applied,
+        act: Some(act.number),
+        ..Finished::default()
+    }))
+}
+
+fn migrate_copy(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    from: i32,
+    steps: &[&'static Migration],
+    order: &Order<'_>,
+) -> Result<Ended, Failure> {
+    probe(device, seen.main.as_ref())?;
+    let act = ledger.begin(device, ActKind::MigrateCopy, order)?;
+    let name = SnapshotName { version: from, act: act.number };
+    let applied = copy_and_swap(device, locked, seen, act, &name, steps, order.token)
+        .inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    ledger.remember_data(device);
+    let to = device.catalog.target();
+    Ok(Ended::finished(Finished {
+        outcome: Outcome::Migrated,
+        from,
+        to,
+        applied,
+        backup: Some(name),
+        act: Some(act.number),
+        ..Finished::default()
+    }))
+}
+
+fn copy_and_swap(
+    device: &Device<'_>,
+    locked: &Locked,
+    seen: &Seen,
+    act: Act,
+    name: &SnapshotName,
+    steps: &[&'static Migration],
+    token: &str,
+) -> Result<Vec<i32>, Failure> {
+    let Some(main) = &seen.main else {
+        return Err(Failure::new(Class::Defect, Step("migrate a copy"), "there is no main file to copy"));
+    };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let staged = stage(device, locked, act, &Base::Live(main), steps, token)?;
+        let new = New { path: &staged.path, made_from: staged.copied_from };
+        match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
+            Ok(_) => return Ok(staged.applied),
+            // Somebody wrote while the copy was made: what was copied is thrown away.
+            Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
+                device.disk().unlink(failure.step, &staged.path).map_err(|error| Failure::io(failure.step, &staged.path, &error))?;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+fn replaced(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    by: &By<'_>,
+    steps: &[&Migration],
+    order: &Order<'_>,
+    outcome: Outcome,
+) -> Result<Ended, Failure> {
+    let empty = seen.empty_main(device)?;
+    let done = replace(device, locked, ledger, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
+    Ok(Ended::finished(Finished {
+        outcome,
+        from: seen.history.as_ref().map_or(0, crate::device::history::History::version),
+        to: device.catalog.target(),
+        applied: done.applied,
+        act: Some(done.act),
+        quarantine: Some(done.act),
+        loss: done.loss,
+        reason: Some(done.reason),
+        ..Finished::default()
+    }))
+}

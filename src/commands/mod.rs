@@ -1,0 +1,104 @@
+//! Owns the operators' commands, one a file, and what they share: the configuration and the databases' places.
+//! Promises: reads the configuration as the image and the device have it; a mistake in it is one sentence and exit 2.
+//! Never decides about a database.
+
+pub mod plan;
+pub mod run;
+pub mod status;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::catalog::{Catalog, Embedded};
+use crate::cli::Command;
+use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey};
+use crate::device::disk::{parent, Disk};
+use crate::device::supervisor::place;
+use crate::device::{Device, World};
+
+/// Bytes of a configuration file that are read at most.
+const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Where the device may override single keys.
+const CONFIG: &str = "/etc/bootmigrate.toml";
+
+/// What a command prints, and its exit code.
+pub struct Printed {
+    /// For stdout.
+    pub text: String,
+    /// The exit code.
+    pub exit: u8,
+}
+
+/// The embedded configuration, and the device's over it.
+///
+/// # Errors
+/// One sentence with file, line and column.
+pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, String> {
+    let named = command.config.clone();
+    let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(CONFIG)));
+    let text = match disk.read(&path, CONFIG_BYTES_MAX) {
+        Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
+        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+    };
+    let file = path.display().to_string();
+    let over: Vec<Source<'_>> = text.iter().map(|text| Source { file: &file, text }).collect();
+    let image = Source { file: embedded.configuration_file, text: embedded.configuration };
+    let settings = config::read(image, &over, UnknownKey::Warn).map_err(|error| error.to_string())?;
+    if settings.example && command.root.as_os_str().is_empty() {
+        return Err("this binary carries the example product, which runs only under --root DIR; build it with your own migrations".into());
+    }
+    if let Some(name) = command.database.as_ref().filter(|name| !settings.databases.iter().any(|database| database.name == **name)) {
+        let known: Vec<&str> = settings.databases.iter().map(|database| database.name.as_str()).collect();
+        return Err(format!("--db {name} is not configured; there is {}", known.join(", ")));
+    }
+    Ok(settings)
+}
+
+/// The databases that a command is about, each at its place.
+///
+/// # Errors
+/// Two names for one file, or a database without migrations.
+pub fn devices<'a>(
+    embedded: &'a Embedded,
+    settings: &'a Settings,
+    world: &'a World<'a>,
+    only: Option<&str>,
+) -> Result<Vec<Device<'a>>, String> {
+    let mut devices: Vec<Device<'a>> = Vec::new();
+    for database in &settings.databases {
+        let catalog = catalog_of(embedded, database)?;
+        let main = resolve(world, &database.path);
+        let inode = |path: &Path| world.disk.stat(path).ok().flatten().map(|stat| (stat.device, stat.inode));
+        let same =
+            |other: &&Device<'_>| other.family.main == main || inode(&main).is_some_and(|found| inode(&other.family.main) == Some(found));
+        if let Some(other) = devices.iter().find(same) {
+            return Err(format!(
+                "{} and {} are the same file, {}; give each database one of its own",
+                other.settings.name,
+                database.name,
+                main.display()
+            ));
+        }
+        devices.push(Device::new(world, database, catalog, settings.slots, main));
+    }
+    devices.retain(|device| only.is_none_or(|only| device.settings.name == only));
+    Ok(devices)
+}
+
+fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {
+    let found = embedded.databases.iter().find(|catalog| catalog.database == database.name);
+    found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))
+}
+
+/// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.
+fn resolve(world: &World<'_>, path: &Path) -> PathBuf {
+    let path = place(&world.root, path);
+    if let Ok(found) = world.disk.resolve(&path) {
+        return found;
+    }
+    match (world.disk.resolve(parent(&path)), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}

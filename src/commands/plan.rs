@@ -1,0 +1,61 @@
+//! Owns `plan`: what the next boot would do to each database, and why.
+//! Promises: the words are the plan's own, so that the plan printed is the plan done; touches nothing.
+//! Never looks more closely than a boot does.
+
+use serde::Serialize;
+
+use crate::boot::look;
+use crate::commands::Printed;
+use crate::decide::facts::Request;
+use crate::decide::plan::Plan;
+use crate::device::Device;
+use crate::report::SCHEMA;
+
+#[derive(Debug, Serialize)]
+struct Plans {
+    schema: u32,
+    databases: Vec<DatabasePlan>,
+}
+
+#[derive(Debug, Serialize)]
+struct DatabasePlan {
+    name: String,
+    plan: String,
+    sql: Vec<String>,
+}
+
+/// A line a database; with `--sql` the text that would run.
+pub fn plan(devices: &[Device<'_>], json: bool, sql: bool) -> Printed {
+    let databases: Vec<DatabasePlan> = devices.iter().map(|device| of(device, sql)).collect();
+    if json {
+        let text = serde_json::to_string_pretty(&Plans { schema: SCHEMA, databases }).unwrap_or_default();
+        return Printed { text: format!("{text}\n"), exit: 0 };
+    }
+    let mut text = String::new();
+    for database in databases {
+        text.push_str(&format!("{}: {}\n", database.name, database.plan));
+        database.sql.iter().for_each(|sql| text.push_str(&format!("{sql}\n")));
+    }
+    Printed { text, exit: 0 }
+}
+
+fn of(device: &Device<'_>, with_sql: bool) -> DatabasePlan {
+    let name = device.settings.name.clone();
+    match look(device, Request::Boot) {
+        Ok((_, plan)) => {
+            let sql = if with_sql { texts(device, &plan) } else { Vec::new() };
+            DatabasePlan { name, plan: plan.to_string(), sql }
+        }
+        Err(failure) => DatabasePlan { name, plan: format!("refuse: {failure}"), sql: Vec::new() },
+    }
+}
+
+fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
+    let above = match plan {
+        Plan::Migrate { from, .. } | Plan::MigrateCopy { from, .. } => *from,
+        Plan::FirstBoot { .. } | Plan::Replace { .. } => 0,
+        Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Settle { .. } | Plan::Reindex { .. } | Plan::Refuse(_) => return Vec::new(),
+    };
+    let pending = device.catalog.migrations.iter().filter(|step| step.version > above);
+    pending.map(|step| format!("-- {}\n{}", step.file, step.sql.trim_end())).collect()
+}

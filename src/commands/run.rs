@@ -1,0 +1,158 @@
+//! Owns `run`: every database in turn, ready files, the report on /run.
+//! Promises: a ready file is removed first and made last; each database is dealt with whatever became of the one before.
+//! Never changes an outcome because a report could not be written.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::boot::{boot, look, Asked};
+use crate::cli::{skips, Command};
+use crate::commands::status::pending_exit;
+use crate::commands::Printed;
+use crate::config::Settings;
+use crate::decide::facts::Request;
+use crate::device::supervisor::{notify_status, place, RunFolder};
+use crate::device::{Device, World};
+use crate::report::{DatabaseReport, RunReport};
+
+/// Bytes of a marker file or the kernel's command line that are read at most.
+const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
+
+/// Runs; the report has a sentence for each database.
+pub fn run(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], command: &Command, request: &Request) -> RunReport {
+    for warning in &settings.warnings {
+        log::warn!("{warning}.");
+    }
+    let folder = RunFolder::new(world.disk, &world.root);
+    for device in devices {
+        if let Err(error) = folder.remove_ready(&device.settings.name) {
+            log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
+        }
+    }
+    if let Some(first) = devices.first() {
+        // SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
+        std::env::set_var("SQLITE_TMPDIR", &first.state.root);
+    }
+    let skipped = skip_reason(settings);
+    let asked = asked(settings, world, request);
+    let mut reports: Vec<DatabaseReport> = Vec::new();
+    for device in devices {
+        let mut publish = |report: &DatabaseReport| {
+            let mut so_far = reports.clone();
+            so_far.push(report.clone());
+            publish_report(&folder, &RunReport::of(&so_far));
+        };
+        let report = match &skipped {
+            Some(why) => skip(device, why),
+            None => boot(device, &asked, &mut publish),
+        };
+        if report.usable {
+            if let Err(error) = folder.make_ready(&device.settings.name, report.version.unwrap_or(0)) {
+                log::warn!("{}: its ready file could not be made: {error}.", device.settings.name);
+            }
+        }
+        reports.push(report);
+    }
+    let report = RunReport::of(&reports);
+    publish_report(&folder, &report);
+    notify_status(&summary(&report));
+    log::debug!("{}", if command.json { "The report follows as JSON." } else { "The report follows." });
+    report
+}
+
+fn publish_report(folder: &RunFolder<'_>, report: &RunReport) {
+    if let Err(error) = folder.write_report(&report.to_json()) {
+        log::warn!("The report could not be written to /run: {error}; the outcome stands.");
+    }
+}
+
+fn summary(report: &RunReport) -> String {
+    let worst = report.databases.iter().find(|database| database.exit == report.exit);
+    worst.map_or_else(String::new, |database| database.sentence.clone())
+}
+
+/// Why this run changes nothing, where it must not.
+fn skip_reason(settings: &Settings) -> Option<String> {
+    let value = std::env::var("RUN_MIGRATIONS").ok();
+    if skips(value.as_deref()) {
+        return Some(format!("RUN_MIGRATIONS={} skips this run", value.unwrap_or_default()));
+    }
+    settings.observe.then(|| "mode = \"observe\" changes nothing".to_owned())
+}
+
+fn skip(device: &Device<'_>, why: &str) -> DatabaseReport {
+    match look(device, Request::Boot) {
+        Ok((facts, plan)) => DatabaseReport::skipped(device, &facts, &plan, why, pending_exit(device, &plan)),
+        Err(failure) => DatabaseReport::failed(device, None, &failure),
+    }
+}
+
+/// A person's word counts; else a token on the kernel's command line, or in the marker file.
+fn asked(settings: &Settings, world: &World<'_>, request: &Request) -> Asked {
+    if *request != Request::Boot {
+        return Asked { request: request.clone(), token: String::new() };
+    }
+    let read = |path: &Path| {
+        let bytes = world.disk.read(&place(&world.root, path), TOKEN_SOURCE_BYTES_MAX).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let words = read(Path::new("/proc/cmdline"));
+    for word in words.split_whitespace() {
+        match word.split_once('=') {
+            Some(("bootmigrate.purge-and-retry", token)) if !token.is_empty() => return with(Request::PurgeAndRetry, token),
+            Some(("bootmigrate.retry", token)) if !token.is_empty() => return with(Request::Retry, token),
+            _ => {}
+        }
+    }
+    let marker = settings.marker.as_deref().map(read).unwrap_or_default();
+    match marker.trim() {
+        "" => Asked { request: Request::Boot, token: String::new() },
+        token => with(Request::PurgeAndRetry, token),
+    }
+}
+
+fn with(request: Request, token: &str) -> Asked {
+    let token = crate::decide::record::clip(token, crate::decide::record::TOKEN_BYTES_MAX);
+    Asked { request, token: token.to_owned() }
+}
+
+/// The sentences, each with its details below.
+pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
+    if json {
+        return Printed { text: format!("{}\n", report.to_json()), exit: report.exit };
+    }
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let mut text = String::new();
+    for database in report.databases.iter().filter(|database| !quiet || !database.usable) {
+        let priority = match (database.usable, database.data_loss) {
+            (true, false) => 6,
+            (true, true) => 4,
+            (false, _) => 3,
+        };
+        for line in lines(database) {
+            let prefix = if journal { format!("<{priority}>") } else { String::new() };
+            text.push_str(&format!("{prefix}{line}\n"));
+        }
+    }
+    Printed { text, exit: report.exit }
+}
+
+/// One sentence; below it the line of SQL with a caret, and rows or processes.
+pub fn lines(database: &DatabaseReport) -> Vec<String> {
+    let mut lines = vec![database.sentence.clone()];
+    if let Some(place) = database.place.as_ref().filter(|place| !place.text.trim().is_empty()) {
+        lines.push(format!("  {:>5} | {}", place.line, place.text));
+        lines.push(format!("        | {}^", " ".repeat(place.column.saturating_sub(1) as usize)));
+    }
+    lines.extend(database.details.iter().map(|detail| format!("  {detail}")));
+    lines.extend(database.notes.iter().map(|note| format!("  note: {note}")));
+    lines
+}
+
+/// Becomes the program; returns only when that failed.
+pub fn become_program(program: &[OsString]) -> String {
+    use std::os::unix::process::CommandExt;
+    let Some((name, arguments)) = program.split_first() else { return "no program was named".into() };
+    let error = std::process::Command::new(name).args(arguments).exec();
+    format!("{} cannot be started: {error}", name.to_string_lossy())
+}

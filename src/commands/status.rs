@@ -1,0 +1,145 @@
+//! Owns `status`: versions and state of every database, and whether its application may open it.
+//! Promises: reads only; creates nothing; works on a read-only and on a full file system, and beside running applications.
+//! Never waits.
+
+use serde::Serialize;
+
+use crate::boot::look;
+use crate::commands::Printed;
+use crate::config::Settings;
+use crate::decide::facts::{Database, Facts, Request};
+use crate::decide::plan::Plan;
+use crate::device::supervisor::RunFolder;
+use crate::device::{Device, World};
+use crate::report::{exit_of, exit_of_refusal, gravest, version_of, EXIT_PENDING, SCHEMA};
+
+/// What `status --json` prints.
+#[derive(Debug, Serialize)]
+struct Status {
+    schema: u32,
+    version: &'static str,
+    exit: u8,
+    databases: Vec<DatabaseStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct DatabaseStatus {
+    name: String,
+    path: String,
+    exit: u8,
+    version: Option<i32>,
+    target: i32,
+    pending: Vec<String>,
+    ready: bool,
+    plan: String,
+    next: Option<String>,
+    failed_tries: u8,
+    interrupted_tries: u8,
+    snapshots: Vec<String>,
+    quarantine: Vec<u64>,
+    settings: std::collections::BTreeMap<String, String>,
+}
+
+/// The exit code that says what a plan means for the application while nobody carries it out.
+pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
+    let waiting = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    match plan {
+        _ if waiting => EXIT_PENDING,
+        Plan::Quiet { .. } | Plan::UseNewer { .. } => 0,
+        Plan::Settle { .. }
+        | Plan::FirstBoot { .. }
+        | Plan::Migrate { .. }
+        | Plan::MigrateCopy { .. }
+        | Plan::Reindex { .. }
+        | Plan::Replace { .. } => EXIT_PENDING,
+        Plan::Refuse(refusal) => exit_of_refusal(refusal.class),
+    }
+}
+
+/// Text or JSON; `--exit-code` makes the answer the exit code, else it is 0.
+pub fn status(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], json: bool, exit_code: bool) -> Printed {
+    let folder = RunFolder::new(world.disk, &world.root);
+    let databases: Vec<DatabaseStatus> = devices.iter().map(|device| of(device, &folder)).collect();
+    let exit = gravest(databases.iter().map(|database| database.exit));
+    let shown = if exit_code { exit } else { 0 };
+    if json {
+        let status = Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), exit, databases };
+        let text = serde_json::to_string_pretty(&status).unwrap_or_default();
+        return Printed { text: format!("{text}\n"), exit: shown };
+    }
+    let mut text: String = settings.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+    text.extend(databases.iter().map(DatabaseStatus::text));
+    Printed { text, exit: shown }
+}
+
+fn of(device: &Device<'_>, folder: &RunFolder<'_>) -> DatabaseStatus {
+    let disk = device.disk();
+    let snapshots = device.state.list_snapshots(disk).unwrap_or_default();
+    let mut status = DatabaseStatus {
+        name: device.settings.name.clone(),
+        path: device.family.main.display().to_string(),
+        exit: 0,
+        version: None,
+        target: device.catalog.target(),
+        pending: Vec::new(),
+        ready: disk.stat(&folder.ready(&device.settings.name)).ok().flatten().is_some(),
+        plan: String::new(),
+        next: None,
+        failed_tries: 0,
+        interrupted_tries: 0,
+        snapshots: snapshots.iter().map(|name| format!("v{}-{}", name.version, name.act)).collect(),
+        quarantine: device.state.list_quarantine(disk).unwrap_or_default(),
+        settings: device.settings.sources.iter().map(|(key, file)| (key.clone(), file.clone())).collect(),
+    };
+    match look(device, Request::Boot) {
+        Ok((facts, plan)) => status.fill(device, &facts, &plan),
+        Err(failure) => {
+            status.exit = exit_of(failure.class);
+            status.plan = format!("cannot be looked at: {failure}");
+        }
+    }
+    status
+}
+
+impl DatabaseStatus {
+    fn fill(&mut self, device: &Device<'_>, facts: &Facts, plan: &Plan) {
+        self.exit = pending_exit(device, plan);
+        self.version = version_of(facts);
+        self.plan = plan.to_string();
+        (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
+        self.pending = match &facts.database {
+            Database::Behind { pending, .. } => pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
+            Database::Absent => facts.catalog.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
+            _ => Vec::new(),
+        };
+        if let Plan::Refuse(refusal) = plan {
+            self.next = Some(refusal.next.clone());
+        }
+    }
+
+    fn text(&self) -> String {
+        let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+        let ready = if self.ready { "yes" } else { "no" };
+        let mut text = format!("{}  {}\n", self.name, self.path);
+        text.push_str(&format!("  version     {version} of {}\n", self.target));
+        text.push_str(&format!("  ready       {ready}\n"));
+        if !self.pending.is_empty() {
+            text.push_str(&format!("  pending     {}\n", self.pending.join(", ")));
+        }
+        if self.failed_tries + self.interrupted_tries > 0 {
+            text.push_str(&format!("  tries       {} failed, {} interrupted\n", self.failed_tries, self.interrupted_tries));
+        }
+        if !self.snapshots.is_empty() {
+            text.push_str(&format!("  snapshots   {}\n", self.snapshots.join(", ")));
+        }
+        if !self.quarantine.is_empty() {
+            let acts: Vec<String> = self.quarantine.iter().map(u64::to_string).collect();
+            text.push_str(&format!("  quarantine  {}\n", acts.join(", ")));
+        }
+        text.push_str(&format!("  next boot   {}\n", self.plan));
+        if let Some(next) = &self.next {
+            text.push_str(&format!("  do          {next}\n"));
+        }
+        text
+    }
+}

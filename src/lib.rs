@@ -1,0 +1,145 @@
+//! Brings the SQLite databases of a headless device to the schema its firmware expects, at boot, before the application.
+//!
+//! # The house
+//!
+//! ```text
+//! main.rs            argv → run → print → exit code. Decides nothing.
+//! boot.rs            THE story on one screen; boot/act.rs carries a plan out, one arm a plan
+//! cli.rs             argv → Command. Pure.
+//! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
+//! catalog.rs         the embedded migrations, as constants
+//! denied.rs          the PRAGMAs no migration may set; shared with the build crate
+//! commands/          run, status, plan: one file a command
+//! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
+//! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
+//! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor
+//! report.rs          what happened → one sentence and its code, JSON, exit code
+//! error.rs           Failure and its class (a whitelist)
+//! ```
+//!
+//! Arrows only go down: `main → cli, commands, boot → steps → device`; `boot, commands, steps → decide`; everyone may use
+//! `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `steps` never
+//! `boot` or `commands`. `tests/house.rs` checks it, and is itself fed bad files.
+//!
+//! Running again after a power cut is no special path: a ready file and an open act are facts like any other. A quiet boot
+//! reaches neither the snapshot nor the migration code.
+//!
+//! Two seams let everything be broken from outside, with no switch in the product: the trait [`device::disk::Disk`] for our
+//! own files, and SQLite's VFS for its files.
+
+pub mod boot;
+pub mod catalog;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod decide;
+mod denied;
+pub mod device;
+pub mod error;
+pub mod report;
+pub mod steps;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use catalog::Embedded;
+use cli::{Action, Command};
+use commands::Printed;
+use device::clock::SystemClock;
+use device::disk::{Disk, SystemDisk};
+use device::logging::{self, Verbosity};
+use device::sqlite::Sqlite;
+use device::supervisor::{self, place};
+use device::World;
+
+/// Exit code of a usage or configuration mistake.
+const EXIT_USAGE: u8 = 2;
+/// Exit code of a defect of ours.
+const EXIT_DEFECT: i32 = 1;
+
+/// The whole command line of a product: reads argv, runs, prints, and returns the exit code.
+pub fn main(embedded: Embedded) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]");
+        std::process::exit(EXIT_DEFECT);
+    }));
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(sentence) => return refuse(&sentence),
+    };
+    logging::start(command.verbosity);
+    match carry_out(&embedded, &command) {
+        Ok(printed) => {
+            use std::io::Write;
+            // A closed pipe is nobody's failure.
+            let _ = std::io::stdout().write_all(printed.text.as_bytes());
+            ExitCode::from(printed.exit)
+        }
+        Err(sentence) => refuse(&sentence),
+    }
+}
+
+fn refuse(sentence: &str) -> ExitCode {
+    let priority = if std::env::var_os("JOURNAL_STREAM").is_some() { "<3>" } else { "" };
+    eprintln!("{priority}bootmigrate: {sentence}. [BM-2]");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> {
+    match &command.action {
+        Action::Help => return Ok(Printed { text: cli::HELP.to_owned(), exit: 0 }),
+        Action::Version => return Ok(Printed { text: format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), exit: 0 }),
+        Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready => {}
+    }
+    let disk = SystemDisk;
+    let settings = commands::settings(embedded, command, &disk)?;
+    let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
+    let root = absolute_root(command)?;
+    let firmware = firmware_version(&disk, &root);
+    let world = World { disk: &disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop, root, firmware };
+    let devices = commands::devices(embedded, &settings, &world, command.database.as_deref())?;
+    match &command.action {
+        Action::Run { request, program } => {
+            let report = commands::run::run(&settings, &world, &devices, command, request);
+            let printed = commands::run::printed(&report, command.json, command.verbosity == Verbosity::Quiet);
+            if report.usable && !program.is_empty() {
+                print!("{}", printed.text);
+                return Err(commands::run::become_program(program));
+            }
+            Ok(printed)
+        }
+        Action::Plan { sql } => Ok(commands::plan::plan(&devices, command.json, *sql)),
+        Action::Ready => Ok(ready(&world, command)),
+        Action::Status { exit_code, .. } => Ok(commands::status::status(&settings, &world, &devices, command.json, *exit_code)),
+        Action::Help | Action::Version => Ok(Printed { text: String::new(), exit: 0 }),
+    }
+}
+
+/// `--root` as an absolute path: every path of the device is put below it.
+fn absolute_root(command: &Command) -> Result<std::path::PathBuf, String> {
+    if command.root.as_os_str().is_empty() {
+        return Ok(command.root.clone());
+    }
+    std::path::absolute(&command.root).map_err(|error| format!("--root {} is no path: {error}", command.root.display()))
+}
+
+fn ready(world: &World<'_>, command: &Command) -> Printed {
+    let name = command.database.as_deref().unwrap_or_default();
+    let file = supervisor::RunFolder::new(world.disk, &world.root).ready(name);
+    match world.disk.stat(&file) {
+        Ok(Some(_)) => Printed { text: format!("{name}: ready\n"), exit: 0 },
+        _ => Printed { text: format!("{name}: not ready; `bootmigrate status` says why\n"), exit: report::EXIT_PENDING },
+    }
+}
+
+/// Bytes of os-release that are read at most.
+const OS_RELEASE_BYTES_MAX: usize = 16 << 10;
+
+/// IMAGE_VERSION, else VERSION_ID, of os-release; empty where there is none.
+fn firmware_version(disk: &dyn Disk, root: &Path) -> String {
+    let bytes = disk.read(&place(root, Path::new("/etc/os-release")), OS_RELEASE_BYTES_MAX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let value =
+        |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(|value| value.trim_matches('"').to_owned());
+    value("IMAGE_VERSION").or_else(|| value("VERSION_ID")).unwrap_or_default()
+}

@@ -1,0 +1,344 @@
+//! Owns what happened, in one sentence with its code, as JSON and as an exit code.
+//! Promises: the exit code answers one question, "may the application start?", and is decided here alone.
+//! Never grepped by us, and never different in text and in JSON.
+
+mod sentence;
+
+use serde::Serialize;
+
+use crate::decide::facts::{Database, Facts};
+use crate::decide::plan::{Plan, Refusal, RefusalClass};
+use crate::device::family::SnapshotName;
+use crate::device::Device;
+use crate::error::{Class, Failure, Place};
+use crate::steps::replace::Replaced;
+
+/// The version of the report's format (`docs/status-json.md`).
+pub const SCHEMA: u32 = 1;
+
+/// How a run ended for a database, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing was to be done.
+    #[default]
+    Quiet,
+    /// A first database was made.
+    Created,
+    /// Migrations were applied.
+    Migrated,
+    /// Newer, and usable as it is.
+    Compatible,
+    /// A snapshot took the damaged one's place.
+    Restored,
+    /// The indexes were built anew.
+    Reindexed,
+    /// A fresh database took the old one's place.
+    Purged,
+    /// A migration, or something under it, failed.
+    Failed,
+    /// Nothing can or may be done.
+    Refused,
+    /// Stopped on the way; the next boot goes on.
+    Interrupted,
+    /// `RUN_MIGRATIONS` said no, or `mode = "observe"`.
+    Skipped,
+}
+
+/// How carrying a plan out ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It did what it says.
+    Finished(Box<Finished>),
+    /// The facts have changed: decide again.
+    LookAgain,
+    /// The plan was to do nothing.
+    Refused(Refusal),
+}
+
+impl Ended {
+    /// Did what it says.
+    pub fn finished(finished: Finished) -> Ended {
+        Ended::Finished(Box::new(finished))
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub struct Finished {
+    /// In one word.
+    pub outcome: Outcome,
+    /// Version before.
+    pub from: i32,
+    /// Version after.
+    pub to: i32,
+    /// Versions applied, oldest first.
+    pub applied: Vec<i32>,
+    /// The snapshot before.
+    pub backup: Option<SnapshotName>,
+    /// The act.
+    pub act: Option<u64>,
+    /// The folder in quarantine.
+    pub quarantine: Option<u64>,
+    /// What was given up, in words.
+    pub loss: Option<String>,
+    /// Why, for a replacement.
+    pub reason: Option<String>,
+}
+
+impl Finished {
+    /// Nothing was done: it is at this version.
+    pub fn at(outcome: Outcome, version: i32) -> Finished {
+        Finished { outcome, from: version, to: version, ..Finished::default() }
+    }
+}
+
+/// What happened to one database.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatabaseReport {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: String,
+    /// In one word.
+    pub outcome: Outcome,
+    /// Its own exit code.
+    pub exit: u8,
+    /// May the application open it?
+    pub usable: bool,
+    /// Rows were given up.
+    pub data_loss: bool,
+    /// A non-empty table or column went with a downgrade.
+    pub reduced: bool,
+    /// Version before; `null` where it could not be read.
+    pub from: Option<i32>,
+    /// Version now; `null` where it could not be read.
+    pub version: Option<i32>,
+    /// What this firmware expects.
+    pub target: i32,
+    /// Versions applied by this run.
+    pub applied: Vec<i32>,
+    /// `snapshots/v10-3.db`, or `none`.
+    pub backup: String,
+    /// `quarantine/3`, where a family was set aside.
+    pub quarantine: Option<String>,
+    /// What was given up, in words.
+    pub loss: Option<String>,
+    /// Where in a migration.
+    pub place: Option<Place>,
+    /// Rows or processes that belong to the sentence.
+    pub details: Vec<String>,
+    /// Things worth knowing that change nothing.
+    pub notes: Vec<String>,
+    /// One sentence, with its code.
+    pub sentence: String,
+    /// The code alone: `BM-10 settings 40>41 V41:12`.
+    pub code: String,
+    /// The act of this run, if it began one that ended well.
+    pub act: Option<u64>,
+    /// A loss or a token in this report is still open in the record.
+    #[serde(skip)]
+    pub must_be_closed: bool,
+}
+
+/// What happened to all of them.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Ours.
+    pub version: &'static str,
+    /// The run's exit code.
+    pub exit: u8,
+    /// Every database is usable.
+    pub usable: bool,
+    /// Rows were given up somewhere.
+    pub data_loss: bool,
+    /// One each, in the order of the configuration.
+    pub databases: Vec<DatabaseReport>,
+}
+
+impl RunReport {
+    /// The gravest exit code of all counts.
+    pub fn of(databases: &[DatabaseReport]) -> RunReport {
+        RunReport {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            exit: gravest(databases.iter().map(|database| database.exit)),
+            usable: databases.iter().all(|database| database.usable),
+            data_loss: databases.iter().any(|database| database.data_loss),
+            databases: databases.to_vec(),
+        }
+    }
+
+    /// As JSON, indented for people.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"schema\": {SCHEMA}, \"exit\": 1, \"error\": \"{error}\"}}"))
+    }
+}
+
+/// Gravest first: any unusable database outranks any usable one.
+const GRAVEST_FIRST: [u8; 16] = [1, 2, 17, 16, 18, 12, 21, 15, 14, 13, 19, 10, 20, 3, 11, 0];
+
+/// The exit code of a run with these.
+pub fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| GRAVEST_FIRST.iter().position(|known| known == code).unwrap_or(0);
+    codes.min_by_key(rank).unwrap_or(0)
+}
+
+/// The exit code of a class.
+pub fn exit_of(class: Class) -> u8 {
+    match class {
+        Class::Defect => 1,
+        Class::Configuration => 2,
+        Class::Failed => 10,
+        Class::Newer => 12,
+        Class::InUse => 13,
+        Class::NoSpace => 14,
+        Class::Storage => 15,
+        Class::NotOurs => 16,
+        Class::Damaged => 17,
+        Class::Missing => 18,
+        Class::Interrupted => 20,
+        Class::Catalogue => 21,
+    }
+}
+
+/// The exit code of a refusal.
+pub fn exit_of_refusal(class: RefusalClass) -> u8 {
+    match class {
+        RefusalClass::As(class) => exit_of(class),
+        RefusalClass::TriesUsedUp => 19,
+    }
+}
+
+/// Usable, data was given up.
+const EXIT_DATA_LOSS: u8 = 11;
+/// The fresh build failed too.
+const EXIT_TRIES_USED_UP: u8 = 19;
+/// Work is pending.
+pub const EXIT_PENDING: u8 = 3;
+
+impl DatabaseReport {
+    /// A run that ended as its plan says.
+    pub fn ended(device: &Device<'_>, facts: &Facts, plan: &Plan, ended: Ended, rolled: &[Replaced]) -> DatabaseReport {
+        match ended {
+            Ended::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
+            Ended::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
+            Ended::LookAgain => {
+                let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
+                DatabaseReport::failed(device, Some(facts), &failure)
+            }
+        }
+    }
+
+    fn finished(device: &Device<'_>, facts: &Facts, done: Finished, rolled: &[Replaced]) -> DatabaseReport {
+        let mut report = DatabaseReport::blank(device, done.outcome);
+        (report.from, report.version) = (Some(done.from), Some(done.to));
+        let earlier = rolled.last();
+        report.loss = done.loss.clone().or_else(|| earlier.and_then(|replaced| replaced.loss.clone())).or_else(|| facts.loss.clone());
+        if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {
+            report.outcome = if report.loss.is_some() { Outcome::Purged } else { Outcome::Reindexed };
+        }
+        report.data_loss = report.loss.is_some();
+        report.exit = if report.data_loss { EXIT_DATA_LOSS } else { 0 };
+        report.usable = true;
+        let act = done.act.or(earlier.map(|replaced| replaced.act));
+        report.quarantine = done.quarantine.or(earlier.map(|replaced| replaced.act)).map(|act| format!("quarantine/{act}"));
+        report.backup =
+            done.backup.as_ref().map_or_else(|| "none".to_owned(), |name| format!("snapshots/v{}-{}.db", name.version, name.act));
+        report.act = act;
+        report.must_be_closed = report.data_loss || done.quarantine.is_some() || earlier.is_some();
+        report.applied.clone_from(&done.applied);
+        let reason = done.reason.clone().or_else(|| earlier.map(|replaced| replaced.reason.clone()));
+        let words = sentence::finished(&report, reason.as_deref());
+        report.say(&words)
+    }
+
+    fn refused(device: &Device<'_>, facts: &Facts, refusal: &Refusal) -> DatabaseReport {
+        let mut report = DatabaseReport::blank(device, Outcome::Refused);
+        report.exit = exit_of_refusal(refusal.class);
+        report.from = version_of(facts);
+        report.version = report.from;
+        report.say(&format!("{}; nothing was changed. Next: {}.", refusal.what, refusal.next))
+    }
+
+    /// A run that ended with a failure.
+    pub fn failed(device: &Device<'_>, facts: Option<&Facts>, failure: &Failure) -> DatabaseReport {
+        let outcome = if failure.class == Class::Interrupted { Outcome::Interrupted } else { Outcome::Failed };
+        let mut report = DatabaseReport::blank(device, outcome);
+        report.exit = exit_of(failure.class);
+        report.from = facts.and_then(version_of);
+        report.version = report.from;
+        report.place.clone_from(&failure.place);
+        report.details.clone_from(&failure.details);
+        let words = sentence::failed(&report, facts, failure);
+        report.say(&words)
+    }
+
+    /// A purge whose fresh build failed too.
+    pub fn fresh_build_failed(device: &Device<'_>, facts: &Facts, failure: &Failure) -> DatabaseReport {
+        let mut report = DatabaseReport::failed(device, Some(facts), failure);
+        report.exit = EXIT_TRIES_USED_UP;
+        let words = sentence::fresh_build_failed(&report, failure);
+        report.say(&words)
+    }
+
+    /// Work that is pending and was not done.
+    pub fn skipped(device: &Device<'_>, facts: &Facts, plan: &Plan, why: &str, exit: u8) -> DatabaseReport {
+        let mut report = DatabaseReport::blank(device, Outcome::Skipped);
+        report.exit = exit;
+        report.from = version_of(facts);
+        report.version = report.from;
+        report.usable = exit == 0;
+        report.say(&format!("{why}; the plan would be to {plan}. Nothing was changed."))
+    }
+
+    fn blank(device: &Device<'_>, outcome: Outcome) -> DatabaseReport {
+        DatabaseReport {
+            name: device.settings.name.clone(),
+            path: device.family.main.display().to_string(),
+            outcome,
+            exit: 0,
+            usable: false,
+            data_loss: false,
+            reduced: false,
+            from: None,
+            version: None,
+            target: device.catalog.target(),
+            applied: Vec::new(),
+            backup: "none".into(),
+            quarantine: None,
+            loss: None,
+            place: None,
+            details: Vec::new(),
+            notes: Vec::new(),
+            sentence: String::new(),
+            code: String::new(),
+            act: None,
+            must_be_closed: false,
+        }
+    }
+
+    fn say(mut self, words: &str) -> DatabaseReport {
+        self.code = sentence::code(&self);
+        self.sentence = format!("{}: {words} [{}]", self.name, self.code);
+        self
+    }
+}
+
+/// The version that the facts tell, where they tell one.
+pub fn version_of(facts: &Facts) -> Option<i32> {
+    match &facts.database {
+        Database::Absent => Some(0),
+        Database::Current { version, .. } | Database::Behind { version, .. } | Database::Newer { version, .. } => Some(*version),
+        Database::Lost { .. }
+        | Database::Unsettled
+        | Database::Unreadable { .. }
+        | Database::Mismatch { .. }
+        | Database::NoHistory { .. }
+        | Database::NewerSqlite { .. }
+        | Database::NotOurs { .. }
+        | Database::Damaged { .. } => None,
+    }
+}

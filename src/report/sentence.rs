@@ -1,0 +1,106 @@
+//! Owns the sentences: what happened, what state the database is in now, what to do next.
+//! Promises: one line each, ending with a code that can be read over the phone.
+//! Never knows an exit code that [`super`] has not decided.
+
+use crate::decide::facts::Facts;
+use crate::decide::policy::FAILED_MAX;
+use crate::error::{Class, Failure};
+use crate::report::{DatabaseReport, Outcome};
+
+/// A run that did what its plan says.
+pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
+    let version = report.version.unwrap_or(0);
+    let backup = if report.backup == "none" { "without a snapshot".to_owned() } else { format!("snapshot {}", report.backup) };
+    let reason = reason.unwrap_or("an earlier run said why");
+    let kept = report.quarantine.as_deref().unwrap_or("quarantine");
+    match report.outcome {
+        Outcome::Quiet if report.data_loss => {
+            format!("at version {version}; an earlier run gave up {}.", report.loss.as_deref().unwrap_or("data"))
+        }
+        Outcome::Quiet => format!("at version {version}, nothing to do."),
+        Outcome::Compatible => format!("at version {version}, newer than this firmware's {}, which can use it as it is.", report.target),
+        Outcome::Created => format!("made at version {version}."),
+        Outcome::Migrated => {
+            format!("migrated from {} to {version} ({} applied, {backup}).", report.from.unwrap_or(0), report.applied.len())
+        }
+        Outcome::Reindexed => format!("indexes built anew, no row lost ({reason}); the old file is in {kept}."),
+        Outcome::Restored => format!(
+            "restored from a snapshot and migrated to {version}, because {reason}; given up: {}.",
+            report.loss.as_deref().unwrap_or("nothing")
+        ),
+        Outcome::Purged => format!("replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}."),
+        Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
+    }
+}
+
+/// A run that ended with a failure.
+pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> String {
+    let what = cause(failure);
+    let whole = match report.version {
+        Some(0) | None => "nothing was changed".to_owned(),
+        Some(version) => format!("the database is whole at version {version}"),
+    };
+    match failure.class {
+        Class::Failed => {
+            let tries = facts.map_or(0, |facts| facts.tries.failed).saturating_add(1);
+            let left = FAILED_MAX.saturating_sub(tries);
+            let next = if left == 0 {
+                format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name)
+            } else {
+                format!(
+                    "correct the migration and install that firmware; this one is tried {left} more {}",
+                    if left == 1 { "time" } else { "times" }
+                )
+            };
+            format!("{what}; {whole}. Next: {next}.")
+        }
+        Class::InUse => format!("{what}; nothing was written. Next: stop it, then run again."),
+        Class::NoSpace => {
+            let needed = failure.bytes_needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
+            format!("not enough space: {what}; {whole}. Next: free space{needed}, then run again.")
+        }
+        Class::Storage => format!("{what}; {whole}. Next: look at the storage and at who owns the files, then run again."),
+        Class::NotOurs => format!("{what}; nothing was changed. Next: correct `path`."),
+        Class::Missing => format!("{what}; nothing was made. Next: bring it there, then run again."),
+        Class::Newer => format!("{what}; nothing was changed. Next: boot the newer firmware."),
+        Class::Catalogue => {
+            format!("{what}; nothing was changed. Next: build the firmware with the migrations that this database was made by.")
+        }
+        Class::Interrupted => format!("interrupted ({what}); {whole}. Next: the next boot goes on."),
+        Class::Damaged => {
+            format!("damaged: {what}; nothing was changed. Next: run `bootmigrate run --purge-and-retry --db {}`.", report.name)
+        }
+        Class::Configuration => format!("{what}; nothing was changed. Next: correct bootmigrate.toml."),
+        Class::Defect => format!("a defect of bootmigrate: {what}; nothing was given up. Next: send the log to its makers."),
+    }
+}
+
+/// A purge whose fresh build failed too.
+pub fn fresh_build_failed(report: &DatabaseReport, failure: &Failure) -> String {
+    format!(
+        "a fresh database could not be built either: {}; the old one is still in its place. Next: install other firmware, then run `bootmigrate run --retry --db {}`.",
+        cause(failure),
+        report.name
+    )
+}
+
+fn cause(failure: &Failure) -> String {
+    match &failure.place {
+        Some(place) if place.statement > 0 => {
+            let of = if place.statements > 0 { format!(" of {}", place.statements) } else { String::new() };
+            format!("{failure}, in statement {}{of}", place.statement)
+        }
+        _ => failure.to_string(),
+    }
+}
+
+/// `BM-10 settings 40>41 V41:12`: exit code, database, versions, migration and line.
+pub fn code(report: &DatabaseReport) -> String {
+    let from = report.from.map_or_else(|| "?".to_owned(), |from| from.to_string());
+    let versions = match report.from {
+        Some(from) if from == report.target => from.to_string(),
+        _ => format!("{from}>{}", report.target),
+    };
+    let place = report.place.as_ref().map_or_else(String::new, |place| format!(" V{}:{}", place.version, place.line));
+    format!("BM-{} {} {versions}{place}", report.exit, report.name)
+}

@@ -1,0 +1,312 @@
+//! Owns looking: the family before SQLite opens anything, the header, the history, and what follows from them as facts.
+//! Promises: nothing is written to the database; what SQLite calls corrupt is proven over a fresh locked connection.
+//! Never decides what to do about a fact.
+
+pub mod copies;
+mod history;
+
+use std::io;
+
+use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
+use crate::device::disk::{FileKind, Space, Step};
+use crate::device::family::{FamilyState, MainFile};
+use crate::device::history::History;
+use crate::device::{sqlite, Device, LOOK};
+use crate::error::{Class, Failure};
+use crate::steps::ledger::Ledger;
+use crate::steps::lock::Locked;
+use crate::steps::sweep::sweep;
+
+pub use copies::{good_copy, NotGood};
+
+/// First bytes of every SQLite file.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Less free than this, and an application could not open a database that has a WAL.
+const ROOM_FOR_A_WAL_BYTES: u64 = 1 << 20;
+const PROVE: Step = Step("prove the damage");
+
+/// What was seen, and the one descriptor of main that it was seen through.
+pub struct Seen {
+    /// For the decision.
+    pub facts: Facts,
+    /// Open until SQLite's last connection is closed; `None` where main is absent or empty.
+    pub main: Option<MainFile>,
+    /// The four files.
+    pub family: FamilyState,
+    /// What the database says of its past, where it could be read.
+    pub history: Option<History>,
+}
+
+impl Seen {
+    /// The descriptor of a main file that has no byte, for the swap that takes its name; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn empty_main(&self, device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
+        if self.main.is_some() || self.family.main.is_none() {
+            return Ok(None);
+        }
+        MainFile::open(device.disk(), &device.family.main).map(Some).map_err(|error| Failure::io(LOOK, &device.family.main, &error))
+    }
+}
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closeness {
+    /// As every boot does.
+    Boot,
+    /// SQLite spoke of corruption, or a technician asked: check everything, over a fresh locked connection.
+    Everything,
+}
+
+/// Looks at everything that a decision needs.
+///
+/// # Errors
+/// In use, storage; what is wrong with the database itself is a fact and no error.
+pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &Ask<'_>) -> Result<Seen, Failure> {
+    let failed = |error: io::Error| Failure::io(LOOK, &device.family.main, &error);
+    let mut family = device.family.look(device.disk()).map_err(failed)?;
+    if ask.may_write && locked.writable() {
+        sweep(device, locked, family.main.as_ref())?;
+        family.main = device.disk().stat(&device.family.main).map_err(failed)?;
+    }
+    let space = device.space().map_err(failed)?;
+    let mut seen = Seen { facts: frame(device, locked, &family, space, ask), main: None, family, history: None };
+    seen.facts.database = look(device, ledger, ask, &mut seen)?;
+    ledger.committed = seen.history.as_ref().and_then(|history| history.act).unwrap_or(0);
+    seen.facts.tries = ledger.tries();
+    seen.facts.open_act = ledger.open_act();
+    seen.facts.room.needed = ledger.needed();
+    seen.facts.loss = ledger.loss().map(|loss| loss.text.clone());
+    if matches!(seen.facts.database, Database::Damaged { .. } | Database::Lost { .. }) {
+        seen.facts.snapshots = copies::good_snapshots(device)?;
+    }
+    seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
+    Ok(seen)
+}
+
+/// What the caller wants to know.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    /// Who asks.
+    pub request: &'a Request,
+    /// Cures tried by this run.
+    pub tried: &'a [Tried],
+    /// How closely to look.
+    pub closeness: Closeness,
+    /// This is a run, not `status` or `plan`.
+    pub may_write: bool,
+}
+
+fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Space, ask: &Ask<'_>) -> Facts {
+    let migration = |m: &crate::catalog::Migration| facts::Migration {
+        version: m.version,
+        name: m.name.to_owned(),
+        no_transaction: m.directives.no_transaction,
+    };
+    Facts {
+        database: Database::Absent,
+        target: device.catalog.target(),
+        catalog: device.catalog.migrations.iter().map(migration).collect(),
+        request: ask.request.clone(),
+        tries: crate::decide::record::Counts { fingerprint: device.catalog.fingerprint, failed: 0, interrupted: 0, purges: 0 },
+        open_act: OpenAct::None,
+        snapshots: Vec::new(),
+        room: Room {
+            available: space.available,
+            total: space.total,
+            size: family.main.map_or(0, |main| main.size),
+            reclaimable: 0,
+            needed: None,
+        },
+        writable: locked.writable(),
+        own_mount: device.is_mount(&device.family.main),
+        loss: None,
+        tried: ask.tried.to_vec(),
+    }
+}
+
+/// What stands under the name; fills in the descriptor and the history on the way.
+fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) -> Result<Database, Failure> {
+    let family = seen.family;
+    if let Some(what) = not_ours(device, &family, seen.facts.writable) {
+        return Ok(Database::NotOurs { what });
+    }
+    if family.main_is_empty() {
+        return Ok(absent_or_lost(&family, ledger));
+    }
+    let main = MainFile::open(device.disk(), &device.family.main).map_err(|error| Failure::io(LOOK, &device.family.main, &error))?;
+    if main.read_only {
+        seen.facts.writable = false;
+    }
+    let header = main.header.clone();
+    let size = main.stat.size;
+    seen.main = Some(main);
+    if family.journal_has_content {
+        let what = "a hot journal lies beside it, and the file system or folder takes no writes".to_owned();
+        return Ok(if seen.facts.writable { Database::Unsettled } else { Database::Unreadable { what } });
+    }
+    if family.wal_has_content() && !seen.facts.writable {
+        let what = "a WAL lies beside it, and the file system or folder takes no writes".to_owned();
+        return Ok(Database::Unreadable { what });
+    }
+    if let Some(database) = bad_header(&header, size, family.wal_has_content()) {
+        return Ok(database);
+    }
+    let settle = family.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
+    match read_history(device, &family) {
+        Ok(history) if ask.closeness == Closeness::Boot => Ok(compare(device, seen, history, settle)),
+        Ok(history) => match prove(device, seen, &header)? {
+            Some(damage) => {
+                seen.history = Some(history);
+                Ok(damage)
+            }
+            None => Ok(compare(device, seen, history, settle)),
+        },
+        // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
+        Err(failure) if failure.class == Class::Damaged => {
+            match prove(device, seen, &header)? {
+                Some(damage) => Ok(damage),
+                None => Err(Failure::new(Class::Storage, LOOK, format!("{}; a second look did not confirm it", failure.cause))
+                    .at(&device.family.main)),
+            }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Database {
+    let database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family));
+    seen.history = Some(history);
+    database
+}
+
+/// The live schema, for a database that plain refinery may have left between its two transactions.
+fn half_done_schema(device: &Device<'_>, family: &FamilyState) -> Option<std::collections::BTreeSet<String>> {
+    let database = open_to_look(device, family).ok()?;
+    let schema = database.schema(LOOK, &device.settings.history_table).ok();
+    database.close(LOOK).ok()?;
+    schema
+}
+
+fn not_ours(device: &Device<'_>, family: &FamilyState, swept: bool) -> Option<String> {
+    let main = family.main?;
+    match main.kind {
+        FileKind::File if main.links > 1 && swept => {
+            Some(format!("{} has {} names (hard links); a swap would split them", device.family.main.display(), main.links))
+        }
+        FileKind::File => None,
+        FileKind::Folder => Some(format!("{} is a folder", device.family.main.display())),
+        FileKind::Symlink => Some(format!("{} is a symbolic link to nothing", device.family.main.display())),
+        FileKind::Other => Some(format!("{} is not a plain file", device.family.main.display())),
+    }
+}
+
+fn absent_or_lost(family: &FamilyState, ledger: &Ledger) -> Database {
+    let how = if family.main.is_some() { "empty" } else { "absent" };
+    let side = match (family.wal_has_content(), family.journal_has_content) {
+        (true, _) => Some("WAL"),
+        (false, true) => Some("journal"),
+        (false, false) => None,
+    };
+    match (side, ledger.record().held_data) {
+        (Some(side), _) => Database::Lost { what: format!("the main file is {how}, but its {side} has content"), remains: true },
+        (None, true) => Database::Lost { what: format!("the main file is {how}, but it held data before"), remains: false },
+        (None, false) => Database::Absent,
+    }
+}
+
+/// What 100 bytes tell without SQLite.
+fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
+    let damaged = |what: &str| Some(Database::Damaged { what: what.to_owned(), index_only: false });
+    if header.get(..16) != Some(MAGIC.as_slice()) || header.len() < 100 {
+        return damaged("its header is not that of an SQLite database");
+    }
+    let byte = |at: usize| header.get(at).copied().unwrap_or(0);
+    let number = |at: usize| header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    if byte(19) > 2 {
+        return Some(Database::NewerSqlite { what: format!("its file format is {}, this SQLite reads up to 2", byte(19)) });
+    }
+    let page = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
+        1 => 65536,
+        bytes => bytes,
+    };
+    if page < 512 || !page.is_power_of_two() {
+        return damaged("its header has an impossible page size");
+    }
+    // The size in the header counts only where the change counter was written together with it.
+    let counted = number(24) == number(92) && number(28) > 0;
+    if counted && !has_wal && u64::from(number(28)) * page > size {
+        return damaged("the file is shorter than its header says");
+    }
+    None
+}
+
+fn open_to_look(device: &Device<'_>, family: &FamilyState) -> Result<sqlite::Database, Failure> {
+    let main = &device.family.main;
+    if !family.wal_has_content() {
+        return device.sqlite().look_immutable(LOOK, main);
+    }
+    device.sqlite().look_without_writing(LOOK, main)
+}
+
+fn read_history(device: &Device<'_>, family: &FamilyState) -> Result<History, Failure> {
+    let table = &device.settings.history_table;
+    let read = |database: sqlite::Database| {
+        let history = crate::device::history::read(&database, LOOK, table);
+        database.close(LOOK)?;
+        history
+    };
+    match open_to_look(device, family).and_then(read) {
+        // A running application has the WAL: its own shared memory lets us read beside it.
+        Err(failure) if failure.class == Class::InUse => read(device.sqlite().look_beside(LOOK, &device.family.main)?),
+        other => other,
+    }
+}
+
+/// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
+fn prove(device: &Device<'_>, seen: &Seen, header: &[u8]) -> Result<Option<Database>, Failure> {
+    let checks = if seen.facts.writable { check_locked(device, seen.facts.room.size) } else { check_unlocked(device) };
+    let damage = match checks {
+        Ok((quick, all)) if quick.is_empty() && all.is_empty() => return Ok(None),
+        Ok((quick, all)) if quick.is_empty() => {
+            Database::Damaged { what: format!("an index is corrupt: {}", first(&all)), index_only: true }
+        }
+        Ok((quick, _)) => Database::Damaged { what: first(&quick), index_only: false },
+        Err(failure) if failure.class == Class::Damaged => Database::Damaged { what: failure.cause, index_only: false },
+        Err(failure) => return Err(failure),
+    };
+    Ok(Some(newer_schema(header, &damage).unwrap_or(damage)))
+}
+
+fn first(rows: &[String]) -> String {
+    rows.first().map_or_else(String::new, |row| row.lines().next().unwrap_or(row).to_owned())
+}
+
+type Checks = Result<(Vec<String>, Vec<String>), Failure>;
+
+fn check_locked(device: &Device<'_>, size: u64) -> Checks {
+    let (database, _) = device.sqlite().work(PROVE, &device.family.main, size, &device.world.stop)?;
+    let checks = database.begin_exclusive(PROVE).and_then(|()| Ok((database.quick_check(PROVE)?, database.integrity_check(PROVE)?)));
+    database.rollback();
+    database.close(PROVE)?;
+    checks
+}
+
+fn check_unlocked(device: &Device<'_>) -> Checks {
+    let database = device.sqlite().look_immutable(PROVE, &device.family.main)?;
+    let checks = database.quick_check(PROVE).and_then(|quick| Ok((quick, database.integrity_check(PROVE)?)));
+    database.close(PROVE)?;
+    checks
+}
+
+/// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is none.
+fn newer_schema(header: &[u8], damage: &Database) -> Option<Database> {
+    let written = header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let ours = sqlite::version_number();
+    let Database::Damaged { what, .. } = damage else { return None };
+    if written <= ours || !what.contains("malformed database schema") {
+        return None;
+    }
+    Some(Database::NewerSqlite { what: format!("its schema was written by SQLite {written} and this is {ours}: {what}") })
+}

@@ -1,0 +1,98 @@
+//! Owns looking at copies: which snapshots are good, and what pruning would give.
+//! Promises: a good copy is whole, of the same application, with a history that is a prefix of the catalogue by checksum.
+//! Never trusts a name: what a snapshot is called is compared with what is in it.
+
+use std::io;
+use std::path::Path;
+
+use crate::decide::facts::Snapshot;
+use crate::device::family::SnapshotName;
+use crate::device::history;
+use crate::device::{Device, LOOK};
+use crate::error::Failure;
+use crate::steps::ledger::Ledger;
+
+/// Why a copy is not one that can take the database's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotGood(pub String);
+
+/// Good snapshots, newest first.
+///
+/// # Errors
+/// As `readdir`.
+pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
+    let names = list(device)?;
+    let mut good = Vec::new();
+    for name in names {
+        match good_copy(device, &device.state.snapshot(&name), Some(name.version)) {
+            Ok(version) => good.push(Snapshot { version, act: name.act }),
+            Err(NotGood(why)) => log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.act),
+        }
+    }
+    Ok(good)
+}
+
+/// The version of a copy that may take the database's place.
+///
+/// # Errors
+/// Why it may not.
+pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Result<i32, NotGood> {
+    let not_good = |failure: Failure| NotGood(failure.cause);
+    let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
+    let checks = database.quick_check(LOOK).and_then(|wrong| Ok((wrong, history::read(&database, LOOK, &device.settings.history_table)?)));
+    database.close(LOOK).map_err(not_good)?;
+    let (wrong, history) = checks.map_err(not_good)?;
+    if let Some(first) = wrong.first() {
+        return Err(NotGood(first.clone()));
+    }
+    if let Some(what) = history.malformed {
+        return Err(NotGood(what));
+    }
+    if !history.recorded && history.tables > 0 {
+        return Err(NotGood("it has tables and no migration history".into()));
+    }
+    let version = history.version();
+    if expected.is_some_and(|expected| expected != version) {
+        return Err(NotGood(format!("it is at version {version}, not at what its name says")));
+    }
+    let prefix = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| {
+        row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
+    });
+    if !prefix || history.applied.len() > device.catalog.migrations.len() {
+        return Err(NotGood("its history is not the beginning of this firmware's".into()));
+    }
+    Ok(version)
+}
+
+/// Bytes of our own snapshots that may go once the live file has passed its check.
+///
+/// # Errors
+/// As `readdir` and `lstat`.
+pub fn reclaimable(device: &Device<'_>, ledger: &Ledger) -> Result<u64, Failure> {
+    let mut bytes = 0u64;
+    for name in expendable(device, ledger)? {
+        let path = device.state.snapshot(&name);
+        let stat = device.disk().stat(&path).map_err(|error| Failure::io(LOOK, &path, &error))?;
+        bytes = bytes.saturating_add(stat.map_or(0, |stat| stat.size));
+    }
+    Ok(bytes)
+}
+
+/// Snapshots that may go when a new one is about to be made of a live file that passed its check: all, but with two slots
+/// the first since `mark-good`, which is what the slot to fall back to needs.
+///
+/// # Errors
+/// As `readdir`.
+pub fn expendable(device: &Device<'_>, ledger: &Ledger) -> Result<Vec<SnapshotName>, Failure> {
+    let mut names = list(device)?;
+    if device.slots == crate::config::Slots::Ab {
+        let first = names.iter().map(|name| name.act).filter(|act| *act > ledger.record().good_act).min();
+        names.retain(|name| Some(name.act) != first);
+    }
+    Ok(names)
+}
+
+fn list(device: &Device<'_>) -> Result<Vec<SnapshotName>, Failure> {
+    let failed = |error: io::Error| Failure::io(LOOK, &device.state.snapshots(), &error);
+    device.state.list_snapshots(device.disk()).map_err(failed)
+}

@@ -1,0 +1,117 @@
+//! Owns comparing a database's history with the catalogue.
+//! Promises: refinery's ordering and divergence decide what is pending; every contradiction names its rows.
+//! Never opens the database.
+
+use std::collections::BTreeSet;
+
+use crate::config::ChangedText;
+use crate::decide::facts::{Database, Migration};
+use crate::device::history::{pending, Applied, History};
+use crate::device::{Device, LOOK};
+
+/// What the history says of the database. `live_schema` is asked only where plain refinery may have been cut off.
+pub fn compare(device: &Device<'_>, history: &History, settle: bool, live_schema: impl FnOnce() -> Option<BTreeSet<String>>) -> Database {
+    let target = device.catalog.target();
+    if !history.recorded && history.tables > 0 {
+        return Database::NoHistory { tables: history.tables, application_id: history.application_id };
+    }
+    if let Some(what) = &history.malformed {
+        return Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false };
+    }
+    if let Some(mismatch) = contradiction(device, history) {
+        return mismatch;
+    }
+    if history.version() > target {
+        return Database::Newer { version: history.version(), compatible_from: compatible_from(history, target) };
+    }
+    if is_current(device, history) {
+        return Database::Current { version: history.version(), settle };
+    }
+    let known: Vec<Applied> = history.applied.clone();
+    match pending(device.catalog, &known, device.settings.changed_text == ChangedText::Warn) {
+        Ok(steps) if steps.is_empty() => Database::Current { version: history.version(), settle },
+        Ok(steps) => {
+            let migration = |step: &&'static crate::catalog::Migration| Migration {
+                version: step.version,
+                name: step.name.to_owned(),
+                no_transaction: step.directives.no_transaction,
+            };
+            let half_done = if history.act.is_none() && history.tables > 0 {
+                live_schema().and_then(|live| half_done(device, history, &live))
+            } else {
+                None
+            };
+            Database::Behind { version: history.version(), pending: steps.iter().map(migration).collect(), half_done }
+        }
+        Err(what) => Database::Mismatch { what, text_only: false },
+    }
+}
+
+/// The quiet way: same length, same versions, names and checksums.
+fn is_current(device: &Device<'_>, history: &History) -> bool {
+    let catalog = device.catalog.migrations;
+    history.applied.len() == catalog.len()
+        && history.applied.iter().zip(catalog).all(|(row, ours)| {
+            row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
+        })
+}
+
+/// Rows and catalogue say different things about the same number, in words a release engineer can act on.
+fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
+    let catalog = device.catalog;
+    let target = catalog.target();
+    let mismatch = |what: String, text_only| Some(Database::Mismatch { what, text_only });
+    let mut changed = Vec::new();
+    for row in &history.applied {
+        match catalog.find(row.version) {
+            Some(ours) if ours.name != row.name => {
+                let what = format!("version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name);
+                return mismatch(what, false);
+            }
+            Some(ours) if ours.checksum != row.checksum && ours.checksum_crlf != row.checksum => changed.push(ours.file),
+            Some(_) => {}
+            None if row.version > target => {}
+            None => {
+                let what = format!("V{}__{} was applied and is not in this firmware, which knows {target}", row.version, row.name);
+                return mismatch(what, false);
+            }
+        }
+    }
+    let applied: BTreeSet<i32> = history.applied.iter().map(|row| row.version).collect();
+    let skipped = catalog.migrations.iter().find(|ours| ours.version < history.version() && !applied.contains(&ours.version));
+    if let Some(ours) = skipped {
+        return mismatch(format!("{} was never applied and version {} was", ours.file, history.version()), false);
+    }
+    if changed.is_empty() || device.settings.changed_text == ChangedText::Warn && history.version() < target {
+        return None;
+    }
+    mismatch(format!("the text of {} differs from what was applied", changed.join(", ")), true)
+}
+
+/// The oldest schema whose firmware can use this database: said by every newer step, or nothing.
+fn compatible_from(history: &History, target: i32) -> Option<i32> {
+    let mut oldest = 0;
+    for row in history.applied.iter().filter(|row| row.version > target) {
+        let said = history.compatible_from.iter().find(|(version, _)| *version == row.version);
+        oldest = oldest.max(said.and_then(|(_, from)| *from)?);
+    }
+    Some(oldest)
+}
+
+/// plain refinery commits a migration and its row in two transactions. Where the live schema is exactly the next version's,
+/// and not this one's, the migration was done and only its row is missing.
+fn half_done(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> Option<i32> {
+    let version = history.version();
+    let next = device.catalog.migrations.iter().find(|step| step.version > version)?;
+    let mut scratch = device.sqlite().scratch(LOOK).ok()?;
+    let apply = |scratch: &mut _, step| {
+        crate::device::sqlite::script::run(scratch, LOOK, step, crate::device::sqlite::script::Lane::NoTransaction, &mut |_| {}).ok()
+    };
+    for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
+        apply(&mut scratch, step)?;
+    }
+    let before = scratch.schema(LOOK, &device.settings.history_table).ok()?;
+    apply(&mut scratch, next)?;
+    let after = scratch.schema(LOOK, &device.settings.history_table).ok()?;
+    (before != after && *live == after).then_some(next.version)
+}

@@ -1,0 +1,303 @@
+//! Owns the record on disk: which act is open, what was tried, what must still be said.
+//! Promises: an act is durable before its danger begins; every update is synced; an interrupted act is counted with the next update.
+//! Never writes at a quiet boot, and never again after an update failed.
+
+use std::io;
+
+use crate::decide::facts::OpenAct as OpenActFact;
+use crate::decide::record::{self, ActKind, Counts, Fingerprint, Loss, Needs, OpenAct, Record, Slots, SLOT_BYTES};
+use crate::device::disk::{parent, File, Open, Step};
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::steps::lock::Locked;
+
+const READ: Step = Step("read the record");
+const MAKE: Step = Step("make the record");
+const UPDATE: Step = Step("update the record");
+
+/// The record of one database, open for this run.
+pub struct Ledger {
+    file: Option<Box<dyn File>>,
+    record: Record,
+    sequence: u64,
+    next_slot: usize,
+    fingerprint: Fingerprint,
+    /// The state folder was there and no slot was whole: counts are 0, and a token present now is taken as handled.
+    pub lost: bool,
+    /// The format of another firmware: nothing may be touched.
+    pub unknown_format: Option<u32>,
+    /// The last act that committed in the database; known after inspection.
+    pub committed: u64,
+}
+
+/// An act that is durable in the record. Made only by [`Ledger::begin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Act {
+    /// Its number.
+    pub number: u64,
+    /// What it does.
+    pub kind: ActKind,
+}
+
+impl Ledger {
+    /// Reads the record; makes an empty one where state may be written and none is there.
+    ///
+    /// # Errors
+    /// As `open`, `read`, and (making it) `write` and `fsync`.
+    pub fn open(device: &Device<'_>, locked: &Locked) -> Result<Ledger, Failure> {
+        let path = device.state.record();
+        let failed = |step, error: &io::Error| Failure::io(step, &path, error);
+        let disk = device.disk();
+        let there = disk.stat(&path).map_err(|error| failed(READ, &error))?;
+        let file = match (there, locked.writable()) {
+            (Some(_), true) => Some(disk.open(READ, &path, Open::ReadWrite).map_err(|error| failed(READ, &error))?),
+            (Some(_), false) => disk.open(READ, &path, Open::Read).ok(),
+            (None, true) => Some(make(device, locked).map_err(|error| failed(MAKE, &error))?),
+            (None, false) => None,
+        };
+        let mut ledger = Ledger::read(device, file.as_deref())?;
+        ledger.lost = ledger.sequence == 0 && ledger.unknown_format.is_none() && locked.writable() && !locked.first_run;
+        ledger.file = file.filter(|_| locked.writable());
+        Ok(ledger)
+    }
+
+    /// Reads the record for somebody who only looks; one that is absent is empty.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn look(device: &Device<'_>) -> Result<Ledger, Failure> {
+        let file = device.disk().open(READ, &device.state.record(), Open::Read).ok();
+        Ledger::read(device, file.as_deref())
+    }
+
+    fn read(device: &Device<'_>, file: Option<&dyn File>) -> Result<Ledger, Failure> {
+        let mut bytes = vec![0; 2 * SLOT_BYTES];
+        if let Some(file) = file {
+            file.read_at(0, &mut bytes).map_err(|error| Failure::io(READ, &device.state.record(), &error))?;
+        }
+        let mut ledger = Ledger {
+            file: None,
+            record: Record::default(),
+            sequence: 0,
+            next_slot: 0,
+            fingerprint: device.catalog.fingerprint,
+            lost: false,
+            unknown_format: None,
+            committed: 0,
+        };
+        match record::read_slots(&bytes) {
+            Slots::Valid { record, sequence, next_slot } => {
+                (ledger.record, ledger.sequence, ledger.next_slot) = (*record, sequence, next_slot);
+            }
+            Slots::UnknownFormat(format) => ledger.unknown_format = Some(format),
+            Slots::Nothing => {}
+        }
+        Ok(ledger)
+    }
+
+    /// What the record says.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The open act is not done: its number is not in the database.
+    fn interrupted(&self) -> Option<&OpenAct> {
+        self.record.open.as_ref().filter(|open| open.number > self.committed)
+    }
+
+    /// The open act, for a decision.
+    pub fn open_act(&self) -> OpenActFact {
+        match self.interrupted() {
+            None => OpenActFact::None,
+            Some(open) => OpenActFact::Interrupted {
+                kind: open.kind,
+                ours: open.fingerprint == self.fingerprint,
+                starts: open.starts,
+                reason: open.reason.clone(),
+            },
+        }
+    }
+
+    /// Tries of this catalogue, with an interrupted act of its own counted.
+    pub fn tries(&self) -> Counts {
+        let mut counts = self.record.counts_of(&self.fingerprint);
+        let migrates = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && !is_replacement(open.kind));
+        counts.interrupted = counts.interrupted.saturating_add(u8::from(migrates.is_some()));
+        counts
+    }
+
+    /// A loss of an act that is done and that no run has ended with saying.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.record.loss.as_ref().filter(|loss| loss.act <= self.committed)
+    }
+
+    /// This token was honoured to its end.
+    pub fn knows_token(&self, token: &str) -> bool {
+        self.lost || self.record.knows_token(token)
+    }
+
+    /// Bytes that this catalogue found missing.
+    pub fn needed(&self) -> Option<u64> {
+        self.record.needs.as_ref().filter(|needs| needs.fingerprint == self.fingerprint).map(|needs| needs.bytes)
+    }
+
+    /// Makes an act durable before its danger begins. An interrupted one before it is counted and closed by the same update;
+    /// a replacement that was interrupted goes on under its own number.
+    ///
+    /// # Errors
+    /// The record cannot be written: nothing is begun.
+    pub fn begin(&mut self, device: &Device<'_>, kind: ActKind, order: &Order<'_>) -> Result<Act, Failure> {
+        let going_on = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && open.kind == kind && is_replacement(kind));
+        let (number, starts, token) = match going_on {
+            Some(open) => (open.number, open.starts.saturating_add(1), open.token.clone()),
+            None => (self.next_number(device)?, 1, order.token.to_owned()),
+        };
+        let mut next = self.record.clone();
+        if let Some(open) = self.interrupted().filter(|open| !is_replacement(open.kind)) {
+            next.change_counts(&open.fingerprint.clone(), |counts| counts.interrupted = counts.interrupted.saturating_add(1));
+        }
+        if order.forget_tries {
+            next.change_counts(&self.fingerprint, |counts| (counts.failed, counts.interrupted) = (0, 0));
+        }
+        if kind == ActKind::ReplaceFresh && starts == 1 {
+            next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_add(1));
+        }
+        let reason = order.reason.to_owned();
+        next.open = Some(OpenAct { number, kind, fingerprint: self.fingerprint, starts, token, reason });
+        next.last_act = next.last_act.max(number);
+        next.needs = None;
+        if let Some(text) = order.loss {
+            next.loss = Some(Loss { act: number, text: text.to_owned() });
+        } else if self.loss().is_none() {
+            next.loss = None;
+        }
+        self.update(device, next)?;
+        Ok(Act { number, kind })
+    }
+
+    /// 1 + the largest number that record, database, snapshots or quarantine have seen.
+    fn next_number(&self, device: &Device<'_>) -> Result<u64, Failure> {
+        let disk = device.disk();
+        let failed = |error: io::Error| Failure::io(READ, &device.state.root, &error);
+        let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
+        let quarantine = device.state.list_quarantine(disk).map_err(failed)?;
+        let seen = snapshots.iter().map(|name| name.act).chain(quarantine);
+        Ok(seen.chain([self.record.last_act, self.committed]).max().unwrap_or(0).saturating_add(1))
+    }
+
+    /// Closes an act that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else as if it had never begun.
+    pub fn close_failed(&mut self, device: &Device<'_>, act: Act, failure: &Failure) {
+        if failure.class == Class::Interrupted {
+            return;
+        }
+        let mut next = self.record.clone();
+        let token = next.open.take().map(|open| open.token).unwrap_or_default();
+        next.loss = next.loss.filter(|loss| loss.act != act.number);
+        if failure.class == Class::Failed {
+            next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
+            if !token.is_empty() {
+                next.remember_token(&token);
+            }
+        }
+        if failure.class == Class::NoSpace {
+            next.needs = failure.bytes_needed.map(|bytes| Needs { fingerprint: self.fingerprint, bytes });
+        }
+        self.update_or_say(device, next);
+    }
+
+    /// The act is done and the report is written: its loss has been said, its token is handled.
+    ///
+    /// # Errors
+    /// The record cannot be written: the loss is said once more.
+    pub fn close_reported(&mut self, device: &Device<'_>) -> Result<(), Failure> {
+        let mut next = self.record.clone();
+        if let Some(token) = next.open.take().map(|open| open.token).filter(|token| !token.is_empty()) {
+            next.remember_token(&token);
+        }
+        next.loss = None;
+        next.held_data = true;
+        self.update(device, next)
+    }
+
+    /// A database with content stands under the name; remembered once.
+    pub fn remember_data(&mut self, device: &Device<'_>) {
+        if !self.record.held_data && self.file.is_some() {
+            let next = Record { held_data: true, ..self.record.clone() };
+            self.update_or_say(device, next);
+        }
+    }
+
+    /// A token that asked for nothing that was to be done is handled.
+    pub fn remember_token(&mut self, device: &Device<'_>, token: &str) {
+        if !token.is_empty() && !self.record.knows_token(token) {
+            let mut next = self.record.clone();
+            next.remember_token(token);
+            self.update_or_say(device, next);
+        }
+    }
+
+    /// The token of the open act.
+    pub fn open_token(&self) -> &str {
+        self.record.open.as_ref().map_or("", |open| &open.token)
+    }
+
+    fn update_or_say(&mut self, device: &Device<'_>, next: Record) {
+        if let Err(failure) = self.update(device, next) {
+            log::warn!(
+                "{}: the record could not be updated: {failure}; the next boot counts this act as interrupted.",
+                device.settings.name
+            );
+        }
+    }
+
+    /// Rewrites the older slot and syncs it; what is in memory changes only then.
+    fn update(&mut self, device: &Device<'_>, next: Record) -> Result<(), Failure> {
+        let Some(file) = &self.file else {
+            return Err(Failure::new(Class::Storage, UPDATE, "the record cannot be written").at(&device.state.record()));
+        };
+        let bytes = record::write_slot(&next, self.sequence.saturating_add(1));
+        let offset = (self.next_slot * SLOT_BYTES) as u64;
+        let written = file.write_at(UPDATE, offset, &bytes).and_then(|()| file.sync_data(UPDATE));
+        if let Err(error) = written {
+            // What a failed sync left is unknown, so nothing more is written to it by this run.
+            self.file = None;
+            return Err(Failure::io(UPDATE, &device.state.record(), &error));
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        self.next_slot = 1 - self.next_slot;
+        self.record = next;
+        Ok(())
+    }
+}
+
+/// What an act is begun with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Order<'a> {
+    /// Why.
+    pub reason: &'a str,
+    /// The token that asked for it; empty for none.
+    pub token: &'a str,
+    /// `--retry` and `--purge-and-retry`: tries so far are forgotten.
+    pub forget_tries: bool,
+    /// What is given up, in words.
+    pub loss: Option<&'a str>,
+}
+
+fn is_replacement(kind: ActKind) -> bool {
+    match kind {
+        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex => true,
+        ActKind::Upgrade | ActKind::Downgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+    }
+}
+
+/// Written with zeros and synced when made, so that an update never allocates on a file system that rewrites in place.
+fn make(device: &Device<'_>, locked: &Locked) -> io::Result<Box<dyn File>> {
+    let disk = device.disk();
+    let path = device.state.record();
+    let file = disk.open(MAKE, &path, Open::CreateNew { mode: 0o600 })?;
+    file.write_at(MAKE, 0, &vec![0; 2 * SLOT_BYTES])?;
+    file.take_owner(MAKE, locked.ownership.uid, locked.ownership.gid, 0o600)?;
+    file.sync(MAKE)?;
+    disk.sync_folder(MAKE, parent(&path))?;
+    Ok(file)
+}

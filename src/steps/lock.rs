@@ -1,0 +1,208 @@
+//! Owns the lock: one migrator per database, and the state folder it lies in.
+//! Promises: [`Locked`] is the right to write state; on a file system that takes no writes there is none and nothing is made.
+//! Never deletes the lock file, never waits longer than `busy_timeout_s`.
+
+use std::io;
+use std::path::Path;
+
+use crate::device::clock::poll;
+use crate::device::disk::{make_folder_durably, parent, File, Open, Step};
+use crate::device::{account, supervisor, Device, Ownership};
+use crate::error::{Class, Failure};
+
+const STEP: Step = Step("take the lock");
+const MAKE: Step = Step("make the state folder");
+const TOUCH: Step = Step("read the file system's clock");
+
+/// This process is the only migrator of this database. Made only by [`lock`].
+pub struct Locked {
+    /// Held until dropped; `None` where nothing can be written or a look was all that was asked for.
+    file: Option<Box<dyn File>>,
+    /// Why nothing may be written; `None` where it may.
+    pub read_only: Option<String>,
+    /// Who owns what is made.
+    pub ownership: Ownership,
+    /// The state folder was made by this run.
+    pub first_run: bool,
+}
+
+impl Locked {
+    /// State may be written.
+    pub fn writable(&self) -> bool {
+        self.read_only.is_none()
+    }
+
+    /// Changes the lock file's modification time; what the file system's clock says now, in nanoseconds.
+    ///
+    /// # Errors
+    /// As `write` and `fstat`.
+    pub fn touch(&self) -> io::Result<Option<i128>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        file.write_at(TOUCH, 0, b"\n")?;
+        Ok(Some(file.stat()?.modified_ns))
+    }
+}
+
+/// The view of somebody who only looks: nothing is made, nobody is waited for.
+///
+/// # Errors
+/// The folder is missing, or as `lstat`.
+pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
+    check_mount(device)?;
+    check_above(device)?;
+    // Nothing is made, so it does not matter who would own it.
+    let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
+    let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
+    let read_only = space.read_only.then(|| "the file system is mounted read-only".to_owned());
+    Ok(Locked { file: None, read_only, ownership, first_run: false })
+}
+
+/// Makes the state folder where it is missing, and takes the lock.
+///
+/// # Errors
+/// Missing (18) for a mount or folder that is not there, in use (13) after `busy_timeout_s`, storage (15).
+pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
+    check_mount(device)?;
+    make_database_folder(device)?;
+    let ownership = ownership(device)?;
+    let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
+    if space.read_only {
+        return Ok(Locked { file: None, read_only: Some("the file system is mounted read-only".into()), ownership, first_run: false });
+    }
+    let first_run = stat(device, &device.state.root)?.is_none();
+    match take(device, ownership) {
+        Ok(file) => Ok(Locked { file: Some(file), read_only: None, ownership, first_run }),
+        Err(Take::Unwritable(why)) => Ok(Locked { file: None, read_only: Some(why), ownership, first_run: false }),
+        Err(Take::Failed(failure)) => Err(failure),
+    }
+}
+
+enum Take {
+    Unwritable(String),
+    Failed(Failure),
+}
+
+fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take> {
+    let disk = device.disk();
+    make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+    let path = device.state.lock();
+    let file = disk.open(STEP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, STEP, &path, &error))?;
+    let failed = |error: io::Error| Take::Failed(Failure::io(STEP, &path, &error));
+    disk.set_owner(STEP, &path, ownership.uid, ownership.gid).map_err(failed)?;
+    let ask = || file.try_lock().map(|held| held.then_some(()));
+    match poll(device.world.clock, device.busy_limit(), ask).map_err(failed)? {
+        Some(()) => Ok(file),
+        None => {
+            let cause = format!("another bootmigrate works on it, and did not end in {} s", device.settings.busy_timeout_s);
+            Err(Take::Failed(Failure::new(Class::InUse, STEP, cause).at(&path).details(disk.openers(&path))))
+        }
+    }
+}
+
+/// A folder that refuses us is a look-only boot, with who and what in words; everything else is a failure.
+fn unwritable_or(device: &Device<'_>, step: Step, path: &Path, error: &io::Error) -> Take {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => Take::Unwritable("the file system is read-only".into()),
+        io::ErrorKind::PermissionDenied => {
+            let folder = device.family.folder();
+            let owner = device.disk().stat(folder).ok().flatten();
+            let owner = owner.map_or_else(String::new, |stat| format!(" (owner {}:{}, mode {:04o})", stat.uid, stat.gid, stat.mode));
+            Take::Unwritable(format!("uid {} may not write in {}{owner}", rustix::process::geteuid().as_raw(), folder.display()))
+        }
+        _ => Take::Failed(Failure::io(step, path, error)),
+    }
+}
+
+fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<()> {
+    let disk = device.disk();
+    let root = &device.state.root;
+    if disk.stat(&device.state.quarantine())?.is_some() && disk.stat(&device.state.snapshots())?.is_some() {
+        return Ok(());
+    }
+    for folder in [parent(root), root, &device.state.snapshots(), &device.state.quarantine()] {
+        make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?;
+    }
+    // A state folder on another file system could be neither renamed nor linked from.
+    let (here, there) = (disk.stat(device.family.folder())?, disk.stat(root)?);
+    match (here, there) {
+        (Some(here), Some(there)) if here.device != there.device => {
+            Err(io::Error::other(format!("{} is on another file system than the database", root.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
+    let Some(mount) = &device.settings.require_mount else { return Ok(()) };
+    if !device.world.root.as_os_str().is_empty() || device.is_mount(mount) {
+        return Ok(());
+    }
+    let cause = format!("{} is not mounted, and require_mount says that it must be", mount.display());
+    Err(Failure::new(Class::Missing, STEP, cause).at(mount))
+}
+
+/// The database's folder is made where its parent is there; below `--root` the whole way is made.
+fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
+    let folder = device.family.folder();
+    if stat(device, folder)?.is_some() {
+        return Ok(());
+    }
+    check_above(device)?;
+    make_with_parents(device, folder).map_err(|error| {
+        let mut failure = Failure::io(MAKE, folder, &error);
+        failure.class = Class::Missing;
+        failure
+    })
+}
+
+/// Outside `--root` one level may be missing, no more: a wrong path must not grow a tree.
+fn check_above(device: &Device<'_>) -> Result<(), Failure> {
+    let folder = device.family.folder();
+    let under_root = !device.world.root.as_os_str().is_empty();
+    if under_root || stat(device, folder)?.is_some() || stat(device, parent(folder))?.is_some() {
+        return Ok(());
+    }
+    let cause = format!("the folder {} is missing, and so is the one above it", folder.display());
+    Err(Failure::new(Class::Missing, MAKE, cause).at(folder))
+}
+
+fn make_with_parents(device: &Device<'_>, folder: &Path) -> io::Result<()> {
+    if device.disk().stat(folder)?.is_some() {
+        return Ok(());
+    }
+    make_with_parents(device, parent(folder))?;
+    make_folder_durably(device.disk(), MAKE, folder, 0o755, configured_owner(device))
+}
+
+fn stat(device: &Device<'_>, path: &Path) -> Result<Option<crate::device::disk::Stat>, Failure> {
+    device.disk().stat(path).map_err(|error| Failure::io(STEP, path, &error))
+}
+
+/// The database's owner; for a new one the configured owner, or the folder's.
+fn ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
+    if let Some(main) = stat(device, &device.family.main)? {
+        return Ok(Ownership::of(&main));
+    }
+    let mode = device.settings.mode;
+    if let Some((uid, gid)) = configured_owner(device) {
+        return Ok(Ownership { uid, gid, mode });
+    }
+    match (&device.settings.owner, stat(device, device.family.folder())?) {
+        (Some(owner), _) => {
+            let cause = format!("owner = \"{}:{}\" is not in /etc/passwd and /etc/group", owner.user, owner.group);
+            Err(Failure::new(Class::Configuration, STEP, cause))
+        }
+        (None, Some(folder)) => Ok(Ownership { uid: folder.uid, gid: folder.gid, mode }),
+        (None, None) => {
+            let cause = format!("the folder {} is missing", device.family.folder().display());
+            Err(Failure::new(Class::Missing, STEP, cause).at(device.family.folder()))
+        }
+    }
+}
+
+fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
+    let owner = device.settings.owner.as_ref()?;
+    let file = |name: &str| supervisor::place(&device.world.root, Path::new(name));
+    let disk = device.disk();
+    Some((account(disk, &file("/etc/passwd"), &owner.user)?, account(disk, &file("/etc/group"), &owner.group)?))
+}

@@ -1,0 +1,320 @@
+//! Owns the transaction lane: everything pending in one transaction, with history, down SQL and verification.
+//! Promises: a cut, a kill or a failure at any instant leaves the old database or the new one, by SQLite alone.
+//! Never runs a statement after SQLite has ended the transaction by itself; never lets anything after a durable commit fail the run.
+
+use crate::catalog::Migration;
+use crate::config::{JournalMode, UserVersion};
+use crate::decide::record::ActKind;
+use crate::device::clock::poll;
+use crate::device::disk::Step;
+use crate::device::family::{MainFile, SnapshotName};
+use crate::device::history::{self, History, Stamp};
+use crate::device::sqlite::checks::ForeignKeys;
+use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::{Database, Journal};
+use crate::device::{supervisor, Device};
+use crate::error::{Class, Failure};
+use crate::steps::inspect::copies::expendable;
+use crate::steps::inspect::Seen;
+use crate::steps::ledger::{Act, Ledger, Order};
+use crate::steps::lock::Locked;
+use crate::steps::probe::{in_use, probe};
+use crate::steps::snapshot::{more_than_now, snapshot, Copied};
+use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
+
+const OPEN: Step = Step("open it for the migration");
+const APPLY: Step = Step("apply the migrations");
+const COMMIT: Step = Step("commit");
+const FINISH: Step = Step("finish after the commit");
+
+/// Room for the frames' headers and the application's first pages, beside the changed pages themselves.
+const WAL_RESERVE_BYTES: u64 = 128 << 10;
+
+/// What the plan asks for.
+pub struct Job<'a> {
+    /// Oldest first.
+    pub steps: Vec<&'static Migration>,
+    /// Make a snapshot.
+    pub snapshot: bool,
+    /// Make room for it with our own older ones.
+    pub prune_first: bool,
+    /// Record this one without running it.
+    pub half_done: Option<&'static Migration>,
+    /// Who asked, and why.
+    pub order: Order<'a>,
+}
+
+/// The new schema is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The act.
+    pub act: u64,
+    /// Versions applied, oldest first.
+    pub applied: Vec<i32>,
+    /// The snapshot.
+    pub snapshot: Option<SnapshotName>,
+}
+
+/// Migrates; `None` where the facts that were decided on no longer hold and must be looked at again.
+///
+/// # Errors
+/// With the class that decides about a rung; the database is as it was.
+pub fn migrate(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    job: &Job<'_>,
+) -> Result<Option<Committed>, Failure> {
+    let Some(main) = &seen.main else {
+        return Err(Failure::new(Class::Defect, OPEN, "there is no main file to migrate"));
+    };
+    probe(device, Some(main))?;
+    let act = ledger.begin(device, ActKind::Upgrade, &job.order)?;
+    let result = lane(device, locked, ledger, seen, main, job, act);
+    match &result {
+        Ok(Some(_)) => {}
+        Ok(None) => ledger.close_failed(device, act, &in_use(device)),
+        Err(failure) => ledger.close_failed(device, act, failure),
+    }
+    result
+}
+
+fn lane(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &Ledger,
+    seen: &Seen,
+    main: &MainFile,
+    job: &Job<'_>,
+    act: Act,
+) -> Result<Option<Committed>, Failure> {
+    let (mut database, journal) = open_exclusive(device, main.stat.size)?;
+    let transaction: Result<Option<Option<Copied>>, Failure> = (|| {
+        if !still_holds(device, &database, seen)? {
+            return Ok(None);
+        }
+        if within_budget(device, main.stat.size) {
+            whole(&database)?;
+        }
+        let before = database.foreign_keys(OPEN)?;
+        let copied = copy(device, locked, ledger, seen, main, job, act)?;
+        apply(device, &mut database, job, act, &before)?;
+        let target = job.steps.last().copied().or(job.half_done).map_or(0, |step| step.version);
+        let verified = verify(device, &database, &before, &job.steps, target)?;
+        room_for_the_wal(device, &verified, journal, main)?;
+        supervisor::notify_status("committing");
+        commit(verified)?;
+        Ok(Some(copied))
+    })();
+    match transaction {
+        Ok(Some(copied)) => {
+            finish(device, database, journal);
+            Ok(Some(committed(job, act, copied)))
+        }
+        Ok(None) => {
+            abandon(device, database);
+            Ok(None)
+        }
+        Err(mut failure) => {
+            let commit_failed = failure.step == COMMIT;
+            abandon(device, database);
+            if commit_failed && is_committed(device, main.stat.size, act) {
+                // COMMIT said no and did it: what counts is what is on disk.
+                log::warn!("{}: COMMIT said: {failure}; the database has it all the same.", device.settings.name);
+                let snapshot =
+                    device.state.list_snapshots(device.disk()).unwrap_or_default().into_iter().find(|name| name.act == act.number);
+                return Ok(Some(committed(job, act, snapshot.map(|name| Copied { name }))));
+            }
+            if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
+                failure = failure.needs(more_than_now(device, main.stat.size));
+            }
+            Err(failure)
+        }
+    }
+}
+
+fn committed(job: &Job<'_>, act: Act, copied: Option<Copied>) -> Committed {
+    Committed { act: act.number, applied: job.steps.iter().map(|step| step.version).collect(), snapshot: copied.map(|copied| copied.name) }
+}
+
+/// Opens with every lock taken, the journal settled and the WAL empty; asked again until `busy_timeout_s`.
+///
+/// # Errors
+/// In use (13), or as SQLite.
+pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
+    let ask = || match try_open(device, size) {
+        Err(failure) if failure.class == Class::InUse => Ok(None),
+        other => other.map(Some),
+    };
+    poll(device.world.clock, device.busy_limit(), ask)?.ok_or_else(|| in_use(device))
+}
+
+fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
+    let (database, journal) = device.sqlite().work(OPEN, &device.family.main, size, &device.world.stop)?;
+    let ready = database.checkpoint(OPEN).and_then(|finished| if finished { database.begin_exclusive(OPEN) } else { Err(in_use(device)) });
+    match ready {
+        Ok(()) => Ok((database, journal)),
+        Err(failure) => {
+            database.close(OPEN)?;
+            Err(failure)
+        }
+    }
+}
+
+/// The history is still the one that was decided on.
+fn still_holds(device: &Device<'_>, database: &Database, seen: &Seen) -> Result<bool, Failure> {
+    let now: History = history::read(database, OPEN, &device.settings.history_table)?;
+    Ok(seen.history.as_ref() == Some(&now))
+}
+
+fn copy(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &Ledger,
+    seen: &Seen,
+    main: &MainFile,
+    job: &Job<'_>,
+    act: Act,
+) -> Result<Option<Copied>, Failure> {
+    if !job.snapshot {
+        return Ok(None);
+    }
+    supervisor::notify_status("copying");
+    let first_remove = if job.prune_first { expendable(device, ledger)? } else { Vec::new() };
+    let version = seen.history.as_ref().map_or(0, History::version);
+    snapshot(device, locked, main, version, act, &first_remove).map(Some)
+}
+
+fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &ForeignKeys) -> Result<(), Failure> {
+    let table = &device.settings.history_table;
+    history::create_tables(database, APPLY, table)?;
+    if let Some(done) = job.half_done {
+        log::warn!("{}: {} was done by plain refinery and is recorded now.", device.settings.name, done.file);
+        history::record(database, APPLY, table, done, stamp(device, act, 0))?;
+    }
+    for step in &job.steps {
+        run_one(device, database, step, Lane::Transaction, act)?;
+        after_each(database, before, step)?;
+    }
+    finish_history(device, database, job.steps.last().copied().or(job.half_done), act, job.order.token)
+}
+
+/// One migration and its rows in the histories.
+///
+/// # Errors
+/// With the place of the statement.
+pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, act: Act) -> Result<(), Failure> {
+    log::info!("{}: applying {}.", device.settings.name, step.file);
+    supervisor::notify_status(&format!("{}: {}", device.settings.name, step.file));
+    let began = std::time::Instant::now();
+    script::run(database, APPLY, step, lane, &mut |ran| {
+        log::debug!(
+            "  {}:{} statement {} of {}: {} rows in {} ms: {}",
+            step.file,
+            ran.line,
+            ran.statement,
+            step.statements,
+            ran.rows,
+            ran.took.as_millis(),
+            one_line(ran.sql)
+        );
+    })?;
+    if device.must_stop() {
+        return Err(Failure::new(Class::Interrupted, APPLY, "a stop signal came"));
+    }
+    let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))
+}
+
+/// The act's number, which proves the commit, and `user_version` where it is ours.
+///
+/// # Errors
+/// As SQLite.
+pub fn finish_history(device: &Device<'_>, database: &Database, last: Option<&Migration>, act: Act, token: &str) -> Result<(), Failure> {
+    history::record_act(database, APPLY, act.number, token)?;
+    match (device.settings.user_version, last) {
+        (UserVersion::Ours, Some(last)) => history::set_user_version(database, APPLY, last.version),
+        (UserVersion::Ours | UserVersion::Product, _) => Ok(()),
+    }
+}
+
+fn stamp<'a>(device: &Device<'a>, act: Act, duration_ms: u64) -> Stamp<'a> {
+    Stamp { act: act.number, unix_seconds: device.world.clock.unix_seconds(), duration_ms, firmware: &device.world.firmware }
+}
+
+fn one_line(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    words.join(" ").chars().take(100).collect()
+}
+
+/// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the point of no return.
+fn room_for_the_wal(device: &Device<'_>, verified: &Verified<'_>, journal: Journal, main: &MainFile) -> Result<(), Failure> {
+    if journal == Journal::Rollback {
+        return Ok(());
+    }
+    let grows = verified.database.bytes(COMMIT)?.saturating_sub(main.stat.size).saturating_add(WAL_RESERVE_BYTES);
+    let space = device.space().map_err(|error| Failure::io(APPLY, device.family.folder(), &error))?;
+    if space.available >= grows {
+        return Ok(());
+    }
+    let cause = format!("the commit needs {grows} bytes free and {} are", space.available);
+    Err(Failure::new(Class::NoSpace, APPLY, cause).at(&device.family.main).needs(grows))
+}
+
+/// The point of no return.
+///
+/// # Errors
+/// An unknown result: the caller looks.
+fn commit(verified: Verified<'_>) -> Result<(), Failure> {
+    verified.database.commit(COMMIT)
+}
+
+/// After a durable commit nothing may fail the run: what goes wrong is said.
+fn finish(device: &Device<'_>, database: Database, journal: Journal) {
+    let name = &device.settings.name;
+    let say = |failure: &Failure| log::warn!("{name}: after the commit: {failure}; the migration stands.");
+    let wanted = match device.settings.journal_mode {
+        JournalMode::Keep => None,
+        JournalMode::Wal => Some(Journal::Wal),
+        JournalMode::Delete => Some(Journal::Rollback),
+    };
+    match database.checkpoint(FINISH) {
+        Ok(true) => {}
+        Ok(false) => log::warn!("{name}: the WAL could not be emptied after the commit; the application will do it."),
+        Err(failure) => say(&failure),
+    }
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != journal) {
+        if let Err(failure) = database.set_journal(FINISH, wanted) {
+            say(&failure);
+        }
+    }
+    close_and_sync(device, database);
+}
+
+/// Rolls back what is open, closes, and makes SQLite's unlink durable.
+fn abandon(device: &Device<'_>, database: Database) {
+    database.rollback();
+    close_and_sync(device, database);
+}
+
+fn close_and_sync(device: &Device<'_>, database: Database) {
+    let folder = device.family.folder();
+    let closed = database.close(FINISH);
+    // SQLite does not sync its unlink of a WAL: after a cut it would be back at full size, and could fill the disk.
+    let synced = device.disk().sync_folder(FINISH, folder).map_err(|error| Failure::io(FINISH, folder, &error));
+    if let Err(failure) = closed.and(synced) {
+        log::warn!("{}: {failure}.", device.settings.name);
+    }
+}
+
+/// Opened again, does the database have this act?
+fn is_committed(device: &Device<'_>, size: u64, act: Act) -> bool {
+    let look = || {
+        let (database, _) = device.sqlite().work(COMMIT, &device.family.main, size, &device.world.stop)?;
+        let history = history::read(&database, COMMIT, &device.settings.history_table);
+        database.close(COMMIT)?;
+        history
+    };
+    look().is_ok_and(|history| history.act == Some(act.number))
+}

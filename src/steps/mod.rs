@@ -1,0 +1,17 @@
+//! Owns the verbs of the protocol, one a file.
+//! Promises: each takes the device and proof of what must already be true, and returns proof or a failure.
+//! Never decides: no policy is read here but limits.
+
+pub mod inspect;
+pub mod ledger;
+pub mod lock;
+pub mod migrate;
+pub mod probe;
+pub mod prune;
+pub mod replace;
+pub mod settle;
+pub mod snapshot;
+pub mod stage;
+pub mod swap;
+pub mod sweep;
+pub mod verify;

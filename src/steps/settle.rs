@@ -1,0 +1,42 @@
+//! Owns settling: SQLite rolls a hot journal back, or moves a WAL into main, and closes.
+//! Promises: after return no side file has content, and a power cut does not bring one back.
+//! Never begins an act: what SQLite does here it would do at the application's first read.
+
+use crate::device::disk::{unlink_durably, Step};
+use crate::device::family::MainFile;
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::steps::probe::{in_use, probe};
+
+const STEP: Step = Step("settle the journal");
+
+/// Rolls back, checkpoints, closes, syncs the folder.
+///
+/// # Errors
+/// In use, or as SQLite.
+pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
+    probe(device, main)?;
+    let size = main.map_or(0, |main| main.stat.size);
+    let (database, _) = device.sqlite().work(STEP, &device.family.main, size, &device.world.stop)?;
+    database.begin_exclusive(STEP)?;
+    database.commit(STEP)?;
+    let finished = database.checkpoint(STEP)?;
+    database.close(STEP)?;
+    if !finished {
+        return Err(in_use(device));
+    }
+    // SQLite does not sync its unlink of a WAL: after a cut it would be back, at full size.
+    let folder = device.family.folder();
+    device.disk().sync_folder(STEP, folder).map_err(|error| Failure::io(STEP, folder, &error))?;
+    let left = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, folder, &error))?;
+    if left.journal_has_content {
+        // SQLite looked at it and found nothing to roll back (no valid header): what is left is not needed.
+        let names = [device.family.journal()];
+        let names: Vec<_> = names.iter().map(std::path::PathBuf::as_path).collect();
+        unlink_durably(device.disk(), STEP, folder, &names).map_err(|error| Failure::io(STEP, folder, &error))?;
+    }
+    if left.wal_has_content() {
+        return Err(Failure::new(Class::Storage, STEP, "SQLite left a WAL behind that it should have emptied").at(&device.family.wal()));
+    }
+    Ok(())
+}

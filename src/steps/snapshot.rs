@@ -1,0 +1,63 @@
+//! Owns the snapshot: a copy of main, made under SQLite's own exclusive lock, of the bytes that were just checked.
+//! Promises: a power cut leaves garbage with a temporary name, or a whole copy under its own.
+//! Never opens main again: the copy is made through the one descriptor.
+
+use crate::device::disk::{rename_durably, Open, Rename, Step};
+use crate::device::family::{MainFile, SnapshotName};
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::steps::ledger::Act;
+use crate::steps::lock::Locked;
+
+const COPY: Step = Step("copy the snapshot");
+const NAME: Step = Step("name the snapshot");
+const PRUNE: Step = Step("remove an older snapshot");
+
+/// A whole copy of the database as it was, under its own name. Made only by [`snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Version and act.
+    pub name: SnapshotName,
+}
+
+/// Copies main to `snapshots/v{version}-{act}.db`; `first_remove` goes before, to make room.
+///
+/// # Errors
+/// No space, or storage; what was being made is removed.
+pub fn snapshot(
+    device: &Device<'_>,
+    locked: &Locked,
+    main: &MainFile,
+    version: i32,
+    act: Act,
+    first_remove: &[SnapshotName],
+) -> Result<Copied, Failure> {
+    let disk = device.disk();
+    for name in first_remove {
+        let path = device.state.snapshot(name);
+        disk.unlink(PRUNE, &path).map_err(|error| Failure::io(PRUNE, &path, &error))?;
+    }
+    let temporary = device.state.snapshots().join(format!("tmp-{}.db", act.number));
+    let name = SnapshotName { version, act: act.number };
+    let copy = || {
+        let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
+        file.take_owner(COPY, locked.ownership.uid, locked.ownership.gid, locked.ownership.mode)?;
+        file.copy_from(COPY, &*main.file)?;
+        file.sync(COPY)
+    };
+    let made = copy().and_then(|()| rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace));
+    match made {
+        Ok(()) => Ok(Copied { name }),
+        Err(error) => {
+            let _ = disk.unlink(COPY, &temporary);
+            let failure = Failure::io(COPY, &device.state.snapshots(), &error);
+            Err(if failure.class == Class::NoSpace { failure.needs(more_than_now(device, main.stat.size)) } else { failure })
+        }
+    }
+}
+
+/// Bytes that must be free before another try is worth it: more than there are now, by a tenth of the file and at least 1 MiB.
+pub fn more_than_now(device: &Device<'_>, size: u64) -> u64 {
+    let available = device.space().map_or(0, |space| space.available);
+    available.saturating_add((size / 10).max(1 << 20))
+}

@@ -1,0 +1,196 @@
+//! Owns building a database beside the live one: from zero, from a snapshot, or from a copy of the live file.
+//! Promises: [`Staged`] is complete, verified, closed, without side files, and synced through the descriptor it was created with.
+//! Never trusted at boot before it has the name that says so; never touches the live family but to read it.
+
+use crate::catalog::Migration;
+use crate::config::JournalMode;
+use crate::device::clock::POLL;
+use crate::device::disk::{unlink_durably, File, Open, Stat, Step};
+use crate::device::family::{side, MainFile, SnapshotName};
+use crate::device::history;
+use crate::device::sqlite::script::Lane;
+use crate::device::sqlite::{Database, Journal};
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::steps::ledger::Act;
+use crate::steps::lock::Locked;
+use crate::steps::migrate::{finish_history, open_exclusive, run_one};
+use crate::steps::snapshot::more_than_now;
+use crate::steps::verify::{after_each, verify, whole, within_budget};
+use std::path::PathBuf;
+
+const BUILD: Step = Step("build beside");
+const SEAL: Step = Step("sync what was built");
+const COPY: Step = Step("copy the live database");
+
+/// A finished database under the staging name.
+pub struct Staged {
+    /// Where.
+    pub path: PathBuf,
+    /// What main looked like when it was copied; `None` where it was not.
+    pub copied_from: Option<Stat>,
+    /// Versions applied while building.
+    pub applied: Vec<i32>,
+}
+
+/// What is built.
+pub enum Base<'a> {
+    /// From zero.
+    Nothing,
+    /// This snapshot.
+    Snapshot(&'a SnapshotName),
+    /// The live file, with a rebuilt set of indexes.
+    LiveReindexed(&'a MainFile),
+    /// The live file.
+    Live(&'a MainFile),
+}
+
+/// Builds; on any failure what was begun is removed.
+///
+/// # Errors
+/// Failed where a migration does not work on it; else as the storage or SQLite says.
+pub fn stage(
+    device: &Device<'_>,
+    locked: &Locked,
+    act: Act,
+    base: &Base<'_>,
+    steps: &[&Migration],
+    token: &str,
+) -> Result<Staged, Failure> {
+    let path = device.state.staging(act.number);
+    let result = build(device, locked, act, base, steps, token);
+    result.map_err(|failure| {
+        let side_files = [path.clone(), side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
+        let names: Vec<_> = side_files.iter().map(PathBuf::as_path).collect();
+        if let Err(error) = unlink_durably(device.disk(), BUILD, &device.state.root, &names) {
+            log::warn!("{}: {} is left for the next boot to remove: {error}.", device.settings.name, path.display());
+        }
+        match failure.class {
+            Class::NoSpace if failure.bytes_needed.is_none() => {
+                let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
+                failure.needs(more_than_now(device, size))
+            }
+            _ => failure,
+        }
+    })
+}
+
+fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps: &[&Migration], token: &str) -> Result<Staged, Failure> {
+    let disk = device.disk();
+    let path = device.state.staging(act.number);
+    let failed = |step| {
+        let path = path.clone();
+        move |error: std::io::Error| Failure::io(step, &path, &error)
+    };
+    let file = disk.open(BUILD, &path, Open::CreateNew { mode: 0o600 }).map_err(failed(BUILD))?;
+    let owner = locked.ownership;
+    file.take_owner(BUILD, owner.uid, owner.gid, owner.mode).map_err(failed(BUILD))?;
+    let copied_from = fill(device, locked, &*file, base)?;
+    let size = file.stat().map_err(failed(BUILD))?.size;
+    let was_wal = copied_wal(&*file, size);
+    let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;
+    if let Base::LiveReindexed(_) = base {
+        database.run(BUILD, "REINDEX")?;
+    }
+    apply(device, &mut database, steps, act, token)?;
+    if let Some(journal) = final_journal(device, base, was_wal) {
+        database.set_journal(BUILD, journal)?;
+    }
+    database.close(BUILD)?;
+    let names = [side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
+    let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
+    unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;
+    file.sync(SEAL).map_err(failed(SEAL))?;
+    Ok(Staged { path, copied_from, applied: steps.iter().map(|step| step.version).collect() })
+}
+
+/// Copies the base into the staging file.
+fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) -> Result<Option<Stat>, Failure> {
+    match base {
+        Base::Nothing => Ok(None),
+        Base::Snapshot(name) => {
+            let path = device.state.snapshot(name);
+            let failed = |error: std::io::Error| Failure::io(BUILD, &path, &error);
+            let source = device.disk().open(BUILD, &path, Open::Read).map_err(failed)?;
+            file.copy_from(BUILD, &*source).map_err(failed)?;
+            Ok(None)
+        }
+        Base::Live(main) | Base::LiveReindexed(main) => {
+            let (database, _) = open_exclusive(device, main.stat.size)?;
+            let copied = copy_live(device, locked, file, main, &database, matches!(base, Base::Live(_)));
+            database.rollback();
+            database.close(COPY)?;
+            copied.map(Some)
+        }
+    }
+}
+
+fn copy_live(
+    device: &Device<'_>,
+    locked: &Locked,
+    file: &dyn File,
+    main: &MainFile,
+    database: &Database,
+    check: bool,
+) -> Result<Stat, Failure> {
+    if check && within_budget(device, main.stat.size) {
+        whole(database)?;
+    }
+    let failed = |error: std::io::Error| Failure::io(COPY, &device.family.main, &error);
+    let stat = main.file.stat().map_err(failed)?;
+    wait_for_a_later_stamp(device, locked, &stat).map_err(failed)?;
+    file.copy_from(COPY, &*main.file).map_err(failed)?;
+    main.file.stat().map_err(failed)
+}
+
+/// Questions to a coarse clock; two jiffies are enough on every kernel.
+const STAMP_TRIES_MAX: u32 = 10;
+
+/// A file system stamps changes with a coarse clock: wait until a change made from now on would show a later time than
+/// main has, so that the comparison before the swap cannot miss it.
+fn wait_for_a_later_stamp(device: &Device<'_>, locked: &Locked, main: &Stat) -> std::io::Result<()> {
+    for _ in 0..STAMP_TRIES_MAX {
+        if locked.touch()?.is_none_or(|stamp| stamp > main.modified_ns) {
+            return Ok(());
+        }
+        device.world.clock.sleep(POLL);
+    }
+    Ok(())
+}
+
+/// A copied file keeps its journal mode unless the configuration has one; a fresh one gets it.
+fn final_journal(device: &Device<'_>, base: &Base<'_>, was_wal: bool) -> Option<Journal> {
+    match (device.settings.journal_mode, base) {
+        (JournalMode::Wal, _) => Some(Journal::Wal),
+        (JournalMode::Delete, _) => Some(Journal::Rollback),
+        (JournalMode::Keep, Base::Nothing) => None,
+        (JournalMode::Keep, _) => was_wal.then_some(Journal::Wal),
+    }
+}
+
+/// Byte 18 of the header is 2 in WAL mode. Read before SQLite opens the copy and changes it.
+fn copied_wal(file: &dyn File, size: u64) -> bool {
+    let mut version = [0u8];
+    size > 0 && file.read_at(18, &mut version).is_ok() && version == [2]
+}
+
+fn apply(device: &Device<'_>, database: &mut Database, steps: &[&Migration], act: Act, token: &str) -> Result<(), Failure> {
+    let table = &device.settings.history_table;
+    let before = database.foreign_keys(BUILD)?;
+    database.run(BUILD, "BEGIN")?;
+    history::create_tables(database, BUILD, table)?;
+    for step in steps {
+        if step.directives.no_transaction {
+            database.commit(BUILD)?;
+            run_one(device, database, step, Lane::NoTransaction, act)?;
+            database.run(BUILD, "BEGIN")?;
+        } else {
+            run_one(device, database, step, Lane::Transaction, act)?;
+        }
+        after_each(database, &before, step)?;
+    }
+    finish_history(device, database, steps.last().copied(), act, token)?;
+    let target =
+        steps.last().map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |step| Ok(step.version))?;
+    verify(device, database, &before, steps, target)?.database.commit(BUILD)
+}

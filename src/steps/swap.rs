@@ -1,0 +1,198 @@
+//! Owns the swap: another file takes main's name.
+//! Promises: at every instant main is the old file or the new one, whole; no stale side file ever stands beside the new one.
+//! Never goes on when somebody opened main: the write lease is looked at before and after the rename, and the rename is undone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::clock::poll;
+use crate::device::disk::{parent, rename_durably, sync_parents, Lease, Open, Rename, Stat, Step};
+use crate::device::family::MainFile;
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::steps::lock::Locked;
+use crate::steps::probe::in_use;
+
+const LEASE: Step = Step("keep the application out during the swap");
+const SECOND_NAME: Step = Step("give the old file its second name");
+const SIDE_FILES: Step = Step("remove the old side files");
+const RENAME: Step = Step("put the new file in place");
+const UNDO: Step = Step("undo the swap");
+
+/// Where the old file stays reachable while the new one takes its name.
+pub enum SecondName {
+    /// There is no old file.
+    None,
+    /// It gets this name now (a snapshot).
+    Make(PathBuf),
+    /// It has this name already (in quarantine).
+    Has(PathBuf),
+}
+
+/// What is swapped in.
+pub struct New<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What main must still look like, where the new file was made from it.
+    pub made_from: Option<Stat>,
+}
+
+/// The new file is main, durably. Made only by [`swap`].
+#[derive(Debug)]
+pub struct Swapped(());
+
+/// Gives main's name to the new file.
+///
+/// # Errors
+/// In use where somebody opened main meanwhile (undone), or the storage's.
+pub fn swap(
+    device: &Device<'_>,
+    _locked: &Locked,
+    main: Option<&MainFile>,
+    new: &New<'_>,
+    second: &SecondName,
+) -> Result<Swapped, Failure> {
+    let Some(main) = main else {
+        return first_name(device, new.path);
+    };
+    let leased = keep_out(device, main)?;
+    let result = under_lease(device, main, leased, new, second);
+    if leased {
+        if let Err(error) = main.file.release_lease() {
+            log::debug!("{}: giving the lease up said: {error}.", device.settings.name);
+        }
+    }
+    result
+}
+
+/// Nothing has the name: whoever made it meanwhile is not overwritten.
+fn first_name(device: &Device<'_>, new: &Path) -> Result<Swapped, Failure> {
+    remove_side_files(device)?;
+    let main = &device.family.main;
+    match rename_durably(device.disk(), RENAME, new, main, Rename::NoReplace) {
+        Ok(()) => Ok(Swapped(())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main))
+        }
+        Err(error) => Err(Failure::io(RENAME, main, &error)),
+    }
+}
+
+/// A write lease, kept. `false`: the kernel cannot give one, and only the unit's order keeps the application out.
+fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
+    let failed = |error: io::Error| Failure::io(LEASE, &device.family.main, &error);
+    let ask = || {
+        Ok(match main.file.lease()? {
+            Lease::Held => Some(Ok(true)),
+            Lease::Unsupported => Some(Ok(false)),
+            Lease::Denied => Some(Err(Failure::new(
+                Class::Storage,
+                LEASE,
+                "a swap needs a lease, and this process is neither the file's owner nor has CAP_LEASE",
+            )
+            .at(&device.family.main))),
+            Lease::Busy => None,
+        })
+    };
+    poll(device.world.clock, device.busy_limit(), ask).map_err(failed)?.unwrap_or_else(|| Err(in_use(device)))
+}
+
+fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
+    let disk = device.disk();
+    let path = &device.family.main;
+    let failed = |step| move |error: io::Error| Failure::io(step, path, &error);
+    unchanged(device, main, new)?;
+    if let SecondName::Make(name) = second {
+        second_name(device, main, name).map_err(failed(SECOND_NAME))?;
+    }
+    remove_side_files(device)?;
+    let held = || if leased { main.file.lease_state() } else { Ok(Lease::Held) };
+    if held().map_err(failed(RENAME))? != Lease::Held {
+        return Err(in_use(device));
+    }
+    disk.rename(RENAME, new.path, path, Rename::Replace).map_err(failed(RENAME))?;
+    if held().map_err(failed(RENAME))? != Lease::Held {
+        undo(device, new.path, second).map_err(failed(UNDO))?;
+        return Err(in_use(device));
+    }
+    sync_parents(disk, RENAME, new.path, path).map_err(failed(RENAME))?;
+    Ok(Swapped(()))
+}
+
+/// Main is the file that was looked at, and, where the new one was made from it, nobody has written since.
+fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(LEASE, &device.family.main, &error);
+    let named = device.disk().stat(&device.family.main).map_err(failed)?;
+    let open = main.file.stat().map_err(failed)?;
+    let same_file = named.is_some_and(|named| (named.device, named.inode) == (open.device, open.inode));
+    let same_content =
+        new.made_from.is_none_or(|then| (then.size, then.modified_ns, then.inode) == (open.size, open.modified_ns, open.inode));
+    if same_file && same_content {
+        return Ok(());
+    }
+    Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made").at(&device.family.main))
+}
+
+/// A link; where the file system has none, a copy.
+fn second_name(device: &Device<'_>, main: &MainFile, name: &Path) -> io::Result<()> {
+    let disk = device.disk();
+    if disk.stat(name)?.is_some() {
+        disk.unlink(SECOND_NAME, name)?;
+    }
+    link_or_copy(device, &device.family.main, Some(main), name)?;
+    disk.sync_folder(SECOND_NAME, parent(name))
+}
+
+/// Gives a file of the family another name; the copy that stands in for a link is whole or has a temporary name.
+///
+/// # Errors
+/// As `link`, or as the copy.
+pub fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<()> {
+    let disk = device.disk();
+    match disk.link(SECOND_NAME, from, to) {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks) => {}
+        other => return other,
+    }
+    let temporary = parent(to).join("copy.tmp");
+    if disk.stat(&temporary)?.is_some() {
+        disk.unlink(SECOND_NAME, &temporary)?;
+    }
+    let copy = disk.open(SECOND_NAME, &temporary, Open::CreateNew { mode: 0o600 })?;
+    match main {
+        // Main has one descriptor in this process, and this is it.
+        Some(main) => copy.copy_from(SECOND_NAME, &*main.file)?,
+        None => copy.copy_from(SECOND_NAME, &*disk.open(SECOND_NAME, from, Open::Read)?)?,
+    };
+    copy.sync(SECOND_NAME)?;
+    disk.rename(SECOND_NAME, &temporary, to, Rename::Replace)
+}
+
+/// Unlinks `-wal`, `-journal` and `-shm` and syncs the folder, also when SQLite has removed them itself: its unlink is not
+/// synced, and a stale side file beside a new main brings the old data back or corrupts the new.
+fn remove_side_files(device: &Device<'_>) -> Result<(), Failure> {
+    let disk = device.disk();
+    for path in [device.family.wal(), device.family.journal(), device.family.shm()] {
+        match disk.unlink(SIDE_FILES, &path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::io(SIDE_FILES, &path, &error)),
+            _ => {}
+        }
+    }
+    let folder = device.family.folder();
+    disk.sync_folder(SIDE_FILES, folder).map_err(|error| Failure::io(SIDE_FILES, folder, &error))
+}
+
+/// An opener waits with the old file: it gets its name back, and the new one the name it came from.
+fn undo(device: &Device<'_>, new: &Path, second: &SecondName) -> io::Result<()> {
+    let disk = device.disk();
+    let (SecondName::Make(old) | SecondName::Has(old)) = second else { return Ok(()) };
+    let main = &device.family.main;
+    let again = device.state.root.join("undo-main.db");
+    if disk.stat(&again)?.is_some() {
+        disk.unlink(UNDO, &again)?;
+    }
+    disk.link(UNDO, main, new)?;
+    disk.link(UNDO, old, &again)?;
+    disk.rename(UNDO, &again, main, Rename::Replace)?;
+    sync_parents(disk, UNDO, &again, main)
+}

@@ -1,0 +1,63 @@
+//! Owns what an earlier run left behind: unfinished copies, and second names of main.
+//! Promises: nothing is unlinked that could be the last home of data; a quiet boot finds nothing and writes nothing.
+//! Never truncates: after a cut a left-over may be main's own inode.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::disk::{Stat, Step};
+use crate::device::Device;
+use crate::error::Failure;
+use crate::steps::lock::Locked;
+
+const STEP: Step = Step("remove what an earlier run left");
+
+/// Unlinks staging files, unfinished snapshots, side files of snapshots, and names in D that are main's own inode.
+///
+/// # Errors
+/// As `readdir`, `lstat` and `unlink`.
+pub fn sweep(device: &Device<'_>, _locked: &Locked, main: Option<&Stat>) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(STEP, &device.state.root, &error);
+    for path in leftovers(device, main).map_err(failed)? {
+        log::info!("{}: removing {}, left by an earlier run.", device.settings.name, path.display());
+        device.disk().unlink(STEP, &path).map_err(|error| Failure::io(STEP, &path, &error))?;
+    }
+    Ok(())
+}
+
+fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf>> {
+    let disk = device.disk();
+    let mut found = Vec::new();
+    for name in disk.list(&device.state.root)? {
+        if name.starts_with("staging-") || name.starts_with("undo-") {
+            found.push(device.state.root.join(name));
+        }
+    }
+    let snapshots = device.state.snapshots();
+    for name in disk.list(&snapshots)? {
+        let path = snapshots.join(&name);
+        if name.starts_with("tmp-") || has_side_suffix(&name) || is_main(device, main, &path)? {
+            found.push(path);
+        }
+    }
+    // A family is linked into quarantine only after its ready file is durable, and roll-forward came before this.
+    if main.is_some_and(|main| main.links > 1) {
+        for act in device.state.list_quarantine(disk)? {
+            let path = device.state.quarantined(act).join(device.family.file_name());
+            if is_main(device, main, &path)? {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn is_main(device: &Device<'_>, main: Option<&Stat>, path: &Path) -> io::Result<bool> {
+    let Some(main) = main.filter(|main| main.links > 1) else { return Ok(false) };
+    let other = device.disk().stat(path)?;
+    Ok(other.is_some_and(|other| (other.device, other.inode) == (main.device, main.inode)))
+}
+
+fn has_side_suffix(name: &str) -> bool {
+    ["-wal", "-shm", "-journal"].iter().any(|suffix| name.ends_with(suffix))
+}

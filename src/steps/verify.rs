@@ -1,0 +1,102 @@
+//! Owns verification: what must hold before a commit.
+//! Promises: looks inside the open transaction, at uncommitted rows; violations that were there before are told apart.
+//! Never changes a row.
+
+use crate::catalog::{ForeignKeys as When, Migration};
+use crate::device::disk::Step;
+use crate::device::sqlite::checks::ForeignKeys;
+use crate::device::sqlite::Database;
+use crate::device::{history, Device};
+use crate::error::{Class, Failure, Place};
+
+const STEP: Step = Step("verify");
+
+/// Everything pending is applied and checked inside the open transaction. Made only by [`verify`].
+pub struct Verified<'tx> {
+    pub(super) database: &'tx Database,
+}
+
+/// Checks version, foreign keys, `expect` queries and, within `quick_check_max_mib`, every page.
+///
+/// # Errors
+/// Failed where the migrations' result does not hold, damaged where SQLite says so.
+pub fn verify<'tx>(
+    device: &Device<'_>,
+    database: &'tx Database,
+    before: &ForeignKeys,
+    steps: &[&Migration],
+    target: i32,
+) -> Result<Verified<'tx>, Failure> {
+    let history = history::read(database, STEP, &device.settings.history_table)?;
+    if history.version() != target {
+        let cause = format!("the history is at {} after migrating to {target}", history.version());
+        return Err(Failure::new(Class::Failed, STEP, cause));
+    }
+    foreign_keys(database, before, "after migrating")?;
+    for step in steps {
+        expectations(database, step)?;
+    }
+    if within_budget(device, database.bytes(STEP)?) {
+        whole(database)?;
+    }
+    Ok(Verified { database })
+}
+
+/// What `foreign-keys = on` asks for: a look right after this migration.
+///
+/// # Errors
+/// As [`verify`].
+pub fn after_each(database: &Database, before: &ForeignKeys, step: &Migration) -> Result<(), Failure> {
+    match step.directives.foreign_keys {
+        When::Off => Ok(()),
+        When::On | When::Deferred => foreign_keys(database, before, &format!("after {}", step.file)),
+    }
+}
+
+/// A file of this size is checked in full.
+pub fn within_budget(device: &Device<'_>, bytes: u64) -> bool {
+    bytes <= u64::from(device.settings.quick_check_max_mib) << 20
+}
+
+/// `quick_check` finds nothing.
+///
+/// # Errors
+/// Damaged, with the first line.
+pub fn whole(database: &Database) -> Result<(), Failure> {
+    match database.quick_check(STEP)?.first() {
+        None => Ok(()),
+        Some(wrong) => Err(Failure::new(Class::Damaged, STEP, wrong.clone())),
+    }
+}
+
+fn foreign_keys(database: &Database, before: &ForeignKeys, when: &str) -> Result<(), Failure> {
+    let worse = database.foreign_keys(STEP)?.worse_than(before);
+    if let Some(error) = worse.error {
+        return Err(Failure::new(Class::Failed, STEP, format!("foreign keys cannot be checked {when}: {error}")));
+    }
+    if worse.tables.is_empty() {
+        return Ok(());
+    }
+    let rows = database.foreign_key_rows(STEP, &worse.tables)?;
+    let cause = format!("foreign keys are violated {when}: {}", rows.first().map_or("", String::as_str));
+    Err(Failure::new(Class::Failed, STEP, cause).details(rows))
+}
+
+fn expectations(database: &Database, step: &Migration) -> Result<(), Failure> {
+    for expect in step.directives.expect {
+        let place = || Place {
+            file: step.file.to_owned(),
+            version: step.version,
+            line: expect.line,
+            column: 1,
+            text: step.sql.lines().nth(expect.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            statement: 0,
+            statements: step.statements,
+        };
+        if let Some(row) = database.first_row(STEP, expect.query).map_err(|failure| failure.place(place()))? {
+            let cause = format!("`expect` must return no row and returned: {row}");
+            return Err(Failure::new(Class::Failed, STEP, cause).place(place()));
+        }
+    }
+    Ok(())
+}
