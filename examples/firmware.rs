@@ -1,0 +1,70 @@
+//! Owns a firmware for the stories: its catalogue is read from the folder `BOOTMIGRATE_TEST_FOLDER` when it starts.
+//! Promises: the same rules as the build, and then the same command line as every product's binary.
+//! Never goes into an image: a product embeds its folder when it is built.
+
+use bootmigrate::catalog;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Some(folder) = std::env::var_os("BOOTMIGRATE_TEST_FOLDER") else {
+        eprintln!("BOOTMIGRATE_TEST_FOLDER names no folder: set it to a migrations folder");
+        return ExitCode::from(2);
+    };
+    match bootmigrate_build::read(std::path::Path::new(&folder)) {
+        Ok(product) => bootmigrate::main(embedded(product)),
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Constants, as a build would have made them: kept until the process ends.
+fn embedded(product: bootmigrate_build::Product) -> catalog::Embedded {
+    let databases: Vec<catalog::Catalog> = product.databases.into_iter().map(database).collect();
+    catalog::Embedded {
+        configuration: product.configuration.leak(),
+        configuration_file: product.configuration_file.leak(),
+        databases: databases.leak(),
+    }
+}
+
+fn database(from: bootmigrate_build::Database) -> catalog::Catalog {
+    let all = |migrations: Vec<bootmigrate_build::Migration>| -> &'static [catalog::Migration] {
+        migrations.into_iter().map(migration).collect::<Vec<_>>().leak()
+    };
+    catalog::Catalog { database: from.name.leak(), fingerprint: from.fingerprint, migrations: all(from.migrations), data: all(from.data) }
+}
+
+fn migration(from: bootmigrate_build::Migration) -> catalog::Migration {
+    catalog::Migration {
+        version: from.version,
+        name: from.name.leak(),
+        checksum: from.checksum,
+        checksum_crlf: from.checksum_crlf,
+        file: from.file.leak(),
+        sql: from.sql.leak(),
+        statements: from.statements,
+        down: from.down.map(|text| &*text.leak()),
+        directives: directives(from.directives),
+        adopted: from.adopted,
+    }
+}
+
+fn directives(from: bootmigrate_build::Directives) -> catalog::Directives {
+    let expect = from.expect.into_iter().map(|one| catalog::Expect { query: one.query.leak(), line: one.line });
+    catalog::Directives {
+        no_transaction: from.no_transaction,
+        foreign_keys: match from.foreign_keys {
+            bootmigrate_build::ForeignKeys::Off => catalog::ForeignKeys::Off,
+            bootmigrate_build::ForeignKeys::On => catalog::ForeignKeys::On,
+            bootmigrate_build::ForeignKeys::Deferred => catalog::ForeignKeys::Deferred,
+        },
+        compatible_from: from.compatible_from,
+        irreversible: from.irreversible,
+        expect: expect.collect::<Vec<_>>().leak(),
+        batch: from.batch,
+        needs_space_percent: from.needs_space_percent,
+        code_revision: from.code_revision,
+    }
+}

@@ -1,0 +1,3 @@
+fn main() {
+    bootmigrate_build::embed("migrations")
+}
