@@ -81,6 +81,9 @@ impl Application {
     }
 }
 
+/// Milliseconds between two openings, in turn.
+const RHYTHM_MS: [u64; 7] = [0, 3, 11, 29, 1, 17, 41];
+
 impl Hammer {
     fn start(path: String, writes: bool) -> Hammer {
         let stop = Arc::new(AtomicBool::new(false));
@@ -88,6 +91,10 @@ impl Hammer {
         let thread = std::thread::spawn(move || {
             let (mut rows, mut opened) = (0, 0);
             while !told.load(Ordering::SeqCst) {
+                // The rhythm of an application: mostly idle, at times twice in a row, never in step with a swap.
+                if let Some(pause) = RHYTHM_MS.get(opened as usize % RHYTHM_MS.len()).filter(|pause| **pause > 0) {
+                    std::thread::sleep(std::time::Duration::from_millis(*pause));
+                }
                 let Ok(connection) = open(&path) else { continue };
                 opened += 1;
                 let name = format!("hammer {}", rows + 1);

@@ -60,8 +60,8 @@ fn corrupt_header_is_restored_from_the_snapshot() {
         expect![[r#"
             plan:     settings: replace by the snapshot v40-1 migrated forward, the old family goes to quarantine: its header is not that of an SQLite database
             exit:     11
-            settings: restored 0>41 of 41, applied [41], data given up, usable, exit 11
-            code:     BM-11 settings 0>41
+            settings: restored null>41 of 41, applied [41], data given up, usable, exit 11
+            code:     BM-11 settings ?>41
             kept:     quarantine/2 the old family, with a reason
             database: OTHER, 2000 parents, 2000 children
             touched:  database, state
@@ -230,8 +230,8 @@ fn database_that_is_gone_is_no_first_boot() {
         expect![[r#"
             plan:     settings: replace by a fresh database, the old family goes to quarantine: the main file is absent, but it held data before
             exit:     11
-            settings: purged 0>40 of 40, applied [10,20,30,40], data given up, usable, exit 11
-            code:     BM-11 settings 0>40
+            settings: purged null>40 of 40, applied [10,20,30,40], data given up, usable, exit 11
+            code:     BM-11 settings ?>40
             kept:     quarantine/1 the old family, with a reason
             database: fresh, 1000 parents, 1000 children
             touched:  database, state
