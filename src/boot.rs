@@ -40,6 +40,10 @@ pub fn boot(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&Databas
 }
 
 fn story(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseReport)) -> Result<DatabaseReport, Failure> {
+    if let Some(report) = refused_untouched(device, asked)? {
+        publish(&report);
+        return Ok(report);
+    }
     let locked = lock(device)?; // one migrator per database
     let mut ledger = Ledger::open(device, &locked)?;
     let rolled = roll_forward_here(device, &locked, &ledger)?; // a ready file of an earlier boot takes its name
@@ -65,6 +69,20 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
     let seen = inspect(device, &locked, &mut ledger, &ask)?;
     let plan = decide(&seen.facts, &Policy::of(device.settings));
     Ok((seen.facts, plan))
+}
+
+/// A device that was never here before: what is refused anyway gets no state folder beside it.
+fn refused_untouched(device: &Device<'_>, asked: &Asked) -> Result<Option<DatabaseReport>, Failure> {
+    if device.disk().stat(&device.state.record()).ok().flatten().is_some() {
+        return Ok(None);
+    }
+    let (facts, plan) = look(device, asked.request.clone())?;
+    match plan {
+        Plan::Refuse(refusal) => {
+            Ok(Some(DatabaseReport::ended(device, &facts, &Plan::Refuse(refusal.clone()), Ended::Refused(refusal), &[])))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn roll_forward_here(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<Vec<Replaced>, Failure> {

@@ -70,9 +70,7 @@ pub fn main(embedded: Embedded) -> ExitCode {
     logging::start(command.verbosity);
     match carry_out(&embedded, &command) {
         Ok(printed) => {
-            use std::io::Write;
-            // A closed pipe is nobody's failure.
-            let _ = std::io::stdout().write_all(printed.text.as_bytes());
+            printed.write();
             ExitCode::from(printed.exit)
         }
         Err(sentence) => refuse(&sentence),
@@ -87,8 +85,8 @@ fn refuse(sentence: &str) -> ExitCode {
 
 fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> {
     match &command.action {
-        Action::Help => return Ok(Printed { text: cli::HELP.to_owned(), exit: 0 }),
-        Action::Version => return Ok(Printed { text: format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), exit: 0 }),
+        Action::Help => return Ok(Printed::answer(cli::HELP.to_owned(), 0)),
+        Action::Version => return Ok(Printed::answer(format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), 0)),
         Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready => {}
     }
     let disk = SystemDisk;
@@ -103,7 +101,7 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
             let report = commands::run::run(&settings, &world, &devices, command, request);
             let printed = commands::run::printed(&report, command.json, command.verbosity == Verbosity::Quiet);
             if report.usable && !program.is_empty() {
-                print!("{}", printed.text);
+                printed.write();
                 return Err(commands::run::become_program(program));
             }
             Ok(printed)
@@ -111,7 +109,7 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
         Action::Plan { sql } => Ok(commands::plan::plan(&devices, command.json, *sql)),
         Action::Ready => Ok(ready(&world, command)),
         Action::Status { exit_code, .. } => Ok(commands::status::status(&settings, &world, &devices, command.json, *exit_code)),
-        Action::Help | Action::Version => Ok(Printed { text: String::new(), exit: 0 }),
+        Action::Help | Action::Version => Ok(Printed::answer(String::new(), 0)),
     }
 }
 
@@ -127,8 +125,8 @@ fn ready(world: &World<'_>, command: &Command) -> Printed {
     let name = command.database.as_deref().unwrap_or_default();
     let file = supervisor::RunFolder::new(world.disk, &world.root).ready(name);
     match world.disk.stat(&file) {
-        Ok(Some(_)) => Printed { text: format!("{name}: ready\n"), exit: 0 },
-        _ => Printed { text: format!("{name}: not ready; `bootmigrate status` says why\n"), exit: report::EXIT_PENDING },
+        Ok(Some(_)) => Printed::answer(format!("{name}: ready\n"), 0),
+        _ => Printed::answer(format!("{name}: not ready; `bootmigrate status` says why\n"), report::EXIT_PENDING),
     }
 }
 

@@ -265,7 +265,11 @@ impl DatabaseReport {
 
     /// A run that ended with a failure.
     pub fn failed(device: &Device<'_>, facts: Option<&Facts>, failure: &Failure) -> DatabaseReport {
-        let outcome = if failure.class == Class::Interrupted { Outcome::Interrupted } else { Outcome::Failed };
+        let outcome = match failure.class {
+            Class::Interrupted => Outcome::Interrupted,
+            Class::Failed | Class::Damaged | Class::NoSpace | Class::Storage | Class::Defect => Outcome::Failed,
+            Class::InUse | Class::NotOurs | Class::Missing | Class::Newer | Class::Catalogue | Class::Configuration => Outcome::Refused,
+        };
         let mut report = DatabaseReport::blank(device, outcome);
         report.exit = exit_of(failure.class);
         report.from = facts.and_then(version_of);

@@ -23,10 +23,26 @@ const CONFIG: &str = "/etc/bootmigrate.toml";
 
 /// What a command prints, and its exit code.
 pub struct Printed {
-    /// For stdout.
+    /// For stdout: what was asked for.
     pub text: String,
+    /// For stderr: what happened, for the console and the journal, in order with the log.
+    pub sentences: String,
     /// The exit code.
     pub exit: u8,
+}
+
+impl Printed {
+    /// An answer, with nothing that happened.
+    pub fn answer(text: String, exit: u8) -> Printed {
+        Printed { text, sentences: String::new(), exit }
+    }
+
+    /// Writes both; a closed pipe is nobody's failure.
+    pub fn write(&self) {
+        use std::io::Write;
+        let _ = std::io::stderr().write_all(self.sentences.as_bytes());
+        let _ = std::io::stdout().write_all(self.text.as_bytes());
+    }
 }
 
 /// The embedded configuration, and the device's over it.

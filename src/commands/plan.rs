@@ -29,14 +29,14 @@ pub fn plan(devices: &[Device<'_>], json: bool, sql: bool) -> Printed {
     let databases: Vec<DatabasePlan> = devices.iter().map(|device| of(device, sql)).collect();
     if json {
         let text = serde_json::to_string_pretty(&Plans { schema: SCHEMA, databases }).unwrap_or_default();
-        return Printed { text: format!("{text}\n"), exit: 0 };
+        return Printed::answer(format!("{text}\n"), 0);
     }
     let mut text = String::new();
     for database in databases {
         text.push_str(&format!("{}: {}\n", database.name, database.plan));
         database.sql.iter().for_each(|sql| text.push_str(&format!("{sql}\n")));
     }
-    Printed { text, exit: 0 }
+    Printed::answer(text, 0)
 }
 
 fn of(device: &Device<'_>, with_sql: bool) -> DatabasePlan {

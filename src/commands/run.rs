@@ -118,9 +118,7 @@ fn with(request: Request, token: &str) -> Asked {
 
 /// The sentences, each with its details below.
 pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
-    if json {
-        return Printed { text: format!("{}\n", report.to_json()), exit: report.exit };
-    }
+    let json = if json { format!("{}\n", report.to_json()) } else { String::new() };
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut text = String::new();
     for database in report.databases.iter().filter(|database| !quiet || !database.usable) {
@@ -134,7 +132,7 @@ pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
             text.push_str(&format!("{prefix}{line}\n"));
         }
     }
-    Printed { text, exit: report.exit }
+    Printed { text: json, sentences: text, exit: report.exit }
 }
 
 /// One sentence; below it the line of SQL with a caret, and rows or processes.

@@ -65,11 +65,11 @@ pub fn status(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], js
     if json {
         let status = Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), exit, databases };
         let text = serde_json::to_string_pretty(&status).unwrap_or_default();
-        return Printed { text: format!("{text}\n"), exit: shown };
+        return Printed::answer(format!("{text}\n"), shown);
     }
     let mut text: String = settings.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
     text.extend(databases.iter().map(DatabaseStatus::text));
-    Printed { text, exit: shown }
+    Printed::answer(text, shown)
 }
 
 fn of(device: &Device<'_>, folder: &RunFolder<'_>) -> DatabaseStatus {

@@ -364,7 +364,11 @@ impl fmt::Display for Plan {
             Plan::FirstBoot { to } => write!(f, "first boot: build version {to} beside, then put it in place"),
             Plan::Migrate { from, steps, snapshot, half_done } => {
                 if let Some(version) = half_done {
-                    write!(f, "record V{version}, whose schema is there already; ")?;
+                    write!(f, "record V{version}, whose schema is there already")?;
+                    if steps.is_empty() {
+                        return write!(f, ", {snapshot}");
+                    }
+                    f.write_str("; ")?;
                 }
                 write!(f, "migrate {from} to {}: {}, in one transaction, {snapshot}", target(*from, steps, *half_done), Names(steps))
             }

@@ -3,6 +3,7 @@
 //! Never decides what an answer means for the database.
 
 pub mod checks;
+pub mod rebuild;
 pub mod script;
 
 use std::path::{Path, PathBuf};
@@ -250,15 +251,11 @@ pub fn version_number() -> u32 {
 
 /// The whitelist: which class an error of a *migration's own statement* has.
 pub fn class_of(error: &rusqlite::Error) -> Class {
-    let Some(code) = error.sqlite_error_code() else { return Class::Storage };
-    match code {
-        ErrorCode::Unknown | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => {
-            // rusqlite calls SQLITE_ERROR "Unknown": an SQL error, a missing table, RAISE(ABORT) in a trigger.
-            match error.sqlite_error().map(|error| error.extended_code & 0xff) {
-                Some(1 | 19 | 20 | 25) => Class::Failed,
-                _ => Class::Storage,
-            }
-        }
+    let Some(failure) = sqlite_error(error) else { return Class::Storage };
+    match failure.code {
+        // rusqlite calls SQLITE_ERROR "Unknown", and every code that it does not know.
+        ErrorCode::Unknown if failure.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR => Class::Failed,
+        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => Class::Failed,
         ErrorCode::AuthorizationForStatementDenied | ErrorCode::TooBig => Class::Failed,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Class::Damaged,
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Class::InUse,
@@ -268,9 +265,18 @@ pub fn class_of(error: &rusqlite::Error) -> Class {
     }
 }
 
+/// SQLite's own error inside rusqlite's; an error of the parser carries it too.
+fn sqlite_error(error: &rusqlite::Error) -> Option<rusqlite::ffi::Error> {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => Some(*failure),
+        rusqlite::Error::SqlInputError { error, .. } => Some(*error),
+        _ => None,
+    }
+}
+
 /// SQLite's words and its extended code.
 pub fn describe(error: &rusqlite::Error) -> String {
-    let code = error.sqlite_error().map(|error| error.extended_code);
+    let code = sqlite_error(error).map(|error| error.extended_code);
     let words = match error {
         rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
         rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),

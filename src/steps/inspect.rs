@@ -268,36 +268,54 @@ fn read_history(device: &Device<'_>, family: &FamilyState) -> Result<History, Fa
 fn prove(device: &Device<'_>, seen: &Seen, header: &[u8]) -> Result<Option<Database>, Failure> {
     let checks = if seen.facts.writable { check_locked(device, seen.facts.room.size) } else { check_unlocked(device) };
     let damage = match checks {
-        Ok((quick, all)) if quick.is_empty() && all.is_empty() => return Ok(None),
-        Ok((quick, all)) if quick.is_empty() => {
-            Database::Damaged { what: format!("an index is corrupt: {}", first(&all)), index_only: true }
-        }
-        Ok((quick, _)) => Database::Damaged { what: first(&quick), index_only: false },
+        Ok(checks) => match checks.wrong {
+            None => return Ok(None),
+            Some(what) if checks.tables_whole => Database::Damaged { what: format!("an index is corrupt: {what}"), index_only: true },
+            Some(what) => Database::Damaged { what, index_only: false },
+        },
         Err(failure) if failure.class == Class::Damaged => Database::Damaged { what: failure.cause, index_only: false },
         Err(failure) => return Err(failure),
     };
     Ok(Some(newer_schema(header, &damage).unwrap_or(damage)))
 }
 
-fn first(rows: &[String]) -> String {
-    rows.first().map_or_else(String::new, |row| row.lines().next().unwrap_or(row).to_owned())
+/// What a full check found.
+struct Checks {
+    /// The first thing that is wrong.
+    wrong: Option<String>,
+    /// Every row of every table can be read without an index.
+    tables_whole: bool,
 }
 
-type Checks = Result<(Vec<String>, Vec<String>), Failure>;
-
-fn check_locked(device: &Device<'_>, size: u64) -> Checks {
+fn check_locked(device: &Device<'_>, size: u64) -> Result<Checks, Failure> {
     let (database, _) = device.sqlite().work(PROVE, &device.family.main, size, &device.world.stop)?;
-    let checks = database.begin_exclusive(PROVE).and_then(|()| Ok((database.quick_check(PROVE)?, database.integrity_check(PROVE)?)));
+    let checks = database.begin_exclusive(PROVE).and_then(|()| check(&database));
     database.rollback();
     database.close(PROVE)?;
     checks
 }
 
-fn check_unlocked(device: &Device<'_>) -> Checks {
+fn check_unlocked(device: &Device<'_>) -> Result<Checks, Failure> {
     let database = device.sqlite().look_immutable(PROVE, &device.family.main)?;
-    let checks = database.quick_check(PROVE).and_then(|quick| Ok((quick, database.integrity_check(PROVE)?)));
+    let checks = check(&database);
     database.close(PROVE)?;
     checks
+}
+
+fn check(database: &sqlite::Database) -> Result<Checks, Failure> {
+    let rows = match database.integrity_check(PROVE) {
+        Ok(rows) => rows,
+        // A page so broken that the check itself stops.
+        Err(failure) if failure.class == Class::Damaged => vec![failure.cause],
+        Err(failure) => return Err(failure),
+    };
+    let tables_whole = match database.read_all_tables(PROVE) {
+        Ok(()) => true,
+        Err(failure) if failure.class == Class::Damaged => false,
+        Err(failure) => return Err(failure),
+    };
+    let first = rows.first().map(|row| row.lines().next().unwrap_or(row).to_owned());
+    Ok(Checks { wrong: first, tables_whole })
 }
 
 /// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is none.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::device::clock::poll;
-use crate::device::disk::{make_folder_durably, parent, File, Open, Step};
+use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step};
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
 
@@ -144,10 +144,10 @@ fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
 /// The database's folder is made where its parent is there; below `--root` the whole way is made.
 fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
     let folder = device.family.folder();
+    check_above(device)?;
     if stat(device, folder)?.is_some() {
         return Ok(());
     }
-    check_above(device)?;
     make_with_parents(device, folder).map_err(|error| {
         let mut failure = Failure::io(MAKE, folder, &error);
         failure.class = Class::Missing;
@@ -158,8 +158,11 @@ fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
 /// Outside `--root` one level may be missing, no more: a wrong path must not grow a tree.
 fn check_above(device: &Device<'_>) -> Result<(), Failure> {
     let folder = device.family.folder();
-    let under_root = !device.world.root.as_os_str().is_empty();
-    if under_root || stat(device, folder)?.is_some() || stat(device, parent(folder))?.is_some() {
+    if let Some(found) = stat(device, folder)? {
+        let cause = format!("{} is not a folder", folder.display());
+        return if found.kind == FileKind::Folder { Ok(()) } else { Err(Failure::new(Class::Missing, MAKE, cause).at(folder)) };
+    }
+    if !device.world.root.as_os_str().is_empty() || stat(device, parent(folder))?.is_some() {
         return Ok(());
     }
     let cause = format!("the folder {} is missing, and so is the one above it", folder.display());

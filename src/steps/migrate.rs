@@ -70,16 +70,42 @@ pub fn migrate(
         return Err(Failure::new(Class::Defect, OPEN, "there is no main file to migrate"));
     };
     probe(device, Some(main))?;
-    let act = ledger.begin(device, ActKind::Upgrade, &job.order)?;
-    let result = lane(device, locked, ledger, seen, main, job, act);
-    match &result {
-        Ok(Some(_)) => {}
-        Ok(None) => ledger.close_failed(device, act, &in_use(device)),
-        Err(failure) => ledger.close_failed(device, act, failure),
+    // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
+    let (database, journal) = open_exclusive(device, main.stat.size)?;
+    match fit_to_migrate(device, &database, seen, main) {
+        Ok(true) => {}
+        Ok(false) => {
+            abandon(device, database);
+            return Ok(None);
+        }
+        Err(failure) => {
+            abandon(device, database);
+            return Err(failure);
+        }
     }
-    result
+    let act = match ledger.begin(device, ActKind::Upgrade, &job.order) {
+        Ok(act) => act,
+        Err(failure) => {
+            abandon(device, database);
+            return Err(failure);
+        }
+    };
+    let result = lane(device, locked, ledger, seen, main, job, act, database, journal);
+    result.map(Some).inspect_err(|failure| ledger.close_failed(device, act, failure))
 }
 
+/// The facts still hold, and within `quick_check_max_mib` the file is whole.
+fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Seen, main: &MainFile) -> Result<bool, Failure> {
+    if !still_holds(device, database, seen)? {
+        return Ok(false);
+    }
+    if within_budget(device, main.stat.size) {
+        whole(database)?;
+    }
+    Ok(true)
+}
+
+#[allow(clippy::too_many_arguments)] // Everything that the transaction stands on, each once.
 fn lane(
     device: &Device<'_>,
     locked: &Locked,
@@ -88,15 +114,10 @@ fn lane(
     main: &MainFile,
     job: &Job<'_>,
     act: Act,
-) -> Result<Option<Committed>, Failure> {
-    let (mut database, journal) = open_exclusive(device, main.stat.size)?;
-    let transaction: Result<Option<Option<Copied>>, Failure> = (|| {
-        if !still_holds(device, &database, seen)? {
-            return Ok(None);
-        }
-        if within_budget(device, main.stat.size) {
-            whole(&database)?;
-        }
+    mut database: Database,
+    journal: Journal,
+) -> Result<Committed, Failure> {
+    let transaction: Result<Option<Copied>, Failure> = (|| {
         let before = database.foreign_keys(OPEN)?;
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
         apply(device, &mut database, job, act, &before)?;
@@ -105,16 +126,12 @@ fn lane(
         room_for_the_wal(device, &verified, journal, main)?;
         supervisor::notify_status("committing");
         commit(verified)?;
-        Ok(Some(copied))
+        Ok(copied)
     })();
     match transaction {
-        Ok(Some(copied)) => {
+        Ok(copied) => {
             finish(device, database, journal);
-            Ok(Some(committed(job, act, copied)))
-        }
-        Ok(None) => {
-            abandon(device, database);
-            Ok(None)
+            Ok(committed(job, act, copied))
         }
         Err(mut failure) => {
             let commit_failed = failure.step == COMMIT;
@@ -124,7 +141,7 @@ fn lane(
                 log::warn!("{}: COMMIT said: {failure}; the database has it all the same.", device.settings.name);
                 let snapshot =
                     device.state.list_snapshots(device.disk()).unwrap_or_default().into_iter().find(|name| name.act == act.number);
-                return Ok(Some(committed(job, act, snapshot.map(|name| Copied { name }))));
+                return Ok(committed(job, act, snapshot.map(|name| Copied { name })));
             }
             if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
                 failure = failure.needs(more_than_now(device, main.stat.size));
@@ -135,7 +152,8 @@ fn lane(
 }
 
 fn committed(job: &Job<'_>, act: Act, copied: Option<Copied>) -> Committed {
-    Committed { act: act.number, applied: job.steps.iter().map(|step| step.version).collect(), snapshot: copied.map(|copied| copied.name) }
+    let recorded = job.half_done.iter().chain(&job.steps).map(|step| step.version);
+    Committed { act: act.number, applied: recorded.collect(), snapshot: copied.map(|copied| copied.name) }
 }
 
 /// Opens with every lock taken, the journal settled and the WAL empty; asked again until `busy_timeout_s`.

@@ -90,9 +90,12 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let was_wal = copied_wal(&*file, size);
     let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;
     if let Base::LiveReindexed(_) = base {
-        database.run(BUILD, "REINDEX")?;
+        database.rebuild_indexes(BUILD)?;
     }
     apply(device, &mut database, steps, act, token)?;
+    if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first()) {
+        return Err(Failure::new(Class::Damaged, BUILD, wrong.clone()));
+    }
     if let Some(journal) = final_journal(device, base, was_wal) {
         database.set_journal(BUILD, journal)?;
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::config::ChangedText;
 use crate::decide::facts::{Database, Migration};
 use crate::device::history::{pending, Applied, History};
+use crate::device::sqlite::script::{self, Lane};
 use crate::device::{Device, LOOK};
 
 /// What the history says of the database. `live_schema` is asked only where plain refinery may have been cut off.
@@ -36,10 +37,13 @@ pub fn compare(device: &Device<'_>, history: &History, settle: bool, live_schema
                 name: step.name.to_owned(),
                 no_transaction: step.directives.no_transaction,
             };
-            let half_done = if history.act.is_none() && history.tables > 0 {
-                live_schema().and_then(|live| half_done(device, history, &live))
-            } else {
-                None
+            let first_take_over = history.act.is_none() && history.tables > 0;
+            let cut_off =
+                if first_take_over { live_schema().map_or(CutOff::No, |live| cut_off(device, history, &live)) } else { CutOff::No };
+            let half_done = match cut_off {
+                CutOff::No => None,
+                CutOff::Done(version) => Some(version),
+                CutOff::Partly(what) => return Database::Mismatch { what, text_only: false },
             };
             Database::Behind { version: history.version(), pending: steps.iter().map(migration).collect(), half_done }
         }
@@ -98,20 +102,48 @@ fn compatible_from(history: &History, target: i32) -> Option<i32> {
     Some(oldest)
 }
 
-/// plain refinery commits a migration and its row in two transactions. Where the live schema is exactly the next version's,
-/// and not this one's, the migration was done and only its row is missing.
-fn half_done(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> Option<i32> {
+/// What plain refinery left when it was cut off: it commits a migration and its row in two transactions.
+enum CutOff {
+    /// Nothing of the next migration is there.
+    No,
+    /// The live schema is exactly this version's, whose row is missing.
+    Done(i32),
+    /// Something of it is there, and something differs.
+    Partly(String),
+}
+
+fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> CutOff {
     let version = history.version();
-    let next = device.catalog.migrations.iter().find(|step| step.version > version)?;
+    let Some(next) = device.catalog.migrations.iter().find(|step| step.version > version) else { return CutOff::No };
+    let Some((before, after)) = schemas(device, version, next) else { return CutOff::No };
+    if before == after || *live == before {
+        return CutOff::No;
+    }
+    if *live == after {
+        return CutOff::Done(next.version);
+    }
+    // The words before the text: "table wifi on wifi".
+    let name = |entry: &String| entry.split(": ").next().unwrap_or(entry).to_owned();
+    let old: BTreeSet<String> = before.iter().map(name).collect();
+    let live: BTreeSet<String> = live.iter().map(name).collect();
+    match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
+        None => CutOff::No,
+        Some(there) => CutOff::Partly(format!(
+            "{there} is in the database already, as {} would make it, but the schema is not what that file leaves",
+            next.file
+        )),
+    }
+}
+
+/// The catalogue's schema at this version, and after the next migration; `None` where it cannot be built from nothing.
+fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     let mut scratch = device.sqlite().scratch(LOOK).ok()?;
-    let apply = |scratch: &mut _, step| {
-        crate::device::sqlite::script::run(scratch, LOOK, step, crate::device::sqlite::script::Lane::NoTransaction, &mut |_| {}).ok()
-    };
+    let apply = |scratch: &mut _, step| script::run(scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}).ok();
     for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
         apply(&mut scratch, step)?;
     }
     let before = scratch.schema(LOOK, &device.settings.history_table).ok()?;
     apply(&mut scratch, next)?;
     let after = scratch.schema(LOOK, &device.settings.history_table).ok()?;
-    (before != after && *live == after).then_some(next.version)
+    Some((before, after))
 }

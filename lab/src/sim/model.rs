@@ -1,0 +1,415 @@
+//! Owns the running system: the tree as readers see it, the log, the counters, and the primitive changes.
+//! Promises: a change is applied and logged together, or neither; space is accounted for before it is used.
+//! Never decides what survives a cut: that is made from the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bootmigrate::device::disk::{Rename, Step};
+
+use super::content::{Payload, BLOCK_BYTES};
+use super::fault::{Call, Fault, FaultKind};
+use super::handles::{Handle, HandleId};
+use super::hash::Random;
+use super::operation::{Change, Operation};
+use super::shared_memory::SharedMemory;
+use super::simulation::{Options, Sim, Target};
+use super::state::{Body, Entries, Errno, Node, NodeId, Place, State, STORAGE, VOLATILE};
+
+/// How far one call moves the clock.
+const CALL_NS: i128 = 50_000;
+/// Time stamps are multiples of this: a kernel's tick.
+const STAMP_NS: i128 = 4_000_000;
+
+pub(super) type Guest = Box<dyn FnOnce(&Sim) + Send>;
+
+/// A fault, who meets it, and whether it is over.
+pub(super) struct Planned {
+    pub fault: Fault,
+    pub process: u32,
+    pub spent: bool,
+}
+
+/// Who calls, from which step, with which path: for the log.
+#[derive(Clone)]
+pub(super) struct Caller<'a> {
+    pub process: u32,
+    pub step: Step,
+    pub path: &'a str,
+}
+
+pub(super) struct Model {
+    pub state: State,
+    pub initial: State,
+    pub log: Vec<Operation>,
+    pub operations: u64,
+    pub calls: u64,
+    pub bytes_written: u64,
+    pub options: Options,
+    pub faults: Vec<Planned>,
+    pub guests: Vec<(u64, Guest)>,
+    pub fired: Vec<String>,
+    pub hazards: Vec<String>,
+    pub clock_ns: i128,
+    pub random: Random,
+    pub handles: BTreeMap<HandleId, Handle>,
+    pub next_handle: HandleId,
+    pub memory: BTreeMap<NodeId, SharedMemory>,
+    pub waiting: Vec<(u32, String, NodeId)>,
+    dead: Vec<u32>,
+    processes: u32,
+    used_blocks: u64,
+    used_blocks_max: u64,
+}
+
+impl Model {
+    pub fn new(state: State, options: Options) -> Model {
+        let used_blocks = state.used_bytes(STORAGE) / BLOCK_BYTES as u64;
+        Model {
+            initial: state.clone(),
+            state,
+            log: Vec::new(),
+            operations: 0,
+            calls: 0,
+            bytes_written: 0,
+            clock_ns: options.clock_ns,
+            random: Random::new(options.seed),
+            options,
+            faults: Vec::new(),
+            guests: Vec::new(),
+            fired: Vec::new(),
+            hazards: Vec::new(),
+            handles: BTreeMap::new(),
+            next_handle: 1,
+            memory: BTreeMap::new(),
+            waiting: Vec::new(),
+            dead: Vec::new(),
+            processes: 0,
+            used_blocks,
+            used_blocks_max: used_blocks,
+        }
+    }
+
+    pub fn next_process(&mut self) -> u32 {
+        self.processes += 1;
+        self.processes
+    }
+
+    pub fn prepare(&mut self, change: impl FnOnce(&mut State)) {
+        assert!(self.operations == 0, "a state is prepared before the first operation");
+        change(&mut self.state);
+        self.initial = self.state.clone();
+        self.used_blocks = self.state.used_bytes(STORAGE) / BLOCK_BYTES as u64;
+        self.used_blocks_max = self.used_blocks;
+    }
+
+    pub fn used_bytes(&self) -> u64 {
+        self.used_blocks * BLOCK_BYTES as u64
+    }
+
+    pub fn used_bytes_max(&self) -> u64 {
+        self.used_blocks_max * BLOCK_BYTES as u64
+    }
+
+    /// Will a change there be logged?
+    pub fn is_durable(&self, target: &Target<'_>) -> bool {
+        match target {
+            Target::Handle(id) => self.handles.get(id).is_some_and(|handle| handle.durable),
+            Target::Path(path) => {
+                let place = self.state.place(path);
+                place.and_then(|place| self.device(place.folder)).is_ok_and(|device| device != VOLATILE)
+            }
+        }
+    }
+
+    fn device(&self, id: NodeId) -> Result<u32, Errno> {
+        self.state.node(id).map(|node| node.device)
+    }
+
+    pub fn due_guest(&mut self) -> Option<Guest> {
+        let due = self.guests.iter().position(|(at, _)| *at <= self.operations)?;
+        Some(self.guests.remove(due).1)
+    }
+
+    /// Counts the call and says which fault it meets; `Err` for a dead process.
+    pub fn gate(&mut self, process: u32, call: Call, step: Step, target: &Target<'_>, logged: bool) -> Result<Option<FaultKind>, Errno> {
+        let number = self.calls;
+        self.calls += 1;
+        self.clock_ns += CALL_NS;
+        if self.dead.contains(&process) {
+            return Err(libc::EIO);
+        }
+        let operations = self.operations;
+        let due = self.faults.iter_mut().find(|planned| {
+            let fits = planned.process == process && !planned.spent && planned.fault.kind.fits(call);
+            fits && planned.fault.is_due(operations, number, logged)
+        });
+        let Some(planned) = due else { return Ok(None) };
+        planned.spent = !planned.fault.for_ever;
+        let fault = planned.fault;
+        match fault.kind {
+            FaultKind::Kill => self.dead.push(process),
+            FaultKind::ReadOnly if fault.for_ever => self.options.read_only = true,
+            _ => {}
+        }
+        let path = match target {
+            Target::Path(path) => (*path).to_owned(),
+            Target::Handle(id) => self.handles.get(id).map_or_else(String::new, |handle| handle.path.to_string()),
+        };
+        self.fired.push(format!("{} for {call:?} of {path} in step {step}, operation {operations}, call {number}", fault.kind));
+        Ok(Some(fault.kind))
+    }
+
+    /// Adds a line to the log, unless it is about a volatile device.
+    pub fn record(&mut self, caller: &Caller<'_>, durable: bool, change: impl FnOnce() -> Change) {
+        if !durable {
+            return;
+        }
+        self.operations += 1;
+        if self.options.log {
+            let path: Arc<str> = caller.path.into();
+            self.log.push(Operation { process: caller.process, step: caller.step, path, change: change() });
+        }
+    }
+
+    fn stamp(&self) -> i128 {
+        self.clock_ns - self.clock_ns % STAMP_NS
+    }
+
+    fn touch(&mut self, id: NodeId, content: bool) {
+        let stamp = self.stamp();
+        if let Ok(node) = self.state.node_mut(id) {
+            node.changed_ns = stamp;
+            if content {
+                node.modified_ns = stamp;
+            }
+        }
+    }
+
+    /// EROFS where the storage device is mounted read-only.
+    pub fn writable(&self, device: u32) -> Result<(), Errno> {
+        if self.options.read_only && device == STORAGE {
+            return Err(libc::EROFS);
+        }
+        Ok(())
+    }
+
+    fn free_blocks(&self) -> u64 {
+        let total = self.options.total_bytes.map_or(u64::MAX, |bytes| bytes / BLOCK_BYTES as u64);
+        total.saturating_sub(self.used_blocks)
+    }
+
+    /// Bytes that are still free on the storage device.
+    pub fn available_bytes(&self) -> u64 {
+        self.free_blocks().saturating_mul(BLOCK_BYTES as u64)
+    }
+
+    /// Writes as much as there is room for; ENOSPC after that.
+    pub fn write(&mut self, caller: &Caller<'_>, handle: HandleId, offset: u64, payload: Payload) -> Result<(), Errno> {
+        let open = self.writable_handle(handle)?;
+        let (node, durable) = (open.node, open.durable);
+        let device = self.device(node)?;
+        self.writable(device)?;
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let content = self.state.content(node)?;
+        let missing = content.missing_blocks(offset, payload.len());
+        let touched = (offset + payload.len()).div_ceil(BLOCK_BYTES as u64) - offset / BLOCK_BYTES as u64;
+        let needed = if self.options.copy_on_write { touched } else { missing };
+        if device == STORAGE && needed > self.free_blocks() {
+            let room = self.free_blocks() * BLOCK_BYTES as u64;
+            let kept = room.saturating_sub(offset % BLOCK_BYTES as u64).min(payload.len()) as usize;
+            if kept > 0 && missing == touched {
+                let part = Payload::new(offset, &payload.to_vec()[..kept]);
+                self.write(caller, handle, offset, part)?;
+            }
+            return Err(libc::ENOSPC);
+        }
+        if device == STORAGE {
+            self.used_blocks += missing;
+            self.used_blocks_max = self.used_blocks_max.max(self.used_blocks);
+        }
+        if let Some(content) = self.state.content_mut(node) {
+            content.write(offset, &payload);
+        }
+        self.touch(node, true);
+        if durable {
+            self.bytes_written += payload.len();
+        }
+        self.record(caller, durable, || Change::Write { node, offset, payload });
+        Ok(())
+    }
+
+    pub fn truncate(&mut self, caller: &Caller<'_>, handle: HandleId, size: u64) -> Result<(), Errno> {
+        let open = self.writable_handle(handle)?;
+        let (node, durable) = (open.node, open.durable);
+        let device = self.device(node)?;
+        self.writable(device)?;
+        let before = self.state.content(node)?.allocated_blocks();
+        let Some(content) = self.state.content_mut(node) else { return Err(libc::EIO) };
+        content.truncate(size);
+        let after = content.allocated_blocks();
+        if device == STORAGE {
+            self.used_blocks -= before - after;
+        }
+        self.touch(node, true);
+        self.record(caller, durable, || Change::Truncate { node, size });
+        Ok(())
+    }
+
+    /// `fsync` of a file or folder by its handle.
+    pub fn sync(&mut self, caller: &Caller<'_>, handle: HandleId) -> Result<(), Errno> {
+        let open = self.handle(handle)?;
+        let (node, durable) = (open.node, open.durable);
+        let folder = self.state.entries(node).is_ok();
+        let change = if folder { Change::SyncFolder { folder: node } } else { Change::Sync { node } };
+        self.record(caller, durable, || change);
+        Ok(())
+    }
+
+    pub fn sync_folder(&mut self, caller: &Caller<'_>) -> Result<(), Errno> {
+        let (folder, _) = self.state.follow(caller.path)?;
+        self.state.entries(folder)?;
+        let durable = self.device(folder)? != VOLATILE;
+        self.record(caller, durable, || Change::SyncFolder { folder });
+        Ok(())
+    }
+
+    /// Makes an empty file or folder under a name that is free.
+    pub fn create(&mut self, caller: &Caller<'_>, place: &Place, body: Body, mode: u32) -> Result<NodeId, Errno> {
+        self.state.entries(place.folder)?;
+        let device = self.device(place.folder)?;
+        self.writable(device)?;
+        if device == STORAGE && self.free_blocks() == 0 {
+            return Err(libc::ENOSPC);
+        }
+        let node = self.state.add(Node::new(device, mode, body.clone()));
+        self.state.set_entry(place.folder, &place.name, Some(node));
+        self.touch(node, true);
+        self.touch(place.folder, true);
+        let (folder, name) = (place.folder, place.name.clone());
+        self.record(caller, device != VOLATILE, || Change::Create { folder, name, node, body, mode });
+        Ok(node)
+    }
+
+    pub fn make_folder(&mut self, caller: &Caller<'_>, mode: u32) -> Result<(), Errno> {
+        let place = self.state.place(caller.path)?;
+        if place.node.is_some() {
+            return Err(libc::EEXIST);
+        }
+        self.create(caller, &place, Body::Folder(Entries::default()), mode).map(|_| ())
+    }
+
+    pub fn link(&mut self, caller: &Caller<'_>, to: &str) -> Result<(), Errno> {
+        let node = self.state.place(caller.path)?.node.ok_or(libc::ENOENT)?;
+        let place = self.state.place(to)?;
+        let device = self.device(place.folder)?;
+        if place.node.is_some() {
+            return Err(libc::EEXIST);
+        }
+        if self.state.entries(node).is_ok() {
+            return Err(libc::EPERM);
+        }
+        if self.device(node)? != device {
+            return Err(libc::EXDEV);
+        }
+        self.writable(device)?;
+        self.state.entries(place.folder)?;
+        self.state.set_entry(place.folder, &place.name, Some(node));
+        self.touch(node, false);
+        self.touch(place.folder, true);
+        let Place { folder, name, .. } = place;
+        self.record(caller, device != VOLATILE, || Change::Link { folder, name, node });
+        Ok(())
+    }
+
+    /// Takes a name away: of a file, or of an empty folder.
+    pub fn unlink(&mut self, caller: &Caller<'_>, wants_folder: bool) -> Result<(), Errno> {
+        let place = self.state.place(caller.path)?;
+        let node = place.node.ok_or(libc::ENOENT)?;
+        let device = self.device(place.folder)?;
+        self.may_go(caller.path, node, wants_folder)?;
+        self.writable(device)?;
+        self.state.set_entry(place.folder, &place.name, None);
+        self.touch(node, false);
+        self.touch(place.folder, true);
+        self.free_if_unused(node);
+        let Place { folder, name, .. } = place;
+        self.record(caller, device != VOLATILE, || Change::Unlink { folder, name });
+        Ok(())
+    }
+
+    fn may_go(&self, path: &str, node: NodeId, wants_folder: bool) -> Result<(), Errno> {
+        if self.options.busy_paths.iter().any(|busy| busy == path) {
+            return Err(libc::EBUSY);
+        }
+        match (self.state.entries(node), wants_folder) {
+            (Ok(_), false) => Err(libc::EISDIR),
+            (Err(_), true) => Err(libc::ENOTDIR),
+            (Ok(entries), true) if !entries.is_empty() => Err(libc::ENOTEMPTY),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn rename(&mut self, caller: &Caller<'_>, to_path: &str, how: Rename) -> Result<(), Errno> {
+        let from = self.state.place(caller.path)?;
+        let node = from.node.ok_or(libc::ENOENT)?;
+        let to = self.state.place(to_path)?;
+        self.state.entries(to.folder)?;
+        let device = self.device(to.folder)?;
+        if self.device(from.folder)? != device || self.device(node)? != device {
+            return Err(libc::EXDEV);
+        }
+        if let Some(old) = to.node {
+            if how == Rename::NoReplace {
+                return Err(libc::EEXIST);
+            }
+            if old == node {
+                return Ok(());
+            }
+            self.may_go(to_path, old, self.state.entries(node).is_ok())?;
+        }
+        if self.options.busy_paths.iter().any(|busy| busy == caller.path) {
+            return Err(libc::EBUSY);
+        }
+        self.writable(device)?;
+        self.state.set_entry(from.folder, &from.name, None);
+        self.state.set_entry(to.folder, &to.name, Some(node));
+        for touched in [from.folder, to.folder] {
+            self.touch(touched, true);
+        }
+        self.touch(node, false);
+        if let Some(old) = to.node {
+            self.free_if_unused(old);
+        }
+        let (from, to) = ((from.folder, from.name), (to.folder, to.name));
+        self.record(caller, device != VOLATILE, || Change::Rename { from, to, node });
+        Ok(())
+    }
+
+    /// Frees an inode that has neither a name nor a handle.
+    pub fn free_if_unused(&mut self, id: NodeId) {
+        let waited = self.waiting.iter().any(|(_, _, node)| *node == id);
+        if waited || self.handles.values().any(|handle| handle.node == id) || self.state.links(id) > 0 {
+            return;
+        }
+        if let Some(node) = self.state.nodes.remove(&id) {
+            if node.device == STORAGE {
+                self.used_blocks -= node.allocated_blocks();
+            }
+        }
+        self.memory.remove(&id);
+    }
+
+    pub fn own(&mut self, id: NodeId, owner: Option<(u32, u32)>, mode: Option<u32>) -> Result<(), Errno> {
+        self.writable(self.device(id)?)?;
+        let node = self.state.node_mut(id)?;
+        if let Some((uid, gid)) = owner {
+            (node.uid, node.gid) = (uid, gid);
+        }
+        node.mode = mode.unwrap_or(node.mode);
+        self.touch(id, false);
+        Ok(())
+    }
+}
