@@ -48,7 +48,7 @@ fn story(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseRe
     let mut ledger = Ledger::open(device, &locked)?;
     let rolled = roll_forward_here(device, &locked, &ledger)?; // a ready file of an earlier boot takes its name
     understood(device, &ledger)?;
-    let mut report = rungs(device, &locked, &mut ledger, asked, &rolled)?; // inspect, decide, carry out, at most so often
+    let mut report = rungs(device, &locked, &mut ledger, asked, rolled)?; // inspect, decide, carry out, at most so often
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
@@ -105,7 +105,13 @@ fn understood(device: &Device<'_>, ledger: &Ledger) -> Result<(), Failure> {
 }
 
 /// Plans until one ends the run: the first, or the rung after a failure, or a second look.
-fn rungs(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Asked, rolled: &[Replaced]) -> Result<DatabaseReport, Failure> {
+fn rungs(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    asked: &Asked,
+    mut rolled: Vec<Replaced>,
+) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
     let asked = &still_asked(device, ledger, asked);
     let mut tried: Vec<Tried> = Vec::new();
@@ -129,7 +135,11 @@ fn rungs(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Aske
         let facts = seen.facts.clone();
         match act::carry_out(device, locked, ledger, &seen, &plan, asked) {
             Ok(Ended::LookAgain) => {}
-            Ok(ended) => return Ok(DatabaseReport::ended(device, &facts, &plan, ended, rolled)),
+            Ok(Ended::Cured(replaced)) => {
+                closeness = Closeness::Boot;
+                rolled.push(replaced);
+            }
+            Ok(ended) => return Ok(DatabaseReport::ended(device, &facts, &plan, ended, &rolled)),
             Err(failure) => match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
                 Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
                 Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),

@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::decide::facts::Request;
-use crate::device::logging::Verbosity;
 
 /// What a person or a unit asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +22,19 @@ pub struct Command {
     pub json: bool,
     /// `--db`; empty for all.
     pub database: Option<String>,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// `-q`: errors.
+    Quiet,
+    /// Errors and warnings; what a run did is its report.
+    Normal,
+    /// `-v`: each migration.
+    Migrations,
+    /// `-vv`: each statement.
+    Statements,
 }
 
 /// The verb.

@@ -1,4 +1,6 @@
-//! Brings the SQLite databases of a headless device to the schema its firmware expects, at boot, before the application.
+//! Owns bringing the SQLite databases of a headless device to the schema its firmware expects, at boot, before the application.
+//! Promises: the old database or the new one, whole, at every instant; nothing given up silently; an answer at every boot.
+//! Never reboots the device, never touches what is not proven to be its own, never decides by a clock.
 //!
 //! # The house
 //!
@@ -43,11 +45,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use catalog::Embedded;
-use cli::{Action, Command};
+use cli::{Action, Command, Verbosity};
 use commands::Printed;
 use device::clock::SystemClock;
 use device::disk::{Disk, SystemDisk};
-use device::logging::{self, Verbosity};
+use device::logging;
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
 use device::World;
@@ -67,7 +69,12 @@ pub fn main(embedded: Embedded) -> ExitCode {
         Ok(command) => command,
         Err(sentence) => return refuse(&sentence),
     };
-    logging::start(command.verbosity);
+    logging::start(match command.verbosity {
+        Verbosity::Quiet => log::LevelFilter::Error,
+        Verbosity::Normal => log::LevelFilter::Warn,
+        Verbosity::Migrations => log::LevelFilter::Info,
+        Verbosity::Statements => log::LevelFilter::Debug,
+    });
     match carry_out(&embedded, &command) {
         Ok(printed) => {
             printed.write();

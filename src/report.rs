@@ -52,6 +52,8 @@ pub enum Ended {
     Finished(Box<Finished>),
     /// The facts have changed: decide again.
     LookAgain,
+    /// Cured without losing a row: go on with what is pending.
+    Cured(Replaced),
     /// The plan was to do nothing.
     Refused(Refusal),
 }
@@ -68,8 +70,8 @@ impl Ended {
 pub struct Finished {
     /// In one word.
     pub outcome: Outcome,
-    /// Version before.
-    pub from: i32,
+    /// Version before; `None` where it could not be read.
+    pub from: Option<i32>,
     /// Version after.
     pub to: i32,
     /// Versions applied, oldest first.
@@ -89,7 +91,7 @@ pub struct Finished {
 impl Finished {
     /// Nothing was done: it is at this version.
     pub fn at(outcome: Outcome, version: i32) -> Finished {
-        Finished { outcome, from: version, to: version, ..Finished::default() }
+        Finished { outcome, from: Some(version), to: version, ..Finished::default() }
     }
 }
 
@@ -225,7 +227,7 @@ impl DatabaseReport {
         match ended {
             Ended::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
             Ended::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
-            Ended::LookAgain => {
+            Ended::LookAgain | Ended::Cured(_) => {
                 let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
                 DatabaseReport::failed(device, Some(facts), &failure)
             }
@@ -234,7 +236,7 @@ impl DatabaseReport {
 
     fn finished(device: &Device<'_>, facts: &Facts, done: Finished, rolled: &[Replaced]) -> DatabaseReport {
         let mut report = DatabaseReport::blank(device, done.outcome);
-        (report.from, report.version) = (Some(done.from), Some(done.to));
+        (report.from, report.version) = (done.from, Some(done.to));
         let earlier = rolled.last();
         report.loss = done.loss.clone().or_else(|| earlier.and_then(|replaced| replaced.loss.clone())).or_else(|| facts.loss.clone());
         if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {

@@ -64,7 +64,7 @@ pub fn carry_out(
                     ledger.remember_data(device);
                     Ended::finished(Finished {
                         outcome: Outcome::Migrated,
-                        from: *from,
+                        from: Some(*from),
                         to: device.catalog.target(),
                         applied: done.applied,
                         backup: done.snapshot,
@@ -77,7 +77,8 @@ pub fn carry_out(
         Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
         Plan::Reindex { why } => match &seen.main {
             Some(main) => {
-                replaced(device, locked, ledger, seen, &By::Reindexed(main), &[], &Order { reason: why, ..order }, Outcome::Reindexed)
+                let order = Order { reason: why, ..order };
+                replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
             }
             None => Err(Failure::new(Class::Defect, Step("reindex"), "there is no main file to reindex")),
         },
@@ -125,6 +126,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
     ledger.remember_data(device);
     Ok(Ended::finished(Finished {
         outcome: Outcome::Created,
+        from: Some(0),
         to: device.catalog.target(),
         applied,
         act: Some(act.number),
@@ -150,7 +152,7 @@ fn migrate_copy(
     let to = device.catalog.target();
     Ok(Ended::finished(Finished {
         outcome: Outcome::Migrated,
-        from,
+        from: Some(from),
         to,
         applied,
         backup: Some(name),
@@ -201,7 +203,7 @@ fn replaced(
     let done = replace(device, locked, ledger, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
     Ok(Ended::finished(Finished {
         outcome,
-        from: seen.history.as_ref().map_or(0, crate::device::history::History::version),
+        from: seen.history.as_ref().map(crate::device::history::History::version),
         to: device.catalog.target(),
         applied: done.applied,
         act: Some(done.act),

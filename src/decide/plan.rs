@@ -150,7 +150,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Mismatch { what, .. }, _) => {
             refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
         }
-        (Database::NoHistory { tables, application_id }, _) => no_history(policy, *tables, *application_id),
+        (Database::NoHistory { tables, application_id }, _) => no_history(*tables, *application_id),
         // Nothing is there and nothing ever was.
         (Database::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the cures come first.
@@ -257,17 +257,17 @@ fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i
         }
     }
     let what = format!("the database is at version {version}, this firmware knows {}", facts.target);
-    refuse(Class::Newer, &what, "boot the newer firmware, or put the snapshot of this version in place")
+    refuse(Class::Newer, &what, "boot the newer firmware")
 }
 
-fn no_history(policy: &Policy, tables: u64, application_id: i64) -> Plan {
+fn no_history(tables: u64, application_id: i64) -> Plan {
     if application_id != 0 {
         let what =
             format!("this is another application's database (application_id {application_id}, {tables} tables, no migration history)");
         return refuse(Class::NotOurs, &what, "correct `path`, or move that file away");
     }
     let what = format!("it has {tables} tables and no migration history");
-    refuse(Class::NotOurs, &what, format!("if it is this product's, run `bootmigrate adopt --db {}`; else correct `path`", policy.name))
+    refuse(Class::NotOurs, &what, "correct `path`, or move that file away; what another tool made cannot be adopted by this release")
 }
 
 fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {

@@ -6,27 +6,8 @@ use std::io::Write;
 
 use log::{Level, LevelFilter};
 
-/// How much is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verbosity {
-    /// `-q`: errors.
-    Quiet,
-    /// Errors and warnings; what a run did is its report.
-    Normal,
-    /// `-v`: each migration.
-    Migrations,
-    /// `-vv`: each statement.
-    Statements,
-}
-
 /// Sets the logger up, once; a second call is ignored.
-pub fn start(verbosity: Verbosity) {
-    let level = match verbosity {
-        Verbosity::Quiet => LevelFilter::Error,
-        Verbosity::Normal => LevelFilter::Warn,
-        Verbosity::Migrations => LevelFilter::Info,
-        Verbosity::Statements => LevelFilter::Debug,
-    };
+pub fn start(level: LevelFilter) {
     // systemd sets JOURNAL_STREAM for a service whose stderr is the journal.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut builder = env_logger::Builder::new();

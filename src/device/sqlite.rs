@@ -72,7 +72,10 @@ impl Sqlite<'_> {
     /// # Errors
     /// As SQLite's open.
     pub fn look_beside(&self, step: Step, path: &Path) -> Result<Database, Failure> {
-        self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        // A reader would leave its mark in the application's shared memory.
+        let uri = format!("file:{}?readonly_shm=1", percent_encode(path));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        self.open(step, path, Path::new(&uri), flags)
     }
 
     /// Opens for a change of the live database: EXCLUSIVE from the first statement on, EXTRA or FULL, foreign keys off.

@@ -135,7 +135,7 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     if family.main_is_empty() {
         return Ok(absent_or_lost(&family, ledger));
     }
-    let main = MainFile::open(device.disk(), &device.family.main).map_err(|error| Failure::io(LOOK, &device.family.main, &error))?;
+    let main = MainFile::open(device.disk(), &device.family.main).map_err(|error| cannot_open(device, &family, &error))?;
     if main.read_only {
         seen.facts.writable = false;
     }
@@ -172,6 +172,18 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
             }
         }
         Err(failure) => Err(failure),
+    }
+}
+
+/// Whose file it is, for a packaging fault.
+fn cannot_open(device: &Device<'_>, family: &FamilyState, error: &io::Error) -> Failure {
+    match (error.kind(), family.main) {
+        (io::ErrorKind::PermissionDenied, Some(main)) => {
+            let us = rustix::process::geteuid().as_raw();
+            let cause = format!("it belongs to {}:{} with mode {:04o}, and uid {us} may not open it", main.uid, main.gid, main.mode);
+            Failure::new(Class::Storage, LOOK, cause).at(&device.family.main)
+        }
+        _ => Failure::io(LOOK, &device.family.main, error),
     }
 }
 

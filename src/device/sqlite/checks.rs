@@ -107,13 +107,15 @@ impl Database {
         read().map_err(|error: rusqlite::Error| Failure::new(super::class_of(&error), step, describe(&error)))
     }
 
-    /// The schema as (type, name, table, SQL), without SQLite's tables, the history and ours.
+    /// The schema, an entry an object with its text and an entry a column, without SQLite's tables, the history and ours.
     ///
     /// # Errors
     /// As SQLite.
     pub fn schema(&self, step: Step, history_table: &str) -> Result<BTreeSet<String>, Failure> {
-        let sql = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
-                   WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1";
+        let sql = "WITH ours AS (SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                   AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1) \
+                   SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM ours UNION \
+                   SELECT 'column ' || t.name || '.' || c.name || ': ' FROM ours t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'";
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let rows = statement.query_map([history_table], |row| row.get(0))?;

@@ -1,0 +1,139 @@
+//! Owns the rules of the house that a compiler does not check: arrows, rooms, sizes, openings, words.
+//! Promises: no list of exceptions; every rule is fed a bad file of its own and must report it.
+//! Never looks outside `src`, `build`, `lab`, `tests` and `examples`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+
+#[path = "house/rules.rs"]
+mod rules;
+#[path = "house/text.rs"]
+mod text;
+
+use rules::violations;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn the_tree_keeps_the_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = violations(root);
+    assert!(found.is_empty(), "{} rules broken:\n{}", found.len(), found.join("\n"));
+    let files = rules::files(root).len();
+    assert!(files >= 40, "only {files} files were found: the rules were not really asked");
+}
+
+const HEAD: &str = "//! Owns a sample.\n//! Promises: nothing.\n//! Never anything.\n\n";
+
+/// One bad file in an empty house; its rule must be reported, and no other.
+#[track_caller]
+fn reported(path: &str, text: &str, rule: &str) {
+    let house = tempfile::tempdir().unwrap();
+    let file = house.path().join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, text).unwrap();
+    let found = violations(house.path());
+    assert!(found.len() == 1 && found[0].contains(rule) && found[0].starts_with(path), "{path} {rule:?}: {found:#?}");
+}
+
+/// A file that keeps every rule.
+#[track_caller]
+fn accepted(path: &str, text: &str) {
+    let house = tempfile::tempdir().unwrap();
+    let file = house.path().join(path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, format!("{HEAD}{text}")).unwrap();
+    assert_eq!(violations(house.path()), Vec::<String>::new(), "{path}");
+}
+
+#[track_caller]
+fn arrow(path: &str, import: &str) {
+    reported(path, &format!("{HEAD}{import}\n"), "must not use");
+}
+
+#[test]
+fn arrows_that_go_up_are_reported() {
+    arrow("src/decide/plan.rs", "use crate::device::disk::Disk;");
+    arrow("src/decide/plan.rs", "use crate::steps::probe;");
+    arrow("src/decide/plan.rs", "use crate::{config::Settings, report::Report};");
+    arrow("src/decide/plan.rs", "use super::super::device::disk::Disk;");
+    arrow("src/decide.rs", "use super::device::disk::Disk;");
+    arrow("src/device/lock.rs", "use crate::decide::record::Record;");
+    arrow("src/device/sqlite/script.rs", "use crate::decide::plan::Plan;");
+    arrow("src/device/lock.rs", "fn f() -> crate::steps::Held { g() }");
+    arrow("src/device.rs", "use crate::boot::boot;");
+    arrow("src/steps/swap.rs", "use crate::boot::boot;");
+    arrow("src/steps/swap.rs", "use crate::{\n    boot,\n    device::disk::Disk,\n};");
+    arrow("src/steps/swap.rs", "use crate::commands::status;");
+    arrow("src/steps/swap.rs", "use crate::report::Report;");
+    arrow("src/boot.rs", "use crate::commands::status;");
+    arrow("src/boot/act.rs", "use crate::cli::Command;");
+    arrow("src/error.rs", "use crate::steps::probe;");
+    arrow("src/config.rs", "use crate::device::disk::Disk;");
+    arrow("src/catalog.rs", "use crate::config::Settings;");
+    arrow("src/cli.rs", "use crate::device::disk::Disk;");
+}
+
+#[test]
+fn arrows_that_go_down_are_fine() {
+    accepted("src/boot.rs", "use crate::{decide::plan::Plan, steps::swap};\n");
+    accepted("src/steps/swap.rs", "use crate::device::disk::Disk;\nuse super::probe::Probed;\n");
+    accepted("src/decide/plan.rs", "use crate::config::Settings;\nuse super::facts::Facts;\n");
+    accepted("src/commands/status.rs", "use crate::boot::boot;\n");
+    accepted("src/device/lock.rs", "// crate::decide is named in a comment alone\nuse crate::error::Failure;\n");
+}
+
+#[test]
+fn rooms_are_kept() {
+    reported("src/steps/inspect.rs", &format!("{HEAD}use rusqlite::Connection;\n"), "rusqlite");
+    reported("src/device/lock.rs", &format!("{HEAD}fn f(c: &rusqlite::Connection) {{ g(c) }}\n"), "rusqlite");
+    reported("src/commands/plan.rs", &format!("{HEAD}use refinery_core::Migration;\n"), "refinery");
+    reported("src/steps/prune.rs", &format!("{HEAD}use std::fs;\n"), "std::fs");
+    reported("src/device/lock.rs", &format!("{HEAD}use std::{{fs, io}};\n"), "std::fs");
+    reported("src/decide/ladder.rs", &format!("{HEAD}use std::time::SystemTime;\n"), "pure");
+    reported("src/decide/ladder.rs", &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"), "pure");
+    reported("src/cli.rs", &format!("{HEAD}use std::{{env, path::Path}};\n"), "pure");
+    accepted("src/device/sqlite.rs", "use rusqlite::Connection;\n");
+    accepted("src/device/sqlite/script.rs", "use rusqlite::Batch;\n");
+    accepted("src/device/history.rs", "use refinery_core::Migration;\nuse rusqlite::Row;\n");
+    accepted("src/device/disk/system.rs", "use std::fs;\n");
+    accepted("src/steps/verify.rs", "/// As `rusqlite` says, and `std::fs`.\nfn f() {}\n");
+}
+
+#[test]
+fn openings_are_kept() {
+    reported("src/device/clock.rs", "//! Owns a clock.\nfn f() {}\n", "opens with three");
+    reported("build/src/name.rs", "fn f() {}\n", "opens with three");
+    reported("lab/src/disk.rs", "// Not a doc comment.\nfn f() {}\n", "opens with three");
+    reported("tests/stories/boots.rs", "//! One.\n//! Two.\n\nfn f() {}\n", "opens with three");
+    reported("examples/firmware.rs", "", "opens with three");
+}
+
+#[test]
+fn sizes_are_kept() {
+    let body = "    g();\n".repeat(69);
+    reported("src/boot.rs", &format!("{HEAD}pub fn boot() {{\n{body}}}\n"), "lines long");
+    reported("src/boot.rs", &format!("{HEAD}impl Boot {{\n    pub(crate) async fn boot(\n{body}    ) {{\n    }}\n}}\n"), "lines long");
+    reported("tests/kills.rs", &format!("{HEAD}#[test]\nfn kill() {{\n{body}}}\n"), "lines long");
+    accepted("src/boot.rs", &format!("pub fn boot() {{\n{}}}\n", "    g();\n".repeat(68)));
+    reported("lab/src/disk.rs", &format!("{HEAD}{}", "const A: u8 = 1;\n".repeat(496)), "500");
+    accepted("lab/src/disk.rs", &"const A: u8 = 1;\n".repeat(495));
+}
+
+#[test]
+fn words_are_kept() {
+    for word in ["a.unwrap();", "a.expect(\"said\");", "panic!(\"no\");", "unreachable!();", "unimplemented!();", "todo!();"] {
+        reported("src/steps/probe.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
+        reported("build/src/name.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
+    }
+    reported("src/steps/probe.rs", &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")), "unfinished");
+    reported("lab/src/disk.rs", &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")), "unfinished");
+    reported("tests/stories/boots.rs", &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")), "unfinished");
+    let tests = "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() {\n        a.unwrap();\n    }\n}\n";
+    accepted("src/steps/probe.rs", tests);
+    reported("src/steps/probe.rs", &format!("{HEAD}{tests}\nfn g() {{\n    a.unwrap();\n}}\n"), "we may not");
+    let after = "fn f() -> &'static str {\n    r\"\\\"\n}\n\nfn g() {\n    a.unwrap();\n}\n";
+    reported("src/steps/probe.rs", &format!("{HEAD}{after}"), "we may not");
+    accepted("src/decide/record_tests.rs", "fn f() {\n    a.unwrap();\n}\n");
+    accepted("src/config/tests/keys.rs", "fn f() {\n    a.unwrap();\n}\n");
+    accepted("src/steps/probe.rs", "// unwrap() is not called here: panic! neither.\nfn f() -> &'static str {\n    \"panic!\"\n}\n");
+}

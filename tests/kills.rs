@@ -1,0 +1,168 @@
+//! Owns the kill stories: SIGKILL of the real program at every write-like system call.
+//! Promises: the killed device has the old database or the new one, whole; the next boot ends well, the one after is quiet.
+//! Never counts a kill that did not kill; the number of points is printed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+#![allow(dead_code)]
+
+#[path = "stories/application.rs"]
+mod application;
+#[path = "stories/bench.rs"]
+mod bench;
+#[path = "stories/mount.rs"]
+mod mount;
+#[path = "stories/oracle.rs"]
+mod oracle;
+#[path = "stories/product.rs"]
+mod product;
+#[path = "stories/program.rs"]
+mod program;
+#[path = "stories/strace.rs"]
+mod strace;
+
+use bench::{copy_tree, Bench};
+use oracle::Content;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use strace::{calls, Call};
+
+/// Fewer calls than this is a program that did nothing.
+const POINTS_MIN: usize = 20;
+const THREADS: usize = 2;
+
+struct Story {
+    template: Bench,
+    arguments: &'static [&'static str],
+    old: Option<Content>,
+    new: Content,
+    /// Exit of the run when nothing kills it.
+    exit: &'static str,
+}
+
+impl Story {
+    /// A device of its own that is as the template is.
+    fn device(&self, firmware: &Bench) -> Bench {
+        let bench = Bench::empty(10);
+        copy_tree(&firmware.firmware_folder(), &bench.firmware_folder());
+        copy_tree(&self.template.root(), &bench.root());
+        bench
+    }
+
+    /// Kills at every point, on two threads.
+    fn kill_everywhere(&self, name: &str) {
+        let bench = self.device(&self.template);
+        let (points, ran) = calls(&bench, self.arguments);
+        assert_eq!(ran.exit, self.exit, "{name}, the run that counts: {}", ran.stderr);
+        assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(&self.new), "{name}, the run that counts");
+        assert!(points.len() >= POINTS_MIN, "{name}: only {} write-like calls", points.len());
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    while let Some(call) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
+                        self.kill_at(name, call);
+                    }
+                });
+            }
+        });
+        println!("{name}: killed at each of {} write-like calls", points.len());
+    }
+
+    fn kill_at(&self, name: &str, call: &Call) {
+        let bench = self.device(&self.template);
+        killed_at(&bench, self.arguments, call);
+        self.old_or_new(name, call, &bench);
+        let next = bench.run(self.arguments);
+        let ends = [self.exit, "0"];
+        assert!(ends.contains(&next.exit.as_str()), "{name}, boot after {call:?}: {} {}", next.exit, next.stderr);
+        let now = oracle::content(&bench.main());
+        assert_eq!(now.as_ref(), Ok(&self.new), "{name}, boot after {call:?}: {}", next.stderr);
+        let folder = bench.firmware_folder();
+        assert_eq!(oracle::complaints(&bench.main(), &folder, "settings"), Vec::<String>::new(), "{name}, {call:?}");
+        if self.exit == "11" {
+            self.old_family_is_kept(name, call, &bench);
+        }
+        let before = oracle::folder(&bench.root());
+        let quiet = bench.run(&["run"]);
+        let touched = oracle::touched(&before, &oracle::folder(&bench.root()));
+        assert_eq!((quiet.exit.as_str(), touched.as_str()), ("0", "nothing"), "{name}, second boot after {call:?}");
+    }
+
+    /// Under the database's name stands the old one or the new one; or a ready file says what must become it.
+    fn old_or_new(&self, name: &str, call: &Call, bench: &Bench) {
+        let now = oracle::content(&bench.main());
+        let ready = std::fs::read_dir(bench.state("settings")).into_iter().flatten();
+        let ready = ready.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("ready-")).count();
+        let whole = match &now {
+            Ok(content) => Some(content) == self.old.as_ref() || content == &self.new,
+            Err(error) => error == "absent" && self.old.is_none(),
+        };
+        assert!(whole || ready == 1, "{name}, killed at {call:?}: {now:?}");
+    }
+
+    fn old_family_is_kept(&self, name: &str, call: &Call, bench: &Bench) {
+        let quarantine = bench.state("settings").join("quarantine");
+        let families: Vec<_> = std::fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let old = families.iter().filter(|family| oracle::content(&family.join("settings.db")).ok() == self.old).count();
+        assert_eq!(old, 1, "{name}, killed at {call:?}: the old family in {families:?}");
+    }
+}
+
+/// Runs the program and kills it as it enters this call; the call does not happen.
+#[track_caller]
+fn killed_at(bench: &Bench, arguments: &[&str], call: &Call) {
+    let log = bench.folder().join("kill.log");
+    let inject = format!("{}:signal=SIGKILL:when={}", call.name, call.nth);
+    let ran = program::finish(bench.command(&strace::words(bench, arguments, &log, Some(inject))));
+    // strace ends as its child did.
+    assert_eq!(ran.exit, "signal 9", "not killed at {call:?}: {}", ran.stderr);
+}
+
+/// A story whose run applies what is pending.
+fn upgrade(template: Bench) -> Story {
+    let expected = template.expectations(&template.databases[0]);
+    Story { new: expected.new.unwrap(), old: expected.old, template, arguments: &["run"], exit: "0" }
+}
+
+#[test]
+fn killed_in_a_first_boot() {
+    let template = Bench::empty(42);
+    let new = template.expectations(&template.databases[0]).fresh.unwrap();
+    Story { template, arguments: &["run"], old: None, new, exit: "0" }.kill_everywhere("first boot");
+}
+
+#[test]
+fn killed_in_an_upgrade() {
+    upgrade(Bench::at(40).firmware(42)).kill_everywhere("upgrade, rollback journal");
+}
+
+#[test]
+fn killed_in_an_upgrade_in_wal_mode() {
+    upgrade(Bench::wal_at(40).firmware(42)).kill_everywhere("upgrade, WAL");
+}
+
+#[test]
+fn killed_in_a_migration_outside_any_transaction() {
+    upgrade(Bench::at(42).firmware(50)).kill_everywhere("no-transaction migration");
+}
+
+#[test]
+fn killed_in_a_migration_outside_any_transaction_in_wal_mode() {
+    upgrade(Bench::wal_at(42).firmware(50)).kill_everywhere("no-transaction migration, WAL");
+}
+
+#[test]
+fn killed_in_a_replace() {
+    // Rebuildable: each boot purges by itself, as a device does when nobody is there.
+    let template = Bench::at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
+    let expected = template.expectations(&template.databases[0]);
+    let new = expected.fresh.unwrap();
+    Story { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace");
+}
+
+#[test]
+fn killed_in_a_replace_in_wal_mode() {
+    let template = Bench::wal_at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
+    let expected = template.expectations(&template.databases[0]);
+    let new = expected.fresh.unwrap();
+    Story { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace, WAL");
+}

@@ -1,0 +1,123 @@
+//! Owns the stories of a file system that fills up at every point of a run: before, within and after each write.
+//! Promises: a real file system, filled to the last byte after each write-like call in turn, while the program stands still.
+//! Never accepts a purge, a half, or a word like "corrupt" for a disk that is full.
+
+use crate::bench::{copy_tree, Bench};
+use crate::mount::Mount;
+use crate::oracle::{self, Content};
+use crate::product::UNIQUE_BADGE;
+use crate::strace::{calls, stopped_after};
+use std::collections::BTreeMap;
+use std::fs;
+
+const KIB: u64 = 8192;
+
+struct Sweep {
+    arguments: &'static [&'static str],
+    /// What a run that finds room leaves.
+    goal: Content,
+    goal_exit: &'static str,
+}
+
+/// Puts the mount's content back to the template's.
+fn reset(bench: &Bench, template: &Bench) {
+    for entry in fs::read_dir(bench.home()).unwrap() {
+        let path = entry.unwrap().path();
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+    }
+    let _ = fs::remove_dir_all(bench.root().join("run"));
+    copy_tree(&template.home(), &bench.home());
+}
+
+/// After each call in turn the disk is full: the run ends old with 14 or new; with room again the next boot ends new.
+#[track_caller]
+fn full_at_every_call(template: &Bench, bench: &Bench, sweep: &Sweep) {
+    let old = oracle::content(&template.main()).unwrap();
+    let mount = bench.mount.as_ref().unwrap();
+    reset(bench, template);
+    let (points, ran) = calls(bench, sweep.arguments);
+    assert_eq!(ran.exit, sweep.goal_exit, "the run that counts: {}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap(), sweep.goal, "the run that counts");
+    assert!(points.len() >= 20, "only {} write-like calls: this did not migrate", points.len());
+    let mut ends = BTreeMap::new();
+    for call in &points {
+        reset(bench, template);
+        let ran = stopped_after(bench, sweep.arguments, call, || mount.fill());
+        let now = oracle::content(&bench.main()).unwrap_or_else(|error| panic!("full after {call:?}: {error}"));
+        let whole = match ran.exit.as_str() {
+            "14" => now == old || (sweep.goal_exit == "11" && now == sweep.goal),
+            exit => exit == sweep.goal_exit && now == sweep.goal,
+        };
+        assert!(whole, "full after {call:?}: exit {}, rows {:?}: {}", ran.exit, now.rows, ran.stderr);
+        *ends.entry(ran.exit.clone()).or_insert(0_usize) += 1;
+        mount.empty();
+        let next = bench.run(&["run"]);
+        let next = if ran.exit == "14" && sweep.goal_exit == "11" && next.exit != "11" { bench.run(sweep.arguments) } else { next };
+        assert!(["0", sweep.goal_exit].contains(&next.exit.as_str()), "room again after {call:?}: {}", next.stderr);
+        assert_eq!(oracle::content(&bench.main()).unwrap(), sweep.goal, "room again after {call:?}: {}", next.stderr);
+        let before = oracle::folder(&bench.root());
+        assert_eq!(bench.run(&["run"]).exit, "0", "the boot after that, {call:?}");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "the boot after that, {call:?}");
+    }
+    println!("full after each of {} write-like calls of {:?}: ends {ends:?}", points.len(), sweep.arguments);
+    assert!(ends.contains_key("14"), "the disk was never full for it: {ends:?}");
+}
+
+fn upgrade(template: Bench) {
+    let template = template.firmware(41);
+    let bench = Bench::empty(41).on(|at, _| Mount::tmpfs(at, KIB));
+    let goal = template.expectations(&template.databases[0]).new.unwrap();
+    full_at_every_call(&template, &bench, &Sweep { arguments: &["run"], goal, goal_exit: "0" });
+}
+
+#[test]
+fn full_at_every_call_of_an_upgrade() {
+    upgrade(Bench::at(40));
+}
+
+#[test]
+fn full_at_every_call_of_an_upgrade_in_wal_mode() {
+    upgrade(Bench::wal_at(40));
+}
+
+#[test]
+fn full_at_every_call_of_a_replace() {
+    let template = Bench::at(40).firmware(40).file(UNIQUE_BADGE);
+    let bench = Bench::empty(40).file(UNIQUE_BADGE).on(|at, _| Mount::tmpfs(at, KIB));
+    let goal = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
+    let sweep = Sweep { arguments: &["run", "--purge-and-retry"], goal, goal_exit: "11" };
+    full_at_every_call(&template, &bench, &sweep);
+}
+
+#[test]
+fn full_at_every_call_of_a_swap() {
+    let template = Bench::at(42).firmware(50);
+    let bench = Bench::empty(50).on(|at, _| Mount::tmpfs(at, KIB));
+    let goal = template.expectations(&template.databases[0]).new.unwrap();
+    full_at_every_call(&template, &bench, &Sweep { arguments: &["run"], goal, goal_exit: "0" });
+}
+
+#[test]
+fn less_and_less_room_on_ext4() {
+    // What is free when the run begins, in KiB: from nothing to plenty.
+    let template = Bench::at(40).firmware(41);
+    let old = oracle::content(&template.main()).unwrap();
+    let goal = template.expectations(&template.databases[0]).new.unwrap();
+    let bench = Bench::empty(41).on(|at, folder| Mount::ext4(at, folder, KIB));
+    let mount = bench.mount.as_ref().unwrap();
+    let mut ends = BTreeMap::new();
+    for free in [0, 1, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096] {
+        reset(&bench, &template);
+        mount.fill_but(free);
+        let ran = bench.run(&["run"]);
+        let now = oracle::content(&bench.main()).unwrap();
+        let whole = (ran.exit == "14" && now == old) || (ran.exit == "0" && now == goal);
+        assert!(whole, "{free} KiB free: exit {}, rows {:?}: {}", ran.exit, now.rows, ran.stderr);
+        ends.entry(ran.exit).or_insert_with(Vec::new).push(free);
+        mount.empty();
+        let next = bench.run(&["run"]);
+        assert_eq!((next.exit.as_str(), oracle::content(&bench.main()).unwrap()), ("0", goal.clone()), "{}", next.stderr);
+    }
+    println!("KiB free, by exit: {ends:?}");
+    assert!(ends.contains_key("14") && ends.contains_key("0"), "{ends:?}");
+}

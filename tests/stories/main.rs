@@ -1,0 +1,26 @@
+//! Owns the stories: what a device looks like before and after one run of the real program.
+//! Promises: each world has 1,000 parents and 1,000 children or more, every row compared, every folder its own.
+//! Never calls the code under test; `BOOTMIGRATE_UNDER_TEST` names the program, and with a wrong one every story fails.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+
+mod application;
+mod bench;
+mod boots;
+mod damage;
+mod errors;
+mod failures;
+mod full;
+mod looking;
+mod mount;
+mod neighbours;
+mod oracle;
+mod owners;
+mod picture;
+mod product;
+mod program;
+mod purge;
+mod storage;
+mod strace;
+mod swaps;
+mod takeover;

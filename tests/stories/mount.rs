@@ -1,0 +1,100 @@
+//! Owns small real file systems, mounted for one story.
+//! Promises: unmounted when dropped, also when the story fails; needs root and says so.
+//! Never mounts anything outside the story's own folder.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted file system.
+pub struct Mount {
+    at: PathBuf,
+}
+
+/// Stops the story where it is not run by root.
+#[track_caller]
+pub fn require_root() {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root, "this story mounts file systems and changes users: run the tests as root (or under sudo)");
+}
+
+fn command(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {said}", arguments.join(" "));
+}
+
+impl Mount {
+    /// A tmpfs of `kib` KiB.
+    #[track_caller]
+    pub fn tmpfs(at: &Path, kib: u64) -> Mount {
+        require_root();
+        command("mount", &["-t", "tmpfs", "-o", &format!("size={kib}k,mode=0755"), "story", &at.to_string_lossy()]);
+        Mount { at: at.into() }
+    }
+
+    /// An ext4 of `kib` KiB in a file of `folder`, without blocks kept for root.
+    #[track_caller]
+    pub fn ext4(at: &Path, folder: &Path, kib: u64) -> Mount {
+        require_root();
+        let image = folder.join("image.ext4");
+        fs::File::create(&image).unwrap().set_len(kib * 1024).unwrap();
+        command("mkfs.ext4", &["-q", "-F", "-m", "0", "-b", "1024", &image.to_string_lossy()]);
+        command("mount", &["-o", "loop", &image.to_string_lossy(), &at.to_string_lossy()]);
+        Mount { at: at.into() }
+    }
+
+    /// Mounted read-only from now on.
+    pub fn read_only(&self) {
+        command("mount", &["-o", "remount,ro", &self.at.to_string_lossy()]);
+    }
+
+    /// Where the ballast lies.
+    fn ballast(&self) -> PathBuf {
+        self.at.join("ballast")
+    }
+
+    /// Fills it to the last byte.
+    pub fn fill(&self) {
+        fill(&self.ballast());
+    }
+
+    /// Fills it and leaves `kib` KiB.
+    pub fn fill_but(&self, kib: u64) {
+        self.fill();
+        let size = fs::metadata(self.ballast()).unwrap().len();
+        let ballast = fs::OpenOptions::new().write(true).open(self.ballast()).unwrap();
+        ballast.set_len(size.saturating_sub(kib * 1024)).unwrap();
+        ballast.sync_all().unwrap();
+    }
+
+    /// Takes the ballast away.
+    pub fn empty(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+/// Writes to a file until no byte more fits on its file system.
+pub fn fill(ballast: &Path) {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(ballast).unwrap();
+    let block = [0x55_u8; 65536];
+    for size in [65536, 4096, 512, 1] {
+        loop {
+            match file.write(&block[..size]) {
+                Ok(written) if written > 0 => {}
+                Ok(_) => break,
+                Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                Err(error) => panic!("filling {}: {error}", ballast.display()),
+            }
+        }
+        // Delayed allocation: what was accepted becomes blocks now, and a smaller piece may still fit.
+        let _ = file.sync_all();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+    }
+}

@@ -1,0 +1,228 @@
+//! Owns the stories of storage that does not take writes: read-only folder, read-only mount, missing mount, full from the start.
+//! Promises: real mounts, unmounted also when the story fails.
+//! Never pretends: the kernel refuses, not a wrapper.
+
+use crate::bench::Bench;
+use crate::mount::{require_root, Mount};
+use crate::oracle;
+use crate::picture::{check, check_step};
+use expect_test::expect;
+use std::fs;
+use std::os::unix::fs::{chown, PermissionsExt};
+
+/// The program runs as an unprivileged user, to whom the folder is read-only.
+fn in_a_read_only_folder(mut bench: Bench) -> Bench {
+    require_root();
+    fs::set_permissions(bench.main(), fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(bench.home(), fs::Permissions::from_mode(0o555)).unwrap();
+    chown(bench.root().join("run"), Some(65534), Some(65534)).unwrap();
+    bench.user = Some(65534);
+    bench
+}
+
+/// The file system is mounted read-only before the boot.
+fn on_a_read_only_mount(bench: Bench) -> Bench {
+    let bench = bench.on(|at, _| Mount::tmpfs(at, 8192));
+    bench.mount.as_ref().unwrap().read_only();
+    bench
+}
+
+#[test]
+fn read_only_folder_with_work_pending() {
+    check(
+        in_a_read_only_folder(Bench::at(40).firmware(41)),
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     15
+            settings: refused 40>40 of 41, applied [], not usable, exit 15
+            code:     BM-15 settings 40>41
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 15, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn read_only_folder_with_nothing_pending() {
+    check(
+        in_a_read_only_folder(Bench::at(40)),
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 40
+            exit:     0
+            settings: quiet 40>40 of 40, applied [], usable, exit 0
+            code:     BM-0 settings 40
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn read_only_mount_with_work_pending() {
+    check(
+        on_a_read_only_mount(Bench::at(40).firmware(41)),
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: work is pending and the file system is read-only
+            exit:     15
+            settings: refused 40>40 of 41, applied [], not usable, exit 15
+            code:     BM-15 settings 40>41
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 15, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn read_only_mount_with_nothing_pending() {
+    check(
+        on_a_read_only_mount(Bench::at(40)),
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 40
+            exit:     0
+            settings: quiet 40>40 of 40, applied [], usable, exit 0
+            code:     BM-0 settings 40
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn read_only_mount_with_a_wal_is_not_called_malformed() {
+    let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
+    let bench = Bench::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
+    bench.mount.as_ref().unwrap().read_only();
+    check(
+        bench,
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: a WAL lies beside it, and the file system or folder takes no writes
+            exit:     15
+            settings: refused null>null of 40, applied [], not usable, exit 15
+            code:     BM-15 settings ?>40
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 15, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn full_file_system_with_nothing_pending() {
+    let bench = Bench::wal_at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    bench.mount.as_ref().unwrap().fill();
+    check(
+        bench,
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 40
+            exit:     0
+            settings: quiet 40>40 of 40, applied [], usable, exit 0
+            code:     BM-0 settings 40
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn full_before_the_snapshot() {
+    let bench = Bench::at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let bench = bench.firmware(41).key("copy = \"always\"");
+    bench.mount.as_ref().unwrap().fill();
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: a copy needs 554393 bytes free and 0 are
+            exit:     14
+            settings: refused 40>40 of 41, applied [], not usable, exit 14
+            code:     BM-14 settings 40>41
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 14, refused, touched nothing
+        "#]],
+    );
+    bench.mount.as_ref().unwrap().empty();
+    check(
+        bench,
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn full_before_the_first_boot() {
+    let bench = Bench::empty(41).on(|at, folder| Mount::ext4(at, folder, 8192));
+    bench.mount.as_ref().unwrap().fill();
+    check(
+        bench,
+        "run",
+        expect![[r#"
+            plan:     settings: first boot: build version 41 beside, then put it in place
+            exit:     14
+            settings: failed null>null of 41, applied [], not usable, exit 14
+            code:     BM-14 settings ?>41
+            database: absent
+            touched:  nothing
+            again:    exit 14, failed, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn missing_mount_is_no_first_boot() {
+    check(
+        Bench::empty(41).without_root(),
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: ROOT/var/lib/gateway is not mounted, and require_mount says that it must be (ROOT/var/lib/gateway, while: take the lock)
+            exit:     18
+            settings: refused null>null of 41, applied [], not usable, exit 18
+            code:     BM-18 settings ?>41
+            database: absent
+            touched:  nothing
+            again:    exit 18, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn mount_that_is_there_is_used() {
+    let bench = Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192)).without_root();
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    assert!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings").is_empty());
+}

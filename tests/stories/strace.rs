@@ -1,0 +1,99 @@
+//! Owns the breaking of a run at each of its write-like system calls: stopped at one of them, or killed.
+//! Promises: the calls are counted first, then each is broken in turn; a kill that did not kill fails the test.
+//! Never uses `--seccomp-bpf`: with it an injection never fires.
+
+use crate::bench::Bench;
+use crate::program::{finish, Ran};
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+
+/// Every call that can change what is on disk. `openat` counts where it creates.
+const WRITE_LIKE: &str = "write,pwrite64,writev,pwritev,pwritev2,rename,renameat,renameat2,unlink,unlinkat,link,linkat,\
+symlink,symlinkat,mkdir,mkdirat,rmdir,ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,copy_file_range,\
+sendfile,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,utimensat,setxattr,fsetxattr,open,openat,creat";
+
+/// One write-like call of a run: its name, and the how-manieth of that name it is (strace counts by name).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The system call.
+    pub name: String,
+    /// From 1.
+    pub nth: usize,
+    /// Its line in the log, for messages.
+    pub line: String,
+}
+
+/// strace's command line before the program's own; `inject` as its option says.
+pub fn words(bench: &Bench, arguments: &[&str], log: &Path, inject: Option<String>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = ["strace", "-f", "-qq", "-y", "-o"].map(OsString::from).into();
+    words.push(log.into());
+    words.extend([OsString::from("-e"), format!("trace={WRITE_LIKE}").into()]);
+    if let Some(inject) = inject {
+        words.extend([OsString::from("-e"), format!("inject={inject}").into()]);
+    }
+    words.push("--".into());
+    words.extend(bench.words(arguments));
+    words
+}
+
+/// Runs the program once and lists its write-like calls in their order, but those to its own standard output and error.
+#[track_caller]
+pub fn calls(bench: &Bench, arguments: &[&str]) -> (Vec<Call>, Ran) {
+    let log = bench.folder().join("calls.log");
+    let ran = finish(bench.command(&words(bench, arguments, &log, None)));
+    let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
+    let mut counts = std::collections::HashMap::new();
+    let mut found = Vec::new();
+    let mut process = None;
+    for line in text.lines() {
+        let (pid, rest) = line.split_once(char::is_whitespace).unwrap();
+        let rest = rest.trim_start();
+        let Some((name, operands)) = rest.split_once('(') else { continue };
+        if rest.starts_with("---") || rest.starts_with("<...") {
+            continue;
+        }
+        // strace counts each thread's calls on its own: a second one would make the numbers lie.
+        assert_eq!(*process.get_or_insert(pid), pid, "calls of two threads: {line}");
+        let nth = counts.entry(name.to_string()).and_modify(|count| *count += 1).or_insert(1_usize);
+        let opens = name.starts_with("open") && !operands.contains("O_CREAT");
+        let speaks = name.starts_with("write") && (operands.starts_with("1<") || operands.starts_with("2<"));
+        if !opens && !speaks {
+            found.push(Call { name: name.into(), nth: *nth, line: rest.into() });
+        }
+    }
+    (found, ran)
+}
+
+/// Runs the program, stops it right after this call, does something to the world, and lets it go on.
+#[track_caller]
+pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl FnOnce()) -> Ran {
+    let log = bench.folder().join("stop.log");
+    let _ = fs::remove_file(&log);
+    let inject = format!("{}:signal=SIGSTOP:when={}", call.name, call.nth);
+    let mut child = bench.command(&words(bench, arguments, &log, Some(inject))).spawn().unwrap();
+    let Some(pid) = stopped(&log, &mut child) else {
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        panic!("not stopped at {call:?}: exit {} {}", ran.exit, ran.stderr);
+    };
+    event();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    Ran::from(child.wait_with_output().unwrap())
+}
+
+/// Waits until the log says that the program is stopped; `None` where it ended instead.
+fn stopped(log: &Path, child: &mut Child) -> Option<rustix::process::Pid> {
+    loop {
+        let ended = child.try_wait().unwrap().is_some();
+        let text = fs::read_to_string(log).unwrap_or_default();
+        if let Some(line) = text.lines().find(|line| line.contains("--- stopped by SIGSTOP")) {
+            let pid = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap();
+            return rustix::process::Pid::from_raw(pid);
+        }
+        if ended {
+            return None;
+        }
+        std::thread::yield_now();
+    }
+}
