@@ -423,3 +423,7 @@ impl fmt::Display for Replacement {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,240 @@
+//! Owns the golden plans: a world in one line, and the words that a person reads before it is done.
+//! Promises: each row of the table is one reason of `decide` or of the ladder; the whole text is compared.
+//! Never inspects anything: facts are written down, not found.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::config::OnFailure;
+use crate::decide::ladder::{after_failure, Next, Stop};
+use crate::decide::record::Counts;
+
+fn step(version: i32) -> Migration {
+    Migration { version, name: format!("m{version}"), no_transaction: version == 9 }
+}
+
+/// A healthy precious database on a roomy disk.
+fn facts(database: Database) -> Facts {
+    Facts {
+        database,
+        target: 3,
+        catalog: (1..=3).map(step).collect(),
+        request: Request::Boot,
+        tries: Counts { fingerprint: [1; 16], failed: 0, interrupted: 0, purges: 0 },
+        open_act: OpenAct::None,
+        snapshots: Vec::new(),
+        room: Room { available: 1 << 30, total: 1 << 32, size: 1 << 20, reclaimable: 0, needed: None },
+        writable: true,
+        own_mount: false,
+        loss: None,
+        tried: Vec::new(),
+    }
+}
+
+fn precious() -> Policy {
+    Policy {
+        on_failure: OnFailure::Restore,
+        on_damage: vec![Cure::Reindex, Cure::Salvage, Cure::Snapshot],
+        on_newer: vec![OnNewer::Compatible, OnNewer::Downgrade],
+        changed_text: ChangedText::Refuse,
+        copy: CopyPolicy::Auto,
+        name: "settings".into(),
+    }
+}
+
+fn rebuildable() -> Policy {
+    Policy {
+        on_failure: OnFailure::Purge,
+        on_damage: vec![Cure::Purge],
+        on_newer: vec![OnNewer::Compatible, OnNewer::Purge],
+        copy: CopyPolicy::Never,
+        ..precious()
+    }
+}
+
+fn behind() -> Facts {
+    facts(Database::Behind { version: 1, pending: vec![step(2), step(3)], half_done: None })
+}
+
+fn damaged() -> Facts {
+    facts(Database::Damaged { what: "page 7 is torn".into(), index_only: false })
+}
+
+fn room(available: u64) -> Room {
+    Room { available, ..behind().room }
+}
+
+#[track_caller]
+fn check(facts: &Facts, policy: &Policy, expected: &str) {
+    let plan = decide(facts, policy);
+    let exit = match &plan {
+        Plan::Refuse(refusal) => format!(" [{:?}]", refusal.class),
+        _ => String::new(),
+    };
+    assert_eq!(format!("{plan}{exit}"), expected);
+    assert_eq!(decide(facts, policy), plan, "the same facts give the same plan");
+}
+
+#[test]
+fn a_healthy_database() {
+    check(&facts(Database::Current { version: 3, settle: false }), &precious(), "nothing to do: at version 3");
+    check(&facts(Database::Absent), &precious(), "first boot: build version 3 beside, then put it in place");
+    check(&behind(), &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot");
+    check(&behind(), &rebuildable(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")");
+    let outside = facts(Database::Behind { version: 1, pending: vec![step(2), step(9)], half_done: None });
+    check(&outside, &precious(), "migrate a copy 1 to 9: V2 m2, V9 m9, then put it in place");
+}
+
+#[test]
+fn what_a_power_cut_or_another_tool_left() {
+    let unsettled = "settle, then look again: a hot journal was left by a power cut; unknown until settled";
+    check(&facts(Database::Unsettled), &precious(), unsettled);
+    let full = "settle, then look again: a WAL was left and the disk is nearly full; unknown until settled";
+    check(&facts(Database::Current { version: 3, settle: true }), &precious(), full);
+    let half = facts(Database::Behind { version: 1, pending: vec![step(2), step(3)], half_done: Some(2) });
+    let words = "record V2, whose schema is there already; migrate 1 to 3: V3 m3, in one transaction, after a snapshot";
+    check(&half, &precious(), words);
+}
+
+#[test]
+fn little_room() {
+    let tight = |available| Facts { room: room(available), ..behind() };
+    // 1 MiB and 5 % of 4 GiB.
+    let needed = (1 << 20) + (1u64 << 32) / 100 * 5;
+    assert_eq!(tight(0).room.for_a_copy(), needed);
+    let take = "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot";
+    check(&tight(needed), &precious(), take);
+    check(&tight(needed - 1), &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (no room)");
+    let always = Policy { copy: CopyPolicy::Always, ..precious() };
+    let refused = "refuse: a copy needs 215796936 bytes free and 5 are [As(NoSpace)]";
+    check(&tight(5), &always, refused);
+    let pruned = Facts { room: Room { reclaimable: 1, ..room(needed - 1) }, ..behind() };
+    check(&pruned, &always, "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot for which older ones go");
+    let met_before = Facts { room: Room { needed: Some(100), ..room(99) }, ..behind() };
+    check(&met_before, &precious(), "refuse: 100 bytes must be free and 99 are [As(NoSpace)]");
+}
+
+#[test]
+fn tries_end_and_a_person_can_begin_again() {
+    let tried = |failed, interrupted| Facts { tries: Counts { failed, interrupted, ..behind().tries }, ..behind() };
+    let go = "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot";
+    check(&tried(2, 4), &precious(), go);
+    check(&tried(3, 0), &precious(), "refuse: this firmware's migrations failed 3 times [TriesUsedUp]");
+    check(&tried(0, 5), &precious(), "refuse: this firmware's migrations were interrupted 5 times [TriesUsedUp]");
+    for request in [Request::Retry, Request::PurgeAndRetry] {
+        check(&Facts { request, ..tried(3, 5) }, &precious(), go);
+    }
+}
+
+#[test]
+fn damage_is_cured_in_the_owners_order() {
+    check(&damaged(), &precious(), "refuse: page 7 is torn [As(Damaged)]");
+    let fresh = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
+    check(&damaged(), &rebuildable(), fresh);
+    check(&Facts { request: Request::PurgeAndRetry, ..damaged() }, &precious(), fresh);
+    check(&Facts { request: Request::Retry, ..damaged() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
+    let copies = vec![Snapshot { version: 2, act: 8 }, Snapshot { version: 1, act: 4 }];
+    let newest = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
+    let with_copies = Facts { snapshots: copies, ..damaged() };
+    check(&with_copies, &precious(), newest);
+    let older = "replace by the snapshot v1-4 migrated forward, the old family goes to quarantine: page 7 is torn";
+    check(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copies }, &precious(), older);
+    let index = facts(Database::Damaged { what: "an index is torn".into(), index_only: true });
+    check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
+    check(&Facts { tried: vec![Tried::Reindex], ..index }, &precious(), "refuse: an index is torn [As(Damaged)]");
+}
+
+#[test]
+fn data_that_is_gone_is_no_first_boot() {
+    let lost = |remains| facts(Database::Lost { what: "the main file is empty".into(), remains });
+    // Nothing is left that could be lost once more.
+    let fresh = "replace by a fresh database, the old family goes to quarantine: the main file is empty";
+    check(&lost(false), &precious(), fresh);
+    // A WAL may hold everything: a person decides.
+    check(&lost(true), &precious(), "refuse: the main file is empty [As(Damaged)]");
+}
+
+#[test]
+fn newer_firmware_was_here() {
+    let newer = |compatible_from| facts(Database::Newer { version: 5, compatible_from });
+    check(&newer(None), &precious(), "refuse: the database is at version 5, this firmware knows 3 [As(Newer)]");
+    check(&newer(Some(4)), &precious(), "refuse: the database is at version 5, this firmware knows 3 [As(Newer)]");
+    check(&newer(Some(3)), &precious(), "use it as it is: at version 5, which firmware of version 3 can use");
+    let aside = "replace by a fresh database, the old family goes to quarantine: it is at 5 and this firmware knows 3";
+    check(&newer(None), &rebuildable(), aside);
+    // A technician's consent is for what failed or is damaged, never for what is newer.
+    let asked = Facts { request: Request::PurgeAndRetry, ..newer(None) };
+    check(&asked, &precious(), "refuse: the database is at version 5, this firmware knows 3 [As(Newer)]");
+}
+
+#[test]
+fn a_fresh_database_is_built_twice_by_a_firmware_and_no_more() {
+    let purged = |purges| Facts { tries: Counts { purges, ..damaged().tries }, ..damaged() };
+    let fresh = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
+    check(&purged(1), &rebuildable(), fresh);
+    let bound = "refuse: page 7 is torn, and this firmware has built a fresh database 2 times already [TriesUsedUp]";
+    check(&purged(2), &rebuildable(), bound);
+    check(&Facts { request: Request::PurgeAndRetry, ..purged(2) }, &rebuildable(), bound);
+    let named = "replace by a fresh database, the old family goes to quarantine: `purge` was asked for";
+    check(&Facts { request: Request::Purge, ..purged(2) }, &rebuildable(), named);
+}
+
+#[test]
+fn a_replacement_that_was_interrupted_goes_on_twice() {
+    let open = |starts, ours| OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours, starts, reason: "its migration failed".into() };
+    let again = "replace by a fresh database, the old family goes to quarantine: its migration failed";
+    check(&Facts { open_act: open(1, true), ..behind() }, &rebuildable(), again);
+    let ended = "refuse: building a fresh database was interrupted 2 times (its migration failed) [TriesUsedUp]";
+    check(&Facts { open_act: open(2, true), ..behind() }, &rebuildable(), ended);
+    // The other slot's intent is its own.
+    let own = "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")";
+    check(&Facts { open_act: open(1, false), ..behind() }, &rebuildable(), own);
+}
+
+#[test]
+fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
+    let read_only = |facts: Facts| Facts { writable: false, ..facts };
+    check(&read_only(facts(Database::Current { version: 3, settle: false })), &precious(), "nothing to do: at version 3");
+    check(&read_only(behind()), &precious(), "refuse: work is pending and the file system is read-only [As(Storage)]");
+    check(&read_only(damaged()), &rebuildable(), "refuse: page 7 is torn, and the file system is read-only [As(Storage)]");
+    let purge = Facts { request: Request::Purge, ..read_only(behind()) };
+    check(&purge, &precious(), "refuse: the file system is read-only [As(Storage)]");
+}
+
+#[track_caller]
+fn rung(facts: &Facts, policy: &Policy, class: Class, expected: &Next) {
+    let plan = decide(facts, policy);
+    assert_eq!(after_failure(&plan, class, "V2: no such table", facts, policy), *expected, "{plan}, {class:?}");
+}
+
+#[test]
+fn only_a_failed_migration_or_damage_leads_to_a_rung() {
+    let stop = Next::Stop(Stop::AsItFailed);
+    for class in [
+        Class::InUse,
+        Class::NoSpace,
+        Class::Storage,
+        Class::NotOurs,
+        Class::Missing,
+        Class::Newer,
+        Class::Catalogue,
+        Class::Interrupted,
+        Class::Configuration,
+        Class::Defect,
+    ] {
+        for facts in [behind(), damaged(), facts(Database::Absent)] {
+            for request in [Request::Boot, Request::PurgeAndRetry] {
+                rung(&Facts { request, ..facts.clone() }, &rebuildable(), class, &stop);
+            }
+        }
+    }
+    rung(&behind(), &precious(), Class::Failed, &stop);
+    rung(&facts(Database::Absent), &rebuildable(), Class::Failed, &stop);
+    rung(&behind(), &precious(), Class::Damaged, &Next::LookForDamage);
+    rung(&damaged(), &rebuildable(), Class::Failed, &Next::Stop(Stop::FreshBuildFailed));
+    let why = "its migration failed: V2: no such table".to_owned();
+    let fresh = Next::Plan(Plan::Replace { by: Replacement::Fresh, why, loss: true });
+    rung(&behind(), &rebuildable(), Class::Failed, &fresh);
+    rung(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh);
+    let copies = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..damaged() };
+    rung(&copies, &precious(), Class::Failed, &Next::Without(Tried::Snapshot(8)));
+}
