@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::config::{DatabaseSettings, Slots};
+use crate::error::{Class, Failure};
 use clock::Clock;
 use disk::{Disk, Space, Stat, Step};
 use family::{Family, StateFolder};
@@ -81,6 +82,17 @@ impl<'a> Device<'a> {
     /// A stop signal came.
     pub fn must_stop(&self) -> bool {
         self.world.stop.load(Ordering::Relaxed)
+    }
+
+    /// The end of a long step: a stop signal ends the run here.
+    ///
+    /// # Errors
+    /// Interrupted.
+    pub fn stop_here(&self, step: Step) -> Result<(), Failure> {
+        if self.must_stop() {
+            return Err(Failure::new(Class::Interrupted, step, "a stop signal came"));
+        }
+        Ok(())
     }
 
     /// Room where the database lies.

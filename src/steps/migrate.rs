@@ -120,6 +120,7 @@ fn lane(
     let transaction: Result<Option<Copied>, Failure> = (|| {
         let before = database.foreign_keys(OPEN)?;
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
+        device.stop_here(APPLY)?;
         apply(device, &mut database, job, act, &before)?;
         let target = job.steps.last().copied().or(job.half_done).map_or(0, |step| step.version);
         let verified = verify(device, &database, &before, &job.steps, target)?;
@@ -238,9 +239,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
             one_line(ran.sql)
         );
     })?;
-    if device.must_stop() {
-        return Err(Failure::new(Class::Interrupted, APPLY, "a stop signal came"));
-    }
+    device.stop_here(APPLY)?;
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))
 }

@@ -86,6 +86,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let owner = locked.ownership;
     file.take_owner(BUILD, owner.uid, owner.gid, owner.mode).map_err(failed(BUILD))?;
     let copied_from = fill(device, locked, &*file, base)?;
+    device.stop_here(BUILD)?;
     let size = file.stat().map_err(failed(BUILD))?.size;
     let was_wal = copied_wal(&*file, size);
     let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;

@@ -42,7 +42,7 @@ fn full_at_every_call(template: &Bench, bench: &Bench, sweep: &Sweep) {
     let mut ends = BTreeMap::new();
     for call in &points {
         reset(bench, template);
-        let ran = stopped_after(bench, sweep.arguments, call, || mount.fill());
+        let ran = stopped_after(bench, sweep.arguments, call, |_| mount.fill());
         let now = oracle::content(&bench.main()).unwrap_or_else(|error| panic!("full after {call:?}: {error}"));
         let whole = match ran.exit.as_str() {
             "14" => now == old || (sweep.goal_exit == "11" && now == sweep.goal),

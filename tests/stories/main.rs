@@ -20,6 +20,7 @@ mod picture;
 mod product;
 mod program;
 mod purge;
+mod stops;
 mod storage;
 mod strace;
 mod swaps;

@@ -68,7 +68,7 @@ pub fn calls(bench: &Bench, arguments: &[&str]) -> (Vec<Call>, Ran) {
 
 /// Runs the program, stops it right after this call, does something to the world, and lets it go on.
 #[track_caller]
-pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl FnOnce()) -> Ran {
+pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl FnOnce(rustix::process::Pid)) -> Ran {
     let log = bench.folder().join("stop.log");
     let _ = fs::remove_file(&log);
     let inject = format!("{}:signal=SIGSTOP:when={}", call.name, call.nth);
@@ -77,7 +77,7 @@ pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl
         let ran = Ran::from(child.wait_with_output().unwrap());
         panic!("not stopped at {call:?}: exit {} {}", ran.exit, ran.stderr);
     };
-    event();
+    event(pid);
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
     Ran::from(child.wait_with_output().unwrap())
 }
