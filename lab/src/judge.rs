@@ -44,7 +44,9 @@ pub struct Good {
 #[derive(Default)]
 pub struct Judge {
     album: Album,
-    good_after_boot: HashSet<(u128, bool, u32)>,
+    good_after_boot: HashSet<(u128, bool, u32, u32)>,
+    /// How many cuts led to the states that are judged now.
+    pub cuts: u32,
     /// Boots that were really carried out.
     pub boots: u64,
 }
@@ -84,12 +86,25 @@ impl Judge {
                 let end = self.at_rest(scenario, &state, &booted)?;
                 return Ok(Good { end, boots: number });
             }
-            if !self.good_after_boot.insert((state.hash(), said, number)) {
+            if !self.good_after_boot.insert((state.hash(), said, number, self.cuts)) {
                 return Ok(Good { end: "as before", boots: number });
             }
         }
         // What was put into the set on the way is not good: but the scenario is bad now, whatever else is found.
         bad("quiet in time", format!("boot {} after the cut still wrote", scenario.quiet_by))
+    }
+
+    /// A run that has ended with "usable" has made it durable: a cut after it finds the new database before any boot.
+    ///
+    /// # Errors
+    /// It does not stand there.
+    pub fn stands(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
+        let stands = self.album.look(state, MAIN);
+        match self.end(scenario, &stands) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => bad("what was reported stands", "the run ended well, and after a cut main is the old one"),
+            Err(other) => bad("what was reported stands", format!("{}: {}", other.rule, other.what)),
+        }
     }
 
     /// The rules after every boot.
@@ -106,7 +121,7 @@ impl Judge {
         if let Some(hazard) = sim.hazards().first() {
             return bad("no lock dropped", hazard.clone());
         }
-        if !scenario.exits.contains(&report.exit) && !scenario.ends.iter().any(|end| end.exits.contains(&report.exit)) {
+        if !scenario.exits.contains(&report.exit) && !scenario.ends.iter().any(|end| end.cuts <= self.cuts && end.exits.contains(&report.exit)) {
             return bad("exit code", format!("{} is not one of this scenario's: {}", report.exit, report.sentence));
         }
         let stands = self.album.look(state, MAIN);
@@ -136,7 +151,7 @@ impl Judge {
         match (stands, &scenario.old) {
             (Stands::Whole(picture), old) => {
                 picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
-                let same = |end: &&End| end.text == picture.text && end.journal == picture.journal;
+                let same = |end: &&End| end.cuts <= self.cuts && end.text == picture.text && end.journal == picture.journal;
                 if let Some(end) = scenario.ends.iter().find(same) {
                     return Ok(Some(end));
                 }
@@ -169,7 +184,10 @@ impl Judge {
         let end = self.end(scenario, &stands)?;
         let Some(end) = end.filter(|end| end.exits.contains(&booted.report.exit)) else {
             let name = end.map_or("the old one", |end| end.name);
-            return bad("ends as it must", format!("quiet with exit {} and main is {name}: {}", booted.report.exit, booted.report.sentence));
+            return bad(
+                "ends as it must",
+                format!("quiet with exit {} and main is {name}: {}", booted.report.exit, booted.report.sentence),
+            );
         };
         self.nothing_left(state)?;
         self.snapshots(scenario, state)?;
@@ -202,12 +220,21 @@ impl Judge {
         if paths.len() > SNAPSHOTS_MAX {
             return bad("copies bounded", format!("{} snapshots are kept", paths.len()));
         }
+        if paths.len() < scenario.snapshots_min {
+            return bad("there is a way back", "no snapshot is kept");
+        }
         for path in paths {
             let Stands::Whole(picture) = self.album.look(state, &path) else {
                 return bad("a snapshot is whole", path);
             };
             if !scenario.snapshots.contains(&picture.text) {
-                return bad("a snapshot is what it says", format!("{path} is another database: {}", difference(scenario.snapshots.first().map_or("", String::as_str), &picture.text)));
+                return bad(
+                    "a snapshot is what it says",
+                    format!(
+                        "{path} is another database: {}",
+                        difference(scenario.snapshots.first().map_or("", String::as_str), &picture.text)
+                    ),
+                );
             }
             let version = picture.versions.last().copied().unwrap_or(0);
             if !path[prefix.len()..].starts_with(&format!("v{version}-")) {

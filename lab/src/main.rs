@@ -46,6 +46,9 @@ struct PowerCuts {
     /// Show one state step by step: its name as a bad state is printed
     #[arg(long)]
     replay: Option<String>,
+    /// Stop at the first bad state
+    #[arg(long)]
+    stop: bool,
     /// Worker processes
     #[arg(long, default_value_t = 2)]
     workers: u64,
@@ -87,7 +90,7 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     }
     if let Some(worker) = wanted.worker {
         for name in names {
-            let extent = Extent { states: wanted.states, seed: wanted.seed, worker, workers: wanted.workers };
+            let extent = Extent { states: wanted.states, seed: wanted.seed, worker, workers: wanted.workers, stop: wanted.stop };
             println!("{}", serde_json::to_string(&sweep(&named(Some(name))[0], extent)).unwrap());
         }
         return ExitCode::SUCCESS;
@@ -99,6 +102,9 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
         let seconds = all.seconds + tally.seconds;
         all.add(tally);
         all.seconds = seconds;
+        if wanted.stop && all.bad > 0 {
+            break;
+        }
     }
     print(&all, wanted.json);
     if !wanted.json {
@@ -114,6 +120,9 @@ fn by_workers(wanted: &PowerCuts, name: &str) -> Tally {
         let numbers = [("--states", wanted.states), ("--seed", wanted.seed), ("--workers", wanted.workers), ("--worker", worker)];
         let mut command = Command::new(&program);
         command.args(["power-cuts", "--scenario", name]).stdout(Stdio::piped());
+        if wanted.stop {
+            command.arg("--stop");
+        }
         for (flag, number) in numbers {
             command.args([flag, &number.to_string()]);
         }

@@ -35,6 +35,8 @@ pub struct Extent {
     pub worker: u64,
     /// Of so many.
     pub workers: u64,
+    /// Stop at the first bad state.
+    pub stop: bool,
 }
 
 /// What came of one scenario.
@@ -112,6 +114,19 @@ impl Logged {
     fn said(&self, cut: usize) -> bool {
         self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
     }
+
+    fn cuts(&self, cut: usize, second: bool) -> Cuts {
+        Cuts { second, after_success: cut == self.log.len() && self.booted.report.usable }
+    }
+}
+
+/// Which cut of how many.
+#[derive(Clone, Copy)]
+struct Cuts {
+    /// The second one.
+    second: bool,
+    /// The run that it cuts had ended, and well.
+    after_success: bool,
 }
 
 struct Sweep<'a> {
@@ -171,8 +186,8 @@ impl Sweep<'_> {
         for order in Order::ALL {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
-                self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), false);
-                if self.total() < states {
+                self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), first.cuts(point.cut, false));
+                if self.total() < states && !(self.extent.stop && self.tally.bad > 0) {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())
@@ -188,7 +203,7 @@ impl Sweep<'_> {
         }
         let mut random = Random::new(self.extent.seed ^ states);
         let mut in_vain = 0;
-        while self.total() < states && in_vain < 200 {
+        while self.total() < states && in_vain < 200 && !(self.extent.stop && self.tally.bad > 0) {
             let before = self.tally.distinct;
             let outer = self.draw(first, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
@@ -199,7 +214,7 @@ impl Sweep<'_> {
             let enumerator = Enumerator { initial: &recovery.initial, log: &recovery.log, order: outer.order, plan };
             enumerator.each(|point, state| {
                 let said = said || recovery.said(point.cut);
-                self.visit(|name| format!("{name}@{outer}>{point}"), point, &state, said, true);
+                self.visit(|name| format!("{name}@{outer}>{point}"), point, &state, said, recovery.cuts(point.cut, true));
                 ControlFlow::Continue(())
             });
             in_vain = if self.tally.distinct == before { in_vain + 1 } else { 0 };
@@ -215,16 +230,18 @@ impl Sweep<'_> {
         CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
     }
 
-    fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, second: bool) {
+    fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, cuts: Cuts) {
         let hash = state.hash();
         if (hash as u64) % self.extent.workers != self.extent.worker || !self.seen.insert(hash ^ u128::from(said)) {
             return;
         }
         self.tally.distinct += 1;
-        self.tally.second_cuts += u64::from(second);
+        self.tally.second_cuts += u64::from(cuts.second);
         let fate = format!("{}/{}", point.fate.data.kind(), point.fate.names.kind());
         *self.tally.by_fate.entry(fate).or_default() += 1;
-        match self.judge.judge(self.scenario, state, said, &mut |_| {}) {
+        self.judge.cuts = 1 + u32::from(cuts.second);
+        let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
+        match stands.and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {})) {
             Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
             Err(bad) => self.note(name(self.scenario.name), &bad),
         }
@@ -261,7 +278,10 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
             out(&format!("the power goes, {name}; what is left:\n{}", state.describe()));
         }
     }
-    let judged = Judge::default().judge_from(scenario, &state, said, 1, asked, &mut |line| out(line));
+    let cuts = if points == "whole" { 0 } else { points.split('>').count() as u32 };
+    let mut judge = Judge::default();
+    judge.cuts = cuts;
+    let judged = judge.judge_from(scenario, &state, said, 1, asked, &mut |line| out(line));
     match judged {
         Ok(good) => out(&format!("good: {}, quiet at boot {}", good.end, good.boots)),
         Err(bad) => {

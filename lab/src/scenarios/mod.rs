@@ -37,6 +37,8 @@ pub struct End {
     pub loss: bool,
     /// Exit codes of a quiet boot there.
     pub exits: &'static [u8],
+    /// Only after so many cuts.
+    pub cuts: u32,
 }
 
 /// A world, a request, and the ways it may end.
@@ -64,6 +66,8 @@ pub struct Scenario {
     pub quiet_by: u32,
     /// Pictures that a snapshot may have.
     pub snapshots: Vec<String>,
+    /// How many there must be at rest.
+    pub snapshots_min: usize,
     /// What a family in quarantine may be.
     pub quarantined: Vec<Old>,
     /// How many of them there may be.

@@ -26,11 +26,11 @@ fn old_at_one() -> String {
 }
 
 fn stays(text: &str, exits: &'static [u8]) -> End {
-    End { name: "old", text: text.to_owned(), journal: "delete", loss: false, exits }
+    End { name: "old", text: text.to_owned(), journal: "delete", loss: false, exits, cuts: 0 }
 }
 
 fn fresh(version: Version) -> End {
-    End { name: "fresh", text: expected(version, 0, &[]), journal: "delete", loss: true, exits: &[0] }
+    End { name: "fresh", text: expected(version, 0, &[]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
 }
 
 fn with_token(request: Request, token: &str) -> Asked {
@@ -68,7 +68,11 @@ fn purging(state: State, old: String) -> Scenario {
     let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
     let old = Old::Whole(old);
     let purging = scenario(firmware(Version::ThreeFails, lines), state, old.clone(), vec![fresh(Version::ThreeFails)]);
-    Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging }
+    let mut purging = Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging };
+    // Started twice and cut off twice: the third start would be one too many, and the old database stays.
+    let Old::Whole(text) = &purging.old else { return purging };
+    purging.ends.push(End { cuts: 2, ..stays(text, &[19]) });
+    purging
 }
 
 pub(super) fn failing_purge() -> Scenario {
@@ -76,7 +80,9 @@ pub(super) fn failing_purge() -> Scenario {
 }
 
 pub(super) fn failing_purge_wal_left() -> Scenario {
-    purging(cut_off(&before("wal"), "wal", &[LATER]), expected(Version::One, 1, &[ROWS, LATER]))
+    let mut purging = purging(cut_off(&before("wal"), "wal", &[LATER]), expected(Version::One, 1, &[ROWS, LATER]));
+    purging.ends.iter_mut().filter(|end| end.name == "old").for_each(|end| end.journal = "wal");
+    purging
 }
 
 /// Nothing but nonsense where the header was.
@@ -124,7 +130,7 @@ fn with_snapshot() -> State {
 }
 
 fn restored(version: Version) -> End {
-    End { name: "restored", text: expected(version, 1, &[ROWS]), journal: "delete", loss: true, exits: &[0] }
+    End { name: "restored", text: expected(version, 1, &[ROWS]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
 }
 
 pub(super) fn restore() -> Scenario {

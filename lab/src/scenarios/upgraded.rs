@@ -28,13 +28,14 @@ pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<E
         exits: &[0],
         quiet_by: 3,
         snapshots,
+        snapshots_min: 0,
         quarantined: Vec::new(),
         quarantines_max: 0,
     }
 }
 
 pub(super) fn new(text: String, journal: &'static str) -> End {
-    End { name: "new", text, journal, loss: false, exits: &[0] }
+    End { name: "new", text, journal, loss: false, exits: &[0], cuts: 0 }
 }
 
 fn first(lines: &str, state: State, journal: &'static str) -> Scenario {
@@ -59,7 +60,7 @@ pub(super) fn first_boot_wal() -> Scenario {
 fn upgrade(lines: &str, state: State, texts: &[&str], journal: &'static str) -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, texts));
     let end = new(expected(Version::Three, 1, texts), journal);
-    scenario(firmware(Version::Three, lines), state, old, vec![end])
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::Three, lines), state, old, vec![end]) }
 }
 
 fn before(journal: &str) -> State {
@@ -125,7 +126,7 @@ pub(super) fn to_delete() -> Scenario {
 fn vacuum(journal: &'static str) -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
     let end = new(expected(Version::ThreeVacuums, 1, &[ROWS]), journal);
-    scenario(firmware(Version::ThreeVacuums, ""), before(journal), old, vec![end])
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeVacuums, ""), before(journal), old, vec![end]) }
 }
 
 pub(super) fn no_transaction() -> Scenario {
@@ -160,8 +161,9 @@ pub(super) fn nearly_full() -> Scenario {
     let used = state.used_bytes(crate::sim::state::STORAGE);
     let mut scenario = upgrade("", state, &[ROWS, LATER], "delete");
     let Old::Whole(text) = &scenario.old else { return scenario };
-    scenario.ends.push(End { name: "old", text: text.clone(), journal: "delete", loss: false, exits: &[14] });
+    scenario.ends.push(End { name: "old", text: text.clone(), journal: "delete", loss: false, exits: &[14], cuts: 0 });
     scenario.options.total_bytes = Some(used + NEARLY_NOTHING_BYTES);
     scenario.exits = &[0, 14];
+    scenario.snapshots_min = 0;
     scenario
 }
