@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::device::switch_on;
 use crate::judge::{Bad, Judge};
@@ -18,14 +18,16 @@ const ROOM_BYTES: u64 = 64 << 20;
 const DESCRIBED_MAX: usize = 3;
 
 /// What came of one scenario.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     scenario: String,
     operations: u64,
-    runs: u64,
+    /// Runs that met their failure.
+    pub runs: u64,
     /// Runs that broke a rule.
     pub bad: u64,
-    described: Vec<(String, String, String)>,
+    /// The first of them: name, rule, what was seen.
+    pub described: Vec<(String, String, String)>,
     exits: std::collections::BTreeMap<String, u64>,
 }
 

@@ -59,6 +59,9 @@ struct PowerCuts {
 
 #[derive(Args)]
 struct Faults {
+    /// Stop at the first scenario that is bad
+    #[arg(long)]
+    stop: bool,
     /// Only scenarios with this in their name
     #[arg(long)]
     scenario: Option<String>,
@@ -199,6 +202,9 @@ fn run_faults(wanted: &Faults) -> ExitCode {
             println!("{}", serde_json::to_string(&tally).unwrap());
         } else {
             println!("{tally}");
+        }
+        if wanted.stop && bad > 0 {
+            break;
         }
     }
     println!("{bad} bad");

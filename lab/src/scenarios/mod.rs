@@ -62,10 +62,14 @@ pub struct Scenario {
     pub ends: Vec<End>,
     /// Exit codes that any boot on the way may have.
     pub exits: &'static [u8],
+    /// Exit codes of a quiet boot that leaves the old one where it is, although it is broken.
+    pub stays: &'static [u8],
     /// The boot that must be quiet, at the latest, counted after the cut.
     pub quiet_by: u32,
     /// Pictures that a snapshot may have.
     pub snapshots: Vec<String>,
+    /// They must be whole; `false` where the world began with one that is not.
+    pub snapshots_are_checked: bool,
     /// How many there must be at rest.
     pub snapshots_min: usize,
     /// What a family in quarantine may be.
@@ -109,6 +113,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("restore-forward", replaced::restore_forward),
     ("restore-lost", replaced::restore_lost),
     ("reindex", replaced::reindex),
+    ("bad-snapshot", replaced::bad_snapshot),
 ];
 
 /// The scenarios whose name has this in it.

@@ -156,6 +156,21 @@ pub(super) fn restore_lost() -> Scenario {
     scenario
 }
 
+/// The snapshot is broken too: nothing may take the file's place.
+pub(super) fn bad_snapshot() -> Scenario {
+    let mut state = broken_header(&with_snapshot());
+    let name = state.walk().into_iter().map(|(path, _)| path).find(|path| path.contains("/snapshots/v")).unwrap();
+    let mut bytes = state.read_file(&name).unwrap_or_default();
+    // Of page 2 on, nothing is a page any more.
+    bytes.iter_mut().skip(4096).step_by(7).for_each(|byte| *byte ^= 0x33);
+    state.put_file(&name, &bytes);
+    let old = Old::Broken(bytes_hash(&state, MAIN));
+    let mut scenario = scenario(firmware(Version::Two, ""), state, old, Vec::new());
+    (scenario.exits, scenario.stays, scenario.quiet_by) = (&[17], &[17], 1);
+    scenario.snapshots_are_checked = false;
+    scenario
+}
+
 /// The root page of an index is no page any more; a migration is pending, whose check finds it.
 pub(super) fn reindex() -> Scenario {
     let state = before("delete");
