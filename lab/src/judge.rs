@@ -121,7 +121,9 @@ impl Judge {
         if let Some(hazard) = sim.hazards().first() {
             return bad("no lock dropped", hazard.clone());
         }
-        if !scenario.exits.contains(&report.exit) && !scenario.ends.iter().any(|end| end.cuts <= self.cuts && end.exits.contains(&report.exit)) {
+        if !scenario.exits.contains(&report.exit)
+            && !scenario.ends.iter().any(|end| end.cuts <= self.cuts && end.exits.contains(&report.exit))
+        {
             return bad("exit code", format!("{} is not one of this scenario's: {}", report.exit, report.sentence));
         }
         let stands = self.album.look(state, MAIN);

@@ -101,11 +101,8 @@ impl Garden {
             fs::remove_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
         }
         fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
-        let copy = format!(
-            "cd '{}' && git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t '{}'",
-            root.display(),
-            tree.display()
-        );
+        let copy =
+            format!("cd '{}' && git ls-files -co --exclude-standard -z | xargs -0 cp -d --parents -t '{}'", root.display(), tree.display());
         succeed(Command::new("sh").args(["-c", &copy]))?;
         Ok(Garden { tree, target: base.join("target") })
     }
