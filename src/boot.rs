@@ -16,7 +16,7 @@ use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
-use crate::steps::replace::{roll_forward, Replaced};
+use crate::steps::replace::{is_done, roll_forward, Replaced};
 
 /// Who asks for a run, and with which token.
 #[derive(Debug, Clone)]
@@ -157,7 +157,13 @@ fn rungs(
 
 /// A token is honoured once: one that is known, or that was there when the record was lost, asks for nothing.
 fn still_asked(device: &Device<'_>, ledger: &Ledger, asked: &Asked) -> Asked {
-    let known = !asked.token.is_empty() && ledger.knows_token(&asked.token) && ledger.open_token() != asked.token;
+    let known = !asked.token.is_empty()
+        && if ledger.open_token() == asked.token {
+            // Its act was begun, and may have been finished by a roll-forward, or just before a cut.
+            ledger.record().open.as_ref().is_some_and(|open| is_done(device, open.number).unwrap_or(false))
+        } else {
+            ledger.knows_token(&asked.token)
+        };
     if known {
         log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
     }

@@ -72,6 +72,11 @@ impl Family {
         side(&self.main, "-journal")
     }
 
+    /// Where a new main stands for the moment before it takes the name.
+    pub fn beside(&self) -> PathBuf {
+        self.folder().join(format!(".{}.new", self.file_name()))
+    }
+
     /// `lstat` of all four, and one byte of the journal; before SQLite opens anything.
     ///
     /// # Errors

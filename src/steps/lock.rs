@@ -150,7 +150,9 @@ fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
     }
     make_with_parents(device, folder).map_err(|error| {
         let mut failure = Failure::io(MAKE, folder, &error);
-        failure.class = Class::Missing;
+        if error.kind() == io::ErrorKind::NotFound {
+            failure.class = Class::Missing;
+        }
         failure
     })
 }

@@ -19,6 +19,7 @@ use crate::steps::inspect::Seen;
 use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::{in_use, probe};
+use crate::steps::prune::prune;
 use crate::steps::snapshot::{more_than_now, snapshot, Copied};
 use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
 
@@ -200,6 +201,8 @@ fn copy(
         return Ok(None);
     }
     supervisor::notify_status("copying");
+    // Tries that were cut off or failed made copies too: they must not add up.
+    prune(device, ledger);
     let first_remove = if job.prune_first { expendable(device, ledger)? } else { Vec::new() };
     let version = seen.history.as_ref().map_or(0, History::version);
     snapshot(device, locked, main, version, act, &first_remove).map(Some)

@@ -6,11 +6,11 @@ use std::io;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
-use crate::device::disk::{make_folder_durably, rename_durably, write_new_durably, Rename, Step};
+use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::Failure;
-use crate::steps::ledger::{Act, Ledger, Order};
+use crate::steps::ledger::{Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{stage, Base};
@@ -152,7 +152,11 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
         let text = format!("act: {act}\nreason: {reason}\ndata given up: {}\n", loss.unwrap_or("nothing"));
-        write_new_durably(disk, QUARANTINE, &note, text.as_bytes(), owner)?;
+        // Its name says that the family is set aside: it must not stand there before its text does.
+        let unfinished = folder.join("reason.tmp");
+        unlink_durably(disk, QUARANTINE, &folder, &[&unfinished])?;
+        write_new_durably(disk, QUARANTINE, &unfinished, text.as_bytes(), owner)?;
+        rename_durably(disk, QUARANTINE, &unfinished, &note, Rename::Replace)?;
     }
     for (path, name, main) in family {
         let to = folder.join(name);
@@ -168,7 +172,7 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
 ///
 /// # Errors
 /// As `lstat`.
-pub fn is_done(device: &Device<'_>, act: Act) -> io::Result<bool> {
-    let noted = device.disk().stat(&device.state.quarantined(act.number).join("reason.txt"))?.is_some();
-    Ok(noted && device.disk().stat(&device.state.ready(act.number))?.is_none())
+pub fn is_done(device: &Device<'_>, act: u64) -> io::Result<bool> {
+    let noted = device.disk().stat(&device.state.quarantined(act).join("reason.txt"))?.is_some();
+    Ok(noted && device.disk().stat(&device.state.ready(act))?.is_none())
 }

@@ -97,10 +97,16 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first()) {
         return Err(Failure::new(Class::Damaged, BUILD, wrong.clone()));
     }
-    if let Some(journal) = final_journal(device, base, was_wal) {
+    let journal = final_journal(device, base, was_wal);
+    if let Some(journal) = journal {
         database.set_journal(BUILD, journal)?;
     }
     database.close(BUILD)?;
+    // SQLite answers "wal" even where the write of the header failed.
+    let size = file.stat().map_err(failed(BUILD))?.size;
+    if journal == Some(Journal::Wal) && !copied_wal(&*file, size) {
+        return Err(Failure::new(Class::Storage, BUILD, "journal_mode WAL was asked for and the header does not have it").at(&path));
+    }
     let names = [side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::clock::poll;
-use crate::device::disk::{parent, rename_durably, sync_parents, Lease, Open, Rename, Stat, Step};
+use crate::device::disk::{parent, rename_durably, sync_parents, unlink_durably, Lease, Open, Rename, Stat, Step};
 use crate::device::family::MainFile;
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -69,7 +69,13 @@ pub fn swap(
 fn first_name(device: &Device<'_>, new: &Path) -> Result<Swapped, Failure> {
     remove_side_files(device)?;
     let main = &device.family.main;
-    match rename_durably(device.disk(), RENAME, new, main, Rename::NoReplace) {
+    let disk = device.disk();
+    let named = match disk.link(RENAME, new, main) {
+        Ok(()) => drop_old_name(device, new),
+        Err(error) if links_are_refused(&error) => rename_durably(disk, RENAME, new, main, Rename::NoReplace),
+        Err(error) => Err(error),
+    };
+    match named {
         Ok(()) => Ok(Swapped(())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main))
@@ -110,13 +116,48 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
     if held().map_err(failed(RENAME))? != Lease::Held {
         return Err(in_use(device));
     }
-    disk.rename(RENAME, new.path, path, Rename::Replace).map_err(failed(RENAME))?;
+    let beside = put_beside(device, new.path).map_err(failed(RENAME))?;
+    if held().map_err(failed(RENAME))? != Lease::Held {
+        return Err(in_use(device));
+    }
+    disk.rename(RENAME, beside.as_deref().unwrap_or(new.path), path, Rename::Replace).map_err(failed(RENAME))?;
     if held().map_err(failed(RENAME))? != Lease::Held {
         undo(device, new.path, second).map_err(failed(UNDO))?;
         return Err(in_use(device));
     }
-    sync_parents(disk, RENAME, new.path, path).map_err(failed(RENAME))?;
+    match beside {
+        Some(_) => drop_old_name(device, new.path),
+        None => sync_parents(disk, RENAME, new.path, path),
+    }
+    .map_err(failed(RENAME))?;
     Ok(Swapped(()))
+}
+
+/// A second name for the new file in main's own folder, durable: a rename within one folder is whole on every file system,
+/// and one between two may lose the file where each folder is durable by itself. `None` where links are refused.
+fn put_beside(device: &Device<'_>, new: &Path) -> io::Result<Option<PathBuf>> {
+    let disk = device.disk();
+    let beside = device.family.beside();
+    unlink_durably(disk, RENAME, device.family.folder(), &[&beside])?;
+    match disk.link(RENAME, new, &beside) {
+        Ok(()) => {}
+        Err(error) if links_are_refused(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    disk.sync_folder(RENAME, device.family.folder())?;
+    Ok(Some(beside))
+}
+
+/// Main has the new file durably; only then its old name goes.
+fn drop_old_name(device: &Device<'_>, new: &Path) -> io::Result<()> {
+    let disk = device.disk();
+    disk.sync_folder(RENAME, device.family.folder())?;
+    disk.unlink(RENAME, new)?;
+    disk.sync_folder(RENAME, parent(new))
+}
+
+fn links_are_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks)
 }
 
 /// Main is the file that was looked at, and, where the new one was made from it, nobody has written since.
@@ -150,8 +191,7 @@ fn second_name(device: &Device<'_>, main: &MainFile, name: &Path) -> io::Result<
 pub fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<()> {
     let disk = device.disk();
     match disk.link(SECOND_NAME, from, to) {
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks) => {}
+        Err(error) if links_are_refused(&error) => {}
         other => return other,
     }
     let temporary = parent(to).join("copy.tmp");
@@ -191,7 +231,9 @@ fn undo(device: &Device<'_>, new: &Path, second: &SecondName) -> io::Result<()> 
     if disk.stat(&again)?.is_some() {
         disk.unlink(UNDO, &again)?;
     }
-    disk.link(UNDO, main, new)?;
+    if disk.stat(new)?.is_none() {
+        disk.link(UNDO, main, new)?;
+    }
     disk.link(UNDO, old, &again)?;
     disk.rename(UNDO, &again, main, Rename::Replace)?;
     sync_parents(disk, UNDO, &again, main)

@@ -28,6 +28,9 @@ pub fn sweep(device: &Device<'_>, _locked: &Locked, main: Option<&Stat>) -> Resu
 fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf>> {
     let disk = device.disk();
     let mut found = Vec::new();
+    if disk.stat(&device.family.beside())?.is_some() {
+        found.push(device.family.beside());
+    }
     for name in disk.list(&device.state.root)? {
         if name.starts_with("staging-") || name.starts_with("undo-") {
             found.push(device.state.root.join(name));

@@ -1,0 +1,80 @@
+//! Owns switching a simulated device on: the product's own `boot`, on a simulated disk, with a simulated clock.
+//! Promises: nothing of the machine under the lab is seen; what the run reported, and when, is handed back.
+//! Never changes the product's behaviour.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bootmigrate::boot::{boot, Asked};
+use bootmigrate::catalog::Catalog;
+use bootmigrate::config::{DatabaseSettings, Slots};
+use bootmigrate::device::clock::Clock;
+use bootmigrate::device::sqlite::Sqlite;
+use bootmigrate::device::{Device, World};
+use bootmigrate::report::DatabaseReport;
+
+use crate::sim::{seed_sqlite, Sim};
+
+/// The database of every scenario.
+pub const MAIN: &str = "/data/product/settings.db";
+/// Its state folder.
+pub const STATE: &str = "/data/product/.bootmigrate/settings.db";
+
+/// What a firmware image brings.
+#[derive(Clone, Copy)]
+pub struct Firmware {
+    /// Its policy.
+    pub settings: &'static DatabaseSettings,
+    /// Its migrations.
+    pub catalog: &'static Catalog,
+    /// How many slots share the data.
+    pub slots: Slots,
+}
+
+/// How a boot went.
+pub struct Booted {
+    /// What it reported.
+    pub report: DatabaseReport,
+    /// So many operations were logged when a loss was published; `None` where none was.
+    pub loss_said_at: Option<u64>,
+    /// Operations of the whole boot: 0 for a quiet one.
+    pub operations: u64,
+}
+
+struct SimClock<'a>(&'a Sim);
+
+impl Clock for SimClock<'_> {
+    fn sleep(&self, time: Duration) {
+        self.0.sleep_ns(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn unix_seconds(&self) -> i64 {
+        i64::try_from(self.0.now_ns() / 1_000_000_000).unwrap_or(0)
+    }
+}
+
+/// One boot, from beginning to end or to the process's death.
+pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
+    // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
+    seed_sqlite(7);
+    let clock = SimClock(sim);
+    let world = World {
+        disk: sim,
+        sqlite: Sqlite { vfs: Some(sim.vfs_name()) },
+        clock: &clock,
+        stop: Arc::new(AtomicBool::new(false)),
+        root: PathBuf::new(),
+        firmware: "lab".into(),
+    };
+    let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
+    let before = sim.operations();
+    let mut loss_said_at = None;
+    let report = boot(&device, asked, &mut |report| {
+        if report.exit == 11 {
+            loss_said_at.get_or_insert(sim.operations());
+        }
+    });
+    Booted { report, loss_said_at, operations: sim.operations() - before }
+}

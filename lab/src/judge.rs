@@ -1,0 +1,287 @@
+//! Owns the judgement of one state of the disk: boot again and again, and look at everything that stands there.
+//! Promises: every rule has a name; a state is good only when every rule holds until a boot that writes nothing.
+//! Never asks the device's code whether the device's code was right.
+
+use std::collections::HashSet;
+
+use bootmigrate::boot::Asked;
+
+use crate::device::{switch_on, Booted, MAIN, STATE};
+use crate::picture::{bytes_hash, difference, Album, Stands};
+use crate::scenarios::{End, Old, Scenario};
+use crate::sim::{Options, Sim, State};
+
+/// Snapshots that may be kept at rest: the first since the last good one, and the newest.
+const SNAPSHOTS_MAX: usize = 2;
+/// Copies of main that may lie beside it at one instant: staging, two snapshots, journal or WAL and a family in quarantine.
+const COPIES_MAX: u64 = 6;
+/// Folders, record, notes, and the blocks at the end of each file.
+const SMALL_FILES_BYTES: u64 = 192 << 10;
+
+/// A rule that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
+    Err(Bad { rule, what: what.into() })
+}
+
+/// How a state was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Good {
+    /// The end that it came to.
+    pub end: &'static str,
+    /// Boots until the quiet one, which is counted.
+    pub boots: u32,
+}
+
+/// Judges states of one scenario; remembers what it has seen.
+#[derive(Default)]
+pub struct Judge {
+    album: Album,
+    good_after_boot: HashSet<(u128, bool, u32, u32)>,
+    /// How many cuts led to the states that are judged now.
+    pub cuts: u32,
+    /// Boots that were really carried out.
+    pub boots: u64,
+}
+
+impl Judge {
+    /// Boots until it is quiet. `said`: a run before has already reported the loss. `tell` hears of each boot.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn judge(&mut self, scenario: &Scenario, state: &State, said: bool, tell: &mut dyn FnMut(&str)) -> Result<Good, Bad> {
+        self.judge_from(scenario, state, said, 1, &scenario.again, tell)
+    }
+
+    /// As [`Judge::judge`], with the number of the first boot and what it is asked.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn judge_from(
+        &mut self,
+        scenario: &Scenario,
+        state: &State,
+        mut said: bool,
+        first: u32,
+        asked: &Asked,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Good, Bad> {
+        let mut state = state.clone();
+        for number in first..=scenario.quiet_by {
+            let sim = Sim::with(&state, Options { log: false, ..scenario.options.clone() });
+            let used = sim.used_bytes().0;
+            let booted = switch_on(scenario.firmware, &sim, asked);
+            self.boots += 1;
+            state = sim.state().swept();
+            tell(&format!("boot {number}: exit {}, {} operations: {}", booted.report.exit, booted.operations, booted.report.sentence));
+            self.after_boot(scenario, &sim, &state, &booted, used, &mut said)?;
+            if booted.operations == 0 {
+                let end = self.at_rest(scenario, &state, &booted)?;
+                return Ok(Good { end, boots: number });
+            }
+            if !self.good_after_boot.insert((state.hash(), said, number, self.cuts)) {
+                return Ok(Good { end: "as before", boots: number });
+            }
+        }
+        // What was put into the set on the way is not good: but the scenario is bad now, whatever else is found.
+        bad("quiet in time", format!("boot {} after the cut still wrote", scenario.quiet_by))
+    }
+
+    /// A run that has ended with "usable" has made it durable: a cut after it finds the new database before any boot.
+    ///
+    /// # Errors
+    /// It does not stand there.
+    pub fn stands(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
+        let stands = self.album.look(state, MAIN);
+        match self.end(scenario, &stands) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => bad("what was reported stands", "the run ended well, and after a cut main is the old one"),
+            Err(other) => bad("what was reported stands", format!("{}: {}", other.rule, other.what)),
+        }
+    }
+
+    /// The rules after every boot.
+    pub fn after_boot(
+        &mut self,
+        scenario: &Scenario,
+        sim: &Sim,
+        state: &State,
+        booted: &Booted,
+        used_before: u64,
+        said: &mut bool,
+    ) -> Result<(), Bad> {
+        let report = &booted.report;
+        if let Some(hazard) = sim.hazards().first() {
+            return bad("no lock dropped", hazard.clone());
+        }
+        if !scenario.exits.contains(&report.exit)
+            && !scenario.ends.iter().any(|end| end.cuts <= self.cuts && end.exits.contains(&report.exit))
+        {
+            return bad("exit code", format!("{} is not one of this scenario's: {}", report.exit, report.sentence));
+        }
+        let stands = self.album.look(state, MAIN);
+        let end = self.end(scenario, &stands)?;
+        let usable = report.exit == 0 || report.exit == 11;
+        if usable != report.usable || report.data_loss != (report.exit == 11) {
+            return bad("report agrees with exit", format!("exit {} with {}", report.exit, report.sentence));
+        }
+        match end {
+            Some(end) if usable && !end.exits.contains(&0) => {
+                return bad("usable means new", format!("exit {} and main is {}", report.exit, end.name));
+            }
+            None if usable => return bad("usable means new", format!("exit {} and main is the old one", report.exit)),
+            Some(end) if report.exit == 11 && !end.loss => {
+                return bad("loss is said only where rows are gone", format!("exit 11 and main is {}: {}", end.name, report.sentence));
+            }
+            _ => {}
+        }
+        *said |= report.exit == 11;
+        if report.exit == 0 && end.is_some_and(|end| end.loss) && !*said {
+            return bad("no silent loss", format!("exit 0 and rows are gone: {}", report.sentence));
+        }
+        self.bounded(scenario, sim, state, used_before)
+    }
+
+    fn end<'s>(&self, scenario: &'s Scenario, stands: &Stands) -> Result<Option<&'s End>, Bad> {
+        match (stands, &scenario.old) {
+            (Stands::Whole(picture), old) => {
+                picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
+                let same = |end: &&End| end.cuts <= self.cuts && end.text == picture.text && end.journal == picture.journal;
+                if let Some(end) = scenario.ends.iter().find(same) {
+                    return Ok(Some(end));
+                }
+                if matches!(old, Old::Whole(text) if *text == picture.text) {
+                    return Ok(None);
+                }
+                let near = scenario.ends.first().map_or("", |end| end.text.as_str());
+                bad("old or new", format!("main is another database ({}): {}", picture.journal, difference(near, &picture.text)))
+            }
+            (Stands::Absent, Old::Absent) => Ok(None),
+            (Stands::Broken(hash, _), Old::Broken(old)) if hash == old => Ok(None),
+            (Stands::Absent, _) => bad("old or new", "main is absent"),
+            (Stands::Broken(_, why), _) => bad("whole", why.clone()),
+        }
+    }
+
+    fn bounded(&mut self, scenario: &Scenario, sim: &Sim, state: &State, used_before: u64) -> Result<(), Bad> {
+        let main = |state: &State| state.read_file(MAIN).map_or(0, |bytes| bytes.len() as u64);
+        let largest = main(&scenario.initial).max(main(state)).max(64 << 10);
+        let most = sim.used_bytes().1.max(used_before);
+        if most > largest * COPIES_MAX + SMALL_FILES_BYTES {
+            return bad("disk use bounded", format!("{most} bytes were used, and the database has {largest}"));
+        }
+        Ok(())
+    }
+
+    /// The rules when a boot has written nothing.
+    fn at_rest(&mut self, scenario: &Scenario, state: &State, booted: &Booted) -> Result<&'static str, Bad> {
+        let stands = self.album.look(state, MAIN);
+        let end = self.end(scenario, &stands)?;
+        if end.is_none() && scenario.stays.contains(&booted.report.exit) {
+            return self.nothing_left(state).map(|()| "old");
+        }
+        let Some(end) = end.filter(|end| end.exits.contains(&booted.report.exit)) else {
+            let name = end.map_or("the old one", |end| end.name);
+            return bad(
+                "ends as it must",
+                format!("quiet with exit {} and main is {name}: {}", booted.report.exit, booted.report.sentence),
+            );
+        };
+        self.nothing_left(state)?;
+        self.snapshots(scenario, state)?;
+        self.quarantine(scenario, state, end)?;
+        Ok(end.name)
+    }
+
+    fn nothing_left(&self, state: &State) -> Result<(), Bad> {
+        for (path, id) in state.walk() {
+            let Some(name) = path.strip_prefix("/data/product/") else { continue };
+            let in_state = path.strip_prefix(STATE).map(|rest| rest.trim_start_matches('/'));
+            let known = match in_state {
+                None => matches!(name, "settings.db" | "settings.db-wal" | "settings.db-shm" | "settings.db-journal" | ".bootmigrate"),
+                Some("" | "lock" | "record" | "snapshots" | "quarantine") => true,
+                Some(inside) => inside.starts_with("quarantine/") || is_snapshot(inside),
+            };
+            if !known {
+                return bad("nothing left over", format!("{path} is left"));
+            }
+            if state.content(id).is_ok() && state.links(id) > 1 {
+                return bad("one name each", format!("{path} has {} names", state.links(id)));
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshots(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
+        let prefix = format!("{STATE}/snapshots/");
+        let paths: Vec<String> = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect();
+        if paths.len() > SNAPSHOTS_MAX {
+            return bad("copies bounded", format!("{} snapshots are kept", paths.len()));
+        }
+        if !scenario.snapshots_are_checked {
+            return Ok(());
+        }
+        if paths.len() < scenario.snapshots_min {
+            return bad("there is a way back", "no snapshot is kept");
+        }
+        for path in paths {
+            let Stands::Whole(picture) = self.album.look(state, &path) else {
+                return bad("a snapshot is whole", path);
+            };
+            if !scenario.snapshots.contains(&picture.text) {
+                return bad(
+                    "a snapshot is what it says",
+                    format!(
+                        "{path} is another database: {}",
+                        difference(scenario.snapshots.first().map_or("", String::as_str), &picture.text)
+                    ),
+                );
+            }
+            let version = picture.versions.last().copied().unwrap_or(0);
+            if !path[prefix.len()..].starts_with(&format!("v{version}-")) {
+                return bad("a snapshot is what it says", format!("{path} is at version {version}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self, scenario: &Scenario, state: &State, end: &End) -> Result<(), Bad> {
+        let prefix = format!("{STATE}/quarantine/");
+        let mut folders: Vec<String> = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect();
+        folders.retain(|path| !path[prefix.len()..].contains('/'));
+        if folders.len() > scenario.quarantines_max {
+            return bad("one quarantine", format!("{} families are in quarantine", folders.len()));
+        }
+        if folders.is_empty() && end.loss {
+            return bad("the old family is kept", "rows are gone and the quarantine is empty");
+        }
+        for folder in folders {
+            let note = state.read_file(&format!("{folder}/reason.txt")).unwrap_or_default();
+            if !note.starts_with(b"act: ") {
+                return bad("a quarantine has its reason", format!("{folder}/reason.txt is {} bytes", note.len()));
+            }
+            let main = format!("{folder}/settings.db");
+            let kept = match self.album.look(state, &main) {
+                Stands::Absent => Old::Absent,
+                Stands::Whole(picture) => Old::Whole(picture.text),
+                Stands::Broken(..) => Old::Broken(bytes_hash(state, &main)),
+            };
+            if !scenario.quarantined.contains(&kept) {
+                return bad("the old family is kept", format!("{folder} holds something else: {kept:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_snapshot(path: &str) -> bool {
+    let name = path.strip_prefix("snapshots/v").and_then(|name| name.strip_suffix(".db"));
+    name.and_then(|name| name.split_once('-')).is_some_and(|(version, act)| version.parse::<i32>().is_ok() && act.parse::<u64>().is_ok())
+}

@@ -1,0 +1,185 @@
+//! Owns the picture of a database: schema, rows as multisets and history, as text that can be compared.
+//! Promises: made with plain SQLite on a copy of the family, journal or WAL included; two pictures are equal iff the databases are.
+//! Never uses the device's code to look at what the device's code has done.
+
+use std::collections::HashMap;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::sim::hash::Hash128;
+use crate::sim::{Sim, State};
+
+/// Our two tables; everything else belongs to the product.
+const OURS: [&str; 2] = ["bootmigrate_steps", "bootmigrate_state"];
+/// Where a copy is looked at.
+const COPY: &str = "/copy/main.db";
+
+/// Longer texts are in a picture by their hash.
+const SHOWN_BYTES_MAX: usize = 60;
+
+/// One whole database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Schema, rows and history of the product.
+    pub text: String,
+    /// Versions in the history, oldest first.
+    pub versions: Vec<i64>,
+    /// Versions that our own table tells of.
+    pub steps: Vec<i64>,
+    /// The last act that committed; `None` where none did.
+    pub act: Option<i64>,
+    /// `journal_mode`.
+    pub journal: String,
+}
+
+/// What stands under a database's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stands {
+    /// Nothing.
+    Absent,
+    /// A whole database.
+    Whole(Picture),
+    /// Something else: the hash of main's bytes, and why it is none.
+    Broken(u128, String),
+}
+
+/// Pictures by the hash of the family's bytes.
+#[derive(Default)]
+pub struct Album {
+    known: HashMap<u128, Stands>,
+}
+
+impl Album {
+    /// What stands under this path.
+    pub fn look(&mut self, state: &State, main: &str) -> Stands {
+        if state.follow(main).is_err() {
+            return Stands::Absent;
+        }
+        let mut hash = Hash128::new();
+        for name in family(main) {
+            let content = state.follow(&name).and_then(|(node, _)| state.content(node).map(|content| content.hash()));
+            hash.wide(content.unwrap_or(0));
+        }
+        self.known.entry(hash.finish()).or_insert_with(|| look(state, main)).clone()
+    }
+}
+
+/// Main and the side files that hold data.
+fn family(main: &str) -> [String; 3] {
+    [main.to_owned(), format!("{main}-wal"), format!("{main}-journal")]
+}
+
+fn look(state: &State, main: &str) -> Stands {
+    let mut copy = State::new();
+    copy.put_folder("/copy");
+    for (from, to) in family(main).iter().zip(family(COPY)) {
+        if let Some(bytes) = state.read_file(from) {
+            copy.put_file(&to, &bytes);
+        }
+    }
+    let sim = Sim::from_state(&copy);
+    let taken = Connection::open_with_flags_and_vfs(COPY, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name())
+        .map_err(|error| error.to_string())
+        .and_then(|connection| take(&connection));
+    match taken {
+        Ok(picture) => Stands::Whole(picture),
+        Err(why) => Stands::Broken(bytes_hash(state, main), why),
+    }
+}
+
+/// The hash of a file's bytes; 0 where it is absent.
+pub fn bytes_hash(state: &State, path: &str) -> u128 {
+    state.read_file(path).map_or(0, |bytes| Hash128::of(&bytes))
+}
+
+/// The picture of an open database.
+///
+/// # Errors
+/// It is not whole, or cannot be read.
+pub fn take(connection: &Connection) -> Result<Picture, String> {
+    let words = |error: rusqlite::Error| error.to_string();
+    let checked = strings(connection, "PRAGMA integrity_check").map_err(words)?;
+    if checked != ["ok"] {
+        return Err(format!("integrity_check says: {}", checked.first().map_or("nothing", String::as_str)));
+    }
+    let mut picture = Picture { text: String::new(), versions: Vec::new(), steps: Vec::new(), act: None, journal: String::new() };
+    picture.journal = strings(connection, "PRAGMA journal_mode").map_err(words)?.concat();
+    let schema = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
+                  WHERE tbl_name NOT LIKE 'bootmigrate%' AND tbl_name <> 'refinery_schema_history' ORDER BY 1";
+    for line in strings(connection, schema).map_err(words)? {
+        picture.text.push_str(&line);
+        picture.text.push('\n');
+    }
+    let tables = strings(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").map_err(words)?;
+    for table in tables.iter().filter(|table| !OURS.contains(&table.as_str())) {
+        // The date of a history's row is the clock's, and no part of what must be kept.
+        let columns = if table == "refinery_schema_history" { "version, name, checksum" } else { "*" };
+        let mut rows = rows(connection, &format!("SELECT {columns} FROM \"{table}\"")).map_err(words)?;
+        rows.sort_unstable();
+        picture.text.push_str(&format!("{table}: {} rows\n", rows.len()));
+        for row in rows {
+            picture.text.push_str(&format!("  {row}\n"));
+        }
+    }
+    let numbers = |sql: &str| -> Vec<i64> {
+        let numbers = strings(connection, sql).unwrap_or_default();
+        numbers.iter().filter_map(|number| number.parse().ok()).collect()
+    };
+    picture.versions = numbers("SELECT version FROM refinery_schema_history ORDER BY version");
+    picture.steps = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
+    picture.act = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
+    Ok(picture)
+}
+
+fn strings(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    rows(connection, sql)
+}
+
+fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
+        found.push(values?.join("|"));
+    }
+    Ok(found)
+}
+
+fn show(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".into(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(text) if text.len() > SHOWN_BYTES_MAX => format!("{} bytes {:032x}", text.len(), Hash128::of(text)),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Blob(bytes) => format!("{bytes:?}"),
+    }
+}
+
+impl Picture {
+    /// What our own tables say does not contradict the history.
+    ///
+    /// # Errors
+    /// The contradiction.
+    pub fn consistent(&self) -> Result<(), String> {
+        if let Some(stray) = self.steps.iter().find(|step| !self.versions.contains(step)) {
+            return Err(format!("bootmigrate_steps tells of version {stray}, which the history does not have"));
+        }
+        if !self.steps.is_empty() && self.act.is_none() {
+            return Err("bootmigrate_steps has rows and bootmigrate_state has no act".into());
+        }
+        Ok(())
+    }
+}
+
+/// The lines in which two pictures differ.
+pub fn difference(one: &str, two: &str) -> String {
+    let only = |one: &str, two: &str, mark: char| {
+        let lines = one.lines().filter(|line| !two.lines().any(|other| other == *line));
+        lines.take(8).map(|line| format!("\n      {mark} {line}")).collect::<String>()
+    };
+    format!("{}{}", only(one, two, '-'), only(two, one, '+'))
+}

@@ -1,0 +1,293 @@
+//! Owns the sweep over crash states: a scenario's log, every cut of it, cuts during the recovery, and what came of them.
+//! Promises: every operation of the log at least once with every plain fate; distinct states counted by hash; repeatable by seed.
+//! Never judges: that is [`Judge`](crate::judge::Judge).
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use bootmigrate::boot::Asked;
+use serde::{Deserialize, Serialize};
+
+use crate::device::{switch_on, Booted};
+use crate::judge::{Bad, Judge};
+use crate::scenarios::Scenario;
+use crate::sim::hash::Random;
+use crate::sim::{CrashPoint, Enumerator, FatePlan, Operation, Options, Order, Replay, Seen, Sim, State};
+
+/// Bad states that are described; the rest is counted.
+const DESCRIBED_MAX: usize = 5;
+/// Random fates at each cut of a later pass.
+const LATER_RANDOM: u64 = 48;
+/// Passes of random fates at most: a small log has only so many states.
+const PASSES_MAX: u64 = 40;
+/// Every cut with the fates that need no dice.
+const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
+
+/// How much, and which part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Distinct states of one scenario; the plain fates are all visited even where they are more.
+    pub states: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// This worker: it judges the states whose hash falls to it.
+    pub worker: u64,
+    /// Of so many.
+    pub workers: u64,
+    /// Stop at the first bad state.
+    pub stop: bool,
+}
+
+/// What came of one scenario.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// The scenario.
+    pub scenario: String,
+    /// Operations of its log.
+    pub operations: u64,
+    /// Distinct states judged.
+    pub distinct: u64,
+    /// Of these, cuts during the recovery from a cut.
+    pub second_cuts: u64,
+    /// Distinct states by what became of data and names.
+    pub by_fate: BTreeMap<String, u64>,
+    /// Distinct states by how they ended.
+    pub by_end: BTreeMap<String, u64>,
+    /// Boots that were carried out.
+    pub boots: u64,
+    /// States that broke a rule.
+    pub bad: u64,
+    /// The first of them: name, rule, what was seen.
+    pub described: Vec<(String, String, String)>,
+    /// Distinct states judged when the first bad one was met.
+    pub first_bad_after: Option<u64>,
+    /// Seconds of the slowest worker.
+    pub seconds: f64,
+}
+
+impl Tally {
+    /// Adds what another worker found.
+    pub fn add(&mut self, other: Tally) {
+        self.distinct += other.distinct;
+        self.second_cuts += other.second_cuts;
+        self.boots += other.boots;
+        self.bad += other.bad;
+        self.operations = self.operations.max(other.operations);
+        self.seconds = self.seconds.max(other.seconds);
+        for (fate, count) in other.by_fate {
+            *self.by_fate.entry(fate).or_default() += count;
+        }
+        for (end, count) in other.by_end {
+            *self.by_end.entry(end).or_default() += count;
+        }
+        self.described.extend(other.described);
+        self.described.truncate(DESCRIBED_MAX);
+        self.first_bad_after = match (self.first_bad_after, other.first_bad_after) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+    }
+}
+
+/// One boot, logged.
+pub struct Logged {
+    /// What was durable before.
+    pub initial: State,
+    /// Its operations.
+    pub log: Vec<Operation>,
+    /// How it went.
+    pub booted: Booted,
+    /// The simulation, ended.
+    pub sim: Sim,
+}
+
+/// Boots from this state and keeps the log.
+pub fn logged(scenario: &Scenario, state: &State, asked: &Asked) -> Logged {
+    let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
+    let booted = switch_on(scenario.firmware, &sim, asked);
+    Logged { initial: sim.initial(), log: sim.log(), booted, sim }
+}
+
+impl Logged {
+    /// A cut here comes after the loss was reported.
+    fn said(&self, cut: usize) -> bool {
+        self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
+    }
+
+    fn cuts(&self, cut: usize, second: bool) -> Cuts {
+        Cuts { second, after_success: cut == self.log.len() && self.booted.report.usable }
+    }
+}
+
+/// Which cut of how many.
+#[derive(Clone, Copy)]
+struct Cuts {
+    /// The second one.
+    second: bool,
+    /// The run that it cuts had ended, and well.
+    after_success: bool,
+}
+
+struct Sweep<'a> {
+    scenario: &'a Scenario,
+    extent: Extent,
+    judge: Judge,
+    seen: Seen,
+    tally: Tally,
+}
+
+/// Sweeps one scenario.
+pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
+    let began = Instant::now();
+    let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
+    let mut sweep = Sweep { scenario, extent, judge: Judge::default(), seen: Seen::default(), tally };
+    let first = logged(scenario, &scenario.initial, &scenario.asked);
+    sweep.tally.operations = first.log.len() as u64;
+    sweep.without_a_cut(&first);
+    sweep.first_cuts(&first, PLAIN, u64::MAX);
+    let ordinary = FatePlan { seed: extent.seed, ..FatePlan::default() };
+    sweep.first_cuts(&first, ordinary, extent.states);
+    let rest = extent.states.saturating_sub(sweep.total());
+    sweep.second_cuts(&first, sweep.total() + rest / 2);
+    for pass in 0..PASSES_MAX {
+        let before = sweep.tally.distinct;
+        let seed = extent.seed.wrapping_add(1000 + pass);
+        sweep.first_cuts(&first, FatePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 }, extent.states);
+        if sweep.total() >= extent.states || sweep.tally.distinct == before {
+            break;
+        }
+    }
+    sweep.second_cuts(&first, extent.states);
+    sweep.tally.boots = sweep.judge.boots;
+    sweep.tally.seconds = began.elapsed().as_secs_f64();
+    sweep.tally
+}
+
+impl Sweep<'_> {
+    /// Distinct states of all workers, as far as this one can tell.
+    fn total(&self) -> u64 {
+        self.tally.distinct * self.extent.workers
+    }
+
+    /// The run itself keeps the rules too, and so does the boot after it.
+    fn without_a_cut(&mut self, first: &Logged) {
+        let state = first.sim.state().swept();
+        let mut said = false;
+        let used = first.initial.used_bytes(crate::sim::state::STORAGE);
+        let judged = self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said);
+        let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
+        if let Err(bad) = judged {
+            self.note(format!("{}@whole", self.scenario.name), &bad);
+        }
+    }
+
+    fn first_cuts(&mut self, first: &Logged, plan: FatePlan, states: u64) {
+        for order in Order::ALL {
+            let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
+            enumerator.each(|point, state| {
+                self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), first.cuts(point.cut, false));
+                if self.total() < states && !(self.extent.stop && self.tally.bad > 0) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+        }
+    }
+
+    /// Cuts during the first boot after a cut, from cuts that the seed chooses.
+    fn second_cuts(&mut self, first: &Logged, states: u64) {
+        if first.log.is_empty() {
+            return;
+        }
+        let mut random = Random::new(self.extent.seed ^ states);
+        let mut in_vain = 0;
+        while self.total() < states && in_vain < 200 && !(self.extent.stop && self.tally.bad > 0) {
+            let before = self.tally.distinct;
+            let outer = self.draw(first, &mut random);
+            let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
+            let state = enumerator.state_at(outer);
+            let recovery = logged(self.scenario, &state, &self.scenario.again);
+            let said = first.said(outer.cut);
+            let plan = FatePlan { random: 3, seed: random.draw(), single: false, exhaustive_up_to: 3 };
+            let enumerator = Enumerator { initial: &recovery.initial, log: &recovery.log, order: outer.order, plan };
+            enumerator.each(|point, state| {
+                let said = said || recovery.said(point.cut);
+                self.visit(|name| format!("{name}@{outer}>{point}"), point, &state, said, recovery.cuts(point.cut, true));
+                ControlFlow::Continue(())
+            });
+            in_vain = if self.tally.distinct == before { in_vain + 1 } else { 0 };
+        }
+    }
+
+    fn draw(&self, first: &Logged, random: &mut Random) -> CrashPoint {
+        let order = Order::ALL[random.below(2) as usize];
+        let cut = random.below(first.log.len() as u64 + 1) as usize;
+        let replay = Replay::at(&first.initial, order, &first.log[..cut]);
+        let plan = FatePlan { random: 6, seed: random.draw(), ..FatePlan::default() };
+        let fates = plan.fates(&replay, cut);
+        CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
+    }
+
+    fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, cuts: Cuts) {
+        let hash = state.hash();
+        if (hash as u64) % self.extent.workers != self.extent.worker || !self.seen.insert(hash ^ u128::from(said)) {
+            return;
+        }
+        self.tally.distinct += 1;
+        self.tally.second_cuts += u64::from(cuts.second);
+        let fate = format!("{}/{}", point.fate.data.kind(), point.fate.names.kind());
+        *self.tally.by_fate.entry(fate).or_default() += 1;
+        self.judge.cuts = 1 + u32::from(cuts.second);
+        let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
+        match stands.and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {})) {
+            Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
+            Err(bad) => self.note(name(self.scenario.name), &bad),
+        }
+    }
+
+    fn note(&mut self, name: String, bad: &Bad) {
+        self.tally.bad += 1;
+        self.tally.first_bad_after.get_or_insert(self.tally.distinct);
+        if self.tally.described.len() < DESCRIBED_MAX {
+            self.tally.described.push((name, bad.rule.to_owned(), bad.what.clone()));
+        }
+    }
+}
+
+/// Shows one state step by step: the operations before the cut, what is on the disk then, and every boot after it.
+///
+/// # Errors
+/// The name is none.
+pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
+    let mut state = scenario.initial.clone();
+    let (mut asked, mut said) = (&scenario.asked, false);
+    if points != "whole" {
+        for name in points.split('>') {
+            let point: CrashPoint = name.parse()?;
+            let run = logged(scenario, &state, asked);
+            out(&format!("this boot would end with exit {}: {}", run.booted.report.exit, run.booted.report.sentence));
+            for (number, operation) in run.log.iter().enumerate().take(point.cut + 3) {
+                let mark = if number < point.cut { "done" } else { "cut " };
+                out(&format!("{mark} {number:>4} {operation}"));
+            }
+            said |= run.said(point.cut);
+            state = Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }.state_at(point);
+            asked = &scenario.again;
+            out(&format!("the power goes, {name}; what is left:\n{}", state.describe()));
+        }
+    }
+    let cuts = if points == "whole" { 0 } else { points.split('>').count() as u32 };
+    let mut judge = Judge::default();
+    judge.cuts = cuts;
+    let judged = judge.judge_from(scenario, &state, said, 1, asked, &mut |line| out(line));
+    match judged {
+        Ok(good) => out(&format!("good: {}, quiet at boot {}", good.end, good.boots)),
+        Err(bad) => {
+            out(&format!("bad: {}: {}", bad.rule, bad.what));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,95 @@
+//! Owns the migrations of the scenarios' firmware, small enough that a log has some hundred operations.
+//! Promises: constant; each firmware differs from the one before by what its scenario is about.
+//! Never read from a file.
+
+use bootmigrate::catalog::{Catalog, Directives, Migration};
+use bootmigrate::config::{self, DatabaseSettings, Source, UnknownKey};
+
+use crate::device::{Firmware, MAIN};
+use crate::sim::hash::Hash128;
+
+const V1: &str = "CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
+CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL REFERENCES sensor(id) ON DELETE CASCADE, value INTEGER, note TEXT);\n\
+CREATE INDEX reading_by_value ON reading(value);\n";
+const V2: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nUPDATE reading SET value = value * 10;\n";
+/// A rebuild: with foreign keys on, its DROP would take every reading with it.
+const V3: &str = "CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT NULL DEFAULT '');\n\
+INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_new RENAME TO sensor;\n";
+/// Fails wherever there are two sensors; works on an empty database.
+const V3_CONSTRAINT: &str = "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
+/// Leaves readings without their sensor.
+const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FROM sensor WHERE id = 1;\n";
+const V3_VACUUM: &str = "UPDATE reading SET value = value + 1;\nVACUUM;\n";
+
+/// Which firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// One migration.
+    One,
+    /// Two.
+    Two,
+    /// Three.
+    Three,
+    /// The third breaks a constraint.
+    ThreeFails,
+    /// The third breaks foreign keys.
+    ThreeBreaksForeignKeys,
+    /// The third is VACUUM.
+    ThreeVacuums,
+}
+
+/// The SQL of a firmware's migrations, oldest first.
+pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![("sensors", V1), ("unit", V2)];
+    match version {
+        Version::One => all.truncate(1),
+        Version::Two => {}
+        Version::Three => all.push(("place", V3)),
+        Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
+        Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
+        Version::ThreeVacuums => all.push(("vacuum", V3_VACUUM)),
+    }
+    all
+}
+
+/// Stands for refinery's checksum: a number that depends on the text.
+pub fn checksum(sql: &str) -> u64 {
+    Hash128::of(sql.as_bytes()) as u64
+}
+
+/// This firmware's catalogue.
+pub fn catalogue(version: Version) -> &'static Catalog {
+    let mut whole = Hash128::new();
+    let mut migrations = Vec::new();
+    for (number, (name, sql)) in sql_of(version).into_iter().enumerate() {
+        whole.bytes(sql.as_bytes());
+        let file: &'static str = Box::leak(format!("settings/V{}__{name}.sql", number + 1).into_boxed_str());
+        migrations.push(Migration {
+            version: number as i32 + 1,
+            name,
+            checksum: checksum(sql),
+            checksum_crlf: !checksum(sql),
+            file,
+            sql,
+            statements: sql.matches(';').count() as u32,
+            down: None,
+            directives: Directives { no_transaction: sql.contains("VACUUM"), ..Directives::NONE },
+            adopted: false,
+        });
+    }
+    Box::leak(Box::new(Catalog {
+        database: "settings",
+        fingerprint: whole.finish().to_le_bytes(),
+        migrations: Box::leak(migrations.into_boxed_slice()),
+        data: &[],
+    }))
+}
+
+/// This firmware with these lines in `[databases.settings]`.
+pub fn firmware(version: Version, lines: &str) -> Firmware {
+    let text = format!("slots = \"single\"\n[databases.settings]\npath = \"{MAIN}\"\nbusy_timeout_s = 1\n{lines}\n");
+    let settings = config::read(Source { file: "bootmigrate.toml", text: &text }, &[], UnknownKey::Refuse);
+    let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+    let (slots, database): (_, DatabaseSettings) = (settings.slots, settings.databases[0].clone());
+    Firmware { settings: Box::leak(Box::new(database)), catalog: catalogue(version), slots }
+}

@@ -1,0 +1,129 @@
+//! Owns the scenarios: a world before the boot, what the boot is asked, and every way it may end.
+//! Promises: what must come out is computed with plain SQLite, never with the device's code.
+//! Never says how the device gets there.
+
+pub mod catalogues;
+mod replaced;
+mod upgraded;
+mod worlds;
+
+use bootmigrate::boot::Asked;
+use bootmigrate::decide::facts::Request;
+
+use crate::device::Firmware;
+use crate::sim::{Options, State};
+
+/// What stood under the name before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Old {
+    /// Nothing.
+    Absent,
+    /// A whole database with this picture.
+    Whole(String),
+    /// Something else, with these bytes.
+    Broken(u128),
+}
+
+/// One way in which it may end.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// In a word.
+    pub name: &'static str,
+    /// The picture of main.
+    pub text: String,
+    /// `journal_mode` of main.
+    pub journal: &'static str,
+    /// Rows that were committed are not in main.
+    pub loss: bool,
+    /// Exit codes of a quiet boot there.
+    pub exits: &'static [u8],
+    /// Only after so many cuts.
+    pub cuts: u32,
+}
+
+/// A world, a request, and the ways it may end.
+#[derive(Clone)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What boots.
+    pub firmware: Firmware,
+    /// What is durable before the first boot.
+    pub initial: State,
+    /// The device.
+    pub options: Options,
+    /// What the first boot is asked.
+    pub asked: Asked,
+    /// What every boot after a cut is asked.
+    pub again: Asked,
+    /// What stood there.
+    pub old: Old,
+    /// How it may end.
+    pub ends: Vec<End>,
+    /// Exit codes that any boot on the way may have.
+    pub exits: &'static [u8],
+    /// Exit codes of a quiet boot that leaves the old one where it is, although it is broken.
+    pub stays: &'static [u8],
+    /// The boot that must be quiet, at the latest, counted after the cut.
+    pub quiet_by: u32,
+    /// Pictures that a snapshot may have.
+    pub snapshots: Vec<String>,
+    /// They must be whole; `false` where the world began with one that is not.
+    pub snapshots_are_checked: bool,
+    /// How many there must be at rest.
+    pub snapshots_min: usize,
+    /// What a family in quarantine may be.
+    pub quarantined: Vec<Old>,
+    /// How many of them there may be.
+    pub quarantines_max: usize,
+}
+
+type Build = fn() -> Scenario;
+
+/// Every scenario, by name.
+pub const ALL: &[(&str, Build)] = &[
+    ("first-boot", upgraded::first_boot),
+    ("first-boot-new-folder", upgraded::first_boot_new_folder),
+    ("first-boot-wal", upgraded::first_boot_wal),
+    ("upgrade-delete", upgraded::delete),
+    ("upgrade-truncate", upgraded::truncate),
+    ("upgrade-persist", upgraded::persist),
+    ("upgrade-wal", upgraded::wal),
+    ("upgrade-delete-hot", upgraded::delete_hot),
+    ("upgrade-truncate-hot", upgraded::truncate_hot),
+    ("upgrade-persist-hot", upgraded::persist_hot),
+    ("upgrade-wal-left", upgraded::wal_left),
+    ("quiet-wal-left", upgraded::quiet_wal_left),
+    ("to-wal", upgraded::to_wal),
+    ("to-delete", upgraded::to_delete),
+    ("no-transaction", upgraded::no_transaction),
+    ("no-transaction-wal", upgraded::no_transaction_wal),
+    ("take-over", upgraded::take_over),
+    ("take-over-half-done", upgraded::take_over_half_done),
+    ("nearly-full", upgraded::nearly_full),
+    ("failing", replaced::failing),
+    ("failing-foreign-keys", replaced::failing_foreign_keys),
+    ("retry", replaced::retry),
+    ("failing-purge", replaced::failing_purge),
+    ("failing-purge-wal-left", replaced::failing_purge_wal_left),
+    ("purge-and-retry-corrupt", replaced::purge_and_retry_corrupt),
+    ("purge", replaced::purge),
+    ("purge-token", replaced::purge_token),
+    ("restore", replaced::restore),
+    ("restore-forward", replaced::restore_forward),
+    ("restore-lost", replaced::restore_lost),
+    ("reindex", replaced::reindex),
+    ("bad-snapshot", replaced::bad_snapshot),
+];
+
+/// The scenarios whose name has this in it.
+pub fn named(part: Option<&str>) -> Vec<Scenario> {
+    let exact = ALL.iter().any(|(name, _)| Some(*name) == part);
+    let wanted = |name: &str| part.is_none_or(|part| if exact { name == part } else { name.contains(part) });
+    ALL.iter().filter(|(name, _)| wanted(name)).map(|(name, build)| Scenario { name, ..build() }).collect()
+}
+
+/// A boot that nobody asked for anything.
+pub fn plain() -> Asked {
+    Asked { request: Request::Boot, token: String::new() }
+}

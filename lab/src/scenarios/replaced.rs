@@ -1,0 +1,190 @@
+//! Owns the scenarios in which a migration fails or a file is damaged: tries, purges, restores, new indexes.
+//! Promises: rows may be missing only where the scenario's policy or request names the loss.
+//! Never leaves it open whether a loss is one.
+
+use bootmigrate::boot::Asked;
+use bootmigrate::decide::facts::Request;
+use rusqlite::{Connection, OpenFlags};
+
+use super::catalogues::{firmware, Version};
+use super::upgraded::{new, scenario};
+use super::worlds::{applied, booted, cut_off, expected, managed, LATER, ROWS};
+use super::{plain, End, Old, Scenario};
+use crate::device::{Firmware, MAIN};
+use crate::picture::bytes_hash;
+use crate::sim::{Sim, State};
+
+/// Mends the data that the migration breaks a constraint on.
+const MEND: &str = "DELETE FROM sensor WHERE id > 1; DELETE FROM reading WHERE sensor > 1;";
+
+fn before(journal: &str) -> State {
+    managed(firmware(Version::One, ""), journal)
+}
+
+fn old_at_one() -> String {
+    expected(Version::One, 1, &[ROWS])
+}
+
+fn stays(text: &str, exits: &'static [u8]) -> End {
+    End { name: "old", text: text.to_owned(), journal: "delete", loss: false, exits, cuts: 0 }
+}
+
+fn fresh(version: Version) -> End {
+    End { name: "fresh", text: expected(version, 0, &[]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
+}
+
+fn with_token(request: Request, token: &str) -> Asked {
+    Asked { request, token: token.to_owned() }
+}
+
+fn fails(version: Version) -> Scenario {
+    let old = old_at_one();
+    let failing = scenario(firmware(version, ""), before("delete"), Old::Whole(old.clone()), vec![stays(&old, &[19])]);
+    // Three tries fail, and the fourth boot reads and refuses.
+    Scenario { exits: &[10, 19], quiet_by: 4, ..failing }
+}
+
+pub(super) fn failing() -> Scenario {
+    fails(Version::ThreeFails)
+}
+
+pub(super) fn failing_foreign_keys() -> Scenario {
+    fails(Version::ThreeBreaksForeignKeys)
+}
+
+pub(super) fn retry() -> Scenario {
+    let used_up = booted(&before("delete"), firmware(Version::ThreeFails, ""), &plain(), 3, 10);
+    let state = applied(&used_up, "delete", &[MEND]);
+    let old = expected(Version::One, 1, &[ROWS, MEND]);
+    let ends = vec![stays(&old, &[19]), new(expected(Version::ThreeFails, 1, &[ROWS, MEND]), "delete")];
+    let mut scenario = scenario(firmware(Version::ThreeFails, ""), state, Old::Whole(old), ends);
+    // The failed tries made theirs before the data was mended.
+    scenario.snapshots.push(old_at_one());
+    Scenario { asked: with_token(Request::Retry, ""), exits: &[0, 19], ..scenario }
+}
+
+/// A failing migration of data that may be built anew; the snapshot before it is wanted all the same.
+fn purging(state: State, old: String) -> Scenario {
+    let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
+    let old = Old::Whole(old);
+    let purging = scenario(firmware(Version::ThreeFails, lines), state, old.clone(), vec![fresh(Version::ThreeFails)]);
+    let mut purging = Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging };
+    // Started twice and cut off twice: the third start would be one too many, and the old database stays.
+    let Old::Whole(text) = &purging.old else { return purging };
+    purging.ends.push(End { cuts: 2, ..stays(text, &[19]) });
+    purging
+}
+
+pub(super) fn failing_purge() -> Scenario {
+    purging(before("delete"), old_at_one())
+}
+
+pub(super) fn failing_purge_wal_left() -> Scenario {
+    let mut purging = purging(cut_off(&before("wal"), "wal", &[LATER]), expected(Version::One, 1, &[ROWS, LATER]));
+    purging.ends.iter_mut().filter(|end| end.name == "old").for_each(|end| end.journal = "wal");
+    purging
+}
+
+/// Nothing but nonsense where the header was.
+fn broken_header(state: &State) -> State {
+    let mut bytes = state.read_file(MAIN).unwrap_or_default();
+    bytes.iter_mut().take(64).for_each(|byte| *byte ^= 0x5a);
+    let mut state = state.clone();
+    state.put_file(MAIN, &bytes);
+    state
+}
+
+fn damaged(firmware: Firmware, state: State, end: End) -> Scenario {
+    let old = Old::Broken(bytes_hash(&state, MAIN));
+    let damaged = scenario(firmware, state, old.clone(), vec![end]);
+    Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..damaged }
+}
+
+pub(super) fn purge_and_retry_corrupt() -> Scenario {
+    let asked = with_token(Request::PurgeAndRetry, "service-1");
+    let damaged = damaged(firmware(Version::Two, ""), broken_header(&before("delete")), fresh(Version::Two));
+    Scenario { asked: asked.clone(), again: asked, ..damaged }
+}
+
+/// A person at the console: the request does not come again after a cut.
+pub(super) fn purge() -> Scenario {
+    let old = old_at_one();
+    let ends = vec![fresh(Version::One), stays(&old, &[0])];
+    let purge = scenario(firmware(Version::One, ""), before("delete"), Old::Whole(old.clone()), ends);
+    let asked = with_token(Request::Purge, "");
+    Scenario { asked, exits: &[0, 11], quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..purge }
+}
+
+/// A marker that nobody removes: it is there at every boot, and honoured once.
+pub(super) fn purge_token() -> Scenario {
+    let asked = with_token(Request::Purge, "service-2");
+    let mut purge = purge();
+    purge.ends.truncate(1);
+    Scenario { asked: asked.clone(), again: asked, ..purge }
+}
+
+/// Upgraded once, so that there is a snapshot of schema 1; the application went on; then the file broke.
+fn with_snapshot() -> State {
+    let upgraded = booted(&before("delete"), firmware(Version::Two, ""), &plain(), 1, 0);
+    applied(&upgraded, "delete", &[LATER])
+}
+
+fn restored(version: Version) -> End {
+    End { name: "restored", text: expected(version, 1, &[ROWS]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
+}
+
+pub(super) fn restore() -> Scenario {
+    let state = broken_header(&with_snapshot());
+    let mut scenario = damaged(firmware(Version::Two, ""), state, restored(Version::Two));
+    scenario.snapshots.push(old_at_one());
+    scenario
+}
+
+pub(super) fn restore_forward() -> Scenario {
+    let state = broken_header(&with_snapshot());
+    let mut scenario = damaged(firmware(Version::Three, ""), state, restored(Version::Three));
+    scenario.snapshots.push(old_at_one());
+    scenario
+}
+
+pub(super) fn restore_lost() -> Scenario {
+    let mut state = with_snapshot();
+    state.remove(MAIN);
+    let mut scenario = damaged(firmware(Version::Two, ""), state, restored(Version::Two));
+    (scenario.old, scenario.quarantined) = (Old::Absent, vec![Old::Absent]);
+    scenario.snapshots.push(old_at_one());
+    scenario
+}
+
+/// The snapshot is broken too: nothing may take the file's place.
+pub(super) fn bad_snapshot() -> Scenario {
+    let mut state = broken_header(&with_snapshot());
+    let name = state.walk().into_iter().map(|(path, _)| path).find(|path| path.contains("/snapshots/v")).unwrap();
+    let mut bytes = state.read_file(&name).unwrap_or_default();
+    // Of page 2 on, nothing is a page any more.
+    bytes.iter_mut().skip(4096).step_by(7).for_each(|byte| *byte ^= 0x33);
+    state.put_file(&name, &bytes);
+    let old = Old::Broken(bytes_hash(&state, MAIN));
+    let mut scenario = scenario(firmware(Version::Two, ""), state, old, Vec::new());
+    (scenario.exits, scenario.stays, scenario.quiet_by) = (&[17], &[17], 1);
+    scenario.snapshots_are_checked = false;
+    scenario
+}
+
+/// The root page of an index is no page any more; a migration is pending, whose check finds it.
+pub(super) fn reindex() -> Scenario {
+    let state = before("delete");
+    let sim = Sim::from_state(&state);
+    let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'reading_by_value'";
+    let root: i64 = connection.query_row(root, [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let mut bytes = state.read_file(MAIN).unwrap_or_default();
+    bytes[(root as usize - 1) * 4096] = 0x77;
+    let mut state = state;
+    state.put_file(MAIN, &bytes);
+    let mut scenario = damaged(firmware(Version::Two, ""), state, new(expected(Version::Two, 1, &[ROWS]), "delete"));
+    scenario.exits = &[0];
+    scenario.snapshots.push(old_at_one());
+    scenario
+}

@@ -1,0 +1,171 @@
+//! Owns the scenarios that end with the new schema and every row: first boots, upgrades, take-overs.
+//! Promises: each differs from its neighbours by one thing, which its name says.
+//! Never allows a loss.
+
+use super::catalogues::{firmware, Version};
+use super::worlds::{applied, cut_off, empty, expected, managed, of_refinery, LATER, ROWS};
+use super::{plain, End, Old, Scenario};
+use crate::device::Firmware;
+use crate::sim::{Options, State};
+
+/// Free bytes that are too few for a snapshot or for the transaction's journal.
+const NEARLY_NOTHING_BYTES: u64 = 24 << 10;
+
+pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<End>) -> Scenario {
+    let snapshots = match &old {
+        Old::Whole(text) => vec![text.clone()],
+        Old::Absent | Old::Broken(_) => Vec::new(),
+    };
+    Scenario {
+        name: "",
+        firmware,
+        initial,
+        options: Options::default(),
+        asked: plain(),
+        again: plain(),
+        old,
+        ends,
+        exits: &[0],
+        stays: &[],
+        quiet_by: 3,
+        snapshots,
+        snapshots_are_checked: true,
+        snapshots_min: 0,
+        quarantined: Vec::new(),
+        quarantines_max: 0,
+    }
+}
+
+pub(super) fn new(text: String, journal: &'static str) -> End {
+    End { name: "new", text, journal, loss: false, exits: &[0], cuts: 0 }
+}
+
+fn first(lines: &str, state: State, journal: &'static str) -> Scenario {
+    let end = new(expected(Version::Three, 0, &[]), journal);
+    scenario(firmware(Version::Three, lines), state, Old::Absent, vec![end])
+}
+
+pub(super) fn first_boot() -> Scenario {
+    let mut state = empty();
+    state.put_folder("/data/product");
+    first("", state, "delete")
+}
+
+pub(super) fn first_boot_new_folder() -> Scenario {
+    first("", empty(), "delete")
+}
+
+pub(super) fn first_boot_wal() -> Scenario {
+    first("journal_mode = \"wal\"", empty(), "wal")
+}
+
+fn upgrade(lines: &str, state: State, texts: &[&str], journal: &'static str) -> Scenario {
+    let old = Old::Whole(expected(Version::One, 1, texts));
+    let end = new(expected(Version::Three, 1, texts), journal);
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::Three, lines), state, old, vec![end]) }
+}
+
+fn before(journal: &str) -> State {
+    managed(firmware(Version::One, ""), journal)
+}
+
+pub(super) fn delete() -> Scenario {
+    upgrade("", before("delete"), &[ROWS], "delete")
+}
+
+pub(super) fn truncate() -> Scenario {
+    upgrade("", before("truncate"), &[ROWS], "delete")
+}
+
+pub(super) fn persist() -> Scenario {
+    upgrade("", before("persist"), &[ROWS], "delete")
+}
+
+pub(super) fn wal() -> Scenario {
+    upgrade("", before("wal"), &[ROWS], "wal")
+}
+
+fn hot(journal: &str) -> Scenario {
+    upgrade("", cut_off(&before(journal), journal, &[LATER]), &[ROWS, LATER], "delete")
+}
+
+pub(super) fn delete_hot() -> Scenario {
+    hot("delete")
+}
+
+pub(super) fn truncate_hot() -> Scenario {
+    hot("truncate")
+}
+
+pub(super) fn persist_hot() -> Scenario {
+    hot("persist")
+}
+
+pub(super) fn wal_left() -> Scenario {
+    upgrade("", cut_off(&before("wal"), "wal", &[LATER]), &[ROWS, LATER], "wal")
+}
+
+pub(super) fn quiet_wal_left() -> Scenario {
+    let state = cut_off(&before("wal"), "wal", &[LATER]);
+    let text = expected(Version::One, 1, &[ROWS, LATER]);
+    let quiet = scenario(firmware(Version::One, ""), state, Old::Whole(text.clone()), vec![new(text, "wal")]);
+    Scenario { quiet_by: 1, ..quiet }
+}
+
+pub(super) fn to_wal() -> Scenario {
+    let mut scenario = upgrade("journal_mode = \"wal\"", before("delete"), &[ROWS], "wal");
+    // A cut between the commit and the change of the mode leaves the old mode for good: the schema is what was promised.
+    scenario.ends.push(End { name: "new, old mode", journal: "delete", ..scenario.ends[0].clone() });
+    scenario
+}
+
+pub(super) fn to_delete() -> Scenario {
+    let mut scenario = upgrade("journal_mode = \"delete\"", before("wal"), &[ROWS], "delete");
+    scenario.ends.push(End { name: "new, old mode", journal: "wal", ..scenario.ends[0].clone() });
+    scenario
+}
+
+fn vacuum(journal: &'static str) -> Scenario {
+    let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
+    let end = new(expected(Version::ThreeVacuums, 1, &[ROWS]), journal);
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeVacuums, ""), before(journal), old, vec![end]) }
+}
+
+pub(super) fn no_transaction() -> Scenario {
+    vacuum("delete")
+}
+
+pub(super) fn no_transaction_wal() -> Scenario {
+    vacuum("wal")
+}
+
+fn taken_over(recorded: usize, done: usize) -> Scenario {
+    let state = of_refinery(Version::Three, recorded, done);
+    let mut scenario = upgrade("", state, &[ROWS], "delete");
+    if done > recorded {
+        let half = super::worlds::half_done(Version::Three, recorded, done, &[ROWS]);
+        scenario.snapshots = vec![half.clone()];
+        scenario.old = Old::Whole(half);
+    }
+    scenario
+}
+
+pub(super) fn take_over() -> Scenario {
+    taken_over(1, 1)
+}
+
+pub(super) fn take_over_half_done() -> Scenario {
+    taken_over(1, 2)
+}
+
+pub(super) fn nearly_full() -> Scenario {
+    let state = applied(&before("delete"), "delete", &[LATER]);
+    let used = state.used_bytes(crate::sim::state::STORAGE);
+    let mut scenario = upgrade("", state, &[ROWS, LATER], "delete");
+    let Old::Whole(text) = &scenario.old else { return scenario };
+    scenario.ends.push(End { name: "old", text: text.clone(), journal: "delete", loss: false, exits: &[14], cuts: 0 });
+    scenario.options.total_bytes = Some(used + NEARLY_NOTHING_BYTES);
+    scenario.exits = &[0, 14];
+    scenario.snapshots_min = 0;
+    scenario
+}
