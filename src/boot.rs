@@ -16,7 +16,7 @@ use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
-use crate::steps::replace::{is_done, roll_forward, Replaced};
+use crate::steps::replace::{roll_forward, Replaced};
 
 /// Who asks for a run, and with which token.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
 
 /// A device that was never here before: what is refused anyway gets no state folder beside it.
 fn refused_untouched(device: &Device<'_>, asked: &Asked) -> Result<Option<DatabaseReport>, Failure> {
-    if device.disk().stat(&device.state.record()).ok().flatten().is_some() {
+    if device.disk().stat(&device.state.root).ok().flatten().is_some() {
         return Ok(None);
     }
     let (facts, plan) = look(device, asked.request.clone())?;
@@ -113,7 +113,7 @@ fn rungs(
     mut rolled: Vec<Replaced>,
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
-    let asked = &still_asked(device, ledger, asked);
+    let asked = &still_asked(device, locked, ledger, asked)?;
     let mut tried: Vec<Tried> = Vec::new();
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
@@ -155,20 +155,21 @@ fn rungs(
     Err(Failure::new(Class::Defect, Step("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
 }
 
-/// A token is honoured once: one that is known, or that was there when the record was lost, asks for nothing.
-fn still_asked(device: &Device<'_>, ledger: &Ledger, asked: &Asked) -> Asked {
-    let known = !asked.token.is_empty()
-        && if ledger.open_token() == asked.token {
-            // Its act was begun, and may have been finished by a roll-forward, or just before a cut.
-            ledger.record().open.as_ref().is_some_and(|open| is_done(device, open.number).unwrap_or(false))
-        } else {
-            ledger.knows_token(&asked.token)
-        };
-    if known {
-        log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
+/// A token is honoured once: one whose act is done, or that was there when the record was lost, asks for nothing.
+fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Asked) -> Result<Asked, Failure> {
+    if asked.token.is_empty() {
+        return Ok(asked.clone());
     }
-    let request = if known { Request::Boot } else { asked.request.clone() };
-    Asked { request, token: asked.token.clone() }
+    // Whether its act is done, the database knows.
+    let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
+    let seen = inspect(device, locked, ledger, &ask)?;
+    let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
+    if !committed && !ledger.knows_token(&asked.token) {
+        return Ok(asked.clone());
+    }
+    log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
+    ledger.remember_token(device, &asked.token);
+    Ok(Asked { request: Request::Boot, token: String::new() })
 }
 
 /// The report is out: a loss in it has been said, a token in it is handled, old copies may go.
@@ -176,7 +177,7 @@ fn forget_what_was_said(device: &Device<'_>, locked: &Locked, ledger: &mut Ledge
     if !locked.writable() {
         return;
     }
-    if report.must_be_closed {
+    if report.must_be_closed || (report.usable && !ledger.open_token().is_empty()) {
         if let Err(failure) = ledger.close_reported(device) {
             log::warn!("{}: {failure}; the next boot says once more what this one did.", device.settings.name);
         }

@@ -295,20 +295,34 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
     for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
         match cure {
             // Tables are whole: only what is derived from them is built anew.
-            Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) => return Plan::Reindex { why: what.to_owned() },
-            Cure::Snapshot => {
+            Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) && !worn_out(facts, ActKind::Reindex) => {
+                return Plan::Reindex { why: what.to_owned() };
+            }
+            Cure::Snapshot if !worn_out(facts, ActKind::ReplaceSnapshot) => {
                 if let Some(snapshot) = facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act))) {
                     return by_snapshot(snapshot, what);
                 }
             }
-            Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
+            Cure::Purge if !facts.tried.contains(&Tried::Fresh) && !worn_out(facts, ActKind::ReplaceFresh) => {
+                return replace_fresh(facts, policy, what.to_owned())
+            }
             // Not possible here, or tried: the next one.
-            Cure::Reindex | Cure::Salvage | Cure::Purge => {}
+            Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
         }
     }
     let next =
         format!("keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start with an empty one", policy.name);
     refuse(Class::Damaged, what, next)
+}
+
+/// This replacement was begun and cut off so often that the next rung comes.
+fn worn_out(facts: &Facts, cure: ActKind) -> bool {
+    match &facts.open_act {
+        OpenAct::Interrupted { kind, ours: true, starts, .. } => {
+            *kind == cure && *starts >= REPLACE_STARTS_MAX && facts.request == Request::Boot
+        }
+        OpenAct::Interrupted { ours: false, .. } | OpenAct::None => false,
+    }
 }
 
 fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
@@ -317,7 +331,7 @@ fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
 }
 
 fn replace_again(facts: &Facts, policy: &Policy, starts: u8, reason: &str) -> Plan {
-    if starts >= REPLACE_STARTS_MAX && facts.request == Request::Boot {
+    if worn_out(facts, ActKind::ReplaceFresh) {
         let what = format!("building a fresh database was interrupted {starts} times ({reason})");
         let next = format!("run `bootmigrate run --purge-and-retry --db {}`", policy.name);
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });

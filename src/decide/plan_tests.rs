@@ -191,6 +191,18 @@ fn a_replacement_that_was_interrupted_goes_on_twice() {
 }
 
 #[test]
+fn a_cure_that_was_cut_off_twice_gives_way_to_the_next() {
+    let open = |kind, starts| OpenAct::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
+    let copies = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..damaged() };
+    let by_copy = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
+    check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 1), ..copies.clone() }, &precious(), by_copy);
+    let worn_out = Facts { open_act: open(ActKind::ReplaceSnapshot, 2), ..copies };
+    check(&worn_out, &precious(), "refuse: page 7 is torn [As(Damaged)]");
+    check(&Facts { request: Request::Retry, ..worn_out }, &precious(), by_copy);
+    check(&Facts { open_act: open(ActKind::ReplaceFresh, 2), ..damaged() }, &rebuildable(), "refuse: page 7 is torn [As(Damaged)]");
+}
+
+#[test]
 fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
     let read_only = |facts: Facts| Facts { writable: false, ..facts };
     check(&read_only(facts(Database::Current { version: 3, settle: false })), &precious(), "nothing to do: at version 3");

@@ -22,6 +22,8 @@ pub struct Ledger {
     sequence: u64,
     next_slot: usize,
     fingerprint: Fingerprint,
+    /// Both slots are zeros.
+    blank: bool,
     /// The state folder was there and no slot was whole: counts are 0, and a token present now is taken as handled.
     pub lost: bool,
     /// The format of another firmware: nothing may be touched.
@@ -56,7 +58,12 @@ impl Ledger {
             (None, false) => None,
         };
         let mut ledger = Ledger::read(device, file.as_deref())?;
-        ledger.lost = ledger.sequence == 0 && ledger.unknown_format.is_none() && locked.writable() && !locked.first_run;
+        // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
+        let blank = there.is_some() && ledger.blank;
+        ledger.lost = ledger.sequence == 0 && ledger.unknown_format.is_none() && locked.writable() && !locked.first_run && !blank;
+        if ledger.lost {
+            log::warn!("{}: the record of earlier tries was lost; they count as none.", device.settings.name);
+        }
         ledger.file = file.filter(|_| locked.writable());
         Ok(ledger)
     }
@@ -81,6 +88,7 @@ impl Ledger {
             sequence: 0,
             next_slot: 0,
             fingerprint: device.catalog.fingerprint,
+            blank: bytes.iter().all(|byte| *byte == 0),
             lost: false,
             unknown_format: None,
             committed: 0,
@@ -131,9 +139,12 @@ impl Ledger {
         self.record.loss.as_ref().filter(|loss| loss.act <= self.committed)
     }
 
-    /// This token was honoured to its end.
+    /// This token was honoured to its end, or may have been before the record was lost. One whose act was cut off was not.
     pub fn knows_token(&self, token: &str) -> bool {
-        self.lost || self.record.knows_token(token)
+        match &self.record.open {
+            Some(open) if open.token == token => self.interrupted().is_none(),
+            _ => self.lost || self.record.knows_token(token),
+        }
     }
 
     /// Bytes that this catalogue found missing.

@@ -167,12 +167,3 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
     disk.sync_folder(QUARANTINE, &folder)?;
     disk.sync_folder(QUARANTINE, &device.state.quarantine())
 }
-
-/// An act whose folder in quarantine has its reason, and whose ready file is gone, is done.
-///
-/// # Errors
-/// As `lstat`.
-pub fn is_done(device: &Device<'_>, act: u64) -> io::Result<bool> {
-    let noted = device.disk().stat(&device.state.quarantined(act).join("reason.txt"))?.is_some();
-    Ok(noted && device.disk().stat(&device.state.ready(act))?.is_none())
-}
