@@ -119,9 +119,9 @@ impl Garden {
     /// Compiles and runs: cuts first, failing calls after them.
     fn search(&self, wanted: &Wanted) -> Result<Option<Caught>, String> {
         let mut build = Command::new("cargo");
-        build.current_dir(&self.tree).args(["build", "--quiet", "--profile", "planted", "-p", "bootmigrate-lab", "--target-dir"]);
-        succeed(build.arg(&self.target).env("RUSTFLAGS", "-Awarnings"))?;
-        let program = self.target.join("planted/bootmigrate-lab");
+        build.current_dir(&self.tree).args(["build", "--quiet", "--profile", "lab", "-p", "bootmigrate-lab", "--target-dir"]);
+        succeed(build.arg(&self.target))?;
+        let program = self.target.join("lab/bootmigrate-lab");
         let numbers = [wanted.states.to_string(), wanted.seed.to_string()];
         let mut cuts = Command::new(&program);
         let output = cuts.args(["power-cuts", "--stop", "--json", "--states", &numbers[0], "--seed", &numbers[1]]).output();
