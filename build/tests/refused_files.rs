@@ -2,7 +2,7 @@
 //! Promises: every sentence word for word, with its place.
 //! Never looks into the reader: folders in, sentences out.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod common;
 
