@@ -138,8 +138,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Current { settle: true, .. }, _) => settle(facts, "a WAL was left and the disk is nearly full"),
         (Database::Current { version, settle: false }, _) => Plan::Quiet { version: *version },
         // A replacement that this firmware began, the old family still untouched: its reason lives only in the record.
-        (Database::Behind { .. }, OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours: true, starts, reason }) => {
-            replace_again(facts, policy, *starts, reason)
+        (Database::Behind { .. }, OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours: true, reason, .. }) => {
+            worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone()))
         }
         (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
         (Database::Newer { version, compatible_from }, _) => newer(facts, policy, *version, *compatible_from),
@@ -291,23 +291,24 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
         let what = format!("{what}; {needed} bytes must be free to cure it and {} are", facts.room.available);
         return refuse(Class::NoSpace, &what, "free space, then run again");
     }
+    if let Some(refusal) = worn_out(facts, policy) {
+        return refusal;
+    }
     let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
     for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
         match cure {
             // Tables are whole: only what is derived from them is built anew.
-            Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) && !worn_out(facts, ActKind::Reindex) => {
+            Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
-            Cure::Snapshot if !worn_out(facts, ActKind::ReplaceSnapshot) => {
+            Cure::Snapshot => {
                 if let Some(snapshot) = facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act))) {
                     return by_snapshot(snapshot, what);
                 }
             }
-            Cure::Purge if !facts.tried.contains(&Tried::Fresh) && !worn_out(facts, ActKind::ReplaceFresh) => {
-                return replace_fresh(facts, policy, what.to_owned())
-            }
+            Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
             // Not possible here, or tried: the next one.
-            Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
+            Cure::Reindex | Cure::Salvage | Cure::Purge => {}
         }
     }
     let next =
@@ -315,28 +316,25 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
     refuse(Class::Damaged, what, next)
 }
 
-/// This replacement was begun and cut off so often that the next rung comes.
-fn worn_out(facts: &Facts, cure: ActKind) -> bool {
-    match &facts.open_act {
-        OpenAct::Interrupted { kind, ours: true, starts, .. } => {
-            *kind == cure && *starts >= REPLACE_STARTS_MAX && facts.request == Request::Boot
-        }
-        OpenAct::Interrupted { ours: false, .. } | OpenAct::None => false,
+/// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
+/// worse cure, and what is refused here still has its old family and its snapshots.
+fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
+    let OpenAct::Interrupted { kind, ours: true, starts, reason } = &facts.open_act else { return None };
+    let replaces = match kind {
+        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex => true,
+        ActKind::Upgrade | ActKind::Downgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+    };
+    if !replaces || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
+        return None;
     }
+    let what = format!("replacing it was interrupted {starts} times ({reason})");
+    let next = format!("run `bootmigrate run --retry --db {}` to try once more", policy.name);
+    Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
 }
 
 fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
     let by = Replacement::Snapshot { version: snapshot.version, act: snapshot.act };
     Plan::Replace { by, why: what.to_owned(), loss: true }
-}
-
-fn replace_again(facts: &Facts, policy: &Policy, starts: u8, reason: &str) -> Plan {
-    if worn_out(facts, ActKind::ReplaceFresh) {
-        let what = format!("building a fresh database was interrupted {starts} times ({reason})");
-        let next = format!("run `bootmigrate run --purge-and-retry --db {}`", policy.name);
-        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
-    }
-    replace_fresh(facts, policy, reason.to_owned())
 }
 
 /// `purge --yes`: a person named the database and said so; only what cannot be done is refused.

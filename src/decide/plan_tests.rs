@@ -182,24 +182,27 @@ fn a_fresh_database_is_built_twice_by_a_firmware_and_no_more() {
 fn a_replacement_that_was_interrupted_goes_on_twice() {
     let open = |starts, ours| OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours, starts, reason: "its migration failed".into() };
     let again = "replace by a fresh database, the old family goes to quarantine: its migration failed";
-    check(&Facts { open_act: open(1, true), ..behind() }, &rebuildable(), again);
-    let ended = "refuse: building a fresh database was interrupted 2 times (its migration failed) [TriesUsedUp]";
-    check(&Facts { open_act: open(2, true), ..behind() }, &rebuildable(), ended);
+    check(&Facts { open_act: open(2, true), ..behind() }, &rebuildable(), again);
+    let ended = "refuse: replacing it was interrupted 3 times (its migration failed) [TriesUsedUp]";
+    check(&Facts { open_act: open(3, true), ..behind() }, &rebuildable(), ended);
     // The other slot's intent is its own.
     let own = "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")";
     check(&Facts { open_act: open(1, false), ..behind() }, &rebuildable(), own);
 }
 
 #[test]
-fn a_cure_that_was_cut_off_twice_gives_way_to_the_next() {
+fn a_cure_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
     let open = |kind, starts| OpenAct::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
     let copies = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..damaged() };
     let by_copy = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
-    check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 1), ..copies.clone() }, &precious(), by_copy);
-    let worn_out = Facts { open_act: open(ActKind::ReplaceSnapshot, 2), ..copies };
-    check(&worn_out, &precious(), "refuse: page 7 is torn [As(Damaged)]");
+    check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 2), ..copies.clone() }, &precious(), by_copy);
+    let worn_out = Facts { open_act: open(ActKind::ReplaceSnapshot, 3), ..copies };
+    let left = "refuse: replacing it was interrupted 3 times (page 7 is torn) [TriesUsedUp]";
+    check(&worn_out, &precious(), left);
     check(&Facts { request: Request::Retry, ..worn_out }, &precious(), by_copy);
-    check(&Facts { open_act: open(ActKind::ReplaceFresh, 2), ..damaged() }, &rebuildable(), "refuse: page 7 is torn [As(Damaged)]");
+    check(&Facts { open_act: open(ActKind::ReplaceFresh, 3), ..damaged() }, &rebuildable(), left);
+    let gone = facts(Database::Lost { what: "the main file is absent".into(), remains: false });
+    check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 3), ..gone }, &precious(), left);
 }
 
 #[test]

@@ -73,7 +73,11 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     let space = device.space().map_err(failed)?;
     let mut seen = Seen { facts: frame(device, locked, &family, space, ask), main: None, family, history: None };
     seen.facts.database = look(device, ledger, ask, &mut seen)?;
-    ledger.committed = seen.history.as_ref().and_then(|history| history.act).unwrap_or(0);
+    ledger.committed = match (&seen.history, &seen.facts.database) {
+        (Some(history), _) => Some(history.act.unwrap_or(0)),
+        (None, Database::Absent) => Some(0),
+        (None, _) => None,
+    };
     seen.facts.tries = ledger.tries();
     seen.facts.open_act = ledger.open_act();
     seen.facts.room.needed = ledger.needed();

@@ -28,8 +28,8 @@ pub struct Ledger {
     pub lost: bool,
     /// The format of another firmware: nothing may be touched.
     pub unknown_format: Option<u32>,
-    /// The last act that committed in the database; known after inspection.
-    pub committed: u64,
+    /// The last act that committed in the database, known after inspection; `None` where it cannot be read.
+    pub committed: Option<u64>,
 }
 
 /// An act that is durable in the record. Made only by [`Ledger::begin`].
@@ -91,7 +91,7 @@ impl Ledger {
             blank: bytes.iter().all(|byte| *byte == 0),
             lost: false,
             unknown_format: None,
-            committed: 0,
+            committed: None,
         };
         match record::read_slots(&bytes) {
             Slots::Valid { record, sequence, next_slot } => {
@@ -108,9 +108,13 @@ impl Ledger {
         &self.record
     }
 
-    /// The open act is not done: its number is not in the database.
+    /// The open act is not done: its number is not in the database. Of a database that cannot be read only a replacement is
+    /// known to be open, since one that is done closes the record.
     fn interrupted(&self) -> Option<&OpenAct> {
-        self.record.open.as_ref().filter(|open| open.number > self.committed)
+        self.record.open.as_ref().filter(|open| match self.committed {
+            Some(committed) => open.number > committed,
+            None => is_replacement(open.kind),
+        })
     }
 
     /// The open act, for a decision.
@@ -136,7 +140,7 @@ impl Ledger {
 
     /// A loss of an act that is done and that no run has ended with saying.
     pub fn loss(&self) -> Option<&Loss> {
-        self.record.loss.as_ref().filter(|loss| loss.act <= self.committed)
+        self.record.loss.as_ref().filter(|loss| self.committed.is_some_and(|committed| loss.act <= committed))
     }
 
     /// This token was honoured to its end, or may have been before the record was lost. One whose act was cut off was not.
@@ -193,7 +197,7 @@ impl Ledger {
         let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
         let quarantine = device.state.list_quarantine(disk).map_err(failed)?;
         let seen = snapshots.iter().map(|name| name.act).chain(quarantine);
-        Ok(seen.chain([self.record.last_act, self.committed]).max().unwrap_or(0).saturating_add(1))
+        Ok(seen.chain([self.record.last_act, self.committed.unwrap_or(0)]).max().unwrap_or(0).saturating_add(1))
     }
 
     /// Closes an act that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else as if it had never begun.

@@ -227,6 +227,10 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, 
 /// # Errors
 /// With the place of the statement.
 pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, act: Act) -> Result<(), Failure> {
+    if let Some(revision) = step.directives.code_revision {
+        let cause = format!("{} asks for Rust code (revision {revision}), and this binary registers none", step.file);
+        return Err(Failure::new(Class::Catalogue, APPLY, cause));
+    }
     log::info!("{}: applying {}.", device.settings.name, step.file);
     supervisor::notify_status(&format!("{}: {}", device.settings.name, step.file));
     let began = std::time::Instant::now();
