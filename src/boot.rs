@@ -27,21 +27,14 @@ pub struct Asked {
     pub token: String,
 }
 
-/// Brings one database to this firmware's schema, or says why not. `publish` hands the report on before a loss counts as said.
+/// Brings one database to this firmware's schema, or says why not. `publish` is called where something in the report is
+/// forgotten once it has been said: it must be out before.
 pub fn boot(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseReport)) -> DatabaseReport {
-    match story(device, asked, publish) {
-        Ok(report) => report,
-        Err(failure) => {
-            let report = DatabaseReport::failed(device, None, &failure);
-            publish(&report);
-            report
-        }
-    }
+    story(device, asked, publish).unwrap_or_else(|failure| DatabaseReport::failed(device, None, &failure))
 }
 
 fn story(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseReport)) -> Result<DatabaseReport, Failure> {
     if let Some(report) = refused_untouched(device, asked)? {
-        publish(&report);
         return Ok(report);
     }
     let locked = lock(device)?; // one migrator per database
@@ -52,8 +45,7 @@ fn story(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseRe
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
-    publish(&report);
-    forget_what_was_said(device, &locked, &mut ledger, &report);
+    forget_what_was_said(device, &locked, &mut ledger, &report, publish);
     Ok(report)
 }
 
@@ -172,12 +164,19 @@ fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked:
     Ok(Asked { request: Request::Boot, token: String::new() })
 }
 
-/// The report is out: a loss in it has been said, a token in it is handled, old copies may go.
-fn forget_what_was_said(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, report: &DatabaseReport) {
+/// A loss in the report has been said once it is out, and a token in it is handled; old copies may go.
+fn forget_what_was_said(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    report: &DatabaseReport,
+    publish: &mut dyn FnMut(&DatabaseReport),
+) {
     if !locked.writable() {
         return;
     }
     if report.must_be_closed || (report.usable && !ledger.open_token().is_empty()) {
+        publish(report);
         if let Err(failure) = ledger.close_reported(device) {
             log::warn!("{}: {failure}; the next boot says once more what this one did.", device.settings.name);
         }

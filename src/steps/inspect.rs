@@ -85,7 +85,9 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     if matches!(seen.facts.database, Database::Damaged { .. } | Database::Lost { .. }) {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
-    seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
+    if matches!(seen.facts.database, Database::Behind { .. }) {
+        seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
+    }
     Ok(seen)
 }
 

@@ -3,6 +3,7 @@
 //! Never ends a loss with exit 0.
 
 use crate::bench::Bench;
+use crate::oracle;
 use crate::picture::{check, check_step};
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::expect;
@@ -141,4 +142,26 @@ fn purge_and_retry_whose_fresh_build_fails_costs_nothing() {
             again:    exit 10, failed, touched state
         "#]],
     );
+}
+
+#[test]
+fn a_token_on_the_kernels_command_line_is_honoured_once() {
+    let bench = Bench::at(40).firmware(40).file(UNIQUE_BADGE);
+    let old = bench.folder().join("old.db");
+    std::fs::copy(bench.main(), &old).unwrap();
+    std::fs::create_dir_all(bench.root().join("proc")).unwrap();
+    std::fs::write(bench.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n").unwrap();
+    let purged = bench.run(&["run"]);
+    assert_eq!(purged.exit, "11", "{}", purged.stderr);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    // The word is still there at every boot. What fails now fails as it does without it.
+    std::fs::copy(&old, bench.main()).unwrap();
+    let rows = oracle::content(&bench.main()).unwrap();
+    let failed = bench.run(&["run"]);
+    assert_eq!(failed.exit, "10", "{}", failed.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap(), rows, "{}", failed.stderr);
+    // Another ticket is another word.
+    std::fs::write(bench.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4712\n").unwrap();
+    let again = bench.run(&["run"]);
+    assert_eq!(again.exit, "11", "{}", again.stderr);
 }
