@@ -152,3 +152,8 @@ rust_by_packages() {
     hash -r
     rust_fits
 }
+
+# sources_hash: what a measurement of the device's behaviour stands for: its sources, without its tests.
+sources_hash() {
+    git ls-files -s Cargo.lock src ':!src/*_tests.rs' ':!src/config/tests*' | sha256sum | cut -c 1-16
+}
