@@ -7,7 +7,7 @@ mod act;
 use crate::decide::facts::{Facts, Request, Tried};
 use crate::decide::ladder::{after_failure, Next, Stop};
 use crate::decide::plan::{decide, Plan};
-use crate::decide::policy::{Policy, ROUNDS_MAX};
+use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Step;
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -27,26 +27,57 @@ pub struct Asked {
     pub token: String,
 }
 
-/// Brings one database to this firmware's schema, or says why not. `publish` is called where something in the report is
-/// forgotten once it has been said: it must be out before.
-pub fn boot(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseReport)) -> DatabaseReport {
-    story(device, asked, publish).unwrap_or_else(|failure| DatabaseReport::failed(device, None, &failure))
+/// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`Unsaid`].
+pub fn boot<'d>(device: &'d Device<'d>, asked: &Asked) -> (DatabaseReport, Option<Unsaid<'d>>) {
+    story(device, asked).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
-fn story(device: &Device<'_>, asked: &Asked, publish: &mut dyn FnMut(&DatabaseReport)) -> Result<DatabaseReport, Failure> {
+fn story<'d>(device: &'d Device<'d>, asked: &Asked) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
+    device.stop_here(Step("begin"))?;
     if let Some(report) = refused_untouched(device, asked)? {
-        return Ok(report);
+        return Ok((report, None));
     }
     let locked = lock(device)?; // one migrator per database
     let mut ledger = Ledger::open(device, &locked)?;
-    let rolled = roll_forward_here(device, &locked, &ledger)?; // a ready file of an earlier boot takes its name
+    let rolled = roll_forward_here(device, &locked, &mut ledger)?; // a ready file of an earlier boot takes its name
     understood(device, &ledger)?;
     let mut report = rungs(device, &locked, &mut ledger, asked, rolled)?; // inspect, decide, carry out, at most so often
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
-    forget_what_was_said(device, &locked, &mut ledger, &report, publish);
-    Ok(report)
+    let unsaid = Unsaid::of(device, locked, ledger, &report);
+    Ok((report, Some(unsaid)))
+}
+
+/// What the record still holds because the run has not yet ended with saying it. Keeps the lock.
+pub struct Unsaid<'d> {
+    device: &'d Device<'d>,
+    locked: Locked,
+    ledger: Ledger,
+    close: bool,
+    acted: bool,
+}
+
+impl<'d> Unsaid<'d> {
+    fn of(device: &'d Device<'d>, locked: Locked, ledger: Ledger, report: &DatabaseReport) -> Unsaid<'d> {
+        let close = report.must_be_closed || (report.usable && !ledger.open_token().is_empty());
+        Unsaid { device, locked, ledger, close, acted: report.act.is_some() }
+    }
+
+    /// The report is out: a loss in it has been said, a token in it is handled, old copies may go.
+    pub fn said(mut self) {
+        if !self.locked.writable() {
+            return;
+        }
+        if self.close {
+            if let Err(failure) = self.ledger.close_reported(self.device) {
+                log::warn!("{}: {failure}; the next boot says once more what this one did.", self.device.settings.name);
+            }
+        }
+        if self.acted {
+            prune(self.device, &self.ledger);
+        }
+    }
 }
 
 /// Looks and decides; carries out nothing.
@@ -59,7 +90,12 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
     understood(device, &ledger)?;
     let ask = Ask { request: &request, tried: &[], closeness: Closeness::Boot, may_write: false };
     let seen = inspect(device, &locked, &mut ledger, &ask)?;
-    let plan = decide(&seen.facts, &Policy::of(device.settings));
+    let waiting = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    let plan = if waiting {
+        Plan::Settle { why: "a replacement was cut off, and its ready file takes the name first" }
+    } else {
+        decide(&seen.facts, &Policy::of(device.settings))
+    };
     Ok((seen.facts, plan))
 }
 
@@ -77,7 +113,7 @@ fn refused_untouched(device: &Device<'_>, asked: &Asked) -> Result<Option<Databa
     }
 }
 
-fn roll_forward_here(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<Vec<Replaced>, Failure> {
+fn roll_forward_here(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -> Result<Vec<Replaced>, Failure> {
     if locked.writable() {
         roll_forward(device, locked, ledger)
     } else {
@@ -132,16 +168,26 @@ fn rungs(
                 rolled.push(replaced);
             }
             Ok(ended) => return Ok(DatabaseReport::ended(device, &facts, &plan, ended, &rolled)),
-            Err(failure) => match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
-                Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
-                Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
-                Next::LookForDamage => closeness = Closeness::Everything,
-                Next::Without(cure) => tried.push(cure),
-                Next::Plan(rung) => {
-                    log::warn!("{}: {failure}; next: {rung}.", device.settings.name);
-                    next = Some((seen, rung));
+            Err(mut failure) => {
+                if failure.class == Class::Damaged
+                    && closeness == Closeness::Everything
+                    && matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. })
+                {
+                    // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
+                    failure.class = Class::Failed;
+                    ledger.count_failure(device);
                 }
-            },
+                match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
+                    Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
+                    Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
+                    Next::LookForDamage => closeness = Closeness::Everything,
+                    Next::Without(cure) => tried.push(cure),
+                    Next::Plan(rung) => {
+                        log::warn!("{}: {failure}; next: {rung}.", device.settings.name);
+                        next = Some((seen, rung));
+                    }
+                }
+            }
         }
     }
     Err(Failure::new(Class::Defect, Step("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
@@ -157,31 +203,13 @@ fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked:
     let seen = inspect(device, locked, ledger, &ask)?;
     let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
     if !committed && !ledger.knows_token(&asked.token) {
-        return Ok(asked.clone());
+        // Its act was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
+        let goes_on = ledger.open_token() == asked.token;
+        let worn_out = asked.request == Request::Retry || ledger.tries().interrupted >= INTERRUPTED_MAX;
+        let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };
+        return Ok(Asked { request, token: asked.token.clone() });
     }
     log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
     ledger.remember_token(device, &asked.token);
     Ok(Asked { request: Request::Boot, token: String::new() })
-}
-
-/// A loss in the report has been said once it is out, and a token in it is handled; old copies may go.
-fn forget_what_was_said(
-    device: &Device<'_>,
-    locked: &Locked,
-    ledger: &mut Ledger,
-    report: &DatabaseReport,
-    publish: &mut dyn FnMut(&DatabaseReport),
-) {
-    if !locked.writable() {
-        return;
-    }
-    if report.must_be_closed || (report.usable && !ledger.open_token().is_empty()) {
-        publish(report);
-        if let Err(failure) = ledger.close_reported(device) {
-            log::warn!("{}: {failure}; the next boot says once more what this one did.", device.settings.name);
-        }
-    }
-    if report.act.is_some() {
-        prune(device, ledger);
-    }
 }

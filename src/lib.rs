@@ -105,13 +105,15 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
     let devices = commands::devices(embedded, &settings, &world, command.database.as_deref())?;
     match &command.action {
         Action::Run { request, program } => {
-            let report = commands::run::run(&settings, &world, &devices, command, request);
+            let (report, unsaid) = commands::run::run(&settings, &world, &devices, command, request);
             let printed = commands::run::printed(&report, command.json, command.verbosity == Verbosity::Quiet);
+            printed.write();
+            // A loss counts as said only now.
+            unsaid.into_iter().for_each(boot::Unsaid::said);
             if report.usable && !program.is_empty() {
-                printed.write();
                 return Err(commands::run::become_program(program));
             }
-            Ok(printed)
+            Ok(Printed::answer(String::new(), report.exit))
         }
         Action::Plan { sql } => Ok(commands::plan::plan(&devices, command.json, *sql)),
         Action::Ready => Ok(ready(&world, command)),

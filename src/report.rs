@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::decide::facts::{Database, Facts};
 use crate::decide::plan::{Plan, Refusal, RefusalClass};
+use crate::decide::record::ActKind;
 use crate::device::family::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure, Place};
@@ -240,7 +241,11 @@ impl DatabaseReport {
         let earlier = rolled.last();
         report.loss = done.loss.clone().or_else(|| earlier.and_then(|replaced| replaced.loss.clone())).or_else(|| facts.loss.clone());
         if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {
-            report.outcome = if report.loss.is_some() { Outcome::Purged } else { Outcome::Reindexed };
+            report.outcome = match earlier.and_then(|replaced| replaced.kind) {
+                Some(ActKind::Reindex) => Outcome::Reindexed,
+                Some(ActKind::ReplaceSnapshot) => Outcome::Restored,
+                _ => Outcome::Purged,
+            };
         }
         report.data_loss = report.loss.is_some();
         report.exit = if report.data_loss { EXIT_DATA_LOSS } else { 0 };

@@ -70,11 +70,10 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
     };
     let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
     let before = sim.operations();
-    let mut loss_said_at = None;
-    let report = boot(&device, asked, &mut |report| {
-        if report.exit == 11 {
-            loss_said_at.get_or_insert(sim.operations());
-        }
-    });
+    let (report, unsaid) = boot(&device, asked);
+    let loss_said_at = (report.exit == 11).then(|| sim.operations());
+    if let Some(unsaid) = unsaid {
+        unsaid.said();
+    }
     Booted { report, loss_said_at, operations: sim.operations() - before }
 }

@@ -22,6 +22,8 @@ use crate::steps::settle::settle;
 use crate::steps::stage::{stage, Base};
 use crate::steps::swap::{swap, New, SecondName};
 
+const SWEEP: Step = Step("remove the empty file");
+
 /// Copies of a live database that are begun anew because somebody wrote meanwhile.
 const COPIES_MAX: u32 = 3;
 
@@ -37,7 +39,8 @@ pub fn carry_out(
     plan: &Plan,
     asked: &Asked,
 ) -> Result<Ended, Failure> {
-    let forget_tries = asked.request != Request::Boot;
+    // A token's act that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
+    let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || ledger.open_token() != asked.token);
     let order = Order { reason: "", token: &asked.token, forget_tries, loss: None };
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
@@ -58,21 +61,7 @@ pub fn carry_out(
                 half_done: half_done.and_then(|version| device.catalog.find(version)),
                 order,
             };
-            Ok(match migrate(device, locked, ledger, seen, &job)? {
-                None => Ended::LookAgain,
-                Some(done) => {
-                    ledger.remember_data(device);
-                    Ended::finished(Finished {
-                        outcome: Outcome::Migrated,
-                        from: Some(*from),
-                        to: device.catalog.target(),
-                        applied: done.applied,
-                        backup: done.snapshot,
-                        act: Some(done.act),
-                        ..Finished::default()
-                    })
-                }
-            })
+            migrated(device, locked, ledger, seen, *from, &job)
         }
         Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
         Plan::Reindex { why } => match &seen.main {
@@ -100,6 +89,20 @@ pub fn carry_out(
     }
 }
 
+fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, from: i32, job: &Job<'_>) -> Result<Ended, Failure> {
+    let Some(done) = migrate(device, locked, ledger, seen, job)? else { return Ok(Ended::LookAgain) };
+    ledger.remember_data(device);
+    Ok(Ended::finished(Finished {
+        outcome: Outcome::Migrated,
+        from: Some(from),
+        to: device.catalog.target(),
+        applied: done.applied,
+        backup: done.snapshot,
+        act: Some(done.act),
+        ..Finished::default()
+    }))
+}
+
 fn find(device: &Device<'_>, steps: &[facts::Migration]) -> Vec<&'static Migration> {
     steps.iter().filter_map(|step| device.catalog.find(step.version)).collect()
 }
@@ -119,8 +122,15 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
     let act = ledger.begin(device, ActKind::FirstBoot, order)?;
     let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
     let built = stage(device, locked, act, &Base::Nothing, &all, order.token).and_then(|staged| {
-        let new = New { path: &staged.path, made_from: None };
-        swap(device, locked, main.as_ref(), &new, &SecondName::None).map(|_| staged.applied)
+        // An empty file may be filled while we build; then it is somebody's.
+        let aside = device.state.staging_old(act.number);
+        let new = New { path: &staged.path, made_from: main.as_ref().map(|main| main.stat) };
+        let second = if main.is_some() { SecondName::Make(aside.clone()) } else { SecondName::None };
+        swap(device, locked, main.as_ref(), &new, &second)?;
+        if main.is_some() {
+            device.disk().unlink(SWEEP, &aside).map_err(|error| Failure::io(SWEEP, &aside, &error))?;
+        }
+        Ok(staged.applied)
     });
     let applied = built.inspect_err(|failure| ledger.close_failed(device, act, failure))?;
     ledger.remember_data(device);

@@ -85,6 +85,13 @@ pub fn devices<'a>(
     for database in &settings.databases {
         let catalog = catalog_of(embedded, database)?;
         let main = resolve(world, &database.path);
+        if !world.root.as_os_str().is_empty() && !main.starts_with(world.disk.resolve(&world.root).unwrap_or_else(|_| world.root.clone())) {
+            return Err(format!(
+                "{} leads out of --root, to {}; make that link relative",
+                place(&world.root, &database.path).display(),
+                main.display()
+            ));
+        }
         let inode = |path: &Path| world.disk.stat(path).ok().flatten().map(|stat| (stat.device, stat.inode));
         let same =
             |other: &&Device<'_>| other.family.main == main || inode(&main).is_some_and(|found| inode(&other.family.main) == Some(found));

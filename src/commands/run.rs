@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::boot::{boot, look, Asked};
+use crate::boot::{boot, look, Asked, Unsaid};
 use crate::cli::{skips, Command};
 use crate::commands::status::pending_exit;
 use crate::commands::Printed;
@@ -18,8 +18,14 @@ use crate::report::{DatabaseReport, RunReport};
 /// Bytes of a marker file or the kernel's command line that are read at most.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 
-/// Runs; the report has a sentence for each database.
-pub fn run(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], command: &Command, request: &Request) -> RunReport {
+/// Runs; the report has a sentence for each database, and what comes with it is closed once those are printed.
+pub fn run<'d>(
+    settings: &Settings,
+    world: &World<'_>,
+    devices: &'d [Device<'d>],
+    command: &Command,
+    request: &Request,
+) -> (RunReport, Vec<Unsaid<'d>>) {
     for warning in &settings.warnings {
         log::warn!("{warning}.");
     }
@@ -36,15 +42,15 @@ pub fn run(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], comma
     let skipped = skip_reason(settings);
     let asked = asked(settings, world, request);
     let mut reports: Vec<DatabaseReport> = Vec::new();
+    let mut unsaid: Vec<Unsaid<'d>> = Vec::new();
     for device in devices {
-        let mut publish = |report: &DatabaseReport| {
-            let mut so_far = reports.clone();
-            so_far.push(report.clone());
-            publish_report(&folder, &RunReport::of(&so_far));
-        };
         let report = match &skipped {
             Some(why) => skip(device, why),
-            None => boot(device, &asked, &mut publish),
+            None => {
+                let (report, rest) = boot(device, &asked);
+                unsaid.extend(rest);
+                report
+            }
         };
         if report.usable {
             if let Err(error) = folder.make_ready(&device.settings.name, report.version.unwrap_or(0)) {
@@ -57,7 +63,7 @@ pub fn run(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], comma
     publish_report(&folder, &report);
     notify_status(&summary(&report));
     log::debug!("{}", if command.json { "The report follows as JSON." } else { "The report follows." });
-    report
+    (report, unsaid)
 }
 
 fn publish_report(folder: &RunFolder<'_>, report: &RunReport) {

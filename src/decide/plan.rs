@@ -233,7 +233,7 @@ fn migrate_copy(facts: &Facts, version: i32, steps: Vec<Migration>) -> Plan {
         let what = "a migration needs a copy that is swapped in, and the database file is a mount of its own";
         return refuse(Class::NotOurs, what, "mount its folder instead");
     }
-    if !facts.room.fits(facts.room.reclaimable) {
+    if !facts.room.fits(0) {
         return no_room(&facts.room);
     }
     Plan::MigrateCopy { from: version, steps }
@@ -301,14 +301,15 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
             Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
-            Cure::Snapshot => {
+            // A copy that this firmware could not bring forward so often will not come forward now.
+            Cure::Snapshot if facts.tries.failed < FAILED_MAX || facts.request != Request::Boot => {
                 if let Some(snapshot) = facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act))) {
                     return by_snapshot(snapshot, what);
                 }
             }
             Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
             // Not possible here, or tried: the next one.
-            Cure::Reindex | Cure::Salvage | Cure::Purge => {}
+            Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
         }
     }
     let next =
@@ -350,6 +351,9 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
 
 /// A fresh database in place of the old one, within the bound on purges that nobody can lift.
 pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
+    if let Some(refusal) = worn_out(facts, policy) {
+        return refusal;
+    }
     if facts.own_mount {
         return refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead");
     }

@@ -178,6 +178,11 @@ impl StateFolder {
         self.root.join(format!("staging-{act}.db"))
     }
 
+    /// The second name of an empty main file while the first database takes its name; swept like staging.
+    pub fn staging_old(&self, act: u64) -> PathBuf {
+        self.root.join(format!("staging-{act}-old.db"))
+    }
+
     /// A verified database that must become main: its name is the intent.
     pub fn ready(&self, act: u64) -> PathBuf {
         self.root.join(format!("ready-{act}.db"))

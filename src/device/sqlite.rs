@@ -122,8 +122,10 @@ impl Sqlite<'_> {
             Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
             None => Connection::open_with_flags(name, flags),
         };
-        let connection = connection.map_err(|error| failure_of(step, path, &error))?;
-        Ok(Database { connection, path: path.to_path_buf() })
+        let database = Database { connection: connection.map_err(|error| failure_of(step, path, &error))?, path: path.to_path_buf() };
+        // Who waits, and for how long, is decided by the caller.
+        database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(step, &error))?;
+        Ok(database)
     }
 }
 

@@ -2,7 +2,7 @@
 //! Promises: one line each, ending with a code that can be read over the phone.
 //! Never knows an exit code that [`super`] has not decided.
 
-use crate::decide::facts::Facts;
+use crate::decide::facts::{Facts, Request};
 use crate::decide::policy::FAILED_MAX;
 use crate::error::{Class, Failure};
 use crate::report::{DatabaseReport, Outcome};
@@ -13,7 +13,7 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     let backup = if report.backup == "none" { "without a snapshot".to_owned() } else { format!("snapshot {}", report.backup) };
     let reason = reason.unwrap_or("an earlier run said why");
     let kept = report.quarantine.as_deref().unwrap_or("quarantine");
-    match report.outcome {
+    let sentence = match report.outcome {
         Outcome::Quiet if report.data_loss => {
             format!("at version {version}; an earlier run gave up {}.", report.loss.as_deref().unwrap_or("data"))
         }
@@ -30,6 +30,12 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
         ),
         Outcome::Purged => format!("replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}."),
         Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
+    };
+    match (&report.loss, report.outcome) {
+        (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Reindexed | Outcome::Created) => {
+            format!("{sentence} Given up before: {loss}.")
+        }
+        _ => sentence,
     }
 }
 
@@ -42,7 +48,9 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure)
     };
     match failure.class {
         Class::Failed => {
-            let tries = facts.map_or(0, |facts| facts.tries.failed).saturating_add(1);
+            // A person's word has forgotten the tries before this one.
+            let before = facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
+            let tries = before.saturating_add(1);
             let left = FAILED_MAX.saturating_sub(tries);
             let next = if left == 0 {
                 format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name)

@@ -284,7 +284,7 @@ fn read_history(device: &Device<'_>, family: &FamilyState) -> Result<History, Fa
 
 /// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
 fn prove(device: &Device<'_>, seen: &Seen, header: &[u8]) -> Result<Option<Database>, Failure> {
-    let checks = if seen.facts.writable { check_locked(device, seen.facts.room.size) } else { check_unlocked(device) };
+    let checks = if seen.facts.writable { check_locked(device) } else { check_unlocked(device) };
     let damage = match checks {
         Ok(checks) => match checks.wrong {
             None => return Ok(None),
@@ -305,8 +305,9 @@ struct Checks {
     tables_whole: bool,
 }
 
-fn check_locked(device: &Device<'_>, size: u64) -> Result<Checks, Failure> {
-    let (database, _) = device.sqlite().work(PROVE, &device.family.main, size, &device.world.stop)?;
+/// With every lock, and without a checkpoint: a WAL is not written into a file that may be damaged.
+fn check_locked(device: &Device<'_>) -> Result<Checks, Failure> {
+    let database = device.sqlite().look_without_writing(PROVE, &device.family.main)?;
     let checks = database.begin_exclusive(PROVE).and_then(|()| check(&database));
     database.rollback();
     database.close(PROVE)?;

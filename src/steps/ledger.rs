@@ -181,10 +181,9 @@ impl Ledger {
         next.open = Some(OpenAct { number, kind, fingerprint: self.fingerprint, starts, token, reason });
         next.last_act = next.last_act.max(number);
         next.needs = None;
-        if let Some(text) = order.loss {
-            next.loss = Some(Loss { act: number, text: text.to_owned() });
-        } else if self.loss().is_none() {
-            next.loss = None;
+        // One that is done and not yet said stays until it was said, whatever becomes of this act.
+        if self.loss().is_none() {
+            next.loss = order.loss.map(|text| Loss { act: number, text: text.to_owned() });
         }
         self.update(device, next)?;
         Ok(Act { number, kind })
@@ -206,7 +205,12 @@ impl Ledger {
             return;
         }
         let mut next = self.record.clone();
-        let token = next.open.take().map(|open| open.token).unwrap_or_default();
+        let open = next.open.take();
+        if open.as_ref().is_some_and(|open| open.kind == ActKind::ReplaceFresh) {
+            // It was not built.
+            next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_sub(1));
+        }
+        let token = open.map(|open| open.token).unwrap_or_default();
         next.loss = next.loss.filter(|loss| loss.act != act.number);
         if failure.class == Class::Failed {
             next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
@@ -218,6 +222,27 @@ impl Ledger {
             next.needs = failure.bytes_needed.map(|bytes| Needs { fingerprint: self.fingerprint, bytes });
         }
         self.update_or_say(device, next);
+    }
+
+    /// A failure that no check of the file explains is the migration's: counted, so that it ends.
+    pub fn count_failure(&mut self, device: &Device<'_>) {
+        let mut next = self.record.clone();
+        next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
+        self.update_or_say(device, next);
+    }
+
+    /// Keeps a loss that is known only from a ready file, before that file takes main's name.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn keep_loss(&mut self, device: &Device<'_>, act: u64, text: &str) -> Result<(), Failure> {
+        if self.record.loss.is_some() {
+            return Ok(());
+        }
+        let mut next = self.record.clone();
+        next.loss = Some(Loss { act, text: text.to_owned() });
+        next.last_act = next.last_act.max(act);
+        self.update(device, next)
     }
 
     /// The act is done and the report is written: its loss has been said, its token is handled.

@@ -6,8 +6,8 @@ use std::io;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
-use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
-use crate::device::family::{MainFile, SnapshotName};
+use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Stat, Step};
+use crate::device::family::{side, MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::steps::ledger::{Ledger, Order};
@@ -35,6 +35,8 @@ pub enum By<'a> {
 pub struct Replaced {
     /// The act; its folder in quarantine.
     pub act: u64,
+    /// What it did; `None` where the record no longer knows.
+    pub kind: Option<ActKind>,
     /// Versions applied while it was built.
     pub applied: Vec<i32>,
     /// What was given up, in words; `None` for nothing.
@@ -71,29 +73,60 @@ pub fn replace(
         // The name may be durable all the same: then the next boot rolls forward, and says so.
         failure
     })?;
-    put_in_place(device, locked, main, act.number, order.reason, order.loss, staged.applied)
+    let words = Words { reason: order.reason, loss: order.loss, kind: Some(kind) };
+    put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)
 }
 
 /// Rolls forward every ready file of an earlier boot, whichever firmware made it.
 ///
 /// # Errors
 /// As the swap; the ready file stays.
-pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<Vec<Replaced>, Failure> {
+pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -> Result<Vec<Replaced>, Failure> {
     let acts = device.state.ready_acts(device.disk()).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
     let mut done = Vec::new();
     for act in acts {
-        let open: Option<&OpenAct> = ledger.record().open.as_ref().filter(|open| open.number == act);
-        let loss = ledger.record().loss.as_ref().filter(|loss| loss.act == act);
+        let open: Option<OpenAct> = ledger.record().open.clone().filter(|open| open.number == act);
+        let kind = open.as_ref().map(|open| open.kind);
+        let main = open_main(device)?;
+        if kind == Some(ActKind::Reindex) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())?
+        {
+            // Made from a live file that may have been written since: made anew from what it is now.
+            let ready = device.state.ready(act);
+            unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
+            continue;
+        }
+        let said = ledger.record().loss.clone().filter(|loss| loss.act == act).map(|loss| loss.text);
         let (reason, loss) = match open {
-            Some(open) => (open.reason.as_str(), loss.map(|loss| loss.text.as_str())),
-            None => ("an earlier run's replacement, whose reason is no longer known", Some("what the quarantined family holds")),
+            Some(open) => (open.reason, said),
+            None => {
+                let loss = "what the quarantined family holds";
+                ledger.keep_loss(device, act, loss)?;
+                ("an earlier run's replacement, whose reason is no longer known".to_owned(), Some(loss.to_owned()))
+            }
         };
         log::warn!("{}: a power cut stopped a replacement; rolling act {act} forward.", device.settings.name);
-        let main = open_main(device)?;
         probe(device, main.as_ref())?;
-        done.push(put_in_place(device, locked, main.as_ref(), act, reason, loss, Vec::new())?);
+        let words = Words { reason: &reason, loss: loss.as_deref(), kind };
+        done.push(put_in_place(device, locked, main.as_ref(), act, &words, None, Vec::new())?);
     }
     Ok(done)
+}
+
+/// What a report and reason.txt say of an act.
+struct Words<'a> {
+    reason: &'a str,
+    loss: Option<&'a str>,
+    kind: Option<ActKind>,
+}
+
+/// Main is the ready file already: the rename was done, and only the second name is left.
+fn is_ready(device: &Device<'_>, act: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
+    let ready = device.state.ready(act);
+    let waiting = device.disk().stat(&ready).map_err(|error| Failure::io(READY, &ready, &error))?;
+    Ok(match (waiting, main) {
+        (Some(waiting), Some(main)) => (waiting.device, waiting.inode) == (main.stat.device, main.stat.inode),
+        (None | Some(_), _) => false,
+    })
 }
 
 fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
@@ -109,35 +142,34 @@ fn put_in_place(
     locked: &Locked,
     main: Option<&MainFile>,
     act: u64,
-    reason: &str,
-    loss: Option<&str>,
+    words: &Words<'_>,
+    made_from: Option<Stat>,
     applied: Vec<i32>,
 ) -> Result<Replaced, Failure> {
     let ready = device.state.ready(act);
-    let replaced = Replaced { act, applied, loss: loss.map(str::to_owned), reason: reason.to_owned() };
+    let replaced = Replaced { act, kind: words.kind, applied, loss: words.loss.map(str::to_owned), reason: words.reason.to_owned() };
     let failed = |step| {
         let ready = ready.clone();
         move |error: io::Error| Failure::io(step, &ready, &error)
     };
-    let waiting = device.disk().stat(&ready).map_err(failed(READY))?;
-    let is_main = |main: &MainFile| waiting.is_some_and(|waiting| (waiting.device, waiting.inode) == (main.stat.device, main.stat.inode));
-    if main.is_some_and(is_main) {
+    if is_ready(device, act, main)? {
         // The rename was done through a link: only the second name is left.
+        device.disk().sync_folder(DONE, device.family.folder()).map_err(failed(DONE))?;
         device.disk().unlink(DONE, &ready).map_err(failed(DONE))?;
         device.disk().sync_folder(DONE, &device.state.root).map_err(failed(DONE))?;
         return Ok(replaced);
     }
-    set_aside(device, locked, main, act, reason, loss).map_err(failed(QUARANTINE))?;
+    set_aside(device, locked, main, act, words).map_err(failed(QUARANTINE))?;
     let second = match main {
         Some(_) => SecondName::Has(device.state.quarantined(act).join(device.family.file_name())),
         None => SecondName::None,
     };
-    swap(device, locked, main, &New { path: &ready, made_from: None }, &second)?;
+    swap(device, locked, main, &New { path: &ready, made_from }, &second)?;
     Ok(replaced)
 }
 
 /// quarantine/N/ with reason.txt, then the family's names. What is there already is left alone.
-fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act: u64, reason: &str, loss: Option<&str>) -> io::Result<()> {
+fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act: u64, words: &Words<'_>) -> io::Result<()> {
     let disk = device.disk();
     let folder = device.state.quarantined(act);
     let owner = locked.ownership.ids();
@@ -151,7 +183,7 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
     ];
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
-        let text = format!("act: {act}\nreason: {reason}\ndata given up: {}\n", loss.unwrap_or("nothing"));
+        let text = format!("act: {act}\nreason: {}\ndata given up: {}\n", words.reason, words.loss.unwrap_or("nothing"));
         // Its name says that the family is set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");
         unlink_durably(disk, QUARANTINE, &folder, &[&unfinished])?;
@@ -160,8 +192,17 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
     }
     for (path, name, main) in family {
         let to = folder.join(name);
-        if disk.stat(&path)?.is_some() && disk.stat(&to)?.is_none() {
-            link_or_copy(device, &path, main, &to)?;
+        let (live, kept) = (disk.stat(&path)?, disk.stat(&to)?);
+        match (live, kept) {
+            (None, _) => {}
+            (Some(_), None) => link_or_copy(device, &path, main, &to)?,
+            (Some(live), Some(kept)) if (live.device, live.inode) == (kept.device, kept.inode) => {}
+            // An earlier start kept a copy, or another file stands there by now: both are kept.
+            (Some(live), Some(kept)) if live.size == kept.size && kept.links == 1 => {}
+            (Some(_), Some(_)) => {
+                disk.rename(QUARANTINE, &to, &side(&to, ".1"), Rename::Replace)?;
+                link_or_copy(device, &path, main, &to)?;
+            }
         }
     }
     disk.sync_folder(QUARANTINE, &folder)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::device::clock::poll;
 use crate::device::disk::{parent, rename_durably, sync_parents, unlink_durably, Lease, Open, Rename, Stat, Step};
-use crate::device::family::MainFile;
+use crate::device::family::{side, MainFile};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::lock::Locked;
@@ -67,9 +67,14 @@ pub fn swap(
 
 /// Nothing has the name: whoever made it meanwhile is not overwritten.
 fn first_name(device: &Device<'_>, new: &Path) -> Result<Swapped, Failure> {
-    remove_side_files(device)?;
     let main = &device.family.main;
     let disk = device.disk();
+    let made = || Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main);
+    // Before anything of theirs is touched.
+    if disk.stat(main).map_err(|error| Failure::io(RENAME, main, &error))?.is_some() {
+        return Err(made());
+    }
+    remove_side_files(device)?;
     let named = match disk.link(RENAME, new, main) {
         Ok(()) => drop_old_name(device, new),
         Err(error) if links_are_refused(&error) => rename_durably(disk, RENAME, new, main, Rename::NoReplace),
@@ -77,9 +82,7 @@ fn first_name(device: &Device<'_>, new: &Path) -> Result<Swapped, Failure> {
     };
     match named {
         Ok(()) => Ok(Swapped(())),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(made()),
         Err(error) => Err(Failure::io(RENAME, main, &error)),
     }
 }
@@ -104,7 +107,6 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
 }
 
 fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
-    let disk = device.disk();
     let path = &device.family.main;
     let failed = |step| move |error: io::Error| Failure::io(step, path, &error);
     unchanged(device, main, new)?;
@@ -112,10 +114,18 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
         second_name(device, main, name).map_err(failed(SECOND_NAME))?;
     }
     remove_side_files(device)?;
-    let held = || if leased { main.file.lease_state() } else { Ok(Lease::Held) };
-    if held().map_err(failed(RENAME))? != Lease::Held {
-        return Err(in_use(device));
+    let taken = take_the_name(device, main, leased, new, second);
+    if taken.is_err() {
+        give_back_side_files(device, second);
     }
+    taken
+}
+
+fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
+    let disk = device.disk();
+    let path = &device.family.main;
+    let failed = |step| move |error: io::Error| Failure::io(step, path, &error);
+    let held = || if leased { main.file.lease_state() } else { Ok(Lease::Held) };
     let beside = put_beside(device, new.path).map_err(failed(RENAME))?;
     if held().map_err(failed(RENAME))? != Lease::Held {
         return Err(in_use(device));
@@ -131,6 +141,27 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
     }
     .map_err(failed(RENAME))?;
     Ok(Swapped(()))
+}
+
+/// The swap stopped and the old main stands: its WAL and journal, which lie in quarantine, are its own again.
+fn give_back_side_files(device: &Device<'_>, second: &SecondName) {
+    let SecondName::Has(old) = second else { return };
+    let disk = device.disk();
+    let same = |one: &Path, other: &Path| match (disk.stat(one), disk.stat(other)) {
+        (Ok(Some(one)), Ok(Some(other))) => (one.device, one.inode) == (other.device, other.inode),
+        _ => false,
+    };
+    if !same(old, &device.family.main) {
+        return;
+    }
+    for (kept, name) in [(side(old, "-wal"), device.family.wal()), (side(old, "-journal"), device.family.journal())] {
+        if matches!(disk.stat(&kept), Ok(Some(_))) {
+            if let Err(error) = disk.link(UNDO, &kept, &name) {
+                log::warn!("{}: {} could not be put back: {error}; it lies in quarantine.", device.settings.name, name.display());
+            }
+        }
+    }
+    let _ = disk.sync_folder(UNDO, device.family.folder());
 }
 
 /// A second name for the new file in main's own folder, durable: a rename within one folder is whole on every file system,
@@ -168,7 +199,10 @@ fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), 
     let same_file = named.is_some_and(|named| (named.device, named.inode) == (open.device, open.inode));
     let same_content =
         new.made_from.is_none_or(|then| (then.size, then.modified_ns, then.inode) == (open.size, open.modified_ns, open.inode));
-    if same_file && same_content {
+    // In WAL mode what they wrote lies beside main.
+    let family = device.family.look(device.disk()).map_err(failed)?;
+    let beside = new.made_from.is_some() && (family.wal_has_content() || family.journal_has_content);
+    if same_file && same_content && !beside {
         return Ok(());
     }
     Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made").at(&device.family.main))

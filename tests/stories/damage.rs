@@ -264,3 +264,25 @@ fn another_applications_database_is_refused() {
         "#]],
     );
 }
+
+#[test]
+fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
+    // The application's own connection let them in; the pages are whole.
+    let bench = Bench::at(40).firmware(41).application(&[
+        "sql PRAGMA ignore_check_constraints = ON",
+        "sql CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER CHECK (b > 0))",
+        "sql INSERT INTO odd VALUES (1, -1)",
+        "sql PRAGMA writable_schema = ON",
+        "sql UPDATE sqlite_schema SET sql = 'CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER NOT NULL CHECK (b > 0))' WHERE name = 'odd'",
+        "sql INSERT INTO odd VALUES (2, NULL)",
+    ]);
+    let bench = bench.killed();
+    let wrong: String = oracle::Copy::of(&bench.main()).unwrap().open().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_ne!(wrong, "ok", "the world is not odd");
+    let ran = bench.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let connection = oracle::Copy::of(&bench.main()).unwrap();
+    let rows: i64 = connection.open().query_row("SELECT count(*) FROM odd", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 2, "{}", ran.stderr);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+}

@@ -238,3 +238,12 @@ fn run_migrations_no_with_nothing_pending() {
         "#]],
     );
 }
+
+#[test]
+fn newer_database_is_newer_whatever_changed_text_says() {
+    let bench =
+        Bench::at(42).firmware(41).without("V20__children.sql").file(("V20__children.sql", "SELECT 1;\n")).key("changed_text = \"warn\"");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "12", "{}", ran.stderr);
+    assert!(!bench.root().join("run/bootmigrate/ready/settings").exists());
+}

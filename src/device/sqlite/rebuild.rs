@@ -5,8 +5,8 @@
 use rusqlite::config::DbConfig;
 
 use crate::device::disk::Step;
-use crate::device::sqlite::Database;
-use crate::error::Failure;
+use crate::device::sqlite::{class_of, Database};
+use crate::error::{Class, Failure};
 
 impl Database {
     /// Forgets every index that has a text, builds the others (of UNIQUE and PRIMARY KEY) anew, makes the forgotten ones
@@ -25,10 +25,18 @@ impl Database {
         let forgotten = self.run(step, forget);
         defensive(true)?;
         forgotten?;
-        self.run(step, "REINDEX")?;
-        for text in texts {
-            self.run(step, &text)?;
-        }
+        // Rows that a UNIQUE index should have kept out: this cure cannot help, and the next one is asked.
+        let build = |sql: &str| {
+            self.connection.execute_batch(sql).map_err(|error| {
+                let mut failure = self.failure(step, &error);
+                if class_of(&error) == Class::Failed {
+                    failure.class = Class::Damaged;
+                }
+                failure
+            })
+        };
+        build("REINDEX")?;
+        texts.iter().try_for_each(|text| build(text))?;
         self.run(step, "VACUUM")
     }
 

@@ -86,7 +86,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
     if let Some(ours) = skipped {
         return mismatch(format!("{} was never applied and version {} was", ours.file, history.version()), false);
     }
-    if changed.is_empty() || device.settings.changed_text == ChangedText::Warn && history.version() < target {
+    if changed.is_empty() || device.settings.changed_text == ChangedText::Warn && history.version() != target {
         return None;
     }
     mismatch(format!("the text of {} differs from what was applied", changed.join(", ")), true)
