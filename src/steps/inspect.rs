@@ -6,8 +6,10 @@ pub mod copies;
 mod history;
 
 use std::io;
+use std::time::Duration;
 
 use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
+use crate::device::clock::poll;
 use crate::device::disk::{FileKind, Space, Step};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
@@ -15,6 +17,7 @@ use crate::device::{sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::Locked;
+use crate::steps::probe::in_use;
 use crate::steps::sweep::sweep;
 
 pub use copies::{good_copy, NotGood};
@@ -160,7 +163,9 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
         return Ok(database);
     }
     let settle = family.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
-    match read_history(device, &family) {
+    // `status` and `plan` never wait.
+    let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
+    match read_history(device, limit) {
         Ok(history) if ask.closeness == Closeness::Boot => Ok(compare(device, seen, history, settle)),
         Ok(history) => match prove(device, seen, &header)? {
             Some(damage) => {
@@ -268,18 +273,24 @@ fn open_to_look(device: &Device<'_>, family: &FamilyState) -> Result<sqlite::Dat
     device.sqlite().look_without_writing(LOOK, main)
 }
 
-fn read_history(device: &Device<'_>, family: &FamilyState) -> Result<History, Failure> {
+/// An application that opens and closes meanwhile makes and removes the WAL and its shared memory between two of our calls:
+/// then the family is looked at again, until `limit`.
+fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure> {
     let table = &device.settings.history_table;
     let read = |database: sqlite::Database| {
         let history = crate::device::history::read(&database, LOOK, table);
         database.close(LOOK)?;
         history
     };
-    match open_to_look(device, family).and_then(read) {
-        // A running application has the WAL: its own shared memory lets us read beside it.
-        Err(failure) if failure.class == Class::InUse => read(device.sqlite().look_beside(LOOK, &device.family.main)?),
-        other => other,
-    }
+    let ask = || {
+        let family = device.family.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.family.main, &error))?;
+        match open_to_look(device, &family).and_then(read) {
+            // A running application has the WAL: its own shared memory lets us read beside it.
+            Err(failure) if failure.class == Class::InUse => Ok(device.sqlite().look_beside(LOOK, &device.family.main).and_then(read).ok()),
+            other => other.map(Some),
+        }
+    };
+    poll(device.world.clock, limit, ask)?.ok_or_else(|| in_use(device))
 }
 
 /// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
