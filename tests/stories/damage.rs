@@ -284,5 +284,7 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
     let connection = oracle::Copy::of(&bench.main()).unwrap();
     let rows: i64 = connection.open().query_row("SELECT count(*) FROM odd", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 2, "{}", ran.stderr);
+    let version: i64 = connection.open().query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 41, "{}", ran.stderr);
     assert_eq!(bench.run(&["run"]).exit, "0");
 }
