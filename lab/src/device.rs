@@ -53,6 +53,10 @@ impl Clock for SimClock<'_> {
     fn unix_seconds(&self) -> i64 {
         i64::try_from(self.0.now_ns() / 1_000_000_000).unwrap_or(0)
     }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.now_ns()).unwrap_or(0))
+    }
 }
 
 /// One boot, from beginning to end or to the process's death.

@@ -2,7 +2,8 @@
 //! Promises: waiting is bounded by the caller; a date is shown and never decided on (devices boot in 1970).
 //! Never read by `decide`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Waiting, and the date.
 pub trait Clock {
@@ -10,6 +11,8 @@ pub trait Clock {
     fn sleep(&self, time: Duration);
     /// Seconds since 1970, as the device believes.
     fn unix_seconds(&self) -> i64;
+    /// Time since some moment before the run, never set back: for differences alone.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The kernel's clock.
@@ -23,6 +26,11 @@ impl Clock for SystemClock {
 
     fn unix_seconds(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        FIRST.get_or_init(Instant::now).elapsed()
     }
 }
 

@@ -39,11 +39,6 @@ impl FamilyState {
     pub fn main_is_empty(&self) -> bool {
         self.main.is_none_or(|main| main.size == 0)
     }
-
-    /// A side file lies there, whatever is in it.
-    pub fn has_side_files(&self) -> bool {
-        self.wal.is_some() || self.shm.is_some() || self.journal.is_some()
-    }
 }
 
 impl Family {

@@ -233,7 +233,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     }
     log::info!("{}: applying {}.", device.settings.name, step.file);
     supervisor::notify_status(&format!("{}: {}", device.settings.name, step.file));
-    let began = std::time::Instant::now();
+    let began = device.world.clock.monotonic();
     script::run(database, APPLY, step, lane, &mut |ran| {
         log::debug!(
             "  {}:{} statement {} of {}: {} rows in {} ms: {}",
@@ -247,7 +247,8 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
         );
     })?;
     device.stop_here(APPLY)?;
-    let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = device.world.clock.monotonic().saturating_sub(began);
+    let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))
 }
 
