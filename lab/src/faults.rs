@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::device::switch_on;
-use crate::judge::{Bad, Judge};
+use crate::judge::{Bad, Judge, Start};
 use crate::power_cuts::logged;
 use crate::scenarios::Scenario;
 use crate::sim::{Fault, FaultKind, Moment, Options, Sim};
@@ -96,7 +96,7 @@ fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell:
         let what = format!("{} led to exit {exit}: {}", fired[0], booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
-    let judged = judge.judge(scenario, &state, said, tell).map(|_| ());
+    let judged = judge.judge_from(scenario, &state, Start { said, number: 1, asked: &scenario.again }, tell).map(|_| ());
     Some((exit, judged))
 }
 

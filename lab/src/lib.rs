@@ -11,5 +11,6 @@ pub mod judge;
 pub mod picture;
 pub mod planted;
 pub mod power_cuts;
+pub mod recall;
 pub mod scenarios;
 pub mod sim;

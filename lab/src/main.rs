@@ -4,7 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
 
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
@@ -49,12 +54,12 @@ struct PowerCuts {
     /// Stop at the first bad state
     #[arg(long)]
     stop: bool,
-    /// Worker processes
+    /// Scenarios at a time, each in a process of its own
     #[arg(long, default_value_t = 2)]
     workers: u64,
-    /// Which of them this is
+    /// This is such a process
     #[arg(long, hide = true)]
-    worker: Option<u64>,
+    one: bool,
 }
 
 #[derive(Args)]
@@ -91,24 +96,19 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
         eprintln!("no scenario has that name; there is {}", ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
         return ExitCode::from(2);
     }
-    if let Some(worker) = wanted.worker {
-        for name in names {
-            let extent = Extent { states: wanted.states, seed: wanted.seed, worker, workers: wanted.workers, stop: wanted.stop };
-            println!("{}", serde_json::to_string(&sweep(&named(Some(name))[0], extent)).unwrap());
-        }
+    if wanted.one {
+        let extent = Extent { states: wanted.states, seed: wanted.seed, stop: wanted.stop };
+        println!("{}", serde_json::to_string(&sweep(&named(Some(names[0]))[0], extent)).unwrap());
         return ExitCode::SUCCESS;
     }
     let mut all = Tally { scenario: "all".into(), ..Tally::default() };
-    for name in names {
-        let tally = by_workers(wanted, name);
+    let began = Instant::now();
+    by_workers(wanted, &names, &mut |tally| {
         print(&tally, wanted.json);
-        let seconds = all.seconds + tally.seconds;
         all.add(tally);
-        all.seconds = seconds;
-        if wanted.stop && all.bad > 0 {
-            break;
-        }
-    }
+        !(wanted.stop && all.bad > 0)
+    });
+    all.seconds = began.elapsed().as_secs_f64();
     print(&all, wanted.json);
     if !wanted.json {
         println!("seed {}, {} states a scenario, {} workers", wanted.seed, wanted.states, wanted.workers);
@@ -116,34 +116,51 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     ExitCode::from(u8::from(all.bad > 0))
 }
 
+/// Each scenario in a process, so many at a time; `found` hears of them in their order and says whether to go on.
+///
 /// Processes, not threads: SQLite's generator of random numbers is one a process, and a state must boot the same way each time.
-fn by_workers(wanted: &PowerCuts, name: &str) -> Tally {
-    let program = std::env::current_exe().expect("this program has a name");
-    let start = |worker: u64| {
-        let numbers = [("--states", wanted.states), ("--seed", wanted.seed), ("--workers", wanted.workers), ("--worker", worker)];
-        let mut command = Command::new(&program);
-        command.args(["power-cuts", "--scenario", name]).stdout(Stdio::piped());
-        if wanted.stop {
-            command.arg("--stop");
+fn by_workers(wanted: &PowerCuts, names: &[&str], found: &mut dyn FnMut(Tally) -> bool) {
+    let next = AtomicUsize::new(0);
+    let (sender, results) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..wanted.workers.max(1) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(name) = names.get(number) else { return };
+                if sender.send((number, by_itself(wanted, name))).is_err() {
+                    return;
+                }
+            });
         }
-        for (flag, number) in numbers {
-            command.args([flag, &number.to_string()]);
-        }
-        command.spawn().expect("a worker starts")
-    };
-    let workers: Vec<_> = (0..wanted.workers.max(1)).map(start).collect();
-    let mut tally = Tally { scenario: name.to_owned(), ..Tally::default() };
-    for worker in workers {
-        let output = worker.wait_with_output().expect("a worker ends");
-        match serde_json::from_slice(&output.stdout) {
-            Ok(part) => tally.add(part),
-            Err(error) => {
-                tally.bad += 1;
-                tally.described.push((name.to_owned(), "no panic".into(), format!("a worker died: {} ({error})", output.status)));
+        drop(sender);
+        let mut early = BTreeMap::new();
+        for number in 0..names.len() {
+            while !early.contains_key(&number) {
+                let Ok((done, tally)) = results.recv() else { return };
+                early.insert(done, tally);
+            }
+            if !early.remove(&number).is_none_or(&mut *found) {
+                next.store(names.len(), Ordering::Relaxed);
+                return;
             }
         }
+    });
+}
+
+/// One scenario in a process of its own.
+fn by_itself(wanted: &PowerCuts, name: &str) -> Tally {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a name"));
+    command.args(["power-cuts", "--one", "--scenario", name]).stderr(Stdio::inherit());
+    command.args(["--states", &wanted.states.to_string(), "--seed", &wanted.seed.to_string()]);
+    if wanted.stop {
+        command.arg("--stop");
     }
-    tally
+    let output = command.output().expect("a worker starts");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        let what = format!("a worker died: {} ({error})", output.status);
+        Tally { scenario: name.to_owned(), bad: 1, described: vec![(name.to_owned(), "no panic".to_owned(), what)], ..Tally::default() }
+    })
 }
 
 fn print(tally: &Tally, json: bool) {

@@ -2,7 +2,7 @@
 //! Promises: every operation of the log at least once with every plain fate; distinct states counted by hash; repeatable by seed.
 //! Never judges: that is [`Judge`](crate::judge::Judge).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use bootmigrate::boot::Asked;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted};
-use crate::judge::{Bad, Judge};
+use crate::judge::{Bad, Judge, Start};
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
 use crate::sim::{CrashPoint, Enumerator, FatePlan, Operation, Options, Order, Replay, Seen, Sim, State};
@@ -21,6 +21,8 @@ const DESCRIBED_MAX: usize = 5;
 const LATER_RANDOM: u64 = 48;
 /// Passes of random fates at most: a small log has only so many states.
 const PASSES_MAX: u64 = 40;
+/// So often the random fates of a second cut are doubled.
+const SECOND_DOUBLED_MAX: u32 = 5;
 /// Every cut with the fates that need no dice.
 const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
 
@@ -31,10 +33,6 @@ pub struct Extent {
     pub states: u64,
     /// Seed of everything random.
     pub seed: u64,
-    /// This worker: it judges the states whose hash falls to it.
-    pub worker: u64,
-    /// Of so many.
-    pub workers: u64,
     /// Stop at the first bad state.
     pub stop: bool,
 }
@@ -62,19 +60,19 @@ pub struct Tally {
     pub described: Vec<(String, String, String)>,
     /// Distinct states judged when the first bad one was met.
     pub first_bad_after: Option<u64>,
-    /// Seconds of the slowest worker.
+    /// Seconds that it took; of all scenarios together the sum.
     pub seconds: f64,
 }
 
 impl Tally {
-    /// Adds what another worker found.
+    /// Adds another scenario's.
     pub fn add(&mut self, other: Tally) {
         self.distinct += other.distinct;
         self.second_cuts += other.second_cuts;
         self.boots += other.boots;
         self.bad += other.bad;
-        self.operations = self.operations.max(other.operations);
-        self.seconds = self.seconds.max(other.seconds);
+        self.operations += other.operations;
+        self.seconds += other.seconds;
         for (fate, count) in other.by_fate {
             *self.by_fate.entry(fate).or_default() += count;
         }
@@ -148,35 +146,30 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     sweep.first_cuts(&first, PLAIN, u64::MAX);
     let ordinary = FatePlan { seed: extent.seed, ..FatePlan::default() };
     sweep.first_cuts(&first, ordinary, extent.states);
-    let rest = extent.states.saturating_sub(sweep.total());
-    sweep.second_cuts(&first, sweep.total() + rest / 2);
+    let rest = extent.states.saturating_sub(sweep.tally.distinct);
+    sweep.second_cuts(&first, sweep.tally.distinct + rest / 2);
     for pass in 0..PASSES_MAX {
         let before = sweep.tally.distinct;
         let seed = extent.seed.wrapping_add(1000 + pass);
         sweep.first_cuts(&first, FatePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 }, extent.states);
-        if sweep.total() >= extent.states || sweep.tally.distinct == before {
+        if sweep.tally.distinct >= extent.states || sweep.tally.distinct == before {
             break;
         }
     }
     sweep.second_cuts(&first, extent.states);
-    sweep.tally.boots = sweep.judge.boots;
+    sweep.tally.boots = sweep.judge.booted;
     sweep.tally.seconds = began.elapsed().as_secs_f64();
     sweep.tally
 }
 
 impl Sweep<'_> {
-    /// Distinct states of all workers, as far as this one can tell.
-    fn total(&self) -> u64 {
-        self.tally.distinct * self.extent.workers
-    }
-
     /// The run itself keeps the rules too, and so does the boot after it.
     fn without_a_cut(&mut self, first: &Logged) {
         let state = first.sim.state().swept();
         let mut said = false;
         let used = first.initial.used_bytes(crate::sim::state::STORAGE);
         let judged = self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said);
-        let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
+        let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said).map(|_| ()));
         if let Err(bad) = judged {
             self.note(format!("{}@whole", self.scenario.name), &bad);
         }
@@ -187,7 +180,7 @@ impl Sweep<'_> {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
                 self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), first.cuts(point.cut, false));
-                if self.total() < states && !(self.extent.stop && self.tally.bad > 0) {
+                if self.tally.distinct < states && !(self.extent.stop && self.tally.bad > 0) {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())
@@ -202,15 +195,18 @@ impl Sweep<'_> {
             return;
         }
         let mut random = Random::new(self.extent.seed ^ states);
-        let mut in_vain = 0;
-        while self.total() < states && in_vain < 200 && !(self.extent.stop && self.tally.bad > 0) {
+        let (mut in_vain, mut drawn) = (0, HashMap::new());
+        while self.tally.distinct < states && in_vain < 200 && !(self.extent.stop && self.tally.bad > 0) {
             let before = self.tally.distinct;
             let outer = self.draw(first, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
             let state = enumerator.state_at(outer);
             let recovery = logged(self.scenario, &state, &self.scenario.again);
             let said = first.said(outer.cut);
-            let plan = FatePlan { random: 3, seed: random.draw(), single: false, exhaustive_up_to: 3 };
+            // A state that is drawn again has shown its plain fates: more of the others.
+            let before_now = drawn.entry(state.hash()).or_insert(0);
+            let plan = FatePlan { random: 3 << *before_now, seed: random.draw(), single: false, exhaustive_up_to: 3 };
+            *before_now = (*before_now + 1).min(SECOND_DOUBLED_MAX);
             let enumerator = Enumerator { initial: &recovery.initial, log: &recovery.log, order: outer.order, plan };
             enumerator.each(|point, state| {
                 let said = said || recovery.said(point.cut);
@@ -231,8 +227,7 @@ impl Sweep<'_> {
     }
 
     fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, cuts: Cuts) {
-        let hash = state.hash();
-        if (hash as u64) % self.extent.workers != self.extent.worker || !self.seen.insert(hash ^ u128::from(said)) {
+        if !self.seen.insert(state.hash() ^ u128::from(said)) {
             return;
         }
         self.tally.distinct += 1;
@@ -241,7 +236,7 @@ impl Sweep<'_> {
         *self.tally.by_fate.entry(fate).or_default() += 1;
         self.judge.cuts = 1 + u32::from(cuts.second);
         let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
-        match stands.and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {})) {
+        match stands.and_then(|()| self.judge.judge(self.scenario, state, said)) {
             Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
             Err(bad) => self.note(name(self.scenario.name), &bad),
         }
@@ -281,7 +276,7 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
     let cuts = if points == "whole" { 0 } else { points.split('>').count() as u32 };
     let mut judge = Judge::default();
     judge.cuts = cuts;
-    let judged = judge.judge_from(scenario, &state, said, 1, asked, &mut |line| out(line));
+    let judged = judge.judge_from(scenario, &state, Start { said, number: 1, asked }, &mut |line| out(line));
     match judged {
         Ok(good) => out(&format!("good: {}, quiet at boot {}", good.end, good.boots)),
         Err(bad) => {

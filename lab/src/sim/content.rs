@@ -112,6 +112,24 @@ impl Content {
         self.blocks.iter().filter(|block| block.is_some()).count() as u64
     }
 
+    /// Blocks from the first to the end, holes counted.
+    pub fn blocks(&self) -> u64 {
+        self.size.div_ceil(BLOCK)
+    }
+
+    /// The hash of one block; a hole's is that of zeros.
+    pub fn block_hash(&self, index: u64) -> u128 {
+        match self.blocks.get(index as usize) {
+            Some(Some(block)) => block.hash(),
+            _ => Block::zeros().hash(),
+        }
+    }
+
+    /// The bytes of one block; `None` for a hole.
+    pub fn block(&self, index: u64) -> Option<&[u8; BLOCK_BYTES]> {
+        self.blocks.get(index as usize)?.as_ref().map(|block| &block.bytes)
+    }
+
     /// How many blocks a write of this range would newly allocate.
     pub fn missing_blocks(&self, offset: u64, length: u64) -> u64 {
         if length == 0 {
@@ -241,11 +259,8 @@ impl Content {
     pub fn hash(&self) -> u128 {
         let mut hash = Hash128::new();
         hash.number(self.size);
-        for index in 0..self.size.div_ceil(BLOCK) as usize {
-            match self.blocks.get(index) {
-                Some(Some(block)) => hash.wide(block.hash()),
-                _ => hash.wide(Block::zeros().hash()),
-            }
+        for index in 0..self.blocks() {
+            hash.wide(self.block_hash(index));
         }
         hash.finish()
     }

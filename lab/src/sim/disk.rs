@@ -90,9 +90,8 @@ impl Disk for Sim {
     fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
         self.on_path(Call::Read, LOOK, path, |model, caller| {
             let (id, _) = model.state.follow(caller.path)?;
-            let content = model.state.content(id)?;
-            let mut bytes = vec![0; max.min(content.size() as usize)];
-            content.read(0, &mut bytes);
+            let mut bytes = vec![0; max.min(model.state.content(id)?.size() as usize)];
+            model.read(id, 0, &mut bytes)?;
             Ok(bytes)
         })
     }
@@ -176,7 +175,7 @@ impl File for SimFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.call(Call::Read, LOOK, |model, _, _| {
             let node = model.handle(self.handle)?.node;
-            Ok(model.state.content(node)?.read(offset, buffer))
+            model.read(node, offset, buffer)
         })
     }
 
@@ -216,7 +215,7 @@ impl File for SimFile {
                 // The file's last, partial block goes in a round of its own, so that whole blocks are shared.
                 let left = model.state.content(node)?.size().saturating_sub(done);
                 let length = if left > 4096 { left / 4096 * 4096 } else { left };
-                let payload = model.state.content(node)?.payload(done, length.min(round));
+                let payload = model.payload(node, done, length.min(round))?;
                 let copied = payload.len();
                 model.write(caller, self.handle, done, payload)?;
                 if short {

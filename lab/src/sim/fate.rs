@@ -266,20 +266,13 @@ pub struct Enumerator<'a> {
 
 impl Enumerator<'_> {
     /// Calls `visit` with each point and its state; a state can come more than once (see [`Seen`]).
-    pub fn each(&self, visit: impl FnMut(CrashPoint, State) -> ControlFlow<()>) {
-        self.share(0, 1, visit);
-    }
-
-    /// As [`Enumerator::each`], only the cuts of one of `workers` workers.
-    pub fn share(&self, worker: usize, workers: usize, mut visit: impl FnMut(CrashPoint, State) -> ControlFlow<()>) {
+    pub fn each(&self, mut visit: impl FnMut(CrashPoint, State) -> ControlFlow<()>) {
         let mut replay = Replay::new(self.initial, self.order);
         for cut in 0..=self.log.len() {
-            if cut % workers == worker {
-                for fate in self.plan.fates(&replay, cut) {
-                    let point = CrashPoint { cut, order: self.order, fate };
-                    if visit(point, fate.materialise(&replay)).is_break() {
-                        return;
-                    }
+            for fate in self.plan.fates(&replay, cut) {
+                let point = CrashPoint { cut, order: self.order, fate };
+                if visit(point, fate.materialise(&replay)).is_break() {
+                    return;
                 }
             }
             if let Some(operation) = self.log.get(cut) {

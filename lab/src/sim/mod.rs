@@ -47,6 +47,7 @@ pub mod hash;
 mod locks;
 mod model;
 pub mod operation;
+pub mod reads;
 pub mod replay;
 mod shared_memory;
 mod simulation;

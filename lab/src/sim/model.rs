@@ -12,6 +12,7 @@ use super::fault::{Call, Fault, FaultKind};
 use super::handles::{Handle, HandleId};
 use super::hash::Random;
 use super::operation::{Change, Operation};
+use super::reads::Reads;
 use super::shared_memory::SharedMemory;
 use super::simulation::{Options, Sim, Target};
 use super::state::{Body, Entries, Errno, Node, NodeId, Place, State, STORAGE, VOLATILE};
@@ -56,6 +57,7 @@ pub(super) struct Model {
     pub next_handle: HandleId,
     pub memory: BTreeMap<NodeId, SharedMemory>,
     pub waiting: Vec<(u32, String, NodeId)>,
+    pub reads: Reads,
     dead: Vec<u32>,
     processes: u32,
     used_blocks: u64,
@@ -83,6 +85,7 @@ impl Model {
             next_handle: 1,
             memory: BTreeMap::new(),
             waiting: Vec::new(),
+            reads: Reads::default(),
             dead: Vec::new(),
             processes: 0,
             used_blocks,
@@ -204,6 +207,18 @@ impl Model {
         self.free_blocks().saturating_mul(BLOCK_BYTES as u64)
     }
 
+    /// Reads a file's bytes at `offset`; fewer only at its end.
+    pub fn read(&mut self, node: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        self.reads.read(&self.initial, node, offset, buffer.len() as u64);
+        Ok(self.state.content(node)?.read(offset, buffer))
+    }
+
+    /// What a copy of this range carries.
+    pub fn payload(&mut self, node: NodeId, offset: u64, length: u64) -> Result<Payload, Errno> {
+        self.reads.read(&self.initial, node, offset, length);
+        Ok(self.state.content(node)?.payload(offset, length))
+    }
+
     /// Writes as much as there is room for; ENOSPC after that.
     pub fn write(&mut self, caller: &Caller<'_>, handle: HandleId, offset: u64, payload: Payload) -> Result<(), Errno> {
         let open = self.writable_handle(handle)?;
@@ -230,6 +245,7 @@ impl Model {
             self.used_blocks += missing;
             self.used_blocks_max = self.used_blocks_max.max(self.used_blocks);
         }
+        self.reads.overwritten(node, offset, payload.len());
         if let Some(content) = self.state.content_mut(node) {
             content.write(offset, &payload);
         }
@@ -249,6 +265,7 @@ impl Model {
         let before = self.state.content(node)?.allocated_blocks();
         let Some(content) = self.state.content_mut(node) else { return Err(libc::EIO) };
         content.truncate(size);
+        self.reads.truncated(node, size);
         let after = content.allocated_blocks();
         if device == STORAGE {
             self.used_blocks -= before - after;

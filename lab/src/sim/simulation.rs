@@ -11,6 +11,7 @@ use super::fault::{Call, Fault, FaultKind};
 use super::handles::HandleId;
 use super::model::{Model, Planned};
 use super::operation::Operation;
+use super::reads::Mask;
 use super::state::{Errno, State};
 use super::vfs::VfsName;
 
@@ -214,6 +215,12 @@ impl Sim {
     /// The process ends: its handles, locks and leases go; SQLite connections that are still held can do nothing more.
     pub fn end(&self) {
         self.lock().end_process(self.process.number);
+    }
+
+    /// What this run has seen, and left, of the bytes that it was switched on with.
+    pub fn seen(&self) -> Mask {
+        let model = &mut *self.lock();
+        model.reads.mask(&model.initial, &model.state)
     }
 
     /// Nanoseconds since 1970 on the simulated clock.

@@ -137,7 +137,7 @@ impl SqliteFile {
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> Code {
         let done = self.call(Call::Read, |model, _, _| {
             let node = model.handle(self.handle)?.node;
-            Ok(model.state.content(node)?.read(offset, buffer))
+            model.read(node, offset, buffer)
         });
         match done {
             Ok(done) if done == buffer.len() => ffi::SQLITE_OK,

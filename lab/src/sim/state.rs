@@ -273,12 +273,20 @@ impl State {
     /// 128 bits over names, kinds, contents and which names are links of one file. Owner, mode and times do not count.
     pub fn hash(&self) -> u128 {
         let mut hash = Hash128::new();
-        let mut met: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
-        self.hash_folder(ROOT, &mut hash, &mut met);
+        self.hash_folder(ROOT, &mut hash, &mut Vec::with_capacity(self.nodes.len()), Content::hash);
         hash.finish()
     }
 
-    fn hash_folder(&self, folder: NodeId, hash: &mut Hash128, met: &mut Vec<NodeId>) {
+    /// As [`State::hash`], but of a file only its size; and the files, each once, in the order of the walk.
+    pub fn shape(&self) -> (u128, Vec<NodeId>) {
+        let mut hash = Hash128::new();
+        let mut met = Vec::with_capacity(self.nodes.len());
+        self.hash_folder(ROOT, &mut hash, &mut met, |content| u128::from(content.size()));
+        met.retain(|id| self.content(*id).is_ok());
+        (hash.finish(), met)
+    }
+
+    fn hash_folder(&self, folder: NodeId, hash: &mut Hash128, met: &mut Vec<NodeId>, of_file: fn(&Content) -> u128) {
         let Ok(entries) = self.entries(folder) else { return };
         hash.number(entries.len() as u64);
         for (name, id) in entries.iter() {
@@ -290,10 +298,10 @@ impl State {
             }
             met.push(*id);
             match &node.body {
-                Body::File(content) => hash.wide(content.hash()),
+                Body::File(content) => hash.wide(of_file(content)),
                 Body::Symlink(target) => hash.bytes(target.as_bytes()),
                 Body::Folder(_) if node.device == VOLATILE => hash.number(0),
-                Body::Folder(_) => self.hash_folder(*id, hash, met),
+                Body::Folder(_) => self.hash_folder(*id, hash, met, of_file),
             }
         }
     }
@@ -323,6 +331,15 @@ impl State {
     pub fn used_bytes(&self, device: u32) -> u64 {
         let nodes = self.nodes.values().filter(|node| node.device == device);
         nodes.map(Node::allocated_blocks).sum::<u64>() * BLOCK_BYTES as u64
+    }
+
+    /// Bytes that the files on the storage device would use more if they had no holes.
+    pub fn hole_bytes(&self) -> u64 {
+        let contents = self.nodes.values().filter_map(|node| match &node.body {
+            Body::File(content) if node.device == STORAGE => Some(content),
+            _ => None,
+        });
+        contents.map(|content| content.blocks() - content.allocated_blocks()).sum::<u64>() * BLOCK_BYTES as u64
     }
 
     /// A file's bytes; `None` where there is no such file.
