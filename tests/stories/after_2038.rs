@@ -38,7 +38,10 @@ fn date_everything(bench: &Bench) {
 fn upgrade_in_2049() {
     for bench in [Bench::at(40), Bench::wal_at(40)] {
         let bench = bench.firmware(41).after(date_everything);
-        check_step(&bench, "run", expect![[r#"
+        check_step(
+            &bench,
+            "run",
+            expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
             exit:     0
             settings: migrated 40>41 of 41, applied [41], usable, exit 0
@@ -47,7 +50,8 @@ fn upgrade_in_2049() {
             database: new, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
-        "#]]);
+        "#]],
+        );
         Application::start(bench.folder(), None).expect_ok(&format!("open {}", bench.main().display()));
     }
 }
@@ -55,7 +59,10 @@ fn upgrade_in_2049() {
 #[test]
 fn quiet_boot_in_2049() {
     let bench = Bench::booted_at(41).after(date_everything);
-    check_step(&bench, "run", expect![[r#"
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
         plan:     settings: nothing to do: at version 41
         exit:     0
         settings: quiet 41>41 of 41, applied [], usable, exit 0
@@ -63,6 +70,7 @@ fn quiet_boot_in_2049() {
         database: old, 2000 parents, 1000 children
         touched:  nothing
         again:    exit 0, quiet, touched nothing
-    "#]]);
+    "#]],
+    );
     dated(&bench.main());
 }
