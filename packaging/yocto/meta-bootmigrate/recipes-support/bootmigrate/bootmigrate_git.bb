@@ -4,9 +4,8 @@
 #   BOOTMIGRATE_GIT          where its copy of the sources is, and SRCREV
 #   BOOTMIGRATE_MIGRATIONS   the folder with bootmigrate.toml, fetched by SRC_URI:append = " file://migrations"
 #   BOOTMIGRATE_USER, BOOTMIGRATE_STATE   the application's user, and its folder below /var/lib
-# The list of crates is not in the layer: `bitbake -c update_crates bootmigrate`, or packaging/yocto/crates-list, writes it.
+# The list of crates is not in the layer: packaging/yocto/crates-list writes it, and then `bitbake -c update_crates bootmigrate`.
 
-PV = "0.1.0+git"
 SUMMARY = "SQLite schema migrations at boot, before the application starts"
 DESCRIPTION = "Brings the SQLite databases of a headless device to the schema that its firmware expects, old or new at every power cut"
 HOMEPAGE = "https://git.example.com/bootmigrate"
@@ -19,11 +18,13 @@ LIC_FILES_CHKSUM = "\
 "
 CVE_PRODUCT = "bootmigrate sqlite:sqlite"
 
+PV = "0.1.0+git"
+
 BOOTMIGRATE_GIT ?= "git://git.example.com/bootmigrate.git;protocol=https;branch=main"
 SRC_URI = "${BOOTMIGRATE_GIT}"
 SRCREV ?= "0000000000000000000000000000000000000000"
 
-include ${BPN}-crates.inc
+require ${BPN}-crates.inc
 
 inherit cargo cargo-update-recipe-crates systemd useradd
 
