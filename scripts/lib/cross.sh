@@ -43,7 +43,9 @@ cross_environment() {
     upper=${name^^}
     export "CC_$name=$cross_prefix-gcc" "AR_$name=$cross_prefix-ar"
     export "CARGO_TARGET_${upper}_LINKER=$cross_prefix-gcc"
-    export "CARGO_TARGET_${upper}_RUNNER=$cross_qemu -L /usr/$cross_prefix"
+    local as_root=""
+    [ "$(id -u)" -eq 0 ] || as_root="sudo --preserve-env env PATH=$PATH "
+    export "CARGO_TARGET_${upper}_RUNNER=$as_root$cross_qemu -L /usr/$cross_prefix"
     unset RUSTFLAGS LIBSQLITE3_FLAGS
     # After January 2038 SQLite could not even look at a file through glibc's 32-bit calls.
     if [ "$cross_architecture" = armhf ]; then export LIBSQLITE3_FLAGS="-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"; fi
@@ -55,7 +57,7 @@ cross_choose() {
     cross_way=""
     case ${1:-} in
     "") ;;
-    native) why="what is built here is started here, under an emulator" ;;
+    native) why="it was not asked for" ;;
     cross | rustup | packaged) cross_way=$1 ;;
     *) fail "there is no way $1; there are cross, rustup, packaged" ;;
     esac
