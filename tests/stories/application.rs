@@ -23,7 +23,9 @@ impl Application {
         if !executable.exists() {
             fs::copy(program::example("application"), &executable).unwrap();
         }
-        let mut command = Command::new(executable);
+        let words = [program::runner(), vec![executable.into()]].concat();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         if let Some(user) = user {
             command.uid(user).gid(user);

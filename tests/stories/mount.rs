@@ -10,6 +10,8 @@ use std::process::Command;
 /// A mounted file system.
 pub struct Mount {
     at: PathBuf,
+    /// How many lie on each other.
+    layers: usize,
 }
 
 /// Stops the story where it is not run by root.
@@ -31,7 +33,7 @@ impl Mount {
     pub fn tmpfs(at: &Path, kib: u64) -> Mount {
         require_root();
         command("mount", &["-t", "tmpfs", "-o", &format!("size={kib}k,mode=0755"), "story", &at.to_string_lossy()]);
-        Mount { at: at.into() }
+        Mount { at: at.into(), layers: 1 }
     }
 
     /// An ext4 of `kib` KiB in a file of `folder`, without blocks kept for root.
@@ -42,7 +44,22 @@ impl Mount {
         fs::File::create(&image).unwrap().set_len(kib * 1024).unwrap();
         command("mkfs.ext4", &["-q", "-F", "-m", "0", "-b", "1024", &image.to_string_lossy()]);
         command("mount", &["-o", "loop", &image.to_string_lossy(), &at.to_string_lossy()]);
-        Mount { at: at.into() }
+        Mount { at: at.into(), layers: 1 }
+    }
+
+    /// A folder mounted on itself, as a sandbox does that makes it writable.
+    #[track_caller]
+    pub fn on_itself(at: &Path) -> Mount {
+        require_root();
+        Mount { at: at.into(), layers: 0 }.and_on_itself()
+    }
+
+    /// The mounted file system mounted on itself as well.
+    #[track_caller]
+    pub fn and_on_itself(mut self) -> Mount {
+        command("mount", &["--bind", &self.at.to_string_lossy(), &self.at.to_string_lossy()]);
+        self.layers += 1;
+        self
     }
 
     /// Mounted read-only from now on.
@@ -95,6 +112,8 @@ pub fn fill(ballast: &Path) {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        for _ in 0..self.layers {
+            let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        }
     }
 }

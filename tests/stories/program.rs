@@ -1,6 +1,6 @@
 //! Owns how the program under test is started, and what one run of it was.
 //! Promises: nothing of the caller's environment reaches it but PATH; a run that hangs is ended and said.
-//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST` may put another in its place.
+//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST` may put another in its place, `BOOTMIGRATE_RUNNER` an emulator before it.
 
 use crate::bench::{Bench, Program};
 use std::env;
@@ -35,6 +35,12 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
+/// What must stand before a program of another processor: an emulator and its options, with blanks between them.
+pub fn runner() -> Vec<OsString> {
+    let words = env::var("BOOTMIGRATE_RUNNER").unwrap_or_default();
+    words.split_whitespace().map(OsString::from).collect()
+}
+
 impl Bench {
     /// The program under test.
     pub fn executable(&self) -> PathBuf {
@@ -62,6 +68,7 @@ impl Bench {
             words.extend(["unshare", "--mount", "sh", "-c", script, "sh"].map(OsString::from));
             words.push(self.root().join("run").into());
         }
+        words.extend(runner());
         words.push(executable.into());
         let (command, rest) = arguments.split_first().map_or((&[][..], &[][..]), |(first, rest)| (std::slice::from_ref(first), rest));
         words.extend(command.iter().map(OsString::from));

@@ -208,6 +208,41 @@ fn missing_mount_is_no_first_boot() {
 }
 
 #[test]
+fn folder_that_a_sandbox_mounted_on_itself_is_no_mount() {
+    check(
+        Bench::empty(41).on(|at, _| Mount::on_itself(at)).without_root(),
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: ROOT/var/lib/gateway is not mounted, and require_mount says that it must be (ROOT/var/lib/gateway, while: take the lock)
+            exit:     18
+            settings: refused null>null of 41, applied [], not usable, exit 18
+            code:     BM-18 settings ?>41
+            database: absent
+            touched:  nothing
+            again:    exit 18, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn mount_that_a_sandbox_mounted_on_itself_is_used() {
+    check(
+        Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192).and_on_itself()).without_root(),
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
 fn mount_that_is_there_is_used() {
     let bench = Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192)).without_root();
     check_step(
