@@ -42,6 +42,9 @@ struct PowerCuts {
     /// Distinct states of each scenario
     #[arg(long, default_value_t = 8000)]
     states: u64,
+    /// States of each scenario that are really booted, at most (the others are recalled)
+    #[arg(long, default_value_t = u64::MAX)]
+    boots: u64,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -97,7 +100,7 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
         return ExitCode::from(2);
     }
     if wanted.one {
-        let extent = Extent { states: wanted.states, seed: wanted.seed, stop: wanted.stop };
+        let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
         println!("{}", serde_json::to_string(&sweep(&named(Some(names[0]))[0], extent)).unwrap());
         return ExitCode::SUCCESS;
     }
@@ -152,7 +155,7 @@ fn by_workers(wanted: &PowerCuts, names: &[&str], found: &mut dyn FnMut(Tally) -
 fn by_itself(wanted: &PowerCuts, name: &str) -> Tally {
     let mut command = Command::new(std::env::current_exe().expect("this program has a name"));
     command.args(["power-cuts", "--one", "--scenario", name]).stderr(Stdio::inherit());
-    command.args(["--states", &wanted.states.to_string(), "--seed", &wanted.seed.to_string()]);
+    command.args(["--states", &wanted.states.to_string(), "--boots", &wanted.boots.to_string(), "--seed", &wanted.seed.to_string()]);
     if wanted.stop {
         command.arg("--stop");
     }

@@ -31,6 +31,8 @@ const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive
 pub struct Extent {
     /// Distinct states of one scenario; the plain fates are all visited even where they are more.
     pub states: u64,
+    /// Boots that are really carried out; after the plain fates the sweep ends when it has had so many.
+    pub boots: u64,
     /// Seed of everything random.
     pub seed: u64,
     /// Stop at the first bad state.
@@ -152,7 +154,7 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
         let before = sweep.tally.distinct;
         let seed = extent.seed.wrapping_add(1000 + pass);
         sweep.first_cuts(&first, FatePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 }, extent.states);
-        if sweep.tally.distinct >= extent.states || sweep.tally.distinct == before {
+        if sweep.has_enough(extent.states) || sweep.tally.distinct == before {
             break;
         }
     }
@@ -175,15 +177,21 @@ impl Sweep<'_> {
         }
     }
 
+    /// So many states, or as much work as was asked for, or a bad one where that is the end.
+    fn has_enough(&self, states: u64) -> bool {
+        let worked = states != u64::MAX && self.judge.booted >= self.extent.boots;
+        self.tally.distinct >= states || worked || self.extent.stop && self.tally.bad > 0
+    }
+
     fn first_cuts(&mut self, first: &Logged, plan: FatePlan, states: u64) {
         for order in Order::ALL {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
                 self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), first.cuts(point.cut, false));
-                if self.tally.distinct < states && !(self.extent.stop && self.tally.bad > 0) {
-                    ControlFlow::Continue(())
-                } else {
+                if self.has_enough(states) {
                     ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
                 }
             });
         }
@@ -196,7 +204,7 @@ impl Sweep<'_> {
         }
         let mut random = Random::new(self.extent.seed ^ states);
         let (mut in_vain, mut drawn) = (0, HashMap::new());
-        while self.tally.distinct < states && in_vain < 200 && !(self.extent.stop && self.tally.bad > 0) {
+        while !self.has_enough(states) && in_vain < 200 {
             let before = self.tally.distinct;
             let outer = self.draw(first, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
