@@ -105,13 +105,14 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
     let devices = commands::devices(embedded, &settings, &world, command.database.as_deref())?;
     match &command.action {
         Action::Run { request, program } => {
+            let temporary_folder = commands::run::temporary_folder();
             let (report, unsaid) = commands::run::run(&settings, &world, &devices, command, request);
             let printed = commands::run::printed(&report, command.json, command.verbosity == Verbosity::Quiet);
             printed.write();
             // A loss counts as said only now.
             unsaid.into_iter().for_each(boot::Unsaid::said);
             if report.usable && !program.is_empty() {
-                return Err(commands::run::become_program(program));
+                return Err(commands::run::become_program(program, temporary_folder));
             }
             Ok(Printed::answer(String::new(), report.exit))
         }

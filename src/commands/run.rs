@@ -18,6 +18,9 @@ use crate::report::{DatabaseReport, RunReport};
 /// Bytes of a marker file or the kernel's command line that are read at most.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 
+/// Where SQLite puts its temporary files.
+const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
+
 /// Runs; the report has a sentence for each database, and what comes with it is closed once those are printed.
 pub fn run<'d>(
     settings: &Settings,
@@ -37,7 +40,7 @@ pub fn run<'d>(
     }
     if let Some(first) = devices.first() {
         // SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
-        std::env::set_var("SQLITE_TMPDIR", &first.state.root);
+        std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
     }
     let skipped = skip_reason(settings);
     let asked = asked(settings, world, request);
@@ -153,10 +156,20 @@ pub fn lines(database: &DatabaseReport) -> Vec<String> {
     lines
 }
 
-/// Becomes the program; returns only when that failed.
-pub fn become_program(program: &[OsString]) -> String {
+/// What SQLite's own variable for temporary files was before a run set it.
+pub fn temporary_folder() -> Option<OsString> {
+    std::env::var_os(TEMPORARY_FOLDER)
+}
+
+/// Becomes the program, with the folder for temporary files that was meant for it; returns only when that failed.
+pub fn become_program(program: &[OsString], temporary_folder: Option<OsString>) -> String {
     use std::os::unix::process::CommandExt;
     let Some((name, arguments)) = program.split_first() else { return "no program was named".into() };
-    let error = std::process::Command::new(name).args(arguments).exec();
+    let mut command = std::process::Command::new(name);
+    match temporary_folder {
+        Some(folder) => command.env(TEMPORARY_FOLDER, folder),
+        None => command.env_remove(TEMPORARY_FOLDER),
+    };
+    let error = command.args(arguments).exec();
     format!("{} cannot be started: {error}", name.to_string_lossy())
 }

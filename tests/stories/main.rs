@@ -6,6 +6,7 @@
 
 mod after_2038;
 mod application;
+mod becomes;
 mod bench;
 mod boots;
 mod damage;
