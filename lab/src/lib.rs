@@ -9,6 +9,7 @@ pub mod corrupt;
 pub mod device;
 pub mod faults;
 pub mod judge;
+pub mod parsers;
 pub mod picture;
 pub mod planted;
 pub mod power_cuts;
