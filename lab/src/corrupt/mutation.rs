@@ -167,9 +167,36 @@ fn swapped(bytes: &mut [u8], random: &mut Random) -> String {
 
 /// Fields: place and length.
 const DATABASE_FIELDS: &[(usize, usize)] = &[
-    (0, 16), (16, 2), (16, 2), (18, 1), (19, 1), (20, 1), (21, 1), (22, 1), (23, 1), (24, 4), (28, 4), (28, 4), (32, 4), (36, 4),
-    (40, 4), (44, 4), (48, 4), (52, 4), (56, 4), (56, 4), (60, 4), (64, 4), (68, 4), (72, 8), (92, 4), (96, 4), (100, 1), (101, 2),
-    (103, 2), (105, 2),
+    (0, 16),
+    (16, 2),
+    (16, 2),
+    (18, 1),
+    (19, 1),
+    (20, 1),
+    (21, 1),
+    (22, 1),
+    (23, 1),
+    (24, 4),
+    (28, 4),
+    (28, 4),
+    (32, 4),
+    (36, 4),
+    (40, 4),
+    (44, 4),
+    (48, 4),
+    (52, 4),
+    (56, 4),
+    (56, 4),
+    (60, 4),
+    (64, 4),
+    (68, 4),
+    (72, 8),
+    (92, 4),
+    (96, 4),
+    (100, 1),
+    (101, 2),
+    (103, 2),
+    (105, 2),
 ];
 const JOURNAL_FIELDS: &[(usize, usize)] = &[(0, 8), (8, 4), (8, 4), (12, 4), (16, 4), (16, 4), (20, 4), (24, 4), (512, 4)];
 const WAL_FIELDS: &[(usize, usize)] = &[(0, 4), (4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 4), (28, 4), (32, 4), (36, 4), (40, 4)];
@@ -259,7 +286,11 @@ fn reseal_wal(bytes: &mut [u8], random: &mut Random) -> String {
 fn wal_sum((mut one, mut two): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
     let word = |bytes: &[u8]| -> u32 {
         let bytes: [u8; 4] = bytes.try_into().unwrap();
-        if big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+        if big {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        }
     };
     for pair in bytes.chunks_exact(8) {
         one = one.wrapping_add(word(&pair[..4])).wrapping_add(two);
@@ -281,9 +312,30 @@ const TABLES: [(&str, &[&str]); 3] = [
 
 /// Values that a row of a history never has.
 const VALUES: [&str; 24] = [
-    "NULL", "0", "1", "2", "3", "-1", "4", "2147483648", "9223372036854775807", "-9223372036854775808", "1.5", "9e999", "''", "'x'",
-    "' 1'", "'18446744073709551616'", "x'ff'", "CAST(x'fffe00' AS TEXT)", "x''", "'a' || char(0) || 'b'", "'|1__x'",
-    "printf('%01000d', 7)", "'2024-13-45T99:99:99Z'", "randomblob(3)",
+    "NULL",
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "4",
+    "2147483648",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1.5",
+    "9e999",
+    "''",
+    "'x'",
+    "' 1'",
+    "'18446744073709551616'",
+    "x'ff'",
+    "CAST(x'fffe00' AS TEXT)",
+    "x''",
+    "'a' || char(0) || 'b'",
+    "'|1__x'",
+    "printf('%01000d', 7)",
+    "'2024-13-45T99:99:99Z'",
+    "randomblob(3)",
 ];
 
 /// A change of what the history says; each leaves a whole database.

@@ -177,7 +177,8 @@ pub fn all() -> Vec<World> {
     let purging = firmware(Version::ThreeFails, REBUILDABLE);
     let ready = |state: &State| has(state, "ready-");
     let no_header = broken_header(&rest);
-    let journal = |state: &State| has(state, "record") && state.read_file(&format!("{MAIN}-journal")).is_some_and(|bytes| bytes.len() > 512);
+    let journal =
+        |state: &State| has(state, "record") && state.read_file(&format!("{MAIN}-journal")).is_some_and(|bytes| bytes.len() > 512);
     vec![
         World::new("current", two, rest.clone()),
         World::new("pending", three, rest.clone()),
