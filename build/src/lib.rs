@@ -12,6 +12,8 @@ mod directive;
 mod folder;
 mod generate;
 mod name;
+#[doc(hidden)]
+pub mod parsers;
 mod problem;
 mod product;
 mod read;

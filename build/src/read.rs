@@ -51,6 +51,13 @@ pub(crate) fn read(root: &Path) -> (Result<Product, Vec<Problem>>, Vec<std::path
     (result, folder.watched)
 }
 
+/// Every problem of a folder that was walked.
+pub(crate) fn problems(folder: &Folder) -> Vec<Problem> {
+    let mut said = Said::default();
+    drop(assemble(folder, &mut said));
+    said.problems
+}
+
 fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
     let configuration_file = format!("{}/{CONFIGURATION}", folder.label);
     let settings = read_settings(folder, &configuration_file, said);

@@ -43,7 +43,8 @@ pub struct Booted {
     pub operations: u64,
 }
 
-struct SimClock<'a>(&'a Sim);
+/// The clock of a simulated device: only calls and sleeps move it.
+pub(crate) struct SimClock<'a>(pub(crate) &'a Sim);
 
 impl Clock for SimClock<'_> {
     fn sleep(&self, time: Duration) {

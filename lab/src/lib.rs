@@ -5,9 +5,11 @@
 // The rules against panics are for the device. Here a broken assumption shall stop the run at once.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::expect_used, clippy::unwrap_used)]
 
+pub mod corrupt;
 pub mod device;
 pub mod faults;
 pub mod judge;
+pub mod parsers;
 pub mod picture;
 pub mod planted;
 pub mod power_cuts;

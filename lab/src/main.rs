@@ -14,7 +14,7 @@ use std::time::Instant;
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
 use bootmigrate_lab::sim::keep_freed_memory;
-use bootmigrate_lab::{faults, planted};
+use bootmigrate_lab::{corrupt, faults, planted};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum Action {
     Faults(Faults),
     /// Plant one-line bugs in a copy of the device's sources and see each one caught
     PlantedBugs(planted::Wanted),
+    /// Harm every kind of file in every way, and see what the boots make of it
+    CorruptFiles(CorruptFiles),
 }
 
 #[derive(Args)]
@@ -78,12 +80,35 @@ struct Faults {
     json: bool,
 }
 
+#[derive(Args)]
+struct CorruptFiles {
+    /// Cases
+    #[arg(long, default_value_t = 20_000)]
+    count: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    /// Show one case step by step: SEED/NUMBER, as a bad case is printed
+    #[arg(long)]
+    replay: Option<String>,
+    /// Worker processes
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// Which of them this is
+    #[arg(long, hide = true)]
+    worker: Option<u64>,
+}
+
 fn main() -> ExitCode {
     keep_freed_memory();
     match Arguments::parse().action {
         Action::PowerCuts(wanted) => power_cuts(&wanted),
         Action::Faults(wanted) => run_faults(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
+        Action::CorruptFiles(wanted) => corrupt_files(&wanted),
     }
 }
 
@@ -229,4 +254,30 @@ fn run_faults(wanted: &Faults) -> ExitCode {
     }
     println!("{bad} bad");
     ExitCode::from(u8::from(bad > 0))
+}
+
+fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
+    if let Some(name) = &wanted.replay {
+        return match corrupt::replay(name, &mut |line| println!("{line}")) {
+            Ok(good) => ExitCode::from(u8::from(!good)),
+            Err(sentence) => {
+                eprintln!("{sentence}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    if let Some(worker) = wanted.worker {
+        let tally = corrupt::sweep(corrupt::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
+        println!("{}", serde_json::to_string(&tally).unwrap());
+        return ExitCode::SUCCESS;
+    }
+    let tally = corrupt::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
+    if wanted.json {
+        println!("{}", serde_json::to_string(&tally).unwrap());
+    } else {
+        print!("{tally}");
+        println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
+        println!("{} harmed files, {} bad", tally.cases, tally.bad);
+    }
+    ExitCode::from(u8::from(tally.bad > 0))
 }

@@ -105,15 +105,19 @@ fn asked(settings: &Settings, world: &World<'_>, request: &Request) -> Asked {
         let bytes = world.disk.read(&place(&world.root, path), TOKEN_SOURCE_BYTES_MAX).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let words = read(Path::new("/proc/cmdline"));
-    for word in words.split_whitespace() {
+    let marker = settings.marker.as_deref().map(read).unwrap_or_default();
+    asked_by(&read(Path::new("/proc/cmdline")), &marker)
+}
+
+/// What the kernel's command line asks for, else what the marker file's text does.
+pub fn asked_by(kernel_words: &str, marker: &str) -> Asked {
+    for word in kernel_words.split_whitespace() {
         match word.split_once('=') {
             Some(("bootmigrate.purge-and-retry", token)) if !token.is_empty() => return with(Request::PurgeAndRetry, token),
             Some(("bootmigrate.retry", token)) if !token.is_empty() => return with(Request::Retry, token),
             _ => {}
         }
     }
-    let marker = settings.marker.as_deref().map(read).unwrap_or_default();
     match marker.trim() {
         "" => Asked { request: Request::Boot, token: String::new() },
         token => with(Request::PurgeAndRetry, token),

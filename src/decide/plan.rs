@@ -294,15 +294,16 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
     if let Some(refusal) = worn_out(facts, policy) {
         return refusal;
     }
+    let hopeful = facts.tries.failed < FAILED_MAX || facts.request != Request::Boot;
     let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
     for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
         match cure {
-            // Tables are whole: only what is derived from them is built anew.
-            Cure::Reindex if index_only && !facts.tried.contains(&Tried::Reindex) => {
+            // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
+            Cure::Reindex if index_only && hopeful && !facts.tried.contains(&Tried::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
             // A copy that this firmware could not bring forward so often will not come forward now.
-            Cure::Snapshot if facts.tries.failed < FAILED_MAX || facts.request != Request::Boot => {
+            Cure::Snapshot if hopeful => {
                 if let Some(snapshot) = facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act))) {
                     return by_snapshot(snapshot, what);
                 }

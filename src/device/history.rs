@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration};
 use crate::device::disk::Step;
-use crate::device::sqlite::Database;
-use crate::error::Failure;
+use crate::device::sqlite::{class_of, describe, Database};
+use crate::error::{Class, Failure};
 
 /// Ours, one row a migration: what refinery's table has no room for.
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
@@ -21,6 +21,9 @@ const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
     compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
 /// Ours: `format`, `act` (the last act that committed), `token` (the last one handled).
 const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
+/// Reads them; names every column, so that a table with others is found before anything is written.
+const STEPS: &str =
+    "SELECT version, compatible_from, act, down_sql, irreversible, duration_ms, firmware FROM bootmigrate_steps ORDER BY version";
 /// The format of both.
 const FORMAT: i64 = 1;
 
@@ -77,6 +80,7 @@ pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Fai
         let mut history = History {
             application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
             recorded: exists(table)?,
+            malformed: stand_in(connection, table)?,
             ..History::default()
         };
         let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
@@ -89,7 +93,7 @@ pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Fai
             read_state(connection, &mut history)?;
         }
         if exists("bootmigrate_steps")? {
-            let mut statement = connection.prepare("SELECT version, compatible_from FROM bootmigrate_steps ORDER BY version")?;
+            let mut statement = connection.prepare(STEPS)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 if let (Some(version), from) = (integer(row.get_ref(0)?), integer(row.get_ref(1)?)) {
@@ -99,7 +103,18 @@ pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Fai
         }
         Ok(history)
     };
-    read().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    read().map_err(|error: rusqlite::Error| match class_of(&error) {
+        // The statements are ours and right: a table has other columns than it should.
+        Class::Failed => Failure::new(Class::Catalogue, step, format!("the history cannot be read: {}", describe(&error))),
+        _ => database.failure(step, &error),
+    })
+}
+
+/// A view under one of the tables' names, which could be read and not be written.
+fn stand_in(connection: &rusqlite::Connection, table: &str) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name || ' is no table but: ' || type FROM sqlite_schema \
+               WHERE type <> 'table' AND lower(name) IN (lower(?1), 'bootmigrate_steps', 'bootmigrate_state')";
+    connection.query_row(sql, [table], |row| row.get(0)).optional()
 }
 
 fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {

@@ -250,6 +250,12 @@ fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
     if byte(19) > 2 {
         return Some(Database::NewerSqlite { what: format!("its file format is {}, this SQLite reads up to 2", byte(19)) });
     }
+    if byte(18) > 2 {
+        return Some(Database::NewerSqlite { what: format!("its file format is {}, this SQLite writes up to 2", byte(18)) });
+    }
+    if number(56) > 3 {
+        return Some(Database::NewerSqlite { what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)) });
+    }
     let page = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
         1 => 65536,
         bytes => bytes,

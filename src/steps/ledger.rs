@@ -212,6 +212,11 @@ impl Ledger {
         }
         let token = open.map(|open| open.token).unwrap_or_default();
         next.loss = next.loss.filter(|loss| loss.act != act.number);
+        // A cure that finds its source damaged will find it so at every boot: counted, so that it ends.
+        let vain_cure = failure.class == Class::Damaged && is_replacement(act.kind);
+        if vain_cure {
+            next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
+        }
         if failure.class == Class::Failed {
             next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
             if !token.is_empty() {

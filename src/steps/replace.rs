@@ -8,13 +8,15 @@ use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
 use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Stat, Step};
 use crate::device::family::{side, MainFile, SnapshotName};
+use crate::device::history;
 use crate::device::Device;
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::steps::ledger::{Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{stage, Base};
 use crate::steps::swap::{link_or_copy, swap, New, SecondName};
+use crate::steps::verify::within_budget;
 
 const READY: Step = Step("name it ready");
 const QUARANTINE: Step = Step("set the old family aside");
@@ -95,13 +97,24 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
             unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
             continue;
         }
+        if !is_ready(device, act, main.as_ref())? {
+            if let Some(wrong) = damage_of(device, act)? {
+                // The old family still stands. What the act was for is still known to the record.
+                log::warn!("{}: the file that was to replace it is damaged and is thrown away: {wrong}.", device.settings.name);
+                let ready = device.state.ready(act);
+                unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
+                continue;
+            }
+        }
         let said = ledger.record().loss.clone().filter(|loss| loss.act == act).map(|loss| loss.text);
         let (reason, loss) = match open {
-            Some(open) => (open.reason, said),
-            None => {
+            Some(open) if said.is_some() || open.kind == ActKind::Reindex => (open.reason, said),
+            // Every other replacement gives up rows, whatever is known of it.
+            open => {
                 let loss = "what the quarantined family holds";
                 ledger.keep_loss(device, act, loss)?;
-                ("an earlier run's replacement, whose reason is no longer known".to_owned(), Some(loss.to_owned()))
+                let unknown = "an earlier run's replacement, whose reason is no longer known";
+                (open.map_or_else(|| unknown.to_owned(), |open| open.reason), Some(loss.to_owned()))
             }
         };
         log::warn!("{}: a power cut stopped a replacement; rolling act {act} forward.", device.settings.name);
@@ -110,6 +123,28 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         done.push(put_in_place(device, locked, main.as_ref(), act, &words, None, Vec::new())?);
     }
     Ok(done)
+}
+
+/// What is wrong with a ready file, which was whole when it got its name. `None`: nothing, or nothing that this SQLite can judge.
+fn damage_of(device: &Device<'_>, act: u64) -> Result<Option<String>, Failure> {
+    let ready = device.state.ready(act);
+    let stat = device.disk().stat(&ready).map_err(|error| Failure::io(READY, &ready, &error))?;
+    if !stat.is_some_and(|stat| within_budget(device, stat.size)) {
+        return Ok(None);
+    }
+    let database = device.sqlite().look_immutable(READY, &ready)?;
+    let checked =
+        database.integrity_check(READY).and_then(|wrong| Ok((wrong, history::read(&database, READY, &device.settings.history_table)?)));
+    database.close(READY)?;
+    match checked {
+        Ok((wrong, history)) => Ok(wrong.into_iter().next().or(history.malformed)),
+        Err(failure) if failure.class == Class::Damaged && failure.cause.contains("malformed database schema") => {
+            // Written by a newer firmware, perhaps with a newer SQLite: its word counts.
+            Ok(None)
+        }
+        Err(failure) if matches!(failure.class, Class::Damaged | Class::Catalogue) => Ok(Some(failure.cause)),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// What a report and reason.txt say of an act.

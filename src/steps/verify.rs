@@ -58,6 +58,17 @@ pub fn within_budget(device: &Device<'_>, bytes: u64) -> bool {
     bytes <= u64::from(device.settings.quick_check_max_mib) << 20
 }
 
+/// `integrity_check` finds nothing: what is migrated and copied is whole, its indexes included.
+///
+/// # Errors
+/// Damaged, with the first line.
+pub fn whole_with_indexes(database: &Database) -> Result<(), Failure> {
+    match database.integrity_check(STEP)?.first() {
+        None => Ok(()),
+        Some(wrong) => Err(Failure::new(Class::Damaged, STEP, wrong.clone())),
+    }
+}
+
 /// `quick_check` finds nothing.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 pub mod catalogues;
 mod replaced;
 mod upgraded;
-mod worlds;
+pub(crate) mod worlds;
 
 use bootmigrate::boot::Asked;
 use bootmigrate::decide::facts::Request;

@@ -17,6 +17,9 @@ use super::shared_memory::SharedMemory;
 use super::simulation::{Options, Sim, Target};
 use super::state::{Body, Entries, Errno, Node, NodeId, Place, State, STORAGE, VOLATILE};
 
+/// No file is larger: a journal or header that says so must not make the lab hold it.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
 /// How far one call moves the clock.
 const CALL_NS: i128 = 50_000;
 /// Time stamps are multiples of this: a kernel's tick.
@@ -228,6 +231,9 @@ impl Model {
         if payload.is_empty() {
             return Ok(());
         }
+        if offset.saturating_add(payload.len()) > FILE_BYTES_MAX {
+            return Err(libc::EFBIG);
+        }
         let content = self.state.content(node)?;
         let missing = content.missing_blocks(offset, payload.len());
         let touched = (offset + payload.len()).div_ceil(BLOCK_BYTES as u64) - offset / BLOCK_BYTES as u64;
@@ -262,6 +268,9 @@ impl Model {
         let (node, durable) = (open.node, open.durable);
         let device = self.device(node)?;
         self.writable(device)?;
+        if size > FILE_BYTES_MAX {
+            return Err(libc::EFBIG);
+        }
         let before = self.state.content(node)?.allocated_blocks();
         let Some(content) = self.state.content_mut(node) else { return Err(libc::EIO) };
         content.truncate(size);

@@ -57,9 +57,7 @@ impl Database {
         let sql = "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2";
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| {
-                Ok(((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()), row.get::<_, i64>(2)?))
-            })?;
+            let rows = statement.query_map([], |row| Ok(((lossy(row, 0)?, lossy(row, 1)?), row.get::<_, i64>(2)?)))?;
             rows.map(|row| row.map(|(pair, count)| (pair, u64::try_from(count).unwrap_or(0)))).collect::<Result<_, _>>()
         };
         match read() {
@@ -83,11 +81,11 @@ impl Database {
             let mut rows = statement.query([])?;
             let (mut shown, mut more) = (Vec::new(), 0u64);
             while let Some(row) = rows.next()? {
-                if !tables.contains(&row.get::<_, String>(1)?) {
+                if !tables.contains(&lossy(row, 1)?) {
                     continue;
                 }
                 if shown.len() < ROWS_SHOWN_MAX {
-                    shown.push(row.get(0)?);
+                    shown.push(lossy(row, 0)?);
                 } else {
                     more += 1;
                 }
@@ -127,7 +125,7 @@ impl Database {
                    SELECT 'column ' || t.name || '.' || c.name || ': ' FROM ours t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'";
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([history_table], |row| row.get(0))?;
+            let rows = statement.query_map([history_table], |row| lossy(row, 0))?;
             rows.collect::<Result<BTreeSet<String>, _>>()
         };
         read().map_err(|error| self.failure(step, &error))
@@ -137,7 +135,7 @@ impl Database {
     pub(in crate::device) fn strings(&self, step: Step, sql: &str) -> Result<Vec<String>, Failure> {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let rows = statement.query_map([], |row| lossy(row, 0))?;
             rows.collect::<Result<Vec<String>, _>>()
         };
         read().map_err(|error| self.failure(step, &error))
@@ -167,6 +165,12 @@ pub struct Worse {
     pub tables: Vec<String>,
     /// What the check itself said now and did not say before.
     pub error: Option<String>,
+}
+
+/// A harmed schema may have names that are not UTF-8: no reason to stop, and none to panic.
+fn lossy(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn show(value: rusqlite::types::ValueRef<'_>) -> String {

@@ -5,8 +5,9 @@
 use std::io;
 use std::path::Path;
 
-use crate::decide::facts::Snapshot;
-use crate::device::family::SnapshotName;
+use super::bad_header;
+use crate::decide::facts::{Database, Snapshot};
+use crate::device::family::{SnapshotName, HEADER_BYTES};
 use crate::device::history;
 use crate::device::{Device, LOOK};
 use crate::error::Failure;
@@ -38,8 +39,14 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
 /// Why it may not.
 pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Result<i32, NotGood> {
     let not_good = |failure: Failure| NotGood(failure.cause);
+    let header = device.disk().read(path, HEADER_BYTES).map_err(|error| NotGood(error.to_string()))?;
+    // SQLite can read what it may not write: no use as a database.
+    if let Some(Database::Damaged { what, .. } | Database::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
+        return Err(NotGood(what));
+    }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
-    let checks = database.quick_check(LOOK).and_then(|wrong| Ok((wrong, history::read(&database, LOOK, &device.settings.history_table)?)));
+    let checks =
+        database.integrity_check(LOOK).and_then(|wrong| Ok((wrong, history::read(&database, LOOK, &device.settings.history_table)?)));
     database.close(LOOK).map_err(not_good)?;
     let (wrong, history) = checks.map_err(not_good)?;
     if let Some(first) = wrong.first() {

@@ -1,0 +1,4 @@
+BEGIN;
+PRAGMA foreign_keys = OFF;;
+CREATE TABLE x(y);
+COMMIT;

@@ -1,0 +1,372 @@
+//! Owns the ways in which a file is harmed: what a worn flash, a half-written block or a careless copy leaves.
+//! Promises: the same generator gives the same bytes; forged sums are made here, with no code of the product.
+//! Never judges.
+
+use rusqlite::{Connection, OpenFlags};
+use serde::{Deserialize, Serialize};
+
+use super::worlds::{Kind, World};
+use crate::device::MAIN;
+use crate::sim::hash::Random;
+use crate::sim::{Sim, State};
+
+/// Bytes of a page in these worlds.
+const PAGE: usize = 4096;
+/// Bytes of the shared memory that SQLite would make.
+const SHARED_MEMORY_BYTES: usize = 32 << 10;
+
+/// How a file is harmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Mutation {
+    /// Some bits are others.
+    Bits,
+    /// A run of bytes is zero.
+    Zeroed,
+    /// A run of bytes is anything.
+    Garbage,
+    /// One part is of this file, the other of another.
+    Torn,
+    /// Two pages have changed places.
+    SwappedPages,
+    /// It ends early, at any byte.
+    Truncated,
+    /// It goes on with anything.
+    Extended,
+    /// One field of its header is another.
+    Header,
+    /// Its content is another and its sums are right.
+    Resealed,
+    /// All of it is anything.
+    Replaced,
+    /// Its rows say something else.
+    Rows,
+}
+
+impl Mutation {
+    /// The ways in which a file of this kind is harmed.
+    pub fn of(kind: Kind) -> &'static [Mutation] {
+        use Mutation::{Bits, Extended, Garbage, Header, Replaced, Resealed, Rows, SwappedPages, Torn, Truncated, Zeroed};
+        match kind {
+            Kind::Database | Kind::Snapshot | Kind::Ready | Kind::Journal => {
+                &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Header, Replaced]
+            }
+            Kind::Wal => &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Resealed, Replaced],
+            Kind::Record => &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Resealed, Resealed, Replaced],
+            Kind::SharedMemory | Kind::Staging | Kind::Quarantine => &[Bits, Zeroed, Garbage, Truncated, Extended, Replaced],
+            Kind::History => &[Rows, Rows, Rows, Rows],
+        }
+    }
+}
+
+/// Harms one file of a world, and says how.
+pub fn harm(world: &World, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
+    let mut state = world.state.clone();
+    if mutation == Mutation::Rows {
+        let sql = rows(random);
+        return match rewritten(&state, &sql) {
+            Ok(state) => (state, sql),
+            Err(error) => (state, format!("{sql} (which SQLite refused: {error})")),
+        };
+    }
+    let mut bytes = state.read_file(path).unwrap_or_else(|| vec![0; SHARED_MEMORY_BYTES]);
+    let how = match mutation {
+        Mutation::Bits => bits(&mut bytes, random),
+        Mutation::Zeroed | Mutation::Garbage => run(&mut bytes, mutation, random),
+        Mutation::Torn => torn(&mut bytes, &other(world, kind, path), random),
+        Mutation::SwappedPages => swapped(&mut bytes, random),
+        Mutation::Truncated => {
+            let end = if random.below(4) == 0 { random.below(600) } else { random.draw() } as usize % bytes.len().max(1);
+            bytes.truncate(end);
+            format!("ends at byte {end}")
+        }
+        Mutation::Extended => {
+            let more = 1 + random.below(3 * PAGE as u64) as usize;
+            bytes.extend(garbage(more, random));
+            format!("{more} bytes more")
+        }
+        Mutation::Header => header(&mut bytes, kind, random),
+        Mutation::Resealed if kind == Kind::Wal => reseal_wal(&mut bytes, random),
+        Mutation::Resealed => reseal_record(&mut bytes, random),
+        Mutation::Replaced => {
+            bytes = garbage(random.below(2 * bytes.len() as u64 + 1) as usize, random);
+            format!("{} bytes of anything", bytes.len())
+        }
+        Mutation::Rows => String::new(),
+    };
+    state.put_file(path, &bytes);
+    (state, how)
+}
+
+fn garbage(length: usize, random: &mut Random) -> Vec<u8> {
+    (0..length).map(|_| random.draw() as u8).collect()
+}
+
+fn place(bytes: &[u8], random: &mut Random) -> usize {
+    // Half of the harm meets the beginning, where the meaning is.
+    let limit = if random.below(2) == 0 { bytes.len().min(PAGE) } else { bytes.len() };
+    random.below(limit.max(1) as u64) as usize
+}
+
+fn bits(bytes: &mut [u8], random: &mut Random) -> String {
+    let mut how = "bits".to_owned();
+    for _ in 0..=random.below(4) {
+        let (at, bit) = (place(bytes, random), random.below(8));
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= 1 << bit;
+        }
+        how.push_str(&format!(" {at}.{bit}"));
+    }
+    how
+}
+
+fn run(bytes: &mut [u8], mutation: Mutation, random: &mut Random) -> String {
+    let at = place(bytes, random);
+    let lengths = [1, 4, 16, 100, 512, 4096];
+    let end = (at + lengths[random.below(6) as usize]).min(bytes.len());
+    for byte in &mut bytes[at..end] {
+        *byte = if mutation == Mutation::Zeroed { 0 } else { random.draw() as u8 };
+    }
+    format!("bytes {at} to {end}")
+}
+
+/// What the other half is of: the same file in an earlier state, or the earlier main.
+fn other(world: &World, kind: Kind, path: &str) -> Vec<u8> {
+    let main = || world.earlier.read_file(MAIN);
+    let other = if kind == Kind::Record { world.earlier.read_file(path) } else { main() };
+    other.or_else(main).unwrap_or_default()
+}
+
+fn torn(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) -> String {
+    let at = random.below(bytes.len().max(1) as u64) as usize;
+    let at = if random.below(2) == 0 { at } else { at / 512 * 512 };
+    if random.below(2) == 0 {
+        let mut new = other.get(..at.min(other.len())).unwrap_or(&[]).to_vec();
+        new.extend(bytes.get(new.len()..).unwrap_or(&[]));
+        *bytes = new;
+        return format!("of another file up to byte {at}");
+    }
+    bytes.truncate(at);
+    bytes.extend(other.get(at..).unwrap_or(&[]));
+    format!("of another file from byte {at}")
+}
+
+fn swapped(bytes: &mut [u8], random: &mut Random) -> String {
+    let size = if bytes.len() >= 2 * PAGE { PAGE } else { 512 };
+    let pages = (bytes.len() / size) as u64;
+    if pages < 2 {
+        bytes.reverse();
+        return "reversed".to_owned();
+    }
+    let one = random.below(pages) as usize;
+    let two = (one + 1 + random.below(pages - 1) as usize) % pages as usize;
+    for byte in 0..size {
+        bytes.swap(one * size + byte, two * size + byte);
+    }
+    format!("pages {one} and {two} of {size} bytes")
+}
+
+/// Fields: place and length.
+const DATABASE_FIELDS: &[(usize, usize)] = &[
+    (0, 16),
+    (16, 2),
+    (16, 2),
+    (18, 1),
+    (19, 1),
+    (20, 1),
+    (21, 1),
+    (22, 1),
+    (23, 1),
+    (24, 4),
+    (28, 4),
+    (28, 4),
+    (32, 4),
+    (36, 4),
+    (40, 4),
+    (44, 4),
+    (48, 4),
+    (52, 4),
+    (56, 4),
+    (56, 4),
+    (60, 4),
+    (64, 4),
+    (68, 4),
+    (72, 8),
+    (92, 4),
+    (96, 4),
+    (100, 1),
+    (101, 2),
+    (103, 2),
+    (105, 2),
+];
+const JOURNAL_FIELDS: &[(usize, usize)] = &[(0, 8), (8, 4), (8, 4), (12, 4), (16, 4), (16, 4), (20, 4), (24, 4), (512, 4)];
+const WAL_FIELDS: &[(usize, usize)] = &[(0, 4), (4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 4), (28, 4), (32, 4), (36, 4), (40, 4)];
+const RECORD_FIELDS: &[(usize, usize)] = &[(0, 8), (8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 1), (4096, 8), (4104, 4), (4112, 8)];
+
+fn header(bytes: &mut [u8], kind: Kind, random: &mut Random) -> String {
+    let fields = match kind {
+        Kind::Journal => JOURNAL_FIELDS,
+        Kind::Wal => WAL_FIELDS,
+        Kind::Record => RECORD_FIELDS,
+        Kind::Database | Kind::Snapshot | Kind::Ready | Kind::Staging => DATABASE_FIELDS,
+        Kind::SharedMemory | Kind::History | Kind::Quarantine => DATABASE_FIELDS,
+    };
+    let (at, length) = fields[random.below(fields.len() as u64) as usize];
+    let small = [0u64, 1, 2, 3, 4, 5, 512, 1024, 4095, 8192, 65536, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
+    let number = if random.below(3) == 0 { random.draw() } else { small[random.below(small.len() as u64) as usize] };
+    let value = number.to_be_bytes();
+    for index in 0..length {
+        if let Some(byte) = bytes.get_mut(at + index) {
+            *byte = value[(8 - length.min(8) + index) % 8];
+        }
+    }
+    format!("{length} bytes at {at} are {number:#x}")
+}
+
+/// Changes the record's content in one slot or both, and gives the slot the sum that fits.
+fn reseal_record(bytes: &mut [u8], random: &mut Random) -> String {
+    let mut how = "record with right sums:".to_owned();
+    for slot in bytes.chunks_exact_mut(4096) {
+        if slot.get(..8) != Some(b"BMRECORD".as_slice()) || random.below(4) == 0 {
+            continue;
+        }
+        let length = u32::from_le_bytes(slot[12..16].try_into().unwrap()) as usize;
+        let length = length.min(4096 - 32);
+        for _ in 0..=random.below(3) {
+            let at = 32 + random.below(length.max(1) as u64) as usize;
+            slot[at] = if random.below(2) == 0 { random.below(9) } else { random.draw() } as u8;
+            how.push_str(&format!(" {at}={}", slot[at]));
+        }
+        match random.below(8) {
+            0 => slot[16..24].copy_from_slice(&random.draw().to_le_bytes()),
+            1 => slot[8..12].copy_from_slice(&(random.below(4) as u32).to_le_bytes()),
+            2 => slot[12..16].copy_from_slice(&(random.below(4200) as u32).to_le_bytes()),
+            _ => {}
+        }
+        let length = (u32::from_le_bytes(slot[12..16].try_into().unwrap()) as usize).min(4096 - 32);
+        let sum = crc32(&[&slot[8..24], &slot[32..32 + length]].concat());
+        slot[24..28].copy_from_slice(&sum.to_le_bytes());
+    }
+    how
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 };
+    !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum)))
+}
+
+/// Changes a frame of the WAL, and gives all frames the sums that fit.
+fn reseal_wal(bytes: &mut [u8], random: &mut Random) -> String {
+    let frame = 24 + PAGE;
+    let frames = bytes.len().saturating_sub(32) / frame;
+    if frames == 0 {
+        return "a WAL without a frame".to_owned();
+    }
+    let start = 32 + random.below(frames as u64) as usize * frame;
+    let (field, length) = [(0, 4), (4, 4), (24, 100), (24, PAGE)][random.below(4) as usize];
+    if length == 4 {
+        let number = [0, 1, 2, 3, 9, 0x7fff_ffff, u32::MAX, random.draw() as u32][random.below(8) as usize];
+        bytes[start + field..start + field + 4].copy_from_slice(&number.to_be_bytes());
+    } else {
+        for _ in 0..=random.below(3) {
+            let at = start + field + random.below(length as u64) as usize;
+            bytes[at] = random.draw() as u8;
+        }
+    }
+    let big = bytes[3] & 1 == 1;
+    let mut sum = wal_sum((0, 0), &bytes[..24], big);
+    put_sum(bytes, 24, sum);
+    for number in 0..frames {
+        let at = 32 + number * frame;
+        sum = wal_sum(wal_sum(sum, &bytes[at..at + 8], big), &bytes[at + 24..at + frame], big);
+        put_sum(bytes, at + 16, sum);
+    }
+    format!("frame at {start}, field {field}, with right sums")
+}
+
+fn wal_sum((mut one, mut two): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
+    let word = |bytes: &[u8]| -> u32 {
+        let bytes: [u8; 4] = bytes.try_into().unwrap();
+        if big {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        }
+    };
+    for pair in bytes.chunks_exact(8) {
+        one = one.wrapping_add(word(&pair[..4])).wrapping_add(two);
+        two = two.wrapping_add(word(&pair[4..])).wrapping_add(one);
+    }
+    (one, two)
+}
+
+fn put_sum(bytes: &mut [u8], at: usize, (one, two): (u32, u32)) {
+    bytes[at..at + 4].copy_from_slice(&one.to_be_bytes());
+    bytes[at + 4..at + 8].copy_from_slice(&two.to_be_bytes());
+}
+
+const TABLES: [(&str, &[&str]); 3] = [
+    ("refinery_schema_history", &["version", "name", "applied_on", "checksum"]),
+    ("bootmigrate_steps", &["version", "act", "down_sql", "irreversible", "compatible_from", "duration_ms", "firmware"]),
+    ("bootmigrate_state", &["key", "value"]),
+];
+
+/// Values that a row of a history never has.
+const VALUES: [&str; 24] = [
+    "NULL",
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "4",
+    "2147483648",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1.5",
+    "9e999",
+    "''",
+    "'x'",
+    "' 1'",
+    "'18446744073709551616'",
+    "x'ff'",
+    "CAST(x'fffe00' AS TEXT)",
+    "x''",
+    "'a' || char(0) || 'b'",
+    "'|1__x'",
+    "printf('%01000d', 7)",
+    "'2024-13-45T99:99:99Z'",
+    "randomblob(3)",
+];
+
+/// A change of what the history says; each leaves a whole database.
+fn rows(random: &mut Random) -> String {
+    let mut pick = |limit: usize| random.below(limit as u64) as usize;
+    let (table, columns) = TABLES[[0, 0, 0, 1, 2][pick(5)]];
+    let (column, value) = (columns[pick(columns.len())], VALUES[pick(VALUES.len())]);
+    let one = format!("rowid = (SELECT rowid FROM {table} LIMIT 1 OFFSET {})", pick(3));
+    let one = if table == "bootmigrate_state" { "key >= 'a'".to_owned() } else { one };
+    let list = columns.join(", ");
+    match pick(14) {
+        0..=5 => format!("UPDATE OR REPLACE {table} SET {column} = {value} WHERE {one}"),
+        6 => format!("UPDATE OR IGNORE {table} SET {column} = {value}"),
+        7 => format!("DELETE FROM {table} WHERE {one}"),
+        8 => format!("DELETE FROM {table}"),
+        9 => format!("DROP TABLE {table}"),
+        10 => format!("ALTER TABLE {table} RENAME COLUMN {column} TO other"),
+        11 => format!("CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; ALTER TABLE t RENAME TO {table}; INSERT INTO {table} SELECT * FROM {table}"),
+        12 => format!("CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; CREATE VIEW {table} AS SELECT {list} FROM t"),
+        _ => {
+            let values: Vec<&str> = columns.iter().map(|_| VALUES[pick(VALUES.len())]).collect();
+            format!("INSERT OR REPLACE INTO {table}({list}) VALUES ({})", values.join(", "))
+        }
+    }
+}
+
+fn rewritten(state: &State, sql: &str) -> rusqlite::Result<State> {
+    let sim = Sim::from_state(state);
+    let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name())?;
+    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+    connection.execute_batch(sql)?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(sim.state().swept())
+}

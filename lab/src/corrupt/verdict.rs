@@ -1,0 +1,297 @@
+//! Owns the oracle of harmed files: boots until nothing is written any more, and compares what stands there with plain SQLite's word.
+//! Promises: what was readable before a boot is there after it, or its loss was said and the old file is kept; exit 0 means whole.
+//! Never asks the device's code whether the device's code was right.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
+
+use bootmigrate::boot::Asked;
+use bootmigrate::decide::facts::Request;
+use bootmigrate::report::Outcome;
+use rusqlite::{Connection, OpenFlags};
+
+use super::worlds::{plain, Kind, World};
+use super::Case;
+use crate::device::{switch_on, Booted, MAIN, STATE};
+use crate::judge::Bad;
+use crate::sim::hash::Hash128;
+use crate::sim::{Fault, FaultKind, Options, Sim, State};
+
+/// The boot that must be quiet, at the latest: three tries, a cure, another, and what they leave.
+const QUIET_BY: u32 = 8;
+/// Calls of one boot; the largest boot of these worlds makes some thousands. After them the process is killed.
+const CALLS_MAX: u64 = 300_000;
+/// Exit codes of a run that refused, which leaves the file byte for byte.
+const UNTOUCHED: [u8; 5] = [12, 13, 16, 17, 21];
+/// Every exit code that a boot may have here: none is a defect or a mistake of configuration.
+const EXITS: [u8; 12] = [0, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21];
+
+fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
+    Err(Bad { rule, what: what.into() })
+}
+
+/// What plain SQLite says of a database.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The hash of main's bytes; `None` where it is absent.
+    main: Option<u128>,
+    size: u64,
+    /// A side file holds something.
+    side: bool,
+    /// What `integrity_check` says but "ok", without rules of the schema that rows break.
+    damage: Option<String>,
+    /// Rows that break a rule of the schema (NOT NULL, CHECK): the application's data, not a damaged file.
+    rule_broken: bool,
+    /// The product's rows that can be read, as a multiset.
+    rows: BTreeMap<String, u64>,
+    /// Rows of the history; `None` where it cannot be read.
+    history: Option<Vec<String>>,
+}
+
+impl Seen {
+    fn whole(&self) -> bool {
+        self.main.is_some() && self.damage.is_none()
+    }
+
+    /// The first row of the other that this one does not have.
+    fn lacks(&self, other: &Seen) -> Option<String> {
+        let gone = other.rows.iter().find(|(row, count)| self.rows.get(*row).unwrap_or(&0) < count);
+        gone.map(|(row, _)| row.clone())
+    }
+}
+
+/// How a case ended.
+pub struct Ended {
+    /// Its last exit code.
+    pub exit: u8,
+    /// A boot that wrote nothing said 0 of a file whose depths were not looked into; a technician's run then found it.
+    pub unlooked: bool,
+}
+
+/// Judges cases; remembers what it has looked at.
+#[derive(Default)]
+pub struct Verdict {
+    seen: HashMap<u128, Rc<Seen>>,
+    /// Boots carried out.
+    pub boots: u64,
+}
+
+impl Verdict {
+    /// Boots until it is quiet. `tell` hears of each boot.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn judge(&mut self, world: &World, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<Ended, Bad> {
+        let mut state = state.clone();
+        let mut unlooked = false;
+        for number in 1..=QUIET_BY {
+            let (booted, after) = self.boot(world, &state, &plain())?;
+            let report = &booted.report;
+            tell(&format!("boot {number}: exit {}, {} operations: {}", report.exit, booted.operations, report.sentence));
+            unlooked |= self.after_boot(world, case, &state, &after, &booted)?;
+            // SQLite tries again to settle a journal that it cannot settle, and what it opened is synced: the bytes stay the same.
+            let in_vain = matches!(report.exit, 15 | 17) && after.hash() == state.hash();
+            state = after;
+            if booted.operations == 0 || in_vain {
+                if unlooked {
+                    self.technician(world, case, &state, tell)?;
+                }
+                return Ok(Ended { exit: report.exit, unlooked });
+            }
+        }
+        bad("quiet in time", format!("boot {QUIET_BY} still wrote"))
+    }
+
+    /// What a quiet boot has no time to look for, a run that looks at everything finds.
+    fn technician(&mut self, world: &World, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+        let asked = Asked { request: Request::PurgeAndRetry, token: String::new() };
+        let (booted, after) = self.boot(world, state, &asked)?;
+        tell(&format!("--purge-and-retry: exit {}: {}", booted.report.exit, booted.report.sentence));
+        let seen = self.look(&after);
+        match (booted.report.exit, &seen.damage) {
+            (0 | 11, Some(damage)) => bad("a technician's run finds it", format!("exit {}: {damage}", booted.report.exit)),
+            _ => self.kept(case, state, &after, &booted),
+        }
+    }
+
+    fn boot(&mut self, world: &World, state: &State, asked: &Asked) -> Result<(Booted, State), Bad> {
+        self.boots += 1;
+        let sim = Sim::with(state, Options { log: false, ..Options::default() });
+        sim.inject(Fault::at_call(CALLS_MAX, FaultKind::Kill, true));
+        let booted = catch_unwind(AssertUnwindSafe(|| switch_on(world.firmware, &sim, asked)));
+        let Ok(booted) = booted else { return bad("no panic", "it panicked") };
+        if !sim.fired().is_empty() {
+            return bad("no hang", format!("more than {CALLS_MAX} calls: {}", booted.report.sentence));
+        }
+        if let Some(hazard) = sim.hazards().first() {
+            return bad("no lock dropped", hazard.clone());
+        }
+        if !EXITS.contains(&booted.report.exit) {
+            return bad("exit code", format!("{}: {}", booted.report.exit, booted.report.sentence));
+        }
+        let after = sim.state().swept();
+        Ok((booted, after))
+    }
+
+    /// The rules after every boot. `true`: a quiet boot said 0 of a file that is not whole.
+    fn after_boot(&mut self, world: &World, case: &Case, before: &State, after: &State, booted: &Booted) -> Result<bool, Bad> {
+        let (old, new) = (self.look(before), self.look(after));
+        let report = &booted.report;
+        let says = |what: &str| format!("{what}; exit {}: {}", report.exit, report.sentence);
+        self.kept(case, before, after, booted)?;
+        self.allowed(world, case, before, &old, booted)?;
+        let ready = names(before, "ready-").next().is_some();
+        if UNTOUCHED.contains(&report.exit) && !old.side && !ready && old.main != new.main && report.act.is_none() {
+            return bad("a refusal touches nothing", says("main has other bytes"));
+        }
+        if !matches!(report.exit, 0 | 11) {
+            return Ok(false);
+        }
+        if let Some(history) = new.history.as_ref().filter(|_| report.outcome != Outcome::Compatible) {
+            let wanted: Vec<String> =
+                world.firmware.catalog.migrations.iter().map(|m| format!("{}|{}|{}", m.version, m.name, m.checksum)).collect();
+            if *history != wanted {
+                return bad("usable means this firmware's history", says(&history.join(", ")));
+            }
+        }
+        match &new.damage {
+            None if new.main.is_none() => bad("usable means there", says("main is absent")),
+            None => Ok(false),
+            Some(_) if booted.operations == 0 && report.outcome == Outcome::Quiet => Ok(true),
+            Some(damage) => bad("usable means whole", says(damage)),
+        }
+    }
+
+    /// Rows that could be read are there, or their loss was said; and what was replaced is kept.
+    fn kept(&mut self, case: &Case, before: &State, after: &State, booted: &Booted) -> Result<(), Bad> {
+        let (old, new) = (self.look(before), self.look(after));
+        let report = &booted.report;
+        // A forged record in a format to come: its loss stands in words that this firmware cannot read.
+        let forged = report.exit == 12 && case.kind == Kind::Record && case.mutation == super::Mutation::Resealed;
+        // What an earlier run gave up is said by the first run that ends well.
+        let waits = !matches!(report.exit, 0 | 11) && names(before, "ready-").next().is_some();
+        if let (Some(gone), false) = (new.lacks(&old), report.exit == 11 || forged || waits) {
+            return bad("no silent loss", format!("{gone} is gone; exit {}: {}", report.exit, report.sentence));
+        }
+        let replaced = matches!(report.outcome, Outcome::Purged | Outcome::Restored | Outcome::Reindexed) && old.main != new.main;
+        if !replaced || old.main.is_none() || old.size == 0 {
+            return Ok(());
+        }
+        let mains: Vec<Option<u128>> = families(after).map(|path| bytes_hash(after, &path)).collect();
+        // What a journal or WAL changes before it is set aside is another family; and what was in quarantine may be the harmed one.
+        let same = old.side || case.kind == Kind::Quarantine || mains.contains(&old.main);
+        if mains.is_empty() || !same {
+            return bad("the old file is kept", format!("{} families in quarantine, and none is what stood there", mains.len()));
+        }
+        Ok(())
+    }
+
+    /// A purge or a restore follows only where the owner allows it, and never on a database that is whole.
+    fn allowed(&mut self, world: &World, case: &Case, before: &State, old: &Seen, booted: &Booted) -> Result<(), Bad> {
+        let report = &booted.report;
+        let says =
+            |what: &str| Err(Bad { rule: "only what policy allows", what: format!("{what}; exit {}: {}", report.exit, report.sentence) });
+        // A ready file is the intent of an earlier run, which was judged in its own world; a record whose sums are right is believed.
+        let begun = names(before, "ready-").next().is_some() || world.name.starts_with("half-done");
+        if begun || case.kind == Kind::Record && case.mutation == super::Mutation::Resealed {
+            return Ok(());
+        }
+        let lost = old.main.is_none() || old.size == 0;
+        match report.outcome {
+            Outcome::Purged if world.purges_failure() => Ok(()),
+            Outcome::Purged if lost => Ok(()),
+            Outcome::Purged if world.purges_damage() && !old.whole() => Ok(()),
+            Outcome::Purged => says("a fresh database stands there"),
+            Outcome::Restored | Outcome::Reindexed if old.whole() => says("the file was whole"),
+            Outcome::Created if !lost => says("a first database was made over another"),
+            _ => Ok(()),
+        }
+    }
+
+    fn look(&mut self, state: &State) -> Rc<Seen> {
+        let mut hash = Hash128::new();
+        for suffix in ["", "-wal", "-journal"] {
+            hash.wide(bytes_hash(state, &format!("{MAIN}{suffix}")).unwrap_or(0));
+        }
+        Rc::clone(self.seen.entry(hash.finish()).or_insert_with(|| Rc::new(look(state))))
+    }
+}
+
+/// Names in the state folder that begin so.
+fn names<'a>(state: &State, begin: &'a str) -> impl Iterator<Item = String> + 'a {
+    let paths = state.walk().into_iter().map(|(path, _)| path);
+    paths.filter(move |path| path.strip_prefix(STATE).is_some_and(|inside| inside.trim_start_matches('/').starts_with(begin)))
+}
+
+/// Main files in quarantine, the second of two of the same act among them.
+fn families(state: &State) -> impl Iterator<Item = String> {
+    names(state, "quarantine/").filter(|path| path.ends_with("/settings.db") || path.ends_with("/settings.db.1"))
+}
+
+fn bytes_hash(state: &State, path: &str) -> Option<u128> {
+    let (node, _) = state.follow(path).ok()?;
+    state.content(node).ok().map(|content| content.hash())
+}
+
+/// A copy of the family in the hands of plain SQLite.
+fn look(state: &State) -> Seen {
+    let mut copy = State::new();
+    copy.put_folder("/copy");
+    let mut seen = Seen { main: bytes_hash(state, MAIN), ..Seen::default() };
+    let Some(main) = state.read_file(MAIN) else { return seen };
+    seen.size = main.len() as u64;
+    copy.put_file("/copy/main.db", &main);
+    for suffix in ["-wal", "-journal"] {
+        let bytes = state.read_file(&format!("{MAIN}{suffix}")).unwrap_or_default();
+        // A header of zeros is what PERSIST leaves for ever.
+        let holds = if suffix == "-wal" { !bytes.is_empty() } else { bytes.first().is_some_and(|byte| *byte != 0) };
+        seen.side |= holds;
+        if holds {
+            copy.put_file(&format!("/copy/main.db{suffix}"), &bytes);
+        }
+    }
+    if main.is_empty() {
+        return seen;
+    }
+    let sim = Sim::with(&copy, Options { log: false, ..Options::default() });
+    match Connection::open_with_flags_and_vfs("/copy/main.db", OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()) {
+        Ok(connection) => ask(&connection, &mut seen),
+        Err(error) => seen.damage = Some(error.to_string()),
+    }
+    seen
+}
+
+fn ask(connection: &Connection, seen: &mut Seen) {
+    // Its rows are read before anything is checked: what can be read counts, whatever the rest is.
+    for table in ["sensor", "reading"] {
+        let column = if table == "sensor" { "name" } else { "note" };
+        let sql = format!("SELECT '{table} ' || coalesce(CAST({column} AS TEXT), 'NULL') FROM {table} NOT INDEXED");
+        strings(connection, &sql, &mut |row| *seen.rows.entry(row).or_default() += 1).ok();
+    }
+    let mut lines = Vec::new();
+    match strings(connection, "PRAGMA integrity_check(1000)", &mut |line| lines.push(line)) {
+        Err(error) => seen.damage = Some(error.to_string()),
+        Ok(()) => {
+            let rule = |line: &&String| line.contains(" value in ") || line.starts_with("CHECK constraint failed");
+            seen.rule_broken = lines.iter().any(|line| rule(&line));
+            seen.damage = lines.iter().find(|line| *line != "ok" && !rule(line)).cloned();
+        }
+    }
+    let mut history = Vec::new();
+    let sql = "SELECT version || '|' || name || '|' || checksum FROM refinery_schema_history ORDER BY version";
+    if strings(connection, sql, &mut |row| history.push(row)).is_ok() {
+        seen.history = Some(history);
+    }
+}
+
+/// One column, as text; what was read before an error counts.
+fn strings(connection: &Connection, sql: &str, each: &mut dyn FnMut(String)) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let value = row.get_ref(0)?;
+        each(String::from_utf8_lossy(value.as_bytes_or_null().ok().flatten().unwrap_or(b"NULL")).into_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Owns the worlds whose files are harmed: a device at rest, in the middle of something, or with something left over.
+//! Promises: each is made by the product's own boots and by plain SQLite; each file in it has a kind.
+//! Never harms anything itself.
+
+use bootmigrate::boot::Asked;
+use bootmigrate::config::{Cure, OnFailure};
+use bootmigrate::decide::facts::Request;
+use serde::{Deserialize, Serialize};
+
+use crate::device::{switch_on, Firmware, MAIN, STATE};
+use crate::scenarios::catalogues::{firmware, Version};
+use crate::scenarios::worlds::{applied, booted, cut_off, empty, managed, of_refinery, LATER};
+use crate::sim::{Fault, FaultKind, Sim, State};
+
+/// Data that can be built again.
+const REBUILDABLE: &str = "kind = \"rebuildable\"\ncopy = \"auto\"";
+/// Precious data whose owner rather starts empty than not at all.
+const PURGE_LAST: &str = "on_damage = [\"reindex\", \"snapshot\", \"purge\"]";
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// The main file.
+    Database,
+    /// The rollback journal.
+    Journal,
+    /// The write-ahead log.
+    Wal,
+    /// The shared memory of the write-ahead log.
+    SharedMemory,
+    /// A snapshot.
+    Snapshot,
+    /// The durable record.
+    Record,
+    /// The rows of the history and of our own tables, in a database that is whole.
+    History,
+    /// A database that must take main's name.
+    Ready,
+    /// A database that was being built.
+    Staging,
+    /// Anything in quarantine.
+    Quarantine,
+}
+
+impl Kind {
+    /// Pages of SQLite's own format.
+    pub fn is_database(self) -> bool {
+        match self {
+            Kind::Database | Kind::Snapshot | Kind::Ready | Kind::Staging => true,
+            Kind::Journal | Kind::Wal | Kind::SharedMemory | Kind::Record | Kind::History | Kind::Quarantine => false,
+        }
+    }
+
+    fn of(path: &str) -> Option<Kind> {
+        if let Some(side) = path.strip_prefix(MAIN) {
+            return match side {
+                "" => Some(Kind::Database),
+                "-journal" => Some(Kind::Journal),
+                "-wal" => Some(Kind::Wal),
+                _ => None,
+            };
+        }
+        let inside = path.strip_prefix(STATE)?.trim_start_matches('/');
+        match inside.split_once('/').map_or(inside, |(folder, _)| folder) {
+            "record" => Some(Kind::Record),
+            "snapshots" => Some(Kind::Snapshot),
+            "quarantine" => Some(Kind::Quarantine),
+            name if name.starts_with("ready-") => Some(Kind::Ready),
+            name if name.starts_with("staging-") => Some(Kind::Staging),
+            _ => None,
+        }
+    }
+}
+
+/// One world.
+pub struct World {
+    /// In some words.
+    pub name: &'static str,
+    /// What boots.
+    pub firmware: Firmware,
+    /// What stands on the disk before the harm.
+    pub state: State,
+    /// An earlier one, for files that are half of each.
+    pub earlier: State,
+    /// The files that can be harmed, by name.
+    pub files: Vec<(Kind, String)>,
+}
+
+impl World {
+    fn new(name: &'static str, firmware: Firmware, state: State) -> World {
+        let mut files: Vec<(Kind, String)> = Vec::new();
+        for (path, id) in state.walk() {
+            let (Some(kind), Ok(content)) = (Kind::of(&path), state.content(id)) else { continue };
+            if content.size() > 0 {
+                files.push((kind, path));
+            }
+        }
+        if files.iter().any(|(kind, _)| *kind == Kind::Wal) {
+            files.push((Kind::SharedMemory, format!("{MAIN}-shm")));
+        }
+        let settled = !files.iter().any(|(kind, _)| matches!(kind, Kind::Wal | Kind::Journal));
+        if settled && files.iter().any(|(kind, _)| *kind == Kind::Database) {
+            files.push((Kind::History, MAIN.to_owned()));
+        }
+        World { name, firmware, state, earlier: managed(self::firmware(Version::One, ""), "delete"), files }
+    }
+
+    /// The owner allows a fresh database in place of a damaged one.
+    pub fn purges_damage(&self) -> bool {
+        self.firmware.settings.on_damage.contains(&Cure::Purge)
+    }
+
+    /// The owner allows a fresh database where a migration fails.
+    pub fn purges_failure(&self) -> bool {
+        self.firmware.settings.on_failure == OnFailure::Purge
+    }
+}
+
+/// A boot as the unit does it.
+pub fn plain() -> Asked {
+    Asked { request: Request::Boot, token: String::new() }
+}
+
+/// Upgraded once, so that there is a snapshot; the application went on.
+fn upgraded(journal: &str) -> State {
+    let before = managed(firmware(Version::One, ""), journal);
+    booted(&before, firmware(Version::Two, ""), &plain(), 1, 0)
+}
+
+/// The process dies at the first operation after which this holds.
+fn killed(state: &State, firmware: Firmware, found: impl Fn(&State) -> bool) -> State {
+    for operation in 0..10_000 {
+        let sim = Sim::from_state(state);
+        sim.inject(Fault::at_operation(operation, FaultKind::Kill, true));
+        switch_on(firmware, &sim, &plain());
+        let left = sim.state().swept();
+        if found(&left) {
+            return left;
+        }
+        assert!(!sim.fired().is_empty(), "this boot never leaves that behind");
+    }
+    panic!("this boot never ends");
+}
+
+/// A file of the state folder whose name begins so, and that holds something.
+fn has(state: &State, name: &str) -> bool {
+    let prefix = format!("{STATE}/{name}");
+    state.walk().into_iter().any(|(path, id)| path.starts_with(&prefix) && state.content(id).is_ok_and(|content| content.size() > 0))
+}
+
+fn changed(state: &State, change: impl FnOnce(&mut Vec<u8>)) -> State {
+    let mut bytes = state.read_file(MAIN).unwrap_or_default();
+    change(&mut bytes);
+    let mut state = state.clone();
+    state.put_file(MAIN, &bytes);
+    state
+}
+
+fn broken_header(state: &State) -> State {
+    changed(state, |bytes| bytes.iter_mut().take(64).for_each(|byte| *byte ^= 0x5a))
+}
+
+/// An index whose only page is none.
+fn broken_index(state: &State) -> State {
+    let sim = Sim::from_state(state);
+    let connection = rusqlite::Connection::open_with_flags_and_vfs(MAIN, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY, sim.vfs_name());
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'reading_by_value'";
+    let root: i64 = connection.and_then(|connection| connection.query_row(sql, [], |row| row.get(0))).unwrap();
+    changed(state, |bytes| bytes[(root as usize - 1) * 4096] = 0x77)
+}
+
+/// Every world.
+pub fn all() -> Vec<World> {
+    let rest = applied(&upgraded("delete"), "delete", &[LATER]);
+    let hot = |journal: &str| cut_off(&upgraded(journal), journal, &[LATER]);
+    let (two, three) = (firmware(Version::Two, ""), firmware(Version::Three, ""));
+    let purging = firmware(Version::ThreeFails, REBUILDABLE);
+    let ready = |state: &State| has(state, "ready-");
+    let no_header = broken_header(&rest);
+    let journal =
+        |state: &State| has(state, "record") && state.read_file(&format!("{MAIN}-journal")).is_some_and(|bytes| bytes.len() > 512);
+    vec![
+        World::new("current", two, rest.clone()),
+        World::new("pending", three, rest.clone()),
+        World::new("pending, rebuildable", firmware(Version::Three, REBUILDABLE), rest.clone()),
+        World::new("pending, purge last", firmware(Version::Three, PURGE_LAST), rest.clone()),
+        World::new("current, purge last", firmware(Version::Two, PURGE_LAST), rest.clone()),
+        World::new("failing", firmware(Version::ThreeFails, ""), rest.clone()),
+        World::new("failing, rebuildable", purging, rest.clone()),
+        World::new("pending on a copy", firmware(Version::ThreeVacuums, ""), rest.clone()),
+        World::new("WAL left, current", two, hot("wal")),
+        World::new("WAL left, pending", three, hot("wal")),
+        World::new("WAL left, rebuildable", firmware(Version::Three, REBUILDABLE), hot("wal")),
+        World::new("hot journal, current", two, hot("delete")),
+        World::new("hot journal, pending", three, hot("delete")),
+        World::new("hot journal, persist", three, hot("persist")),
+        World::new("half-done upgrade", three, killed(&rest, three, journal)),
+        World::new("half-done purge, staging", purging, killed(&rest, purging, |state| has(state, "staging-"))),
+        World::new("half-done purge, ready", purging, killed(&rest, purging, ready)),
+        World::new("half-done restore", two, killed(&no_header, two, ready)),
+        World::new("half-done reindex", three, killed(&broken_index(&rest), three, ready)),
+        World::new("damaged, with a snapshot", two, no_header.clone()),
+        World::new("damaged, behind, with a snapshot", three, no_header),
+        World::new("taken over from refinery", three, of_refinery(Version::Three, 1, 1)),
+        World::new("half-done first boot", two, killed(&empty(), two, |state| has(state, "staging-"))),
+    ]
+}
