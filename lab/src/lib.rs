@@ -11,5 +11,6 @@ pub mod judge;
 pub mod picture;
 pub mod planted;
 pub mod power_cuts;
+pub mod record;
 pub mod scenarios;
 pub mod sim;

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
+use bootmigrate_lab::sim::crooked::{self, Crook};
 use bootmigrate_lab::sim::keep_freed_memory;
 use bootmigrate_lab::{faults, planted};
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +50,9 @@ struct PowerCuts {
     /// Stop at the first bad state
     #[arg(long)]
     stop: bool,
+    /// The storage tells this lie
+    #[arg(long, hide = true)]
+    crook: Option<String>,
     /// Worker processes
     #[arg(long, default_value_t = 2)]
     workers: u64,
@@ -68,6 +72,16 @@ struct Faults {
     /// One JSON object a scenario
     #[arg(long)]
     json: bool,
+    /// The storage tells this lie
+    #[arg(long, hide = true)]
+    crook: Option<String>,
+}
+
+/// From now on; a name that is none is no lie.
+fn lie(name: Option<&str>) {
+    if let Some(crook) = name.and_then(Crook::named) {
+        crooked::choose(crook);
+    }
 }
 
 fn main() -> ExitCode {
@@ -80,6 +94,7 @@ fn main() -> ExitCode {
 }
 
 fn power_cuts(wanted: &PowerCuts) -> ExitCode {
+    lie(wanted.crook.as_deref());
     if let Some(name) = &wanted.replay {
         return show(name);
     }
@@ -123,6 +138,9 @@ fn by_workers(wanted: &PowerCuts, name: &str) -> Tally {
         let numbers = [("--states", wanted.states), ("--seed", wanted.seed), ("--workers", wanted.workers), ("--worker", worker)];
         let mut command = Command::new(&program);
         command.args(["power-cuts", "--scenario", name]).stdout(Stdio::piped());
+        if let Some(crook) = &wanted.crook {
+            command.args(["--crook", crook]);
+        }
         if wanted.stop {
             command.arg("--stop");
         }
@@ -194,6 +212,7 @@ fn show(name: &str) -> ExitCode {
 }
 
 fn run_faults(wanted: &Faults) -> ExitCode {
+    lie(wanted.crook.as_deref());
     let mut bad = 0;
     for scenario in named(wanted.scenario.as_deref()) {
         let tally = faults::sweep(&scenario);
