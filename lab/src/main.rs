@@ -94,9 +94,8 @@ fn main() -> ExitCode {
 }
 
 fn power_cuts(wanted: &PowerCuts) -> ExitCode {
-    lie(wanted.crook.as_deref());
     if let Some(name) = &wanted.replay {
-        return show(name);
+        return show(name, wanted.crook.as_deref());
     }
     let names: Vec<&str> = match &wanted.scenario {
         Some(part) => named(Some(part)).iter().map(|scenario| scenario.name).collect(),
@@ -109,7 +108,10 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     if let Some(worker) = wanted.worker {
         for name in names {
             let extent = Extent { states: wanted.states, seed: wanted.seed, worker, workers: wanted.workers, stop: wanted.stop };
-            println!("{}", serde_json::to_string(&sweep(&named(Some(name))[0], extent)).unwrap());
+            let scenario = &named(Some(name))[0];
+            // The world before it was made on an honest storage.
+            lie(wanted.crook.as_deref());
+            println!("{}", serde_json::to_string(&sweep(scenario, extent)).unwrap());
         }
         return ExitCode::SUCCESS;
     }
@@ -188,7 +190,7 @@ fn print(tally: &Tally, json: bool) {
     }
 }
 
-fn show(name: &str) -> ExitCode {
+fn show(name: &str, crook: Option<&str>) -> ExitCode {
     let Some((scenario, points)) = name.split_once('@') else {
         eprintln!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed");
         return ExitCode::from(2);
@@ -197,6 +199,7 @@ fn show(name: &str) -> ExitCode {
         eprintln!("there is no scenario {scenario}");
         return ExitCode::from(2);
     };
+    lie(crook);
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
     } else {
@@ -212,9 +215,10 @@ fn show(name: &str) -> ExitCode {
 }
 
 fn run_faults(wanted: &Faults) -> ExitCode {
+    let scenarios = named(wanted.scenario.as_deref());
     lie(wanted.crook.as_deref());
     let mut bad = 0;
-    for scenario in named(wanted.scenario.as_deref()) {
+    for scenario in scenarios {
         let tally = faults::sweep(&scenario);
         bad += tally.bad;
         if wanted.json {

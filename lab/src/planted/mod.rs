@@ -68,7 +68,8 @@ enum Kind {
 #[derive(Debug, Clone, Default)]
 struct Hints {
     scenarios: Vec<String>,
-    faults: Vec<String>,
+    /// Other commands of the workbench, and the scenario.
+    others: Vec<(String, String)>,
     stories: Vec<String>,
 }
 
@@ -221,13 +222,13 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// Lines `scenario: NAME`, `faults: NAME` and `story: NAME` before the first hunk.
+/// Lines `scenario: NAME`, `faults: NAME`, `neighbours: NAME` and `story: NAME` before the first hunk.
 fn hints(text: &str) -> Hints {
     let mut hints = Hints::default();
     for line in text.lines().take_while(|line| !line.starts_with("diff ")) {
         match line.split_once(": ") {
             Some(("scenario", name)) => hints.scenarios.push(name.trim().to_owned()),
-            Some(("faults", name)) => hints.faults.push(name.trim().to_owned()),
+            Some((command @ ("faults" | "neighbours"), name)) => hints.others.push((command.to_owned(), name.trim().to_owned())),
             Some(("story", name)) => hints.stories.push(name.trim().to_owned()),
             _ => {}
         }

@@ -4,11 +4,21 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::garden::{bounded, timed_out, Garden};
 use super::Hints;
-use crate::power_cuts::Tally;
 use crate::scenarios::ALL;
 use crate::sim::crooked::Crook;
+
+/// Failing calls, until the first scenario that is bad.
+const FAULTS: [&str; 3] = ["faults", "--json", "--stop"];
+/// What a tally counts: states, and runs beside or against something.
+const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
+/// Exit code of a command line that the workbench does not know.
+const USAGE: i32 = 2;
+/// Characters of a panic that a line shows.
+const SHOWN_CHARS_MAX: usize = 60;
 
 /// How a bug was caught.
 #[derive(Debug, Clone)]
@@ -35,12 +45,6 @@ pub struct Search<'a> {
     pub garden: Option<&'a Garden>,
 }
 
-/// How far one command got.
-struct Reached {
-    judged: u64,
-    bad: Option<(String, String)>,
-}
-
 impl Search<'_> {
     /// Where the hints point, then every scenario: with the fates that need no dice, with failing calls, with all states.
     pub fn everywhere(&self, hints: &Hints) -> Result<Option<Caught>, String> {
@@ -57,8 +61,8 @@ impl Search<'_> {
                 return Ok(Some(caught));
             }
         }
-        for name in &hints.faults {
-            if let Some(caught) = self.faults(name, &mut before)? {
+        for (command, name) in &hints.others {
+            if let Some(caught) = self.command(&[command, "--json"], name, &mut before)? {
                 return Ok(Some(caught));
             }
         }
@@ -68,7 +72,7 @@ impl Search<'_> {
             }
         }
         for name in all() {
-            if let Some(caught) = self.faults(name, &mut before)? {
+            if let Some(caught) = self.command(&FAULTS, name, &mut before)? {
                 return Ok(Some(caught));
             }
         }
@@ -93,31 +97,12 @@ impl Search<'_> {
 
     fn cuts(&self, scenario: &str, states: u64, before: &mut u64) -> Result<Option<Caught>, String> {
         let numbers = [states.to_string(), self.seed.to_string()];
-        let arguments = ["power-cuts", "--stop", "--json", "--workers", "1", "--states", &numbers[0], "--seed", &numbers[1]];
-        let read = |line: &str| {
-            let tally: Tally = serde_json::from_str(line).ok()?;
-            let bad = tally.described.first().map(|(_, rule, what)| (rule.clone(), what.clone()));
-            Some(Reached { judged: tally.first_bad_after.unwrap_or(tally.distinct), bad: bad.filter(|_| tally.bad > 0) })
-        };
-        self.command(&arguments, scenario, before, read)
+        let arguments = ["power-cuts", "--json", "--stop", "--workers", "1", "--states", &numbers[0], "--seed", &numbers[1]];
+        self.command(&arguments, scenario, before)
     }
 
-    fn faults(&self, scenario: &str, before: &mut u64) -> Result<Option<Caught>, String> {
-        let read = |line: &str| {
-            let tally: crate::faults::Tally = serde_json::from_str(line).ok()?;
-            let bad = tally.described.first().map(|(_, rule, what)| (rule.clone(), what.clone()));
-            Some(Reached { judged: tally.runs, bad })
-        };
-        self.command(&["faults", "--stop", "--json"], scenario, before, read)
-    }
-
-    fn command(
-        &self,
-        arguments: &[&str],
-        scenario: &str,
-        before: &mut u64,
-        read: impl Fn(&str) -> Option<Reached>,
-    ) -> Result<Option<Caught>, String> {
+    /// One command on one scenario, until its first bad state.
+    fn command(&self, arguments: &[&str], scenario: &str, before: &mut u64) -> Result<Option<Caught>, String> {
         let mut command = bounded(self.program);
         command.args(arguments).args(["--scenario", scenario]);
         if let Some(crook) = self.crook {
@@ -125,17 +110,25 @@ impl Search<'_> {
         }
         let output = command.output().map_err(|error| error.to_string())?;
         let by = format!("{} {scenario}", arguments[0]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        let said = words.lines().find(|line| !line.trim().is_empty() && !line.starts_with("thread")).unwrap_or("it died").trim();
         if timed_out(&output) {
             return Ok(Some(Caught { rule: "every boot ends".into(), by, states: *before }));
         }
+        if output.status.code() == Some(USAGE) {
+            return Err(format!("{by}: {said}"));
+        }
         let text = String::from_utf8_lossy(&output.stdout);
-        let Some(reached) = text.lines().find_map(&read) else {
+        let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()) else {
             // A scenario whose world cannot even be made: an older firmware's boot or the judge has stopped.
-            let words = String::from_utf8_lossy(&output.stderr);
-            let said = words.lines().find(|line| !line.trim().is_empty() && !line.starts_with("thread")).unwrap_or("it died").trim();
+            let said: String = said.chars().take(SHOWN_CHARS_MAX).collect();
             return Ok(Some(Caught { rule: format!("the world can be made: {said}"), by, states: *before }));
         };
-        *before += reached.judged;
-        Ok(reached.bad.map(|(rule, _)| Caught { rule, by, states: *before }))
+        let number = |name: &str| tally[name].as_u64().unwrap_or(0);
+        let bad = number("bad") > 0;
+        let all: u64 = COUNTED.iter().map(|name| number(name)).sum();
+        *before += if bad { tally["first_bad_after"].as_u64().unwrap_or(all) } else { all };
+        let rule = tally["described"][0][1].as_str().unwrap_or("a rule").to_owned();
+        Ok(bad.then_some(Caught { rule, by, states: *before }))
     }
 }
