@@ -17,11 +17,12 @@ const TIMED_OUT: i32 = 124;
 /// Address space of a command: an endless boot also has an endless log.
 const COMMAND_KIB_MAX: u64 = 8 << 20;
 
-/// What changes with every bug is compiled quickly; SQLite and the other dependencies are those of the profile, and so can
-/// be taken from what the workbench itself was built with.
+/// The device is not optimised, so that nothing of it is inlined into the workbench: with a bug in it (which changes what a
+/// function does, never a type) only the device is compiled again, and the workbench around it linked again. SQLite and the
+/// other dependencies are those of the profile, and so are taken from what this program was built with.
 const CHEAPLY: [&str; 4] = [
-    "profile.lab.package.bootmigrate.opt-level=1",
-    "profile.lab.package.bootmigrate.codegen-units=64",
+    "profile.lab.package.bootmigrate.opt-level=0",
+    "profile.lab.package.bootmigrate.codegen-units=16",
     "profile.lab.package.bootmigrate-lab.opt-level=2",
     "profile.lab.package.bootmigrate-lab.codegen-units=64",
 ];
@@ -33,10 +34,10 @@ pub struct Garden {
 }
 
 impl Garden {
-    /// The copy of this job, made anew; what was compiled for it before is used again.
-    pub fn make(job: usize) -> Result<Garden, String> {
+    /// The first copy, made anew; what was compiled in it before is used again.
+    pub fn make() -> Result<Garden, String> {
         let root = Path::new(LAB).parent().unwrap_or(Path::new("."));
-        let base = root.join("target/planted").join(job.to_string());
+        let base = base(0);
         let tree = base.join("tree");
         fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
         // A file whose content is the same keeps its time, so that it is not compiled again.
@@ -44,9 +45,10 @@ impl Garden {
             "set -e; cd '{root}'; new=$(mktemp -d); trap 'rm -rf \"$new\"' EXIT
              git ls-files -co --exclude-standard -z | while IFS= read -r -d '' file; do [ ! -e \"$file\" ] || printf '%s\\0' \"$file\"; done \
                | xargs -0 cp -d --parents -t \"$new\"
-             cd '{tree}'; find . -type f | while IFS= read -r file; do [ -e \"$new/$file\" ] || rm -f \"$file\"; done
+             cd '{tree}'; find . -type f -o -type l | while IFS= read -r file; do [ -L \"$new/$file\" ] || [ -e \"$new/$file\" ] || rm -f \"$file\"; done
              cd \"$new\"; find . -type f -o -type l | while IFS= read -r file; do
-               cmp -s \"$file\" \"{tree}/$file\" || {{ mkdir -p \"{tree}/$(dirname \"$file\")\"; cp -d \"$file\" \"{tree}/$file\"; }}
+               [ -L \"$file\" ] && [ \"$(readlink \"$file\")\" = \"$(readlink \"{tree}/$file\")\" ] && continue
+               cmp -s \"$file\" \"{tree}/$file\" || {{ mkdir -p \"{tree}/$(dirname \"$file\")\"; rm -f \"{tree}/$file\"; cp -dT \"$file\" \"{tree}/$file\"; }}
              done",
             root = root.display(),
             tree = tree.display()
@@ -54,7 +56,21 @@ impl Garden {
         succeed(Command::new("bash").args(["-c", &copy]))?;
         let target = base.join("target");
         take_what_is_compiled(&target);
-        Ok(Garden { tree, target })
+        let garden = Garden { tree, target };
+        garden.compile()?;
+        Ok(garden)
+    }
+
+    /// Another one for this job, with all that was compiled: only the two commands have to know where they are.
+    pub fn again(&self, job: usize) -> Result<Garden, String> {
+        let (first, base) = (base(0), base(job));
+        succeed(Command::new("rm").arg("-rf").arg(&base))?;
+        succeed(Command::new("cp").arg("-a").arg(&first).arg(&base))?;
+        let garden = Garden { tree: base.join("tree"), target: base.join("target") };
+        let recipe = fs::read_to_string(self.recipe()).map_err(|error| error.to_string())?;
+        let moved = recipe.replace(&format!("{}/", first.display()), &format!("{}/", base.display()));
+        fs::write(garden.recipe(), moved).map_err(|error| error.to_string())?;
+        Ok(garden)
     }
 
     /// Puts a patch in, or takes it out again.
@@ -67,15 +83,45 @@ impl Garden {
         succeed(&mut command).map(|_| ())
     }
 
-    /// Compiles the workbench around the device; the program.
-    pub fn build(&self) -> Result<PathBuf, String> {
+    /// Compiles everything once, without a bug, and keeps the two commands that a bug needs: one compiles the device, one links.
+    fn compile(&self) -> Result<(), String> {
+        // What is fresh is not compiled, and then cargo does not say how.
+        succeed(Command::new("touch").arg(self.tree.join("src/lib.rs")).arg(self.tree.join("lab/src/main.rs")))?;
         let mut build = bounded("cargo");
-        build.current_dir(&self.tree).args(["build", "--quiet", "--locked", "--profile", "lab", "-p", "bootmigrate-lab"]);
+        build.current_dir(&self.tree).env("CARGO_TERM_COLOR", "never");
+        build.args(["rustc", "-vv", "--locked", "--profile", "lab", "-p", "bootmigrate-lab", "--bin", "bootmigrate-lab"]);
         for wish in CHEAPLY {
             build.args(["--config", wish]);
         }
-        succeed(build.arg("--target-dir").arg(&self.target))?;
-        Ok(self.target.join("lab/bootmigrate-lab"))
+        build.arg("--target-dir").arg(&self.target).args(["--", "-C", "save-temps", "--print", "link-args"]);
+        let output = succeed(&mut build)?;
+        let (said, told) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        let compiles = said.lines().filter_map(|line| line.trim().strip_prefix("Running `")?.strip_suffix('`'));
+        let device = compiles.filter(|line| line.contains("--crate-name bootmigrate ") && line.contains("--crate-type lib")).last();
+        let link = told.lines().find(|line| line.contains(" \"-o\" ") || line.contains(" -o "));
+        let (Some(device), Some(link)) = (device, link) else { return Err("cargo did not say how it compiles and links".into()) };
+        let words = format!("set -e\ncd '{}'\n{device} 2>'{}'\n{link}\n", self.tree.display(), self.said().display());
+        fs::write(self.recipe(), words).map_err(|error| error.to_string())
+    }
+
+    fn recipe(&self) -> PathBuf {
+        self.target.join("with-a-bug.sh")
+    }
+
+    fn said(&self) -> PathBuf {
+        self.target.join("with-a-bug.said")
+    }
+
+    /// Compiles the device as it is now and links the workbench around it; the program.
+    pub fn build(&self) -> Result<PathBuf, String> {
+        let built = succeed(bounded("bash").arg(self.recipe()));
+        built.map_err(|error| {
+            let said = fs::read_to_string(self.said()).unwrap_or_default();
+            let first = said.lines().find(|line| line.contains("\"level\":\"error\"")).unwrap_or("");
+            let words = first.split("\"message\":\"").last().unwrap_or("").split("\",").next().unwrap_or("");
+            format!("{error} {words}")
+        })?;
+        Ok(self.target.join("lab/deps").join(program_name(&self.recipe())?))
     }
 
     /// Runs one story (`NAME`, or `kills/NAME`) with the real program on real files; the last lines of one that fails.
@@ -96,6 +142,18 @@ impl Garden {
         }
         Ok((!output.status.success()).then(|| words.lines().find(|line| line.contains("panicked at")).unwrap_or(name).trim().to_owned()))
     }
+}
+
+fn base(job: usize) -> PathBuf {
+    Path::new(LAB).parent().unwrap_or(Path::new(".")).join("target/planted-bugs").join(job.to_string())
+}
+
+/// What the linker was told to make.
+fn program_name(recipe: &Path) -> Result<String, String> {
+    let words = fs::read_to_string(recipe).map_err(|error| error.to_string())?;
+    let made = words.lines().last().and_then(|line| line.split(" \"-o\" ").nth(1)).and_then(|rest| rest.split('"').nth(1));
+    let name = made.and_then(|path| Path::new(path).file_name()).and_then(|name| name.to_str());
+    name.map(str::to_owned).ok_or_else(|| "the linker's command names no program".into())
 }
 
 /// The dependencies that this program was built with, where it is of the same profile; else they are compiled.

@@ -100,20 +100,21 @@ fn plant_all(wanted: &Wanted) -> Result<usize, String> {
     let began = Instant::now();
     let waiting = Mutex::new(bugs.iter());
     let fates: Mutex<Vec<Fate>> = Mutex::default();
-    let stopped = Mutex::new(None::<String>);
+    let first = match bugs.iter().any(|bug| matches!(bug.kind, Kind::Patch(_))) {
+        true => Some(Garden::make()?),
+        false => None,
+    };
+    if let Some(garden) = first.as_ref().filter(|_| !wanted.without_control) {
+        control(garden, wanted)?;
+    }
+    let again = |job| first.as_ref().map(|first| first.again(job)).transpose();
+    let mut gardens: Vec<Option<Garden>> = (1..wanted.jobs.max(1)).map(again).collect::<Result<_, _>>()?;
+    gardens.push(first);
     std::thread::scope(|scope| {
-        for job in 0..wanted.jobs.max(1) {
-            let (waiting, fates, stopped) = (&waiting, &fates, &stopped);
-            scope.spawn(move || {
-                if let Err(sentence) = work(wanted, job, waiting, fates, stopped) {
-                    stopped.lock().unwrap().get_or_insert(sentence);
-                }
-            });
+        for garden in &gardens {
+            scope.spawn(|| work(wanted, garden.as_ref(), &waiting, &fates));
         }
     });
-    if let Some(sentence) = stopped.into_inner().unwrap() {
-        return Err(sentence);
-    }
     let mut fates = fates.into_inner().unwrap();
     fates.sort_by(|one, two| one.name.cmp(&two.name));
     if let Some(document) = &wanted.table {
@@ -128,35 +129,19 @@ fn plant_all(wanted: &Wanted) -> Result<usize, String> {
 }
 
 /// One working copy: takes bug after bug until none is left, or one survives.
-fn work(
-    wanted: &Wanted,
-    job: usize,
-    waiting: &Mutex<std::slice::Iter<'_, Bug>>,
-    fates: &Mutex<Vec<Fate>>,
-    stopped: &Mutex<Option<String>>,
-) -> Result<(), String> {
-    let mut garden: Option<Garden> = None;
+fn work(wanted: &Wanted, garden: Option<&Garden>, waiting: &Mutex<std::slice::Iter<'_, Bug>>, fates: &Mutex<Vec<Fate>>) {
     loop {
-        if stopped.lock().unwrap().is_some() {
-            return Ok(());
-        }
-        let Some(bug) = waiting.lock().unwrap().next() else { return Ok(()) };
-        if garden.is_none() && matches!(bug.kind, Kind::Patch(_)) {
-            let made = Garden::make(job)?;
-            if !wanted.without_control && job == 0 {
-                control(&made, wanted)?;
-            }
-            garden = Some(made);
-        }
+        let Some(bug) = waiting.lock().unwrap().next() else { return };
         let began = Instant::now();
-        let caught = plant(bug, garden.as_ref(), wanted);
+        let caught = plant(bug, garden, wanted);
         let fate = Fate { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
         println!("{}", table::line(&fate));
         let lives = !matches!(fate.caught, Ok(Some(_)));
         fates.lock().unwrap().push(fate);
         if lives && !wanted.keep_going {
             // The others finish what they have begun.
-            while waiting.lock().unwrap().next().is_some() {}
+            let mut waiting = waiting.lock().unwrap();
+            while waiting.next().is_some() {}
         }
     }
 }
