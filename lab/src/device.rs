@@ -11,10 +11,12 @@ use bootmigrate::boot::{boot, Asked};
 use bootmigrate::catalog::Catalog;
 use bootmigrate::config::{DatabaseSettings, Slots};
 use bootmigrate::device::clock::Clock;
+use bootmigrate::device::disk::Disk;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, World};
 use bootmigrate::report::DatabaseReport;
 
+use crate::sim::crooked::{self, Crooked};
 use crate::sim::{seed_sqlite, Sim};
 
 /// The database of every scenario.
@@ -65,8 +67,13 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
     seed_sqlite(7);
     let clock = SimClock(sim);
+    let crooked = crooked::chosen().map(|crook| Crooked { sim: sim.clone(), crook });
+    let disk: &dyn Disk = match &crooked {
+        Some(crooked) => crooked,
+        None => sim,
+    };
     let world = World {
-        disk: sim,
+        disk,
         sqlite: Sqlite { vfs: Some(sim.vfs_name()) },
         clock: &clock,
         stop: Arc::new(AtomicBool::new(false)),

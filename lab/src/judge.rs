@@ -9,6 +9,7 @@ use bootmigrate::boot::Asked;
 use crate::device::{switch_on, Booted, MAIN, STATE};
 use crate::picture::{bytes_hash, difference, Album, Stands};
 use crate::recall::{Answer, Question, Recall};
+use crate::record;
 use crate::scenarios::{End, Old, Scenario};
 use crate::sim::reads::Mask;
 use crate::sim::{Options, Sim, State};
@@ -31,6 +32,17 @@ pub struct Bad {
 
 fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
     Err(Bad { rule, what: what.into() })
+}
+
+/// What was synced of the record is not lost by a cut, whatever became of the update that was under way.
+///
+/// # Errors
+/// It is.
+pub fn record_kept(state: &State, synced: u64) -> Result<(), Bad> {
+    match record::sequence(state) {
+        found if found < synced => bad("the record never goes back", format!("update {synced} was synced and {found} is left")),
+        _ => Ok(()),
+    }
 }
 
 /// How a state was left.

@@ -14,5 +14,6 @@ pub mod picture;
 pub mod planted;
 pub mod power_cuts;
 pub mod recall;
+pub mod record;
 pub mod scenarios;
 pub mod sim;

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
+use bootmigrate_lab::sim::crooked::{self, Crook};
 use bootmigrate_lab::sim::keep_freed_memory;
 use bootmigrate_lab::{corrupt, faults, planted};
 use clap::{Args, Parser, Subcommand};
@@ -59,6 +60,9 @@ struct PowerCuts {
     /// Stop at the first bad state
     #[arg(long)]
     stop: bool,
+    /// The storage tells this lie
+    #[arg(long, hide = true)]
+    crook: Option<String>,
     /// Scenarios at a time, each in a process of its own
     #[arg(long, default_value_t = 2)]
     workers: u64,
@@ -78,6 +82,16 @@ struct Faults {
     /// One JSON object a scenario
     #[arg(long)]
     json: bool,
+    /// The storage tells this lie
+    #[arg(long, hide = true)]
+    crook: Option<String>,
+}
+
+/// From now on; a name that is none is no lie.
+fn lie(name: Option<&str>) {
+    if let Some(crook) = name.and_then(Crook::named) {
+        crooked::choose(crook);
+    }
 }
 
 #[derive(Args)]
@@ -114,7 +128,7 @@ fn main() -> ExitCode {
 
 fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     if let Some(name) = &wanted.replay {
-        return show(name);
+        return show(name, wanted.crook.as_deref());
     }
     let names: Vec<&str> = match &wanted.scenario {
         Some(part) => named(Some(part)).iter().map(|scenario| scenario.name).collect(),
@@ -126,7 +140,10 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     }
     if wanted.one {
         let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
-        println!("{}", serde_json::to_string(&sweep(&named(Some(names[0]))[0], extent)).unwrap());
+        let scenario = &named(Some(names[0]))[0];
+        // The world before it was made on an honest storage.
+        lie(wanted.crook.as_deref());
+        println!("{}", serde_json::to_string(&sweep(scenario, extent)).unwrap());
         return ExitCode::SUCCESS;
     }
     let mut all = Tally { scenario: "all".into(), ..Tally::default() };
@@ -181,6 +198,9 @@ fn by_itself(wanted: &PowerCuts, name: &str) -> Tally {
     let mut command = Command::new(std::env::current_exe().expect("this program has a name"));
     command.args(["power-cuts", "--one", "--scenario", name]).stderr(Stdio::inherit());
     command.args(["--states", &wanted.states.to_string(), "--boots", &wanted.boots.to_string(), "--seed", &wanted.seed.to_string()]);
+    if let Some(crook) = &wanted.crook {
+        command.args(["--crook", crook]);
+    }
     if wanted.stop {
         command.arg("--stop");
     }
@@ -215,7 +235,7 @@ fn print(tally: &Tally, json: bool) {
     }
 }
 
-fn show(name: &str) -> ExitCode {
+fn show(name: &str, crook: Option<&str>) -> ExitCode {
     let Some((scenario, points)) = name.split_once('@') else {
         eprintln!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed");
         return ExitCode::from(2);
@@ -224,6 +244,7 @@ fn show(name: &str) -> ExitCode {
         eprintln!("there is no scenario {scenario}");
         return ExitCode::from(2);
     };
+    lie(crook);
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
     } else {
@@ -239,8 +260,10 @@ fn show(name: &str) -> ExitCode {
 }
 
 fn run_faults(wanted: &Faults) -> ExitCode {
+    let scenarios = named(wanted.scenario.as_deref());
+    lie(wanted.crook.as_deref());
     let mut bad = 0;
-    for scenario in named(wanted.scenario.as_deref()) {
+    for scenario in scenarios {
         let tally = faults::sweep(&scenario);
         bad += tally.bad;
         if wanted.json {

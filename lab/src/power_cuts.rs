@@ -10,7 +10,8 @@ use bootmigrate::boot::Asked;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted};
-use crate::judge::{Bad, Judge, Start};
+use crate::judge::{self, Bad, Judge, Start};
+use crate::record;
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
 use crate::sim::{CrashPoint, Enumerator, FatePlan, Operation, Options, Order, Replay, Seen, Sim, State};
@@ -96,6 +97,8 @@ pub struct Logged {
     pub initial: State,
     /// Its operations.
     pub log: Vec<Operation>,
+    /// For each cut, the newest update of the record that the disk had made durable.
+    pub synced: Vec<u64>,
     /// How it went.
     pub booted: Booted,
     /// The simulation, ended.
@@ -106,7 +109,8 @@ pub struct Logged {
 pub fn logged(scenario: &Scenario, state: &State, asked: &Asked) -> Logged {
     let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
     let booted = switch_on(scenario.firmware, &sim, asked);
-    Logged { initial: sim.initial(), log: sim.log(), booted, sim }
+    let (initial, log) = (sim.initial(), sim.log());
+    Logged { synced: record::synced(&initial, &log), initial, log, booted, sim }
 }
 
 impl Logged {
@@ -116,7 +120,8 @@ impl Logged {
     }
 
     fn cuts(&self, cut: usize, second: bool) -> Cuts {
-        Cuts { second, after_success: cut == self.log.len() && self.booted.report.usable }
+        let synced = self.synced.get(cut).copied().unwrap_or(0);
+        Cuts { second, synced, after_success: cut == self.log.len() && self.booted.report.usable }
     }
 }
 
@@ -125,6 +130,8 @@ impl Logged {
 struct Cuts {
     /// The second one.
     second: bool,
+    /// The newest update of the record that was durable before it.
+    synced: u64,
     /// The run that it cuts had ended, and well.
     after_success: bool,
 }
@@ -243,8 +250,9 @@ impl Sweep<'_> {
         let fate = format!("{}/{}", point.fate.data.kind(), point.fate.names.kind());
         *self.tally.by_fate.entry(fate).or_default() += 1;
         self.judge.cuts = 1 + u32::from(cuts.second);
+        let kept = judge::record_kept(state, cuts.synced);
         let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
-        match stands.and_then(|()| self.judge.judge(self.scenario, state, said)) {
+        match kept.and(stands).and_then(|()| self.judge.judge(self.scenario, state, said)) {
             Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
             Err(bad) => self.note(name(self.scenario.name), &bad),
         }

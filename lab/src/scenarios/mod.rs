@@ -108,6 +108,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("failing-purge-wal-left", replaced::failing_purge_wal_left),
     ("purge-and-retry-corrupt", replaced::purge_and_retry_corrupt),
     ("purge", replaced::purge),
+    ("purge-wal-left", replaced::purge_wal_left),
     ("purge-token", replaced::purge_token),
     ("restore", replaced::restore),
     ("restore-forward", replaced::restore_forward),

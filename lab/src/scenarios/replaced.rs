@@ -115,6 +115,17 @@ pub(super) fn purge() -> Scenario {
     Scenario { asked, exits: &[0, 11], quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..purge }
 }
 
+/// The old family has rows that only its WAL holds: it must not stand beside the new main, and goes to quarantine with its own.
+pub(super) fn purge_wal_left() -> Scenario {
+    let old = expected(Version::One, 1, &[ROWS, LATER]);
+    let mut purge = purge();
+    purge.initial = cut_off(&before("wal"), "wal", &[LATER]);
+    purge.ends[1] = End { journal: "wal", ..stays(&old, &[0]) };
+    purge.snapshots = vec![old.clone()];
+    purge.quarantined = vec![Old::Whole(old.clone())];
+    Scenario { old: Old::Whole(old), ..purge }
+}
+
 /// A marker that nobody removes: it is there at every boot, and honoured once.
 pub(super) fn purge_token() -> Scenario {
     let asked = with_token(Request::Purge, "service-2");

@@ -39,6 +39,7 @@
 //! be small, fill up, be read-only, or be one where an overwrite needs new blocks.
 
 pub mod content;
+pub mod crooked;
 mod disk;
 pub mod fate;
 pub mod fault;

@@ -1,0 +1,134 @@
+//! Owns the search for one bug: what scripts/test runs, in an order that finds most bugs early, until the first bad state.
+//! Promises: nothing of the slice is left out before a bug counts as survived.
+//! Never looks at the bug itself.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::garden::{bounded, timed_out, Garden};
+use super::Hints;
+use crate::scenarios::ALL;
+use crate::sim::crooked::Crook;
+
+/// Failing calls, until the first scenario that is bad.
+const FAULTS: [&str; 3] = ["faults", "--json", "--stop"];
+/// What a tally counts: states, and runs beside or against something.
+const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
+/// Exit code of a command line that the workbench does not know.
+const USAGE: i32 = 2;
+/// Characters of a panic that a line shows.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// How a bug was caught.
+#[derive(Debug, Clone)]
+pub struct Caught {
+    /// The rule that did not hold.
+    pub rule: String,
+    /// The command and the scenario, or the story.
+    pub by: String,
+    /// States and failing runs judged until then; 0 for a story.
+    pub states: u64,
+}
+
+/// The program with the bug in it, and the slice.
+pub struct Search<'a> {
+    /// The workbench.
+    pub program: &'a Path,
+    /// Distinct states of each scenario.
+    pub states: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// What the storage lies about.
+    pub crook: Option<Crook>,
+    /// For stories.
+    pub garden: Option<&'a Garden>,
+}
+
+impl Search<'_> {
+    /// Where the hints point, then every scenario: with the fates that need no dice, with failing calls, with all states.
+    pub fn everywhere(&self, hints: &Hints) -> Result<Option<Caught>, String> {
+        let mut before = 0;
+        for name in &hints.stories {
+            let garden = self.garden.ok_or("a storage that lies has no story")?;
+            if let Some(rule) = garden.story(name)? {
+                return Ok(Some(Caught { rule, by: format!("story {name}"), states: 0 }));
+            }
+        }
+        let all = || ALL.iter().map(|(name, _)| *name);
+        for name in &hints.scenarios {
+            if let Some(caught) = self.cuts(name, self.states, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
+        for (command, name) in &hints.others {
+            if let Some(caught) = self.command(&[command, "--json"], name, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
+        for name in all() {
+            if let Some(caught) = self.cuts(name, 1, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
+        for name in all() {
+            if let Some(caught) = self.command(&FAULTS, name, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
+        for name in all() {
+            if let Some(caught) = self.cuts(name, self.states, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every scenario with the fates that need no dice.
+    pub fn plain(&self) -> Result<Option<Caught>, String> {
+        let mut before = 0;
+        for (name, _) in ALL {
+            if let Some(caught) = self.cuts(name, 1, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
+        Ok(None)
+    }
+
+    fn cuts(&self, scenario: &str, states: u64, before: &mut u64) -> Result<Option<Caught>, String> {
+        let numbers = [states.to_string(), self.seed.to_string()];
+        let arguments = ["power-cuts", "--json", "--stop", "--workers", "1", "--states", &numbers[0], "--seed", &numbers[1]];
+        self.command(&arguments, scenario, before)
+    }
+
+    /// One command on one scenario, until its first bad state.
+    fn command(&self, arguments: &[&str], scenario: &str, before: &mut u64) -> Result<Option<Caught>, String> {
+        let mut command = bounded(self.program);
+        command.args(arguments).args(["--scenario", scenario]);
+        if let Some(crook) = self.crook {
+            command.args(["--crook", crook.name()]);
+        }
+        let output = command.output().map_err(|error| error.to_string())?;
+        let by = format!("{} {scenario}", arguments[0]);
+        let words = String::from_utf8_lossy(&output.stderr);
+        let said = words.lines().find(|line| !line.trim().is_empty() && !line.starts_with("thread")).unwrap_or("it died").trim();
+        if timed_out(&output) {
+            return Ok(Some(Caught { rule: "every boot ends".into(), by, states: *before }));
+        }
+        if output.status.code() == Some(USAGE) {
+            return Err(format!("{by}: {said}"));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()) else {
+            // A scenario whose world cannot even be made: an older firmware's boot or the judge has stopped.
+            let said: String = said.chars().take(SHOWN_CHARS_MAX).collect();
+            return Ok(Some(Caught { rule: format!("the world can be made: {said}"), by, states: *before }));
+        };
+        let number = |name: &str| tally[name].as_u64().unwrap_or(0);
+        let bad = number("bad") > 0;
+        let all: u64 = COUNTED.iter().map(|name| number(name)).sum();
+        *before += if bad { tally["first_bad_after"].as_u64().unwrap_or(all) } else { all };
+        let rule = tally["described"][0][1].as_str().unwrap_or("a rule").to_owned();
+        Ok(bad.then_some(Caught { rule, by, states: *before }))
+    }
+}

@@ -1,0 +1,55 @@
+//! Owns how the fates of planted bugs are printed: a line each, and the table in a document.
+//! Promises: the table holds the command that made it; what stood in the document before it stays.
+//! Never rounds a survivor away.
+
+#![allow(clippy::disallowed_methods)]
+
+use std::fs;
+use std::path::Path;
+
+use super::{Fate, Wanted};
+
+/// The document's own text ends here.
+const MARK: &str = "<!-- the table -->";
+
+/// One line for people.
+pub fn line(fate: &Fate) -> String {
+    let name = &fate.name;
+    match &fate.caught {
+        Ok(Some(caught)) => {
+            let Fate { seconds, .. } = fate;
+            format!("{name:<44} caught by \"{}\" in {} after {} states, {seconds} s", caught.rule, caught.by, caught.states)
+        }
+        Ok(None) => format!("{name:<44} SURVIVED, {} s", fate.seconds),
+        Err(why) => format!("{name:<44} CANNOT BE PLANTED: {why}"),
+    }
+}
+
+/// The document with this run's table.
+///
+/// # Errors
+/// It cannot be read or written, or has no mark.
+pub fn write(document: &Path, wanted: &Wanted, fates: &[Fate], seconds: u64) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", document.display());
+    let text = fs::read_to_string(document).map_err(failed)?;
+    let (head, _) = text.split_once(MARK).ok_or_else(|| format!("{} has no line {MARK}", document.display()))?;
+    let mut out = format!("{head}{MARK}\n\n");
+    let caught = fates.iter().filter(|fate| matches!(fate.caught, Ok(Some(_)))).count();
+    out.push_str(&format!(
+        "{} planted, {caught} caught. Command: `bootmigrate-lab planted-bugs --states {} --seed {}`, {} minutes.\n\n",
+        fates.len(),
+        wanted.states,
+        wanted.seed,
+        seconds.div_ceil(60)
+    ));
+    out.push_str("| bug | the check that caught it | where | states until then |\n|---|---|---|---|\n");
+    for fate in fates {
+        let row = match &fate.caught {
+            Ok(Some(caught)) => format!("{} | {} | {}", caught.rule.replace('|', "/"), caught.by, caught.states),
+            Ok(None) => "**survived** | |".into(),
+            Err(why) => format!("**cannot be planted**: {} | |", why.replace('|', "/")),
+        };
+        out.push_str(&format!("| {} | {row} |\n", fate.name));
+    }
+    fs::write(document, out).map_err(failed)
+}

@@ -1,0 +1,217 @@
+//! Owns a storage that lies: one lie a process, told through [`Disk`] or through SQLite's VFS.
+//! Promises: every call but the one that the lie is about goes through unchanged; without a lie nothing is wrapped.
+//! Never part of an ordinary run: the suite must notice each of these.
+
+use std::any::Any;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Space, Stat, Step};
+
+use super::simulation::Sim;
+
+/// What the storage lies about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crook {
+    /// `fsync` of a folder returns at once.
+    FolderSyncs,
+    /// `fsync` of a note in quarantine returns at once.
+    NoteSyncs,
+    /// A rename over another file is an unlink and a rename.
+    RenamesInTwoSteps,
+    /// A copy ends after the first page and says that it is whole.
+    ShortCopies,
+    /// A ready file that was unlinked is still there.
+    ReadyUnlinks,
+    /// The sync of SQLite's rollback journal returns at once.
+    JournalSyncs,
+    /// The sync of the folder that a new rollback journal lies in returns at once.
+    JournalNames,
+    /// SQLite's sync of a main file returns at once.
+    MainSyncs,
+    /// A rollback journal that SQLite has deleted is still there.
+    JournalUnlinks,
+    /// The sync of a WAL returns at once.
+    WalSyncs,
+}
+
+/// Every lie, and the scenario that should notice it first.
+pub const ALL: &[(Crook, &str)] = &[
+    (Crook::FolderSyncs, "failing-purge"),
+    (Crook::NoteSyncs, "restore"),
+    (Crook::RenamesInTwoSteps, "no-transaction"),
+    (Crook::ShortCopies, "upgrade-delete"),
+    (Crook::ReadyUnlinks, "purge"),
+    (Crook::JournalSyncs, "upgrade-delete"),
+    (Crook::JournalNames, "upgrade-delete"),
+    (Crook::MainSyncs, "upgrade-delete"),
+    (Crook::JournalUnlinks, "upgrade-delete"),
+    (Crook::WalSyncs, "upgrade-wal"),
+];
+
+impl Crook {
+    /// Its name on the command line and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Crook::FolderSyncs => "crooked-folder-syncs",
+            Crook::NoteSyncs => "crooked-note-syncs",
+            Crook::RenamesInTwoSteps => "crooked-renames",
+            Crook::ShortCopies => "crooked-copies",
+            Crook::ReadyUnlinks => "crooked-ready-unlinks",
+            Crook::JournalSyncs => "crooked-journal-syncs",
+            Crook::JournalNames => "crooked-journal-names",
+            Crook::MainSyncs => "crooked-main-syncs",
+            Crook::JournalUnlinks => "crooked-journal-unlinks",
+            Crook::WalSyncs => "crooked-wal-syncs",
+        }
+    }
+
+    /// The lie with this name.
+    pub fn named(name: &str) -> Option<Crook> {
+        ALL.iter().map(|(crook, _)| *crook).find(|crook| crook.name() == name)
+    }
+
+    /// SQLite's sync of this file shall do nothing.
+    pub(super) fn swallows_sqlite_sync(self, path: &str) -> bool {
+        match self {
+            Crook::JournalSyncs => path.ends_with("-journal"),
+            Crook::WalSyncs => path.ends_with("-wal"),
+            Crook::MainSyncs => !path.ends_with("-journal") && !path.ends_with("-wal"),
+            _ => false,
+        }
+    }
+}
+
+static CHOSEN: OnceLock<Crook> = OnceLock::new();
+
+/// From now on every simulated storage of this process tells this lie.
+pub fn choose(crook: Crook) {
+    let _ = CHOSEN.set(crook);
+}
+
+/// The lie of this process.
+pub fn chosen() -> Option<Crook> {
+    CHOSEN.get().copied()
+}
+
+/// Our own verbs on a storage that lies.
+pub struct Crooked {
+    /// The honest one.
+    pub sim: Sim,
+    /// The lie.
+    pub crook: Crook,
+}
+
+struct CrookedFile {
+    file: Box<dyn File>,
+    path: PathBuf,
+    crook: Crook,
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or("")
+}
+
+impl Disk for Crooked {
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        self.sim.stat(path)
+    }
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.sim.list(folder)
+    }
+    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        self.sim.read(path, max)
+    }
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.sim.space(path)
+    }
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        self.sim.resolve(path)
+    }
+    fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
+        let file = Disk::open(&self.sim, step, path, how)?;
+        Ok(Box::new(CrookedFile { file, path: path.to_path_buf(), crook: self.crook }))
+    }
+    fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()> {
+        self.sim.make_folder(step, path, mode)
+    }
+    fn set_owner(&self, step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+        self.sim.set_owner(step, path, uid, gid)
+    }
+    fn rename(&self, step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        if self.crook == Crook::RenamesInTwoSteps && how == Rename::Replace && self.sim.stat(to)?.is_some() {
+            self.sim.unlink(step, to)?;
+        }
+        self.sim.rename(step, from, to, how)
+    }
+    fn link(&self, step: Step, from: &Path, to: &Path) -> io::Result<()> {
+        self.sim.link(step, from, to)
+    }
+    fn unlink(&self, step: Step, path: &Path) -> io::Result<()> {
+        if self.crook == Crook::ReadyUnlinks && name_of(path).starts_with("ready-") {
+            return Ok(());
+        }
+        self.sim.unlink(step, path)
+    }
+    fn remove_folder(&self, step: Step, path: &Path) -> io::Result<()> {
+        self.sim.remove_folder(step, path)
+    }
+    fn sync_folder(&self, step: Step, path: &Path) -> io::Result<()> {
+        if self.crook == Crook::FolderSyncs {
+            return Ok(());
+        }
+        self.sim.sync_folder(step, path)
+    }
+}
+
+impl File for CrookedFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(offset, buffer)
+    }
+    fn write_at(&self, step: Step, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(step, offset, bytes)
+    }
+    fn sync(&self, step: Step) -> io::Result<()> {
+        if self.crook == Crook::NoteSyncs && name_of(&self.path).starts_with("reason.") {
+            return Ok(());
+        }
+        self.file.sync(step)
+    }
+    fn sync_data(&self, step: Step) -> io::Result<()> {
+        self.file.sync_data(step)
+    }
+    fn stat(&self) -> io::Result<Stat> {
+        self.file.stat()
+    }
+    fn copy_from(&self, step: Step, source: &dyn File) -> io::Result<u64> {
+        let size = source.stat()?.size;
+        if self.crook == Crook::ShortCopies {
+            let mut page = [0; 4096];
+            let read = source.read_at(0, &mut page)?;
+            return self.file.write_at(step, 0, &page[..read]).map(|()| size);
+        }
+        match source.as_any().downcast_ref::<CrookedFile>() {
+            Some(source) => self.file.copy_from(step, &*source.file),
+            None => self.file.copy_from(step, source),
+        }
+    }
+    fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+        self.file.take_owner(step, uid, gid, mode)
+    }
+    fn lease(&self) -> io::Result<Lease> {
+        self.file.lease()
+    }
+    fn lease_state(&self) -> io::Result<Lease> {
+        self.file.lease_state()
+    }
+    fn release_lease(&self) -> io::Result<()> {
+        self.file.release_lease()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
