@@ -216,6 +216,11 @@ impl Sim {
         self.lock().end_process(self.process.number);
     }
 
+    /// Somebody holds the `flock` of this file.
+    pub fn is_locked(&self, path: impl AsRef<Path>) -> bool {
+        self.lock().is_flocked(text(path.as_ref()))
+    }
+
     /// Nanoseconds since 1970 on the simulated clock.
     pub fn now_ns(&self) -> i128 {
         self.lock().clock_ns
