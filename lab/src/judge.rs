@@ -52,6 +52,11 @@ pub struct Judge {
 }
 
 impl Judge {
+    /// For runs beside an application: its rows are looked for by whoever made them.
+    pub fn beside_guests() -> Judge {
+        Judge { album: Album::without_guests(), ..Judge::default() }
+    }
+
     /// Boots until it is quiet. `said`: a run before has already reported the loss. `tell` hears of each boot.
     ///
     /// # Errors

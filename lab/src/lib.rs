@@ -8,6 +8,8 @@
 pub mod device;
 pub mod faults;
 pub mod judge;
+pub mod memory;
+pub mod neighbours;
 pub mod picture;
 pub mod planted;
 pub mod power_cuts;

@@ -8,8 +8,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
-use bootmigrate_lab::sim::keep_freed_memory;
-use bootmigrate_lab::{faults, planted};
+use bootmigrate_lab::sim::{allocator, keep_freed_memory};
+use bootmigrate_lab::{faults, memory, neighbours, planted};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -25,6 +25,10 @@ enum Action {
     PowerCuts(PowerCuts),
     /// Let every operation of every scenario fail, once and for ever
     Faults(Faults),
+    /// At every operation of every scenario let an application, or a second bootmigrate, come in between
+    Neighbours(Neighbours),
+    /// Refuse SQLite the memory it asks for, at every allocation of every scenario, once and for ever
+    Memory(Memory),
     /// Plant one-line bugs in a copy of the device's sources and see each one caught
     PlantedBugs(planted::Wanted),
 }
@@ -70,11 +74,45 @@ struct Faults {
     json: bool,
 }
 
+#[derive(Args)]
+struct Neighbours {
+    /// Only scenarios with this in their name
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Power cuts of each run beside an application
+    #[arg(long, default_value_t = 2)]
+    cuts: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object a scenario
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Memory {
+    /// Only scenarios with this in their name
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Every n-th allocation; 1 is all of them
+    #[arg(long, default_value_t = 1)]
+    stride: u64,
+    /// Chooses the first one
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// One JSON object a scenario
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     keep_freed_memory();
     match Arguments::parse().action {
         Action::PowerCuts(wanted) => power_cuts(&wanted),
         Action::Faults(wanted) => run_faults(&wanted),
+        Action::Neighbours(wanted) => run_neighbours(&wanted),
+        Action::Memory(wanted) => run_memory(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
     }
 }
@@ -171,6 +209,10 @@ fn print(tally: &Tally, json: bool) {
 }
 
 fn show(name: &str) -> ExitCode {
+    if let Err(sentence) = allocator::install() {
+        eprintln!("{sentence}");
+        return ExitCode::from(2);
+    }
     let Some((scenario, points)) = name.split_once('@') else {
         eprintln!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed");
         return ExitCode::from(2);
@@ -181,6 +223,10 @@ fn show(name: &str) -> ExitCode {
     };
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
+    } else if let Some(allocation) = points.strip_prefix("memory:") {
+        memory::replay(&scenario, allocation, &mut |line| println!("{line}"))
+    } else if points.starts_with("application:") || points.starts_with("migrator:") {
+        neighbours::replay(&scenario, points, &mut |line| println!("{line}"))
     } else {
         replay(&scenario, points, &mut |line| println!("{line}"))
     };
@@ -205,6 +251,42 @@ fn run_faults(wanted: &Faults) -> ExitCode {
         }
         if wanted.stop && bad > 0 {
             break;
+        }
+    }
+    println!("{bad} bad");
+    ExitCode::from(u8::from(bad > 0))
+}
+
+fn run_neighbours(wanted: &Neighbours) -> ExitCode {
+    let mut bad = 0;
+    for scenario in named(wanted.scenario.as_deref()) {
+        let tally = neighbours::sweep(&scenario, neighbours::Extent { cuts: wanted.cuts, seed: wanted.seed });
+        bad += tally.bad;
+        if wanted.json {
+            println!("{}", serde_json::to_string(&tally).unwrap());
+        } else {
+            println!("{tally}");
+        }
+    }
+    println!("{bad} bad");
+    ExitCode::from(u8::from(bad > 0))
+}
+
+fn run_memory(wanted: &Memory) -> ExitCode {
+    if let Err(sentence) = allocator::install() {
+        eprintln!("{sentence}");
+        return ExitCode::from(2);
+    }
+    // A panic is counted and described; its own lines would stand between those of the table.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut bad = 0;
+    for scenario in named(wanted.scenario.as_deref()) {
+        let tally = memory::sweep(&scenario, wanted.stride, wanted.seed);
+        bad += tally.bad;
+        if wanted.json {
+            println!("{}", serde_json::to_string(&tally).unwrap());
+        } else {
+            println!("{tally}");
         }
     }
     println!("{bad} bad");

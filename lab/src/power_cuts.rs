@@ -22,7 +22,7 @@ const LATER_RANDOM: u64 = 48;
 /// Passes of random fates at most: a small log has only so many states.
 const PASSES_MAX: u64 = 40;
 /// Every cut with the fates that need no dice.
-const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
+pub(crate) const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
 
 /// How much, and which part of it.
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +137,16 @@ struct Sweep<'a> {
     tally: Tally,
 }
 
+/// A cut of this run, not before operation `from`, with one of its fates.
+pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
+    let order = Order::ALL[random.below(2) as usize];
+    let cut = (from + random.below(run.log.len() as u64 + 1 - from)) as usize;
+    let replay = Replay::at(&run.initial, order, &run.log[..cut]);
+    let plan = FatePlan { random: 6, seed: random.draw(), ..FatePlan::default() };
+    let fates = plan.fates(&replay, cut);
+    CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
+}
+
 /// Sweeps one scenario.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
@@ -205,7 +215,7 @@ impl Sweep<'_> {
         let mut in_vain = 0;
         while self.total() < states && in_vain < 200 && !(self.extent.stop && self.tally.bad > 0) {
             let before = self.tally.distinct;
-            let outer = self.draw(first, &mut random);
+            let outer = draw(first, 0, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
             let state = enumerator.state_at(outer);
             let recovery = logged(self.scenario, &state, &self.scenario.again);
@@ -219,15 +229,6 @@ impl Sweep<'_> {
             });
             in_vain = if self.tally.distinct == before { in_vain + 1 } else { 0 };
         }
-    }
-
-    fn draw(&self, first: &Logged, random: &mut Random) -> CrashPoint {
-        let order = Order::ALL[random.below(2) as usize];
-        let cut = random.below(first.log.len() as u64 + 1) as usize;
-        let replay = Replay::at(&first.initial, order, &first.log[..cut]);
-        let plan = FatePlan { random: 6, seed: random.draw(), ..FatePlan::default() };
-        let fates = plan.fates(&replay, cut);
-        CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
     }
 
     fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, cuts: Cuts) {
