@@ -63,6 +63,9 @@ struct PowerCuts {
 
 #[derive(Args)]
 struct Faults {
+    /// Of all calls, reads and looks too, every n-th fails; 0 is none
+    #[arg(long, default_value_t = 1)]
+    calls: u64,
     /// Stop at the first scenario that is bad
     #[arg(long)]
     stop: bool,
@@ -242,7 +245,7 @@ fn show(name: &str) -> ExitCode {
 fn run_faults(wanted: &Faults) -> ExitCode {
     let mut bad = 0;
     for scenario in named(wanted.scenario.as_deref()) {
-        let tally = faults::sweep(&scenario);
+        let tally = faults::sweep(&scenario, wanted.calls);
         bad += tally.bad;
         if wanted.json {
             println!("{}", serde_json::to_string(&tally).unwrap());
