@@ -142,7 +142,7 @@ fn rungs(
     mut rolled: Vec<Replaced>,
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
-    let asked = &still_asked(device, locked, ledger, asked)?;
+    let asked = &still_asked(device, locked, ledger, asked, &rolled)?;
     let mut tried: Vec<Tried> = Vec::new();
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
@@ -199,15 +199,18 @@ fn rungs(
 }
 
 /// A token is honoured once: one whose act is done, or that was there when the record was lost, asks for nothing.
-fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Asked) -> Result<Asked, Failure> {
+fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Asked, rolled: &[Replaced]) -> Result<Asked, Failure> {
     if asked.token.is_empty() {
         return Ok(asked.clone());
     }
+    let open = ledger.record().open.clone();
+    let rolled_forward = open.is_some_and(|open| open.token == asked.token && rolled.iter().any(|done| done.act == open.number));
     // Whether its act is done, the database knows.
     let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
     let seen = inspect(device, locked, ledger, &ask)?;
     let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
-    if !committed && !ledger.knows_token(&asked.token) {
+    // Or the ready file that had its act's number: an application's hot journal may hide what the new database knows.
+    if !committed && !rolled_forward && !ledger.knows_token(&asked.token) {
         // Its act was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
         let goes_on = ledger.open_token() == asked.token;
         let worn_out = asked.request == Request::Retry || ledger.tries().interrupted >= INTERRUPTED_MAX;

@@ -64,9 +64,13 @@ impl Clock for SimClock<'_> {
 
 /// One boot, from beginning to end or to the process's death.
 pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
+    switch_on_with(firmware, sim, asked, &SimClock(sim))
+}
+
+/// The same with another way to wait.
+pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn Clock) -> Booted {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
     seed_sqlite(7);
-    let clock = SimClock(sim);
     let crooked = crooked::chosen().map(|crook| Crooked { sim: sim.clone(), crook });
     let disk: &dyn Disk = match &crooked {
         Some(crooked) => crooked,
@@ -75,7 +79,7 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
     let world = World {
         disk,
         sqlite: Sqlite { vfs: Some(sim.vfs_name()) },
-        clock: &clock,
+        clock,
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),
         firmware: "lab".into(),

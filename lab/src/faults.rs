@@ -14,6 +14,8 @@ use crate::sim::{Fault, FaultKind, Moment, Options, Sim};
 
 /// Free bytes of the device whose calls fail.
 const ROOM_BYTES: u64 = 64 << 20;
+/// What is left on a disk that fills up: nothing, or room for a journal's first page.
+const ROOMS_LEFT_BYTES: [u64; 2] = [0, 8 << 10];
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 3;
 
@@ -44,32 +46,111 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Every operation, every kind, once and for ever.
-pub fn sweep(scenario: &Scenario) -> Tally {
-    let whole = logged(scenario, &scenario.initial, &scenario.asked);
-    let operations = whole.log.len() as u64;
-    let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
-    let mut judge = Judge::default();
-    for operation in 0..operations {
-        for kind in FaultKind::ALL {
-            for for_ever in [false, true] {
-                let fault = Fault::at_operation(operation, kind, for_ever);
-                let Some(judged) = one(scenario, fault, whole.booted.report.exit, &mut judge, &mut |_| {}) else { continue };
-                tally.runs += 1;
-                let (exit, judged) = judged;
-                let many = if for_ever { "for-ever" } else { "once" };
-                *tally.exits.entry(format!("{kind} {exit}")).or_default() += 1;
-                if let Err(bad) = judged {
-                    tally.bad += 1;
-                    if tally.described.len() < DESCRIBED_MAX {
-                        let name = format!("{}@fault:{operation}:{kind:?}:{many}", scenario.name);
-                        tally.described.push((name, bad.rule.to_owned(), bad.what));
-                    }
+/// What goes wrong, as its name is printed and read.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// A call fails.
+    Fault(Fault),
+    /// From this operation on the disk has so many bytes left, and at the next boot too; then somebody makes room.
+    Filled { operation: u64, room: u64 },
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Filled { operation, room } => write!(f, "fault:{operation}:filled:{room}"),
+            Trouble::Fault(fault) => {
+                let many = if fault.for_ever { "for-ever" } else { "once" };
+                match fault.at {
+                    Moment::Operation(at) => write!(f, "fault:{at}:{:?}:{many}", fault.kind),
+                    Moment::Call(at) => write!(f, "fault:call-{at}:{:?}:{many}", fault.kind),
                 }
             }
         }
     }
+}
+
+/// Every operation, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too.
+pub fn sweep(scenario: &Scenario, stride: u64) -> Tally {
+    let whole = logged(scenario, &scenario.initial, &scenario.asked);
+    let (operations, calls) = (whole.log.len() as u64, whole.sim.calls());
+    let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
+    let mut judge = Judge::default();
+    let unharmed = whole.booted.report.exit;
+    for operation in 0..operations {
+        for kind in FaultKind::ALL {
+            for for_ever in [false, true] {
+                tally.try_it(scenario, Trouble::Fault(Fault::at_operation(operation, kind, for_ever)), unharmed, &mut judge);
+            }
+        }
+        for room in ROOMS_LEFT_BYTES {
+            tally.try_it(scenario, Trouble::Filled { operation, room }, unharmed, &mut judge);
+        }
+    }
+    let chosen = (1..=calls).step_by(usize::try_from(stride).unwrap_or(usize::MAX).max(1));
+    for call in chosen.filter(|_| stride > 0) {
+        for kind in [FaultKind::InputOutput, FaultKind::Denied] {
+            for for_ever in [false, true] {
+                tally.try_it(scenario, Trouble::Fault(Fault::at_call(call - 1, kind, for_ever)), unharmed, &mut judge);
+            }
+        }
+    }
     tally
+}
+
+impl Tally {
+    fn try_it(&mut self, scenario: &Scenario, trouble: Trouble, unharmed: u8, judge: &mut Judge) {
+        let (kind, outcome) = match trouble {
+            Trouble::Fault(fault) => {
+                let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
+                (format!("{}{looked}", fault.kind), one(scenario, fault, unharmed, judge, &mut |_| {}))
+            }
+            Trouble::Filled { operation, room } => ("filled".to_owned(), filled(scenario, operation, room, unharmed, judge, &mut |_| {})),
+        };
+        let Some((exit, judged)) = outcome else { return };
+        self.runs += 1;
+        *self.exits.entry(format!("{kind} {exit}")).or_default() += 1;
+        if let Err(bad) = judged {
+            self.bad += 1;
+            if self.described.len() < DESCRIBED_MAX {
+                self.described.push((format!("{}@{trouble}", scenario.name), bad.rule.to_owned(), bad.what));
+            }
+        }
+    }
+}
+
+/// The disk is full from this operation on, really: what is freed can be used again. Full at the next boot, too; then not.
+fn filled(
+    scenario: &Scenario,
+    operation: u64,
+    room: u64,
+    unharmed: u8,
+    judge: &mut Judge,
+    tell: &mut dyn FnMut(&str),
+) -> Option<(u8, Result<(), Bad>)> {
+    let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
+    sim.at_operation(operation, move |sim| sim.set_available_bytes(room));
+    let first = switch_on(scenario.firmware, &sim, &scenario.asked);
+    let exit = first.report.exit;
+    tell(&format!("full from operation {operation} on: exit {exit}: {}", first.report.sentence));
+    let full = sim.used_bytes().0 + room;
+    let again = Sim::with(&sim.state().swept(), Options { log: false, total_bytes: Some(full), ..scenario.options.clone() });
+    let second = switch_on(scenario.firmware, &again, &scenario.again);
+    tell(&format!("still full: exit {}: {}", second.report.exit, second.report.sentence));
+    for booted in [&first, &second] {
+        let exit = booted.report.exit;
+        let explained = exit == unharmed || explains(FaultKind::Full, exit) || scenario.exits.contains(&exit);
+        if !explained || exit == 11 && !scenario.ends.iter().any(|end| end.loss) {
+            let what = format!("a full disk led to exit {exit}: {}", booted.report.sentence);
+            return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
+        }
+    }
+    let said = first.loss_said_at.is_some() || second.loss_said_at.is_some();
+    let mut roomy = scenario.clone();
+    if scenario.options.total_bytes.is_none() {
+        roomy.options.total_bytes = Some(full + ROOM_BYTES);
+    }
+    Some((exit, judge.judge_from(&roomy, &again.state().swept(), Start::again(&roomy, said), tell).map(|_| ())))
 }
 
 /// The exit of the run that met the failure, and whether the rules held; `None` where it did not meet it.
@@ -96,7 +177,7 @@ fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell:
         let what = format!("{} led to exit {exit}: {}", fired[0], booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
-    let judged = judge.judge_from(scenario, &state, Start { said, number: 1, asked: &scenario.again }, tell).map(|_| ());
+    let judged = judge.judge_from(scenario, &state, Start::again(scenario, said), tell).map(|_| ());
     Some((exit, judged))
 }
 
@@ -118,17 +199,27 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let parts: Vec<&str> = name.split(':').collect();
     let kind = |text: &str| FaultKind::ALL.into_iter().find(|kind| format!("{kind:?}") == text);
     let ([operation, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
-        return Err(format!("{name} is no failure; write OPERATION:KIND:once or OPERATION:KIND:for-ever"));
-    };
-    let (Ok(operation), Some(kind)) = (operation.parse(), kind(what)) else {
-        return Err(format!("{name} names no operation or no kind of failure"));
+        return Err(format!("{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever or OPERATION:filled:BYTES"));
     };
     let whole = logged(scenario, &scenario.initial, &scenario.asked);
     for (number, line) in whole.log.iter().enumerate() {
         out(&format!("{number:>4} {line}"));
     }
-    let fault = Fault::at_operation(operation, kind, many == "for-ever");
-    match one(scenario, fault, whole.booted.report.exit, &mut Judge::default(), out) {
+    let wrong = || format!("{name} names no operation, no call or no kind of failure");
+    let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default());
+    let outcome = match (operation.strip_prefix("call-"), what) {
+        (None, "filled") => {
+            let (operation, room) = (operation.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
+            filled(scenario, operation, room, unharmed, &mut judge, out)
+        }
+        (call, _) => {
+            let at = call.unwrap_or(operation).parse().map_err(|_| wrong())?;
+            let make = if call.is_some() { Fault::at_call } else { Fault::at_operation };
+            let fault = make(at, kind(what).ok_or_else(wrong)?, many == "for-ever");
+            one(scenario, fault, unharmed, &mut judge, out)
+        }
+    };
+    match outcome {
         None => out("this run did not meet the failure"),
         Some((_, Ok(()))) => out("good"),
         Some((_, Err(bad))) => {

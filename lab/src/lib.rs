@@ -9,6 +9,8 @@ pub mod corrupt;
 pub mod device;
 pub mod faults;
 pub mod judge;
+pub mod memory;
+pub mod neighbours;
 pub mod parsers;
 pub mod picture;
 pub mod planted;

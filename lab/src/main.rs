@@ -14,8 +14,8 @@ use std::time::Instant;
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
 use bootmigrate_lab::sim::crooked::{self, Crook};
-use bootmigrate_lab::sim::keep_freed_memory;
-use bootmigrate_lab::{corrupt, faults, planted};
+use bootmigrate_lab::sim::{allocator, keep_freed_memory};
+use bootmigrate_lab::{corrupt, faults, memory, neighbours, planted};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -31,6 +31,10 @@ enum Action {
     PowerCuts(PowerCuts),
     /// Let every operation of every scenario fail, once and for ever
     Faults(Faults),
+    /// At every operation of every scenario let an application, or a second bootmigrate, come in between
+    Neighbours(Neighbours),
+    /// Refuse SQLite the memory it asks for, at every allocation of every scenario, once and for ever
+    Memory(Memory),
     /// Plant one-line bugs in a copy of the device's sources and see each one caught
     PlantedBugs(planted::Wanted),
     /// Harm every kind of file in every way, and see what the boots make of it
@@ -73,6 +77,9 @@ struct PowerCuts {
 
 #[derive(Args)]
 struct Faults {
+    /// Of all calls, reads and looks too, every n-th fails; 0 is none
+    #[arg(long, default_value_t = 1)]
+    calls: u64,
     /// Stop at the first scenario that is bad
     #[arg(long)]
     stop: bool,
@@ -116,11 +123,45 @@ struct CorruptFiles {
     worker: Option<u64>,
 }
 
+#[derive(Args)]
+struct Neighbours {
+    /// Only scenarios with this in their name
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Power cuts of each run beside an application
+    #[arg(long, default_value_t = 2)]
+    cuts: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object a scenario
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Memory {
+    /// Only scenarios with this in their name
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Every n-th allocation; 1 is all of them
+    #[arg(long, default_value_t = 1)]
+    stride: u64,
+    /// Chooses the first one
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// One JSON object a scenario
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     keep_freed_memory();
     match Arguments::parse().action {
         Action::PowerCuts(wanted) => power_cuts(&wanted),
         Action::Faults(wanted) => run_faults(&wanted),
+        Action::Neighbours(wanted) => run_neighbours(&wanted),
+        Action::Memory(wanted) => run_memory(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
     }
@@ -236,6 +277,10 @@ fn print(tally: &Tally, json: bool) {
 }
 
 fn show(name: &str, crook: Option<&str>) -> ExitCode {
+    if let Err(sentence) = allocator::install() {
+        eprintln!("{sentence}");
+        return ExitCode::from(2);
+    }
     let Some((scenario, points)) = name.split_once('@') else {
         eprintln!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed");
         return ExitCode::from(2);
@@ -247,6 +292,10 @@ fn show(name: &str, crook: Option<&str>) -> ExitCode {
     lie(crook);
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
+    } else if let Some(allocation) = points.strip_prefix("memory:") {
+        memory::replay(&scenario, allocation, &mut |line| println!("{line}"))
+    } else if points.starts_with("application:") || points.starts_with("migrator:") {
+        neighbours::replay(&scenario, points, &mut |line| println!("{line}"))
     } else {
         replay(&scenario, points, &mut |line| println!("{line}"))
     };
@@ -264,7 +313,7 @@ fn run_faults(wanted: &Faults) -> ExitCode {
     lie(wanted.crook.as_deref());
     let mut bad = 0;
     for scenario in scenarios {
-        let tally = faults::sweep(&scenario);
+        let tally = faults::sweep(&scenario, wanted.calls);
         bad += tally.bad;
         if wanted.json {
             println!("{}", serde_json::to_string(&tally).unwrap());
@@ -303,4 +352,40 @@ fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
         println!("{} harmed files, {} bad", tally.cases, tally.bad);
     }
     ExitCode::from(u8::from(tally.bad > 0))
+}
+
+fn run_neighbours(wanted: &Neighbours) -> ExitCode {
+    let mut bad = 0;
+    for scenario in named(wanted.scenario.as_deref()) {
+        let tally = neighbours::sweep(&scenario, neighbours::Extent { cuts: wanted.cuts, seed: wanted.seed });
+        bad += tally.bad;
+        if wanted.json {
+            println!("{}", serde_json::to_string(&tally).unwrap());
+        } else {
+            println!("{tally}");
+        }
+    }
+    println!("{bad} bad");
+    ExitCode::from(u8::from(bad > 0))
+}
+
+fn run_memory(wanted: &Memory) -> ExitCode {
+    if let Err(sentence) = allocator::install() {
+        eprintln!("{sentence}");
+        return ExitCode::from(2);
+    }
+    // A panic is counted and described; its own lines would stand between those of the table.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut bad = 0;
+    for scenario in named(wanted.scenario.as_deref()) {
+        let tally = memory::sweep(&scenario, wanted.stride, wanted.seed);
+        bad += tally.bad;
+        if wanted.json {
+            println!("{}", serde_json::to_string(&tally).unwrap());
+        } else {
+            println!("{tally}");
+        }
+    }
+    println!("{bad} bad");
+    ExitCode::from(u8::from(bad > 0))
 }

@@ -44,13 +44,22 @@ pub enum Stands {
     Broken(u128, String),
 }
 
+/// Rows of this id and above are those of an application that ran in the middle of a boot.
+pub const GUESTS_FROM: i64 = 1000;
+
 /// Pictures by the hash of the family's bytes.
 #[derive(Default)]
 pub struct Album {
     known: HashMap<u128, Stands>,
+    without_guests: bool,
 }
 
 impl Album {
+    /// Its pictures leave out the rows of an application that ran in the middle of a boot, and an empty file that it made.
+    pub fn without_guests() -> Album {
+        Album { without_guests: true, ..Album::default() }
+    }
+
     /// What stands under this path.
     pub fn look(&mut self, state: &State, main: &str) -> Stands {
         if state.follow(main).is_err() {
@@ -61,7 +70,8 @@ impl Album {
             let content = state.follow(&name).and_then(|(node, _)| state.content(node).map(|content| content.hash()));
             hash.wide(content.unwrap_or(0));
         }
-        self.known.entry(hash.finish()).or_insert_with(|| look(state, main)).clone()
+        let without_guests = self.without_guests;
+        self.known.entry(hash.finish()).or_insert_with(|| look(state, main, without_guests)).clone()
     }
 }
 
@@ -70,7 +80,28 @@ fn family(main: &str) -> [String; 3] {
     [main.to_owned(), format!("{main}-wal"), format!("{main}-journal")]
 }
 
-fn look(state: &State, main: &str) -> Stands {
+fn look(state: &State, main: &str, without_guests: bool) -> Stands {
+    let sizes = family(main).map(|name| state.read_file(&name).map_or(0, |bytes| bytes.len()));
+    if without_guests && sizes == [0, 0, 0] {
+        return Stands::Absent;
+    }
+    let taken = copied(state, main, |connection| {
+        if without_guests {
+            // Where there are no such tables, there are no such rows.
+            for table in ["reading", "sensor"] {
+                let _ = connection.execute(&format!("DELETE FROM {table} WHERE id >= {GUESTS_FROM}"), []);
+            }
+        }
+        take(connection)
+    });
+    match taken {
+        Ok(picture) => Stands::Whole(picture),
+        Err(why) => Stands::Broken(bytes_hash(state, main), why),
+    }
+}
+
+/// Opens a private copy of the family with plain SQLite.
+fn copied<T>(state: &State, main: &str, look: impl FnOnce(&Connection) -> Result<T, String>) -> Result<T, String> {
     let mut copy = State::new();
     copy.put_folder("/copy");
     for (from, to) in family(main).iter().zip(family(COPY)) {
@@ -79,13 +110,22 @@ fn look(state: &State, main: &str) -> Stands {
         }
     }
     let sim = Sim::from_state(&copy);
-    let taken = Connection::open_with_flags_and_vfs(COPY, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name())
+    Connection::open_with_flags_and_vfs(COPY, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name())
         .map_err(|error| error.to_string())
-        .and_then(|connection| take(&connection));
-    match taken {
-        Ok(picture) => Stands::Whole(picture),
-        Err(why) => Stands::Broken(bytes_hash(state, main), why),
-    }
+        .and_then(|connection| look(&connection))
+}
+
+/// Rows of an application that ran in the middle of a boot, by their ids; none where this is no database.
+pub fn guests(state: &State, main: &str) -> Vec<i64> {
+    let found = copied(state, main, |connection| {
+        let mut ids = Vec::new();
+        for table in ["reading", "sensor"] {
+            let sql = format!("SELECT id FROM {table} WHERE id >= {GUESTS_FROM}");
+            ids.extend(strings(connection, &sql).unwrap_or_default().iter().filter_map(|id| id.parse::<i64>().ok()));
+        }
+        Ok(ids)
+    });
+    found.unwrap_or_default()
 }
 
 /// The hash of a file's bytes; 0 where it is absent.

@@ -25,7 +25,7 @@ const PASSES_MAX: u64 = 40;
 /// So often the random fates of a second cut are doubled.
 const SECOND_DOUBLED_MAX: u32 = 5;
 /// Every cut with the fates that need no dice.
-const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
+pub(crate) const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
 
 /// How much, and which part of it.
 #[derive(Debug, Clone, Copy)]
@@ -109,11 +109,16 @@ pub struct Logged {
 pub fn logged(scenario: &Scenario, state: &State, asked: &Asked) -> Logged {
     let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
     let booted = switch_on(scenario.firmware, &sim, asked);
-    let (initial, log) = (sim.initial(), sim.log());
-    Logged { synced: record::synced(&initial, &log), initial, log, booted, sim }
+    Logged::of(sim, booted)
 }
 
 impl Logged {
+    /// What a simulation was that has booted so.
+    pub fn of(sim: Sim, booted: Booted) -> Logged {
+        let (initial, log) = (sim.initial(), sim.log());
+        Logged { synced: record::synced(&initial, &log), initial, log, booted, sim }
+    }
+
     /// A cut here comes after the loss was reported.
     fn said(&self, cut: usize) -> bool {
         self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
@@ -142,6 +147,16 @@ struct Sweep<'a> {
     judge: Judge,
     seen: Seen,
     tally: Tally,
+}
+
+/// A cut of this run, not before operation `from`, with one of its fates.
+pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
+    let order = Order::ALL[random.below(2) as usize];
+    let cut = (from + random.below(run.log.len() as u64 + 1 - from)) as usize;
+    let replay = Replay::at(&run.initial, order, &run.log[..cut]);
+    let plan = FatePlan { random: 6, seed: random.draw(), ..FatePlan::default() };
+    let fates = plan.fates(&replay, cut);
+    CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
 }
 
 /// Sweeps one scenario.
@@ -213,7 +228,7 @@ impl Sweep<'_> {
         let (mut in_vain, mut drawn) = (0, HashMap::new());
         while !self.has_enough(states) && in_vain < 200 {
             let before = self.tally.distinct;
-            let outer = self.draw(first, &mut random);
+            let outer = draw(first, 0, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
             let state = enumerator.state_at(outer);
             let recovery = logged(self.scenario, &state, &self.scenario.again);
@@ -230,15 +245,6 @@ impl Sweep<'_> {
             });
             in_vain = if self.tally.distinct == before { in_vain + 1 } else { 0 };
         }
-    }
-
-    fn draw(&self, first: &Logged, random: &mut Random) -> CrashPoint {
-        let order = Order::ALL[random.below(2) as usize];
-        let cut = random.below(first.log.len() as u64 + 1) as usize;
-        let replay = Replay::at(&first.initial, order, &first.log[..cut]);
-        let plan = FatePlan { random: 6, seed: random.draw(), ..FatePlan::default() };
-        let fates = plan.fates(&replay, cut);
-        CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
     }
 
     fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, cuts: Cuts) {

@@ -20,7 +20,7 @@ use crate::steps::lock::Locked;
 use crate::steps::probe::in_use;
 use crate::steps::sweep::sweep;
 
-pub use copies::{good_copy, NotGood};
+pub use copies::good_copy;
 
 /// First bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -166,13 +166,13 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     // `status` and `plan` never wait.
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
     match read_history(device, limit) {
-        Ok(history) if ask.closeness == Closeness::Boot => Ok(compare(device, seen, history, settle)),
+        Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
         Ok(history) => match prove(device, seen, &header)? {
             Some(damage) => {
                 seen.history = Some(history);
                 Ok(damage)
             }
-            None => Ok(compare(device, seen, history, settle)),
+            None => compare(device, seen, history, settle),
         },
         // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
         Err(failure) if failure.class == Class::Damaged => {
@@ -198,18 +198,23 @@ fn cannot_open(device: &Device<'_>, family: &FamilyState, error: &io::Error) -> 
     }
 }
 
-fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Database {
-    let database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family));
+fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Result<Database, Failure> {
+    let database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family))?;
     seen.history = Some(history);
-    database
+    Ok(database)
 }
 
 /// The live schema, for a database that plain refinery may have left between its two transactions.
-fn half_done_schema(device: &Device<'_>, family: &FamilyState) -> Option<std::collections::BTreeSet<String>> {
-    let database = open_to_look(device, family).ok()?;
-    let schema = database.schema(LOOK, &device.settings.history_table).ok();
-    database.close(LOOK).ok()?;
-    schema
+fn half_done_schema(device: &Device<'_>, family: &FamilyState) -> Result<std::collections::BTreeSet<String>, Failure> {
+    let read = |database: sqlite::Database| {
+        let schema = database.schema(LOOK, &device.settings.history_table);
+        database.close(LOOK)?;
+        schema
+    };
+    match open_to_look(device, family).and_then(read) {
+        Err(failure) if failure.class == Class::InUse => device.sqlite().look_beside(LOOK, &device.family.main).and_then(read),
+        other => other,
+    }
 }
 
 fn not_ours(device: &Device<'_>, family: &FamilyState, swept: bool) -> Option<String> {

@@ -113,6 +113,9 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
     if let SecondName::Make(name) = second {
         second_name(device, main, name).map_err(failed(SECOND_NAME))?;
     }
+    if let SecondName::Has(old) = second {
+        keep_side_files(device, old).map_err(failed(SECOND_NAME))?;
+    }
     remove_side_files(device)?;
     let taken = take_the_name(device, main, leased, new, second);
     if taken.is_err() {
@@ -141,6 +144,28 @@ fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'
     }
     .map_err(failed(RENAME))?;
     Ok(Swapped(()))
+}
+
+/// Before the lease an application may have come and gone, and left a WAL or journal that the set-aside family does not have yet.
+fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
+    let disk = device.disk();
+    let mut kept_more = false;
+    for (name, kept) in [(device.family.wal(), side(old, "-wal")), (device.family.journal(), side(old, "-journal"))] {
+        let Some(live) = disk.stat(&name)?.filter(|live| live.size > 0) else { continue };
+        match disk.stat(&kept)? {
+            Some(there) if (there.device, there.inode) == (live.device, live.inode) => continue,
+            // A copy, where links are refused.
+            Some(there) if there.size == live.size && there.links == 1 => continue,
+            Some(_) => disk.rename(SECOND_NAME, &kept, &side(&kept, ".1"), Rename::Replace)?,
+            None => {}
+        }
+        link_or_copy(device, &name, None, &kept)?;
+        kept_more = true;
+    }
+    if kept_more {
+        disk.sync_folder(SECOND_NAME, parent(old))?;
+    }
+    Ok(())
 }
 
 /// The swap stopped and the old main stands: its WAL and journal, which lie in quarantine, are its own again.

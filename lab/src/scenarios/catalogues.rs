@@ -30,6 +30,8 @@ pub enum Version {
     Two,
     /// Three.
     Three,
+    /// The same three, of which the later ones say that firmware of the first can still use their result.
+    ThreeCompatible,
     /// The third breaks a constraint.
     ThreeFails,
     /// The third breaks foreign keys.
@@ -44,7 +46,7 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
     match version {
         Version::One => all.truncate(1),
         Version::Two => {}
-        Version::Three => all.push(("place", V3)),
+        Version::Three | Version::ThreeCompatible => all.push(("place", V3)),
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
         Version::ThreeVacuums => all.push(("vacuum", V3_VACUUM)),
@@ -73,7 +75,11 @@ pub fn catalogue(version: Version) -> &'static Catalog {
             sql,
             statements: sql.matches(';').count() as u32,
             down: None,
-            directives: Directives { no_transaction: sql.contains("VACUUM"), ..Directives::NONE },
+            directives: Directives {
+                no_transaction: sql.contains("VACUUM"),
+                compatible_from: (version == Version::ThreeCompatible && number > 0).then_some(1),
+                ..Directives::NONE
+            },
             adopted: false,
         });
     }

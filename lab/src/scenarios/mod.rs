@@ -101,6 +101,8 @@ pub const ALL: &[(&str, Build)] = &[
     ("take-over", upgraded::take_over),
     ("take-over-half-done", upgraded::take_over_half_done),
     ("nearly-full", upgraded::nearly_full),
+    ("copy-always", upgraded::copy_always),
+    ("copy-always-full", upgraded::copy_always_full),
     ("failing", replaced::failing),
     ("failing-foreign-keys", replaced::failing_foreign_keys),
     ("retry", replaced::retry),
@@ -115,6 +117,9 @@ pub const ALL: &[(&str, Build)] = &[
     ("restore-lost", replaced::restore_lost),
     ("reindex", replaced::reindex),
     ("bad-snapshot", replaced::bad_snapshot),
+    ("newer", replaced::newer),
+    ("newer-compatible", replaced::newer_compatible),
+    ("newer-rebuildable", replaced::newer_rebuildable),
 ];
 
 /// The scenarios whose name has this in it.

@@ -199,3 +199,35 @@ pub(super) fn reindex() -> Scenario {
     scenario.snapshots.push(old_at_one());
     scenario
 }
+
+/// Newer firmware was here; this one boots after it.
+fn came_back(newer: Version, lines: &str) -> Scenario {
+    let state = booted(&before("delete"), firmware(newer, ""), &plain(), 1, 0);
+    let text = expected(newer, 1, &[ROWS]);
+    let ends = vec![stays(&text, &[12])];
+    let mut scenario = scenario(firmware(Version::One, lines), state, Old::Whole(text), ends);
+    scenario.snapshots = vec![old_at_one()];
+    Scenario { exits: &[12], quiet_by: 1, ..scenario }
+}
+
+pub(super) fn newer() -> Scenario {
+    came_back(Version::Three, "")
+}
+
+pub(super) fn newer_compatible() -> Scenario {
+    let mut scenario = came_back(Version::ThreeCompatible, "");
+    scenario.ends[0].exits = &[0];
+    Scenario { exits: &[0], quiet_by: 2, ..scenario }
+}
+
+/// Set aside and built anew for this firmware.
+pub(super) fn newer_rebuildable() -> Scenario {
+    let scenario = came_back(Version::Three, "kind = \"rebuildable\"");
+    let quarantined = vec![scenario.old.clone()];
+    let mut ends = vec![fresh(Version::One)];
+    // Started twice and cut off twice: the third start would be one too many, and the newer one stays.
+    if let Old::Whole(text) = &scenario.old {
+        ends.push(End { cuts: 2, ..stays(text, &[19]) });
+    }
+    Scenario { ends, exits: &[0, 11], quiet_by: 3, quarantined, quarantines_max: 1, ..scenario }
+}

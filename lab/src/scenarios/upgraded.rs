@@ -125,6 +125,22 @@ pub(super) fn to_delete() -> Scenario {
     scenario
 }
 
+/// No upgrade without a copy.
+pub(super) fn copy_always() -> Scenario {
+    upgrade("copy = \"always\"", before("delete"), &[ROWS], "delete")
+}
+
+/// The same where there is no room for the copy: the old one stays.
+pub(super) fn copy_always_full() -> Scenario {
+    let state = before("delete");
+    let used = state.used_bytes(crate::sim::state::STORAGE);
+    let mut scenario = upgrade("copy = \"always\"", state, &[ROWS], "delete");
+    let Old::Whole(text) = &scenario.old else { return scenario };
+    scenario.ends = vec![End { name: "old", exits: &[14], ..new(text.clone(), "delete") }];
+    scenario.options.total_bytes = Some(used + NEARLY_NOTHING_BYTES);
+    Scenario { exits: &[14], snapshots_min: 0, ..scenario }
+}
+
 fn vacuum(journal: &'static str) -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
     let end = new(expected(Version::ThreeVacuums, 1, &[ROWS]), journal);

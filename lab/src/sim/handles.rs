@@ -145,6 +145,7 @@ impl Model {
     }
 
     pub fn end_process(&mut self, process: u32) {
+        self.dead.push(process);
         let ended = self.handles.iter().filter(|(_, handle)| handle.process == process);
         let ended: Vec<HandleId> = ended.map(|(id, _)| *id).collect();
         for id in &ended {
@@ -219,6 +220,10 @@ impl Model {
     pub fn release_lease(&mut self, id: HandleId) -> Result<(), Errno> {
         self.handle_mut(id)?.lease = None;
         Ok(())
+    }
+
+    pub fn is_flocked(&self, path: &str) -> bool {
+        self.state.follow(path).is_ok_and(|(node, _)| self.handles.values().any(|handle| handle.node == node && handle.flock))
     }
 
     // --- flock ------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@
 //! a short write, or the death of the process (every later call of it fails, nothing more reaches the disk). A device can
 //! be small, fill up, be read-only, or be one where an overwrite needs new blocks.
 
+pub mod allocator;
 pub mod content;
 pub mod crooked;
 mod disk;

@@ -61,7 +61,7 @@ pub(super) struct Model {
     pub memory: BTreeMap<NodeId, SharedMemory>,
     pub waiting: Vec<(u32, String, NodeId)>,
     pub reads: Reads,
-    dead: Vec<u32>,
+    pub dead: Vec<u32>,
     processes: u32,
     used_blocks: u64,
     used_blocks_max: u64,

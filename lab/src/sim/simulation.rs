@@ -223,6 +223,11 @@ impl Sim {
         model.reads.mask(&model.initial, &model.state)
     }
 
+    /// Somebody holds the `flock` of this file.
+    pub fn is_locked(&self, path: impl AsRef<Path>) -> bool {
+        self.lock().is_flocked(text(path.as_ref()))
+    }
+
     /// Nanoseconds since 1970 on the simulated clock.
     pub fn now_ns(&self) -> i128 {
         self.lock().clock_ns

@@ -207,7 +207,9 @@ impl State {
             match &self.node(id)?.body {
                 Body::Symlink(target) if target.starts_with('/') => path = target.to_string(),
                 Body::Symlink(target) => path = format!("{}/{target}", self.path_of(place.folder)),
-                Body::File(_) | Body::Folder(_) => return Ok((id, self.path_of(id))),
+                // By its folder: a file with two names has the path that was asked for.
+                Body::File(_) => return Ok((id, format!("{}/{}", self.path_of(place.folder), place.name))),
+                Body::Folder(_) => return Ok((id, self.path_of(id))),
             }
         }
         Err(libc::ELOOP)

@@ -10,24 +10,32 @@ use crate::decide::facts::{Database, Snapshot};
 use crate::device::family::{SnapshotName, HEADER_BYTES};
 use crate::device::history;
 use crate::device::{Device, LOOK};
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
 
-/// Why a copy is not one that can take the database's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotGood(pub String);
+/// Why a copy cannot take the database's place.
+#[derive(Debug)]
+pub enum Look {
+    /// It is not a good one.
+    NotGood(String),
+    /// It could not be looked at: an I/O error or missing memory says nothing about what is in it.
+    Failed(Failure),
+}
 
 /// Good snapshots, newest first.
 ///
 /// # Errors
-/// As `readdir`.
+/// As `readdir`; or a copy cannot be read now, which does not make it a bad one.
 pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     let names = list(device)?;
     let mut good = Vec::new();
     for name in names {
         match good_copy(device, &device.state.snapshot(&name), Some(name.version)) {
             Ok(version) => good.push(Snapshot { version, act: name.act }),
-            Err(NotGood(why)) => log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.act),
+            Err(Look::Failed(failure)) => return Err(failure),
+            Err(Look::NotGood(why)) => {
+                log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.act)
+            }
         }
     }
     Ok(good)
@@ -37,12 +45,15 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
 ///
 /// # Errors
 /// Why it may not.
-pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Result<i32, NotGood> {
-    let not_good = |failure: Failure| NotGood(failure.cause);
-    let header = device.disk().read(path, HEADER_BYTES).map_err(|error| NotGood(error.to_string()))?;
+pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Result<i32, Look> {
+    let not_good = |failure: Failure| match failure.class {
+        Class::Damaged | Class::Catalogue => Look::NotGood(failure.cause),
+        _ => Look::Failed(failure),
+    };
+    let header = device.disk().read(path, HEADER_BYTES).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
     // SQLite can read what it may not write: no use as a database.
     if let Some(Database::Damaged { what, .. } | Database::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
-        return Err(NotGood(what));
+        return Err(Look::NotGood(what));
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
     let checks =
@@ -50,23 +61,23 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Res
     database.close(LOOK).map_err(not_good)?;
     let (wrong, history) = checks.map_err(not_good)?;
     if let Some(first) = wrong.first() {
-        return Err(NotGood(first.clone()));
+        return Err(Look::NotGood(first.clone()));
     }
     if let Some(what) = history.malformed {
-        return Err(NotGood(what));
+        return Err(Look::NotGood(what));
     }
     if !history.recorded && history.tables > 0 {
-        return Err(NotGood("it has tables and no migration history".into()));
+        return Err(Look::NotGood("it has tables and no migration history".into()));
     }
     let version = history.version();
     if expected.is_some_and(|expected| expected != version) {
-        return Err(NotGood(format!("it is at version {version}, not at what its name says")));
+        return Err(Look::NotGood(format!("it is at version {version}, not at what its name says")));
     }
     let prefix = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| {
         row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
     });
     if !prefix || history.applied.len() > device.catalog.migrations.len() {
-        return Err(NotGood("its history is not the beginning of this firmware's".into()));
+        return Err(Look::NotGood("its history is not the beginning of this firmware's".into()));
     }
     Ok(version)
 }

@@ -9,46 +9,58 @@ use crate::decide::facts::{Database, Migration};
 use crate::device::history::{pending, Applied, History};
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::{Device, LOOK};
+use crate::error::{Class, Failure};
 
 /// What the history says of the database. `live_schema` is asked only where plain refinery may have been cut off.
-pub fn compare(device: &Device<'_>, history: &History, settle: bool, live_schema: impl FnOnce() -> Option<BTreeSet<String>>) -> Database {
-    let target = device.catalog.target();
-    if !history.recorded && history.tables > 0 {
-        return Database::NoHistory { tables: history.tables, application_id: history.application_id };
-    }
-    if let Some(what) = &history.malformed {
-        return Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false };
-    }
-    if let Some(mismatch) = contradiction(device, history) {
-        return mismatch;
-    }
-    if history.version() > target {
-        return Database::Newer { version: history.version(), compatible_from: compatible_from(history, target) };
-    }
-    if is_current(device, history) {
-        return Database::Current { version: history.version(), settle };
+///
+/// # Errors
+/// The live schema cannot be read, or there is no memory to compare it: what is half done must not be run again.
+pub fn compare(
+    device: &Device<'_>,
+    history: &History,
+    settle: bool,
+    live_schema: impl FnOnce() -> Result<BTreeSet<String>, Failure>,
+) -> Result<Database, Failure> {
+    if let Some(database) = without_pending(device, history, settle) {
+        return Ok(database);
     }
     let known: Vec<Applied> = history.applied.clone();
-    match pending(device.catalog, &known, device.settings.changed_text == ChangedText::Warn) {
-        Ok(steps) if steps.is_empty() => Database::Current { version: history.version(), settle },
-        Ok(steps) => {
-            let migration = |step: &&'static crate::catalog::Migration| Migration {
-                version: step.version,
-                name: step.name.to_owned(),
-                no_transaction: step.directives.no_transaction,
-            };
-            let first_take_over = history.act.is_none() && history.tables > 0;
-            let cut_off =
-                if first_take_over { live_schema().map_or(CutOff::No, |live| cut_off(device, history, &live)) } else { CutOff::No };
-            let half_done = match cut_off {
-                CutOff::No => None,
-                CutOff::Done(version) => Some(version),
-                CutOff::Partly(what) => return Database::Mismatch { what, text_only: false },
-            };
-            Database::Behind { version: history.version(), pending: steps.iter().map(migration).collect(), half_done }
-        }
-        Err(what) => Database::Mismatch { what, text_only: false },
+    let steps = match pending(device.catalog, &known, device.settings.changed_text == ChangedText::Warn) {
+        Ok(steps) if steps.is_empty() => return Ok(Database::Current { version: history.version(), settle }),
+        Ok(steps) => steps,
+        Err(what) => return Ok(Database::Mismatch { what, text_only: false }),
+    };
+    let migration = |step: &&'static crate::catalog::Migration| Migration {
+        version: step.version,
+        name: step.name.to_owned(),
+        no_transaction: step.directives.no_transaction,
+    };
+    let first_take_over = history.act.is_none() && history.tables > 0;
+    let cut_off = if first_take_over { cut_off(device, history, &live_schema()?)? } else { CutOff::No };
+    let half_done = match cut_off {
+        CutOff::No => None,
+        CutOff::Done(version) => Some(version),
+        CutOff::Partly(what) => return Ok(Database::Mismatch { what, text_only: false }),
+    };
+    Ok(Database::Behind { version: history.version(), pending: steps.iter().map(migration).collect(), half_done })
+}
+
+/// Whatever is not behind this firmware; `None` for a history that the catalogue continues.
+fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Option<Database> {
+    let target = device.catalog.target();
+    if !history.recorded && history.tables > 0 {
+        return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id });
     }
+    if let Some(what) = &history.malformed {
+        return Some(Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
+    }
+    if let Some(mismatch) = contradiction(device, history) {
+        return Some(mismatch);
+    }
+    if history.version() > target {
+        return Some(Database::Newer { version: history.version(), compatible_from: compatible_from(history, target) });
+    }
+    is_current(device, history).then(|| Database::Current { version: history.version(), settle })
 }
 
 /// The quiet way: same length, same versions, names and checksums.
@@ -112,38 +124,50 @@ enum CutOff {
     Partly(String),
 }
 
-fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> CutOff {
+fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> Result<CutOff, Failure> {
     let version = history.version();
-    let Some(next) = device.catalog.migrations.iter().find(|step| step.version > version) else { return CutOff::No };
-    let Some((before, after)) = schemas(device, version, next) else { return CutOff::No };
+    let Some(next) = device.catalog.migrations.iter().find(|step| step.version > version) else { return Ok(CutOff::No) };
+    let Some((before, after)) = schemas(device, version, next)? else { return Ok(CutOff::No) };
     if before == after || *live == before {
-        return CutOff::No;
+        return Ok(CutOff::No);
     }
     if *live == after {
-        return CutOff::Done(next.version);
+        return Ok(CutOff::Done(next.version));
     }
     // The words before the text: "table wifi on wifi".
     let name = |entry: &String| entry.split(": ").next().unwrap_or(entry).to_owned();
     let old: BTreeSet<String> = before.iter().map(name).collect();
     let live: BTreeSet<String> = live.iter().map(name).collect();
-    match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
+    Ok(match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
         None => CutOff::No,
         Some(there) => CutOff::Partly(format!(
             "{there} is in the database already, as {} would make it, but the schema is not what that file leaves",
             next.file
         )),
-    }
+    })
 }
 
+/// Two schemas: before a migration and after it.
+type Schemas = (BTreeSet<String>, BTreeSet<String>);
+
 /// The catalogue's schema at this version, and after the next migration; `None` where it cannot be built from nothing.
-fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
-    let mut scratch = device.sqlite().scratch(LOOK).ok()?;
-    let apply = |scratch: &mut _, step| script::run(scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}).ok();
+fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Result<Option<Schemas>, Failure> {
+    let mut scratch = device.sqlite().scratch(LOOK)?;
+    let apply = |scratch: &mut _, step| match script::run(scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}) {
+        Ok(()) => Ok(true),
+        // It needs rows, or a function, that nothing has.
+        Err(failure) if failure.class == Class::Failed => Ok(false),
+        Err(failure) => Err(failure),
+    };
     for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
-        apply(&mut scratch, step)?;
+        if !apply(&mut scratch, step)? {
+            return Ok(None);
+        }
     }
-    let before = scratch.schema(LOOK, &device.settings.history_table).ok()?;
-    apply(&mut scratch, next)?;
-    let after = scratch.schema(LOOK, &device.settings.history_table).ok()?;
-    Some((before, after))
+    let before = scratch.schema(LOOK, &device.settings.history_table)?;
+    if !apply(&mut scratch, next)? {
+        return Ok(None);
+    }
+    let after = scratch.schema(LOOK, &device.settings.history_table)?;
+    Ok(Some((before, after)))
 }

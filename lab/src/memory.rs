@@ -1,0 +1,130 @@
+//! Owns the sweep over missing memory: every allocation that SQLite makes during a boot is refused, once and for ever.
+//! Promises: no panic; the exit is one that missing memory explains; nothing is lost, and the next boots end well.
+//! Never lets missing memory lead to a purge or a restore.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::switch_on;
+use crate::judge::{Bad, Judge, Start};
+use crate::scenarios::Scenario;
+use crate::sim::{allocator, Options, Sim};
+
+/// Bad runs that are described.
+const DESCRIBED_MAX: usize = 5;
+
+/// What came of one scenario.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    scenario: String,
+    /// Allocations of a run that gets them all.
+    allocations: u64,
+    /// Runs that were refused at least one.
+    runs: u64,
+    exits: BTreeMap<String, u64>,
+    /// Runs that broke a rule.
+    pub bad: u64,
+    described: Vec<(String, String, String)>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<24} {:>5} allocations {:>6} runs without memory {:>4} bad", self.scenario, self.allocations, self.runs, self.bad)?;
+        for (exit, count) in &self.exits {
+            write!(f, "; {exit}: {count}")?;
+        }
+        for (name, rule, what) in &self.described {
+            write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;
+        }
+        Ok(())
+    }
+}
+
+/// Every `stride`-th allocation, from one that the seed chooses.
+pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
+    let mut judge = Judge::default();
+    allocator::refuse(u64::MAX, false);
+    let (_, unharmed) = boot(scenario);
+    let (allocations, _) = allocator::stop();
+    let mut tally = Tally { scenario: scenario.name.to_owned(), allocations, ..Tally::default() };
+    let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
+    for at in (seed % stride.max(1)..allocations).step_by(stride.max(1) as usize) {
+        for for_ever in [false, true] {
+            let Some((exit, judged)) = one(scenario, at, for_ever, unharmed, &mut judge, &mut |_| {}) else { continue };
+            tally.runs += 1;
+            let many = if for_ever { "for-ever" } else { "once" };
+            *tally.exits.entry(format!("{many} {exit}")).or_default() += 1;
+            if let Err(bad) = judged {
+                tally.bad += 1;
+                if tally.described.len() < DESCRIBED_MAX {
+                    tally.described.push((format!("{}@memory:{at}:{many}", scenario.name), bad.rule.to_owned(), bad.what));
+                }
+            }
+        }
+    }
+    tally
+}
+
+/// `Err`: it panicked, with what.
+fn boot(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
+    let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
+    let booted = catch_unwind(AssertUnwindSafe(|| switch_on(scenario.firmware, &sim, &scenario.asked)));
+    let booted = booted.map_err(|panic| match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "a panic".to_owned(), |words| (*words).to_owned()),
+    });
+    (sim, booted)
+}
+
+/// The exit, and whether the rules held; `None` where nothing was refused.
+fn one(
+    scenario: &Scenario,
+    at: u64,
+    for_ever: bool,
+    unharmed: u8,
+    judge: &mut Judge,
+    tell: &mut dyn FnMut(&str),
+) -> Option<(u8, Result<(), Bad>)> {
+    allocator::refuse(at, for_ever);
+    let (sim, booted) = boot(scenario);
+    let (_, refused) = allocator::stop();
+    if refused == 0 {
+        return None;
+    }
+    let booted = match booted {
+        Ok(booted) => booted,
+        Err(what) => return Some((101, Err(Bad { rule: "no panic", what }))),
+    };
+    let exit = booted.report.exit;
+    tell(&format!("{refused} allocations refused; exit {exit}: {}", booted.report.sentence));
+    if exit != unharmed && exit != 15 && (!scenario.exits.contains(&exit) || exit == 0 || exit == 11) {
+        let what = format!("missing memory led to exit {exit}: {}", booted.report.sentence);
+        return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
+    }
+    let state = sim.state().swept();
+    Some((exit, judge.judge_from(scenario, &state, Start::again(scenario, booted.loss_said_at.is_some()), tell).map(|_| ())))
+}
+
+/// Shows one run and the boots after it: `ALLOCATION:once` or `ALLOCATION:for-ever`.
+///
+/// # Errors
+/// The name is none.
+pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
+    let wrong = || format!("{name} is no allocation; write memory:NUMBER:once or memory:NUMBER:for-ever");
+    let (at, many) = name.split_once(':').ok_or_else(wrong)?;
+    let at = at.parse().map_err(|_| wrong())?;
+    let (_, unharmed) = boot(scenario);
+    let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
+    match one(scenario, at, many == "for-ever", unharmed, &mut Judge::default(), out) {
+        None => out("this run asked for less memory"),
+        Some((_, Ok(()))) => out("good"),
+        Some((_, Err(bad))) => {
+            out(&format!("bad: {}: {}", bad.rule, bad.what));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,306 @@
+//! Owns the sweep over neighbours: at every operation of a scenario an application, or a second bootmigrate, comes in between.
+//! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
+//! Never lets the neighbour's rows decide what the scenario must come to.
+
+mod application;
+mod migrator;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
+
+use self::application::Manner;
+use crate::device::{switch_on, Booted, MAIN, STATE};
+use crate::judge::{Bad, Judge, Start};
+use crate::picture::guests;
+use crate::power_cuts::{draw, logged, Logged, PLAIN};
+use crate::scenarios::Scenario;
+use crate::sim::hash::Random;
+use crate::sim::state::STORAGE;
+use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
+
+/// Bad runs that are described.
+const DESCRIBED_MAX: usize = 5;
+/// A boot that ends with 13 because of a neighbour is one more before it is quiet.
+const MORE_BOOTS: u32 = 1;
+
+/// What came of one scenario.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    scenario: String,
+    operations: u64,
+    /// Runs beside an application.
+    applications: u64,
+    /// Rows that were acknowledged in them.
+    rows: u64,
+    /// Distinct states after a cut of such a run.
+    states: u64,
+    /// Runs beside a second bootmigrate.
+    migrators: u64,
+    exits: BTreeMap<String, u64>,
+    /// Runs and states that broke a rule.
+    pub bad: u64,
+    described: Vec<(String, String, String)>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<24} {:>5} operations {:>6} runs beside an application ({} rows, {} states after a cut) {:>5} beside a second migrator {:>4} bad",
+            self.scenario, self.operations, self.applications, self.rows, self.states, self.migrators, self.bad
+        )?;
+        let exits: Vec<String> = self.exits.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
+        write!(f, "\n    {}", exits.join("; "))?;
+        for (name, rule, what) in &self.described {
+            write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;
+        }
+        Ok(())
+    }
+}
+
+/// How much of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Cuts of each run beside an application.
+    pub cuts: u64,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+/// Where acknowledged rows are when the device is at rest.
+type Rows = (HashSet<i64>, HashSet<i64>);
+
+struct Sweep {
+    scenario: Scenario,
+    judge: Judge,
+    at_rest: HashMap<u128, Rows>,
+    seen: HashSet<u128>,
+    tally: Tally,
+}
+
+/// Every operation, every neighbour.
+pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
+    let operations = logged(scenario, &scenario.initial, &scenario.asked).log.len() as u64;
+    let mut sweep = Sweep::new(scenario);
+    sweep.tally.operations = operations;
+    let mut random = Random::new(extent.seed);
+    for operation in 0..operations {
+        for manner in Manner::ALL {
+            sweep.beside_application(operation, manner, extent.cuts, &mut random);
+        }
+        for waits in [false, true] {
+            sweep.beside_migrator(operation, waits);
+        }
+    }
+    sweep.tally
+}
+
+impl Sweep {
+    fn new(scenario: &Scenario) -> Sweep {
+        let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
+        let mut scenario = scenario.clone();
+        scenario.quiet_by += MORE_BOOTS;
+        let (at_rest, seen) = (HashMap::new(), HashSet::new());
+        Sweep { scenario, judge: Judge::beside_guests(), at_rest, seen, tally }
+    }
+
+    fn note(&mut self, name: String, judged: Result<(), Bad>) {
+        let Err(bad) = judged else { return };
+        self.tally.bad += 1;
+        if self.tally.described.len() < DESCRIBED_MAX {
+            self.tally.described.push((name, bad.rule.to_owned(), bad.what));
+        }
+    }
+
+    fn beside_application(&mut self, operation: u64, manner: Manner, cuts: u64, random: &mut Random) {
+        let run = Beside::run(&self.scenario, operation, manner);
+        self.tally.applications += 1;
+        self.tally.rows += run.acknowledged.len() as u64;
+        *self.tally.exits.entry(format!("{manner:?} {}", run.logged.booted.report.exit)).or_default() += 1;
+        let name = format!("{}@application:{operation}:{manner:?}", self.scenario.name);
+        let judged = self.judge_run(&run, &mut |_| {});
+        self.note(name.clone(), judged);
+        for _ in 0..cuts {
+            if run.logged.log.is_empty() {
+                break;
+            }
+            let from = operation.min(run.logged.log.len() as u64 - 1);
+            let point = draw(&run.logged, from, random);
+            let judged = self.judge_cut(&run, point, &mut |_| {});
+            self.note(format!("{name}:{point}"), judged);
+        }
+    }
+
+    fn judge_run(&mut self, run: &Beside, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+        let booted = &run.logged.booted;
+        tell(&format!("the run beside it: exit {}: {}", booted.report.exit, booted.report.sentence));
+        let mut said = false;
+        self.judge.cuts = 0;
+        self.first_run(&run.logged.sim, &run.after, booted, &mut said)?;
+        let said = booted.loss_said_at.is_some();
+        self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
+        self.kept(&run.after, &run.acknowledged)
+    }
+
+    fn judge_cut(&mut self, run: &Beside, point: CrashPoint, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+        let plan = Enumerator { initial: &run.logged.initial, log: &run.logged.log, order: point.order, plan: PLAIN };
+        let state = plan.state_at(point);
+        let cut = point.cut as u64;
+        let acknowledged: Vec<(i64, u64)> = run.acknowledged.iter().copied().filter(|(_, at)| *at <= cut).collect();
+        let said = run.logged.booted.loss_said_at.is_some_and(|at| cut >= at);
+        let hash = state.hash() ^ (acknowledged.len() as u128) ^ (u128::from(said) << 64);
+        if !self.seen.insert(hash) {
+            return Ok(());
+        }
+        self.tally.states += 1;
+        self.judge.cuts = 1;
+        tell(&format!("acknowledged before the cut: {acknowledged:?}; what is left:\n{}", state.describe()));
+        self.judge.judge_from(&self.scenario, &state, Start::again(&self.scenario, said), tell)?;
+        self.kept(&state, &acknowledged)
+    }
+
+    /// The rules after the run that was disturbed: in use is one more exit that it may have.
+    fn first_run(&mut self, sim: &Sim, after: &State, booted: &Booted, said: &mut bool) -> Result<(), Bad> {
+        let mut scenario = self.scenario.clone();
+        if booted.report.exit == 13 {
+            scenario.exits = &[13];
+        }
+        let used = scenario.initial.used_bytes(STORAGE);
+        self.judge.after_boot(&scenario, sim, after, booted, used, said)
+    }
+
+    /// Every acknowledged row is in main at rest; or in quarantine, where the scenario gives rows up.
+    fn kept(&mut self, state: &State, acknowledged: &[(i64, u64)]) -> Result<(), Bad> {
+        if acknowledged.is_empty() {
+            return Ok(());
+        }
+        let hash = state.hash();
+        if !self.at_rest.contains_key(&hash) {
+            let rows = self.rows_at_rest(state);
+            self.at_rest.insert(hash, rows);
+        }
+        let (main, aside) = &self.at_rest[&hash];
+        let gives_up = self.scenario.ends.iter().any(|end| end.loss);
+        match acknowledged.iter().find(|(id, _)| !main.contains(id) && !(gives_up && aside.contains(id))) {
+            None => Ok(()),
+            Some((id, at)) => {
+                let where_else = if aside.contains(id) { "only in quarantine" } else { "nowhere" };
+                let what = format!("row {id}, acknowledged when {at} operations were made, is {where_else}");
+                Err(Bad { rule: "an acknowledged row is kept", what })
+            }
+        }
+    }
+
+    fn rows_at_rest(&self, state: &State) -> Rows {
+        let mut state = state.clone();
+        for _ in 0..=self.scenario.quiet_by {
+            let sim = Sim::with(&state, Options { log: false, ..self.scenario.options.clone() });
+            let operations = switch_on(self.scenario.firmware, &sim, &self.scenario.again).operations;
+            state = sim.state().swept();
+            if operations == 0 {
+                break;
+            }
+        }
+        let prefix = format!("{STATE}/quarantine/");
+        let families = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix) && path.ends_with(".db"));
+        let aside = families.flat_map(|path| guests(&state, &path)).collect();
+        (guests(&state, MAIN).into_iter().collect(), aside)
+    }
+
+    fn beside_migrator(&mut self, operation: u64, waits: bool) {
+        self.tally.migrators += 1;
+        let name = format!("{}@migrator:{operation}:{}", self.scenario.name, if waits { "waits" } else { "at-once" });
+        let judged = self.judge_migrators(operation, waits, &mut |_| {});
+        self.note(name, judged);
+    }
+
+    fn judge_migrators(&mut self, operation: u64, waits: bool, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+        let scenario = self.scenario.clone();
+        let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
+        let started = migrator::start(&sim, operation, scenario.firmware, scenario.again.clone(), waits);
+        let first = switch_on(scenario.firmware, &sim, &scenario.asked);
+        let Some(second) = started.finish() else { return Ok(()) };
+        let log = sim.log();
+        let theirs = log.iter().filter(|line| line.process != 0).count();
+        tell(&format!("the first: exit {}: {}", first.report.exit, first.report.sentence));
+        tell(&format!(
+            "the second, {theirs} operations, {}: exit {}: {}",
+            if second.locked { "started under the first one's lock" } else { "started before there was a lock" },
+            second.booted.report.exit,
+            second.booted.report.sentence
+        ));
+        let how = if waits { "second, waits" } else { "second, at once" };
+        *self.tally.exits.entry(format!("{how} {}", second.booted.report.exit)).or_default() += 1;
+        if second.locked && !waits && (second.booted.report.exit != 13 || theirs > 0) {
+            let what = format!("beside the first the second made {theirs} operations: {}", second.booted.report.sentence);
+            return Err(Bad { rule: "never two migrators", what });
+        }
+        let state = sim.state().swept();
+        let mut said = first.loss_said_at.is_some() || second.booted.loss_said_at.is_some();
+        self.judge.cuts = 0;
+        let booted = [&first, &second.booted];
+        for booted in booted.into_iter().filter(|booted| !(second.locked && !waits && booted.report.exit == 13)) {
+            self.judge.after_boot(&scenario, &sim, &state, booted, scenario.initial.used_bytes(STORAGE), &mut said)?;
+        }
+        self.judge.judge_from(&scenario, &state, Start::again(&scenario, said), tell).map(|_| ())
+    }
+}
+
+/// One run with an application in the middle, logged.
+struct Beside {
+    logged: Logged,
+    /// After the application has ended too.
+    after: State,
+    acknowledged: Vec<(i64, u64)>,
+}
+
+impl Beside {
+    fn run(scenario: &Scenario, operation: u64, manner: Manner) -> Beside {
+        let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
+        let application = application::start(&sim, operation, manner);
+        let booted = switch_on(scenario.firmware, &sim, &scenario.asked);
+        let mut application = application.lock().unwrap_or_else(PoisonError::into_inner);
+        application.after_the_boot();
+        let acknowledged = application.acknowledged.clone();
+        let logged = Logged::of(sim, booted);
+        Beside { after: logged.sim.state().swept(), logged, acknowledged }
+    }
+}
+
+/// Shows one run: `application:OPERATION:MANNER`, with `:CUT` one state of it, or `migrator:OPERATION:waits`.
+///
+/// # Errors
+/// The name is none.
+pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
+    let parts: Vec<&str> = name.splitn(4, ':').collect();
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} names no operation"));
+    let mut sweep = Sweep::new(scenario);
+    let judged = match parts.as_slice() {
+        ["migrator", operation, how] => sweep.judge_migrators(number(operation)?, *how == "waits", out),
+        ["application", operation, manner, cut @ ..] => {
+            let wanted = Manner::ALL.into_iter().find(|known| format!("{known:?}") == *manner);
+            let manner = wanted.ok_or_else(|| format!("{name} names no manner of an application"))?;
+            let run = Beside::run(&sweep.scenario, number(operation)?, manner);
+            for (number, line) in run.logged.log.iter().enumerate() {
+                out(&format!("{number:>4} {line}"));
+            }
+            out(&format!("acknowledged: {:?}", run.acknowledged));
+            match cut {
+                [point] => sweep.judge_cut(&run, point.parse()?, out),
+                _ => sweep.judge_run(&run, out),
+            }
+        }
+        _ => return Err(format!("{name} is no neighbour; write application:OPERATION:MANNER or migrator:OPERATION:waits")),
+    };
+    match judged {
+        Ok(()) => out("good"),
+        Err(bad) => {
+            out(&format!("bad: {}: {}", bad.rule, bad.what));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
