@@ -4,7 +4,7 @@
 
 mod act;
 
-use crate::decide::facts::{Facts, Request, Tried};
+use crate::decide::facts::{Database, Facts, Request, Tried};
 use crate::decide::ladder::{after_failure, Next, Stop};
 use crate::decide::plan::{decide, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
@@ -17,6 +17,7 @@ use crate::steps::ledger::Ledger;
 use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
 use crate::steps::replace::{roll_forward, Replaced};
+use crate::steps::settle::settle;
 use crate::steps::verify::within_budget;
 
 /// Who asks for a run, and with which token.
@@ -207,7 +208,12 @@ fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked:
     let rolled_forward = open.is_some_and(|open| open.token == asked.token && rolled.iter().any(|done| done.act == open.number));
     // Whether its act is done, the database knows.
     let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
-    let seen = inspect(device, locked, ledger, &ask)?;
+    let mut seen = inspect(device, locked, ledger, &ask)?;
+    // A hot journal hides it; one that cannot be settled hides it from everybody.
+    if seen.facts.database == Database::Unsettled && locked.writable() && settle(device, seen.main.as_ref()).is_ok() {
+        drop(seen);
+        seen = inspect(device, locked, ledger, &ask)?;
+    }
     let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
     // Or the ready file that had its act's number: an application's hot journal may hide what the new database knows.
     if !committed && !rolled_forward && !ledger.knows_token(&asked.token) {
