@@ -1,6 +1,6 @@
 //! Owns the model of the device's disk: what is written, what of it is durable, and what a cut may leave.
 //! Promises: an fsync of a file makes its bytes durable and, as on ext4, every earlier name; an fsync of a folder its names.
-//! Never tears a write, and never reorders two names: a real disk is worse, for every tool alike.
+//! Never tears a write, never reorders two names, nor a file's new size with an earlier name: a real disk is worse, for all alike.
 
 use crate::log::Operation;
 use std::collections::hash_map::DefaultHasher;
@@ -39,7 +39,7 @@ enum Name {
 struct Content {
     now: Vec<u8>,
     durable: Vec<u8>,
-    pending: Vec<Change>,
+    pending: Vec<(u64, Change)>,
 }
 
 /// The disk.
@@ -48,7 +48,9 @@ pub struct Disk {
     contents: Vec<Content>,
     names: Names,
     durable: Names,
-    pending: Vec<Name>,
+    pending: Vec<(u64, Name)>,
+    /// Operations so far: orders names and sizes.
+    clock: u64,
     folders: BTreeSet<PathBuf>,
 }
 
@@ -88,6 +90,7 @@ impl Disk {
 
     /// One operation more.
     pub fn apply(&mut self, operation: &Operation) {
+        self.clock += 1;
         match operation {
             Operation::Create(path) if !self.names.contains_key(path) => {
                 self.contents.push(Content::default());
@@ -123,13 +126,13 @@ impl Disk {
         if let Some(file) = self.names.get(path) {
             let content = &mut self.contents[*file];
             alter(&mut content.now, &change);
-            content.pending.push(change);
+            content.pending.push((self.clock, change));
         }
     }
 
     fn name(&mut self, change: Name) {
         rename(&mut self.names, &change);
-        self.pending.push(change);
+        self.pending.push((self.clock, change));
     }
 
     fn sync(&mut self, path: &Path) {
@@ -137,15 +140,15 @@ impl Disk {
             let content = &mut self.contents[*file];
             content.durable = content.now.clone();
             content.pending.clear();
-            self.pending.drain(..).for_each(|change| rename(&mut self.durable, &change));
+            self.pending.drain(..).for_each(|(_, change)| rename(&mut self.durable, &change));
             return;
         }
         let own = |name: &Path| name.parent() == Some(path);
-        let (now, later): (Vec<Name>, Vec<Name>) = self.pending.drain(..).partition(|change| match change {
+        let (now, later): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(|(_, change)| match change {
             Name::Add(name, _) | Name::Remove(name) => own(name),
             Name::Move(from, to, _) => own(from) || own(to),
         });
-        now.iter().for_each(|change| rename(&mut self.durable, change));
+        now.iter().for_each(|(_, change)| rename(&mut self.durable, change));
         self.pending = later;
     }
 
@@ -158,12 +161,15 @@ impl Disk {
             seed ^= seed << 17;
             seed & 1 == 1
         };
+        let mut ordered_until = u64::MAX;
         let names = match fate {
             Fate::Kept => self.names.clone(),
             Fate::Lost => self.durable.clone(),
             Fate::Some(_) => {
                 let mut names = self.durable.clone();
-                self.pending.iter().take_while(|_| coin()).for_each(|change| rename(&mut names, change));
+                let kept = self.pending.iter().take_while(|_| coin()).count();
+                self.pending[..kept].iter().for_each(|(_, change)| rename(&mut names, change));
+                ordered_until = self.pending.get(kept).map_or(u64::MAX, |(when, _)| *when);
                 names
             }
         };
@@ -175,7 +181,9 @@ impl Disk {
                 Fate::Lost => content.durable.clone(),
                 Fate::Some(_) => {
                     let mut bytes = content.durable.clone();
-                    content.pending.iter().filter(|_| coin()).for_each(|change| alter(&mut bytes, change));
+                    let may_be = |when: u64, change: &Change| matches!(change, Change::Write(..)) || when < ordered_until;
+                    let kept = content.pending.iter().filter(|(when, change)| coin() && may_be(*when, change));
+                    kept.for_each(|(_, change)| alter(&mut bytes, change));
                     bytes
                 }
             };

@@ -54,7 +54,8 @@ pub fn read(text: &str, device: &Path) -> Vec<Operation> {
 
 fn operation(call: &str, device: &Path) -> Option<Operation> {
     let (name, rest) = call.split_once('(')?;
-    let (operands, result) = rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") ").map(|(one, two)| (one, two.trim_start_matches([' ', '=']))))?;
+    let (operands, result) =
+        rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") ").map(|(one, two)| (one, two.trim_start_matches([' ', '=']))))?;
     let result: i64 = result.split(['<', ' ']).next()?.trim().parse().ok()?;
     if result < 0 {
         return None;

@@ -59,7 +59,8 @@ ALTER TABLE reading_new RENAME TO reading;
 CREATE INDEX reading_sensor ON reading (sensor);
 ",
 );
-const SITES: Migration = step(4, "sites", "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO site (name) VALUES ('here');\n");
+const SITES: Migration =
+    step(4, "sites", "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO site (name) VALUES ('here');\n");
 const COMPACT: Migration = Migration {
     version: 5,
     name: "compact",

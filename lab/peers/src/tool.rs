@@ -81,9 +81,7 @@ impl Tool {
             Kind::Sqlx => {
                 vec!["database".into(), "setup".into(), "--database-url".into(), format!("sqlite://{database}"), "--source".into(), folder]
             }
-            Kind::Diesel => {
-                ["migration", "run", "--database-url", &database, "--migration-dir", &folder].map(String::from).to_vec()
-            }
+            Kind::Diesel => ["migration", "run", "--database-url", &database, "--migration-dir", &folder].map(String::from).to_vec(),
             Kind::Bootmigrate => vec!["run".into(), "--root".into(), device.to_string_lossy().into_owned()],
         });
         words
