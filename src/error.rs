@@ -81,10 +81,13 @@ impl Failure {
         Failure { class, step, path: None, cause: cause.into(), place: None, details: Vec::new(), bytes_needed: None }
     }
 
-    /// What an operation on one of our own files said: full is [`Class::NoSpace`], everything else [`Class::Storage`].
+    /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place
+    /// [`Class::Missing`], everything else [`Class::Storage`].
     pub fn io(step: Step, path: &Path, error: &io::Error) -> Failure {
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Class::NoSpace,
+            // Something else stands where a folder has to be.
+            io::ErrorKind::NotADirectory => Class::Missing,
             _ => Class::Storage,
         };
         Failure::new(class, step, describe(error)).at(path)

@@ -19,7 +19,7 @@ use crate::steps::migrate::{migrate, Job};
 use crate::steps::probe::probe;
 use crate::steps::replace::{replace, By};
 use crate::steps::settle::settle;
-use crate::steps::stage::{stage, Base};
+use crate::steps::stage::{discard, stage, Base};
 use crate::steps::swap::{swap, New, SecondName};
 
 const SWEEP: Step = Step("remove the empty file");
@@ -126,7 +126,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
         let aside = device.state.staging_old(act.number);
         let new = New { path: &staged.path, made_from: main.as_ref().map(|main| main.stat) };
         let second = if main.is_some() { SecondName::Make(aside.clone()) } else { SecondName::None };
-        swap(device, locked, main.as_ref(), &new, &second)?;
+        swap(device, locked, main.as_ref(), &new, &second).inspect_err(|_| discard(device, &staged.path))?;
         if main.is_some() {
             device.disk().unlink(SWEEP, &aside).map_err(|error| Failure::io(SWEEP, &aside, &error))?;
         }
@@ -194,7 +194,10 @@ fn copy_and_swap(
             Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
                 device.disk().unlink(failure.step, &staged.path).map_err(|error| Failure::io(failure.step, &staged.path, &error))?;
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                discard(device, &staged.path);
+                return Err(failure);
+            }
         }
     }
 }
@@ -211,6 +214,9 @@ fn replaced(
 ) -> Result<Ended, Failure> {
     let empty = seen.empty_main(device)?;
     let done = replace(device, locked, ledger, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
+    if done.as_it_was {
+        return Ok(Ended::Cured(done));
+    }
     Ok(Ended::finished(Finished {
         outcome,
         from: seen.history.as_ref().map(crate::device::history::History::version),

@@ -242,7 +242,10 @@ impl Database {
 
 fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
     let mut failure = Failure::new(class_of(error), step, describe(error)).at(path);
-    if failure.class == Class::Failed {
+    if sqlite_error(error).is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR_MISSING_COLLSEQ) {
+        // The application has an order that this firmware's migrator does not: neither damage nor the storage's fault.
+        failure.class = Class::Catalogue;
+    } else if failure.class == Class::Failed {
         // A statement of ours, not of a migration: never a reason for a rung.
         failure.class = Class::Storage;
     }

@@ -22,6 +22,8 @@ use crate::steps::sweep::sweep;
 
 pub use copies::good_copy;
 
+/// SQLite's own limit since 3.3.0: a file with more was made by a later one.
+const SCHEMA_FORMAT_MAX: u32 = 4;
 /// First bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Less free than this, and an application could not open a database that has a WAL.
@@ -260,6 +262,10 @@ fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
     }
     if number(56) > 3 {
         return Some(Database::NewerSqlite { what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)) });
+    }
+    if number(44) > SCHEMA_FORMAT_MAX {
+        let what = format!("its schema format is {}, this SQLite reads up to {SCHEMA_FORMAT_MAX}", number(44));
+        return Some(Database::NewerSqlite { what });
     }
     let page = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
         1 => 65536,

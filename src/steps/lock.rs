@@ -85,6 +85,7 @@ enum Take {
 fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take> {
     let disk = device.disk();
     make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+    same_file_system(device)?;
     let path = device.state.lock();
     let file = disk.open(STEP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, STEP, &path, &error))?;
     let failed = |error: io::Error| Take::Failed(Failure::io(STEP, &path, &error));
@@ -122,11 +123,17 @@ fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<(
     for folder in [parent(root), root, &device.state.snapshots(), &device.state.quarantine()] {
         make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?;
     }
-    // A state folder on another file system could be neither renamed nor linked from.
-    let (here, there) = (disk.stat(device.family.folder())?, disk.stat(root)?);
-    match (here, there) {
-        (Some(here), Some(there)) if here.device != there.device => {
-            Err(io::Error::other(format!("{} is on another file system than the database", root.display())))
+    Ok(())
+}
+
+/// A state folder on another file system could be neither renamed nor linked from.
+fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
+    let root = &device.state.root;
+    let device_of = |path: &Path| stat(device, path).map(|found| found.map(|stat| stat.device)).map_err(Take::Failed);
+    match (device_of(device.family.folder())?, device_of(root)?) {
+        (Some(here), Some(there)) if here != there => {
+            let cause = format!("{} is on another file system than the database; mount one folder that holds both", root.display());
+            Err(Take::Failed(Failure::new(Class::Configuration, MAKE, cause).at(root)))
         }
         _ => Ok(()),
     }

@@ -17,7 +17,7 @@ use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
 use crate::steps::snapshot::more_than_now;
 use crate::steps::verify::{after_each, verify, whole, within_budget};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const BUILD: Step = Step("build beside");
 const SEAL: Step = Step("sync what was built");
@@ -60,11 +60,7 @@ pub fn stage(
     let path = device.state.staging(act.number);
     let result = build(device, locked, act, base, steps, token);
     result.map_err(|failure| {
-        let side_files = [path.clone(), side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
-        let names: Vec<_> = side_files.iter().map(PathBuf::as_path).collect();
-        if let Err(error) = unlink_durably(device.disk(), BUILD, &device.state.root, &names) {
-            log::warn!("{}: {} is left for the next boot to remove: {error}.", device.settings.name, path.display());
-        }
+        discard(device, &path);
         match failure.class {
             Class::NoSpace if failure.bytes_needed.is_none() => {
                 let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
@@ -73,6 +69,15 @@ pub fn stage(
             _ => failure,
         }
     })
+}
+
+/// Removes what was built and is not wanted any more; it never was trusted, and it takes room.
+pub fn discard(device: &Device<'_>, path: &Path) {
+    let names = [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
+    let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
+    if let Err(error) = unlink_durably(device.disk(), BUILD, &device.state.root, &names) {
+        log::warn!("{}: {} is left for the next boot to remove: {error}.", device.settings.name, path.display());
+    }
 }
 
 fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps: &[&Migration], token: &str) -> Result<Staged, Failure> {

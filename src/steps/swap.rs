@@ -212,7 +212,8 @@ fn drop_old_name(device: &Device<'_>, new: &Path) -> io::Result<()> {
     disk.sync_folder(RENAME, parent(new))
 }
 
-fn links_are_refused(error: &io::Error) -> bool {
+/// This file system has no links, or none for this process.
+pub fn links_are_refused(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks)
 }
 

@@ -1,0 +1,135 @@
+//! Owns the rows about a catalogue and a database that do not fit: newer, changed, half done, failing.
+//! Promises: the database is written by the real refinery, and by its application.
+//! Never edits a history row by hand.
+
+use crate::bench::Bench;
+use crate::product::{self, BROKEN, ORPHANS, UNIQUE_BADGE};
+use crate::row::row;
+use rusqlite::Connection;
+use std::fs;
+
+const COMPATIBLE: (&str, &str) = ("V42__preferences.sql", "-- bootmigrate: compatible-from = 40\nCREATE TABLE preference (name TEXT);\n");
+
+/// A database at 42 whose firmware said that 40 can use it.
+fn compatible() -> Bench {
+    let mut bench = Bench::at(41).firmware(42).file(COMPATIBLE);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    bench.databases[0].version = 42;
+    bench
+}
+
+#[test]
+fn row_24_newer_than_the_firmware() {
+    let mut row = row(24);
+    row.boot(&compatible().firmware(41));
+    row.boot(&Bench::at(42).firmware(40));
+    row.whole();
+}
+
+#[test]
+fn row_25_newer_and_purge_is_the_policy() {
+    let mut row = row(25);
+    row.boot(&Bench::at(42).firmware(40).key("on_failure = \"purge\""));
+    row.boot(&Bench::at(42).firmware(40).key("kind = \"rebuildable\""));
+    row.whole();
+}
+
+#[test]
+fn row_28_a_released_text_differs() {
+    let mut row = row(28);
+    let changed = || Bench::at(40).file(("V30__look.sql", "CREATE INDEX child_parent ON child (parent_id, label);\n"));
+    row.boot(&changed());
+    row.boot(&changed().key("changed_text = \"warn\""));
+    let bench = Bench::at(40);
+    for (file, sql) in product::read(&bench.firmware_folder(), "settings") {
+        fs::write(bench.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n")).unwrap();
+    }
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
+fn row_48_foreign_keys_are_violated() {
+    let mut row = row(48);
+    row.boot(&Bench::booted_at(40).file(ORPHANS));
+    let bench = Bench::booted_at(40).firmware(41).after(|bench| {
+        let connection = Connection::open(bench.main()).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id IN (8, 9)").unwrap();
+    });
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
+fn row_49_the_old_slot_boots_again() {
+    let mut row = row(49);
+    // Two slots, and nobody has said that the new one is good: both snapshots since then are kept.
+    let bench = Bench::booted_at(40);
+    fs::create_dir_all(bench.root().join("etc")).unwrap();
+    fs::write(bench.root().join("etc/bootmigrate.toml"), "slots = \"ab\"\n").unwrap();
+    let bench = bench.firmware(41);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let mut bench = bench.firmware(42).file(COMPATIBLE);
+    bench.databases[0].version = 41;
+    row.boot(&bench);
+    bench.databases[0].version = 42;
+    let mut kept: Vec<_> =
+        fs::read_dir(bench.state("settings").join("snapshots")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    kept.sort();
+    assert_eq!(kept, ["v40-1.db", "v41-2.db"]);
+    row.boot(&bench.firmware(41));
+    row.whole();
+}
+
+#[test]
+fn row_50_the_fresh_schema_fails_too() {
+    let mut row = row(50);
+    row.boot(&Bench::at(40).file(BROKEN).key("on_failure = \"purge\""));
+    row.whole();
+}
+
+/// The file's statements ran and were committed; the power went before refinery's second transaction.
+fn half_done(bench: &Bench, version: i32) {
+    let files = product::read(&bench.firmware_folder(), "settings");
+    let (_, sql) = files.iter().find(|(file, _)| product::version(file) == version).unwrap();
+    let connection = Connection::open(bench.main()).unwrap();
+    connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
+}
+
+#[test]
+fn row_58_half_done_step_of_plain_refinery() {
+    let mut row = row(58);
+    let mut bench = Bench::at(30).firmware(41).after(|bench| half_done(bench, 40));
+    bench.databases[0].version = 40;
+    row.boot(&bench);
+    row.boot(&Bench::at(30).firmware(41).after(|bench| {
+        Connection::open(bench.main()).unwrap().execute_batch("ALTER TABLE child ADD COLUMN changes TEXT").unwrap();
+    }));
+    row.whole();
+}
+
+#[test]
+fn row_59_another_migration_under_a_number() {
+    let mut row = row(59);
+    row.boot(&Bench::at(40).firmware(41).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n")));
+    row.whole();
+}
+
+#[test]
+fn row_65_slots_flip_with_failing_migrations() {
+    let mut row = row(65);
+    let mut bench = Bench::booted_at(40);
+    let mut exits = Vec::new();
+    for _ in 0..3 {
+        for file in [BROKEN, UNIQUE_BADGE] {
+            bench = bench.firmware(40).file(file);
+            exits.push(bench.run(&["run"]).exit);
+        }
+    }
+    assert_eq!(exits, ["10"; 6], "three tries each");
+    for file in [BROKEN, UNIQUE_BADGE] {
+        bench = bench.firmware(40).file(file);
+        row.boot(&bench);
+    }
+    row.whole();
+}

@@ -1,0 +1,68 @@
+//! Owns the rows about names and files that are not, or not only, ours.
+//! Promises: each device is refused before anything is written, unless the document says otherwise.
+//! Never leaves a link behind that leads out of the story's folder.
+
+use crate::bench::Bench;
+use crate::mount::Mount;
+use crate::row::{row, Before};
+use rusqlite::Connection;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+/// A database that somebody else made, with 1,000 parents and 1,000 children.
+fn foreign(bench: Bench, head: &str) -> Bench {
+    let connection = Connection::open(bench.main()).unwrap();
+    connection.execute_batch(head).unwrap();
+    crate::product::FILES[..2].iter().for_each(|(_, sql)| connection.execute_batch(sql).unwrap());
+    bench
+}
+
+#[test]
+fn row_26_another_applications_database() {
+    let mut row = row(26);
+    row.boot(&foreign(Bench::empty(41), "PRAGMA application_id = 0x47504B47;"));
+    row.whole();
+}
+
+#[test]
+fn row_27_tables_and_no_history() {
+    let mut row = row(27);
+    row.boot(&foreign(Bench::empty(41), ""));
+    row.whole();
+}
+
+#[test]
+fn row_38_links() {
+    let mut row = row(38);
+    let bench = Bench::at(40).firmware(41);
+    fs::rename(bench.main(), bench.home().join("real.db")).unwrap();
+    symlink("real.db", bench.main()).unwrap();
+    row.boot(&bench);
+    let bench = Bench::empty(41);
+    symlink("/nowhere/settings.db", bench.main()).unwrap();
+    row.boot(&bench);
+    let bench = Bench::at(40).firmware(41);
+    fs::hard_link(bench.main(), bench.home().join("another-name")).unwrap();
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
+fn row_39_two_names_for_one_file() {
+    let mut row = row(39);
+    let bench = Bench::at(40).with_telemetry(0).firmware(41);
+    fs::create_dir_all(bench.root().join("etc")).unwrap();
+    let text = "[databases.telemetry]\npath = \"/var/lib/gateway/settings.db\"\n";
+    fs::write(bench.root().join("etc/bootmigrate.toml"), text).unwrap();
+    row.boot(&bench);
+    // The state folder lies on another file system than the database.
+    let bench = Bench::at(40).firmware(41);
+    let state = bench.home().join(".bootmigrate");
+    fs::create_dir(&state).unwrap();
+    let mounted = Mount::tmpfs(&state, 8192);
+    let before = Before::of(&bench);
+    let ran = bench.run(&["run"]);
+    row.saw(&bench, before, "", &ran);
+    drop(mounted);
+    row.whole();
+}

@@ -1,0 +1,74 @@
+//! Owns the rows about two at once: a second bootmigrate, an application that is running or comes along.
+//! Promises: the neighbour is a real process; it acts while the program stands still at a chosen call.
+//! Never times anything: a wait is bounded by `busy_timeout_s` of the program alone.
+
+use crate::application::Application;
+use crate::bench::Bench;
+use crate::program::finish;
+use crate::row::{first, row, twin, Before};
+use crate::strace::{calls, stopped_after};
+use std::cell::RefCell;
+
+#[test]
+fn row_32_two_instances_at_once() {
+    let mut row = row(32);
+    // One waits until the other is done, and then looks afresh.
+    let bench = Bench::booted_at(40).firmware(41).key("busy_timeout_s = 10");
+    let (all, _) = calls(&twin(&bench), &["run"]);
+    let before = Before::of(&bench);
+    let second = RefCell::new(None);
+    let one = stopped_after(&bench, &["run"], first(&all, "fdatasync", &["record"]), |_| {
+        let command = bench.command(&bench.words(&["run"]));
+        *second.borrow_mut() = Some(std::thread::spawn(|| finish(command)));
+    });
+    assert_eq!(one.exit, "0", "{}", one.stderr);
+    let other = second.into_inner().unwrap().join().unwrap();
+    row.saw(&bench, before, "", &other);
+    // The other does not get done.
+    let bench = Bench::booted_at(40).firmware(41).key("busy_timeout_s = 0");
+    let (all, _) = calls(&twin(&bench), &["run"]);
+    stopped_after(&bench, &["run"], first(&all, "fdatasync", &["record"]), |_| {
+        row.boot(&bench);
+    });
+    row.whole();
+}
+
+#[test]
+fn row_33_the_application_is_running() {
+    let mut row = row(33);
+    for lines in [&[][..], &["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 1 WHERE id = 1"]] {
+        row.boot(&Bench::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(lines));
+    }
+    row.whole();
+}
+
+#[test]
+fn row_63_an_application_during_a_swap() {
+    let mut row = row(63);
+    let swapped = || Bench::booted_at(42).firmware(50).key("busy_timeout_s = 0");
+    // It writes and closes while the copy is made: the copy is thrown away, and another is made.
+    let bench = swapped();
+    let (all, _) = calls(&twin(&bench), &["run"]);
+    let call = first(&all, "pwrite64", &["staging-1.db>"]);
+    let expected = RefCell::new(None);
+    let names = Before::of(&bench);
+    let ran = stopped_after(&bench, &["run"], call, |_| {
+        let mut application = Application::start(bench.folder(), None);
+        application.expect_ok(&format!("open {}", bench.main().display()));
+        application.expect_ok("sql UPDATE parent SET reading = 7");
+        drop(application);
+        *expected.borrow_mut() = Some(Before::of(&bench));
+    });
+    row.saw(&bench, expected.into_inner().unwrap().with_names_of(names), "", &ran);
+    // It opens and stays.
+    let bench = swapped();
+    let before = Before::of(&bench);
+    let stays = RefCell::new(None);
+    let ran = stopped_after(&bench, &["run"], call, |_| {
+        let mut application = Application::start(bench.folder(), None);
+        application.expect_ok(&format!("open {}", bench.main().display()));
+        *stays.borrow_mut() = Some(application);
+    });
+    row.saw(&bench, before, "", &ran);
+    row.whole();
+}

@@ -1,0 +1,160 @@
+//! Owns the rows about room: full before, while and after each step, and what goes on without.
+//! Promises: real file systems that are filled to the last byte while the program stands still.
+//! Never accepts a purge for a disk that is full.
+
+use crate::bench::Bench;
+use crate::mount::Mount;
+use crate::oracle;
+use crate::row::{cut_at_call, first, row, twin, Before, Row};
+use crate::strace::{calls, stopped_after, Call};
+use std::os::unix::fs::FileExt;
+
+const KIB: u64 = 8192;
+
+fn on_ext4(bench: Bench) -> Bench {
+    bench.on(|at, folder| Mount::ext4(at, folder, KIB))
+}
+
+fn mount(bench: &Bench) -> &Mount {
+    bench.mount.as_ref().unwrap()
+}
+
+/// A device whose first upgrade left a snapshot, and whose firmware has another step.
+fn with_a_snapshot() -> Bench {
+    let bench = Bench::booted_at(40).firmware(41);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let mut bench = bench.firmware(42);
+    bench.databases[0].version = 41;
+    bench
+}
+
+#[test]
+fn row_09_full_before_the_snapshot() {
+    let mut row = row(9);
+    // Room for a copy once the older snapshot is gone.
+    let bench = on_ext4(with_a_snapshot());
+    mount(&bench).fill_but(560);
+    row.boot(&bench);
+    // Room for the transaction, not for a copy.
+    let bench = on_ext4(Bench::booted_at(40)).firmware(41);
+    mount(&bench).fill_but(400);
+    row.boot(&bench);
+    let bench = on_ext4(Bench::booted_at(40)).firmware(41).key("copy = \"always\"");
+    mount(&bench).fill();
+    row.boot(&bench);
+    row.boot(&bench);
+    row.whole();
+}
+
+/// The disk is full right after this call.
+#[track_caller]
+fn full_after(row: &mut Row, bench: &Bench, arguments: &[&str], choose: fn(&[Call]) -> &Call) {
+    let (all, _) = calls(&twin(bench), arguments);
+    let before = Before::of(bench);
+    let ran = stopped_after(bench, arguments, choose(&all), |_| mount(bench).fill());
+    row.saw(bench, before, "", &ran);
+}
+
+#[test]
+fn row_10_full_while_copying_or_staging() {
+    let mut row = row(10);
+    let bench = Bench::booted_at(40).firmware(41).on(|at, _| Mount::tmpfs(at, KIB));
+    full_after(&mut row, &bench, &["run"], |all| first(all, "openat", &["snapshots/tmp-"]));
+    let bench = Bench::booted_at(42).firmware(50).on(|at, _| Mount::tmpfs(at, KIB));
+    full_after(&mut row, &bench, &["run"], |all| first(all, "openat", &["staging-"]));
+    row.whole();
+}
+
+#[test]
+fn row_11_full_inside_the_transaction() {
+    let mut row = row(11);
+    for bench in [Bench::booted_at(40), Bench::wal_at(40)] {
+        let bench = bench.firmware(41).on(|at, _| Mount::tmpfs(at, KIB));
+        full_after(&mut row, &bench, &["run"], |all| first(all, "rename", &["snapshots/tmp-"]));
+    }
+    row.whole();
+}
+
+#[test]
+fn row_12_full_while_restoring() {
+    let mut row = row(12);
+    for free in [ROOM_FOR_A_TRANSACTION_KIB, 0] {
+        let bench = on_ext4(with_a_snapshot());
+        let before = Before::of(&bench);
+        no_header(&bench);
+        mount(&bench).fill_but(free);
+        let before = before.again(&bench);
+        let ran = bench.run(&["run"]);
+        row.saw(&bench, before, "", &ran);
+    }
+    row.whole();
+}
+
+/// Enough to migrate in place, too little for a copy.
+const ROOM_FOR_A_TRANSACTION_KIB: u64 = 180;
+
+fn no_header(bench: &Bench) {
+    let main = std::fs::OpenOptions::new().write(true).open(bench.main()).unwrap();
+    main.write_all_at(b"this is no database", 0).unwrap();
+}
+
+#[test]
+fn row_12_cut_at_every_call_from_the_ready_name_to_the_swap() {
+    let template = with_a_snapshot();
+    let want = template.expectations(&template.databases[0]).new.unwrap();
+    no_header(&template);
+    let broken = std::fs::read(template.main()).unwrap();
+    let device = || {
+        let bench = twin(&template).on(|at, _| Mount::tmpfs(at, KIB));
+        mount(&bench).fill_but(ROOM_FOR_A_TRANSACTION_KIB);
+        bench
+    };
+    let (all, ran) = calls(&device(), &["run"]);
+    assert_eq!(ran.exit, "11", "the run that counts: {}", ran.stderr);
+    assert!(ran.stderr.contains("itself takes the database's place"), "there was room for a copy: {}", ran.stderr);
+    let from = all.iter().position(|call| call.name.starts_with("link") && call.line.contains("ready-2.db\"")).unwrap();
+    let to = all.iter().position(|call| call.name.starts_with("unlink") && call.line.contains("ready-2.db\"")).unwrap();
+    assert!(to > from + 20, "{from} to {to} of {} calls", all.len());
+    for call in &all[from..to + 3] {
+        let bench = device();
+        cut_at_call(&bench, &["run"], call);
+        let said: Vec<String> = (0..2).map(|_| bench.run(&["run"]).exit).collect();
+        assert!(said == ["11", "0"] || said == ["0", "0"], "{said:?} after {call:?}");
+        assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(&want), "after {call:?}");
+        assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new(), "{call:?}");
+        let kept = std::fs::read(bench.state("settings").join("quarantine/2/settings.db")).unwrap();
+        assert!(kept == broken, "what is in quarantine is not the old file, after {call:?}");
+        let before = oracle::folder(&bench.root());
+        assert_eq!(bench.run(&["run"]).exit, "0");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "after {call:?}");
+    }
+    println!("restore without room: cut at each of {} write-like calls", to + 3 - from);
+}
+
+#[test]
+fn row_13_full_while_writing_reports() {
+    let mut row = row(13);
+    let bench = Bench::at(40).firmware(41);
+    let run = Mount::tmpfs(&bench.root().join("run"), 16);
+    run.fill();
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
+fn row_46_huge_database_and_little_space() {
+    let mut row = row(46);
+    let bench = on_ext4(Bench::booted_at(40)).firmware(41);
+    mount(&bench).fill_but(400);
+    row.boot(&bench);
+    // What is built beside needs its room.
+    let bench = on_ext4(Bench::booted_at(42)).firmware(50);
+    mount(&bench).fill_but(400);
+    row.boot(&bench);
+    assert_eq!(
+        oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings").len(),
+        2,
+        "V50 is pending, and nothing else is wrong"
+    );
+    row.whole();
+}
