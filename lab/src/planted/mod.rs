@@ -166,8 +166,7 @@ fn plant(bug: &Bug, garden: Option<&Garden>, wanted: &Wanted) -> Result<Option<C
         (Kind::Patch(patch), Some(garden)) => {
             garden.patch(patch, false)?;
             let found = garden.build().and_then(|program| {
-                let search =
-                    Search { program: &program, states: wanted.states, seed: wanted.seed, crook: None, garden: Some(garden) };
+                let search = Search { program: &program, states: wanted.states, seed: wanted.seed, crook: None, garden: Some(garden) };
                 search.everywhere(&bug.hints)
             });
             garden.patch(patch, true)?;
