@@ -30,8 +30,6 @@ pub enum Crook {
     JournalNames,
     /// SQLite's sync of a main file returns at once.
     MainSyncs,
-    /// A rollback journal that SQLite has deleted is still there.
-    JournalUnlinks,
     /// The sync of a WAL returns at once.
     WalSyncs,
 }
@@ -46,7 +44,6 @@ pub const ALL: &[(Crook, &str)] = &[
     (Crook::JournalSyncs, "upgrade-delete"),
     (Crook::JournalNames, "upgrade-delete"),
     (Crook::MainSyncs, "upgrade-delete"),
-    (Crook::JournalUnlinks, "upgrade-delete"),
     (Crook::WalSyncs, "upgrade-wal"),
 ];
 
@@ -62,7 +59,6 @@ impl Crook {
             Crook::JournalSyncs => "crooked-journal-syncs",
             Crook::JournalNames => "crooked-journal-names",
             Crook::MainSyncs => "crooked-main-syncs",
-            Crook::JournalUnlinks => "crooked-journal-unlinks",
             Crook::WalSyncs => "crooked-wal-syncs",
         }
     }

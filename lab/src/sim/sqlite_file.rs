@@ -82,9 +82,6 @@ impl Sim {
 
     /// `xDelete`.
     pub(super) fn sqlite_delete(&self, path: &str, sync_folder: bool) -> Code {
-        if crooked::chosen() == Some(Crook::JournalUnlinks) && path.ends_with("-journal") {
-            return ffi::SQLITE_OK;
-        }
         match self.sqlite_call(Call::Unlink, path, |model, caller| model.unlink(caller, false)) {
             Ok(()) => {}
             Err(libc::ENOENT) => return ffi::SQLITE_IOERR_DELETE_NOENT,
