@@ -114,6 +114,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("purge-token", replaced::purge_token),
     ("restore", replaced::restore),
     ("restore-forward", replaced::restore_forward),
+    ("restore-no-room", replaced::restore_no_room),
     ("restore-lost", replaced::restore_lost),
     ("reindex", replaced::reindex),
     ("bad-snapshot", replaced::bad_snapshot),

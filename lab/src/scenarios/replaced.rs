@@ -12,8 +12,11 @@ use super::worlds::{applied, booted, cut_off, expected, managed, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::{Firmware, MAIN};
 use crate::picture::bytes_hash;
+use crate::sim::state::STORAGE;
 use crate::sim::{Sim, State};
 
+/// Enough for records and journals, and too little for a second database.
+const ROOM_FOR_NO_COPY_BYTES: u64 = 36 << 10;
 /// Mends the data that the migration breaks a constraint on.
 const MEND: &str = "DELETE FROM sensor WHERE id > 1; DELETE FROM reading WHERE sensor > 1;";
 
@@ -155,6 +158,17 @@ pub(super) fn restore_forward() -> Scenario {
     let state = broken_header(&with_snapshot());
     let mut scenario = damaged(firmware(Version::Three, ""), state, restored(Version::Three));
     scenario.snapshots.push(old_at_one());
+    scenario
+}
+
+/// No room for a copy that is migrated: the snapshot itself takes the place, and stays as it is until there is room.
+pub(super) fn restore_no_room() -> Scenario {
+    let mut scenario = restore_forward();
+    let used = scenario.initial.clone().swept().used_bytes(STORAGE);
+    scenario.options.total_bytes = Some(used + ROOM_FOR_NO_COPY_BYTES);
+    scenario.exits = &[14];
+    scenario.ends = vec![End { text: old_at_one(), exits: &[14], ..restored(Version::One) }];
+    scenario.snapshots_min = 0;
     scenario
 }
 
