@@ -15,9 +15,10 @@ use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::Request;
 use bootmigrate::decide::record::{read_slots, write_slot, Slots, SLOT_BYTES};
 use bootmigrate::device::disk::Step;
+use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::sqlite::script::{self, Lane};
 use bootmigrate::device::sqlite::Sqlite;
-use bootmigrate::device::{is_mount, Device, World};
+use bootmigrate::device::{Device, World};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::device::{Firmware, SimClock, MAIN, STATE};
@@ -141,7 +142,7 @@ pub fn state_names(bytes: &[u8]) {
 pub fn mount_table(bytes: &[u8]) {
     let mut state = empty();
     state.put_file("/proc/self/mountinfo", bytes);
-    is_mount(&Sim::from_state(&state), &PathBuf::from(MAIN));
+    mounted(&Sim::from_state(&state), &PathBuf::from(MAIN));
 }
 
 /// The first bytes of a database.

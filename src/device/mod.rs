@@ -7,6 +7,7 @@ pub mod disk;
 pub mod family;
 pub mod history;
 pub mod logging;
+pub mod mounts;
 pub mod sqlite;
 pub mod supervisor;
 
@@ -21,6 +22,7 @@ use crate::error::{Class, Failure};
 use clock::Clock;
 use disk::{Disk, Space, Stat, Step};
 use family::{Family, StateFolder};
+use mounts::{mounted, Mounted};
 use sqlite::Sqlite;
 
 /// The effects that all databases of one run share.
@@ -108,53 +110,12 @@ impl<'a> Device<'a> {
         self.disk().space(folder)
     }
 
-    /// `/proc/self/mountinfo` names this path as a mount point; never under `--root`, where mounts are not looked at.
-    pub fn is_mount(&self, path: &Path) -> bool {
+    /// What is mounted at this path; nothing under `--root`, where mounts are not looked at.
+    pub fn mounted(&self, path: &Path) -> Option<Mounted> {
         if !self.world.root.as_os_str().is_empty() {
-            return false;
+            return None;
         }
-        is_mount(self.disk(), path)
-    }
-}
-
-/// Bytes of the kernel's mount table that are read at most.
-const MOUNT_TABLE_BYTES_MAX: usize = 1 << 20;
-
-/// The kernel's mount table has this path as a mount point, and something else is there than without it.
-///
-/// A sandbox (systemd's ReadWritePaths= and StateDirectory=) mounts a folder on itself to make it writable: that is no sign of
-/// the data partition.
-pub fn is_mount(disk: &dyn Disk, path: &Path) -> bool {
-    let table = disk.read(Path::new("/proc/self/mountinfo"), MOUNT_TABLE_BYTES_MAX).unwrap_or_default();
-    let table = String::from_utf8_lossy(&table);
-    let mounts: Vec<MountLine> = table.lines().filter_map(MountLine::read).collect();
-    let below = |mount: &MountLine| mounts.iter().find(|other| other.id == mount.parent && other.id != mount.id).cloned();
-    mounts.iter().any(|mount| mount.point == path && !below(mount).is_some_and(|below| mount.shows_what_is_below(&below)))
-}
-
-/// One line of the kernel's mount table.
-#[derive(Clone)]
-struct MountLine {
-    id: String,
-    parent: String,
-    /// major:minor
-    device: String,
-    /// The folder of the file system that is shown.
-    shown: PathBuf,
-    point: PathBuf,
-}
-
-impl MountLine {
-    fn read(line: &str) -> Option<MountLine> {
-        let mut fields = line.split(' ');
-        let mut next = || fields.next().map(|field| field.replace("\\040", " "));
-        Some(MountLine { id: next()?, parent: next()?, device: next()?, shown: next()?.into(), point: next()?.into() })
-    }
-
-    /// The same folder of the same file system that would be seen here without this mount.
-    fn shows_what_is_below(&self, below: &MountLine) -> bool {
-        let Ok(rest) = self.point.strip_prefix(&below.point) else { return false };
-        self.device == below.device && self.shown == below.shown.join(rest)
+        mounted(self.disk(), path)
     }
 }
 

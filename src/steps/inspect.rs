@@ -131,7 +131,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
             needed: None,
         },
         writable: locked.writable(),
-        own_mount: device.is_mount(&device.family.main),
+        own_mount: device.mounted(&device.family.main).is_some(),
         loss: None,
         tried: ask.tried.to_vec(),
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::device::clock::poll;
 use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step};
+use crate::device::mounts::Mounted;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
 
@@ -141,7 +142,7 @@ fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
 
 fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
     let Some(mount) = &device.settings.require_mount else { return Ok(()) };
-    if !device.world.root.as_os_str().is_empty() || device.is_mount(mount) {
+    if !device.world.root.as_os_str().is_empty() || device.mounted(mount) == Some(Mounted::Another) {
         return Ok(());
     }
     let cause = format!("{} is not mounted, and require_mount says that it must be", mount.display());
