@@ -26,6 +26,8 @@ struct Application {
 }
 
 fn main() {
+    // Under an emulator the process would have the emulator's name.
+    rustix::thread::set_name(c"application").unwrap();
     let mut application = Application::default();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();

@@ -133,7 +133,7 @@ cross_toolchain() {
     rm -rf "$home" "$work"
     mkdir -p "$work" "$home/bin" "$home/lib"
     for package in "rustc$suffix" "cargo$suffix" "libstd-rust$suffix-dev" "$(cross_standard_package "$suffix")" "rust$suffix-src"; do
-        (cd "$work" && retry_mirror apt-get -qq download "$package")
+        (cd "$work" && retry_mirror apt-get -qq -o APT::Sandbox::User=root download "$package")
     done
     for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
     cp -a "$work"/root/usr/bin/{rustc,cargo,rustdoc} "$home/bin/"
