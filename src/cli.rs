@@ -61,6 +61,8 @@ pub enum Action {
     },
     /// `ready`.
     Ready,
+    /// `mark-good`.
+    MarkGood,
     /// `--help`.
     Help,
     /// `--version`.
@@ -79,6 +81,7 @@ bootmigrate: brings this device's SQLite databases to the schema its firmware ex
   bootmigrate status [--exit-code]     versions and state; reads only
   bootmigrate plan [--sql]             what the next boot would do, and why; reads only
   bootmigrate ready --db NAME          may an application open it? (exit code)
+  bootmigrate mark-good                the slot is good: snapshots for the way back may go
   bootmigrate purge --db NAME --yes    set this database aside and make it anew
 
 Everywhere: --db NAME   --json   --config FILE   --root DIR   -v   -vv   -q   --version
@@ -131,16 +134,16 @@ struct Draft {
 
 /// Options without a value, and the verbs that take them; no verb is "".
 const FLAGS: [(&str, &[&str]); 10] = [
-    ("--json", &["", "run", "status", "plan", "purge"]),
+    ("--json", &["", "run", "status", "plan", "mark-good", "purge"]),
     ("--retry", &["run"]),
     ("--purge-and-retry", &["", "run"]),
     ("--exit-code", &["status"]),
     ("--sql", &["plan"]),
     ("--yes", &["purge"]),
-    ("--help", &["", "run", "status", "plan", "ready", "purge"]),
-    ("-h", &["", "run", "status", "plan", "ready", "purge"]),
+    ("--help", &["", "run", "status", "plan", "ready", "mark-good", "purge"]),
+    ("-h", &["", "run", "status", "plan", "ready", "mark-good", "purge"]),
     ("--version", &[""]),
-    ("-q", &["", "run", "status", "plan", "ready", "purge"]),
+    ("-q", &["", "run", "status", "plan", "ready", "mark-good", "purge"]),
 ];
 
 impl Draft {
@@ -214,6 +217,7 @@ impl Draft {
             "plan" => Ok(Action::Plan { sql: self.has("--sql") }),
             "ready" if self.database.is_none() => Err("`ready` needs --db NAME".into()),
             "ready" => Ok(Action::Ready),
+            "mark-good" => Ok(Action::MarkGood),
             "purge" if self.database.is_none() => Err("`purge` needs --db NAME: the database must be named".into()),
             "purge" if !self.has("--yes") => Err("`purge` gives up all rows of the database; say --yes".into()),
             "purge" => run(Request::Purge),

@@ -33,6 +33,7 @@ fn what_a_unit_and_a_technician_type() {
     means("", Action::Status { exit_code: false, with_plan: true });
     means("status --exit-code", Action::Status { exit_code: true, with_plan: false });
     means("plan --sql", Action::Plan { sql: true });
+    means("mark-good --db settings", Action::MarkGood);
     means("run --help", Action::Help);
     means("--version", Action::Version);
 }

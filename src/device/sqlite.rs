@@ -5,6 +5,7 @@
 pub mod checks;
 pub mod rebuild;
 pub mod script;
+pub mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
