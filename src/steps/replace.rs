@@ -99,7 +99,9 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())? {
             // Made from a live file that may have been written since: made anew from what it is now.
             let ready = device.state.ready(act);
-            unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
+            take_back(device, act)
+                .and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]))
+                .map_err(|error| Failure::io(DONE, &ready, &error))?;
             continue;
         }
         let said = ledger.record().loss.clone().filter(|loss| loss.act == act).map(|loss| loss.text);
@@ -122,6 +124,22 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
 /// Its ready file is what the live one was when it was copied.
 fn made_from_live(kind: Option<ActKind>) -> bool {
     matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade))
+}
+
+/// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL was empty
+/// when it was copied, or it would not have been copied.
+fn take_back(device: &Device<'_>, act: u64) -> io::Result<()> {
+    let disk = device.disk();
+    let folder = device.state.quarantined(act);
+    if disk.stat(&folder)?.is_none() {
+        return Ok(());
+    }
+    for name in disk.list(&folder)? {
+        disk.unlink(DONE, &folder.join(name))?;
+    }
+    disk.sync_folder(DONE, &folder)?;
+    disk.remove_folder(DONE, &folder)?;
+    disk.sync_folder(DONE, &device.state.quarantine())
 }
 
 /// What a report and reason.txt say of an act.
