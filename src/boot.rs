@@ -142,7 +142,7 @@ fn rungs(
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
     let asked = &still_asked(device, locked, ledger, asked)?;
-    let mut tried: Vec<Tried> = Vec::new();
+    let (mut tried, mut notes): (Vec<Tried>, Vec<String>) = (Vec::new(), Vec::new());
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
@@ -163,11 +163,15 @@ fn rungs(
         let facts = seen.facts.clone();
         match act::carry_out(device, locked, ledger, &seen, &plan, asked) {
             Ok(Ended::LookAgain) => {}
+            Ok(Ended::Adopted(note)) => notes.push(note),
             Ok(Ended::Cured(replaced)) => {
                 closeness = Closeness::Boot;
                 rolled.push(replaced);
             }
-            Ok(ended) => return Ok(DatabaseReport::ended(device, &facts, &plan, ended, &rolled)),
+            Ok(ended) => {
+                let report = DatabaseReport::ended(device, &facts, &plan, ended, &rolled);
+                return Ok(DatabaseReport { notes, ..report });
+            }
             Err(mut failure) => {
                 if failure.class == Class::Damaged
                     && closeness == Closeness::Everything

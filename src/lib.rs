@@ -94,10 +94,11 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
     match &command.action {
         Action::Help => return Ok(Printed::answer(cli::HELP.to_owned(), 0)),
         Action::Version => return Ok(Printed::answer(format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), 0)),
-        Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready | Action::MarkGood => {}
+        Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready | Action::MarkGood | Action::Adopt { .. } => {}
     }
     let disk = SystemDisk;
-    let settings = commands::settings(embedded, command, &disk)?;
+    let mut settings = commands::settings(embedded, command, &disk)?;
+    let command = &commands::adopt::as_run(&mut settings, command)?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
@@ -119,7 +120,7 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
         Action::Ready => Ok(ready(&world, command)),
         Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, command.json)),
         Action::Status { exit_code, .. } => Ok(commands::status::status(&settings, &world, &devices, command.json, *exit_code)),
-        Action::Help | Action::Version => Ok(Printed::answer(String::new(), 0)),
+        Action::Help | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(String::new(), 0)),
     }
 }
 

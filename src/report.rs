@@ -30,6 +30,8 @@ pub enum Outcome {
     Migrated,
     /// Newer, and usable as it is.
     Compatible,
+    /// Another tool's work was taken over.
+    Adopted,
     /// A snapshot took the damaged one's place.
     Restored,
     /// The indexes were built anew.
@@ -55,6 +57,8 @@ pub enum Ended {
     Finished(Box<Finished>),
     /// The facts have changed: decide again.
     LookAgain,
+    /// Taken over from another tool, in words: go on with what is pending.
+    Adopted(String),
     /// Cured without losing a row: go on with what is pending.
     Cured(Replaced),
     /// The plan was to do nothing.
@@ -230,7 +234,7 @@ impl DatabaseReport {
         match ended {
             Ended::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
             Ended::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
-            Ended::LookAgain | Ended::Cured(_) => {
+            Ended::LookAgain | Ended::Cured(_) | Ended::Adopted(_) => {
                 let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
                 DatabaseReport::failed(device, Some(facts), &failure)
             }

@@ -46,7 +46,7 @@ impl fmt::Display for Tally {
 
 /// Every operation, every kind, once and for ever.
 pub fn sweep(scenario: &Scenario) -> Tally {
-    let whole = logged(scenario, &scenario.initial, &scenario.asked);
+    let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
     let operations = whole.log.len() as u64;
     let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
     let mut judge = Judge::default();
@@ -123,7 +123,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let (Ok(operation), Some(kind)) = (operation.parse(), kind(what)) else {
         return Err(format!("{name} names no operation or no kind of failure"));
     };
-    let whole = logged(scenario, &scenario.initial, &scenario.asked);
+    let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
     for (number, line) in whole.log.iter().enumerate() {
         out(&format!("{number:>4} {line}"));
     }

@@ -77,7 +77,7 @@ impl Judge {
         for number in first..=scenario.quiet_by {
             let sim = Sim::with(&state, Options { log: false, ..scenario.options.clone() });
             let used = sim.used_bytes().0;
-            let booted = switch_on(scenario.firmware, &sim, asked);
+            let booted = switch_on(scenario.then(), &sim, asked);
             self.boots += 1;
             state = sim.state().swept();
             tell(&format!("boot {number}: exit {}, {} operations: {}", booted.report.exit, booted.operations, booted.report.sentence));

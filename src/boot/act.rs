@@ -58,12 +58,13 @@ pub fn carry_out(
                 steps: find(device, steps),
                 snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
                 prune_first: *snapshot == SnapshotPlan::TakeAfterPruning,
-                half_done: half_done.and_then(|version| device.catalog.find(version)),
+                recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
                 order,
             };
             migrated(device, locked, ledger, seen, *from, &job)
         }
         Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
+        Plan::Adopt { version, by, pending } => adopted(device, locked, ledger, seen, *version, by, pending.is_empty(), order),
         Plan::Downgrade { from, to, .. } => {
             let main = present(seen)?;
             let why = format!("it is at version {from} and this firmware knows {to}");
@@ -109,6 +110,29 @@ fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Se
         act: Some(done.act),
         ..Finished::default()
     }))
+}
+
+#[allow(clippy::too_many_arguments)] // The plan's own words, and what every act takes.
+fn adopted(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    version: i32,
+    by: &str,
+    is_last: bool,
+    order: Order<'_>,
+) -> Result<Ended, Failure> {
+    let recorded = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
+    let job = Job { steps: Vec::new(), snapshot: false, prune_first: false, recorded, order };
+    let Some(done) = migrate(device, locked, ledger, seen, &job)? else { return Ok(Ended::LookAgain) };
+    ledger.remember_data(device);
+    if !is_last {
+        return Ok(Ended::Adopted(format!("taken over from {by} at version {version}")));
+    }
+    let finished =
+        Finished { applied: done.applied, act: Some(done.act), reason: Some(by.to_owned()), ..Finished::at(Outcome::Adopted, version) };
+    Ok(Ended::finished(finished))
 }
 
 fn find(device: &Device<'_>, steps: &[facts::Migration]) -> Vec<&'static Migration> {

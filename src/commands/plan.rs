@@ -52,7 +52,7 @@ fn of(device: &Device<'_>, with_sql: bool) -> DatabasePlan {
 
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
     let above = match plan {
-        Plan::Migrate { from, .. } | Plan::MigrateCopy { from, .. } => *from,
+        Plan::Migrate { from, .. } | Plan::MigrateCopy { from, .. } | Plan::Adopt { version: from, .. } => *from,
         Plan::FirstBoot { .. } | Plan::Replace { .. } => 0,
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }

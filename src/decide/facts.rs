@@ -92,6 +92,8 @@ pub enum Database {
         tables: u64,
         /// `application_id`, which is another application's when it is not 0.
         application_id: i64,
+        /// What the configuration says of the tool that made it, compared with what is there.
+        adoption: Adoption,
     },
     /// A schema or file format that this SQLite is too old for.
     NewerSqlite {
@@ -109,6 +111,24 @@ pub enum Database {
         what: String,
         /// Only indexes: the tables are whole.
         index_only: bool,
+    },
+}
+
+/// A database that another tool made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adoption {
+    /// The configuration names no tool.
+    NotAsked,
+    /// It is not what the configuration says; why, in words.
+    Refused(String),
+    /// Its schema is that of this version.
+    At {
+        /// Ours.
+        version: i32,
+        /// Whose history said so.
+        by: String,
+        /// What is to be done after it, oldest first.
+        pending: Vec<Migration>,
     },
 }
 

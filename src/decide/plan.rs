@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::config::{ChangedText, CopyPolicy, Cure};
-use crate::decide::facts::{Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
+use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
 use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::record::ActKind;
@@ -53,6 +53,15 @@ pub enum Plan {
         from: i32,
         /// These, oldest first.
         steps: Vec<Migration>,
+    },
+    /// The history of what another tool did is written; nothing else changes.
+    Adopt {
+        /// Our version of its schema.
+        version: i32,
+        /// Whose history said so.
+        by: String,
+        /// What comes after it, oldest first.
+        pending: Vec<Migration>,
     },
     /// A copy of the newer database goes back by the down SQL that is stored in it, and is swapped in.
     Downgrade {
@@ -160,7 +169,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Mismatch { what, .. }, _) => {
             refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
         }
-        (Database::NoHistory { tables, application_id }, _) => no_history(*tables, *application_id),
+        (Database::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
         (Database::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the cures come first.
@@ -254,14 +263,26 @@ pub(super) fn no_room(room: &Room) -> Plan {
     refuse(Class::NoSpace, &what, "free space, then run again")
 }
 
-fn no_history(tables: u64, application_id: i64) -> Plan {
+fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, adoption: &Adoption) -> Plan {
+    match adoption {
+        Adoption::NotAsked => {}
+        Adoption::At { version, by, pending } => {
+            let adopt = Plan::Adopt { version: *version, by: by.clone(), pending: pending.clone() };
+            return obstacle(facts, policy).unwrap_or(adopt);
+        }
+        Adoption::Refused(why) => return refuse(Class::NotOurs, &format!("it cannot be adopted: {why}"), "correct `adopt`, or `path`"),
+    }
     if application_id != 0 {
         let what =
             format!("this is another application's database (application_id {application_id}, {tables} tables, no migration history)");
         return refuse(Class::NotOurs, &what, "correct `path`, or move that file away");
     }
     let what = format!("it has {tables} tables and no migration history");
-    refuse(Class::NotOurs, &what, "correct `path`, or move that file away; what another tool made cannot be adopted by this release")
+    let next = format!(
+        "correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db {} --from TOOL`",
+        policy.name
+    );
+    refuse(Class::NotOurs, &what, next)
 }
 
 fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
@@ -384,6 +405,13 @@ impl fmt::Display for Plan {
             }
             Plan::MigrateCopy { from, steps } => {
                 write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, steps, None), Names(steps))
+            }
+            Plan::Adopt { version, by, pending } => {
+                write!(f, "adopt what {by} left at version {version}, whose schema it has")?;
+                match pending.last() {
+                    None => Ok(()),
+                    Some(last) => write!(f, ", then migrate {version} to {}: {}", last.version, Names(pending)),
+                }
             }
             Plan::Downgrade { from, to, steps } => {
                 write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(steps))

@@ -229,6 +229,20 @@ fn a_slot_on_trial_may_have_its_own_snapshot_again() {
 }
 
 #[test]
+fn what_another_tool_made_is_taken_over() {
+    let of = |adoption| facts(Database::NoHistory { tables: 3, application_id: 7, adoption });
+    let other = "refuse: this is another application's database (application_id 7, 3 tables, no migration history) [As(NotOurs)]";
+    check(&of(Adoption::NotAsked), &precious(), other);
+    let differs = of(Adoption::Refused("table wifi is missing".into()));
+    check(&differs, &precious(), "refuse: it cannot be adopted: table wifi is missing [As(NotOurs)]");
+    let at = |pending| of(Adoption::At { version: 2, by: "sqlx".into(), pending });
+    check(&at(vec![]), &precious(), "adopt what sqlx left at version 2, whose schema it has");
+    check(&at(vec![step(3)]), &precious(), "adopt what sqlx left at version 2, whose schema it has, then migrate 2 to 3: V3 m3");
+    let read_only = Facts { writable: false, ..at(vec![]) };
+    check(&read_only, &precious(), "refuse: work is pending and the file system is read-only [As(Storage)]");
+}
+
+#[test]
 fn a_fresh_database_is_built_twice_by_a_firmware_and_no_more() {
     let purged = |purges| Facts { tries: Counts { purges, ..damaged().tries }, ..damaged() };
     let fresh = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";

@@ -3,6 +3,7 @@
 //! Never decides what an answer means for the database.
 
 pub mod checks;
+pub mod foreign;
 pub mod rebuild;
 pub mod script;
 pub mod survey;

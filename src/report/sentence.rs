@@ -19,6 +19,7 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
         }
         Outcome::Quiet => format!("at version {version}, nothing to do."),
         Outcome::Compatible => format!("at version {version}, newer than this firmware's {}, which can use it as it is.", report.target),
+        Outcome::Adopted => format!("taken over from {reason} at version {version}, as it is."),
         Outcome::Created => format!("made at version {version}."),
         Outcome::Migrated => {
             format!("migrated from {} to {version} ({} applied, {backup}).", report.from.unwrap_or(0), report.applied.len())

@@ -2,6 +2,7 @@
 //! Promises: nothing is written to the database; what SQLite calls corrupt is proven over a fresh locked connection.
 //! Never decides what to do about a fact.
 
+mod adoption;
 pub mod copies;
 mod history;
 
@@ -177,13 +178,13 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     // `status` and `plan` never wait.
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
     match read_history(device, limit) {
-        Ok(history) if ask.closeness == Closeness::Boot => Ok(compare(device, seen, history, settle)),
+        Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
         Ok(history) => match prove(device, seen, &header)? {
             Some(damage) => {
                 seen.history = Some(history);
                 Ok(damage)
             }
-            None => Ok(compare(device, seen, history, settle)),
+            None => compare(device, seen, history, settle),
         },
         // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
         Err(failure) if failure.class == Class::Damaged => {
@@ -209,10 +210,16 @@ fn cannot_open(device: &Device<'_>, family: &FamilyState, error: &io::Error) -> 
     }
 }
 
-fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Database {
-    let database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family));
+fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Result<Database, Failure> {
+    let mut database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family));
     seen.history = Some(history);
-    database
+    if let (Database::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
+        let live = open_to_look(device, &seen.family)?;
+        let found = adoption::adoption(device, &live, adopt);
+        live.close(LOOK)?;
+        *adoption = found?;
+    }
+    Ok(database)
 }
 
 /// The live schema, for a database that plain refinery may have left between its two transactions.

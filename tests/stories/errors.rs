@@ -197,7 +197,7 @@ fn tables_without_a_history() {
     transcript(
         &foreign(Bench::empty(41), ""),
         expect![[r#"
-            settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`, or move that file away; what another tool made cannot be adopted by this release. [BM-16 settings ?>41]
+            settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
             exit 16, touched nothing
         "#]],
     );

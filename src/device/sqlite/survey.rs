@@ -130,6 +130,7 @@ fn counted(number: i64, what: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
     use crate::device::sqlite::Sqlite;

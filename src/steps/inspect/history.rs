@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::ChangedText;
-use crate::decide::facts::{Database, Migration, WayBack};
+use crate::decide::facts::{Adoption, Database, Migration, WayBack};
 use crate::device::history::{pending, Applied, History, Said};
 use crate::device::Device;
 use crate::steps::scratch::{name_of, Scratch};
@@ -14,7 +14,7 @@ use crate::steps::scratch::{name_of, Scratch};
 pub fn compare(device: &Device<'_>, history: &History, settle: bool, live_schema: impl FnOnce() -> Option<BTreeSet<String>>) -> Database {
     let target = device.catalog.target();
     if !history.recorded && history.tables > 0 {
-        return Database::NoHistory { tables: history.tables, application_id: history.application_id };
+        return Database::NoHistory { tables: history.tables, application_id: history.application_id, adoption: Adoption::NotAsked };
     }
     if let Some(what) = &history.malformed {
         return Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false };
