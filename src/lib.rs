@@ -11,7 +11,7 @@
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
 //! denied.rs          the PRAGMAs no migration may set; shared with the build crate
-//! commands/          run, status, plan, mark-good: one file a command
+//! commands/          run, status, plan, mark-good, adopt: one file a command
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
 //! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor

@@ -156,6 +156,17 @@ fn another_schema_is_refused_with_the_difference() {
 }
 
 #[test]
+fn tables_without_a_version_are_somebody_elses() {
+    for (history, adopt) in [("PRAGMA user_version = 0", "user_version"), ("CREATE TABLE schema_migrations (version TEXT)", "dbmate")] {
+        let bench = left_by(history, 41, &format!("\"{adopt}\""));
+        let act = perform(&bench, &["run"]);
+        assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{adopt}: {}", act.ran.stderr);
+        assert!(act.ran.stderr.contains(&format!("{adopt} left no version, and table child is there")), "{}", act.ran.stderr);
+        assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+    }
+}
+
+#[test]
 fn a_history_that_is_half_done_is_refused() {
     let bench = left_by(SQLX, 41, "\"sqlx\"").after(|bench| {
         Connection::open(bench.main()).unwrap().execute("UPDATE _sqlx_migrations SET success = 0 WHERE version = 30", []).unwrap();

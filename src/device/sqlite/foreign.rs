@@ -51,6 +51,11 @@ fn tool_of(from: &AdoptFrom) -> Option<Tool> {
     }
 }
 
+/// The tool's own table, which is no part of a schema.
+pub fn table_of(from: &AdoptFrom) -> Option<&'static str> {
+    tool_of(from).map(|tool| tool.table)
+}
+
 /// How a sentence names where the version was read.
 pub fn name_of(from: &AdoptFrom) -> &'static str {
     match from {

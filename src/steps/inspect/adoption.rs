@@ -32,6 +32,13 @@ pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Resu
     };
     let later = schema(device.catalog.target()).unwrap_or_default();
     let live = database.schema(LOOK, &device.settings.history_table)?;
+    // Before any migration there is no table: what stands here is somebody else's.
+    let foreign_table =
+        |entry: &&String| entry.starts_with("table ") && !foreign::table_of(&adopt.from).is_some_and(|own| is_of(entry, own));
+    if let Some(table) = live.iter().find(foreign_table).filter(|_| version == 0) {
+        let table = name_of(table).split(" on ").next().unwrap_or(table);
+        return Ok(Adoption::Refused(format!("{by} left no version, and {table} is there")));
+    }
     let differences = differences(&live, &wanted, &later);
     if differences.is_empty() {
         let pending = device.catalog.migrations.iter().filter(|step| step.version > version);
@@ -46,6 +53,10 @@ pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Resu
     let more = differences.len().saturating_sub(shown.len());
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     Ok(Adoption::Refused(format!("{by} left it at our version {version}, and its schema is another: {}{more}", shown.join("; "))))
+}
+
+fn is_of(entry: &str, table: &str) -> bool {
+    name_of(entry).strip_prefix("table ").and_then(|name| name.strip_suffix(table)).is_some_and(|name| name == format!("{table} on "))
 }
 
 /// Our version for theirs.
