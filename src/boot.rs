@@ -144,7 +144,7 @@ fn rungs(
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
     let asked = &still_asked(device, locked, ledger, asked, &rolled)?;
-    let mut tried: Vec<Tried> = Vec::new();
+    let (mut tried, mut notes): (Vec<Tried>, Vec<String>) = (Vec::new(), Vec::new());
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
@@ -169,15 +169,19 @@ fn rungs(
                 closeness = Closeness::Everything;
             }
             Ok(Ended::LookAgain) => {}
+            Ok(Ended::Adopted(note)) => notes.push(note),
             Ok(Ended::Cured(replaced)) => {
                 closeness = Closeness::Boot;
                 rolled.push(replaced);
             }
-            Ok(ended) => return Ok(DatabaseReport::ended(device, &facts, &plan, ended, &rolled)),
+            Ok(ended) => {
+                let report = DatabaseReport::ended(device, &facts, &plan, ended, &rolled);
+                return Ok(DatabaseReport { notes, ..report });
+            }
             Err(mut failure) => {
                 if failure.class == Class::Damaged
                     && closeness == Closeness::Everything
-                    && matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. })
+                    && matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. })
                 {
                     // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
                     failure.class = Class::Failed;
@@ -187,7 +191,10 @@ fn rungs(
                     Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
                     Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
                     Next::LookForDamage => closeness = Closeness::Everything,
-                    Next::Without(cure) => tried.push(cure),
+                    Next::Without(cure) => {
+                        log::warn!("{}: {failure}; what comes next in the configured order is tried.", device.settings.name);
+                        tried.push(cure);
+                    }
                     Next::Plan(rung) => {
                         log::warn!("{}: {failure}; next: {rung}.", device.settings.name);
                         next = Some((seen, rung));

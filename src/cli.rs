@@ -61,6 +61,15 @@ pub enum Action {
     },
     /// `ready`.
     Ready,
+    /// `mark-good`.
+    MarkGood,
+    /// `adopt`.
+    Adopt {
+        /// `--from`.
+        from: Option<String>,
+        /// `--at`.
+        at: Option<i32>,
+    },
     /// `--help`.
     Help,
     /// `--version`.
@@ -79,6 +88,8 @@ bootmigrate: brings this device's SQLite databases to the schema its firmware ex
   bootmigrate status [--exit-code]     versions and state; reads only
   bootmigrate plan [--sql]             what the next boot would do, and why; reads only
   bootmigrate ready --db NAME          may an application open it? (exit code)
+  bootmigrate mark-good                the slot is good: snapshots for the way back may go
+  bootmigrate adopt --db NAME [--from TOOL] [--at V]   take over what another tool made, then run
   bootmigrate purge --db NAME --yes    set this database aside and make it anew
 
 Everywhere: --db NAME   --json   --config FILE   --root DIR   -v   -vv   -q   --version
@@ -124,6 +135,8 @@ struct Draft {
     config: Option<PathBuf>,
     root: Option<PathBuf>,
     database: Option<String>,
+    from: Option<String>,
+    at: Option<i32>,
     verbose: u8,
     flags: Vec<String>,
     program: Vec<OsString>,
@@ -131,16 +144,16 @@ struct Draft {
 
 /// Options without a value, and the verbs that take them; no verb is "".
 const FLAGS: [(&str, &[&str]); 10] = [
-    ("--json", &["", "run", "status", "plan", "purge"]),
+    ("--json", &["", "run", "status", "plan", "mark-good", "adopt", "purge"]),
     ("--retry", &["run"]),
     ("--purge-and-retry", &["", "run"]),
     ("--exit-code", &["status"]),
     ("--sql", &["plan"]),
     ("--yes", &["purge"]),
-    ("--help", &["", "run", "status", "plan", "ready", "purge"]),
-    ("-h", &["", "run", "status", "plan", "ready", "purge"]),
+    ("--help", &["", "run", "status", "plan", "ready", "mark-good", "adopt", "purge"]),
+    ("-h", &["", "run", "status", "plan", "ready", "mark-good", "adopt", "purge"]),
     ("--version", &[""]),
-    ("-q", &["", "run", "status", "plan", "ready", "purge"]),
+    ("-q", &["", "run", "status", "plan", "ready", "mark-good", "adopt", "purge"]),
 ];
 
 impl Draft {
@@ -155,6 +168,11 @@ impl Draft {
             "--config" => self.config = Some(PathBuf::from(take()?)),
             "--root" => self.root = Some(PathBuf::from(take()?)),
             "--db" => self.database = Some(take()?.to_string_lossy().into_owned()),
+            "--from" => self.from = Some(take()?.to_string_lossy().into_owned()),
+            "--at" => {
+                let text = take()?.to_string_lossy().into_owned();
+                self.at = Some(text.parse().map_err(|_| format!("--at {text} is no version; write a whole number"))?);
+            }
             "-v" | "--verbose" => self.verbose += 1,
             "-vv" => self.verbose += 2,
             known if FLAGS.iter().any(|(flag, _)| *flag == known) => {
@@ -179,6 +197,9 @@ impl Draft {
             if !allowed {
                 return Err(format!("{flag} does not go with `{verb}`; see `bootmigrate --help`"));
             }
+        }
+        if verb != "adopt" && (self.from.is_some() || self.at.is_some()) {
+            return Err("--from and --at go with `adopt` alone".into());
         }
         let action = self.action(&verb)?;
         if !self.program.is_empty() && !matches!(action, Action::Run { .. }) {
@@ -214,6 +235,9 @@ impl Draft {
             "plan" => Ok(Action::Plan { sql: self.has("--sql") }),
             "ready" if self.database.is_none() => Err("`ready` needs --db NAME".into()),
             "ready" => Ok(Action::Ready),
+            "mark-good" => Ok(Action::MarkGood),
+            "adopt" if self.database.is_none() => Err("`adopt` needs --db NAME: the database must be named".into()),
+            "adopt" => Ok(Action::Adopt { from: self.from.clone(), at: self.at }),
             "purge" if self.database.is_none() => Err("`purge` needs --db NAME: the database must be named".into()),
             "purge" if !self.has("--yes") => Err("`purge` gives up all rows of the database; say --yes".into()),
             "purge" => run(Request::Purge),

@@ -33,6 +33,9 @@ fn what_a_unit_and_a_technician_type() {
     means("", Action::Status { exit_code: false, with_plan: true });
     means("status --exit-code", Action::Status { exit_code: true, with_plan: false });
     means("plan --sql", Action::Plan { sql: true });
+    means("mark-good --db settings", Action::MarkGood);
+    means("adopt --db settings --from sqlx", Action::Adopt { from: Some("sqlx".into()), at: None });
+    means("adopt --db settings --at 12", Action::Adopt { from: None, at: Some(12) });
     means("run --help", Action::Help);
     means("--version", Action::Version);
 }
@@ -64,6 +67,9 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("run --", "`--` must be followed by a program");
     refuses("purge --db x", "`purge` gives up all rows of the database; say --yes");
     refuses("purge --yes", "`purge` needs --db NAME: the database must be named");
+    refuses("adopt --from sqlx", "`adopt` needs --db NAME: the database must be named");
+    refuses("adopt --db x --at twelve", "--at twelve is no version; write a whole number");
+    refuses("run --at 3", "--from and --at go with `adopt` alone");
     refuses("ready", "`ready` needs --db NAME");
     refuses("run -q -v", "-q and -v exclude each other");
 }

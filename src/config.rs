@@ -227,6 +227,23 @@ pub struct Adopt {
     pub versions: BTreeMap<i64, i32>,
 }
 
+impl Adopt {
+    /// What a person said instead of the configuration: the tool, or our version itself.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn by_hand(tool: Option<&str>, version: Option<i32>) -> Result<Adopt, String> {
+        let from = match (tool, version) {
+            (_, Some(version)) => AdoptFrom::Query(format!("SELECT {version}")),
+            (Some(name), None) => {
+                keys::tool(name).ok_or_else(|| format!("--from {name} is no tool that is known; there is {}", keys::tools()))?
+            }
+            (None, None) => return Err("`adopt` needs --from TOOL or --at VERSION where `adopt` is not configured".to_owned()),
+        };
+        Ok(Adopt { from, versions: BTreeMap::new() })
+    }
+}
+
 /// `from = "…"`: whose history an adopted database carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptFrom {

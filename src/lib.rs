@@ -11,7 +11,7 @@
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
 //! denied.rs          the PRAGMAs no migration may set; shared with the build crate
-//! commands/          run, status, plan: one file a command
+//! commands/          run, status, plan, mark-good, adopt: one file a command
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
 //! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor
@@ -94,10 +94,11 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
     match &command.action {
         Action::Help => return Ok(Printed::answer(cli::HELP.to_owned(), 0)),
         Action::Version => return Ok(Printed::answer(format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), 0)),
-        Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready => {}
+        Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready | Action::MarkGood | Action::Adopt { .. } => {}
     }
     let disk = SystemDisk;
-    let settings = commands::settings(embedded, command, &disk)?;
+    let mut settings = commands::settings(embedded, command, &disk)?;
+    let command = &commands::adopt::as_run(&mut settings, command)?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
@@ -118,8 +119,9 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
         }
         Action::Plan { sql } => Ok(commands::plan::plan(&devices, command.json, *sql)),
         Action::Ready => Ok(ready(&world, command)),
+        Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, command.json)),
         Action::Status { exit_code, .. } => Ok(commands::status::status(&settings, &world, &devices, command.json, *exit_code)),
-        Action::Help | Action::Version => Ok(Printed::answer(String::new(), 0)),
+        Action::Help | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(String::new(), 0)),
     }
 }
 

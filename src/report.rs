@@ -30,10 +30,14 @@ pub enum Outcome {
     Migrated,
     /// Newer, and usable as it is.
     Compatible,
+    /// Another tool's work was taken over.
+    Adopted,
     /// A snapshot took the damaged one's place.
     Restored,
     /// The indexes were built anew.
     Reindexed,
+    /// Gone back by the down SQL that newer firmware stored.
+    Downgraded,
     /// A fresh database took the old one's place.
     Purged,
     /// A migration, or something under it, failed.
@@ -53,6 +57,8 @@ pub enum Ended {
     Finished(Box<Finished>),
     /// The facts have changed: decide again.
     LookAgain,
+    /// Taken over from another tool, in words: go on with what is pending.
+    Adopted(String),
     /// Cured without losing a row: go on with what is pending.
     Cured(Replaced),
     /// The plan was to do nothing.
@@ -228,7 +234,7 @@ impl DatabaseReport {
         match ended {
             Ended::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
             Ended::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
-            Ended::LookAgain | Ended::Cured(_) => {
+            Ended::LookAgain | Ended::Cured(_) | Ended::Adopted(_) => {
                 let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
                 DatabaseReport::failed(device, Some(facts), &failure)
             }
@@ -244,10 +250,12 @@ impl DatabaseReport {
             report.outcome = match earlier.and_then(|replaced| replaced.kind) {
                 Some(ActKind::Reindex) => Outcome::Reindexed,
                 Some(ActKind::ReplaceSnapshot) => Outcome::Restored,
+                Some(ActKind::Downgrade) => Outcome::Downgraded,
                 _ => Outcome::Purged,
             };
         }
         report.data_loss = report.loss.is_some();
+        report.reduced = report.data_loss && report.outcome == Outcome::Downgraded;
         report.exit = if report.data_loss { EXIT_DATA_LOSS } else { 0 };
         report.usable = true;
         let act = done.act.or(earlier.map(|replaced| replaced.act));

@@ -171,31 +171,50 @@ pub(crate) fn check_way_back(
         return;
     }
     let last = last.max(settings.adopted_up_to.unwrap_or_default());
+    let unreleased: Vec<&Migration> = database.migrations.iter().filter(|migration| migration.version > last).collect();
+    // The device takes one answer for all of them: it does not go back over some and use the rest as it is.
     let allowed = |answer: OnNewer| settings.on_newer.contains(&answer);
-    for migration in database.migrations.iter().filter(|migration| migration.version > last) {
-        let from = migration.directives.compatible_from;
-        let has_down = migration.down.is_some();
-        if has_down && allowed(OnNewer::Downgrade) || from.is_some_and(|from| from <= last) && allowed(OnNewer::Compatible) {
-            continue;
-        }
-        let stem = migration.file.trim_end_matches(".sql");
-        let mut ways = Vec::new();
-        if allowed(OnNewer::Compatible) {
-            ways.push(format!("`-- bootmigrate: compatible-from = {last}` where the released firmware can use the result as it is"));
-        }
-        if allowed(OnNewer::Downgrade) {
-            let instead = if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
-            ways.push(format!("`{stem}.down.sql`{instead}"));
-        }
-        if ways.is_empty() {
-            ways.push("\"downgrade\" into `on_newer` of bootmigrate.toml, and a `.down.sql`".to_owned());
-        }
+    let goes_back = |migration: &Migration| migration.down.is_some() && allowed(OnNewer::Downgrade);
+    let compatible =
+        |migration: &Migration| migration.directives.compatible_from.is_some_and(|from| from <= last) && allowed(OnNewer::Compatible);
+    if unreleased.iter().all(|migration| goes_back(migration)) || unreleased.iter().all(|migration| compatible(migration)) {
+        return;
+    }
+    let stuck: Vec<&&Migration> = unreleased.iter().filter(|migration| !goes_back(migration) && !compatible(migration)).collect();
+    for migration in &stuck {
+        problems.push(Problem::whole(&format!("{label}/{}", migration.file), no_way_back(migration, last, &allowed)));
+    }
+    if !stuck.is_empty() {
+        return;
+    }
+    // Each has a way of its own, and together they have none: the rest needs down files too.
+    for migration in unreleased.iter().filter(|migration| !goes_back(migration)) {
+        let instead = if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
         let sentence = format!(
-            "the firmware released last (version {last}) would not start after this in the other slot; write {}",
-            ways.join(", or ")
+            "the firmware released last (version {last}) must go back by down SQL over another new migration, and would stop at this one; write `{}.down.sql`{instead}",
+            stem(migration)
         );
         problems.push(Problem::whole(&format!("{label}/{}", migration.file), sentence));
     }
+}
+
+fn stem(migration: &Migration) -> &str {
+    migration.file.trim_end_matches(".sql")
+}
+
+fn no_way_back(migration: &Migration, last: i32, allowed: &dyn Fn(OnNewer) -> bool) -> String {
+    let mut ways = Vec::new();
+    if allowed(OnNewer::Compatible) {
+        ways.push(format!("`-- bootmigrate: compatible-from = {last}` where the released firmware can use the result as it is"));
+    }
+    if allowed(OnNewer::Downgrade) {
+        let instead = if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
+        ways.push(format!("`{}.down.sql`{instead}", stem(migration)));
+    }
+    if ways.is_empty() {
+        ways.push("\"downgrade\" into `on_newer` of bootmigrate.toml, and a `.down.sql`".to_owned());
+    }
+    format!("the firmware released last (version {last}) would not start after this in the other slot; write {}", ways.join(", or "))
 }
 
 /// The older firmware may build anew, or may put the snapshot back that this one is made to take.

@@ -172,6 +172,17 @@ fn the_other_slot_must_be_able_to_start() {
 }
 
 #[test]
+fn one_way_back_must_lead_over_all_new_migrations() {
+    let ab = ("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n");
+    let lock = ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n");
+    let compatible = ("settings/V2__x.sql", "-- bootmigrate: compatible-from = 1\nSELECT 1;");
+    let (up, down) = (("settings/V3__y.sql", "SELECT 1;"), ("settings/V3__y.down.sql", "SELECT 1;"));
+    check(&[ab, lock, compatible, up, down], "migrations/settings/V2__x.sql: the firmware released last (version 1) must go back by down SQL over another new migration, and would stop at this one; write `settings/V2__x.down.sql`");
+    check(&[ab, lock, compatible, ("settings/V2__x.down.sql", "SELECT 1;"), up, down], "ok");
+    check(&[ab, lock, compatible, ("settings/V3__y.sql", "-- bootmigrate: compatible-from = 1\nSELECT 1;")], "ok");
+}
+
+#[test]
 fn together_excludes_no_transaction() {
     check(&[("bootmigrate.toml", "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\ntogether = \"core\"\n[databases.telemetry]\npath = \"/data/telemetry.db\"\ntogether = \"core\"\n"), ("telemetry/V1__x.sql", "SELECT 1;"), ("settings/V2__x.sql", "-- bootmigrate: no-transaction\nVACUUM;\n")], "migrations/settings/V2__x.sql:1:1: databases with `together` are committed from transactions open at the same time, so `no-transaction` cannot be; remove this line, or `together` in bootmigrate.toml");
 }

@@ -72,7 +72,7 @@ impl fmt::Display for Trouble {
 
 /// Every operation, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too.
 pub fn sweep(scenario: &Scenario, stride: u64) -> Tally {
-    let whole = logged(scenario, &scenario.initial, &scenario.asked);
+    let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
     let (operations, calls) = (whole.log.len() as u64, whole.sim.calls());
     let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
     let mut judge = Judge::default();
@@ -201,7 +201,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let ([operation, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
         return Err(format!("{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever or OPERATION:filled:BYTES"));
     };
-    let whole = logged(scenario, &scenario.initial, &scenario.asked);
+    let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
     for (number, line) in whole.log.iter().enumerate() {
         out(&format!("{number:>4} {line}"));
     }

@@ -142,7 +142,7 @@ impl Judge {
         for number in first..=scenario.quiet_by {
             let sim = Sim::with(&state, Options { log: false, ..scenario.options.clone() });
             let used = sim.used_bytes().0;
-            let booted = switch_on(scenario.firmware, &sim, asked);
+            let booted = switch_on(scenario.then(), &sim, asked);
             self.booted += 1;
             state = sim.state().swept();
             first_boot.get_or_insert_with(|| First { mask: sim.seen(), left: state.hash(), roomy: roomy(scenario, &sim, &state, used) });

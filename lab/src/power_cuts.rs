@@ -9,7 +9,7 @@ use std::time::Instant;
 use bootmigrate::boot::Asked;
 use serde::{Deserialize, Serialize};
 
-use crate::device::{switch_on, Booted};
+use crate::device::{switch_on, Booted, Firmware};
 use crate::judge::{self, Bad, Judge, Start};
 use crate::record;
 use crate::scenarios::Scenario;
@@ -106,9 +106,9 @@ pub struct Logged {
 }
 
 /// Boots from this state and keeps the log.
-pub fn logged(scenario: &Scenario, state: &State, asked: &Asked) -> Logged {
+pub fn logged(scenario: &Scenario, firmware: Firmware, state: &State, asked: &Asked) -> Logged {
     let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
-    let booted = switch_on(scenario.firmware, &sim, asked);
+    let booted = switch_on(firmware, &sim, asked);
     Logged::of(sim, booted)
 }
 
@@ -164,7 +164,7 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
     let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
     let mut sweep = Sweep { scenario, extent, judge: Judge::default(), seen: Seen::default(), tally };
-    let first = logged(scenario, &scenario.initial, &scenario.asked);
+    let first = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
     sweep.tally.operations = first.log.len() as u64;
     sweep.without_a_cut(&first);
     sweep.first_cuts(&first, PLAIN, u64::MAX);
@@ -231,7 +231,7 @@ impl Sweep<'_> {
             let outer = draw(first, 0, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
             let state = enumerator.state_at(outer);
-            let recovery = logged(self.scenario, &state, &self.scenario.again);
+            let recovery = logged(self.scenario, self.scenario.then(), &state, &self.scenario.again);
             let said = first.said(outer.cut);
             // A state that is drawn again has shown its plain fates: more of the others.
             let before_now = drawn.entry(state.hash()).or_insert(0);
@@ -279,11 +279,11 @@ impl Sweep<'_> {
 /// The name is none.
 pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let mut state = scenario.initial.clone();
-    let (mut asked, mut said) = (&scenario.asked, false);
+    let (mut firmware, mut asked, mut said) = (scenario.firmware, &scenario.asked, false);
     if points != "whole" {
         for name in points.split('>') {
             let point: CrashPoint = name.parse()?;
-            let run = logged(scenario, &state, asked);
+            let run = logged(scenario, firmware, &state, asked);
             out(&format!("this boot would end with exit {}: {}", run.booted.report.exit, run.booted.report.sentence));
             for (number, operation) in run.log.iter().enumerate().take(point.cut + 3) {
                 let mark = if number < point.cut { "done" } else { "cut " };
@@ -291,7 +291,7 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
             }
             said |= run.said(point.cut);
             state = Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }.state_at(point);
-            asked = &scenario.again;
+            (firmware, asked) = (scenario.then(), &scenario.again);
             out(&format!("the power goes, {name}; what is left:\n{}", state.describe()));
         }
     }

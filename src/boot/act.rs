@@ -8,7 +8,7 @@ use crate::decide::facts::{self, Request};
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
 use crate::decide::record::ActKind;
 use crate::device::disk::Step;
-use crate::device::family::SnapshotName;
+use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::report::{Ended, Finished, Outcome};
@@ -58,19 +58,24 @@ pub fn carry_out(
                 steps: find(device, steps),
                 snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
                 prune_first: *snapshot == SnapshotPlan::TakeAfterPruning,
-                half_done: half_done.and_then(|version| device.catalog.find(version)),
+                recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
                 order,
             };
             migrated(device, locked, ledger, seen, *from, &job)
         }
         Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
-        Plan::Reindex { why } => match &seen.main {
-            Some(main) => {
-                let order = Order { reason: why, ..order };
-                replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
-            }
-            None => Err(Failure::new(Class::Defect, Step("reindex"), "there is no main file to reindex")),
-        },
+        Plan::Adopt { version, by, pending } => adopted(device, locked, ledger, seen, *version, by, pending.is_empty(), order),
+        Plan::Downgrade { from, to, .. } => {
+            let main = present(seen)?;
+            let why = format!("it is at version {from} and this firmware knows {to}");
+            let order = Order { reason: &why, ..order };
+            replaced(device, locked, ledger, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
+        }
+        Plan::Reindex { why } => {
+            let main = present(seen)?;
+            let order = Order { reason: why, ..order };
+            replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
+        }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
@@ -89,6 +94,10 @@ pub fn carry_out(
     }
 }
 
+fn present(seen: &Seen) -> Result<&MainFile, Failure> {
+    seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Step("copy the live database"), "there is no main file to copy"))
+}
+
 fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, from: i32, job: &Job<'_>) -> Result<Ended, Failure> {
     let Some(done) = migrate(device, locked, ledger, seen, job)? else { return Ok(Ended::LookAgain) };
     ledger.remember_data(device);
@@ -101,6 +110,29 @@ fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Se
         act: Some(done.act),
         ..Finished::default()
     }))
+}
+
+#[allow(clippy::too_many_arguments)] // The plan's own words, and what every act takes.
+fn adopted(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    version: i32,
+    by: &str,
+    is_last: bool,
+    order: Order<'_>,
+) -> Result<Ended, Failure> {
+    let recorded = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
+    let job = Job { steps: Vec::new(), snapshot: false, prune_first: false, recorded, order };
+    let Some(done) = migrate(device, locked, ledger, seen, &job)? else { return Ok(Ended::LookAgain) };
+    ledger.remember_data(device);
+    if !is_last {
+        return Ok(Ended::Adopted(format!("taken over from {by} at version {version}")));
+    }
+    let finished =
+        Finished { applied: done.applied, act: Some(done.act), reason: Some(by.to_owned()), ..Finished::at(Outcome::Adopted, version) };
+    Ok(Ended::finished(finished))
 }
 
 fn find(device: &Device<'_>, steps: &[facts::Migration]) -> Vec<&'static Migration> {
@@ -180,9 +212,7 @@ fn copy_and_swap(
     steps: &[&'static Migration],
     token: &str,
 ) -> Result<Vec<i32>, Failure> {
-    let Some(main) = &seen.main else {
-        return Err(Failure::new(Class::Defect, Step("migrate a copy"), "there is no main file to copy"));
-    };
+    let main = present(seen)?;
     let mut tries = 0;
     loop {
         tries += 1;

@@ -2,6 +2,8 @@
 //! Promises: reads the configuration as the image and the device have it; a mistake in it is one sentence and exit 2.
 //! Never decides about a database.
 
+pub mod adopt;
+pub mod mark_good;
 pub mod plan;
 pub mod run;
 pub mod status;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::look;
 use crate::commands::Printed;
 use crate::config::Settings;
-use crate::decide::facts::{Database, Facts, Request};
+use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::supervisor::RunFolder;
 use crate::device::{Device, World};
@@ -50,6 +50,8 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
         | Plan::FirstBoot { .. }
         | Plan::Migrate { .. }
         | Plan::MigrateCopy { .. }
+        | Plan::Adopt { .. }
+        | Plan::Downgrade { .. }
         | Plan::Reindex { .. }
         | Plan::Replace { .. } => EXIT_PENDING,
         Plan::Refuse(refusal) => exit_of_refusal(refusal.class),
@@ -109,6 +111,9 @@ impl DatabaseStatus {
         (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
         self.pending = match &facts.database {
             Database::Behind { pending, .. } => pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
+            Database::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
+                pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect()
+            }
             Database::Absent => facts.catalog.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
             _ => Vec::new(),
         };

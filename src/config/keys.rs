@@ -144,6 +144,16 @@ const ADOPT_FROM: [(&str, AdoptFrom); 9] = [
     ("dbmate", AdoptFrom::Dbmate),
 ];
 
+/// The tool with this name, as `adopt` writes it.
+pub(super) fn tool(name: &str) -> Option<AdoptFrom> {
+    ADOPT_FROM.iter().find(|(known, _)| *known == name).map(|(_, from)| from.clone())
+}
+
+/// The tools that `adopt` knows.
+pub(super) fn tools() -> String {
+    ADOPT_FROM.map(|(name, _)| name).join(", ")
+}
+
 /// The text, where the rule allows it.
 fn checked<'t>(entry: &Entry<'_, 't>, rule: fn(&str) -> Result<(), String>) -> Result<&'t str, ConfigError> {
     let text = entry.text()?;

@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-use crate::config::{ChangedText, CopyPolicy, Cure, OnNewer};
-use crate::decide::facts::{Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
+use crate::config::{ChangedText, CopyPolicy, Cure};
+use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
+use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::record::ActKind;
 use crate::error::Class;
@@ -51,6 +52,24 @@ pub enum Plan {
         /// From this version.
         from: i32,
         /// These, oldest first.
+        steps: Vec<Migration>,
+    },
+    /// The history of what another tool did is written; nothing else changes.
+    Adopt {
+        /// Our version of its schema.
+        version: i32,
+        /// Whose history said so.
+        by: String,
+        /// What comes after it, oldest first.
+        pending: Vec<Migration>,
+    },
+    /// A copy of the newer database goes back by the down SQL that is stored in it, and is swapped in.
+    Downgrade {
+        /// From this version.
+        from: i32,
+        /// To this one, which is the firmware's.
+        to: i32,
+        /// Undone, newest first.
         steps: Vec<Migration>,
     },
     /// A copy gets new indexes and is swapped in.
@@ -142,7 +161,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
             worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone()))
         }
         (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
-        (Database::Newer { version, compatible_from }, _) => newer(facts, policy, *version, *compatible_from),
+        (Database::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
         // The team said that a changed text is not worth a device.
         (Database::Mismatch { text_only: true, .. }, _) if policy.changed_text == ChangedText::Warn => {
             Plan::Quiet { version: facts.target }
@@ -150,7 +169,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Mismatch { what, .. }, _) => {
             refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
         }
-        (Database::NoHistory { tables, application_id }, _) => no_history(*tables, *application_id),
+        (Database::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
         (Database::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the cures come first.
@@ -159,7 +178,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
     }
 }
 
-fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
+pub(super) fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
     Plan::Refuse(Refusal { class: RefusalClass::As(class), what: what.to_owned(), next: next.into() })
 }
 
@@ -239,35 +258,31 @@ fn migrate_copy(facts: &Facts, version: i32, steps: Vec<Migration>) -> Plan {
     Plan::MigrateCopy { from: version, steps }
 }
 
-fn no_room(room: &Room) -> Plan {
+pub(super) fn no_room(room: &Room) -> Plan {
     let what = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
     refuse(Class::NoSpace, &what, "free space, then run again")
 }
 
-fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i32>) -> Plan {
-    for answer in &policy.on_newer {
-        match answer {
-            OnNewer::Compatible if compatible_from.is_some_and(|oldest| oldest <= facts.target) => {
-                return Plan::UseNewer { version, known: facts.target };
-            }
-            // Rebuildable data: the newer family is set aside, not destroyed.
-            OnNewer::Purge => return replace_fresh(facts, policy, format!("it is at {version} and this firmware knows {}", facts.target)),
-            // Not possible here: the next entry.
-            OnNewer::Compatible | OnNewer::Downgrade | OnNewer::TrialSnapshot => {}
+fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, adoption: &Adoption) -> Plan {
+    match adoption {
+        Adoption::NotAsked => {}
+        Adoption::At { version, by, pending } => {
+            let adopt = Plan::Adopt { version: *version, by: by.clone(), pending: pending.clone() };
+            return obstacle(facts, policy).unwrap_or(adopt);
         }
+        Adoption::Refused(why) => return refuse(Class::NotOurs, &format!("it cannot be adopted: {why}"), "correct `adopt`, or `path`"),
     }
-    let what = format!("the database is at version {version}, this firmware knows {}", facts.target);
-    refuse(Class::Newer, &what, "boot the newer firmware")
-}
-
-fn no_history(tables: u64, application_id: i64) -> Plan {
     if application_id != 0 {
         let what =
             format!("this is another application's database (application_id {application_id}, {tables} tables, no migration history)");
         return refuse(Class::NotOurs, &what, "correct `path`, or move that file away");
     }
     let what = format!("it has {tables} tables and no migration history");
-    refuse(Class::NotOurs, &what, "correct `path`, or move that file away; what another tool made cannot be adopted by this release")
+    let next = format!(
+        "correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db {} --from TOOL`",
+        policy.name
+    );
+    refuse(Class::NotOurs, &what, next)
 }
 
 fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
@@ -320,11 +335,11 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
 
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
 /// worse cure, and what is refused here still has its old family and its snapshots.
-fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
+pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     let OpenAct::Interrupted { kind, ours: true, starts, reason } = &facts.open_act else { return None };
     let replaces = match kind {
-        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex => true,
-        ActKind::Upgrade | ActKind::Downgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex | ActKind::Downgrade => true,
+        ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
     };
     if !replaces || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
         return None;
@@ -334,7 +349,7 @@ fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
 }
 
-fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
+pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
     let by = Replacement::Snapshot { version: snapshot.version, act: snapshot.act };
     Plan::Replace { by, why: what.to_owned(), loss: true }
 }
@@ -391,6 +406,16 @@ impl fmt::Display for Plan {
             }
             Plan::MigrateCopy { from, steps } => {
                 write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, steps, None), Names(steps))
+            }
+            Plan::Adopt { version, by, pending } => {
+                write!(f, "adopt what {by} left at version {version}, whose schema it has")?;
+                match pending.last() {
+                    None => Ok(()),
+                    Some(last) => write!(f, ", then migrate {version} to {}: {}", last.version, Names(pending)),
+                }
+            }
+            Plan::Downgrade { from, to, steps } => {
+                write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(steps))
             }
             Plan::Reindex { why } => write!(f, "build the indexes anew on a copy, then put it in place: {why}"),
             Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old family goes to quarantine: {why}"),

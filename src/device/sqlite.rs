@@ -3,8 +3,10 @@
 //! Never decides what an answer means for the database.
 
 pub mod checks;
+pub mod foreign;
 pub mod rebuild;
 pub mod script;
+pub mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,12 +2,14 @@
 //! Promises: nothing is written to the database; what SQLite calls corrupt is proven over a fresh locked connection.
 //! Never decides what to do about a fact.
 
+mod adoption;
 pub mod copies;
 mod history;
 
 use std::io;
 use std::time::Duration;
 
+use crate::config::Slots;
 use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
 use crate::device::clock::poll;
 use crate::device::disk::{FileKind, Space, Step};
@@ -87,7 +89,16 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     seen.facts.open_act = ledger.open_act();
     seen.facts.room.needed = ledger.needed();
     seen.facts.loss = ledger.loss().map(|loss| loss.text.clone());
-    if matches!(seen.facts.database, Database::Damaged { .. } | Database::Lost { .. }) {
+    seen.facts.good_act = ledger.record().good_act;
+    let snapshots_matter = match &seen.facts.database {
+        Database::Damaged { .. } | Database::Lost { .. } => true,
+        // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks.
+        Database::Newer { compatible_from, .. } => {
+            device.slots == Slots::Ab && compatible_from.is_none_or(|oldest| oldest > seen.facts.target)
+        }
+        _ => false,
+    };
+    if snapshots_matter {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
     if matches!(seen.facts.database, Database::Behind { .. }) {
@@ -123,6 +134,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
         tries: crate::decide::record::Counts { fingerprint: device.catalog.fingerprint, failed: 0, interrupted: 0, purges: 0 },
         open_act: OpenAct::None,
         snapshots: Vec::new(),
+        good_act: 0,
         room: Room {
             available: space.available,
             total: space.total,
@@ -201,8 +213,14 @@ fn cannot_open(device: &Device<'_>, family: &FamilyState, error: &io::Error) -> 
 }
 
 fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Result<Database, Failure> {
-    let database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family))?;
+    let mut database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family))?;
     seen.history = Some(history);
+    if let (Database::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
+        let live = open_to_look(device, &seen.family)?;
+        let found = adoption::adoption(device, &live, adopt);
+        live.close(LOOK)?;
+        *adoption = found?;
+    }
     Ok(database)
 }
 

@@ -39,10 +39,17 @@ pub struct Job<'a> {
     pub snapshot: bool,
     /// Make room for it with our own older ones.
     pub prune_first: bool,
-    /// Record this one without running it.
-    pub half_done: Option<&'static Migration>,
+    /// Recorded without being run, oldest first: another tool, or plain refinery before it was cut off, has done them.
+    pub recorded: Vec<&'static Migration>,
     /// Who asked, and why.
     pub order: Order<'a>,
+}
+
+impl Job<'_> {
+    /// What the history ends with.
+    fn last(&self) -> Option<&'static Migration> {
+        self.steps.last().or(self.recorded.last()).copied()
+    }
 }
 
 /// The new schema is durable.
@@ -123,7 +130,7 @@ fn lane(
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
         device.stop_here(APPLY)?;
         apply(device, &mut database, job, act, &before)?;
-        let target = job.steps.last().copied().or(job.half_done).map_or(0, |step| step.version);
+        let target = job.last().map_or(0, |step| step.version);
         let verified = verify(device, &database, &before, &job.steps, target)?;
         room_for_the_wal(device, &verified, journal, main)?;
         supervisor::notify_status("committing");
@@ -154,8 +161,8 @@ fn lane(
 }
 
 fn committed(job: &Job<'_>, act: Act, copied: Option<Copied>) -> Committed {
-    let recorded = job.half_done.iter().chain(&job.steps).map(|step| step.version);
-    Committed { act: act.number, applied: recorded.collect(), snapshot: copied.map(|copied| copied.name) }
+    let applied = job.recorded.iter().chain(&job.steps).map(|step| step.version);
+    Committed { act: act.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name) }
 }
 
 /// Opens with every lock taken, the journal settled and the WAL empty; asked again until `busy_timeout_s`.
@@ -211,15 +218,15 @@ fn copy(
 fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &ForeignKeys) -> Result<(), Failure> {
     let table = &device.settings.history_table;
     history::create_tables(database, APPLY, table)?;
-    if let Some(done) = job.half_done {
-        log::warn!("{}: {} was done by plain refinery and is recorded now.", device.settings.name, done.file);
+    for done in &job.recorded {
+        log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
         history::record(database, APPLY, table, done, stamp(device, act, 0))?;
     }
     for step in &job.steps {
         run_one(device, database, step, Lane::Transaction, act)?;
         after_each(database, before, step)?;
     }
-    finish_history(device, database, job.steps.last().copied().or(job.half_done), act, job.order.token)
+    finish_history(device, database, job.last(), act, job.order.token)
 }
 
 /// One migration and its rows in the histories.

@@ -2,6 +2,7 @@
 //! Promises: each takes the device and proof of what must already be true, and returns proof or a failure.
 //! Never decides: no policy is read here but limits.
 
+pub mod downgrade;
 pub mod inspect;
 pub mod ledger;
 pub mod lock;
@@ -9,6 +10,7 @@ pub mod migrate;
 pub mod probe;
 pub mod prune;
 pub mod replace;
+pub mod scratch;
 pub mod settle;
 pub mod snapshot;
 pub mod stage;

@@ -31,6 +31,8 @@ pub enum By<'a> {
     Snapshot(&'a SnapshotName),
     /// A copy of the live file with new indexes.
     Reindexed(&'a MainFile),
+    /// A copy of the live file of newer firmware, gone back by its stored down SQL.
+    Downgraded(&'a MainFile),
 }
 
 /// The new database is main and the old family is in quarantine. Made only here.
@@ -68,10 +70,10 @@ pub fn replace(
         By::Fresh => (ActKind::ReplaceFresh, Base::Nothing),
         By::Snapshot(name) => (ActKind::ReplaceSnapshot, Base::Snapshot(name)),
         By::Reindexed(main) => (ActKind::Reindex, Base::LiveReindexed(main)),
+        By::Downgraded(main) => (ActKind::Downgrade, Base::LiveDowngraded(main)),
     };
     let act = ledger.begin(device, kind, order)?;
     let ready = device.state.ready(act.number);
-    let words = Words { reason: order.reason, loss: order.loss, kind: Some(kind) };
     let staged = match (stage(device, locked, act, &base, steps, ledger.open_token()), by) {
         (Ok(staged), _) => staged,
         (Err(failure), By::Snapshot(name)) if failure.class == Class::NoSpace => {
@@ -82,6 +84,7 @@ pub fn replace(
                 name.act
             );
             name_the_snapshot_ready(device, name, &ready).map_err(|error| Failure::io(READY, &ready, &error))?;
+            let words = Words { reason: order.reason, loss: order.loss, kind: Some(kind) };
             let replaced = put_in_place(device, locked, main, act.number, &words, None, Vec::new())?;
             return Ok(Replaced { as_it_was: true, ..replaced });
         }
@@ -90,11 +93,17 @@ pub fn replace(
             return Err(failure);
         }
     };
+    let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
+    if let Some(reduced) = &reduced {
+        // Known only now, and to be said by whichever boot finds it done.
+        ledger.keep_loss(device, act.number, reduced)?;
+    }
     rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| {
         let failure = Failure::io(READY, &ready, &error);
         // The name may be durable all the same: then the next boot rolls forward, and says so.
         failure
     })?;
+    let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
     put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)
 }
 
@@ -125,11 +134,12 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         let open: Option<OpenAct> = ledger.record().open.clone().filter(|open| open.number == act);
         let kind = open.as_ref().map(|open| open.kind);
         let main = open_main(device)?;
-        if kind == Some(ActKind::Reindex) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())?
-        {
+        if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())? {
             // Made from a live file that may have been written since: made anew from what it is now.
             let ready = device.state.ready(act);
-            unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
+            take_back(device, act)
+                .and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]))
+                .map_err(|error| Failure::io(DONE, &ready, &error))?;
             continue;
         }
         if !is_ready(device, act, main.as_ref())? {
@@ -143,7 +153,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         }
         let said = ledger.record().loss.clone().filter(|loss| loss.act == act).map(|loss| loss.text);
         let (reason, loss) = match open {
-            Some(open) if said.is_some() || open.kind == ActKind::Reindex => (open.reason, said),
+            Some(open) if said.is_some() || made_from_live(Some(open.kind)) => (open.reason, said),
             // Every other replacement gives up rows, whatever is known of it.
             open => {
                 let loss = "what the quarantined family holds";
@@ -180,6 +190,27 @@ fn damage_of(device: &Device<'_>, act: u64) -> Result<Option<String>, Failure> {
         Err(failure) if matches!(failure.class, Class::Damaged | Class::Catalogue) => Ok(Some(failure.cause)),
         Err(failure) => Err(failure),
     }
+}
+
+/// Its ready file is what the live one was when it was copied.
+fn made_from_live(kind: Option<ActKind>) -> bool {
+    matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade))
+}
+
+/// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL was empty
+/// when it was copied, or it would not have been copied.
+fn take_back(device: &Device<'_>, act: u64) -> io::Result<()> {
+    let disk = device.disk();
+    let folder = device.state.quarantined(act);
+    if disk.stat(&folder)?.is_none() {
+        return Ok(());
+    }
+    for name in disk.list(&folder)? {
+        disk.unlink(DONE, &folder.join(name))?;
+    }
+    disk.sync_folder(DONE, &folder)?;
+    disk.remove_folder(DONE, &folder)?;
+    disk.sync_folder(DONE, &device.state.quarantine())
 }
 
 /// What a report and reason.txt say of an act.

@@ -197,7 +197,7 @@ fn tables_without_a_history() {
     transcript(
         &foreign(Bench::empty(41), ""),
         expect![[r#"
-            settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`, or move that file away; what another tool made cannot be adopted by this release. [BM-16 settings ?>41]
+            settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
             exit 16, touched nothing
         "#]],
     );
@@ -224,7 +224,7 @@ fn newer_than_the_firmware() {
     transcript(
         &Bench::at(42).firmware(40),
         expect![[r#"
-            settings: the database is at version 42, this firmware knows 40; nothing was changed. Next: boot the newer firmware. [BM-12 settings 42>40]
+            settings: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences; nothing was changed. Next: boot the newer firmware. [BM-12 settings 42>40]
             exit 12, touched nothing
         "#]],
     );

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
+mod adoption;
 mod after_2038;
 mod application;
 mod becomes;
@@ -16,12 +17,14 @@ mod full;
 mod looking;
 mod mount;
 mod neighbours;
+mod older;
 mod oracle;
 mod owners;
 mod picture;
 mod product;
 mod program;
 mod purge;
+mod slots;
 mod stops;
 mod storage;
 mod strace;

@@ -83,7 +83,7 @@ struct Sweep {
 
 /// Every operation, every neighbour.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
-    let operations = logged(scenario, &scenario.initial, &scenario.asked).log.len() as u64;
+    let operations = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked).log.len() as u64;
     let mut sweep = Sweep::new(scenario);
     sweep.tally.operations = operations;
     let mut random = Random::new(extent.seed);

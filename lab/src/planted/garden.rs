@@ -27,6 +27,11 @@ const CHEAPLY: [&str; 4] = [
     "profile.lab.package.bootmigrate-lab.codegen-units=64",
 ];
 
+/// The tree that is copied.
+fn root() -> &'static Path {
+    Path::new(LAB).parent().unwrap_or(Path::new("."))
+}
+
 /// A copy of the tree, and what is compiled from it.
 pub struct Garden {
     tree: PathBuf,
@@ -36,8 +41,7 @@ pub struct Garden {
 impl Garden {
     /// The first copy, made anew; what was compiled in it before is used again.
     pub fn make() -> Result<Garden, String> {
-        let root = Path::new(LAB).parent().unwrap_or(Path::new("."));
-        let base = base(0);
+        let (root, base) = (root(), base(0));
         let tree = base.join("tree");
         fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
         // A file whose content is the same keeps its time, so that it is not compiled again.
@@ -73,14 +77,21 @@ impl Garden {
         Ok(garden)
     }
 
-    /// Puts a patch in, or takes it out again.
-    pub fn patch(&self, patch: &Path, back: bool) -> Result<(), String> {
+    /// Puts a patch in. Every line around a change must be as it was, or it would be another bug.
+    pub fn plant(&self, patch: &Path) -> Result<(), String> {
         let mut command = Command::new("patch");
-        command.current_dir(&self.tree).args(["-p1", "--quiet", "--no-backup-if-mismatch", "-i"]).arg(patch);
-        if back {
-            command.arg("-R");
-        }
+        command.current_dir(&self.tree).args(["-p1", "--quiet", "--fuzz=0", "--no-backup-if-mismatch", "-i"]).arg(patch);
         succeed(&mut command).map(|_| ())
+    }
+
+    /// The files that a patch names are again what they are in the tree that was copied.
+    pub fn weed(&self, patch: &Path) -> Result<(), String> {
+        let text = fs::read_to_string(patch).map_err(|error| format!("{}: {error}", patch.display()))?;
+        for file in text.lines().filter_map(|line| line.strip_prefix("+++ b/")) {
+            let copied = fs::copy(root().join(file), self.tree.join(file));
+            copied.map_err(|error| format!("{file}: {error}"))?;
+        }
+        Ok(())
     }
 
     /// Compiles everything once, without a bug, and keeps the two commands that a bug needs: one compiles the device, one links.
@@ -118,7 +129,7 @@ impl Garden {
         built.map_err(|error| {
             let said = fs::read_to_string(self.said()).unwrap_or_default();
             let first = said.lines().find(|line| line.contains("\"level\":\"error\"")).unwrap_or("");
-            let words = first.split("\"message\":\"").last().unwrap_or("").split("\",").next().unwrap_or("");
+            let words = first.split("\"message\":\"").nth(1).unwrap_or("").split("\",").next().unwrap_or("");
             format!("{error} {words}")
         })?;
         Ok(self.target.join("lab/deps").join(program_name(&self.recipe())?))

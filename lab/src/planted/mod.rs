@@ -164,12 +164,12 @@ fn plant(bug: &Bug, garden: Option<&Garden>, wanted: &Wanted) -> Result<Option<C
             search.everywhere(&bug.hints)
         }
         (Kind::Patch(patch), Some(garden)) => {
-            garden.patch(patch, false)?;
-            let found = garden.build().and_then(|program| {
+            let planted = garden.plant(patch);
+            let found = planted.and_then(|()| garden.build()).and_then(|program| {
                 let search = Search { program: &program, states: wanted.states, seed: wanted.seed, crook: None, garden: Some(garden) };
                 search.everywhere(&bug.hints)
             });
-            garden.patch(patch, true)?;
+            garden.weed(patch)?;
             found
         }
         (Kind::Patch(_), None) => Err("there is no working copy".into()),

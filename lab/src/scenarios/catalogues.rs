@@ -19,6 +19,10 @@ INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor
 const V3_CONSTRAINT: &str = "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
 /// Leaves readings without their sensor.
 const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FROM sensor WHERE id = 1;\n";
+/// The ways back of `unit` and `place`.
+const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
+const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
+INSERT INTO sensor_old SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_old RENAME TO sensor;\n";
 const V3_VACUUM: &str = "UPDATE reading SET value = value + 1;\nVACUUM;\n";
 
 /// Which firmware.
@@ -54,6 +58,15 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
     all
 }
 
+/// The down SQL of the migration with this name.
+pub fn down_of(name: &str) -> Option<&'static str> {
+    match name {
+        "unit" => Some(V2_DOWN),
+        "place" => Some(V3_DOWN),
+        _ => None,
+    }
+}
+
 /// Stands for refinery's checksum: a number that depends on the text.
 pub fn checksum(sql: &str) -> u64 {
     Hash128::of(sql.as_bytes()) as u64
@@ -74,7 +87,7 @@ pub fn catalogue(version: Version) -> &'static Catalog {
             file,
             sql,
             statements: sql.matches(';').count() as u32,
-            down: None,
+            down: down_of(name),
             directives: Directives {
                 no_transaction: sql.contains("VACUUM"),
                 compatible_from: (version == Version::ThreeCompatible && number > 0).then_some(1),
@@ -93,7 +106,16 @@ pub fn catalogue(version: Version) -> &'static Catalog {
 
 /// This firmware with these lines in `[databases.settings]`.
 pub fn firmware(version: Version, lines: &str) -> Firmware {
-    let text = format!("slots = \"single\"\n[databases.settings]\npath = \"{MAIN}\"\nbusy_timeout_s = 1\n{lines}\n");
+    with_slots("single", version, lines)
+}
+
+/// As [`firmware`], on a device with two slots.
+pub fn two_slots(version: Version, lines: &str) -> Firmware {
+    with_slots("ab", version, lines)
+}
+
+fn with_slots(slots: &str, version: Version, lines: &str) -> Firmware {
+    let text = format!("slots = \"{slots}\"\n[databases.settings]\npath = \"{MAIN}\"\nbusy_timeout_s = 1\n{lines}\n");
     let settings = config::read(Source { file: "bootmigrate.toml", text: &text }, &[], UnknownKey::Refuse);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let (slots, database): (_, DatabaseSettings) = (settings.slots, settings.databases[0].clone());

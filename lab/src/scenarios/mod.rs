@@ -2,7 +2,9 @@
 //! Promises: what must come out is computed with plain SQLite, never with the device's code.
 //! Never says how the device gets there.
 
+mod adopted;
 pub mod catalogues;
+mod newer;
 mod replaced;
 mod upgraded;
 pub(crate) mod worlds;
@@ -48,6 +50,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// What boots.
     pub firmware: Firmware,
+    /// What boots after a cut, where that is the other slot.
+    pub after_cut: Option<Firmware>,
     /// What is durable before the first boot.
     pub initial: State,
     /// The device.
@@ -121,7 +125,22 @@ pub const ALL: &[(&str, Build)] = &[
     ("newer", replaced::newer),
     ("newer-compatible", replaced::newer_compatible),
     ("newer-rebuildable", replaced::newer_rebuildable),
+    ("adopt", adopted::adopt),
+    ("adopt-quiet", adopted::quiet),
+    ("newer-downgrade", newer::downgrade),
+    ("newer-downgrade-reduced", newer::downgrade_reduced),
+    ("newer-downgrade-wal-left", newer::downgrade_wal_left),
+    ("newer-downgrade-flip", newer::downgrade_flip),
+    ("newer-upgrade-flip", newer::upgrade_flip),
+    ("newer-trial-snapshot", newer::trial_snapshot),
 ];
+
+impl Scenario {
+    /// The firmware that boots after a cut.
+    pub fn then(&self) -> Firmware {
+        self.after_cut.unwrap_or(self.firmware)
+    }
+}
 
 /// The scenarios whose name has this in it.
 pub fn named(part: Option<&str>) -> Vec<Scenario> {

@@ -225,7 +225,7 @@ fn came_back(newer: Version, lines: &str) -> Scenario {
 }
 
 pub(super) fn newer() -> Scenario {
-    came_back(Version::Three, "")
+    came_back(Version::Three, "on_newer = [\"compatible\"]")
 }
 
 pub(super) fn newer_compatible() -> Scenario {
@@ -236,7 +236,7 @@ pub(super) fn newer_compatible() -> Scenario {
 
 /// Set aside and built anew for this firmware.
 pub(super) fn newer_rebuildable() -> Scenario {
-    let scenario = came_back(Version::Three, "kind = \"rebuildable\"");
+    let scenario = came_back(Version::Three, "kind = \"rebuildable\"\non_newer = [\"purge\"]");
     let quarantined = vec![scenario.old.clone()];
     let mut ends = vec![fresh(Version::One)];
     // Started twice and cut off twice: the third start would be one too many, and the newer one stays.

@@ -19,6 +19,7 @@ pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<E
     Scenario {
         name: "",
         firmware,
+        after_cut: None,
         initial,
         options: Options::default(),
         asked: plain(),

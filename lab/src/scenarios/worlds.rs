@@ -16,7 +16,8 @@ pub const ROWS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24) \
     INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, i * i, printf('%0220d', i) FROM n;";
 /// A change that the application was making when the power went.
-const UNFINISHED: &str = "UPDATE reading SET value = -value, note = note || 'unfinished'; INSERT INTO sensor VALUES (9, 'unfinished');";
+const UNFINISHED: &str =
+    "UPDATE reading SET value = -value, note = note || 'unfinished'; INSERT INTO sensor(id, name) VALUES (9, 'unfinished');";
 /// A change that the application made later.
 pub const LATER: &str = "INSERT INTO sensor VALUES (5, 'later'); UPDATE reading SET value = value + 7 WHERE id < 9;";
 

@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use crate::config::ChangedText;
-use crate::decide::facts::{Database, Migration};
-use crate::device::history::{pending, Applied, History};
-use crate::device::sqlite::script::{self, Lane};
-use crate::device::{Device, LOOK};
-use crate::error::{Class, Failure};
+use crate::decide::facts::{Adoption, Database, Migration, WayBack};
+use crate::device::history::{pending, Applied, History, Said};
+use crate::device::Device;
+use crate::error::Failure;
+use crate::steps::scratch::{name_of, Scratch};
 
 /// What the history says of the database. `live_schema` is asked only where plain refinery may have been cut off.
 ///
@@ -49,7 +49,8 @@ pub fn compare(
 fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Option<Database> {
     let target = device.catalog.target();
     if !history.recorded && history.tables > 0 {
-        return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id });
+        let adoption = Adoption::NotAsked;
+        return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
     }
     if let Some(what) = &history.malformed {
         return Some(Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
@@ -58,7 +59,8 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         return Some(mismatch);
     }
     if history.version() > target {
-        return Some(Database::Newer { version: history.version(), compatible_from: compatible_from(history, target) });
+        let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
+        return Some(Database::Newer { version: history.version(), compatible_from, way_back });
     }
     is_current(device, history).then(|| Database::Current { version: history.version(), settle })
 }
@@ -108,10 +110,27 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
 fn compatible_from(history: &History, target: i32) -> Option<i32> {
     let mut oldest = 0;
     for row in history.applied.iter().filter(|row| row.version > target) {
-        let said = history.compatible_from.iter().find(|(version, _)| *version == row.version);
-        oldest = oldest.max(said.and_then(|(_, from)| *from)?);
+        oldest = oldest.max(said(history, row).and_then(|said| said.compatible_from)?);
     }
     Some(oldest)
+}
+
+fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h Said> {
+    history.steps.iter().find(|said| said.version == row.version)
+}
+
+/// The stored down SQL of every newer step, newest first.
+fn way_back(history: &History, target: i32) -> WayBack {
+    let mut steps = Vec::new();
+    for row in history.applied.iter().rev().filter(|row| row.version > target) {
+        match said(history, row) {
+            Some(said) if said.irreversible => return WayBack::Missing(format!("V{} {} is irreversible", row.version, row.name)),
+            Some(said) if said.has_down => {}
+            Some(_) | None => return WayBack::Missing(format!("no down SQL is stored for V{} {}", row.version, row.name)),
+        }
+        steps.push(Migration { version: row.version, name: row.name.clone(), no_transaction: false });
+    }
+    WayBack::Stored(steps)
 }
 
 /// What plain refinery left when it was cut off: it commits a migration and its row in two transactions.
@@ -135,7 +154,7 @@ fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> R
         return Ok(CutOff::Done(next.version));
     }
     // The words before the text: "table wifi on wifi".
-    let name = |entry: &String| entry.split(": ").next().unwrap_or(entry).to_owned();
+    let name = |entry: &String| name_of(entry).to_owned();
     let old: BTreeSet<String> = before.iter().map(name).collect();
     let live: BTreeSet<String> = live.iter().map(name).collect();
     Ok(match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
@@ -152,22 +171,10 @@ type Schemas = (BTreeSet<String>, BTreeSet<String>);
 
 /// The catalogue's schema at this version, and after the next migration; `None` where it cannot be built from nothing.
 fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Result<Option<Schemas>, Failure> {
-    let mut scratch = device.sqlite().scratch(LOOK)?;
-    let apply = |scratch: &mut _, step| match script::run(scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}) {
-        Ok(()) => Ok(true),
-        // It needs rows, or a function, that nothing has.
-        Err(failure) if failure.class == Class::Failed => Ok(false),
-        Err(failure) => Err(failure),
-    };
-    for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
-        if !apply(&mut scratch, step)? {
-            return Ok(None);
-        }
-    }
-    let before = scratch.schema(LOOK, &device.settings.history_table)?;
-    if !apply(&mut scratch, next)? {
+    let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
+    let before = scratch.schema()?;
+    if !scratch.apply(next)? {
         return Ok(None);
     }
-    let after = scratch.schema(LOOK, &device.settings.history_table)?;
-    Ok(Some((before, after)))
+    Ok(Some((before, scratch.schema()?)))
 }

@@ -1,0 +1,25 @@
+//! Owns `adopt`: a person says whose history a database has, and the run that follows takes it over.
+//! Promises: the same run as at boot, with the same comparison of schemas; what the person said counts for this run alone.
+//! Never adopts what the comparison refuses.
+
+use crate::cli::{Action, Command};
+use crate::config::{Adopt, Settings};
+use crate::decide::facts::Request;
+
+/// `adopt` as the run that it asks for; every other command as it is.
+///
+/// # Errors
+/// One sentence.
+pub fn as_run(settings: &mut Settings, command: &Command) -> Result<Command, String> {
+    let Action::Adopt { from, at } = &command.action else { return Ok(command.clone()) };
+    let name = command.database.as_deref().unwrap_or_default();
+    for database in settings.databases.iter_mut().filter(|database| database.name == name) {
+        if from.is_some() || at.is_some() || database.adopt.is_none() {
+            let versions = database.adopt.take().map(|adopt| adopt.versions).unwrap_or_default();
+            let by_hand = Adopt::by_hand(from.as_deref(), *at)?;
+            // The numbers that the configuration maps are the tool's, not a person's.
+            database.adopt = Some(if at.is_some() { by_hand } else { Adopt { versions, ..by_hand } });
+        }
+    }
+    Ok(Command { action: Action::Run { request: Request::Boot, program: Vec::new() }, ..command.clone() })
+}

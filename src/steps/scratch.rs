@@ -1,0 +1,66 @@
+//! Owns the schema that this firmware's own migrations make, built in memory and thrown away.
+//! Promises: the same migrations, in the same order, by the same runner as on the device.
+//! Never touches the database; says nothing where a migration needs rows that only the device has.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::Migration;
+use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::Database;
+use crate::device::{Device, LOOK};
+use crate::error::{Class, Failure};
+
+/// A schema in memory, at a version of the catalogue.
+pub struct Scratch<'a> {
+    device: &'a Device<'a>,
+    database: Database,
+}
+
+impl<'a> Scratch<'a> {
+    /// Built from nothing up to this version; `None` where that does not work without the device's rows.
+    ///
+    /// # Errors
+    /// SQLite could not work: no memory, or no room for its temporary files. That says nothing about the migrations.
+    pub fn at(device: &'a Device<'a>, version: i32) -> Result<Option<Scratch<'a>>, Failure> {
+        let mut scratch = Scratch { device, database: device.sqlite().scratch(LOOK)? };
+        for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
+            if !scratch.apply(step)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(scratch))
+    }
+
+    /// The schema at this version; `None` as [`Scratch::at`].
+    ///
+    /// # Errors
+    /// As [`Scratch::at`].
+    pub fn schema_at(device: &'a Device<'a>, version: i32) -> Result<Option<BTreeSet<String>>, Failure> {
+        Scratch::at(device, version)?.map(|scratch| scratch.schema()).transpose()
+    }
+
+    /// One more migration; `false` where it needs rows, or a function, that nothing has.
+    ///
+    /// # Errors
+    /// As [`Scratch::at`].
+    pub fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
+        match script::run(&mut self.database, LOOK, step, Lane::NoTransaction, &mut |_| {}) {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.class == Class::Failed => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Its schema, as [`Database::schema`] says it.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn schema(&self) -> Result<BTreeSet<String>, Failure> {
+        self.database.schema(LOOK, &self.device.settings.history_table)
+    }
+}
+
+/// The words before the text of an entry: `table wifi on wifi`.
+pub fn name_of(entry: &str) -> &str {
+    entry.split(": ").next().unwrap_or(entry)
+}
