@@ -7,6 +7,7 @@ pub mod disk;
 pub mod family;
 pub mod history;
 pub mod logging;
+pub mod progress;
 pub mod sqlite;
 pub mod supervisor;
 

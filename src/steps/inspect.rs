@@ -3,7 +3,7 @@
 //! Never decides what to do about a fact.
 
 pub mod copies;
-mod history;
+pub mod history;
 
 use std::io;
 use std::time::Duration;

@@ -113,7 +113,9 @@ impl Database {
             let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
             Ok(Some(values?.join(", ")))
         };
-        read().map_err(|error: rusqlite::Error| Failure::new(super::class_of(&error), step, describe(&error)))
+        read().map_err(|error: rusqlite::Error| {
+            Failure::new(super::class_of(&error), step, describe(&error)).code(super::extended_code(&error))
+        })
     }
 
     /// The schema, an entry an object with its text and an entry a column, without SQLite's tables, the history and ours.
@@ -131,6 +133,14 @@ impl Database {
             rows.collect::<Result<BTreeSet<String>, _>>()
         };
         read().map_err(|error| self.failure(step, &error))
+    }
+
+    /// One column of text.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn texts(&self, step: Step, sql: &str) -> Result<Vec<String>, Failure> {
+        self.strings(step, sql)
     }
 
     /// One column of text.

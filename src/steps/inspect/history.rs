@@ -137,13 +137,23 @@ fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> C
 
 /// The catalogue's schema at this version, and after the next migration; `None` where it cannot be built from nothing.
 fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
-    let mut scratch = device.sqlite().scratch(LOOK).ok()?;
-    let apply = |scratch: &mut _, step| script::run(scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}).ok();
-    for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
-        apply(&mut scratch, step)?;
-    }
+    let mut scratch = built(device, version)?;
     let before = scratch.schema(LOOK, &device.settings.history_table).ok()?;
-    apply(&mut scratch, next)?;
+    script::run(&mut scratch, LOOK, next, Lane::NoTransaction, &mut |_| {}).ok()?;
     let after = scratch.schema(LOOK, &device.settings.history_table).ok()?;
     Some((before, after))
+}
+
+/// The schema that this firmware's migrations make up to a version; `None` where they cannot be applied to nothing.
+pub fn schema_at(device: &Device<'_>, version: i32) -> Option<BTreeSet<String>> {
+    built(device, version)?.schema(LOOK, &device.settings.history_table).ok()
+}
+
+/// A database in memory with the migrations up to this version.
+fn built(device: &Device<'_>, version: i32) -> Option<crate::device::sqlite::Database> {
+    let mut scratch = device.sqlite().scratch(LOOK).ok()?;
+    for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
+        script::run(&mut scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}).ok()?;
+    }
+    Some(scratch)
 }
