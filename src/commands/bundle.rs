@@ -13,6 +13,7 @@ use crate::commands::run::identity;
 use crate::commands::status::look_at;
 use crate::commands::{House, Printed};
 use crate::decide::facts::Request;
+use crate::decide::record::SLOT_BYTES;
 use crate::device::supervisor::{place, RUN_FOLDER};
 use crate::device::Device;
 use crate::report::SCHEMA;
@@ -87,8 +88,8 @@ fn one(device: &Device<'_>) -> Value {
         Ok(inside) => (inside.schema, inside.history, None),
         Err(failure) => (Vec::new(), Vec::new(), Some(failure.to_string())),
     };
-    let record: String =
-        disk.read(&device.state.record(), FILE_BYTES_MAX).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+    let record = disk.read(&device.state.record(), FILE_BYTES_MAX).unwrap_or_default();
+    let slots: Vec<String> = record.chunks(SLOT_BYTES).map(hexadecimal).collect();
     let migrations = device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum));
     json!({
         "name": device.settings.name,
@@ -99,6 +100,12 @@ fn one(device: &Device<'_>) -> Value {
         "error": error,
         "catalogue": migrations.collect::<Vec<String>>(),
         "state_folder": disk.list(&device.state.root).unwrap_or_default(),
-        "record": record.trim_end_matches("00"),
+        "record": slots,
     })
+}
+
+/// Without the zeros at the end.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.trim_end_matches("00").to_owned()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::{boot, look, Asked};
 use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
-use crate::commands::{House, Printed};
+use crate::commands::{changes, House, Printed};
 use crate::config::DatabaseSettings;
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
@@ -41,6 +41,10 @@ struct Rehearsal {
 
 /// Rehearses each database.
 pub fn rehearse(house: &House<'_>) -> Printed {
+    // The copy lies beside the database.
+    if let Err(printed) = changes(house) {
+        return printed;
+    }
     let databases: Vec<Rehearsal> =
         house.devices.iter().map(|device| one(house, device).unwrap_or_else(|failure| cannot(device, &failure))).collect();
     let exit = gravest(databases.iter().map(|one| one.exit));
