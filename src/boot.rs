@@ -171,7 +171,7 @@ fn rungs(
             Err(mut failure) => {
                 if failure.class == Class::Damaged
                     && closeness == Closeness::Everything
-                    && matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. })
+                    && matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. })
                 {
                     // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
                     failure.class = Class::Failed;
@@ -181,7 +181,10 @@ fn rungs(
                     Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
                     Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
                     Next::LookForDamage => closeness = Closeness::Everything,
-                    Next::Without(cure) => tried.push(cure),
+                    Next::Without(cure) => {
+                        log::warn!("{}: {failure}; what comes next in the configured order is tried.", device.settings.name);
+                        tried.push(cure);
+                    }
                     Next::Plan(rung) => {
                         log::warn!("{}: {failure}; next: {rung}.", device.settings.name);
                         next = Some((seen, rung));

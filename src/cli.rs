@@ -67,6 +67,8 @@ pub enum Action {
     Rehearse,
     /// `ready`.
     Ready,
+    /// `mark-good`.
+    MarkGood,
     /// `migrate`.
     Migrate(Extent),
     /// `rollback`.
@@ -281,6 +283,7 @@ impl Draft {
             "plan" => Ok(Action::Plan { sql: self.has("--sql") }),
             "rehearse" => Ok(Action::Rehearse),
             "ready" => self.named("ready", "`ready` needs --db NAME").map(|()| Action::Ready),
+            "mark-good" => Ok(Action::MarkGood),
             "migrate" => self.extent("migrate").map(Action::Migrate),
             "rollback" => {
                 self.named("rollback", "`rollback` needs --db NAME: the database must be named")?;

@@ -42,6 +42,7 @@ fn what_a_unit_and_a_technician_type() {
     means("doctor --full", Action::Doctor { full: true });
     means("bundle -", Action::Bundle("-".into()));
     means("plan --sql", Action::Plan { sql: true });
+    means("mark-good --db settings", Action::MarkGood);
     means("run --help", Action::Help("run".into()));
     means("snapshot --help", Action::Help("snapshot".into()));
     means("bundle -h", Action::Help("bundle".into()));

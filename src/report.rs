@@ -35,6 +35,8 @@ pub enum Outcome {
     Restored,
     /// The indexes were built anew.
     Reindexed,
+    /// Gone back by the down SQL that newer firmware stored.
+    Downgraded,
     /// A fresh database took the old one's place.
     Purged,
     /// A migration, or something under it, failed.
@@ -273,10 +275,12 @@ impl DatabaseReport {
             report.outcome = match earlier.and_then(|replaced| replaced.kind) {
                 Some(ActKind::Reindex) => Outcome::Reindexed,
                 Some(ActKind::ReplaceSnapshot) => Outcome::Restored,
+                Some(ActKind::Downgrade) => Outcome::Downgraded,
                 _ => Outcome::Purged,
             };
         }
         report.data_loss = report.loss.is_some();
+        report.reduced = report.data_loss && report.outcome == Outcome::Downgraded;
         report.exit = if report.data_loss { EXIT_DATA_LOSS } else { 0 };
         report.usable = true;
         let act = done.act.or(earlier.map(|replaced| replaced.act));

@@ -8,7 +8,7 @@ use crate::decide::facts::{self, Request};
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
 use crate::decide::record::ActKind;
 use crate::device::disk::Step;
-use crate::device::family::SnapshotName;
+use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::report::{Ended, Finished, Outcome};
@@ -64,13 +64,17 @@ pub fn carry_out(
             migrated(device, locked, ledger, seen, *from, &job)
         }
         Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
-        Plan::Reindex { why } => match &seen.main {
-            Some(main) => {
-                let order = Order { reason: why, ..order };
-                replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
-            }
-            None => Err(Failure::new(Class::Defect, Step("reindex"), "there is no main file to reindex")),
-        },
+        Plan::Downgrade { from, to, .. } => {
+            let main = present(seen)?;
+            let why = format!("it is at version {from} and this firmware knows {to}");
+            let order = Order { reason: &why, ..order };
+            replaced(device, locked, ledger, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
+        }
+        Plan::Reindex { why } => {
+            let main = present(seen)?;
+            let order = Order { reason: why, ..order };
+            replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
+        }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
@@ -87,6 +91,10 @@ pub fn carry_out(
             }
         }
     }
+}
+
+fn present(seen: &Seen) -> Result<&MainFile, Failure> {
+    seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Step("copy the live database"), "there is no main file to copy"))
 }
 
 fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, from: i32, job: &Job<'_>) -> Result<Ended, Failure> {
@@ -180,9 +188,7 @@ fn copy_and_swap(
     steps: &[&'static Migration],
     token: &str,
 ) -> Result<Vec<i32>, Failure> {
-    let Some(main) = &seen.main else {
-        return Err(Failure::new(Class::Defect, Step("migrate a copy"), "there is no main file to copy"));
-    };
+    let main = present(seen)?;
     let mut tries = 0;
     loop {
         tries += 1;

@@ -212,6 +212,16 @@ pub const COMMANDS: &[CommandText] = &[
         argument: Some(("FILE", true)),
     },
     CommandText {
+        name: "mark-good",
+        usage: "[--json]",
+        summary: "this slot is good: what was kept for the way back may go",
+        text: "After an update, once the new firmware has proven itself; RAUC, Mender and\n\
+               SWUpdate have a place to call it from. Until then the older firmware can start\n\
+               again from the snapshot that was made before the update.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
         name: "purge",
         usage: "--db NAME --yes",
         summary: "set this database aside and make it anew",

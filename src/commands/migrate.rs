@@ -9,7 +9,7 @@ use crate::commands::run::{said, Session};
 use crate::commands::{changes, House, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
-use crate::device::Device;
+use crate::device::{Device, World};
 use crate::report::version_of;
 
 /// Applies what is pending up to where the extent says.
@@ -101,16 +101,17 @@ impl<'a> Limit<'a> {
         (settings.on_failure, settings.on_damage, settings.on_newer) = (OnFailure::Restore, Vec::new(), on_newer);
         Limit { device, catalog: device.catalog.up_to(version), settings }
     }
+
+    /// The device as far as the limit.
+    pub fn device<'b>(&'b self, world: &'b World<'b>) -> Device<'b> {
+        Device::new(world, &self.settings, &self.catalog, self.device.slots, self.device.family.main.clone())
+    }
 }
 
 /// Runs each as far as its limit.
 pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>]) -> Printed {
     let session = Session::begin(house.settings, house.world, house.devices);
-    let to_device = |limit: &'_ Limit<'_>| limit.device.family.main.clone();
-    let devices: Vec<Device<'_>> = limits
-        .iter()
-        .map(|limit| Device::new(house.world, &limit.settings, &limit.catalog, limit.device.slots, to_device(limit)))
-        .collect();
+    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.world)).collect();
     let asked = Asked { request: Request::Boot, token: String::new() };
     let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
     for (device, limit) in devices.iter().zip(limits) {

@@ -4,6 +4,7 @@
 
 pub mod bundle;
 pub mod doctor;
+pub mod mark_good;
 pub mod migrate;
 pub mod plan;
 pub mod rehearse;

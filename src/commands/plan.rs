@@ -54,7 +54,12 @@ fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
     let above = match plan {
         Plan::Migrate { from, .. } | Plan::MigrateCopy { from, .. } => *from,
         Plan::FirstBoot { .. } | Plan::Replace { .. } => 0,
-        Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Settle { .. } | Plan::Reindex { .. } | Plan::Refuse(_) => return Vec::new(),
+        Plan::Quiet { .. }
+        | Plan::UseNewer { .. }
+        | Plan::Settle { .. }
+        | Plan::Downgrade { .. }
+        | Plan::Reindex { .. }
+        | Plan::Refuse(_) => return Vec::new(),
     };
     let pending = device.catalog.migrations.iter().filter(|step| step.version > above);
     pending.map(|step| format!("-- {}\n{}", step.file, step.sql.trim_end())).collect()

@@ -2,10 +2,13 @@
 //! Promises: the lane of an older firmware that finds newer data, with its snapshot; the database must be named.
 //! Never runs down SQL of this binary: what was stored with a step is what fits it.
 
+use crate::boot::look;
 use crate::cli::Extent;
 use crate::commands::migrate::{run_limited, version_now, Limit};
 use crate::commands::{changes, House, Printed};
 use crate::config::OnNewer;
+use crate::decide::facts::Request;
+use crate::decide::plan::Plan;
 use crate::device::Device;
 
 /// Goes down to where the extent says.
@@ -15,11 +18,29 @@ use crate::device::Device;
 pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
     let mut limits = Vec::new();
     for device in house.devices {
-        limits.push(Limit::new(device, target(device, extent)?, vec![OnNewer::Downgrade]));
+        let (now, target) = (version_now(device)?, target(device, extent)?);
+        let limit = Limit::new(device, target, vec![OnNewer::Downgrade]);
+        possible(house, &limit, now, target)?;
+        limits.push(limit);
     }
     match changes(house) {
         Ok(()) => Ok(run_limited(house, &limits)),
         Err(printed) => Ok(printed),
+    }
+}
+
+/// Where there is no way back nothing is begun, and the application's ready file stays.
+fn possible(house: &House<'_>, limit: &Limit<'_>, now: i32, target: i32) -> Result<(), String> {
+    let device = limit.device(house.world);
+    let name = &device.settings.name;
+    match look(&device, Request::Boot) {
+        Ok((_, Plan::Refuse(refusal))) => {
+            let known = format!("the database is at version {now}, this firmware knows {target}; ");
+            let why = refusal.what.strip_prefix(&known).unwrap_or(&refusal.what);
+            Err(format!("{name} cannot go back from {now} to {target}: {why}"))
+        }
+        Ok(_) => Ok(()),
+        Err(failure) => Err(format!("{name} cannot be looked at: {failure}")),
     }
 }
 

@@ -59,6 +59,7 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
         | Plan::FirstBoot { .. }
         | Plan::Migrate { .. }
         | Plan::MigrateCopy { .. }
+        | Plan::Downgrade { .. }
         | Plan::Reindex { .. }
         | Plan::Replace { .. } => EXIT_PENDING,
         Plan::Refuse(refusal) => exit_of_refusal(refusal.class),

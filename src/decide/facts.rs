@@ -19,8 +19,10 @@ pub struct Facts {
     pub tries: Counts,
     /// An act of an earlier run that did not end.
     pub open_act: OpenAct,
-    /// Snapshots that were looked at and found good, newest first; looked for only where the file is damaged or lost.
+    /// Snapshots that were looked at and found good, newest first; looked for only where the file is damaged, lost or newer.
     pub snapshots: Vec<Snapshot>,
+    /// The act that was current at the last `mark-good`; snapshots of later acts are the way back of a slot on trial.
+    pub good_act: u64,
     /// Room on the file system.
     pub room: Room,
     /// The file system takes writes.
@@ -74,6 +76,8 @@ pub enum Database {
         version: i32,
         /// The oldest version that can use it, where the newer firmware said so for every step.
         compatible_from: Option<i32>,
+        /// The down SQL that the newer firmware stored in it.
+        way_back: WayBack,
     },
     /// The history and the catalogue contradict each other.
     Mismatch {
@@ -106,6 +110,15 @@ pub enum Database {
         /// Only indexes: the tables are whole.
         index_only: bool,
     },
+}
+
+/// The way from a newer schema to this firmware's, as the database itself has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayBack {
+    /// Down SQL for every newer step; these, newest first.
+    Stored(Vec<Migration>),
+    /// There is none for at least one step; which, in words.
+    Missing(String),
 }
 
 /// One migration, as far as a decision needs it.
@@ -185,6 +198,8 @@ pub enum Tried {
     Snapshot(u64),
     /// A fresh database.
     Fresh,
+    /// The stored down SQL.
+    Downgrade,
 }
 
 /// Room that must stay free after a copy: the larger of 5 % of the file system and 10 % of the file,

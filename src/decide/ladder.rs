@@ -48,8 +48,12 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
             Next::Without(Tried::Snapshot(*act))
         }
         (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => Next::Without(Tried::Reindex),
+        // The stored way back does not lead here: the next entry of `on_newer`.
+        (Class::Failed, Plan::Downgrade { .. }) => Next::Without(Tried::Downgrade),
         // One connection's word is no proof.
-        (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Settle { .. }) => Next::LookForDamage,
+        (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Settle { .. }) => {
+            Next::LookForDamage
+        }
         // First boot: there is no old database to go back to.
         (Class::Failed | Class::Damaged, _) => Next::Stop(Stop::AsItFailed),
         // Never locked, full, read-only, I/O error, newer, not ours, interrupted or unknown.

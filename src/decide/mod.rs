@@ -4,6 +4,7 @@
 
 pub mod facts;
 pub mod ladder;
+pub mod newer;
 pub mod plan;
 pub mod policy;
 pub mod record;

@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-use crate::config::{ChangedText, CopyPolicy, Cure, OnNewer};
+use crate::config::{ChangedText, CopyPolicy, Cure};
 use crate::decide::facts::{Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
+use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::record::ActKind;
 use crate::error::Class;
@@ -51,6 +52,15 @@ pub enum Plan {
         /// From this version.
         from: i32,
         /// These, oldest first.
+        steps: Vec<Migration>,
+    },
+    /// A copy of the newer database goes back by the down SQL that is stored in it, and is swapped in.
+    Downgrade {
+        /// From this version.
+        from: i32,
+        /// To this one, which is the firmware's.
+        to: i32,
+        /// Undone, newest first.
         steps: Vec<Migration>,
     },
     /// A copy gets new indexes and is swapped in.
@@ -144,7 +154,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
             worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone()))
         }
         (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
-        (Database::Newer { version, compatible_from }, _) => newer(facts, policy, *version, *compatible_from),
+        (Database::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
         // The team said that a changed text is not worth a device.
         (Database::Mismatch { text_only: true, .. }, _) if policy.changed_text == ChangedText::Warn => {
             Plan::Quiet { version: facts.target }
@@ -161,7 +171,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
     }
 }
 
-fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
+pub(super) fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
     Plan::Refuse(Refusal { class: RefusalClass::As(class), what: what.to_owned(), next: next.into() })
 }
 
@@ -241,25 +251,9 @@ fn migrate_copy(facts: &Facts, version: i32, steps: Vec<Migration>) -> Plan {
     Plan::MigrateCopy { from: version, steps }
 }
 
-fn no_room(room: &Room) -> Plan {
+pub(super) fn no_room(room: &Room) -> Plan {
     let what = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
     refuse(Class::NoSpace, &what, "free space, then run again")
-}
-
-fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i32>) -> Plan {
-    for answer in &policy.on_newer {
-        match answer {
-            OnNewer::Compatible if compatible_from.is_some_and(|oldest| oldest <= facts.target) => {
-                return Plan::UseNewer { version, known: facts.target };
-            }
-            // Rebuildable data: the newer family is set aside, not destroyed.
-            OnNewer::Purge => return replace_fresh(facts, policy, format!("it is at {version} and this firmware knows {}", facts.target)),
-            // Not possible here: the next entry.
-            OnNewer::Compatible | OnNewer::Downgrade | OnNewer::TrialSnapshot => {}
-        }
-    }
-    let what = format!("the database is at version {version}, this firmware knows {}", facts.target);
-    refuse(Class::Newer, &what, "boot the newer firmware")
 }
 
 fn no_history(tables: u64, application_id: i64) -> Plan {
@@ -321,11 +315,11 @@ fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan
 
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
 /// worse cure, and what is refused here still has its old family and its snapshots.
-fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
+pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     let OpenAct::Interrupted { kind, ours: true, starts, reason } = &facts.open_act else { return None };
     let replaces = match kind {
-        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex => true,
-        ActKind::Upgrade | ActKind::Downgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex | ActKind::Downgrade => true,
+        ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
     };
     if !replaces || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
         return None;
@@ -335,7 +329,7 @@ fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
 }
 
-fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
+pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
     let by = Replacement::Snapshot { version: snapshot.version, act: snapshot.act };
     Plan::Replace { by, why: what.to_owned(), loss: true }
 }
@@ -403,6 +397,9 @@ impl fmt::Display for Plan {
             }
             Plan::MigrateCopy { from, steps } => {
                 write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, steps, None), Names(steps))
+            }
+            Plan::Downgrade { from, to, steps } => {
+                write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(steps))
             }
             Plan::Reindex { why } => write!(f, "build the indexes anew on a copy, then put it in place: {why}"),
             Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old family goes to quarantine: {why}"),

@@ -64,7 +64,7 @@ pub struct OpenAct {
 pub enum ActKind {
     /// The transaction lane, forward.
     Upgrade = 1,
-    /// The transaction lane, backward.
+    /// A copy that went back by the stored down SQL takes the newer one's place.
     Downgrade = 2,
     /// A first database, built under another name.
     FirstBoot = 3,

@@ -52,8 +52,32 @@ pub struct History {
     pub act: Option<u64>,
     /// The last token handled.
     pub token: Option<String>,
-    /// By version: the oldest schema whose firmware can use the result, as the firmware that applied it said.
-    pub compatible_from: Vec<(i32, Option<i32>)>,
+    /// By version: what the firmware that applied it said of other firmware.
+    pub steps: Vec<Said>,
+}
+
+/// What our own table has of one migration, as far as another slot's firmware asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its version.
+    pub version: i32,
+    /// The oldest schema whose firmware can use the result.
+    pub compatible_from: Option<i32>,
+    /// Its down SQL is stored.
+    pub has_down: bool,
+    /// It said that there is no way back.
+    pub irreversible: bool,
+}
+
+/// The way back of one migration, as the firmware that applied it stored it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    /// Its version.
+    pub version: i32,
+    /// Its name in refinery's table.
+    pub name: String,
+    /// The SQL.
+    pub sql: String,
 }
 
 impl History {
@@ -89,13 +113,7 @@ pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Fai
             read_state(connection, &mut history)?;
         }
         if exists("bootmigrate_steps")? {
-            let mut statement = connection.prepare("SELECT version, compatible_from FROM bootmigrate_steps ORDER BY version")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                if let (Some(version), from) = (integer(row.get_ref(0)?), integer(row.get_ref(1)?)) {
-                    history.compatible_from.push((version, from));
-                }
-            }
+            read_said(connection, &mut history)?;
         }
         Ok(history)
     };
@@ -142,6 +160,60 @@ fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusql
         }
     }
     Ok(())
+}
+
+fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
+    let sql = "SELECT version, compatible_from, typeof(down_sql) = 'text', irreversible FROM bootmigrate_steps ORDER BY version";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(version) = integer(row.get_ref(0)?) else { continue };
+        let compatible_from = integer(row.get_ref(1)?);
+        let has_down = integer(row.get_ref(2)?) == Some(1);
+        let irreversible = integer(row.get_ref(3)?) != Some(0);
+        history.steps.push(Said { version, compatible_from, has_down, irreversible });
+    }
+    Ok(())
+}
+
+/// The stored way back of every migration above this version, newest first; `None` where one has none.
+///
+/// # Errors
+/// As SQLite.
+pub fn ways_back(database: &Database, step: Step, table: &str, above: i32) -> Result<Option<Vec<Down>>, Failure> {
+    let read = || {
+        let sql = format!(
+            "SELECT h.version, h.name, s.down_sql FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
+             AND s.irreversible = 0 WHERE h.version > ?1 ORDER BY h.version DESC",
+            quote(table)
+        );
+        let mut statement = database.connection.prepare(&sql)?;
+        let mut rows = statement.query([above])?;
+        let mut downs = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (Some(version), Some(name), ValueRef::Text(sql)) = (integer(row.get_ref(0)?), text(row.get_ref(1)?), row.get_ref(2)?)
+            else {
+                return Ok(None);
+            };
+            let Ok(sql) = String::from_utf8(sql.to_vec()) else { return Ok(None) };
+            downs.push(Down { version, name, sql });
+        }
+        Ok(Some(downs))
+    };
+    read().map_err(|error: rusqlite::Error| database.failure(step, &error))
+}
+
+/// Takes one migration out of refinery's table and ours; inside the caller's transaction.
+///
+/// # Errors
+/// As SQLite.
+pub fn forget(database: &Database, step: Step, table: &str, version: i32) -> Result<(), Failure> {
+    let sql = format!("DELETE FROM {} WHERE version = ?1", quote(table));
+    let forget = || {
+        database.connection.execute(&sql, [version])?;
+        database.connection.execute("DELETE FROM bootmigrate_steps WHERE version = ?1", [version])
+    };
+    forget().map(drop).map_err(|error| database.failure(step, &error))
 }
 
 fn integer(value: ValueRef<'_>) -> Option<i32> {

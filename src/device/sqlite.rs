@@ -6,6 +6,7 @@ pub mod backup;
 pub mod checks;
 pub mod rebuild;
 pub mod script;
+pub mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -24,6 +24,13 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
             format!("migrated from {} to {version} ({} applied, {backup}).", report.from.unwrap_or(0), report.applied.len())
         }
         Outcome::Reindexed => format!("indexes built anew, no row lost ({reason}); the old file is in {kept}."),
+        Outcome::Downgraded if report.reduced => format!(
+            "gone back to {version} by its stored down SQL, because {reason}; the newer file is in {kept}, alone with: {}.",
+            report.loss.as_deref().unwrap_or("nothing")
+        ),
+        Outcome::Downgraded => {
+            format!("gone back to {version} by its stored down SQL, no row lost, because {reason}; the newer file is in {kept}.")
+        }
         Outcome::Restored => format!(
             "restored from a snapshot and migrated to {version}, because {reason}; given up: {}.",
             report.loss.as_deref().unwrap_or("nothing")

@@ -11,7 +11,7 @@ use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::{good_copy, NotGood};
-use crate::steps::inspect::history::schema_at;
+use crate::steps::scratch::{name_of, Scratch};
 
 /// What 100 bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
     let drift = if version > device.catalog.target() || !history.recorded {
         Vec::new()
     } else {
-        schema_at(device, version).map_or_else(Vec::new, |wanted| differences(&live, &wanted))
+        Scratch::at(device, version).and_then(|scratch| scratch.schema()).map_or_else(Vec::new, |wanted| differences(&live, &wanted))
     };
     let rows = history.applied.iter().map(|row| format!("V{}__{} checksum {}", row.version, row.name, row.checksum));
     Ok(Inside { wrong, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect() })
@@ -182,7 +182,7 @@ const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER 
 
 /// By the words before the text: `table wifi on wifi`.
 fn differences(live: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Vec<String> {
-    let name = |entry: &String| entry.split(": ").next().unwrap_or(entry).to_owned();
+    let name = |entry: &String| name_of(entry).to_owned();
     let (here, there): (BTreeSet<String>, BTreeSet<String>) = (live.iter().map(name).collect(), wanted.iter().map(name).collect());
     let mut found: Vec<String> = there.difference(&here).map(|one| format!("{one} is missing")).collect();
     found.extend(here.difference(&there).map(|one| format!("{one} is not from a migration")));

@@ -3,11 +3,12 @@
 //! Never decides what to do about a fact.
 
 pub mod copies;
-pub mod history;
+mod history;
 
 use std::io;
 use std::time::Duration;
 
+use crate::config::Slots;
 use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
 use crate::device::clock::poll;
 use crate::device::disk::{FileKind, Space, Step};
@@ -85,7 +86,16 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     seen.facts.open_act = ledger.open_act();
     seen.facts.room.needed = ledger.needed();
     seen.facts.loss = ledger.loss().map(|loss| loss.text.clone());
-    if matches!(seen.facts.database, Database::Damaged { .. } | Database::Lost { .. }) {
+    seen.facts.good_act = ledger.record().good_act;
+    let snapshots_matter = match &seen.facts.database {
+        Database::Damaged { .. } | Database::Lost { .. } => true,
+        // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks.
+        Database::Newer { compatible_from, .. } => {
+            device.slots == Slots::Ab && compatible_from.is_none_or(|oldest| oldest > seen.facts.target)
+        }
+        _ => false,
+    };
+    if snapshots_matter {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
     if matches!(seen.facts.database, Database::Behind { .. }) {
@@ -121,6 +131,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
         tries: crate::decide::record::Counts { fingerprint: device.catalog.fingerprint, failed: 0, interrupted: 0, purges: 0 },
         open_act: OpenAct::None,
         snapshots: Vec::new(),
+        good_act: 0,
         room: Room {
             available: space.available,
             total: space.total,

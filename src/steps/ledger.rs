@@ -262,6 +262,19 @@ impl Ledger {
         self.update(device, next)
     }
 
+    /// What was begun until now is proven: snapshots of it are for no way back any more. `false` where that was said before,
+    /// and nothing is written.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn mark_good(&mut self, device: &Device<'_>) -> Result<bool, Failure> {
+        let good_act = self.next_number(device)?.saturating_sub(1);
+        if self.record.good_act >= good_act {
+            return Ok(false);
+        }
+        self.update(device, Record { good_act, ..self.record.clone() }).map(|()| true)
+    }
+
     /// A database with content stands under the name; remembered once.
     pub fn remember_data(&mut self, device: &Device<'_>) {
         if !self.record.held_data && self.file.is_some() {
@@ -328,8 +341,8 @@ pub struct Order<'a> {
 
 fn is_replacement(kind: ActKind) -> bool {
     match kind {
-        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex => true,
-        ActKind::Upgrade | ActKind::Downgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex | ActKind::Downgrade => true,
+        ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
     }
 }
 

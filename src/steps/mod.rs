@@ -3,6 +3,7 @@
 //! Never decides: no policy is read here but limits.
 
 pub mod backup;
+pub mod downgrade;
 pub mod examine;
 pub mod export;
 pub mod inspect;
@@ -13,6 +14,7 @@ pub mod probe;
 pub mod prune;
 pub mod rehearse;
 pub mod replace;
+pub mod scratch;
 pub mod settle;
 pub mod snapshot;
 pub mod stage;

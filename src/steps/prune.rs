@@ -21,12 +21,10 @@ pub fn prune(device: &Device<'_>, ledger: &Ledger) {
 
 fn snapshots(device: &Device<'_>, ledger: &Ledger) -> io::Result<()> {
     let names = device.state.list_snapshots(device.disk())?;
-    let keep_newest = match device.slots {
-        Slots::Ab => 1,
-        Slots::Single => device.settings.snapshots_max as usize,
-    };
     let since_good = names.iter().filter(|name| name.act > ledger.record().good_act);
     let first = since_good.map(|name| name.act).min().filter(|_| device.slots == Slots::Ab);
+    // On trial the newest and the first are kept, whatever is configured for the time after it.
+    let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };
     for name in names.iter().skip(keep_newest).filter(|name| Some(name.act) != first) {
         device.disk().unlink(STEP, &device.state.snapshot(name))?;
     }

@@ -28,6 +28,8 @@ pub enum By<'a> {
     Snapshot(&'a SnapshotName),
     /// A copy of the live file with new indexes.
     Reindexed(&'a MainFile),
+    /// A copy of the live file of newer firmware, gone back by its stored down SQL.
+    Downgraded(&'a MainFile),
 }
 
 /// The new database is main and the old family is in quarantine. Made only here.
@@ -63,17 +65,23 @@ pub fn replace(
         By::Fresh => (ActKind::ReplaceFresh, Base::Nothing),
         By::Snapshot(name) => (ActKind::ReplaceSnapshot, Base::Snapshot(name)),
         By::Reindexed(main) => (ActKind::Reindex, Base::LiveReindexed(main)),
+        By::Downgraded(main) => (ActKind::Downgrade, Base::LiveDowngraded(main)),
     };
     let act = ledger.begin(device, kind, order)?;
     let staged =
         stage(device, locked, act, &base, steps, ledger.open_token()).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
+    if let Some(reduced) = &reduced {
+        // Known only now, and to be said by whichever boot finds it done.
+        ledger.keep_loss(device, act.number, reduced)?;
+    }
     let ready = device.state.ready(act.number);
     rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| {
         let failure = Failure::io(READY, &ready, &error);
         // The name may be durable all the same: then the next boot rolls forward, and says so.
         failure
     })?;
-    let words = Words { reason: order.reason, loss: order.loss, kind: Some(kind) };
+    let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
     put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)
 }
 
@@ -88,8 +96,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         let open: Option<OpenAct> = ledger.record().open.clone().filter(|open| open.number == act);
         let kind = open.as_ref().map(|open| open.kind);
         let main = open_main(device)?;
-        if kind == Some(ActKind::Reindex) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())?
-        {
+        if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())? {
             // Made from a live file that may have been written since: made anew from what it is now.
             let ready = device.state.ready(act);
             unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
@@ -110,6 +117,11 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         done.push(put_in_place(device, locked, main.as_ref(), act, &words, None, Vec::new())?);
     }
     Ok(done)
+}
+
+/// Its ready file is what the live one was when it was copied.
+fn made_from_live(kind: Option<ActKind>) -> bool {
+    matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade))
 }
 
 /// What a report and reason.txt say of an act.

@@ -12,6 +12,7 @@ use crate::device::sqlite::script::Lane;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::steps::downgrade::go_back;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
@@ -31,6 +32,8 @@ pub struct Staged {
     pub copied_from: Option<Stat>,
     /// Versions applied while building.
     pub applied: Vec<i32>,
+    /// What the older schema had no room for, a line each.
+    pub lost: Vec<String>,
 }
 
 /// What is built.
@@ -43,6 +46,8 @@ pub enum Base<'a> {
     LiveReindexed(&'a MainFile),
     /// The live file.
     Live(&'a MainFile),
+    /// The live file of newer firmware, gone back by its stored down SQL.
+    LiveDowngraded(&'a MainFile),
 }
 
 /// Builds; on any failure what was begun is removed.
@@ -93,7 +98,12 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     if let Base::LiveReindexed(_) = base {
         database.rebuild_indexes(BUILD)?;
     }
-    apply(device, &mut database, steps, act, token)?;
+    let lost = match base {
+        Base::LiveDowngraded(_) => go_back(device, &mut database, act, token)?,
+        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
+            apply(device, &mut database, steps, act, token).map(|()| Vec::new())?
+        }
+    };
     if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first()) {
         return Err(Failure::new(Class::Damaged, BUILD, wrong.clone()));
     }
@@ -111,7 +121,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;
     file.sync(SEAL).map_err(failed(SEAL))?;
-    Ok(Staged { path, copied_from, applied: steps.iter().map(|step| step.version).collect() })
+    Ok(Staged { path, copied_from, applied: steps.iter().map(|step| step.version).collect(), lost })
 }
 
 /// Copies the base into the staging file.
@@ -125,9 +135,9 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
             file.copy_from(BUILD, &*source).map_err(failed)?;
             Ok(None)
         }
-        Base::Live(main) | Base::LiveReindexed(main) => {
+        Base::Live(main) | Base::LiveReindexed(main) | Base::LiveDowngraded(main) => {
             let (database, _) = open_exclusive(device, main.stat.size)?;
-            let copied = copy_live(device, locked, file, main, &database, matches!(base, Base::Live(_)));
+            let copied = copy_live(device, locked, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
             database.rollback();
             database.close(COPY)?;
             copied.map(Some)

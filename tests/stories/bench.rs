@@ -154,6 +154,17 @@ impl Bench {
         self.configure()
     }
 
+    /// How many slots share the data.
+    pub fn slots(mut self, slots: &str) -> Bench {
+        self.head = format!("slots = \"{slots}\"\n");
+        self.configure()
+    }
+
+    /// The other slot boots: its firmware knows the product's files up to `last`.
+    pub fn older(self, last: i32) -> Bench {
+        self.firmware(last)
+    }
+
     /// The firmware carries this file of `settings` too, or this text of it.
     pub fn file(self, (name, sql): (&str, &str)) -> Bench {
         fs::write(self.firmware_folder().join("settings").join(name), sql).unwrap();

@@ -79,6 +79,56 @@ fn migrating_some_then_all() {
     assert!(ready(&bench));
 }
 
+const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+
+#[test]
+fn going_back_by_hand_and_forward_again() {
+    let bench = Bench::at(30);
+    let old = oracle::content(&bench.main()).unwrap();
+    let bench = bench.firmware(40).file(STAMP_DOWN);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let new = oracle::content(&bench.main()).unwrap();
+    transcript(
+        &bench,
+        "rollback --db settings --to 30",
+        expect![[r#"
+        settings: gone back to 30 by its stored down SQL, no row lost, because it is at version 40 and this firmware knows 30; the newer file is in quarantine/2. This firmware expects 40: not ready, and its next run goes there. [BM-3 settings 40]
+        exit 3, touched database, state
+    "#]],
+    );
+    let back = oracle::content(&bench.main()).unwrap();
+    assert_eq!(back.rows, old.rows);
+    assert!(!ready(&bench));
+    let aside = oracle::content(&bench.state("settings").join("quarantine/2/settings.db"));
+    assert_eq!(aside.as_ref(), Ok(&new), "the newer file is kept whole");
+    transcript(
+        &bench,
+        "run",
+        expect![[r#"
+        settings: migrated from 30 to 40 (1 applied, snapshot snapshots/v30-3.db). [BM-0 settings 30>40]
+        exit 0, touched database, state
+    "#]],
+    );
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows, new.rows);
+}
+
+#[test]
+fn going_back_without_a_way_back_changes_nothing() {
+    let bench = Bench::at(30).firmware(40);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "rollback --db settings --step 1",
+        expect![[r#"
+        bootmigrate: settings cannot go back from 40 to 30: no down SQL is stored for V40 stamp. [BM-2]
+        exit 2, touched nothing
+    "#]],
+    );
+    assert_eq!(oracle::content(&bench.main()), rows);
+    assert!(ready(&bench), "its application may go on");
+}
+
 #[test]
 fn migrating_by_hand_never_purges() {
     let bench = Bench::at(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"");
@@ -144,9 +194,9 @@ fn rehearsing_where_nothing_is_pending() {
         &Bench::booted_at(42).firmware(41),
         "rehearse",
         expect![[r#"
-        settings: nothing to rehearse: refuse: the database is at version 42, this firmware knows 41.
-        exit 12, touched nothing
-    "#]],
+            settings: nothing to rehearse: refuse: the database is at version 42, this firmware knows 41; no down SQL is stored for V42 preferences.
+            exit 12, touched nothing
+        "#]],
     );
 }
 
@@ -192,7 +242,7 @@ fn snapshots_are_listed_checked_and_restored() {
     "#]],
     );
     let connection = Connection::open(bench.main()).unwrap();
-    connection.execute_batch("DELETE FROM child WHERE id > 300").unwrap();
+    connection.execute_batch("DELETE FROM child WHERE id > 1300").unwrap();
     connection.close().unwrap();
     transcript(
         &bench,
@@ -213,7 +263,14 @@ fn snapshots_are_listed_checked_and_restored() {
     assert_eq!(oracle::content(&bench.main()).unwrap(), old);
     let aside = bench.state("settings").join("quarantine/2/settings.db");
     assert_eq!(oracle::content(&aside).unwrap().rows["child"], 300);
-    transcript(&bench, "run", expect![[""]]);
+    transcript(
+        &bench,
+        "run",
+        expect![[r#"
+        settings: at version 41, nothing to do. [BM-0 settings 41]
+        exit 0, touched nothing
+    "#]],
+    );
 }
 
 #[test]

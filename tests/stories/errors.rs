@@ -224,7 +224,7 @@ fn newer_than_the_firmware() {
     transcript(
         &Bench::at(42).firmware(40),
         expect![[r#"
-            settings: the database is at version 42, this firmware knows 40; nothing was changed. Next: boot the newer firmware. [BM-12 settings 42>40]
+            settings: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences; nothing was changed. Next: boot the newer firmware. [BM-12 settings 42>40]
             exit 12, touched nothing
         "#]],
     );

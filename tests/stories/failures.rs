@@ -173,7 +173,7 @@ fn newer_database_is_left_alone() {
         Bench::at(42).firmware(40),
         "run",
         expect![[r#"
-            plan:     settings: refuse: the database is at version 42, this firmware knows 40
+            plan:     settings: refuse: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences
             exit:     12
             settings: refused 42>42 of 40, applied [], not usable, exit 12
             code:     BM-12 settings 42>40

@@ -54,6 +54,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("bundle", "`bundle` needs a FILE"),
     ("bundle /nowhere/at/all", "/nowhere/at/all"),
     ("bundle a b", "`b` is one word too many"),
+    ("mark-good now", "`now` is one word too many"),
+    ("mark-good --yes", "--yes does not go with `mark-good`"),
     ("purge --db settings", "say --yes"),
     ("purge --yes", "`purge` needs --db NAME"),
     ("purge --db nothing --yes", "--db nothing is not configured"),

@@ -48,23 +48,42 @@ pub struct Ran<'a> {
 /// With the place and the class of the first statement that failed.
 pub fn run(database: &mut Database, step: Step, migration: &Migration, lane: Lane, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
     let source = Source { file: migration.file, version: migration.version, sql: migration.sql, statements: migration.statements };
+    run_text(database, step, &source, lane, migration.adopted, seen)
+}
+
+/// Runs any text by a migration's rules.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_text(
+    database: &mut Database,
+    step: Step,
+    source: &Source<'_>,
+    lane: Lane,
+    adopted: bool,
+    seen: &mut dyn FnMut(&Ran<'_>),
+) -> Result<(), Failure> {
     let denied = Arc::new(Mutex::new(None));
-    authorize(database, step, lane, migration.adopted, Arc::clone(&denied))?;
-    let result = statements(database, step, &source, lane, migration.adopted, &denied, seen);
+    authorize(database, step, lane, adopted, Arc::clone(&denied))?;
+    let result = statements(database, step, source, lane, adopted, &denied, seen);
     let cleared = database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
     result?;
     if lane == Lane::NoTransaction && database.in_transaction() {
-        return Err(Failure::new(Class::Failed, step, format!("{} begins a transaction and leaves it open", migration.file)));
+        return Err(Failure::new(Class::Failed, step, format!("{} begins a transaction and leaves it open", source.file)));
     }
     cleared.map_err(|error| database.failure(step, &error))
 }
 
 /// The text being run, for places.
-struct Source<'a> {
-    file: &'a str,
-    version: i32,
-    sql: &'a str,
-    statements: u32,
+pub struct Source<'a> {
+    /// How a message names it.
+    pub file: &'a str,
+    /// The migration's version.
+    pub version: i32,
+    /// The text.
+    pub sql: &'a str,
+    /// How many statements it has; 0 where nobody has counted them.
+    pub statements: u32,
 }
 
 type Denied = Arc<Mutex<Option<String>>>;

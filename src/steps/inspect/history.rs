@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::config::ChangedText;
-use crate::decide::facts::{Database, Migration};
-use crate::device::history::{pending, Applied, History};
-use crate::device::sqlite::script::{self, Lane};
-use crate::device::{Device, LOOK};
+use crate::decide::facts::{Database, Migration, WayBack};
+use crate::device::history::{pending, Applied, History, Said};
+use crate::device::Device;
+use crate::steps::scratch::{name_of, Scratch};
 
 /// What the history says of the database. `live_schema` is asked only where plain refinery may have been cut off.
 pub fn compare(device: &Device<'_>, history: &History, settle: bool, live_schema: impl FnOnce() -> Option<BTreeSet<String>>) -> Database {
@@ -23,7 +23,8 @@ pub fn compare(device: &Device<'_>, history: &History, settle: bool, live_schema
         return mismatch;
     }
     if history.version() > target {
-        return Database::Newer { version: history.version(), compatible_from: compatible_from(history, target) };
+        let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
+        return Database::Newer { version: history.version(), compatible_from, way_back };
     }
     if is_current(device, history) {
         return Database::Current { version: history.version(), settle };
@@ -96,10 +97,27 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
 fn compatible_from(history: &History, target: i32) -> Option<i32> {
     let mut oldest = 0;
     for row in history.applied.iter().filter(|row| row.version > target) {
-        let said = history.compatible_from.iter().find(|(version, _)| *version == row.version);
-        oldest = oldest.max(said.and_then(|(_, from)| *from)?);
+        oldest = oldest.max(said(history, row).and_then(|said| said.compatible_from)?);
     }
     Some(oldest)
+}
+
+fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h Said> {
+    history.steps.iter().find(|said| said.version == row.version)
+}
+
+/// The stored down SQL of every newer step, newest first.
+fn way_back(history: &History, target: i32) -> WayBack {
+    let mut steps = Vec::new();
+    for row in history.applied.iter().rev().filter(|row| row.version > target) {
+        match said(history, row) {
+            Some(said) if said.irreversible => return WayBack::Missing(format!("V{} {} is irreversible", row.version, row.name)),
+            Some(said) if said.has_down => {}
+            Some(_) | None => return WayBack::Missing(format!("no down SQL is stored for V{} {}", row.version, row.name)),
+        }
+        steps.push(Migration { version: row.version, name: row.name.clone(), no_transaction: false });
+    }
+    WayBack::Stored(steps)
 }
 
 /// What plain refinery left when it was cut off: it commits a migration and its row in two transactions.
@@ -123,7 +141,7 @@ fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> C
         return CutOff::Done(next.version);
     }
     // The words before the text: "table wifi on wifi".
-    let name = |entry: &String| entry.split(": ").next().unwrap_or(entry).to_owned();
+    let name = |entry: &String| name_of(entry).to_owned();
     let old: BTreeSet<String> = before.iter().map(name).collect();
     let live: BTreeSet<String> = live.iter().map(name).collect();
     match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
@@ -137,23 +155,8 @@ fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> C
 
 /// The catalogue's schema at this version, and after the next migration; `None` where it cannot be built from nothing.
 fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
-    let mut scratch = built(device, version)?;
-    let before = scratch.schema(LOOK, &device.settings.history_table).ok()?;
-    script::run(&mut scratch, LOOK, next, Lane::NoTransaction, &mut |_| {}).ok()?;
-    let after = scratch.schema(LOOK, &device.settings.history_table).ok()?;
-    Some((before, after))
-}
-
-/// The schema that this firmware's migrations make up to a version; `None` where they cannot be applied to nothing.
-pub fn schema_at(device: &Device<'_>, version: i32) -> Option<BTreeSet<String>> {
-    built(device, version)?.schema(LOOK, &device.settings.history_table).ok()
-}
-
-/// A database in memory with the migrations up to this version.
-fn built(device: &Device<'_>, version: i32) -> Option<crate::device::sqlite::Database> {
-    let mut scratch = device.sqlite().scratch(LOOK).ok()?;
-    for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
-        script::run(&mut scratch, LOOK, step, Lane::NoTransaction, &mut |_| {}).ok()?;
-    }
-    Some(scratch)
+    let mut scratch = Scratch::at(device, version)?;
+    let before = scratch.schema()?;
+    scratch.apply(next)?;
+    Some((before, scratch.schema()?))
 }

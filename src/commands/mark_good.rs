@@ -1,0 +1,81 @@
+//! Owns `mark-good`: the slot has proven itself, and what was kept for the way back may go.
+//! Promises: only where the application may open the database as it is; written once, and durable before a snapshot goes.
+//! Never touches the database.
+
+use serde::Serialize;
+
+use crate::boot::look;
+use crate::commands::status::pending_exit;
+use crate::commands::Printed;
+use crate::decide::facts::Request;
+use crate::device::Device;
+use crate::error::Failure;
+use crate::report::{exit_of, gravest, version_of, SCHEMA};
+use crate::steps::ledger::Ledger;
+use crate::steps::lock::lock;
+use crate::steps::prune::prune;
+
+#[derive(Debug, Serialize)]
+struct Report {
+    schema: u32,
+    exit: u8,
+    databases: Vec<Marked>,
+}
+
+#[derive(Debug, Serialize)]
+struct Marked {
+    name: String,
+    exit: u8,
+    version: Option<i32>,
+    removed: Vec<String>,
+    sentence: String,
+}
+
+/// A line a database; the exit code is the gravest.
+pub fn mark_good(devices: &[Device<'_>], json: bool) -> Printed {
+    let databases: Vec<Marked> = devices.iter().map(|device| one(device).unwrap_or_else(|failure| failed(device, &failure))).collect();
+    let exit = gravest(databases.iter().map(|database| database.exit));
+    if json {
+        let text = serde_json::to_string_pretty(&Report { schema: SCHEMA, exit, databases }).unwrap_or_default();
+        return Printed::answer(format!("{text}\n"), exit);
+    }
+    let text = databases.iter().map(|database| format!("{}\n", database.sentence)).collect();
+    Printed::answer(text, exit)
+}
+
+fn one(device: &Device<'_>) -> Result<Marked, Failure> {
+    let before = looked(device)?;
+    if before.exit != 0 {
+        return Ok(before);
+    }
+    let locked = lock(device)?;
+    // A run may have come between.
+    let mut marked = looked(device)?;
+    if marked.exit != 0 {
+        return Ok(marked);
+    }
+    let mut ledger = Ledger::open(device, &locked)?;
+    let new = ledger.mark_good(device)?;
+    let names = || device.state.list_snapshots(device.disk()).unwrap_or_default();
+    let old = names();
+    prune(device, &ledger);
+    let left = names();
+    marked.removed = old.iter().filter(|name| !left.contains(name)).map(|name| format!("v{}-{}", name.version, name.act)).collect();
+    let word = if new { "is good" } else { "was marked good before" };
+    let gone = if marked.removed.is_empty() { "no snapshot goes".to_owned() } else { format!("removed: {}", marked.removed.join(", ")) };
+    marked.sentence = format!("{}: version {} {word}; {gone}.", marked.name, marked.version.unwrap_or(0));
+    Ok(marked)
+}
+
+fn looked(device: &Device<'_>) -> Result<Marked, Failure> {
+    let (facts, plan) = look(device, Request::Boot)?;
+    let name = device.settings.name.clone();
+    let sentence = format!("{name}: not marked good, because the next boot would {plan}. Next: `bootmigrate run`.");
+    Ok(Marked { name, exit: pending_exit(device, &plan), version: version_of(&facts), removed: Vec::new(), sentence })
+}
+
+fn failed(device: &Device<'_>, failure: &Failure) -> Marked {
+    let name = device.settings.name.clone();
+    let sentence = format!("{name}: not marked good: {failure}.");
+    Marked { name, exit: exit_of(failure.class), version: None, removed: Vec::new(), sentence }
+}

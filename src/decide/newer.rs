@@ -1,0 +1,84 @@
+//! Owns the answers to a database that newer firmware wrote: `on_newer`, in the owner's order.
+//! Promises: each answer is possible before it is chosen; what keeps the rows comes before what gives them up.
+//! Never purges precious data, and never takes a snapshot of before the last `mark-good`.
+
+use crate::config::OnNewer;
+use crate::decide::facts::{Facts, Request, Snapshot, Tried, WayBack};
+use crate::decide::plan::{by_snapshot, no_room, refuse, replace_fresh, worn_out, Plan};
+use crate::decide::policy::{Policy, FAILED_MAX};
+use crate::error::Class;
+
+/// What is done with a database that newer firmware wrote.
+pub fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i32>, way_back: &WayBack) -> Plan {
+    let why = format!("it is at version {version} and this firmware knows {}", facts.target);
+    // What was tried or is not there, for the sentence of a refusal.
+    let mut missing = None;
+    for answer in &policy.on_newer {
+        match answer {
+            OnNewer::Compatible if compatible_from.is_some_and(|oldest| oldest <= facts.target) => {
+                return Plan::UseNewer { version, known: facts.target };
+            }
+            OnNewer::Downgrade => match downgrade(facts, policy, version, way_back) {
+                Ok(plan) => return plan,
+                Err(not) => missing = Some(not),
+            },
+            OnNewer::TrialSnapshot => {
+                if let Some(snapshot) = trial_snapshot(facts) {
+                    return in_its_place(facts, policy, &why).unwrap_or_else(|| by_snapshot(snapshot, &why));
+                }
+            }
+            // Rebuildable data: the newer family is set aside, not destroyed.
+            OnNewer::Purge => return replace_fresh(facts, policy, why),
+            // Not possible here: the next entry.
+            OnNewer::Compatible => {}
+        }
+    }
+    let missing = missing.map_or_else(String::new, |missing| format!("; {missing}"));
+    let what = format!("the database is at version {version}, this firmware knows {}{missing}", facts.target);
+    refuse(Class::Newer, &what, "boot the newer firmware")
+}
+
+/// The way back that the newer firmware stored; else why there is none, and the next entry of `on_newer` counts.
+fn downgrade(facts: &Facts, policy: &Policy, version: i32, way_back: &WayBack) -> Result<Plan, String> {
+    let steps = match way_back {
+        WayBack::Stored(steps) => steps,
+        WayBack::Missing(what) => return Err(what.clone()),
+    };
+    // It was run and did not lead here: it will not the next time either.
+    if facts.tried.contains(&Tried::Downgrade) || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot) {
+        return Err("its stored down SQL failed".to_owned());
+    }
+    if facts.own_mount {
+        return Err("going back needs a copy that is swapped in, and the database file is a mount of its own".to_owned());
+    }
+    let why = format!("it is at version {version} and must go back to {}", facts.target);
+    Ok(in_its_place(facts, policy, &why).unwrap_or_else(|| Plan::Downgrade { from: version, to: facts.target, steps: steps.clone() }))
+}
+
+/// Until `mark-good` the slot that came back may have its own version again.
+fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
+    let on_trial = |snapshot: &&Snapshot| snapshot.version == facts.target && snapshot.act > facts.good_act;
+    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act)))
+}
+
+/// What stops a replacement of a healthy, newer database.
+fn in_its_place(facts: &Facts, policy: &Policy, why: &str) -> Option<Plan> {
+    if !facts.writable {
+        return Some(refuse(
+            Class::Storage,
+            &format!("{why}, and the file system is read-only"),
+            "make it writable, or boot the newer firmware",
+        ));
+    }
+    if facts.own_mount {
+        return Some(refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead"));
+    }
+    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
+        let what = format!("{why}; {needed} bytes must be free for that and {} are", facts.room.available);
+        return Some(refuse(Class::NoSpace, &what, "free space, or boot the newer firmware"));
+    }
+    if !facts.room.fits(0) {
+        return Some(no_room(&facts.room));
+    }
+    worn_out(facts, policy)
+}
