@@ -340,7 +340,7 @@ impl DatabaseReport {
         report.from = version_of(facts);
         report.version = report.from;
         report.usable = exit == 0;
-        report.say(&format!("{why}; the plan would be to {plan}. Nothing was changed."))
+        report.say(&format!("{why}; the plan is: {plan}. Nothing was changed."))
     }
 
     fn blank(device: &Device<'_>, outcome: Outcome) -> DatabaseReport {

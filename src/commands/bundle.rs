@@ -33,7 +33,9 @@ pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Pri
     if file == Path::new("-") {
         return Ok(Printed::answer(text, 0));
     }
-    export(house.world.disk, file, text.as_bytes()).map_err(|failure| failure.to_string())?;
+    // A name alone has no folder that could be synced.
+    let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
+    export(house.world.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
     Ok(Printed::answer(format!("{} written, {} bytes; no row of any table is in it.\n", file.display(), text.len()), 0))
 }
 

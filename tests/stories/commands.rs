@@ -329,6 +329,11 @@ fn a_bundle_has_everything_but_rows() {
     assert_eq!(bench.run(&["bundle", &file.to_string_lossy()]).exit, "2");
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     assert_eq!(bench.run(&["bundle", "-"]).exit, "0");
+    // A name alone is a file in the folder where one stands.
+    let mut command = bench.command(&bench.words(&["bundle", "beside.json"]));
+    command.current_dir(bench.folder());
+    assert_eq!(crate::program::finish(command).exit, "0");
+    assert!(bench.folder().join("beside.json").exists());
 }
 
 #[test]
@@ -387,7 +392,7 @@ fn observing_changes_nothing_and_says_what_would_be_done() {
         let before = oracle::folder(&bench.root());
         let ran = bench.run(&["run"]);
         assert_eq!((ran.exit.as_str(), ready(&bench)), (exit, is_ready), "{}", ran.stderr);
-        assert!(ran.stderr.contains("mode = \"observe\" changes nothing; the plan would be to"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("mode = \"observe\" changes nothing; the plan is: "), "{}", ran.stderr);
         for words in ["migrate --all", "snapshot create", "snapshot prune", "rehearse"] {
             let ran = bench.run(&words.split(' ').collect::<Vec<_>>());
             assert_eq!(ran.exit, "3", "{words}: {}{}", ran.stdout, ran.stderr);

@@ -13,6 +13,7 @@ mod errors;
 mod failures;
 mod full;
 mod looking;
+mod manual;
 mod mistakes;
 mod mount;
 mod neighbours;
