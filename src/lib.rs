@@ -15,6 +15,7 @@
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
 //! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor
+//! migrator.rs        the same as a library, for a supervisor, an application, a product's tests
 //! report.rs          what happened → one sentence and its code, JSON, exit code
 //! error.rs           Failure and its class (a whitelist)
 //! ```
@@ -38,8 +39,11 @@ pub mod decide;
 mod denied;
 pub mod device;
 pub mod error;
+mod migrator;
 pub mod report;
 pub mod steps;
+
+pub use migrator::{rusqlite_connection as rusqlite, testing, Migrator, NotReady};
 
 use std::path::Path;
 use std::process::ExitCode;

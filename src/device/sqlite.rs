@@ -2,6 +2,7 @@
 //! Promises: a connection closes with success before anybody probes; errors carry a class from the whitelist.
 //! Never decides what an answer means for the database.
 
+pub mod application;
 pub mod backup;
 pub mod checks;
 pub mod rebuild;

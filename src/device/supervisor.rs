@@ -24,8 +24,16 @@ pub fn watch_signals() -> io::Result<Arc<AtomicBool>> {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    signal_hook::flag::register(libc::SIGIO, Arc::new(AtomicBool::new(false)))?;
+    forget_broken_leases()?;
     Ok(stop)
+}
+
+/// SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
+///
+/// # Errors
+/// As `sigaction`.
+pub fn forget_broken_leases() -> io::Result<()> {
+    signal_hook::flag::register(libc::SIGIO, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
 /// One line for `systemctl status`, where a supervisor listens.

@@ -21,7 +21,9 @@ impl Application {
     pub fn start(folder: &Path, user: Option<u32>) -> Application {
         let executable = folder.join("application");
         if !executable.exists() {
-            fs::copy(program::example("application"), &executable).unwrap();
+            // Not by this process: another thread's child would inherit the open copy, and it could not be run ("text file busy").
+            let copied = Command::new("cp").arg(program::example("application")).arg(&executable).status().unwrap();
+            assert!(copied.success(), "cp of the application");
         }
         let mut command = Command::new(executable);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());

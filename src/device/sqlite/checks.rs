@@ -20,6 +20,10 @@ fn is_damage(row: &str) -> bool {
     row != "ok" && !row.contains(" value in ") && !row.starts_with("CHECK constraint failed")
 }
 
+/// Something that is wrong with a product's migrations, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(pub String);
+
 /// Violated references by (table, parent): how many rows. Never by rowid, since a rebuild moves them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ForeignKeys {
