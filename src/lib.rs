@@ -43,7 +43,8 @@ mod migrator;
 pub mod report;
 pub mod steps;
 
-pub use migrator::{rusqlite_connection as rusqlite, testing, Migrator, NotReady};
+pub use device::sqlite::application::{sql, Connection};
+pub use migrator::{testing, Migrator, NotReady};
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -13,8 +13,9 @@ use crate::cli::{Action, Command, Verbosity};
 use crate::decide::facts::Request;
 use crate::device::clock::SystemClock;
 use crate::device::disk::{Disk, SystemDisk};
+use crate::device::sqlite::application::{self, Connection};
 use crate::device::sqlite::checks::Problem;
-use crate::device::sqlite::{application, Sqlite};
+use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::{forget_broken_leases, RunFolder};
 use crate::device::World;
 use crate::report::{DatabaseReport, RunReport};
@@ -118,7 +119,7 @@ impl Migrator {
     ///
     /// # Errors
     /// Where it is not ready, not configured, or SQLite cannot open it.
-    pub fn open(&self, name: &str) -> Result<rusqlite_connection::Connection, NotReady> {
+    pub fn open(&self, name: &str) -> Result<Connection, NotReady> {
         let disk = SystemDisk;
         let command = self.command(Action::Ready).map_err(NotReady)?;
         let settings = commands::settings(&self.embedded, &command, &disk).map_err(NotReady)?;
@@ -144,9 +145,6 @@ impl Migrator {
         World { disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop: Arc::clone(&self.stop), root, firmware }
     }
 }
-
-/// What [`Migrator::open`] hands out.
-pub use crate::device::sqlite::application::rusqlite_connection;
 
 fn absolute(path: &Path) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|error| format!("{} is no path: {error}", path.display()))
@@ -174,13 +172,13 @@ impl Embedded {
 
 /// For a product's own tests: databases in memory, as this firmware's migrations make them.
 pub mod testing {
-    use super::{application, rusqlite_connection, Embedded, Problem};
+    use super::{application, Connection, Embedded, Problem};
 
     /// At this firmware's version.
     ///
     /// # Errors
     /// One sentence: no such database, or a migration that fails.
-    pub fn fresh(embedded: &Embedded, database: &str) -> Result<rusqlite_connection::Connection, String> {
+    pub fn fresh(embedded: &Embedded, database: &str) -> Result<Connection, String> {
         let target = embedded.databases.iter().find(|catalog| catalog.database == database).map_or(0, |catalog| catalog.target());
         at(embedded, database, target)
     }
@@ -189,7 +187,7 @@ pub mod testing {
     ///
     /// # Errors
     /// As [`fresh`], and where the firmware does not know the version.
-    pub fn at(embedded: &Embedded, database: &str, version: i32) -> Result<rusqlite_connection::Connection, String> {
+    pub fn at(embedded: &Embedded, database: &str, version: i32) -> Result<Connection, String> {
         let found = embedded.databases.iter().find(|catalog| catalog.database == database);
         let catalog = found.ok_or_else(|| format!("this firmware has no database {database}"))?;
         if catalog.find(version).is_none() {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
 use crate::catalog::Catalog;
 use crate::device::disk::Step;
@@ -16,7 +16,10 @@ use crate::device::sqlite::{describe, Sqlite};
 const TEST: Step = Step("try the migrations");
 
 /// The library that a connection is of, so that a product need not name its version twice.
-pub use rusqlite as rusqlite_connection;
+pub use rusqlite as sql;
+
+/// What an application is handed.
+pub type Connection = rusqlite::Connection;
 
 /// Opens what is there.
 ///
