@@ -3,7 +3,6 @@
 //! Never opens a database in the test's own process.
 
 use crate::program;
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
