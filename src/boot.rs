@@ -148,7 +148,7 @@ fn rungs(
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
-        Request::Boot | Request::Retry | Request::Purge => Closeness::Boot,
+        Request::Boot | Request::Retry | Request::Purge | Request::Restore(_) => Closeness::Boot,
     };
     let mut next: Option<(Seen, Plan)> = None;
     for _ in 0..ROUNDS_MAX {

@@ -112,6 +112,12 @@ impl Catalog {
         self.migrations.last().map_or(0, |migration| migration.version)
     }
 
+    /// The part of it up to this version; tries still count under the whole one's fingerprint.
+    pub fn up_to(&self, version: i32) -> Catalog {
+        let known = self.migrations.iter().take_while(|migration| migration.version <= version).count();
+        Catalog { migrations: self.migrations.get(..known).unwrap_or_default(), ..*self }
+    }
+
     /// The migration with this version.
     pub fn find(&self, version: i32) -> Option<&'static Migration> {
         self.migrations.iter().find(|migration| migration.version == version)

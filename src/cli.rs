@@ -2,9 +2,13 @@
 //! Promises: pure, so that every mistake has one sentence that names the word.
 //! Never looks at anything outside its arguments.
 
+pub mod describe;
+pub mod help;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::cli::describe::{command, is_group, option_text, CommandText, EVERYWHERE};
 use crate::decide::facts::Request;
 
 /// What a person or a unit asks for.
@@ -18,7 +22,7 @@ pub struct Command {
     pub root: PathBuf,
     /// `-v`, `-vv`, `-q`.
     pub verbosity: Verbosity,
-    /// `--json`.
+    /// `--json`, or `--format json`.
     pub json: bool,
     /// `--db`; empty for all.
     pub database: Option<String>,
@@ -51,14 +55,16 @@ pub enum Action {
     Status {
         /// `--exit-code`.
         exit_code: bool,
-        /// No verb: what `run` would do is printed too.
-        with_plan: bool,
+        /// `--format`.
+        format: Format,
     },
     /// `plan`.
     Plan {
         /// `--sql`.
         sql: bool,
     },
+    /// `rehearse`.
+    Rehearse,
     /// `ready`.
     Ready,
     /// `mark-good`.
@@ -70,35 +76,65 @@ pub enum Action {
         /// `--at`.
         at: Option<i32>,
     },
-    /// `--help`.
-    Help,
+    /// `migrate`.
+    Migrate(Extent),
+    /// `rollback`.
+    Rollback(Extent),
+    /// `snapshot ...`, but for `restore`.
+    Snapshot(SnapshotVerb),
+    /// `snapshot restore`: a name of ours, or a file.
+    Restore(String),
+    /// `doctor`.
+    Doctor {
+        /// `--full`.
+        full: bool,
+    },
+    /// `bundle`: to this file; `-` is standard output.
+    Bundle(PathBuf),
+    /// `--help`, of these words.
+    Help(String),
     /// `--version`.
     Version,
 }
 
-/// The text of `--help`.
-pub const HELP: &str = "\
-bootmigrate: brings this device's SQLite databases to the schema its firmware expects
+/// How `status` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For a person.
+    Text,
+    /// `--json`.
+    Json,
+    /// For a Prometheus textfile collector.
+    Prometheus,
+    /// For a Mender inventory script.
+    Mender,
+}
 
-  bootmigrate                          status, and what `run` would do
-  bootmigrate run                      what the unit does at boot
-  bootmigrate run --retry              forget the counted tries and try once more; purges nothing
-  bootmigrate --purge-and-retry        try once more; what fails or is damaged is set aside and made anew
-  bootmigrate run -- PROGRAM ARGS...   run, then become PROGRAM when the databases are usable
-  bootmigrate status [--exit-code]     versions and state; reads only
-  bootmigrate plan [--sql]             what the next boot would do, and why; reads only
-  bootmigrate ready --db NAME          may an application open it? (exit code)
-  bootmigrate mark-good                the slot is good: snapshots for the way back may go
-  bootmigrate adopt --db NAME [--from TOOL] [--at V]   take over what another tool made, then run
-  bootmigrate purge --db NAME --yes    set this database aside and make it anew
+/// How far `migrate` and `rollback` go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    All,
+    /// So many migrations.
+    Step(u32),
+    /// To this version, itself included.
+    To(i32),
+    /// To the version before this one.
+    ToExclusive(i32),
+}
 
-Everywhere: --db NAME   --json   --config FILE   --root DIR   -v   -vv   -q   --version
-
-Exit codes: 0 usable  11 usable, data was given up  3 work pending  10 migration failed, database whole
-  12 newer than this firmware  13 in use  14 not enough space  15 read-only or I/O error
-  16 not our database  17 damaged  18 mount or folder missing  19 tries used up
-  20 interrupted, goes on at the next boot  21 migrations do not fit  2 usage or configuration  1 defect
-";
+/// What is done with snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotVerb {
+    /// `list`.
+    List,
+    /// `create`.
+    Create,
+    /// `verify`.
+    Verify,
+    /// `prune`.
+    Prune,
+}
 
 /// Reads the words after the program's name.
 ///
@@ -118,12 +154,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
         let Some(text) = word.to_str() else {
             return Err(format!("the argument {} is not UTF-8", word.to_string_lossy()));
         };
-        if text.starts_with('-') {
+        if text.starts_with('-') && text.len() > 1 {
             draft.option(text, &mut words)?;
-        } else if draft.verb.is_none() {
-            draft.verb = Some(text.to_owned());
         } else {
-            return Err(format!("`{text}` is one word too many; see `bootmigrate --help`"));
+            draft.words.push(text.to_owned());
         }
     }
     draft.finish()
@@ -131,30 +165,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
 
 #[derive(Default)]
 struct Draft {
-    verb: Option<String>,
-    config: Option<PathBuf>,
-    root: Option<PathBuf>,
-    database: Option<String>,
-    from: Option<String>,
-    at: Option<i32>,
-    verbose: u8,
-    flags: Vec<String>,
+    words: Vec<String>,
+    given: Vec<(&'static str, Option<String>)>,
     program: Vec<OsString>,
 }
-
-/// Options without a value, and the verbs that take them; no verb is "".
-const FLAGS: [(&str, &[&str]); 10] = [
-    ("--json", &["", "run", "status", "plan", "mark-good", "adopt", "purge"]),
-    ("--retry", &["run"]),
-    ("--purge-and-retry", &["", "run"]),
-    ("--exit-code", &["status"]),
-    ("--sql", &["plan"]),
-    ("--yes", &["purge"]),
-    ("--help", &["", "run", "status", "plan", "ready", "mark-good", "adopt", "purge"]),
-    ("-h", &["", "run", "status", "plan", "ready", "mark-good", "adopt", "purge"]),
-    ("--version", &[""]),
-    ("-q", &["", "run", "status", "plan", "ready", "mark-good", "adopt", "purge"]),
-];
 
 impl Draft {
     fn option(&mut self, word: &str, rest: &mut impl Iterator<Item = OsString>) -> Result<(), String> {
@@ -162,86 +176,199 @@ impl Draft {
             Some((name, value)) if name.starts_with("--") => (name, Some(OsString::from(value))),
             _ => (word, None),
         };
-        let mut take =
-            || value.take().or_else(|| rest.next()).filter(|value| !value.is_empty()).ok_or_else(|| format!("{name} needs a value"));
-        match name {
-            "--config" => self.config = Some(PathBuf::from(take()?)),
-            "--root" => self.root = Some(PathBuf::from(take()?)),
-            "--db" => self.database = Some(take()?.to_string_lossy().into_owned()),
-            "--from" => self.from = Some(take()?.to_string_lossy().into_owned()),
-            "--at" => {
-                let text = take()?.to_string_lossy().into_owned();
-                self.at = Some(text.parse().map_err(|_| format!("--at {text} is no version; write a whole number"))?);
+        let Some(option) = option_text(name) else {
+            return Err(format!("`{name}` is not known; see `bootmigrate --help`"));
+        };
+        if option.value.is_none() {
+            if value.is_some() {
+                return Err(format!("{name} takes no value"));
             }
-            "-v" | "--verbose" => self.verbose += 1,
-            "-vv" => self.verbose += 2,
-            known if FLAGS.iter().any(|(flag, _)| *flag == known) => {
-                if value.is_some() {
-                    return Err(format!("{known} takes no value"));
-                }
-                self.flags.push(known.to_owned());
-            }
-            unknown => return Err(format!("`{unknown}` is not known; see `bootmigrate --help`")),
+            self.given.push((option.name, None));
+            return Ok(());
         }
+        let value = value.take().or_else(|| rest.next()).filter(|value| !value.is_empty());
+        let value = value.ok_or_else(|| format!("{name} needs a value"))?;
+        let Ok(value) = value.into_string() else { return Err(format!("the value of {name} is not UTF-8")) };
+        self.given.push((option.name, Some(value)));
         Ok(())
     }
 
     fn has(&self, flag: &str) -> bool {
-        self.flags.iter().any(|given| given == flag)
+        self.given.iter().any(|(given, _)| *given == flag)
+    }
+
+    /// The last one given counts.
+    fn value(&self, name: &str) -> Option<&str> {
+        self.given.iter().rev().find(|(given, _)| *given == name).and_then(|(_, value)| value.as_deref())
+    }
+
+    fn count(&self, flag: &str) -> usize {
+        self.given.iter().filter(|(given, _)| *given == flag).count()
     }
 
     fn finish(self) -> Result<Command, String> {
-        let verb = self.verb.clone().unwrap_or_default();
-        for flag in &self.flags {
-            let allowed = FLAGS.iter().find(|(known, _)| known == flag).is_some_and(|(_, verbs)| verbs.contains(&verb.as_str()));
-            if !allowed {
-                return Err(format!("{flag} does not go with `{verb}`; see `bootmigrate --help`"));
+        let helps = self.has("--help") || self.has("-h");
+        let action = match self.command() {
+            Err(_) if helps => Action::Help(self.words.join(" ")),
+            Err(sentence) => return Err(sentence),
+            Ok((known, argument)) => {
+                self.check_options(known)?;
+                if helps {
+                    Action::Help(known.name.to_owned())
+                } else {
+                    self.action(known, argument)?
+                }
             }
-        }
-        if verb != "adopt" && (self.from.is_some() || self.at.is_some()) {
-            return Err("--from and --at go with `adopt` alone".into());
-        }
-        let action = self.action(&verb)?;
-        if !self.program.is_empty() && !matches!(action, Action::Run { .. }) {
-            return Err(format!("`-- PROGRAM` goes with `run`, not with `{verb}`"));
-        }
-        let verbosity = match (self.has("-q"), self.verbose) {
+        };
+        let verbose = self.count("-v") + self.count("--verbose") + 2 * self.count("-vv");
+        let verbosity = match (self.has("-q"), verbose) {
             (true, 0) => Verbosity::Quiet,
             (true, _) => return Err("-q and -v exclude each other".into()),
             (false, 0) => Verbosity::Normal,
             (false, 1) => Verbosity::Migrations,
             (false, _) => Verbosity::Statements,
         };
-        let json = self.has("--json");
-        Ok(Command { action, config: self.config, root: self.root.unwrap_or_default(), verbosity, json, database: self.database })
+        Ok(Command {
+            config: self.value("--config").map(PathBuf::from),
+            root: self.value("--root").map(PathBuf::from).unwrap_or_default(),
+            verbosity,
+            json: self.has("--json") || self.value("--format") == Some("json"),
+            database: self.value("--db").map(str::to_owned),
+            action,
+        })
     }
 
-    fn action(&self, verb: &str) -> Result<Action, String> {
-        if self.has("--help") || self.has("-h") {
-            return Ok(Action::Help);
+    /// The command that the words name, and the word after it.
+    fn command(&self) -> Result<(&'static CommandText, Option<String>), String> {
+        let mut words = self.words.iter();
+        let first = words.next().map_or("", String::as_str);
+        let known = if is_group(first) {
+            let second = words.next().map_or("", String::as_str);
+            if second.is_empty() {
+                return Err(format!("`{first}` needs another word; see `bootmigrate {first} --help`"));
+            }
+            command(&format!("{first} {second}"))
+                .ok_or_else(|| format!("`{first} {second}` is not known; see `bootmigrate {first} --help`"))?
+        } else {
+            command(first).ok_or_else(|| format!("`{first}` is not known; see `bootmigrate --help`"))?
+        };
+        let argument = known.argument.and_then(|_| words.next().cloned());
+        match (known.argument, words.next()) {
+            (_, Some(more)) => Err(format!("`{more}` is one word too many; see `bootmigrate --help`")),
+            (Some((name, true)), None) if argument.is_none() && !self.has("--help") && !self.has("-h") => {
+                Err(format!("`{}` needs a {name}; see `bootmigrate {} --help`", known.name, known.name))
+            }
+            _ => Ok((known, argument)),
         }
+    }
+
+    fn check_options(&self, known: &CommandText) -> Result<(), String> {
+        for (flag, _) in &self.given {
+            if !EVERYWHERE.contains(flag) && !known.options.contains(flag) {
+                return Err(format!("{flag} does not go with `{}`; see `bootmigrate --help`", known.name));
+            }
+        }
+        if !self.program.is_empty() && known.name != "run" {
+            return Err(format!("`-- PROGRAM` goes with `run`, not with `{}`", known.name));
+        }
+        Ok(())
+    }
+
+    fn action(&self, known: &CommandText, argument: Option<String>) -> Result<Action, String> {
         let run = |request| Ok(Action::Run { request, program: self.program.clone() });
-        match verb {
+        match known.name {
             "" if self.has("--version") => Ok(Action::Version),
             "" if self.has("--purge-and-retry") => run(Request::PurgeAndRetry),
-            "" => Ok(Action::Status { exit_code: false, with_plan: true }),
+            "" => Ok(Action::Status { exit_code: false, format: self.format()? }),
             "run" => match (self.has("--retry"), self.has("--purge-and-retry")) {
                 (true, true) => Err("--retry and --purge-and-retry exclude each other".into()),
                 (true, false) => run(Request::Retry),
                 (false, true) => run(Request::PurgeAndRetry),
                 (false, false) => run(Request::Boot),
             },
-            "status" => Ok(Action::Status { exit_code: self.has("--exit-code"), with_plan: false }),
+            "status" => Ok(Action::Status { exit_code: self.has("--exit-code"), format: self.format()? }),
             "plan" => Ok(Action::Plan { sql: self.has("--sql") }),
-            "ready" if self.database.is_none() => Err("`ready` needs --db NAME".into()),
-            "ready" => Ok(Action::Ready),
+            "rehearse" => Ok(Action::Rehearse),
+            "ready" => self.named("ready", "`ready` needs --db NAME").map(|()| Action::Ready),
             "mark-good" => Ok(Action::MarkGood),
-            "adopt" if self.database.is_none() => Err("`adopt` needs --db NAME: the database must be named".into()),
-            "adopt" => Ok(Action::Adopt { from: self.from.clone(), at: self.at }),
-            "purge" if self.database.is_none() => Err("`purge` needs --db NAME: the database must be named".into()),
-            "purge" if !self.has("--yes") => Err("`purge` gives up all rows of the database; say --yes".into()),
-            "purge" => run(Request::Purge),
+            "adopt" => {
+                self.named("adopt", "`adopt` needs --db NAME: the database must be named")?;
+                Ok(Action::Adopt { from: self.value("--from").map(str::to_owned), at: self.number("--at")? })
+            }
+            "migrate" => self.extent("migrate").map(Action::Migrate),
+            "rollback" => {
+                self.named("rollback", "`rollback` needs --db NAME: the database must be named")?;
+                self.extent("rollback").map(Action::Rollback)
+            }
+            "snapshot list" => Ok(Action::Snapshot(SnapshotVerb::List)),
+            "snapshot create" => Ok(Action::Snapshot(SnapshotVerb::Create)),
+            "snapshot verify" => Ok(Action::Snapshot(SnapshotVerb::Verify)),
+            "snapshot prune" => Ok(Action::Snapshot(SnapshotVerb::Prune)),
+            "snapshot restore" => {
+                self.named("snapshot restore", "`snapshot restore` needs --db NAME: the database must be named")?;
+                if !self.has("--yes") {
+                    return Err("`snapshot restore` gives up what was written after the copy; say --yes".into());
+                }
+                Ok(Action::Restore(argument.unwrap_or_default()))
+            }
+            "doctor" => Ok(Action::Doctor { full: self.has("--full") }),
+            "bundle" => Ok(Action::Bundle(PathBuf::from(argument.unwrap_or_default()))),
+            "purge" => {
+                self.named("purge", "`purge` needs --db NAME: the database must be named")?;
+                if !self.has("--yes") {
+                    return Err("`purge` gives up all rows of the database; say --yes".into());
+                }
+                run(Request::Purge)
+            }
             other => Err(format!("`{other}` is not known; see `bootmigrate --help`")),
+        }
+    }
+
+    fn named(&self, _verb: &str, sentence: &str) -> Result<(), String> {
+        self.value("--db").map(drop).ok_or_else(|| sentence.to_owned())
+    }
+
+    fn format(&self) -> Result<Format, String> {
+        match (self.value("--format"), self.has("--json")) {
+            (None, false) | (Some("text"), false) => Ok(Format::Text),
+            (None | Some("json"), _) => Ok(Format::Json),
+            (Some("prometheus"), false) => Ok(Format::Prometheus),
+            (Some("mender"), false) => Ok(Format::Mender),
+            (Some("text" | "prometheus" | "mender"), true) => Err("--json and --format exclude each other".into()),
+            (Some(other), _) => Err(format!("--format {other} is not known; write text, json, prometheus or mender")),
+        }
+    }
+
+    /// A version or a count.
+    fn number(&self, name: &str) -> Result<Option<i32>, String> {
+        let Some(text) = self.value(name) else { return Ok(None) };
+        let number = text.parse::<i32>().ok().filter(|number| *number >= 0);
+        number.map(Some).ok_or_else(|| format!("{name} {text} is not a whole number"))
+    }
+
+    /// Exactly one of the options that say how far.
+    fn extent(&self, verb: &str) -> Result<Extent, String> {
+        let mut extents = Vec::new();
+        if self.has("--all") {
+            extents.push(Extent::All);
+        }
+        if let Some(steps) = self.number("--step")? {
+            match steps.unsigned_abs() {
+                0 => return Err("--step 0 does nothing; write 1 or more".into()),
+                steps => extents.push(Extent::Step(steps)),
+            }
+        }
+        if let Some(version) = self.number("--to")? {
+            extents.push(Extent::To(version));
+        }
+        if let Some(version) = self.number("--to-exclusive")? {
+            extents.push(Extent::ToExclusive(version));
+        }
+        let choices = if verb == "rollback" { "--to V or --step N" } else { "--all, --step N, --to V or --to-exclusive V" };
+        match (extents.as_slice(), extents.len()) {
+            ([extent], _) => Ok(*extent),
+            (_, 0) => Err(format!("`{verb}` needs one of {choices}")),
+            _ => Err(format!("`{verb}` takes only one of {choices}")),
         }
     }
 }

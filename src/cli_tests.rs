@@ -30,13 +30,24 @@ fn what_a_unit_and_a_technician_type() {
     means("--purge-and-retry", run(Request::PurgeAndRetry));
     means("run --purge-and-retry --db settings", run(Request::PurgeAndRetry));
     means("purge --db settings --yes", run(Request::Purge));
-    means("", Action::Status { exit_code: false, with_plan: true });
-    means("status --exit-code", Action::Status { exit_code: true, with_plan: false });
+    means("", Action::Status { exit_code: false, format: Format::Text });
+    means("status --exit-code", Action::Status { exit_code: true, format: Format::Text });
+    means("status --format mender", Action::Status { exit_code: false, format: Format::Mender });
+    means("--json", Action::Status { exit_code: false, format: Format::Json });
+    means("migrate --to 41", Action::Migrate(Extent::To(41)));
+    means("migrate --to-exclusive=41", Action::Migrate(Extent::ToExclusive(41)));
+    means("rollback --db settings --step 2", Action::Rollback(Extent::Step(2)));
+    means("snapshot create", Action::Snapshot(SnapshotVerb::Create));
+    means("snapshot restore v40-1 --db settings --yes", Action::Restore("v40-1".into()));
+    means("doctor --full", Action::Doctor { full: true });
+    means("bundle -", Action::Bundle("-".into()));
     means("plan --sql", Action::Plan { sql: true });
     means("mark-good --db settings", Action::MarkGood);
     means("adopt --db settings --from sqlx", Action::Adopt { from: Some("sqlx".into()), at: None });
     means("adopt --db settings --at 12", Action::Adopt { from: None, at: Some(12) });
-    means("run --help", Action::Help);
+    means("run --help", Action::Help("run".into()));
+    means("snapshot --help", Action::Help("snapshot".into()));
+    means("bundle -h", Action::Help("bundle".into()));
     means("--version", Action::Version);
 }
 
@@ -68,10 +79,25 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("purge --db x", "`purge` gives up all rows of the database; say --yes");
     refuses("purge --yes", "`purge` needs --db NAME: the database must be named");
     refuses("adopt --from sqlx", "`adopt` needs --db NAME: the database must be named");
-    refuses("adopt --db x --at twelve", "--at twelve is no version; write a whole number");
-    refuses("run --at 3", "--from and --at go with `adopt` alone");
+    refuses("adopt --db x --at twelve", "--at twelve is not a whole number");
+    refuses("run --at 3", "--at does not go with `run`; see `bootmigrate --help`");
     refuses("ready", "`ready` needs --db NAME");
     refuses("run -q -v", "-q and -v exclude each other");
+    refuses("migrate", "`migrate` needs one of --all, --step N, --to V or --to-exclusive V");
+    refuses("migrate --all --step 1", "`migrate` takes only one of --all, --step N, --to V or --to-exclusive V");
+    refuses("migrate --step 0", "--step 0 does nothing; write 1 or more");
+    refuses("migrate --to v41", "--to v41 is not a whole number");
+    refuses("rollback --to 40", "`rollback` needs --db NAME: the database must be named");
+    refuses("rollback --db settings", "`rollback` needs one of --to V or --step N");
+    refuses("rollback --db settings --all", "--all does not go with `rollback`; see `bootmigrate --help`");
+    refuses("snapshot", "`snapshot` needs another word; see `bootmigrate snapshot --help`");
+    refuses("snapshot make", "`snapshot make` is not known; see `bootmigrate snapshot --help`");
+    refuses("snapshot restore --db settings --yes", "`snapshot restore` needs a SNAPSHOT; see `bootmigrate snapshot restore --help`");
+    refuses("snapshot restore v1-1 --db settings", "`snapshot restore` gives up what was written after the copy; say --yes");
+    refuses("bundle", "`bundle` needs a FILE; see `bootmigrate bundle --help`");
+    refuses("bundle a b", "`b` is one word too many; see `bootmigrate --help`");
+    refuses("status --format xml", "--format xml is not known; write text, json, prometheus or mender");
+    refuses("status --json --format text", "--json and --format exclude each other");
 }
 
 #[test]
@@ -81,5 +107,21 @@ fn run_migrations_is_off_by_four_words() {
     }
     for word in [Some("1"), Some("true"), Some(""), Some("offline"), None] {
         assert!(!skips(word), "{word:?}");
+    }
+}
+
+#[test]
+fn help_fits_a_console_and_names_every_command() {
+    let whole = help::help("");
+    for command in describe::COMMANDS {
+        assert!(command.name.is_empty() || whole.contains(&format!("  {} ", command.name)), "{}", command.name);
+        let own = help::help(command.name);
+        for line in whole.lines().chain(own.lines()) {
+            assert!(line.chars().count() <= 85, "{}: {line}", command.name);
+        }
+        for option in command.options {
+            assert!(describe::option_text(option).is_some(), "{}: {option}", command.name);
+            assert!(command.name.is_empty() || own.contains(option), "{}: {option}", command.name);
+        }
     }
 }

@@ -37,6 +37,26 @@ pub enum Class {
     Defect,
 }
 
+impl Class {
+    /// The one word for it in reports, frozen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::Failed => "migration-failed",
+            Class::Damaged => "damaged",
+            Class::InUse => "in-use",
+            Class::NoSpace => "no-space",
+            Class::Storage => "storage",
+            Class::NotOurs => "not-ours",
+            Class::Missing => "missing",
+            Class::Newer => "newer",
+            Class::Catalogue => "catalogue",
+            Class::Interrupted => "interrupted",
+            Class::Configuration => "configuration",
+            Class::Defect => "defect",
+        }
+    }
+}
+
 /// Where in a migration's text something happened. Line and column count from 1, the column in characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
@@ -48,8 +68,10 @@ pub struct Place {
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
-    /// The text of that line, shortened.
+    /// The text of that line, shortened around the column.
     pub text: String,
+    /// The column's place in [`Place::text`], in characters, from 1.
+    pub caret: u32,
     /// This statement's number in the file, from 1; 0 where no statement is meant.
     pub statement: u32,
     /// How many statements the file has; 0 where that is not known.
@@ -73,12 +95,14 @@ pub struct Failure {
     pub details: Vec<String>,
     /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.
     pub bytes_needed: Option<u64>,
+    /// SQLite's extended code, where SQLite said it.
+    pub sqlite_code: Option<i32>,
 }
 
 impl Failure {
     /// A failure of this class in this step.
     pub fn new(class: Class, step: Step, cause: impl Into<String>) -> Failure {
-        Failure { class, step, path: None, cause: cause.into(), place: None, details: Vec::new(), bytes_needed: None }
+        Failure { class, step, path: None, cause: cause.into(), place: None, details: Vec::new(), bytes_needed: None, sqlite_code: None }
     }
 
     /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place
@@ -111,6 +135,13 @@ impl Failure {
     #[must_use]
     pub fn details(mut self, details: Vec<String>) -> Failure {
         self.details = details;
+        self
+    }
+
+    /// Keeps SQLite's extended code.
+    #[must_use]
+    pub fn code(mut self, code: Option<i32>) -> Failure {
+        self.sqlite_code = code;
         self
     }
 

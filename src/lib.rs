@@ -11,10 +11,11 @@
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
 //! denied.rs          the PRAGMAs no migration may set; shared with the build crate
-//! commands/          run, status, plan, mark-good, adopt: one file a command
+//! commands/          one file a command; cli/describe.rs has their texts
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
 //! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor
+//! migrator.rs        the same as a library, for a supervisor, an application, a product's tests
 //! report.rs          what happened → one sentence and its code, JSON, exit code
 //! error.rs           Failure and its class (a whitelist)
 //! ```
@@ -38,18 +39,23 @@ pub mod decide;
 mod denied;
 pub mod device;
 pub mod error;
+mod migrator;
 pub mod report;
 pub mod steps;
+
+pub use device::sqlite::application::{sql, Connection};
+pub use migrator::{testing, Migrator, NotReady};
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use catalog::Embedded;
 use cli::{Action, Command, Verbosity};
-use commands::Printed;
+use commands::{House, Printed};
 use device::clock::SystemClock;
 use device::disk::{Disk, SystemDisk};
 use device::logging;
+use device::progress;
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
 use device::World;
@@ -75,6 +81,7 @@ pub fn main(embedded: Embedded) -> ExitCode {
         Verbosity::Migrations => log::LevelFilter::Info,
         Verbosity::Statements => log::LevelFilter::Debug,
     });
+    progress::watch(command.verbosity != Verbosity::Quiet);
     match carry_out(&embedded, &command) {
         Ok(printed) => {
             printed.write();
@@ -92,9 +99,9 @@ fn refuse(sentence: &str) -> ExitCode {
 
 fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> {
     match &command.action {
-        Action::Help => return Ok(Printed::answer(cli::HELP.to_owned(), 0)),
+        Action::Help(words) => return Ok(Printed::answer(cli::help::help(words), 0)),
         Action::Version => return Ok(Printed::answer(format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), 0)),
-        Action::Run { .. } | Action::Status { .. } | Action::Plan { .. } | Action::Ready | Action::MarkGood | Action::Adopt { .. } => {}
+        _ => {}
     }
     let disk = SystemDisk;
     let mut settings = commands::settings(embedded, command, &disk)?;
@@ -104,24 +111,30 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
     let firmware = firmware_version(&disk, &root);
     let world = World { disk: &disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop, root, firmware };
     let devices = commands::devices(embedded, &settings, &world, command.database.as_deref())?;
+    let json = command.json;
+    let house = House { settings: &settings, world: &world, devices: &devices, command };
     match &command.action {
         Action::Run { request, program } => {
             let temporary_folder = commands::run::temporary_folder();
-            let (report, unsaid) = commands::run::run(&settings, &world, &devices, command, request);
-            let printed = commands::run::printed(&report, command.json, command.verbosity == Verbosity::Quiet);
-            printed.write();
-            // A loss counts as said only now.
-            unsaid.into_iter().for_each(boot::Unsaid::said);
+            let (report, unsaid) = commands::run::run(&settings, &world, &devices, request);
+            let printed = commands::run::said(&report, command, unsaid);
             if report.usable && !program.is_empty() {
                 return Err(commands::run::become_program(program, temporary_folder));
             }
-            Ok(Printed::answer(String::new(), report.exit))
+            Ok(printed)
         }
-        Action::Plan { sql } => Ok(commands::plan::plan(&devices, command.json, *sql)),
+        Action::Plan { sql } => Ok(commands::plan::plan(&devices, json, *sql)),
         Action::Ready => Ok(ready(&world, command)),
-        Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, command.json)),
-        Action::Status { exit_code, .. } => Ok(commands::status::status(&settings, &world, &devices, command.json, *exit_code)),
-        Action::Help | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(String::new(), 0)),
+        Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
+        Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, json)),
+        Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),
+        Action::Rollback(extent) => commands::rollback::rollback(&house, *extent),
+        Action::Rehearse => Ok(commands::rehearse::rehearse(&house)),
+        Action::Snapshot(verb) => Ok(commands::snapshot::snapshot(&house, *verb)),
+        Action::Restore(which) => commands::restore::restore(&house, which),
+        Action::Doctor { full } => Ok(commands::doctor::doctor(&house, *full)),
+        Action::Bundle(file) => commands::bundle::bundle(&house, embedded, file),
+        Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(String::new(), 0)),
     }
 }
 

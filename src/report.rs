@@ -13,6 +13,7 @@ use crate::device::family::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure, Place};
 use crate::steps::replace::Replaced;
+use sentence::Said;
 
 /// The version of the report's format (`docs/status-json.md`).
 pub const SCHEMA: u32 = 1;
@@ -133,6 +134,16 @@ pub struct DatabaseReport {
     pub quarantine: Option<String>,
     /// What was given up, in words.
     pub loss: Option<String>,
+    /// Why it is not usable, in one word ([`Class::word`], or `tries-used-up`).
+    pub cause: Option<&'static str>,
+    /// The sentence's first clause: what happened.
+    pub what: Option<String>,
+    /// Its second: what state the database is in now.
+    pub state: Option<String>,
+    /// Its third: what to do.
+    pub next: Option<String>,
+    /// SQLite's extended code, where SQLite said it.
+    pub sqlite_code: Option<i32>,
     /// Where in a migration.
     pub place: Option<Place>,
     /// Rows or processes that belong to the sentence.
@@ -150,6 +161,17 @@ pub struct DatabaseReport {
     pub must_be_closed: bool,
 }
 
+/// Which device, which firmware, which boot; empty where the system does not say.
+#[derive(Debug, Clone, Serialize, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// /etc/machine-id.
+    pub device_id: String,
+    /// IMAGE_VERSION, else VERSION_ID, of os-release.
+    pub firmware: String,
+    /// The kernel's random number for this boot.
+    pub boot_id: String,
+}
+
 /// What happened to all of them.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
@@ -157,6 +179,11 @@ pub struct RunReport {
     pub schema: u32,
     /// Ours.
     pub version: &'static str,
+    /// Which device, firmware and boot.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Bytes that this run caused to be sent to storage, as the kernel counts them; `null` where it does not.
+    pub bytes_written: Option<u64>,
     /// The run's exit code.
     pub exit: u8,
     /// Every database is usable.
@@ -169,10 +196,12 @@ pub struct RunReport {
 
 impl RunReport {
     /// The gravest exit code of all counts.
-    pub fn of(databases: &[DatabaseReport]) -> RunReport {
+    pub fn of(databases: &[DatabaseReport], identity: Identity, bytes_written: Option<u64>) -> RunReport {
         RunReport {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
+            identity,
+            bytes_written,
             exit: gravest(databases.iter().map(|database| database.exit)),
             usable: databases.iter().all(|database| database.usable),
             data_loss: databases.iter().any(|database| database.data_loss),
@@ -275,7 +304,11 @@ impl DatabaseReport {
         report.exit = exit_of_refusal(refusal.class);
         report.from = version_of(facts);
         report.version = report.from;
-        report.say(&format!("{}; nothing was changed. Next: {}.", refusal.what, refusal.next))
+        report.cause = Some(match refusal.class {
+            RefusalClass::As(class) => class.word(),
+            RefusalClass::TriesUsedUp => "tries-used-up",
+        });
+        report.tell(Said::new(refusal.what.clone(), "nothing was changed", refusal.next.clone()))
     }
 
     /// A run that ended with a failure.
@@ -291,16 +324,17 @@ impl DatabaseReport {
         report.version = report.from;
         report.place.clone_from(&failure.place);
         report.details.clone_from(&failure.details);
-        let words = sentence::failed(&report, facts, failure);
-        report.say(&words)
+        (report.cause, report.sqlite_code) = (Some(failure.class.word()), failure.sqlite_code);
+        let said = sentence::failed(&report, facts, failure);
+        report.tell(said)
     }
 
     /// A purge whose fresh build failed too.
     pub fn fresh_build_failed(device: &Device<'_>, facts: &Facts, failure: &Failure) -> DatabaseReport {
         let mut report = DatabaseReport::failed(device, Some(facts), failure);
         report.exit = EXIT_TRIES_USED_UP;
-        let words = sentence::fresh_build_failed(&report, failure);
-        report.say(&words)
+        let said = sentence::fresh_build_failed(&report, failure);
+        report.tell(said)
     }
 
     /// Work that is pending and was not done.
@@ -310,7 +344,7 @@ impl DatabaseReport {
         report.from = version_of(facts);
         report.version = report.from;
         report.usable = exit == 0;
-        report.say(&format!("{why}; the plan would be to {plan}. Nothing was changed."))
+        report.say(&format!("{why}; the plan is: {plan}. Nothing was changed."))
     }
 
     fn blank(device: &Device<'_>, outcome: Outcome) -> DatabaseReport {
@@ -329,6 +363,11 @@ impl DatabaseReport {
             backup: "none".into(),
             quarantine: None,
             loss: None,
+            cause: None,
+            what: None,
+            state: None,
+            next: None,
+            sqlite_code: None,
             place: None,
             details: Vec::new(),
             notes: Vec::new(),
@@ -337,6 +376,27 @@ impl DatabaseReport {
             act: None,
             must_be_closed: false,
         }
+    }
+
+    /// The schema is not this firmware's though the command did what it was told: nobody may open it before the next run.
+    #[must_use]
+    pub fn short_of(mut self, target: i32) -> DatabaseReport {
+        self.target = target;
+        if !self.usable || self.version == Some(target) {
+            return self;
+        }
+        (self.usable, self.exit) = (false, EXIT_PENDING);
+        let words = match self.outcome {
+            Outcome::Quiet => format!("at version {}, nothing to do.", self.version.unwrap_or(0)),
+            _ => self.sentence.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" [")).map_or("", |(words, _)| words).to_owned(),
+        };
+        self.say(&format!("{words} This firmware expects {target}: not ready, and its next run goes there."))
+    }
+
+    fn tell(mut self, said: Said) -> DatabaseReport {
+        let words = said.to_string();
+        (self.what, self.state, self.next) = (Some(said.what), Some(said.state), Some(said.next));
+        self.say(&words)
     }
 
     fn say(mut self, words: &str) -> DatabaseReport {

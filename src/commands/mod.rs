@@ -3,9 +3,16 @@
 //! Never decides about a database.
 
 pub mod adopt;
+pub mod bundle;
+pub mod doctor;
 pub mod mark_good;
+pub mod migrate;
 pub mod plan;
+pub mod rehearse;
+pub mod restore;
+pub mod rollback;
 pub mod run;
+pub mod snapshot;
 pub mod status;
 
 use std::io;
@@ -17,11 +24,45 @@ use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey};
 use crate::device::disk::{parent, Disk};
 use crate::device::supervisor::place;
 use crate::device::{Device, World};
+use crate::error::Failure;
+use crate::report::{exit_of, EXIT_PENDING};
 
 /// Bytes of a configuration file that are read at most.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
 /// Where the device may override single keys.
 const CONFIG: &str = "/etc/bootmigrate.toml";
+
+/// What every command is handed.
+pub struct House<'a> {
+    /// The configuration.
+    pub settings: &'a Settings,
+    /// The effects.
+    pub world: &'a World<'a>,
+    /// The databases that the command is about.
+    pub devices: &'a [Device<'a>],
+    /// What was asked for.
+    pub command: &'a Command,
+}
+
+/// `mode = "observe"` changes nothing, whoever asks.
+///
+/// # Errors
+/// What is printed instead.
+pub fn changes(house: &House<'_>) -> Result<(), Printed> {
+    if !house.settings.observe {
+        return Ok(());
+    }
+    let sentences =
+        "bootmigrate: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]\n".to_owned();
+    Err(Printed { text: String::new(), sentences, exit: EXIT_PENDING })
+}
+
+/// Something that stopped a command before anything was changed.
+pub fn not_begun(device: &Device<'_>, failure: &Failure) -> Printed {
+    let exit = exit_of(failure.class);
+    let sentences = format!("{}: {failure}; nothing was changed. [BM-{exit} {}]\n", device.settings.name, device.settings.name);
+    Printed { text: String::new(), sentences, exit }
+}
 
 /// What a command prints, and its exit code.
 pub struct Printed {
@@ -42,6 +83,7 @@ impl Printed {
     /// Writes both; a closed pipe is nobody's failure.
     pub fn write(&self) {
         use std::io::Write;
+        crate::device::progress::end();
         let _ = std::io::stderr().write_all(self.sentences.as_bytes());
         let _ = std::io::stdout().write_all(self.text.as_bytes());
     }

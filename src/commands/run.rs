@@ -6,14 +6,15 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::boot::{boot, look, Asked, Unsaid};
-use crate::cli::{skips, Command};
+use crate::cli::{skips, Command, Verbosity};
 use crate::commands::status::pending_exit;
 use crate::commands::Printed;
 use crate::config::Settings;
 use crate::decide::facts::Request;
+use crate::device::disk::Disk;
 use crate::device::supervisor::{notify_status, place, RunFolder};
 use crate::device::{Device, World};
-use crate::report::{DatabaseReport, RunReport};
+use crate::report::{DatabaseReport, Identity, RunReport};
 
 /// Bytes of a marker file or the kernel's command line that are read at most.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
@@ -22,51 +23,88 @@ const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
 
 /// Runs; the report has a sentence for each database, and what comes with it is closed once those are printed.
-pub fn run<'d>(
-    settings: &Settings,
-    world: &World<'_>,
-    devices: &'d [Device<'d>],
-    command: &Command,
-    request: &Request,
-) -> (RunReport, Vec<Unsaid<'d>>) {
-    for warning in &settings.warnings {
-        log::warn!("{warning}.");
-    }
-    let folder = RunFolder::new(world.disk, &world.root);
-    for device in devices {
-        if let Err(error) = folder.remove_ready(&device.settings.name) {
-            log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
-        }
-    }
-    if let Some(first) = devices.first() {
-        // SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
-        std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
-    }
+pub fn run<'d>(settings: &Settings, world: &World<'_>, devices: &'d [Device<'d>], request: &Request) -> (RunReport, Vec<Unsaid<'d>>) {
+    let session = Session::begin(settings, world, devices);
     let skipped = skip_reason(settings);
     let asked = asked(settings, world, request);
     let mut reports: Vec<DatabaseReport> = Vec::new();
     let mut unsaid: Vec<Unsaid<'d>> = Vec::new();
     for device in devices {
-        let report = match &skipped {
+        reports.push(match &skipped {
             Some(why) => skip(device, why),
             None => {
                 let (report, rest) = boot(device, &asked);
                 unsaid.extend(rest);
                 report
             }
-        };
-        if report.usable {
-            if let Err(error) = folder.make_ready(&device.settings.name, report.version.unwrap_or(0)) {
-                log::warn!("{}: its ready file could not be made: {error}.", device.settings.name);
+        });
+        session.ready(reports.last());
+    }
+    (session.end(&reports), unsaid)
+}
+
+/// What every command that changes databases has around it: ready files, the report on /run.
+pub struct Session<'a> {
+    world: &'a World<'a>,
+    folder: RunFolder<'a>,
+    written_before: Option<u64>,
+}
+
+impl<'a> Session<'a> {
+    /// Ready files go first.
+    pub fn begin(settings: &Settings, world: &'a World<'a>, devices: &[Device<'_>]) -> Session<'a> {
+        for warning in &settings.warnings {
+            log::warn!("{warning}.");
+        }
+        let folder = RunFolder::new(world.disk, &world.root);
+        for device in devices {
+            if let Err(error) = folder.remove_ready(&device.settings.name) {
+                log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
             }
         }
-        reports.push(report);
+        if let Some(first) = devices.first() {
+            // SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
+            std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
+        }
+        Session { world, folder, written_before: bytes_written(world.disk) }
     }
-    let report = RunReport::of(&reports);
-    publish_report(&folder, &report);
-    notify_status(&summary(&report));
-    log::debug!("{}", if command.json { "The report follows as JSON." } else { "The report follows." });
-    (report, unsaid)
+
+    /// A database that may be opened gets its ready file at once: its application need not wait for the others.
+    pub fn ready(&self, report: Option<&DatabaseReport>) {
+        let Some(report) = report.filter(|report| report.usable) else { return };
+        if let Err(error) = self.folder.make_ready(&report.name, report.version.unwrap_or(0)) {
+            log::warn!("{}: its ready file could not be made: {error}.", report.name);
+        }
+    }
+
+    /// The report of all of them, on /run and for the supervisor.
+    pub fn end(&self, reports: &[DatabaseReport]) -> RunReport {
+        let written = bytes_written(self.world.disk).zip(self.written_before).map(|(now, before)| now.saturating_sub(before));
+        let report = RunReport::of(reports, identity(self.world), written);
+        publish_report(&self.folder, &report);
+        notify_status(&summary(&report));
+        report
+    }
+}
+
+/// Bytes that this process caused to be sent to storage, as the kernel counts them.
+fn bytes_written(disk: &dyn Disk) -> Option<u64> {
+    let counters = disk.read(Path::new("/proc/self/io"), TOKEN_SOURCE_BYTES_MAX).ok()?;
+    let counters = String::from_utf8_lossy(&counters).into_owned();
+    counters.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.trim().parse().ok())
+}
+
+/// Which device, firmware and boot this is.
+pub fn identity(world: &World<'_>) -> Identity {
+    let line = |path: &Path| {
+        let bytes = world.disk.read(path, TOKEN_SOURCE_BYTES_MAX).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).trim().to_owned()
+    };
+    Identity {
+        device_id: line(&place(&world.root, Path::new("/etc/machine-id"))),
+        firmware: world.firmware.clone(),
+        boot_id: line(Path::new("/proc/sys/kernel/random/boot_id")),
+    }
 }
 
 fn publish_report(folder: &RunFolder<'_>, report: &RunReport) {
@@ -129,6 +167,13 @@ fn with(request: Request, token: &str) -> Asked {
     Asked { request, token: token.to_owned() }
 }
 
+/// Prints, and only then counts a loss as said.
+pub fn said(report: &RunReport, command: &Command, unsaid: Vec<Unsaid<'_>>) -> Printed {
+    printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
+    unsaid.into_iter().for_each(Unsaid::said);
+    Printed::answer(String::new(), report.exit)
+}
+
 /// The sentences, each with its details below.
 pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
     let json = if json { format!("{}\n", report.to_json()) } else { String::new() };
@@ -153,7 +198,7 @@ pub fn lines(database: &DatabaseReport) -> Vec<String> {
     let mut lines = vec![database.sentence.clone()];
     if let Some(place) = database.place.as_ref().filter(|place| !place.text.trim().is_empty()) {
         lines.push(format!("  {:>5} | {}", place.line, place.text));
-        lines.push(format!("        | {}^", " ".repeat(place.column.saturating_sub(1) as usize)));
+        lines.push(format!("        | {}^", " ".repeat(place.caret.saturating_sub(1) as usize)));
     }
     lines.extend(database.details.iter().map(|detail| format!("  {detail}")));
     lines.extend(database.notes.iter().map(|note| format!("  note: {note}")));

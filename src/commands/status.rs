@@ -2,22 +2,27 @@
 //! Promises: reads only; creates nothing; works on a read-only and on a full file system, and beside running applications.
 //! Never waits.
 
+mod formats;
+
 use serde::Serialize;
 
 use crate::boot::look;
-use crate::commands::Printed;
-use crate::config::Settings;
+use crate::cli::Format;
+use crate::commands::run::identity;
+use crate::commands::{House, Printed};
 use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::supervisor::RunFolder;
-use crate::device::{Device, World};
-use crate::report::{exit_of, exit_of_refusal, gravest, version_of, EXIT_PENDING, SCHEMA};
+use crate::device::Device;
+use crate::report::{exit_of, exit_of_refusal, gravest, version_of, Identity, EXIT_PENDING, SCHEMA};
 
 /// What `status --json` prints.
 #[derive(Debug, Serialize)]
-struct Status {
+pub struct Status {
     schema: u32,
     version: &'static str,
+    #[serde(flatten)]
+    identity: Identity,
     exit: u8,
     databases: Vec<DatabaseStatus>,
 }
@@ -31,6 +36,10 @@ struct DatabaseStatus {
     target: i32,
     pending: Vec<String>,
     ready: bool,
+    /// Of the main file; `null` where there is none.
+    bytes: Option<u64>,
+    /// Free on its file system, for an unprivileged writer.
+    free_bytes: Option<u64>,
     plan: String,
     next: Option<String>,
     failed_tries: u8,
@@ -58,20 +67,27 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
     }
 }
 
-/// Text or JSON; `--exit-code` makes the answer the exit code, else it is 0.
-pub fn status(settings: &Settings, world: &World<'_>, devices: &[Device<'_>], json: bool, exit_code: bool) -> Printed {
-    let folder = RunFolder::new(world.disk, &world.root);
-    let databases: Vec<DatabaseStatus> = devices.iter().map(|device| of(device, &folder)).collect();
+/// Text or one of the formats; `--exit-code` makes the answer the exit code, else it is 0.
+pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
+    let status = look_at(house);
+    let text = match format {
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default()),
+        Format::Prometheus => formats::prometheus(&status),
+        Format::Mender => formats::mender(&status),
+        Format::Text => {
+            let warnings = house.settings.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+            warnings.chain(status.databases.iter().map(DatabaseStatus::text)).collect()
+        }
+    };
+    Printed::answer(text, if exit_code { status.exit } else { 0 })
+}
+
+/// Every database, as it is.
+pub fn look_at(house: &House<'_>) -> Status {
+    let folder = RunFolder::new(house.world.disk, &house.world.root);
+    let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, &folder)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
-    let shown = if exit_code { exit } else { 0 };
-    if json {
-        let status = Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), exit, databases };
-        let text = serde_json::to_string_pretty(&status).unwrap_or_default();
-        return Printed::answer(format!("{text}\n"), shown);
-    }
-    let mut text: String = settings.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-    text.extend(databases.iter().map(DatabaseStatus::text));
-    Printed::answer(text, shown)
+    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(house.world), exit, databases }
 }
 
 fn of(device: &Device<'_>, folder: &RunFolder<'_>) -> DatabaseStatus {
@@ -85,6 +101,8 @@ fn of(device: &Device<'_>, folder: &RunFolder<'_>) -> DatabaseStatus {
         target: device.catalog.target(),
         pending: Vec::new(),
         ready: disk.stat(&folder.ready(&device.settings.name)).ok().flatten().is_some(),
+        bytes: disk.stat(&device.family.main).ok().flatten().map(|main| main.size),
+        free_bytes: device.space().ok().map(|space| space.available),
         plan: String::new(),
         next: None,
         failed_tries: 0,

@@ -163,6 +163,8 @@ pub enum Request {
     PurgeAndRetry,
     /// `purge --yes`: a fresh database, whatever there is.
     Purge,
+    /// `snapshot restore --yes`: this good copy, whatever there is.
+    Restore(Snapshot),
 }
 
 /// An act of an earlier run.

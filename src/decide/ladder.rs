@@ -37,6 +37,12 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
         (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => failed_migration(cause, facts, policy),
         // Not even on an empty database: nothing that we could build would work.
         (Class::Failed, Plan::Replace { by: Replacement::Fresh, .. }) => Next::Stop(Stop::FreshBuildFailed),
+        // A person named this copy: no other is taken in its place.
+        (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { .. }, .. })
+            if matches!(facts.request, Request::Restore(_)) =>
+        {
+            Next::Stop(Stop::AsItFailed)
+        }
         // This copy cannot be brought forward, or is none: the next cure.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { act, .. }, .. }) => {
             Next::Without(Tried::Snapshot(*act))
@@ -73,6 +79,6 @@ fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> Next {
         (OnFailure::Purge, _) | (OnFailure::Restore, Request::PurgeAndRetry) => {
             Next::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
         }
-        (OnFailure::Restore, Request::Boot | Request::Retry | Request::Purge) => Next::Stop(Stop::AsItFailed),
+        (OnFailure::Restore, Request::Boot | Request::Retry | Request::Purge | Request::Restore(_)) => Next::Stop(Stop::AsItFailed),
     }
 }

@@ -141,8 +141,10 @@ pub enum RefusalClass {
 
 /// Facts and policy in, a plan out.
 pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
-    if facts.request == Request::Purge {
-        return purge(facts, policy);
+    match &facts.request {
+        Request::Purge => return purge(facts, policy),
+        Request::Restore(snapshot) => return restore(facts, snapshot),
+        Request::Boot | Request::Retry | Request::PurgeAndRetry => {}
     }
     match (&facts.database, &facts.open_act) {
         // A link, a folder, a second name: whatever it is, it is not only ours.
@@ -352,6 +354,17 @@ pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
 pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
     let by = Replacement::Snapshot { version: snapshot.version, act: snapshot.act };
     Plan::Replace { by, why: what.to_owned(), loss: true }
+}
+
+/// `snapshot restore --yes`: a person named database and copy; only what cannot be done is refused.
+fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
+    let why = "`snapshot restore` was asked for";
+    match &facts.database {
+        Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        _ if !facts.writable => refuse(Class::Storage, "the file system is read-only", "make it writable, then run again"),
+        _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
+        _ => by_snapshot(snapshot, why),
+    }
 }
 
 /// `purge --yes`: a person named the database and said so; only what cannot be done is refused.

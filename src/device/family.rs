@@ -183,6 +183,11 @@ impl StateFolder {
         self.root.join(format!("ready-{act}.db"))
     }
 
+    /// Where a rehearsal works on its copy; never trusted, removed by the next run.
+    pub fn rehearsal(&self) -> PathBuf {
+        self.root.join("rehearsal")
+    }
+
     /// The folder of snapshots.
     pub fn snapshots(&self) -> PathBuf {
         self.root.join("snapshots")

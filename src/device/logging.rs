@@ -6,12 +6,15 @@ use std::io::Write;
 
 use log::{Level, LevelFilter};
 
+use crate::device::progress;
+
 /// Sets the logger up, once; a second call is ignored.
 pub fn start(level: LevelFilter) {
     // systemd sets JOURNAL_STREAM for a service whose stderr is the journal.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut builder = env_logger::Builder::new();
     builder.filter_module("bootmigrate", level).format(move |out, record| {
+        progress::clear();
         if journal {
             write!(out, "<{}>", priority(record.level()))?;
         }

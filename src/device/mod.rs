@@ -8,6 +8,7 @@ pub mod family;
 pub mod history;
 pub mod logging;
 pub mod mounts;
+pub mod progress;
 pub mod sqlite;
 pub mod supervisor;
 

@@ -2,6 +2,8 @@
 //! Promises: a connection closes with success before anybody probes; errors carry a class from the whitelist.
 //! Never decides what an answer means for the database.
 
+pub mod application;
+pub mod backup;
 pub mod checks;
 pub mod foreign;
 pub mod rebuild;
@@ -17,6 +19,7 @@ use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::device::disk::Step;
+use crate::device::progress;
 use crate::error::{Class, Failure};
 
 /// Virtual machine steps between two looks at the stop signal: a few milliseconds on a slow device.
@@ -78,6 +81,14 @@ impl Sqlite<'_> {
         let uri = format!("file:{}?readonly_shm=1", percent_encode(path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         self.open(step, path, Path::new(&uri), flags)
+    }
+
+    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and what they settle.
+    ///
+    /// # Errors
+    /// As SQLite's open.
+    pub fn share(&self, step: Step, path: &Path) -> Result<Database, Failure> {
+        self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
     }
 
     /// Opens for a change of the live database: EXCLUSIVE from the first statement on, EXTRA or FULL, foreign keys off.
@@ -142,7 +153,13 @@ impl Database {
             self.run(step, "PRAGMA temp_store = MEMORY")?;
         }
         let stop = Arc::clone(stop);
-        let handler = self.connection.progress_handler(STEPS_BETWEEN_STOP_CHECKS, Some(move || stop.load(Ordering::Relaxed)));
+        let handler = self.connection.progress_handler(
+            STEPS_BETWEEN_STOP_CHECKS,
+            Some(move || {
+                progress::tick();
+                stop.load(Ordering::Relaxed)
+            }),
+        );
         handler.map_err(|error| self.failure(step, &error))
     }
 
@@ -243,7 +260,7 @@ impl Database {
 }
 
 fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
-    let mut failure = Failure::new(class_of(error), step, describe(error)).at(path);
+    let mut failure = Failure::new(class_of(error), step, describe(error)).at(path).code(extended_code(error));
     if sqlite_error(error).is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR_MISSING_COLLSEQ) {
         // The application has an order that this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;
@@ -284,9 +301,14 @@ fn sqlite_error(error: &rusqlite::Error) -> Option<rusqlite::ffi::Error> {
     }
 }
 
+/// SQLite's extended code.
+pub fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    sqlite_error(error).map(|error| error.extended_code)
+}
+
 /// SQLite's words and its extended code.
 pub fn describe(error: &rusqlite::Error) -> String {
-    let code = sqlite_error(error).map(|error| error.extended_code);
+    let code = extended_code(error);
     let words = match error {
         rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
         rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),

@@ -3,6 +3,9 @@
 //! Never changes an outcome: what cannot be written here is said and forgotten.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
@@ -21,17 +24,30 @@ pub fn watch_signals() -> io::Result<Arc<AtomicBool>> {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    signal_hook::flag::register(libc::SIGIO, Arc::new(AtomicBool::new(false)))?;
+    forget_broken_leases()?;
     Ok(stop)
+}
+
+/// SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
+///
+/// # Errors
+/// As `sigaction`.
+pub fn forget_broken_leases() -> io::Result<()> {
+    signal_hook::flag::register(libc::SIGIO, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
 /// One line for `systemctl status`, where a supervisor listens.
 pub fn notify_status(text: &str) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let message = format!("STATUS={}", text.replace('\n', " "));
-    // An abstract socket's name begins with @; std cannot send to it by path, and systemd uses a path for services.
-    if let Ok(sender) = std::os::unix::net::UnixDatagram::unbound() {
-        let _ = sender.send_to(message.as_bytes(), Path::new(&socket));
+    let Ok(sender) = std::os::unix::net::UnixDatagram::unbound() else { return };
+    // An abstract socket's name begins with @.
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(Path::new(&socket)),
+    };
+    if let Ok(address) = address {
+        let _ = sender.send_to_addr(message.as_bytes(), &address);
     }
 }
 

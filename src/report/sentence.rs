@@ -47,56 +47,79 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     }
 }
 
+/// What happened, what state the database is in now, what to do next: each a clause without a final dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What happened.
+    pub what: String,
+    /// The state now.
+    pub state: String,
+    /// What to do.
+    pub next: String,
+}
+
+impl Said {
+    /// The three clauses.
+    pub fn new(what: impl Into<String>, state: impl Into<String>, next: impl Into<String>) -> Said {
+        Said { what: what.into(), state: state.into(), next: next.into() }
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}. Next: {}.", self.what, self.state, self.next)
+    }
+}
+
+const NOTHING_CHANGED: &str = "nothing was changed";
+
 /// A run that ended with a failure.
-pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> String {
+pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> Said {
     let what = cause(failure);
     let whole = match report.version {
-        Some(0) | None => "nothing was changed".to_owned(),
+        Some(0) | None => NOTHING_CHANGED.to_owned(),
         Some(version) => format!("the database is whole at version {version}"),
     };
     match failure.class {
-        Class::Failed => {
-            // A person's word has forgotten the tries before this one.
-            let before = facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
-            let tries = before.saturating_add(1);
-            let left = FAILED_MAX.saturating_sub(tries);
-            let next = if left == 0 {
-                format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name)
-            } else {
-                format!(
-                    "correct the migration and install that firmware; this one is tried {left} more {}",
-                    if left == 1 { "time" } else { "times" }
-                )
-            };
-            format!("{what}; {whole}. Next: {next}.")
-        }
-        Class::InUse => format!("{what}; nothing was written. Next: stop it, then run again."),
+        Class::Failed => Said::new(what, whole, after_failed_try(report, facts)),
+        Class::InUse => Said::new(what, "nothing was written", "stop it, then run again"),
         Class::NoSpace => {
             let needed = failure.bytes_needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
-            format!("not enough space: {what}; {whole}. Next: free space{needed}, then run again.")
+            Said::new(format!("not enough space: {what}"), whole, format!("free space{needed}, then run again"))
         }
-        Class::Storage => format!("{what}; {whole}. Next: look at the storage and at who owns the files, then run again."),
-        Class::NotOurs => format!("{what}; nothing was changed. Next: correct `path`."),
-        Class::Missing => format!("{what}; nothing was made. Next: bring it there, then run again."),
-        Class::Newer => format!("{what}; nothing was changed. Next: boot the newer firmware."),
-        Class::Catalogue => {
-            format!("{what}; nothing was changed. Next: build the firmware with the migrations that this database was made by.")
-        }
-        Class::Interrupted => format!("interrupted ({what}); {whole}. Next: the next boot goes on."),
+        Class::Storage => Said::new(what, whole, "look at the storage and at who owns the files, then run again"),
+        Class::NotOurs => Said::new(what, NOTHING_CHANGED, "correct `path`"),
+        Class::Missing => Said::new(what, "nothing was made", "bring it there, then run again"),
+        Class::Newer => Said::new(what, NOTHING_CHANGED, "boot the newer firmware"),
+        Class::Catalogue => Said::new(what, NOTHING_CHANGED, "build the firmware with the migrations that this database was made by"),
+        Class::Interrupted => Said::new(format!("interrupted ({what})"), whole, "the next boot goes on"),
         Class::Damaged => {
-            format!("damaged: {what}; nothing was changed. Next: run `bootmigrate run --purge-and-retry --db {}`.", report.name)
+            let next = format!("run `bootmigrate run --purge-and-retry --db {}`", report.name);
+            Said::new(format!("damaged: {what}"), NOTHING_CHANGED, next)
         }
-        Class::Configuration => format!("{what}; nothing was changed. Next: correct bootmigrate.toml."),
-        Class::Defect => format!("a defect of bootmigrate: {what}; nothing was given up. Next: send the log to its makers."),
+        Class::Configuration => Said::new(what, NOTHING_CHANGED, "correct bootmigrate.toml"),
+        Class::Defect => Said::new(format!("a defect of bootmigrate: {what}"), "nothing was given up", "send the log to its makers"),
+    }
+}
+
+fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>) -> String {
+    // A person's word has forgotten the tries before this one.
+    let before = facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
+    match FAILED_MAX.saturating_sub(before.saturating_add(1)) {
+        0 => format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name),
+        left => {
+            let times = if left == 1 { "time" } else { "times" };
+            format!("correct the migration and install that firmware; this one is tried {left} more {times}")
+        }
     }
 }
 
 /// A purge whose fresh build failed too.
-pub fn fresh_build_failed(report: &DatabaseReport, failure: &Failure) -> String {
-    format!(
-        "a fresh database could not be built either: {}; the old one is still in its place. Next: install other firmware, then run `bootmigrate run --retry --db {}`.",
-        cause(failure),
-        report.name
+pub fn fresh_build_failed(report: &DatabaseReport, failure: &Failure) -> Said {
+    Said::new(
+        format!("a fresh database could not be built either: {}", cause(failure)),
+        "the old one is still in its place",
+        format!("install other firmware, then run `bootmigrate run --retry --db {}`", report.name),
     )
 }
 

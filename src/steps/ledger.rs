@@ -190,7 +190,10 @@ impl Ledger {
     }
 
     /// 1 + the largest number that record, database, snapshots or quarantine have seen.
-    fn next_number(&self, device: &Device<'_>) -> Result<u64, Failure> {
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn next_number(&self, device: &Device<'_>) -> Result<u64, Failure> {
         let disk = device.disk();
         let failed = |error: io::Error| Failure::io(READ, &device.state.root, &error);
         let snapshots = device.state.list_snapshots(disk).map_err(failed)?;

@@ -12,7 +12,7 @@ use crate::device::history::{self, History, Stamp};
 use crate::device::sqlite::checks::ForeignKeys;
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::sqlite::{Database, Journal};
-use crate::device::{supervisor, Device};
+use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::expendable;
 use crate::steps::inspect::Seen;
@@ -125,6 +125,8 @@ fn lane(
     mut database: Database,
     journal: Journal,
 ) -> Result<Committed, Failure> {
+    // The snapshot and the commit are steps too.
+    progress::expect(job.steps.len() + usize::from(job.snapshot) + 1);
     let transaction: Result<Option<Copied>, Failure> = (|| {
         let before = database.foreign_keys(OPEN)?;
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
@@ -133,7 +135,7 @@ fn lane(
         let target = job.last().map_or(0, |step| step.version);
         let verified = verify(device, &database, &before, &job.steps, target)?;
         room_for_the_wal(device, &verified, journal, main)?;
-        supervisor::notify_status("committing");
+        progress::begin(&format!("{}: checked, committing", device.settings.name));
         commit(verified)?;
         Ok(copied)
     })();
@@ -207,7 +209,7 @@ fn copy(
     if !job.snapshot {
         return Ok(None);
     }
-    supervisor::notify_status("copying");
+    progress::begin(&format!("{}: copying the snapshot", device.settings.name));
     // Tries that were cut off or failed made copies too: they must not add up.
     prune(device, ledger);
     let first_remove = if job.prune_first { expendable(device, ledger)? } else { Vec::new() };
@@ -239,7 +241,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
         return Err(Failure::new(Class::Catalogue, APPLY, cause));
     }
     log::info!("{}: applying {}.", device.settings.name, step.file);
-    supervisor::notify_status(&format!("{}: {}", device.settings.name, step.file));
+    progress::begin(&format!("{}: {}", device.settings.name, step.file));
     let began = device.world.clock.monotonic();
     script::run(database, APPLY, step, lane, &mut |ran| {
         log::debug!(

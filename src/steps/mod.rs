@@ -2,13 +2,17 @@
 //! Promises: each takes the device and proof of what must already be true, and returns proof or a failure.
 //! Never decides: no policy is read here but limits.
 
+pub mod backup;
 pub mod downgrade;
+pub mod examine;
+pub mod export;
 pub mod inspect;
 pub mod ledger;
 pub mod lock;
 pub mod migrate;
 pub mod probe;
 pub mod prune;
+pub mod rehearse;
 pub mod replace;
 pub mod scratch;
 pub mod settle;

@@ -10,7 +10,7 @@ use crate::device::family::{side, MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::sqlite::script::Lane;
 use crate::device::sqlite::{Database, Journal};
-use crate::device::Device;
+use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::steps::downgrade::go_back;
 use crate::steps::ledger::Act;
@@ -202,6 +202,7 @@ fn copied_wal(file: &dyn File, size: u64) -> bool {
 fn apply(device: &Device<'_>, database: &mut Database, steps: &[&Migration], act: Act, token: &str) -> Result<(), Failure> {
     let table = &device.settings.history_table;
     let before = database.foreign_keys(BUILD)?;
+    progress::expect(steps.len());
     database.run(BUILD, "BEGIN")?;
     history::create_tables(database, BUILD, table)?;
     for step in steps {

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{Stat, Step};
+use crate::device::disk::{Disk, FileKind, Stat, Step};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::steps::lock::Locked;
@@ -20,9 +20,29 @@ pub fn sweep(device: &Device<'_>, _locked: &Locked, main: Option<&Stat>) -> Resu
     let failed = |error: io::Error| Failure::io(STEP, &device.state.root, &error);
     for path in leftovers(device, main).map_err(failed)? {
         log::info!("{}: removing {}, left by an earlier run.", device.settings.name, path.display());
-        device.disk().unlink(STEP, &path).map_err(|error| Failure::io(STEP, &path, &error))?;
+        let removed = if path == device.state.rehearsal() { remove_tree(device.disk(), &path) } else { device.disk().unlink(STEP, &path) };
+        removed.map_err(|error| Failure::io(STEP, &path, &error))?;
     }
     Ok(())
+}
+
+/// Takes a folder of ours away with everything in it; nothing where it is absent.
+///
+/// # Errors
+/// As `readdir`, `unlink` and `rmdir`.
+pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    if disk.stat(folder)?.is_none() {
+        return Ok(());
+    }
+    for name in disk.list(folder)? {
+        let path = folder.join(name);
+        match disk.stat(&path)?.map(|stat| stat.kind) {
+            Some(FileKind::Folder) => remove_tree(disk, &path)?,
+            Some(_) => disk.unlink(STEP, &path)?,
+            None => {}
+        }
+    }
+    disk.remove_folder(STEP, folder)
 }
 
 fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf>> {
@@ -32,7 +52,7 @@ fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf
         found.push(device.family.beside());
     }
     for name in disk.list(&device.state.root)? {
-        if name.starts_with("staging-") || name.starts_with("undo-") {
+        if name.starts_with("staging-") || name.starts_with("undo-") || name == "rehearsal" {
             found.push(device.state.root.join(name));
         }
     }

@@ -11,6 +11,9 @@ use crate::error::{Class, Failure, Place};
 
 const STEP: Step = Step("verify");
 
+/// What stands before the row that a failed `expect` query returned; a bundle for support cuts it there.
+pub const ROW_FOLLOWS: &str = "returned: ";
+
 /// Everything pending is applied and checked inside the open transaction. Made only by [`verify`].
 pub struct Verified<'tx> {
     pub(super) database: &'tx Database,
@@ -101,11 +104,12 @@ fn expectations(database: &Database, step: &Migration) -> Result<(), Failure> {
             line: expect.line,
             column: 1,
             text: step.sql.lines().nth(expect.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            caret: 1,
             statement: 0,
             statements: step.statements,
         };
         if let Some(row) = database.first_row(STEP, expect.query).map_err(|failure| failure.place(place()))? {
-            let cause = format!("`expect` must return no row and returned: {row}");
+            let cause = format!("`expect` must return no row and {ROW_FOLLOWS}{row}");
             return Err(Failure::new(Class::Failed, STEP, cause).place(place()));
         }
     }

@@ -185,6 +185,12 @@ impl Bench {
         self.configure()
     }
 
+    /// A line above the tables.
+    pub fn top(mut self, line: &str) -> Bench {
+        self.head.push_str(&format!("{line}\n"));
+        self.configure()
+    }
+
     fn configure(self) -> Bench {
         let mut text = self.head.clone();
         let root = if self.namespace { self.root().display().to_string() } else { String::new() };

@@ -83,7 +83,8 @@ impl Bench {
     fn copied_executable(&self) -> PathBuf {
         let copy = self.folder().join("program");
         if !copy.exists() {
-            std::fs::copy(self.executable(), &copy).unwrap();
+            let copied = Command::new("cp").arg(self.executable()).arg(&copy).status().unwrap();
+            assert!(copied.success(), "cp of the program");
         }
         copy
     }

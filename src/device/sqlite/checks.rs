@@ -20,6 +20,10 @@ fn is_damage(row: &str) -> bool {
     row != "ok" && !row.contains(" value in ") && !row.starts_with("CHECK constraint failed")
 }
 
+/// Something that is wrong with a product's migrations, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(pub String);
+
 /// Violated references by (table, parent): how many rows. Never by rowid, since a rebuild moves them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ForeignKeys {
@@ -111,7 +115,9 @@ impl Database {
             let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
             Ok(Some(values?.join(", ")))
         };
-        read().map_err(|error: rusqlite::Error| Failure::new(super::class_of(&error), step, describe(&error)))
+        read().map_err(|error: rusqlite::Error| {
+            Failure::new(super::class_of(&error), step, describe(&error)).code(super::extended_code(&error))
+        })
     }
 
     /// The schema, an entry an object with its text and an entry a column, without SQLite's tables, the history and ours.
@@ -129,6 +135,14 @@ impl Database {
             rows.collect::<Result<BTreeSet<String>, _>>()
         };
         read().map_err(|error| self.failure(step, &error))
+    }
+
+    /// One column of text.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn texts(&self, step: Step, sql: &str) -> Result<Vec<String>, Failure> {
+        self.strings(step, sql)
     }
 
     /// One column of text.

@@ -12,7 +12,7 @@ use rusqlite::Batch;
 use crate::catalog::Migration;
 use crate::denied::DENIED_PRAGMAS;
 use crate::device::disk::Step;
-use crate::device::sqlite::{class_of, describe, Database};
+use crate::device::sqlite::{class_of, describe, extended_code, Database};
 use crate::error::{Class, Failure, Place};
 
 /// Characters of a line that a message shows.
@@ -140,7 +140,7 @@ fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
 fn failed(step: Step, source: &Source<'_>, number: u32, start: usize, error: &rusqlite::Error, denied: &Denied) -> Failure {
     let reason = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
     let cause = reason.unwrap_or_else(|| describe(error));
-    Failure::new(class_of(error), step, cause).place(source.place(start, number))
+    Failure::new(class_of(error), step, cause).place(source.place(start, number)).code(extended_code(error))
 }
 
 /// The byte of the file that an error of the parser names; else the start of the statement.
@@ -158,16 +158,18 @@ impl Source<'_> {
     fn place(&self, byte: usize, statement: u32) -> Place {
         let (line, column) = line_of(self.sql, byte);
         let text = self.sql.lines().nth(line.saturating_sub(1) as usize).unwrap_or("");
-        Place {
-            file: self.file.to_owned(),
-            version: self.version,
-            line,
-            column,
-            text: text.chars().take(LINE_SHOWN_CHARS_MAX).collect(),
-            statement,
-            statements: self.statements,
-        }
+        let (text, caret) = window(text, column);
+        Place { file: self.file.to_owned(), version: self.version, line, column, text, caret, statement, statements: self.statements }
     }
+}
+
+/// The part of a line around a column, with blanks for tabs, and the column's place in it: a terminal shows both alike.
+fn window(line: &str, column: u32) -> (String, u32) {
+    let at = column.saturating_sub(1) as usize;
+    let from = if at < LINE_SHOWN_CHARS_MAX { 0 } else { at - LINE_SHOWN_CHARS_MAX / 2 };
+    let shown: String = line.chars().skip(from).take(LINE_SHOWN_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let (before, caret) = if from == 0 { ("", at) } else { ("...", at - from + 3) };
+    (format!("{before}{shown}"), u32::try_from(caret + 1).unwrap_or(u32::MAX))
 }
 
 /// Line and column (characters) of a byte, both from 1.
@@ -253,6 +255,16 @@ mod tests {
     fn a_place_counts_characters_not_bytes() {
         assert_eq!(line_of("a\nüb c", "a\nüb ".len()), (2, 4));
         assert_eq!(line_of("", 0), (1, 1));
+    }
+
+    #[test]
+    fn a_caret_stands_below_its_character_also_in_a_long_line() {
+        assert_eq!(window("\tSELECT x", 9), (" SELECT x".into(), 9));
+        let line = format!("{}HERE{}", "a".repeat(300), "b".repeat(300));
+        let (text, caret) = window(&line, 301);
+        assert_eq!(text.chars().skip(caret as usize - 1).take(4).collect::<String>(), "HERE");
+        assert!(text.chars().count() <= LINE_SHOWN_CHARS_MAX + 3);
+        assert_eq!(window("", 1), (String::new(), 1));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::bad_header;
 use crate::decide::facts::{Database, Snapshot};
+use crate::device::disk::Step;
 use crate::device::family::{SnapshotName, HEADER_BYTES};
 use crate::device::history;
 use crate::device::{Device, LOOK};
@@ -20,6 +21,24 @@ pub enum Look {
     NotGood(String),
     /// It could not be looked at: an I/O error or missing memory says nothing about what is in it.
     Failed(Failure),
+}
+
+impl Look {
+    /// For somebody who named this copy: a bad one is a failure too, which begins with these words.
+    pub fn failure(self, step: Step, path: &Path, words: &str) -> Failure {
+        match self {
+            Look::NotGood(why) => Failure::new(Class::Damaged, step, format!("{words}: {why}")).at(path),
+            Look::Failed(failure) => failure,
+        }
+    }
+
+    /// Why, for a list.
+    pub fn why(self) -> String {
+        match self {
+            Look::NotGood(why) => why,
+            Look::Failed(failure) => format!("it could not be looked at: {}", failure.cause),
+        }
+    }
 }
 
 /// Good snapshots, newest first.

@@ -1,0 +1,282 @@
+//! Owns the one description of the command line: `--help`, the parser, the shell completions and the man page come from it.
+//! Promises: what is not here is not known; each text is what a technician needs without the manual, in 80 columns.
+//! Never decides what a command does.
+
+/// One command.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandText {
+    /// Its words, for example `snapshot list`; empty for no word at all.
+    pub name: &'static str,
+    /// What follows it, for example `--db NAME --yes`.
+    pub usage: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What it does, what it leaves alone, what to do next.
+    pub text: &'static str,
+    /// Options that it takes beside those of every command.
+    pub options: &'static [&'static str],
+    /// A word after it, for example FILE, and whether it must be there.
+    pub argument: Option<(&'static str, bool)>,
+}
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionText {
+    /// With its dashes.
+    pub name: &'static str,
+    /// What its value is called; `None` where it takes none.
+    pub value: Option<&'static str>,
+    /// One line.
+    pub help: &'static str,
+}
+
+const fn option(name: &'static str, value: Option<&'static str>, help: &'static str) -> OptionText {
+    OptionText { name, value, help }
+}
+
+/// Options of every command.
+pub const EVERYWHERE: &[&str] = &["--db", "--config", "--root", "-v", "-vv", "--verbose", "-q", "--help", "-h"];
+
+/// All options.
+pub const OPTIONS: &[OptionText] = &[
+    option("--db", Some("NAME"), "only this database; without it all of them"),
+    option("--config", Some("FILE"), "instead of /etc/bootmigrate.toml"),
+    option("--root", Some("DIR"), "put before every path; mounts are not checked under it"),
+    option("-v", None, "say each migration"),
+    option("-vv", None, "say each statement, with time and rows"),
+    option("--verbose", None, "as -v"),
+    option("-q", None, "say errors alone"),
+    option("--help", None, "this text; after a command, that command's"),
+    option("-h", None, "as --help"),
+    option("--version", None, "print the version"),
+    option("--json", None, "print facts as JSON"),
+    option("--format", Some("FORMAT"), "text, json, prometheus or mender"),
+    option("--exit-code", None, "answer with the exit code that a run would have"),
+    option("--sql", None, "print the SQL too"),
+    option("--retry", None, "forget the counted tries; purges nothing"),
+    option("--purge-and-retry", None, "also: what fails or is damaged is set aside and made anew"),
+    option("--yes", None, "yes, rows may be given up"),
+    option("--all", None, "everything that is pending"),
+    option("--step", Some("N"), "so many migrations"),
+    option("--to", Some("V"), "up (or down) to version V, V included"),
+    option("--to-exclusive", Some("V"), "up to the version before V"),
+    option("--from", Some("TOOL"), "the tool that made the database"),
+    option("--at", Some("V"), "the version that it is at"),
+    option("--full", None, "check every page, whatever the size"),
+];
+
+const EXTENT: &[&str] = &["--all", "--step", "--to", "--to-exclusive", "--json"];
+
+/// All commands, in the order of the help.
+pub const COMMANDS: &[CommandText] = &[
+    CommandText {
+        name: "",
+        usage: "[--purge-and-retry] [--json]",
+        summary: "status, and what `run` would do",
+        text: "Prints the state of every database and what the next run would do to it. Reads\nonly. With --purge-and-retry it is the same as `run --purge-and-retry`.",
+        options: &["--json", "--purge-and-retry", "--version"],
+        argument: None,
+    },
+    CommandText {
+        name: "run",
+        usage: "[--retry | --purge-and-retry] [-- PROGRAM ARGS...]",
+        summary: "what the unit does at boot",
+        text: "Brings every database to this firmware's schema, or says why not. Stop the\n\
+               applications first; one that is running is noticed, and nothing is touched (13).\n\
+               --retry after exit 19: forgets the counted tries and tries once more.\n\
+               --purge-and-retry when a device must work again and its rows may go: what fails\n\
+               or is damaged is set aside (it stays in quarantine) and made anew; what is\n\
+               healthy is left alone. With PROGRAM: becomes it when its databases are usable.\n\
+               RUN_MIGRATIONS=0 in the environment skips the run.",
+        options: &["--json", "--retry", "--purge-and-retry"],
+        argument: None,
+    },
+    CommandText {
+        name: "status",
+        usage: "[--json | --format FORMAT] [--exit-code]",
+        summary: "versions and state",
+        text: "Reads only, also on a full or read-only disk and beside running applications.\n\
+               `next boot` is the plan, `do` is what a person can do about a refusal.\n\
+               --format prometheus is for a textfile collector, --format mender for an\n\
+               inventory script.",
+        options: &["--json", "--format", "--exit-code"],
+        argument: None,
+    },
+    CommandText {
+        name: "plan",
+        usage: "[--sql] [--json]",
+        summary: "what the next boot would do, and why",
+        text: "One line a database; reads only. The plan printed is the plan done.",
+        options: &["--json", "--sql"],
+        argument: None,
+    },
+    CommandText {
+        name: "rehearse",
+        usage: "[--json]",
+        summary: "the real migration on a copy, thrown away",
+        text: "Copies each database (beside running applications), migrates the copy as the next\n\
+               boot would, and removes it. Says the exit code that the boot would have, the time\n\
+               and the room it took. The database itself is not changed.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "ready",
+        usage: "--db NAME",
+        summary: "may an application open it?",
+        text: "Exit code 0: yes. 3: no; `bootmigrate status` says why. For start scripts.",
+        options: &[],
+        argument: None,
+    },
+    CommandText {
+        name: "migrate",
+        usage: "--all | --step N | --to V | --to-exclusive V",
+        summary: "apply pending migrations, all or some",
+        text: "As `run`, but as far as it is told, and a failure never purges anything. A\n\
+               database that is then not yet at this firmware's version is not ready: exit 3,\n\
+               and the next boot does the rest.",
+        options: EXTENT,
+        argument: None,
+    },
+    CommandText {
+        name: "rollback",
+        usage: "--db NAME --to V | --step N",
+        summary: "go back by the down SQL that was stored when it was applied",
+        text: "A snapshot is kept in quarantine first: what the older schema has no room for is\n\
+               there. The firmware of this version will migrate up again at its next boot, so\n\
+               install the older one before. Exit 3: done, not ready for this firmware.",
+        options: &["--step", "--to", "--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "snapshot list",
+        usage: "[--json]",
+        summary: "the copies of each database",
+        text: "Name, version and size, newest first. Reads only.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "snapshot create",
+        usage: "",
+        summary: "make a copy now, beside running applications",
+        text: "By SQLite's backup, checked before it gets its name. Older ones go as\n\
+               snapshots_max says.",
+        options: &[],
+        argument: None,
+    },
+    CommandText {
+        name: "snapshot verify",
+        usage: "[--json]",
+        summary: "is each copy good?",
+        text: "Whole, with a history that this firmware knows. Exit 17 where one is not.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "snapshot restore",
+        usage: "--db NAME --yes SNAPSHOT|FILE",
+        summary: "put a copy in the database's place",
+        text: "A name that `snapshot list` shows, or a file. It is checked and migrated to this\n\
+               firmware's version beside the old database, which then goes to quarantine. What\n\
+               was written after the copy is given up: exit 11. Never copy a file over a\n\
+               database by hand: an old -wal beside it corrupts it.",
+        options: &["--yes", "--json"],
+        argument: Some(("SNAPSHOT", true)),
+    },
+    CommandText {
+        name: "snapshot prune",
+        usage: "",
+        summary: "remove what the configuration does not keep",
+        text: "Snapshots beyond snapshots_max and families in quarantine beyond quarantine_max,\n\
+               as every run that did something does.",
+        options: &[],
+        argument: None,
+    },
+    CommandText {
+        name: "doctor",
+        usage: "[--full] [--json]",
+        summary: "look at everything, and name the cure",
+        text: "Header, journals, free pages, integrity, history, schema, space, owner and mount,\n\
+               snapshots, tries. Reads only. Each finding has its meaning and the command that\n\
+               mends it. Large files are checked only with --full (quick_check_max_mib).",
+        options: &["--json", "--full"],
+        argument: None,
+    },
+    CommandText {
+        name: "bundle",
+        usage: "FILE",
+        summary: "all that support needs, in one file; no rows",
+        text: "Status, plan, doctor, configuration, schema, history and the last report as\n\
+               JSON. FILE must not be there yet; - is standard output. No row of any table of\n\
+               the product is in it.",
+        options: &[],
+        argument: Some(("FILE", true)),
+    },
+    CommandText {
+        name: "mark-good",
+        usage: "[--json]",
+        summary: "this slot is good: what was kept for the way back may go",
+        text: "After an update, once the new firmware has proven itself; RAUC, Mender and\n\
+               SWUpdate have a place to call it from. Until then the older firmware can start\n\
+               again from the snapshot that was made before the update.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "adopt",
+        usage: "--db NAME [--from TOOL | --at V] [--json]",
+        summary: "take over a database that another tool made, then run",
+        text: "TOOL is sqlx, diesel, dbmate, ecto, golang-migrate, goose, rusqlite_migration or\n\
+               refinery; V is the version of ours that the database is at. Its schema is\n\
+               compared with the one that our migrations make; where it differs, the\n\
+               differences are said and nothing is touched. The same happens at boot where the\n\
+               configuration has `adopt`.",
+        options: &["--from", "--at", "--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "purge",
+        usage: "--db NAME --yes",
+        summary: "set this database aside and make it anew",
+        text: "Unconditional: all its rows are given up (the old family stays in quarantine).\n\
+               A device that is only stuck is helped by `run --retry` first.",
+        options: &["--json", "--yes"],
+        argument: None,
+    },
+];
+
+/// What each exit code answers, for the help and the man page.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "usable, nothing was given up"),
+    (11, "usable, and data was given up; the report says what"),
+    (3, "work is pending"),
+    (10, "a migration failed; the database is whole at its old version"),
+    (12, "newer than this firmware, and no way back"),
+    (13, "in use by another process"),
+    (14, "not enough space"),
+    (15, "read-only, or an I/O error"),
+    (16, "not our database"),
+    (17, "damaged, not recovered"),
+    (18, "a mount or folder is missing"),
+    (19, "tries used up"),
+    (20, "interrupted; the next boot goes on"),
+    (21, "the migrations do not fit the database"),
+    (2, "usage or configuration"),
+    (1, "a defect of bootmigrate"),
+];
+
+/// The command with exactly these words.
+pub fn command(name: &str) -> Option<&'static CommandText> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// The option with this name.
+pub fn option_text(name: &str) -> Option<&'static OptionText> {
+    OPTIONS.iter().find(|option| option.name == name)
+}
+
+/// Words that only begin a command, for example `snapshot`.
+pub fn is_group(word: &str) -> bool {
+    COMMANDS.iter().any(|command| command.name.split_once(' ').is_some_and(|(group, _)| group == word))
+}

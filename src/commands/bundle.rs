@@ -1,0 +1,113 @@
+//! Owns `bundle`: all that support needs, in one file.
+//! Promises: no row of any table of the product; the file is new, whole and readable by its owner alone.
+//! Never changes a database, and never sends anything anywhere.
+
+use std::path::Path;
+
+use serde_json::{json, Value};
+
+use crate::boot::look;
+use crate::catalog::Embedded;
+use crate::commands::doctor::diagnose;
+use crate::commands::run::identity;
+use crate::commands::status::look_at;
+use crate::commands::{House, Printed};
+use crate::decide::facts::Request;
+use crate::decide::record::SLOT_BYTES;
+use crate::device::supervisor::{place, RUN_FOLDER};
+use crate::device::Device;
+use crate::report::SCHEMA;
+use crate::steps::examine::{inside, outside};
+use crate::steps::export::export;
+use crate::steps::verify::ROW_FOLLOWS;
+
+/// Bytes of each file of the system that go in at most.
+const FILE_BYTES_MAX: usize = 256 << 10;
+
+/// Writes the bundle; `-` is standard output.
+///
+/// # Errors
+/// One sentence where the file cannot be written.
+pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Printed, String> {
+    let text = serde_json::to_string_pretty(&collect(house, embedded)).unwrap_or_default() + "\n";
+    if file == Path::new("-") {
+        return Ok(Printed::answer(text, 0));
+    }
+    // A name alone has no folder that could be synced.
+    let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
+    export(house.world.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
+    Ok(Printed::answer(format!("{} written, {} bytes; no row of any table is in it.\n", file.display(), text.len()), 0))
+}
+
+fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
+    let root = &house.world.root;
+    let text = |path: &Path| {
+        let bytes = house.world.disk.read(path, FILE_BYTES_MAX).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let below = |path: &str| text(&place(root, Path::new(path)));
+    json!({
+        "schema": SCHEMA,
+        "version": env!("CARGO_PKG_VERSION"),
+        "sqlite": crate::device::sqlite::version_number(),
+        "made": house.world.clock.unix_seconds(),
+        "identity": identity(house.world),
+        "status": look_at(house),
+        "doctor": diagnose(house, false),
+        "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| without_rows(&text)),
+        "configuration": {
+            "embedded": embedded.configuration,
+            "device": house.command.config.as_deref().map_or_else(|| below("/etc/bootmigrate.toml"), text),
+            "warnings": house.settings.warnings,
+        },
+        "system": {
+            "os-release": below("/etc/os-release"),
+            "kernel": text(Path::new("/proc/version")),
+            "mounts": text(Path::new("/proc/self/mountinfo")),
+        },
+        "databases": house.devices.iter().map(one).collect::<Vec<Value>>(),
+    })
+}
+
+/// A failed `expect` query shows its row on the device; here it is left out.
+fn without_rows(report: &str) -> Value {
+    let mut report: Value = serde_json::from_str(report).unwrap_or(Value::Null);
+    let databases = report.get_mut("databases").and_then(Value::as_array_mut);
+    for (_, value) in databases.into_iter().flatten().filter_map(Value::as_object_mut).flatten() {
+        if let Some((before, _)) = value.as_str().and_then(|text| text.split_once(ROW_FOLLOWS)) {
+            *value = Value::from(format!("{before}{ROW_FOLLOWS}(left out)"));
+        }
+    }
+    report
+}
+
+/// Schema, history, names in the state folder, the record's bytes.
+fn one(device: &Device<'_>) -> Value {
+    let disk = device.disk();
+    let plan = look(device, Request::Boot).map_or_else(|failure| failure.to_string(), |(_, plan)| plan.to_string());
+    let read = outside(device).and_then(|seen| inside(device, &seen, 0));
+    let (schema, history, error) = match read {
+        Ok(inside) => (inside.schema, inside.history, None),
+        Err(failure) => (Vec::new(), Vec::new(), Some(failure.to_string())),
+    };
+    let record = disk.read(&device.state.record(), FILE_BYTES_MAX).unwrap_or_default();
+    let slots: Vec<String> = record.chunks(SLOT_BYTES).map(hexadecimal).collect();
+    let migrations = device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum));
+    json!({
+        "name": device.settings.name,
+        "path": device.family.main,
+        "plan": plan,
+        "schema": schema,
+        "history": history,
+        "error": error,
+        "catalogue": migrations.collect::<Vec<String>>(),
+        "state_folder": disk.list(&device.state.root).unwrap_or_default(),
+        "record": slots,
+    })
+}
+
+/// Without the zeros at the end.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.trim_end_matches("00").to_owned()
+}

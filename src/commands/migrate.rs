@@ -1,0 +1,124 @@
+//! Owns `migrate`: the run, as far as a person tells it to go.
+//! Promises: a database that is then short of this firmware's version is not ready; a failure never purges anything.
+//! Never goes down: that is `rollback`.
+
+use crate::boot::{boot, look, Asked};
+use crate::catalog::Catalog;
+use crate::cli::Extent;
+use crate::commands::run::{said, Session};
+use crate::commands::{changes, House, Printed};
+use crate::config::{DatabaseSettings, OnFailure, OnNewer};
+use crate::decide::facts::Request;
+use crate::device::{Device, World};
+use crate::report::version_of;
+
+/// Applies what is pending up to where the extent says.
+///
+/// # Errors
+/// One sentence where the extent names no place to go to; nothing was touched.
+pub fn migrate(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
+    one_database(house, extent)?;
+    let mut limits = Vec::new();
+    for device in house.devices {
+        limits.push(Limit::new(device, target(device, extent)?, Vec::new()));
+    }
+    match changes(house) {
+        Ok(()) => Ok(run_limited(house, &limits)),
+        Err(printed) => Ok(printed),
+    }
+}
+
+/// Versions belong to one database.
+fn one_database(house: &House<'_>, extent: Extent) -> Result<(), String> {
+    let option = match extent {
+        Extent::All => return Ok(()),
+        Extent::Step(_) => "--step",
+        Extent::To(_) => "--to",
+        Extent::ToExclusive(_) => "--to-exclusive",
+    };
+    if house.devices.len() > 1 {
+        return Err(format!("{option} is about one database; name it with --db NAME"));
+    }
+    Ok(())
+}
+
+fn target(device: &Device<'_>, extent: Extent) -> Result<i32, String> {
+    if extent == Extent::All {
+        return Ok(device.catalog.target());
+    }
+    let now = version_now(device)?;
+    let versions: Vec<i32> = device.catalog.migrations.iter().map(|migration| migration.version).collect();
+    let known = |version: i32| {
+        let list = versions.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+        versions.contains(&version).then_some(()).ok_or_else(|| format!("version {version} is not one of this firmware's; there is {list}"))
+    };
+    let target = match extent {
+        Extent::All => device.catalog.target(),
+        Extent::Step(steps) => {
+            let pending = versions.iter().filter(|version| **version > now).take(steps as usize);
+            pending.last().copied().unwrap_or(now)
+        }
+        Extent::To(version) => {
+            known(version)?;
+            version
+        }
+        Extent::ToExclusive(version) => {
+            known(version)?;
+            versions.iter().copied().filter(|other| *other < version).max().unwrap_or(0)
+        }
+    };
+    let name = &device.settings.name;
+    match () {
+        () if target < now => {
+            Err(format!("{name} is at version {now}, beyond {target}; `bootmigrate rollback --db {name} --to {target}` goes down"))
+        }
+        () if target == 0 => Err(format!("there is no version below {}", versions.first().copied().unwrap_or(0))),
+        () => Ok(target),
+    }
+}
+
+/// The version that the database is at, where it can be read.
+///
+/// # Errors
+/// One sentence with what stands in the way.
+pub fn version_now(device: &Device<'_>) -> Result<i32, String> {
+    let name = &device.settings.name;
+    let (facts, plan) = look(device, Request::Boot).map_err(|failure| format!("{name} cannot be looked at: {failure}"))?;
+    version_of(&facts).ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
+}
+
+/// One database as far as a person said: its catalogue ends there, and nothing of it is ever given up.
+pub struct Limit<'a> {
+    device: &'a Device<'a>,
+    catalog: Catalog,
+    settings: DatabaseSettings,
+}
+
+impl<'a> Limit<'a> {
+    /// Up to this version; what is newer has these answers.
+    pub fn new(device: &'a Device<'a>, version: i32, on_newer: Vec<OnNewer>) -> Limit<'a> {
+        let mut settings = device.settings.clone();
+        (settings.on_failure, settings.on_damage, settings.on_newer) = (OnFailure::Restore, Vec::new(), on_newer);
+        Limit { device, catalog: device.catalog.up_to(version), settings }
+    }
+
+    /// The device as far as the limit.
+    pub fn device<'b>(&'b self, world: &'b World<'b>) -> Device<'b> {
+        Device::new(world, &self.settings, &self.catalog, self.device.slots, self.device.family.main.clone())
+    }
+}
+
+/// Runs each as far as its limit.
+pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>]) -> Printed {
+    let session = Session::begin(house.settings, house.world, house.devices);
+    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.world)).collect();
+    let asked = Asked { request: Request::Boot, token: String::new() };
+    let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
+    for (device, limit) in devices.iter().zip(limits) {
+        let (report, rest) = boot(device, &asked);
+        unsaid.extend(rest);
+        reports.push(report.short_of(limit.device.catalog.target()));
+        session.ready(reports.last());
+    }
+    said(&session.end(&reports), house.command, unsaid)
+}

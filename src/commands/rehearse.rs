@@ -1,0 +1,90 @@
+//! Owns `rehearse`: the next boot's real migration on a copy, beside the running applications, thrown away.
+//! Promises: the exit code is the one the next boot would have; the live database is read as an application reads it.
+//! Never makes a ready file or a report on /run.
+
+use serde::Serialize;
+
+use crate::boot::{boot, look, Asked};
+use crate::commands::run::lines;
+use crate::commands::status::pending_exit;
+use crate::commands::{changes, House, Printed};
+use crate::config::DatabaseSettings;
+use crate::decide::facts::Request;
+use crate::decide::plan::Plan;
+use crate::device::Device;
+use crate::error::Failure;
+use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};
+use crate::steps::lock::lock;
+use crate::steps::rehearse::stage;
+
+#[derive(Debug, Serialize)]
+struct Rehearsals {
+    schema: u32,
+    exit: u8,
+    databases: Vec<Rehearsal>,
+}
+
+/// How it went on a copy.
+#[derive(Debug, Serialize)]
+struct Rehearsal {
+    name: String,
+    exit: u8,
+    plan: String,
+    /// What the run on the copy reported; `null` where there was nothing to rehearse.
+    report: Option<DatabaseReport>,
+    duration_ms: u64,
+    /// Bytes of the copy and of what the run made beside it.
+    bytes: u64,
+    #[serde(skip)]
+    lines: Vec<String>,
+}
+
+/// Rehearses each database.
+pub fn rehearse(house: &House<'_>) -> Printed {
+    // The copy lies beside the database.
+    if let Err(printed) = changes(house) {
+        return printed;
+    }
+    let databases: Vec<Rehearsal> =
+        house.devices.iter().map(|device| one(house, device).unwrap_or_else(|failure| cannot(device, &failure))).collect();
+    let exit = gravest(databases.iter().map(|one| one.exit));
+    if house.command.json {
+        let text = serde_json::to_string_pretty(&Rehearsals { schema: SCHEMA, exit, databases }).unwrap_or_default();
+        return Printed::answer(format!("{text}\n"), exit);
+    }
+    let text = databases.iter().flat_map(|one| &one.lines).fold(String::new(), |text, line| text + line + "\n");
+    Printed::answer(text, exit)
+}
+
+fn cannot(device: &Device<'_>, failure: &Failure) -> Rehearsal {
+    let name = device.settings.name.clone();
+    let lines = vec![format!("{name}: cannot be rehearsed: {failure}; the database is as it was.")];
+    Rehearsal { name, exit: exit_of(failure.class), plan: String::new(), report: None, duration_ms: 0, bytes: 0, lines }
+}
+
+fn one(house: &House<'_>, device: &Device<'_>) -> Result<Rehearsal, Failure> {
+    let (_, plan) = look(device, Request::Boot)?;
+    let name = device.settings.name.clone();
+    match plan {
+        Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Refuse(_) | Plan::Replace { .. } | Plan::Reindex { .. } => {
+            let lines = vec![format!("{name}: nothing to rehearse: {plan}.")];
+            let exit = pending_exit(device, &plan);
+            return Ok(Rehearsal { name, exit, plan: plan.to_string(), report: None, duration_ms: 0, bytes: 0, lines });
+        }
+        _ => {}
+    }
+    let locked = lock(device)?;
+    let began = std::time::Instant::now();
+    let stage = stage(device, &locked)?;
+    let settings = DatabaseSettings { require_mount: None, ..device.settings.clone() };
+    let copy = Device::new(house.world, &settings, device.catalog, device.slots, stage.main.clone());
+    let (report, unsaid) = boot(&copy, &Asked { request: Request::Boot, token: String::new() });
+    drop(unsaid);
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let bytes = stage.bytes();
+    let mut lines = lines(&report).into_iter();
+    let mut said =
+        vec![format!("{} (rehearsed on a copy: {duration_ms} ms, {bytes} bytes beside the database)", lines.next().unwrap_or_default())];
+    said.extend(lines);
+    Ok(Rehearsal { name, exit: report.exit, plan: plan.to_string(), report: Some(report), duration_ms, bytes, lines: said })
+}

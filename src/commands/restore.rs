@@ -1,0 +1,70 @@
+//! Owns `snapshot restore`: a copy of ours, or a file that a person brings, in the database's place.
+//! Promises: the protocol's replace: checked, migrated forward beside, the old family in quarantine, the loss said (11).
+//! Never copies a file over a database.
+
+use std::path::Path;
+
+use crate::boot::{boot, Asked};
+use crate::commands::run::{said, Session};
+use crate::commands::{changes, not_begun, House, Printed};
+use crate::decide::facts::{Request, Snapshot};
+use crate::device::family::SnapshotName;
+use crate::device::{Device, LOOK};
+use crate::error::Failure;
+use crate::steps::backup::import;
+use crate::steps::inspect::copies::good_copy;
+use crate::steps::ledger::Ledger;
+use crate::steps::lock::lock;
+
+/// Restores the one database that was named.
+///
+/// # Errors
+/// One sentence where the copy is neither a snapshot nor a file; nothing was touched.
+pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
+    if let Err(printed) = changes(house) {
+        return Ok(printed);
+    }
+    let Some(device) = house.devices.first() else { return Err("no database was named".into()) };
+    let named = named(device, which)?;
+    let taken = match named {
+        Some(name) => checked(device, name),
+        None => lock(device).and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, Path::new(which))),
+    };
+    let name = match taken {
+        Ok(name) => name,
+        Err(failure) => return Ok(not_begun(device, &failure)),
+    };
+    let session = Session::begin(house.settings, house.world, std::slice::from_ref(device));
+    let snapshot = Snapshot { version: name.version, act: name.act };
+    let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
+    session.ready(Some(&report));
+    Ok(said(&session.end(&[report]), house.command, unsaid.into_iter().collect()))
+}
+
+/// A snapshot of this name; `None` where it is a file.
+fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, String> {
+    let disk = device.disk();
+    let all = device.state.list_snapshots(disk).map_err(|error| format!("the snapshots cannot be listed: {error}"))?;
+    let label = |name: &SnapshotName| format!("v{}-{}", name.version, name.act);
+    if let Some(found) = all.iter().find(|name| label(name) == which.trim_end_matches(".db")) {
+        return Ok(Some(found.clone()));
+    }
+    let file = disk.stat(Path::new(which)).ok().flatten();
+    let main = disk.stat(&device.family.main).ok().flatten();
+    match (file, main) {
+        (None, _) => {
+            let list = if all.is_empty() { "no snapshot".to_owned() } else { all.iter().map(label).collect::<Vec<_>>().join(", ") };
+            Err(format!("{which} is neither a file nor a snapshot of {}; there is {list}", device.settings.name))
+        }
+        (Some(file), Some(main)) if (file.device, file.inode) == (main.device, main.inode) => {
+            Err(format!("{which} is the database itself"))
+        }
+        (Some(_), _) => Ok(None),
+    }
+}
+
+fn checked(device: &Device<'_>, name: SnapshotName) -> Result<SnapshotName, Failure> {
+    let path = device.state.snapshot(&name);
+    good_copy(device, &path, Some(name.version)).map_err(|look| look.failure(LOOK, &path, "this copy is not good"))?;
+    Ok(name)
+}

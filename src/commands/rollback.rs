@@ -1,0 +1,67 @@
+//! Owns `rollback`: back to an older version, by the down SQL that was stored when each step was applied.
+//! Promises: the lane of an older firmware that finds newer data, with its snapshot; the database must be named.
+//! Never runs down SQL of this binary: what was stored with a step is what fits it.
+
+use crate::boot::look;
+use crate::cli::Extent;
+use crate::commands::migrate::{run_limited, version_now, Limit};
+use crate::commands::{changes, House, Printed};
+use crate::config::OnNewer;
+use crate::decide::facts::Request;
+use crate::decide::plan::Plan;
+use crate::device::Device;
+
+/// Goes down to where the extent says.
+///
+/// # Errors
+/// One sentence where the extent names no place to go to; nothing was touched.
+pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
+    let mut limits = Vec::new();
+    for device in house.devices {
+        let (now, target) = (version_now(device)?, target(device, extent)?);
+        let limit = Limit::new(device, target, vec![OnNewer::Downgrade]);
+        possible(house, &limit, now, target)?;
+        limits.push(limit);
+    }
+    match changes(house) {
+        Ok(()) => Ok(run_limited(house, &limits)),
+        Err(printed) => Ok(printed),
+    }
+}
+
+/// Where there is no way back nothing is begun, and the application's ready file stays.
+fn possible(house: &House<'_>, limit: &Limit<'_>, now: i32, target: i32) -> Result<(), String> {
+    let device = limit.device(house.world);
+    let name = &device.settings.name;
+    match look(&device, Request::Boot) {
+        Ok((_, Plan::Refuse(refusal))) => {
+            let known = format!("the database is at version {now}, this firmware knows {target}; ");
+            let why = refusal.what.strip_prefix(&known).unwrap_or(&refusal.what);
+            Err(format!("{name} cannot go back from {now} to {target}: {why}"))
+        }
+        Ok(_) => Ok(()),
+        Err(failure) => Err(format!("{name} cannot be looked at: {failure}")),
+    }
+}
+
+fn target(device: &Device<'_>, extent: Extent) -> Result<i32, String> {
+    let (name, now) = (&device.settings.name, version_now(device)?);
+    let below: Vec<i32> = device.catalog.migrations.iter().map(|step| step.version).filter(|version| *version < now).collect();
+    let target = match extent {
+        Extent::Step(steps) => {
+            let applied = below.len().saturating_add(1);
+            if steps as usize >= applied {
+                return Err(format!("{name} is at version {now}, and --step {steps} would leave nothing; `purge` starts anew"));
+            }
+            below.get(applied - 1 - steps as usize).copied()
+        }
+        Extent::To(version) => below.iter().copied().find(|known| *known == version),
+        Extent::All | Extent::ToExclusive(_) => None,
+    };
+    let list = below.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+    match target {
+        Some(target) => Ok(target),
+        None if below.is_empty() => Err(format!("{name} is at version {now}, and this firmware knows none below it")),
+        None => Err(format!("{name} is at version {now}; below it this firmware knows {list}")),
+    }
+}

@@ -1,0 +1,129 @@
+//! Owns `snapshot list | create | verify | prune`.
+//! Promises: `create` works beside running applications; a copy is checked before it has a name.
+//! Never removes the newest copy.
+
+use serde::Serialize;
+
+use crate::cli::SnapshotVerb;
+use crate::commands::{changes, not_begun, House, Printed};
+use crate::device::Device;
+use crate::error::Failure;
+use crate::report::{exit_of, gravest, SCHEMA};
+use crate::steps::backup::create;
+use crate::steps::examine::{snapshots, Snapshot};
+use crate::steps::ledger::Ledger;
+use crate::steps::lock::{lock, Locked};
+use crate::steps::prune::prune;
+
+/// Exit code for a copy that is not good.
+const EXIT_BAD_COPY: u8 = 17;
+
+#[derive(Debug, Serialize)]
+struct Copies {
+    schema: u32,
+    exit: u8,
+    databases: Vec<DatabaseCopies>,
+}
+
+#[derive(Debug, Serialize)]
+struct DatabaseCopies {
+    name: String,
+    snapshots: Vec<OneCopy>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneCopy {
+    name: String,
+    bytes: u64,
+    /// `null` where it was not read.
+    good: Option<bool>,
+    why: Option<String>,
+}
+
+/// What the verb says, for each database.
+pub fn snapshot(house: &House<'_>, verb: SnapshotVerb) -> Printed {
+    match verb {
+        SnapshotVerb::List => show(house, false),
+        SnapshotVerb::Verify => show(house, true),
+        SnapshotVerb::Create => act(house, created),
+        SnapshotVerb::Prune => act(house, pruned),
+    }
+}
+
+fn show(house: &House<'_>, verify: bool) -> Printed {
+    let (mut text, mut databases, mut exits) = (String::new(), Vec::new(), vec![0]);
+    for device in house.devices {
+        let name = device.settings.name.clone();
+        match snapshots(device, verify) {
+            Ok(found) => {
+                if found.is_empty() {
+                    text.push_str(&format!("{name}: no snapshots\n"));
+                }
+                found.iter().for_each(|one| text.push_str(&line(&name, one)));
+                let bad = found.iter().any(|one| matches!(one.good, Some(Err(_))));
+                exits.push(if bad { EXIT_BAD_COPY } else { 0 });
+                databases.push(DatabaseCopies { name, snapshots: found.into_iter().map(copy).collect() });
+            }
+            Err(failure) => {
+                text.push_str(&format!("{name}: {failure}\n"));
+                exits.push(exit_of(failure.class));
+            }
+        }
+    }
+    let exit = gravest(exits.into_iter());
+    if house.command.json {
+        let json = serde_json::to_string_pretty(&Copies { schema: SCHEMA, exit, databases }).unwrap_or_default();
+        return Printed::answer(format!("{json}\n"), exit);
+    }
+    Printed::answer(text, exit)
+}
+
+fn line(database: &str, one: &Snapshot) -> String {
+    let good = match &one.good {
+        None => String::new(),
+        Some(Ok(version)) => format!("  good, version {version}"),
+        Some(Err(why)) => format!("  NOT GOOD: {why}"),
+    };
+    format!("{database}: {:<10} {:>12} bytes{good}\n", one.name, one.bytes)
+}
+
+fn copy(one: Snapshot) -> OneCopy {
+    let why = one.good.as_ref().and_then(|good| good.as_ref().err().cloned());
+    OneCopy { name: one.name, bytes: one.bytes, good: one.good.map(|good| good.is_ok()), why }
+}
+
+/// Under the lock of each database.
+fn act(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<String, Failure>) -> Printed {
+    if let Err(printed) = changes(house) {
+        return printed;
+    }
+    let (mut text, mut exits) = (String::new(), vec![0]);
+    for device in house.devices {
+        let done = lock(device).and_then(|locked| {
+            let ledger = Ledger::open(device, &locked)?;
+            what(device, &locked, &ledger)
+        });
+        match done {
+            Ok(said) => text.push_str(&format!("{}: {said}\n", device.settings.name)),
+            Err(failure) => {
+                let said = not_begun(device, &failure);
+                exits.push(said.exit);
+                text.push_str(&said.sentences);
+            }
+        }
+    }
+    Printed { text: String::new(), sentences: text, exit: gravest(exits.into_iter()) }
+}
+
+fn created(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {
+    let name = create(device, locked, ledger)?;
+    prune(device, ledger);
+    Ok(format!("snapshot v{}-{} made, whole and at version {}.", name.version, name.act, name.version))
+}
+
+fn pruned(device: &Device<'_>, _locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {
+    let before = snapshots(device, false)?.len();
+    prune(device, ledger);
+    let after = snapshots(device, false)?.len();
+    Ok(format!("{} snapshots removed, {after} kept.", before.saturating_sub(after)))
+}

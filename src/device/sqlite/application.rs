@@ -1,0 +1,64 @@
+//! Owns the connection that an application gets from the library, and databases in memory for a product's own tests.
+//! Promises: an application's connection makes no file, keeps foreign keys, and waits for locks.
+//! Never used by a run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::OpenFlags;
+
+use crate::catalog::Catalog;
+use crate::device::disk::Step;
+use crate::device::sqlite::checks::Problem;
+use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::{describe, Sqlite};
+
+const TEST: Step = Step("try the migrations");
+
+/// The library that a connection is of, so that a product need not name its version twice.
+pub use rusqlite as sql;
+
+/// What an application is handed.
+pub type Connection = rusqlite::Connection;
+
+/// Opens what is there.
+///
+/// # Errors
+/// SQLite's words.
+pub fn open(path: &Path, busy: Duration) -> Result<Connection, String> {
+    let open = || {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(busy)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        Ok(connection)
+    };
+    open().map_err(|error: rusqlite::Error| describe(&error))
+}
+
+/// Every migration up to a version on an empty database in memory, and what is wrong; the database where nothing stopped it.
+pub fn problems(catalog: &Catalog, version: i32) -> (Option<Connection>, Vec<Problem>) {
+    let mut database = match (Sqlite { vfs: None }).scratch(TEST) {
+        Ok(database) => database,
+        Err(failure) => return (None, vec![Problem(failure.to_string())]),
+    };
+    for step in catalog.migrations.iter().filter(|step| step.version <= version) {
+        if let Err(failure) = script::run(&mut database, TEST, step, Lane::NoTransaction, &mut |_| {}) {
+            return (None, vec![Problem(failure.to_string())]);
+        }
+        for expect in step.directives.expect {
+            match database.first_row(TEST, expect.query) {
+                Ok(None) => {}
+                Ok(Some(row)) => return (None, vec![Problem(format!("{}:{}: `expect` returned: {row}", step.file, expect.line))]),
+                Err(failure) => return (None, vec![Problem(format!("{}:{}: {}", step.file, expect.line, failure.cause))]),
+            }
+        }
+    }
+    let tables = database.texts(TEST, "SELECT DISTINCT \"table\" FROM pragma_foreign_key_check").unwrap_or_default();
+    let dangling =
+        tables.into_iter().map(|table| Problem(format!("{}: rows of {table} refer to rows that are not there", catalog.database)));
+    let dangling: Vec<Problem> = dangling.collect();
+    if let Err(error) = database.connection.pragma_update(None, "foreign_keys", true) {
+        return (None, vec![Problem(describe(&error))]);
+    }
+    (Some(database.connection), dangling)
+}

@@ -1,0 +1,201 @@
+//! Owns bootmigrate as a library: inside a supervisor, an application that waits, a test of the product's migrations.
+//! Promises: the same story as the command line's `run`; a callback runs when everything is written, and its panic stops there.
+//! Never handles the caller's SIGTERM, and opens for nobody what is not ready.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+use crate::boot::Unsaid;
+use crate::catalog::Embedded;
+use crate::cli::{Action, Command, Verbosity};
+use crate::decide::facts::Request;
+use crate::device::clock::SystemClock;
+use crate::device::disk::{Disk, SystemDisk};
+use crate::device::sqlite::application::{self, Connection};
+use crate::device::sqlite::checks::Problem;
+use crate::device::sqlite::Sqlite;
+use crate::device::supervisor::{forget_broken_leases, RunFolder};
+use crate::device::World;
+use crate::report::{DatabaseReport, RunReport};
+use crate::{commands, firmware_version};
+
+/// A run that a program of your own makes.
+pub struct Migrator {
+    embedded: Embedded,
+    root: PathBuf,
+    config: Option<PathBuf>,
+    database: Option<String>,
+    stop: Arc<AtomicBool>,
+    on_loss: Vec<OnLoss>,
+}
+
+/// Told of each database that gave rows up.
+type OnLoss = Box<dyn Fn(&DatabaseReport)>;
+
+/// Why a database may not be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReady(pub String);
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+impl Migrator {
+    /// With what the build embedded; on the device's own paths.
+    pub fn new(embedded: Embedded) -> Migrator {
+        let stop = Arc::new(AtomicBool::new(false));
+        Migrator { embedded, root: PathBuf::new(), config: None, database: None, stop, on_loss: Vec::new() }
+    }
+
+    /// As `--root`: put before every path.
+    #[must_use]
+    pub fn root(mut self, folder: impl Into<PathBuf>) -> Migrator {
+        self.root = folder.into();
+        self
+    }
+
+    /// As `--config`.
+    #[must_use]
+    pub fn config(mut self, file: impl Into<PathBuf>) -> Migrator {
+        self.config = Some(file.into());
+        self
+    }
+
+    /// As `--db`.
+    #[must_use]
+    pub fn database(mut self, name: impl Into<String>) -> Migrator {
+        self.database = Some(name.into());
+        self
+    }
+
+    /// Raised by the caller, this ends the run at the next place where that costs nothing (exit code 20 in the report).
+    #[must_use]
+    pub fn stop(mut self, stop: Arc<AtomicBool>) -> Migrator {
+        self.stop = stop;
+        self
+    }
+
+    /// Called for each database whose rows were given up, after its report, record and ready file are written: whatever it does,
+    /// a panic included, changes nothing of that.
+    #[must_use]
+    pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + 'static) -> Migrator {
+        self.on_loss.push(Box::new(callback));
+        self
+    }
+
+    /// What the unit does at boot.
+    ///
+    /// # Errors
+    /// One sentence about the configuration (exit code 2 of the command line); nothing was touched.
+    #[must_use = "the report says whether the application may start"]
+    pub fn boot(&self) -> Result<RunReport, String> {
+        forget_broken_leases().map_err(|error| format!("SIGIO cannot be handled: {error}"))?;
+        let disk = SystemDisk;
+        let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
+        let settings = commands::settings(&self.embedded, &command, &disk)?;
+        let world = self.world(&disk, command.root.clone());
+        let devices = commands::devices(&self.embedded, &settings, &world, self.database.as_deref())?;
+        let (report, unsaid) = commands::run::run(&settings, &world, &devices, &Request::Boot);
+        // The caller has the report: a loss in it has been said.
+        unsaid.into_iter().for_each(Unsaid::said);
+        for database in report.databases.iter().filter(|database| database.data_loss) {
+            for callback in &self.on_loss {
+                if catch_unwind(AssertUnwindSafe(|| callback(database))).is_err() {
+                    log::error!("{}: a callback panicked; the outcome stands.", database.name);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Opens a database that is ready, as an application should: no file is made, foreign keys are on, and it waits for locks.
+    /// Runs nothing.
+    ///
+    /// # Errors
+    /// Where it is not ready, not configured, or SQLite cannot open it.
+    pub fn open(&self, name: &str) -> Result<Connection, NotReady> {
+        let disk = SystemDisk;
+        let command = self.command(Action::Ready).map_err(NotReady)?;
+        let settings = commands::settings(&self.embedded, &command, &disk).map_err(NotReady)?;
+        let world = self.world(&disk, command.root.clone());
+        let devices = commands::devices(&self.embedded, &settings, &world, Some(name)).map_err(NotReady)?;
+        let Some(device) = devices.first() else { return Err(NotReady(format!("{name} is not configured"))) };
+        match disk.stat(&RunFolder::new(&disk, &world.root).ready(name)) {
+            Ok(Some(_)) => {
+                application::open(&device.family.main, device.busy_limit()).map_err(|error| NotReady(format!("{name}: {error}")))
+            }
+            _ => Err(NotReady(format!("{name} is not ready; `bootmigrate status` says why"))),
+        }
+    }
+
+    fn command(&self, action: Action) -> Result<Command, String> {
+        let root = if self.root.as_os_str().is_empty() { PathBuf::new() } else { absolute(&self.root)? };
+        let (config, database) = (self.config.clone(), self.database.clone());
+        Ok(Command { action, config, root, verbosity: Verbosity::Normal, json: false, database })
+    }
+
+    fn world<'a>(&self, disk: &'a SystemDisk, root: PathBuf) -> World<'a> {
+        let firmware = firmware_version(disk, &root);
+        World { disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop: Arc::clone(&self.stop), root, firmware }
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{} is no path: {error}", path.display()))
+}
+
+impl Embedded {
+    /// For a product's own test: every migration of every database runs on an empty one, in order, and references hold after it.
+    ///
+    /// # Errors
+    /// Every problem, one a line, with file, line and column.
+    pub fn validate(&self) -> Result<(), String> {
+        let problems: Vec<String> = self
+            .databases
+            .iter()
+            .flat_map(|catalog| application::problems(catalog, catalog.target()).1)
+            .map(|Problem(text)| text)
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n"))
+        }
+    }
+}
+
+/// For a product's own tests: databases in memory, as this firmware's migrations make them.
+pub mod testing {
+    use super::{application, Connection, Embedded, Problem};
+
+    /// At this firmware's version.
+    ///
+    /// # Errors
+    /// One sentence: no such database, or a migration that fails.
+    pub fn fresh(embedded: &Embedded, database: &str) -> Result<Connection, String> {
+        let target = embedded.databases.iter().find(|catalog| catalog.database == database).map_or(0, |catalog| catalog.target());
+        at(embedded, database, target)
+    }
+
+    /// At an earlier version.
+    ///
+    /// # Errors
+    /// As [`fresh`], and where the firmware does not know the version.
+    pub fn at(embedded: &Embedded, database: &str, version: i32) -> Result<Connection, String> {
+        let found = embedded.databases.iter().find(|catalog| catalog.database == database);
+        let catalog = found.ok_or_else(|| format!("this firmware has no database {database}"))?;
+        if catalog.find(version).is_none() {
+            return Err(format!("{database} has no version {version}"));
+        }
+        match application::problems(catalog, version) {
+            (Some(connection), problems) if problems.is_empty() => Ok(connection),
+            (_, problems) => Err(problems.into_iter().map(|Problem(text)| text).collect::<Vec<_>>().join("\n")),
+        }
+    }
+}

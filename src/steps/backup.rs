@@ -1,0 +1,117 @@
+//! Owns a copy of the live database made beside running applications, and the import of a file that a person brings.
+//! Promises: a copy has its name only when it is whole, checked and synced; a cut leaves a temporary name, swept at boot.
+//! Never stops an application, and never takes a file's name for what is in it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::decide::facts::Room;
+use crate::device::disk::{rename_durably, unlink_durably, File, Open, Rename, Step};
+use crate::device::family::{side, SnapshotName};
+use crate::device::{history, Device};
+use crate::error::{Class, Failure};
+use crate::steps::inspect::copies::good_copy;
+use crate::steps::ledger::Ledger;
+use crate::steps::lock::Locked;
+use crate::steps::snapshot::more_than_now;
+
+const COPY: Step = Step("copy beside the applications");
+const IMPORT: Step = Step("take the file in");
+
+/// Makes a snapshot now.
+///
+/// # Errors
+/// In use, no space, or storage; what was being made is removed.
+pub fn create(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<SnapshotName, Failure> {
+    let temporary = device.state.snapshots().join("tmp-backup.db");
+    remove(device, &temporary)?;
+    let made = back_up(device, locked, &temporary).and_then(|()| name_it(device, ledger, &temporary, COPY));
+    made.inspect_err(|_| drop(remove(device, &temporary)))
+}
+
+/// Takes a file in as a snapshot.
+///
+/// # Errors
+/// Damaged where it is no good copy; else as the storage.
+pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path) -> Result<SnapshotName, Failure> {
+    let failed = |error: io::Error| Failure::io(IMPORT, file, &error);
+    let disk = device.disk();
+    let wal = side(file, "-wal");
+    if disk.stat(&wal).map_err(failed)?.is_some_and(|wal| wal.size > 0) {
+        let cause = format!("{} has content that a copy of the file alone would leave out; let sqlite3 checkpoint it first", wal.display());
+        return Err(Failure::new(Class::NotOurs, IMPORT, cause).at(file));
+    }
+    room_for(device, disk.stat(file).map_err(failed)?.map_or(0, |stat| stat.size), IMPORT)?;
+    let temporary = device.state.snapshots().join("tmp-import.db");
+    remove(device, &temporary)?;
+    let copy = || {
+        let source = disk.open(IMPORT, file, Open::Read)?;
+        let made = make(device, locked, &temporary)?;
+        made.copy_from(IMPORT, &*source)?;
+        made.sync(IMPORT)
+    };
+    let named = copy().map_err(failed).and_then(|()| name_it(device, ledger, &temporary, IMPORT));
+    named.inspect_err(|_| drop(remove(device, &temporary)))
+}
+
+/// Copies the live database to `path`, whole and synced; applications go on.
+///
+/// # Errors
+/// As [`create`].
+pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), Failure> {
+    let main = &device.family.main;
+    let size = device.disk().stat(main).map_err(|error| Failure::io(COPY, main, &error))?.map_or(0, |stat| stat.size);
+    room_for(device, size, COPY)?;
+    let file = make(device, locked, path).map_err(|error| Failure::io(COPY, path, &error))?;
+    let source = device.sqlite().share(COPY, main)?;
+    let mut target = device.sqlite().build(COPY, path, size, &device.world.stop)?;
+    let copied = source.back_up_into(COPY, &mut target, device.world.clock, device.busy_limit());
+    let closed = target.close(COPY).and(source.close(COPY));
+    copied.and(closed).map_err(|failure| match failure.class {
+        Class::NoSpace => failure.needs(more_than_now(device, size)),
+        _ => failure,
+    })?;
+    file.sync(COPY).map_err(|error| Failure::io(COPY, path, &error))
+}
+
+/// A copy must leave the reserve that every copy leaves.
+fn room_for(device: &Device<'_>, size: u64, step: Step) -> Result<(), Failure> {
+    let space = device.space().map_err(|error| Failure::io(step, device.family.folder(), &error))?;
+    let room = Room { available: space.available, total: space.total, size, reclaimable: 0, needed: None };
+    if room.fits(0) {
+        return Ok(());
+    }
+    let cause = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
+    Err(Failure::new(Class::NoSpace, step, cause).at(device.family.folder()).needs(room.for_a_copy()))
+}
+
+fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn File>> {
+    let file = device.disk().open(COPY, path, Open::CreateNew { mode: 0o600 })?;
+    let owner = locked.ownership;
+    file.take_owner(COPY, owner.uid, owner.gid, owner.mode)?;
+    Ok(file)
+}
+
+/// Version and act come from what is in it.
+fn name_it(device: &Device<'_>, ledger: &Ledger, temporary: &Path, step: Step) -> Result<SnapshotName, Failure> {
+    let version = good_copy(device, temporary, None).map_err(|look| look.failure(step, temporary, "it is no good copy"))?;
+    let act = act_in(device, temporary, step)?;
+    let name = SnapshotName { version, act: ledger.next_number(device)?.max(act.saturating_add(1)) };
+    let path = device.state.snapshot(&name);
+    rename_durably(device.disk(), step, temporary, &path, Rename::NoReplace).map_err(|error| Failure::io(step, &path, &error))?;
+    Ok(name)
+}
+
+fn act_in(device: &Device<'_>, copy: &Path, step: Step) -> Result<u64, Failure> {
+    let database = device.sqlite().look_immutable(step, copy)?;
+    let read = history::read(&database, step, &device.settings.history_table);
+    database.close(step)?;
+    Ok(read?.act.unwrap_or(0))
+}
+
+fn remove(device: &Device<'_>, path: &Path) -> Result<(), Failure> {
+    let names = [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
+    let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
+    let removed = unlink_durably(device.disk(), COPY, &device.state.snapshots(), &names);
+    removed.map(drop).map_err(|error| Failure::io(COPY, path, &error))
+}

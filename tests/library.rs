@@ -1,0 +1,89 @@
+//! Owns the stories of bootmigrate as a library: the example product in a program of its own.
+//! Promises: rows are read by SQLite; each story has a root folder of its own.
+//! Never looks into the library: it calls what a product may call.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+use bootmigrate::catalog::{Catalog, Embedded, Migration};
+use bootmigrate::{testing, Migrator};
+use std::cell::Cell;
+use std::rc::Rc;
+use tempfile::tempdir;
+
+fn product() -> Embedded {
+    bootmigrate::embedded!()
+}
+
+#[test]
+fn a_supervisor_boots_and_an_application_opens() {
+    let root = tempdir().unwrap();
+    let migrator = Migrator::new(product()).root(root.path());
+    assert!(migrator.open("settings").is_err_and(|error| error.to_string() == "settings is not ready; `bootmigrate status` says why"));
+    assert!(!root.path().join("var").exists(), "opening made something");
+    let report = migrator.boot().unwrap();
+    assert_eq!((report.exit, report.usable, report.databases.len()), (0, true, 2));
+    let database = migrator.open("settings").unwrap();
+    database.execute("INSERT INTO site (name) VALUES ('attic')", []).unwrap();
+    let orphan = database.execute("INSERT INTO sensor (site_id, address, kind) VALUES (99, 'a', 'unknown')", []);
+    assert!(orphan.is_err(), "foreign keys are on");
+    drop(database);
+    let again = Migrator::new(product()).root(root.path()).database("settings").boot().unwrap();
+    assert_eq!((again.exit, again.databases.len()), (0, 1));
+    let sites: i64 = migrator.open("settings").unwrap().query_row("SELECT count(*) FROM site", [], |row| row.get(0)).unwrap();
+    assert_eq!(sites, 1);
+    assert!(migrator.open("nothing").is_err());
+}
+
+#[test]
+fn a_callback_that_panics_changes_nothing() {
+    let root = tempdir().unwrap();
+    assert_eq!(Migrator::new(product()).root(root.path()).boot().unwrap().exit, 0);
+    std::fs::write(root.path().join("var/lib/gateway/telemetry.db"), [0x5A; 8192]).unwrap();
+    let told = Rc::new(Cell::new(0));
+    let count = Rc::clone(&told);
+    let migrator = Migrator::new(product()).root(root.path()).on_data_loss(move |database| {
+        assert_eq!(database.name, "telemetry");
+        count.set(count.get() + 1);
+        panic!("a guest may");
+    });
+    let report = migrator.boot().unwrap();
+    assert_eq!((report.exit, report.data_loss, told.get()), (11, true, 1));
+    assert!(migrator.open("telemetry").is_ok());
+    // Said once: the next run has nothing to say.
+    assert_eq!((migrator.boot().unwrap().exit, told.get()), (0, 1));
+}
+
+#[test]
+fn a_products_tests_have_its_databases() {
+    product().validate().unwrap();
+    let columns = |version: i32| {
+        let database = testing::at(&product(), "settings", version).unwrap();
+        database
+            .query_row("SELECT count(*) FROM pragma_table_info('site') WHERE name = 'time_zone'", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!((columns(12), columns(13)), (0, 1));
+    let fresh = testing::fresh(&product(), "telemetry").unwrap();
+    assert!(fresh.execute("INSERT INTO refinery_schema_history VALUES (1, 'x', 'y', 'z')", []).is_err(), "no history: only the schema");
+    assert_eq!(testing::at(&product(), "settings", 99).map(drop), Err("settings has no version 99".into()));
+    assert_eq!(testing::fresh(&product(), "nothing").map(drop), Err("this firmware has no database nothing".into()));
+}
+
+#[test]
+fn a_bad_migration_does_not_validate() {
+    let product = product();
+    let settings = product.databases.first().unwrap();
+    let bad = Migration {
+        version: 15,
+        name: "bad",
+        file: "settings/V15__bad.sql",
+        sql: "SELECT 1;\nDROP TABLE nowhere;\n",
+        statements: 2,
+        ..settings.migrations[0]
+    };
+    let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([bad]).collect();
+    let catalog = Catalog { migrations: migrations.leak(), ..*settings };
+    let embedded = Embedded { databases: vec![catalog].leak(), ..product };
+    let sentence = embedded.validate().unwrap_err();
+    assert!(sentence.starts_with("settings/V15__bad.sql:2:") && sentence.contains("nowhere"), "{sentence}");
+}

@@ -1,0 +1,51 @@
+//! Owns trying the manual: every command of docs/manual.md, from top to bottom, in an empty folder, as a new user would.
+//! Promises: what stands below a command is what it printed; UPDATE_EXPECT=1 writes it anew.
+//! Never runs a block that does not begin with `$`.
+
+use crate::bench::{Bench, Program};
+use crate::program::finish;
+use expect_test::expect_file;
+use std::fs;
+
+/// The manual with the answers of this program below its commands.
+fn tried(manual: &str) -> String {
+    let mut bench = Bench::empty(10);
+    bench.program = Program::Product;
+    let folder = tempfile::tempdir().unwrap();
+    let tools = folder.path().join("bin");
+    fs::create_dir(&tools).unwrap();
+    std::os::unix::fs::symlink(bench.executable(), tools.join("bootmigrate")).unwrap();
+    let home = folder.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let (mut text, mut inside) = (String::new(), false);
+    for line in manual.lines() {
+        match (inside, line) {
+            (false, _) => {
+                inside = line == "```console";
+                text.push_str(&format!("{line}\n"));
+            }
+            (true, "```") => {
+                inside = false;
+                text.push_str("```\n");
+            }
+            (true, _) => {
+                let Some(typed) = line.strip_prefix("$ ") else { continue };
+                let mut command = bench.command(&["sh", "-c", &format!("exec 2>&1; {typed}")].map(Into::into));
+                command.current_dir(&home).env("PATH", &path);
+                let ran = finish(command);
+                let said = ran.stdout.replace(&format!("{}/", home.display()), "");
+                let exit = if ran.exit == "0" { String::new() } else { format!("(exit code {})\n", ran.exit) };
+                text.push_str(&format!("{line}\n{said}{exit}"));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_manual_says_what_is_printed() {
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/manual.md")).unwrap();
+    assert!(manual.matches("\n$ bootmigrate").count() > 25, "the manual has hardly any commands");
+    expect_file!["../../docs/manual.md"].assert_eq(&tried(&manual));
+}

@@ -1,0 +1,95 @@
+//! Owns the table of bad input: each command with each way to get it wrong.
+//! Promises: one sentence on standard error, exit 2, and not one byte, time or name of the device changed, `/run` included.
+//! Never lists a command that the help does not.
+
+use crate::bench::Bench;
+use crate::oracle;
+
+/// What is typed, and what the one sentence must name.
+const MISTAKES: &[(&str, &str)] = &[
+    ("rnu", "`rnu` is not known"),
+    ("run now", "`now` is one word too many"),
+    ("run --db nothing", "--db nothing is not configured; there is settings, telemetry"),
+    ("run --json=yes", "--json takes no value"),
+    ("run --retry --purge-and-retry", "exclude each other"),
+    ("run --config /nowhere/b.toml", "/nowhere/b.toml cannot be read"),
+    ("run --yes", "--yes does not go with `run`"),
+    ("status --format xml", "--format xml is not known"),
+    ("status --retry", "--retry does not go with `status`"),
+    ("status --db nothing", "--db nothing is not configured"),
+    ("plan --all", "--all does not go with `plan`"),
+    ("plan --db nothing", "--db nothing is not configured"),
+    ("ready", "`ready` needs --db NAME"),
+    ("ready --db nothing", "--db nothing is not configured"),
+    ("rehearse settings", "`settings` is one word too many"),
+    ("rehearse --sql", "--sql does not go with `rehearse`"),
+    ("migrate", "`migrate` needs one of --all"),
+    ("migrate --all --to 41", "`migrate` takes only one of"),
+    ("migrate --to forty", "--to forty is not a whole number"),
+    ("migrate --to -1 --db settings", "--to -1 is not a whole number"),
+    ("migrate --to 99999999999 --db settings", "is not a whole number"),
+    ("migrate --step 0 --db settings", "--step 0 does nothing"),
+    ("migrate --to 41", "--to is about one database; name it with --db NAME"),
+    ("migrate --to 43 --db settings", "version 43 is not one of this firmware's; there is 10, 20, 30, 40, 41, 42"),
+    ("migrate --to 30 --db settings", "settings is at version 40, beyond 30; `bootmigrate rollback --db settings --to 30` goes down"),
+    ("migrate --to-exclusive 40 --db settings", "settings is at version 40, beyond 30"),
+    ("rollback --to 30", "`rollback` needs --db NAME"),
+    ("rollback --db settings", "`rollback` needs one of --to V or --step N"),
+    ("rollback --db settings --to 40", "settings is at version 40; below it this firmware knows 10, 20, 30"),
+    ("rollback --db settings --to 35", "settings is at version 40; below it this firmware knows 10, 20, 30"),
+    ("rollback --db settings --step 4", "--step 4 would leave nothing"),
+    ("rollback --db settings --all", "--all does not go with `rollback`"),
+    ("snapshot", "`snapshot` needs another word"),
+    ("snapshot make", "`snapshot make` is not known"),
+    ("snapshot create now", "`now` is one word too many"),
+    ("snapshot list --yes", "--yes does not go with `snapshot list`"),
+    ("snapshot verify --db nothing", "--db nothing is not configured"),
+    ("snapshot prune --to 3", "--to does not go with `snapshot prune`"),
+    ("snapshot restore v1-1 --yes", "`snapshot restore` needs --db NAME"),
+    ("snapshot restore v1-1 --db settings", "say --yes"),
+    ("snapshot restore v1-1 --db settings --yes", "v1-1 is neither a file nor a snapshot of settings; there is no snapshot"),
+    ("snapshot restore --db settings --yes", "`snapshot restore` needs a SNAPSHOT"),
+    ("doctor settings", "`settings` is one word too many"),
+    ("doctor --sql", "--sql does not go with `doctor`"),
+    ("bundle", "`bundle` needs a FILE"),
+    ("bundle /nowhere/at/all", "/nowhere/at/all"),
+    ("bundle a b", "`b` is one word too many"),
+    ("mark-good now", "`now` is one word too many"),
+    ("mark-good --yes", "--yes does not go with `mark-good`"),
+    ("purge --db settings", "say --yes"),
+    ("purge --yes", "`purge` needs --db NAME"),
+    ("purge --db nothing --yes", "--db nothing is not configured"),
+];
+
+#[test]
+fn every_mistake_is_one_sentence_and_touches_nothing() {
+    let bench = Bench::at(40).firmware(42).with_telemetry(10);
+    let rows = oracle::content(&bench.main());
+    let look = || (oracle::folder(&bench.root()), oracle::folder(&bench.root().join("run")));
+    let before = look();
+    for (typed, sentence) in MISTAKES {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let ran = bench.run(&words);
+        assert_eq!(ran.exit, "2", "{typed}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains(sentence), "{typed}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("bootmigrate: ") && ran.stderr.ends_with(". [BM-2]\n"), "{typed}: {}", ran.stderr);
+        assert_eq!((ran.stderr.lines().count(), ran.stdout.as_str()), (1, ""), "{typed}");
+        let now = look();
+        assert_eq!(oracle::touched(&before.0, &now.0), "nothing", "{typed}");
+        assert_eq!(oracle::touched(&before.1, &now.1), "nothing", "{typed} under /run");
+    }
+    assert_eq!(oracle::content(&bench.main()), rows);
+}
+
+#[test]
+fn every_command_of_the_help_has_its_mistakes_here() {
+    let help = Bench::at(40).run(&["--help"]).stdout;
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands")).skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands.map(|line| line.trim().split("  ").next().unwrap()).filter(|name| *name != "(none)").collect();
+    assert!(names.len() > 10, "{help}");
+    for name in names {
+        assert!(MISTAKES.iter().any(|(typed, _)| typed.starts_with(name)), "no mistake of `{name}` is tried");
+        let own = Bench::at(40).run(&[name.split(' ').next().unwrap(), "--help"]);
+        assert!(own.exit == "0" && own.stdout.contains(name), "{name} --help: {}", own.stdout);
+    }
+}

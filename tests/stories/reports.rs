@@ -1,0 +1,179 @@
+//! Owns the stories of what machines read: status.json against its schema, Prometheus, Mender, systemd, a terminal.
+//! Promises: each format is read by somebody else's reader of it; values are compared with the database's own.
+//! Never accepts a line that the reader passed over.
+
+use crate::bench::Bench;
+use crate::oracle;
+use crate::product::{BROKEN, UNIQUE_BADGE};
+use crate::program::finish;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+
+/// What the published schema says of a document; empty where it is valid.
+fn complaint(document: &Value) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/status.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    compiler.add_resource("status.schema.json", schema).unwrap();
+    let index = compiler.compile("status.schema.json", &mut schemas).unwrap();
+    schemas.validate(document, index).map_or_else(|error| format!("{error:#}"), |()| String::new())
+}
+
+fn report(bench: &Bench) -> Value {
+    let text = fs::read_to_string(bench.root().join("run/bootmigrate/status.json")).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+#[test]
+fn status_json_is_what_its_schema_says() {
+    let damaged = |bench: &Bench| fs::write(bench.main(), vec![0x5A; 8192]).unwrap();
+    let worlds = [
+        (Bench::empty(41), "0"),
+        (Bench::booted_at(41), "0"),
+        (Bench::at(40).firmware(41), "0"),
+        (Bench::at(40).file(BROKEN), "10"),
+        (Bench::at(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""), "11"),
+        (Bench::at(42).firmware(41), "12"),
+        (Bench::booted_at(41).after(damaged), "17"),
+        (Bench::at(40).firmware(41).environment("RUN_MIGRATIONS", "off"), "3"),
+        (Bench::at(40).firmware(41).with_telemetry(0), "0"),
+    ];
+    for (bench, exit) in worlds {
+        let ran = bench.run(&["run", "--json"]);
+        assert_eq!(ran.exit, exit, "{}", ran.stderr);
+        let report = report(&bench);
+        assert_eq!(complaint(&report), "", "{report:#}");
+        assert_eq!(serde_json::from_str::<Value>(&ran.stdout).ok(), Some(report));
+    }
+    // The schema itself can say no.
+    assert_ne!(complaint(&Value::Null), "");
+}
+
+#[test]
+fn status_json_says_which_device_firmware_and_boot() {
+    let bench = Bench::at(40).firmware(41).after(|bench| {
+        fs::create_dir_all(bench.root().join("etc")).unwrap();
+        fs::write(bench.root().join("etc/os-release"), "NAME=gateway\nVERSION_ID=\"7\"\nIMAGE_VERSION=\"7.1.3\"\n").unwrap();
+        fs::write(bench.root().join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    });
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let report = report(&bench);
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    assert_eq!(report["device_id"], "0123456789abcdef0123456789abcdef");
+    assert_eq!((report["firmware"].as_str(), report["boot_id"].as_str()), (Some("7.1.3"), Some(boot.trim())));
+}
+
+#[test]
+fn an_error_in_sql_is_told_in_words_and_in_fields() {
+    let bench = Bench::booted_at(40).file(BROKEN);
+    let rows = oracle::content(&bench.main());
+    let ran = bench.run(&["run"]);
+    let report = report(&bench);
+    let database = &report["databases"][0];
+    let place = &database["place"];
+    let fields = ["line", "column", "caret", "statement", "statements"].map(|field| place[field].as_u64());
+    assert_eq!(fields, [12, 5, 5, 4, 5].map(Some), "{database:#}");
+    assert_eq!((place["file"].as_str(), place["text"].as_str()), (Some("settings/V41__x.sql"), Some("    nowhere = 1;")));
+    assert_eq!((database["cause"].as_str(), database["sqlite_code"].as_i64()), (Some("migration-failed"), Some(1)));
+    assert_eq!(database["what"], "settings/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5");
+    assert_eq!(database["state"], "the database is whole at version 40");
+    for field in ["what", "state", "next"] {
+        let clause = database[field].as_str().unwrap();
+        assert!(ran.stderr.contains(clause), "{field}: {clause}: {}", ran.stderr);
+    }
+    assert_eq!(oracle::content(&bench.main()), rows);
+}
+
+#[test]
+fn a_caret_stands_below_its_column_in_a_long_line() {
+    let line = format!("INSERT INTO parent (id, name) SELECT {}, nowhere FROM parent;\n", "1 + ".repeat(80) + "1");
+    let bench = Bench::booted_at(40).file(("V41__x.sql", &line));
+    let ran = bench.run(&["run"]);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let caret = lines.iter().position(|line| line.trim_end().ends_with('^')).unwrap_or_else(|| panic!("no caret: {}", ran.stderr));
+    let column = lines[caret].chars().count() - 1;
+    let below: String = lines[caret - 1].chars().skip(column).take(7).collect();
+    assert_eq!(below, "nowhere", "{}", ran.stderr);
+    assert!(lines[caret - 1].chars().count() < 140);
+}
+
+#[test]
+fn prometheus_reads_the_metrics() {
+    let bench = Bench::booted_at(40).firmware(42).with_telemetry(10);
+    let ran = bench.run(&["status", "--format", "prometheus", "--exit-code"]);
+    assert_eq!(ran.exit, "3", "{}", ran.stderr);
+    let lines: Vec<Result<String, std::io::Error>> = ran.stdout.lines().map(|line| Ok(line.to_owned())).collect();
+    let scrape = prometheus_parse::Scrape::parse(lines.into_iter()).unwrap();
+    let samples = ran.stdout.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(scrape.samples.len(), samples, "the reader passed over a line: {}", ran.stdout);
+    assert!(samples > 20, "{}", ran.stdout);
+    let values: BTreeMap<(String, String), f64> = scrape
+        .samples
+        .iter()
+        .map(|sample| match sample.value {
+            prometheus_parse::Value::Gauge(value) => {
+                ((sample.metric.clone(), sample.labels.get("database").unwrap_or("").to_owned()), value)
+            }
+            ref other => panic!("{} is {other:?}", sample.metric),
+        })
+        .collect();
+    let value = |metric: &str, database: &str| values[&(format!("bootmigrate_{metric}"), database.to_owned())];
+    assert_eq!((value("schema_version", "settings"), value("schema_target", "settings")), (40.0, 42.0));
+    assert_eq!((value("pending_migrations", "settings"), value("exit_code", "settings")), (2.0, 3.0));
+    assert_eq!(value("database_bytes", "settings"), fs::metadata(bench.main()).unwrap().len() as f64);
+    assert_eq!(value("schema_version", "telemetry"), 10.0);
+    assert_eq!(value("info", ""), 1.0);
+}
+
+#[test]
+fn mender_reads_the_inventory() {
+    let bench = Bench::booted_at(40).firmware(42);
+    let ran = bench.run(&["status", "--format", "mender"]);
+    let inventory: BTreeMap<&str, &str> = ran.stdout.lines().map(|line| line.split_once('=').unwrap()).collect();
+    assert_eq!(inventory.get("bootmigrate_settings_version"), Some(&"40"), "{}", ran.stdout);
+    assert_eq!(inventory["bootmigrate_settings_target"], "42");
+    assert_eq!(inventory["bootmigrate_exit"], "3");
+    assert!(inventory.keys().all(|key| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')), "{}", ran.stdout);
+}
+
+#[test]
+fn systemd_is_told_each_step() {
+    let bench = Bench::at(20).firmware(42);
+    let path = bench.folder().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let bench = bench.environment("NOTIFY_SOCKET", &path.to_string_lossy());
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(length) = socket.recv(&mut buffer) {
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    let steps = [
+        "copying the snapshot (1 of 6)",
+        "settings/V30__look.sql (2 of 6)",
+        "settings/V42__preferences.sql (5 of 6)",
+        "committing (6 of 6)",
+    ];
+    for step in steps {
+        assert!(heard.iter().any(|line| line.starts_with("STATUS=settings: ") && line.ends_with(step)), "{step}: {heard:?}");
+    }
+    assert!(heard.last().is_some_and(|line| line.contains("migrated from 20 to 42")), "{heard:?}");
+}
+
+#[test]
+fn a_terminal_shows_a_bar_and_a_file_does_not() {
+    let bench = Bench::at(20).firmware(42).environment("TERM", "vt100");
+    assert!(!bench.run(&["plan"]).stderr.contains('\x1b'));
+    let words = bench.words(&["run", "-v"]);
+    let line: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
+    let ran = finish(bench.command(&["script", "-qec", &line.join(" "), "/dev/null"].map(Into::into)));
+    assert_eq!(ran.exit, "0", "{}", ran.stdout);
+    assert!(ran.stdout.contains("[######..............] 3/6 settings: settings/V40__stamp.sql 0 s"), "{:?}", ran.stdout);
+    // Whatever is drawn is wiped before a sentence is said.
+    let sentence = ran.stdout.lines().find(|line| line.contains("migrated from 20 to 42")).unwrap();
+    assert!(sentence.contains("\x1b[Ksettings: migrated"), "{sentence:?}");
+    let bench = Bench::at(20).firmware(42).environment("TERM", "vt100");
+    assert!(!bench.run(&["run"]).stderr.contains('\x1b'));
+}
