@@ -104,7 +104,9 @@ cross_rustup_has() {
 # The cargo that builds for the described target by cross_way, into cross_cargo.
 cross_tools() {
     if [ "$cross_way" = cross ]; then
-        cross_cargo=(cross)
+        # A word like +nightly, as cargo takes it.
+        # shellcheck disable=SC2206 # none where it is empty
+        cross_cargo=(cross ${BOOTMIGRATE_CROSS_TOOLCHAIN-})
         return
     fi
     need_packages "gcc-$cross_prefix" "$cross_libc" qemu-user-static
