@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
 use bootmigrate_lab::sim::keep_freed_memory;
-use bootmigrate_lab::{faults, planted};
+use bootmigrate_lab::{bootlab, faults, planted};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Action {
     Faults(Faults),
     /// Plant one-line bugs in a copy of the device's sources and see each one caught
     PlantedBugs(planted::Wanted),
+    /// Shut down this machine's own ext4 under the running program
+    Shutdowns(bootlab::Bench),
 }
 
 #[derive(Args)]
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Action::PowerCuts(wanted) => power_cuts(&wanted),
         Action::Faults(wanted) => run_faults(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
+        Action::Shutdowns(bench) => bootlab::shutdowns::run(&bench),
     }
 }
 
