@@ -29,6 +29,38 @@ enum Action {
     PlantedBugs(planted::Wanted),
     /// Shut down this machine's own ext4 under the running program
     Shutdowns(bootlab::Bench),
+    /// Boot an ARM machine, log every write of its disk, and replay the log
+    WriteLog(InMachine),
+    /// Pull the plug of an ARM machine, or give it another trouble
+    Machines(Machines),
+    /// Boot the whole system in a container, cut it off, and boot it again
+    Containers(Containers),
+}
+
+#[derive(Args)]
+struct InMachine {
+    #[command(flatten)]
+    bench: bootlab::Bench,
+    #[command(flatten)]
+    hardware: bootlab::machine::Hardware,
+}
+
+#[derive(Args)]
+struct Machines {
+    /// Which
+    #[arg(long)]
+    trouble: bootlab::machines::Trouble,
+    #[command(flatten)]
+    machine: InMachine,
+}
+
+#[derive(Args)]
+struct Containers {
+    /// The mounted root of the image
+    #[arg(long)]
+    root_image: std::path::PathBuf,
+    #[command(flatten)]
+    bench: bootlab::Bench,
 }
 
 #[derive(Args)]
@@ -79,6 +111,9 @@ fn main() -> ExitCode {
         Action::Faults(wanted) => run_faults(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
         Action::Shutdowns(bench) => bootlab::shutdowns::run(&bench),
+        Action::Machines(wanted) => bootlab::machines::run(&wanted.machine.bench, &wanted.machine.hardware, wanted.trouble),
+        Action::Containers(wanted) => bootlab::containers::run(&wanted.bench, &wanted.root_image),
+        Action::WriteLog(wanted) => bootlab::write_log::run(&wanted.bench, &wanted.hardware),
     }
 }
 

@@ -45,10 +45,7 @@ impl Acknowledged {
 /// The first rule that does not hold.
 pub fn judge(world: &World, program: &Program, root: &Path, mut known: Acknowledged) -> Result<Vec<String>, String> {
     let home = root.join(HOME);
-    let mut stood = Vec::new();
-    for database in &world.databases {
-        stood.push(format!("{} {}", database.name, after_cut(database, &home, &known)?));
-    }
+    let stood = after_cuts(world, &home, &known)?;
     for number in 1..=BOOTS_MAX {
         let _ = fs::remove_dir_all(root.join("run"));
         fs::create_dir_all(root.join("run")).unwrap();
@@ -67,6 +64,15 @@ pub fn judge(world: &World, program: &Program, root: &Path, mut known: Acknowled
         }
     }
     Err(format!("quiet in time: boot {BOOTS_MAX} after the cut still wrote"))
+}
+
+/// How each database stands right after the cut, before any boot.
+///
+/// # Errors
+/// One is neither the old nor the new, or not what was acknowledged.
+pub fn after_cuts(world: &World, home: &Path, known: &Acknowledged) -> Result<Vec<String>, String> {
+    let stood = |database: &Expected| Ok(format!("{} {}", database.name, after_cut(database, home, known)?));
+    world.databases.iter().map(stood).collect()
 }
 
 /// Right after the cut, before any boot: what was acknowledged stands, and else the old or the new, whole.

@@ -5,10 +5,14 @@
 // The lab's own files, not a device's.
 #![allow(clippy::disallowed_methods)]
 
+pub mod containers;
 pub mod judge;
+pub mod machine;
+pub mod machines;
 pub mod partition;
 pub mod shutdowns;
 pub mod world;
+pub mod write_log;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,8 +124,9 @@ impl Figures {
 
     /// Prints them, and says whether the method passed: nothing bad, or (the control) something.
     pub fn finish(&self, method: &str, control: bool, seconds: f64) -> ExitCode {
-        for one in self.bad.iter().take(if control { 2 } else { 20 }) {
-            println!("    {} {one}", if control { "noticed:" } else { "BAD" });
+        for one in self.bad.iter().take(if control { 3 } else { 20 }) {
+            let (mark, lines) = if control { ("noticed:", 1) } else { ("BAD", usize::MAX) };
+            println!("    {mark} {}", one.lines().take(lines).collect::<Vec<_>>().join("\n"));
         }
         let stood: Vec<String> = self.stood.iter().map(|(name, count)| format!("{name} {count}")).collect();
         println!("    right after the cut: {}", stood.join(", "));
