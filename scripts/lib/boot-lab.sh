@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # lab comes from the caller
 # Owns the parts of the boot lab's machines: packages, kernels, the small initramfs, the root file systems.
 # Promises: all of it lies in target/boot-lab and is made once; a mirror that does not answer is asked again.
 # Never adds an architecture to this machine's package manager, and never registers a foreign processor with the kernel.
@@ -25,10 +26,11 @@ lab_packages() {
 
 # The mirror that this machine uses already.
 lab_mirror() {
+    # shellcheck disable=SC2016 # the words of apt
     apt-get indextargets --format '$(REPO_URI)|$(RELEASE)' 'Created-By: Packages' | sed -n "s/|$LAB_SUITE\$//p" | sed -n 1p
 }
 
-# lab_foreign ARCH WORD…: apt for another architecture, with a state of its own.
+# lab_apt ARCH PROGRAM WORD…: apt for another architecture, with a state of its own.
 lab_apt() {
     local arch=$1 program=$2 state="$lab/apt-$1"
     shift 2
@@ -65,7 +67,7 @@ lab_kernel() {
     # The version is in the name and moves.
     name=$(lab_apt "$arch" apt-cache depends "linux-image-$flavour" | sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | sed -n 1p)
     echo "    fetching $name and busybox for $arch"
-    rm -rf "$lab/$arch"
+    rm -rf "${lab:?}/$arch"
     lab_unpack "$arch" "$name" "$lab/$arch/kernel-package"
     lab_unpack "$arch" busybox-static "$lab/$arch/busybox-package"
     install -D "$lab/$arch"/busybox-package/bin/busybox "$lab/$arch/busybox"
@@ -135,6 +137,7 @@ lab_install() {
     install "$program" "$tree/usr/bin/bootmigrate"
     install -m 644 packaging/systemd/bootmigrate.service packaging/systemd/examples/gateway.service \
         packaging/systemd/examples/telemetry-agent.service "$units/"
+    install -D -m 644 packaging/systemd/drop-ins/60-console.conf "$units/bootmigrate.service.d/60-console.conf"
     install lab/boot/application "$tree/usr/bin/gateway"
     install lab/boot/application "$tree/usr/bin/telemetry-agent"
     echo "gateway:x:990:990:Gateway application:/var/lib/gateway:/usr/sbin/nologin" >>"$tree/etc/passwd"
@@ -147,4 +150,22 @@ lab_install() {
     systemctl --quiet --root="$tree" enable bootmigrate.service gateway.service telemetry-agent.service
     systemctl --quiet --root="$tree" mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
         e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-pstore.service systemd-timesyncd.service
+}
+
+# lab_table CUTS ROWS: the table in docs/reliability.md, between its two marks.
+lab_table() {
+    local cuts=$1 rows=$2 document=docs/reliability.md
+    {
+        sed '/<!-- the boot lab -->/q' "$document"
+        printf '\nSources: %s. Command: scripts/boot-lab --cuts %s, on %s cores. Controls are the rows whose bad states must be there.\n' \
+            "$(sources_hash)" "$cuts" "$(nproc)"
+        printf 'Linux %s here, %s in the machines; QEMU %s; systemd %s.\n\n' "$(uname -r)" "$(cat "$lab"/*/kernel.name | xargs)" \
+            "$(qemu-system-aarch64 --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')" "$(systemd-nspawn --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"
+        printf '| method | cuts or states | bad | seconds each | command |\n|---|---|---|---|---|\n'
+        cat "$rows"
+        echo
+        sed -n '/<!-- end of the boot lab -->/,$p' "$document"
+    } >"$lab/reliability.md"
+    cp "$lab/reliability.md" "$document"
+    echo "$document has the table."
 }

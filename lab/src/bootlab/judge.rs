@@ -114,7 +114,9 @@ fn at_rest(world: &World, home: &Path, known: &Acknowledged) -> Result<(), Strin
     let main_names: Vec<String> = world.databases.iter().map(|database| format!("{}.db", database.name)).collect();
     for name in entries(home) {
         let ours = ["lost+found", ".bootmigrate"].contains(&name.as_str());
-        let family = main_names.iter().any(|main| name.strip_prefix(main.as_str()).is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end)));
+        let family = main_names
+            .iter()
+            .any(|main| name.strip_prefix(main.as_str()).is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end)));
         if !ours && !family {
             return Err(format!("nothing left over: {name} is left"));
         }

@@ -144,7 +144,9 @@ impl Lab<'_> {
         let mut answers = BufReader::new(stream.try_clone().unwrap()).lines();
         let mut ask = |words: &str| loop {
             (&stream).write_all(words.as_bytes()).unwrap();
-            if let Some(answer) = answers.by_ref().map(Result::unwrap).find(|answer| answer.contains("\"return\"") || answer.contains("\"error\"")) {
+            if let Some(answer) =
+                answers.by_ref().map(Result::unwrap).find(|answer| answer.contains("\"return\"") || answer.contains("\"error\""))
+            {
                 return answer;
             }
         };

@@ -39,7 +39,7 @@ impl Mounted {
 
     /// Fills it and leaves `kib` KiB, in a file that every run ignores.
     pub fn fill_but(&self, kib: u64) {
-        let free = rustix_free(&self.at);
+        let free = free_bytes(&self.at);
         let size = free.saturating_sub(kib << 10);
         ran(Command::new("fallocate").args(["--length", &size.to_string()]).arg(self.at.join("lost+found/ballast")));
         ran(Command::new("sync").arg("--file-system").arg(&self.at));
@@ -51,7 +51,7 @@ impl Mounted {
     }
 }
 
-fn rustix_free(at: &Path) -> u64 {
+fn free_bytes(at: &Path) -> u64 {
     let output = Command::new("stat").args(["--file-system", "--format=%f %S"]).arg(at).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.split_whitespace().map(|word| word.parse::<u64>().unwrap()).product()

@@ -17,8 +17,15 @@ use crate::sim::hash::Random;
 /// Workers side by side: one waits for the disk while the other judges.
 const WORKERS: u64 = 2;
 /// The control: the tracer says that the sync was done, and does not do it.
-const WITHOUT_SYNC: [&str; 7] =
-    ["strace", "-f", "-qq", "-o/dev/null", "-etrace=fsync,fdatasync,sync_file_range", "-einject=fsync:retval=0", "-einject=fdatasync:retval=0"];
+const WITHOUT_SYNC: [&str; 7] = [
+    "strace",
+    "-f",
+    "-qq",
+    "-o/dev/null",
+    "-etrace=fsync,fdatasync,sync_file_range",
+    "-einject=fsync:retval=0",
+    "-einject=fdatasync:retval=0",
+];
 
 /// One worker's part of the method.
 struct Worker<'a> {

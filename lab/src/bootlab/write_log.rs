@@ -21,6 +21,10 @@ const FLUSH: u64 = 1;
 const FORCED: u64 = 2;
 const DISCARD: u64 = 4;
 const SECTOR: usize = 512;
+/// Marks are written past the page cache, which takes whole blocks.
+const MARK_BYTES: u64 = 4096;
+/// The first bytes of a slot of the record.
+const RECORD: &[u8] = b"BMRECORD";
 /// Random parts of what was not flushed, at each flush.
 const PARTS_A_FLUSH: u64 = 2;
 /// Room for the log; it is sparse.
@@ -61,7 +65,9 @@ pub fn run(bench: &Bench, hardware: &Hardware) -> ExitCode {
         let workers: Vec<_> = (0..2)
             .map(|number| {
                 let folder = folder.join(format!("replay-{number}"));
-                scope.spawn(move || replay(world, program, entries, &states[number * states.len() / 2..(number + 1) * states.len() / 2], &folder))
+                scope.spawn(move || {
+                    replay(world, program, entries, &states[number * states.len() / 2..(number + 1) * states.len() / 2], &folder)
+                })
             })
             .collect();
         workers.into_iter().for_each(|worker| figures.add(worker.join().expect("a worker ends")));
@@ -82,7 +88,7 @@ fn record(folder: &Path, world: &World, hardware: &Hardware, control: bool) -> P
     let mut words: Vec<String> = words.into_iter().flat_map(|word| ["-blockdev".to_owned(), word]).collect();
     words.extend(["-device".into(), "virtio-blk-device,drive=data".into()]);
     let options = if control { "barrier=0" } else { "noatime" };
-    let mark = FILE_SYSTEM_MIB * ((1 << 20) / SECTOR as u64);
+    let mark = FILE_SYSTEM_MIB * ((1 << 20) / MARK_BYTES);
     let mut machine = hardware.start(&format!("lab.phase=mark lab.options={options} lab.mark={mark}"), &words, &[]);
     let ended = machine.ended(BOOT_LIMIT);
     let exits: Vec<Option<i32>> = NAMES.iter().map(|name| machine.exit_of(name)).collect();
@@ -167,6 +173,19 @@ fn thin_out(states: &mut Vec<State>, wanted: usize) {
     }
 }
 
+/// From which entry on a loss had been said: the sentence comes before the record is closed, that before the mark.
+fn said(entries: &[Entry]) -> Vec<(usize, String)> {
+    let mut closed = 0;
+    let mut said = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        if entry.data.starts_with(RECORD) {
+            closed = number;
+        }
+        said.extend(entry.mark().filter(|(_, code)| *code == 11).map(|(name, _)| (closed, name)));
+    }
+    said
+}
+
 /// Makes and judges these states, which are in order.
 fn replay(world: &World, program: &Program, entries: &[Entry], states: &[State], folder: &Path) -> Figures {
     let root = folder.join("root");
@@ -177,18 +196,17 @@ fn replay(world: &World, program: &Program, entries: &[Entry], states: &[State],
     let mut figures = Figures::default();
     let mut known = Acknowledged::default();
     let mut pending: Vec<&Entry> = Vec::new();
+    let said = said(entries);
     let mut states = states.iter().peekable();
     for (number, entry) in entries.iter().enumerate() {
         match entry.mark() {
-            Some((name, code)) => {
-                if code == 11 {
-                    known.said.insert(name.clone());
-                }
+            Some((name, _)) => {
                 known.ready.insert(name);
                 continue;
             }
             None => pending.push(entry),
         }
+        known.said.extend(said.iter().filter(|(at, _)| *at == number).map(|(_, name)| name.clone()));
         while let Some(state) = states.next_if(|state| state.entry == number) {
             fs::copy(&stable, &image).unwrap();
             let now = OpenOptions::new().write(true).open(&image).unwrap();
