@@ -21,6 +21,9 @@ const CUT_LATEST_MS: u64 = 500;
 /// Between two looks at the booting container.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// What the run has said.
+const JOURNAL: [&str; 4] = ["journalctl", "--unit=bootmigrate.service", "--output=cat", "--no-pager"];
+
 /// A container that runs.
 struct Container {
     supervisor: Child,
@@ -55,13 +58,16 @@ fn one(world: &World, program: &Program, root_image: &Path, folder: &Path, after
     sleep(after);
     known.see(&container.run_folder());
     mounted.shut_down();
+    // What the run has said stands in a journal that goes with the container. What it says from now on is said again.
+    container.asks(&["journalctl", "--sync"]);
+    known.hear(&container.asks(&JOURNAL));
     container.kill();
     drop(mounted);
     let _mounted = Mounted::new(&image, &home);
     let stood = after_cuts(world, &home, &known)?;
     let mut container = Container::boot(root_image, &home)?;
     container.wait_for(|container| container.asks(&["systemctl", "is-active", "gateway.service"]).trim() == "active")?;
-    known.hear(&container.asks(&["journalctl", "--unit=bootmigrate.service", "--output=cat", "--no-pager"]));
+    known.hear(&container.asks(&JOURNAL));
     known.see(&container.run_folder());
     container.kill();
     if known.ready.len() != NAMES.len() {

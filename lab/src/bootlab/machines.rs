@@ -54,7 +54,7 @@ pub fn run(bench: &Bench, hardware: &Hardware, trouble: Trouble) -> ExitCode {
     let started = Instant::now();
     let mut figures = Figures::default();
     match trouble {
-        Trouble::Boot => figures.judged("boot", lab.boot(&lab.hardware.clone(), "", true)),
+        Trouble::Boot => figures.judged("boot", lab.boot(hardware, "", true)),
         Trouble::Memory => figures.judged("64 MiB", lab.boot(&Hardware { memory: 64, ..hardware.clone() }, "", false)),
         Trouble::Slow => figures.judged("100 operations a second", lab.boot(hardware, ",throttling.iops-total=100", false)),
         Trouble::Plug => lab.plug(bench, &mut figures),

@@ -3,6 +3,7 @@
 //! Never mounts anything that is not the lab's own file.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,24 +38,23 @@ impl Mounted {
         shut_down(&File::open(&self.at).unwrap()).unwrap_or_else(|error| panic!("shutting down {}: {error}", self.at.display()));
     }
 
-    /// Fills it and leaves `kib` KiB, in a file that every run ignores.
+    /// Fills it and leaves `kib` KiB.
     pub fn fill_but(&self, kib: u64) {
-        let free = free_bytes(&self.at);
-        let size = free.saturating_sub(kib << 10);
-        ran(Command::new("fallocate").args(["--length", &size.to_string()]).arg(self.at.join("lost+found/ballast")));
-        ran(Command::new("sync").arg("--file-system").arg(&self.at));
+        let mut ballast = File::create(self.ballast()).unwrap();
+        while ballast.write(&[0x55; 1024]).is_ok_and(|written| written > 0) {}
+        let size = ballast.metadata().unwrap().len();
+        ballast.set_len(size.saturating_sub(kib << 10)).unwrap();
+        ballast.sync_all().unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.at.join("lost+found/ballast")
     }
 
     /// Gives the room back.
     pub fn empty(&self) {
-        fs::remove_file(self.at.join("lost+found/ballast")).unwrap();
+        fs::remove_file(self.ballast()).unwrap();
     }
-}
-
-fn free_bytes(at: &Path) -> u64 {
-    let output = Command::new("stat").args(["--file-system", "--format=%f %S"]).arg(at).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.split_whitespace().map(|word| word.parse::<u64>().unwrap()).product()
 }
 
 #[allow(unsafe_code)]

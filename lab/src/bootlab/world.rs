@@ -90,7 +90,7 @@ impl World {
         ran(Command::new("chown").args(["-R", &format!("{OWNER}:{OWNER}")]).arg(&home));
         let image = work.join("world.img");
         fs::File::create(&image).unwrap().set_len((FILE_SYSTEM_MIB + 1) << 20).unwrap();
-        ran(Command::new("mkfs.ext4").args(["-q", "-F", "-d"]).arg(&home).arg(&image).arg(format!("{FILE_SYSTEM_MIB}M")));
+        ran(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0", "-d"]).arg(&home).arg(&image).arg(format!("{FILE_SYSTEM_MIB}M")));
         World { image, databases }
     }
 
