@@ -13,7 +13,7 @@ use clap::Args;
 use super::judge::Acknowledged;
 
 /// Longer than any boot of the small machine on a busy computer.
-pub const BOOT_LIMIT: Duration = Duration::from_secs(120);
+pub const BOOT_LIMIT: Duration = Duration::from_secs(900);
 
 /// The processor and what it boots.
 #[derive(Debug, Clone, Args)]
