@@ -127,8 +127,8 @@ lab_bootstrap() {
     local arch=$1 variant=$2
     retry_mirror mmdebstrap --quiet --architectures="$arch" --variant="$variant" --include="$LAB_ROOT_PACKAGES" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        "$LAB_SUITE" "$lab/$arch.tar.new" "$(lab_mirror)"
-    mv "$lab/$arch.tar.new" "$lab/$arch.tar"
+        "$LAB_SUITE" "$lab/$arch.new.tar" "$(lab_mirror)"
+    mv "$lab/$arch.new.tar" "$lab/$arch.tar"
 }
 
 # What a product's image adds: the program, the unit as it is shipped, its user, two applications.
