@@ -12,7 +12,7 @@ readonly LAB_ROOT_PACKAGES=systemd,systemd-sysv,dbus,udev,kmod,sqlite3,e2fsprogs
 
 # What the lab needs of this machine. Where a newer qemu-utils from backports is installed, only all of qemu together goes back.
 lab_packages() {
-    need_packages e2fsprogs util-linux mount strace fdisk cpio kmod zstd busybox-static squashfs-tools mmdebstrap systemd-container \
+    need_packages e2fsprogs util-linux mount strace cpio kmod zstd busybox-static squashfs-tools mmdebstrap systemd-container \
         debian-archive-keyring
     if ! command -v qemu-system-aarch64 >/dev/null; then
         echo "    installing qemu-system-arm"
