@@ -5,6 +5,7 @@
 // The rules against panics are for the device. Here a broken assumption shall stop the run at once.
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::expect_used, clippy::unwrap_used)]
 
+pub mod bootlab;
 pub mod corrupt;
 pub mod device;
 pub mod faults;

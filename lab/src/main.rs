@@ -15,7 +15,7 @@ use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
 use bootmigrate_lab::sim::crooked::{self, Crook};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
-use bootmigrate_lab::{corrupt, faults, memory, neighbours, planted};
+use bootmigrate_lab::{bootlab, corrupt, faults, memory, neighbours, planted};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -39,6 +39,40 @@ enum Action {
     PlantedBugs(planted::Wanted),
     /// Harm every kind of file in every way, and see what the boots make of it
     CorruptFiles(CorruptFiles),
+    /// Shut down this machine's own ext4 under the running program
+    Shutdowns(bootlab::Bench),
+    /// Boot an ARM machine, log every write of its disk, and replay the log
+    WriteLog(InMachine),
+    /// Pull the plug of an ARM machine, or give it another trouble
+    Machines(Machines),
+    /// Boot the whole system in a container, cut it off, and boot it again
+    Containers(Containers),
+}
+
+#[derive(Args)]
+struct InMachine {
+    #[command(flatten)]
+    bench: bootlab::Bench,
+    #[command(flatten)]
+    hardware: bootlab::machine::Hardware,
+}
+
+#[derive(Args)]
+struct Machines {
+    /// Which
+    #[arg(long)]
+    trouble: bootlab::machines::Trouble,
+    #[command(flatten)]
+    machine: InMachine,
+}
+
+#[derive(Args)]
+struct Containers {
+    /// The mounted root of the image
+    #[arg(long)]
+    root_image: std::path::PathBuf,
+    #[command(flatten)]
+    bench: bootlab::Bench,
 }
 
 #[derive(Args)]
@@ -164,6 +198,10 @@ fn main() -> ExitCode {
         Action::Memory(wanted) => run_memory(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
+        Action::Shutdowns(bench) => bootlab::shutdowns::run(&bench),
+        Action::Machines(wanted) => bootlab::machines::run(&wanted.machine.bench, &wanted.machine.hardware, wanted.trouble),
+        Action::Containers(wanted) => bootlab::containers::run(&wanted.bench, &wanted.root_image),
+        Action::WriteLog(wanted) => bootlab::write_log::run(&wanted.bench, &wanted.hardware),
     }
 }
 

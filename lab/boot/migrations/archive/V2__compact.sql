@@ -1,0 +1,3 @@
+-- bootmigrate: no-transaction
+PRAGMA page_size = 8192;
+VACUUM;

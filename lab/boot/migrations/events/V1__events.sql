@@ -1,0 +1,7 @@
+CREATE TABLE sensor (id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, badge ANY);
+CREATE TABLE reading (
+    id INTEGER PRIMARY KEY,
+    sensor INTEGER NOT NULL REFERENCES sensor (id) ON DELETE CASCADE,
+    value REAL,
+    note TEXT
+);

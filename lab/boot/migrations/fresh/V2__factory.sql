@@ -1,0 +1,1 @@
+INSERT INTO sensor VALUES (1, 'factory', 1);

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX sensor_by_badge ON sensor (badge);

@@ -1,0 +1,184 @@
+//! Owns the judgement of a device after a cut: the rules of the simulated disk, on real files.
+//! Promises: looks before any boot, then boots until a boot changes nothing; rows, losses, quarantine, leftovers and ends are compared.
+//! Never looks through the code under test: databases by plain SQLite, folders by names and bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::world::{look, Expected, World, HOME};
+use super::Program;
+use crate::picture::{difference, Stands};
+use crate::sim::hash::Hash128;
+
+/// Boots after a cut until a quiet one, which is counted: at most one extra boot.
+const BOOTS_MAX: u32 = 3;
+
+/// What was acknowledged before the cut.
+#[derive(Debug, Clone, Default)]
+pub struct Acknowledged {
+    /// Databases whose ready file was there, or whose run had ended as usable.
+    pub ready: BTreeSet<String>,
+    /// Databases whose loss was said.
+    pub said: BTreeSet<String>,
+}
+
+impl Acknowledged {
+    /// Notes every loss in these sentences.
+    pub fn hear(&mut self, sentences: &str) {
+        for (_, rest) in sentences.match_indices("[BM-11 ").map(|(at, mark)| sentences.split_at(at + mark.len())) {
+            self.said.extend(rest.split([' ', ']']).next().map(str::to_owned));
+        }
+    }
+
+    /// Notes the ready files below this `/run`.
+    pub fn see(&mut self, run: &Path) {
+        let entries = fs::read_dir(run.join("bootmigrate/ready")).into_iter().flatten().flatten();
+        self.ready.extend(entries.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    }
+}
+
+/// Judges the device whose partition is mounted below `root`; gives how each database stood right after the cut.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn judge(world: &World, program: &Program, root: &Path, mut known: Acknowledged) -> Result<Vec<String>, String> {
+    let home = root.join(HOME);
+    let stood = after_cuts(world, &home, &known)?;
+    for number in 1..=BOOTS_MAX {
+        let _ = fs::remove_dir_all(root.join("run"));
+        fs::create_dir_all(root.join("run")).unwrap();
+        let before = names(&home);
+        let ran = program.run(root, &[]);
+        known.hear(&ran.stderr);
+        if ![Some(0), Some(11)].contains(&ran.exit) {
+            return Err(format!("exit code: boot {number} ended with {:?}: {}", ran.exit, ran.stderr));
+        }
+        for database in &world.databases {
+            let stands = look(&home.join(format!("{}.db", database.name)));
+            is_new(database, &stands).map_err(|why| format!("usable means new: boot {number}: {why}: {}", ran.stderr))?;
+        }
+        if names(&home) == before {
+            return if ran.exit == Some(0) { at_rest(world, &home, &known).map(|()| stood) } else { Err("quiet with exit 11".into()) };
+        }
+    }
+    Err(format!("quiet in time: boot {BOOTS_MAX} after the cut still wrote"))
+}
+
+/// How each database stands right after the cut, before any boot.
+///
+/// # Errors
+/// One is neither the old nor the new, or not what was acknowledged.
+pub fn after_cuts(world: &World, home: &Path, known: &Acknowledged) -> Result<Vec<String>, String> {
+    let stood = |database: &Expected| Ok(format!("{} {}", database.name, after_cut(database, home, known)?));
+    world.databases.iter().map(stood).collect()
+}
+
+/// Right after the cut, before any boot: what was acknowledged stands, and else the old or the new, whole.
+fn after_cut(database: &Expected, home: &Path, known: &Acknowledged) -> Result<&'static str, String> {
+    let stands = look(&home.join(format!("{}.db", database.name)));
+    let new = is_new(database, &stands);
+    if known.ready.contains(database.name) {
+        return new.map(|()| "new").map_err(|why| format!("what was acknowledged stands: {why}"));
+    }
+    let same = match (&stands, &database.old) {
+        (Stands::Whole(now), Stands::Whole(old)) => now.text == old.text,
+        (Stands::Broken(now, _), Stands::Broken(old, _)) => now == old,
+        (now, old) => now == old,
+    };
+    match new {
+        Ok(()) => Ok("new"),
+        Err(_) if same => Ok("old"),
+        // Between the ready file's name and the swap the old family's parts go one by one.
+        Err(_) if has_ready(&home.join(format!(".bootmigrate/{}.db", database.name))) => Ok("on the way"),
+        Err(why) => Err(format!("old or new: {why}")),
+    }
+}
+
+fn has_ready(state: &Path) -> bool {
+    entries(state).iter().any(|name| name.starts_with("ready-"))
+}
+
+fn is_new(database: &Expected, stands: &Stands) -> Result<(), String> {
+    match stands {
+        Stands::Whole(now) if now.text == database.new => now.consistent().map_err(|why| format!("{}: {why}", database.name)),
+        Stands::Whole(now) => Err(format!("{} is another database: {}", database.name, difference(&database.new, &now.text))),
+        Stands::Absent => Err(format!("{} is absent", database.name)),
+        Stands::Broken(_, why) => Err(format!("{} is broken: {why}", database.name)),
+    }
+}
+
+/// The rules when a boot has changed nothing.
+fn at_rest(world: &World, home: &Path, known: &Acknowledged) -> Result<(), String> {
+    let main_names: Vec<String> = world.databases.iter().map(|database| format!("{}.db", database.name)).collect();
+    for name in entries(home) {
+        let ours = ["lost+found", ".bootmigrate"].contains(&name.as_str());
+        let family = main_names
+            .iter()
+            .any(|main| name.strip_prefix(main.as_str()).is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end)));
+        if !ours && !family {
+            return Err(format!("nothing left over: {name} is left"));
+        }
+    }
+    for database in &world.databases {
+        let state = home.join(format!(".bootmigrate/{}.db", database.name));
+        if let Some(left) = entries(&state).iter().find(|name| !["lock", "record", "snapshots", "quarantine"].contains(&name.as_str())) {
+            return Err(format!("nothing left over: {}: {left}", database.name));
+        }
+        if fs::metadata(home.join(format!("{}.db", database.name))).unwrap().nlink() != 1 {
+            return Err(format!("one name each: {}", database.name));
+        }
+        if database.loss && !known.said.contains(database.name) {
+            return Err(format!("no silent loss: {} lost rows and no run said so", database.name));
+        }
+        quarantine(database, &state.join("quarantine"))?;
+    }
+    Ok(())
+}
+
+/// The old family is kept where data was given up, once; and nowhere else.
+fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
+    let families = entries(folder);
+    if families.len() != usize::from(database.loss) {
+        return Err(format!("one quarantine: {} has {families:?}", database.name));
+    }
+    for family in families {
+        let family = folder.join(family);
+        if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("act: ") {
+            return Err(format!("a quarantine has its reason: {}", family.display()));
+        }
+        let kept = look(&family.join(format!("{}.db", database.name)));
+        let same = match (&kept, &database.old) {
+            (Stands::Whole(kept), Stands::Whole(old)) => kept.text == old.text,
+            (Stands::Broken(kept, _), Stands::Broken(old, _)) => kept == old,
+            _ => false,
+        };
+        if !same {
+            return Err(format!("the old family is kept: {} holds something else: {kept:?}", family.display()));
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Every name below, with size, owner, time of change and content: a quiet boot changes none of them.
+fn names(folder: &Path) -> BTreeMap<String, (u32, u32, i64, i64, u128)> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let data = fs::symlink_metadata(&path).unwrap();
+            let content = if data.is_file() { Hash128::of(&fs::read(&path).unwrap()) } else { 0 };
+            found.insert(path.to_string_lossy().into_owned(), (data.mode(), data.uid(), data.mtime(), data.mtime_nsec(), content));
+            if data.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
