@@ -23,7 +23,16 @@ fn row_24_newer_than_the_firmware() {
     let mut row = row(24);
     row.boot(&compatible().firmware(41));
     row.boot(&Bench::at(42).firmware(40));
+    let down = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+    row.boot(&back_at_30(Bench::at(30).slots("ab").firmware(40).file(down)));
     row.whole();
+}
+
+/// The newer firmware of this bench has run, and the older one boots next.
+fn back_at_30(mut bench: Bench) -> Bench {
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    bench.databases[0].version = 40;
+    bench.older(30)
 }
 
 #[test]
@@ -78,6 +87,7 @@ fn row_49_the_old_slot_boots_again() {
     kept.sort();
     assert_eq!(kept, ["v40-1.db", "v41-2.db"]);
     row.boot(&bench.firmware(41));
+    row.boot(&back_at_30(Bench::at(30).slots("ab").firmware(40).key("on_newer = [\"trial-snapshot\"]")));
     row.whole();
 }
 

@@ -28,6 +28,9 @@ fn row_26_another_applications_database() {
 fn row_27_tables_and_no_history() {
     let mut row = row(27);
     row.boot(&foreign(Bench::empty(41), ""));
+    let theirs = "DROP TABLE refinery_schema_history; PRAGMA user_version = 30";
+    let bench = Bench::at(30).after(|bench| rusqlite::Connection::open(bench.main()).unwrap().execute_batch(theirs).unwrap());
+    row.boot(&bench.key("adopt = \"rusqlite_migration\""));
     row.whole();
 }
 
