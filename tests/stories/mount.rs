@@ -96,17 +96,21 @@ impl Mount {
 pub fn fill(ballast: &Path) {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(ballast).unwrap();
     let block = [0x55_u8; 65536];
-    for size in [65536, 4096, 512, 1] {
-        loop {
-            match file.write(&block[..size]) {
-                Ok(written) if written > 0 => {}
-                Ok(_) => break,
-                Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                Err(error) => panic!("filling {}: {error}", ballast.display()),
+    // Delayed allocation: what was accepted becomes blocks at the sync, and what was kept back for them may be free again.
+    let mut before = u64::MAX;
+    while file.metadata().unwrap().len() != before {
+        before = file.metadata().unwrap().len();
+        for size in [65536, 4096, 512, 1] {
+            loop {
+                match file.write(&block[..size]) {
+                    Ok(written) if written > 0 => {}
+                    Ok(_) => break,
+                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                    Err(error) => panic!("filling {}: {error}", ballast.display()),
+                }
             }
+            let _ = file.sync_all();
         }
-        // Delayed allocation: what was accepted becomes blocks now, and a smaller piece may still fit.
-        let _ = file.sync_all();
     }
 }
 
