@@ -221,17 +221,32 @@ fn a_table_rebuild_loses_no_child() {
     );
 }
 
-#[test]
-fn the_example_product_boots() {
+/// Runs of the product whose second may turn in the middle.
+const SECONDS_TRIED: u32 = 40;
+
+/// The example product after its first boot.
+fn made_product() -> Bench {
     let mut bench = Bench::empty(10);
     bench.program = Program::Product;
-    // Its tables are its own; what a fresh database holds is what SQLite makes of its files.
     let ran = bench.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    bench
+}
+
+/// It holds what SQLite alone makes of its files; its tables are its own.
+fn is_fresh(bench: &Bench, name: &str) -> bool {
+    let now = crate::oracle::content(&bench.path(name)).unwrap();
+    Some(now) == crate::oracle::fresh(&bench.catalogue_folder(), name)
+}
+
+#[test]
+fn the_example_product_boots() {
+    // A trigger of its V9 writes the second it runs in: the oracle's copy has to be made in the same one.
+    let bench = (0..SECONDS_TRIED).map(|_| made_product()).find(|bench| is_fresh(bench, "settings"));
+    let bench = bench.expect("what a fresh database holds is what SQLite makes of its files");
     for name in ["settings", "telemetry"] {
         let path = bench.path(name);
-        let now = crate::oracle::content(&path).unwrap();
-        assert_eq!(Some(now), crate::oracle::fresh(&bench.catalogue_folder(), name), "{name}");
+        assert!(name == "settings" || is_fresh(&bench, name), "{name} holds what SQLite makes of its files");
         assert_eq!(crate::oracle::complaints(&path, &bench.catalogue_folder(), name), Vec::<String>::new(), "{name}");
     }
     let before = crate::oracle::folder(&bench.root());
