@@ -2,7 +2,7 @@
 //! Promises: rows are read by SQLite; each story has a root folder of its own.
 //! Never looks into the library: it calls what a product may call.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 use bootmigrate::catalog::{Catalog, Embedded, Migration};
 use bootmigrate::{testing, Migrator};

@@ -2,7 +2,7 @@
 //! Promises: plain reads and writes on the simulated disk, with no code of the device.
 //! Never looks into a mask.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::Path;
 

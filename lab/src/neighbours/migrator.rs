@@ -26,7 +26,7 @@ pub struct Second {
 pub struct Started(Arc<Mutex<Option<Running>>>);
 
 enum Running {
-    Ended(Second),
+    Ended(Box<Second>),
     Waits { thread: JoinHandle<Booted>, go: Sender<()>, locked: bool },
 }
 
@@ -44,7 +44,7 @@ pub fn start(boot: &Sim, operation: u64, firmware: Firmware, asked: Asked, waits
         let running = if waits {
             patient(sim, firmware, asked, locked)
         } else {
-            Running::Ended(Second { booted: switch_on(firmware, &sim, &asked), locked })
+            Running::Ended(Box::new(Second { booted: switch_on(firmware, &sim, &asked), locked }))
         };
         *here.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     });
@@ -70,7 +70,7 @@ impl Started {
     pub fn finish(self) -> Option<Second> {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(match running {
-            Running::Ended(second) => second,
+            Running::Ended(second) => *second,
             Running::Waits { thread, go, locked } => {
                 // It may have ended without a pause.
                 let _ = go.send(());

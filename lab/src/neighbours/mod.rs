@@ -184,7 +184,7 @@ impl Sweep {
         }
         let (main, aside) = &self.at_rest[&hash];
         let gives_up = self.scenario.ends.iter().any(|end| end.loss);
-        match acknowledged.iter().find(|(id, _)| !main.contains(id) && !(gives_up && aside.contains(id))) {
+        match acknowledged.iter().find(|(id, _)| !(main.contains(id) || gives_up && aside.contains(id))) {
             None => Ok(()),
             Some((id, at)) => {
                 let where_else = if aside.contains(id) { "only in quarantine" } else { "nowhere" };

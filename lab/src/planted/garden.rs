@@ -108,7 +108,8 @@ impl Garden {
         let output = succeed(&mut build)?;
         let (said, told) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
         let compiles = said.lines().filter_map(|line| line.trim().strip_prefix("Running `")?.strip_suffix('`'));
-        let device = compiles.filter(|line| line.contains("--crate-name bootmigrate ") && line.contains("--crate-type lib")).last();
+        let mut device = compiles.filter(|line| line.contains("--crate-name bootmigrate ") && line.contains("--crate-type lib"));
+        let device = device.next_back();
         let link = told.lines().find(|line| line.contains(" \"-o\" ") || line.contains(" -o "));
         let (Some(device), Some(link)) = (device, link) else { return Err("cargo did not say how it compiles and links".into()) };
         let words = format!("set -e\ncd '{}'\n{device} 2>'{}'\n{link}\n", self.tree.display(), self.said().display());
