@@ -17,6 +17,15 @@ const V3: &str = "CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT NOT 
 INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_new RENAME TO sensor;\n";
 /// Fails wherever there are two sensors; works on an empty database.
 const V3_CONSTRAINT: &str = "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
+/// The same, in so many words that the record of it fills more than one sector.
+const V3_MANY_WORDS: &str = concat!(
+    "CREATE TRIGGER same BEFORE UPDATE ON sensor BEGIN SELECT raise(ABORT, '",
+    "two sensors of one name cannot be told apart by whoever reads the log of a season later, and a name that was given by ",
+    "hand is worth more than one that was made up by the firmware, so this migration would rather fail than choose between ",
+    "them, and it says so at length, because what is remembered of a failure must survive a power cut however long it is, ",
+    "and the reason of a replacement is written down before the replacement begins and again when it has been reported'); END;\n\
+UPDATE sensor SET name = 'the same';\nDROP TRIGGER same;\n"
+);
 /// Leaves readings without their sensor.
 const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FROM sensor WHERE id = 1;\n";
 /// The ways back of `unit` and `place`.
@@ -38,6 +47,8 @@ pub enum Version {
     ThreeCompatible,
     /// The third breaks a constraint.
     ThreeFails,
+    /// The third breaks a constraint, and says so at length.
+    ThreeFailsAtLength,
     /// The third breaks foreign keys.
     ThreeBreaksForeignKeys,
     /// The third is VACUUM.
@@ -52,6 +63,7 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::Two => {}
         Version::Three | Version::ThreeCompatible => all.push(("place", V3)),
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
+        Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
         Version::ThreeVacuums => all.push(("vacuum", V3_VACUUM)),
     }

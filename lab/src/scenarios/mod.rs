@@ -111,6 +111,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("failing-foreign-keys", replaced::failing_foreign_keys),
     ("retry", replaced::retry),
     ("failing-purge", replaced::failing_purge),
+    ("failing-purge-at-length", replaced::failing_purge_at_length),
     ("failing-purge-wal-left", replaced::failing_purge_wal_left),
     ("purge-and-retry-corrupt", replaced::purge_and_retry_corrupt),
     ("purge", replaced::purge),

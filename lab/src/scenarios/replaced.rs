@@ -67,10 +67,10 @@ pub(super) fn retry() -> Scenario {
 }
 
 /// A failing migration of data that may be built anew; the snapshot before it is wanted all the same.
-fn purging(state: State, old: String) -> Scenario {
+fn purging(version: Version, state: State, old: String) -> Scenario {
     let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
     let old = Old::Whole(old);
-    let purging = scenario(firmware(Version::ThreeFails, lines), state, old.clone(), vec![fresh(Version::ThreeFails)]);
+    let purging = scenario(firmware(version, lines), state, old.clone(), vec![fresh(version)]);
     let mut purging = Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging };
     // Started twice and cut off twice: the third start would be one too many, and the old database stays.
     let Old::Whole(text) = &purging.old else { return purging };
@@ -79,11 +79,16 @@ fn purging(state: State, old: String) -> Scenario {
 }
 
 pub(super) fn failing_purge() -> Scenario {
-    purging(before("delete"), old_at_one())
+    purging(Version::ThreeFails, before("delete"), old_at_one())
+}
+
+/// The reason fills more than a sector of the record, so that a torn update is half of one and half of another.
+pub(super) fn failing_purge_at_length() -> Scenario {
+    purging(Version::ThreeFailsAtLength, before("delete"), old_at_one())
 }
 
 pub(super) fn failing_purge_wal_left() -> Scenario {
-    let mut purging = purging(cut_off(&before("wal"), "wal", &[LATER]), expected(Version::One, 1, &[ROWS, LATER]));
+    let mut purging = purging(Version::ThreeFails, cut_off(&before("wal"), "wal", &[LATER]), expected(Version::One, 1, &[ROWS, LATER]));
     purging.ends.iter_mut().filter(|end| end.name == "old").for_each(|end| end.journal = "wal");
     purging
 }
