@@ -212,6 +212,22 @@ fn after_mark_good_nothing_goes_back_by_a_snapshot() {
 }
 
 #[test]
+fn what_comes_after_mark_good_is_on_trial_again() {
+    let bench = newer(false).key("on_newer = [\"compatible\", \"trial-snapshot\"]");
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(bench.run(&["mark-good"]).exit, "0");
+    let at_43 = content(&bench);
+    let bench = bench.file(("V44__more.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n"));
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    // The slot that was marked good comes back, and finds its own version again.
+    let bench = bench.without("V44__more.sql");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(content(&bench), at_43);
+    assert_eq!((at_43.rows["parent"], at_43.rows["child"]), (2000, 2000));
+}
+
+#[test]
 fn mark_good_lets_the_first_snapshot_of_the_trial_go() {
     let mut bench = newer(false).key("snapshots_max = 1");
     assert_eq!(bench.run(&["run"]).exit, "0");
