@@ -244,9 +244,6 @@ fn replaced(
 ) -> Result<Ended, Failure> {
     let empty = seen.empty_main(device)?;
     let done = replace(device, locked, ledger, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
-    if done.as_it_was {
-        return Ok(Ended::Cured(done));
-    }
     Ok(Ended::finished(Finished {
         outcome,
         from: seen.history.as_ref().map(crate::device::history::History::version),

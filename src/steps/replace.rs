@@ -3,7 +3,6 @@
 //! Never needs the record to roll forward: the ready file's name is the intent.
 
 use std::io;
-use std::path::Path;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
@@ -16,7 +15,7 @@ use crate::steps::ledger::{Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{stage, Base};
-use crate::steps::swap::{link_or_copy, links_are_refused, swap, New, SecondName};
+use crate::steps::swap::{link_or_copy, swap, New, SecondName};
 use crate::steps::verify::within_budget;
 
 const READY: Step = Step("name it ready");
@@ -48,8 +47,6 @@ pub struct Replaced {
     pub loss: Option<String>,
     /// Why, in words.
     pub reason: String,
-    /// There was no room to migrate a copy: main is the snapshot itself now, and what is pending is still pending.
-    pub as_it_was: bool,
 }
 
 /// Builds and puts in place.
@@ -74,25 +71,8 @@ pub fn replace(
     };
     let act = ledger.begin(device, kind, order)?;
     let ready = device.state.ready(act.number);
-    let staged = match (stage(device, locked, act, &base, steps, ledger.open_token()), by) {
-        (Ok(staged), _) => staged,
-        (Err(failure), By::Snapshot(name)) if failure.class == Class::NoSpace => {
-            log::warn!(
-                "{}: {failure}; the snapshot v{}-{} itself takes the database's place.",
-                device.settings.name,
-                name.version,
-                name.act
-            );
-            name_the_snapshot_ready(device, name, &ready).map_err(|error| Failure::io(READY, &ready, &error))?;
-            let words = Words { reason: order.reason, loss: order.loss, kind: Some(kind) };
-            let replaced = put_in_place(device, locked, main, act.number, &words, None, Vec::new())?;
-            return Ok(Replaced { as_it_was: true, ..replaced });
-        }
-        (Err(failure), _) => {
-            ledger.close_failed(device, act, &failure);
-            return Err(failure);
-        }
-    };
+    let staged =
+        stage(device, locked, act, &base, steps, ledger.open_token()).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
     let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
     if let Some(reduced) = &reduced {
         // Known only now, and to be said by whichever boot finds it done.
@@ -105,22 +85,6 @@ pub fn replace(
     })?;
     let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
     put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)
-}
-
-/// A good copy becomes the ready file without a byte written: main is migrated afterwards, in its own transaction. Its old
-/// name goes only when the new one is durable; where links are refused one rename has to do.
-fn name_the_snapshot_ready(device: &Device<'_>, name: &SnapshotName, ready: &Path) -> io::Result<()> {
-    let disk = device.disk();
-    let snapshot = device.state.snapshot(name);
-    match disk.link(READY, &snapshot, ready) {
-        Ok(()) => {
-            disk.sync_folder(READY, &device.state.root)?;
-            disk.unlink(READY, &snapshot)?;
-            disk.sync_folder(READY, &device.state.snapshots())
-        }
-        Err(error) if links_are_refused(&error) => rename_durably(disk, READY, &snapshot, ready, Rename::Replace),
-        Err(error) => Err(error),
-    }
 }
 
 /// Rolls forward every ready file of an earlier boot, whichever firmware made it.
@@ -248,8 +212,7 @@ fn put_in_place(
     applied: Vec<i32>,
 ) -> Result<Replaced, Failure> {
     let ready = device.state.ready(act);
-    let replaced =
-        Replaced { act, kind: words.kind, applied, loss: words.loss.map(str::to_owned), reason: words.reason.to_owned(), as_it_was: false };
+    let replaced = Replaced { act, kind: words.kind, applied, loss: words.loss.map(str::to_owned), reason: words.reason.to_owned() };
     let failed = |step| {
         let ready = ready.clone();
         move |error: io::Error| Failure::io(step, &ready, &error)

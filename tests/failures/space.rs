@@ -5,7 +5,7 @@
 use crate::bench::Bench;
 use crate::mount::Mount;
 use crate::oracle;
-use crate::row::{cut_at_call, first, row, twin, Before, Row};
+use crate::row::{first, row, twin, Before, Row};
 use crate::strace::{calls, stopped_after, Call};
 use std::os::unix::fs::FileExt;
 
@@ -96,39 +96,6 @@ const ROOM_FOR_A_TRANSACTION_KIB: u64 = 180;
 fn no_header(bench: &Bench) {
     let main = std::fs::OpenOptions::new().write(true).open(bench.main()).unwrap();
     main.write_all_at(b"this is no database", 0).unwrap();
-}
-
-#[test]
-fn row_12_cut_at_every_call_from_the_ready_name_to_the_swap() {
-    let template = with_a_snapshot();
-    let want = template.expectations(&template.databases[0]).new.unwrap();
-    no_header(&template);
-    let broken = std::fs::read(template.main()).unwrap();
-    let device = || {
-        let bench = twin(&template).on(|at, _| Mount::tmpfs(at, KIB));
-        mount(&bench).fill_but(ROOM_FOR_A_TRANSACTION_KIB);
-        bench
-    };
-    let (all, ran) = calls(&device(), &["run"]);
-    assert_eq!(ran.exit, "11", "the run that counts: {}", ran.stderr);
-    assert!(ran.stderr.contains("itself takes the database's place"), "there was room for a copy: {}", ran.stderr);
-    let from = all.iter().position(|call| call.name.starts_with("link") && call.line.contains("ready-2.db\"")).unwrap();
-    let to = all.iter().position(|call| call.name.starts_with("unlink") && call.line.contains("ready-2.db\"")).unwrap();
-    assert!(to > from + 20, "{from} to {to} of {} calls", all.len());
-    for call in &all[from..to + 3] {
-        let bench = device();
-        cut_at_call(&bench, &["run"], call);
-        let said: Vec<String> = (0..2).map(|_| bench.run(&["run"]).exit).collect();
-        assert!(said == ["11", "0"] || said == ["0", "0"], "{said:?} after {call:?}");
-        assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(&want), "after {call:?}");
-        assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new(), "{call:?}");
-        let kept = std::fs::read(bench.state("settings").join("quarantine/2/settings.db")).unwrap();
-        assert!(kept == broken, "what is in quarantine is not the old file, after {call:?}");
-        let before = oracle::folder(&bench.root());
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "after {call:?}");
-    }
-    println!("restore without room: cut at each of {} write-like calls", to + 3 - from);
 }
 
 #[test]
