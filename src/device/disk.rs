@@ -11,6 +11,9 @@ use std::path::Path;
 
 pub use system::SystemDisk;
 
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 16;
+
 /// The name of one place in the protocol where something durable changes. A story breaks exactly one place by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Step(pub &'static str);
@@ -245,6 +248,22 @@ pub fn write_new_durably(disk: &dyn Disk, step: Step, path: &Path, bytes: &[u8],
     }
     file.sync(step)?;
     disk.sync_folder(step, parent(path))
+}
+
+/// Every byte of the file can be read. Its content does not matter.
+///
+/// # Errors
+/// As `open` and `read`: EIO where the medium has lost a sector.
+pub fn read_through(disk: &dyn Disk, step: Step, path: &Path) -> io::Result<()> {
+    let file = disk.open(step, path, Open::Read)?;
+    let mut buffer = vec![0; READ_BYTES];
+    let mut offset = 0u64;
+    loop {
+        match file.read_at(offset, &mut buffer)? {
+            0 => return Ok(()),
+            read => offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
 /// The folder that holds this name.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::config::Slots;
 use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
 use crate::device::clock::poll;
-use crate::device::disk::{FileKind, Space, Step};
+use crate::device::disk::{read_through, FileKind, Space, Step};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
 use crate::device::{sqlite, Device, LOOK};
@@ -340,6 +340,8 @@ fn prove(device: &Device<'_>, seen: &Seen, header: &[u8]) -> Result<Option<Datab
         Err(failure) if failure.class == Class::Damaged => Database::Damaged { what: failure.cause, index_only: false },
         Err(failure) => return Err(failure),
     };
+    // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
+    read_through(device.disk(), PROVE, &device.family.main).map_err(|error| Failure::io(PROVE, &device.family.main, &error))?;
     Ok(Some(newer_schema(header, &damage).unwrap_or(damage)))
 }
 

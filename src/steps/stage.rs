@@ -18,6 +18,7 @@ use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
 use crate::steps::snapshot::more_than_now;
 use crate::steps::verify::{after_each, verify, whole, within_budget};
+use std::io;
 use std::path::{Path, PathBuf};
 
 const BUILD: Step = Step("build beside");
@@ -98,7 +99,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let copied_from = fill(device, locked, &*file, base)?;
     device.stop_here(BUILD)?;
     let size = file.stat().map_err(failed(BUILD))?.size;
-    let was_wal = copied_wal(&*file, size);
+    let was_wal = copied_wal(&*file, size).map_err(failed(BUILD))?;
     let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;
     if let Base::LiveReindexed(_) = base {
         database.rebuild_indexes(BUILD)?;
@@ -119,7 +120,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     database.close(BUILD)?;
     // SQLite answers "wal" even where the write of the header failed.
     let size = file.stat().map_err(failed(BUILD))?.size;
-    if journal == Some(Journal::Wal) && !copied_wal(&*file, size) {
+    if journal == Some(Journal::Wal) && !copied_wal(&*file, size).map_err(failed(BUILD))? {
         return Err(Failure::new(Class::Storage, BUILD, "journal_mode WAL was asked for and the header does not have it").at(&path));
     }
     let names = [side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
@@ -194,9 +195,12 @@ fn final_journal(device: &Device<'_>, base: &Base<'_>, was_wal: bool) -> Option<
 }
 
 /// Byte 18 of the header is 2 in WAL mode. Read before SQLite opens the copy and changes it.
-fn copied_wal(file: &dyn File, size: u64) -> bool {
+fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
     let mut version = [0u8];
-    size > 0 && file.read_at(18, &mut version).is_ok() && version == [2]
+    if size > 0 {
+        file.read_at(18, &mut version)?;
+    }
+    Ok(version == [2])
 }
 
 fn apply(device: &Device<'_>, database: &mut Database, steps: &[&Migration], act: Act, token: &str) -> Result<(), Failure> {

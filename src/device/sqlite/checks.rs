@@ -20,6 +20,23 @@ fn is_damage(row: &str) -> bool {
     row != "ok" && !row.contains(" value in ") && !row.starts_with("CHECK constraint failed")
 }
 
+/// What `integrity_check` says of a page that it could not read, and goes on; each is a line of a row of many lines (SQLite
+/// 3.53, btree.c). The first has a result code behind it, which is an I/O error if its low byte is SQLITE_IOERR; to read a page
+/// of a list fails for nothing else.
+const PAGE_NOT_READ: &str = "unable to get the page. error code=";
+const PAGE_OF_LIST_NOT_READ: &str = "failed to get page ";
+/// Said of a pointer map that is damaged as well as of one that could not be read.
+const MAP_NOT_READ: &str = "Failed to read ptrmap ";
+
+/// The line that tells of an I/O error: it says nothing of what is on the disk.
+fn unread(row: &str) -> Option<&str> {
+    let failed = |line: &&str| match line.split_once(PAGE_NOT_READ) {
+        Some((_, code)) => code.parse::<i32>().is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR),
+        None => line.contains(PAGE_OF_LIST_NOT_READ),
+    };
+    row.lines().find(failed)
+}
+
 /// Something that is wrong with a product's migrations, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem(pub String);
@@ -39,8 +56,7 @@ impl Database {
     /// # Errors
     /// As SQLite; a broken root page shows as an error of class damaged, not as a row.
     pub fn quick_check(&self, step: Step) -> Result<Vec<String>, Failure> {
-        let rows = self.strings(step, &format!("PRAGMA quick_check({ROWS_CHECKED_MAX})"))?;
-        Ok(rows.into_iter().filter(|row| is_damage(row)).collect())
+        self.check(step, "quick_check")
     }
 
     /// `integrity_check`, indexes included.
@@ -48,8 +64,19 @@ impl Database {
     /// # Errors
     /// As [`Database::quick_check`].
     pub fn integrity_check(&self, step: Step) -> Result<Vec<String>, Failure> {
-        let rows = self.strings(step, &format!("PRAGMA integrity_check({ROWS_CHECKED_MAX})"))?;
-        Ok(rows.into_iter().filter(|row| is_damage(row)).collect())
+        self.check(step, "integrity_check")
+    }
+
+    fn check(&self, step: Step, pragma: &str) -> Result<Vec<String>, Failure> {
+        let ask = || self.strings(step, &format!("PRAGMA {pragma}({ROWS_CHECKED_MAX})"));
+        let mut rows = ask()?;
+        if rows.iter().any(|row| row.contains(MAP_NOT_READ)) {
+            rows = ask()?;
+        }
+        match rows.iter().find_map(|row| unread(row)) {
+            Some(line) => Err(Failure::new(Class::Storage, step, format!("{pragma} could not read a page: {line}")).at(&self.path)),
+            None => Ok(rows.into_iter().filter(|row| is_damage(row)).collect()),
+        }
     }
 
     /// Which references do not hold.
@@ -195,5 +222,23 @@ fn show(value: rusqlite::types::ValueRef<'_>) -> String {
         ValueRef::Real(number) => number.to_string(),
         ValueRef::Text(text) => format!("'{}'", String::from_utf8_lossy(text)),
         ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_could_not_be_read_is_no_damage() {
+        let row =
+            "*** in database main ***\nTree 4 page 4 cell 1: 2nd reference to page 5\nTree 2 page 2: unable to get the page. error code=";
+        // SQLITE_IOERR_READ and SQLITE_IOERR_CORRUPTFS, which is what EIO becomes.
+        assert_eq!(unread(&format!("{row}266")), Some("Tree 2 page 2: unable to get the page. error code=266"));
+        assert!(unread(&format!("{row}8458\nPage 7: never used")).is_some());
+        assert!(unread("*** in database main ***\nFreelist: failed to get page 9").is_some());
+        assert_eq!(unread(&format!("{row}11")), None);
+        assert_eq!(unread("Failed to read ptrmap key=3"), None);
+        assert_eq!(unread("ok"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::bad_header;
 use crate::decide::facts::{Database, Snapshot};
-use crate::device::disk::Step;
+use crate::device::disk::{read_through, Step};
 use crate::device::family::{SnapshotName, HEADER_BYTES};
 use crate::device::history;
 use crate::device::{Device, LOOK};
@@ -79,11 +79,9 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Res
         database.integrity_check(LOOK).and_then(|wrong| Ok((wrong, history::read(&database, LOOK, &device.settings.history_table)?)));
     database.close(LOOK).map_err(not_good)?;
     let (wrong, history) = checks.map_err(not_good)?;
-    // The check goes on over a page that could not be read, and tells of it in a line with SQLITE_IOERR.
-    if let Some(unread) = wrong.iter().find(|line| line.contains("error code=10")) {
-        return Err(Look::Failed(Failure::new(Class::Storage, LOOK, unread.clone()).at(path)));
-    }
     if let Some(first) = wrong.first() {
+        // What cannot be read is not known to be bad.
+        read_through(device.disk(), LOOK, path).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
         return Err(Look::NotGood(first.clone()));
     }
     if let Some(what) = history.malformed {
