@@ -3,6 +3,7 @@
 //! Never needs the record to roll forward: the ready file's name is the intent.
 
 use std::io;
+use std::path::Path;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
@@ -255,18 +256,23 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
         write_new_durably(disk, QUARANTINE, &unfinished, text.as_bytes(), owner)?;
         rename_durably(disk, QUARANTINE, &unfinished, &note, Rename::Replace)?;
     }
+    // An application that ends removes its WAL between our look and our link: what was in it is in main then.
+    let link = |path: &Path, main: Option<&MainFile>, to: &Path| match link_or_copy(device, path, main, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path != device.family.main => Ok(()),
+        other => other,
+    };
     for (path, name, main) in family {
         let to = folder.join(name);
         let (live, kept) = (disk.stat(&path)?, disk.stat(&to)?);
         match (live, kept) {
             (None, _) => {}
-            (Some(_), None) => link_or_copy(device, &path, main, &to)?,
+            (Some(_), None) => link(&path, main, &to)?,
             (Some(live), Some(kept)) if (live.device, live.inode) == (kept.device, kept.inode) => {}
             // An earlier start kept a copy, or another file stands there by now: both are kept.
             (Some(live), Some(kept)) if live.size == kept.size && kept.links == 1 => {}
             (Some(_), Some(_)) => {
                 disk.rename(QUARANTINE, &to, &side(&to, ".1"), Rename::Replace)?;
-                link_or_copy(device, &path, main, &to)?;
+                link(&path, main, &to)?;
             }
         }
     }

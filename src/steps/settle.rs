@@ -2,9 +2,7 @@
 //! Promises: after return no side file has content, and a power cut does not bring one back.
 //! Never begins an act: what SQLite does here it would do at the application's first read.
 
-use std::io;
-
-use crate::device::disk::{unlink_durably, Step};
+use crate::device::disk::Step;
 use crate::device::family::MainFile;
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -31,16 +29,11 @@ pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failur
     let folder = device.family.folder();
     device.disk().sync_folder(STEP, folder).map_err(|error| Failure::io(STEP, folder, &error))?;
     let left = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, folder, &error))?;
+    // SQLite leaves no hot journal behind; but one that it cannot look at it takes for absent, and half a transaction would count.
     if left.journal_has_content {
-        // SQLite looked at it and found nothing to roll back (no valid header): what is left is not needed.
-        let journal = device.family.journal();
-        let failed = |error: io::Error| Failure::io(STEP, &journal, &error);
-        // A journal that begins with anything but a zero byte is a hot one to SQLite; it takes one that it cannot look at for
-        // absent, and would then migrate half a transaction.
-        if device.disk().read(&journal, 1).map_err(failed)?.first().is_some_and(|first| *first != 0) {
-            return Err(Failure::new(Class::Storage, STEP, "SQLite left a hot journal that it should have rolled back").at(&journal));
-        }
-        unlink_durably(device.disk(), STEP, folder, &[&journal]).map_err(failed)?;
+        return Err(
+            Failure::new(Class::Storage, STEP, "SQLite left a hot journal that it should have rolled back").at(&device.family.journal())
+        );
     }
     if left.wal_has_content() {
         return Err(Failure::new(Class::Storage, STEP, "SQLite left a WAL behind that it should have emptied").at(&device.family.wal()));

@@ -20,6 +20,8 @@ pub enum Manner {
     Closes,
     /// The same, and would make the file where there is none.
     Creates,
+    /// The same, and makes its table too, as an application would that knows of no migrations.
+    Founds,
     /// Opens, writes a row, and is killed.
     Dies,
     /// Opens and stays: a row now and then, also after the boot; then closes.
@@ -30,7 +32,7 @@ pub enum Manner {
 
 impl Manner {
     /// All of them.
-    pub const ALL: [Manner; 5] = [Manner::Closes, Manner::Creates, Manner::Dies, Manner::Stays, Manner::Lives];
+    pub const ALL: [Manner; 6] = [Manner::Closes, Manner::Creates, Manner::Founds, Manner::Dies, Manner::Stays, Manner::Lives];
 }
 
 /// One application.
@@ -75,7 +77,7 @@ impl Application {
         }
         let written = self.write();
         match self.manner {
-            Manner::Closes | Manner::Creates => self.close(),
+            Manner::Closes | Manner::Creates | Manner::Founds => self.close(),
             // Turned away by a lock, it is killed all the same.
             Manner::Dies => self.die(),
             Manner::Stays | Manner::Lives => return self.acknowledged.len() < ROWS_MAX as usize || !written,
@@ -92,7 +94,7 @@ impl Application {
             self.write();
         }
         match self.manner {
-            Manner::Closes | Manner::Creates | Manner::Stays => self.close(),
+            Manner::Closes | Manner::Creates | Manner::Founds | Manner::Stays => self.close(),
             Manner::Dies | Manner::Lives => self.die(),
         }
     }
@@ -103,7 +105,7 @@ impl Application {
             return true;
         }
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if self.manner == Manner::Creates {
+        if matches!(self.manner, Manner::Creates | Manner::Founds) {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
         match Connection::open_with_flags_and_vfs(MAIN, flags, self.sim.vfs_name()) {
@@ -132,6 +134,9 @@ impl Application {
         let id = GUESTS_FROM + self.acknowledged.len() as i64;
         let reading = format!("INSERT INTO reading(id, sensor, value) VALUES ({id}, 1, {id})");
         let sensor = format!("INSERT INTO sensor(id, name) VALUES ({id}, 'guest {id}')");
+        if self.manner == Manner::Founds {
+            let _ = connection.execute("CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, sensor, value)", []);
+        }
         // A fresh database has no sensor yet.
         let written = connection.execute(&reading, []).or_else(|_| connection.execute(&sensor, [])).is_ok();
         if written {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::PoisonError;
 
+use bootmigrate::device::disk::Step;
 use serde::{Deserialize, Serialize};
 
 use self::application::Manner;
@@ -18,9 +19,12 @@ use crate::picture::guests;
 use crate::power_cuts::{draw, logged, Logged, PLAIN};
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
+use crate::sim::operation::SQLITE;
 use crate::sim::state::STORAGE;
 use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
 
+/// Where the device gives a snapshot its name.
+const NAMED: Step = Step("name the snapshot");
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 5;
 /// A boot that ends with 13 because of a neighbour is one more before it is quiet.
@@ -87,8 +91,10 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let mut sweep = Sweep::new(scenario);
     sweep.tally.operations = operations;
     let mut random = Random::new(extent.seed);
+    // Only where nothing stands can an application make the file.
+    let stands = scenario.initial.follow(MAIN).is_ok();
     for operation in 0..operations {
-        for manner in Manner::ALL {
+        for manner in Manner::ALL.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
             sweep.beside_application(operation, manner, extent.cuts, &mut random);
         }
         for waits in [false, true] {
@@ -124,7 +130,7 @@ impl Sweep {
         let judged = self.judge_run(&run, &mut |_| {});
         self.note(name.clone(), judged);
         for _ in 0..cuts {
-            if run.logged.log.is_empty() {
+            if run.founded || run.logged.log.is_empty() {
                 break;
             }
             let from = operation.min(run.logged.log.len() as u64 - 1);
@@ -137,8 +143,13 @@ impl Sweep {
     fn judge_run(&mut self, run: &Beside, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
         let booted = &run.logged.booted;
         tell(&format!("the run beside it: exit {}: {}", booted.report.exit, booted.report.sentence));
+        if run.founded {
+            // What stands is theirs, and no end of the scenario: it must only be left alone.
+            return self.kept(&run.after, &run.acknowledged);
+        }
         let mut said = false;
         self.judge.cuts = 0;
+        in_the_snapshot(run)?;
         self.first_run(&run.logged.sim, &run.after, booted, &mut said)?;
         let said = booted.loss_said_at.is_some();
         self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
@@ -241,8 +252,9 @@ impl Sweep {
         let state = sim.state().swept();
         let mut said = first.loss_said_at.is_some() || second.booted.loss_said_at.is_some();
         self.judge.cuts = 0;
-        let booted = [&first, &second.booted];
-        for booted in booted.into_iter().filter(|booted| !(second.locked && !waits && booted.report.exit == 13)) {
+        // The first may find the second at work, where that one came before there was a lock.
+        let turned_away = |booted: &Booted| booted.report.exit == 13 && (!waits || !second.locked);
+        for booted in [&first, &second.booted].into_iter().filter(|booted| !turned_away(booted)) {
             self.judge.after_boot(&scenario, &sim, &state, booted, scenario.initial.used_bytes(STORAGE), &mut said)?;
         }
         self.judge.judge_from(&scenario, &state, Start::again(&scenario, said), tell).map(|_| ())
@@ -255,6 +267,26 @@ struct Beside {
     /// After the application has ended too.
     after: State,
     acknowledged: Vec<(i64, u64)>,
+    /// It makes a database of its own.
+    founded: bool,
+}
+
+/// From the snapshot until the commit nobody writes: every row that was acknowledged by then is in the snapshot.
+fn in_the_snapshot(run: &Beside) -> Result<(), Bad> {
+    let log = &run.logged.log;
+    let ours = |number: &usize, step: Step| log[*number].process == 0 && log[*number].step == step;
+    let Some(named) = (0..log.len()).rfind(|number| ours(number, NAMED)) else { return Ok(()) };
+    let begins = |number: &usize| ours(number, SQLITE) && log[*number].path.starts_with(MAIN);
+    let Some(first) = (named..log.len()).find(begins).map(|number| number as u64) else { return Ok(()) };
+    let prefix = format!("{STATE}/snapshots/v");
+    let copies = run.after.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
+    let held: HashSet<i64> = copies.flat_map(|path| guests(&run.after, &path)).collect();
+    match run.acknowledged.iter().find(|(id, at)| *at <= first && !held.contains(id)) {
+        None => Ok(()),
+        Some((id, _)) => {
+            Err(Bad { rule: "a snapshot is complete", what: format!("row {id}, acknowledged before operation {first}, is in no snapshot") })
+        }
+    }
 }
 
 impl Beside {
@@ -266,7 +298,8 @@ impl Beside {
         application.after_the_boot();
         let acknowledged = application.acknowledged.clone();
         let logged = Logged::of(sim, booted);
-        Beside { after: logged.sim.state().swept(), logged, acknowledged }
+        let founded = manner == Manner::Founds;
+        Beside { after: logged.sim.state().swept(), logged, acknowledged, founded }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::scenarios::ALL;
 use crate::sim::crooked::Crook;
 
 /// Failing calls, until the first scenario that is bad.
-const FAULTS: [&str; 3] = ["faults", "--json", "--stop"];
+const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
 /// What a tally counts: states, and runs beside or against something.
 const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
 /// Exit code of a command line that the workbench does not know.
@@ -62,7 +62,9 @@ impl Search<'_> {
             }
         }
         for (command, name) in &hints.others {
-            if let Some(caught) = self.command(&[command, "--json"], name, &mut before)? {
+            let alone = [command.as_str(), "--json"];
+            let words = if command == FAULTS[0] { &FAULTS[..] } else { &alone[..] };
+            if let Some(caught) = self.command(words, name, &mut before)? {
                 return Ok(Some(caught));
             }
         }
