@@ -225,9 +225,10 @@ impl Sweep<'_> {
             return;
         }
         let mut random = Random::new(self.extent.seed ^ states);
-        let (mut in_vain, mut drawn) = (0, HashMap::new());
-        while !self.has_enough(states) && in_vain < 200 {
-            let before = self.tally.distinct;
+        let mut drawn = HashMap::new();
+        let mut window = Window::default();
+        while !self.has_enough(states) && !window.is_in_vain() {
+            let (before, mut offered) = (self.tally.distinct, 0);
             let outer = draw(first, 0, &mut random);
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
             let state = enumerator.state_at(outer);
@@ -240,10 +241,11 @@ impl Sweep<'_> {
             let enumerator = Enumerator { initial: &recovery.initial, log: &recovery.log, order: outer.order, plan };
             enumerator.each(|point, state| {
                 let said = said || recovery.said(point.cut);
+                offered += 1;
                 self.visit(|name| format!("{name}@{outer}>{point}"), point, &state, said, recovery.cuts(point.cut, true));
                 ControlFlow::Continue(())
             });
-            in_vain = if self.tally.distinct == before { in_vain + 1 } else { 0 };
+            window.note(offered, self.tally.distinct - before);
         }
     }
 
@@ -307,4 +309,33 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
         }
     }
     Ok(true)
+}
+
+/// The last draws of a search: a small scenario has only so many states, and the last of them would be looked for very long.
+#[derive(Default)]
+struct Window {
+    draws: u32,
+    offered: u64,
+    new: u64,
+    in_vain: bool,
+}
+
+impl Window {
+    /// Draws that are counted together.
+    const DRAWS: u32 = 200;
+    /// One new state in so many is still worth it.
+    const NEW_IN: u64 = 100;
+
+    fn note(&mut self, offered: u64, new: u64) {
+        self.draws += 1;
+        self.offered += offered;
+        self.new += new;
+        if self.draws == Window::DRAWS {
+            *self = Window { in_vain: self.new * Window::NEW_IN < self.offered, ..Window::default() };
+        }
+    }
+
+    fn is_in_vain(&self) -> bool {
+        self.in_vain
+    }
 }
