@@ -130,6 +130,7 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
         Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),
         Action::Rollback(extent) => commands::rollback::rollback(&house, *extent),
         Action::Rehearse => Ok(commands::rehearse::rehearse(&house)),
+        Action::Data(verb) => commands::data::data(&house, *verb),
         Action::Snapshot(verb) => Ok(commands::snapshot::snapshot(&house, *verb)),
         Action::Restore(which) => commands::restore::restore(&house, which),
         Action::Doctor { full } => Ok(commands::doctor::doctor(&house, *full)),

@@ -308,20 +308,28 @@ fn open_to_look(device: &Device<'_>, family: &FamilyState) -> Result<sqlite::Dat
     device.sqlite().look_without_writing(LOOK, main)
 }
 
-/// An application that opens and closes meanwhile makes and removes the WAL and its shared memory between two of our calls:
-/// then the family is looked at again, until `limit`.
 fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure> {
-    let table = &device.settings.history_table;
+    read_quietly(device, limit, |database| crate::device::history::read(database, LOOK, &device.settings.history_table))
+}
+
+/// Reads without a byte written. An application that opens and closes meanwhile makes and removes the WAL and its shared memory
+/// between two of our calls: then the family is looked at again, until `limit`.
+///
+/// # Errors
+/// In use, or the reader's own.
+pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
     let read = |database: sqlite::Database| {
-        let history = crate::device::history::read(&database, LOOK, table);
+        let answer = read(&database);
         database.close(LOOK)?;
-        history
+        answer
     };
     let ask = || {
         let family = device.family.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.family.main, &error))?;
-        match open_to_look(device, &family).and_then(read) {
+        match open_to_look(device, &family).and_then(&read) {
             // A running application has the WAL: its own shared memory lets us read beside it.
-            Err(failure) if failure.class == Class::InUse => Ok(device.sqlite().look_beside(LOOK, &device.family.main).and_then(read).ok()),
+            Err(failure) if failure.class == Class::InUse => {
+                Ok(device.sqlite().look_beside(LOOK, &device.family.main).and_then(&read).ok())
+            }
             other => other.map(Some),
         }
     };

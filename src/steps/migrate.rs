@@ -277,7 +277,8 @@ fn stamp<'a>(device: &Device<'a>, act: Act, duration_ms: u64) -> Stamp<'a> {
     Stamp { act: act.number, unix_seconds: device.world.clock.unix_seconds(), duration_ms, firmware: &device.world.firmware }
 }
 
-fn one_line(sql: &str) -> String {
+/// A statement for a line of the log.
+pub fn one_line(sql: &str) -> String {
     let words: Vec<&str> = sql.split_whitespace().collect();
     words.join(" ").chars().take(100).collect()
 }

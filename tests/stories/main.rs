@@ -12,6 +12,7 @@ mod bench;
 mod boots;
 mod commands;
 mod damage;
+mod data;
 mod errors;
 mod failures;
 mod full;
