@@ -245,6 +245,15 @@ fn behind(facts: &Facts, policy: &Policy, version: i32, pending: &[Migration], h
         (CopyPolicy::Auto, false, false) => SnapshotPlan::NoRoom,
         (CopyPolicy::Always, false, false) => return no_room(&facts.room),
     };
+    // A copy leaves what is asked for; without one it must be there all the same.
+    let Room { asked, available, size, .. } = facts.room;
+    if available < asked && snapshot != SnapshotPlan::TakeAfterPruning {
+        let what = format!(
+            "`needs-space` asks for {asked} bytes beside the database's {size}, {available} are free: {} are missing",
+            asked.saturating_sub(available)
+        );
+        return refuse(Class::NoSpace, &what, "free space, then run again");
+    }
     Plan::Migrate { from: version, steps, snapshot, half_done }
 }
 

@@ -122,6 +122,7 @@ impl Beside<'_> {
         let name = &device.settings.name;
         log::info!("{name}: applying {}.", step.file);
         progress::begin(&format!("{name}: {}", step.file));
+        room_for(device, step)?;
         let (mut now, mut alike) = (before, Alike::default());
         loop {
             device.stop_here(STEP)?;
@@ -198,6 +199,22 @@ impl Beside<'_> {
         };
         poll(device.world.clock, device.busy_limit(), ask)?.ok_or_else(|| in_use(device))
     }
+}
+
+/// What `needs-space` asks for is there.
+fn room_for(device: &Device<'_>, step: &Migration) -> Result<(), Failure> {
+    let (size, space) = (size(device), device.space());
+    let asked = step.directives.space_bytes(size);
+    let available = space.map_err(|error| Failure::io(STEP, device.family.folder(), &error))?.available;
+    if available >= asked {
+        return Ok(());
+    }
+    let missing = asked.saturating_sub(available);
+    let cause = format!(
+        "`needs-space` of {} asks for {asked} bytes beside the database's {size}, {available} are free: {missing} are missing",
+        step.file
+    );
+    Err(Failure::new(Class::NoSpace, STEP, cause).at(&device.family.main).needs(asked))
 }
 
 /// Where `batch` stands.

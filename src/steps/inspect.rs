@@ -101,7 +101,9 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     if snapshots_matter {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
-    if matches!(seen.facts.database, Database::Behind { .. }) {
+    if let Database::Behind { pending, .. } = &seen.facts.database {
+        let steps = pending.iter().filter_map(|step| device.catalog.find(step.version));
+        seen.facts.room.asked = steps.map(|step| step.directives.space_bytes(seen.facts.room.size)).max().unwrap_or(0);
         seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
     }
     Ok(seen)
@@ -140,6 +142,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
             total: space.total,
             size: family.main.map_or(0, |main| main.size),
             reclaimable: 0,
+            asked: 0,
             needed: None,
         },
         writable: locked.writable(),

@@ -4,6 +4,7 @@
 
 use crate::bench::Bench;
 use crate::commands::transcript;
+use crate::mount::Mount;
 use crate::oracle::{self, Content};
 use crate::picture::tidy;
 use expect_test::expect;
@@ -304,4 +305,27 @@ fn going_back_has_a_batch_run_again() {
         Connection::open(bench.main()).unwrap().query_row("SELECT value FROM preference", [], |row| row.get::<_, String>(0)),
         Ok("filled".into())
     );
+}
+
+#[test]
+fn room_is_asked_for_before_the_first_round() {
+    let text = format!("-- bootmigrate: needs-space = 5.0\n{}", TENFOLD.1);
+    let bench = Bench::at(41).on(|at, _| Mount::tmpfs(at, 8192));
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    with(&bench, &[("V1__tenfold.sql", &text)]);
+    let (old, new) = (oracle::content(&bench.main()), wanted(&bench, &[(TENFOLD, Some(1))]));
+    let mount = bench.mount.as_ref().unwrap();
+    mount.fill_but(400);
+    transcript(
+        &bench,
+        "data run --all",
+        expect![[r#"
+        settings: `needs-space` of settings/data/V1__tenfold.sql asks for 921600 bytes beside the database's 184320, 409600 are free: 512000 are missing (ROOT/var/lib/gateway/settings.db, while: migrate the data); no row was changed. Next: free space until 921600 bytes are free, then run `bootmigrate data run --db settings` again. [BM-14 settings data]
+        exit 14, touched nothing
+    "#]],
+    );
+    assert_eq!(oracle::content(&bench.main()), old);
+    mount.empty();
+    assert_eq!(bench.run(&["data", "run", "--all"]).exit, "0");
+    assert_eq!(oracle::content(&bench.main()), Ok(new));
 }
