@@ -84,6 +84,7 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),
         firmware: "lab".into(),
+        code: None,
     };
     let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
     let before = sim.operations();

@@ -86,6 +86,13 @@ pub enum Database {
         /// Only the text of released migrations differs.
         text_only: bool,
     },
+    /// What is to be done asks for Rust code that this binary does not have.
+    WithoutCode {
+        /// The version it is at; 0 for none.
+        version: i32,
+        /// Which migration, in words.
+        what: String,
+    },
     /// Tables, but no history.
     NoHistory {
         /// How many tables.

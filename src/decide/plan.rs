@@ -171,6 +171,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Mismatch { what, .. }, _) => {
             refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
         }
+        // A migration without its code would be recorded as done.
+        (Database::WithoutCode { what, .. }, _) => {
+            refuse(Class::Catalogue, what, "install the firmware's own program, which registers it (`Migrator::code_migration`)")
+        }
         (Database::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
         (Database::Absent, _) => first_boot(facts, policy),

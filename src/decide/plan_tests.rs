@@ -98,6 +98,13 @@ fn what_a_power_cut_or_another_tool_left() {
 }
 
 #[test]
+fn code_that_this_binary_does_not_have() {
+    let without = facts(Database::WithoutCode { version: 1, what: "V2__x.sql asks for Rust code".into() });
+    check(&without, &precious(), "refuse: V2__x.sql asks for Rust code [As(Catalogue)]");
+    check(&without, &rebuildable(), "refuse: V2__x.sql asks for Rust code [As(Catalogue)]");
+}
+
+#[test]
 fn room_that_a_migration_asks_for() {
     const MIB: u64 = 1 << 20;
     let asking = |available| Facts { room: Room { asked: 2 * MIB, total: MIB, ..room(available) }, ..behind() };

@@ -6,6 +6,7 @@ pub mod application;
 pub mod backup;
 pub mod changes;
 pub mod checks;
+pub mod code;
 pub mod foreign;
 pub mod rebuild;
 pub mod script;

@@ -15,6 +15,7 @@ use crate::device::clock::poll;
 use crate::device::disk::{FileKind, Space, Step};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
+use crate::device::sqlite::code;
 use crate::device::{sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
@@ -80,6 +81,10 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     let space = device.space().map_err(failed)?;
     let mut seen = Seen { facts: frame(device, locked, &family, space, ask), main: None, family, history: None };
     seen.facts.database = look(device, ledger, ask, &mut seen)?;
+    if let Some(what) = code_missing(device, &seen.facts.database) {
+        let version = seen.history.as_ref().map_or(0, History::version);
+        seen.facts.database = Database::WithoutCode { version, what };
+    }
     ledger.committed = match (&seen.history, &seen.facts.database) {
         (Some(history), _) => Some(history.act.unwrap_or(0)),
         (None, Database::Absent) => Some(0),
@@ -107,6 +112,16 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
         seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
     }
     Ok(seen)
+}
+
+/// A migration that is to be run asks for Rust code that this binary does not have.
+fn code_missing(device: &Device<'_>, database: &Database) -> Option<String> {
+    let missing = |step: &crate::catalog::Migration| code::missing(device.world.code, &device.settings.name, step);
+    match database {
+        Database::Absent => device.catalog.migrations.iter().find_map(missing),
+        Database::Behind { pending, .. } => pending.iter().filter_map(|step| device.catalog.find(step.version)).find_map(missing),
+        _ => None,
+    }
 }
 
 /// What the caller wants to know.

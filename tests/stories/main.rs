@@ -10,6 +10,7 @@ mod application;
 mod becomes;
 mod bench;
 mod boots;
+mod code;
 mod commands;
 mod damage;
 mod data;

@@ -207,7 +207,8 @@ fn is_skipped(statement: &str) -> bool {
     }
 }
 
-fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
+/// What a migration may not do is denied from now on, and said in `denied`.
+pub(super) fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
     let ask = move |context: AuthContext<'_>| match refusal(&context.action, lane, adopted) {
         None => Authorization::Allow,
         Some(reason) => {
