@@ -3,6 +3,7 @@
 //! Never goes into an image: a product embeds its folder when it is built.
 
 use bootmigrate::catalog;
+use bootmigrate::Migrator;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -11,12 +12,44 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match bootmigrate_build::read(std::path::Path::new(&folder)) {
-        Ok(product) => bootmigrate::main(embedded(product)),
+        Ok(product) => with_code(Migrator::new(embedded(product))).main(),
         Err(problems) => {
             problems.iter().for_each(|problem| eprintln!("{problem}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// The Rust code of a few versions, good and bad; it counts where a file says `code`.
+fn with_code(firmware: Migrator) -> Migrator {
+    let touch = "UPDATE parent SET reading = id * 2, badge = 'by code'";
+    firmware
+        .code_migration("settings", 90, move |database| {
+            database.execute(touch, [])?;
+            // Left open, it ends with the transaction that it is in.
+            Ok(database.execute_batch("SAVEPOINT mine; DELETE FROM child WHERE id % 2 = 0")?)
+        })
+        .code_migration("settings", 91, move |database| {
+            database.execute(touch, [])?;
+            panic!("a guest may")
+        })
+        .code_migration("settings", 92, move |database| {
+            database.execute(touch, [])?;
+            Err("no such sensor".into())
+        })
+        .code_migration("settings", 93, move |database| {
+            database.execute(touch, [])?;
+            // What it is refused, it does not say.
+            let _ = database.execute_batch("COMMIT");
+            Ok(())
+        })
+        .code_migration("settings", 94, move |database| {
+            database.execute(touch, [])?;
+            // SQLite rolls everything back; each statement after it would be a transaction of its own.
+            let _ = database.execute("INSERT OR ROLLBACK INTO parent (id, name) VALUES (1, 'there is one')", []);
+            let _ = database.execute("DELETE FROM child", []);
+            Ok(())
+        })
 }
 
 /// Constants, as a build would have made them: kept until the process ends.

@@ -66,7 +66,7 @@ pub struct Directives {
     pub expect: &'static [Expect],
     /// `batch`: run again until it changes no row (data migrations only).
     pub batch: bool,
-    /// `needs-space = 2.0`, in per cent of the file's size (200), so that it stays comparable.
+    /// `needs-space = 2.0`, in per cent of the file's size (200), so that it stays comparable: see [`Directives::space_bytes`].
     pub needs_space_percent: Option<u32>,
     /// `code revision=1`: a Rust migration is registered under this version.
     pub code_revision: Option<u32>,
@@ -84,6 +84,12 @@ impl Directives {
         needs_space_percent: None,
         code_revision: None,
     };
+
+    /// Bytes that must be free beside a database of this size before the migration begins; 0 where it does not say.
+    pub fn space_bytes(&self, size: u64) -> u64 {
+        let percent = u64::from(self.needs_space_percent.unwrap_or(0));
+        (size / 100).saturating_mul(percent).saturating_add(size % 100 * percent / 100)
+    }
 }
 
 /// A query that must return no row, and the line of the file it stands on.

@@ -80,6 +80,8 @@ pub enum Action {
     Migrate(Extent),
     /// `rollback`.
     Rollback(Extent),
+    /// `data ...`.
+    Data(DataVerb),
     /// `snapshot ...`, but for `restore`.
     Snapshot(SnapshotVerb),
     /// `snapshot restore`: a name of ours, or a file.
@@ -121,6 +123,18 @@ pub enum Extent {
     To(i32),
     /// To the version before this one.
     ToExclusive(i32),
+}
+
+/// What is done with data migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataVerb {
+    /// `status`.
+    Status {
+        /// `--exit-code`.
+        exit_code: bool,
+    },
+    /// `run`.
+    Run(Extent),
 }
 
 /// What is done with snapshots.
@@ -300,6 +314,8 @@ impl Draft {
                 self.named("rollback", "`rollback` needs --db NAME: the database must be named")?;
                 self.extent("rollback").map(Action::Rollback)
             }
+            "data status" => Ok(Action::Data(DataVerb::Status { exit_code: self.has("--exit-code") })),
+            "data run" => self.extent("data run").map(|extent| Action::Data(DataVerb::Run(extent))),
             "snapshot list" => Ok(Action::Snapshot(SnapshotVerb::List)),
             "snapshot create" => Ok(Action::Snapshot(SnapshotVerb::Create)),
             "snapshot verify" => Ok(Action::Snapshot(SnapshotVerb::Verify)),
@@ -364,7 +380,11 @@ impl Draft {
         if let Some(version) = self.number("--to-exclusive")? {
             extents.push(Extent::ToExclusive(version));
         }
-        let choices = if verb == "rollback" { "--to V or --step N" } else { "--all, --step N, --to V or --to-exclusive V" };
+        let choices = match verb {
+            "rollback" => "--to V or --step N",
+            "data run" => "--all, --step N or --to V",
+            _ => "--all, --step N, --to V or --to-exclusive V",
+        };
         match (extents.as_slice(), extents.len()) {
             ([extent], _) => Ok(*extent),
             (_, 0) => Err(format!("`{verb}` needs one of {choices}")),

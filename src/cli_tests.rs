@@ -37,6 +37,9 @@ fn what_a_unit_and_a_technician_type() {
     means("migrate --to 41", Action::Migrate(Extent::To(41)));
     means("migrate --to-exclusive=41", Action::Migrate(Extent::ToExclusive(41)));
     means("rollback --db settings --step 2", Action::Rollback(Extent::Step(2)));
+    means("data status", Action::Data(DataVerb::Status { exit_code: false }));
+    means("data run --db settings --to 3", Action::Data(DataVerb::Run(Extent::To(3))));
+    refuses("data run", "`data run` needs one of --all, --step N or --to V");
     means("snapshot create", Action::Snapshot(SnapshotVerb::Create));
     means("snapshot restore v40-1 --db settings --yes", Action::Restore("v40-1".into()));
     means("doctor --full", Action::Doctor { full: true });

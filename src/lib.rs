@@ -44,6 +44,7 @@ pub mod report;
 pub mod steps;
 
 pub use device::sqlite::application::{sql, Connection};
+pub use device::sqlite::code::CodeError;
 pub use migrator::{testing, Migrator, NotReady};
 
 use std::path::Path;
@@ -56,6 +57,7 @@ use device::clock::SystemClock;
 use device::disk::{Disk, SystemDisk};
 use device::logging;
 use device::progress;
+use device::sqlite::code::{self, Registered};
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
 use device::World;
@@ -67,7 +69,14 @@ const EXIT_DEFECT: i32 = 1;
 
 /// The whole command line of a product: reads argv, runs, prints, and returns the exit code.
 pub fn main(embedded: Embedded) -> ExitCode {
+    command_line(&embedded, &Registered::default())
+}
+
+fn command_line(embedded: &Embedded, code: &Registered) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
+        if code::guest_runs() {
+            return; // Caught, and told as what it is: the product's code failed.
+        }
         eprintln!("bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]");
         std::process::exit(EXIT_DEFECT);
     }));
@@ -82,7 +91,7 @@ pub fn main(embedded: Embedded) -> ExitCode {
         Verbosity::Statements => log::LevelFilter::Debug,
     });
     progress::watch(command.verbosity != Verbosity::Quiet);
-    match carry_out(&embedded, &command) {
+    match carry_out(embedded, code, &command) {
         Ok(printed) => {
             printed.write();
             ExitCode::from(printed.exit)
@@ -97,7 +106,7 @@ fn refuse(sentence: &str) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> {
+fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Result<Printed, String> {
     match &command.action {
         Action::Help(words) => return Ok(Printed::answer(cli::help::help(words), 0)),
         Action::Version => return Ok(Printed::answer(format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), 0)),
@@ -109,7 +118,7 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
-    let world = World { disk: &disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop, root, firmware };
+    let world = World { disk: &disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop, root, firmware, code: Some(code) };
     let devices = commands::devices(embedded, &settings, &world, command.database.as_deref())?;
     let json = command.json;
     let house = House { settings: &settings, world: &world, devices: &devices, command };
@@ -130,6 +139,7 @@ fn carry_out(embedded: &Embedded, command: &Command) -> Result<Printed, String> 
         Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),
         Action::Rollback(extent) => commands::rollback::rollback(&house, *extent),
         Action::Rehearse => Ok(commands::rehearse::rehearse(&house)),
+        Action::Data(verb) => commands::data::data(&house, *verb),
         Action::Snapshot(verb) => Ok(commands::snapshot::snapshot(&house, *verb)),
         Action::Restore(which) => commands::restore::restore(&house, which),
         Action::Doctor { full } => Ok(commands::doctor::doctor(&house, *full)),

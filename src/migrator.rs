@@ -4,6 +4,7 @@
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::device::clock::SystemClock;
 use crate::device::disk::{Disk, SystemDisk};
 use crate::device::sqlite::application::{self, Connection};
 use crate::device::sqlite::checks::Problem;
+use crate::device::sqlite::code::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::{forget_broken_leases, RunFolder};
 use crate::device::World;
@@ -29,6 +31,7 @@ pub struct Migrator {
     database: Option<String>,
     stop: Arc<AtomicBool>,
     on_loss: Vec<OnLoss>,
+    code: Registered,
 }
 
 /// Told of each database that gave rows up.
@@ -50,7 +53,7 @@ impl Migrator {
     /// With what the build embedded; on the device's own paths.
     pub fn new(embedded: Embedded) -> Migrator {
         let stop = Arc::new(AtomicBool::new(false));
-        Migrator { embedded, root: PathBuf::new(), config: None, database: None, stop, on_loss: Vec::new() }
+        Migrator { embedded, root: PathBuf::new(), config: None, database: None, stop, on_loss: Vec::new(), code: Registered::default() }
     }
 
     /// As `--root`: put before every path.
@@ -87,6 +90,38 @@ impl Migrator {
     pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + 'static) -> Migrator {
         self.on_loss.push(Box::new(callback));
         self
+    }
+
+    /// The code of the migration of this version whose file says `code revision=N`. It runs after that file's own statements, in the
+    /// one transaction of everything pending. Whatever it does, the transaction is ended by bootmigrate alone: BEGIN, COMMIT, ATTACH
+    /// and the like are refused as in SQL, an error or a panic fails the migration (exit code 10, the database as it was), and
+    /// what runs on after SQLite has rolled back by itself is rolled back too.
+    ///
+    /// It must change nothing but this database, and must work on an empty one: it runs again after a power cut, and in memory where
+    /// schemas are compared. Raise the revision when the code changes.
+    #[must_use]
+    pub fn code_migration(
+        mut self,
+        database: impl Into<String>,
+        version: i32,
+        code: impl Fn(&Connection) -> Result<(), CodeError> + 'static,
+    ) -> Migrator {
+        self.code.add(database.into(), version, code);
+        self
+    }
+
+    /// The whole command line, with the code that is registered: what a product's own `main` returns. Paths and names are those
+    /// of its arguments.
+    pub fn main(self) -> ExitCode {
+        crate::command_line(&self.embedded, &self.code)
+    }
+
+    /// As [`Embedded::validate`], with the code that is registered.
+    ///
+    /// # Errors
+    /// Every problem, one a line, with file, line and column.
+    pub fn validate(&self) -> Result<(), String> {
+        validate(&self.embedded, Some(&self.code))
     }
 
     /// What the unit does at boot.
@@ -140,9 +175,17 @@ impl Migrator {
         Ok(Command { action, config, root, verbosity: Verbosity::Normal, json: false, database })
     }
 
-    fn world<'a>(&self, disk: &'a SystemDisk, root: PathBuf) -> World<'a> {
+    fn world<'a>(&'a self, disk: &'a SystemDisk, root: PathBuf) -> World<'a> {
         let firmware = firmware_version(disk, &root);
-        World { disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop: Arc::clone(&self.stop), root, firmware }
+        World {
+            disk,
+            sqlite: Sqlite { vfs: None },
+            clock: &SystemClock,
+            stop: Arc::clone(&self.stop),
+            root,
+            firmware,
+            code: Some(&self.code),
+        }
     }
 }
 
@@ -156,17 +199,17 @@ impl Embedded {
     /// # Errors
     /// Every problem, one a line, with file, line and column.
     pub fn validate(&self) -> Result<(), String> {
-        let problems: Vec<String> = self
-            .databases
-            .iter()
-            .flat_map(|catalog| application::problems(catalog, catalog.target()).1)
-            .map(|Problem(text)| text)
-            .collect();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems.join("\n"))
-        }
+        validate(self, None)
+    }
+}
+
+fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), String> {
+    let problems = embedded.databases.iter().flat_map(|catalog| application::problems(catalog, catalog.target(), code).1);
+    let problems: Vec<String> = problems.map(|Problem(text)| text).collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n"))
     }
 }
 
@@ -193,7 +236,7 @@ pub mod testing {
         if catalog.find(version).is_none() {
             return Err(format!("{database} has no version {version}"));
         }
-        match application::problems(catalog, version) {
+        match application::problems(catalog, version, None) {
             (Some(connection), problems) if problems.is_empty() => Ok(connection),
             (_, problems) => Err(problems.into_iter().map(|Problem(text)| text).collect::<Vec<_>>().join("\n")),
         }

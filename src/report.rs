@@ -410,7 +410,10 @@ impl DatabaseReport {
 pub fn version_of(facts: &Facts) -> Option<i32> {
     match &facts.database {
         Database::Absent => Some(0),
-        Database::Current { version, .. } | Database::Behind { version, .. } | Database::Newer { version, .. } => Some(*version),
+        Database::Current { version, .. }
+        | Database::WithoutCode { version, .. }
+        | Database::Behind { version, .. }
+        | Database::Newer { version, .. } => Some(*version),
         Database::Lost { .. }
         | Database::Unsettled
         | Database::Unreadable { .. }

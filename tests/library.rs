@@ -53,6 +53,73 @@ fn a_callback_that_panics_changes_nothing() {
     assert_eq!((migrator.boot().unwrap().exit, told.get()), (0, 1));
 }
 
+/// The example product with one more migration of `settings`, in Rust.
+fn with_code() -> Embedded {
+    let product = product();
+    let settings = product.databases.first().unwrap();
+    let newest = settings.migrations.last().unwrap();
+    let directives = bootmigrate::catalog::Directives { code_revision: Some(1), ..bootmigrate::catalog::Directives::NONE };
+    let sql = "-- bootmigrate: code revision=1\n";
+    let file = "settings/V15__code.sql";
+    let code = Migration {
+        version: 15,
+        name: "code",
+        checksum: 15,
+        checksum_crlf: 51,
+        file,
+        sql,
+        statements: 0,
+        down: None,
+        directives,
+        ..*newest
+    };
+    let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([code]).collect();
+    let databases: Vec<Catalog> = [Catalog { migrations: migrations.leak(), fingerprint: [15; 16], ..*settings }].into();
+    let rest = product.databases.iter().skip(1).copied();
+    Embedded { databases: databases.into_iter().chain(rest).collect::<Vec<_>>().leak(), ..product }
+}
+
+#[test]
+fn a_migration_in_rust() {
+    let root = tempdir().unwrap();
+    let old = Migrator::new(product()).root(root.path());
+    assert_eq!(old.boot().unwrap().exit, 0);
+    let sites = |name: &str, migrator: &Migrator| -> i64 {
+        let settings = migrator.open("settings").unwrap();
+        settings.query_row("SELECT count(*) FROM site WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+    };
+    old.open("settings").unwrap().execute("INSERT INTO site (name) VALUES ('attic')", []).unwrap();
+    let new = || Migrator::new(with_code()).root(root.path()).database("settings");
+    // Nobody has registered it: nothing is begun.
+    let without = new().boot().unwrap();
+    assert_eq!((without.exit, without.databases[0].version), (21, Some(14)), "{}", without.databases[0].sentence);
+    assert!(new().validate().unwrap_err().contains("asks for Rust code"));
+    // It panics when it has changed a row.
+    let panics = new().code_migration("settings", 15, |database| {
+        database.execute("UPDATE site SET name = 'cellar'", [])?;
+        panic!("a guest may");
+    });
+    let failed = panics.boot().unwrap();
+    assert_eq!((failed.exit, failed.databases[0].version), (10, Some(14)));
+    assert!(failed.databases[0].sentence.contains("the code panicked: a guest may"), "{}", failed.databases[0].sentence);
+    assert_eq!((sites("attic", &old_boot(&root)), sites("cellar", &old_boot(&root))), (1, 0));
+    let good = new().code_migration("settings", 15, |database| {
+        database.execute("UPDATE site SET name = 'cellar'", [])?;
+        Ok(())
+    });
+    good.validate().unwrap();
+    assert_eq!(good.boot().unwrap().exit, 0);
+    assert_eq!((sites("attic", &good), sites("cellar", &good)), (0, 1));
+    assert_eq!(good.boot().unwrap().exit, 0);
+}
+
+/// The product as it was, booted again: its database is ready.
+fn old_boot(root: &tempfile::TempDir) -> Migrator {
+    let migrator = Migrator::new(product()).root(root.path());
+    assert_eq!(migrator.boot().unwrap().exit, 0);
+    migrator
+}
+
 #[test]
 fn a_products_tests_have_its_databases() {
     product().validate().unwrap();

@@ -9,6 +9,9 @@ use crate::Problem;
 /// Every directive, as it is written without its value.
 const KNOWN: [&str; 8] = ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "expect", "batch", "needs-space", "code"];
 
+/// What means nothing in `data/`.
+const SCHEMAS_ALONE: [&str; 5] = ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "code"];
+
 /// A larger number is a slip of the pen: no migration needs a hundred times its database.
 const NEEDS_SPACE_MAX_PERCENT: u32 = 10_000;
 
@@ -198,11 +201,6 @@ impl Reader {
                 "`irreversible` says that there is no way back, and a `.down.sql` is one; remove this line or that file",
             ),
             (
-                "batch",
-                found.batch && found.no_transaction,
-                "each round of a `batch` is a transaction of its own, so `no-transaction` cannot be; remove one of the two lines",
-            ),
-            (
                 "no-transaction",
                 found.no_transaction && place.together,
                 "databases with `together` are committed from transactions open at the same time, so `no-transaction` cannot be; remove this line, or `together` in bootmigrate.toml",
@@ -213,7 +211,14 @@ impl Reader {
                 "the Rust code is given a transaction, so `no-transaction` cannot be; remove one of the two lines",
             ),
         ];
-        let broken = rules.into_iter().filter(|(_, broken, _)| *broken);
+        let of_schemas = SCHEMAS_ALONE.into_iter().map(|name| {
+            (
+                name,
+                place.data,
+                "a data migration changes rows beside running applications, and this is for migrations of the schema; remove this line",
+            )
+        });
+        let broken = rules.into_iter().chain(of_schemas).filter(|(_, broken, _)| *broken);
         broken
             .filter_map(|(name, _, sentence)| {
                 let (_, line, column) = self.seen.iter().find(|(seen, _, _)| *seen == name)?;

@@ -175,6 +175,11 @@ fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mu
         }
     }
     for down in &lane.downs {
+        if frame.data {
+            let sentence = "a data migration is never gone back over; remove this file, or write the way back as a new data migration";
+            said.problems.push(Problem::whole(&format!("{}/{}", frame.label, down.file), sentence));
+            continue;
+        }
         if !ups.iter().any(|up| up.stem.version == down.stem.version && up.stem.name == down.stem.name) {
             let sentence = match ups.iter().find(|up| up.stem.version == down.stem.version) {
                 Some(up) => format!(
@@ -247,7 +252,12 @@ fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, 
         };
         found.push((0, 0, sentence.to_owned()));
     }
-    let context = Context { no_transaction: directives.no_transaction, down: place.down, user_version_ours: frame.user_version_ours };
+    let context = Context {
+        no_transaction: directives.no_transaction,
+        down: place.down,
+        data: frame.data,
+        user_version_ours: frame.user_version_ours,
+    };
     for finding in rule::check(&statements, context) {
         if finding.warning {
             said.warnings.push(Problem::at(place.file, finding.line, finding.column, finding.sentence));

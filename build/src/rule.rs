@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub no_transaction: bool,
     /// It is a `.down.sql`.
     pub down: bool,
+    /// It is in `data/`.
+    pub data: bool,
     /// `user_version = "ours"`.
     pub user_version_ours: bool,
 }
@@ -53,6 +55,9 @@ fn refused(statement: &Statement<'_>, first: &Token<'_>, context: Context) -> Op
         return Some(format!("a statement cannot begin with `{}`; remove it, or the semicolon before it", first.text));
     }
     match word.as_str() {
+        "ALTER" | "CREATE" | "DROP" | "VACUUM" if context.data => Some(format!(
+            "`{word}` is not allowed: a data migration changes rows alone, beside running applications; write what changes the schema in a migration of its own, outside `data`"
+        )),
         "BEGIN" | "COMMIT" | "END" => Some(transaction_word(&word)),
         "ROLLBACK" if !(statement.word(1, "TO") || statement.word(2, "TO")) => Some(transaction_word(&word)),
         "ATTACH" | "DETACH" => Some(format!(
@@ -150,7 +155,7 @@ mod tests {
     fn check(text: &str, expected: &[&str]) {
         let lexed = sql::lex(text);
         let (statements, _) = sql::statements(&lexed.tokens);
-        let context = Context { no_transaction: false, down: false, user_version_ours: false };
+        let context = Context { no_transaction: false, down: false, data: false, user_version_ours: false };
         let seen: Vec<String> = super::check(&statements, context)
             .iter()
             .map(|finding| format!("{}:{} {}", finding.line, finding.column, finding.sentence))

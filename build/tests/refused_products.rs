@@ -58,7 +58,9 @@ fn directives() {
     check(&[("settings/V2__x.sql", "-- bootmigrate: batch\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: `batch` is for data migrations only; move this file into the folder `data`, or remove this line");
     check(&[("settings/data/V1__x.sql", "-- bootmigrate: batch\nSELECT 1;")], "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; `bootmigrate_build::lock` writes it, with the first release");
-    check(&[("settings/data/V1__x.sql", "-- bootmigrate: batch\n-- bootmigrate: no-transaction\nSELECT 1;")], "migrations/settings/data/V1__x.sql:1:1: each round of a `batch` is a transaction of its own, so `no-transaction` cannot be; remove one of the two lines");
+    check(&[("settings/data/V1__x.sql", "-- bootmigrate: batch\n-- bootmigrate: no-transaction\nSELECT 1;")], "migrations/settings/data/V1__x.sql:2:1: a data migration changes rows beside running applications, and this is for migrations of the schema; remove this line");
+    check(&[("settings/data/V1__x.sql", "SELECT 1;\n DROP TABLE a;")], "migrations/settings/data/V1__x.sql:2:2: `DROP` is not allowed: a data migration changes rows alone, beside running applications; write what changes the schema in a migration of its own, outside `data`");
+    check(&[("settings/data/V1__x.sql", "SELECT 1;"), ("settings/data/V1__x.down.sql", "SELECT 1;")], "migrations/settings/data/V1__x.down.sql: a data migration is never gone back over; remove this file, or write the way back as a new data migration");
     check(&[("settings/V2__x.sql", "-- bootmigrate: code revision=1\n-- bootmigrate: no-transaction\n")], "migrations/settings/V2__x.sql:1:1: the Rust code is given a transaction, so `no-transaction` cannot be; remove one of the two lines");
 }
 

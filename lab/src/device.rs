@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bootmigrate::boot::{boot, Asked};
 use bootmigrate::catalog::Catalog;
+use bootmigrate::cli::Extent;
 use bootmigrate::config::{DatabaseSettings, Slots};
 use bootmigrate::device::clock::Clock;
 use bootmigrate::device::disk::Disk;
@@ -62,7 +63,7 @@ impl Clock for SimClock<'_> {
     }
 }
 
-/// One boot, from beginning to end or to the process's death.
+/// One boot, from beginning to end or to the process's death; where the firmware has data migrations, `data run` follows it.
 pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
     switch_on_with(firmware, sim, asked, &SimClock(sim))
 }
@@ -83,13 +84,20 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),
         firmware: "lab".into(),
+        code: None,
     };
     let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
     let before = sim.operations();
-    let (report, unsaid) = boot(&device, asked);
+    let (mut report, unsaid) = boot(&device, asked);
     let loss_said_at = (report.exit == 11).then(|| sim.operations());
     if let Some(unsaid) = unsaid {
         unsaid.said();
+    }
+    if report.usable && !firmware.catalog.data.is_empty() {
+        let data = bootmigrate::commands::data::run(&device, Extent::All);
+        if data.exit != 0 {
+            (report.exit, report.usable, report.sentence) = (data.exit, false, data.sentence);
+        }
     }
     Booted { report, loss_said_at, operations: sim.operations() - before }
 }

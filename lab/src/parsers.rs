@@ -199,6 +199,7 @@ fn looked(state: &State) {
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),
         firmware: "lab".into(),
+        code: None,
     };
     let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
     match look(&device, Request::Boot) {

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::sim::hash::Hash128;
 use crate::sim::{Sim, State};
 
-/// Our two tables; everything else belongs to the product.
-const OURS: [&str; 2] = ["bootmigrate_steps", "bootmigrate_state"];
+/// Our tables; everything else belongs to the product.
+const OURS: [&str; 3] = ["bootmigrate_steps", "bootmigrate_state", "bootmigrate_data"];
 /// Where a copy is looked at.
 const COPY: &str = "/copy/main.db";
 

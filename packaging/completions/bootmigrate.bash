@@ -22,6 +22,9 @@ _bootmigrate() {
             bootmigrate,bundle)
                 cmd="bootmigrate__subcmd__bundle"
                 ;;
+            bootmigrate,data)
+                cmd="bootmigrate__subcmd__data"
+                ;;
             bootmigrate,doctor)
                 cmd="bootmigrate__subcmd__doctor"
                 ;;
@@ -58,11 +61,32 @@ _bootmigrate() {
             bootmigrate,status)
                 cmd="bootmigrate__subcmd__status"
                 ;;
+            bootmigrate__subcmd__data,help)
+                cmd="bootmigrate__subcmd__data__subcmd__help"
+                ;;
+            bootmigrate__subcmd__data,run)
+                cmd="bootmigrate__subcmd__data__subcmd__run"
+                ;;
+            bootmigrate__subcmd__data,status)
+                cmd="bootmigrate__subcmd__data__subcmd__status"
+                ;;
+            bootmigrate__subcmd__data__subcmd__help,help)
+                cmd="bootmigrate__subcmd__data__subcmd__help__subcmd__help"
+                ;;
+            bootmigrate__subcmd__data__subcmd__help,run)
+                cmd="bootmigrate__subcmd__data__subcmd__help__subcmd__run"
+                ;;
+            bootmigrate__subcmd__data__subcmd__help,status)
+                cmd="bootmigrate__subcmd__data__subcmd__help__subcmd__status"
+                ;;
             bootmigrate__subcmd__help,adopt)
                 cmd="bootmigrate__subcmd__help__subcmd__adopt"
                 ;;
             bootmigrate__subcmd__help,bundle)
                 cmd="bootmigrate__subcmd__help__subcmd__bundle"
+                ;;
+            bootmigrate__subcmd__help,data)
+                cmd="bootmigrate__subcmd__help__subcmd__data"
                 ;;
             bootmigrate__subcmd__help,doctor)
                 cmd="bootmigrate__subcmd__help__subcmd__doctor"
@@ -99,6 +123,12 @@ _bootmigrate() {
                 ;;
             bootmigrate__subcmd__help,status)
                 cmd="bootmigrate__subcmd__help__subcmd__status"
+                ;;
+            bootmigrate__subcmd__help__subcmd__data,run)
+                cmd="bootmigrate__subcmd__help__subcmd__data__subcmd__run"
+                ;;
+            bootmigrate__subcmd__help__subcmd__data,status)
+                cmd="bootmigrate__subcmd__help__subcmd__data__subcmd__status"
                 ;;
             bootmigrate__subcmd__help__subcmd__snapshot,create)
                 cmd="bootmigrate__subcmd__help__subcmd__snapshot__subcmd__create"
@@ -158,7 +188,7 @@ _bootmigrate() {
 
     case "${cmd}" in
         bootmigrate)
-            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback snapshot doctor bundle mark-good adopt purge help"
+            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -285,6 +315,164 @@ _bootmigrate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bootmigrate__subcmd__data)
+            opts="-h --help status run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__data__subcmd__help)
+            opts="status run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__data__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__data__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__data__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__data__subcmd__run)
+            opts="-v -q -h --all --step --to --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --step)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__data__subcmd__status)
+            opts="-v -q -h --exit-code --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bootmigrate__subcmd__doctor)
             opts="-v -q -h --json --full --db --config --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -326,7 +514,7 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__help)
-            opts="run status plan rehearse ready migrate rollback snapshot doctor bundle mark-good adopt purge help"
+            opts="run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +544,48 @@ _bootmigrate() {
         bootmigrate__subcmd__help__subcmd__bundle)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__data)
+            opts="status run"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__data__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__data__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

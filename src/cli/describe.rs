@@ -149,6 +149,27 @@ pub const COMMANDS: &[CommandText] = &[
         argument: None,
     },
     CommandText {
+        name: "data status",
+        usage: "[--exit-code] [--json]",
+        summary: "the data migrations of each database",
+        text: "Done, under way or pending, with rows and rounds. Reads only, also beside running\n\
+               applications. With --exit-code 3 where one is pending.",
+        options: &["--exit-code", "--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "data run",
+        usage: "--all | --step N | --to V",
+        summary: "apply data migrations, beside running applications",
+        text: "Never at a boot: by a person, a timer or an update agent. Each is one transaction;\n\
+               one that says `batch` has many short ones, with a pause between them for the\n\
+               applications. What was committed stays, whatever comes: a stop, a power cut or a\n\
+               failure loses one round at most, and the next `data run` goes on after it. The\n\
+               schema must be this firmware's (else 3: `run` first). -v shows rows and rate.",
+        options: &["--all", "--step", "--to", "--json"],
+        argument: None,
+    },
+    CommandText {
         name: "snapshot list",
         usage: "[--json]",
         summary: "the copies of each database",

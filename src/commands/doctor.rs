@@ -313,7 +313,7 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
 fn the_space(device: &Device<'_>, chart: &mut Chart) {
     let Ok(space) = device.space() else { return };
     let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
-    let room = Room { available: space.available, total: space.total, size, reclaimable: 0, needed: None };
+    let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
     let what = format!("{} bytes free of {}", space.available, space.total);
     match (space.read_only, room.fits(0)) {
         (true, _) => chart.note("space", "the file system is mounted read-only", "nothing can be migrated", "make it writable"),

@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod bundle;
+pub mod data;
 pub mod doctor;
 pub mod mark_good;
 pub mod migrate;

@@ -14,6 +14,7 @@ use crate::decide::facts::Request;
 use crate::device::disk::Disk;
 use crate::device::supervisor::{notify_status, place, RunFolder};
 use crate::device::{Device, World};
+use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
 
 /// Bytes of a marker file or the kernel's command line that are read at most.
@@ -62,10 +63,7 @@ impl<'a> Session<'a> {
                 log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
             }
         }
-        if let Some(first) = devices.first() {
-            // SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
-            std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
-        }
+        temporary_files_beside(devices);
         Session { world, folder, written_before: bytes_written(world.disk) }
     }
 
@@ -84,6 +82,13 @@ impl<'a> Session<'a> {
         publish_report(&self.folder, &report);
         notify_status(&summary(&report));
         report
+    }
+}
+
+/// SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
+pub fn temporary_files_beside(devices: &[Device<'_>]) {
+    if let Some(first) = devices.first() {
+        std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
     }
 }
 
@@ -196,13 +201,19 @@ pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
 /// One sentence; below it the line of SQL with a caret, and rows or processes.
 pub fn lines(database: &DatabaseReport) -> Vec<String> {
     let mut lines = vec![database.sentence.clone()];
-    if let Some(place) = database.place.as_ref().filter(|place| !place.text.trim().is_empty()) {
-        lines.push(format!("  {:>5} | {}", place.line, place.text));
-        lines.push(format!("        | {}^", " ".repeat(place.caret.saturating_sub(1) as usize)));
-    }
+    lines.extend(database.place.iter().flat_map(line_of));
     lines.extend(database.details.iter().map(|detail| format!("  {detail}")));
     lines.extend(database.notes.iter().map(|note| format!("  note: {note}")));
     lines
+}
+
+/// The line of SQL, and a caret below its column.
+pub fn line_of(place: &Place) -> Vec<String> {
+    if place.text.trim().is_empty() {
+        return Vec::new();
+    }
+    let caret = " ".repeat(place.caret.saturating_sub(1) as usize);
+    vec![format!("  {:>5} | {}", place.line, place.text), format!("        | {caret}^")]
 }
 
 /// What SQLite's own variable for temporary files was before a run set it.

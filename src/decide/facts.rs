@@ -86,6 +86,13 @@ pub enum Database {
         /// Only the text of released migrations differs.
         text_only: bool,
     },
+    /// What is to be done asks for Rust code that this binary does not have.
+    WithoutCode {
+        /// The version it is at; 0 for none.
+        version: i32,
+        /// Which migration, in words.
+        what: String,
+    },
     /// Tables, but no history.
     NoHistory {
         /// How many tables.
@@ -205,6 +212,8 @@ pub struct Room {
     pub size: u64,
     /// What pruning our own old snapshots would give.
     pub reclaimable: u64,
+    /// What the pending migrations ask for beside the database (`needs-space`, the one that asks for most).
+    pub asked: u64,
     /// What an earlier run of this catalogue found missing: so much must be free.
     pub needed: Option<u64>,
 }
@@ -229,11 +238,11 @@ const FREE_OF_FILE_SYSTEM_PERCENT: u64 = 5;
 const FREE_OF_FILE_PERCENT: u64 = 10;
 
 impl Room {
-    /// Bytes that must be free before a copy of main is begun.
+    /// Bytes that must be free before a copy of main is begun: what is asked for must fit beside it.
     pub fn for_a_copy(&self) -> u64 {
         let of_file_system = self.total / 100 * FREE_OF_FILE_SYSTEM_PERCENT;
         let of_file = self.size / 100 * FREE_OF_FILE_PERCENT;
-        self.size.saturating_add(of_file_system.max(of_file))
+        self.size.saturating_add(of_file_system.max(of_file).max(self.asked))
     }
 
     /// A copy fits, after pruning so many bytes of our own.

@@ -8,3 +8,4 @@ pub mod newer;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod rounds;

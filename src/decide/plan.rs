@@ -171,6 +171,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Mismatch { what, .. }, _) => {
             refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
         }
+        // A migration without its code would be recorded as done.
+        (Database::WithoutCode { what, .. }, _) => {
+            refuse(Class::Catalogue, what, "install the firmware's own program, which registers it (`Migrator::code_migration`)")
+        }
         (Database::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
         (Database::Absent, _) => first_boot(facts, policy),
@@ -245,6 +249,15 @@ fn behind(facts: &Facts, policy: &Policy, version: i32, pending: &[Migration], h
         (CopyPolicy::Auto, false, false) => SnapshotPlan::NoRoom,
         (CopyPolicy::Always, false, false) => return no_room(&facts.room),
     };
+    // A copy leaves what is asked for; without one it must be there all the same.
+    let Room { asked, available, size, .. } = facts.room;
+    if available < asked && snapshot != SnapshotPlan::TakeAfterPruning {
+        let what = format!(
+            "`needs-space` asks for {asked} bytes beside the database's {size}, {available} are free: {} are missing",
+            asked.saturating_sub(available)
+        );
+        return refuse(Class::NoSpace, &what, "free space, then run again");
+    }
     Plan::Migrate { from: version, steps, snapshot, half_done }
 }
 

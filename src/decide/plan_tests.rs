@@ -24,7 +24,7 @@ fn facts(database: Database) -> Facts {
         open_act: OpenAct::None,
         snapshots: Vec::new(),
         good_act: 0,
-        room: Room { available: 1 << 30, total: 1 << 32, size: 1 << 20, reclaimable: 0, needed: None },
+        room: Room { available: 1 << 30, total: 1 << 32, size: 1 << 20, reclaimable: 0, asked: 0, needed: None },
         writable: true,
         own_mount: false,
         loss: None,
@@ -95,6 +95,30 @@ fn what_a_power_cut_or_another_tool_left() {
     let half = facts(Database::Behind { version: 1, pending: vec![step(2), step(3)], half_done: Some(2) });
     let words = "record V2, whose schema is there already; migrate 1 to 3: V3 m3, in one transaction, after a snapshot";
     check(&half, &precious(), words);
+}
+
+#[test]
+fn code_that_this_binary_does_not_have() {
+    let without = facts(Database::WithoutCode { version: 1, what: "V2__x.sql asks for Rust code".into() });
+    check(&without, &precious(), "refuse: V2__x.sql asks for Rust code [As(Catalogue)]");
+    check(&without, &rebuildable(), "refuse: V2__x.sql asks for Rust code [As(Catalogue)]");
+}
+
+#[test]
+fn room_that_a_migration_asks_for() {
+    const MIB: u64 = 1 << 20;
+    let asking = |available| Facts { room: Room { asked: 2 * MIB, total: MIB, ..room(available) }, ..behind() };
+    check(&asking(3 * MIB), &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot");
+    let without = "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (no room)";
+    check(&asking(3 * MIB - 1), &precious(), without);
+    check(&asking(2 * MIB), &precious(), without);
+    let missing =
+        "refuse: `needs-space` asks for 2097152 bytes beside the database's 1048576, 2097151 are free: 1 are missing [As(NoSpace)]";
+    check(&asking(2 * MIB - 1), &precious(), missing);
+    // Our own old snapshots go first.
+    let mut pruned = asking(MIB);
+    pruned.room.reclaimable = 2 * MIB;
+    check(&pruned, &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot for which older ones go");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! Promises: any content of any row is read to an answer, never a panic; rows are written inside the caller's transaction.
 //! Never decides what a difference means.
 
+pub mod data;
+
 use std::convert::Infallible;
 
 use refinery_core::traits::sync::{Migrate, Query, Transaction};

@@ -24,6 +24,7 @@ use clock::Clock;
 use disk::{Disk, Space, Stat, Step};
 use family::{Family, StateFolder};
 use mounts::{mounted, Mounted};
+use sqlite::code::Registered;
 use sqlite::Sqlite;
 
 /// The effects that all databases of one run share.
@@ -41,6 +42,8 @@ pub struct World<'a> {
     pub root: PathBuf,
     /// The firmware's version, as os-release names it; for the history.
     pub firmware: String,
+    /// The product's migrations in Rust; `None` for none.
+    pub code: Option<&'a Registered>,
 }
 
 /// One database on this device.

@@ -63,6 +63,14 @@ pub fn begin(text: &str) {
     }
 }
 
+/// The same step, in other words.
+pub fn detail(text: &str) {
+    if let Some(watched) = watched().as_mut().filter(|watched| watched.began.is_some()) {
+        text.clone_into(&mut watched.text);
+    }
+    tick();
+}
+
 /// The step goes on: called often, by SQLite's own progress.
 pub fn tick() {
     let mut guard = watched();

@@ -1,10 +1,12 @@
-//! Owns how this program opens SQLite: four ways, each with the one set of pragmas that protocol.md gives it.
+//! Owns how this program opens SQLite: a few ways, each with the one set of pragmas that protocol.md gives it.
 //! Promises: a connection closes with success before anybody probes; errors carry a class from the whitelist.
 //! Never decides what an answer means for the database.
 
 pub mod application;
 pub mod backup;
+pub mod changes;
 pub mod checks;
+pub mod code;
 pub mod foreign;
 pub mod rebuild;
 pub mod script;
@@ -89,6 +91,18 @@ impl Sqlite<'_> {
     /// As SQLite's open.
     pub fn share(&self, step: Step, path: &Path) -> Result<Database, Failure> {
         self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    }
+
+    /// Opens for changing rows beside running applications: their locks, foreign keys as they have them, every commit durable.
+    ///
+    /// # Errors
+    /// As SQLite's open.
+    pub fn beside(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<Database, Failure> {
+        let mut database = self.share(step, path)?;
+        database.protect(step, size, stop)?;
+        database.run(step, "PRAGMA foreign_keys = ON")?;
+        database.run(step, "PRAGMA synchronous = EXTRA")?;
+        Ok(database)
     }
 
     /// Opens for a change of the live database: EXCLUSIVE from the first statement on, EXTRA or FULL, foreign keys off.
@@ -184,6 +198,14 @@ impl Database {
     /// As SQLite.
     pub fn begin_exclusive(&self, step: Step) -> Result<(), Failure> {
         self.run(step, "BEGIN EXCLUSIVE")
+    }
+
+    /// Takes the one place of a writer; readers go on. SQLITE_BUSY is [`Class::InUse`].
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn begin_beside(&self, step: Step) -> Result<(), Failure> {
+        self.run(step, "BEGIN IMMEDIATE")
     }
 
     /// The transaction becomes durable. An error has an unknown result: reopen and look.

@@ -34,6 +34,7 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
         undo(device, database, down)?;
         device.stop_here(STEP)?;
     }
+    history::data::reopen_above(database, STEP, target)?;
     finish_history(device, database, device.catalog.migrations.last(), act, token)?;
     leads_here(device, &database.schema(STEP, table)?)?;
     let lost = database.survey(STEP, table)?.lacks(&before);

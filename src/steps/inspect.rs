@@ -15,6 +15,7 @@ use crate::device::clock::poll;
 use crate::device::disk::{read_through, FileKind, Space, Step};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
+use crate::device::sqlite::code;
 use crate::device::{sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
@@ -80,6 +81,10 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     let space = device.space().map_err(failed)?;
     let mut seen = Seen { facts: frame(device, locked, &family, space, ask), main: None, family, history: None };
     seen.facts.database = look(device, ledger, ask, &mut seen)?;
+    if let Some(what) = code_missing(device, &seen.facts.database) {
+        let version = seen.history.as_ref().map_or(0, History::version);
+        seen.facts.database = Database::WithoutCode { version, what };
+    }
     ledger.committed = match (&seen.history, &seen.facts.database) {
         (Some(history), _) => Some(history.act.unwrap_or(0)),
         (None, Database::Absent) => Some(0),
@@ -101,10 +106,22 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
     if snapshots_matter {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
-    if matches!(seen.facts.database, Database::Behind { .. }) {
+    if let Database::Behind { pending, .. } = &seen.facts.database {
+        let steps = pending.iter().filter_map(|step| device.catalog.find(step.version));
+        seen.facts.room.asked = steps.map(|step| step.directives.space_bytes(seen.facts.room.size)).max().unwrap_or(0);
         seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
     }
     Ok(seen)
+}
+
+/// A migration that is to be run asks for Rust code that this binary does not have.
+fn code_missing(device: &Device<'_>, database: &Database) -> Option<String> {
+    let missing = |step: &crate::catalog::Migration| code::missing(device.world.code, &device.settings.name, step);
+    match database {
+        Database::Absent => device.catalog.migrations.iter().find_map(missing),
+        Database::Behind { pending, .. } => pending.iter().filter_map(|step| device.catalog.find(step.version)).find_map(missing),
+        _ => None,
+    }
 }
 
 /// What the caller wants to know.
@@ -140,6 +157,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
             total: space.total,
             size: family.main.map_or(0, |main| main.size),
             reclaimable: 0,
+            asked: 0,
             needed: None,
         },
         writable: locked.writable(),
@@ -308,20 +326,28 @@ fn open_to_look(device: &Device<'_>, family: &FamilyState) -> Result<sqlite::Dat
     device.sqlite().look_without_writing(LOOK, main)
 }
 
-/// An application that opens and closes meanwhile makes and removes the WAL and its shared memory between two of our calls:
-/// then the family is looked at again, until `limit`.
 fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure> {
-    let table = &device.settings.history_table;
+    read_quietly(device, limit, |database| crate::device::history::read(database, LOOK, &device.settings.history_table))
+}
+
+/// Reads without a byte written. An application that opens and closes meanwhile makes and removes the WAL and its shared memory
+/// between two of our calls: then the family is looked at again, until `limit`.
+///
+/// # Errors
+/// In use, or the reader's own.
+pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
     let read = |database: sqlite::Database| {
-        let history = crate::device::history::read(&database, LOOK, table);
+        let answer = read(&database);
         database.close(LOOK)?;
-        history
+        answer
     };
     let ask = || {
         let family = device.family.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.family.main, &error))?;
-        match open_to_look(device, &family).and_then(read) {
+        match open_to_look(device, &family).and_then(&read) {
             // A running application has the WAL: its own shared memory lets us read beside it.
-            Err(failure) if failure.class == Class::InUse => Ok(device.sqlite().look_beside(LOOK, &device.family.main).and_then(read).ok()),
+            Err(failure) if failure.class == Class::InUse => {
+                Ok(device.sqlite().look_beside(LOOK, &device.family.main).and_then(&read).ok())
+            }
             other => other.map(Some),
         }
     };

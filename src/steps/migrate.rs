@@ -10,6 +10,7 @@ use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history::{self, History, Stamp};
 use crate::device::sqlite::checks::ForeignKeys;
+use crate::device::sqlite::code;
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
@@ -236,10 +237,6 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, 
 /// # Errors
 /// With the place of the statement.
 pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, act: Act) -> Result<(), Failure> {
-    if let Some(revision) = step.directives.code_revision {
-        let cause = format!("{} asks for Rust code (revision {revision}), and this binary registers none", step.file);
-        return Err(Failure::new(Class::Catalogue, APPLY, cause));
-    }
     log::info!("{}: applying {}.", device.settings.name, step.file);
     progress::begin(&format!("{}: {}", device.settings.name, step.file));
     let began = device.world.clock.monotonic();
@@ -255,6 +252,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
             one_line(ran.sql)
         );
     })?;
+    code::run(database, APPLY, device.world.code, &device.settings.name, step)?;
     device.stop_here(APPLY)?;
     let took = device.world.clock.monotonic().saturating_sub(began);
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -277,7 +275,8 @@ fn stamp<'a>(device: &Device<'a>, act: Act, duration_ms: u64) -> Stamp<'a> {
     Stamp { act: act.number, unix_seconds: device.world.clock.unix_seconds(), duration_ms, firmware: &device.world.firmware }
 }
 
-fn one_line(sql: &str) -> String {
+/// A statement for a line of the log.
+pub fn one_line(sql: &str) -> String {
     let words: Vec<&str> = sql.split_whitespace().collect();
     words.join(" ").chars().take(100).collect()
 }

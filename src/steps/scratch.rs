@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::Migration;
+use crate::device::sqlite::code;
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::sqlite::Database;
 use crate::device::{Device, LOOK};
@@ -44,9 +45,12 @@ impl<'a> Scratch<'a> {
     /// # Errors
     /// As [`Scratch::at`].
     pub fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
-        match script::run(&mut self.database, LOOK, step, Lane::NoTransaction, &mut |_| {}) {
+        let world = self.device.world;
+        let ran = script::run(&mut self.database, LOOK, step, Lane::NoTransaction, &mut |_| {})
+            .and_then(|()| code::run(&mut self.database, LOOK, world.code, &self.device.settings.name, step));
+        match ran {
             Ok(()) => Ok(true),
-            Err(failure) if failure.class == Class::Failed => Ok(false),
+            Err(failure) if matches!(failure.class, Class::Failed | Class::Catalogue) => Ok(false),
             Err(failure) => Err(failure),
         }
     }

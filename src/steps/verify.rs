@@ -96,7 +96,11 @@ fn foreign_keys(database: &Database, before: &ForeignKeys, when: &str) -> Result
     Err(Failure::new(Class::Failed, STEP, cause).details(rows))
 }
 
-fn expectations(database: &Database, step: &Migration) -> Result<(), Failure> {
+/// The `expect` queries of one migration.
+///
+/// # Errors
+/// Failed, with the line of the query.
+pub fn expectations(database: &Database, step: &Migration) -> Result<(), Failure> {
     for expect in step.directives.expect {
         let place = || Place {
             file: step.file.to_owned(),

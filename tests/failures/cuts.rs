@@ -73,6 +73,32 @@ fn row_04_cut_inside_the_transaction() {
 }
 
 #[test]
+fn row_05_cut_between_two_rounds_of_a_batch() {
+    let mut row = row(5);
+    let sql = "UPDATE parent SET reading = reading + 1000000, raw = x'51'
+        WHERE id IN (SELECT id FROM parent WHERE raw IS NOT x'51' ORDER BY id LIMIT 300);\n";
+    let bench = Bench::booted_at(41);
+    fs::create_dir(bench.firmware_folder().join("settings/data")).unwrap();
+    fs::write(bench.firmware_folder().join("settings/data/V1__quality.sql"), format!("-- bootmigrate: batch\n{sql}")).unwrap();
+    let rounds = |count: usize| {
+        let copy = oracle::Copy::of(&bench.main()).unwrap();
+        let connection = copy.open();
+        (0..count).for_each(|_| connection.execute_batch(sql).unwrap());
+        oracle::read(&connection).unwrap()
+    };
+    let (one, all) = (rounds(1), rounds(7));
+    cut_at(&bench, &["data", "run", "--all"], |calls| after(calls, "unlink", &["settings.db-journal"]));
+    assert_eq!(oracle::content(&bench.main()), Ok(one), "one round, whole");
+    let before = Before::of(&bench);
+    let ran = bench.run(&["run"]);
+    row.saw(&bench, before, "cut, then ", &ran);
+    let before = Before::of(&bench).towards(all);
+    let ran = bench.run(&["data", "run", "--all"]);
+    row.saw(&bench, before, "", &ran);
+    row.whole();
+}
+
+#[test]
 fn row_06_cut_after_the_commit() {
     let mut row = row(6);
     row.cut(&upgrade(), |all| after(all, "unlink", &["settings.db-journal"]));

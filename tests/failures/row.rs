@@ -35,6 +35,11 @@ impl Before {
         Before { names: oracle::folder(&bench.root()), ..self }
     }
 
+    /// `new` is this content.
+    pub fn towards(self, new: oracle::Content) -> Before {
+        Before { expected: Expectations { new: Some(new), ..self.expected }, ..self }
+    }
+
     /// The names compared are those of an earlier look.
     pub fn with_names_of(self, other: Before) -> Before {
         Before { names: other.names, ..self }

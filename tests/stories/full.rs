@@ -5,8 +5,10 @@
 use crate::bench::{copy_tree, Bench};
 use crate::mount::Mount;
 use crate::oracle::{self, Content};
+use crate::picture::check_step;
 use crate::product::UNIQUE_BADGE;
 use crate::strace::{calls, stopped_after};
+use expect_test::expect;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -95,6 +97,42 @@ fn full_at_every_call_of_a_swap() {
     let bench = Bench::empty(50).on(|at, _| Mount::tmpfs(at, KIB));
     let goal = template.expectations(&template.databases[0]).new.unwrap();
     full_at_every_call(&template, &bench, &Sweep { arguments: &["run"], goal, goal_exit: "0" });
+}
+
+#[test]
+fn a_migration_that_asks_for_room() {
+    let asks = ("V41__asks.sql", "-- bootmigrate: needs-space = 5.0\nUPDATE child SET label = 'asked';\n");
+    let bench = Bench::at(40).file(asks).on(|at, _| Mount::tmpfs(at, KIB));
+    let mount = bench.mount.as_ref().unwrap();
+    mount.fill_but(400);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: refuse: `needs-space` asks for 1085440 bytes beside the database's 217088, 409600 are free: 675840 are missing
+        exit:     14
+        settings: refused 40>40 of 41, applied [], not usable, exit 14
+        code:     BM-14 settings 40>41
+        database: old, 2000 parents, 2000 children
+        touched:  nothing
+        again:    exit 14, refused, touched nothing
+    "#]],
+    );
+    // Enough for it, and not for a snapshot too.
+    mount.fill_but(1200);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 41: V41 asks, in one transaction, without a snapshot (no room)
+        exit:     0
+        settings: migrated 40>41 of 41, applied [41], usable, exit 0
+        code:     BM-0 settings 40>41
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet, touched nothing
+    "#]],
+    );
 }
 
 #[test]

@@ -32,6 +32,11 @@ const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FRO
 const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
 const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
 INSERT INTO sensor_old SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_old RENAME TO sensor;\n";
+/// Data migrations. Each adds to what is there: a row that a cut lets be met twice, or never, shows.
+pub const BATCH: &str = "-- bootmigrate: batch\nUPDATE reading SET value = value + 1000, note = 'met' \
+WHERE id IN (SELECT id FROM reading WHERE note IS NOT 'met' ORDER BY id LIMIT 10);\n";
+/// See [`BATCH`].
+pub const TENFOLD: &str = "UPDATE reading SET value = value * 10;\n";
 const V3_VACUUM: &str = "UPDATE reading SET value = value + 1;\nVACUUM;\n";
 
 /// Which firmware.
@@ -39,6 +44,8 @@ const V3_VACUUM: &str = "UPDATE reading SET value = value + 1;\nVACUUM;\n";
 pub enum Version {
     /// One migration.
     One,
+    /// One migration, and two of data.
+    OneWithData,
     /// Two.
     Two,
     /// Three.
@@ -59,7 +66,7 @@ pub enum Version {
 pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
     let mut all = vec![("sensors", V1), ("unit", V2)];
     match version {
-        Version::One => all.truncate(1),
+        Version::One | Version::OneWithData => all.truncate(1),
         Version::Two => {}
         Version::Three | Version::ThreeCompatible => all.push(("place", V3)),
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
@@ -90,30 +97,41 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     let mut migrations = Vec::new();
     for (number, (name, sql)) in sql_of(version).into_iter().enumerate() {
         whole.bytes(sql.as_bytes());
-        let file: &'static str = Box::leak(format!("settings/V{}__{name}.sql", number + 1).into_boxed_str());
-        migrations.push(Migration {
-            version: number as i32 + 1,
-            name,
-            checksum: checksum(sql),
-            checksum_crlf: !checksum(sql),
-            file,
-            sql,
-            statements: sql.matches(';').count() as u32,
-            down: down_of(name),
-            directives: Directives {
-                no_transaction: sql.contains("VACUUM"),
-                compatible_from: (version == Version::ThreeCompatible && number > 0).then_some(1),
-                ..Directives::NONE
-            },
-            adopted: false,
-        });
+        let directives = Directives {
+            no_transaction: sql.contains("VACUUM"),
+            compatible_from: (version == Version::ThreeCompatible && number > 0).then_some(1),
+            ..Directives::NONE
+        };
+        migrations.push(migration("settings", number as i32 + 1, name, sql, directives));
     }
+    let data = match version {
+        Version::OneWithData => vec![
+            migration("settings/data", 1, "batch", BATCH, Directives { batch: true, ..Directives::NONE }),
+            migration("settings/data", 2, "tenfold", TENFOLD, Directives::NONE),
+        ],
+        _ => Vec::new(),
+    };
     Box::leak(Box::new(Catalog {
         database: "settings",
         fingerprint: whole.finish().to_le_bytes(),
         migrations: Box::leak(migrations.into_boxed_slice()),
-        data: &[],
+        data: Box::leak(data.into_boxed_slice()),
     }))
+}
+
+fn migration(folder: &str, version: i32, name: &'static str, sql: &'static str, directives: Directives) -> Migration {
+    Migration {
+        version,
+        name,
+        checksum: checksum(sql),
+        checksum_crlf: !checksum(sql),
+        file: Box::leak(format!("{folder}/V{version}__{name}.sql").into_boxed_str()),
+        sql,
+        statements: sql.matches(';').count() as u32,
+        down: down_of(name),
+        directives,
+        adopted: false,
+    }
 }
 
 /// This firmware with these lines in `[databases.settings]`.

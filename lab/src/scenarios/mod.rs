@@ -4,6 +4,7 @@
 
 mod adopted;
 pub mod catalogues;
+mod data;
 mod newer;
 mod replaced;
 mod upgraded;
@@ -134,6 +135,9 @@ pub const ALL: &[(&str, Build)] = &[
     ("newer-downgrade-flip", newer::downgrade_flip),
     ("newer-upgrade-flip", newer::upgrade_flip),
     ("newer-trial-snapshot", newer::trial_snapshot),
+    ("batch", data::batch),
+    ("batch-wal", data::batch_wal),
+    ("batch-hot", data::batch_hot),
 ];
 
 impl Scenario {

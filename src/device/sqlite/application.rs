@@ -10,6 +10,7 @@ use rusqlite::OpenFlags;
 use crate::catalog::Catalog;
 use crate::device::disk::Step;
 use crate::device::sqlite::checks::Problem;
+use crate::device::sqlite::code::{self, Registered};
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::sqlite::{describe, Sqlite};
 
@@ -36,13 +37,15 @@ pub fn open(path: &Path, busy: Duration) -> Result<Connection, String> {
 }
 
 /// Every migration up to a version on an empty database in memory, and what is wrong; the database where nothing stopped it.
-pub fn problems(catalog: &Catalog, version: i32) -> (Option<Connection>, Vec<Problem>) {
+pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (Option<Connection>, Vec<Problem>) {
     let mut database = match (Sqlite { vfs: None }).scratch(TEST) {
         Ok(database) => database,
         Err(failure) => return (None, vec![Problem(failure.to_string())]),
     };
     for step in catalog.migrations.iter().filter(|step| step.version <= version) {
-        if let Err(failure) = script::run(&mut database, TEST, step, Lane::NoTransaction, &mut |_| {}) {
+        let ran = script::run(&mut database, TEST, step, Lane::NoTransaction, &mut |_| {})
+            .and_then(|()| code::run(&mut database, TEST, code, catalog.database, step));
+        if let Err(failure) = ran {
             return (None, vec![Problem(failure.to_string())]);
         }
         for expect in step.directives.expect {

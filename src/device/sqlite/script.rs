@@ -25,6 +25,8 @@ pub enum Lane {
     Transaction,
     /// On a copy, outside any transaction: VACUUM and page_size work.
     NoTransaction,
+    /// Inside a transaction beside running applications: rows alone may change.
+    Beside,
 }
 
 /// One statement that ran, for `-vv`.
@@ -121,7 +123,7 @@ fn statements(
         let outcome = finish(&mut statement);
         drop(statement);
         outcome.map_err(|error| failed(step, source, number, start, &error, denied))?;
-        if lane == Lane::Transaction && !database.in_transaction() {
+        if lane != Lane::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
             return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
         }
@@ -205,7 +207,8 @@ fn is_skipped(statement: &str) -> bool {
     }
 }
 
-fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
+/// What a migration may not do is denied from now on, and said in `denied`.
+pub(super) fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
     let ask = move |context: AuthContext<'_>| match refusal(&context.action, lane, adopted) {
         None => Authorization::Allow,
         Some(reason) => {
@@ -243,8 +246,28 @@ fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String>
             }
             Some(format!("PRAGMA {name} is not possible in a migration: {}", known.1))
         }
+        action if lane == Lane::Beside && changes_the_schema(action) => {
+            Some("a data migration changes rows alone: write what changes the schema in a migration of its own, outside `data`".into())
+        }
         _ => None,
     }
+}
+
+fn changes_the_schema(action: &AuthAction<'_>) -> bool {
+    matches!(
+        action,
+        AuthAction::CreateTable { .. }
+            | AuthAction::CreateIndex { .. }
+            | AuthAction::CreateTrigger { .. }
+            | AuthAction::CreateView { .. }
+            | AuthAction::CreateVtable { .. }
+            | AuthAction::AlterTable { .. }
+            | AuthAction::DropTable { .. }
+            | AuthAction::DropIndex { .. }
+            | AuthAction::DropTrigger { .. }
+            | AuthAction::DropView { .. }
+            | AuthAction::DropVtable { .. }
+    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,163 @@
+//! Owns the history of data migrations: one table of ours, `bootmigrate_data` (`docs/format.md`: frozen).
+//! Promises: a row is written in the transaction whose rows it counts; one without a date is under way.
+//! Never read at a boot.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{params, OptionalExtension};
+use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
+
+use crate::catalog::{Catalog, Migration};
+use crate::device::disk::Step;
+use crate::device::history::{integer, pending, text, Applied};
+use crate::device::sqlite::{class_of, describe, Database};
+use crate::error::{Class, Failure};
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_data(\
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_on TEXT, schema INTEGER NOT NULL, \
+    batch INTEGER NOT NULL, rounds INTEGER NOT NULL, rows INTEGER NOT NULL, duration_ms INTEGER NOT NULL, firmware TEXT)";
+const READ: &str = "SELECT version, name, checksum, applied_on IS NOT NULL, schema, batch, rounds, rows, duration_ms, firmware \
+    FROM bootmigrate_data ORDER BY version";
+const WRITE: &str = "INSERT OR REPLACE INTO bootmigrate_data\
+    (version, name, checksum, applied_on, schema, batch, rounds, rows, duration_ms, firmware) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// How far one data migration has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its version, name and checksum.
+    pub applied: Applied,
+    /// Nothing of it is left to do.
+    pub done: bool,
+    /// How far.
+    pub progress: Progress,
+}
+
+/// What was done of one data migration, over all of its runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Transactions that changed rows.
+    pub rounds: u64,
+    /// Rows inserted, updated or deleted.
+    pub rows: u64,
+    /// Milliseconds, without the pauses between rounds.
+    pub duration_ms: u64,
+}
+
+/// Where a row is written: who, when, on which schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// Seconds since 1970 as the device believes; `None` while it is under way.
+    pub finished: Option<i64>,
+    /// The schema's version.
+    pub schema: i32,
+    /// The firmware's version, as os-release names it.
+    pub firmware: &'a str,
+}
+
+/// Every row; none where the table is not there.
+///
+/// # Errors
+/// As SQLite; the catalogue's where the table has other columns than it should.
+pub fn read(database: &Database, step: Step) -> Result<Vec<Row>, Failure> {
+    let connection = &database.connection;
+    let read = || {
+        if !exists(connection)? {
+            return Ok(Vec::new());
+        }
+        let mut statement = connection.prepare(READ)?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (version, name, checksum) = (integer(row.get_ref(0)?), text(row.get_ref(1)?), text(row.get_ref(2)?));
+            // A row that is none counts as absent: what it stood for is run again, or refused by its order.
+            let (Some(version), Some(name), Some(checksum)) = (version, name, checksum.and_then(|text| text.parse().ok())) else {
+                continue;
+            };
+            let number = |column| match row.get_ref(column) {
+                Ok(ValueRef::Integer(number)) => number.unsigned_abs(),
+                _ => 0,
+            };
+            let progress = Progress { rounds: number(6), rows: number(7), duration_ms: number(8) };
+            found.push(Row { applied: Applied { version, name, checksum }, done: number(3) == 1, progress });
+        }
+        Ok(found)
+    };
+    read().map_err(|error: rusqlite::Error| match class_of(&error) {
+        // The statement is ours and right: the table has other columns, or values of other types.
+        Class::Failed => {
+            Failure::new(Class::Catalogue, step, format!("the history of data migrations cannot be read: {}", describe(&error)))
+        }
+        _ => database.failure(step, &error),
+    })
+}
+
+fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'bootmigrate_data'";
+    connection.query_row(sql, [], |_| Ok(())).optional().map(|row| row.is_some())
+}
+
+/// What is left to do, oldest first, by refinery's rules of order and text. One that is under way is left to do, at its place and
+/// with the text that this firmware has. Those of newer firmware are its own.
+///
+/// # Errors
+/// refinery's sentence.
+pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
+    let data = Catalog { migrations: catalog.data, ..*catalog };
+    let as_ours = |row: &Row| match data.find(row.applied.version) {
+        Some(ours) if !row.done => Applied { version: ours.version, name: ours.name.to_owned(), checksum: ours.checksum },
+        _ => row.applied.clone(),
+    };
+    let known: Vec<Applied> = rows.iter().filter(|row| row.applied.version <= data.target()).map(as_ours).collect();
+    let mut left = pending(&data, &known, warn_changed)?;
+    left.extend(rows.iter().filter(|row| !row.done).filter_map(|row| data.find(row.applied.version)));
+    left.sort_by_key(|step| step.version);
+    Ok(left)
+}
+
+/// Writes how far a data migration has come; inside the caller's transaction.
+///
+/// # Errors
+/// As SQLite.
+pub fn write(database: &Database, step: Step, migration: &Migration, progress: &Progress, stamp: &Stamp<'_>) -> Result<(), Failure> {
+    database.run(step, TABLE)?;
+    let date = stamp.finished.map(|seconds| {
+        let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into())
+    });
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let write = || {
+        database.connection.execute(
+            WRITE,
+            params![
+                migration.version,
+                migration.name,
+                migration.checksum.to_string(),
+                date,
+                stamp.schema,
+                migration.directives.batch,
+                number(progress.rounds),
+                number(progress.rows),
+                number(progress.duration_ms),
+                stamp.firmware,
+            ],
+        )
+    };
+    write().map(drop).map_err(|error| database.failure(step, &error))
+}
+
+/// The batches that were done on a newer schema than this are left to do again: what they filled in may have gone with it. A batch
+/// that is at rest changes nothing when it is run once more; what is no batch must never run twice, and stays done.
+///
+/// # Errors
+/// As SQLite.
+pub fn reopen_above(database: &Database, step: Step, schema: i32) -> Result<(), Failure> {
+    let sql = "UPDATE bootmigrate_data SET applied_on = NULL, rounds = 0, rows = 0, duration_ms = 0 WHERE schema > ?1 AND batch = 1";
+    let reopen = || {
+        if exists(&database.connection)? {
+            database.connection.execute(sql, [schema])?;
+        }
+        Ok(())
+    };
+    reopen().map_err(|error: rusqlite::Error| database.failure(step, &error))
+}

@@ -1,0 +1,134 @@
+//! Owns migrations in Rust: code of the product's own, run inside the transaction of all the others.
+//! Promises: whatever it does (fail, panic, go on after an error), the transaction is ended by us alone.
+//! Never run outside a transaction.
+
+use std::cell::Cell;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::catalog::Migration;
+use crate::device::disk::Step;
+use crate::device::sqlite::script::{authorize, Lane};
+use crate::device::sqlite::{class_of, describe, extended_code, Database};
+use crate::error::{Class, Failure, Place};
+
+/// What a migration in Rust may answer with.
+pub type CodeError = Box<dyn std::error::Error + Send + Sync>;
+
+type Code = Box<dyn Fn(&Connection) -> Result<(), CodeError>>;
+
+/// The code that a product has registered.
+#[derive(Default)]
+pub struct Registered {
+    all: Vec<(String, i32, Code)>,
+}
+
+impl Registered {
+    /// Adds the code of one migration; of two for one version the later counts.
+    pub fn add(&mut self, database: String, version: i32, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
+        self.all.retain(|(name, other, _)| (name, *other) != (&database, version));
+        self.all.push((database, version, Box::new(code)));
+    }
+
+    fn find(&self, database: &str, version: i32) -> Option<&Code> {
+        self.all.iter().find(|(name, other, _)| (name.as_str(), *other) == (database, version)).map(|(_, _, code)| code)
+    }
+}
+
+/// What is missing for this migration of a database, in words; `None` where nothing is.
+pub fn missing(registered: Option<&Registered>, database: &str, migration: &Migration) -> Option<String> {
+    let revision = migration.directives.code_revision?;
+    let found = registered.is_some_and(|registered| registered.find(database, migration.version).is_some());
+    (!found).then(|| format!("{} asks for Rust code (revision {revision}), and this binary registers none", migration.file))
+}
+
+thread_local! {
+    static GUEST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A product's code runs on this thread: its panic is caught, and no defect of ours.
+pub fn guest_runs() -> bool {
+    GUEST.get()
+}
+
+/// Runs the code of a migration that has some; in the caller's transaction, or for a database in memory in one of its own.
+///
+/// # Errors
+/// The catalogue's where none is registered; failed where it fails or panics; else as SQLite said to it.
+pub fn run(database: &mut Database, step: Step, registered: Option<&Registered>, name: &str, migration: &Migration) -> Result<(), Failure> {
+    if let Some(what) = missing(registered, name, migration) {
+        return Err(Failure::new(Class::Catalogue, step, what));
+    }
+    let wanted = migration.directives.code_revision.and(registered);
+    let Some(code) = wanted.and_then(|registered| registered.find(name, migration.version)) else { return Ok(()) };
+    let alone = !database.in_transaction();
+    if alone {
+        database.run(step, "BEGIN")?;
+    }
+    let ran = guarded(database, step, code, migration);
+    match (alone, &ran) {
+        (false, _) => {}
+        (true, Ok(())) => database.commit(step)?,
+        (true, Err(_)) => database.rollback(),
+    }
+    ran
+}
+
+fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migration) -> Result<(), Failure> {
+    let denied = Arc::new(Mutex::new(None));
+    authorize(database, step, Lane::Transaction, false, Arc::clone(&denied))?;
+    // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
+    let failed = |database: &Database, error: &rusqlite::Error| database.failure(step, error);
+    database.connection.commit_hook(Some(|| true)).map_err(|error| failed(database, &error))?;
+    GUEST.set(true);
+    let ran = catch_unwind(AssertUnwindSafe(|| code(&database.connection)));
+    GUEST.set(false);
+    let cleared = database.connection.commit_hook(None::<fn() -> bool>);
+    let cleared =
+        cleared.and(database.connection.authorizer(None::<fn(rusqlite::hooks::AuthContext<'_>) -> rusqlite::hooks::Authorization>));
+    let denied = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let ended = !database.in_transaction();
+    let failure = match ran {
+        Err(panic) => Failure::new(Class::Failed, step, format!("the code panicked: {}", words_of(&*panic))),
+        Ok(Err(error)) => failure_of(step, &error, denied),
+        Ok(Ok(())) if ended => {
+            Failure::new(Class::Failed, step, "SQLite ended the transaction by itself, and the code went on after the error that said so")
+        }
+        // It was refused something, and did not say so.
+        Ok(Ok(())) => match denied {
+            Some(why) => Failure::new(Class::Failed, step, why),
+            None => return cleared.map_err(|error| failed(database, &error)),
+        },
+    };
+    Err(failure.place(directive(migration)))
+}
+
+fn failure_of(step: Step, error: &CodeError, denied: Option<String>) -> Failure {
+    match error.downcast_ref::<rusqlite::Error>() {
+        Some(error) => Failure::new(class_of(error), step, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)),
+        None => Failure::new(Class::Failed, step, denied.unwrap_or_else(|| error.to_string())),
+    }
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
+
+/// Where `code` stands.
+fn directive(migration: &Migration) -> Place {
+    let is_it = |line: &str| line.starts_with("--") && line.contains("bootmigrate") && line.contains("code");
+    let (index, text) = migration.sql.lines().enumerate().find(|(_, line)| is_it(line)).unwrap_or((0, ""));
+    Place {
+        file: migration.file.to_owned(),
+        version: migration.version,
+        line: u32::try_from(index + 1).unwrap_or(u32::MAX),
+        column: 1,
+        text: text.to_owned(),
+        caret: 1,
+        statement: 0,
+        statements: migration.statements,
+    }
+}
