@@ -33,6 +33,8 @@ pub struct Firmware {
     pub catalog: &'static Catalog,
     /// How many slots share the data.
     pub slots: Slots,
+    /// Its `bootmigrate.toml`.
+    pub text: &'static str,
 }
 
 /// How a boot went.

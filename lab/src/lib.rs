@@ -12,6 +12,7 @@ pub mod faults;
 pub mod judge;
 pub mod memory;
 pub mod neighbours;
+pub mod other_slot;
 pub mod parsers;
 pub mod picture;
 pub mod planted;

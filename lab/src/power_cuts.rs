@@ -120,7 +120,7 @@ impl Logged {
     }
 
     /// A cut here comes after the loss was reported.
-    fn said(&self, cut: usize) -> bool {
+    pub(crate) fn said(&self, cut: usize) -> bool {
         self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
     }
 

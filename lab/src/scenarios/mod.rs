@@ -6,6 +6,7 @@ mod adopted;
 pub mod catalogues;
 mod newer;
 mod replaced;
+pub mod slots;
 mod upgraded;
 pub(crate) mod worlds;
 

@@ -12,12 +12,13 @@ use crate::picture::take;
 use crate::sim::State;
 
 /// What the application wrote under the newer firmware, and the older schema has room for.
-const WRITTEN: &str = "INSERT INTO sensor(id, name) VALUES (5, 'later'); UPDATE reading SET value = value + 70 WHERE id < 9;";
+pub(super) const WRITTEN: &str = "INSERT INTO sensor(id, name) VALUES (5, 'later'); UPDATE reading SET value = value + 70 WHERE id < 9;";
 /// And what it has none for.
-const PLACES: &str = "UPDATE sensor SET place = 'roof' WHERE id < 3;";
+pub(super) const PLACES: &str = "UPDATE sensor SET place = 'roof' WHERE id < 3;";
 
 /// A step in a database's life.
-enum Life<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum Life<'a> {
     /// The migration with this number, from 1.
     Up(usize),
     /// Its way back.
@@ -27,7 +28,7 @@ enum Life<'a> {
 }
 
 /// The picture of a database that has lived through this, by plain SQLite.
-fn lived(life: &[Life<'_>]) -> String {
+pub(super) fn lived(life: &[Life<'_>]) -> String {
     let connection = Connection::open_in_memory().unwrap();
     let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("PRAGMA foreign_keys = OFF");
@@ -39,7 +40,7 @@ fn lived(life: &[Life<'_>]) -> String {
             Life::Up(number) => {
                 let (name, sql) = all[number - 1];
                 run(sql);
-                run(&format!("INSERT INTO refinery_schema_history VALUES ({number}, '{name}', '', '{}')", checksum(sql)));
+                run(&format!("INSERT INTO refinery_schema_history VALUES ({number}, '{name}', '', '{}')", checksum(*number, name, sql)));
             }
             Life::Down(number) => {
                 run(down_of(all[number - 1].0).unwrap_or_default());
@@ -50,13 +51,13 @@ fn lived(life: &[Life<'_>]) -> String {
     take(&connection).unwrap().text
 }
 
-fn to_three(texts: &[&'static str]) -> Vec<Life<'static>> {
+pub(super) fn to_three(texts: &[&'static str]) -> Vec<Life<'static>> {
     let mut life = vec![Life::Up(1), Life::Text(ROWS), Life::Up(2), Life::Up(3)];
     life.extend(texts.iter().map(|text| Life::Text(text)));
     life
 }
 
-fn back_again(texts: &[&'static str]) -> Vec<Life<'static>> {
+pub(super) fn back_again(texts: &[&'static str]) -> Vec<Life<'static>> {
     let mut life = to_three(texts);
     life.extend([Life::Down(3), Life::Down(2)]);
     life
