@@ -71,6 +71,22 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
 
 /// The same with another way to wait.
 pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn Clock) -> Booted {
+    with_device(firmware, sim, clock, |device| boot_of(device, sim, asked))
+}
+
+/// One boot of a device that is there.
+pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
+    let before = sim.operations();
+    let (report, unsaid) = boot(device, asked);
+    let loss_said_at = (report.exit == 11).then(|| sim.operations());
+    if let Some(unsaid) = unsaid {
+        unsaid.said();
+    }
+    Booted { report, loss_said_at, operations: sim.operations() - before }
+}
+
+/// The device as a run of the product sees it.
+pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, run: impl FnOnce(&Device<'_>) -> T) -> T {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
     seed_sqlite(7);
     let crooked = crooked::chosen().map(|crook| Crooked { sim: sim.clone(), crook });
@@ -86,12 +102,5 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
         root: PathBuf::new(),
         firmware: "lab".into(),
     };
-    let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
-    let before = sim.operations();
-    let (report, unsaid) = boot(&device, asked);
-    let loss_said_at = (report.exit == 11).then(|| sim.operations());
-    if let Some(unsaid) = unsaid {
-        unsaid.said();
-    }
-    Booted { report, loss_said_at, operations: sim.operations() - before }
+    run(&Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN)))
 }

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod neighbours;
 pub mod other_slot;
 pub mod parsers;
+pub mod person;
 pub mod picture;
 pub mod planted;
 pub mod power_cuts;

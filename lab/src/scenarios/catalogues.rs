@@ -32,6 +32,8 @@ const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FRO
 const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
 const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
 INSERT INTO sensor_old SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_old RENAME TO sensor;\n";
+const V3_DOWN_FAILS: &str = "UPDATE reading SET value = value - 1;\nUPDATE sensor SET name = 'the same';\n";
+const V3_DOWN_ASTRAY: &str = "UPDATE sensor SET place = '';\n";
 const V3_VACUUM: &str = "-- bootmigrate: no-transaction\nUPDATE reading SET value = value + 1;\nVACUUM;\n";
 
 /// Which firmware.
@@ -53,6 +55,10 @@ pub enum Version {
     ThreeBreaksForeignKeys,
     /// The third is VACUUM.
     ThreeVacuums,
+    /// The way back of the third fails.
+    ThreeDownFails,
+    /// The way back of the third leads elsewhere.
+    ThreeDownAstray,
 }
 
 /// The SQL of a firmware's migrations, oldest first.
@@ -65,6 +71,8 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
         Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
+        Version::ThreeDownFails => all.push(("corner", V3)),
+        Version::ThreeDownAstray => all.push(("roof", V3)),
         Version::ThreeVacuums => all.push(("vacuum", V3_VACUUM)),
     }
     all
@@ -75,6 +83,8 @@ pub fn down_of(name: &str) -> Option<&'static str> {
     match name {
         "unit" => Some(V2_DOWN),
         "place" => Some(V3_DOWN),
+        "corner" => Some(V3_DOWN_FAILS),
+        "roof" => Some(V3_DOWN_ASTRAY),
         _ => None,
     }
 }

@@ -29,11 +29,15 @@ pub(super) enum Life<'a> {
 
 /// The picture of a database that has lived through this, by plain SQLite.
 pub(super) fn lived(life: &[Life<'_>]) -> String {
+    lived_with(Version::Three, life)
+}
+
+fn lived_with(version: Version, life: &[Life<'_>]) -> String {
     let connection = Connection::open_in_memory().unwrap();
     let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("PRAGMA foreign_keys = OFF");
     run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
-    let all = sql_of(Version::Three);
+    let all = sql_of(version);
     for step in life {
         match step {
             Life::Text(sql) => run(sql),
@@ -119,6 +123,33 @@ pub(super) fn upgrade_flip() -> Scenario {
     flip.snapshots = vec![old];
     flip.quarantined = vec![Old::Whole(lived(&to_three(&[])))];
     Scenario { after_cut: Some(two_slots(Version::One, "")), exits: &[0], quarantines_max: 1, ..flip }
+}
+
+/// Made by firmware 1, upgraded by a firmware 3 whose way back does not work; firmware 1 comes back.
+fn no_way_back(newer: Version, lines: &str) -> Scenario {
+    let made = managed(firmware(Version::One, ""), "delete");
+    let state = applied(&booted(&made, two_slots(newer, ""), &plain(), 1, 0), "delete", &[WRITTEN]);
+    let text = lived_with(newer, &to_three(&[WRITTEN]));
+    let stays = End { exits: &[12], ..end("newer", text.clone(), false) };
+    let mut scenario = scenario(two_slots(Version::One, lines), state, Old::Whole(text.clone()), vec![stays]);
+    scenario.snapshots = vec![lived(&[Life::Up(1), Life::Text(ROWS)])];
+    Scenario { exits: &[12], quiet_by: 4, snapshots_min: 1, quarantined: vec![Old::Whole(text)], ..scenario }
+}
+
+/// Three tries, and then a read a boot.
+pub(super) fn downgrade_fails() -> Scenario {
+    no_way_back(Version::ThreeDownFails, "on_newer = [\"compatible\", \"downgrade\"]")
+}
+
+pub(super) fn downgrade_astray() -> Scenario {
+    no_way_back(Version::ThreeDownAstray, "on_newer = [\"compatible\", \"downgrade\"]")
+}
+
+/// The next entry of `on_newer`.
+pub(super) fn downgrade_fails_snapshot() -> Scenario {
+    let mut scenario = no_way_back(Version::ThreeDownFails, "on_newer = [\"compatible\", \"downgrade\", \"trial-snapshot\"]");
+    scenario.ends = vec![end("own snapshot", lived(&[Life::Up(1), Life::Text(ROWS)]), true)];
+    Scenario { exits: &[0, 11], quiet_by: 3, quarantines_max: 1, ..scenario }
 }
 
 pub(super) fn trial_snapshot() -> Scenario {
