@@ -9,6 +9,7 @@ mod after_2038;
 mod application;
 mod becomes;
 mod bench;
+mod beside;
 mod boots;
 mod commands;
 mod damage;
