@@ -35,3 +35,4 @@ mod storage;
 mod strace;
 mod swaps;
 mod takeover;
+mod tools;
