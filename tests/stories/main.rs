@@ -16,6 +16,7 @@ mod damage;
 mod errors;
 mod failures;
 mod full;
+mod in_c;
 mod looking;
 mod manual;
 mod mistakes;
