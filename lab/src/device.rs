@@ -34,6 +34,8 @@ pub struct Firmware {
     pub catalog: &'static Catalog,
     /// How many slots share the data.
     pub slots: Slots,
+    /// Its `bootmigrate.toml`.
+    pub text: &'static str,
 }
 
 /// How a boot went.
@@ -70,6 +72,28 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
 
 /// The same with another way to wait.
 pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn Clock) -> Booted {
+    with_device(firmware, sim, clock, |device| boot_of(device, sim, asked))
+}
+
+/// One boot of a device that is there; where the firmware has data migrations, `data run` follows it.
+pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
+    let before = sim.operations();
+    let (mut report, unsaid) = boot(device, asked);
+    let loss_said_at = (report.exit == 11).then(|| sim.operations());
+    if let Some(unsaid) = unsaid {
+        unsaid.said();
+    }
+    if report.usable && !device.catalog.data.is_empty() {
+        let data = bootmigrate::commands::data::run(device, Extent::All);
+        if data.exit != 0 {
+            (report.exit, report.usable, report.sentence) = (data.exit, false, data.sentence);
+        }
+    }
+    Booted { report, loss_said_at, operations: sim.operations() - before }
+}
+
+/// The device as a run of the product sees it.
+pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, run: impl FnOnce(&Device<'_>) -> T) -> T {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
     seed_sqlite(7);
     let crooked = crooked::chosen().map(|crook| Crooked { sim: sim.clone(), crook });
@@ -86,18 +110,5 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
         firmware: "lab".into(),
         code: None,
     };
-    let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
-    let before = sim.operations();
-    let (mut report, unsaid) = boot(&device, asked);
-    let loss_said_at = (report.exit == 11).then(|| sim.operations());
-    if let Some(unsaid) = unsaid {
-        unsaid.said();
-    }
-    if report.usable && !firmware.catalog.data.is_empty() {
-        let data = bootmigrate::commands::data::run(&device, Extent::All);
-        if data.exit != 0 {
-            (report.exit, report.usable, report.sentence) = (data.exit, false, data.sentence);
-        }
-    }
-    Booted { report, loss_said_at, operations: sim.operations() - before }
+    run(&Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN)))
 }

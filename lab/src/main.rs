@@ -15,7 +15,7 @@ use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, ALL};
 use bootmigrate_lab::sim::crooked::{self, Crook};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
-use bootmigrate_lab::{bootlab, corrupt, faults, memory, neighbours, planted};
+use bootmigrate_lab::{bootlab, corrupt, faults, memory, neighbours, other_slot, planted};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -39,6 +39,8 @@ enum Action {
     PlantedBugs(planted::Wanted),
     /// Harm every kind of file in every way, and see what the boots make of it
     CorruptFiles(CorruptFiles),
+    /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
+    OtherSlot(other_slot::Wanted),
     /// Shut down this machine's own ext4 under the running program
     Shutdowns(bootlab::Bench),
     /// Boot an ARM machine, log every write of its disk, and replay the log
@@ -198,6 +200,7 @@ fn main() -> ExitCode {
         Action::Memory(wanted) => run_memory(&wanted),
         Action::PlantedBugs(wanted) => planted::run(&wanted),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
+        Action::OtherSlot(wanted) => other_slot::run(&wanted),
         Action::Shutdowns(bench) => bootlab::shutdowns::run(&bench),
         Action::Machines(wanted) => bootlab::machines::run(&wanted.machine.bench, &wanted.machine.hardware, wanted.trouble),
         Action::Containers(wanted) => bootlab::containers::run(&wanted.bench, &wanted.root_image),

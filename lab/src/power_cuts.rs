@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
 use crate::judge::{self, Bad, Judge, Start};
+use crate::person::{carry_out, kept, Run};
+use crate::picture::Album;
 use crate::record;
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
@@ -112,6 +114,13 @@ pub fn logged(scenario: &Scenario, firmware: Firmware, state: &State, asked: &As
     Logged::of(sim, booted)
 }
 
+/// The run that is cut, from the world before it.
+pub fn first_of(scenario: &Scenario) -> Logged {
+    let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
+    let booted = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
+    Logged::of(sim, booted)
+}
+
 impl Logged {
     /// What a simulation was that has booted so.
     pub fn of(sim: Sim, booted: Booted) -> Logged {
@@ -120,7 +129,7 @@ impl Logged {
     }
 
     /// A cut here comes after the loss was reported.
-    fn said(&self, cut: usize) -> bool {
+    pub(crate) fn said(&self, cut: usize) -> bool {
         self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
     }
 
@@ -145,6 +154,7 @@ struct Sweep<'a> {
     scenario: &'a Scenario,
     extent: Extent,
     judge: Judge,
+    album: Album,
     seen: Seen,
     tally: Tally,
 }
@@ -163,8 +173,8 @@ pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
     let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
-    let mut sweep = Sweep { scenario, extent, judge: Judge::default(), seen: Seen::default(), tally };
-    let first = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
+    let mut sweep = Sweep { scenario, extent, judge: Judge::default(), album: Album::default(), seen: Seen::default(), tally };
+    let first = first_of(scenario);
     sweep.tally.operations = first.log.len() as u64;
     sweep.without_a_cut(&first);
     sweep.first_cuts(&first, PLAIN, u64::MAX);
@@ -192,7 +202,10 @@ impl Sweep<'_> {
         let state = first.sim.state().swept();
         let mut said = false;
         let used = first.initial.used_bytes(crate::sim::state::STORAGE);
-        let judged = self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said);
+        let judged = match self.scenario.run {
+            Run::Boot | Run::SnapshotRestore(_) => self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said),
+            Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => kept(self.scenario, first, first.log.len(), &state, &mut self.album),
+        };
         let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said).map(|_| ()));
         if let Err(bad) = judged {
             self.note(format!("{}@whole", self.scenario.name), &bad);
@@ -209,6 +222,10 @@ impl Sweep<'_> {
         for order in Order::ALL {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
+                let kept = kept(self.scenario, first, point.cut, &state, &mut self.album);
+                if let Err(bad) = kept {
+                    self.note(format!("{}@{point}", self.scenario.name), &bad);
+                }
                 self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), first.cuts(point.cut, false));
                 if self.has_enough(states) {
                     ControlFlow::Break(())
@@ -281,11 +298,12 @@ impl Sweep<'_> {
 /// The name is none.
 pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let mut state = scenario.initial.clone();
-    let (mut firmware, mut asked, mut said) = (scenario.firmware, &scenario.asked, false);
+    let (mut firmware, mut asked, mut said, mut first) = (scenario.firmware, &scenario.asked, false, true);
     if points != "whole" {
         for name in points.split('>') {
             let point: CrashPoint = name.parse()?;
-            let run = logged(scenario, firmware, &state, asked);
+            let run = if first { first_of(scenario) } else { logged(scenario, firmware, &state, asked) };
+            first = false;
             out(&format!("this boot would end with exit {}: {}", run.booted.report.exit, run.booted.report.sentence));
             for (number, operation) in run.log.iter().enumerate().take(point.cut + 3) {
                 let mark = if number < point.cut { "done" } else { "cut " };

@@ -68,8 +68,7 @@ impl Sqlite<'_> {
     /// In use where another connection is open; else as SQLite's open.
     pub fn look_without_writing(&self, step: Step, path: &Path) -> Result<Database, Failure> {
         let database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        let no_checkpoint = database.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        no_checkpoint.map_err(|error| database.failure(step, &error))?;
+        database.leave_the_wal(step)?;
         database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
         Ok(database)
     }
@@ -85,12 +84,17 @@ impl Sqlite<'_> {
         self.open(step, path, Path::new(&uri), flags)
     }
 
-    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and what they settle.
+    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they settle.
+    /// Whoever closes last brings a WAL into main; `wal_stays` leaves that to an application, whose WAL it is.
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn share(&self, step: Step, path: &Path) -> Result<Database, Failure> {
-        self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    pub fn share(&self, step: Step, path: &Path, wal_stays: bool) -> Result<Database, Failure> {
+        let database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        if wal_stays {
+            database.leave_the_wal(step)?;
+        }
+        Ok(database)
     }
 
     /// Opens for changing rows beside running applications: their locks, foreign keys as they have them, every commit durable.
@@ -98,7 +102,7 @@ impl Sqlite<'_> {
     /// # Errors
     /// As SQLite's open.
     pub fn beside(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<Database, Failure> {
-        let mut database = self.share(step, path)?;
+        let mut database = self.share(step, path, false)?;
         database.protect(step, size, stop)?;
         database.run(step, "PRAGMA foreign_keys = ON")?;
         database.run(step, "PRAGMA synchronous = EXTRA")?;
@@ -157,6 +161,11 @@ impl Sqlite<'_> {
 }
 
 impl Database {
+    fn leave_the_wal(&self, step: Step) -> Result<(), Failure> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        set.map(drop).map_err(|error| self.failure(step, &error))
+    }
+
     fn protect(&mut self, step: Step, size: u64, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
         let configured = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)

@@ -63,7 +63,10 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
     let size = device.disk().stat(main).map_err(|error| Failure::io(COPY, main, &error))?.map_or(0, |stat| stat.size);
     room_for(device, size, COPY)?;
     let file = make(device, locked, path).map_err(|error| Failure::io(COPY, path, &error))?;
-    let source = device.sqlite().share(COPY, main)?;
+    // Without content it would only be left lying there.
+    let wal = side(main, "-wal");
+    let wal_stays = device.disk().stat(&wal).map_err(|error| Failure::io(COPY, &wal, &error))?.is_some_and(|wal| wal.size > 0);
+    let source = device.sqlite().share(COPY, main, wal_stays)?;
     let mut target = device.sqlite().build(COPY, path, size, &device.world.stop)?;
     let copied = source.back_up_into(COPY, &mut target, device.world.clock, device.busy_limit());
     let closed = target.close(COPY).and(source.close(COPY));

@@ -1,5 +1,5 @@
 //! Owns the stories of databases that other tools made: taken over at boot, without a human, or refused with the difference.
-//! Promises: histories of sqlx and dbmate are those of the real tools (`tests/adoption`, `scripts/adoption-fixtures`).
+//! Promises: histories of sqlx and dbmate are those of the real tools (`tests/adoption`); every tool by itself is in `tools`.
 //! Never lets a row go: what is adopted is compared with plain SQLite.
 
 use crate::bench::Bench;
@@ -12,7 +12,7 @@ const SQLX: &str = include_str!("../adoption/sqlx.sql");
 const DBMATE: &str = include_str!("../adoption/dbmate.sql");
 
 /// A device whose product was migrated to 30 by another tool, which left this; its firmware knows `firmware`.
-fn left_by(history: &str, firmware: i32, adopt: &str) -> Bench {
+pub fn left_by(history: &str, firmware: i32, adopt: &str) -> Bench {
     let bench = Bench::at(30).firmware(firmware).after(|bench| {
         let connection = Connection::open(bench.main()).unwrap();
         connection.execute_batch("DROP TABLE refinery_schema_history").unwrap();
@@ -95,43 +95,6 @@ fn taken_over_by_a_query_of_the_product() {
         again:    exit 0, quiet, touched nothing
     "#]],
     );
-}
-
-/// As their makers describe the tables; not made by the tools.
-const DESCRIBED: &[(&str, &str)] = &[
-    (
-        "diesel",
-        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
-         INSERT INTO __diesel_schema_migrations(version) VALUES ('10'), ('20'), ('30')",
-    ),
-    (
-        "ecto",
-        "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, inserted_at TEXT);
-         INSERT INTO schema_migrations VALUES (10, '2024-05-01'), (20, '2024-05-01'), (30, '2024-05-02')",
-    ),
-    (
-        "golang-migrate",
-        "CREATE TABLE schema_migrations (version uint64, dirty bool); CREATE UNIQUE INDEX version_unique ON schema_migrations (version);
-         INSERT INTO schema_migrations VALUES (30, 0)",
-    ),
-    (
-        "goose",
-        "CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL,
-         tstamp TIMESTAMP DEFAULT (datetime('now')));
-         INSERT INTO goose_db_version(version_id, is_applied) VALUES (0, 1), (10, 1), (20, 1), (30, 1), (40, 1), (40, 0)",
-    ),
-];
-
-#[test]
-fn taken_over_from_every_tool_that_has_a_name() {
-    for (tool, history) in DESCRIBED {
-        let bench = left_by(history, 41, &format!("\"{tool}\""));
-        let want = bench.expectations(&bench.databases[0]).new;
-        let ran = bench.run(&["run"]);
-        assert_eq!(ran.exit, "0", "{tool}: {}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).ok(), want, "{tool}");
-        assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new(), "{tool}");
-    }
 }
 
 #[test]

@@ -4,9 +4,9 @@
 
 use bootmigrate::catalog::{Catalog, Directives, Migration};
 use bootmigrate::config::{self, DatabaseSettings, Source, UnknownKey};
+use bootmigrate_build as build;
 
 use crate::device::{Firmware, MAIN};
-use crate::sim::hash::Hash128;
 
 const V1: &str = "CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
 CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL REFERENCES sensor(id) ON DELETE CASCADE, value INTEGER, note TEXT);\n\
@@ -37,7 +37,9 @@ pub const BATCH: &str = "-- bootmigrate: batch\nUPDATE reading SET value = value
 WHERE id IN (SELECT id FROM reading WHERE note IS NOT 'met' ORDER BY id LIMIT 10);\n";
 /// See [`BATCH`].
 pub const TENFOLD: &str = "UPDATE reading SET value = value * 10;\n";
-const V3_VACUUM: &str = "UPDATE reading SET value = value + 1;\nVACUUM;\n";
+const V3_DOWN_FAILS: &str = "UPDATE reading SET value = value - 1;\nUPDATE sensor SET name = 'the same';\n";
+const V3_DOWN_ASTRAY: &str = "UPDATE sensor SET place = '';\n";
+const V3_VACUUM: &str = "-- bootmigrate: no-transaction\nUPDATE reading SET value = value + 1;\nVACUUM;\n";
 
 /// Which firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,10 @@ pub enum Version {
     ThreeBreaksForeignKeys,
     /// The third is VACUUM.
     ThreeVacuums,
+    /// The way back of the third fails.
+    ThreeDownFails,
+    /// The way back of the third leads elsewhere.
+    ThreeDownAstray,
 }
 
 /// The SQL of a firmware's migrations, oldest first.
@@ -72,6 +78,8 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
         Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
+        Version::ThreeDownFails => all.push(("corner", V3)),
+        Version::ThreeDownAstray => all.push(("roof", V3)),
         Version::ThreeVacuums => all.push(("vacuum", V3_VACUUM)),
     }
     all
@@ -82,27 +90,46 @@ pub fn down_of(name: &str) -> Option<&'static str> {
     match name {
         "unit" => Some(V2_DOWN),
         "place" => Some(V3_DOWN),
+        "corner" => Some(V3_DOWN_FAILS),
+        "roof" => Some(V3_DOWN_ASTRAY),
         _ => None,
     }
 }
 
-/// Stands for refinery's checksum: a number that depends on the text.
-pub fn checksum(sql: &str) -> u64 {
-    Hash128::of(sql.as_bytes()) as u64
+/// refinery's checksum of the migration with this number.
+pub fn checksum(number: usize, name: &str, sql: &str) -> u64 {
+    let migration = refinery_core::Migration::unapplied(&format!("V{number}__{name}"), sql);
+    migration.unwrap_or_else(|error| panic!("{name}: {error}")).checksum()
+}
+
+/// The fingerprint that a build of these files would embed.
+fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
+    let built = migrations.iter().map(|migration| build::Migration {
+        version: migration.version,
+        name: migration.name.to_owned(),
+        checksum: migration.checksum,
+        checksum_crlf: migration.checksum_crlf,
+        file: migration.file.to_owned(),
+        sql: migration.sql.to_owned(),
+        statements: migration.statements,
+        down: None,
+        directives: build::Directives::default(),
+        adopted: false,
+        released: false,
+    });
+    build::fingerprint(&built.collect::<Vec<_>>())
 }
 
 /// This firmware's catalogue.
 pub fn catalogue(version: Version) -> &'static Catalog {
-    let mut whole = Hash128::new();
     let mut migrations = Vec::new();
-    for (number, (name, sql)) in sql_of(version).into_iter().enumerate() {
-        whole.bytes(sql.as_bytes());
+    for (number, (name, sql)) in (1..).zip(sql_of(version)) {
         let directives = Directives {
             no_transaction: sql.contains("VACUUM"),
-            compatible_from: (version == Version::ThreeCompatible && number > 0).then_some(1),
+            compatible_from: (version == Version::ThreeCompatible && number > 1).then_some(1),
             ..Directives::NONE
         };
-        migrations.push(migration("settings", number as i32 + 1, name, sql, directives));
+        migrations.push(migration("settings", number, name, sql, directives));
     }
     let data = match version {
         Version::OneWithData => vec![
@@ -113,19 +140,19 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     };
     Box::leak(Box::new(Catalog {
         database: "settings",
-        fingerprint: whole.finish().to_le_bytes(),
+        fingerprint: fingerprint(&migrations),
         migrations: Box::leak(migrations.into_boxed_slice()),
         data: Box::leak(data.into_boxed_slice()),
     }))
 }
 
-fn migration(folder: &str, version: i32, name: &'static str, sql: &'static str, directives: Directives) -> Migration {
+fn migration(folder: &str, number: usize, name: &'static str, sql: &'static str, directives: Directives) -> Migration {
     Migration {
-        version,
+        version: number as i32,
         name,
-        checksum: checksum(sql),
-        checksum_crlf: !checksum(sql),
-        file: Box::leak(format!("{folder}/V{version}__{name}.sql").into_boxed_str()),
+        checksum: checksum(number, name, sql),
+        checksum_crlf: checksum(number, name, &sql.replace('\n', "\r\n")),
+        file: Box::leak(format!("{folder}/V{number}__{name}.sql").into_boxed_str()),
         sql,
         statements: sql.matches(';').count() as u32,
         down: down_of(name),
@@ -146,8 +173,9 @@ pub fn two_slots(version: Version, lines: &str) -> Firmware {
 
 fn with_slots(slots: &str, version: Version, lines: &str) -> Firmware {
     let text = format!("slots = \"{slots}\"\n[databases.settings]\npath = \"{MAIN}\"\nbusy_timeout_s = 1\n{lines}\n");
-    let settings = config::read(Source { file: "bootmigrate.toml", text: &text }, &[], UnknownKey::Refuse);
+    let text: &'static str = Box::leak(text.into_boxed_str());
+    let settings = config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let (slots, database): (_, DatabaseSettings) = (settings.slots, settings.databases[0].clone());
-    Firmware { settings: Box::leak(Box::new(database)), catalog: catalogue(version), slots }
+    Firmware { settings: Box::leak(Box::new(database)), catalog: catalogue(version), slots, text }
 }

@@ -3,10 +3,12 @@
 //! Never says how the device gets there.
 
 mod adopted;
+mod asked;
 pub mod catalogues;
 mod data;
 mod newer;
 mod replaced;
+pub mod slots;
 mod upgraded;
 pub(crate) mod worlds;
 
@@ -14,6 +16,7 @@ use bootmigrate::boot::Asked;
 use bootmigrate::decide::facts::Request;
 
 use crate::device::Firmware;
+use crate::person::Run;
 use crate::sim::{Options, State};
 
 /// What stood under the name before.
@@ -57,6 +60,8 @@ pub struct Scenario {
     pub initial: State,
     /// The device.
     pub options: Options,
+    /// What the first run is.
+    pub run: Run,
     /// What the first boot is asked.
     pub asked: Asked,
     /// What every boot after a cut is asked.
@@ -138,6 +143,19 @@ pub const ALL: &[(&str, Build)] = &[
     ("batch", data::batch),
     ("batch-wal", data::batch_wal),
     ("batch-hot", data::batch_hot),
+    ("newer-downgrade-fails", newer::downgrade_fails),
+    ("newer-downgrade-astray", newer::downgrade_astray),
+    ("newer-downgrade-fails-snapshot", newer::downgrade_fails_snapshot),
+    ("snapshot-create", asked::snapshot_create),
+    ("snapshot-create-wal-left", asked::snapshot_create_wal_left),
+    ("snapshot-create-another", asked::snapshot_create_another),
+    ("snapshot-restore", asked::snapshot_restore),
+    ("snapshot-restore-file", asked::snapshot_restore_file),
+    ("rehearse", asked::rehearse),
+    ("rehearse-wal-left", asked::rehearse_wal_left),
+    ("rehearse-take-over", asked::rehearse_take_over),
+    ("rehearse-failing", asked::rehearse_failing),
+    ("mark-good", asked::mark_good),
 ];
 
 impl Scenario {

@@ -12,12 +12,13 @@ use crate::picture::take;
 use crate::sim::State;
 
 /// What the application wrote under the newer firmware, and the older schema has room for.
-const WRITTEN: &str = "INSERT INTO sensor(id, name) VALUES (5, 'later'); UPDATE reading SET value = value + 70 WHERE id < 9;";
+pub(super) const WRITTEN: &str = "INSERT INTO sensor(id, name) VALUES (5, 'later'); UPDATE reading SET value = value + 70 WHERE id < 9;";
 /// And what it has none for.
-const PLACES: &str = "UPDATE sensor SET place = 'roof' WHERE id < 3;";
+pub(super) const PLACES: &str = "UPDATE sensor SET place = 'roof' WHERE id < 3;";
 
 /// A step in a database's life.
-enum Life<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum Life<'a> {
     /// The migration with this number, from 1.
     Up(usize),
     /// Its way back.
@@ -27,19 +28,23 @@ enum Life<'a> {
 }
 
 /// The picture of a database that has lived through this, by plain SQLite.
-fn lived(life: &[Life<'_>]) -> String {
+pub(super) fn lived(life: &[Life<'_>]) -> String {
+    lived_with(Version::Three, life)
+}
+
+fn lived_with(version: Version, life: &[Life<'_>]) -> String {
     let connection = Connection::open_in_memory().unwrap();
     let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("PRAGMA foreign_keys = OFF");
     run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
-    let all = sql_of(Version::Three);
+    let all = sql_of(version);
     for step in life {
         match step {
             Life::Text(sql) => run(sql),
             Life::Up(number) => {
                 let (name, sql) = all[number - 1];
                 run(sql);
-                run(&format!("INSERT INTO refinery_schema_history VALUES ({number}, '{name}', '', '{}')", checksum(sql)));
+                run(&format!("INSERT INTO refinery_schema_history VALUES ({number}, '{name}', '', '{}')", checksum(*number, name, sql)));
             }
             Life::Down(number) => {
                 run(down_of(all[number - 1].0).unwrap_or_default());
@@ -50,13 +55,13 @@ fn lived(life: &[Life<'_>]) -> String {
     take(&connection).unwrap().text
 }
 
-fn to_three(texts: &[&'static str]) -> Vec<Life<'static>> {
+pub(super) fn to_three(texts: &[&'static str]) -> Vec<Life<'static>> {
     let mut life = vec![Life::Up(1), Life::Text(ROWS), Life::Up(2), Life::Up(3)];
     life.extend(texts.iter().map(|text| Life::Text(text)));
     life
 }
 
-fn back_again(texts: &[&'static str]) -> Vec<Life<'static>> {
+pub(super) fn back_again(texts: &[&'static str]) -> Vec<Life<'static>> {
     let mut life = to_three(texts);
     life.extend([Life::Down(3), Life::Down(2)]);
     life
@@ -118,6 +123,33 @@ pub(super) fn upgrade_flip() -> Scenario {
     flip.snapshots = vec![old];
     flip.quarantined = vec![Old::Whole(lived(&to_three(&[])))];
     Scenario { after_cut: Some(two_slots(Version::One, "")), exits: &[0], quarantines_max: 1, ..flip }
+}
+
+/// Made by firmware 1, upgraded by a firmware 3 whose way back does not work; firmware 1 comes back.
+fn no_way_back(newer: Version, lines: &str) -> Scenario {
+    let made = managed(firmware(Version::One, ""), "delete");
+    let state = applied(&booted(&made, two_slots(newer, ""), &plain(), 1, 0), "delete", &[WRITTEN]);
+    let text = lived_with(newer, &to_three(&[WRITTEN]));
+    let stays = End { exits: &[12], ..end("newer", text.clone(), false) };
+    let mut scenario = scenario(two_slots(Version::One, lines), state, Old::Whole(text.clone()), vec![stays]);
+    scenario.snapshots = vec![lived(&[Life::Up(1), Life::Text(ROWS)])];
+    Scenario { exits: &[12], quiet_by: 4, snapshots_min: 1, quarantined: vec![Old::Whole(text)], ..scenario }
+}
+
+/// Three tries, and then a read a boot.
+pub(super) fn downgrade_fails() -> Scenario {
+    no_way_back(Version::ThreeDownFails, "on_newer = [\"compatible\", \"downgrade\"]")
+}
+
+pub(super) fn downgrade_astray() -> Scenario {
+    no_way_back(Version::ThreeDownAstray, "on_newer = [\"compatible\", \"downgrade\"]")
+}
+
+/// The next entry of `on_newer`.
+pub(super) fn downgrade_fails_snapshot() -> Scenario {
+    let mut scenario = no_way_back(Version::ThreeDownFails, "on_newer = [\"compatible\", \"downgrade\", \"trial-snapshot\"]");
+    scenario.ends = vec![end("own snapshot", lived(&[Life::Up(1), Life::Text(ROWS)]), true)];
+    Scenario { exits: &[0, 11], quiet_by: 3, quarantines_max: 1, ..scenario }
 }
 
 pub(super) fn trial_snapshot() -> Scenario {

@@ -28,7 +28,7 @@ fn old_at_one() -> String {
     expected(Version::One, 1, &[ROWS])
 }
 
-fn stays(text: &str, exits: &'static [u8]) -> End {
+pub(super) fn stays(text: &str, exits: &'static [u8]) -> End {
     End { name: "old", text: text.to_owned(), journal: "delete", loss: false, exits, cuts: 0 }
 }
 
@@ -40,7 +40,7 @@ fn with_token(request: Request, token: &str) -> Asked {
     Asked { request, token: token.to_owned() }
 }
 
-fn fails(version: Version) -> Scenario {
+pub(super) fn fails(version: Version) -> Scenario {
     let old = old_at_one();
     let failing = scenario(firmware(version, ""), before("delete"), Old::Whole(old.clone()), vec![stays(&old, &[19])]);
     // Three tries fail, and the fourth boot reads and refuses.
@@ -143,12 +143,12 @@ pub(super) fn purge_token() -> Scenario {
 }
 
 /// Upgraded once, so that there is a snapshot of schema 1; the application went on; then the file broke.
-fn with_snapshot() -> State {
+pub(super) fn with_snapshot() -> State {
     let upgraded = booted(&before("delete"), firmware(Version::Two, ""), &plain(), 1, 0);
     applied(&upgraded, "delete", &[LATER])
 }
 
-fn restored(version: Version) -> End {
+pub(super) fn restored(version: Version) -> End {
     End { name: "restored", text: expected(version, 1, &[ROWS]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
 }
 

@@ -6,6 +6,7 @@ use super::catalogues::{firmware, Version};
 use super::worlds::{applied, cut_off, empty, expected, managed, of_refinery, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::Firmware;
+use crate::person::Run;
 use crate::sim::{Options, State};
 
 /// Free bytes that are too few for a snapshot or for the transaction's journal.
@@ -22,6 +23,7 @@ pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<E
         after_cut: None,
         initial,
         options: Options::default(),
+        run: Run::Boot,
         asked: plain(),
         again: plain(),
         old,

@@ -95,7 +95,7 @@ pub fn picture(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -
         }
         if index < up_to {
             run(sql);
-            run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(sql)));
+            run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(index + 1, name, sql)));
         }
     }
     if rows_at >= sql_of(version).len() {
@@ -114,10 +114,10 @@ pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
         "CREATE TABLE refinery_schema_history(version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))"
             .to_owned(),
     ];
-    for (index, (name, sql)) in all.iter().enumerate().take(done) {
-        texts.push((*sql).to_owned());
+    for (index, (name, sql)) in all.iter().copied().enumerate().take(done) {
+        texts.push(sql.to_owned());
         if index < recorded {
-            let row = format!("{}, '{name}', '2024-05-01T10:00:00Z', '{}'", index + 1, checksum(sql));
+            let row = format!("{}, '{name}', '2024-05-01T10:00:00Z', '{}'", index + 1, checksum(index + 1, name, sql));
             texts.push(format!("INSERT INTO refinery_schema_history VALUES ({row})"));
         }
         if index == 0 {
@@ -132,7 +132,7 @@ pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
 pub fn half_done(version: Version, recorded: usize, done: usize, texts: &[&str]) -> String {
     let mut picture = picture(version, 1, texts, done).text;
     for (index, (name, sql)) in sql_of(version).into_iter().enumerate().take(done).skip(recorded) {
-        picture = picture.replace(&format!("  {}|{name}|{}\n", index + 1, checksum(sql)), "");
+        picture = picture.replace(&format!("  {}|{name}|{}\n", index + 1, checksum(index + 1, name, sql)), "");
     }
     picture.replace(&format!("refinery_schema_history: {done} rows"), &format!("refinery_schema_history: {recorded} rows"))
 }

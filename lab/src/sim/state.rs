@@ -378,6 +378,15 @@ impl State {
         self.put(path, Body::File(Content::of(bytes)), 0o644);
     }
 
+    /// Gives the file at `old` a second name, with its folders.
+    pub fn put_link(&mut self, old: &str, new: &str) {
+        let (folder, name) = new.rsplit_once('/').unwrap_or(("", new));
+        let folder = self.put_folder(folder);
+        if let Ok((node, _)) = self.follow(old) {
+            self.set_entry(folder, &name.into(), Some(node));
+        }
+    }
+
     /// Makes a symbolic link, with its folders.
     pub fn put_symlink(&mut self, path: &str, target: &str) {
         self.put(path, Body::Symlink(target.into()), 0o777);

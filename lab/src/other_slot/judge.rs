@@ -1,0 +1,208 @@
+//! Owns the judgement of a device whose slots took turns on half-done work: the rules, on real files, by plain SQLite.
+//! Promises: looks after every boot of either slot; ends with a boot of today's that changes nothing.
+//! Never looks through one of the two programs.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::device::{below, footprint, Ran, Slot};
+use crate::bootlab::world::look;
+use crate::judge::Bad;
+use crate::picture::{difference, Stands};
+use crate::scenarios::slots::Slots;
+use crate::scenarios::{End, Old};
+
+/// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a cure, and the quiet one.
+const BOOTS_MAX: u32 = 4;
+/// Families that may be kept: `quarantine_max`, and the one that the last boot has added.
+const FAMILIES_MAX: usize = 3;
+
+const HOME: &str = "data/product";
+
+fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
+    Err(Bad { rule, what: what.into() })
+}
+
+/// Which slot boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// The earlier release.
+    Earlier,
+    /// Today's code.
+    Today,
+}
+
+/// One device on real files, and what was said on it so far.
+pub struct Judge<'a> {
+    /// The situation.
+    pub slots: &'a Slots,
+    /// The earlier release.
+    pub earlier: &'a Slot,
+    /// Today's code.
+    pub today: &'a Slot,
+    /// Where it stands.
+    pub root: &'a Path,
+    /// A loss was reported.
+    pub said: bool,
+    /// Cuts so far.
+    pub cuts: u32,
+    /// Boots, and refusals among them.
+    pub boots: u64,
+    /// Boots of the earlier release that only said that the database is newer.
+    pub refusals: u64,
+    /// Hears of each boot.
+    pub tell: &'a mut dyn FnMut(&str),
+}
+
+impl<'a> Judge<'a> {
+    fn slot(&self, who: Who) -> &Slot {
+        match who {
+            Who::Earlier => self.earlier,
+            Who::Today => self.today,
+        }
+    }
+
+    fn ends(&self, who: Who) -> &'a [End] {
+        match who {
+            Who::Earlier => &self.slots.earlier_ends,
+            Who::Today => &self.slots.today.ends,
+        }
+    }
+
+    /// Boots until a boot changes nothing; the name of the end.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn until_quiet(&mut self, who: Who) -> Result<&'static str, Bad> {
+        for _ in 0..BOOTS_MAX {
+            let before = footprint(self.root);
+            let (ran, end) = self.boot(who)?;
+            if footprint(self.root) != before {
+                continue;
+            }
+            return match end {
+                _ if who == Who::Earlier => Ok(end.map_or("refused", |end| end.name)),
+                Some(end) if end.exits.contains(&ran.exit) => self.at_rest(end).map(|()| end.name),
+                _ => bad("ends as it must", format!("quiet with exit {}: {}", ran.exit, ran.said)),
+            };
+        }
+        bad("quiet in time", format!("{who:?}: boot {BOOTS_MAX} still wrote"))
+    }
+
+    /// One boot and the rules after it; which end it has come to, where it is one.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn boot(&mut self, who: Who) -> Result<(Ran, Option<&'a End>), Bad> {
+        let ran = self.slot(who).boot(self.root);
+        self.boots += 1;
+        (self.tell)(&format!("{who:?} boots: exit {}: {}", ran.exit, ran.said.trim()));
+        self.said |= ran.exit == 11;
+        let usable = ran.exit == 0 || ran.exit == 11;
+        if ran.exit != 0 && !ran.said.contains(&format!("[BM-{} settings", ran.exit)) {
+            return bad("a sentence for every exit", format!("{who:?}: exit {}: {}", ran.exit, ran.said));
+        }
+        if self.root.join("run/bootmigrate/ready/settings").exists() != usable {
+            return bad("ready where usable", format!("{who:?}: exit {} and the ready file does not agree", ran.exit));
+        }
+        let stands = look(&self.root.join(HOME).join("settings.db"));
+        if who == Who::Earlier && ran.exit == 12 {
+            self.refusals += 1;
+            return self.refused(&stands, &ran).map(|()| (ran, None));
+        }
+        if !usable {
+            return self.not_usable(who, ran, &stands);
+        }
+        let Stands::Whole(picture) = &stands else {
+            return bad("usable means whole", format!("{who:?}: exit {} and main is {stands:?}", ran.exit));
+        };
+        picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
+        let found = self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == picture.text);
+        let Some(end) = found.filter(|end| end.exits.contains(&0)) else {
+            let near = self.ends(who).first().map_or("", |end| end.text.as_str());
+            return bad("old or new", format!("{who:?}: exit {}: {}{}", ran.exit, ran.said, difference(near, &picture.text)));
+        };
+        if end.loss && !self.said {
+            return bad("no silent loss", format!("{who:?}: exit {} and rows are gone ({}): {}", ran.exit, end.name, ran.said));
+        }
+        Ok((ran, Some(end)))
+    }
+
+    /// The earlier release has said that the database is newer: so it must be, whole, with every row.
+    fn refused(&self, stands: &Stands, ran: &Ran) -> Result<(), Bad> {
+        let Stands::Whole(picture) = stands else {
+            return bad("refused only what is newer", format!("exit 12 and main is {stands:?}: {}", ran.said));
+        };
+        let newest = picture.versions.last().copied().unwrap_or(0);
+        if newest <= self.earlier.newest {
+            return bad("refused only what is newer", format!("exit 12 and main is at {newest}: {}", ran.said));
+        }
+        match self.slots.today.ends.iter().find(|end| end.text == picture.text) {
+            Some(_) => Ok(()),
+            None => bad("a refusal leaves everything", difference(&self.slots.today.ends[0].text, &picture.text)),
+        }
+    }
+
+    /// Today's code may fail as the scenario says; the old one stands. The earlier release has no reason to.
+    fn not_usable(&self, who: Who, ran: Ran, stands: &Stands) -> Result<(Ran, Option<&'a End>), Bad> {
+        let end = match stands {
+            Stands::Whole(picture) => self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == picture.text),
+            Stands::Absent | Stands::Broken(..) => None,
+        };
+        match end.filter(|end| who == Who::Today && end.exits.contains(&ran.exit)) {
+            Some(end) => Ok((ran, Some(end))),
+            None => bad("no stuck device", format!("{who:?}: exit {}: {}", ran.exit, ran.said)),
+        }
+    }
+
+    /// The rules when a boot of today's has changed nothing.
+    fn at_rest(&self, end: &End) -> Result<(), Bad> {
+        let home = self.root.join(HOME);
+        let state = home.join(".bootmigrate/settings.db");
+        for (path, data) in below(&home) {
+            let known = match (path.strip_prefix(&state), path.parent() == Some(&home)) {
+                (Ok(inside), _) => {
+                    let first = inside.iter().next().and_then(|name| name.to_str());
+                    matches!(first, None | Some("lock" | "record" | "snapshots" | "quarantine"))
+                }
+                (Err(_), true) => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    name == ".bootmigrate" || ["", "-wal", "-shm", "-journal"].iter().any(|side| name == format!("settings.db{side}"))
+                }
+                (Err(_), false) => false,
+            };
+            if !known {
+                return bad("nothing left over", path.display().to_string());
+            }
+            if data.is_file() && data.nlink() != 1 {
+                return bad("one name each", path.display().to_string());
+            }
+        }
+        self.quarantine(end, &state.join("quarantine"))
+    }
+
+    /// Where rows are gone, the family that had them is kept, with its reason.
+    fn quarantine(&self, end: &End, folder: &Path) -> Result<(), Bad> {
+        let families: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        if families.len() > FAMILIES_MAX {
+            return bad("copies bounded", format!("{} families are in quarantine", families.len()));
+        }
+        let mut kept = false;
+        for family in &families {
+            if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("act: ") {
+                return bad("a quarantine has its reason", family.display().to_string());
+            }
+            kept |= match (look(&family.join("settings.db")), &self.slots.today.old) {
+                (Stands::Whole(picture), Old::Whole(old)) => picture.text == *old,
+                (Stands::Broken(hash, _), Old::Broken(old)) => hash == *old,
+                (Stands::Absent, Old::Absent) => true,
+                _ => false,
+            };
+        }
+        if end.loss && !kept {
+            return bad("the old family is kept", format!("{} families are in quarantine, and none is the old one", families.len()));
+        }
+        Ok(())
+    }
+}

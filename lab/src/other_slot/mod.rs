@@ -1,0 +1,372 @@
+//! Owns the sweep over two slots of different releases: today's run is cut, an earlier commit's program wakes up on what is left.
+//! Promises: half-done states of the simulated disk as real files; both programs are processes; a state comes back by its name.
+//! Never cuts the earlier program: its states cannot be simulated.
+
+// The lab's own files, not a device's.
+#![allow(clippy::disallowed_methods)]
+
+mod built;
+mod device;
+mod judge;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::Args;
+
+use crate::device::Firmware;
+use crate::judge::Bad;
+use crate::power_cuts::{draw, logged, Logged, PLAIN};
+use crate::scenarios::plain;
+use crate::scenarios::slots::{named, Made, Slots};
+use crate::scenarios::worlds::empty;
+use crate::sim::hash::Random;
+use crate::sim::{CrashPoint, Enumerator, Seen, State};
+use device::{materialise, read_back, Slot};
+use judge::{Judge, Who};
+use tally::Tally;
+
+/// Exit code where the earlier release cannot be had: nothing was run.
+const NOT_RUN: u8 = 3;
+/// Draws for each state that is wanted, at most: a small log has only so many.
+const DRAWS_MAX: u64 = 20;
+
+/// What is run.
+#[derive(Debug, Clone, Args)]
+pub struct Wanted {
+    /// Distinct states in all, over every earlier commit and every situation
+    #[arg(long, default_value_t = 400)]
+    states: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only situations with this in their name
+    #[arg(long)]
+    scenario: Option<String>,
+    /// Show one state step by step: its name as a bad state is printed
+    #[arg(long)]
+    replay: Option<String>,
+    /// One JSON object a situation
+    #[arg(long)]
+    json: bool,
+    /// Another program in today's place (a control)
+    #[arg(long)]
+    today: Option<PathBuf>,
+    /// Where the files of the devices lie: a tmpfs
+    #[arg(long, default_value = "/dev/shm")]
+    work: PathBuf,
+    /// Worker processes
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// Which of them this is
+    #[arg(long, hide = true)]
+    worker: Option<u64>,
+}
+
+/// One situation with both programs, its world made.
+struct Bench {
+    slots: Slots,
+    earlier: Slot,
+    today: Slot,
+    root: PathBuf,
+}
+
+/// Builds the programs, runs every situation and prints what came of it.
+pub fn run(wanted: &Wanted) -> ExitCode {
+    let today = wanted.today.clone().map_or_else(built::today, Ok);
+    let earlier: Result<Vec<_>, String> =
+        built::commits().into_iter().map(|commit| built::earlier(commit).map(|program| (commit, program))).collect();
+    let (today, earlier) = match (today, earlier) {
+        (Ok(today), Ok(earlier)) => (today, earlier),
+        (Err(sentence), _) => {
+            eprintln!("{sentence}");
+            return ExitCode::from(2);
+        }
+        (_, Err(sentence)) => {
+            println!("not run: {sentence}");
+            return ExitCode::from(NOT_RUN);
+        }
+    };
+    if let Some(worker) = wanted.worker {
+        work(wanted, worker, &today, &earlier);
+        return ExitCode::SUCCESS;
+    }
+    let folder = tempfile::Builder::new().prefix("other-slot-").tempdir_in(&wanted.work).expect("a folder for the devices");
+    if let Some(name) = &wanted.replay {
+        return replay(name, folder.path(), &today, &earlier);
+    }
+    let worlds = folder.path().join("worlds");
+    for (commit, program) in &earlier {
+        for slots in named(wanted.scenario.as_deref()) {
+            make_world(&slots, program, &worlds.join(built::short(commit)).join(slots.name));
+        }
+    }
+    by_workers(wanted, folder.path())
+}
+
+/// What the earlier release and the application left, where the world is theirs.
+fn make_world(slots: &Slots, earlier: &Path, root: &Path) {
+    let Made::ByTheEarlier(then) = slots.made else { return };
+    materialise(&empty(), root);
+    let slot = Slot::make(earlier, slots.earlier, root.join("firmware"));
+    let ran = slot.boot(root);
+    assert_eq!(ran.exit, 0, "the earlier release's first boot: {}", ran.said);
+    materialise(&then(&read_back(root)), root);
+}
+
+/// Starts the workers, adds up what they print, and prints that.
+fn by_workers(wanted: &Wanted, folder: &Path) -> ExitCode {
+    let began = std::time::Instant::now();
+    let program = std::env::current_exe().expect("this program has a name");
+    let start = |worker: u64| {
+        let mut command = Command::new(&program);
+        command.arg("other-slot").arg("--work").arg(folder).stdout(Stdio::piped());
+        for (flag, number) in
+            [("--states", wanted.states), ("--seed", wanted.seed), ("--workers", wanted.workers.max(1)), ("--worker", worker)]
+        {
+            command.args([flag, &number.to_string()]);
+        }
+        if let Some(name) = &wanted.scenario {
+            command.args(["--scenario", name]);
+        }
+        if let Some(path) = &wanted.today {
+            command.arg("--today").arg(path);
+        }
+        command.spawn().expect("a worker starts")
+    };
+    let started: Vec<_> = (0..wanted.workers.max(1)).map(start).collect();
+    let mut all = Tally::named("all");
+    let mut parts: Vec<Tally> = Vec::new();
+    for worker in started {
+        let output = worker.wait_with_output().expect("a worker ends");
+        let found: Vec<Tally> = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            let mut died = Tally::named("a worker");
+            died.note("a worker".into(), &Bad { rule: "no panic", what: format!("it died: {} ({error})", output.status) });
+            vec![died]
+        });
+        for part in found {
+            all.add(&part);
+            match parts.iter_mut().find(|known| known.situation == part.situation) {
+                Some(known) => known.add(&part),
+                None => parts.push(part),
+            }
+        }
+    }
+    all.described.clear();
+    parts.push(all);
+    for part in &parts {
+        if wanted.json {
+            println!("{}", serde_json::to_string(part).unwrap());
+        } else {
+            println!("{part}");
+        }
+    }
+    let all = parts.last().expect("there is always the sum");
+    if !wanted.json {
+        println!(
+            "seed {}, {} workers, {:.0} s: {} states, {} bad",
+            wanted.seed,
+            wanted.workers,
+            began.elapsed().as_secs_f64(),
+            all.states,
+            all.bad
+        );
+    }
+    ExitCode::from(u8::from(all.bad > 0 || all.states == 0))
+}
+
+/// One worker: its part of the states of every situation.
+fn work(wanted: &Wanted, worker: u64, today: &Path, earlier: &[(&str, PathBuf)]) {
+    let situations = named(wanted.scenario.as_deref());
+    let pairs = (situations.len() * earlier.len()).max(1) as u64;
+    let each = wanted.states.div_ceil(pairs);
+    let mut tallies = Vec::new();
+    for (commit, program) in earlier {
+        for slots in &situations {
+            let worlds = wanted.work.join("worlds").join(built::short(commit)).join(slots.name);
+            let bench = Bench::make(slots.clone(), &worlds, &wanted.work.join(format!("worker-{worker}")), today, program);
+            let share = Share { states: each, seed: wanted.seed, worker, workers: wanted.workers };
+            tallies.push(bench.sweep(&format!("{}/{}", built::short(commit), slots.name), share));
+        }
+    }
+    println!("{}", serde_json::to_string(&tallies).unwrap());
+}
+
+/// How much of a situation one worker judges.
+#[derive(Clone, Copy)]
+struct Share {
+    /// Of all workers together.
+    states: u64,
+    seed: u64,
+    worker: u64,
+    workers: u64,
+}
+
+impl Bench {
+    fn make(mut slots: Slots, world: &Path, folder: &Path, today: &Path, earlier: &Path) -> Bench {
+        if matches!(slots.made, Made::ByTheEarlier(_)) {
+            slots.today.initial = read_back(world);
+        }
+        let earlier = Slot::make(earlier, slots.earlier, folder.join("earlier"));
+        let today = Slot::make(today, slots.today.firmware, folder.join("today"));
+        Bench { slots, earlier, today, root: folder.join("root") }
+    }
+
+    fn today_logged(&self, firmware: Firmware, state: &State, again: bool) -> Logged {
+        let asked = if again { plain() } else { self.slots.today.asked.clone() };
+        logged(&self.slots.today, firmware, state, &asked)
+    }
+
+    fn sweep(&self, name: &str, share: Share) -> Tally {
+        let mut tally = Tally::named(name);
+        let first = self.today_logged(self.slots.today.firmware, &self.slots.today.initial, false);
+        tally.operations = first.log.len() as u64;
+        let seen = Seen::default();
+        let mut random = Random::new(share.seed);
+        let (mut found, mut drawn) = (0, 0);
+        while found < share.states && drawn < share.states * DRAWS_MAX {
+            drawn += 1;
+            let point = draw(&first, 0, &mut random);
+            let second = random.draw();
+            let state = state_at(&first, point);
+            if !seen.insert(state.hash()) {
+                continue;
+            }
+            found += 1;
+            if found % share.workers.max(1) != share.worker {
+                continue;
+            }
+            // Every other device comes back to today's slot at once, and every third of all is cut once more there.
+            let turns = Turns { patient: found % 2 == 0, second: (found % 3 == 0).then_some(second) };
+            let (mut judge, mut nothing) = (None, |_: &str| {});
+            let judged = self.judge(&first, point, turns, &mut judge, &mut nothing);
+            tally.take(format!("{name}@{point}{}", turns.words()), judge, judged);
+        }
+        tally
+    }
+
+    /// The device after this cut: the earlier slot boots, then today's until it is quiet.
+    fn judge(
+        &self,
+        first: &Logged,
+        point: CrashPoint,
+        turns: Turns,
+        counts: &mut Option<Counts>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Ended, Bad> {
+        materialise(&state_at(first, point), &self.root);
+        let said = first.said(point.cut);
+        let mut judge = Judge {
+            slots: &self.slots,
+            earlier: &self.earlier,
+            today: &self.today,
+            root: &self.root,
+            said,
+            cuts: 1,
+            boots: 0,
+            refusals: 0,
+            tell,
+        };
+        let ended = self.turns(&mut judge, turns);
+        *counts = Some(Counts { boots: judge.boots, refusals: judge.refusals, cuts: judge.cuts });
+        ended
+    }
+
+    fn turns(&self, judge: &mut Judge<'_>, turns: Turns) -> Result<Ended, Bad> {
+        let earlier = |judge: &mut Judge<'_>| {
+            if turns.patient {
+                judge.until_quiet(Who::Earlier)
+            } else {
+                judge.boot(Who::Earlier).map(|(_, end)| end.map_or("refused", |end| end.name))
+            }
+        };
+        let mut there = earlier(judge)?;
+        if let Some(seed) = turns.second {
+            let run = self.today_logged(self.slots.today.firmware, &read_back(&self.root), true);
+            let point = draw(&run, 0, &mut Random::new(seed));
+            (judge.tell)(&format!("Today's slot is cut at {point}"));
+            materialise(&state_at(&run, point), &self.root);
+            judge.said |= run.said(point.cut);
+            judge.cuts += 1;
+            there = earlier(judge)?;
+        }
+        Ok(Ended { there, here: judge.until_quiet(Who::Today)? })
+    }
+}
+
+/// How the slots take turns.
+#[derive(Clone, Copy)]
+struct Turns {
+    /// The earlier slot boots until it is quiet.
+    patient: bool,
+    /// Today's next boot is cut too, by this seed.
+    second: Option<u64>,
+}
+
+impl Turns {
+    fn words(self) -> String {
+        let second = self.second.map_or_else(String::new, |seed| format!("+cut:{seed}"));
+        format!("{}{second}", if self.patient { "+until-quiet" } else { "+once" })
+    }
+
+    fn named(words: &[&str]) -> Option<Turns> {
+        let patient = match words.first()? {
+            &"until-quiet" => true,
+            &"once" => false,
+            _ => return None,
+        };
+        let second = match words.get(1) {
+            Some(word) => Some(word.strip_prefix("cut:")?.parse().ok()?),
+            None => None,
+        };
+        Some(Turns { patient, second })
+    }
+}
+
+/// Where both slots came to.
+struct Ended {
+    there: &'static str,
+    here: &'static str,
+}
+
+/// What one state took.
+struct Counts {
+    boots: u64,
+    refusals: u64,
+    cuts: u32,
+}
+
+fn state_at(run: &Logged, point: CrashPoint) -> State {
+    Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }.state_at(point)
+}
+
+/// Shows one state: COMMIT/SITUATION@POINT+TURNS.
+fn replay(name: &str, folder: &Path, today: &Path, earlier: &[(&str, PathBuf)]) -> ExitCode {
+    let parsed = name.split_once('@').and_then(|(before, after)| {
+        let (commit, situation) = before.split_once('/')?;
+        let program = earlier.iter().find(|(known, _)| built::short(known) == commit)?;
+        let slots = named(Some(situation)).into_iter().find(|slots| slots.name == situation)?;
+        let words: Vec<&str> = after.split('+').collect();
+        let (point, turns) = words.split_first()?;
+        Some((slots, &program.1, point.parse::<CrashPoint>().ok()?, Turns::named(turns)?))
+    });
+    let Some((slots, program, point, turns)) = parsed else {
+        eprintln!("{name} is not the name of a state; write COMMIT/SITUATION@POINT+TURNS as a bad state is printed");
+        return ExitCode::from(2);
+    };
+    let world = folder.join("world");
+    make_world(&slots, program, &world);
+    let bench = Bench::make(slots, &world, folder, today, program);
+    let first = bench.today_logged(bench.slots.today.firmware, &bench.slots.today.initial, false);
+    println!("uncut, this boot would end with exit {}: {}", first.booted.report.exit, first.booted.report.sentence);
+    println!("cut at {point}; what is left:\n{}", state_at(&first, point).describe());
+    match bench.judge(&first, point, turns, &mut None, &mut |line| println!("{line}")) {
+        Ok(ended) => println!("good: {} there, {} here", ended.there, ended.here),
+        Err(bad) => {
+            println!("bad: {}: {}", bad.rule, bad.what);
+            return ExitCode::from(1);
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,147 @@
+//! Owns the commands of a person on a simulated device: the product's own, and what a cut in their middle may never touch.
+//! Promises: every rule holds on the disk as the cut has left it, before any boot.
+//! Never replaces the judgement of the boots that follow.
+
+use bootmigrate::boot::Asked;
+use bootmigrate::cli::{Action, Command, SnapshotVerb, Verbosity};
+use bootmigrate::commands::mark_good::mark_good;
+use bootmigrate::commands::rehearse::rehearse;
+use bootmigrate::commands::snapshot::snapshot;
+use bootmigrate::commands::House;
+use bootmigrate::config::{self, Source, UnknownKey};
+use bootmigrate::decide::facts::{Request, Snapshot};
+use bootmigrate::device::{Device, LOOK};
+use bootmigrate::error::{Class, Failure};
+use bootmigrate::report::DatabaseReport;
+use bootmigrate::steps::backup::import;
+use bootmigrate::steps::ledger::Ledger;
+use bootmigrate::steps::lock::lock;
+
+use crate::device::{boot_of, switch_on, with_device, Booted, Firmware, SimClock, MAIN, STATE};
+use crate::judge::Bad;
+use crate::picture::{bytes_hash, Album, Stands};
+use crate::power_cuts::Logged;
+use crate::record;
+use crate::scenarios::{Old, Scenario};
+use crate::sim::{Sim, State};
+
+/// What the run that is cut does. Boots follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// A boot, as it is asked.
+    Boot,
+    /// `snapshot create`.
+    SnapshotCreate,
+    /// `snapshot restore FILE`.
+    SnapshotRestore(&'static str),
+    /// `rehearse`.
+    Rehearse,
+    /// `mark-good`.
+    MarkGood,
+}
+
+/// Carries it out.
+pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
+    let clock = SimClock(sim);
+    match run {
+        Run::Boot => switch_on(firmware, sim, asked),
+        Run::SnapshotRestore(file) => with_device(firmware, sim, &clock, |device| restore(device, sim, file)),
+        Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => {
+            with_device(firmware, sim, &clock, |device| command(run, firmware, sim, device))
+        }
+    }
+}
+
+/// As the command: the file is taken in, and then restored as a snapshot is.
+fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
+    let before = sim.operations();
+    let taken = lock(device).and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, file.as_ref()));
+    match taken {
+        Ok(name) => {
+            let request = Request::Restore(Snapshot { version: name.version, act: name.act });
+            let booted = boot_of(device, sim, &Asked { request, token: String::new() });
+            Booted { operations: sim.operations() - before, ..booted }
+        }
+        Err(failure) => {
+            let report = DatabaseReport::failed(device, None, &failure);
+            Booted { report, loss_said_at: None, operations: sim.operations() - before }
+        }
+    }
+}
+
+fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Booted {
+    let before = sim.operations();
+    let settings = config::read(Source { file: "bootmigrate.toml", text: firmware.text }, &[], UnknownKey::Refuse);
+    let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+    let action = Action::MarkGood;
+    let asked = Command { action, config: None, root: "".into(), verbosity: Verbosity::Normal, json: false, database: None };
+    let devices = std::slice::from_ref(device);
+    let house = House { settings: &settings, world: device.world, devices, command: &asked };
+    let printed = match run {
+        Run::SnapshotCreate => snapshot(&house, SnapshotVerb::Create),
+        Run::Rehearse => rehearse(&house),
+        Run::MarkGood => mark_good(devices, false),
+        Run::Boot | Run::SnapshotRestore(_) => panic!("{run:?} reports for itself"),
+    };
+    let sentence = format!("{}{}", printed.text, printed.sentences);
+    // A command reports about itself; that an application may start only a boot says.
+    let report = DatabaseReport::failed(device, None, &Failure::new(Class::Defect, LOOK, "a command has no report"));
+    let report = DatabaseReport { exit: printed.exit, usable: false, sentence, ..report };
+    Booted { report, loss_said_at: None, operations: sim.operations() - before }
+}
+
+fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
+    Err(Bad { rule, what: what.into() })
+}
+
+/// What holds at every cut of a command but a restore: the live database is as it was, and a way back is there.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn kept(scenario: &Scenario, run: &Logged, cut: usize, state: &State, album: &mut Album) -> Result<(), Bad> {
+    let before = &run.initial;
+    if matches!(scenario.run, Run::Boot | Run::SnapshotRestore(_)) {
+        return Ok(());
+    }
+    match (album.look(state, MAIN), &scenario.old) {
+        (Stands::Whole(picture), Old::Whole(old)) if picture.text == *old => {}
+        (other, _) => return bad("a command leaves the database", format!("it is now {other:?}")),
+    }
+    let (now, then) = (copies(state), copies(before));
+    if scenario.run == Run::Rehearse {
+        for path in [MAIN.to_owned(), format!("{MAIN}-wal"), format!("{MAIN}-journal"), format!("{STATE}/record")] {
+            if bytes_hash(state, &path) != bytes_hash(before, &path) {
+                return bad("a rehearsal leaves the originals", path);
+            }
+        }
+        return if now == then { Ok(()) } else { bad("a rehearsal leaves the copies", format!("{then:?} became {now:?}")) };
+    }
+    let gone: Vec<&String> = then.iter().filter(|name| !now.contains(name)).collect();
+    if scenario.run == Run::MarkGood && !gone.is_empty() && record::sequence(state) <= record::sequence(before) {
+        return bad("what is good is written first", format!("{gone:?} went, and the record does not say why"));
+    }
+    let whole = now.iter().filter(|name| matches!(album.look(state, name), Stands::Whole(_))).count();
+    if whole < scenario.snapshots_min {
+        return bad("there is a way back", format!("{} snapshots, {whole} whole", now.len()));
+    }
+    let ended = cut == run.log.len() && run.booted.report.exit == 0;
+    let made = || now.iter().filter(|name| !then.contains(name)).any(|name| is_old(scenario, &album_look(state, name)));
+    if scenario.run == Run::SnapshotCreate && ended && !made() {
+        return bad("what was reported stands", format!("the copy that was made is not there: {now:?}"));
+    }
+    Ok(())
+}
+
+fn album_look(state: &State, path: &str) -> Stands {
+    Album::default().look(state, path)
+}
+
+fn is_old(scenario: &Scenario, stands: &Stands) -> bool {
+    matches!((stands, &scenario.old), (Stands::Whole(picture), Old::Whole(old)) if picture.text == *old)
+}
+
+/// The snapshots that have their name.
+fn copies(state: &State) -> Vec<String> {
+    let prefix = format!("{STATE}/snapshots/v");
+    state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect()
+}

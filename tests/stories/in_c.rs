@@ -1,0 +1,96 @@
+//! Owns the stories of an application in C, `examples/waits_until_ready.c`, which knows nothing of bootmigrate but its ready file.
+//! Promises: compiled by the story with the machine's `cc`; what it opens is seen by its system calls.
+//! Never waits for a time: the application waits, and is ended where nothing will come.
+
+use crate::bench::Bench;
+use crate::oracle;
+use crate::program::{finish, Ran};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// As long as a story may take at all.
+const PATIENCE_S: &str = "120";
+/// What it says where its ready file is not there (`EX_TEMPFAIL`).
+const NOT_READY: &str = "75";
+
+/// Compiles it into the story's folder.
+#[track_caller]
+fn compiled(bench: &Bench) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/waits_until_ready.c");
+    let program = bench.folder().join("waits_until_ready");
+    let mut cc = Command::new("cc");
+    cc.args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).arg("-lsqlite3");
+    cc.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = finish(cc);
+    assert_eq!(ran.exit, "0", "cc, with the headers of SQLite (libsqlite3-dev): {}", ran.stderr);
+    program
+}
+
+fn words(bench: &Bench, program: &Path, patience: Option<&str>) -> Command {
+    let mut command = Command::new(program);
+    command.arg(bench.root().join("run/bootmigrate/ready/settings")).arg(bench.main());
+    command.arg("SELECT count(*) || ' children, ' || sum(changes) FROM child").args(patience);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end; also whether it has named the database in any system call.
+fn traced(bench: &Bench, program: &Path) -> (Ran, bool) {
+    let log = bench.folder().join("application.log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=file", "-o"]).arg(&log).arg(program);
+    command.args(words(bench, program, None).get_args());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = finish(command);
+    let calls = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
+    assert!(calls.contains("bootmigrate/ready/settings"), "it looks for its ready file: {calls}");
+    // Its own command line names the database too.
+    let opens = calls.lines().any(|line| line.contains("settings.db") && !line.contains("execve("));
+    (ran, opens)
+}
+
+#[test]
+fn an_application_in_c_opens_nothing_before_the_boot_and_reads_its_rows_after_it() {
+    let bench = Bench::at(30).firmware(40);
+    let program = compiled(&bench);
+    let (ran, opens) = traced(&bench, &program);
+    assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), (NOT_READY, "", false), "{}", ran.stderr);
+    let want = bench.expectations(&bench.databases[0]).new;
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let (ran, opens) = traced(&bench, &program);
+    // V40 made the column: the application sees the schema that it was built for, and every row.
+    assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), ("0", "2000 children, 0\n", true), "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).ok(), want);
+}
+
+#[test]
+fn an_application_in_c_waits_for_the_boot() {
+    let bench = Bench::at(30).firmware(40);
+    let mut waits = words(&bench, &compiled(&bench), Some(PATIENCE_S)).spawn().unwrap();
+    let ran = bench.run(&["run"]);
+    if !bench.root().join("run/bootmigrate/ready/settings").exists() {
+        waits.kill().unwrap();
+    }
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let application = Ran::from(waits.wait_with_output().unwrap());
+    assert_eq!((application.exit.as_str(), application.stdout.as_str()), ("0", "2000 children, 0\n"), "{}", application.stderr);
+}
+
+#[test]
+fn an_application_in_c_stays_away_from_a_migration_that_failed() {
+    let bad = ("V40__stamp.sql", "ALTER TABLE child ADD COLUMN changes INTEGER;\nINSERT INTO child (id) SELECT id FROM child;\n");
+    let bench = Bench::at(30).firmware(40).file(bad);
+    let program = compiled(&bench);
+    let old = oracle::content(&bench.main()).unwrap();
+    // A ready file of the boot before: it goes first.
+    let ready = bench.root().join("run/bootmigrate/ready");
+    fs::create_dir_all(&ready).unwrap();
+    fs::write(ready.join("settings"), "").unwrap();
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "10", "{}", ran.stderr);
+    let (ran, opens) = traced(&bench, &program);
+    assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), (NOT_READY, "", false), "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap(), old);
+    assert_eq!((old.rows["parent"], old.rows["child"]), (2000, 2000));
+}
