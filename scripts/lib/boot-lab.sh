@@ -10,18 +10,23 @@
 readonly LAB_SUITE=bookworm
 readonly LAB_ROOT_PACKAGES=systemd,systemd-sysv,dbus,udev,kmod,sqlite3,e2fsprogs,util-linux,procps
 
-# What the lab needs of this machine. Where a newer qemu-utils from backports is installed, only all of qemu together goes back.
+# What the lab needs of this machine.
 lab_packages() {
     need_packages e2fsprogs util-linux mount strace cpio kmod zstd busybox-static squashfs-tools mmdebstrap systemd-container \
         debian-archive-keyring
-    if ! command -v qemu-system-aarch64 >/dev/null; then
-        echo "    installing qemu-system-arm"
-        apt_update
-        retry_mirror as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 install --yes \
-            --no-install-recommends --allow-downgrades qemu-system-arm qemu-system-common \
-            "$(dpkg-query --show --showformat='${Package}' qemu-utils 2>/dev/null || echo qemu-utils)" >/dev/null ||
-            fail "qemu-system-arm cannot be installed"
-    fi
+    if command -v qemu-system-aarch64 >/dev/null && command -v qemu-system-arm >/dev/null; then return; fi
+    apt_update
+    local version package all=()
+    version=$(candidate qemu-system-arm)
+    [ -n "$version" ] || fail "this distribution has no qemu-system-arm"
+    # A qemu-utils from elsewhere (backports) breaks these, so all of qemu that is here becomes of one version.
+    for package in qemu-system-arm qemu-system-common qemu-utils qemu-system-x86 qemu-system-gui qemu-system-data; do
+        case $package in qemu-system-arm | qemu-system-common) ;; *) is_installed "$package" || continue ;; esac
+        all+=("$package=$version")
+    done
+    echo "    installing ${all[*]}"
+    retry_mirror as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout="$PACKAGES_LOCKED_S" install --yes --no-install-recommends --allow-downgrades "${all[@]}" >/dev/null
 }
 
 # The mirror that this machine uses already.

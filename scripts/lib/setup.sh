@@ -5,6 +5,8 @@
 
 # Tries of the package mirror: it is the one part of a set-up that fails for no reason of ours.
 readonly MIRROR_TRIES=4
+# Seconds to wait for another package manager's run: a machine that has just started may still be setting itself up.
+readonly PACKAGES_LOCKED_S=600
 
 fail() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -26,7 +28,7 @@ apt_updated=no
 
 apt_update() {
     [ "$apt_updated" = no ] || return 0
-    retry_mirror as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+    retry_mirror as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout="$PACKAGES_LOCKED_S" -o Acquire::Retries=3 update
     apt_updated=yes
 }
 
@@ -55,7 +57,7 @@ need_packages() {
     echo "    installing ${missing[*]}"
     apt_update
     retry_mirror as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" >/dev/null
+        apt-get -qq -o DPkg::Lock::Timeout="$PACKAGES_LOCKED_S" -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install --yes --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # new_enough FOUND WANTED: dotted versions.
