@@ -7,6 +7,7 @@ pub mod backup;
 pub mod checks;
 pub mod foreign;
 pub mod rebuild;
+pub mod rows;
 pub mod script;
 pub mod survey;
 
