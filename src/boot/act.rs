@@ -101,9 +101,8 @@ fn in_its_place(
     let after =
         |version: i32| -> Vec<&'static Migration> { device.catalog.migrations.iter().filter(|step| step.version > version).collect() };
     match by {
-        Replacement::Fresh { carry, from } => {
-            let all_aside = *from > device.catalog.target();
-            let carry = Carry { version: *from, tables: carry, all_aside, least: Least::Nothing };
+        Replacement::Fresh { carry, from, aside } => {
+            let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing };
             let by = match &seen.main {
                 Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
                 _ => By::Fresh,

@@ -109,6 +109,8 @@ pub enum Replacement {
         carry: Vec<String>,
         /// The version of these rows.
         from: i32,
+        /// They are of newer firmware: they are kept beside the tables, not in them.
+        aside: bool,
     },
     /// This snapshot, migrated forward.
     Snapshot {
@@ -339,7 +341,11 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
         _ if !facts.writable => refuse(Class::Storage, "the file system is read-only", "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
         // Nothing is carried over: the rows are what the person wants to be rid of.
-        _ => Plan::Replace { by: Replacement::Fresh { carry: Vec::new(), from: 0 }, why: "`purge` was asked for".into(), loss: true },
+        _ => Plan::Replace {
+            by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false },
+            why: "`purge` was asked for".into(),
+            loss: true,
+        },
     }
 }
 
@@ -378,7 +384,8 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
     let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
     // Where rows are carried over, only the build knows which could not be.
     let loss = carry.is_empty();
-    Plan::Replace { by: Replacement::Fresh { carry, from: from.unwrap_or(0) }, why, loss }
+    let (from, aside) = (from.unwrap_or(0), from.is_some_and(|from| from > facts.target));
+    Plan::Replace { by: Replacement::Fresh { carry, from, aside }, why, loss }
 }
 
 impl fmt::Display for Plan {
@@ -460,10 +467,11 @@ impl fmt::Display for Replacement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Replacement::Fresh { carry, .. } if carry.is_empty() => f.write_str("a fresh database"),
-            Replacement::Fresh { carry, .. } if carry.iter().any(|table| table == "*") => {
-                f.write_str("a fresh database with the rows of every table")
+            Replacement::Fresh { carry, aside, .. } => {
+                let tables = if carry.iter().any(|table| table == "*") { "every table".to_owned() } else { carry.join(", ") };
+                let beside = if *aside { " put aside in it" } else { "" };
+                write!(f, "a fresh database with the rows of {tables}{beside}")
             }
-            Replacement::Fresh { carry, .. } => write!(f, "a fresh database with the rows of {}", carry.join(", ")),
             Replacement::Snapshot { version, act } => write!(f, "the snapshot v{version}-{act} migrated forward"),
         }
     }

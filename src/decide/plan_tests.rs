@@ -191,6 +191,11 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
     let cut = OpenAct::Interrupted { kind: ActKind::ReplaceCarried, ours: true, starts: 1, reason: "its migration failed".into() };
     let again = "replace by a fresh database with the rows of a, the old family goes to quarantine: its migration failed";
     check(&Facts { open_act: cut, ..behind() }, &keeps(&["a"]), again);
+    let way_back = WayBack::Missing("no down SQL is stored for V5 m5".into());
+    let newer = facts(Database::Newer { version: 5, compatible_from: None, way_back });
+    let aside = "replace by a fresh database with the rows of a put aside in it, the old family goes to quarantine: \
+                 it is at version 5 and this firmware knows 3";
+    check(&newer, &keeps(&["a"]), aside);
     // A person said that the rows go.
     let named = "replace by a fresh database, the old family goes to quarantine: `purge` was asked for";
     check(&Facts { request: Request::Purge, ..behind() }, &keeps(&["*"]), named);
@@ -375,7 +380,7 @@ fn only_a_failed_migration_or_damage_leads_to_a_rung() {
     rung(&damaged(), &rebuildable(), Class::Failed, &Next::Stop(Stop::FreshBuildFailed));
     let why = "its migration failed: V2: no such table".to_owned();
     let fresh = |carry: &[&str], loss| {
-        let by = Replacement::Fresh { carry: carry.iter().map(|table| (*table).to_owned()).collect(), from: 1 };
+        let by = Replacement::Fresh { carry: carry.iter().map(|table| (*table).to_owned()).collect(), from: 1, aside: false };
         Next::Plan(Plan::Replace { by, why: why.clone(), loss })
     };
     rung(&behind(), &rebuildable(), Class::Failed, &fresh(&[], true));
