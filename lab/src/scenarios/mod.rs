@@ -4,6 +4,7 @@
 
 mod adopted;
 pub mod catalogues;
+mod kept;
 mod newer;
 mod replaced;
 mod upgraded;
@@ -122,6 +123,10 @@ pub const ALL: &[(&str, Build)] = &[
     ("restore-no-room", replaced::restore_no_room),
     ("restore-lost", replaced::restore_lost),
     ("reindex", replaced::reindex),
+    ("purge-carried", kept::purge_carried),
+    ("purge-carried-wal-left", kept::purge_carried_wal_left),
+    ("purge-aside", kept::purge_aside),
+    ("salvage", kept::salvage),
     ("bad-snapshot", replaced::bad_snapshot),
     ("newer", replaced::newer),
     ("newer-compatible", replaced::newer_compatible),
