@@ -37,6 +37,8 @@ pub enum Outcome {
     Restored,
     /// The indexes were built anew.
     Reindexed,
+    /// What could be read of a damaged one stands in its place.
+    Salvaged,
     /// Gone back by the down SQL that newer firmware stored.
     Downgraded,
     /// A fresh database took the old one's place.
@@ -250,6 +252,8 @@ pub fn exit_of_refusal(class: RefusalClass) -> u8 {
     }
 }
 
+/// What a purge without `carry_over` gives up.
+pub const ALL_ROWS: &str = "all rows of the old database; it is kept in quarantine";
 /// Usable, data was given up.
 const EXIT_DATA_LOSS: u8 = 11;
 /// The fresh build failed too.
@@ -278,6 +282,7 @@ impl DatabaseReport {
         if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {
             report.outcome = match earlier.and_then(|replaced| replaced.kind) {
                 Some(ActKind::Reindex) => Outcome::Reindexed,
+                Some(ActKind::Salvage) => Outcome::Salvaged,
                 Some(ActKind::ReplaceSnapshot) => Outcome::Restored,
                 Some(ActKind::Downgrade) => Outcome::Downgraded,
                 _ => Outcome::Purged,

@@ -11,7 +11,8 @@ use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::report::{Ended, Finished, Outcome};
+use crate::report::{Ended, Finished, Outcome, ALL_ROWS};
+use crate::steps::carry_over::{Carry, Least};
 use crate::steps::inspect::Seen;
 use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
@@ -20,7 +21,7 @@ use crate::steps::probe::probe;
 use crate::steps::replace::{replace, By};
 use crate::steps::settle::settle;
 use crate::steps::stage::{discard, stage, Base};
-use crate::steps::swap::{swap, New, SecondName};
+use crate::steps::swap::{swap, MadeFrom, New, SecondName};
 
 const SWEEP: Step = Step("remove the empty file");
 
@@ -71,6 +72,11 @@ pub fn carry_out(
             let order = Order { reason: &why, ..order };
             replaced(device, locked, ledger, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
         }
+        Plan::Salvage { version, why, each } => {
+            let order = Order { reason: why, ..order };
+            let least = if *each { Least::RowOfEach } else { Least::Row };
+            salvaged(device, locked, ledger, present(seen)?, *version, least, &order)
+        }
         Plan::Reindex { why } => {
             let main = present(seen)?;
             let order = Order { reason: why, ..order };
@@ -79,19 +85,49 @@ pub fn carry_out(
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
-            match by {
-                Replacement::Fresh => {
-                    let all: Vec<&'static Migration> = device.catalog.migrations.iter().collect();
-                    replaced(device, locked, ledger, seen, &By::Fresh, &all, &order, Outcome::Purged)
-                }
-                Replacement::Snapshot { version, act } => {
-                    let name = SnapshotName { version: *version, act: *act };
-                    let later: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version > *version).collect();
-                    replaced(device, locked, ledger, seen, &By::Snapshot(&name), &later, &order, Outcome::Restored)
-                }
-            }
+            in_its_place(device, locked, ledger, seen, by, &order)
         }
     }
+}
+
+fn in_its_place(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    seen: &Seen,
+    by: &Replacement,
+    order: &Order<'_>,
+) -> Result<Ended, Failure> {
+    let after =
+        |version: i32| -> Vec<&'static Migration> { device.catalog.migrations.iter().filter(|step| step.version > version).collect() };
+    match by {
+        Replacement::Fresh { carry, from, aside } => {
+            let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing };
+            let by = match &seen.main {
+                Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
+                _ => By::Fresh,
+            };
+            replaced(device, locked, ledger, seen, &by, &after(i32::MIN), order, Outcome::Purged)
+        }
+        Replacement::Snapshot { version, act } => {
+            let name = SnapshotName { version: *version, act: *act };
+            replaced(device, locked, ledger, seen, &By::Snapshot(&name), &after(*version), order, Outcome::Restored)
+        }
+    }
+}
+
+fn salvaged(
+    device: &Device<'_>,
+    locked: &Locked,
+    ledger: &mut Ledger,
+    main: &MainFile,
+    version: i32,
+    least: Least,
+    order: &Order<'_>,
+) -> Result<Ended, Failure> {
+    let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least };
+    let steps: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
+    replace(device, locked, ledger, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Cured)
 }
 
 fn present(seen: &Seen) -> Result<&MainFile, Failure> {
@@ -141,7 +177,7 @@ fn find(device: &Device<'_>, steps: &[facts::Migration]) -> Vec<&'static Migrati
 
 fn give_up(by: &Replacement) -> String {
     match by {
-        Replacement::Fresh => "all rows of the old database; it is kept in quarantine".to_owned(),
+        Replacement::Fresh { .. } => ALL_ROWS.to_owned(),
         Replacement::Snapshot { version, .. } => {
             format!("what was written after the snapshot of version {version}; the old database is kept in quarantine")
         }
@@ -156,7 +192,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
     let built = stage(device, locked, act, &Base::Nothing, &all, order.token).and_then(|staged| {
         // An empty file may be filled while we build; then it is somebody's.
         let aside = device.state.staging_old(act.number);
-        let new = New { path: &staged.path, made_from: main.as_ref().map(|main| main.stat) };
+        let new = New { path: &staged.path, made_from: main.as_ref().map(|main| MadeFrom { main: main.stat, wal: None }) };
         let second = if main.is_some() { SecondName::Make(aside.clone()) } else { SecondName::None };
         swap(device, locked, main.as_ref(), &new, &second).inspect_err(|_| discard(device, &staged.path))?;
         if main.is_some() {

@@ -299,7 +299,15 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
             chart.problem(EXIT_DAMAGED, "integrity", what, "rows may be lost; on_damage says what is tried first", &cure);
         }
     }
-    match inside.drift.as_slice() {
+    let aside: Vec<&str> = inside.drift.iter().filter_map(|one| one.strip_prefix("table lost_")?.split(' ').next()).collect();
+    if !aside.is_empty() {
+        let what = aside.iter().map(|table| format!("lost_{table}")).collect::<Vec<_>>().join(", ");
+        let means = "rows that had no place in their tables when the database was built anew";
+        chart.note("aside", what, means, "the application takes what it needs, or a migration drops them");
+    }
+    let of_aside = |one: &str| one.starts_with("table lost_") || one.starts_with("column lost_");
+    let drift: Vec<&str> = inside.drift.iter().map(String::as_str).filter(|one| !of_aside(one)).collect();
+    match drift.as_slice() {
         [] => chart.ok("schema", format!("as the {} migrations of its history make it", inside.history.len())),
         drift => chart.note(
             "schema",

@@ -58,6 +58,7 @@ fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
         | Plan::UseNewer { .. }
         | Plan::Settle { .. }
         | Plan::Downgrade { .. }
+        | Plan::Salvage { .. }
         | Plan::Reindex { .. }
         | Plan::Refuse(_) => return Vec::new(),
     };

@@ -61,6 +61,7 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
         | Plan::MigrateCopy { .. }
         | Plan::Adopt { .. }
         | Plan::Downgrade { .. }
+        | Plan::Salvage { .. }
         | Plan::Reindex { .. }
         | Plan::Replace { .. } => EXIT_PENDING,
         Plan::Refuse(refusal) => exit_of_refusal(refusal.class),

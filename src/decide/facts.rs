@@ -118,6 +118,8 @@ pub enum Database {
         what: String,
         /// Only indexes: the tables are whole.
         index_only: bool,
+        /// The version, where the history could be read and is the beginning of this firmware's: rows can be brought from it.
+        version: Option<i32>,
     },
 }
 
@@ -223,6 +225,8 @@ pub struct Room {
 pub enum Tried {
     /// New indexes.
     Reindex,
+    /// What can be read.
+    Salvage,
     /// The snapshot of this act.
     Snapshot(u64),
     /// A fresh database.

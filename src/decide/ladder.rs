@@ -36,7 +36,7 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
         // The migrations themselves do not work on this data.
         (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => failed_migration(cause, facts, policy),
         // Not even on an empty database: nothing that we could build would work.
-        (Class::Failed, Plan::Replace { by: Replacement::Fresh, .. }) => Next::Stop(Stop::FreshBuildFailed),
+        (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => Next::Stop(Stop::FreshBuildFailed),
         // A person named this copy: no other is taken in its place.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { .. }, .. })
             if matches!(facts.request, Request::Restore(_)) =>
@@ -48,6 +48,8 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
             Next::Without(Tried::Snapshot(*act))
         }
         (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => Next::Without(Tried::Reindex),
+        // Too little can be read, or what was read fits no table: the next cure.
+        (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => Next::Without(Tried::Salvage),
         // The stored way back does not lead here: the next entry of `on_newer`.
         (Class::Failed, Plan::Downgrade { .. }) => Next::Without(Tried::Downgrade),
         // One connection's word is no proof.

@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-use crate::config::{ChangedText, CopyPolicy, Cure};
-use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Room, Snapshot, Tried};
+use crate::config::{ChangedText, CopyPolicy};
+use crate::decide::damage::{damaged, lost};
+use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Room, Snapshot};
 use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::record::ActKind;
@@ -77,6 +78,15 @@ pub enum Plan {
         /// What is wrong, in words.
         why: String,
     },
+    /// A fresh database of the same version gets what can be read of the damaged one, and is swapped in.
+    Salvage {
+        /// Its version.
+        version: i32,
+        /// What is wrong, in words.
+        why: String,
+        /// A table of which nothing can be read is too little: there is a snapshot to fall back on.
+        each: bool,
+    },
     /// Another database takes the old one's place; the old family goes to quarantine.
     Replace {
         /// By what.
@@ -91,10 +101,17 @@ pub enum Plan {
 }
 
 /// What takes the old database's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replacement {
     /// A fresh database, migrated from zero.
-    Fresh,
+    Fresh {
+        /// Tables whose rows are carried over, `*` for all; empty for none.
+        carry: Vec<String>,
+        /// The version of these rows.
+        from: i32,
+        /// They are of newer firmware: they are kept beside the tables, not in them.
+        aside: bool,
+    },
     /// This snapshot, migrated forward.
     Snapshot {
         /// Its version.
@@ -159,9 +176,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Current { settle: true, .. }, _) => settle(facts, "a WAL was left and the disk is nearly full"),
         (Database::Current { version, settle: false }, _) => Plan::Quiet { version: *version },
         // A replacement that this firmware began, the old family still untouched: its reason lives only in the record.
-        (Database::Behind { .. }, OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours: true, reason, .. }) => {
-            worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone()))
-        }
+        (
+            Database::Behind { .. },
+            OpenAct::Interrupted { kind: ActKind::ReplaceFresh | ActKind::ReplaceCarried, ours: true, reason, .. },
+        ) => worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone())),
         (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
         (Database::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
         // The team said that a changed text is not worth a device.
@@ -180,7 +198,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the cures come first.
         (Database::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
-        (Database::Damaged { what, index_only }, _) => damaged(facts, policy, what, *index_only),
+        (Database::Damaged { what, index_only, version }, _) => damaged(facts, policy, what, *index_only, *version),
     }
 }
 
@@ -300,63 +318,11 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
     refuse(Class::NotOurs, &what, next)
 }
 
-fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
-    let plan = damaged(facts, policy, what, false);
-    match plan {
-        // Nothing is left that could be lost once more: the device may as well start.
-        Plan::Refuse(Refusal { class: RefusalClass::As(Class::Damaged), .. }) if !remains => replace_fresh(facts, policy, what.to_owned()),
-        other => other,
-    }
-}
-
-fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool) -> Plan {
-    if !facts.writable {
-        return refuse(Class::Storage, &format!("{what}, and the file system is read-only"), "make it writable, then run again");
-    }
-    if facts.own_mount {
-        let next = "mount its folder instead, so that another file can take its place";
-        return refuse(Class::NotOurs, &format!("{what}, and the database file is a mount of its own"), next);
-    }
-    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
-        let what = format!("{what}; {needed} bytes must be free to cure it and {} are", facts.room.available);
-        return refuse(Class::NoSpace, &what, "free space, then run again");
-    }
-    if let Some(refusal) = worn_out(facts, policy) {
-        return refusal;
-    }
-    let hopeful = facts.tries.failed < FAILED_MAX || facts.request != Request::Boot;
-    let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
-    for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
-        match cure {
-            // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
-            Cure::Reindex if index_only && hopeful && !facts.tried.contains(&Tried::Reindex) => {
-                return Plan::Reindex { why: what.to_owned() };
-            }
-            // A copy that this firmware could not bring forward so often will not come forward now.
-            Cure::Snapshot if hopeful => {
-                if let Some(snapshot) = facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act))) {
-                    return by_snapshot(snapshot, what);
-                }
-            }
-            Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
-            // Not possible here, or tried: the next one.
-            Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
-        }
-    }
-    let next =
-        format!("keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start with an empty one", policy.name);
-    refuse(Class::Damaged, what, next)
-}
-
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
 /// worse cure, and what is refused here still has its old family and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     let OpenAct::Interrupted { kind, ours: true, starts, reason } = &facts.open_act else { return None };
-    let replaces = match kind {
-        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex | ActKind::Downgrade => true,
-        ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
-    };
-    if !replaces || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
+    if !kind.replaces() || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
         return None;
     }
     let what = format!("replacing it was interrupted {starts} times ({reason})");
@@ -387,7 +353,12 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
         Database::Absent => first_boot(facts, policy),
         _ if !facts.writable => refuse(Class::Storage, "the file system is read-only", "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
-        _ => Plan::Replace { by: Replacement::Fresh, why: "`purge` was asked for".into(), loss: true },
+        // Nothing is carried over: the rows are what the person wants to be rid of.
+        _ => Plan::Replace {
+            by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false },
+            why: "`purge` was asked for".into(),
+            loss: true,
+        },
     }
 }
 
@@ -402,13 +373,33 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
     if !facts.writable {
         return refuse(Class::Storage, &format!("{why}, and the file system is read-only"), "make it writable, then run again");
     }
-    let going_on = matches!(facts.open_act, OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours: true, .. });
+    let going_on = matches!(&facts.open_act, OpenAct::Interrupted { kind, ours: true, .. } if kind.purges());
     if facts.tries.purges >= PURGES_MAX && !going_on {
         let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
         let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
     }
-    Plan::Replace { by: Replacement::Fresh, why, loss: true }
+    // Rows whose version is not known cannot be brought anywhere.
+    let from = match &facts.database {
+        Database::Behind { half_done: Some(version), .. } => Some(*version),
+        Database::Behind { version, .. } | Database::Newer { version, .. } => Some(*version),
+        Database::Damaged { version, .. } => *version,
+        Database::Absent
+        | Database::Lost { .. }
+        | Database::Unsettled
+        | Database::Unreadable { .. }
+        | Database::Current { .. }
+        | Database::Mismatch { .. }
+        | Database::WithoutCode { .. }
+        | Database::NoHistory { .. }
+        | Database::NewerSqlite { .. }
+        | Database::NotOurs { .. } => None,
+    };
+    let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
+    // Where rows are carried over, only the build knows which could not be.
+    let loss = carry.is_empty();
+    let (from, aside) = (from.unwrap_or(0), from.is_some_and(|from| from > facts.target));
+    Plan::Replace { by: Replacement::Fresh { carry, from, aside }, why, loss }
 }
 
 impl fmt::Display for Plan {
@@ -442,6 +433,9 @@ impl fmt::Display for Plan {
             }
             Plan::Downgrade { from, to, steps } => {
                 write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(steps))
+            }
+            Plan::Salvage { version, why, .. } => {
+                write!(f, "build version {version} anew with what can be read of the old one, then put it in place: {why}")
             }
             Plan::Reindex { why } => write!(f, "build the indexes anew on a copy, then put it in place: {why}"),
             Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old family goes to quarantine: {why}"),
@@ -486,7 +480,12 @@ impl fmt::Display for SnapshotPlan {
 impl fmt::Display for Replacement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Replacement::Fresh => f.write_str("a fresh database"),
+            Replacement::Fresh { carry, .. } if carry.is_empty() => f.write_str("a fresh database"),
+            Replacement::Fresh { carry, aside, .. } => {
+                let tables = if carry.iter().any(|table| table == "*") { "every table".to_owned() } else { carry.join(", ") };
+                let beside = if *aside { " put aside in it" } else { "" };
+                write!(f, "a fresh database with the rows of {tables}{beside}")
+            }
             Replacement::Snapshot { version, act } => write!(f, "the snapshot v{version}-{act} migrated forward"),
         }
     }

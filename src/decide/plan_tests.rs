@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::config::{OnFailure, OnNewer};
-use crate::decide::facts::WayBack;
+use crate::config::{Cure, OnFailure, OnNewer};
+use crate::decide::facts::{Tried, WayBack};
 use crate::decide::ladder::{after_failure, Next, Stop};
 use crate::decide::record::Counts;
 
@@ -38,6 +38,7 @@ fn precious() -> Policy {
         on_damage: vec![Cure::Reindex, Cure::Salvage, Cure::Snapshot],
         on_newer: vec![OnNewer::Compatible, OnNewer::Downgrade],
         changed_text: ChangedText::Refuse,
+        carry_over: vec!["*".into()],
         copy: CopyPolicy::Auto,
         name: "settings".into(),
     }
@@ -48,6 +49,7 @@ fn rebuildable() -> Policy {
         on_failure: OnFailure::Purge,
         on_damage: vec![Cure::Purge],
         on_newer: vec![OnNewer::Compatible, OnNewer::Purge],
+        carry_over: Vec::new(),
         copy: CopyPolicy::Never,
         ..precious()
     }
@@ -58,7 +60,7 @@ fn behind() -> Facts {
 }
 
 fn damaged() -> Facts {
-    facts(Database::Damaged { what: "page 7 is torn".into(), index_only: false })
+    facts(Database::Damaged { what: "page 7 is torn".into(), index_only: false, version: None })
 }
 
 fn room(available: u64) -> Room {
@@ -164,12 +166,63 @@ fn damage_is_cured_in_the_owners_order() {
     check(&with_copies, &precious(), newest);
     let older = "replace by the snapshot v1-4 migrated forward, the old family goes to quarantine: page 7 is torn";
     check(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copies }, &precious(), older);
-    let index = facts(Database::Damaged { what: "an index is torn".into(), index_only: true });
+    let index = facts(Database::Damaged { what: "an index is torn".into(), index_only: true, version: None });
     check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
     check(&Facts { tried: vec![Tried::Reindex], ..index.clone() }, &precious(), "refuse: an index is torn [As(Damaged)]");
     // In vain so often: a boot that would copy the file once more learns nothing.
     let in_vain = Facts { tries: Counts { failed: 3, ..index.tries.clone() }, ..index };
     check(&in_vain, &precious(), "refuse: an index is torn [As(Damaged)]");
+}
+
+/// Damaged, with a history that says version 2.
+fn readable() -> Facts {
+    facts(Database::Damaged { what: "page 7 is torn".into(), index_only: false, version: Some(2) })
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_is_saved() {
+    let salvage = "build version 2 anew with what can be read of the old one, then put it in place: page 7 is torn";
+    check(&readable(), &precious(), salvage);
+    let with_copy = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..readable() };
+    check(&with_copy, &precious(), salvage);
+    // A table without a row is too little where a copy has them, and only there.
+    let each = |facts: &Facts| matches!(decide(facts, &precious()), Plan::Salvage { each: true, .. });
+    assert!(each(&with_copy) && !each(&readable()));
+    assert!(!each(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copy.clone() }));
+    let newest = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
+    check(&Facts { tried: vec![Tried::Salvage], ..with_copy.clone() }, &precious(), newest);
+    check(&Facts { tried: vec![Tried::Salvage], ..readable() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
+    let unwanted = Policy { on_damage: vec![Cure::Snapshot], ..precious() };
+    check(&with_copy, &unwanted, newest);
+    let cut = |starts| OpenAct::Interrupted { kind: ActKind::Salvage, ours: true, starts, reason: "page 7 is torn".into() };
+    check(&Facts { open_act: cut(2), ..readable() }, &precious(), salvage);
+    let left = "refuse: replacing it was interrupted 3 times (page 7 is torn) [TriesUsedUp]";
+    check(&Facts { open_act: cut(3), ..readable() }, &precious(), left);
+    let in_vain = Facts { tries: Counts { failed: 3, ..readable().tries }, ..readable() };
+    check(&in_vain, &precious(), "refuse: page 7 is torn [As(Damaged)]");
+}
+
+#[test]
+fn a_purge_keeps_the_rows_that_the_owner_names() {
+    let keeps = |tables: &[&str]| Policy { carry_over: tables.iter().map(|table| (*table).to_owned()).collect(), ..rebuildable() };
+    let two = "replace by a fresh database with the rows of a, b, the old family goes to quarantine: page 7 is torn";
+    check(&readable(), &keeps(&["a", "b"]), two);
+    let all = "replace by a fresh database with the rows of every table, the old family goes to quarantine: page 7 is torn";
+    check(&readable(), &keeps(&["*"]), all);
+    // Rows of a version that nobody knows fit nowhere.
+    let none = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
+    check(&damaged(), &keeps(&["*"]), none);
+    let cut = OpenAct::Interrupted { kind: ActKind::ReplaceCarried, ours: true, starts: 1, reason: "its migration failed".into() };
+    let again = "replace by a fresh database with the rows of a, the old family goes to quarantine: its migration failed";
+    check(&Facts { open_act: cut, ..behind() }, &keeps(&["a"]), again);
+    let way_back = WayBack::Missing("no down SQL is stored for V5 m5".into());
+    let newer = facts(Database::Newer { version: 5, compatible_from: None, way_back });
+    let aside = "replace by a fresh database with the rows of a put aside in it, the old family goes to quarantine: \
+                 it is at version 5 and this firmware knows 3";
+    check(&newer, &keeps(&["a"]), aside);
+    // A person said that the rows go.
+    let named = "replace by a fresh database, the old family goes to quarantine: `purge` was asked for";
+    check(&Facts { request: Request::Purge, ..behind() }, &keeps(&["*"]), named);
 }
 
 #[test]
@@ -350,9 +403,15 @@ fn only_a_failed_migration_or_damage_leads_to_a_rung() {
     rung(&behind(), &precious(), Class::Damaged, &Next::LookForDamage);
     rung(&damaged(), &rebuildable(), Class::Failed, &Next::Stop(Stop::FreshBuildFailed));
     let why = "its migration failed: V2: no such table".to_owned();
-    let fresh = Next::Plan(Plan::Replace { by: Replacement::Fresh, why, loss: true });
-    rung(&behind(), &rebuildable(), Class::Failed, &fresh);
-    rung(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh);
+    let fresh = |carry: &[&str], loss| {
+        let by = Replacement::Fresh { carry: carry.iter().map(|table| (*table).to_owned()).collect(), from: 1, aside: false };
+        Next::Plan(Plan::Replace { by, why: why.clone(), loss })
+    };
+    rung(&behind(), &rebuildable(), Class::Failed, &fresh(&[], true));
+    rung(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh(&["*"], false));
+    for class in [Class::Failed, Class::Damaged] {
+        rung(&readable(), &precious(), class, &Next::Without(Tried::Salvage));
+    }
     let copies = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..damaged() };
     rung(&copies, &precious(), Class::Failed, &Next::Without(Tried::Snapshot(8)));
     rung(&newer_with_down(), &precious(), Class::Failed, &Next::Without(Tried::Downgrade));

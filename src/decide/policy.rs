@@ -26,6 +26,8 @@ pub struct Policy {
     pub on_newer: Vec<OnNewer>,
     /// A released migration's text differs.
     pub changed_text: ChangedText,
+    /// Tables whose rows a purge keeps; `*` for all.
+    pub carry_over: Vec<String>,
     /// The snapshot before migrating.
     pub copy: CopyPolicy,
     /// The name for `--db`, in sentences.
@@ -40,6 +42,7 @@ impl Policy {
             on_damage: settings.on_damage.clone(),
             on_newer: settings.on_newer.clone(),
             changed_text: settings.changed_text,
+            carry_over: settings.carry_over.clone(),
             copy: settings.copy,
             name: settings.name.clone(),
         }

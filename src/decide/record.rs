@@ -76,6 +76,30 @@ pub enum ActKind {
     ReplaceSnapshot = 6,
     /// A copy with new indexes takes the old one's place.
     Reindex = 7,
+    /// A fresh database at the old one's version, with what could be read of it, takes its place.
+    Salvage = 8,
+    /// A fresh database with rows of the old one takes its place.
+    ReplaceCarried = 9,
+}
+
+impl ActKind {
+    /// Another database takes the old one's place.
+    pub fn replaces(self) -> bool {
+        match self {
+            ActKind::ReplaceFresh
+            | ActKind::ReplaceCarried
+            | ActKind::ReplaceSnapshot
+            | ActKind::Reindex
+            | ActKind::Salvage
+            | ActKind::Downgrade => true,
+            ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+        }
+    }
+
+    /// It is counted as a purge.
+    pub fn purges(self) -> bool {
+        matches!(self, ActKind::ReplaceFresh | ActKind::ReplaceCarried)
+    }
 }
 
 /// Tries of one catalogue.
@@ -315,8 +339,9 @@ fn decode(payload: &[u8]) -> Option<Record> {
 }
 
 fn act_kind(number: u8) -> Option<ActKind> {
-    use ActKind::{Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceFresh, ReplaceSnapshot, Upgrade};
-    [Upgrade, Downgrade, FirstBoot, MigrateCopy, ReplaceFresh, ReplaceSnapshot, Reindex].into_iter().find(|kind| *kind as u8 == number)
+    use ActKind::{Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceCarried, ReplaceFresh, ReplaceSnapshot, Salvage, Upgrade};
+    let known = [Upgrade, Downgrade, FirstBoot, MigrateCopy, ReplaceFresh, ReplaceSnapshot, Reindex, Salvage, ReplaceCarried];
+    known.into_iter().find(|kind| *kind as u8 == number)
 }
 
 struct Reader<'a> {

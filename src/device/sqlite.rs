@@ -9,6 +9,7 @@ pub mod checks;
 pub mod code;
 pub mod foreign;
 pub mod rebuild;
+pub mod rows;
 pub mod script;
 pub mod survey;
 

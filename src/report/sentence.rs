@@ -5,7 +5,7 @@
 use crate::decide::facts::{Facts, Request};
 use crate::decide::policy::FAILED_MAX;
 use crate::error::{Class, Failure};
-use crate::report::{DatabaseReport, Outcome};
+use crate::report::{DatabaseReport, Outcome, ALL_ROWS};
 
 /// A run that did what its plan says.
 pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
@@ -34,6 +34,17 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
         }
         Outcome::Restored => format!(
             "restored from a snapshot and migrated to {version}, because {reason}; given up: {}.",
+            report.loss.as_deref().unwrap_or("nothing")
+        ),
+        Outcome::Salvaged => format!(
+            "built anew at version {version} with what could be read, because {reason}; the old file is in {kept}; given up: {}.",
+            report.loss.as_deref().unwrap_or("nothing")
+        ),
+        Outcome::Purged if report.loss.is_none() => {
+            format!("replaced by a fresh database at version {version} with every row, because {reason}; the old family is in {kept}.")
+        }
+        Outcome::Purged if report.loss.as_deref() != Some(ALL_ROWS) => format!(
+            "replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}; given up: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Purged => format!("replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}."),

@@ -200,7 +200,10 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     match read_history(device, limit) {
         Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
         Ok(history) => match prove(device, seen, &header)? {
-            Some(damage) => {
+            Some(mut damage) => {
+                if let Database::Damaged { version, .. } = &mut damage {
+                    *version = copies::is_beginning(device, &history).then(|| history.version()).filter(|version| *version > 0);
+                }
                 seen.history = Some(history);
                 Ok(damage)
             }
@@ -284,7 +287,7 @@ fn absent_or_lost(family: &FamilyState, ledger: &Ledger) -> Database {
 
 /// What 100 bytes tell without SQLite.
 fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
-    let damaged = |what: &str| Some(Database::Damaged { what: what.to_owned(), index_only: false });
+    let damaged = |what: &str| Some(Database::Damaged { what: what.to_owned(), index_only: false, version: None });
     if header.get(..16) != Some(MAGIC.as_slice()) || header.len() < 100 {
         return damaged("its header is not that of an SQLite database");
     }
@@ -360,10 +363,12 @@ fn prove(device: &Device<'_>, seen: &Seen, header: &[u8]) -> Result<Option<Datab
     let damage = match checks {
         Ok(checks) => match checks.wrong {
             None => return Ok(None),
-            Some(what) if checks.tables_whole => Database::Damaged { what: format!("an index is corrupt: {what}"), index_only: true },
-            Some(what) => Database::Damaged { what, index_only: false },
+            Some(what) if checks.tables_whole => {
+                Database::Damaged { what: format!("an index is corrupt: {what}"), index_only: true, version: None }
+            }
+            Some(what) => Database::Damaged { what, index_only: false, version: None },
         },
-        Err(failure) if failure.class == Class::Damaged => Database::Damaged { what: failure.cause, index_only: false },
+        Err(failure) if failure.class == Class::Damaged => Database::Damaged { what: failure.cause, index_only: false, version: None },
         Err(failure) => return Err(failure),
     };
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.

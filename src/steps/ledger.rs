@@ -113,7 +113,7 @@ impl Ledger {
     fn interrupted(&self) -> Option<&OpenAct> {
         self.record.open.as_ref().filter(|open| match self.committed {
             Some(committed) => open.number > committed,
-            None => is_replacement(open.kind),
+            None => open.kind.replaces(),
         })
     }
 
@@ -133,7 +133,7 @@ impl Ledger {
     /// Tries of this catalogue, with an interrupted act of its own counted.
     pub fn tries(&self) -> Counts {
         let mut counts = self.record.counts_of(&self.fingerprint);
-        let migrates = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && !is_replacement(open.kind));
+        let migrates = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && !open.kind.replaces());
         counts.interrupted = counts.interrupted.saturating_add(u8::from(migrates.is_some()));
         counts
     }
@@ -162,19 +162,19 @@ impl Ledger {
     /// # Errors
     /// The record cannot be written: nothing is begun.
     pub fn begin(&mut self, device: &Device<'_>, kind: ActKind, order: &Order<'_>) -> Result<Act, Failure> {
-        let going_on = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && open.kind == kind && is_replacement(kind));
+        let going_on = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && open.kind == kind && kind.replaces());
         let (number, starts, token) = match going_on {
             Some(open) => (open.number, open.starts.saturating_add(1), open.token.clone()),
             None => (self.next_number(device)?, 1, order.token.to_owned()),
         };
         let mut next = self.record.clone();
-        if let Some(open) = self.interrupted().filter(|open| !is_replacement(open.kind)) {
+        if let Some(open) = self.interrupted().filter(|open| !open.kind.replaces()) {
             next.change_counts(&open.fingerprint.clone(), |counts| counts.interrupted = counts.interrupted.saturating_add(1));
         }
         if order.forget_tries {
             next.change_counts(&self.fingerprint, |counts| (counts.failed, counts.interrupted) = (0, 0));
         }
-        if kind == ActKind::ReplaceFresh && starts == 1 {
+        if kind.purges() && starts == 1 {
             next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_add(1));
         }
         let reason = order.reason.to_owned();
@@ -209,14 +209,14 @@ impl Ledger {
         }
         let mut next = self.record.clone();
         let open = next.open.take();
-        if open.as_ref().is_some_and(|open| open.kind == ActKind::ReplaceFresh) {
+        if open.as_ref().is_some_and(|open| open.kind.purges()) {
             // It was not built.
             next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_sub(1));
         }
         let token = open.map(|open| open.token).unwrap_or_default();
         next.loss = next.loss.filter(|loss| loss.act != act.number);
         // A cure that finds its source damaged will find it so at every boot: counted, so that it ends.
-        let vain_cure = failure.class == Class::Damaged && is_replacement(act.kind);
+        let vain_cure = failure.class == Class::Damaged && act.kind.replaces();
         if vain_cure {
             next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
         }
@@ -342,13 +342,6 @@ pub struct Order<'a> {
     pub forget_tries: bool,
     /// What is given up, in words.
     pub loss: Option<&'a str>,
-}
-
-fn is_replacement(kind: ActKind) -> bool {
-    match kind {
-        ActKind::ReplaceFresh | ActKind::ReplaceSnapshot | ActKind::Reindex | ActKind::Downgrade => true,
-        ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
-    }
 }
 
 /// Written with zeros and synced when made, so that an update never allocates on a file system that rewrites in place.

@@ -3,6 +3,7 @@
 //! Never decides: no policy is read here but limits.
 
 pub mod backup;
+pub mod carry_over;
 pub mod data;
 pub mod downgrade;
 pub mod examine;

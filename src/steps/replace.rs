@@ -2,21 +2,23 @@
 //! Promises: the old family is untouched until the new one is verified, synced and named ready; from then on every boot rolls forward.
 //! Never needs the record to roll forward: the ready file's name is the intent.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
-use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Stat, Step};
+use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
 use crate::device::family::{side, MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::steps::ledger::{Ledger, Order};
+use crate::steps::carry_over::{stage_with_rows, Carry, Rows};
+use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
-use crate::steps::stage::{stage, Base};
-use crate::steps::swap::{link_or_copy, swap, New, SecondName};
+use crate::steps::stage::{stage, Base, Staged};
+use crate::steps::swap::{link_or_copy, swap, MadeFrom, New, SecondName};
 use crate::steps::verify::within_budget;
 
 const READY: Step = Step("name it ready");
@@ -29,6 +31,10 @@ pub enum By<'a> {
     Fresh,
     /// This snapshot, migrated forward.
     Snapshot(&'a SnapshotName),
+    /// A database made from zero, with the live file's rows.
+    Carried(&'a MainFile, Carry<'a>),
+    /// The same at the live file's own version, with all of its rows that can be read.
+    Salvaged(&'a MainFile, Carry<'a>),
     /// A copy of the live file with new indexes.
     Reindexed(&'a MainFile),
     /// A copy of the live file of newer firmware, gone back by its stored down SQL.
@@ -64,16 +70,18 @@ pub fn replace(
     order: &Order<'_>,
 ) -> Result<Replaced, Failure> {
     probe(device, main)?;
-    let (kind, base) = match by {
-        By::Fresh => (ActKind::ReplaceFresh, Base::Nothing),
-        By::Snapshot(name) => (ActKind::ReplaceSnapshot, Base::Snapshot(name)),
-        By::Reindexed(main) => (ActKind::Reindex, Base::LiveReindexed(main)),
-        By::Downgraded(main) => (ActKind::Downgrade, Base::LiveDowngraded(main)),
+    let kind = match by {
+        By::Fresh => ActKind::ReplaceFresh,
+        By::Carried(..) => ActKind::ReplaceCarried,
+        By::Salvaged(..) => ActKind::Salvage,
+        By::Snapshot(_) => ActKind::ReplaceSnapshot,
+        By::Reindexed(_) => ActKind::Reindex,
+        By::Downgraded(_) => ActKind::Downgrade,
     };
     let act = ledger.begin(device, kind, order)?;
     let ready = device.state.ready(act.number);
     let staged =
-        stage(device, locked, act, &base, steps, ledger.open_token()).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+        build(device, locked, act, by, steps, ledger.open_token()).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
     let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
     if let Some(reduced) = &reduced {
         // Known only now, and to be said by whichever boot finds it done.
@@ -86,6 +94,21 @@ pub fn replace(
     })?;
     let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
     put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)
+}
+
+fn build(device: &Device<'_>, locked: &Locked, act: Act, by: &By<'_>, steps: &[&Migration], token: &str) -> Result<Staged, Failure> {
+    let base = match by {
+        By::Carried(main, carry) => return stage_with_rows(device, locked, act, main, *carry, steps, token),
+        By::Salvaged(main, carry) => {
+            let rows = Rows { main, carry: *carry, aside: &BTreeSet::new() };
+            return stage(device, locked, act, &Base::Rows(&rows), steps, token);
+        }
+        By::Fresh => Base::Nothing,
+        By::Snapshot(name) => Base::Snapshot(name),
+        By::Reindexed(main) => Base::LiveReindexed(main),
+        By::Downgraded(main) => Base::LiveDowngraded(main),
+    };
+    stage(device, locked, act, &base, steps, token)
 }
 
 /// Rolls forward every ready file of an earlier boot, whichever firmware made it.
@@ -159,7 +182,7 @@ fn damage_of(device: &Device<'_>, act: u64) -> Result<Option<String>, Failure> {
 
 /// Its ready file is what the live one was when it was copied.
 fn made_from_live(kind: Option<ActKind>) -> bool {
-    matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade))
+    matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade | ActKind::ReplaceCarried | ActKind::Salvage))
 }
 
 /// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL was empty
@@ -209,7 +232,7 @@ fn put_in_place(
     main: Option<&MainFile>,
     act: u64,
     words: &Words<'_>,
-    made_from: Option<Stat>,
+    made_from: Option<MadeFrom>,
     applied: Vec<i32>,
 ) -> Result<Replaced, Failure> {
     let ready = device.state.ready(act);

@@ -12,11 +12,13 @@ use crate::device::sqlite::script::Lane;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::steps::carry_over::{fill as fill_with_rows, Rows};
 use crate::steps::downgrade::go_back;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
 use crate::steps::snapshot::more_than_now;
+use crate::steps::swap::MadeFrom;
 use crate::steps::verify::{after_each, verify, whole, within_budget};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,11 +31,11 @@ const COPY: Step = Step("copy the live database");
 pub struct Staged {
     /// Where.
     pub path: PathBuf,
-    /// What main looked like when it was copied; `None` where it was not.
-    pub copied_from: Option<Stat>,
+    /// What main and its WAL looked like when they were copied or read; `None` where they were not.
+    pub copied_from: Option<MadeFrom>,
     /// Versions applied while building.
     pub applied: Vec<i32>,
-    /// What the older schema had no room for, a line each.
+    /// What of the live file is not in it, a line each.
     pub lost: Vec<String>,
 }
 
@@ -49,6 +51,8 @@ pub enum Base<'a> {
     Live(&'a MainFile),
     /// The live file of newer firmware, gone back by its stored down SQL.
     LiveDowngraded(&'a MainFile),
+    /// From zero, with the live file's rows.
+    Rows(&'a Rows<'a>),
 }
 
 /// Builds; on any failure what was begun is removed.
@@ -99,7 +103,10 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let copied_from = fill(device, locked, &*file, base)?;
     device.stop_here(BUILD)?;
     let size = file.stat().map_err(failed(BUILD))?.size;
-    let was_wal = copied_wal(&*file, size).map_err(failed(BUILD))?;
+    let was_wal = match base {
+        Base::Rows(rows) => rows.main.header.get(18) == Some(&2),
+        _ => copied_wal(&*file, size).map_err(failed(BUILD))?,
+    };
     let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;
     if let Base::LiveReindexed(_) = base {
         database.rebuild_indexes(BUILD)?;
@@ -107,8 +114,9 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let lost = match base {
         Base::LiveDowngraded(_) => go_back(device, &mut database, act, token)?,
         Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
-            apply(device, &mut database, steps, act, token).map(|()| Vec::new())?
+            apply(device, &mut database, steps, act, token, None)?
         }
+        Base::Rows(rows) => apply(device, &mut database, steps, act, token, Some(rows))?,
     };
     if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first()) {
         return Err(Failure::new(Class::Damaged, BUILD, wrong.clone()));
@@ -131,7 +139,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
 }
 
 /// Copies the base into the staging file.
-fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) -> Result<Option<Stat>, Failure> {
+fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) -> Result<Option<MadeFrom>, Failure> {
     match base {
         Base::Nothing => Ok(None),
         Base::Snapshot(name) => {
@@ -146,7 +154,15 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
             let copied = copy_live(device, locked, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
             database.rollback();
             database.close(COPY)?;
-            copied.map(Some)
+            copied.map(|main| Some(MadeFrom { main, wal: None }))
+        }
+        // Its rows are read later, and what is written from now on is noticed before the swap.
+        Base::Rows(rows) => {
+            let failed = |error: std::io::Error| Failure::io(BUILD, &device.family.main, &error);
+            let main = rows.main.file.stat().map_err(failed)?;
+            wait_for_a_later_stamp(device, locked, &main).map_err(failed)?;
+            let wal = device.disk().stat(&device.family.wal()).map_err(failed)?;
+            Ok(Some(MadeFrom { main, wal }))
         }
     }
 }
@@ -203,13 +219,25 @@ fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
     Ok(version == [2])
 }
 
-fn apply(device: &Device<'_>, database: &mut Database, steps: &[&Migration], act: Act, token: &str) -> Result<(), Failure> {
+/// All steps; the old rows come in at their own version. What of those is not in it, a line each.
+fn apply(
+    device: &Device<'_>,
+    database: &mut Database,
+    steps: &[&Migration],
+    act: Act,
+    token: &str,
+    rows: Option<&Rows<'_>>,
+) -> Result<Vec<String>, Failure> {
+    let (mut rows, mut lost) = (rows, Vec::new());
     let table = &device.settings.history_table;
     let before = database.foreign_keys(BUILD)?;
     progress::expect(steps.len());
     database.run(BUILD, "BEGIN")?;
     history::create_tables(database, BUILD, table)?;
     for step in steps {
+        if let Some(due) = rows.take_if(|rows| step.version > rows.carry.version) {
+            lost = fill_with_rows(device, database, due)?;
+        }
         if step.directives.no_transaction {
             database.commit(BUILD)?;
             run_one(device, database, step, Lane::NoTransaction, act)?;
@@ -219,8 +247,12 @@ fn apply(device: &Device<'_>, database: &mut Database, steps: &[&Migration], act
         }
         after_each(database, &before, step)?;
     }
+    if let Some(due) = rows {
+        lost = fill_with_rows(device, database, due)?;
+    }
     finish_history(device, database, steps.last().copied(), act, token)?;
     let target =
         steps.last().map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |step| Ok(step.version))?;
-    verify(device, database, &before, steps, target)?.database.commit(BUILD)
+    verify(device, database, &before, steps, target)?.database.commit(BUILD)?;
+    Ok(lost)
 }

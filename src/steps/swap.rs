@@ -34,7 +34,16 @@ pub struct New<'a> {
     /// The file.
     pub path: &'a Path,
     /// What main must still look like, where the new file was made from it.
-    pub made_from: Option<Stat>,
+    pub made_from: Option<MadeFrom>,
+}
+
+/// What a new file was made from.
+#[derive(Debug, Clone, Copy)]
+pub struct MadeFrom {
+    /// Main.
+    pub main: Stat,
+    /// The WAL that was read with it; `None` where none had content.
+    pub wal: Option<Stat>,
 }
 
 /// The new file is main, durably. Made only by [`swap`].
@@ -223,12 +232,19 @@ fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), 
     let named = device.disk().stat(&device.family.main).map_err(failed)?;
     let open = main.file.stat().map_err(failed)?;
     let same_file = named.is_some_and(|named| (named.device, named.inode) == (open.device, open.inode));
-    let same_content =
-        new.made_from.is_none_or(|then| (then.size, then.modified_ns, then.inode) == (open.size, open.modified_ns, open.inode));
-    // In WAL mode what they wrote lies beside main.
     let family = device.family.look(device.disk()).map_err(failed)?;
-    let beside = new.made_from.is_some() && (family.wal_has_content() || family.journal_has_content);
-    if same_file && same_content && !beside {
+    let is = |then: &Stat, now: &Stat| (then.size, then.modified_ns, then.inode) == (now.size, now.modified_ns, now.inode);
+    let content = |wal: Option<Stat>| wal.filter(|wal| wal.size > 0);
+    // In WAL mode what they wrote lies beside main.
+    let same_content = new.made_from.is_none_or(|then| {
+        let same_wal = match (content(then.wal), content(family.wal)) {
+            (None, None) => true,
+            (Some(then), Some(now)) => is(&then, &now),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is(&then.main, &open) && same_wal && !family.journal_has_content
+    });
+    if same_file && same_content {
         return Ok(());
     }
     Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made").at(&device.family.main))

@@ -77,6 +77,8 @@ fn row_18_corrupt_page_in_the_middle() {
     bench = bench.firmware(42);
     boot_after(&mut row, &bench, |bench| corrupt(bench, "child"));
     boot_after(&mut row, &Bench::at(40).firmware(41), |bench| corrupt(bench, "child"));
+    let by_copies_alone = Bench::at(40).firmware(41).key("on_damage = [\"snapshot\"]");
+    boot_after(&mut row, &by_copies_alone, |bench| corrupt(bench, "child"));
     row.whole();
 }
 

@@ -74,7 +74,7 @@ fn corrupt_header_is_restored_from_the_snapshot() {
 #[test]
 fn corrupt_page_is_never_copied_over_anything() {
     check(
-        Bench::at(40).firmware(41).after(corrupt_page),
+        Bench::at(40).firmware(41).key("on_damage = [\"reindex\", \"snapshot\"]").after(corrupt_page),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -91,14 +91,14 @@ fn corrupt_page_is_never_copied_over_anything() {
 #[test]
 fn corrupt_page_with_consent_is_purged_and_kept() {
     check(
-        Bench::at(40).firmware(41).after(corrupt_page),
+        Bench::at(40).firmware(41).key("on_damage = [\"reindex\"]").after(corrupt_page),
         "run --purge-and-retry",
         expect![[r#"
             exit:     11
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
             code:     BM-11 settings 40>41
             kept:     quarantine/1 the old family, with a reason
-            database: fresh, 1000 parents, 1000 children
+            database: OTHER, 2000 parents, 0 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
         "#]],

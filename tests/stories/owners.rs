@@ -108,7 +108,7 @@ fn swap_by_root_is_the_applications() {
 fn purge_by_root_is_the_applications() {
     require_root();
     for bench in [Bench::at(40), Bench::wal_at(40)] {
-        let bench = bench.firmware(40).file(UNIQUE_BADGE).home_of(USER);
+        let bench = bench.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
         check_step(
             &bench,
             "run --purge-and-retry",

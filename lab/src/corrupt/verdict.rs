@@ -174,7 +174,8 @@ impl Verdict {
         if let (Some(gone), false) = (new.lacks(&old), report.exit == 11 || forged || waits) {
             return bad("no silent loss", format!("{gone} is gone; exit {}: {}", report.exit, report.sentence));
         }
-        let replaced = matches!(report.outcome, Outcome::Purged | Outcome::Restored | Outcome::Reindexed) && old.main != new.main;
+        let replaced =
+            matches!(report.outcome, Outcome::Purged | Outcome::Restored | Outcome::Reindexed | Outcome::Salvaged) && old.main != new.main;
         if !replaced || old.main.is_none() || old.size == 0 {
             return Ok(());
         }
@@ -203,7 +204,7 @@ impl Verdict {
             Outcome::Purged if lost => Ok(()),
             Outcome::Purged if world.purges_damage() && !old.whole() => Ok(()),
             Outcome::Purged => says("a fresh database stands there"),
-            Outcome::Restored | Outcome::Reindexed if old.whole() => says("the file was whole"),
+            Outcome::Restored | Outcome::Reindexed | Outcome::Salvaged if old.whole() => says("the file was whole"),
             Outcome::Created if !lost => says("a first database was made over another"),
             _ => Ok(()),
         }

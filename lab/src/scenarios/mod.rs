@@ -6,6 +6,7 @@ mod adopted;
 mod asked;
 pub mod catalogues;
 mod data;
+mod kept;
 mod newer;
 mod replaced;
 pub mod slots;
@@ -128,6 +129,10 @@ pub const ALL: &[(&str, Build)] = &[
     ("restore-no-room", replaced::restore_no_room),
     ("restore-lost", replaced::restore_lost),
     ("reindex", replaced::reindex),
+    ("purge-carried", kept::purge_carried),
+    ("purge-carried-wal-left", kept::purge_carried_wal_left),
+    ("purge-aside", kept::purge_aside),
+    ("salvage", kept::salvage),
     ("bad-snapshot", replaced::bad_snapshot),
     ("newer", replaced::newer),
     ("newer-compatible", replaced::newer_compatible),

@@ -9,7 +9,7 @@ use super::bad_header;
 use crate::decide::facts::{Database, Snapshot};
 use crate::device::disk::{read_through, Step};
 use crate::device::family::{SnapshotName, HEADER_BYTES};
-use crate::device::history;
+use crate::device::history::{self, History};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
@@ -94,13 +94,18 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Res
     if expected.is_some_and(|expected| expected != version) {
         return Err(Look::NotGood(format!("it is at version {version}, not at what its name says")));
     }
-    let prefix = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| {
-        row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
-    });
-    if !prefix || history.applied.len() > device.catalog.migrations.len() {
+    if !is_beginning(device, &history) {
         return Err(Look::NotGood("its history is not the beginning of this firmware's".into()));
     }
     Ok(version)
+}
+
+/// By version, name and checksum the history is the beginning of this firmware's, or all of it.
+pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
+    let same = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| {
+        row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
+    });
+    same && history.malformed.is_none() && history.applied.len() <= device.catalog.migrations.len()
 }
 
 /// Bytes of our own snapshots that may go once the live file has passed its check.

@@ -1,0 +1,71 @@
+//! Owns the answers to a damaged or lost database: `on_damage`, in the owner's order.
+//! Promises: what keeps rows comes before what gives them up, as the owner wrote it; each cure is tried once a run.
+//! Never gives a cure up for a power cut, and never purges where neither the owner nor a person said so.
+
+use crate::config::Cure;
+use crate::decide::facts::{Facts, Request, Snapshot, Tried};
+use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan, Refusal, RefusalClass};
+use crate::decide::policy::{Policy, FAILED_MAX};
+use crate::error::Class;
+
+/// What is done where nothing is left of a database that was there.
+pub fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
+    let plan = damaged(facts, policy, what, false, None);
+    match plan {
+        // Nothing is left that could be lost once more: the device may as well start.
+        Plan::Refuse(Refusal { class: RefusalClass::As(Class::Damaged), .. }) if !remains => replace_fresh(facts, policy, what.to_owned()),
+        other => other,
+    }
+}
+
+/// What is done with a file that is proven corrupt.
+pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, version: Option<i32>) -> Plan {
+    if !facts.writable {
+        return refuse(Class::Storage, &format!("{what}, and the file system is read-only"), "make it writable, then run again");
+    }
+    if facts.own_mount {
+        let next = "mount its folder instead, so that another file can take its place";
+        return refuse(Class::NotOurs, &format!("{what}, and the database file is a mount of its own"), next);
+    }
+    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
+        let what = format!("{what}; {needed} bytes must be free to cure it and {} are", facts.room.available);
+        return refuse(Class::NoSpace, &what, "free space, then run again");
+    }
+    if let Some(refusal) = worn_out(facts, policy) {
+        return refusal;
+    }
+    let hopeful = facts.tries.failed < FAILED_MAX || facts.request != Request::Boot;
+    let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
+    for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
+        match cure {
+            // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
+            Cure::Reindex if index_only && hopeful && !facts.tried.contains(&Tried::Reindex) => {
+                return Plan::Reindex { why: what.to_owned() };
+            }
+            // What was written last is worth more than a copy of before, as far as it can be read.
+            Cure::Salvage if hopeful && !facts.tried.contains(&Tried::Salvage) => {
+                if let Some(version) = version {
+                    let each = policy.on_damage.contains(&Cure::Snapshot) && next_snapshot(facts).is_some();
+                    return Plan::Salvage { version, why: what.to_owned(), each };
+                }
+            }
+            // A copy that this firmware could not bring forward so often will not come forward now.
+            Cure::Snapshot if hopeful => {
+                if let Some(snapshot) = next_snapshot(facts) {
+                    return by_snapshot(snapshot, what);
+                }
+            }
+            Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
+            // Not possible here, or tried: the next one.
+            Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
+        }
+    }
+    let next =
+        format!("keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start with an empty one", policy.name);
+    refuse(Class::Damaged, what, next)
+}
+
+/// The newest good copy that was not tried.
+fn next_snapshot(facts: &Facts) -> Option<&Snapshot> {
+    facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act)))
+}

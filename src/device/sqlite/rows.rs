@@ -1,0 +1,472 @@
+//! Owns bringing rows from one open database into another, table by table, past pages that cannot be read.
+//! Promises: a value arrives as it was, byte for byte; a row that the other table refuses goes to a table of its own.
+//! Never changes the database that is read, and never believes that a page was the last one because it was corrupt.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{params_from_iter, OptionalExtension, Row, Statement};
+
+use crate::device::disk::Step;
+use crate::device::sqlite::{class_of, Database};
+use crate::error::{Class, Failure};
+
+/// Gaps in one table after which the rest is not looked for: each costs up to 130 seeks.
+const GAPS_MAX: u32 = 1000;
+
+/// An ordinary table: no view, not virtual, no shadow of a virtual one, not SQLite's, not a history's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Tables that its rows refer to.
+    pub parents: Vec<String>,
+    columns: Vec<String>,
+    /// Columns of the primary key, in its order.
+    key: Vec<String>,
+    /// What its row number can be called; `None` for a table without one.
+    row_number: Option<&'static str>,
+    /// The row number is a column: it need not be brought by itself.
+    numbered_by_key: bool,
+}
+
+/// What became of one table's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Poured {
+    /// In the table.
+    pub kept: u64,
+    /// In the table for what it refused.
+    pub aside: u64,
+    /// Pages could not be read.
+    pub unread: bool,
+    /// Rows that an index knows of, where pages could not be read.
+    pub known: Option<u64>,
+}
+
+/// Where rows go that a table does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// Its name.
+    pub name: String,
+}
+
+/// What stops: the reader met a corrupt page, or anything else.
+enum Stopped {
+    Corrupt,
+    By(Failure),
+}
+
+/// Two open databases, and what ends the work between two rows.
+pub struct Pour<'a> {
+    /// Read.
+    pub from: &'a Database,
+    /// Written, inside a transaction.
+    pub into: &'a Database,
+    /// Raised by a stop signal.
+    pub stop: &'a AtomicBool,
+    /// For failures.
+    pub step: Step,
+}
+
+fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+fn list(names: &[String], ending: &str) -> String {
+    names.iter().map(|name| format!("{}{ending}", quote(name))).collect::<Vec<_>>().join(", ")
+}
+
+impl Table {
+    /// The same columns, by name: at the same version they mean the same.
+    pub fn has_the_columns_of(&self, other: &Table) -> bool {
+        let has = |column: &String| self.columns.iter().any(|ours| ours.eq_ignore_ascii_case(column));
+        self.columns.len() == other.columns.len() && other.columns.iter().all(has)
+    }
+
+    fn selected(&self) -> String {
+        let number = self.row_number.map(|number| format!("{number}, ")).unwrap_or_default();
+        format!("{number}{}", list(&self.columns, ""))
+    }
+}
+
+impl Database {
+    /// The ordinary tables, by name.
+    ///
+    /// # Errors
+    /// As SQLite; damaged where the schema cannot be read.
+    pub fn ordinary_tables(&self, step: Step, history_table: &str) -> Result<Vec<Table>, Failure> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name <> ?1 COLLATE NOCASE \
+                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' ORDER BY name";
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let names = statement.query_map([history_table], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+            names.into_iter().filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>()
+        };
+        read().map_err(|error: rusqlite::Error| self.failure(step, &error))
+    }
+
+    /// `None` for the shadow of a virtual table.
+    fn table(&self, name: String) -> rusqlite::Result<Option<Table>> {
+        let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type = 'table'";
+        let Some(without_row_number) = self.connection.query_row(sql, [&name], |row| row.get::<_, bool>(0)).optional()? else {
+            return Ok(None);
+        };
+        let sql = "SELECT name, upper(type), pk FROM pragma_table_xinfo(?1) WHERE hidden = 0";
+        let mut statement = self.connection.prepare(sql)?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
+        let found = statement.query_map([&name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut key: Vec<&(String, String, i64)> = found.iter().filter(|(_, _, place)| *place > 0).collect();
+        key.sort_by_key(|(_, _, place)| *place);
+        let numbered_by_key = matches!(key.as_slice(), [(_, kind, _)] if kind == "INTEGER");
+        let columns: Vec<String> = found.iter().map(|(column, ..)| column.clone()).collect();
+        let free = |alias: &&str| !columns.iter().any(|column| column.eq_ignore_ascii_case(alias));
+        let row_number = if without_row_number { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(free) };
+        let sql = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1)";
+        let mut statement = self.connection.prepare(sql)?;
+        let parents = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let key = key.into_iter().map(|(column, ..)| column.clone()).collect();
+        Ok(Some(Table { name, parents, columns, key, row_number, numbered_by_key }))
+    }
+
+    /// Names of virtual tables, whose rows only their module knows.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn virtual_tables(&self, step: Step) -> Result<Vec<String>, Failure> {
+        self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name")
+    }
+
+    /// Rows of a table; `None` where it cannot be read.
+    ///
+    /// # Errors
+    /// As SQLite, but for corruption.
+    pub fn count_rows(&self, step: Step, table: &Table) -> Result<Option<u64>, Failure> {
+        let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+        match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
+            Ok(rows) => Ok(u64::try_from(rows).ok()),
+            Err(error) if class_of(&error) == Class::Damaged => Ok(None),
+            Err(error) => Err(self.failure(step, &error)),
+        }
+    }
+
+    /// No trigger runs: what they would write is among the rows that are brought.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn triggers(&self, step: Step, on: bool) -> Result<(), Failure> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, on);
+        set.map(drop).map_err(|error| self.failure(step, &error))
+    }
+
+    /// A name for rows that a table does not take, which no object has.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn aside(&self, step: Step, table: &Table) -> Result<Aside, Failure> {
+        // What an earlier time set aside keeps its name.
+        let own = table.name.to_ascii_lowercase().starts_with("lost_");
+        let base = if own { table.name.clone() } else { format!("lost_{}", table.name) };
+        let taken = self.strings(step, "SELECT lower(name) FROM sqlite_schema")?;
+        let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
+        let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
+        Ok(Aside { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) })
+    }
+
+    /// Empties a table.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn empty(&self, step: Step, table: &Table) -> Result<(), Failure> {
+        self.run(step, &format!("DELETE FROM {}", quote(&table.name)))
+    }
+
+    /// Takes the rows away that refer to nothing: into `aside` where there is one. How many.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn take_orphans(&self, step: Step, table: &Table, aside: Option<&Aside>) -> Result<u64, Failure> {
+        let name = quote(&table.name);
+        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let mut statement = self.connection.prepare("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1)").map_err(failed)?;
+        let rows = statement.query_map([&table.name], |row| row.get::<_, Option<i64>>(0)).map_err(failed)?;
+        let rows = match rows.collect::<rusqlite::Result<Vec<Option<i64>>>>() {
+            // Its parent has no key: SQLite cannot say, and verification will.
+            Err(error) if class_of(&error) == Class::Failed => return Ok(0),
+            rows => rows.map_err(failed)?,
+        };
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        if let Some(aside) = aside {
+            self.make_aside(table, aside).map_err(failed)?;
+        }
+        let columns = list(&table.columns, "");
+        let mut taken = 0;
+        // A table without row numbers cannot say which: it goes as a whole.
+        let whole = rows.iter().any(Option::is_none) || table.row_number.is_none();
+        let which = table.row_number.filter(|_| !whole).map(|number| format!(" WHERE {number} = ?1")).unwrap_or_default();
+        for row in if whole { vec![None] } else { rows } {
+            if let Some(aside) = aside {
+                let sql = format!("INSERT INTO {}({columns}) SELECT {columns} FROM {name}{which}", quote(&aside.name));
+                self.connection.execute(&sql, params_from_iter(row)).map_err(failed)?;
+            }
+            let gone = self.connection.execute(&format!("DELETE FROM {name}{which}"), params_from_iter(row)).map_err(failed)?;
+            taken += gone as u64;
+        }
+        Ok(taken)
+    }
+
+    fn make_aside(&self, table: &Table, aside: &Aside) -> rusqlite::Result<()> {
+        // No types: what is put aside is what was there, not what a column would make of it.
+        let sql = format!("CREATE TABLE IF NOT EXISTS {}({})", quote(&aside.name), list(&table.columns, ""));
+        self.connection.execute_batch(&sql)
+    }
+
+    /// What the header and AUTOINCREMENT remember beside the rows.
+    ///
+    /// # Errors
+    /// As SQLite, but for corruption.
+    pub fn take_numbers_of(&self, step: Step, old: &Database, header_too: bool) -> Result<(), Failure> {
+        for pragma in ["application_id", "user_version"].into_iter().filter(|_| header_too) {
+            let number: i64 =
+                old.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(|e| old.failure(step, &e))?;
+            self.run(step, &format!("PRAGMA {pragma} = {number}"))?;
+        }
+        let counted = || {
+            let mut statement = old.connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, i64)>>>()
+        };
+        // No AUTOINCREMENT, or no page of it to read: the rows themselves set the number then.
+        for (name, number) in counted().unwrap_or_default() {
+            let sql = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
+            if let Err(error) = self.connection.execute(sql, (name, number)) {
+                log::debug!("sqlite_sequence: {error}.");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pour<'_> {
+    /// Brings the rows of one table: into the table where `keep` says so, and what it refuses, or all of them, into `aside`.
+    ///
+    /// # Errors
+    /// Interrupted; or as SQLite, but for corruption of what is read and refusals of single rows.
+    pub fn pour(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
+        let mut rows = Writer::new(self, table, keep, aside)?;
+        let unread = match table.row_number {
+            Some(number) => self.by_number(table, number, &mut rows)?,
+            None => self.by_key(table, &mut rows)?,
+        };
+        let mut poured = Poured { unread, ..rows.poured };
+        if unread {
+            poured.known = self.from.count_rows(self.step, table)?;
+        }
+        Ok(poured)
+    }
+
+    /// Ascending; after a corrupt page from the next row on that can be found and read. `true`: there was one.
+    fn by_number(&self, table: &Table, number: &str, rows: &mut Writer<'_>) -> Result<bool, Failure> {
+        let all = format!("SELECT {} FROM {} NOT INDEXED WHERE {number} >= ?1 ORDER BY {number}", table.selected(), quote(&table.name));
+        let one = format!("{all} LIMIT 1");
+        let mut begin = i64::MIN;
+        for _ in 0..GAPS_MAX {
+            let mut last = None;
+            match self.scan(&all, Some(begin), |row| {
+                last = row.get(0).ok();
+                rows.write(row)
+            }) {
+                Ok(()) => return Ok(begin != i64::MIN),
+                Err(Stopped::By(failure)) => return Err(failure),
+                Err(Stopped::Corrupt) => {}
+            }
+            let Some(after) = last.unwrap_or(begin).checked_add(i64::from(last.is_some())) else { return Ok(true) };
+            match self.next_readable(&one, after)? {
+                Some(next) => begin = next,
+                None => return Ok(true),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The first row number from which a row can be read again: by doubling the distance, then halving the rest.
+    fn next_readable(&self, one: &str, after: i64) -> Result<Option<i64>, Failure> {
+        let readable = |begin: i64| match self.scan(one, Some(begin), |_| Ok(())) {
+            Ok(()) => Ok(true),
+            Err(Stopped::Corrupt) => Ok(false),
+            Err(Stopped::By(failure)) => Err(failure),
+        };
+        // Below every row of a table that is numbered from 1.
+        let base = after.max(0);
+        let (mut bad, mut good) = (after, None);
+        for power in 0..63u32 {
+            let Some(there) = base.checked_add(1i64 << power) else { break };
+            if readable(there)? {
+                good = Some(there);
+                break;
+            }
+            bad = there;
+        }
+        let Some(mut good) = good else { return Ok(None) };
+        while good.saturating_sub(bad) > 1 {
+            let middle = i64::midpoint(bad, good);
+            if readable(middle)? {
+                good = middle;
+            } else {
+                bad = middle;
+            }
+        }
+        Ok(Some(good))
+    }
+
+    /// By the primary key, from the first row up to a corrupt page and from the last one down to it.
+    fn by_key(&self, table: &Table, rows: &mut Writer<'_>) -> Result<bool, Failure> {
+        for direction in ["", " DESC"] {
+            let order = list(&table.key, direction);
+            let sql = format!("SELECT {} FROM {} NOT INDEXED ORDER BY {order}", table.selected(), quote(&table.name));
+            match self.scan(&sql, None, |row| rows.write(row)) {
+                Ok(()) => return Ok(!direction.is_empty()),
+                Err(Stopped::By(failure)) => return Err(failure),
+                Err(Stopped::Corrupt) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Failure>) -> Result<(), Stopped> {
+        let stopped = |error: rusqlite::Error| match class_of(&error) {
+            Class::Damaged => Stopped::Corrupt,
+            _ => Stopped::By(self.from.failure(self.step, &error)),
+        };
+        let mut statement = self.from.connection.prepare(sql).map_err(stopped)?;
+        let mut rows = statement.query(params_from_iter(begin)).map_err(stopped)?;
+        while let Some(row) = rows.next().map_err(stopped)? {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Stopped::By(Failure::new(Class::Interrupted, self.step, "a stop signal came")));
+            }
+            each(row).map_err(Stopped::By)?;
+        }
+        Ok(())
+    }
+}
+
+/// The statements that take one table's rows.
+struct Writer<'a> {
+    pour: &'a Pour<'a>,
+    table: &'a Table,
+    name: &'a Aside,
+    keep: Option<Statement<'a>>,
+    aside: Option<Statement<'a>>,
+    poured: Poured,
+}
+
+impl<'a> Writer<'a> {
+    fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a Aside) -> Result<Writer<'a>, Failure> {
+        let keep = if keep {
+            let number = table.row_number.filter(|_| !table.numbered_by_key).map(|number| format!("{number}, ")).unwrap_or_default();
+            let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
+            // Whatever the table says of conflicts: one row must not take another one's place.
+            let sql = format!("INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})", quote(&table.name), list(&table.columns, ""));
+            Some(pour.into.connection.prepare(&sql).map_err(|error| pour.into.failure(pour.step, &error))?)
+        } else {
+            None
+        };
+        Ok(Writer { pour, table, name, keep, aside: None, poured: Poured::default() })
+    }
+
+    fn write(&mut self, row: &Row<'_>) -> Result<(), Failure> {
+        let pour = self.pour;
+        let failed = |error: rusqlite::Error| pour.into.failure(pour.step, &error);
+        // The row number is selected first, and inserted only where no column has it.
+        let first = usize::from(self.table.row_number.is_some());
+        if let Some(keep) = &mut self.keep {
+            let from = if self.table.numbered_by_key { first } else { 0 };
+            match insert(keep, row, from) {
+                Ok(()) => {
+                    self.poured.kept += 1;
+                    return Ok(());
+                }
+                Err(error) if class_of(&error) == Class::Failed => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        if self.aside.is_none() {
+            pour.into.make_aside(self.table, self.name).map_err(failed)?;
+            let marks = vec!["?"; self.table.columns.len()].join(", ");
+            let sql = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&self.name.name), list(&self.table.columns, ""));
+            self.aside = Some(pour.into.connection.prepare(&sql).map_err(failed)?);
+        }
+        if let Some(aside) = &mut self.aside {
+            insert(aside, row, first).map_err(failed)?;
+        }
+        self.poured.aside += 1;
+        Ok(())
+    }
+}
+
+fn insert(statement: &mut Statement<'_>, row: &Row<'_>, from: usize) -> rusqlite::Result<()> {
+    for parameter in 0..statement.parameter_count() {
+        let value: ValueRef<'_> = row.get_ref(from + parameter)?;
+        statement.raw_bind_parameter(parameter + 1, ToSqlOutput::Borrowed(value))?;
+    }
+    statement.raw_execute().map(drop)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::device::sqlite::Sqlite;
+
+    const STEP: Step = Step("test");
+    const SCHEMA: &str = "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a UNIQUE, b TEXT NOT NULL, twice AS (a || a));
+        CREATE TABLE plain(a);
+        CREATE TABLE keyed(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+        CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT);
+        CREATE TRIGGER more AFTER INSERT ON numbered BEGIN INSERT INTO plain VALUES ('by the trigger'); END;";
+
+    fn database(sql: &str) -> Database {
+        let database = (Sqlite { vfs: None }).scratch(STEP).unwrap();
+        database.run(STEP, sql).unwrap();
+        database
+    }
+
+    fn brought(old: &str, new: &str) -> (Database, Vec<Poured>) {
+        let (from, into) = (database(old), database(new));
+        into.triggers(STEP, false).unwrap();
+        let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
+        let pour_table = |table: &Table| pour.pour(table, true, &into.aside(STEP, table).unwrap()).unwrap();
+        let poured = from.ordinary_tables(STEP, "history").unwrap().iter().map(pour_table).collect();
+        into.take_numbers_of(STEP, &from, true).unwrap();
+        (into, poured)
+    }
+
+    #[test]
+    fn values_and_row_numbers_arrive_as_they_were() {
+        let old = format!(
+            "{SCHEMA} DROP TRIGGER more; INSERT INTO numbered VALUES (-7, x'00ff', CAST(x'41ff42' AS TEXT)), (9223372036854775807, 1.5, '');
+             INSERT INTO plain(rowid, a) VALUES (5, NULL), (17, 'x'); INSERT INTO keyed VALUES ('k', 1);
+             INSERT INTO counted VALUES (40), (41); DELETE FROM counted WHERE id = 41; PRAGMA user_version = 8;"
+        );
+        let (into, poured) = brought(&old, SCHEMA);
+        let kept: Vec<u64> = poured.iter().map(|table| table.kept).collect();
+        assert_eq!((kept, poured.iter().map(|table| table.aside).sum()), (vec![1, 1, 2, 2], 0u64));
+        let show = "SELECT id || quote(a) || hex(b) FROM numbered UNION ALL SELECT rowid || quote(a) FROM plain \
+                    UNION ALL SELECT k || v FROM keyed UNION ALL SELECT seq FROM sqlite_sequence WHERE name = 'counted' \
+                    UNION ALL SELECT user_version FROM pragma_user_version";
+        let all = into.texts(STEP, show).unwrap();
+        assert_eq!(all, ["-7X'00FF'41FF42", "92233720368547758071.5", "5NULL", "17'x'", "k1", "", ""]);
+    }
+
+    #[test]
+    fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
+        let old =
+            "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); INSERT INTO numbered VALUES (1, 1, 'x'), (2, 1, 'same a'), (3, 3, NULL)";
+        let (into, poured) = brought(old, &SCHEMA.replace("UNIQUE", "UNIQUE ON CONFLICT REPLACE"));
+        assert_eq!(poured, [Poured { kept: 1, aside: 2, ..Poured::default() }]);
+        assert_eq!(into.texts(STEP, "SELECT b FROM numbered").unwrap(), ["x"]);
+        assert_eq!(into.texts(STEP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
+    }
+}
