@@ -46,6 +46,8 @@ pub enum Stands {
 
 /// Rows of this id and above are those of an application that ran in the middle of a boot.
 pub const GUESTS_FROM: i64 = 1000;
+/// Where such rows can be: a purge that puts newer rows aside takes them along.
+const GUEST_TABLES: [&str; 4] = ["reading", "sensor", "lost_reading", "lost_sensor"];
 
 /// Pictures by the hash of the family's bytes.
 #[derive(Default)]
@@ -88,7 +90,7 @@ fn look(state: &State, main: &str, without_guests: bool) -> Stands {
     let taken = copied(state, main, |connection| {
         if without_guests {
             // Where there are no such tables, there are no such rows.
-            for table in ["reading", "sensor"] {
+            for table in GUEST_TABLES {
                 let _ = connection.execute(&format!("DELETE FROM {table} WHERE id >= {GUESTS_FROM}"), []);
             }
         }
@@ -119,7 +121,7 @@ fn copied<T>(state: &State, main: &str, look: impl FnOnce(&Connection) -> Result
 pub fn guests(state: &State, main: &str) -> Vec<i64> {
     let found = copied(state, main, |connection| {
         let mut ids = Vec::new();
-        for table in ["reading", "sensor"] {
+        for table in GUEST_TABLES {
             let sql = format!("SELECT id FROM {table} WHERE id >= {GUESTS_FROM}");
             ids.extend(strings(connection, &sql).unwrap_or_default().iter().filter_map(|id| id.parse::<i64>().ok()));
         }
