@@ -41,9 +41,12 @@ fn story<'d>(device: &'d Device<'d>, asked: &Asked) -> Result<(DatabaseReport, O
     }
     let locked = lock(device)?; // one migrator per database
     let mut ledger = Ledger::open(device, &locked)?;
-    let rolled = roll_forward_here(device, &locked, &mut ledger)?; // a ready file of an earlier boot takes its name
+    let mut rolled = roll_forward_here(device, &locked, &mut ledger)?; // a ready file of an earlier boot takes its name
     understood(device, &ledger)?;
-    let mut report = rungs(device, &locked, &mut ledger, asked, rolled)?; // inspect, decide, carry out, at most so often
+    let mut report = rungs(device, &locked, &mut ledger, asked, &mut rolled)?; // inspect, decide, carry out, at most so often
+    if !report.usable {
+        report.notes.extend(rolled.iter().filter_map(Replaced::given_up));
+    }
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
@@ -140,10 +143,10 @@ fn rungs(
     locked: &Locked,
     ledger: &mut Ledger,
     asked: &Asked,
-    mut rolled: Vec<Replaced>,
+    rolled: &mut Vec<Replaced>,
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
-    let asked = &still_asked(device, locked, ledger, asked, &rolled)?;
+    let asked = &still_asked(device, locked, ledger, asked, rolled)?;
     let (mut tried, mut notes): (Vec<Tried>, Vec<String>) = (Vec::new(), Vec::new());
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
@@ -175,7 +178,7 @@ fn rungs(
                 rolled.push(replaced);
             }
             Ok(ended) => {
-                let report = DatabaseReport::ended(device, &facts, &plan, ended, &rolled);
+                let report = DatabaseReport::ended(device, &facts, &plan, ended, rolled);
                 return Ok(DatabaseReport { notes, ..report });
             }
             Err(mut failure) => {

@@ -56,6 +56,14 @@ pub struct Replaced {
     pub reason: String,
 }
 
+impl Replaced {
+    /// What a run that then ends badly says of it all the same; the first one that ends well says it as its exit.
+    pub fn given_up(&self) -> Option<String> {
+        let loss = self.loss.as_ref()?;
+        Some(format!("it was replaced before that ({}), and gave up {loss}; the old family is in quarantine/{}", self.reason, self.act))
+    }
+}
+
 /// Builds and puts in place.
 ///
 /// # Errors

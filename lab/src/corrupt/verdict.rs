@@ -171,7 +171,8 @@ impl Verdict {
         let forged = report.exit == 12 && case.kind == Kind::Record && case.mutation == super::Mutation::Resealed;
         // What an earlier run gave up is said by the first run that ends well.
         let waits = !matches!(report.exit, 0 | 11) && names(before, "ready-").next().is_some();
-        if let (Some(gone), false) = (new.lacks(&old), report.exit == 11 || forged || waits) {
+        let noted = report.notes.iter().any(|note| note.contains("gave up"));
+        if let (Some(gone), false) = (new.lacks(&old), report.exit == 11 || forged || waits || noted) {
             return bad("no silent loss", format!("{gone} is gone; exit {}: {}", report.exit, report.sentence));
         }
         let replaced =
