@@ -39,20 +39,32 @@ pub fn today() -> Result<PathBuf, String> {
     build(&tree(), &target())
 }
 
-/// The firmware of this commit. `Err` is why it cannot be had here.
+/// The stories build it in the same place: whoever comes first builds it.
+fn folder() -> PathBuf {
+    target().join("tmp/older")
+}
+
+fn kept(commit: &str) -> PathBuf {
+    folder().join(format!("firmware-{commit}"))
+}
+
+/// Why this commit cannot be had here; `None` where it can.
+pub fn missing(commit: &str) -> Option<String> {
+    let known = || git(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).output().is_ok_and(|output| output.status.success());
+    if kept(commit).exists() || known() {
+        return None;
+    }
+    Some(format!("commit {} is not in this clone's history; `git fetch --unshallow` brings it", short(commit)))
+}
+
+/// The firmware of this commit.
 ///
 /// # Errors
-/// The history is not here, or the commit cannot be built.
+/// The commit cannot be unpacked or built.
 pub fn earlier(commit: &str) -> Result<PathBuf, String> {
-    // The stories build it in the same place: whoever comes first builds it.
-    let folder = target().join("tmp/older");
-    let kept = folder.join(format!("firmware-{commit}"));
+    let (folder, kept) = (folder(), kept(commit));
     if kept.exists() {
         return Ok(kept);
-    }
-    let known = git(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).output().map_err(|error| format!("git: {error}"))?;
-    if !known.status.success() {
-        return Err(format!("commit {} is not in this clone's history; `git fetch --unshallow` brings it", short(commit)));
     }
     let sources = folder.join(commit);
     if !sources.join("Cargo.toml").exists() {

@@ -74,18 +74,18 @@ struct Bench {
 
 /// Builds the programs, runs every situation and prints what came of it.
 pub fn run(wanted: &Wanted) -> ExitCode {
+    if let Some(sentence) = built::commits().into_iter().find_map(built::missing) {
+        println!("not run: {sentence}");
+        return ExitCode::from(NOT_RUN);
+    }
     let today = wanted.today.clone().map_or_else(built::today, Ok);
     let earlier: Result<Vec<_>, String> =
         built::commits().into_iter().map(|commit| built::earlier(commit).map(|program| (commit, program))).collect();
     let (today, earlier) = match (today, earlier) {
         (Ok(today), Ok(earlier)) => (today, earlier),
-        (Err(sentence), _) => {
+        (Err(sentence), _) | (_, Err(sentence)) => {
             eprintln!("{sentence}");
             return ExitCode::from(2);
-        }
-        (_, Err(sentence)) => {
-            println!("not run: {sentence}");
-            return ExitCode::from(NOT_RUN);
         }
     };
     if let Some(worker) = wanted.worker {
@@ -311,9 +311,9 @@ impl Turns {
     }
 
     fn named(words: &[&str]) -> Option<Turns> {
-        let patient = match words.first()? {
-            &"until-quiet" => true,
-            &"once" => false,
+        let patient = match *words.first()? {
+            "until-quiet" => true,
+            "once" => false,
             _ => return None,
         };
         let second = match words.get(1) {
