@@ -85,7 +85,8 @@ fn full_at_every_call_of_an_upgrade_in_wal_mode() {
 #[test]
 fn full_at_every_call_of_a_replace() {
     let template = Bench::at(40).firmware(40).file(UNIQUE_BADGE);
-    let bench = Bench::empty(40).file(UNIQUE_BADGE).on(|at, _| Mount::tmpfs(at, KIB));
+    let no_row_is_kept = Bench::empty(40).key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("copy = \"auto\"");
+    let bench = no_row_is_kept.file(UNIQUE_BADGE).on(|at, _| Mount::tmpfs(at, KIB));
     let goal = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
     let sweep = Sweep { arguments: &["run", "--purge-and-retry"], goal, goal_exit: "11" };
     full_at_every_call(&template, &bench, &sweep);
