@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::catalogues::{firmware, Version};
 use super::upgraded::{new, scenario};
-use super::worlds::{applied, booted, cut_off, expected, managed, LATER, ROWS};
+use super::worlds::{applied, booted, cut_off, expected, managed, AUTO_VACUUM, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::{Firmware, MAIN};
 use crate::picture::bytes_hash;
@@ -144,7 +144,11 @@ pub(super) fn purge_token() -> Scenario {
 
 /// Upgraded once, so that there is a snapshot of schema 1; the application went on; then the file broke.
 pub(super) fn with_snapshot() -> State {
-    let upgraded = booted(&before("delete"), firmware(Version::Two, ""), &plain(), 1, 0);
+    with_snapshot_of(&before("delete"))
+}
+
+fn with_snapshot_of(before: &State) -> State {
+    let upgraded = booted(before, firmware(Version::Two, ""), &plain(), 1, 0);
     applied(&upgraded, "delete", &[LATER])
 }
 
@@ -175,7 +179,15 @@ pub(super) fn restore_no_room() -> Scenario {
 }
 
 pub(super) fn restore_lost() -> Scenario {
-    let mut state = with_snapshot();
+    lost(with_snapshot())
+}
+
+/// Its snapshot has a pointer map, of which a check says the same whether it is damaged or cannot be read.
+pub(super) fn restore_lost_auto_vacuum() -> Scenario {
+    lost(with_snapshot_of(&applied(&before("delete"), "delete", &[AUTO_VACUUM])))
+}
+
+fn lost(mut state: State) -> Scenario {
     state.remove(MAIN);
     let mut scenario = damaged(firmware(Version::Two, ""), state, restored(Version::Two));
     (scenario.old, scenario.quarantined) = (Old::Absent, vec![Old::Absent]);

@@ -3,7 +3,7 @@
 //! Never allows a loss.
 
 use super::catalogues::{firmware, Version};
-use super::worlds::{applied, cut_off, empty, expected, managed, of_refinery, LATER, ROWS};
+use super::worlds::{applied, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::Firmware;
 use crate::person::Run;
@@ -102,6 +102,12 @@ pub(super) fn truncate_hot() -> Scenario {
 
 pub(super) fn persist_hot() -> Scenario {
     hot("persist")
+}
+
+/// The file has a pointer map: see `restore-lost-auto-vacuum`.
+pub(super) fn auto_vacuum_hot() -> Scenario {
+    let before = applied(&before("delete"), "delete", &[AUTO_VACUUM]);
+    upgrade("", cut_off(&before, "delete", &[LATER]), &[ROWS, LATER], "delete")
 }
 
 pub(super) fn wal_left() -> Scenario {

@@ -21,6 +21,9 @@ const UNFINISHED: &str =
 /// A change that the application made later.
 pub const LATER: &str = "INSERT INTO sensor VALUES (5, 'later'); UPDATE reading SET value = value + 7 WHERE id < 9;";
 
+/// The application gives its file a pointer map.
+pub const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = FULL; VACUUM;";
+
 /// A storage device with an empty folder for data.
 pub fn empty() -> State {
     let mut state = State::new();
