@@ -10,6 +10,7 @@ use crate::device::switch_on;
 use crate::judge::{Bad, Judge, Start};
 use crate::power_cuts::logged;
 use crate::scenarios::Scenario;
+use crate::sim::content::BLOCK;
 use crate::sim::{Fault, FaultKind, Moment, Options, Sim};
 
 /// Free bytes of the device whose calls fail.
@@ -53,12 +54,15 @@ enum Trouble {
     Fault(Fault),
     /// From this operation on the disk has so many bytes left, and at the next boot too; then somebody makes room.
     Filled { operation: u64, room: u64 },
+    /// The medium has lost this page of a file that was there before, until somebody mends it after the run.
+    Lost { file: usize, page: u64 },
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Trouble::Filled { operation, room } => write!(f, "fault:{operation}:filled:{room}"),
+            Trouble::Lost { file, page } => write!(f, "fault:file-{file}:lost:{page}"),
             Trouble::Fault(fault) => {
                 let many = if fault.for_ever { "for-ever" } else { "once" };
                 match fault.at {
@@ -87,6 +91,11 @@ pub fn sweep(scenario: &Scenario, stride: u64) -> Tally {
             tally.try_it(scenario, Trouble::Filled { operation, room }, unharmed, &mut judge);
         }
     }
+    for (file, pages) in files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate() {
+        for page in 0..pages {
+            tally.try_it(scenario, Trouble::Lost { file, page }, unharmed, &mut judge);
+        }
+    }
     let chosen = (1..=calls).step_by(usize::try_from(stride).unwrap_or(usize::MAX).max(1));
     for call in chosen.filter(|_| stride > 0) {
         for kind in [FaultKind::InputOutput, FaultKind::Denied] {
@@ -98,6 +107,13 @@ pub fn sweep(scenario: &Scenario, stride: u64) -> Tally {
     tally
 }
 
+/// What lies on the storage before the first boot: path and size of each file that has content.
+fn files(scenario: &Scenario) -> Vec<(String, u64)> {
+    let initial = &scenario.initial;
+    let size = |node| initial.content(node).map_or(0, |content| content.size());
+    initial.walk().into_iter().map(|(path, node)| (path, size(node))).filter(|(_, size)| *size > 0).collect()
+}
+
 impl Tally {
     fn try_it(&mut self, scenario: &Scenario, trouble: Trouble, unharmed: u8, judge: &mut Judge) {
         let (kind, outcome) = match trouble {
@@ -106,6 +122,7 @@ impl Tally {
                 (format!("{}{looked}", fault.kind), one(scenario, fault, unharmed, judge, &mut |_| {}))
             }
             Trouble::Filled { operation, room } => ("filled".to_owned(), filled(scenario, operation, room, unharmed, judge, &mut |_| {})),
+            Trouble::Lost { file, page } => ("lost page".to_owned(), lost(scenario, file, page, unharmed, judge, &mut |_| {})),
         };
         let Some((exit, judged)) = outcome else { return };
         self.runs += 1;
@@ -161,7 +178,36 @@ fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell:
         sim.set_available_bytes(ROOM_BYTES);
     }
     sim.inject(fault);
-    let booted = switch_on(scenario.firmware, &sim, &scenario.asked);
+    met(scenario, &sim, fault.kind, fault.at, unharmed, judge, tell)
+}
+
+/// Whoever reads this page gets EIO; mended after the run, as far as the device left it where it was.
+fn lost(
+    scenario: &Scenario,
+    file: usize,
+    page: u64,
+    unharmed: u8,
+    judge: &mut Judge,
+    tell: &mut dyn FnMut(&str),
+) -> Option<(u8, Result<(), Bad>)> {
+    let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
+    let (path, _) = files(scenario).into_iter().nth(file)?;
+    tell(&format!("{path} has lost page {page}"));
+    sim.lose_page(&path, page);
+    met(scenario, &sim, FaultKind::InputOutput, Moment::Call(0), unharmed, judge, tell)
+}
+
+/// One run on a disk that was prepared, and the boots after it.
+fn met(
+    scenario: &Scenario,
+    sim: &Sim,
+    kind: FaultKind,
+    at: Moment,
+    unharmed: u8,
+    judge: &mut Judge,
+    tell: &mut dyn FnMut(&str),
+) -> Option<(u8, Result<(), Bad>)> {
+    let booted = switch_on(scenario.firmware, sim, &scenario.asked);
     let fired = sim.fired();
     if fired.is_empty() {
         return None;
@@ -170,9 +216,9 @@ fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell:
     tell(&format!("exit {}: {}", booted.report.exit, booted.report.sentence));
     let exit = booted.report.exit;
     let state = sim.state().swept();
-    let before_it = |at: u64| fault.kind != FaultKind::Kill || matches!(fault.at, Moment::Operation(killed) if at < killed);
+    let before_it = |said_at: u64| kind != FaultKind::Kill || matches!(at, Moment::Operation(killed) if said_at < killed);
     let said = booted.loss_said_at.is_some_and(before_it);
-    let explained = exit == unharmed || explains(fault.kind, exit) || scenario.exits.contains(&exit) && exit != 0 && exit != 11;
+    let explained = exit == unharmed || explains(kind, exit) || scenario.exits.contains(&exit) && exit != 0 && exit != 11;
     if !explained {
         let what = format!("{} led to exit {exit}: {}", fired[0], booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
@@ -199,7 +245,9 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let parts: Vec<&str> = name.split(':').collect();
     let kind = |text: &str| FaultKind::ALL.into_iter().find(|kind| format!("{kind:?}") == text);
     let ([operation, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
-        return Err(format!("{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever or OPERATION:filled:BYTES"));
+        return Err(format!(
+            "{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever, OPERATION:filled:BYTES or file-NUMBER:lost:PAGE"
+        ));
     };
     let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
     for (number, line) in whole.log.iter().enumerate() {
@@ -211,6 +259,10 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
         (None, "filled") => {
             let (operation, room) = (operation.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
             filled(scenario, operation, room, unharmed, &mut judge, out)
+        }
+        (_, "lost") => {
+            let file = operation.strip_prefix("file-").and_then(|file| file.parse().ok()).ok_or_else(wrong)?;
+            lost(scenario, file, many.parse().map_err(|_| wrong())?, unharmed, &mut judge, out)
         }
         (call, _) => {
             let at = call.unwrap_or(operation).parse().map_err(|_| wrong())?;

@@ -12,7 +12,8 @@ pub const BLOCK_BYTES: usize = 4096;
 /// Bytes in one sector: a sector is written whole or not at all, a longer write can be torn between two.
 pub const SECTOR_BYTES: u64 = 512;
 
-const BLOCK: u64 = BLOCK_BYTES as u64;
+/// The same, for sums with offsets.
+pub const BLOCK: u64 = BLOCK_BYTES as u64;
 
 /// One block and its hash, computed at most once.
 pub struct Block {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bootmigrate::device::disk::{Rename, Step};
 
-use super::content::{Payload, BLOCK_BYTES};
+use super::content::{Payload, BLOCK, BLOCK_BYTES};
 use super::fault::{Call, Fault, FaultKind};
 use super::handles::{Handle, HandleId};
 use super::hash::Random;
@@ -53,6 +53,8 @@ pub(super) struct Model {
     pub faults: Vec<Planned>,
     pub guests: Vec<(u64, Guest)>,
     pub fired: Vec<String>,
+    /// A file's page that the medium has lost, by its first byte.
+    pub lost_page: Option<(NodeId, u64)>,
     pub hazards: Vec<String>,
     pub clock_ns: i128,
     pub random: Random,
@@ -83,6 +85,7 @@ impl Model {
             faults: Vec::new(),
             guests: Vec::new(),
             fired: Vec::new(),
+            lost_page: None,
             hazards: Vec::new(),
             handles: BTreeMap::new(),
             next_handle: 1,
@@ -210,14 +213,27 @@ impl Model {
         self.free_blocks().saturating_mul(BLOCK_BYTES as u64)
     }
 
+    /// The medium has lost a page: EIO whenever it is read, by whomever.
+    fn readable(&mut self, node: NodeId, offset: u64, length: u64) -> Result<(), Errno> {
+        match self.lost_page {
+            Some((lost, from)) if lost == node && offset < from + BLOCK && from < offset + length => {
+                self.fired.push(format!("EIO for every read of the page at {from}"));
+                Err(libc::EIO)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a file's bytes at `offset`; fewer only at its end.
     pub fn read(&mut self, node: NodeId, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        self.readable(node, offset, buffer.len() as u64)?;
         self.reads.read(&self.initial, node, offset, buffer.len() as u64);
         Ok(self.state.content(node)?.read(offset, buffer))
     }
 
     /// What a copy of this range carries.
     pub fn payload(&mut self, node: NodeId, offset: u64, length: u64) -> Result<Payload, Errno> {
+        self.readable(node, offset, length)?;
         self.reads.read(&self.initial, node, offset, length);
         Ok(self.state.content(node)?.payload(offset, length))
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bootmigrate::device::disk::Step;
 
+use super::content::BLOCK;
 use super::fault::{Call, Fault, FaultKind};
 use super::handles::HandleId;
 use super::model::{Model, Planned};
@@ -165,6 +166,12 @@ impl Sim {
     /// Makes something fail for this process.
     pub fn inject(&self, fault: Fault) {
         self.lock().faults.push(Planned { fault, process: self.process.number, spent: false });
+    }
+
+    /// The medium loses this page of a file, for as long as this simulation lasts.
+    pub fn lose_page(&self, path: &str, page: u64) {
+        let model = &mut *self.lock();
+        model.lost_page = model.state.follow(path).ok().map(|(node, _)| (node, page * BLOCK));
     }
 
     /// The failures that really happened, one sentence each.
