@@ -91,6 +91,8 @@ pub struct Failure {
     pub cause: String,
     /// Where in a migration.
     pub place: Option<Place>,
+    /// The state of the database, where it is not simply the one before.
+    pub state: Option<String>,
     /// Rows or names that belong to the cause, one a line (foreign keys, holders).
     pub details: Vec<String>,
     /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.
@@ -102,7 +104,17 @@ pub struct Failure {
 impl Failure {
     /// A failure of this class in this step.
     pub fn new(class: Class, step: Step, cause: impl Into<String>) -> Failure {
-        Failure { class, step, path: None, cause: cause.into(), place: None, details: Vec::new(), bytes_needed: None, sqlite_code: None }
+        Failure {
+            class,
+            step,
+            path: None,
+            cause: cause.into(),
+            place: None,
+            state: None,
+            details: Vec::new(),
+            bytes_needed: None,
+            sqlite_code: None,
+        }
     }
 
     /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place

@@ -326,7 +326,7 @@ impl DatabaseReport {
         let mut report = DatabaseReport::blank(device, outcome);
         report.exit = exit_of(failure.class);
         report.from = facts.and_then(version_of);
-        report.version = report.from;
+        report.version = report.from.filter(|_| failure.state.is_none());
         report.place.clone_from(&failure.place);
         report.details.clone_from(&failure.details);
         (report.cause, report.sqlite_code) = (Some(failure.class.word()), failure.sqlite_code);

@@ -6,11 +6,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::switch_on;
+use crate::device::{switch_on, Booted};
 use crate::judge::{Bad, Judge, Start};
 use crate::power_cuts::logged;
 use crate::scenarios::Scenario;
 use crate::sim::content::BLOCK;
+use crate::sim::replay::{Order, Replay};
 use crate::sim::{Fault, FaultKind, Moment, Options, Sim};
 
 /// Free bytes of the device whose calls fail.
@@ -172,7 +173,7 @@ fn filled(
 
 /// The exit of the run that met the failure, and whether the rules held; `None` where it did not meet it.
 fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell: &mut dyn FnMut(&str)) -> Option<(u8, Result<(), Bad>)> {
-    let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
+    let sim = Sim::with(&scenario.initial, Options { log: loses_what_it_held(fault.kind), ..scenario.options.clone() });
     if scenario.options.total_bytes.is_none() {
         // Room enough; and where it was full all the same, somebody has made more when it boots again.
         sim.set_available_bytes(ROOM_BYTES);
@@ -190,7 +191,7 @@ fn lost(
     judge: &mut Judge,
     tell: &mut dyn FnMut(&str),
 ) -> Option<(u8, Result<(), Bad>)> {
-    let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
+    let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
     let (path, _) = files(scenario).into_iter().nth(file)?;
     tell(&format!("{path} has lost page {page}"));
     sim.lose_page(&path, page);
@@ -224,7 +225,32 @@ fn met(
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let judged = judge.judge_from(scenario, &state, Start::again(scenario, said), tell).map(|_| ());
+    let judged = judged.and_then(|()| if loses_what_it_held(kind) { cut_after(scenario, sim, &booted, said, judge, tell) } else { Ok(()) });
     Some((exit, judged))
+}
+
+/// After such a failure of an `fsync` nobody knows what storage has.
+fn loses_what_it_held(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::InputOutput | FaultKind::Full)
+}
+
+/// The power goes right after a run that met such a failure, and takes everything that was not synced.
+fn cut_after(
+    scenario: &Scenario,
+    sim: &Sim,
+    booted: &Booted,
+    said: bool,
+    judge: &mut Judge,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), Bad> {
+    let state = Replay::at(&sim.initial(), Order::Kept, &sim.log()).durable.swept();
+    (judge.cuts, judge.copies_more) = (1, 1);
+    tell("the power goes, and everything that was not synced");
+    // A run without the act did not say that anything is done.
+    let stands = if booted.report.usable { judge.stands(scenario, &state) } else { Ok(()) };
+    let judged = stands.and_then(|()| judge.judge_from(scenario, &state, Start::again(scenario, said), tell).map(|_| ()));
+    (judge.cuts, judge.copies_more) = (0, 0);
+    judged
 }
 
 /// The exit codes that a failure of this kind may have.

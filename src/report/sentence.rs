@@ -87,9 +87,10 @@ const NOTHING_CHANGED: &str = "nothing was changed";
 /// A run that ended with a failure.
 pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> Said {
     let what = cause(failure);
-    let whole = match report.version {
-        Some(0) | None => NOTHING_CHANGED.to_owned(),
-        Some(version) => format!("the database is whole at version {version}"),
+    let whole = match (&failure.state, report.version) {
+        (Some(state), _) => state.clone(),
+        (None, Some(0) | None) => NOTHING_CHANGED.to_owned(),
+        (None, Some(version)) => format!("the database is whole at version {version}"),
     };
     match failure.class {
         Class::Failed => Said::new(what, whole, after_failed_try(report, facts)),

@@ -51,6 +51,11 @@ impl Job<'_> {
     fn last(&self) -> Option<&'static Migration> {
         self.steps.last().or(self.recorded.last()).copied()
     }
+
+    /// The version then.
+    fn target(&self) -> i32 {
+        self.last().map_or(0, |step| step.version)
+    }
 }
 
 /// The new schema is durable.
@@ -133,8 +138,7 @@ fn lane(
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
         device.stop_here(APPLY)?;
         apply(device, &mut database, job, act, &before)?;
-        let target = job.last().map_or(0, |step| step.version);
-        let verified = verify(device, &database, &before, &job.steps, target)?;
+        let verified = verify(device, &database, &before, &job.steps, job.target())?;
         room_for_the_wal(device, &verified, journal, main)?;
         progress::begin(&format!("{}: checked, committing", device.settings.name));
         commit(verified)?;
@@ -149,11 +153,8 @@ fn lane(
             let commit_failed = failure.step == COMMIT;
             abandon(device, database);
             if commit_failed && is_committed(device, main.stat.size, act) {
-                // COMMIT said no and did it: what counts is what is on disk.
-                log::warn!("{}: COMMIT said: {failure}; the database has it all the same.", device.settings.name);
-                let snapshot =
-                    device.state.list_snapshots(device.disk()).unwrap_or_default().into_iter().find(|name| name.act == act.number);
-                return Ok(committed(job, act, snapshot.map(|name| Copied { name })));
+                // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
+                failure.state = Some(format!("it reads as version {}, and only the next boot knows what storage has kept", job.target()));
             }
             if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
                 failure = failure.needs(more_than_now(device, main.stat.size));
@@ -341,7 +342,7 @@ fn close_and_sync(device: &Device<'_>, database: Database) {
     }
 }
 
-/// Opened again, does the database have this act?
+/// Opened again, does the database read as having this act?
 fn is_committed(device: &Device<'_>, size: u64, act: Act) -> bool {
     let look = || {
         let (database, _) = device.sqlite().work(COMMIT, &device.family.main, size, &device.world.stop)?;

@@ -31,6 +31,8 @@ pub(super) struct Handle {
     pub shared: Option<SharedLocks>,
     lease: Option<Lease>,
     flock: bool,
+    /// Another descriptor's sync of this file has failed, and this one has not heard of it.
+    pub sync_failed: bool,
 }
 
 /// How to open.
@@ -118,6 +120,7 @@ impl Model {
             shared: None,
             lease: None,
             flock: false,
+            sync_failed: false,
         };
         self.handles.insert(id, handle);
         id

@@ -165,8 +165,26 @@ impl Model {
             Target::Path(path) => (*path).to_owned(),
             Target::Handle(id) => self.handles.get(id).map_or_else(String::new, |handle| handle.path.to_string()),
         };
+        if let (Call::Sync, Target::Handle(id), true) = (call, target, fault.kind != FaultKind::Kill) {
+            self.sync_failed(process, step, *id);
+        }
         self.fired.push(format!("{} for {call:?} of {path} in step {step}, operation {operations}, call {number}", fault.kind));
         Ok(Some(fault.kind))
+    }
+
+    /// What was written is lost. Whoever else had the file open then hears of it at the next sync of a descriptor of theirs,
+    /// as since Linux 4.13 (`errseq_t`); later descriptors do not.
+    fn sync_failed(&mut self, process: u32, step: Step, id: HandleId) {
+        let Some((node, path)) = self.handles.get(&id).filter(|handle| handle.durable).map(|handle| (handle.node, handle.path.clone()))
+        else {
+            return;
+        };
+        for (_, other) in self.handles.iter_mut().filter(|(other, handle)| **other != id && handle.node == node) {
+            other.sync_failed = true;
+        }
+        if self.options.log {
+            self.log.push(Operation { process, step, path, change: Change::SyncFailed { node } });
+        }
     }
 
     /// Adds a line to the log, unless it is about a volatile device.
@@ -302,7 +320,10 @@ impl Model {
 
     /// `fsync` of a file or folder by its handle.
     pub fn sync(&mut self, caller: &Caller<'_>, handle: HandleId) -> Result<(), Errno> {
-        let open = self.handle(handle)?;
+        let open = self.handles.get_mut(&handle).ok_or(libc::EBADF)?;
+        if std::mem::take(&mut open.sync_failed) {
+            return Err(libc::EIO);
+        }
         let (node, durable) = (open.node, open.durable);
         let folder = self.state.entries(node).is_ok();
         let change = if folder { Change::SyncFolder { folder: node } } else { Change::Sync { node } };

@@ -50,6 +50,11 @@ pub enum Change {
         /// The file.
         node: NodeId,
     },
+    /// An `fsync` that failed: the kernel takes what it held for clean, and no later one writes it.
+    SyncFailed {
+        /// The file.
+        node: NodeId,
+    },
     /// `fsync` of a folder.
     SyncFolder {
         /// The folder.
@@ -102,6 +107,7 @@ impl fmt::Display for Operation {
             Change::Write { offset, payload, .. } => write!(f, "write {} bytes at {offset}: {}", payload.len(), self.path),
             Change::Truncate { size, .. } => write!(f, "truncate to {size}: {}", self.path),
             Change::Sync { .. } => write!(f, "sync {}", self.path),
+            Change::SyncFailed { .. } => write!(f, "sync {} FAILED", self.path),
             Change::SyncFolder { .. } => write!(f, "sync folder {}", self.path),
             Change::Create { body: Body::Folder(_), .. } => write!(f, "make folder {}", self.path),
             Change::Create { .. } => write!(f, "create {}", self.path),

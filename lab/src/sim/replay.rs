@@ -96,6 +96,7 @@ impl Replay {
                 self.data.push(PendingData { node: *node, change: DataChange::Truncate(*size) });
             }
             Change::Sync { node } => self.sync_file(*node),
+            Change::SyncFailed { node } => self.data.retain(|pending| pending.node != *node),
             Change::SyncFolder { folder } => self.sync_folder(*folder),
             Change::Create { folder, name, node, body, mode } => {
                 let device = self.durable.node(*folder).map_or(STORAGE, |folder| folder.device);
