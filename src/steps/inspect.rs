@@ -21,7 +21,7 @@ use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::Locked;
 use crate::steps::probe::in_use;
-use crate::steps::sweep::sweep;
+use crate::steps::sweep::{second_names, sweep};
 
 pub use copies::good_copy;
 
@@ -170,7 +170,9 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
 /// What stands under the name; fills in the descriptor and the history on the way.
 fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) -> Result<Database, Failure> {
     let family = seen.family;
-    if let Some(what) = not_ours(device, &family, seen.facts.writable) {
+    // A boot has swept by now; whoever only looks sees what it will sweep.
+    let left = if ask.may_write { 0 } else { left_names(device, &family)? };
+    if let Some(what) = not_ours(device, &family, seen.facts.writable, left) {
         return Ok(Database::NotOurs { what });
     }
     if family.main_is_empty() {
@@ -258,10 +260,14 @@ fn half_done_schema(device: &Device<'_>, family: &FamilyState) -> Result<std::co
     }
 }
 
-fn not_ours(device: &Device<'_>, family: &FamilyState, swept: bool) -> Option<String> {
+fn left_names(device: &Device<'_>, family: &FamilyState) -> Result<u64, Failure> {
+    family.main.map_or(Ok(0), |main| second_names(device, &main)).map_err(|error| Failure::io(LOOK, &device.state.root, &error))
+}
+
+fn not_ours(device: &Device<'_>, family: &FamilyState, swept: bool, left: u64) -> Option<String> {
     let main = family.main?;
     match main.kind {
-        FileKind::File if main.links > 1 && swept => {
+        FileKind::File if main.links > left.saturating_add(1) && swept => {
             Some(format!("{} has {} names (hard links); a swap would split them", device.family.main.display(), main.links))
         }
         FileKind::File => None,

@@ -75,6 +75,21 @@ fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf
     Ok(found)
 }
 
+/// How many names of main a boot would sweep away before it looks.
+///
+/// # Errors
+/// As `readdir` and `lstat`.
+pub fn second_names(device: &Device<'_>, main: &Stat) -> io::Result<u64> {
+    if main.links < 2 {
+        return Ok(0);
+    }
+    let mut names = 0;
+    for path in leftovers(device, Some(main))? {
+        names += u64::from(is_main(device, Some(main), &path)?);
+    }
+    Ok(names)
+}
+
 fn is_main(device: &Device<'_>, main: Option<&Stat>, path: &Path) -> io::Result<bool> {
     let Some(main) = main.filter(|main| main.links > 1) else { return Ok(false) };
     let other = device.disk().stat(path)?;
