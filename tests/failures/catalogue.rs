@@ -2,7 +2,7 @@
 //! Promises: the database is written by the real refinery, and by its application.
 //! Never edits a history row by hand.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Mode};
 use crate::product::{self, BROKEN, ORPHANS, UNIQUE_BADGE};
 use crate::row::row;
 use rusqlite::Connection;
@@ -141,5 +141,17 @@ fn row_65_slots_flip_with_failing_migrations() {
         bench = bench.firmware(40).file(file);
         row.boot(&bench);
     }
+    row.whole();
+}
+
+#[test]
+fn row_54_databases_that_go_together_and_one_fails() {
+    let mut row = row(54);
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(41);
+    let bench = bench.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
+    let log = || crate::oracle::content(&bench.path("log")).unwrap();
+    let before = log();
+    row.boot(&bench);
+    assert_eq!(log(), before, "the one that fails is as it was, too");
     row.whole();
 }
