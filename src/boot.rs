@@ -3,6 +3,7 @@
 //! Never looks at a file itself, and never decides.
 
 mod act;
+pub mod group;
 
 use crate::decide::facts::{Database, Facts, Request, Tried};
 use crate::decide::ladder::{after_failure, Next, Stop};
@@ -18,6 +19,7 @@ use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
 use crate::steps::replace::{roll_forward, Replaced};
 use crate::steps::settle::settle;
+use crate::steps::together::{Alone, Others};
 use crate::steps::verify::within_budget;
 
 /// Who asks for a run, and with which token.
@@ -31,10 +33,10 @@ pub struct Asked {
 
 /// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`Unsaid`].
 pub fn boot<'d>(device: &'d Device<'d>, asked: &Asked) -> (DatabaseReport, Option<Unsaid<'d>>) {
-    story(device, asked).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    story(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
-fn story<'d>(device: &'d Device<'d>, asked: &Asked) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
+fn story<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
     device.stop_here(Step("begin"))?;
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));
@@ -43,7 +45,8 @@ fn story<'d>(device: &'d Device<'d>, asked: &Asked) -> Result<(DatabaseReport, O
     let mut ledger = Ledger::open(device, &locked)?;
     let mut rolled = roll_forward_here(device, &locked, &mut ledger)?; // a ready file of an earlier boot takes its name
     understood(device, &ledger)?;
-    let mut report = rungs(device, &locked, &mut ledger, asked, &mut rolled)?; // inspect, decide, carry out, at most so often
+    let asked = &still_asked(device, &locked, &mut ledger, asked, &rolled)?; // a token is honoured once
+    let mut report = rungs(device, &locked, &mut ledger, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
         report.notes.extend(rolled.iter().filter_map(Replaced::given_up));
     }
@@ -143,10 +146,10 @@ fn rungs(
     locked: &Locked,
     ledger: &mut Ledger,
     asked: &Asked,
+    others: &dyn Others,
     rolled: &mut Vec<Replaced>,
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
-    let asked = &still_asked(device, locked, ledger, asked, rolled)?;
     let (mut tried, mut notes): (Vec<Tried>, Vec<String>) = (Vec::new(), Vec::new());
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
@@ -166,7 +169,7 @@ fn rungs(
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
-        match act::carry_out(device, locked, ledger, &seen, &plan, asked) {
+        match act::carry_out(device, locked, ledger, &seen, &plan, asked, others) {
             // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
             Ok(Ended::LookAgain) if matches!(plan, Plan::Settle { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;

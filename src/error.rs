@@ -29,6 +29,8 @@ pub enum Class {
     Newer,
     /// The catalogue does not fit the database. Exit 21.
     Catalogue,
+    /// Nothing is wrong with it: it goes together with another that is not ready. Exit 3.
+    Waits,
     /// Asked to stop. Exit 20.
     Interrupted,
     /// The configuration cannot be carried out on this device. Exit 2.
@@ -50,6 +52,7 @@ impl Class {
             Class::Missing => "missing",
             Class::Newer => "newer",
             Class::Catalogue => "catalogue",
+            Class::Waits => "waits",
             Class::Interrupted => "interrupted",
             Class::Configuration => "configuration",
             Class::Defect => "defect",
@@ -91,8 +94,8 @@ pub struct Failure {
     pub cause: String,
     /// Where in a migration.
     pub place: Option<Place>,
-    /// The state of the database, where it is not simply the one before.
-    pub state: Option<String>,
+    /// COMMIT failed, and the database reads as this version all the same: only the next boot knows what storage has kept.
+    pub unconfirmed: Option<i32>,
     /// Rows or names that belong to the cause, one a line (foreign keys, holders).
     pub details: Vec<String>,
     /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.
@@ -110,7 +113,7 @@ impl Failure {
             path: None,
             cause: cause.into(),
             place: None,
-            state: None,
+            unconfirmed: None,
             details: Vec::new(),
             bytes_needed: None,
             sqlite_code: None,

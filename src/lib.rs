@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! main.rs            argv → run → print → exit code. Decides nothing.
-//! boot.rs            THE story on one screen; boot/act.rs carries a plan out, one arm a plan
+//! boot.rs            THE story on one screen; boot/act.rs carries a plan out, one arm a plan; boot/group.rs nests the boots
+//!                    of databases that go together
 //! cli.rs             argv → Command. Pure.
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
@@ -119,20 +120,21 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
     let world = World { disk: &disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop, root, firmware, code: Some(code) };
-    let devices = commands::devices(embedded, &settings, &world, command.database.as_deref())?;
+    let all = commands::devices(embedded, &settings, &world)?;
+    let devices = commands::named(&all, command.database.as_deref());
     let json = command.json;
-    let house = House { settings: &settings, world: &world, devices: &devices, command };
+    let house = House { settings: &settings, world: &world, devices: &devices, all: &all, command };
     match &command.action {
         Action::Run { request, program } => {
             let temporary_folder = commands::run::temporary_folder();
-            let (report, unsaid) = commands::run::run(&settings, &world, &devices, request);
+            let (report, unsaid) = commands::run::run(&settings, &world, &all, command.database.as_deref(), request);
             let printed = commands::run::said(&report, command, unsaid);
             if report.usable && !program.is_empty() {
                 return Err(commands::run::become_program(program, temporary_folder));
             }
             Ok(printed)
         }
-        Action::Plan { sql } => Ok(commands::plan::plan(&devices, json, *sql)),
+        Action::Plan { sql } => Ok(commands::plan::plan(&house, *sql)),
         Action::Ready => Ok(ready(&world, command)),
         Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
         Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, json)),

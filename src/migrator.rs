@@ -135,8 +135,8 @@ impl Migrator {
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
         let world = self.world(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &world, self.database.as_deref())?;
-        let (report, unsaid) = commands::run::run(&settings, &world, &devices, &Request::Boot);
+        let devices = commands::devices(&self.embedded, &settings, &world)?;
+        let (report, unsaid) = commands::run::run(&settings, &world, &devices, self.database.as_deref(), &Request::Boot);
         // The caller has the report: a loss in it has been said.
         unsaid.into_iter().for_each(Unsaid::said);
         for database in report.databases.iter().filter(|database| database.data_loss) {
@@ -159,8 +159,10 @@ impl Migrator {
         let command = self.command(Action::Ready).map_err(NotReady)?;
         let settings = commands::settings(&self.embedded, &command, &disk).map_err(NotReady)?;
         let world = self.world(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &world, Some(name)).map_err(NotReady)?;
-        let Some(device) = devices.first() else { return Err(NotReady(format!("{name} is not configured"))) };
+        let devices = commands::devices(&self.embedded, &settings, &world).map_err(NotReady)?;
+        let Some(device) = devices.iter().find(|device| device.settings.name == name) else {
+            return Err(NotReady(format!("{name} is not configured")));
+        };
         match disk.stat(&RunFolder::new(&disk, &world.root).ready(name)) {
             Ok(Some(_)) => {
                 application::open(&device.family.main, device.busy_limit()).map_err(|error| NotReady(format!("{name}: {error}")))

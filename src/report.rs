@@ -239,6 +239,7 @@ pub fn exit_of(class: Class) -> u8 {
         Class::NotOurs => 16,
         Class::Damaged => 17,
         Class::Missing => 18,
+        Class::Waits => EXIT_PENDING,
         Class::Interrupted => 20,
         Class::Catalogue => 21,
     }
@@ -321,12 +322,14 @@ impl DatabaseReport {
         let outcome = match failure.class {
             Class::Interrupted => Outcome::Interrupted,
             Class::Failed | Class::Damaged | Class::NoSpace | Class::Storage | Class::Defect => Outcome::Failed,
-            Class::InUse | Class::NotOurs | Class::Missing | Class::Newer | Class::Catalogue | Class::Configuration => Outcome::Refused,
+            Class::InUse | Class::NotOurs | Class::Missing | Class::Newer | Class::Catalogue | Class::Configuration | Class::Waits => {
+                Outcome::Refused
+            }
         };
         let mut report = DatabaseReport::blank(device, outcome);
         report.exit = exit_of(failure.class);
         report.from = facts.and_then(version_of);
-        report.version = report.from.filter(|_| failure.state.is_none());
+        report.version = report.from.filter(|_| failure.unconfirmed.is_none());
         report.place.clone_from(&failure.place);
         report.details.clone_from(&failure.details);
         (report.cause, report.sqlite_code) = (Some(failure.class.word()), failure.sqlite_code);
@@ -393,9 +396,22 @@ impl DatabaseReport {
         (self.usable, self.exit) = (false, EXIT_PENDING);
         let words = match self.outcome {
             Outcome::Quiet => format!("at version {}, nothing to do.", self.version.unwrap_or(0)),
-            _ => self.sentence.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" [")).map_or("", |(words, _)| words).to_owned(),
+            _ => self.words().to_owned(),
         };
         self.say(&format!("{words} This firmware expects {target}: not ready, and its next run goes there."))
+    }
+
+    /// It is at this firmware's version; but it goes together with another that is not ready, so nobody may open it yet.
+    #[must_use]
+    pub fn waiting_for(mut self, other: &str) -> DatabaseReport {
+        (self.usable, self.exit, self.cause) = (false, EXIT_PENDING, Some(Class::Waits.word()));
+        let words = format!("{} It goes together with {other}, which is not ready: not ready either.", self.words());
+        self.say(&words)
+    }
+
+    /// The sentence without the name before it and the code after it.
+    fn words(&self) -> &str {
+        self.sentence.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" [")).map_or("", |(words, _)| words)
     }
 
     fn tell(mut self, said: Said) -> DatabaseReport {

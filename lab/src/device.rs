@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bootmigrate::boot::{boot, Asked};
+use bootmigrate::boot::group::boot_together;
+use bootmigrate::boot::{boot, Asked, Unsaid};
 use bootmigrate::catalog::Catalog;
 use bootmigrate::cli::Extent;
 use bootmigrate::config::{DatabaseSettings, Slots};
@@ -15,7 +16,7 @@ use bootmigrate::device::clock::Clock;
 use bootmigrate::device::disk::Disk;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, World};
-use bootmigrate::report::DatabaseReport;
+use bootmigrate::report::{DatabaseReport, Identity, RunReport};
 
 use crate::sim::crooked::{self, Crooked};
 use crate::sim::{seed_sqlite, Sim};
@@ -24,6 +25,22 @@ use crate::sim::{seed_sqlite, Sim};
 pub const MAIN: &str = "/data/product/settings.db";
 /// Its state folder.
 pub const STATE: &str = "/data/product/.bootmigrate/settings.db";
+
+/// The database that goes together with it, where a scenario has one.
+pub const OTHER: &str = "/data/product/log.db";
+/// Its state folder.
+pub const OTHER_STATE: &str = "/data/product/.bootmigrate/log.db";
+
+/// A database that goes together with the scenario's own.
+#[derive(Clone, Copy)]
+pub struct Companion {
+    /// Its policy.
+    pub settings: &'static DatabaseSettings,
+    /// Its migrations.
+    pub catalog: &'static Catalog,
+    /// It comes first in the configuration, and commits last.
+    pub first: bool,
+}
 
 /// What a firmware image brings.
 #[derive(Clone, Copy)]
@@ -36,6 +53,8 @@ pub struct Firmware {
     pub slots: Slots,
     /// Its `bootmigrate.toml`.
     pub text: &'static str,
+    /// What goes together with it.
+    pub companion: Option<Companion>,
 }
 
 /// How a boot went.
@@ -72,7 +91,26 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
 
 /// The same with another way to wait.
 pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn Clock) -> Booted {
-    with_device(firmware, sim, clock, |device| boot_of(device, sim, asked))
+    with_device(firmware, sim, clock, |device| match firmware.companion {
+        None => boot_of(device, sim, asked),
+        Some(companion) => boot_both(device, companion, sim, asked),
+    })
+}
+
+/// The boot of a group of two; the report is that of both.
+fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &Asked) -> Booted {
+    let before = sim.operations();
+    let other = Device::new(device.world, companion.settings, companion.catalog, device.slots, PathBuf::from(OTHER));
+    let mut members = vec![(device, asked), (&other, asked)];
+    members.rotate_left(usize::from(companion.first));
+    let mut ended = boot_together(&members);
+    ended.rotate_left(usize::from(companion.first));
+    let run = RunReport::of(&ended.iter().map(|(report, _)| report.clone()).collect::<Vec<_>>(), Identity::default(), None);
+    let sentence = run.databases.iter().map(|report| report.sentence.as_str()).collect::<Vec<_>>().join(" | ");
+    let loss_said_at = run.data_loss.then(|| sim.operations());
+    let report = DatabaseReport { exit: run.exit, usable: run.usable, data_loss: run.data_loss, sentence, ..run.databases[0].clone() };
+    ended.into_iter().filter_map(|(_, unsaid)| unsaid).for_each(Unsaid::said);
+    Booted { report, loss_said_at, operations: sim.operations() - before }
 }
 
 /// One boot of a device that is there; where the firmware has data migrations, `data run` follows it.

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use bootmigrate::boot::Asked;
 
-use crate::device::{switch_on, Booted, MAIN, STATE};
+use crate::device::{switch_on, Booted, MAIN, OTHER, OTHER_STATE, STATE};
 use crate::picture::{bytes_hash, difference, Album, Stands};
 use crate::recall::{Answer, Question, Recall};
 use crate::record;
-use crate::scenarios::{End, Old, Scenario};
+use crate::scenarios::{End, Ends, Old, Scenario};
 use crate::sim::reads::Mask;
 use crate::sim::{Options, Sim, State};
 
@@ -168,6 +168,11 @@ impl Judge {
     /// It does not stand there.
     pub fn stands(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
         let stands = self.album.look(state, MAIN);
+        if let Some(ends) = &scenario.companion {
+            if !self.is_new(ends, state)? {
+                return bad("what was reported stands", "the run ended well, and after a cut what goes together with it is the old one");
+            }
+        }
         match self.end(scenario, &stands) {
             Ok(Some(_)) => Ok(()),
             Ok(None) => bad("what was reported stands", "the run ended well, and after a cut main is the old one"),
@@ -210,6 +215,9 @@ impl Judge {
             }
             _ => {}
         }
+        if let Some(ends) = &scenario.companion {
+            self.companion(scenario, ends, sim, state, end.is_some_and(|end| end.exits.contains(&0)), usable)?;
+        }
         *said |= report.exit == 11;
         if report.exit == 0 && end.is_some_and(|end| end.loss) && !*said {
             return bad("no silent loss", format!("exit 0 and rows are gone: {}", report.sentence));
@@ -241,6 +249,52 @@ impl Judge {
             (Stands::Broken(hash, _), Old::Broken(old)) if hash == old || self.beside_guests => Ok(None),
             (Stands::Absent, _) => bad("old or new", "main is absent"),
             (Stands::Broken(_, why), _) => bad("whole", why.clone()),
+        }
+    }
+
+    /// What goes together with it is old or new; new where the run says "usable"; and no run makes one new and leaves the other old.
+    fn companion(
+        &mut self,
+        scenario: &Scenario,
+        ends: &Ends,
+        sim: &Sim,
+        state: &State,
+        main_is_new: bool,
+        usable: bool,
+    ) -> Result<(), Bad> {
+        let is_new = self.is_new(ends, state)?;
+        if usable && !is_new {
+            return bad("usable means new", "what goes together with it is the old one");
+        }
+        // A cut may have parted them: then this run has found them so.
+        let initial = sim.initial();
+        let stood = self.album.look(&initial, MAIN);
+        let main_was_new = self.end(scenario, &stood)?.is_some_and(|end| end.exits.contains(&0));
+        // And an application that comes between two commits may keep the second from being made.
+        if !self.beside_guests && main_was_new == self.is_new(ends, &initial)? && main_is_new != is_new {
+            return bad(
+                "both or neither",
+                format!("main is {}, and what goes together with it is not", if main_is_new { "new" } else { "old" }),
+            );
+        }
+        Ok(())
+    }
+
+    fn is_new(&mut self, ends: &Ends, state: &State) -> Result<bool, Bad> {
+        match (self.album.look(state, OTHER), &ends.old) {
+            (Stands::Whole(picture), old) => {
+                picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
+                if ends.new.as_ref().is_some_and(|(text, journal)| *text == picture.text && *journal == picture.journal) {
+                    return Ok(true);
+                }
+                match old {
+                    Old::Whole(text) if *text == picture.text => Ok(false),
+                    _ => bad("old or new", format!("what goes together with it is another database: {}", picture.text)),
+                }
+            }
+            (Stands::Absent, Old::Absent) => Ok(false),
+            (Stands::Absent, _) => bad("old or new", "what goes together with it is absent"),
+            (Stands::Broken(_, why), _) => bad("whole", why),
         }
     }
 
@@ -276,9 +330,12 @@ impl Judge {
     fn nothing_left(&self, state: &State) -> Result<(), Bad> {
         for (path, id) in state.walk() {
             let Some(name) = path.strip_prefix("/data/product/") else { continue };
-            let in_state = path.strip_prefix(STATE).map(|rest| rest.trim_start_matches('/'));
+            let in_state = path.strip_prefix(STATE).or_else(|| path.strip_prefix(OTHER_STATE)).map(|rest| rest.trim_start_matches('/'));
             let known = match in_state {
-                None => matches!(name, "settings.db" | "settings.db-wal" | "settings.db-shm" | "settings.db-journal" | ".bootmigrate"),
+                None => matches!(
+                    name.trim_end_matches("-wal").trim_end_matches("-shm").trim_end_matches("-journal"),
+                    "settings.db" | "log.db" | ".bootmigrate"
+                ),
                 Some("" | "lock" | "record" | "snapshots" | "quarantine") => true,
                 Some(inside) => inside.starts_with("quarantine/") || is_snapshot(inside),
             };
@@ -361,7 +418,8 @@ impl Judge {
 /// Bytes that may be used at one instant, by the size of the database.
 fn allowed_bytes(scenario: &Scenario, state: &State) -> u64 {
     let main = |state: &State| state.read_file(MAIN).map_or(0, |bytes| bytes.len() as u64);
-    main(&scenario.initial).max(main(state)).max(64 << 10) * COPIES_MAX + SMALL_FILES_BYTES
+    let databases = 1 + u64::from(scenario.companion.is_some());
+    databases * (main(&scenario.initial).max(main(state)).max(64 << 10) * COPIES_MAX + SMALL_FILES_BYTES)
 }
 
 /// The bounds would be kept even if every hole of the beginning had its block.

@@ -22,6 +22,7 @@ use crate::steps::replace::{replace, By};
 use crate::steps::settle::settle;
 use crate::steps::stage::{discard, stage, Base};
 use crate::steps::swap::{swap, MadeFrom, New, SecondName};
+use crate::steps::together::{Alone, Others};
 
 const SWEEP: Step = Step("remove the empty file");
 
@@ -39,10 +40,14 @@ pub fn carry_out(
     seen: &Seen,
     plan: &Plan,
     asked: &Asked,
+    others: &dyn Others,
 ) -> Result<Ended, Failure> {
+    if leads_to_the_target(plan) {
+        others.may_begin()?;
+    }
     // A token's act that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
     let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || ledger.open_token() != asked.token);
-    let order = Order { reason: "", token: &asked.token, forget_tries, loss: None };
+    let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, others };
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
             // Remembered once: from now on an absent file is a lost one.
@@ -73,13 +78,13 @@ pub fn carry_out(
             replaced(device, locked, ledger, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
         }
         Plan::Salvage { version, why, each } => {
-            let order = Order { reason: why, ..order };
+            let order = Order { reason: why, others: &Alone, ..order };
             let least = if *each { Least::RowOfEach } else { Least::Row };
             salvaged(device, locked, ledger, present(seen)?, *version, least, &order)
         }
         Plan::Reindex { why } => {
             let main = present(seen)?;
-            let order = Order { reason: why, ..order };
+            let order = Order { reason: why, others: &Alone, ..order };
             replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
         }
         Plan::Replace { by, why, loss } => {
@@ -87,6 +92,20 @@ pub fn carry_out(
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
             in_its_place(device, locked, ledger, seen, by, &order)
         }
+    }
+}
+
+/// What this firmware's applications need is there after it; a cure only mends what is there.
+pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
+    match plan {
+        Plan::FirstBoot { .. } | Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Replace { .. } => true,
+        Plan::Quiet { .. }
+        | Plan::UseNewer { .. }
+        | Plan::Refuse(_)
+        | Plan::Settle { .. }
+        | Plan::Adopt { .. }
+        | Plan::Salvage { .. }
+        | Plan::Reindex { .. } => false,
     }
 }
 
@@ -160,6 +179,8 @@ fn adopted(
     order: Order<'_>,
 ) -> Result<Ended, Failure> {
     let recorded = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
+    // What is recorded is what it is already.
+    let order = Order { others: &Alone, ..order };
     let job = Job { steps: Vec::new(), snapshot: false, prune_first: false, recorded, order };
     let Some(done) = migrate(device, locked, ledger, seen, &job)? else { return Ok(Ended::LookAgain) };
     ledger.remember_data(device);
@@ -190,6 +211,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
     let act = ledger.begin(device, ActKind::FirstBoot, order)?;
     let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
     let built = stage(device, locked, act, &Base::Nothing, &all, order.token).and_then(|staged| {
+        order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         // An empty file may be filled while we build; then it is somebody's.
         let aside = device.state.staging_old(act.number);
         let new = New { path: &staged.path, made_from: main.as_ref().map(|main| MadeFrom { main: main.stat, wal: None }) };
@@ -224,8 +246,8 @@ fn migrate_copy(
     probe(device, seen.main.as_ref())?;
     let act = ledger.begin(device, ActKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, act: act.number };
-    let applied = copy_and_swap(device, locked, seen, act, &name, steps, order.token)
-        .inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    let applied =
+        copy_and_swap(device, locked, seen, act, &name, steps, order).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
     ledger.remember_data(device);
     let to = device.catalog.target();
     Ok(Ended::finished(Finished {
@@ -246,13 +268,14 @@ fn copy_and_swap(
     act: Act,
     name: &SnapshotName,
     steps: &[&'static Migration],
-    token: &str,
+    order: &Order<'_>,
 ) -> Result<Vec<i32>, Failure> {
     let main = present(seen)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        let staged = stage(device, locked, act, &Base::Live(main), steps, token)?;
+        let staged = stage(device, locked, act, &Base::Live(main), steps, order.token)?;
+        order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
         match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
             Ok(_) => return Ok(staged.applied),

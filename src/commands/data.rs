@@ -73,7 +73,7 @@ pub fn data(house: &House<'_>, verb: DataVerb) -> Result<Printed, String> {
             if let Err(printed) = changes(house) {
                 return Ok(printed);
             }
-            temporary_files_beside(house.devices);
+            temporary_files_beside(house.devices.first());
             house.devices.iter().map(|device| run(device, extent)).collect()
         }
     };

@@ -2,7 +2,8 @@
 //! Promises: a database that is then short of this firmware's version is not ready; a failure never purges anything.
 //! Never goes down: that is `rollback`.
 
-use crate::boot::{boot, look, Asked};
+use crate::boot::group::Member;
+use crate::boot::{look, Asked};
 use crate::catalog::Catalog;
 use crate::cli::Extent;
 use crate::commands::run::{said, Session};
@@ -110,15 +111,11 @@ impl<'a> Limit<'a> {
 
 /// Runs each as far as its limit.
 pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>]) -> Printed {
-    let session = Session::begin(house.settings, house.world, house.devices);
     let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.world)).collect();
+    let session = Session::begin(house.settings, house.world, &devices.iter().collect::<Vec<_>>(), house.all);
     let asked = Asked { request: Request::Boot, token: String::new() };
-    let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
-    for (device, limit) in devices.iter().zip(limits) {
-        let (report, rest) = boot(device, &asked);
-        unsaid.extend(rest);
-        reports.push(report.short_of(limit.device.catalog.target()));
-        session.ready(reports.last());
-    }
+    let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
+    let target = |place: usize| limits.get(place).map_or(0, |limit| limit.device.catalog.target());
+    let (reports, unsaid) = session.boot_each(&members, &|place, report| report.short_of(target(place)));
     said(&session.end(&reports), house.command, unsaid)
 }

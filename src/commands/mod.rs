@@ -41,6 +41,8 @@ pub struct House<'a> {
     pub world: &'a World<'a>,
     /// The databases that the command is about.
     pub devices: &'a [Device<'a>],
+    /// Every database of this device.
+    pub all: &'a [Device<'a>],
     /// What was asked for.
     pub command: &'a Command,
 }
@@ -116,16 +118,11 @@ pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Resu
     Ok(settings)
 }
 
-/// The databases that a command is about, each at its place.
+/// The databases of this device, each at its place.
 ///
 /// # Errors
 /// Two names for one file, or a database without migrations.
-pub fn devices<'a>(
-    embedded: &'a Embedded,
-    settings: &'a Settings,
-    world: &'a World<'a>,
-    only: Option<&str>,
-) -> Result<Vec<Device<'a>>, String> {
+pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, world: &'a World<'a>) -> Result<Vec<Device<'a>>, String> {
     let mut devices: Vec<Device<'a>> = Vec::new();
     for database in &settings.databases {
         let catalog = catalog_of(embedded, database)?;
@@ -150,8 +147,12 @@ pub fn devices<'a>(
         }
         devices.push(Device::new(world, database, catalog, settings.slots, main));
     }
-    devices.retain(|device| only.is_none_or(|only| device.settings.name == only));
     Ok(devices)
+}
+
+/// Those that a command is about: all, or the one that was named.
+pub fn named<'a>(all: &[Device<'a>], only: Option<&str>) -> Vec<Device<'a>> {
+    all.iter().filter(|device| only.is_none_or(|only| device.settings.name == only)).cloned().collect()
 }
 
 fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {

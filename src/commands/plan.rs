@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
+use crate::boot::group::plan_in_words;
 use crate::boot::look;
-use crate::commands::Printed;
+use crate::commands::{House, Printed};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::Device;
@@ -25,9 +26,9 @@ struct DatabasePlan {
 }
 
 /// A line a database; with `--sql` the text that would run.
-pub fn plan(devices: &[Device<'_>], json: bool, sql: bool) -> Printed {
-    let databases: Vec<DatabasePlan> = devices.iter().map(|device| of(device, sql)).collect();
-    if json {
+pub fn plan(house: &House<'_>, sql: bool) -> Printed {
+    let databases: Vec<DatabasePlan> = house.devices.iter().map(|device| of(device, house.all, sql)).collect();
+    if house.command.json {
         let text = serde_json::to_string_pretty(&Plans { schema: SCHEMA, databases }).unwrap_or_default();
         return Printed::answer(format!("{text}\n"), 0);
     }
@@ -39,12 +40,12 @@ pub fn plan(devices: &[Device<'_>], json: bool, sql: bool) -> Printed {
     Printed::answer(text, 0)
 }
 
-fn of(device: &Device<'_>, with_sql: bool) -> DatabasePlan {
+fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
     let name = device.settings.name.clone();
     match look(device, Request::Boot) {
         Ok((_, plan)) => {
             let sql = if with_sql { texts(device, &plan) } else { Vec::new() };
-            DatabasePlan { name, plan: plan.to_string(), sql }
+            DatabasePlan { name, plan: plan_in_words(device, &plan, all), sql }
         }
         Err(failure) => DatabasePlan { name, plan: format!("refuse: {failure}"), sql: Vec::new() },
     }

@@ -34,11 +34,12 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
         Ok(name) => name,
         Err(failure) => return Ok(not_begun(device, &failure)),
     };
-    let session = Session::begin(house.settings, house.world, std::slice::from_ref(device));
+    let session = Session::begin(house.settings, house.world, &[device], house.all);
     let snapshot = Snapshot { version: name.version, act: name.act };
     let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
-    session.ready(Some(&report));
-    Ok(said(&session.end(&[report]), house.command, unsaid.into_iter().collect()))
+    let mut reports = [report];
+    session.ready(&mut reports);
+    Ok(said(&session.end(&reports), house.command, unsaid.into_iter().collect()))
 }
 
 /// A snapshot of this name; `None` where it is a file.

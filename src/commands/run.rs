@@ -5,12 +5,14 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::boot::{boot, look, Asked, Unsaid};
+use crate::boot::group::{boot_together, go_together, Member};
+use crate::boot::{look, Asked, Unsaid};
 use crate::cli::{skips, Command, Verbosity};
 use crate::commands::status::pending_exit;
 use crate::commands::Printed;
 use crate::config::Settings;
 use crate::decide::facts::Request;
+use crate::decide::plan::Plan;
 use crate::device::disk::Disk;
 use crate::device::supervisor::{notify_status, place, RunFolder};
 use crate::device::{Device, World};
@@ -24,23 +26,29 @@ const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
 
 /// Runs; the report has a sentence for each database, and what comes with it is closed once those are printed.
-pub fn run<'d>(settings: &Settings, world: &World<'_>, devices: &'d [Device<'d>], request: &Request) -> (RunReport, Vec<Unsaid<'d>>) {
-    let session = Session::begin(settings, world, devices);
-    let skipped = skip_reason(settings);
-    let asked = asked(settings, world, request);
-    let mut reports: Vec<DatabaseReport> = Vec::new();
-    let mut unsaid: Vec<Unsaid<'d>> = Vec::new();
-    for device in devices {
-        reports.push(match &skipped {
-            Some(why) => skip(device, why),
-            None => {
-                let (report, rest) = boot(device, &asked);
-                unsaid.extend(rest);
-                report
-            }
-        });
-        session.ready(reports.last());
+///
+/// `only` this database, and as at every boot those that go together with it.
+pub fn run<'d>(
+    settings: &Settings,
+    world: &World<'_>,
+    all: &'d [Device<'d>],
+    only: Option<&str>,
+    request: &Request,
+) -> (RunReport, Vec<Unsaid<'d>>) {
+    let wanted = |device: &&Device<'_>| only.is_none_or(|only| device.settings.name == only);
+    let devices: Vec<&'d Device<'d>> =
+        all.iter().filter(|device| all.iter().filter(wanted).any(|named| go_together(named, device))).collect();
+    let session = Session::begin(settings, world, &devices, all);
+    if let Some(why) = skip_reason(settings) {
+        let mut reports: Vec<DatabaseReport> = devices.iter().map(|device| skip(device, &why)).collect();
+        session.ready(&mut reports);
+        return (session.end(&reports), Vec::new());
     }
+    let asked = asked(settings, world, request);
+    let as_at_a_boot = Asked { request: Request::Boot, token: String::new() };
+    let members: Vec<Member<'_, 'd>> =
+        devices.into_iter().map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot })).collect();
+    let (reports, unsaid) = session.boot_each(&members, &|_, report| report);
     (session.end(&reports), unsaid)
 }
 
@@ -48,12 +56,14 @@ pub fn run<'d>(settings: &Settings, world: &World<'_>, devices: &'d [Device<'d>]
 pub struct Session<'a> {
     world: &'a World<'a>,
     folder: RunFolder<'a>,
+    /// Every database of this device: a member of a group is ready when all of them are.
+    all: &'a [Device<'a>],
     written_before: Option<u64>,
 }
 
 impl<'a> Session<'a> {
     /// Ready files go first.
-    pub fn begin(settings: &Settings, world: &'a World<'a>, devices: &[Device<'_>]) -> Session<'a> {
+    pub fn begin(settings: &Settings, world: &'a World<'a>, devices: &[&Device<'_>], all: &'a [Device<'a>]) -> Session<'a> {
         for warning in &settings.warnings {
             log::warn!("{warning}.");
         }
@@ -63,16 +73,63 @@ impl<'a> Session<'a> {
                 log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
             }
         }
-        temporary_files_beside(devices);
-        Session { world, folder, written_before: bytes_written(world.disk) }
+        temporary_files_beside(devices.first().copied());
+        Session { world, folder, all, written_before: bytes_written(world.disk) }
     }
 
-    /// A database that may be opened gets its ready file at once: its application need not wait for the others.
-    pub fn ready(&self, report: Option<&DatabaseReport>) {
-        let Some(report) = report.filter(|report| report.usable) else { return };
-        if let Err(error) = self.folder.make_ready(&report.name, report.version.unwrap_or(0)) {
-            log::warn!("{}: its ready file could not be made: {error}.", report.name);
+    /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
+    /// wait for the others. `told` has the last word about a member's report.
+    pub fn boot_each<'d>(
+        &self,
+        members: &[Member<'_, 'd>],
+        told: &dyn Fn(usize, DatabaseReport) -> DatabaseReport,
+    ) -> (Vec<DatabaseReport>, Vec<Unsaid<'d>>) {
+        let mut reports: Vec<(usize, DatabaseReport)> = Vec::new();
+        let mut unsaid = Vec::new();
+        for (place, (device, _)) in members.iter().enumerate() {
+            let begun = |earlier: &Member<'_, '_>| go_together(earlier.0, device);
+            if members.iter().take(place).any(begun) {
+                continue;
+            }
+            let group: Vec<(usize, Member<'_, 'd>)> =
+                members.iter().copied().enumerate().filter(|(_, other)| go_together(device, other.0)).collect();
+            let booted = boot_together(&group.iter().map(|(_, member)| *member).collect::<Vec<_>>());
+            let mut group_reports = Vec::new();
+            for ((place, _), (report, rest)) in group.iter().zip(booted) {
+                unsaid.extend(rest);
+                group_reports.push(told(*place, report));
+            }
+            self.ready(&mut group_reports);
+            reports.extend(group.into_iter().map(|(place, _)| place).zip(group_reports));
         }
+        reports.sort_by_key(|(place, _)| *place);
+        (reports.into_iter().map(|(_, report)| report).collect(), unsaid)
+    }
+
+    /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
+    pub fn ready(&self, reports: &mut [DatabaseReport]) {
+        let waits: Vec<Option<String>> = reports.iter().map(|report| self.missing(report, reports)).collect();
+        for (report, missing) in reports.iter_mut().zip(waits).filter(|(report, _)| report.usable) {
+            match missing {
+                Some(missing) => *report = report.clone().waiting_for(&missing),
+                None => {
+                    if let Err(error) = self.folder.make_ready(&report.name, report.version.unwrap_or(0)) {
+                        log::warn!("{}: its ready file could not be made: {error}.", report.name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who goes together with this database and is not there.
+    fn missing(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Option<String> {
+        let this = self.all.iter().find(|device| device.settings.name == report.name)?;
+        let others = self.all.iter().filter(|other| other.settings.name != report.name && go_together(this, other));
+        let is_there = |other: &&Device<'_>| match reports.iter().find(|report| report.name == other.settings.name) {
+            Some(report) => report.usable,
+            None => matches!(look(other, Request::Boot), Ok((_, Plan::Quiet { .. } | Plan::UseNewer { .. }))),
+        };
+        others.into_iter().find(|other| !is_there(other)).map(|other| other.settings.name.clone())
     }
 
     /// The report of all of them, on /run and for the supervisor.
@@ -86,8 +143,8 @@ impl<'a> Session<'a> {
 }
 
 /// SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
-pub fn temporary_files_beside(devices: &[Device<'_>]) {
-    if let Some(first) = devices.first() {
+pub fn temporary_files_beside(first: Option<&Device<'_>>) {
+    if let Some(first) = first {
         std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
     }
 }

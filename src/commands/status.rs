@@ -6,6 +6,7 @@ mod formats;
 
 use serde::Serialize;
 
+use crate::boot::group::plan_in_words;
 use crate::boot::look;
 use crate::cli::Format;
 use crate::commands::run::identity;
@@ -86,12 +87,12 @@ pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
 /// Every database, as it is.
 pub fn look_at(house: &House<'_>) -> Status {
     let folder = RunFolder::new(house.world.disk, &house.world.root);
-    let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, &folder)).collect();
+    let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, house.all, &folder)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
     Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(house.world), exit, databases }
 }
 
-fn of(device: &Device<'_>, folder: &RunFolder<'_>) -> DatabaseStatus {
+fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> DatabaseStatus {
     let disk = device.disk();
     let snapshots = device.state.list_snapshots(disk).unwrap_or_default();
     let mut status = DatabaseStatus {
@@ -113,7 +114,10 @@ fn of(device: &Device<'_>, folder: &RunFolder<'_>) -> DatabaseStatus {
         settings: device.settings.sources.iter().map(|(key, file)| (key.clone(), file.clone())).collect(),
     };
     match look(device, Request::Boot) {
-        Ok((facts, plan)) => status.fill(device, &facts, &plan),
+        Ok((facts, plan)) => {
+            status.fill(device, &facts, &plan);
+            status.plan = plan_in_words(device, &plan, all);
+        }
         Err(failure) => {
             status.exit = exit_of(failure.class);
             status.plan = format!("cannot be looked at: {failure}");
@@ -126,7 +130,6 @@ impl DatabaseStatus {
     fn fill(&mut self, device: &Device<'_>, facts: &Facts, plan: &Plan) {
         self.exit = pending_exit(device, plan);
         self.version = version_of(facts);
-        self.plan = plan.to_string();
         (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
         self.pending = match &facts.database {
             Database::Behind { pending, .. } => pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),

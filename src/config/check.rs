@@ -28,6 +28,7 @@ pub(super) fn finish(draft: Draft, embedded_file: &str) -> Result<Settings, Conf
         database.check_history()?;
     }
     check_paths(&databases)?;
+    check_groups(&databases)?;
     check_marker(&settings, &databases, &places)?;
     settings.databases = databases.into_iter().map(DatabaseDraft::into_settings).collect();
     settings.sources = sources(&places);
@@ -158,6 +159,19 @@ fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
             let sentence =
                 format!("path is {}, the same as in [databases.{}]; write another", database.settings.path.display(), other.settings.name);
             return Err(database.error("path", &sentence));
+        }
+    }
+    Ok(())
+}
+
+/// A group of one is a name that was not written the same everywhere.
+fn check_groups(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
+    for (position, database) in databases.iter().enumerate() {
+        let Some(group) = &database.settings.together else { continue };
+        let mut others = databases.iter().enumerate().filter(|(other, _)| *other != position);
+        if !others.any(|(_, other)| other.settings.together.as_ref() == Some(group)) {
+            let sentence = format!("together = \"{group}\" is no other database's; write it in the table of each of them, or leave it out");
+            return Err(database.error("together", &sentence));
         }
     }
     Ok(())

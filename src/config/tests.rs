@@ -40,6 +40,7 @@ history_table = "history"
 [databases.abc]
 path = "/var/lib/gateway/"
 kind = "rebuildable"
+together = "core"
 "#;
 
 fn source<'a>(file: &'a str, text: &'a str) -> Source<'a> {
@@ -182,7 +183,9 @@ fn every_key_is_read() {
 #[test]
 fn every_example_is_right() {
     for known in keys::DATABASE_KEYS {
-        let lines = format!("[databases.settings]\n{} = {}", known.name, known.example);
+        // A group has two members.
+        let of_both = if known.name == "together" { "[databases.log]\ntogether = \"core\"" } else { "" };
+        let lines = format!("{of_both}\n[databases.settings]\n{} = {}", known.name, known.example);
         assert_eq!(only_database(&lines).sources.len(), 1, "{lines}");
     }
 }

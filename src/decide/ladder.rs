@@ -58,7 +58,7 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
         }
         // First boot: there is no old database to go back to.
         (Class::Failed | Class::Damaged, _) => Next::Stop(Stop::AsItFailed),
-        // Never locked, full, read-only, I/O error, newer, not ours, interrupted or unknown.
+        // Never locked, full, read-only, I/O error, newer, not ours, waiting, interrupted or unknown.
         (
             Class::InUse
             | Class::NoSpace
@@ -67,6 +67,7 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
             | Class::Missing
             | Class::Newer
             | Class::Catalogue
+            | Class::Waits
             | Class::Interrupted
             | Class::Configuration
             | Class::Defect,

@@ -47,6 +47,7 @@ pub struct World<'a> {
 }
 
 /// One database on this device.
+#[derive(Clone)]
 pub struct Device<'a> {
     /// The effects.
     pub world: &'a World<'a>,

@@ -87,8 +87,8 @@ const NOTHING_CHANGED: &str = "nothing was changed";
 /// A run that ended with a failure.
 pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> Said {
     let what = cause(failure);
-    let whole = match (&failure.state, report.version) {
-        (Some(state), _) => state.clone(),
+    let whole = match (failure.unconfirmed, report.version) {
+        (Some(version), _) => format!("it reads as version {version}, and only the next boot knows what storage has kept"),
         (None, Some(0) | None) => NOTHING_CHANGED.to_owned(),
         (None, Some(version)) => format!("the database is whole at version {version}"),
     };
@@ -104,6 +104,7 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure)
         Class::Missing => Said::new(what, "nothing was made", "bring it there, then run again"),
         Class::Newer => Said::new(what, NOTHING_CHANGED, "boot the newer firmware"),
         Class::Catalogue => Said::new(what, NOTHING_CHANGED, "build the firmware with the migrations that this database was made by"),
+        Class::Waits => Said::new(what, whole, "do what is said of the database that it waits for"),
         Class::Interrupted => Said::new(format!("interrupted ({what})"), whole, "the next boot goes on"),
         Class::Damaged => {
             let next = format!("run `bootmigrate run --purge-and-retry --db {}`", report.name);

@@ -10,6 +10,7 @@ use crate::device::disk::{parent, File, Open, Step};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::lock::Locked;
+use crate::steps::together::Others;
 
 const READ: Step = Step("read the record");
 const MAKE: Step = Step("make the record");
@@ -332,7 +333,7 @@ impl Ledger {
 }
 
 /// What an act is begun with.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Order<'a> {
     /// Why.
     pub reason: &'a str,
@@ -342,6 +343,8 @@ pub struct Order<'a> {
     pub forget_tries: bool,
     /// What is given up, in words.
     pub loss: Option<&'a str>,
+    /// Who goes together with it.
+    pub others: &'a dyn Others,
 }
 
 /// Written with zeros and synced when made, so that an update never allocates on a file system that rewrites in place.

@@ -140,6 +140,7 @@ fn lane(
         apply(device, &mut database, job, act, &before)?;
         let verified = verify(device, &database, &before, &job.steps, job.target())?;
         room_for_the_wal(device, &verified, journal, main)?;
+        job.order.others.go_first()?;
         progress::begin(&format!("{}: checked, committing", device.settings.name));
         commit(verified)?;
         Ok(copied)
@@ -154,7 +155,7 @@ fn lane(
             abandon(device, database);
             if commit_failed && is_committed(device, main.stat.size, act) {
                 // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
-                failure.state = Some(format!("it reads as version {}, and only the next boot knows what storage has kept", job.target()));
+                failure.unconfirmed = Some(job.target());
             }
             if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
                 failure = failure.needs(more_than_now(device, main.stat.size));

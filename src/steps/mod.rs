@@ -22,4 +22,5 @@ pub mod snapshot;
 pub mod stage;
 pub mod swap;
 pub mod sweep;
+pub mod together;
 pub mod verify;

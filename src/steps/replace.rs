@@ -17,7 +17,7 @@ use crate::steps::carry_over::{stage_with_rows, Carry, Rows};
 use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
-use crate::steps::stage::{stage, Base, Staged};
+use crate::steps::stage::{discard, stage, Base, Staged};
 use crate::steps::swap::{link_or_copy, swap, MadeFrom, New, SecondName};
 use crate::steps::verify::within_budget;
 
@@ -90,6 +90,10 @@ pub fn replace(
     let ready = device.state.ready(act.number);
     let staged =
         build(device, locked, act, by, steps, ledger.open_token()).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    order.others.go_first().inspect_err(|failure| {
+        discard(device, &staged.path);
+        ledger.close_failed(device, act, failure);
+    })?;
     let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
     if let Some(reduced) = &reduced {
         // Known only now, and to be said by whichever boot finds it done.

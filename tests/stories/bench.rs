@@ -124,9 +124,21 @@ impl Bench {
     /// A second database, rebuildable, at `version` (0: absent).
     pub fn with_telemetry(mut self, version: i32) -> Bench {
         self.databases.push(Database { name: "telemetry".into(), version: 0, keys: vec!["kind = \"rebuildable\"".into()] });
-        product::write(&self.firmware_folder(), "telemetry", version.max(10));
+        self.write_last(version, Mode::Delete)
+    }
+
+    /// A database `log`, as precious as `settings` and in one group with it, at `version` (0: absent).
+    pub fn together_with_log(mut self, version: i32, mode: Mode) -> Bench {
+        let together = "together = \"core\"".to_owned();
+        self.databases.push(Database { name: "log".into(), version: 0, keys: vec!["busy_timeout_s = 2".into(), together.clone()] });
+        self.key(&together).write_last(version, mode)
+    }
+
+    fn write_last(mut self, version: i32, mode: Mode) -> Bench {
+        let last = self.databases.len() - 1;
+        product::write(&self.firmware_folder(), &self.databases[last].name, version.max(10));
         if version > 0 {
-            self.write_database(1, version, Mode::Delete, Grouped::No);
+            self.write_database(last, version, mode, Grouped::No);
         }
         self.configure()
     }
@@ -166,14 +178,24 @@ impl Bench {
     }
 
     /// The firmware carries this file of `settings` too, or this text of it.
-    pub fn file(self, (name, sql): (&str, &str)) -> Bench {
-        fs::write(self.firmware_folder().join("settings").join(name), sql).unwrap();
+    pub fn file(self, file: (&str, &str)) -> Bench {
+        self.file_of("settings", file)
+    }
+
+    /// The same of another database.
+    pub fn file_of(self, database: &str, (name, sql): (&str, &str)) -> Bench {
+        fs::write(self.firmware_folder().join(database).join(name), sql).unwrap();
         self
     }
 
     /// The firmware does not carry this file of `settings`.
     pub fn without(self, name: &str) -> Bench {
-        fs::remove_file(self.firmware_folder().join("settings").join(name)).unwrap();
+        self.without_of("settings", name)
+    }
+
+    /// The same of another database.
+    pub fn without_of(self, database: &str, name: &str) -> Bench {
+        fs::remove_file(self.firmware_folder().join(database).join(name)).unwrap();
         self
     }
 

@@ -40,4 +40,5 @@ mod storage;
 mod strace;
 mod swaps;
 mod takeover;
+mod together;
 mod tools;

@@ -6,7 +6,7 @@ use bootmigrate::catalog::{Catalog, Directives, Migration};
 use bootmigrate::config::{self, DatabaseSettings, Source, UnknownKey};
 use bootmigrate_build as build;
 
-use crate::device::{Firmware, MAIN};
+use crate::device::{Companion, Firmware, MAIN, OTHER};
 
 const V1: &str = "CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
 CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL REFERENCES sensor(id) ON DELETE CASCADE, value INTEGER, note TEXT);\n\
@@ -177,5 +177,12 @@ fn with_slots(slots: &str, version: Version, lines: &str) -> Firmware {
     let settings = config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let (slots, database): (_, DatabaseSettings) = (settings.slots, settings.databases[0].clone());
-    Firmware { settings: Box::leak(Box::new(database)), catalog: catalogue(version), slots, text }
+    Firmware { settings: Box::leak(Box::new(database)), catalog: catalogue(version), slots, text, companion: None }
+}
+
+/// This firmware, with a database of these migrations that goes together with its own.
+pub fn together(firmware: Firmware, version: Version, first: bool) -> Firmware {
+    let settings = DatabaseSettings { name: "log".to_owned(), path: OTHER.into(), ..firmware.settings.clone() };
+    let companion = Companion { settings: Box::leak(Box::new(settings)), catalog: catalogue(version), first };
+    Firmware { companion: Some(companion), ..firmware }
 }

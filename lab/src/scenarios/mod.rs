@@ -10,6 +10,7 @@ mod kept;
 mod newer;
 mod replaced;
 pub mod slots;
+mod together;
 mod upgraded;
 pub(crate) mod worlds;
 
@@ -46,6 +47,15 @@ pub struct End {
     pub exits: &'static [u8],
     /// Only after so many cuts.
     pub cuts: u32,
+}
+
+/// How the database that goes together with another stands: before, and after, where it may come there at all.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// What stood there.
+    pub old: Old,
+    /// Its picture and its journal mode.
+    pub new: Option<(String, &'static str)>,
 }
 
 /// A world, a request, and the ways it may end.
@@ -87,6 +97,8 @@ pub struct Scenario {
     pub quarantined: Vec<Old>,
     /// How many of them there may be.
     pub quarantines_max: usize,
+    /// How the database that goes together with it may end.
+    pub companion: Option<Ends>,
 }
 
 type Build = fn() -> Scenario;
@@ -163,6 +175,13 @@ pub const ALL: &[(&str, Build)] = &[
     ("rehearse-take-over", asked::rehearse_take_over),
     ("rehearse-failing", asked::rehearse_failing),
     ("mark-good", asked::mark_good),
+    ("together", together::together),
+    ("together-wal", together::wal),
+    ("together-commits-last", together::commits_last),
+    ("together-first-boot", together::first_boot),
+    ("together-second-fails", together::second_fails),
+    ("together-first-fails", together::first_fails),
+    ("together-restore", together::restore),
 ];
 
 impl Scenario {

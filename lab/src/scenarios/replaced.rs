@@ -24,7 +24,7 @@ fn before(journal: &str) -> State {
     managed(firmware(Version::One, ""), journal)
 }
 
-fn old_at_one() -> String {
+pub(super) fn old_at_one() -> String {
     expected(Version::One, 1, &[ROWS])
 }
 
@@ -94,7 +94,7 @@ pub(super) fn failing_purge_wal_left() -> Scenario {
 }
 
 /// Nothing but nonsense where the header was.
-fn broken_header(state: &State) -> State {
+pub(super) fn broken_header(state: &State) -> State {
     let mut bytes = state.read_file(MAIN).unwrap_or_default();
     bytes.iter_mut().take(64).for_each(|byte| *byte ^= 0x5a);
     let mut state = state.clone();
@@ -102,7 +102,7 @@ fn broken_header(state: &State) -> State {
     state
 }
 
-fn damaged(firmware: Firmware, state: State, end: End) -> Scenario {
+pub(super) fn damaged(firmware: Firmware, state: State, end: End) -> Scenario {
     let old = Old::Broken(bytes_hash(&state, MAIN));
     let damaged = scenario(firmware, state, old.clone(), vec![end]);
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..damaged }
@@ -147,7 +147,7 @@ pub(super) fn with_snapshot() -> State {
     with_snapshot_of(&before("delete"))
 }
 
-fn with_snapshot_of(before: &State) -> State {
+pub(super) fn with_snapshot_of(before: &State) -> State {
     let upgraded = booted(before, firmware(Version::Two, ""), &plain(), 1, 0);
     applied(&upgraded, "delete", &[LATER])
 }

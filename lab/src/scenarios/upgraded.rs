@@ -36,6 +36,7 @@ pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<E
         snapshots_min: 0,
         quarantined: Vec::new(),
         quarantines_max: 0,
+        companion: None,
     }
 }
 

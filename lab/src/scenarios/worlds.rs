@@ -47,8 +47,13 @@ pub fn booted(state: &State, firmware: Firmware, asked: &Asked, times: u32, exit
 
 /// The application on this state: it runs SQL, each text acknowledged, and closes.
 pub fn applied(state: &State, journal: &str, texts: &[&str]) -> State {
+    applied_to(MAIN, state, journal, texts)
+}
+
+/// The same on another database.
+pub fn applied_to(path: &str, state: &State, journal: &str, texts: &[&str]) -> State {
     let sim = Sim::from_state(state);
-    let connection = open(&sim, journal);
+    let connection = open(path, &sim, journal);
     for sql in texts {
         connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
@@ -59,7 +64,7 @@ pub fn applied(state: &State, journal: &str, texts: &[&str]) -> State {
 /// The application on this state: its last change is cut off in the middle, with the journal written.
 pub fn cut_off(state: &State, journal: &str, texts: &[&str]) -> State {
     let sim = Sim::from_state(state);
-    let connection = open(&sim, journal);
+    let connection = open(MAIN, &sim, journal);
     for sql in texts {
         connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
@@ -68,8 +73,8 @@ pub fn cut_off(state: &State, journal: &str, texts: &[&str]) -> State {
     sim.state().swept()
 }
 
-fn open(sim: &Sim, journal: &str) -> Connection {
-    let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
+fn open(path: &str, sim: &Sim, journal: &str) -> Connection {
+    let connection = Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
     connection.pragma_update(None, "journal_mode", journal).unwrap();
     connection.pragma_update(None, "synchronous", "EXTRA").unwrap();
     connection

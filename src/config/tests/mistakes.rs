@@ -96,6 +96,10 @@ fn keys_of_a_database() {
         (r#"changed_text = "ignore""#, r#"2:16: changed_text = "ignore" is not known; write "refuse" or "warn""#),
         ("user_version = 1", r#"2:16: user_version is a whole number, not text in quotes; write user_version = "product""#),
         (r#"together = "Core""#, r#"2:12: together = "Core" has other characters than a-z, 0-9, _ and -; write a name such as settings"#),
+        (
+            r#"together = "core""#,
+            r#"2:1: in [databases.settings], together = "core" is no other database's; write it in the table of each of them, or leave it out"#,
+        ),
         ("together = true", r#"2:12: together is true or false, not text in quotes; write together = "core""#),
     ]);
 }

@@ -1,0 +1,379 @@
+//! Owns the stories of databases that go `together`: both are migrated, or neither is.
+//! Promises: rows of both are compared after every act; who waits has neither a ready file nor a changed byte of its database.
+//! Never lets one member of a group be opened while another is not there.
+
+use crate::bench::{Bench, Mode};
+use crate::oracle;
+use crate::picture::{check, check_step, perform};
+use crate::product::BROKEN;
+use expect_test::expect;
+
+/// Databases with a ready file.
+fn ready(bench: &Bench) -> Vec<String> {
+    let files = std::fs::read_dir(bench.root().join("run/bootmigrate/ready")).map_or(Vec::new(), |files| files.collect());
+    let mut names: Vec<String> = files.into_iter().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Both at 40; the new firmware's migration 41 of `database` fails.
+fn failing(database: &str, mode: Mode) -> Bench {
+    let bench = match mode {
+        Mode::Delete => Bench::at(40),
+        Mode::Wal => Bench::wal_at(40),
+    };
+    bench.together_with_log(40, mode).firmware(42).without_of(database, "V41__rebuild_parents.sql").file_of(database, BROKEN)
+}
+
+#[test]
+fn two_go_together() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(ready(&bench), ["log", "settings"]);
+}
+
+#[test]
+fn two_in_wal_mode_go_together() {
+    check(
+        Bench::wal_at(40).together_with_log(40, Mode::Wal).firmware(42),
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+}
+
+#[test]
+fn two_are_made_together() {
+    let bench = Bench::empty(20).together_with_log(0, Mode::Delete).firmware(20);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: first boot: build version 20 beside, then put it in place, together with log
+                  log: first boot: build version 20 beside, then put it in place, together with settings
+        exit:     0
+        settings: created 0>20 of 20, applied [10,20], usable, exit 0
+        code:     BM-0 settings 0>20
+        database: fresh, 1000 parents, 1000 children
+        log:      created 0>20 of 20, applied [10,20], usable, exit 0
+        code:     BM-0 log 0>20
+        database: fresh, 1000 parents, 1000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(ready(&bench), ["log", "settings"]);
+}
+
+#[test]
+fn neither_is_made_where_one_cannot_be() {
+    let bench = Bench::empty(20).together_with_log(0, Mode::Delete).firmware(42);
+    let bench = bench.without_of("log", "V41__rebuild_parents.sql").file_of("log", ("V41__x.sql", "INSERT INTO nowhere VALUES (1);\n"));
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: first boot: build version 42 beside, then put it in place, together with log
+                  log: first boot: build version 42 beside, then put it in place, together with settings
+        exit:     10
+        settings: refused 0>0 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 0>42
+        database: absent
+        log:      failed 0>0 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 0>42 V41:1
+        database: absent
+        touched:  state
+        again:    exit 10, refused and failed, touched state
+    "#]],
+    );
+    assert!(!bench.main().exists() && !bench.path("log").exists());
+    assert_eq!(ready(&bench), [""; 0]);
+}
+
+#[test]
+fn the_first_is_rolled_back_where_the_second_fails() {
+    let bench = failing("log", Mode::Delete);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     10
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        touched:  state
+        again:    exit 10, refused and failed, touched state
+    "#]],
+    );
+    assert_eq!(ready(&bench), [""; 0]);
+}
+
+#[test]
+fn the_first_is_rolled_back_in_wal_mode_where_the_second_fails() {
+    check(
+        failing("log", Mode::Wal),
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     10
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        touched:  state
+        again:    exit 10, refused and failed, touched state
+    "#]],
+    );
+}
+
+#[test]
+fn the_second_does_not_begin_where_the_first_fails() {
+    let bench = failing("settings", Mode::Delete);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     10
+        settings: failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 settings 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        log:      refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 log 40>42
+        database: old, 2000 parents, 2000 children
+        touched:  state
+        again:    exit 10, failed and refused, touched state
+    "#]],
+    );
+    assert_eq!(ready(&bench), [""; 0]);
+}
+
+#[test]
+fn tries_are_counted_for_the_one_that_fails_and_then_nobody_begins() {
+    let bench = failing("log", Mode::Delete);
+    for _ in 0..3 {
+        assert_eq!(bench.run(&["run"]).exit, "10");
+    }
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: wait for log, which it goes together with; then migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+                  log: refuse: this firmware's migrations failed 3 times
+        exit:     19
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      refused 40>40 of 42, applied [], not usable, exit 19
+        code:     BM-19 log 40>42
+        database: old, 2000 parents, 2000 children
+        touched:  nothing
+        again:    exit 19, refused and refused, touched nothing
+    "#]],
+    );
+    // Other firmware brings both there, with the tries that settings has never lost.
+    std::fs::remove_file(bench.firmware_folder().join("log").join(BROKEN.0)).unwrap();
+    check(
+        bench.firmware(42),
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+}
+
+#[test]
+fn one_that_is_there_already_waits_unchanged() {
+    let bench = Bench::at(42).together_with_log(40, Mode::Delete).firmware(42);
+    let bench = bench.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 42
+                      log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot
+            exit:     10
+            settings: quiet 42>42 of 42, applied [], not usable, exit 3
+            code:     BM-3 settings 42
+            database: old, 2000 parents, 1000 children
+            log:      failed 40>40 of 42, applied [], not usable, exit 10
+            code:     BM-10 log 40>42 V41:12
+            database: old, 2000 parents, 2000 children
+            touched:  state
+            again:    exit 10, quiet and failed, touched state
+        "#]],
+    );
+    assert_eq!(ready(&bench), [""; 0]);
+}
+
+#[test]
+fn a_database_of_no_group_does_not_wait() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).with_telemetry(40).firmware(42);
+    let bench = bench.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
+                  telemetry: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, without a snapshot (copy = "never")
+        exit:     10
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        telemetry:migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 telemetry 40>42
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 10, refused and failed and quiet, touched state
+    "#]],
+    );
+    assert_eq!(ready(&bench), ["telemetry"]);
+}
+
+#[test]
+fn a_damaged_one_keeps_the_other_from_beginning() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|bench| {
+        let mut bytes = std::fs::read(bench.path("log")).unwrap();
+        bytes[4096..8192].fill(0xA5);
+        bytes[0..16].fill(0);
+        std::fs::write(bench.path("log"), bytes).unwrap();
+    });
+    check(
+        bench,
+        "run",
+        expect![[r#"
+        plan:     settings: wait for log, which it goes together with; then migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+                  log: refuse: its header is not that of an SQLite database
+        exit:     17
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      refused null>null of 42, applied [], not usable, exit 17
+        code:     BM-17 log ?>42
+        database: unreadable (file is not a database)
+        touched:  state
+        again:    exit 17, refused and refused, touched nothing
+    "#]],
+    );
+}
+
+#[test]
+fn one_alone_is_migrated_by_hand_and_opened_only_with_the_other() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    let act = perform(&bench, &["migrate", "--db", "settings", "--all"]);
+    assert_eq!(act.ran.exit, "3", "{}", act.ran.stderr);
+    expect![[r#"
+        settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-1.db). It goes together with log, which is not ready: not ready either. [BM-3 settings 40>42]
+    "#]].assert_eq(&act.ran.stderr);
+    assert_eq!(ready(&bench), [""; 0]);
+    // What a cut between the two commits leaves, too: the next boot finishes.
+    check_step(
+        &bench,
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 42
+                      log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+            exit:     0
+            settings: quiet 42>42 of 42, applied [], usable, exit 0
+            code:     BM-0 settings 42
+            database: old, 2000 parents, 2000 children
+            log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+            code:     BM-0 log 40>42
+            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet and quiet, touched nothing
+        "#]],
+    );
+    assert_eq!(ready(&bench), ["log", "settings"]);
+}
+
+#[test]
+fn the_run_of_one_takes_the_other_along() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    check_step(
+        &bench,
+        "run --db log",
+        expect![[r#"
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(ready(&bench), ["log", "settings"]);
+}
+
+#[test]
+fn a_purge_of_one_purges_no_other() {
+    let bench = Bench::at(42).together_with_log(40, Mode::Delete).firmware(42);
+    let act = perform(&bench, &["purge", "--db", "settings", "--yes"]);
+    assert_eq!(act.ran.exit, "11", "{}", act.ran.stderr);
+    assert_eq!((act.of("settings")["outcome"].as_str(), act.of("log")["outcome"].as_str()), (Some("purged"), Some("migrated")));
+    let parents = |name| oracle::content(&bench.path(name)).unwrap().rows["parent"];
+    assert_eq!((parents("settings"), parents("log")), (1000, 2000));
+    assert_eq!(ready(&bench), ["log", "settings"]);
+}
