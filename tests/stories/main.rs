@@ -17,6 +17,7 @@ mod commands;
 mod damage;
 mod data;
 mod directives;
+mod doctor;
 mod errors;
 mod failures;
 mod full;
