@@ -44,3 +44,4 @@ mod strace;
 mod swaps;
 mod takeover;
 mod tools;
+mod transcripts;
