@@ -7,6 +7,7 @@
 mod adoption;
 mod after_2038;
 mod application;
+mod asked;
 mod becomes;
 mod bench;
 mod beside;
@@ -36,6 +37,7 @@ mod product;
 mod program;
 mod purge;
 mod reports;
+mod restores;
 mod salvage;
 mod slots;
 mod stops;

@@ -5,19 +5,17 @@
 use crate::bench::Bench;
 use crate::commands::transcript;
 use crate::oracle;
-use crate::picture::tidy;
 use expect_test::expect;
-use rusqlite::Connection;
 use std::fs;
 
 #[track_caller]
-fn unchanged(bench: &Bench, rows: &Result<oracle::Content, String>) {
+pub fn unchanged(bench: &Bench, rows: &Result<oracle::Content, String>) {
     assert_eq!(&oracle::content(&bench.main()), rows);
     assert!(rows.as_ref().is_ok_and(|content| content.rows["parent"] >= 2000));
 }
 
 #[test]
-fn status_of_what_is_pending_refused_and_tried() {
+fn status_of_what_is_pending() {
     let bench = Bench::booted_at(40).firmware(42).with_telemetry(0);
     let rows = oracle::content(&bench.main());
     transcript(
@@ -63,6 +61,10 @@ fn status_of_what_is_pending_refused_and_tried() {
     "#]],
     );
     unchanged(&bench, &rows);
+}
+
+#[test]
+fn status_of_what_is_refused_and_of_what_failed() {
     let bench = Bench::at(42).firmware(40);
     let rows = oracle::content(&bench.main());
     transcript(
@@ -263,342 +265,7 @@ fn purge_as_told() {
 }
 
 #[test]
-fn snapshots_come_and_go() {
-    let bench = Bench::booted_at(40).key("snapshots_max = 3");
-    let rows = oracle::content(&bench.main());
-    transcript(
-        &bench,
-        "snapshot list",
-        expect![[r#"
-        settings: no snapshots
-        exit 0, touched nothing
-    "#]],
-    );
-    transcript(
-        &bench,
-        "snapshot create",
-        expect![[r#"
-        settings: snapshot v40-1 made, whole and at version 40.
-        exit 0, touched state
-    "#]],
-    );
-    transcript(
-        &bench,
-        "snapshot create",
-        expect![[r#"
-        settings: snapshot v40-2 made, whole and at version 40.
-        exit 0, touched state
-    "#]],
-    );
-    transcript(
-        &bench,
-        "snapshot create",
-        expect![[r#"
-        settings: snapshot v40-3 made, whole and at version 40.
-        exit 0, touched state
-    "#]],
-    );
-    transcript(
-        &bench,
-        "snapshot list",
-        expect![[r#"
-        settings: v40-3            217088 bytes
-        settings: v40-2            217088 bytes
-        settings: v40-1            217088 bytes
-        exit 0, touched nothing
-    "#]],
-    );
-    transcript(
-        &bench,
-        "snapshot prune",
-        expect![[r#"
-        settings: 0 snapshots removed, 3 kept.
-        exit 0, touched nothing
-    "#]],
-    );
-    let bench = bench.key("snapshots_max = 1");
-    transcript(
-        &bench,
-        "snapshot prune",
-        expect![[r#"
-        settings: 2 snapshots removed, 1 kept.
-        exit 0, touched state
-    "#]],
-    );
-    transcript(
-        &bench,
-        "snapshot verify --json",
-        expect![[r#"
-        {
-          "schema": 1,
-          "exit": 0,
-          "databases": [
-            {
-              "name": "settings",
-              "snapshots": [
-                {
-                  "name": "v40-3",
-                  "bytes": 217088,
-                  "good": true,
-                  "why": null
-                }
-              ]
-            }
-          ]
-        }
-        exit 0, touched nothing
-    "#]],
-    );
-    assert_eq!(oracle::content(&bench.state("settings").join("snapshots/v40-3.db")), rows);
-    unchanged(&bench, &rows);
-}
-
-/// What is said of a file that may not be restored; not a byte, time or name of the device is another afterwards.
-#[track_caller]
-fn refused(bench: &Bench, file: &std::path::Path, expect: expect_test::Expect) {
-    let (folder, rows) = (oracle::folder(&bench.root()), oracle::content(&bench.main()));
-    let ran = bench.run(&["snapshot", "restore", &file.to_string_lossy(), "--db", "settings", "--yes"]);
-    let said = tidy(bench, &ran.stderr).replace(&*bench.folder().to_string_lossy(), "FOLDER");
-    expect.assert_eq(&format!("{}{said}exit {}\n", ran.stdout, ran.exit));
-    assert_eq!(oracle::touched(&folder, &oracle::folder(&bench.root())), "nothing");
-    unchanged(bench, &rows);
-    assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
-}
-
-#[test]
-fn files_that_are_not_restored() {
-    let bench = Bench::booted_at(40);
-    let file = |name: &str| bench.folder().join(name);
-    fs::write(file("text"), "some text, longer than the header of a database would be: ".repeat(4)).unwrap();
-    refused(
-        &bench,
-        &file("text"),
-        expect![[r#"
-        settings: it is no good copy: its header is not that of an SQLite database (FOLDER/text, while: take the file in); nothing was changed. [BM-17 settings]
-        exit 17
-    "#]],
-    );
-    fs::write(file("nothing"), "").unwrap();
-    refused(
-        &bench,
-        &file("nothing"),
-        expect![[r#"
-        settings: it is no good copy: its header is not that of an SQLite database (FOLDER/nothing, while: take the file in); nothing was changed. [BM-17 settings]
-        exit 17
-    "#]],
-    );
-    refused(
-        &bench,
-        bench.folder(),
-        expect![[r#"
-        bootmigrate: FOLDER is not a plain file. [BM-2]
-        exit 2
-    "#]],
-    );
-    refused(
-        &bench,
-        &bench.main(),
-        expect![[r#"
-        bootmigrate: ROOT/var/lib/gateway/settings.db is the database itself. [BM-2]
-        exit 2
-    "#]],
-    );
-    std::os::unix::fs::symlink(bench.main(), file("link")).unwrap();
-    refused(
-        &bench,
-        &file("link"),
-        expect![[r#"
-        bootmigrate: FOLDER/link is the database itself. [BM-2]
-        exit 2
-    "#]],
-    );
-    Connection::open(file("stranger")).unwrap().execute_batch("CREATE TABLE playlist (id)").unwrap();
-    refused(
-        &bench,
-        &file("stranger"),
-        expect![[r#"
-        settings: it is no good copy: it has tables and no migration history (FOLDER/stranger, while: take the file in); nothing was changed. [BM-17 settings]
-        exit 17
-    "#]],
-    );
-    fs::copy(bench.main(), file("newer")).unwrap();
-    let later = "INSERT INTO refinery_schema_history SELECT 99, 'later', applied_on, checksum FROM refinery_schema_history LIMIT 1";
-    Connection::open(file("newer")).unwrap().execute_batch(later).unwrap();
-    refused(
-        &bench,
-        &file("newer"),
-        expect![[r#"
-            settings: it is no good copy: its history is not the beginning of this firmware's (FOLDER/newer, while: take the file in); nothing was changed. [BM-17 settings]
-            exit 17
-        "#]],
-    );
-}
-
-#[test]
-fn files_of_which_a_part_lies_beside_are_not_restored() {
-    let bench = Bench::booted_at(40);
-    let home = bench.folder().join("from-support");
-    fs::create_dir(&home).unwrap();
-    for (mode, name) in [("delete", "journal"), ("wal", "wal")] {
-        let file = home.join(format!("{name}.db"));
-        fs::copy(bench.main(), &file).unwrap();
-        let mut application = crate::application::Application::start(bench.folder(), None);
-        application.expect_ok(&format!("open {}", file.display()));
-        application.expect_ok(&format!("sql PRAGMA journal_mode = {mode}"));
-        application.expect_ok("sql PRAGMA cache_size = 2");
-        application.expect_ok("sql BEGIN");
-        application.expect_ok("sql UPDATE child SET label = 'half', amount = zeroblob(300)");
-        drop(application);
-        assert!(fs::metadata(oracle::beside(&file, &format!("-{name}"))).unwrap().len() > 0);
-    }
-    refused(
-        &bench,
-        &home.join("journal.db"),
-        expect![[r#"
-        settings: FOLDER/from-support/journal.db-journal has content that a copy of the file alone would leave out; open it with sqlite3 first (FOLDER/from-support/journal.db, while: take the file in); nothing was changed. [BM-16 settings]
-        exit 16
-    "#]],
-    );
-    refused(
-        &bench,
-        &home.join("wal.db"),
-        expect![[r#"
-        settings: FOLDER/from-support/wal.db-wal has content that a copy of the file alone would leave out; open it with sqlite3 first (FOLDER/from-support/wal.db, while: take the file in); nothing was changed. [BM-16 settings]
-        exit 16
-    "#]],
-    );
-}
-
-#[test]
-fn a_file_for_a_device_that_never_booted_is_refused_before_anything_is_made() {
-    let bench = Bench::at(40);
-    let rows = oracle::content(&bench.main());
-    fs::write(bench.folder().join("text"), "no database").unwrap();
-    let told = format!("snapshot restore {} --db settings --yes", bench.folder().join("text").display());
-    let before = oracle::folder(&bench.root());
-    assert_eq!(bench.run(&told.split(' ').collect::<Vec<_>>()).exit, "17");
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-    unchanged(&bench, &rows);
-}
-
-#[test]
-fn good_is_marked_as_json_too() {
-    let bench = Bench::at(40).slots("ab").firmware(41);
-    let new = bench.expectations(&bench.databases[0]).new.ok_or_else(String::new);
-    transcript(
-        &bench,
-        "mark-good",
-        expect![[r#"
-        settings: not marked good, because the next boot would migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot. Next: `bootmigrate run`.
-        exit 3, touched nothing
-    "#]],
-    );
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    transcript(
-        &bench,
-        "mark-good --json",
-        expect![[r#"
-        {
-          "schema": 1,
-          "exit": 0,
-          "databases": [
-            {
-              "name": "settings",
-              "exit": 0,
-              "version": 41,
-              "removed": [],
-              "sentence": "settings: version 41 is good; no snapshot goes."
-            }
-          ]
-        }
-        exit 0, touched state
-    "#]],
-    );
-    transcript(
-        &bench,
-        "mark-good",
-        expect![[r#"
-        settings: version 41 was marked good before; no snapshot goes.
-        exit 0, touched nothing
-    "#]],
-    );
-    unchanged(&bench, &new);
-}
-
-#[test]
-fn a_database_is_adopted_by_its_version() {
-    let bench = Bench::at(40).firmware(41);
-    Connection::open(bench.main()).unwrap().execute_batch("DROP TABLE refinery_schema_history").unwrap();
-    let rows = oracle::content(&bench.main());
-    transcript(
-        &bench,
-        "adopt --db settings --at 30",
-        expect![[r#"
-        settings: it cannot be adopted: version_query left it at our version 30, and its schema is another: table child has `any,changes integer not null default 0)` where `any)` should be; column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
-        exit 16, touched nothing
-    "#]],
-    );
-    unchanged(&bench, &rows);
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
-    let new = oracle::migrated(&copy, &bench.firmware_folder(), "settings", 40).ok_or_else(String::new);
-    transcript(
-        &bench,
-        "adopt --db settings --at 40",
-        expect![[r#"
-        settings: settings/V10__parents.sql was done before and is recorded now.
-        settings: settings/V20__children.sql was done before and is recorded now.
-        settings: settings/V30__look.sql was done before and is recorded now.
-        settings: settings/V40__stamp.sql was done before and is recorded now.
-        settings: migrated from 40 to 41 (1 applied, snapshot snapshots/v40-2.db). [BM-0 settings 40>41]
-          note: taken over from version_query at version 40
-        exit 0, touched database, state
-    "#]],
-    );
-    unchanged(&bench, &new);
-}
-
-#[test]
-fn rehearsed_as_json() {
-    let bench = Bench::booted_at(40).firmware(42);
-    let rows = oracle::content(&bench.main());
-    let ran = bench.run(&["rehearse", "--json"]);
-    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((ran.exit.as_str(), answer["exit"].as_u64(), ran.stderr.as_str()), ("0", Some(0), ""));
-    let one = &answer["databases"][0];
-    assert_eq!(
-        (one["name"].as_str(), one["report"]["version"].as_i64(), one["report"]["outcome"].as_str()),
-        (Some("settings"), Some(42), Some("migrated"))
-    );
-    assert!(one["bytes"].as_u64().unwrap() > 100_000, "{one:#}");
-    unchanged(&bench, &rows);
-}
-
-#[test]
-fn a_bundle_that_has_no_place() {
-    let bench = Bench::booted_at(40);
-    let rows = oracle::content(&bench.main());
-    let nowhere = format!("bundle {}", bench.root().join("nowhere/bundle.json").display());
-    transcript(
-        &bench,
-        &nowhere,
-        expect![[r#"
-        bootmigrate: no such file or directory (errno 2) (ROOT/nowhere/bundle.json, while: write the file). [BM-2]
-        exit 2, touched nothing
-    "#]],
-    );
-    transcript(
-        &bench,
-        &format!("bundle {}", bench.home().display()),
-        expect![[r#"
-        bootmigrate: file exists (errno 17) (ROOT/var/lib/gateway, while: write the file). [BM-2]
-        exit 2, touched nothing
-    "#]],
-    );
-    unchanged(&bench, &rows);
-}
-
-#[test]
-fn help_and_version() {
+fn help_for_a_technician() {
     let bench = Bench::booted_at(40);
     let rows = oracle::content(&bench.main());
     transcript(
@@ -664,6 +331,13 @@ fn help_and_version() {
         exit 0, touched nothing
     "#]],
     );
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn help_of_one_command_and_the_version() {
+    let bench = Bench::booted_at(40);
+    let rows = oracle::content(&bench.main());
     transcript(
         &bench,
         "run --help",
