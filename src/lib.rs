@@ -114,7 +114,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     }
     let disk = SystemDisk;
     let mut settings = commands::settings(embedded, command, &disk)?;
-    let command = &commands::adopt::as_run(&mut settings, command)?;
+    let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
