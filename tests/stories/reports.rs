@@ -68,7 +68,8 @@ fn status_json_says_which_device_firmware_and_boot() {
 
 #[test]
 fn status_json_says_why_in_one_word() {
-    let foreign = |bench: &Bench| rusqlite::Connection::open(bench.main()).unwrap().pragma_update(None, "application_id", 7).unwrap();
+    let foreign =
+        |bench: &Bench| rusqlite::Connection::open(bench.main()).unwrap().execute_batch("DROP TABLE refinery_schema_history").unwrap();
     let without_room = Bench::at(40).firmware(41).key("copy = \"always\"").on(|at, _| Mount::tmpfs(at, 4096));
     without_room.mount.as_ref().unwrap().fill_but(64);
     let fixed = Bench::booted_at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096));
