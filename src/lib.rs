@@ -135,7 +135,10 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         Action::Plan { sql } => Ok(commands::plan::plan(&devices, json, *sql)),
         Action::Ready => Ok(ready(&world, command)),
         Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
-        Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, json)),
+        Action::MarkGood => match commands::changes(&house) {
+            Ok(()) => Ok(commands::mark_good::mark_good(&devices, json)),
+            Err(printed) => Ok(printed),
+        },
         Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),
         Action::Rollback(extent) => commands::rollback::rollback(&house, *extent),
         Action::Rehearse => Ok(commands::rehearse::rehearse(&house)),

@@ -363,3 +363,38 @@ fn help_of_one_command_and_the_version() {
     assert_eq!((version.exit.as_str(), version.stdout.as_str()), ("0", concat!("bootmigrate ", env!("CARGO_PKG_VERSION"), "\n")));
     unchanged(&bench, &rows);
 }
+
+#[test]
+fn observing_lets_no_command_change_anything() {
+    let down = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+    let bench = Bench::at(30).slots("ab").firmware(40).file(down);
+    fs::create_dir_all(bench.firmware_folder().join("settings/data")).unwrap();
+    fs::write(bench.firmware_folder().join("settings/data/V1__x.sql"), "UPDATE child SET label = 'x' WHERE id < 10;\n").unwrap();
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(bench.run(&["snapshot", "create"]).exit, "0");
+    let bench = bench.top("mode = \"observe\"");
+    let rows = oracle::content(&bench.main());
+    let before = oracle::folder(&bench.root());
+    for typed in [
+        "migrate --all",
+        "rollback --db settings --to 30",
+        "rehearse",
+        "data run --all",
+        "snapshot create",
+        "snapshot prune",
+        "snapshot restore v40-2 --db settings --yes",
+        "mark-good",
+        "purge --db settings --yes",
+        "run --purge-and-retry",
+        "run --retry",
+        "adopt --db settings --at 40",
+        "--purge-and-retry",
+    ] {
+        let ran = bench.run(&typed.split(' ').collect::<Vec<_>>());
+        let said = format!("{typed}: exit {}: {}{}", ran.exit, ran.stdout, ran.stderr);
+        assert!(said.contains("mode = \"observe\" changes nothing"), "{said}");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "{said}");
+        unchanged(&bench, &rows);
+    }
+    assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
+}
