@@ -241,3 +241,40 @@ fn a_terminal_shows_a_bar_and_a_file_does_not() {
     let bench = Bench::at(20).firmware(42).environment("TERM", "vt100");
     assert!(!bench.run(&["run"]).stderr.contains('\x1b'));
 }
+
+#[test]
+fn each_statement_is_said_with_its_rows() {
+    let bench = Bench::booted_at(40).firmware(42);
+    let new = bench.expectations(&bench.databases[0]).new;
+    let ran = bench.run(&["run", "-vv"]);
+    assert_eq!((ran.exit.as_str(), oracle::content(&bench.main()).ok()), ("0", new), "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    for (line, statement, rows, sql) in [
+        (2, "1 of 6", 0, "DROP VIEW family;"),
+        (10, "3 of 6", 2000, "INSERT INTO parent_new SELECT id, name, reading, raw, badge FROM parent;"),
+    ] {
+        let begin = format!("settings/V41__rebuild_parents.sql:{line} statement {statement}: {rows} rows in ");
+        assert!(lines.iter().any(|said| said.contains(&begin) && said.ends_with(sql)), "{begin}: {}", ran.stderr);
+    }
+    assert!(lines.iter().any(|said| said.contains("V42__preferences.sql:2 statement 2 of 2: 1 rows in ")), "{}", ran.stderr);
+}
+
+#[test]
+fn each_line_of_the_journal_has_its_priority() {
+    let bench = Bench::booted_at(40).file(BROKEN).environment("JOURNAL_STREAM", "9:9");
+    let rows = oracle::content(&bench.main());
+    let ran = bench.run(&["run", "-v"]);
+    assert_eq!(ran.exit, "10");
+    assert!(ran.stderr.lines().all(|line| line.starts_with('<') && line.chars().nth(2) == Some('>')), "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert!(lines.contains(&"<6>settings: applying settings/V41__x.sql."), "{}", ran.stderr);
+    assert!(lines.iter().any(|line| line.starts_with("<3>settings: settings/V41__x.sql:12:5: no such column")), "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()), rows);
+    let mended = bench.without("V41__x.sql").firmware(41);
+    let new = mended.expectations(&mended.databases[0]).new;
+    let ran = mended.run(&["run"]);
+    assert!(ran.exit == "0" && ran.stderr.lines().all(|line| line.starts_with("<6>") || line.starts_with("<5>")), "{}", ran.stderr);
+    assert_eq!(oracle::content(&mended.main()).ok(), new);
+    // A mistake on the command line is an error too.
+    assert!(mended.run(&["rnu"]).stderr.starts_with("<3>bootmigrate: `rnu` is not known"));
+}
