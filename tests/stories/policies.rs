@@ -81,7 +81,7 @@ fn refinery_reads(bench: &Bench) -> Vec<i32> {
     runner.set_migration_table_name(TABLE);
     let mut connection = copy.open();
     assert!(runner.run(&mut connection).unwrap().applied_migrations().is_empty(), "refinery would apply more");
-    runner.get_applied_migrations(&mut connection).unwrap().iter().map(|migration| migration.version() as i32).collect()
+    runner.get_applied_migrations(&mut connection).unwrap().iter().map(refinery::Migration::version).collect()
 }
 
 #[test]
