@@ -266,7 +266,7 @@ impl Draft {
         } else {
             command(first).ok_or_else(|| format!("`{first}` is not known; see `bootmigrate --help`"))?
         };
-        let argument = known.argument.and_then(|_| words.next().cloned());
+        let argument = known.argument.and_then(|_| words.next().cloned()).filter(|word| !word.is_empty());
         match (known.argument, words.next()) {
             (_, Some(more)) => Err(format!("`{more}` is one word too many; see `bootmigrate --help`")),
             (Some((name, true)), None) if argument.is_none() && !self.has("--help") && !self.has("-h") => {
@@ -307,6 +307,9 @@ impl Draft {
             "mark-good" => Ok(Action::MarkGood),
             "adopt" => {
                 self.named("adopt", "`adopt` needs --db NAME: the database must be named")?;
+                if self.has("--from") && self.has("--at") {
+                    return Err("--from and --at exclude each other".into());
+                }
                 Ok(Action::Adopt { from: self.value("--from").map(str::to_owned), at: self.number("--at")? })
             }
             "migrate" => self.extent("migrate").map(Action::Migrate),

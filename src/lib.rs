@@ -115,7 +115,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     }
     let disk = SystemDisk;
     let mut settings = commands::settings(embedded, command, &disk)?;
-    let command = &commands::adopt::as_run(&mut settings, command)?;
+    let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
@@ -137,7 +137,10 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         Action::Plan { sql } => Ok(commands::plan::plan(&house, *sql)),
         Action::Ready => Ok(ready(&world, command)),
         Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
-        Action::MarkGood => Ok(commands::mark_good::mark_good(&devices, json)),
+        Action::MarkGood => match commands::changes(&house) {
+            Ok(()) => Ok(commands::mark_good::mark_good(&devices, json)),
+            Err(printed) => Ok(printed),
+        },
         Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),
         Action::Rollback(extent) => commands::rollback::rollback(&house, *extent),
         Action::Rehearse => Ok(commands::rehearse::rehearse(&house)),

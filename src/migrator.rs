@@ -85,7 +85,7 @@ impl Migrator {
     }
 
     /// Called for each database whose rows were given up, after its report, record and ready file are written: whatever it does,
-    /// a panic included, changes nothing of that.
+    /// a panic included, changes nothing of that. By [`Migrator::boot`] alone: [`Migrator::main`] says it on standard error.
     #[must_use]
     pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + 'static) -> Migrator {
         self.on_loss.push(Box::new(callback));

@@ -154,3 +154,88 @@ fn a_bad_migration_does_not_validate() {
     let sentence = embedded.validate().unwrap_err();
     assert!(sentence.starts_with("settings/V15__bad.sql:2:") && sentence.contains("nowhere"), "{sentence}");
 }
+
+/// A device one migration behind, with 1,000 sites of its application.
+fn behind() -> tempfile::TempDir {
+    let root = tempdir().unwrap();
+    let migrator = Migrator::new(product()).root(root.path());
+    assert_eq!(migrator.boot().unwrap().exit, 0);
+    let many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO site (name) SELECT 'site ' || i FROM n";
+    assert_eq!(migrator.open("settings").unwrap().execute(many, []).unwrap(), 1000);
+    root
+}
+
+/// Sites, and those that the code has renamed, as SQLite reads them.
+fn sites(root: &tempfile::TempDir) -> (i64, i64) {
+    let database = rusqlite::Connection::open(root.path().join("var/lib/gateway/settings.db")).unwrap();
+    let count = |sql: &str| database.query_row(sql, [], |row| row.get(0)).unwrap();
+    (count("SELECT count(*) FROM site WHERE name LIKE 'site %'"), count("SELECT count(*) FROM site WHERE name LIKE 'by code %'"))
+}
+
+fn renaming(root: &tempfile::TempDir) -> Migrator {
+    Migrator::new(with_code()).root(root.path()).database("settings").code_migration("settings", 15, |database| {
+        database.execute("UPDATE site SET name = 'by code ' || id", [])?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_supervisor_that_stops_the_run_has_the_old_rows_and_the_next_boot_goes_on() {
+    let root = behind();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let stopped = renaming(&root).stop(std::sync::Arc::clone(&stop)).boot().unwrap();
+    assert_eq!((stopped.exit, stopped.usable), (20, false), "{}", stopped.databases[0].sentence);
+    assert_eq!(sites(&root), (1000, 0));
+    assert!(renaming(&root).open("settings").is_err());
+    stop.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(renaming(&root).boot().unwrap().exit, 0);
+    assert_eq!(sites(&root), (0, 1000));
+}
+
+#[test]
+fn code_that_raises_the_stop_itself_is_rolled_back() {
+    let root = behind();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let raised = std::sync::Arc::clone(&stop);
+    let migrator =
+        Migrator::new(with_code()).root(root.path()).database("settings").stop(stop).code_migration("settings", 15, move |database| {
+            database.execute("UPDATE site SET name = 'by code ' || id", [])?;
+            raised.store(true, std::sync::atomic::Ordering::SeqCst);
+            Ok(())
+        });
+    assert_eq!(migrator.boot().unwrap().exit, 20);
+    assert_eq!(sites(&root), (1000, 0));
+    assert_eq!(renaming(&root).boot().unwrap().exit, 0);
+    assert_eq!(sites(&root), (0, 1000));
+}
+
+#[test]
+fn a_wrong_configuration_is_one_sentence_and_nothing_is_begun() {
+    let root = behind();
+    std::fs::create_dir_all(root.path().join("etc")).unwrap();
+    std::fs::write(root.path().join("etc/bootmigrate.toml"), "[databases.settings]\nbusy_timeout_s = \"ten\"\n").unwrap();
+    let sentence = renaming(&root).boot().map(|report| report.exit).unwrap_err();
+    assert!(
+        sentence.ends_with("etc/bootmigrate.toml:2:18: busy_timeout_s is text, not a whole number; write busy_timeout_s = 10"),
+        "{sentence}"
+    );
+    assert!(renaming(&root).open("settings").is_err_and(|error| error.to_string() == sentence));
+    assert_eq!(sites(&root), (1000, 0));
+    let other = Migrator::new(product()).root(root.path()).database("nothing").boot().map(|report| report.exit);
+    assert!(other.is_err());
+}
+
+#[test]
+fn a_callback_that_panics_takes_no_other_with_it() {
+    let root = behind();
+    std::fs::write(root.path().join("var/lib/gateway/telemetry.db"), [0x5A; 8192]).unwrap();
+    let told = Rc::new(Cell::new(0));
+    let count = Rc::clone(&told);
+    let migrator = Migrator::new(product())
+        .root(root.path())
+        .on_data_loss(|_| panic!("a guest may"))
+        .on_data_loss(move |_| count.set(count.get() + 1));
+    let report = migrator.boot().unwrap();
+    assert_eq!((report.exit, told.get()), (11, 1));
+    assert_eq!(sites(&root), (1000, 0));
+}

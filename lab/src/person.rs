@@ -13,7 +13,7 @@ use bootmigrate::decide::facts::{Request, Snapshot};
 use bootmigrate::device::{Device, LOOK};
 use bootmigrate::error::{Class, Failure};
 use bootmigrate::report::DatabaseReport;
-use bootmigrate::steps::backup::import;
+use bootmigrate::steps::backup::{import, importable};
 use bootmigrate::steps::ledger::Ledger;
 use bootmigrate::steps::lock::lock;
 
@@ -55,7 +55,9 @@ pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &Asked) -> Boot
 /// As the command: the file is taken in, and then restored as a snapshot is.
 fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
     let before = sim.operations();
-    let taken = lock(device).and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, file.as_ref()));
+    let taken = importable(device, file.as_ref())
+        .and_then(|()| lock(device))
+        .and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, file.as_ref()));
     match taken {
         Ok(name) => {
             let request = Request::Restore(Snapshot { version: name.version, act: name.act });

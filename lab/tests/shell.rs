@@ -2,7 +2,7 @@
 //! Promises: what is committed is what would be generated; `UPDATE_EXPECT=1 cargo test -p bootmigrate-lab --test shell` writes it anew.
 //! Never runs on a device, and never knows a command by itself.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use bootmigrate::cli::describe::{command, option_text, CommandText, OptionText, COMMANDS, EVERYWHERE, EXIT_CODES};
 use bootmigrate::cli::{describe, parse};
@@ -42,6 +42,15 @@ fn clap_command(text: &'static CommandText, name: &'static str) -> Command {
     made
 }
 
+/// What the words that only begin a command are about.
+fn about(group: &str) -> &'static str {
+    match group {
+        "data" => "migrations of rows, beside running applications",
+        "snapshot" => "copies of each database",
+        other => panic!("say what `{other}` is about"),
+    }
+}
+
 /// The whole command line, as the library that writes completions wants it.
 fn whole() -> Command {
     let mut whole = clap_command(command("").unwrap(), "bootmigrate").version(env!("CARGO_PKG_VERSION"));
@@ -50,7 +59,7 @@ fn whole() -> Command {
             None => whole = whole.subcommand(clap_command(text, text.name)),
             Some((group, verb)) => {
                 if whole.find_subcommand(group).is_none() {
-                    whole = whole.subcommand(Command::new(group).about("copies of each database"));
+                    whole = whole.subcommand(Command::new(group).about(about(group)));
                 }
                 whole = whole.mut_subcommand(group, |parent| parent.subcommand(clap_command(text, verb)));
             }
@@ -83,7 +92,7 @@ fn options(page: &mut Roff, options: &[&str]) {
 
 fn manual() -> String {
     let mut page = Roff::new();
-    page.control("TH", ["BOOTMIGRATE", "8", "", "bootmigrate", "System administration"]);
+    page.control("TH", ["BOOTMIGRATE", "8", "", concat!("bootmigrate ", env!("CARGO_PKG_VERSION")), "System Manager's Manual"]);
     page.control("SH", ["NAME"]).text([roman("bootmigrate - brings a device's SQLite databases to the schema its firmware expects")]);
     page.control("SH", ["SYNOPSIS"]);
     page.text([bold("bootmigrate"), roman(" ["), italic("COMMAND"), roman("] ["), italic("OPTIONS"), roman("]")]);
@@ -91,9 +100,11 @@ fn manual() -> String {
     let text = "A unit runs it at every boot, before the applications. What it did is one sentence with a code on standard error and in \
                 /run/bootmigrate/status.json; /run/bootmigrate/ready/NAME is there exactly while an application may open the database.";
     page.text([roman(text)]);
+    page.control("PP", []);
+    page.text([roman("A power cut at any instant leaves the old database or the new one, whole; running again is always safe.")]);
     page.control("SH", ["COMMANDS"]);
     for one in COMMANDS {
-        page.control("SS", [format!("bootmigrate {} {}", one.name, one.usage).replace("  ", " ").trim_end()]);
+        page.control("SS", [format!("bootmigrate {} {}", one.name, one.usage).replace("  ", " ").replace('-', "\\-").trim_end()]);
         page.text([roman(one.text.replace('\n', " "))]);
         options(&mut page, one.options);
     }
@@ -105,11 +116,13 @@ fn manual() -> String {
         page.text([bold(code.to_string())]);
         page.text([roman(*meaning)]);
     }
-    page.control("SH", ["FILES"]);
-    for (file, what) in FILES {
-        page.control("TP", []);
-        page.text([italic(*file)]);
-        page.text([roman(*what)]);
+    for (heading, entries) in [("FILES", FILES), ("ENVIRONMENT", ENVIRONMENT), ("KERNEL COMMAND LINE", KERNEL)] {
+        page.control("SH", [heading]);
+        for (word, what) in entries {
+            page.control("TP", []);
+            page.text([italic(*word)]);
+            page.text([roman(*what)]);
+        }
     }
     page.to_roff()
 }
@@ -119,6 +132,16 @@ const FILES: &[(&str, &str)] = &[
     ("/run/bootmigrate/status.json", "what the last run did"),
     ("/run/bootmigrate/ready/NAME", "the application may open this database"),
     (".bootmigrate/FILE/ beside each database", "lock, record, snapshots and quarantine"),
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("RUN_MIGRATIONS", "0, false, no or off: `run` changes nothing, says so, and exits 3 when work is pending"),
+    ("NOTIFY_SOCKET, JOURNAL_STREAM", "set by systemd: each step becomes the unit's status, and each line has its priority"),
+];
+
+const KERNEL: &[(&str, &str)] = &[
+    ("bootmigrate.retry=TOKEN", "as `run --retry`, once for each token"),
+    ("bootmigrate.purge-and-retry=TOKEN", "as `run --purge-and-retry`, once for each token"),
 ];
 
 #[test]

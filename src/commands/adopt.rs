@@ -2,6 +2,7 @@
 //! Promises: the same run as at boot, with the same comparison of schemas; what the person said counts for this run alone.
 //! Never adopts what the comparison refuses.
 
+use crate::catalog::Embedded;
 use crate::cli::{Action, Command};
 use crate::config::{Adopt, Settings};
 use crate::decide::facts::Request;
@@ -10,9 +11,15 @@ use crate::decide::facts::Request;
 ///
 /// # Errors
 /// One sentence.
-pub fn as_run(settings: &mut Settings, command: &Command) -> Result<Command, String> {
+pub fn as_run(embedded: &Embedded, settings: &mut Settings, command: &Command) -> Result<Command, String> {
     let Action::Adopt { from, at } = &command.action else { return Ok(command.clone()) };
     let name = command.database.as_deref().unwrap_or_default();
+    let catalog = embedded.databases.iter().find(|catalog| catalog.database == name);
+    let versions = catalog.map_or(&[][..], |catalog| catalog.migrations).iter().map(|step| step.version);
+    if let Some(at) = at.filter(|at| !versions.clone().any(|version| version == *at)) {
+        let list = versions.map(|version| version.to_string()).collect::<Vec<_>>().join(", ");
+        return Err(format!("--at {at} is not one of this firmware's versions; there is {list}"));
+    }
     for database in settings.databases.iter_mut().filter(|database| database.name == name) {
         if from.is_some() || at.is_some() || database.adopt.is_none() {
             let versions = database.adopt.take().map(|adopt| adopt.versions).unwrap_or_default();

@@ -13,10 +13,12 @@ use crate::device::mounts::Mounted;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
 use crate::report::{exit_of, gravest, SCHEMA};
-use crate::steps::examine::{inside, outside, quarantine, snapshots, Header, Inside, Outside};
+use crate::steps::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Kept, Outside};
 
 /// Exit code for pages that are not whole.
 const EXIT_DAMAGED: u8 = 17;
+/// Exit code for what only newer firmware knows.
+const EXIT_NEWER: u8 = 12;
 /// A fifth of the file holds nothing: worth a sentence.
 const FREE_PERCENT_WORTH_SAYING: u64 = 20;
 /// Larger than this and the application has stopped checkpointing.
@@ -145,6 +147,7 @@ fn of(device: &Device<'_>, full: bool) -> Findings {
     }
     the_space(device, &mut chart);
     the_copies(device, &mut chart);
+    the_record(device, &mut chart);
     Findings { name: device.settings.name.clone(), exit: gravest(chart.exits.into_iter()), findings: chart.findings }
 }
 
@@ -299,6 +302,15 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
             chart.problem(EXIT_DAMAGED, "integrity", what, "rows may be lost; on_damage says what is tried first", &cure);
         }
     }
+    match inside.contradictions.as_slice() {
+        [] => chart.ok("history", format!("{} migrations, each as this firmware has it", inside.history.len())),
+        found => chart.note(
+            "history",
+            found.join("; "),
+            "the database was made by other migrations than this firmware's",
+            "see `next boot` above; a firmware with the migrations of the history fits",
+        ),
+    }
     let aside: Vec<&str> = inside.drift.iter().filter_map(|one| one.strip_prefix("table lost_")?.split(' ').next()).collect();
     if !aside.is_empty() {
         let what = aside.iter().map(|table| format!("lost_{table}")).collect::<Vec<_>>().join(", ");
@@ -357,5 +369,27 @@ fn the_copies(device: &Device<'_>, chart: &mut Chart) {
     for one in quarantine(device).unwrap_or_default() {
         let what = format!("{}: {} bytes, because {}", one.act, one.bytes, one.reason);
         chart.note("quarantine", what, "a family that was set aside, whole", "copy it for support; it goes when quarantine_max is reached");
+    }
+}
+
+fn the_record(device: &Device<'_>, chart: &mut Chart) {
+    match record(device) {
+        Ok(Kept::NothingYet) => chart.ok("record", "none; the first run makes it"),
+        Ok(Kept::Blank) => chart.ok("record", "whole, and nothing was begun yet"),
+        Ok(Kept::Whole(act)) => chart.ok("record", format!("whole; the last act was number {act}")),
+        Ok(Kept::Lost) => chart.note(
+            "record",
+            "it is gone, or neither of its two halves is whole",
+            "tries that were counted, and tokens that were honoured, are forgotten; they count as none",
+            "nothing; the next run that writes makes it anew",
+        ),
+        Ok(Kept::Format(format)) => chart.problem(
+            EXIT_NEWER,
+            "record",
+            format!("its format is {format}, which this firmware does not know"),
+            "newer firmware wrote it; nothing is touched",
+            "boot the newer firmware",
+        ),
+        Err(failure) => chart.note("record", failure.to_string(), "it cannot be looked at", "look at who owns the state folder"),
     }
 }

@@ -8,10 +8,11 @@ use crate::boot::{boot, Asked};
 use crate::commands::run::{said, Session};
 use crate::commands::{changes, not_begun, House, Printed};
 use crate::decide::facts::{Request, Snapshot};
+use crate::device::disk::FileKind;
 use crate::device::family::SnapshotName;
 use crate::device::{Device, LOOK};
 use crate::error::Failure;
-use crate::steps::backup::import;
+use crate::steps::backup::{import, importable};
 use crate::steps::inspect::copies::good_copy;
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::lock;
@@ -28,7 +29,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
     let named = named(device, which)?;
     let taken = match named {
         Some(name) => checked(device, name),
-        None => lock(device).and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, Path::new(which))),
+        None => take_in(device, which),
     };
     let name = match taken {
         Ok(name) => name,
@@ -50,7 +51,9 @@ fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, Strin
     if let Some(found) = all.iter().find(|name| label(name) == which.trim_end_matches(".db")) {
         return Ok(Some(found.clone()));
     }
-    let file = disk.stat(Path::new(which)).ok().flatten();
+    // A link to the database itself is the database itself.
+    let path = disk.resolve(Path::new(which)).unwrap_or_else(|_| Path::new(which).to_path_buf());
+    let file = disk.stat(&path).ok().flatten();
     let main = disk.stat(&device.family.main).ok().flatten();
     match (file, main) {
         (None, _) => {
@@ -60,8 +63,16 @@ fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, Strin
         (Some(file), Some(main)) if (file.device, file.inode) == (main.device, main.inode) => {
             Err(format!("{which} is the database itself"))
         }
+        (Some(file), _) if file.kind != FileKind::File => Err(format!("{which} is not a plain file")),
         (Some(_), _) => Ok(None),
     }
+}
+
+/// A wrong file is refused before the first write.
+fn take_in(device: &Device<'_>, which: &str) -> Result<SnapshotName, Failure> {
+    let file = device.disk().resolve(Path::new(which)).map_err(|error| Failure::io(LOOK, Path::new(which), &error))?;
+    importable(device, &file)?;
+    lock(device).and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, &file))
 }
 
 fn checked(device: &Device<'_>, name: SnapshotName) -> Result<SnapshotName, Failure> {

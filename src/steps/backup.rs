@@ -29,18 +29,36 @@ pub fn create(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<S
     made.inspect_err(|_| drop(remove(device, &temporary)))
 }
 
+/// Looks at a file where it lies: may it be taken in? Nothing is written, so that a wrong file costs nothing.
+///
+/// # Errors
+/// Damaged where it is no good copy; not ours where a WAL or a journal beside it has a part of it; else as the storage.
+pub fn importable(device: &Device<'_>, file: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(IMPORT, file, &error);
+    let disk = device.disk();
+    let beside = [side(file, "-wal"), side(file, "-journal")];
+    for part in beside {
+        // A journal of zeros is the header that PERSIST leaves.
+        let has_content = match disk.read(&part, 1) {
+            Ok(first) => first.first().is_some_and(|byte| *byte != 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(failed(error)),
+        };
+        if has_content {
+            let cause = format!("{} has content that a copy of the file alone would leave out; open it with sqlite3 first", part.display());
+            return Err(Failure::new(Class::NotOurs, IMPORT, cause).at(file));
+        }
+    }
+    good_copy(device, file, None).map(drop).map_err(|look| look.failure(IMPORT, file, "it is no good copy"))
+}
+
 /// Takes a file in as a snapshot.
 ///
 /// # Errors
-/// Damaged where it is no good copy; else as the storage.
+/// As [`importable`], or no space.
 pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path) -> Result<SnapshotName, Failure> {
     let failed = |error: io::Error| Failure::io(IMPORT, file, &error);
     let disk = device.disk();
-    let wal = side(file, "-wal");
-    if disk.stat(&wal).map_err(failed)?.is_some_and(|wal| wal.size > 0) {
-        let cause = format!("{} has content that a copy of the file alone would leave out; let sqlite3 checkpoint it first", wal.display());
-        return Err(Failure::new(Class::NotOurs, IMPORT, cause).at(file));
-    }
     room_for(device, disk.stat(file).map_err(failed)?.map_or(0, |stat| stat.size), IMPORT)?;
     let temporary = device.state.snapshots().join("tmp-import.db");
     remove(device, &temporary)?;

@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::decide::record::{read_slots, Slots, SLOT_BYTES};
 use crate::device::disk::{FileKind, Open, Stat};
 use crate::device::family::FamilyState;
+use crate::device::history::History;
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
 use crate::error::{Class, Failure};
@@ -42,6 +44,23 @@ pub struct Inside {
     pub schema: Vec<String>,
     /// Each row of the history in words.
     pub history: Vec<String>,
+    /// Where history and catalogue say different things.
+    pub contradictions: Vec<String>,
+}
+
+/// What is left of the record of acts and tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// No state folder: nothing was ever begun.
+    NothingYet,
+    /// The state folder is there, and the record is not, or neither slot is whole.
+    Lost,
+    /// Made, and nothing was begun since.
+    Blank,
+    /// Of a firmware that writes another format.
+    Format(u32),
+    /// Whole; the number of the last act.
+    Whole(u64),
 }
 
 /// A copy of ours.
@@ -116,6 +135,28 @@ fn header(bytes: &[u8; 100]) -> Option<Header> {
     })
 }
 
+/// Looks at the record.
+///
+/// # Errors
+/// As `lstat` and `read`.
+pub fn record(device: &Device<'_>) -> Result<Kept, Failure> {
+    let (disk, path) = (device.disk(), device.state.record());
+    let failed = |error: std::io::Error| Failure::io(LOOK, &path, &error);
+    if disk.stat(&device.state.root).map_err(failed)?.is_none() {
+        return Ok(Kept::NothingYet);
+    }
+    if disk.stat(&path).map_err(failed)?.is_none() {
+        return Ok(Kept::Lost);
+    }
+    let bytes = disk.read(&path, 2 * SLOT_BYTES).map_err(failed)?;
+    Ok(match read_slots(&bytes) {
+        Slots::Valid { record, .. } => Kept::Whole(record.last_act),
+        Slots::UnknownFormat(format) => Kept::Format(format),
+        Slots::Nothing if bytes.iter().all(|byte| *byte == 0) => Kept::Blank,
+        Slots::Nothing => Kept::Lost,
+    })
+}
+
 /// Reads schema, history and, where `check` allows so many bytes, every page; with the locks of an ordinary reader.
 ///
 /// # Errors
@@ -175,7 +216,28 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
         Scratch::schema_at(device, version)?.map_or_else(Vec::new, |wanted| differences(&live, &wanted))
     };
     let rows = history.applied.iter().map(|row| format!("V{}__{} checksum {}", row.version, row.name, row.checksum));
-    Ok(Inside { wrong, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect() })
+    let contradictions = contradictions(device, &history);
+    Ok(Inside { wrong, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect(), contradictions })
+}
+
+/// Each row against the migration of its number, and each migration that was passed over.
+fn contradictions(device: &Device<'_>, history: &History) -> Vec<String> {
+    let mut found: Vec<String> = history.malformed.iter().map(|what| format!("it cannot be read: {what}")).collect();
+    for row in &history.applied {
+        let name = format!("V{}__{}", row.version, row.name);
+        match device.catalog.find(row.version) {
+            None => found.push(format!("{name} is not in this firmware")),
+            Some(ours) if ours.name != row.name => found.push(format!("{name} is {} in this firmware", ours.file)),
+            Some(ours) if ours.checksum != row.checksum && ours.checksum_crlf != row.checksum => {
+                found.push(format!("{name} was applied with another text than that of {}", ours.file));
+            }
+            Some(_) => {}
+        }
+    }
+    let applied = |version: i32| history.applied.iter().any(|row| row.version == version);
+    let passed = device.catalog.migrations.iter().filter(|ours| ours.version < history.version() && !applied(ours.version));
+    found.extend(passed.map(|ours| format!("{} was never applied", ours.file)));
+    found
 }
 
 const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";

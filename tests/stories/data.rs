@@ -329,3 +329,32 @@ fn room_is_asked_for_before_the_first_round() {
     assert_eq!(bench.run(&["data", "run", "--all"]).exit, "0");
     assert_eq!(oracle::content(&bench.main()), Ok(new));
 }
+
+#[test]
+fn progress_and_rate_are_said() {
+    let bench = booted(&[QUALITY]);
+    let path = bench.folder().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let bench = bench.environment("NOTIFY_SOCKET", &path.to_string_lossy());
+    let new = wanted(&bench, &[(QUALITY, None)]);
+    let ran = bench.run(&["data", "run", "--all", "-v"]);
+    assert_eq!((ran.exit.as_str(), oracle::content(&bench.main())), ("0", Ok(new)), "{}", ran.stderr);
+    let lines = ran.stderr.lines().filter_map(|line| line.strip_prefix("settings: settings/data/V1__quality.sql: "));
+    let rounds: Vec<(String, String, String)> = lines
+        .map(|line| {
+            let numbers: Vec<&str> = line.split(' ').filter(|word| word.parse::<u64>().is_ok()).collect();
+            assert!(line.ends_with(" rows/s.") && numbers.len() == 3, "{line}");
+            (numbers[0].to_owned(), numbers[1].to_owned(), numbers[2].to_owned())
+        })
+        .collect();
+    let counts: Vec<(&str, &str)> = rounds.iter().map(|(rows, round, _)| (rows.as_str(), round.as_str())).collect();
+    let all = [("300", "1"), ("600", "2"), ("900", "3"), ("1200", "4"), ("1500", "5"), ("1800", "6"), ("2000", "7")];
+    assert_eq!(counts, all, "{}", ran.stderr);
+    assert!(rounds.iter().all(|(_, _, rate)| rate != "0"), "{rounds:?}");
+    let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(length) = socket.recv(&mut buffer) {
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert!(heard.iter().any(|line| line.starts_with("STATUS=settings: settings/data/V1__quality.sql")), "{heard:?}");
+}

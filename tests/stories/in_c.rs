@@ -94,3 +94,48 @@ fn an_application_in_c_stays_away_from_a_migration_that_failed() {
     assert_eq!(oracle::content(&bench.main()).unwrap(), old);
     assert_eq!((old.rows["parent"], old.rows["child"]), (2000, 2000));
 }
+
+/// The program that docs/manual.md shows, with the story's places for the device's.
+#[track_caller]
+fn of_the_manual(bench: &Bench) -> PathBuf {
+    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md")).unwrap();
+    let text = manual.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(text.contains("/run/bootmigrate/ready/settings") && text.lines().count() <= 25, "{text}");
+    let root = bench.root().display().to_string();
+    let here = text.replace("\"/run/", &format!("\"{root}/run/")).replace("\"/var/", &format!("\"{root}/var/"));
+    // What its own work would be.
+    let work = "sqlite3_exec(database, \"DELETE FROM child WHERE id > 1500\", NULL, NULL, NULL);";
+    assert!(here.contains("/* ... */"), "{here}");
+    let (source, program) = (bench.folder().join("manual.c"), bench.folder().join("manual"));
+    fs::write(&source, here.replace("/* ... */", work)).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).arg("-lsqlite3");
+    cc.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = finish(cc);
+    assert_eq!(ran.exit, "0", "cc, with the headers of SQLite (libsqlite3-dev): {}", ran.stderr);
+    program
+}
+
+#[test]
+fn the_program_in_the_manual_opens_its_database_when_its_ready_file_is_there() {
+    let bench = Bench::at(30).firmware(40);
+    let program = of_the_manual(&bench);
+    let ran = || {
+        let mut command = Command::new(&program);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(command)
+    };
+    let before = oracle::content(&bench.main());
+    let not_ready = ran();
+    assert_eq!((not_ready.exit.as_str(), not_ready.stderr.as_str()), (NOT_READY, "settings is not ready: `bootmigrate status` says why\n"));
+    assert_eq!(oracle::content(&bench.main()), before);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows["child"], 2000);
+    assert_eq!(ran().exit, "0");
+    let after = oracle::content(&bench.main()).unwrap();
+    assert_eq!((after.rows["parent"], after.rows["child"]), (2000, 1500));
+    // Its next boot is quiet.
+    let folder = oracle::folder(&bench.root());
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(oracle::touched(&folder, &oracle::folder(&bench.root())), "nothing");
+}

@@ -49,3 +49,16 @@ fn the_manual_says_what_is_printed() {
     assert!(manual.matches("\n$ bootmigrate").count() > 25, "the manual has hardly any commands");
     expect_file!["../../docs/manual.md"].assert_eq(&tried(&manual));
 }
+
+#[test]
+fn every_command_of_the_help_is_tried_in_the_manual() {
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/manual.md")).unwrap();
+    let tried: Vec<&str> = manual.lines().filter(|line| line.starts_with("$ ")).collect();
+    let help = Bench::at(40).run(&["--help"]).stdout;
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands")).skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands.map(|line| line.trim().split("  ").next().unwrap()).filter(|name| *name != "(none)").collect();
+    assert!(names.len() > 10, "{help}");
+    for name in names {
+        assert!(tried.iter().any(|line| line.contains(&format!("bootmigrate {name} "))), "the manual does not try `{name}`");
+    }
+}

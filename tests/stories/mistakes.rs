@@ -54,14 +54,19 @@ const MISTAKES: &[(&str, &str)] = &[
     ("snapshot restore v1-1 --yes", "`snapshot restore` needs --db NAME"),
     ("snapshot restore v1-1 --db settings", "say --yes"),
     ("snapshot restore v1-1 --db settings --yes", "v1-1 is neither a file nor a snapshot of settings; there is no snapshot"),
+    ("snapshot restore  --db settings --yes", "`snapshot restore` needs a SNAPSHOT"),
     ("snapshot restore --db settings --yes", "`snapshot restore` needs a SNAPSHOT"),
     ("doctor settings", "`settings` is one word too many"),
     ("doctor --sql", "--sql does not go with `doctor`"),
     ("bundle", "`bundle` needs a FILE"),
     ("bundle /nowhere/at/all", "/nowhere/at/all"),
+    ("bundle ", "`bundle` needs a FILE"),
     ("bundle a b", "`b` is one word too many"),
     ("adopt --from sqlx", "`adopt` needs --db NAME"),
     ("adopt --db settings --at twelve", "--at twelve is not a whole number"),
+    ("adopt --db settings --at 99", "--at 99 is not one of this firmware's versions; there is 10, 20, 30, 40, 41, 42"),
+    ("adopt --db settings --at 0", "--at 0 is not one of this firmware's versions"),
+    ("adopt --db settings --from sqlx --at 40", "--from and --at exclude each other"),
     ("adopt --db settings --from mysql", "--from mysql is no tool that is known"),
     ("mark-good now", "`now` is one word too many"),
     ("mark-good --yes", "--yes does not go with `mark-good`"),
@@ -98,7 +103,140 @@ fn every_command_of_the_help_has_its_mistakes_here() {
     assert!(names.len() > 10, "{help}");
     for name in names {
         assert!(MISTAKES.iter().any(|(typed, _)| typed.starts_with(name)), "no mistake of `{name}` is tried");
+        assert!(RIGHT.iter().any(|right| right.starts_with(name)), "`{name}` is not among those that are right");
         let own = Bench::at(40).run(&[name.split(' ').next().unwrap(), "--help"]);
         assert!(own.exit == "0" && own.stdout.contains(name), "{name} --help: {}", own.stdout);
+    }
+}
+
+/// Each command of the help as it would be right.
+const RIGHT: &[&str] = &[
+    "run",
+    "status",
+    "plan",
+    "rehearse",
+    "ready --db settings",
+    "migrate --all",
+    "rollback --db settings --step 1",
+    "data status",
+    "data run --all",
+    "snapshot list",
+    "snapshot create",
+    "snapshot verify",
+    "snapshot restore --db settings --yes v1-1",
+    "snapshot prune",
+    "doctor",
+    "bundle bundle.json",
+    "mark-good",
+    "adopt --db settings --at 40",
+    "purge --db settings --yes",
+];
+
+/// The options that a help text has a line for, each with whether it takes a value.
+fn options(help: &str) -> Vec<(String, bool)> {
+    let lines = help.lines().filter(|line| line.starts_with("  -"));
+    lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .map(|line| (line[0].to_owned(), line[1].chars().all(char::is_uppercase)))
+        .collect()
+}
+
+/// Exit 2, one sentence, nothing touched.
+struct Refusals {
+    bench: Bench,
+    before: [std::collections::BTreeMap<String, oracle::Entry>; 2],
+    count: usize,
+}
+
+impl Refusals {
+    fn of(bench: Bench) -> Refusals {
+        let before = Refusals::look(&bench);
+        Refusals { bench, before, count: 0 }
+    }
+
+    fn look(bench: &Bench) -> [std::collections::BTreeMap<String, oracle::Entry>; 2] {
+        [oracle::folder(&bench.root()), oracle::folder(&bench.root().join("run"))]
+    }
+
+    #[track_caller]
+    fn refused(&mut self, typed: &[&str], sentence: &str) {
+        let ran = self.bench.run(typed);
+        let said = format!("{typed:?}: {}{}", ran.stdout, ran.stderr);
+        assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), ran.stderr.lines().count()), ("2", "", 1), "{said}");
+        assert!(ran.stderr.contains(sentence) && ran.stderr.ends_with(". [BM-2]\n"), "{said}");
+        let now = Refusals::look(&self.bench);
+        for (old, new) in self.before.iter().zip(&now) {
+            assert_eq!(oracle::touched(old, new), "nothing", "{said}");
+        }
+        self.count += 1;
+    }
+}
+
+#[test]
+fn every_option_is_refused_by_every_command_that_has_none_of_it() {
+    let bench = Bench::at(40).firmware(42);
+    let rows = oracle::content(&bench.main());
+    let general = options(&bench.run(&["--help"]).stdout);
+    let helps: Vec<(&str, Vec<(String, bool)>)> = RIGHT
+        .iter()
+        .map(|right| (*right, options(&bench.run(&[&right.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat()).stdout)))
+        .collect();
+    let all: std::collections::BTreeSet<(String, bool)> = helps.iter().flat_map(|(_, own)| own.clone()).collect();
+    assert!(general.len() > 5 && all.len() > 10, "{general:?} {all:?}");
+    let mut refusals = Refusals::of(bench);
+    for (right, own) in &helps {
+        for (option, value) in all.iter().filter(|one| !own.contains(one) && !general.contains(one)) {
+            let mut typed: Vec<&str> = right.split(' ').collect();
+            typed.push(option);
+            typed.extend(value.then_some("1"));
+            refusals.refused(&typed, &format!("{option} does not go with `"));
+        }
+    }
+    assert!(refusals.count > 150, "{}", refusals.count);
+    assert_eq!(oracle::content(&refusals.bench.main()), rows);
+}
+
+#[test]
+fn every_command_refuses_the_same_mistakes() {
+    let bench = Bench::at(40).firmware(42);
+    let rows = oracle::content(&bench.main());
+    let mut refusals = Refusals::of(bench);
+    for right in RIGHT {
+        let words: Vec<&str> = right.split(' ').collect();
+        for (wrong, sentence) in [
+            (&["--nonsense"][..], "`--nonsense` is not known"),
+            (&["one", "two"], "is one word too many"),
+            (&["--config"], "--config needs a value"),
+            (&["--db", ""], "--db needs a value"),
+            (&["--db", "nothing"], "--db nothing is not configured"),
+            (&["--config", "/nowhere/b.toml"], "/nowhere/b.toml cannot be read"),
+            (&["-q", "-v"], "-q and -v exclude each other"),
+            (&["-v=2"], "`-v=2` is not known"),
+        ] {
+            refusals.refused(&[&words[..], wrong].concat(), sentence);
+        }
+        if *right != "run" {
+            refusals.refused(&[&words[..], &["--", "true"]].concat(), "`-- PROGRAM` goes with `run`");
+        }
+    }
+    assert_eq!(oracle::content(&refusals.bench.main()), rows);
+}
+
+#[test]
+fn every_command_refuses_a_wrong_configuration() {
+    for (text, sentence) in [
+        ("[databases.settings\n", "/etc/bootmigrate.toml:1:20: not TOML"),
+        ("[databases.settings]\nbusy_timeout_s = \"ten\"\n", "/etc/bootmigrate.toml:2:18: busy_timeout_s is text"),
+        ("[databases.another]\npath = \"/var/lib/another.db\"\n", "/etc/bootmigrate.toml:1:"),
+    ] {
+        let bench = Bench::at(40).firmware(42);
+        let rows = oracle::content(&bench.main());
+        std::fs::create_dir_all(bench.root().join("etc")).unwrap();
+        std::fs::write(bench.root().join("etc/bootmigrate.toml"), text).unwrap();
+        let mut refusals = Refusals::of(bench);
+        for right in RIGHT {
+            refusals.refused(&right.split(' ').collect::<Vec<_>>(), sentence);
+        }
+        assert_eq!(oracle::content(&refusals.bench.main()), rows);
     }
 }

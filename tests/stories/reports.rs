@@ -3,6 +3,7 @@
 //! Never accepts a line that the reader passed over.
 
 use crate::bench::Bench;
+use crate::mount::Mount;
 use crate::oracle;
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use crate::program::finish;
@@ -63,6 +64,70 @@ fn status_json_says_which_device_firmware_and_boot() {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     assert_eq!(report["device_id"], "0123456789abcdef0123456789abcdef");
     assert_eq!((report["firmware"].as_str(), report["boot_id"].as_str()), (Some("7.1.3"), Some(boot.trim())));
+}
+
+#[test]
+fn status_json_says_why_in_one_word() {
+    let foreign =
+        |bench: &Bench| rusqlite::Connection::open(bench.main()).unwrap().execute_batch("DROP TABLE refinery_schema_history").unwrap();
+    let without_room = Bench::at(40).firmware(41).key("copy = \"always\"").on(|at, _| Mount::tmpfs(at, 4096));
+    without_room.mount.as_ref().unwrap().fill_but(64);
+    let fixed = Bench::booted_at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096));
+    fixed.mount.as_ref().unwrap().read_only();
+    let worlds = [
+        (Bench::at(40).file(BROKEN), "10", "migration-failed", "failed"),
+        (Bench::at(42).firmware(41), "12", "newer", "refused"),
+        (Bench::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(&[]), "13", "in-use", "refused"),
+        (without_room, "14", "no-space", "refused"),
+        (fixed, "15", "storage", "refused"),
+        (Bench::booted_at(40).firmware(41).after(foreign), "16", "not-ours", "refused"),
+        (Bench::booted_at(41).after(|bench| fs::write(bench.main(), vec![0x5A; 8192]).unwrap()), "17", "damaged", "refused"),
+        (Bench::empty(41).without_root(), "18", "missing", "refused"),
+        (Bench::at(40).file(("V25__late.sql", "SELECT 1;\n")), "21", "catalogue", "refused"),
+    ];
+    for (bench, exit, cause, outcome) in worlds {
+        let rows = oracle::content(&bench.main());
+        let ran = bench.run(&["run"]);
+        assert_eq!(ran.exit, exit, "{}", ran.stderr);
+        let report = report(&bench);
+        assert_eq!(complaint(&report), "", "{report:#}");
+        let one = &report["databases"][0];
+        assert_eq!(
+            (one["cause"].as_str(), one["outcome"].as_str(), report["usable"].as_bool()),
+            (Some(cause), Some(outcome), Some(false)),
+            "{one:#}"
+        );
+        for field in ["what", "state", "next"] {
+            assert!(one[field].as_str().is_some_and(|clause| ran.stderr.contains(clause)), "{field} of {cause}: {one:#} {}", ran.stderr);
+        }
+        assert_eq!(oracle::content(&bench.main()), rows);
+    }
+    // The tries are used up.
+    let bench = Bench::at(40).file(BROKEN);
+    let rows = oracle::content(&bench.main());
+    for exit in ["10", "10", "10", "19"] {
+        assert_eq!(bench.run(&["run"]).exit, exit);
+    }
+    assert_eq!(report(&bench)["databases"][0]["cause"], "tries-used-up");
+    assert_eq!(oracle::content(&bench.main()), rows);
+}
+
+#[test]
+fn status_json_says_how_much_was_written() {
+    // On a real file system: the kernel does not count what goes to a tmpfs.
+    let bench = Bench::at(40).firmware(41).on(|at, folder| Mount::ext4(at, folder, 8192));
+    let size = fs::metadata(bench.main()).unwrap().len();
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let first = report(&bench);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let quiet = report(&bench);
+    let written = |report: &Value| report["bytes_written"].as_u64().unwrap_or_else(|| panic!("{report:#}"));
+    // The snapshot alone has the database's size; a quiet boot writes no more than its report, on another file system.
+    assert!(written(&first) >= size, "{} of {size}", written(&first));
+    assert!(written(&quiet) < 16384 && written(&quiet) < written(&first), "{}", written(&quiet));
+    assert_eq!((first["databases"][0]["outcome"].as_str(), quiet["databases"][0]["outcome"].as_str()), (Some("migrated"), Some("quiet")));
+    let content = oracle::content(&bench.main()).unwrap();
+    assert_eq!((content.rows["parent"], content.rows["child"]), (2000, 2000));
 }
 
 #[test]
@@ -176,4 +241,41 @@ fn a_terminal_shows_a_bar_and_a_file_does_not() {
     assert!(sentence.contains("\x1b[Ksettings: migrated"), "{sentence:?}");
     let bench = Bench::at(20).firmware(42).environment("TERM", "vt100");
     assert!(!bench.run(&["run"]).stderr.contains('\x1b'));
+}
+
+#[test]
+fn each_statement_is_said_with_its_rows() {
+    let bench = Bench::booted_at(40).firmware(42);
+    let new = bench.expectations(&bench.databases[0]).new;
+    let ran = bench.run(&["run", "-vv"]);
+    assert_eq!((ran.exit.as_str(), oracle::content(&bench.main()).ok()), ("0", new), "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    for (line, statement, rows, sql) in [
+        (2, "1 of 6", 0, "DROP VIEW family;"),
+        (10, "3 of 6", 2000, "INSERT INTO parent_new SELECT id, name, reading, raw, badge FROM parent;"),
+    ] {
+        let begin = format!("settings/V41__rebuild_parents.sql:{line} statement {statement}: {rows} rows in ");
+        assert!(lines.iter().any(|said| said.contains(&begin) && said.ends_with(sql)), "{begin}: {}", ran.stderr);
+    }
+    assert!(lines.iter().any(|said| said.contains("V42__preferences.sql:2 statement 2 of 2: 1 rows in ")), "{}", ran.stderr);
+}
+
+#[test]
+fn each_line_of_the_journal_has_its_priority() {
+    let bench = Bench::booted_at(40).file(BROKEN).environment("JOURNAL_STREAM", "9:9");
+    let rows = oracle::content(&bench.main());
+    let ran = bench.run(&["run", "-v"]);
+    assert_eq!(ran.exit, "10");
+    assert!(ran.stderr.lines().all(|line| line.starts_with('<') && line.chars().nth(2) == Some('>')), "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert!(lines.contains(&"<6>settings: applying settings/V41__x.sql."), "{}", ran.stderr);
+    assert!(lines.iter().any(|line| line.starts_with("<3>settings: settings/V41__x.sql:12:5: no such column")), "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()), rows);
+    let mended = bench.without("V41__x.sql").firmware(41);
+    let new = mended.expectations(&mended.databases[0]).new;
+    let ran = mended.run(&["run"]);
+    assert!(ran.exit == "0" && ran.stderr.lines().all(|line| line.starts_with("<6>") || line.starts_with("<5>")), "{}", ran.stderr);
+    assert_eq!(oracle::content(&mended.main()).ok(), new);
+    // A mistake on the command line is an error too.
+    assert!(mended.run(&["rnu"]).stderr.starts_with("<3>bootmigrate: `rnu` is not known"));
 }

@@ -100,10 +100,17 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
     if let Some(ours) = skipped {
         return mismatch(format!("{} was never applied and version {} was", ours.file, history.version()), false);
     }
-    if changed.is_empty() || device.settings.changed_text == ChangedText::Warn && history.version() != target {
+    if changed.is_empty() {
         return None;
     }
-    mismatch(format!("the text of {} differs from what was applied", changed.join(", ")), true)
+    let what = format!("the text of {} differs from what was applied", changed.join(", "));
+    if device.settings.changed_text == ChangedText::Warn {
+        log::warn!("{}: {what}; changed_text = \"warn\" goes on.", device.settings.name);
+        if history.version() != target {
+            return None;
+        }
+    }
+    mismatch(what, true)
 }
 
 /// The oldest schema whose firmware can use this database: said by every newer step, or nothing.

@@ -1,0 +1,400 @@
+//! Owns the transcripts of the commands that no other file has word by word: what is typed, what is said, the exit code.
+//! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite alone makes them.
+//! Never repeats what docs/manual.md shows: those are run by `manual.rs`.
+
+use crate::bench::Bench;
+use crate::commands::transcript;
+use crate::oracle;
+use expect_test::expect;
+use std::fs;
+
+#[track_caller]
+pub fn unchanged(bench: &Bench, rows: &Result<oracle::Content, String>) {
+    assert_eq!(&oracle::content(&bench.main()), rows);
+    assert!(rows.as_ref().is_ok_and(|content| content.rows["parent"] >= 2000));
+}
+
+#[test]
+fn status_of_what_is_pending() {
+    let bench = Bench::booted_at(40).firmware(42).with_telemetry(0);
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "status",
+        expect![[r#"
+        settings  ROOT/var/lib/gateway/settings.db
+          version     40 of 42
+          ready       yes
+          pending     V41 rebuild_parents, V42 preferences
+          next boot   migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+        telemetry  ROOT/var/lib/gateway/telemetry.db
+          version     0 of 10
+          ready       no
+          pending     V10 parents
+          next boot   first boot: build version 10 beside, then put it in place
+        exit 0, touched nothing
+    "#]],
+    );
+    transcript(
+        &bench,
+        "status --exit-code --db settings",
+        expect![[r#"
+        settings  ROOT/var/lib/gateway/settings.db
+          version     40 of 42
+          ready       yes
+          pending     V41 rebuild_parents, V42 preferences
+          next boot   migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+        exit 3, touched nothing
+    "#]],
+    );
+    transcript(
+        &bench,
+        "status --db settings --format mender",
+        expect![[r#"
+        bootmigrate_version=0.1.0
+        bootmigrate_exit=3
+        bootmigrate_settings_version=40
+        bootmigrate_settings_target=42
+        bootmigrate_settings_ready=true
+        bootmigrate_settings_plan=migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+        exit 0, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn status_of_what_is_refused_and_of_what_failed() {
+    let bench = Bench::at(42).firmware(40);
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "status",
+        expect![[r#"
+        settings  ROOT/var/lib/gateway/settings.db
+          version     42 of 40
+          ready       no
+          next boot   refuse: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences
+          do          boot the newer firmware
+        exit 0, touched nothing
+    "#]],
+    );
+    transcript(
+        &bench,
+        "status --exit-code",
+        expect![[r#"
+        settings  ROOT/var/lib/gateway/settings.db
+          version     42 of 40
+          ready       no
+          next boot   refuse: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences
+          do          boot the newer firmware
+        exit 12, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+    let bench = Bench::booted_at(40).file(crate::product::BROKEN);
+    let rows = oracle::content(&bench.main());
+    assert_eq!(bench.run(&["run"]).exit, "10");
+    transcript(
+        &bench,
+        "status",
+        expect![[r#"
+        settings  ROOT/var/lib/gateway/settings.db
+          version     40 of 41
+          ready       no
+          pending     V41 x
+          tries       1 failed, 0 interrupted
+          snapshots   v40-1
+          next boot   migrate 40 to 41: V41 x, in one transaction, after a snapshot
+        exit 0, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn plan_with_its_sql() {
+    let bench = Bench::booted_at(40).firmware(42);
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "plan",
+        expect![[r#"
+        settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+        exit 0, touched nothing
+    "#]],
+    );
+    transcript(
+        &bench,
+        "plan --sql",
+        expect![[r#"
+        settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+        -- settings/V41__rebuild_parents.sql
+        -- A column changes its type: SQLite's recipe, with children that cascade.
+        DROP VIEW family;
+        CREATE TABLE parent_new (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            reading REAL,
+            raw BLOB,
+            badge TEXT
+        );
+        INSERT INTO parent_new SELECT id, name, reading, raw, badge FROM parent;
+        DROP TABLE parent;
+        ALTER TABLE parent_new RENAME TO parent;
+        CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;
+        -- settings/V42__preferences.sql
+        CREATE TABLE preference (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+        INSERT INTO preference SELECT 'parents', count(*) FROM parent;
+        exit 0, touched nothing
+    "#]],
+    );
+    transcript(
+        &bench,
+        "plan --json --sql",
+        expect![[r#"
+        {
+          "schema": 1,
+          "databases": [
+            {
+              "name": "settings",
+              "plan": "migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot",
+              "sql": [
+                "-- settings/V41__rebuild_parents.sql\n-- A column changes its type: SQLite's recipe, with children that cascade.\nDROP VIEW family;\nCREATE TABLE parent_new (\n    id INTEGER PRIMARY KEY,\n    name TEXT NOT NULL UNIQUE,\n    reading REAL,\n    raw BLOB,\n    badge TEXT\n);\nINSERT INTO parent_new SELECT id, name, reading, raw, badge FROM parent;\nDROP TABLE parent;\nALTER TABLE parent_new RENAME TO parent;\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;",
+                "-- settings/V42__preferences.sql\nCREATE TABLE preference (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\nINSERT INTO preference SELECT 'parents', count(*) FROM parent;"
+              ]
+            }
+          ]
+        }
+        exit 0, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn ready_or_not() {
+    let bench = Bench::booted_at(40);
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "ready --db settings",
+        expect![[r#"
+        settings: ready
+        exit 0, touched nothing
+    "#]],
+    );
+    fs::remove_file(bench.root().join("run/bootmigrate/ready/settings")).unwrap();
+    transcript(
+        &bench,
+        "ready --db settings",
+        expect![[r#"
+        settings: not ready; `bootmigrate status` says why
+        exit 3, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn run_as_told_about_one_database() {
+    let bench = Bench::booted_at(40).firmware(41).with_telemetry(10);
+    let new = bench.expectations(&bench.databases[0]).new.ok_or_else(String::new);
+    transcript(
+        &bench,
+        "run --db settings -v",
+        expect![[r#"
+        settings: plan: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot.
+        settings: applying settings/V41__rebuild_parents.sql.
+        settings: migrated from 40 to 41 (1 applied, snapshot snapshots/v40-1.db). [BM-0 settings 40>41]
+        exit 0, touched database, state
+    "#]],
+    );
+    unchanged(&bench, &new);
+    transcript(
+        &bench,
+        "run -q",
+        expect![[r#"
+        exit 0, touched state
+    "#]],
+    );
+    transcript(
+        &bench,
+        "run --retry",
+        expect![[r#"
+        settings: at version 41, nothing to do. [BM-0 settings 41]
+        telemetry: at version 10, nothing to do. [BM-0 telemetry 10]
+        exit 0, touched nothing
+    "#]],
+    );
+    transcript(
+        &bench,
+        "run --db settings --purge-and-retry",
+        expect![[r#"
+        settings: at version 41, nothing to do. [BM-0 settings 41]
+        exit 0, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &new);
+}
+
+#[test]
+fn purge_as_told() {
+    let bench = Bench::booted_at(40);
+    let rows = oracle::content(&bench.main());
+    let fresh = oracle::fresh(&bench.firmware_folder(), "settings").ok_or_else(String::new);
+    transcript(
+        &bench,
+        "purge --db settings",
+        expect![[r#"
+        bootmigrate: `purge` gives up all rows of the database; say --yes. [BM-2]
+        exit 2, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+    transcript(
+        &bench,
+        "purge --db settings --yes",
+        expect![[r#"
+        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old family is in quarantine/1. [BM-11 settings 40]
+        exit 11, touched database, state
+    "#]],
+    );
+    assert_eq!(oracle::content(&bench.main()), fresh);
+    assert_eq!(oracle::content(&bench.state("settings").join("quarantine/1/settings.db")), rows);
+}
+
+#[test]
+fn help_for_a_technician() {
+    let bench = Bench::booted_at(40);
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "--help",
+        expect![[r#"
+        bootmigrate: brings this device's SQLite databases to the schema its firmware expects
+
+        Commands (`bootmigrate COMMAND --help` says more)
+          (none)            status, and what `run` would do
+          run               what the unit does at boot
+          status            versions and state
+          plan              what the next boot would do, and why
+          rehearse          the real migration on a copy, thrown away
+          ready             may an application open it?
+          migrate           apply pending migrations, all or some
+          rollback          go back by the down SQL that was stored when it was applied
+          data status       the data migrations of each database
+          data run          apply data migrations, beside running applications
+          snapshot list     the copies of each database
+          snapshot create   make a copy now, beside running applications
+          snapshot verify   is each copy good?
+          snapshot restore  put a copy in the database's place
+          snapshot prune    remove what the configuration does not keep
+          doctor            look at everything, and name the cure
+          bundle            all that support needs, in one file; no rows
+          mark-good         this slot is good: what was kept for the way back may go
+          adopt             take over a database that another tool made, then run
+          purge             set this database aside and make it anew
+
+        Where a device does not start its application
+          1. bootmigrate doctor              what is wrong, and which command mends it
+          2. bootmigrate run --retry         try once more; gives nothing up
+          3. bootmigrate bundle FILE         for support, before anything is given up
+          4. bootmigrate --purge-and-retry   what fails or is damaged is made anew
+
+        Options of every command
+          --db NAME          only this database; without it all of them
+          --config FILE      instead of /etc/bootmigrate.toml
+          --root DIR         put before every path; mounts are not checked under it
+          -v                 say each migration
+          -vv                say each statement, with time and rows
+          -q                 say errors alone
+          --help             this text; after a command, that command's
+
+        Exit codes: may the application start?
+           0  usable, nothing was given up
+          11  usable, and data was given up; the report says what
+           3  work is pending
+          10  a migration failed; the database is whole at its old version
+          12  newer than this firmware, and no way back
+          13  in use by another process
+          14  not enough space
+          15  read-only, or an I/O error
+          16  not our database
+          17  damaged, not recovered
+          18  a mount or folder is missing
+          19  tries used up
+          20  interrupted; the next boot goes on
+          21  the migrations do not fit the database
+           2  usage or configuration
+           1  a defect of bootmigrate
+        exit 0, touched nothing
+    "#]],
+    );
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn help_of_one_command_and_the_version() {
+    let bench = Bench::booted_at(40);
+    let rows = oracle::content(&bench.main());
+    transcript(
+        &bench,
+        "run --help",
+        expect![[r#"
+        bootmigrate run [--retry | --purge-and-retry] [-- PROGRAM ARGS...]
+          what the unit does at boot
+
+        Brings every database to this firmware's schema, or says why not. Stop the
+        applications first; one that is running is noticed, and nothing is touched (13).
+        --retry after exit 19: forgets the counted tries and tries once more.
+        --purge-and-retry when a device must work again and its rows may go: what fails
+        or is damaged is set aside (it stays in quarantine) and made anew; what is
+        healthy is left alone. With PROGRAM: becomes it when its databases are usable.
+        RUN_MIGRATIONS=0 in the environment skips the run.
+
+          --json             print facts as JSON
+          --retry            forget the counted tries; purges nothing
+          --purge-and-retry  also: what fails or is damaged is set aside and made anew
+        exit 0, touched nothing
+    "#]],
+    );
+    let version = bench.run(&["--version"]);
+    assert_eq!((version.exit.as_str(), version.stdout.as_str()), ("0", concat!("bootmigrate ", env!("CARGO_PKG_VERSION"), "\n")));
+    unchanged(&bench, &rows);
+}
+
+#[test]
+fn observing_lets_no_command_change_anything() {
+    let down = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+    let bench = Bench::at(30).slots("ab").firmware(40).file(down);
+    fs::create_dir_all(bench.firmware_folder().join("settings/data")).unwrap();
+    fs::write(bench.firmware_folder().join("settings/data/V1__x.sql"), "UPDATE child SET label = 'x' WHERE id < 10;\n").unwrap();
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(bench.run(&["snapshot", "create"]).exit, "0");
+    let bench = bench.top("mode = \"observe\"");
+    let rows = oracle::content(&bench.main());
+    let before = oracle::folder(&bench.root());
+    for typed in [
+        "migrate --all",
+        "rollback --db settings --to 30",
+        "rehearse",
+        "data run --all",
+        "snapshot create",
+        "snapshot prune",
+        "snapshot restore v40-2 --db settings --yes",
+        "mark-good",
+        "purge --db settings --yes",
+        "run --purge-and-retry",
+        "run --retry",
+        "adopt --db settings --at 40",
+        "--purge-and-retry",
+    ] {
+        let ran = bench.run(&typed.split(' ').collect::<Vec<_>>());
+        let said = format!("{typed}: exit {}: {}{}", ran.exit, ran.stdout, ran.stderr);
+        assert!(said.contains("mode = \"observe\" changes nothing"), "{said}");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "{said}");
+        unchanged(&bench, &rows);
+    }
+    assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
+}
