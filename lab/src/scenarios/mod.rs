@@ -182,6 +182,8 @@ pub const ALL: &[(&str, Build)] = &[
     ("together-second-fails", together::second_fails),
     ("together-first-fails", together::first_fails),
     ("together-restore", together::restore),
+    ("together-restore-second-fails", together::restore_second_fails),
+    ("together-first-boot-second-fails", together::first_boot_second_fails),
 ];
 
 impl Scenario {

@@ -7,7 +7,7 @@ use super::replaced::{broken_header, damaged, old_at_one, restored, stays, with_
 use super::upgraded::{new, scenario};
 use super::worlds::{applied, applied_to, booted, empty, expected, ROWS};
 use super::{plain, Ends, Old, Scenario};
-use crate::device::{Firmware, OTHER};
+use crate::device::{Firmware, MAIN, OTHER, STATE};
 use crate::sim::State;
 
 /// The other has rows of its own.
@@ -77,4 +77,24 @@ pub(super) fn restore() -> Scenario {
     let mut scenario = damaged(pair(Version::Three, Version::Three), state, restored(Version::Three));
     scenario.snapshots.push(old_at_one());
     Scenario { companion: Some(other), ..scenario }
+}
+
+/// Nothing takes the damaged one's place before the other is there.
+pub(super) fn restore_second_fails() -> Scenario {
+    let scenario = restore();
+    let companion = Some(Ends { old: old().1, new: None });
+    let firmware = pair(Version::Three, Version::ThreeFails);
+    Scenario { firmware, ends: Vec::new(), companion, exits: &[10, 19], stays: &[19], quiet_by: 5, ..scenario }
+}
+
+/// Of the two that are made for the first time the other cannot be; its file is there, and empty but for the schema.
+pub(super) fn first_boot_second_fails() -> Scenario {
+    let made = booted(&empty(), pair(Version::One, Version::One), &plain(), 1, 0);
+    let mut initial = applied_to(OTHER, &made, "delete", &[OTHER_ROWS]);
+    // This one's database is new in the firmware: neither file nor state.
+    initial.remove(MAIN);
+    initial.remove(STATE);
+    let companion = Some(Ends { old: old().1, new: None });
+    let stands = scenario(pair(Version::Three, Version::ThreeFails), initial, Old::Absent, Vec::new());
+    Scenario { companion, exits: &[10, 19], stays: &[19], quiet_by: 5, ..stands }
 }
