@@ -14,10 +14,12 @@ use bootmigrate::cli::Extent;
 use bootmigrate::config::{DatabaseSettings, Slots};
 use bootmigrate::device::clock::Clock;
 use bootmigrate::device::disk::Disk;
+use bootmigrate::device::sqlite::code::Registered;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, World};
 use bootmigrate::report::{DatabaseReport, Identity, RunReport};
 
+use crate::scenarios::catalogues::code_of;
 use crate::sim::crooked::{self, Crooked};
 use crate::sim::{seed_sqlite, Sim};
 
@@ -130,6 +132,15 @@ pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
     Booted { report, loss_said_at, operations: sim.operations() - before }
 }
 
+/// The code that a product with these migrations registers.
+fn registered(catalog: &Catalog) -> Registered {
+    let mut registered = Registered::default();
+    for (version, sql) in catalog.migrations.iter().filter_map(|step| Some((step.version, code_of(step.name)?))) {
+        registered.add(catalog.database.to_owned(), version, move |connection| Ok(connection.execute_batch(sql)?));
+    }
+    registered
+}
+
 /// The device as a run of the product sees it.
 pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, run: impl FnOnce(&Device<'_>) -> T) -> T {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
@@ -146,7 +157,7 @@ pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, r
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),
         firmware: "lab".into(),
-        code: None,
+        code: Some(&registered(firmware.catalog)),
     };
     run(&Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN)))
 }

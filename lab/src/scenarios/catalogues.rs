@@ -41,6 +41,12 @@ const V3_DOWN_FAILS: &str = "UPDATE reading SET value = value - 1;\nUPDATE senso
 const V3_DOWN_ASTRAY: &str = "UPDATE sensor SET place = '';\n";
 const V3_VACUUM: &str = "-- bootmigrate: no-transaction\nUPDATE reading SET value = value + 1;\nVACUUM;\n";
 
+/// Half of it is SQL, and half of it Rust.
+const V3_CODE: &str = "-- bootmigrate: code revision=1\nALTER TABLE sensor ADD COLUMN place TEXT NOT NULL DEFAULT '';\n";
+/// What the Rust of that does, and of one that then fails: both have written by then.
+const CODE: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET place = 'room ' || id;";
+const CODE_FAILS: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET name = 'the same';";
+
 /// Which firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
@@ -60,6 +66,12 @@ pub enum Version {
     ThreeFailsAtLength,
     /// The third breaks foreign keys.
     ThreeBreaksForeignKeys,
+    /// The third is code, too.
+    ThreeInCode,
+    /// The third's code fails.
+    ThreeInCodeFails,
+    /// The third asks for more space than there is.
+    ThreeNeedsSpace,
     /// The third is VACUUM.
     ThreeVacuums,
     /// The way back of the third fails.
@@ -80,9 +92,21 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
         Version::ThreeDownFails => all.push(("corner", V3)),
         Version::ThreeDownAstray => all.push(("roof", V3)),
+        Version::ThreeInCode => all.push(("code", V3_CODE)),
+        Version::ThreeInCodeFails => all.push(("bad_code", V3_CODE)),
+        Version::ThreeNeedsSpace => all.push(("place", V3)),
         Version::ThreeVacuums => all.push(("vacuum", V3_VACUUM)),
     }
     all
+}
+
+/// What the Rust of the migration with this name does; nothing where it has none.
+pub fn code_of(name: &str) -> Option<&'static str> {
+    match name {
+        "code" => Some(CODE),
+        "bad_code" => Some(CODE_FAILS),
+        _ => None,
+    }
 }
 
 /// The down SQL of the migration with this name.
@@ -95,6 +119,9 @@ pub fn down_of(name: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Ten times the database.
+const NEEDS_PERCENT: u32 = 1000;
 
 /// refinery's checksum of the migration with this number.
 pub fn checksum(number: usize, name: &str, sql: &str) -> u64 {
@@ -126,6 +153,8 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     for (number, (name, sql)) in (1..).zip(sql_of(version)) {
         let directives = Directives {
             no_transaction: sql.contains("VACUUM"),
+            code_revision: code_of(name).and(Some(1)),
+            needs_space_percent: (version == Version::ThreeNeedsSpace && number == 3).then_some(NEEDS_PERCENT),
             compatible_from: (version == Version::ThreeCompatible && number > 1).then_some(1),
             ..Directives::NONE
         };

@@ -51,6 +51,11 @@ pub(super) fn failing() -> Scenario {
     fails(Version::ThreeFails)
 }
 
+/// Its Rust has written when it fails.
+pub(super) fn code_fails() -> Scenario {
+    fails(Version::ThreeInCodeFails)
+}
+
 pub(super) fn failing_foreign_keys() -> Scenario {
     fails(Version::ThreeBreaksForeignKeys)
 }

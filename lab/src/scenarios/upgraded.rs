@@ -11,6 +11,8 @@ use crate::sim::{Options, State};
 
 /// Free bytes that are too few for a snapshot or for the transaction's journal.
 const NEARLY_NOTHING_BYTES: u64 = 24 << 10;
+/// Free bytes for several copies.
+const ROOM_BYTES: u64 = 256 << 10;
 
 pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<End>) -> Scenario {
     let snapshots = match &old {
@@ -149,6 +151,24 @@ pub(super) fn copy_always_full() -> Scenario {
     scenario.ends = vec![End { name: "old", exits: &[14], ..new(text.clone(), "delete") }];
     scenario.options.total_bytes = Some(used + NEARLY_NOTHING_BYTES);
     Scenario { exits: &[14], snapshots_min: 0, ..scenario }
+}
+
+/// The third migration is half SQL and half Rust, all in the one transaction.
+pub(super) fn in_code() -> Scenario {
+    let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
+    let end = new(expected(Version::ThreeInCode, 1, &[ROWS]), "delete");
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeInCode, ""), before("delete"), old, vec![end]) }
+}
+
+/// Room for the snapshot and for the migration, but not for what a directive asks for.
+pub(super) fn needs_space() -> Scenario {
+    let state = before("delete");
+    let used = state.used_bytes(crate::sim::state::STORAGE);
+    let text = expected(Version::One, 1, &[ROWS]);
+    let ends = vec![End { name: "old", exits: &[14], ..new(text.clone(), "delete") }];
+    let mut scenario = scenario(firmware(Version::ThreeNeedsSpace, ""), state, Old::Whole(text), ends);
+    scenario.options.total_bytes = Some(used + ROOM_BYTES);
+    Scenario { exits: &[14], quiet_by: 2, ..scenario }
 }
 
 fn vacuum(journal: &'static str) -> Scenario {

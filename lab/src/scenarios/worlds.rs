@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::catalogues::{checksum, sql_of, Version};
+use super::catalogues::{checksum, code_of, sql_of, Version};
 use super::{plain, Asked};
 use crate::device::{switch_on, Firmware, MAIN};
 use crate::picture::{take, Picture};
@@ -103,6 +103,7 @@ pub fn picture(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -
         }
         if index < up_to {
             run(sql);
+            run(code_of(name).unwrap_or(""));
             run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(index + 1, name, sql)));
         }
     }
