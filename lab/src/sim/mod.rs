@@ -36,7 +36,9 @@
 //!
 //! **Failing.** At a chosen call or operation, once or from then on: EIO, ENOSPC, EROFS, EACCES where that system call can give it,
 //! a short write, or the death of the process (every later call of it fails, nothing more reaches the disk). A device can
-//! be small, fill up, be read-only, or be one where an overwrite needs new blocks.
+//! be small, fill up, be read-only, or be one where an overwrite needs new blocks. A sync of a file that fails loses what was
+//! pending of it for good, though reads still see it; each other handle that was open on it then has its next sync fail, once
+//! (`errseq_t`, Linux 4.13). A page that is lost fails at every read, whoever reads.
 
 pub mod allocator;
 pub mod content;
