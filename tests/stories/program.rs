@@ -41,6 +41,13 @@ pub fn runner() -> Vec<OsString> {
     words.split_whitespace().map(OsString::from).collect()
 }
 
+/// How often a story that repeats itself does so: an emulator, which needs a second and more for a run, asks for fewer.
+pub fn rounds(usual: usize) -> usize {
+    let most = env::var("BOOTMIGRATE_ROUNDS_MAX").map_or(usual, |number| number.parse().unwrap());
+    assert!(most > 0, "BOOTMIGRATE_ROUNDS_MAX=0");
+    usual.min(most)
+}
+
 impl Bench {
     /// The program under test.
     pub fn executable(&self) -> PathBuf {
