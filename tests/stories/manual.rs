@@ -3,9 +3,11 @@
 //! Never runs a block that does not begin with `$`.
 
 use crate::bench::{Bench, Program};
-use crate::program::finish;
+use crate::program::{finish, runner};
 use expect_test::expect_file;
 use std::fs;
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::Path;
 
 /// The manual with the answers of this program below its commands.
 fn tried(manual: &str) -> String {
@@ -14,7 +16,7 @@ fn tried(manual: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let tools = folder.path().join("bin");
     fs::create_dir(&tools).unwrap();
-    std::os::unix::fs::symlink(bench.executable(), tools.join("bootmigrate")).unwrap();
+    put_on_path(&bench.executable(), &tools.join("bootmigrate"));
     let home = folder.path().join("home");
     fs::create_dir(&home).unwrap();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
@@ -41,6 +43,17 @@ fn tried(manual: &str) -> String {
         }
     }
     text
+}
+
+/// A shell starts `executable` as `name`, by its emulator where it needs one.
+fn put_on_path(executable: &Path, name: &Path) {
+    let runner = runner();
+    if runner.is_empty() {
+        return symlink(executable, name).unwrap();
+    }
+    let words: Vec<String> = runner.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    fs::write(name, format!("#!/bin/sh\nexec {} '{}' \"$@\"\n", words.join(" "), executable.display())).unwrap();
+    fs::set_permissions(name, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use crate::bench::Bench;
 use crate::oracle;
 use crate::picture::{check, check_step};
-use crate::program::finish;
+use crate::program::{finish, rounds};
 use expect_test::expect;
 
 const PAIRS: usize = 200;
@@ -15,7 +15,8 @@ fn pairs_started_together_migrate_once() {
     let template = Bench::at(40).firmware(41).key("busy_timeout_s = 10");
     let want = template.expectations(&template.databases[0]).new.unwrap();
     let mut ends = std::collections::BTreeMap::new();
-    for pair in 0..PAIRS {
+    let pairs = rounds(PAIRS);
+    for pair in 0..pairs {
         let bench = Bench::empty(41).key("busy_timeout_s = 10");
         crate::bench::copy_tree(&template.root(), &bench.root());
         let command = || bench.command(&bench.words(&["run"]));
@@ -32,13 +33,13 @@ fn pairs_started_together_migrate_once() {
         let migrated = [&first, &second].iter().filter(|ran| ran.stderr.contains("40>41")).count();
         *ends.entry(migrated).or_insert(0) += 1;
     }
-    println!("{PAIRS} pairs; how many of two said that they migrated: {ends:?}");
-    assert_eq!(ends.get(&1), Some(&PAIRS), "exactly one of each pair migrates: {ends:?}");
+    println!("{pairs} pairs; how many of two said that they migrated: {ends:?}");
+    assert_eq!(ends.get(&1), Some(&pairs), "exactly one of each pair migrates: {ends:?}");
 }
 
 #[test]
 fn pairs_started_together_at_a_first_boot() {
-    for pair in 0..PAIRS / 4 {
+    for pair in 0..rounds(PAIRS) / 4 {
         let bench = Bench::empty(41).key("busy_timeout_s = 10");
         let command = || bench.command(&bench.words(&["run"]));
         let (one, other) = (command(), command());

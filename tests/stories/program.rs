@@ -1,6 +1,6 @@
 //! Owns how the program under test is started, and what one run of it was.
 //! Promises: nothing of the caller's environment reaches it but PATH; a run that hangs is ended and said.
-//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST` may put another in its place, `BOOTMIGRATE_RUNNER` an emulator before it.
+//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST`, `BOOTMIGRATE_PROGRAMS`, `BOOTMIGRATE_RUNNER` (an emulator) say another.
 
 use crate::bench::{Bench, Program};
 use std::env;
@@ -25,12 +25,22 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// The folder in which cargo built programs for another processor than this test's.
+pub fn foreign() -> Option<PathBuf> {
+    env::var_os("BOOTMIGRATE_PROGRAMS").map(PathBuf::from)
+}
+
+/// Where a test keeps what it has made or seen.
+pub fn kept() -> PathBuf {
+    foreign().map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), |programs| programs.join("kept"))
+}
+
 /// An example that cargo built beside this test.
 #[track_caller]
 pub fn example(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
-    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let path = profile.join("examples").join(name);
+    let beside = || test.parent().and_then(|deps| deps.parent()).unwrap().to_path_buf();
+    let path = foreign().unwrap_or_else(beside).join("examples").join(name);
     assert!(path.exists(), "{} is not built: run `cargo build --examples` first", path.display());
     path
 }
@@ -41,13 +51,22 @@ pub fn runner() -> Vec<OsString> {
     words.split_whitespace().map(OsString::from).collect()
 }
 
+/// How often a story that repeats itself does so: an emulator, which needs a second and more for a run, asks for fewer.
+pub fn rounds(usual: usize) -> usize {
+    let most = env::var("BOOTMIGRATE_ROUNDS_MAX").map_or(usual, |number| number.parse().unwrap());
+    assert!(most > 0, "BOOTMIGRATE_ROUNDS_MAX=0");
+    usual.min(most)
+}
+
 impl Bench {
     /// The program under test.
     pub fn executable(&self) -> PathBuf {
         match (env::var_os("BOOTMIGRATE_UNDER_TEST"), self.program) {
             (Some(path), _) => path.into(),
             (None, Program::Firmware) => example("firmware"),
-            (None, Program::Product) => env!("CARGO_BIN_EXE_bootmigrate").into(),
+            (None, Program::Product) => {
+                foreign().map_or_else(|| env!("CARGO_BIN_EXE_bootmigrate").into(), |programs| programs.join("bootmigrate"))
+            }
         }
     }
 

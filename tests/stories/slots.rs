@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::older;
 use crate::oracle::{self, Content};
 use crate::picture::{check_step, perform, tidy};
-use crate::program::finish;
+use crate::program::{finish, runner};
 use expect_test::expect;
 use rusqlite::Connection;
 use std::fs;
@@ -41,7 +41,7 @@ fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
     let bench = after_newer(newer(false).key(CONFIGURED), "INSERT INTO note VALUES (1, 1, 'kept')");
     let before = oracle::folder(&bench.root());
     let mut words = bench.words(&["run"]);
-    words[0] = std::env::var_os("BOOTMIGRATE_UNDER_TEST").unwrap_or_else(|| older::firmware().into());
+    words[runner().len()] = std::env::var_os("BOOTMIGRATE_UNDER_TEST").unwrap_or_else(|| older::firmware().into());
     let ran = finish(bench.command(&words));
     assert_eq!(ran.exit, "12", "{}", ran.stderr);
     assert!(ran.stderr.contains("the database is at version 43, this firmware knows 30"), "{}", ran.stderr);
