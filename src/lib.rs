@@ -138,7 +138,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         Action::Ready => Ok(ready(&world, command)),
         Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
         Action::MarkGood => match commands::changes(&house) {
-            Ok(()) => Ok(commands::mark_good::mark_good(&devices, json)),
+            Ok(()) => Ok(commands::mark_good::mark_good(&devices, &all, json)),
             Err(printed) => Ok(printed),
         },
         Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),

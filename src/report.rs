@@ -409,6 +409,11 @@ impl DatabaseReport {
         self.say(&words)
     }
 
+    /// Nothing is wrong with it, and it may not be opened.
+    pub fn waits(&self) -> bool {
+        self.cause == Some(Class::Waits.word())
+    }
+
     /// The sentence without the name before it and the code after it.
     fn words(&self) -> &str {
         self.sentence.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" [")).map_or("", |(words, _)| words)

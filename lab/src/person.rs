@@ -82,7 +82,7 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
     let printed = match run {
         Run::SnapshotCreate => snapshot(&house, SnapshotVerb::Create),
         Run::Rehearse => rehearse(&house),
-        Run::MarkGood => mark_good(devices, false),
+        Run::MarkGood => mark_good(devices, devices, false),
         Run::Boot | Run::SnapshotRestore(_) => panic!("{run:?} reports for itself"),
     };
     let sentence = format!("{}{}", printed.text, printed.sentences);

@@ -43,7 +43,7 @@ pub fn carry_out(
     others: &dyn Others,
 ) -> Result<Ended, Failure> {
     if leads_to_the_target(plan) {
-        others.may_begin()?;
+        others.can_go()?;
     }
     // A token's act that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
     let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || ledger.open_token() != asked.token);
@@ -208,6 +208,7 @@ fn give_up(by: &Replacement) -> String {
 fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, order: &Order<'_>) -> Result<Ended, Failure> {
     let main = seen.empty_main(device)?;
     probe(device, main.as_ref())?;
+    order.others.may_begin()?;
     let act = ledger.begin(device, ActKind::FirstBoot, order)?;
     let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
     let built = stage(device, locked, act, &Base::Nothing, &all, order.token).and_then(|staged| {
@@ -244,6 +245,7 @@ fn migrate_copy(
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
     probe(device, seen.main.as_ref())?;
+    order.others.may_begin()?;
     let act = ledger.begin(device, ActKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, act: act.number };
     let applied =

@@ -1,19 +1,20 @@
 //! Owns the boot of databases that go `together`: each boots inside the one before it, between its verification and its commit.
-//! Promises: nothing is committed before everything is verified, and the last commits first; what one cannot, none begins;
-//!   each is booted once. A cut between two commits leaves the rest pending, and the next boot finishes.
+//! Promises: nothing is committed before everything is verified, and the last commits first; nothing is begun before everybody was
+//!   asked, by a boot that ends where an act would begin. A cut between two commits leaves the rest pending for the next boot.
 //! Never decides about a database, and costs a quiet group nothing.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use super::act::leads_to_the_target;
 use super::{look, story, Asked, Unsaid};
 use crate::decide::facts::Request;
-use crate::decide::plan::{Plan, Refusal, RefusalClass};
+use crate::decide::plan::Plan;
 use crate::device::disk::Step;
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::report::DatabaseReport;
-use crate::steps::together::Others;
+use crate::report::{version_of, DatabaseReport};
+use crate::steps::together::{Alone, Others};
 
 const GO_TOGETHER: Step = Step("go together");
 
@@ -25,86 +26,107 @@ pub type Booted<'d> = (DatabaseReport, Option<Unsaid<'d>>);
 
 /// Boots the members of one group, in their order. A single one goes by itself.
 pub fn boot_together<'d>(members: &[Member<'_, 'd>]) -> Vec<Booted<'d>> {
-    let group = Group { members, begun: Cell::new(0), culprit: RefCell::new(None), ended: RefCell::new(Vec::new()) };
+    let group =
+        Group { members, begun: Cell::new(0), asked: Cell::new(false), culprit: RefCell::new(None), ended: RefCell::new(BTreeMap::new()) };
     group.boot_the_rest();
-    let mut ended = group.ended.into_inner();
-    ended.sort_by_key(|(place, _)| *place);
-    ended.into_iter().map(|(_, booted)| booted).collect()
+    group.ended.into_inner().into_values().collect()
 }
 
 struct Group<'g, 'd> {
     members: &'g [Member<'g, 'd>],
     /// So many members' boots have begun: the next one is this member's.
     begun: Cell<usize>,
-    /// The first member that is known to keep the others waiting.
-    culprit: RefCell<Option<Culprit>>,
-    /// With each member's place.
-    ended: RefCell<Vec<(usize, Booted<'d>)>>,
+    /// Everybody was asked whether it can go along.
+    asked: Cell<bool>,
+    /// The first member that keeps the others waiting.
+    culprit: RefCell<Option<String>>,
+    /// How those ended that have, by their place.
+    ended: RefCell<BTreeMap<usize, Booted<'d>>>,
 }
 
-struct Culprit {
-    name: String,
-    /// What stood in the way when the others asked; it is its own to say.
-    failure: Option<Failure>,
+/// Asked in a member's place: its boot goes as far as an act would begin, and no further.
+struct Willing(Cell<bool>);
+
+impl Others for Willing {
+    fn can_go(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn may_begin(&self) -> Result<(), Failure> {
+        self.0.set(true);
+        Err(Failure::new(Class::Waits, GO_TOGETHER, "it can go along"))
+    }
+
+    fn go_first(&self) -> Result<(), Failure> {
+        self.may_begin()
+    }
 }
 
-impl Group<'_, '_> {
+impl<'d> Group<'_, 'd> {
     fn boot_the_rest(&self) {
         while let Some((device, asked)) = self.members.get(self.begun.get()) {
             let place = self.begun.replace(self.begun.get().saturating_add(1));
+            if self.ended.borrow().contains_key(&place) {
+                continue;
+            }
             let booted = match self.in_vain(device, asked) {
                 Some(report) => (report, None),
-                None => story(device, asked, self).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None)),
+                None => booted(device, asked, if by_itself(asked) { &Alone } else { self }),
             };
-            if !booted.0.usable {
-                self.blame(device, None);
+            self.end(place, booted);
+        }
+    }
+
+    /// Whoever cannot go along says so now, before the first of them begins anything; whoever is there already is done.
+    fn ask_the_rest(&self) {
+        if self.asked.replace(true) {
+            return;
+        }
+        for (place, (device, asked)) in self.members.iter().enumerate().skip(self.begun.get()) {
+            let willing = Willing(Cell::new(false));
+            let booted = booted(device, asked, &willing);
+            if !willing.0.get() {
+                self.end(place, booted);
             }
-            self.ended.borrow_mut().push((place, booted));
         }
     }
 
     /// Somebody is missing, and this one would have to wait: nothing is locked or written for it.
     fn in_vain(&self, device: &Device<'_>, asked: &Asked) -> Option<DatabaseReport> {
-        let failure = match &*self.culprit.borrow() {
-            Some(culprit) if culprit.name != device.settings.name => waits_for(&culprit.name),
-            _ => return None,
-        };
+        let failure = waits_for(self.culprit.borrow().as_ref().filter(|_| !by_itself(asked))?);
         match look(device, asked.request.clone()) {
             Ok((facts, plan)) if leads_to_the_target(&plan) => Some(DatabaseReport::failed(device, Some(&facts), &failure)),
             _ => None,
         }
     }
 
-    fn blame(&self, device: &Device<'_>, failure: Option<Failure>) {
-        self.culprit.borrow_mut().get_or_insert_with(|| Culprit { name: device.settings.name.clone(), failure });
+    fn end(&self, place: usize, booted: Booted<'d>) {
+        if !booted.0.usable {
+            self.culprit.borrow_mut().get_or_insert_with(|| booted.0.name.clone());
+        }
+        self.ended.borrow_mut().insert(place, booted);
     }
 
     fn nobody_is_missing(&self) -> Result<(), Failure> {
         match &*self.culprit.borrow() {
             None => Ok(()),
-            Some(culprit) => Err(waits_for(&culprit.name)),
+            Some(_) if self.members.first().is_some_and(|(device, _)| device.must_stop()) => {
+                Err(Failure::new(Class::Interrupted, GO_TOGETHER, "a stop signal came"))
+            }
+            Some(culprit) => Err(waits_for(culprit)),
         }
     }
 }
 
 impl Others for Group<'_, '_> {
+    fn can_go(&self) -> Result<(), Failure> {
+        self.nobody_is_missing()?;
+        self.ask_the_rest();
+        self.nobody_is_missing()
+    }
+
     fn may_begin(&self) -> Result<(), Failure> {
-        // One that will refuse anyway would have the others migrate in vain, at every boot.
-        if self.nobody_is_missing().is_ok() {
-            for (device, asked) in self.members.iter().skip(self.begun.get()) {
-                match look(device, asked.request.clone()) {
-                    Ok((_, Plan::Refuse(refusal))) => self.blame(device, refused(&refusal)),
-                    Ok(_) => {}
-                    Err(failure) => self.blame(device, Some(failure)),
-                }
-            }
-        }
-        let asks = self.members.get(self.begun.get().saturating_sub(1)).map(|(device, _)| device.settings.name.as_str());
-        let its_own = self.culprit.borrow_mut().as_mut().filter(|culprit| Some(&*culprit.name) == asks).and_then(|it| it.failure.take());
-        match its_own {
-            Some(failure) => Err(failure),
-            None => self.nobody_is_missing(),
-        }
+        self.nobody_is_missing()
     }
 
     fn go_first(&self) -> Result<(), Failure> {
@@ -113,10 +135,32 @@ impl Others for Group<'_, '_> {
     }
 }
 
+fn booted<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Booted<'d> {
+    story(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+}
+
+/// A person named this one, and wants it whatever the others are.
+fn by_itself(asked: &Asked) -> bool {
+    matches!(asked.request, Request::Purge | Request::Restore(_))
+}
+
 /// One and the same, or members of one group.
 pub fn go_together(one: &Device<'_>, other: &Device<'_>) -> bool {
     let same_group = one.settings.together.is_some() && one.settings.together == other.settings.together;
     one.settings.name == other.settings.name || same_group
+}
+
+/// The other members of its group.
+pub fn others<'a, 'd>(device: &'a Device<'_>, all: &'a [Device<'d>]) -> impl Iterator<Item = &'a Device<'d>> {
+    all.iter().filter(|other| other.settings.name != device.settings.name && go_together(device, other))
+}
+
+/// The version that an application may open, as far as this database alone says.
+pub fn version_there(device: &Device<'_>) -> Option<i32> {
+    match look(device, Request::Boot) {
+        Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. })) => version_of(&facts),
+        _ => None,
+    }
 }
 
 /// What the next boot does to a database, whoever goes together with it among `all`.
@@ -124,9 +168,8 @@ pub fn plan_in_words(device: &Device<'_>, plan: &Plan, all: &[Device<'_>]) -> St
     if !leads_to_the_target(plan) {
         return plan.to_string();
     }
-    let others = all.iter().filter(|other| go_together(device, other) && other.settings.name != device.settings.name);
     let mut go = Vec::new();
-    for other in others {
+    for other in others(device, all) {
         let name = other.settings.name.as_str();
         match look(other, Request::Boot) {
             Err(_) | Ok((_, Plan::Refuse(_))) => return format!("wait for {name}, which it goes together with; then {plan}"),
@@ -139,14 +182,6 @@ pub fn plan_in_words(device: &Device<'_>, plan: &Plan, all: &[Device<'_>]) -> St
         return plan.to_string();
     }
     format!("{plan}, together with {}", go.join(", "))
-}
-
-/// The same refusal for somebody who then finds no reason for it any more.
-fn refused(refusal: &Refusal) -> Option<Failure> {
-    match refusal.class {
-        RefusalClass::As(class) => Some(Failure::new(class, GO_TOGETHER, refusal.what.clone())),
-        RefusalClass::TriesUsedUp => None,
-    }
 }
 
 fn waits_for(name: &str) -> Failure {

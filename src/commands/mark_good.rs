@@ -4,13 +4,14 @@
 
 use serde::Serialize;
 
+use crate::boot::group::{others, version_there};
 use crate::boot::look;
 use crate::commands::status::pending_exit;
 use crate::commands::Printed;
 use crate::decide::facts::Request;
 use crate::device::Device;
 use crate::error::Failure;
-use crate::report::{exit_of, gravest, version_of, SCHEMA};
+use crate::report::{exit_of, gravest, version_of, EXIT_PENDING, SCHEMA};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::lock;
 use crate::steps::prune::prune;
@@ -32,8 +33,8 @@ struct Marked {
 }
 
 /// A line a database; the exit code is the gravest.
-pub fn mark_good(devices: &[Device<'_>], json: bool) -> Printed {
-    let databases: Vec<Marked> = devices.iter().map(|device| one(device).unwrap_or_else(|failure| failed(device, &failure))).collect();
+pub fn mark_good(devices: &[Device<'_>], all: &[Device<'_>], json: bool) -> Printed {
+    let databases: Vec<Marked> = devices.iter().map(|device| one(device, all).unwrap_or_else(|failure| failed(device, &failure))).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
     if json {
         let text = serde_json::to_string_pretty(&Report { schema: SCHEMA, exit, databases }).unwrap_or_default();
@@ -43,14 +44,14 @@ pub fn mark_good(devices: &[Device<'_>], json: bool) -> Printed {
     Printed::answer(text, exit)
 }
 
-fn one(device: &Device<'_>) -> Result<Marked, Failure> {
-    let before = looked(device)?;
+fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
+    let before = looked(device, all)?;
     if before.exit != 0 {
         return Ok(before);
     }
     let locked = lock(device)?;
     // A run may have come between.
-    let mut marked = looked(device)?;
+    let mut marked = looked(device, all)?;
     if marked.exit != 0 {
         return Ok(marked);
     }
@@ -67,11 +68,15 @@ fn one(device: &Device<'_>) -> Result<Marked, Failure> {
     Ok(marked)
 }
 
-fn looked(device: &Device<'_>) -> Result<Marked, Failure> {
+fn looked(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
-    let sentence = format!("{name}: not marked good, because the next boot would {plan}. Next: `bootmigrate run`.");
-    Ok(Marked { name, exit: pending_exit(device, &plan), version: version_of(&facts), removed: Vec::new(), sentence })
+    let (why, exit) = match (pending_exit(device, &plan), others(device, all).find(|other| version_there(other).is_none())) {
+        (0, Some(other)) => (format!("it goes together with {}, which is not ready", other.settings.name), EXIT_PENDING),
+        (exit, _) => (format!("the next boot would {plan}"), exit),
+    };
+    let sentence = format!("{name}: not marked good, because {why}. Next: `bootmigrate run`.");
+    Ok(Marked { name, exit, version: version_of(&facts), removed: Vec::new(), sentence })
 }
 
 fn failed(device: &Device<'_>, failure: &Failure) -> Marked {

@@ -12,6 +12,7 @@ use crate::device::disk::FileKind;
 use crate::device::family::SnapshotName;
 use crate::device::{Device, LOOK};
 use crate::error::Failure;
+use crate::report::DatabaseReport;
 use crate::steps::backup::{import, importable};
 use crate::steps::inspect::copies::good_copy;
 use crate::steps::ledger::Ledger;
@@ -40,7 +41,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
     let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
-    Ok(said(&session.end(&reports), house.command, unsaid.into_iter().collect()))
+    Ok(said(&session.end(&reports), house.command, unsaid.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect()))
 }
 
 /// A snapshot of this name; `None` where it is a file.

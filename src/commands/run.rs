@@ -5,14 +5,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::boot::group::{boot_together, go_together, Member};
+use crate::boot::group::{boot_together, go_together, others, version_there, Member};
 use crate::boot::{look, Asked, Unsaid};
 use crate::cli::{skips, Command, Verbosity};
 use crate::commands::status::pending_exit;
 use crate::commands::Printed;
 use crate::config::Settings;
 use crate::decide::facts::Request;
-use crate::decide::plan::Plan;
 use crate::device::disk::Disk;
 use crate::device::supervisor::{notify_status, place, RunFolder};
 use crate::device::{Device, World};
@@ -68,7 +67,8 @@ impl<'a> Session<'a> {
             log::warn!("{warning}.");
         }
         let folder = RunFolder::new(world.disk, &world.root);
-        for device in devices {
+        // One that may not be opened keeps its whole group from being opened.
+        for device in all.iter().filter(|one| devices.iter().any(|device| go_together(device, one))) {
             if let Err(error) = folder.remove_ready(&device.settings.name) {
                 log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
             }
@@ -94,12 +94,15 @@ impl<'a> Session<'a> {
             let group: Vec<(usize, Member<'_, 'd>)> =
                 members.iter().copied().enumerate().filter(|(_, other)| go_together(device, other.0)).collect();
             let booted = boot_together(&group.iter().map(|(_, member)| *member).collect::<Vec<_>>());
-            let mut group_reports = Vec::new();
+            let (mut group_reports, mut group_unsaid) = (Vec::new(), Vec::new());
             for ((place, _), (report, rest)) in group.iter().zip(booted) {
-                unsaid.extend(rest);
                 group_reports.push(told(*place, report));
+                group_unsaid.push(rest);
             }
             self.ready(&mut group_reports);
+            // A loss of one that waits is said again by the run after which it may be opened.
+            let said = group_unsaid.into_iter().zip(&group_reports).filter(|(_, report)| !report.waits());
+            unsaid.extend(said.filter_map(|(rest, _)| rest));
             reports.extend(group.into_iter().map(|(place, _)| place).zip(group_reports));
         }
         reports.sort_by_key(|(place, _)| *place);
@@ -108,28 +111,37 @@ impl<'a> Session<'a> {
 
     /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
     pub fn ready(&self, reports: &mut [DatabaseReport]) {
-        let waits: Vec<Option<String>> = reports.iter().map(|report| self.missing(report, reports)).collect();
-        for (report, missing) in reports.iter_mut().zip(waits).filter(|(report, _)| report.usable) {
-            match missing {
-                Some(missing) => *report = report.clone().waiting_for(&missing),
-                None => {
-                    if let Err(error) = self.folder.make_ready(&report.name, report.version.unwrap_or(0)) {
-                        log::warn!("{}: its ready file could not be made: {error}.", report.name);
-                    }
-                }
+        let settled: Vec<Result<Vec<(String, i32)>, String>> = reports.iter().map(|report| self.group_of(report, reports)).collect();
+        for (report, group) in reports.iter_mut().zip(settled).filter(|(report, _)| report.usable) {
+            match group {
+                Err(missing) => *report = report.clone().waiting_for(&missing),
+                Ok(group) => group.iter().for_each(|(name, version)| self.make_ready(name, *version)),
             }
         }
     }
 
-    /// Who goes together with this database and is not there.
-    fn missing(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Option<String> {
-        let this = self.all.iter().find(|device| device.settings.name == report.name)?;
-        let others = self.all.iter().filter(|other| other.settings.name != report.name && go_together(this, other));
-        let is_there = |other: &&Device<'_>| match reports.iter().find(|report| report.name == other.settings.name) {
-            Some(report) => report.usable,
-            None => matches!(look(other, Request::Boot), Ok((_, Plan::Quiet { .. } | Plan::UseNewer { .. }))),
-        };
-        others.into_iter().find(|other| !is_there(other)).map(|other| other.settings.name.clone())
+    fn make_ready(&self, name: &str, version: i32) {
+        if let Err(error) = self.folder.make_ready(name, version) {
+            log::warn!("{name}: its ready file could not be made: {error}.");
+        }
+    }
+
+    /// This database and whoever goes together with it, each with its version; or who of those is not there.
+    fn group_of(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Result<Vec<(String, i32)>, String> {
+        let mut group = vec![(report.name.clone(), report.version.unwrap_or(0))];
+        let this = self.all.iter().find(|device| device.settings.name == report.name);
+        for other in this.iter().flat_map(|this| others(this, self.all)) {
+            let name = other.settings.name.clone();
+            let version = match reports.iter().find(|report| report.name == name) {
+                Some(report) => report.version.filter(|_| report.usable),
+                None => version_there(other),
+            };
+            match version {
+                Some(version) => group.push((name, version)),
+                None => return Err(name),
+            }
+        }
+        Ok(group)
     }
 
     /// The report of all of them, on /run and for the supervisor.

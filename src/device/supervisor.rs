@@ -68,6 +68,19 @@ impl<'a> RunFolder<'a> {
         self.folder.join("ready").join(database)
     }
 
+    /// There until the next power-up: a COMMIT of this database failed, and the kernel shows what storage may not have.
+    pub fn unconfirmed(&self, database: &str) -> PathBuf {
+        self.folder.join("unconfirmed").join(database)
+    }
+
+    /// Makes that file.
+    ///
+    /// # Errors
+    /// As `open` and `write`.
+    pub fn make_unconfirmed(&self, database: &str) -> io::Result<()> {
+        self.write(&self.unconfirmed(database), b"")
+    }
+
     /// Takes the ready file away: first, by every run.
     ///
     /// # Errors

@@ -203,12 +203,17 @@ impl Ledger {
         Ok(seen.chain([self.record.last_act, self.committed.unwrap_or(0)]).max().unwrap_or(0).saturating_add(1))
     }
 
-    /// Closes an act that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else as if it had never begun.
+    /// Closes an act that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else (and for [`Class::Waits`]) as if it had never begun.
     pub fn close_failed(&mut self, device: &Device<'_>, act: Act, failure: &Failure) {
         if failure.class == Class::Interrupted {
             return;
         }
         let mut next = self.record.clone();
+        if let (Class::Waits, Some(open)) = (failure.class, next.open.as_mut().filter(|open| open.starts > 1)) {
+            // What was going on before this run goes on after it.
+            open.starts -= 1;
+            return self.update_or_say(device, next);
+        }
         let open = next.open.take();
         if open.as_ref().is_some_and(|open| open.kind.purges()) {
             // It was not built.

@@ -13,6 +13,7 @@ use crate::device::sqlite::checks::ForeignKeys;
 use crate::device::sqlite::code;
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::sqlite::{Database, Journal};
+use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::expendable;
@@ -86,7 +87,8 @@ pub fn migrate(
     probe(device, Some(main))?;
     // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
     let (database, journal) = open_exclusive(device, main.stat.size)?;
-    match fit_to_migrate(device, &database, seen, main) {
+    let fit = fit_to_migrate(device, &database, seen, main);
+    match fit.and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) }) {
         Ok(true) => {}
         Ok(false) => {
             abandon(device, database);
@@ -155,7 +157,11 @@ fn lane(
             abandon(device, database);
             if commit_failed && is_committed(device, main.stat.size, act) {
                 // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
-                failure.unconfirmed = Some(job.target());
+                (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
+                let mark = RunFolder::new(device.disk(), &device.world.root).make_unconfirmed(&device.settings.name);
+                if let Err(error) = mark {
+                    log::warn!("{}: a second run before a reboot cannot be told of it: {error}.", device.settings.name);
+                }
             }
             if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
                 failure = failure.needs(more_than_now(device, main.stat.size));

@@ -86,6 +86,7 @@ pub fn replace(
         By::Reindexed(_) => ActKind::Reindex,
         By::Downgraded(_) => ActKind::Downgrade,
     };
+    order.others.may_begin()?;
     let act = ledger.begin(device, kind, order)?;
     let ready = device.state.ready(act.number);
     let staged =

@@ -1,15 +1,22 @@
 //! Owns what an act asks of the other databases of its group (`together` in the configuration).
-//! Promises: they are asked twice: before anything is begun, and when everything is verified and nothing is committed.
+//! Promises: they are asked before this one is opened to be changed, before its act begins, and when everything is verified and
+//!   nothing is committed.
 //! Never knows who they are.
 
 use crate::error::Failure;
 
 /// The other members of a database's group.
 pub trait Others {
-    /// Before an act of this database begins: nothing is known that keeps one of them from going along.
+    /// What is planned leads to this firmware's version: can all of them go along?
     ///
     /// # Errors
-    /// [`Class::Waits`](crate::error::Class::Waits), with the name of one.
+    /// [`Class::Waits`](crate::error::Class::Waits), with the name of one that cannot.
+    fn can_go(&self) -> Result<(), Failure>;
+
+    /// Nothing stands in the way of this one's act, which begins now.
+    ///
+    /// # Errors
+    /// [`Class::Waits`](crate::error::Class::Waits): it shall not.
     fn may_begin(&self) -> Result<(), Failure>;
 
     /// Everything here is verified and nothing is committed: now they migrate, and commit before this one.
@@ -23,6 +30,10 @@ pub trait Others {
 pub struct Alone;
 
 impl Others for Alone {
+    fn can_go(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn may_begin(&self) -> Result<(), Failure> {
         Ok(())
     }

@@ -377,3 +377,78 @@ fn a_purge_of_one_purges_no_other() {
     assert_eq!((parents("settings"), parents("log")), (1000, 2000));
     assert_eq!(ready(&bench), ["log", "settings"]);
 }
+
+#[test]
+fn two_that_refuse_can_be_purged_one_after_another() {
+    // Each has a migration under a number that is another one in this firmware.
+    let other = ("V30__other.sql", "CREATE TABLE other (id INTEGER PRIMARY KEY);\n");
+    let mut bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(40);
+    for name in ["settings", "log"] {
+        bench = bench.without_of(name, "V30__look.sql").file_of(name, other);
+    }
+    assert_eq!(bench.run(&["run"]).exit, "21");
+    let purged = perform(&bench, &["purge", "--db", "settings", "--yes"]);
+    assert_eq!((purged.ran.exit.as_str(), &purged.of("settings")["outcome"]), ("21", &"purged".into()), "{}", purged.ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 1000);
+    assert_eq!(oracle::content(&bench.path("log")).unwrap().rows["parent"], 2000);
+    assert_eq!(ready(&bench), [""; 0]);
+    // The loss is said again by the run after which both may be opened.
+    let purged = perform(&bench, &["purge", "--db", "log", "--yes"]);
+    assert_eq!(purged.ran.exit, "11", "{}", purged.ran.stderr);
+    assert_eq!((&purged.of("settings")["data_loss"], &purged.of("log")["data_loss"]), (&true.into(), &true.into()));
+    assert_eq!(ready(&bench), ["log", "settings"]);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+}
+
+#[test]
+fn nothing_begins_while_an_application_has_the_second_open() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    let open = rusqlite::Connection::open(bench.path("log")).unwrap();
+    open.execute_batch("BEGIN; SELECT * FROM parent LIMIT 1").unwrap();
+    let parents: i64 = open.query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
+    let act = perform(&bench, &["run"]);
+    assert_eq!((act.ran.exit.as_str(), parents), ("13", 2000), "{}", act.ran.stderr);
+    assert_eq!((&act.of("settings")["cause"], &act.of("log")["cause"]), (&"waits".into(), &"in-use".into()));
+    assert!(!bench.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
+    drop(open);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(ready(&bench), ["log", "settings"]);
+}
+
+#[test]
+fn a_hidden_damage_of_the_second_keeps_the_first_from_beginning() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|bench| {
+        let mut bytes = std::fs::read(bench.path("log")).unwrap();
+        let middle = bytes.len() / 2 / 4096 * 4096;
+        bytes[middle..middle + 4096].fill(0xA5);
+        std::fs::write(bench.path("log"), bytes).unwrap();
+    });
+    std::fs::create_dir_all(bench.root().join("etc")).unwrap();
+    std::fs::write(bench.root().join("etc/bootmigrate.toml"), "[databases.log]\non_damage = []\n").unwrap();
+    let act = perform(&bench, &["run"]);
+    assert_eq!(act.ran.exit, "17", "{}", act.ran.stderr);
+    assert_eq!((&act.of("settings")["cause"], &act.of("log")["cause"]), (&"waits".into(), &"damaged".into()));
+    assert!(!bench.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+}
+
+#[test]
+fn a_member_that_goes_back_takes_the_ready_file_of_the_other_along() {
+    let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
+    let bench = Bench::at(41).together_with_log(41, Mode::Delete).firmware(42).file_of("log", down);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(ready(&bench), ["log", "settings"]);
+    let back = bench.run(&["rollback", "--db", "log", "--to", "41"]);
+    assert_eq!((back.exit.as_str(), ready(&bench).len()), ("3", 0), "{}", back.stderr);
+    let marked = bench.run(&["mark-good"]);
+    assert!(
+        marked.stdout.contains("settings: not marked good, because it goes together with log, which is not ready"),
+        "{}",
+        marked.stdout
+    );
+    // By hand, too: the whole group is there again.
+    let act = perform(&bench, &["migrate", "--db", "log", "--all"]);
+    assert_eq!(act.ran.exit, "0", "{}", act.ran.stderr);
+    assert_eq!(ready(&bench), ["log", "settings"]);
+    assert_eq!(oracle::content(&bench.path("log")).unwrap().rows["parent"], 2000);
+}
