@@ -10,7 +10,6 @@ use crate::decide::ladder::{after_failure, Next, Stop};
 use crate::decide::plan::{decide, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Step;
-use crate::device::supervisor::RunFolder;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::report::{DatabaseReport, Ended};
@@ -22,8 +21,6 @@ use crate::steps::replace::{roll_forward, Replaced};
 use crate::steps::settle::settle;
 use crate::steps::together::{Alone, Others};
 use crate::steps::verify::within_budget;
-
-const BEGIN: Step = Step("begin");
 
 /// Who asks for a run, and with which token.
 #[derive(Debug, Clone)]
@@ -40,8 +37,7 @@ pub fn boot<'d>(device: &'d Device<'d>, asked: &Asked) -> (DatabaseReport, Optio
 }
 
 fn story<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
-    device.stop_here(BEGIN)?;
-    confirmed(device)?;
+    device.stop_here(Step("begin"))?;
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));
     }
@@ -97,7 +93,6 @@ impl<'d> Unsaid<'d> {
 /// # Errors
 /// What stands in the way of looking.
 pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Failure> {
-    confirmed(device)?;
     let locked = look_only(device)?;
     let mut ledger = Ledger::look(device)?;
     understood(device, &ledger)?;
@@ -110,16 +105,6 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
         decide(&seen.facts, &Policy::of(device.settings))
     };
     Ok((seen.facts, plan))
-}
-
-/// After a COMMIT that failed, what is read before the next power-up proves nothing.
-fn confirmed(device: &Device<'_>) -> Result<(), Failure> {
-    let mark = RunFolder::new(device.disk(), &device.world.root).unconfirmed(&device.settings.name);
-    if device.disk().stat(&mark).ok().flatten().is_none() {
-        return Ok(());
-    }
-    let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
-    Err(Failure::new(Class::Storage, BEGIN, cause).at(&device.family.main))
 }
 
 /// A device that was never here before: what is refused anyway gets no state folder beside it.

@@ -386,11 +386,11 @@ impl DatabaseReport {
         }
     }
 
-    /// The schema is not this firmware's though the command did what it was told: nobody may open it before the next run.
+    /// The schema is older than this firmware's though the command did what it was told: nobody may open it before the next run.
     #[must_use]
     pub fn short_of(mut self, target: i32) -> DatabaseReport {
         self.target = target;
-        if !self.usable || self.version == Some(target) {
+        if !self.usable || self.version >= Some(target) {
             return self;
         }
         (self.usable, self.exit) = (false, EXIT_PENDING);

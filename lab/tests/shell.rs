@@ -130,6 +130,7 @@ fn manual() -> String {
 const FILES: &[(&str, &str)] = &[
     ("/etc/bootmigrate.toml", "overrides single keys of the configuration in the binary"),
     ("/run/bootmigrate/status.json", "what the last run did"),
+    ("/run/bootmigrate/unconfirmed/NAME", "a COMMIT failed in this boot: nothing is believed before a reboot (15)"),
     ("/run/bootmigrate/ready/NAME", "the application may open this database"),
     (".bootmigrate/FILE/ beside each database", "lock, record, snapshots and quarantine"),
 ];

@@ -26,8 +26,7 @@ pub type Booted<'d> = (DatabaseReport, Option<Unsaid<'d>>);
 
 /// Boots the members of one group, in their order. A single one goes by itself.
 pub fn boot_together<'d>(members: &[Member<'_, 'd>]) -> Vec<Booted<'d>> {
-    let group =
-        Group { members, begun: Cell::new(0), asked: Cell::new(false), culprit: RefCell::new(None), ended: RefCell::new(BTreeMap::new()) };
+    let group = Group { members, begun: Cell::new(0), asked: Cell::new(false), ended: RefCell::new(BTreeMap::new()) };
     group.boot_the_rest();
     group.ended.into_inner().into_values().collect()
 }
@@ -38,8 +37,6 @@ struct Group<'g, 'd> {
     begun: Cell<usize>,
     /// Everybody was asked whether it can go along.
     asked: Cell<bool>,
-    /// The first member that keeps the others waiting.
-    culprit: RefCell<Option<String>>,
     /// How those ended that have, by their place.
     ended: RefCell<BTreeMap<usize, Booted<'d>>>,
 }
@@ -73,7 +70,7 @@ impl<'d> Group<'_, 'd> {
                 Some(report) => (report, None),
                 None => booted(device, asked, if by_itself(asked) { &Alone } else { self }),
             };
-            self.end(place, booted);
+            self.ended.borrow_mut().insert(place, booted);
         }
     }
 
@@ -86,34 +83,33 @@ impl<'d> Group<'_, 'd> {
             let willing = Willing(Cell::new(false));
             let booted = booted(device, asked, &willing);
             if !willing.0.get() {
-                self.end(place, booted);
+                self.ended.borrow_mut().insert(place, booted);
             }
         }
     }
 
     /// Somebody is missing, and this one would have to wait: nothing is locked or written for it.
     fn in_vain(&self, device: &Device<'_>, asked: &Asked) -> Option<DatabaseReport> {
-        let failure = waits_for(self.culprit.borrow().as_ref().filter(|_| !by_itself(asked))?);
+        let failure = waits_for(&self.missing().filter(|_| !by_itself(asked))?);
         match look(device, asked.request.clone()) {
             Ok((facts, plan)) if leads_to_the_target(&plan) => Some(DatabaseReport::failed(device, Some(&facts), &failure)),
             _ => None,
         }
     }
 
-    fn end(&self, place: usize, booted: Booted<'d>) {
-        if !booted.0.usable {
-            self.culprit.borrow_mut().get_or_insert_with(|| booted.0.name.clone());
-        }
-        self.ended.borrow_mut().insert(place, booted);
+    /// The first that keeps the others waiting.
+    fn missing(&self) -> Option<String> {
+        let ended = self.ended.borrow();
+        ended.values().map(|(report, _)| report).find(|report| !report.usable && !report.waits()).map(|report| report.name.clone())
     }
 
     fn nobody_is_missing(&self) -> Result<(), Failure> {
-        match &*self.culprit.borrow() {
+        match self.missing() {
             None => Ok(()),
             Some(_) if self.members.first().is_some_and(|(device, _)| device.must_stop()) => {
                 Err(Failure::new(Class::Interrupted, GO_TOGETHER, "a stop signal came"))
             }
-            Some(culprit) => Err(waits_for(culprit)),
+            Some(name) => Err(waits_for(&name)),
         }
     }
 }
@@ -161,6 +157,11 @@ pub fn version_there(device: &Device<'_>) -> Option<i32> {
         Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. })) => version_of(&facts),
         _ => None,
     }
+}
+
+/// Who of its group is not there yet, as far as a look tells.
+pub fn not_there<'a>(device: &'a Device<'_>, all: &'a [Device<'_>]) -> Option<&'a str> {
+    others(device, all).find(|other| version_there(other).is_none()).map(|other| other.settings.name.as_str())
 }
 
 /// What the next boot does to a database, whoever goes together with it among `all`.

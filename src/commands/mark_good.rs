@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::boot::group::{others, version_there};
+use crate::boot::group::not_there;
 use crate::boot::look;
 use crate::commands::status::pending_exit;
 use crate::commands::Printed;
@@ -71,8 +71,8 @@ fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
 fn looked(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
-    let (why, exit) = match (pending_exit(device, &plan), others(device, all).find(|other| version_there(other).is_none())) {
-        (0, Some(other)) => (format!("it goes together with {}, which is not ready", other.settings.name), EXIT_PENDING),
+    let (why, exit) = match (pending_exit(device, &plan), not_there(device, all)) {
+        (0, Some(other)) => (format!("it goes together with {other}, which is not ready"), EXIT_PENDING),
         (exit, _) => (format!("the next boot would {plan}"), exit),
     };
     let sentence = format!("{name}: not marked good, because {why}. Next: `bootmigrate run`.");

@@ -115,7 +115,6 @@ pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>]) -> Printed {
     let session = Session::begin(house.settings, house.world, &devices.iter().collect::<Vec<_>>(), house.all);
     let asked = Asked { request: Request::Boot, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
-    let target = |place: usize| limits.get(place).map_or(0, |limit| limit.device.catalog.target());
-    let (reports, unsaid) = session.boot_each(&members, &|place, report| report.short_of(target(place)));
+    let (reports, unsaid) = session.boot_each(&members);
     said(&session.end(&reports), house.command, unsaid)
 }

@@ -13,7 +13,7 @@ use crate::commands::Printed;
 use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::device::disk::Disk;
-use crate::device::supervisor::{notify_status, place, RunFolder};
+use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, World};
 use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
@@ -47,7 +47,7 @@ pub fn run<'d>(
     let as_at_a_boot = Asked { request: Request::Boot, token: String::new() };
     let members: Vec<Member<'_, 'd>> =
         devices.into_iter().map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot })).collect();
-    let (reports, unsaid) = session.boot_each(&members, &|_, report| report);
+    let (reports, unsaid) = session.boot_each(&members);
     (session.end(&reports), unsaid)
 }
 
@@ -78,35 +78,30 @@ impl<'a> Session<'a> {
     }
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
-    /// wait for the others. `told` has the last word about a member's report.
-    pub fn boot_each<'d>(
-        &self,
-        members: &[Member<'_, 'd>],
-        told: &dyn Fn(usize, DatabaseReport) -> DatabaseReport,
-    ) -> (Vec<DatabaseReport>, Vec<Unsaid<'d>>) {
-        let mut reports: Vec<(usize, DatabaseReport)> = Vec::new();
-        let mut unsaid = Vec::new();
-        for (place, (device, _)) in members.iter().enumerate() {
-            let begun = |earlier: &Member<'_, '_>| go_together(earlier.0, device);
-            if members.iter().take(place).any(begun) {
-                continue;
-            }
-            let group: Vec<(usize, Member<'_, 'd>)> =
-                members.iter().copied().enumerate().filter(|(_, other)| go_together(device, other.0)).collect();
-            let booted = boot_together(&group.iter().map(|(_, member)| *member).collect::<Vec<_>>());
-            let (mut group_reports, mut group_unsaid) = (Vec::new(), Vec::new());
-            for ((place, _), (report, rest)) in group.iter().zip(booted) {
-                group_reports.push(told(*place, report));
-                group_unsaid.push(rest);
-            }
-            self.ready(&mut group_reports);
+    /// wait for the others. What a person stopped short of this firmware's version may not.
+    pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<Unsaid<'d>>) {
+        let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
+        let mut left = members.to_vec();
+        while let Some((first, _)) = left.first().copied() {
+            let (group, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(device, _)| go_together(first, device));
+            left = others;
+            let (booted, rest): (Vec<_>, Vec<_>) = boot_together(&group).into_iter().unzip();
+            let mut booted: Vec<DatabaseReport> = booted.into_iter().map(|report| self.as_expected(report)).collect();
+            self.ready(&mut booted);
             // A loss of one that waits is said again by the run after which it may be opened.
-            let said = group_unsaid.into_iter().zip(&group_reports).filter(|(_, report)| !report.waits());
+            let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
             unsaid.extend(said.filter_map(|(rest, _)| rest));
-            reports.extend(group.into_iter().map(|(place, _)| place).zip(group_reports));
+            reports.extend(booted);
         }
-        reports.sort_by_key(|(place, _)| *place);
-        (reports.into_iter().map(|(_, report)| report).collect(), unsaid)
+        reports.sort_by_key(|report| self.all.iter().position(|device| device.settings.name == report.name));
+        (reports, unsaid)
+    }
+
+    fn as_expected(&self, report: DatabaseReport) -> DatabaseReport {
+        match self.all.iter().find(|device| device.settings.name == report.name) {
+            Some(device) => report.short_of(device.catalog.target()),
+            None => report,
+        }
     }
 
     /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
@@ -177,7 +172,7 @@ pub fn identity(world: &World<'_>) -> Identity {
     Identity {
         device_id: line(&place(&world.root, Path::new("/etc/machine-id"))),
         firmware: world.firmware.clone(),
-        boot_id: line(Path::new("/proc/sys/kernel/random/boot_id")),
+        boot_id: boot_id(world.disk),
     }
 }
 

@@ -6,7 +6,7 @@ mod formats;
 
 use serde::Serialize;
 
-use crate::boot::group::plan_in_words;
+use crate::boot::group::{not_there, plan_in_words};
 use crate::boot::look;
 use crate::cli::Format;
 use crate::commands::run::identity;
@@ -117,6 +117,10 @@ fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> Databa
         Ok((facts, plan)) => {
             status.fill(device, &facts, &plan);
             status.plan = plan_in_words(device, &plan, all);
+            if let (0, Some(other)) = (status.exit, not_there(device, all)) {
+                status.exit = EXIT_PENDING;
+                status.plan.push_str(&format!("; not ready before {other}, which it goes together with"));
+            }
         }
         Err(failure) => {
             status.exit = exit_of(failure.class);

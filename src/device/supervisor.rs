@@ -51,6 +51,15 @@ pub fn notify_status(text: &str) {
     }
 }
 
+/// Bytes of the kernel's random number for a boot that are read at most.
+const BOOT_ID_BYTES_MAX: usize = 64;
+
+/// The kernel's random number for this boot; empty where it does not say.
+pub fn boot_id(disk: &dyn Disk) -> String {
+    let bytes = disk.read(Path::new("/proc/sys/kernel/random/boot_id"), BOOT_ID_BYTES_MAX).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
 /// The files on /run.
 pub struct RunFolder<'a> {
     disk: &'a dyn Disk,
@@ -68,17 +77,22 @@ impl<'a> RunFolder<'a> {
         self.folder.join("ready").join(database)
     }
 
-    /// There until the next power-up: a COMMIT of this database failed, and the kernel shows what storage may not have.
-    pub fn unconfirmed(&self, database: &str) -> PathBuf {
+    fn unconfirmed(&self, database: &str) -> PathBuf {
         self.folder.join("unconfirmed").join(database)
     }
 
-    /// Makes that file.
+    /// Notes that a COMMIT of this database failed in this boot: the kernel shows what storage may not have.
     ///
     /// # Errors
     /// As `open` and `write`.
     pub fn make_unconfirmed(&self, database: &str) -> io::Result<()> {
-        self.write(&self.unconfirmed(database), b"")
+        self.write(&self.unconfirmed(database), boot_id(self.disk).as_bytes())
+    }
+
+    /// It was noted in this boot. A container's `/run` may outlive the boot, and the note then means nothing.
+    pub fn is_unconfirmed(&self, database: &str) -> bool {
+        let noted = self.disk.read(&self.unconfirmed(database), BOOT_ID_BYTES_MAX).unwrap_or_default();
+        !noted.is_empty() && noted == boot_id(self.disk).as_bytes()
     }
 
     /// Takes the ready file away: first, by every run.

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::device::clock::poll;
 use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step};
 use crate::device::mounts::Mounted;
+use crate::device::supervisor::RunFolder;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
 
@@ -47,8 +48,9 @@ impl Locked {
 /// The view of somebody who only looks: nothing is made, nobody is waited for.
 ///
 /// # Errors
-/// The folder is missing, or as `lstat`.
+/// The folder is missing, a COMMIT of this boot is in doubt (15), or as `lstat`.
 pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
+    check_confirmed(device)?;
     check_mount(device)?;
     check_above(device)?;
     // Nothing is made, so it does not matter who would own it.
@@ -61,8 +63,9 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
 /// Makes the state folder where it is missing, and takes the lock.
 ///
 /// # Errors
-/// Missing (18) for a mount or folder that is not there, in use (13) after `busy_timeout_s`, storage (15).
+/// Missing (18) for a mount or folder that is not there, in use (13) after `busy_timeout_s`, storage, or a COMMIT of this boot is in doubt (15).
 pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
+    check_confirmed(device)?;
     check_mount(device)?;
     make_database_folder(device)?;
     let ownership = ownership(device)?;
@@ -138,6 +141,15 @@ fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
         }
         _ => Ok(()),
     }
+}
+
+/// After a COMMIT that failed, what is read before the next power-up proves nothing.
+fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
+    if !RunFolder::new(device.disk(), &device.world.root).is_unconfirmed(&device.settings.name) {
+        return Ok(());
+    }
+    let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
+    Err(Failure::new(Class::Storage, STEP, cause).at(&device.family.main))
 }
 
 fn check_mount(device: &Device<'_>) -> Result<(), Failure> {

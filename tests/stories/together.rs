@@ -256,6 +256,9 @@ fn one_that_is_there_already_waits_unchanged() {
         "#]],
     );
     assert_eq!(ready(&bench), [""; 0]);
+    let status = bench.run(&["status", "--exit-code", "--db", "settings"]);
+    assert_eq!(status.exit, "3", "{}", status.stdout);
+    assert!(status.stdout.contains("at version 42; not ready before log, which it goes together with"), "{}", status.stdout);
 }
 
 #[test]
