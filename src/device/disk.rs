@@ -266,6 +266,25 @@ pub fn read_through(disk: &dyn Disk, step: Step, path: &Path) -> io::Result<()> 
     }
 }
 
+/// Both files have the same content.
+///
+/// # Errors
+/// As `read`.
+pub fn same_bytes(one: &dyn File, other: &dyn File) -> io::Result<bool> {
+    let (mut left, mut right) = (vec![0; READ_BYTES], vec![0; READ_BYTES]);
+    let mut offset = 0u64;
+    loop {
+        let (read, as_many) = (one.read_at(offset, &mut left)?, other.read_at(offset, &mut right)?);
+        if left.get(..read) != right.get(..as_many) {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+        offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+    }
+}
+
 /// The folder that holds this name.
 pub fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))

@@ -77,11 +77,16 @@ impl Family {
     /// # Errors
     /// As `lstat` and `read`.
     pub fn look(&self, disk: &dyn Disk) -> io::Result<FamilyState> {
-        let journal = disk.stat(&self.journal())?;
-        let journal_has_content = match journal {
-            Some(stat) if stat.size > 0 => disk.read(&self.journal(), 1)?.first().is_some_and(|byte| *byte != 0),
-            _ => false,
-        };
+        let mut journal = disk.stat(&self.journal())?;
+        let mut journal_has_content = false;
+        if journal.is_some_and(|stat| stat.size > 0) {
+            match disk.read(&self.journal(), 1) {
+                Ok(first) => journal_has_content = first.first().is_some_and(|byte| *byte != 0),
+                // An application has committed between the two looks.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => journal = None,
+                Err(error) => return Err(error),
+            }
+        }
         Ok(FamilyState {
             main: disk.stat(&self.main)?,
             wal: disk.stat(&self.wal())?,

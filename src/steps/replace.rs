@@ -4,12 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
-use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
-use crate::device::family::{side, MainFile, SnapshotName};
+use crate::device::disk::{make_folder_durably, rename_durably, same_bytes, unlink_durably, write_new_durably, Open, Rename, Step};
+use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -18,7 +17,7 @@ use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{discard, stage, Base, Staged};
-use crate::steps::swap::{link_or_copy, swap, MadeFrom, New, SecondName};
+use crate::steps::swap::{give_back_side_files, keep, swap, MadeFrom, New, SecondName};
 use crate::steps::verify::within_budget;
 
 const READY: Step = Step("name it ready");
@@ -137,18 +136,14 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         let main = open_main(device)?;
         if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())? {
             // Made from a live file that may have been written since: made anew from what it is now.
-            let ready = device.state.ready(act);
-            take_back(device, act)
-                .and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]))
-                .map_err(|error| Failure::io(DONE, &ready, &error))?;
+            throw_away(device, main.as_ref(), act)?;
             continue;
         }
         if !is_ready(device, act, main.as_ref())? {
             if let Some(wrong) = damage_of(device, act)? {
                 // The old family still stands. What the act was for is still known to the record.
                 log::warn!("{}: the file that was to replace it is damaged and is thrown away: {wrong}.", device.settings.name);
-                let ready = device.state.ready(act);
-                unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]).map_err(|error| Failure::io(DONE, &ready, &error))?;
+                throw_away(device, main.as_ref(), act)?;
                 continue;
             }
         }
@@ -169,6 +164,13 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         done.push(put_in_place(device, locked, main.as_ref(), act, &words, None, Vec::new())?);
     }
     Ok(done)
+}
+
+/// The ready file goes, and before it what the live family got in quarantine.
+fn throw_away(device: &Device<'_>, main: Option<&MainFile>, act: u64) -> Result<(), Failure> {
+    let ready = device.state.ready(act);
+    let gone = take_back(device, main, act).and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]));
+    gone.map(drop).map_err(|error| Failure::io(DONE, &ready, &error))
 }
 
 /// What is wrong with a ready file, which was whole when it got its name. `None`: nothing, or nothing that this SQLite can judge.
@@ -198,12 +200,20 @@ fn made_from_live(kind: Option<ActKind>) -> bool {
     matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade | ActKind::ReplaceCarried | ActKind::Salvage))
 }
 
-/// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL was empty
-/// when it was copied, or it would not have been copied.
-fn take_back(device: &Device<'_>, act: u64) -> io::Result<()> {
+/// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL and its
+/// journal may have no other name any more; what cannot be given back stays there.
+fn take_back(device: &Device<'_>, main: Option<&MainFile>, act: u64) -> io::Result<()> {
     let disk = device.disk();
     let folder = device.state.quarantined(act);
     if disk.stat(&folder)?.is_none() {
+        return Ok(());
+    }
+    let aside = folder.join(device.family.file_name());
+    let given = match main {
+        Some(main) if disk.stat(&aside)?.is_some() => give_back_side_files(device, main, &aside)?,
+        _ => disk.list(&folder)?.iter().all(|name| name.starts_with("reason.")),
+    };
+    if !given {
         return Ok(());
     }
     for name in disk.list(&folder)? {
@@ -221,14 +231,17 @@ struct Words<'a> {
     kind: Option<ActKind>,
 }
 
-/// Main is the ready file already: the rename was done, and only the second name is left.
+/// Main is the ready file already, or its copy where a file has one name: the rename was done, and only the ready name is left.
 fn is_ready(device: &Device<'_>, act: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
     let ready = device.state.ready(act);
-    let waiting = device.disk().stat(&ready).map_err(|error| Failure::io(READY, &ready, &error))?;
-    Ok(match (waiting, main) {
-        (Some(waiting), Some(main)) => (waiting.device, waiting.inode) == (main.stat.device, main.stat.inode),
-        (None | Some(_), _) => false,
-    })
+    let same = || {
+        let (Some(waiting), Some(main)) = (device.disk().stat(&ready)?, main) else { return Ok(false) };
+        if (waiting.device, waiting.inode) == (main.stat.device, main.stat.inode) {
+            return Ok(true);
+        }
+        Ok(waiting.size == main.stat.size && same_bytes(&*device.disk().open(READY, &ready, Open::Read)?, &*main.file)?)
+    };
+    same().map_err(|error: io::Error| Failure::io(READY, &ready, &error))
 }
 
 fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
@@ -262,27 +275,19 @@ fn put_in_place(
         return Ok(replaced);
     }
     set_aside(device, locked, main, act, words).map_err(failed(QUARANTINE))?;
-    let second = match main {
-        Some(_) => SecondName::Has(device.state.quarantined(act).join(device.family.file_name())),
-        None => SecondName::None,
-    };
-    swap(device, locked, main, &New { path: &ready, made_from }, &second)?;
+    let aside = device.state.quarantined(act).join(device.family.file_name());
+    swap(device, locked, main, &New { path: &ready, made_from }, &SecondName::Has(aside))?;
     Ok(replaced)
 }
 
-/// quarantine/N/ with reason.txt, then the family's names. What is there already is left alone.
+/// quarantine/N/ with reason.txt, then a second name for main; the swap adds the WAL and the journal when nobody can write to
+/// them any more. What is there already is left alone.
 fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act: u64, words: &Words<'_>) -> io::Result<()> {
     let disk = device.disk();
     let folder = device.state.quarantined(act);
     let owner = locked.ownership.ids();
     make_folder_durably(disk, QUARANTINE, &device.state.quarantine(), 0o700, owner)?;
     make_folder_durably(disk, QUARANTINE, &folder, 0o700, owner)?;
-    let file_name = device.family.file_name();
-    let family = [
-        (device.family.main.clone(), file_name.clone(), main),
-        (device.family.wal(), format!("{file_name}-wal"), None),
-        (device.family.journal(), format!("{file_name}-journal"), None),
-    ];
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
         let text = format!("act: {act}\nreason: {}\ndata given up: {}\n", words.reason, words.loss.unwrap_or("nothing"));
@@ -292,25 +297,8 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
         write_new_durably(disk, QUARANTINE, &unfinished, text.as_bytes(), owner)?;
         rename_durably(disk, QUARANTINE, &unfinished, &note, Rename::Replace)?;
     }
-    // An application that ends removes its WAL between our look and our link: what was in it is in main then.
-    let link = |path: &Path, main: Option<&MainFile>, to: &Path| match link_or_copy(device, path, main, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path != device.family.main => Ok(()),
-        other => other,
-    };
-    for (path, name, main) in family {
-        let to = folder.join(name);
-        let (live, kept) = (disk.stat(&path)?, disk.stat(&to)?);
-        match (live, kept) {
-            (None, _) => {}
-            (Some(_), None) => link(&path, main, &to)?,
-            (Some(live), Some(kept)) if (live.device, live.inode) == (kept.device, kept.inode) => {}
-            // An earlier start kept a copy, or another file stands there by now: both are kept.
-            (Some(live), Some(kept)) if live.size == kept.size && kept.links == 1 => {}
-            (Some(_), Some(_)) => {
-                disk.rename(QUARANTINE, &to, &side(&to, ".1"), Rename::Replace)?;
-                link(&path, main, &to)?;
-            }
-        }
+    if main.is_some() {
+        keep(device, &device.family.main, main, &folder.join(device.family.file_name()))?;
     }
     disk.sync_folder(QUARANTINE, &folder)?;
     disk.sync_folder(QUARANTINE, &device.state.quarantine())

@@ -16,6 +16,18 @@ const STEP: Step = Step("settle the journal");
 /// In use, or as SQLite.
 pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
     probe(device, main)?;
+    roll_back(device, main)?;
+    if left_behind(device)?.is_none() {
+        return Ok(());
+    }
+    // What SQLite had not to settle may be of an application that came meanwhile: it is there (13), or has left or died.
+    probe(device, main)?;
+    roll_back(device, main)?;
+    left_behind(device)?.map_or(Ok(()), Err)
+}
+
+/// What the application's first read would do, made durable.
+fn roll_back(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
     let size = main.map_or(0, |main| main.stat.size);
     let (database, _) = device.sqlite().work(STEP, &device.family.main, size, &device.world.stop)?;
     database.begin_exclusive(STEP)?;
@@ -27,16 +39,19 @@ pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failur
     }
     // SQLite does not sync its unlink of a WAL: after a cut it would be back, at full size.
     let folder = device.family.folder();
-    device.disk().sync_folder(STEP, folder).map_err(|error| Failure::io(STEP, folder, &error))?;
-    let left = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, folder, &error))?;
-    // SQLite leaves no hot journal behind; but one that it cannot look at it takes for absent, and half a transaction would count.
-    if left.journal_has_content {
-        return Err(
-            Failure::new(Class::Storage, STEP, "SQLite left a hot journal that it should have rolled back").at(&device.family.journal())
-        );
-    }
-    if left.wal_has_content() {
-        return Err(Failure::new(Class::Storage, STEP, "SQLite left a WAL behind that it should have emptied").at(&device.family.wal()));
-    }
-    Ok(())
+    device.disk().sync_folder(STEP, folder).map_err(|error| Failure::io(STEP, folder, &error))
+}
+
+/// A side file with content, as the failure that it would be. SQLite leaves no hot journal behind; but one that it cannot look
+/// at it takes for absent, and half a transaction would count.
+fn left_behind(device: &Device<'_>) -> Result<Option<Failure>, Failure> {
+    let left = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
+    let failure = |cause: &str, path| Failure::new(Class::Storage, STEP, cause).at(path);
+    Ok(if left.journal_has_content {
+        Some(failure("SQLite left a hot journal that it should have rolled back", &device.family.journal()))
+    } else if left.wal_has_content() {
+        Some(failure("SQLite left a WAL behind that it should have emptied", &device.family.wal()))
+    } else {
+        None
+    })
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::clock::poll;
-use crate::device::disk::{parent, rename_durably, sync_parents, unlink_durably, Lease, Open, Rename, Stat, Step};
+use crate::device::disk::{parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Open, Rename, Stat, Step};
 use crate::device::family::{side, MainFile};
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -25,7 +25,7 @@ pub enum SecondName {
     None,
     /// It gets this name now (a snapshot).
     Make(PathBuf),
-    /// It has this name already (in quarantine).
+    /// It has this name already, in quarantine, where its WAL and its journal go, too; also where only they are left.
     Has(PathBuf),
 }
 
@@ -62,7 +62,7 @@ pub fn swap(
     second: &SecondName,
 ) -> Result<Swapped, Failure> {
     let Some(main) = main else {
-        return first_name(device, new.path);
+        return first_name(device, new.path, second);
     };
     let leased = keep_out(device, main)?;
     let result = under_lease(device, main, leased, new, second);
@@ -75,13 +75,16 @@ pub fn swap(
 }
 
 /// Nothing has the name: whoever made it meanwhile is not overwritten.
-fn first_name(device: &Device<'_>, new: &Path) -> Result<Swapped, Failure> {
+fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Swapped, Failure> {
     let main = &device.family.main;
     let disk = device.disk();
     let made = || Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main);
     // Before anything of theirs is touched.
     if disk.stat(main).map_err(|error| Failure::io(RENAME, main, &error))?.is_some() {
         return Err(made());
+    }
+    if let SecondName::Has(old) = second {
+        keep_side_files(device, old).map_err(|error| Failure::io(SECOND_NAME, main, &error))?;
     }
     remove_side_files(device)?;
     let named = match disk.link(RENAME, new, main) {
@@ -122,13 +125,16 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
     if let SecondName::Make(name) = second {
         second_name(device, main, name).map_err(failed(SECOND_NAME))?;
     }
-    if let SecondName::Has(old) = second {
-        keep_side_files(device, old).map_err(failed(SECOND_NAME))?;
-    }
-    remove_side_files(device)?;
-    let taken = take_the_name(device, main, leased, new, second);
-    if taken.is_err() {
-        give_back_side_files(device, second);
+    let kept = match second {
+        SecondName::Has(old) => keep_family(device, main, old).map_err(failed(SECOND_NAME)),
+        SecondName::Make(_) | SecondName::None => Ok(()),
+    };
+    let removed = kept.and_then(|()| remove_side_files(device));
+    let taken = removed.and_then(|()| take_the_name(device, main, leased, new, second));
+    if let (Err(_), SecondName::Has(old)) = (&taken, second) {
+        if let Err(error) = give_back_side_files(device, main, old) {
+            log::warn!("{}: its WAL or journal could not be put back: {error}; it lies in quarantine.", device.settings.name);
+        }
     }
     taken
 }
@@ -155,21 +161,27 @@ fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'
     Ok(Swapped(()))
 }
 
-/// Before the lease an application may have come and gone, and left a WAL or journal that the set-aside family does not have yet.
+/// Main's copy in quarantine, where links are refused, is as main is now; then the side files.
+fn keep_family(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<()> {
+    if keep(device, &device.family.main, Some(main), old)? {
+        device.disk().sync_folder(SECOND_NAME, parent(old))?;
+    }
+    keep_side_files(device, old)
+}
+
+/// The old file's WAL and journal get their names beside it, in quarantine, once the lease keeps everybody out: an application
+/// that commits takes them away, and a second name of one that it has done with would undo its commit.
 fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     let disk = device.disk();
     let mut kept_more = false;
     for (name, kept) in [(device.family.wal(), side(old, "-wal")), (device.family.journal(), side(old, "-journal"))] {
-        let Some(live) = disk.stat(&name)?.filter(|live| live.size > 0) else { continue };
-        match disk.stat(&kept)? {
-            Some(there) if (there.device, there.inode) == (live.device, live.inode) => continue,
-            // A copy, where links are refused.
-            Some(there) if there.size == live.size && there.links == 1 => continue,
-            Some(_) => disk.rename(SECOND_NAME, &kept, &side(&kept, ".1"), Rename::Replace)?,
-            None => {}
+        if disk.stat(&name)?.is_some_and(|live| live.size > 0) {
+            kept_more |= match keep(device, &name, None, &kept) {
+                // Without leases: what was in it is in main then.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                other => other?,
+            };
         }
-        link_or_copy(device, &name, None, &kept)?;
-        kept_more = true;
     }
     if kept_more {
         disk.sync_folder(SECOND_NAME, parent(old))?;
@@ -177,40 +189,101 @@ fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The swap stopped and the old main stands: its WAL and journal, which lie in quarantine, are its own again.
-fn give_back_side_files(device: &Device<'_>, second: &SecondName) {
-    let SecondName::Has(old) = second else { return };
+/// A file of the family gets its name in quarantine; `false` where it has it. What else an earlier start has left there is kept.
+///
+/// # Errors
+/// As `lstat`, `read`, `link` and `rename`.
+pub fn keep(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
     let disk = device.disk();
-    let same = |one: &Path, other: &Path| match (disk.stat(one), disk.stat(other)) {
-        (Ok(Some(one)), Ok(Some(other))) => (one.device, one.inode) == (other.device, other.inode),
-        _ => false,
-    };
-    if !same(old, &device.family.main) {
-        return;
+    if is_kept(disk, from, main, to)? {
+        return Ok(false);
     }
-    for (kept, name) in [(side(old, "-wal"), device.family.wal()), (side(old, "-journal"), device.family.journal())] {
-        if matches!(disk.stat(&kept), Ok(Some(_))) {
-            if let Err(error) = disk.link(UNDO, &kept, &name) {
-                log::warn!("{}: {} could not be put back: {error}; it lies in quarantine.", device.settings.name, name.display());
-            }
+    if disk.stat(to)?.is_some() {
+        disk.rename(SECOND_NAME, to, &side(to, ".1"), Rename::Replace)?;
+    }
+    link_or_copy(device, from, main, to)?;
+    Ok(true)
+}
+
+/// The same file; or, where links are refused, a copy that is like it to the byte.
+fn is_kept(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
+    let (Some(live), Some(there)) = (disk.stat(from)?, disk.stat(to)?) else { return Ok(false) };
+    if (there.device, there.inode) == (live.device, live.inode) {
+        return Ok(true);
+    }
+    if there.size != live.size {
+        return Ok(false);
+    }
+    let copy = disk.open(SECOND_NAME, to, Open::Read)?;
+    match main {
+        // Another descriptor of it would break the lease.
+        Some(main) => same_bytes(&*main.file, &*copy),
+        None => same_bytes(&*disk.open(SECOND_NAME, from, Open::Read)?, &*copy),
+    }
+}
+
+/// The old main stands: the WAL and the journal that it got in quarantine are its own again, and its alone. `false`: something
+/// lies there that cannot be given back, because another file has the name.
+///
+/// # Errors
+/// As `lstat`, `read`, `link` and `fsync`; what was not given back lies in quarantine.
+pub fn give_back_side_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<bool> {
+    let disk = device.disk();
+    let inode = |stat: Stat| (stat.device, stat.inode);
+    if disk.stat(&device.family.main)?.map(inode) != Some(inode(main.stat)) || !is_kept(disk, &device.family.main, Some(main), old)? {
+        return Ok(false);
+    }
+    let wal = give_back(device, &side(old, "-wal"), &device.family.wal())?;
+    let journal = give_back(device, &side(old, "-journal"), &device.family.journal())?;
+    Ok(wal && journal)
+}
+
+fn give_back(device: &Device<'_>, kept: &Path, name: &Path) -> io::Result<bool> {
+    let disk = device.disk();
+    if disk.stat(kept)?.is_none() {
+        return Ok(true);
+    }
+    if disk.stat(name)?.is_none() {
+        match disk.link(UNDO, kept, name) {
+            Err(error) if links_are_refused(&error) => disk.rename(UNDO, kept, name, Rename::NoReplace)?,
+            other => other?,
         }
+        disk.sync_folder(UNDO, device.family.folder())?;
+    } else if !is_kept(disk, name, None, kept)? {
+        return Ok(false);
     }
-    let _ = disk.sync_folder(UNDO, device.family.folder());
+    unlink_durably(disk, UNDO, parent(kept), &[kept])?;
+    Ok(true)
 }
 
 /// A second name for the new file in main's own folder, durable: a rename within one folder is whole on every file system,
-/// and one between two may lose the file where each folder is durable by itself. `None` where links are refused.
+/// and one between two may lose the file where each folder is durable by itself. A copy where links are refused; `None` where
+/// there is no room for one.
 fn put_beside(device: &Device<'_>, new: &Path) -> io::Result<Option<PathBuf>> {
     let disk = device.disk();
     let beside = device.family.beside();
     unlink_durably(disk, RENAME, device.family.folder(), &[&beside])?;
     match disk.link(RENAME, new, &beside) {
-        Ok(()) => {}
-        Err(error) if links_are_refused(&error) => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) if links_are_refused(&error) => match copy_beside(disk, new, &beside) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                unlink_durably(disk, RENAME, device.family.folder(), &[&beside])?;
+                return Ok(None);
+            }
+            other => other?,
+        },
+        other => other?,
     }
     disk.sync_folder(RENAME, device.family.folder())?;
     Ok(Some(beside))
+}
+
+fn copy_beside(disk: &dyn Disk, new: &Path, beside: &Path) -> io::Result<()> {
+    let source = disk.open(RENAME, new, Open::Read)?;
+    let like = source.stat()?;
+    let copy = disk.open(RENAME, beside, Open::CreateNew { mode: 0o600 })?;
+    copy.copy_from(RENAME, &*source)?;
+    copy.take_owner(RENAME, like.uid, like.gid, like.mode)?;
+    copy.sync(RENAME)
 }
 
 /// Main has the new file durably; only then its old name goes.
@@ -261,10 +334,7 @@ fn second_name(device: &Device<'_>, main: &MainFile, name: &Path) -> io::Result<
 }
 
 /// Gives a file of the family another name; the copy that stands in for a link is whole or has a temporary name.
-///
-/// # Errors
-/// As `link`, or as the copy.
-pub fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<()> {
+fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<()> {
     let disk = device.disk();
     match disk.link(SECOND_NAME, from, to) {
         Err(error) if links_are_refused(&error) => {}

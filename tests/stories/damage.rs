@@ -288,3 +288,32 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
     assert_eq!(version, 41, "{}", ran.stderr);
     assert_eq!(bench.run(&["run"]).exit, "0");
 }
+
+/// The power went in the middle of a swap: main has a second name in quarantine, its WAL has only the one there, and the file
+/// that was to take main's name waits.
+fn in_the_middle_of_a_swap(bench: &Bench, waiting: &[u8]) {
+    let aside = bench.state("settings").join("quarantine/7");
+    fs::create_dir_all(&aside).unwrap();
+    fs::write(aside.join("reason.txt"), "act: 7\nreason: `purge` was asked for\ndata given up: everything\n").unwrap();
+    fs::hard_link(bench.main(), aside.join("settings.db")).unwrap();
+    let wal = bench.home().join("settings.db-wal");
+    assert!(fs::metadata(&wal).unwrap().len() > 0, "the WAL holds what was written last");
+    fs::rename(wal, aside.join("settings.db-wal")).unwrap();
+    fs::write(bench.state("settings").join("ready-7.db"), waiting).unwrap();
+}
+
+#[test]
+fn a_damaged_replacement_gives_the_wal_back_from_quarantine() {
+    let bench = Bench::wal_at(40).after(|bench| assert_eq!(bench.run(&["run"]).exit, "0"));
+    let bench = bench.firmware(41).application(&["sql UPDATE parent SET reading = -0.5 WHERE id > 1900"]).killed();
+    in_the_middle_of_a_swap(&bench, &[0xa5; 8192]);
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let asked = "SELECT (SELECT max(version) FROM refinery_schema_history) || ' ' || count(*) || ' ' || sum(reading = -0.5) FROM parent";
+    let found: String = copy.open().query_row(asked, [], |row| row.get(0)).unwrap();
+    assert_eq!(found, "41 2000 100", "{}", ran.stderr);
+    assert!(!bench.state("settings").join("quarantine/7").exists(), "nothing was given up");
+    assert!(!bench.state("settings").join("ready-7.db").exists());
+    assert_eq!(bench.run(&["run"]).exit, "0");
+}

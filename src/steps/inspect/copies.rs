@@ -49,8 +49,11 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     let names = list(device)?;
     let mut good = Vec::new();
     for name in names {
-        match good_copy(device, &device.state.snapshot(&name), Some(name.version)) {
+        let path = device.state.snapshot(&name);
+        match good_copy(device, &path, Some(name.version)) {
             Ok(version) => good.push(Snapshot { version, act: name.act }),
+            // Who looks without the lock may have been overtaken by a run that prunes.
+            Err(Look::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
             Err(Look::Failed(failure)) => return Err(failure),
             Err(Look::NotGood(why)) => {
                 log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.act)
