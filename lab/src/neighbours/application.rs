@@ -28,11 +28,19 @@ pub enum Manner {
     Stays,
     /// The same, and is there until the power goes.
     Lives,
+    /// Is in the middle of a transaction at one look of ours; before the next it has committed and closed.
+    Passes,
+    /// The same, and is gone only before the sixth look after it.
+    Lingers,
+    /// Was there first, and closes just before a look of ours.
+    Leaves,
 }
 
 impl Manner {
-    /// All of them.
-    pub const ALL: [Manner; 6] = [Manner::Closes, Manner::Creates, Manner::Founds, Manner::Dies, Manner::Stays, Manner::Lives];
+    /// Those that come at an operation.
+    pub const AT_OPERATIONS: [Manner; 6] = [Manner::Closes, Manner::Creates, Manner::Founds, Manner::Dies, Manner::Stays, Manner::Lives];
+    /// Those that come at a look.
+    pub const AT_LOOKS: [Manner; 3] = [Manner::Passes, Manner::Lingers, Manner::Leaves];
 }
 
 /// One application.
@@ -42,6 +50,8 @@ pub struct Application {
     connection: Option<Connection>,
     waits: bool,
     gone: bool,
+    /// Rows of a transaction that is not committed.
+    begun: Vec<(i64, u64)>,
     /// Rows that SQLite acknowledged: id, and operations made by then.
     pub acknowledged: Vec<(i64, u64)>,
 }
@@ -49,12 +59,46 @@ pub struct Application {
 /// Shared with the step that runs in the middle of the boot.
 pub type Shared = Arc<Mutex<Application>>;
 
-/// Starts at this operation and comes again before later ones as long as it has something to do.
-pub fn start(boot: &Sim, operation: u64, manner: Manner) -> Shared {
-    let application = Application { sim: boot.process(), manner, connection: None, waits: false, gone: false, acknowledged: Vec::new() };
+/// Starts at this operation, or look, and comes again before later ones as long as it has something to do.
+pub fn start(boot: &Sim, number: u64, manner: Manner) -> Shared {
+    let application = Application {
+        sim: boot.process(),
+        manner,
+        connection: None,
+        waits: false,
+        gone: false,
+        begun: Vec::new(),
+        acknowledged: Vec::new(),
+    };
     let shared = Arc::new(Mutex::new(application));
-    come(boot, operation, shared.clone());
+    let other = shared.clone();
+    match manner {
+        Manner::Passes | Manner::Lingers => {
+            at_look(boot, number, &shared, Application::begin);
+            let looks = if manner == Manner::Passes { 1 } else { 6 };
+            at_look(boot, number + looks, &other, Application::commit_and_close);
+        }
+        Manner::Leaves => {
+            at_look(boot, 0, &shared, |application| {
+                if application.open() {
+                    application.write();
+                }
+            });
+            at_look(boot, number, &other, Application::close);
+        }
+        _ => come(boot, number, other),
+    }
     shared
+}
+
+fn at_look(boot: &Sim, look: u64, shared: &Shared, act: impl FnOnce(&mut Application) + Send + 'static) {
+    let shared = shared.clone();
+    boot.at_look(look, move |_| {
+        // Held: the boot is over, and what comes now is its own.
+        if let Ok(mut application) = shared.try_lock() {
+            act(&mut application);
+        }
+    });
 }
 
 fn come(boot: &Sim, operation: u64, shared: Shared) {
@@ -81,8 +125,26 @@ impl Application {
             // Turned away by a lock, it is killed all the same.
             Manner::Dies => self.die(),
             Manner::Stays | Manner::Lives => return self.acknowledged.len() < ROWS_MAX as usize || !written,
+            Manner::Passes | Manner::Lingers | Manner::Leaves => {}
         }
         false
+    }
+
+    /// Opens and writes a row that nobody is told of yet.
+    fn begin(&mut self) {
+        let begins = |connection: &Connection| connection.execute_batch("BEGIN IMMEDIATE").is_ok();
+        if self.open() && self.be_durable() && self.connection.as_ref().is_some_and(begins) {
+            self.insert();
+            self.begun = std::mem::take(&mut self.acknowledged);
+        }
+    }
+
+    fn commit_and_close(&mut self) {
+        if self.connection.as_ref().is_some_and(|connection| connection.execute_batch("COMMIT").is_ok()) {
+            let now = self.sim.operations();
+            self.acknowledged = self.begun.iter().map(|(id, _)| (*id, now)).collect();
+        }
+        self.close();
     }
 
     /// After the boot: who waited goes on, who stayed writes once more.
@@ -90,12 +152,15 @@ impl Application {
         if self.gone {
             return;
         }
+        if matches!(self.manner, Manner::Passes | Manner::Lingers) {
+            return self.commit_and_close();
+        }
         if self.open() {
             self.write();
         }
         match self.manner {
-            Manner::Closes | Manner::Creates | Manner::Founds | Manner::Stays => self.close(),
             Manner::Dies | Manner::Lives => self.die(),
+            _ => self.close(),
         }
     }
 
@@ -126,11 +191,16 @@ impl Application {
     }
 
     fn write(&mut self) -> bool {
+        self.be_durable() && self.insert()
+    }
+
+    /// A commit that is acknowledged is durable, whatever the journal mode. Behind a lock this cannot be set either.
+    fn be_durable(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.pragma_update(None, "synchronous", "EXTRA").is_ok())
+    }
+
+    fn insert(&mut self) -> bool {
         let Some(connection) = &self.connection else { return false };
-        // A commit that is acknowledged is durable, whatever the journal mode. Behind a lock this cannot be set either.
-        if connection.pragma_update(None, "synchronous", "EXTRA").is_err() {
-            return false;
-        }
         let id = GUESTS_FROM + self.acknowledged.len() as i64;
         let reading = format!("INSERT INTO reading(id, sensor, value) VALUES ({id}, 1, {id})");
         let sensor = format!("INSERT INTO sensor(id, name) VALUES ({id}, 'guest {id}')");

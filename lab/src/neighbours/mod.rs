@@ -1,4 +1,5 @@
-//! Owns the sweep over neighbours: at every operation of a scenario an application, or a second bootmigrate, comes in between.
+//! Owns the sweep over neighbours: at every operation of a scenario an application, or a second bootmigrate, comes in between;
+//!   at every look of our own code an application comes or goes.
 //! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
 //! Never lets the neighbour's rows decide what the scenario must come to.
 
@@ -87,18 +88,28 @@ struct Sweep {
 
 /// Every operation, every neighbour.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
-    let operations = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked).log.len() as u64;
+    let alone = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
+    let operations = alone.log.len() as u64;
     let mut sweep = Sweep::new(scenario);
     sweep.tally.operations = operations;
+    if !scenario.options.links {
+        // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit order keeps the application out.
+        return sweep.tally;
+    }
     let mut random = Random::new(extent.seed);
     // Only where nothing stands can an application make the file.
     let stands = scenario.initial.follow(MAIN).is_ok();
     for operation in 0..operations {
-        for manner in Manner::ALL.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
+        for manner in Manner::AT_OPERATIONS.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
             sweep.beside_application(operation, manner, extent.cuts, &mut random);
         }
         for waits in [false, true] {
             sweep.beside_migrator(operation, waits);
+        }
+    }
+    for look in 0..alone.sim.looks() {
+        for manner in Manner::AT_LOOKS {
+            sweep.beside_application(look, manner, extent.cuts, &mut random);
         }
     }
     sweep.tally
@@ -121,19 +132,20 @@ impl Sweep {
         }
     }
 
-    fn beside_application(&mut self, operation: u64, manner: Manner, cuts: u64, random: &mut Random) {
-        let run = Beside::run(&self.scenario, operation, manner);
+    fn beside_application(&mut self, number: u64, manner: Manner, cuts: u64, random: &mut Random) {
+        let run = Beside::run(&self.scenario, number, manner);
         self.tally.applications += 1;
         self.tally.rows += run.acknowledged.len() as u64;
         *self.tally.exits.entry(format!("{manner:?} {}", run.logged.booted.report.exit)).or_default() += 1;
-        let name = format!("{}@application:{operation}:{manner:?}", self.scenario.name);
+        let name = format!("{}@application:{number}:{manner:?}", self.scenario.name);
         let judged = self.judge_run(&run, &mut |_| {});
         self.note(name.clone(), judged);
         for _ in 0..cuts {
             if run.founded || run.logged.log.is_empty() {
                 break;
             }
-            let from = operation.min(run.logged.log.len() as u64 - 1);
+            // Where a look was is not in the log: the cut may be anywhere.
+            let from = if Manner::AT_LOOKS.contains(&manner) { 0 } else { number.min(run.logged.log.len() as u64 - 1) };
             let point = draw(&run.logged, from, random);
             let judged = self.judge_cut(&run, point, &mut |_| {});
             self.note(format!("{name}:{point}"), judged);
@@ -290,9 +302,9 @@ fn in_the_snapshot(run: &Beside) -> Result<(), Bad> {
 }
 
 impl Beside {
-    fn run(scenario: &Scenario, operation: u64, manner: Manner) -> Beside {
+    fn run(scenario: &Scenario, number: u64, manner: Manner) -> Beside {
         let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
-        let application = application::start(&sim, operation, manner);
+        let application = application::start(&sim, number, manner);
         let booted = switch_on(scenario.firmware, &sim, &scenario.asked);
         let mut application = application.lock().unwrap_or_else(PoisonError::into_inner);
         application.after_the_boot();
@@ -303,7 +315,7 @@ impl Beside {
     }
 }
 
-/// Shows one run: `application:OPERATION:MANNER`, with `:CUT` one state of it, or `migrator:OPERATION:waits`.
+/// Shows one run: `application:OPERATION:MANNER` (with a manner that comes at looks the number is a look's), with `:CUT` one state of it, or `migrator:OPERATION:waits`.
 ///
 /// # Errors
 /// The name is none.
@@ -314,7 +326,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let judged = match parts.as_slice() {
         ["migrator", operation, how] => sweep.judge_migrators(number(operation)?, *how == "waits", out),
         ["application", operation, manner, cut @ ..] => {
-            let wanted = Manner::ALL.into_iter().find(|known| format!("{known:?}") == *manner);
+            let wanted = Manner::AT_OPERATIONS.into_iter().chain(Manner::AT_LOOKS).find(|known| format!("{known:?}") == *manner);
             let manner = wanted.ok_or_else(|| format!("{name} names no manner of an application"))?;
             let run = Beside::run(&sweep.scenario, number(operation)?, manner);
             for (number, line) in run.logged.log.iter().enumerate() {

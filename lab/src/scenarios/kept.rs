@@ -51,6 +51,13 @@ pub(super) fn purge_carried_wal_left() -> Scenario {
     Scenario { exits: &[0], ..carrying(Version::Three, state, expected(Version::One, 1, &[ROWS, BY_HAND, LATER]), new) }
 }
 
+/// The same where a file has one name.
+pub(super) fn purge_carried_without_links() -> Scenario {
+    let mut purge = purge_carried_wal_left();
+    purge.options.links = false;
+    purge
+}
+
 /// Fails on the rows themselves, of every table: they are put aside.
 pub(super) fn purge_aside() -> Scenario {
     let connection = Connection::open_in_memory().unwrap();

@@ -139,6 +139,13 @@ pub(super) fn purge_wal_left() -> Scenario {
     Scenario { old: Old::Whole(old), ..purge }
 }
 
+/// On a file system where a file has one name: the old family is copied into quarantine.
+pub(super) fn purge_without_links() -> Scenario {
+    let mut purge = purge_wal_left();
+    purge.options.links = false;
+    purge
+}
+
 /// A marker that nobody removes: it is there at every boot, and honoured once.
 pub(super) fn purge_token() -> Scenario {
     let asked = with_token(Request::Purge, "service-2");

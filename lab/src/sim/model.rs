@@ -27,6 +27,15 @@ const STAMP_NS: i128 = 4_000_000;
 
 pub(super) type Guest = Box<dyn FnOnce(&Sim) + Send>;
 
+/// When a guest's step is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Before the call that would make this operation.
+    Operation(u64),
+    /// Before this look of the first process's own code.
+    Look(u64),
+}
+
 /// A fault, who meets it, and whether it is over.
 pub(super) struct Planned {
     pub fault: Fault,
@@ -48,10 +57,11 @@ pub(super) struct Model {
     pub log: Vec<Operation>,
     pub operations: u64,
     pub calls: u64,
+    pub looks: u64,
     pub bytes_written: u64,
     pub options: Options,
     pub faults: Vec<Planned>,
-    pub guests: Vec<(u64, Guest)>,
+    pub guests: Vec<(Due, Guest)>,
     pub fired: Vec<String>,
     /// A file's page that the medium has lost, by its first byte.
     pub lost_page: Option<(NodeId, u64)>,
@@ -78,6 +88,7 @@ impl Model {
             log: Vec::new(),
             operations: 0,
             calls: 0,
+            looks: 0,
             bytes_written: 0,
             clock_ns: options.clock_ns,
             random: Random::new(options.seed),
@@ -135,8 +146,12 @@ impl Model {
         self.state.node(id).map(|node| node.device)
     }
 
-    pub fn due_guest(&mut self) -> Option<Guest> {
-        let due = self.guests.iter().position(|(at, _)| *at <= self.operations)?;
+    /// The step that is due before a call which will be logged, which is a look, or neither.
+    pub fn due_guest(&mut self, logged: bool, look: bool) -> Option<Guest> {
+        let due = self.guests.iter().position(|(due, _)| match due {
+            Due::Operation(at) => logged && *at <= self.operations,
+            Due::Look(at) => look && *at <= self.looks,
+        })?;
         Some(self.guests.remove(due).1)
     }
 
@@ -371,7 +386,7 @@ impl Model {
         if place.node.is_some() {
             return Err(libc::EEXIST);
         }
-        if self.state.entries(node).is_ok() {
+        if self.state.entries(node).is_ok() || !self.options.links {
             return Err(libc::EPERM);
         }
         if self.device(node)? != device {

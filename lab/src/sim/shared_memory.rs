@@ -35,6 +35,10 @@ impl Model {
     /// The first connection opens the file and empties it. `false`: it can only be read.
     pub fn open_shared(&mut self, id: HandleId, caller: &Caller<'_>) -> Result<bool, Errno> {
         let node = self.handle(id)?.node;
+        // Another process has come first, just before this call.
+        if self.memory.contains_key(&node) {
+            return Ok(true);
+        }
         let how = OpenHow { writable: true, create: true, exclusive: false, sqlite: true, mode: 0o644 };
         let file = match self.open(caller, how) {
             Ok(file) => file,

@@ -10,8 +10,8 @@ use bootmigrate::device::disk::Step;
 use super::content::BLOCK;
 use super::fault::{Call, Fault, FaultKind};
 use super::handles::HandleId;
-use super::model::{Model, Planned};
-use super::operation::Operation;
+use super::model::{Due, Model, Planned};
+use super::operation::{Operation, SQLITE};
 use super::reads::Mask;
 use super::state::{Errno, State};
 use super::vfs::VfsName;
@@ -25,6 +25,8 @@ pub struct Options {
     pub copy_on_write: bool,
     /// Mounted read-only.
     pub read_only: bool,
+    /// A file can have a second name; not so on FAT and its like.
+    pub links: bool,
     /// What the kernel says to a process that asks for a lease.
     pub leases: LeaseSupport,
     /// Paths that are mounts of their own: renaming over them or unlinking them is EBUSY.
@@ -54,6 +56,7 @@ impl Default for Options {
             total_bytes: None,
             copy_on_write: false,
             read_only: false,
+            links: true,
             leases: LeaseSupport::Granted,
             busy_paths: Vec::new(),
             log: true,
@@ -186,7 +189,17 @@ impl Sim {
 
     /// Runs a step of a guest just before the call that would make this operation; it gets this process's handle.
     pub fn at_operation(&self, operation: u64, step: impl FnOnce(&Sim) + Send + 'static) {
-        self.lock().guests.push((operation, Box::new(step)));
+        self.lock().guests.push((Due::Operation(operation), Box::new(step)));
+    }
+
+    /// Runs a step of a guest just before this look of the first process's own code.
+    pub fn at_look(&self, look: u64, step: impl FnOnce(&Sim) + Send + 'static) {
+        self.lock().guests.push((Due::Look(look), Box::new(step)));
+    }
+
+    /// How often the first process's own code looked, read or opened what was there.
+    pub fn looks(&self) -> u64 {
+        self.lock().looks
     }
 
     /// The device's size from now on; `None`: never full.
@@ -255,11 +268,13 @@ impl Sim {
         loop {
             let mut model = self.lock();
             let logged = call.changes() && model.is_durable(&target);
-            if let Some(guest) = logged.then(|| model.due_guest()).flatten() {
+            let look = self.process.number == 0 && step != SQLITE && matches!(call, Call::Look | Call::Read | Call::Open);
+            if let Some(guest) = model.due_guest(logged, look) {
                 drop(model);
                 guest(self);
                 continue;
             }
+            model.looks += u64::from(look);
             return match model.gate(self.process.number, call, step, &target, logged)? {
                 None => Ok((model, false)),
                 Some(FaultKind::ShortWrite) => Ok((model, true)),
