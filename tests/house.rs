@@ -137,3 +137,18 @@ fn words_are_kept() {
     accepted("src/config/tests/keys.rs", "fn f() {\n    a.unwrap();\n}\n");
     accepted("src/steps/probe.rs", "// unwrap() is not called here: panic! neither.\nfn f() -> &'static str {\n    \"panic!\"\n}\n");
 }
+
+/// A bug that no longer fits is one that nobody looks for any more.
+#[test]
+fn planted_bugs_fit_the_sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let patches = std::fs::read_dir(root.join("lab/planted")).unwrap().map(|entry| entry.unwrap().path());
+    let mut fitted = 0;
+    for patch in patches.filter(|path| path.extension().is_some_and(|end| end == "patch")) {
+        let mut command = std::process::Command::new("patch");
+        let output = command.current_dir(root).args(["--dry-run", "-p1", "--quiet", "--fuzz=0", "-i"]).arg(&patch).output().unwrap();
+        assert!(output.status.success(), "{} does not fit: {}", patch.display(), String::from_utf8_lossy(&output.stdout));
+        fitted += 1;
+    }
+    assert!(fitted > 70, "{fitted} planted bugs");
+}

@@ -22,3 +22,4 @@ pub mod recall;
 pub mod record;
 pub mod scenarios;
 pub mod sim;
+pub mod workers;

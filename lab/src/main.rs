@@ -4,19 +4,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::fmt::Display;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
-use bootmigrate_lab::scenarios::{named, ALL};
+use bootmigrate_lab::scenarios::{named, Scenario, ALL};
 use bootmigrate_lab::sim::crooked::{self, Crook};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
+use bootmigrate_lab::workers::by_workers;
 use bootmigrate_lab::{bootlab, corrupt, faults, memory, neighbours, other_slot, planted};
 use clap::{Args, Parser, Subcommand};
+use serde::{de::DeserializeOwned, Serialize};
 
 #[derive(Parser)]
 #[command(name = "bootmigrate-lab", about = "The workbench, and the simulated disk that judges bootmigrate")]
@@ -128,6 +127,12 @@ struct Faults {
     /// The storage tells this lie
     #[arg(long, hide = true)]
     crook: Option<String>,
+    /// Scenarios at a time, each in a process of its own
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// This is such a process
+    #[arg(long, hide = true)]
+    one: bool,
 }
 
 /// From now on; a name that is none is no lie.
@@ -173,6 +178,12 @@ struct Neighbours {
     /// One JSON object a scenario
     #[arg(long)]
     json: bool,
+    /// Scenarios at a time, each in a process of its own
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// This is such a process
+    #[arg(long, hide = true)]
+    one: bool,
 }
 
 #[derive(Args)]
@@ -189,6 +200,12 @@ struct Memory {
     /// One JSON object a scenario
     #[arg(long)]
     json: bool,
+    /// Scenarios at a time, each in a process of its own
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// This is such a process
+    #[arg(long, hide = true)]
+    one: bool,
 }
 
 fn main() -> ExitCode {
@@ -212,14 +229,7 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     if let Some(name) = &wanted.replay {
         return show(name, wanted.crook.as_deref());
     }
-    let names: Vec<&str> = match &wanted.scenario {
-        Some(part) => named(Some(part)).iter().map(|scenario| scenario.name).collect(),
-        None => ALL.iter().map(|(name, _)| *name).collect(),
-    };
-    if names.is_empty() {
-        eprintln!("no scenario has that name; there is {}", ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
-        return ExitCode::from(2);
-    }
+    let Ok(names) = names(wanted.scenario.as_deref()) else { return ExitCode::from(2) };
     if wanted.one {
         let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
         let scenario = &named(Some(names[0]))[0];
@@ -230,9 +240,21 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     }
     let mut all = Tally { scenario: "all".into(), ..Tally::default() };
     let began = Instant::now();
-    by_workers(wanted, &names, &mut |tally| {
-        print(&tally, wanted.json);
-        all.add(tally);
+    let mut command = words(&["power-cuts", "--states", &wanted.states.to_string(), "--boots", &wanted.boots.to_string()]);
+    command.extend(words(&["--seed", &wanted.seed.to_string()]));
+    command.extend(wanted.crook.iter().flat_map(|crook| words(&["--crook", crook])));
+    command.extend(wanted.stop.then(|| "--stop".to_owned()));
+    by_workers(wanted.workers, &command, &names, &mut |ended| {
+        match ended {
+            Ok(tally) => {
+                print(&tally, wanted.json);
+                all.add(tally);
+            }
+            Err(died) => {
+                println!("{died}");
+                all.bad += 1;
+            }
+        }
         !(wanted.stop && all.bad > 0)
     });
     all.seconds = began.elapsed().as_secs_f64();
@@ -243,54 +265,58 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     ExitCode::from(u8::from(all.bad > 0))
 }
 
-/// Each scenario in a process, so many at a time; `found` hears of them in their order and says whether to go on.
-///
-/// Processes, not threads: SQLite's generator of random numbers is one a process, and a state must boot the same way each time.
-fn by_workers(wanted: &PowerCuts, names: &[&str], found: &mut dyn FnMut(Tally) -> bool) {
-    let next = AtomicUsize::new(0);
-    let (sender, results) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..wanted.workers.max(1) {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(name) = names.get(number) else { return };
-                if sender.send((number, by_itself(wanted, name))).is_err() {
-                    return;
-                }
-            });
-        }
-        drop(sender);
-        let mut early = BTreeMap::new();
-        for number in 0..names.len() {
-            while !early.contains_key(&number) {
-                let Ok((done, tally)) = results.recv() else { return };
-                early.insert(done, tally);
-            }
-            if !early.remove(&number).is_none_or(&mut *found) {
-                next.store(names.len(), Ordering::Relaxed);
-                return;
-            }
-        }
-    });
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// One scenario in a process of its own.
-fn by_itself(wanted: &PowerCuts, name: &str) -> Tally {
-    let mut command = Command::new(std::env::current_exe().expect("this program has a name"));
-    command.args(["power-cuts", "--one", "--scenario", name]).stderr(Stdio::inherit());
-    command.args(["--states", &wanted.states.to_string(), "--boots", &wanted.boots.to_string(), "--seed", &wanted.seed.to_string()]);
-    if let Some(crook) = &wanted.crook {
-        command.args(["--crook", crook]);
+/// The scenarios that are meant; says which there are where none is.
+fn names(part: Option<&str>) -> Result<Vec<&'static str>, ()> {
+    let names: Vec<&str> = match part {
+        Some(part) => named(Some(part)).iter().map(|scenario| scenario.name).collect(),
+        None => ALL.iter().map(|(name, _)| *name).collect(),
+    };
+    if names.is_empty() {
+        eprintln!("no scenario has that name; there is {}", ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
+        return Err(());
     }
-    if wanted.stop {
-        command.arg("--stop");
+    Ok(names)
+}
+
+/// One of the sweeps whose runs are made one after another.
+struct Side<'a> {
+    scenario: Option<&'a str>,
+    workers: u64,
+    json: bool,
+    stop: bool,
+    /// This process is a worker, for the one scenario that is named.
+    one: bool,
+}
+
+impl Side<'_> {
+    fn run<T: Serialize + DeserializeOwned + Send + Display>(
+        &self,
+        command: &[String],
+        bad: fn(&T) -> u64,
+        sweep: &dyn Fn(&Scenario) -> T,
+    ) -> ExitCode {
+        let Ok(names) = names(self.scenario) else { return ExitCode::from(2) };
+        if self.one {
+            println!("{}", serde_json::to_string(&sweep(&named(Some(names[0]))[0])).unwrap());
+            return ExitCode::SUCCESS;
+        }
+        let mut sum = 0;
+        by_workers(self.workers, command, &names, &mut |ended: Result<T, String>| {
+            sum += ended.as_ref().map_or(1, bad);
+            match ended {
+                Ok(tally) if self.json => println!("{}", serde_json::to_string(&tally).unwrap()),
+                Ok(tally) => println!("{tally}"),
+                Err(died) => println!("{died}"),
+            }
+            !(self.stop && sum > 0)
+        });
+        println!("{sum} bad");
+        ExitCode::from(u8::from(sum > 0))
     }
-    let output = command.output().expect("a worker starts");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        let what = format!("a worker died: {} ({error})", output.status);
-        Tally { scenario: name.to_owned(), bad: 1, described: vec![(name.to_owned(), "no panic".to_owned(), what)], ..Tally::default() }
-    })
 }
 
 fn print(tally: &Tally, json: bool) {
@@ -350,23 +376,12 @@ fn show(name: &str, crook: Option<&str>) -> ExitCode {
 }
 
 fn run_faults(wanted: &Faults) -> ExitCode {
-    let scenarios = named(wanted.scenario.as_deref());
     lie(wanted.crook.as_deref());
-    let mut bad = 0;
-    for scenario in scenarios {
-        let tally = faults::sweep(&scenario, wanted.calls);
-        bad += tally.bad;
-        if wanted.json {
-            println!("{}", serde_json::to_string(&tally).unwrap());
-        } else {
-            println!("{tally}");
-        }
-        if wanted.stop && bad > 0 {
-            break;
-        }
-    }
-    println!("{bad} bad");
-    ExitCode::from(u8::from(bad > 0))
+    let side =
+        Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: wanted.stop, one: wanted.one };
+    let mut command = words(&["faults", "--calls", &wanted.calls.to_string()]);
+    command.extend(wanted.crook.iter().flat_map(|crook| words(&["--crook", crook])));
+    side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| faults::sweep(scenario, wanted.calls))
 }
 
 fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
@@ -396,18 +411,10 @@ fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
 }
 
 fn run_neighbours(wanted: &Neighbours) -> ExitCode {
-    let mut bad = 0;
-    for scenario in named(wanted.scenario.as_deref()) {
-        let tally = neighbours::sweep(&scenario, neighbours::Extent { cuts: wanted.cuts, seed: wanted.seed });
-        bad += tally.bad;
-        if wanted.json {
-            println!("{}", serde_json::to_string(&tally).unwrap());
-        } else {
-            println!("{tally}");
-        }
-    }
-    println!("{bad} bad");
-    ExitCode::from(u8::from(bad > 0))
+    let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
+    let command = words(&["neighbours", "--cuts", &wanted.cuts.to_string(), "--seed", &wanted.seed.to_string()]);
+    let extent = neighbours::Extent { cuts: wanted.cuts, seed: wanted.seed };
+    side.run(&command, |tally: &neighbours::Tally| tally.bad, &|scenario| neighbours::sweep(scenario, extent))
 }
 
 fn run_memory(wanted: &Memory) -> ExitCode {
@@ -417,16 +424,7 @@ fn run_memory(wanted: &Memory) -> ExitCode {
     }
     // A panic is counted and described; its own lines would stand between those of the table.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut bad = 0;
-    for scenario in named(wanted.scenario.as_deref()) {
-        let tally = memory::sweep(&scenario, wanted.stride, wanted.seed);
-        bad += tally.bad;
-        if wanted.json {
-            println!("{}", serde_json::to_string(&tally).unwrap());
-        } else {
-            println!("{tally}");
-        }
-    }
-    println!("{bad} bad");
-    ExitCode::from(u8::from(bad > 0))
+    let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
+    let command = words(&["memory", "--stride", &wanted.stride.to_string(), "--seed", &wanted.seed.to_string()]);
+    side.run(&command, |tally: &memory::Tally| tally.bad, &|scenario| memory::sweep(scenario, wanted.stride, wanted.seed))
 }

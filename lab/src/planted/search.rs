@@ -13,6 +13,8 @@ use crate::sim::crooked::Crook;
 
 /// Failing calls, until the first scenario that is bad.
 const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
+/// The same where a head names the scenario: scripts/test lets every call of that one fail.
+const EVERY_CALL: [&str; 5] = ["faults", "--json", "--stop", "--calls", "1"];
 /// What a tally counts: states, and runs beside or against something.
 const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
 /// Exit code of a command line that the workbench does not know.
@@ -63,7 +65,7 @@ impl Search<'_> {
         }
         for (command, name) in &hints.others {
             let alone = [command.as_str(), "--json"];
-            let words = if command == FAULTS[0] { &FAULTS[..] } else { &alone[..] };
+            let words = if command == EVERY_CALL[0] { &EVERY_CALL[..] } else { &alone[..] };
             if let Some(caught) = self.command(words, name, &mut before)? {
                 return Ok(Some(caught));
             }
