@@ -113,8 +113,14 @@ cross_tools() {
     cross_environment
     cross_cargo=(cargo)
     [ "$cross_way" = packaged ] || return 0
+    # Two scripts at once: each of these is made once.
+    local lock
+    mkdir -p "$cross_home"
+    exec {lock}>"$cross_home/lock"
+    flock "$lock"
     cross_toolchain
     cross_standard_library
+    exec {lock}>&-
     cross_cargo=(env "PATH=$cross_home/toolchain/bin:$PATH" "RUSTC=$cross_home/toolchain/bin/rustc" "$cross_home/toolchain/bin/cargo")
 }
 
