@@ -90,6 +90,10 @@ impl<'d> Group<'_, 'd> {
 
     /// Somebody is missing, and this one would have to wait: nothing is locked or written for it.
     fn in_vain(&self, device: &Device<'_>, asked: &Asked) -> Option<DatabaseReport> {
+        // Whoever is told to stop says that, and not whom it waits for.
+        if device.must_stop() {
+            return None;
+        }
         let failure = waits_for(&self.missing().filter(|_| !by_itself(asked))?);
         match look(device, asked.request.clone()) {
             Ok((facts, plan)) if leads_to_the_target(&plan) => Some(DatabaseReport::failed(device, Some(&facts), &failure)),

@@ -2,7 +2,7 @@
 //! Promises: the run ends with 20 and the old rows, or it had committed and says so; the next boot goes on.
 //! Never sends the signal by the clock: the program is stopped at the call, told, and let go on.
 
-use crate::bench::{copy_tree, Bench};
+use crate::bench::{copy_tree, Bench, Mode};
 use crate::oracle;
 use crate::strace::{calls, stopped_after};
 use rustix::process::{kill_process, Signal};
@@ -58,4 +58,41 @@ fn stopped_in_an_upgrade() {
 #[test]
 fn stopped_in_a_migration_outside_any_transaction() {
     stopped_at_every_call(&Bench::at(42), 50, &["run"]);
+}
+
+#[test]
+fn stopped_while_two_go_together() {
+    let bench = Bench::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    let template = tempfile::tempdir().unwrap();
+    copy_tree(&bench.home(), template.path());
+    let reset = || {
+        for name in ["var", "run"] {
+            let _ = std::fs::remove_dir_all(bench.root().join(name));
+        }
+        std::fs::create_dir_all(bench.home()).unwrap();
+        copy_tree(template.path(), &bench.home());
+    };
+    let both = || ["settings", "log"].map(|name| oracle::content(&bench.path(name)).unwrap());
+    let old = both();
+    let (points, whole) = calls(&bench, &["run"]);
+    assert_eq!(whole.exit, "0", "the run that counts: {}", whole.stderr);
+    let new = both();
+    assert!(old[0] != new[0] && old[1] != new[1], "the run that counts did nothing: {}", whole.stderr);
+    let mut ends = BTreeMap::new();
+    // A run has twice as many as that of one alone, which is stopped at every one.
+    for call in points.iter().step_by(3) {
+        reset();
+        let ran = stopped_after(&bench, &["run"], call, |pid| kill_process(pid, Signal::TERM).unwrap());
+        let now = both();
+        // The last of a group commits first.
+        let known = [[&old[0], &old[1]], [&old[0], &new[1]], [&new[0], &new[1]]];
+        assert!(known.contains(&[&now[0], &now[1]]), "stopped after {call:?}: {}", ran.stderr);
+        assert!(ran.exit == "20" || ran.exit == "0" && now == new, "stopped after {call:?}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(!ran.stderr.contains("not ready"), "nobody waits, all were stopped after {call:?}: {}", ran.stderr);
+        *ends.entry(ran.exit).or_insert(0_usize) += 1;
+        let next = bench.run(&["run"]);
+        assert!(next.exit == "0" && both() == new, "the boot after {call:?}: {}", next.stderr);
+    }
+    println!("SIGTERM after every third of {} write-like calls of two that go together: ends {ends:?}", points.len());
+    assert!(ends.contains_key("20"), "no signal stopped it: {ends:?}");
 }
