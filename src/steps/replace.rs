@@ -7,7 +7,7 @@ use std::io;
 
 use crate::catalog::Migration;
 use crate::decide::record::{ActKind, OpenAct};
-use crate::device::disk::{make_folder_durably, rename_durably, same_bytes, unlink_durably, write_new_durably, Open, Rename, Step};
+use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::Device;
@@ -17,7 +17,7 @@ use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{discard, stage, Base, Staged};
-use crate::steps::swap::{give_back_side_files, keep, swap, MadeFrom, New, SecondName};
+use crate::steps::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, New, SecondName};
 use crate::steps::verify::within_budget;
 
 const READY: Step = Step("name it ready");
@@ -234,14 +234,10 @@ struct Words<'a> {
 /// Main is the ready file already, or its copy where a file has one name: the rename was done, and only the ready name is left.
 fn is_ready(device: &Device<'_>, act: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
     let ready = device.state.ready(act);
-    let same = || {
-        let (Some(waiting), Some(main)) = (device.disk().stat(&ready)?, main) else { return Ok(false) };
-        if (waiting.device, waiting.inode) == (main.stat.device, main.stat.inode) {
-            return Ok(true);
-        }
-        Ok(waiting.size == main.stat.size && same_bytes(&*device.disk().open(READY, &ready, Open::Read)?, &*main.file)?)
-    };
-    same().map_err(|error: io::Error| Failure::io(READY, &ready, &error))
+    match main {
+        Some(_) => is_same(device.disk(), &device.family.main, main, &ready).map_err(|error| Failure::io(READY, &ready, &error)),
+        None => Ok(false),
+    }
 }
 
 fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {

@@ -195,7 +195,7 @@ fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
 /// As `lstat`, `read`, `link` and `rename`.
 pub fn keep(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
     let disk = device.disk();
-    if is_kept(disk, from, main, to)? {
+    if is_same(disk, from, main, to)? {
         return Ok(false);
     }
     if disk.stat(to)?.is_some() {
@@ -206,7 +206,10 @@ pub fn keep(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path
 }
 
 /// The same file; or, where links are refused, a copy that is like it to the byte.
-fn is_kept(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
+///
+/// # Errors
+/// As `lstat` and `read`.
+pub fn is_same(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
     let (Some(live), Some(there)) = (disk.stat(from)?, disk.stat(to)?) else { return Ok(false) };
     if (there.device, there.inode) == (live.device, live.inode) {
         return Ok(true);
@@ -230,7 +233,7 @@ fn is_kept(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path) -> 
 pub fn give_back_side_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<bool> {
     let disk = device.disk();
     let inode = |stat: Stat| (stat.device, stat.inode);
-    if disk.stat(&device.family.main)?.map(inode) != Some(inode(main.stat)) || !is_kept(disk, &device.family.main, Some(main), old)? {
+    if disk.stat(&device.family.main)?.map(inode) != Some(inode(main.stat)) || !is_same(disk, &device.family.main, Some(main), old)? {
         return Ok(false);
     }
     let wal = give_back(device, &side(old, "-wal"), &device.family.wal())?;
@@ -249,7 +252,7 @@ fn give_back(device: &Device<'_>, kept: &Path, name: &Path) -> io::Result<bool> 
             other => other?,
         }
         disk.sync_folder(UNDO, device.family.folder())?;
-    } else if !is_kept(disk, name, None, kept)? {
+    } else if !is_same(disk, name, None, kept)? {
         return Ok(false);
     }
     unlink_durably(disk, UNDO, parent(kept), &[kept])?;
