@@ -35,6 +35,8 @@ fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     run(Command::new(cargo)
         .current_dir(&tree)
+        .arg("--config")
+        .arg(root.join("tests/slots-firmware.toml"))
         .args(["build", "--quiet", "--locked", "--offline", "--package", "bootmigrate", "--example", "firmware"])
         .env("CARGO_TARGET_DIR", &built)
         .env_remove("RUSTFLAGS"));

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const NAMED: &str = include_str!("../../../tests/slots-firmware.txt");
+/// How the stories build them, too.
+const CHEAPLY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/slots-firmware.toml");
 /// The workbench's own folder.
 const LAB: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -36,7 +38,7 @@ fn target() -> PathBuf {
 /// # Errors
 /// It cannot be built.
 pub fn today() -> Result<PathBuf, String> {
-    build(&tree(), &target())
+    build(&tree(), &target(), &[])
 }
 
 /// The stories build it in the same place: whoever comes first builds it.
@@ -70,7 +72,7 @@ pub fn earlier(commit: &str) -> Result<PathBuf, String> {
     if !sources.join("Cargo.toml").exists() {
         extract(commit, &sources)?;
     }
-    let built = build(&sources, &folder.join("built"))?;
+    let built = build(&sources, &folder.join("built"), &["--config", CHEAPLY])?;
     fs::copy(&built, &kept).map_err(|error| format!("{}: {error}", kept.display()))?;
     Ok(kept)
 }
@@ -97,10 +99,10 @@ fn extract(commit: &str, to: &Path) -> Result<(), String> {
     Err(format!("commit {} cannot be unpacked with git archive and tar", short(commit)))
 }
 
-fn build(tree: &Path, target: &Path) -> Result<PathBuf, String> {
+fn build(tree: &Path, target: &Path, more: &[&str]) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(tree).args(["build", "--quiet", "--locked", "--package", "bootmigrate", "--example", "firmware"]);
+    command.current_dir(tree).args(["build", "--quiet", "--locked", "--package", "bootmigrate", "--example", "firmware"]).args(more);
     command.env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
     let output = command.output().map_err(|error| format!("cargo: {error}"))?;
     if !output.status.success() {
