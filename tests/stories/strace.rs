@@ -4,10 +4,13 @@
 
 use crate::bench::Bench;
 use crate::program::{finish, Ran};
+use rustix::fs::{mknodat, FileType, Mode, CWD};
+use rustix::process::Pid;
 use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
-use std::process::Child;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 /// Every call that can change what is on disk. `openat` counts where it creates.
 const WRITE_LIKE: &str = "write,pwrite64,writev,pwritev,pwritev2,rename,renameat,renameat2,unlink,unlinkat,link,linkat,\
@@ -68,12 +71,13 @@ pub fn calls(bench: &Bench, arguments: &[&str]) -> (Vec<Call>, Ran) {
 
 /// Runs the program, stops it right after this call, does something to the world, and lets it go on.
 #[track_caller]
-pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl FnOnce(rustix::process::Pid)) -> Ran {
+pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> Ran {
     let log = bench.folder().join("stop.log");
     let _ = fs::remove_file(&log);
+    mknodat(CWD, &log, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let inject = format!("{}:signal=SIGSTOP:when={}", call.name, call.nth);
-    let mut child = bench.command(&words(bench, arguments, &log, Some(inject))).spawn().unwrap();
-    let Some(pid) = stopped(&log, &mut child) else {
+    let child = bench.command(&words(bench, arguments, &log, Some(inject))).spawn().unwrap();
+    let Some(pid) = stopped(&follow(log)) else {
         let ran = Ran::from(child.wait_with_output().unwrap());
         panic!("not stopped at {call:?}: exit {} {}", ran.exit, ran.stderr);
     };
@@ -83,18 +87,19 @@ pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl
     Ran::from(child.wait_with_output().unwrap())
 }
 
+/// The lines of a log that is a FIFO, as they come. It is read to its end whoever listens, or strace would be ended by a signal.
+fn follow(log: PathBuf) -> mpsc::Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(File::open(log).unwrap()).lines() {
+            let _ = send.send(line.unwrap());
+        }
+    });
+    receive
+}
+
 /// Waits until the log says that the program is stopped; `None` where it ended instead.
-fn stopped(log: &Path, child: &mut Child) -> Option<rustix::process::Pid> {
-    loop {
-        let ended = child.try_wait().unwrap().is_some();
-        let text = fs::read_to_string(log).unwrap_or_default();
-        if let Some(line) = text.lines().find(|line| line.contains("--- stopped by SIGSTOP")) {
-            let pid = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap();
-            return rustix::process::Pid::from_raw(pid);
-        }
-        if ended {
-            return None;
-        }
-        std::thread::yield_now();
-    }
+fn stopped(lines: &mpsc::Receiver<String>) -> Option<Pid> {
+    let line = lines.iter().find(|line| line.contains("--- stopped by SIGSTOP"))?;
+    Pid::from_raw(line.split_whitespace().next()?.parse().ok()?)
 }
