@@ -82,6 +82,13 @@ lint_tools_fit() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1
 }
 
+# cache_c FOLDER: what a C compiler has made is used again by every build that asks for the same, in whatever profile: SQLite takes a
+# minute each time. By the folder of the programs' names on PATH, which cargo does not ask for: what is built without it stays fresh.
+cache_c() {
+    need_packages ccache
+    export CCACHE_DIR=$1 PATH="/usr/lib/ccache:$PATH"
+}
+
 # need_rust to-build|to-lint: cargo and rustc of at least the workspace's rust-version, first on PATH.
 need_rust() {
     rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
