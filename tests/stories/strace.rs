@@ -81,6 +81,7 @@ pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl
         let ran = Ran::from(child.wait_with_output().unwrap());
         panic!("not stopped at {call:?}: exit {} {}", ran.exit, ran.stderr);
     };
+    until_it_waits(child.id());
     event(pid);
     // Killed by the event, it needs no word to go on.
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
@@ -102,4 +103,13 @@ fn follow(log: PathBuf) -> mpsc::Receiver<String> {
 fn stopped(lines: &mpsc::Receiver<String>) -> Option<Pid> {
     let line = lines.iter().find(|line| line.contains("--- stopped by SIGSTOP"))?;
     Pid::from_raw(line.split_whitespace().next()?.parse().ok()?)
+}
+
+/// Until strace, which says first that the program is stopped and then leaves it so (`PTRACE_LISTEN`), waits for what comes next:
+/// a program that is killed between the two makes strace itself fail.
+fn until_it_waits(strace: u32) {
+    let state = || fs::read_to_string(format!("/proc/{strace}/stat")).unwrap();
+    while !state().rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
+        std::thread::yield_now();
+    }
 }
