@@ -224,7 +224,7 @@ fn met(
         let what = format!("{} led to exit {exit}: {}", fired[0], booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
-    let judged = judge.judge_from(scenario, &state, Start::again(scenario, said), tell).map(|_| ());
+    let judged = judge.judge(scenario, &state, said, tell).map(|_| ());
     let judged = judged.and_then(|()| if loses_what_it_held(kind) { cut_after(scenario, sim, &booted, said, judge, tell) } else { Ok(()) });
     Some((exit, judged))
 }
@@ -248,7 +248,7 @@ fn cut_after(
     tell("the power goes, and everything that was not synced");
     // A run without the act did not say that anything is done.
     let stands = if booted.report.usable { judge.stands(scenario, &state) } else { Ok(()) };
-    let judged = stands.and_then(|()| judge.judge_from(scenario, &state, Start::again(scenario, said), tell).map(|_| ()));
+    let judged = stands.and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
     (judge.cuts, judge.copies_more) = (0, 0);
     judged
 }
@@ -280,7 +280,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
         out(&format!("{number:>4} {line}"));
     }
     let wrong = || format!("{name} names no operation, no call or no kind of failure");
-    let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default());
+    let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default().by_booting());
     let outcome = match (operation.strip_prefix("call-"), what) {
         (None, "filled") => {
             let (operation, room) = (operation.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);

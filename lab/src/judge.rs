@@ -86,6 +86,7 @@ pub struct Judge {
     album: Album,
     recall: Recall,
     beside_guests: bool,
+    always_boots: bool,
     good_after_boot: HashSet<(u128, bool, u32, u32)>,
     /// How many cuts led to the states that are judged now.
     pub cuts: u32,
@@ -101,18 +102,25 @@ impl Judge {
         Judge { album: Album::without_guests(), beside_guests: true, ..Judge::default() }
     }
 
+    /// For one state that is shown: nothing is recalled.
+    pub fn by_booting(self) -> Judge {
+        Judge { always_boots: true, ..self }
+    }
+
     /// Boots until it is quiet, or knows from a boot before that it will be. `said`: a run before has already reported the loss.
+    /// `tell` hears of each boot.
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn judge(&mut self, scenario: &Scenario, state: &State, said: bool) -> Result<Good, Bad> {
-        let question = scenario.options.total_bytes.is_none().then(|| Question::new(state, said, self.cuts));
+    pub fn judge(&mut self, scenario: &Scenario, state: &State, said: bool, tell: &mut dyn FnMut(&str)) -> Result<Good, Bad> {
+        let may_recall = !self.always_boots && scenario.options.total_bytes.is_none();
+        let question = may_recall.then(|| Question::new(state, said, self.cuts, self.copies_more));
         let known = question.as_ref().map_or(Answer::Unknown, |question| self.recall.ask(question, state));
         if matches!(known, Answer::Good) {
             return Ok(Good { end: "recalled", boots: 0 });
         }
         let mut first = None;
-        let good = self.boots(scenario, state, Start::again(scenario, said), &mut |_| {}, &mut first)?;
+        let (good, _) = self.boots(scenario, state, Start::again(scenario, said), tell, &mut first)?;
         match (known, question, first) {
             (Answer::Test(left), _, Some(first)) if left != first.left => {
                 return bad("the same bytes boot the same way", "a boot left another disk than the one that it was taken for");
@@ -123,11 +131,17 @@ impl Judge {
         Ok(good)
     }
 
-    /// As [`Judge::judge`], always by booting. `tell` hears of each boot.
+    /// As [`Judge::judge`], always by booting; with the disk as the last boot left it.
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn judge_from(&mut self, scenario: &Scenario, state: &State, start: Start<'_>, tell: &mut dyn FnMut(&str)) -> Result<Good, Bad> {
+    pub fn judge_from(
+        &mut self,
+        scenario: &Scenario,
+        state: &State,
+        start: Start<'_>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(Good, State), Bad> {
         self.boots(scenario, state, start, tell, &mut None)
     }
 
@@ -138,7 +152,7 @@ impl Judge {
         start: Start<'_>,
         tell: &mut dyn FnMut(&str),
         first_boot: &mut Option<First>,
-    ) -> Result<Good, Bad> {
+    ) -> Result<(Good, State), Bad> {
         let Start { mut said, number: first, asked } = start;
         let mut state = state.clone();
         for number in first..=scenario.quiet_by {
@@ -152,10 +166,10 @@ impl Judge {
             self.after_boot(scenario, &sim, &state, &booted, used, &mut said)?;
             if booted.operations == 0 {
                 let end = self.at_rest(scenario, &state, &booted)?;
-                return Ok(Good { end, boots: number });
+                return Ok((Good { end, boots: number }, state));
             }
             if !self.good_after_boot.insert((state.hash(), said, number, self.cuts)) {
-                return Ok(Good { end: "as before", boots: number });
+                return Ok((Good { end: "as before", boots: number }, state));
             }
         }
         // What was put into the set on the way is not good: but the scenario is bad now, whatever else is found.

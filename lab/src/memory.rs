@@ -9,7 +9,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use serde::{Deserialize, Serialize};
 
 use crate::device::switch_on;
-use crate::judge::{Bad, Judge, Start};
+use crate::judge::{Bad, Judge};
 use crate::scenarios::Scenario;
 use crate::sim::{allocator, Options, Sim};
 
@@ -105,7 +105,7 @@ fn one(
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let state = sim.state().swept();
-    Some((exit, judge.judge_from(scenario, &state, Start::again(scenario, booted.loss_said_at.is_some()), tell).map(|_| ())))
+    Some((exit, judge.judge(scenario, &state, booted.loss_said_at.is_some(), tell).map(|_| ())))
 }
 
 /// Shows one run and the boots after it: `ALLOCATION:once` or `ALLOCATION:for-ever`.
@@ -118,7 +118,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let at = at.parse().map_err(|_| wrong())?;
     let (_, unharmed) = boot(scenario);
     let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
-    match one(scenario, at, many == "for-ever", unharmed, &mut Judge::default(), out) {
+    match one(scenario, at, many == "for-ever", unharmed, &mut Judge::default().by_booting(), out) {
         None => out("this run asked for less memory"),
         Some((_, Ok(()))) => out("good"),
         Some((_, Err(bad))) => {

@@ -206,7 +206,7 @@ impl Sweep<'_> {
             Run::Boot | Run::SnapshotRestore(_) => self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said),
             Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => kept(self.scenario, first, first.log.len(), &state, &mut self.album),
         };
-        let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said).map(|_| ()));
+        let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {
             self.note(format!("{}@whole", self.scenario.name), &bad);
         }
@@ -277,7 +277,7 @@ impl Sweep<'_> {
         self.judge.cuts = 1 + u32::from(cuts.second);
         let kept = judge::record_kept(state, cuts.synced);
         let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
-        match kept.and(stands).and_then(|()| self.judge.judge(self.scenario, state, said)) {
+        match kept.and(stands).and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {})) {
             Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
             Err(bad) => self.note(name(self.scenario.name), &bad),
         }
@@ -320,7 +320,7 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
     judge.cuts = cuts;
     let judged = judge.judge_from(scenario, &state, Start { said, number: 1, asked }, &mut |line| out(line));
     match judged {
-        Ok(good) => out(&format!("good: {}, quiet at boot {}", good.end, good.boots)),
+        Ok((good, _)) => out(&format!("good: {}, quiet at boot {}", good.end, good.boots)),
         Err(bad) => {
             out(&format!("bad: {}: {}", bad.rule, bad.what));
             return Ok(false);

@@ -45,12 +45,13 @@ pub struct Recall {
 }
 
 impl Question {
-    /// `said` and `cuts`: what the judge goes by beside the disk.
-    pub fn new(state: &State, said: bool, cuts: u32) -> Question {
+    /// `said`, `cuts` and `copies_more`: what the judge goes by beside the disk.
+    pub fn new(state: &State, said: bool, cuts: u32, copies_more: usize) -> Question {
         let (shape, files) = state.shape();
         let mut hash = Hash128::new();
         hash.wide(shape);
         hash.number(u64::from(cuts) << 1 | u64::from(said));
+        hash.number(copies_more as u64);
         Question { shape: hash.finish(), files }
     }
 }

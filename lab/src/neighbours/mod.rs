@@ -164,8 +164,8 @@ impl Sweep {
         in_the_snapshot(run)?;
         self.first_run(&run.logged.sim, &run.after, booted, &mut said)?;
         let said = booted.loss_said_at.is_some();
-        self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
-        self.kept(&run.after, &run.acknowledged)
+        let (_, left) = self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
+        self.kept(&left, &run.acknowledged)
     }
 
     fn judge_cut(&mut self, run: &Beside, point: CrashPoint, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
@@ -181,8 +181,8 @@ impl Sweep {
         self.tally.states += 1;
         self.judge.cuts = 1;
         tell(&format!("acknowledged before the cut: {acknowledged:?}; what is left:\n{}", state.describe()));
-        self.judge.judge_from(&self.scenario, &state, Start::again(&self.scenario, said), tell)?;
-        self.kept(&state, &acknowledged)
+        let (_, left) = self.judge.judge_from(&self.scenario, &state, Start::again(&self.scenario, said), tell)?;
+        self.kept(&left, &acknowledged)
     }
 
     /// The rules after the run that was disturbed: in use is one more exit that it may have.
@@ -221,7 +221,7 @@ impl Sweep {
         let mut state = state.clone();
         for _ in 0..=self.scenario.quiet_by {
             let sim = Sim::with(&state, Options { log: false, ..self.scenario.options.clone() });
-            let operations = switch_on(self.scenario.firmware, &sim, &self.scenario.again).operations;
+            let operations = switch_on(self.scenario.then(), &sim, &self.scenario.again).operations;
             state = sim.state().swept();
             if operations == 0 {
                 break;
@@ -269,7 +269,7 @@ impl Sweep {
         for booted in [&first, &second.booted].into_iter().filter(|booted| !turned_away(booted)) {
             self.judge.after_boot(&scenario, &sim, &state, booted, scenario.initial.used_bytes(STORAGE), &mut said)?;
         }
-        self.judge.judge_from(&scenario, &state, Start::again(&scenario, said), tell).map(|_| ())
+        self.judge.judge(&scenario, &state, said, tell).map(|_| ())
     }
 }
 
@@ -323,6 +323,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let parts: Vec<&str> = name.splitn(4, ':').collect();
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} names no operation"));
     let mut sweep = Sweep::new(scenario);
+    sweep.judge = sweep.judge.by_booting();
     let judged = match parts.as_slice() {
         ["migrator", operation, how] => sweep.judge_migrators(number(operation)?, *how == "waits", out),
         ["application", operation, manner, cut @ ..] => {
