@@ -89,6 +89,24 @@ cache_c() {
     export CCACHE_DIR=$1 PATH="/usr/lib/ccache:$PATH"
 }
 
+# Seconds: a registry that does not answer is the reason why a tool is not used, and not one to wait for.
+readonly PYTHON_TOOL_LIMIT_S=300
+
+# python_tool FOLDER NAME==VERSION: a tool of the Python registry, in a folder of its own; FOLDER/bin has it. Not 0 where it cannot be had.
+python_tool() {
+    local folder=$1 tool=$2
+    [ "$(cat "$folder/complete" 2>/dev/null)" != "$tool" ] || return 0
+    need_packages python3 python3-venv
+    rm -rf "$folder"
+    # The distribution's own interpreter: another one before it on PATH may be of any version.
+    if ! /usr/bin/python3 -m venv "$folder" || ! timeout --kill-after=5 "$PYTHON_TOOL_LIMIT_S" "$folder/bin/pip" --quiet \
+        --disable-pip-version-check --timeout 30 --retries 2 install "$tool"; then
+        rm -rf "$folder"
+        return 1
+    fi
+    echo "$tool" >"$folder/complete"
+}
+
 # need_rust to-build|to-lint: cargo and rustc of at least the workspace's rust-version, first on PATH.
 need_rust() {
     rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
