@@ -13,7 +13,7 @@ readonly LAB_ROOT_PACKAGES=systemd,systemd-sysv,dbus,udev,kmod,sqlite3,e2fsprogs
 # What the lab needs of this machine.
 lab_packages() {
     need_packages e2fsprogs util-linux mount strace cpio kmod zstd busybox-static squashfs-tools mmdebstrap systemd-container \
-        debian-archive-keyring
+        debian-archive-keyring rauc dbus openssl sqlite3
     if command -v qemu-system-aarch64 >/dev/null && command -v qemu-system-arm >/dev/null; then return; fi
     apt_update
     local version package all=()

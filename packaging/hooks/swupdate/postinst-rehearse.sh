@@ -1,19 +1,28 @@
 #!/bin/sh
 # Owns a rehearsal at install time, by SWUpdate: a `shellscript` in sw-description, called with `postinst` after the images.
-# Promises: where the migration would fail, the update fails, and the bootloader is not switched.
+# Promises: where the migration would fail, the update fails, and the bootloader is not switched; what it has mounted goes
+#   again, however it ends.
 # Never stops an application, never touches a live database.
 #
 # SLOT_DEVICE is the device that the image was written to; a product with A/B knows it from its sw-description collection.
 set -eu
 [ "${1:-postinst}" = postinst ] || exit 0
 
-data=${BOOTMIGRATE_DATA:-/var/lib/gateway}
 slot=$(mktemp -d)
+mounted=""
+release() {
+    for place in $mounted; do umount "$place"; done
+    rmdir "$slot"
+}
+trap release EXIT
+
 mount -o ro "${SLOT_DEVICE:?the slot that was written}" "$slot"
-mount --bind "$data" "$slot$data"
+mounted=$slot
+# The table of mounts is in /proc: without it no data partition is found.
+for folder in /proc /run "${BOOTMIGRATE_DATA:-/var/lib/gateway}"; do
+    mount --bind "$folder" "$slot$folder"
+    mounted="$slot$folder $mounted"
+done
 code=0
 chroot "$slot" /usr/bin/bootmigrate rehearse || code=$?
-umount "$slot$data"
-umount "$slot"
-rmdir "$slot"
 [ "$code" -eq 0 ] || [ "$code" -eq 11 ]
