@@ -9,7 +9,6 @@ use crate::commands::status::pending_exit;
 use crate::commands::{House, Printed};
 use crate::decide::facts::{Facts, Request, Room};
 use crate::decide::plan::Plan;
-use crate::device::mounts::Mounted;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
 use crate::report::{exit_of, gravest, SCHEMA};
@@ -259,18 +258,10 @@ fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
         let means = "SQLite makes its journal in the folder: an application that is not its owner cannot write";
         chart.note("owner", what, means, "give folder and file to the same user");
     }
-    match &device.settings.require_mount {
-        Some(mount) if device.world.root.as_os_str().is_empty() && device.mounted(mount) != Some(Mounted::Another) => {
-            chart.problem(
-                18,
-                "mount",
-                format!("{} is not mounted", mount.display()),
-                "what is there now is not the data partition",
-                "mount it, then run again",
-            );
-        }
-        Some(mount) => chart.ok("mount", format!("{}", mount.display())),
-        None => {}
+    let Some(mount) = &device.settings.require_mount else { return };
+    match device.not_mounted(mount) {
+        Some(why) => chart.problem(18, "mount", why, "what is there now is not the data partition", "mount it, then run again"),
+        None => chart.ok("mount", format!("{}", mount.display())),
     }
 }
 

@@ -122,6 +122,18 @@ impl<'a> Device<'a> {
         }
         mounted(self.disk(), path)
     }
+
+    /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and under `--root`.
+    pub fn not_mounted(&self, path: &Path) -> Option<String> {
+        if !self.world.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
+            return None;
+        }
+        Some(match mounts::table(self.disk()) {
+            Ok(_) => format!("{} is not mounted", path.display()),
+            // A root of its own (chroot) without its /proc.
+            Err(error) => format!("whether {} is mounted cannot be seen without /proc ({}: {error})", path.display(), mounts::TABLE),
+        })
+    }
 }
 
 /// Who owns what we make: the database's owner, or the configured one, or the folder's.

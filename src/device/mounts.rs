@@ -2,6 +2,7 @@
 //! Promises: a folder that a sandbox mounted on itself is told from the partition that belongs there.
 //! Never mounts, and never looks outside `/proc`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::disk::Disk;
@@ -19,10 +20,21 @@ pub enum Mounted {
     Itself,
 }
 
-/// What is mounted at this path; `None` where it is no mount point.
+/// The kernel's table of mounts.
+pub const TABLE: &str = "/proc/self/mountinfo";
+
+/// The table as text.
+///
+/// # Errors
+/// It cannot be read: in a chroot without its `/proc` nobody can say what is mounted.
+pub fn table(disk: &dyn Disk) -> io::Result<String> {
+    let table = disk.read(Path::new(TABLE), TABLE_BYTES_MAX)?;
+    Ok(String::from_utf8_lossy(&table).into_owned())
+}
+
+/// What is mounted at this path; `None` where it is no mount point, or where there is no table.
 pub fn mounted(disk: &dyn Disk, path: &Path) -> Option<Mounted> {
-    let table = disk.read(Path::new("/proc/self/mountinfo"), TABLE_BYTES_MAX).unwrap_or_default();
-    let table = String::from_utf8_lossy(&table);
+    let table = table(disk).unwrap_or_default();
     let mounts: Vec<MountLine> = table.lines().filter_map(MountLine::read).collect();
     let below = |mount: &MountLine| mounts.iter().find(|other| other.id == mount.parent && other.id != mount.id);
     let mut here = mounts.iter().filter(|mount| mount.point == path).peekable();

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use crate::device::clock::poll;
 use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step};
-use crate::device::mounts::Mounted;
 use crate::device::supervisor::RunFolder;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
@@ -154,10 +153,8 @@ fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
 
 fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
     let Some(mount) = &device.settings.require_mount else { return Ok(()) };
-    if !device.world.root.as_os_str().is_empty() || device.mounted(mount) == Some(Mounted::Another) {
-        return Ok(());
-    }
-    let cause = format!("{} is not mounted, and require_mount says that it must be", mount.display());
+    let Some(why) = device.not_mounted(mount) else { return Ok(()) };
+    let cause = format!("{why}, and require_mount says that it must be");
     Err(Failure::new(Class::Missing, STEP, cause).at(mount))
 }
 

@@ -69,6 +69,8 @@ pub struct Bench {
     pub user: Option<u32>,
     /// Without `--root`, in a mount namespace whose `/run` is the story's own.
     pub namespace: bool,
+    /// In that namespace there is no `/proc`.
+    pub without_proc: bool,
     head: String,
     folder: TempDir,
 }
@@ -89,6 +91,7 @@ impl Bench {
             environment: Vec::new(),
             user: None,
             namespace: false,
+            without_proc: false,
             head: "slots = \"single\"\n".into(),
             folder,
         };
@@ -230,6 +233,12 @@ impl Bench {
         self.namespace = true;
         let mount = format!("require_mount = \"{}\"", self.home().display());
         self.configure().key(&mount)
+    }
+
+    /// The same in a folder that was made a root (chroot) without its `/proc`.
+    pub fn without_proc(mut self) -> Bench {
+        self.without_proc = true;
+        self.without_root()
     }
 
     /// An environment variable for the program.

@@ -83,8 +83,9 @@ impl Bench {
         let mut words: Vec<OsString> = Vec::new();
         let executable = if self.user.is_some() { self.copied_executable() } else { self.executable() };
         if self.namespace {
-            let script = "mount --bind \"$1\" /run && shift && exec \"$@\"";
-            words.extend(["unshare", "--mount", "sh", "-c", script, "sh"].map(OsString::from));
+            let hide = if self.without_proc { "mount -t tmpfs none /proc && " } else { "" };
+            let script = format!("mount --bind \"$1\" /run && {hide}shift && exec \"$@\"");
+            words.extend(["unshare", "--mount", "sh", "-c", &script, "sh"].map(OsString::from));
             words.push(self.root().join("run").into());
         }
         words.extend(runner());

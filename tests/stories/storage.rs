@@ -207,6 +207,23 @@ fn missing_mount_is_no_first_boot() {
 }
 
 #[test]
+fn mount_that_cannot_be_seen() {
+    check(
+        Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc(),
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: whether ROOT/var/lib/gateway is mounted cannot be seen without /proc (/proc/self/mountinfo: No such file or directory (os error 2)), and require_mount says that it must be (ROOT/var/lib/gateway, while: take the lock)
+            exit:     18
+            settings: refused null>null of 41, applied [], not usable, exit 18
+            code:     BM-18 settings ?>41
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 18, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
 fn folder_that_a_sandbox_mounted_on_itself_is_no_mount() {
     check(
         Bench::empty(41).on(|at, _| Mount::on_itself(at)).without_root(),
