@@ -65,18 +65,10 @@ fn cannot(device: &Device<'_>, failure: &Failure) -> Rehearsal {
 fn one(house: &House<'_>, device: &Device<'_>) -> Result<Rehearsal, Failure> {
     let (_, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
-    match plan {
-        Plan::Quiet { .. }
-        | Plan::UseNewer { .. }
-        | Plan::Refuse(_)
-        | Plan::Replace { .. }
-        | Plan::Salvage { .. }
-        | Plan::Reindex { .. } => {
-            let lines = vec![format!("{name}: nothing to rehearse: {plan}.")];
-            let exit = pending_exit(device, &plan);
-            return Ok(Rehearsal { name, exit, plan: plan.to_string(), report: None, duration_ms: 0, bytes: 0, lines });
-        }
-        _ => {}
+    if matches!(plan, Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Refuse(_)) {
+        let lines = vec![format!("{name}: nothing to rehearse: {plan}.")];
+        let exit = pending_exit(device, &plan);
+        return Ok(Rehearsal { name, exit, plan: plan.to_string(), report: None, duration_ms: 0, bytes: 0, lines });
     }
     let locked = lock(device)?;
     let began = std::time::Instant::now();

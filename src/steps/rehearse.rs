@@ -1,15 +1,18 @@
-//! Owns the place of a rehearsal: a copy of the live database, with its record, in a folder that is thrown away.
-//! Promises: the live database is only read, as an application reads it; a rehearsal that was cut off is removed by the next run.
+//! Owns the place of a rehearsal: a copy of the live database, with its record and its snapshots, in a folder that is thrown away.
+//! Promises: what a boot would find is there, damage too; the live database is only read, as an application reads it; a rehearsal
+//!   that was cut off is removed by the next run.
 //! Never leaves a name that a boot would trust.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, Disk, FileKind, Open, Step};
-use crate::device::family::{Family, StateFolder};
+use crate::device::disk::{make_folder_durably, unlink_durably, Disk, FileKind, Open, Step};
+use crate::device::family::{side, Family, StateFolder};
 use crate::device::Device;
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::steps::backup::back_up;
 use crate::steps::lock::Locked;
+use crate::steps::swap::links_are_refused;
 use crate::steps::sweep::remove_tree;
 
 const STEP: Step = Step("rehearse");
@@ -30,23 +33,67 @@ pub struct Stage<'d> {
 pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Stage<'d>, Failure> {
     let disk = device.disk();
     let folder = device.state.rehearsal();
-    let failed = |error: std::io::Error| Failure::io(STEP, &folder, &error);
+    let failed = |error: io::Error| Failure::io(STEP, &folder, &error);
     remove_tree(disk, &folder).map_err(failed)?;
     let stage = Stage { device, main: folder.join(device.family.file_name()) };
     let state = StateFolder::of(&Family { main: stage.main.clone() });
     make_folder_durably(disk, STEP, &folder, 0o700, locked.ownership.ids()).map_err(failed)?;
-    if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
+    let main = disk.stat(&device.family.main).map_err(failed)?;
+    let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
+    if disk.stat(&device.state.record()).map_err(failed)?.is_some() || !snapshots.is_empty() {
         for made in [&folder.join(".bootmigrate"), &state.root] {
             make_folder_durably(disk, STEP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
         }
+    }
+    if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
         let record = disk.read(&device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
         let copy = disk.open(STEP, &state.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
         copy.write_at(STEP, 0, &record).map_err(failed)?;
     }
-    if disk.stat(&device.family.main).map_err(failed)?.is_some_and(|main| main.size > 0) {
-        back_up(device, locked, &stage.main)?;
+    if !snapshots.is_empty() {
+        make_folder_durably(disk, STEP, &state.snapshots(), 0o700, locked.ownership.ids()).map_err(failed)?;
+    }
+    for name in snapshots {
+        let snapshot = device.state.snapshot(&name);
+        let found = disk.stat(&snapshot).map_err(failed)?;
+        // One that is main's own file is swept away by a boot.
+        if !found.is_some_and(|found| main.is_some_and(|main| (found.device, found.inode) == (main.device, main.inode))) {
+            second_name(disk, &snapshot, &state.snapshot(&name)).map_err(failed)?;
+        }
+    }
+    if main.is_some_and(|main| main.size > 0) {
+        match back_up(device, locked, &stage.main) {
+            Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main).map_err(failed)?,
+            copied => copied?,
+        }
     }
     Ok(stage)
+}
+
+/// Nobody writes into a snapshot: a boot copies it, or takes its name away.
+fn second_name(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    match disk.link(STEP, from, to) {
+        Err(error) if links_are_refused(&error) => copy(disk, from, to),
+        linked => linked,
+    }
+}
+
+/// Main and what stands beside it, byte for byte: SQLite copies no file that it does not take for a database.
+fn as_it_lies(device: &Device<'_>, to: &Path) -> io::Result<()> {
+    let disk = device.disk();
+    unlink_durably(disk, STEP, &device.state.rehearsal(), &[to])?;
+    for suffix in ["", "-wal", "-journal"] {
+        let from = side(&device.family.main, suffix);
+        if disk.stat(&from)?.is_some() {
+            copy(disk, &from, &side(to, suffix))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let made = disk.open(STEP, to, Open::CreateNew { mode: 0o600 })?;
+    made.copy_from(STEP, &*disk.open(STEP, from, Open::Read)?).map(drop)
 }
 
 impl Stage<'_> {
@@ -70,8 +117,9 @@ fn bytes_below(disk: &dyn Disk, folder: &Path) -> u64 {
         let path = folder.join(name);
         sum.saturating_add(match disk.stat(&path).ok().flatten() {
             Some(stat) if stat.kind == FileKind::Folder => bytes_below(disk, &path),
-            Some(stat) => stat.size,
-            None => 0,
+            // A snapshot of the live one has a second name here, and takes no room for it.
+            Some(stat) if stat.links == 1 => stat.size,
+            Some(_) | None => 0,
         })
     })
 }

@@ -36,6 +36,7 @@ mod policies;
 mod product;
 mod program;
 mod purge;
+mod rehearsed;
 mod reports;
 mod restores;
 mod salvage;

@@ -6,8 +6,9 @@ use bootmigrate::boot::Asked;
 use bootmigrate::decide::facts::{Request, Snapshot};
 
 use super::catalogues::{firmware, two_slots, Version};
+use super::kept::salvage;
 use super::newer::{lived, Life};
-use super::replaced::{fails, restored, stays, with_snapshot};
+use super::replaced::{fails, restore_forward, restore_lost, restored, stays, with_snapshot};
 use super::upgraded::{delete, new, scenario, take_over, wal_left};
 use super::worlds::{applied, booted, cut_off, expected, managed, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
@@ -96,6 +97,21 @@ pub(super) fn rehearse_take_over() -> Scenario {
 /// Its failure is not one of the three tries.
 pub(super) fn rehearse_failing() -> Scenario {
     Scenario { run: Run::Rehearse, ..fails(Version::ThreeFails) }
+}
+
+/// What the next boot would cure is cured on the copy alone: a snapshot in the place of a file that is none of SQLite's.
+pub(super) fn rehearse_restore() -> Scenario {
+    Scenario { run: Run::Rehearse, ..restore_forward() }
+}
+
+/// The same, of a file that is gone.
+pub(super) fn rehearse_lost() -> Scenario {
+    Scenario { run: Run::Rehearse, ..restore_lost() }
+}
+
+/// Rows saved past a harmed page.
+pub(super) fn rehearse_salvage() -> Scenario {
+    Scenario { run: Run::Rehearse, ..salvage() }
 }
 
 /// Upgraded twice on trial: the first snapshot and the newest are kept, and the first may go.
