@@ -1,30 +1,98 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # lab and work come from the caller
-# Owns what a real update agent makes of the hook that is shipped for it: RAUC writes a slot, and its program rehearses there.
+# Owns what real update agents make of the hooks that are shipped for them: RAUC and SWUpdate write a slot, and its program rehearses
+#   there; Mender asks before it commits.
 # Promises: an update whose migrations pass is installed, one whose migrations fail on this device's rows is refused, and either way
-#   no byte of a live database has changed.
-# Never leaves RAUC's service, a mount or a key behind.
+#   no byte of a live database has changed; a slot that is not committed is rolled back.
+# Never installs an agent (their packages start services), and never leaves a service, a mount, a folder or a key behind.
 #
 # setup.sh is read before; the caller's name space keeps the mounts to itself.
 
 # Looks until RAUC's service answers, a tenth of a second each.
 readonly UPDATE_LOOKS_MAX=100
-# What a device's slots are called, and how large they are here.
+# What the device is called, and how large its slots are here.
 readonly UPDATE_COMPATIBLE=bootlab UPDATE_SLOT_SIZE=32M
+# What an agent without a folder of its own in its command line wants to find.
+readonly UPDATE_MENDER_FOLDERS=(/etc/mender /usr/share/mender)
 
 update_folder=""
 update_processes=()
+update_made=()
+update_mounted=()
 
-update_configured() { rauc --conf="$update_folder/system.conf" "$@"; }
+# update_has PACKAGE…: unpacks each into $lab/agents, and installs the libraries that it needs; says so where there is none.
+update_has() {
+    local package agents="$lab/agents"
+    for package in "$@"; do
+        [ ! -e "$agents/$package" ] || continue
+        [ -n "$(candidate "$package")" ] || { apt_update; }
+        [ -n "$(candidate "$package")" ] || { echo "    not run: what $1 makes of its hooks: this distribution has no package $package"; return 1; }
+        # shellcheck disable=SC2046 # names of packages
+        need_packages $(apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces "$package" | sed -nE 's/^  Depends: (lib[a-z0-9.+-]+)$/\1/p')
+        rm -rf "$agents/packages"
+        mkdir -p "$agents/packages"
+        (cd "$agents/packages" && retry_mirror apt-get -qq -o APT::Sandbox::User=root download "$package")
+        dpkg -x "$agents"/packages/*.deb "$agents"
+        touch "$agents/$package"
+    done
+}
 
-# update_bundle PROGRAM: two slots, and a signed bundle whose root file system is this program, its libraries and the hook.
-update_bundle() {
-    local program=$1 tree="$update_folder/tree" content="$update_folder/content" library
-    mkdir -p "$tree"/{proc,run,tmp,etc,usr/bin,var/lib/gateway} "$content" "$update_folder/mnt"
+# update_place WORD… FOLDER: with these words of mount's, something is there; the folder goes again if we made it.
+update_place() {
+    local folder=${*: -1}
+    [ -d "$folder" ] || { mkdir -p "$folder"; update_made+=("$folder"); }
+    mount "$@"
+    update_mounted=("$folder" "${update_mounted[@]}")
+}
+
+# update_ends SENTENCE EXIT COMMAND…: so the agent ends, and nothing live has changed.
+update_ends() {
+    local sentence=$1 wanted=$2 code=0
+    shift 2
+    sha256sum "$update_databases"/*.db >"$update_folder/before"
+    "$@" >"$update_folder/said" 2>&1 || code=$?
+    sha256sum "$update_databases"/*.db >"$update_folder/after"
+    [ "$code" -eq "$wanted" ] || { cat "$update_folder"/said "$update_folder"/*.log; echo "$sentence: $1 exits $code, and should $wanted"; return 1; }
+    diff "$update_folder/before" "$update_folder/after" || { echo "$sentence: a live database has changed"; return 1; }
+    # What a hook has mounted would keep the slot busy.
+    [ "$(grep -c . /proc/self/mountinfo)" -eq "$update_mounts" ] || { cat /proc/self/mountinfo; echo "$sentence: a mount was left"; return 1; }
+    echo "    $sentence: exit $code"
+    cat "$update_folder"/said "$update_folder"/*.log 2>/dev/null | grep -aoE '(settings|identity): .*\[BM.*' | tail -n 2 | sed 's/^/        /' || true
+}
+
+# update_device WORLD: the data partition is where the device has it. Its applications have settled what the cut of this world left;
+# of the damaged one they can make nothing.
+update_device() {
+    local database
+    cp "$1" "$update_folder/data.img"
+    update_place -o loop "$update_folder/data.img" /var/lib/gateway
+    for database in /var/lib/gateway/*.db; do
+        [ "$database" = /var/lib/gateway/identity.db ] || sqlite3 "$database" 'SELECT count(*) FROM sqlite_schema' >/dev/null
+    done
+    update_databases=/var/lib/gateway
+    update_mounts=$(grep -c . /proc/self/mountinfo)
+}
+
+# What the application wrote makes the release's migration fail.
+update_taken() { sqlite3 "$update_databases/settings.db" 'CREATE TABLE preference (taken)'; }
+
+# update_slot PROGRAM: the root file system of a slot, and the two slots.
+update_slot() {
+    local program=$1 tree="$update_folder/tree" library
+    mkdir -p "$tree"/{proc,run,tmp,etc,usr/bin,var/lib/gateway} "$update_folder/content"
     install "$program" "$tree/usr/bin/bootmigrate"
     for library in $(ldd "$program" | grep -oE '/[^ ]+'); do install -D "$library" "$tree$library"; done
-    truncate -s "$UPDATE_SLOT_SIZE" "$content/rootfs.ext4" "$update_folder"/slot-{a,b}
-    mkfs.ext4 -q -d "$tree" "$content/rootfs.ext4"
+    truncate -s "$UPDATE_SLOT_SIZE" "$update_folder/content/rootfs.ext4" "$update_folder"/slot-{a,b}
+    mkfs.ext4 -q -d "$tree" "$update_folder/content/rootfs.ext4"
+    openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=bootlab -addext extendedKeyUsage=emailProtection -days 1 \
+        -keyout "$update_folder/key.pem" -out "$update_folder/certificate.pem" 2>/dev/null
+}
+
+update_rauc() { rauc --conf="$update_folder/system.conf" "$@"; }
+
+# A signed bundle with the hook, and the device's slots.
+update_rauc_bundle() {
+    local content="$update_folder/content"
     install packaging/hooks/rauc/slot-hook "$content/slot-hook"
     printf '[update]\ncompatible=%s\nversion=2\n\n[hooks]\nfilename=slot-hook\n\n[image.rootfs]\nfilename=rootfs.ext4\nhooks=post-install\n' \
         "$UPDATE_COMPATIBLE" >"$content/manifest.raucm"
@@ -34,12 +102,11 @@ update_bundle() {
         printf '\n[slot.rootfs.0]\ndevice=%s\ntype=ext4\nbootname=A\n' "$update_folder/slot-a"
         printf '\n[slot.rootfs.1]\ndevice=%s\ntype=ext4\nbootname=B\n' "$update_folder/slot-b"
     } >"$update_folder/system.conf"
-    openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=bootlab -days 1 -keyout "$update_folder/key.pem" -out "$update_folder/certificate.pem" 2>/dev/null
-    update_configured bundle --cert="$update_folder/certificate.pem" --key="$update_folder/key.pem" "$content" "$update_folder/bundle.raucb" >/dev/null 2>&1
+    update_rauc bundle --cert="$update_folder/certificate.pem" --key="$update_folder/key.pem" "$content" "$update_folder/bundle.raucb" >/dev/null 2>&1
 }
 
 # RAUC's service, as if slot A had booted, on a bus of its own.
-update_serves() {
+update_rauc_serves() {
     local look bus="$update_folder/bus"
     dbus-daemon --session --nofork --nopidfile --address="unix:path=$bus" 2>/dev/null &
     update_processes+=($!)
@@ -48,10 +115,10 @@ update_serves() {
         sleep 0.1
     done
     export DBUS_SESSION_BUS_ADDRESS="unix:path=$bus" DBUS_STARTER_BUS_TYPE=session
-    update_configured --mount="$update_folder/mnt" --override-boot-slot=A service >"$update_folder/service.log" 2>&1 &
+    update_rauc --mount="$update_folder/mnt" --override-boot-slot=A service >"$update_folder/service.log" 2>&1 &
     update_processes+=($!)
     for look in $(seq "$UPDATE_LOOKS_MAX"); do
-        if update_configured status >/dev/null 2>&1; then return 0; fi
+        if update_rauc status >/dev/null 2>&1; then return 0; fi
         sleep 0.1
     done
     cat "$update_folder/service.log"
@@ -59,45 +126,123 @@ update_serves() {
     return 1
 }
 
-# update_ends SENTENCE EXIT: the bundle is installed, or refused, and nothing live has changed.
-update_ends() {
-    local sentence=$1 wanted=$2 code=0
-    sha256sum /var/lib/gateway/*.db >"$update_folder/before"
-    update_configured install "$update_folder/bundle.raucb" >"$update_folder/said" 2>&1 || code=$?
-    sha256sum /var/lib/gateway/*.db >"$update_folder/after"
-    [ "$code" -eq "$wanted" ] || { cat "$update_folder/said" "$update_folder/service.log"; echo "$sentence: RAUC exits $code, and should $wanted"; return 1; }
-    diff "$update_folder/before" "$update_folder/after" || { echo "$sentence: a live database has changed"; return 1; }
-    # What the hook has mounted would keep the slot busy.
-    ! grep -q "$update_folder/mnt" /proc/self/mountinfo || { echo "$sentence: a mount was left"; return 1; }
-    echo "    $sentence: RAUC exits $code"
-    grep -aE '^settings: ' "$update_folder/service.log" | tail -n 1 | sed 's/^/        /'
+rauc_checks() {
+    mkdir -p "$update_folder/mnt"
+    update_rauc_bundle
+    update_rauc_serves
+    update_ends "RAUC installs an update whose migrations pass" 0 update_rauc install "$update_folder/bundle.raucb"
+    update_taken
+    update_ends "RAUC refuses one whose migration finds its table taken" 1 update_rauc install "$update_folder/bundle.raucb"
 }
 
-# update_checks WORLD: on a device with these databases.
+# A signed image with the hook as its script.
+update_swu() {
+    local content="$update_folder/content" hook=postinst-rehearse.sh
+    install "packaging/hooks/swupdate/$hook" "$content/$hook"
+    cat >"$content/sw-description" <<END
+software = {
+  version = "2";
+  hardware-compatibility: [ "1.0" ];
+  stable = { b = {
+    images: ( { filename = "rootfs.ext4"; device = "$update_folder/slot-b"; sha256 = "$(sha256sum <"$content/rootfs.ext4" | cut -c 1-64)"; } );
+    scripts: ( { filename = "$hook"; type = "shellscript"; data = "$update_folder/slot-b"; sha256 = "$(sha256sum <"$content/$hook" | cut -c 1-64)"; } );
+  }; };
+}
+END
+    (
+        cd "$content" || exit 1
+        openssl cms -sign -in sw-description -out sw-description.sig -signer ../certificate.pem -inkey ../key.pem -outform DER -nosmimecap -binary
+        printf '%s\n' sw-description sw-description.sig rootfs.ext4 "$hook" | cpio --quiet -o -H crc >../update.swu
+    )
+}
+
+update_swupdate() {
+    # As a service it is started with an environment that says nothing of slots.
+    env -i "PATH=$PATH" "TMPDIR=$update_folder" "$lab/agents/usr/bin/swupdate" --key "$update_folder/certificate.pem" --hwrevision "$UPDATE_COMPATIBLE:1.0" \
+        --no-transaction-marker --no-state-marker --select stable,b --image "$update_folder/update.swu" --loglevel 4
+}
+
+swupdate_checks() {
+    update_swu
+    update_ends "SWUpdate installs an update whose migrations pass" 0 update_swupdate
+    update_taken
+    update_ends "SWUpdate refuses one whose migration finds its table taken" 1 update_swupdate
+}
+
+update_mender() {
+    "$lab/agents/usr/bin/mender" --no-syslog --config "$update_folder/mender.conf" --fallback-config "$update_folder/none.conf" --data "$update_folder/mender" "$@"
+}
+
+# An artifact with the two state scripts, for an update module that can be rolled back; what is written is no root file system here.
+update_artifact() {
+    local modules="$update_folder/mender-modules" folder
+    for folder in "${UPDATE_MENDER_FOLDERS[@]}"; do
+        mkdir -p "$update_folder$folder"
+        update_place --bind "$update_folder$folder" "$folder"
+    done
+    modules=/usr/share/mender/modules/v3
+    mkdir -p "$modules" "$update_folder/mender"
+    cat >"$modules/bootlab" <<END
+#!/bin/sh
+case \$1 in
+NeedsArtifactReboot) echo No ;;
+SupportsRollback) echo Yes ;;
+ArtifactInstall) cp "\$2"/files/release $update_folder/release ;;
+ArtifactRollback) rm $update_folder/release ;;
+esac
+END
+    chmod +x "$modules/bootlab"
+    echo artifact_name=one >/etc/mender/artifact_info
+    echo "device_type=$UPDATE_COMPATIBLE" >"$update_folder/device_type"
+    echo "{\"DeviceTypeFile\": \"$update_folder/device_type\"}" >"$update_folder/mender.conf"
+    echo two >"$update_folder/content/release"
+    "$lab/agents/usr/bin/mender-artifact" write module-image --type bootlab --artifact-name two --device-type "$UPDATE_COMPATIBLE" --compression none \
+        --file "$update_folder/content/release" --script packaging/hooks/mender/ArtifactCommit_Enter_50_bootmigrate \
+        --script packaging/hooks/mender/ArtifactCommit_Leave_50_bootmigrate --output-path "$update_folder/update.mender" >/dev/null
+}
+
+mender_checks() {
+    # The device lies below a folder, so that the run writes nothing into this machine's /run; and each call of the program is noted.
+    local root="$update_folder/root" code=0
+    mkdir -p "$root/var/lib"
+    cp -a /var/lib/gateway "$root/var/lib/gateway"
+    update_databases="$root/var/lib/gateway"
+    export BOOTMIGRATE="$update_folder/bootmigrate"
+    printf '#!/bin/sh\necho "$*" >>%s/calls\nexec %s --root %s "$@"\n' "$update_folder" "$lab/bootmigrate" "$root" >"$BOOTMIGRATE"
+    chmod +x "$BOOTMIGRATE"
+    update_artifact
+    update_mounts=$(grep -c . /proc/self/mountinfo)
+    update_mender install "$update_folder/update.mender" >"$update_folder/said" 2>&1 || { cat "$update_folder/said"; return 1; }
+    update_ends "Mender does not commit before the databases are migrated" 1 update_mender commit
+    [ ! -e "$update_folder/release" ] || { echo "Mender did not roll back"; return 1; }
+    "$BOOTMIGRATE" run >"$update_folder/said" 2>&1 || code=$?
+    [ "$code" -eq 11 ] || { cat "$update_folder/said"; echo "the run ends with $code, and should with 11"; return 1; }
+    update_mender install "$update_folder/update.mender" >"$update_folder/said" 2>&1 || { cat "$update_folder/said"; return 1; }
+    update_ends "Mender commits when they are" 0 update_mender commit
+    [ -e "$update_folder/release" ] || { echo "Mender rolled back"; return 1; }
+    [ "$(tr '\n' , <"$update_folder/calls")" = "status --exit-code,run,status --exit-code,mark-good," ] || {
+        cat "$update_folder/calls"
+        echo "these are not the calls of the two hooks"
+        return 1
+    }
+    "$BOOTMIGRATE" status --format mender | grep -q '^bootmigrate_settings_version=' || { echo "the inventory has no version"; return 1; }
+}
+
+# update_checks AGENT WORLD: on a device with these databases.
 update_checks() {
-    update_folder="$work/update"
+    update_folder="$work/update-$1"
     mkdir -p "$update_folder"
-    local made=no
-    [ -d /var/lib/gateway ] || { mkdir -p /var/lib/gateway; made=yes; }
-    mount -o loop "$1" /var/lib/gateway
-    # shellcheck disable=SC2064 # as it is now
-    trap "update_released $made" EXIT
-    # A damaged file has its cure at the boot, and nothing to rehearse.
-    rm -rf /var/lib/gateway/identity.db /var/lib/gateway/.bootmigrate/identity.db
-    # The device runs: its applications have settled what the cut of this world left.
-    local database
-    for database in /var/lib/gateway/*.db; do sqlite3 "$database" 'SELECT count(*) FROM sqlite_schema' >/dev/null; done
-    update_bundle "$lab/bootmigrate"
-    update_serves
-    update_ends "An update whose migrations pass is installed" 0
-    sqlite3 /var/lib/gateway/settings.db 'CREATE TABLE preference (taken)'
-    update_ends "One whose migration finds its table taken is refused" 1
-    echo "| RAUC and the hook that is shipped for it: installed, refused | 2 | 0 | - |"
+    trap update_released EXIT
+    update_device "$2"
+    update_slot "$lab/bootmigrate"
+    "$1_checks"
+    echo "| $1 and the hooks that are shipped for it: installed, refused | 2 | 0 | - |"
 }
 
 update_released() {
+    local folder
     kill "${update_processes[@]}" 2>/dev/null || true
     wait "${update_processes[@]}" 2>/dev/null || true
-    umount /var/lib/gateway
-    [ "$1" = no ] || rmdir /var/lib/gateway
+    for folder in "${update_mounted[@]}"; do umount "$folder"; done
+    for folder in "${update_made[@]}"; do rmdir "$folder"; done
 }

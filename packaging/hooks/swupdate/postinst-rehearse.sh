@@ -4,10 +4,12 @@
 #   again, however it ends.
 # Never stops an application, never touches a live database.
 #
-# SLOT_DEVICE is the device that the image was written to; a product with A/B knows it from its sw-description collection.
+# In sw-description, in the collection of each slot; `data` is the device that the image is written to, and comes as the last word:
+#   scripts: ( { filename = "postinst-rehearse.sh"; type = "shellscript"; data = "/dev/mmcblk0p3"; } );
 set -eu
-[ "${1:-postinst}" = postinst ] || exit 0
+[ "$1" = postinst ] || exit 0
 
+device=${2:?the device of the slot, from data= in sw-description}
 slot=$(mktemp -d)
 mounted=""
 release() {
@@ -16,7 +18,7 @@ release() {
 }
 trap release EXIT
 
-mount -o ro "${SLOT_DEVICE:?the slot that was written}" "$slot"
+mount -o ro "$device" "$slot"
 mounted=$slot
 # The table of mounts is in /proc: without it no data partition is found.
 for folder in /proc /run "${BOOTMIGRATE_DATA:-/var/lib/gateway}"; do
