@@ -124,6 +124,15 @@ cross_tools() {
     cross_cargo=(env "PATH=$cross_home/toolchain/bin:$PATH" "RUSTC=$cross_home/toolchain/bin/rustc" "$cross_home/toolchain/bin/cargo")
 }
 
+# cross_hold FOLDER, cross_release: who builds there may take what was made before another's takes its name.
+cross_hold() {
+    mkdir -p "$cross_home"
+    exec {cross_held}>"${1%/}.lock"
+    flock "$cross_held"
+}
+
+cross_release() { exec {cross_held}>&-; }
+
 # The distribution's rustc and cargo, unpacked into a folder of their own: beside rustup the packages cannot be installed.
 cross_toolchain() {
     local home="$cross_home/toolchain" work="$cross_home/unpacked" suffix version package
