@@ -9,6 +9,7 @@ use crate::commands::status::pending_exit;
 use crate::commands::{House, Printed};
 use crate::decide::facts::{Facts, Request, Room};
 use crate::decide::plan::Plan;
+use crate::device::mounts::Missing;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
 use crate::report::{exit_of, gravest, SCHEMA};
@@ -260,7 +261,13 @@ fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     }
     let Some(mount) = &device.settings.require_mount else { return };
     match device.not_mounted(mount) {
-        Some(why) => chart.problem(18, "mount", why, "what is there now is not the data partition", "mount it, then run again"),
+        Some(why) => {
+            let (means, cure) = match why {
+                Missing::NotMounted(_) => ("what is there now is not the data partition", "mount it, then run again"),
+                Missing::Unseen(..) => ("every run refuses, for it may not be the data partition", "mount /proc, then run again"),
+            };
+            chart.problem(18, "mount", why.to_string(), means, cure);
+        }
         None => chart.ok("mount", format!("{}", mount.display())),
     }
 }

@@ -23,7 +23,7 @@ use crate::error::{Class, Failure};
 use clock::Clock;
 use disk::{Disk, Space, Stat, Step};
 use family::{Family, StateFolder};
-use mounts::{mounted, Mounted};
+use mounts::{mounted, Missing, Mounted};
 use sqlite::code::Registered;
 use sqlite::Sqlite;
 
@@ -124,14 +124,13 @@ impl<'a> Device<'a> {
     }
 
     /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and under `--root`.
-    pub fn not_mounted(&self, path: &Path) -> Option<String> {
+    pub fn not_mounted(&self, path: &Path) -> Option<Missing> {
         if !self.world.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
             return None;
         }
         Some(match mounts::table(self.disk()) {
-            Ok(_) => format!("{} is not mounted", path.display()),
-            // A root of its own (chroot) without its /proc.
-            Err(error) => format!("whether {} is mounted cannot be seen without /proc ({}: {error})", path.display(), mounts::TABLE),
+            Ok(_) => Missing::NotMounted(path.to_owned()),
+            Err(error) => Missing::Unseen(path.to_owned(), error),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! Promises: a folder that a sandbox mounted on itself is told from the partition that belongs there.
 //! Never mounts, and never looks outside `/proc`.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ pub enum Mounted {
 }
 
 /// The kernel's table of mounts.
-pub const TABLE: &str = "/proc/self/mountinfo";
+const TABLE: &str = "/proc/self/mountinfo";
 
 /// The table as text.
 ///
@@ -30,6 +31,26 @@ pub const TABLE: &str = "/proc/self/mountinfo";
 pub fn table(disk: &dyn Disk) -> io::Result<String> {
     let table = disk.read(Path::new(TABLE), TABLE_BYTES_MAX)?;
     Ok(String::from_utf8_lossy(&table).into_owned())
+}
+
+/// Why a partition that must be there is taken for missing.
+#[derive(Debug)]
+pub enum Missing {
+    /// Nothing is mounted there, or the folder on itself.
+    NotMounted(PathBuf),
+    /// There is no table to look in: a root of its own (chroot) without its `/proc`.
+    Unseen(PathBuf, io::Error),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missing::NotMounted(path) => write!(f, "{} is not mounted", path.display()),
+            Missing::Unseen(path, error) => {
+                write!(f, "whether {} is mounted cannot be seen without /proc ({TABLE}: {error})", path.display())
+            }
+        }
+    }
 }
 
 /// What is mounted at this path; `None` where it is no mount point, or where there is no table.

@@ -96,7 +96,10 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
 }
 
 /// A copy must leave the reserve that every copy leaves.
-fn room_for(device: &Device<'_>, size: u64, step: Step) -> Result<(), Failure> {
+///
+/// # Errors
+/// No space, or as `statvfs`.
+pub fn room_for(device: &Device<'_>, size: u64, step: Step) -> Result<(), Failure> {
     let space = device.space().map_err(|error| Failure::io(step, device.family.folder(), &error))?;
     let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
     if room.fits(0) {

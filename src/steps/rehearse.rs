@@ -6,11 +6,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, unlink_durably, Disk, FileKind, Open, Step};
+use crate::device::disk::{make_folder_durably, unlink_durably, Disk, FileKind, Open, Stat, Step};
 use crate::device::family::{side, Family, StateFolder};
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::steps::backup::back_up;
+use crate::steps::backup::{back_up, room_for};
 use crate::steps::lock::Locked;
 use crate::steps::swap::links_are_refused;
 use crate::steps::sweep::remove_tree;
@@ -57,13 +57,14 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Stage<'d>, F
         let snapshot = device.state.snapshot(&name);
         let found = disk.stat(&snapshot).map_err(failed)?;
         // One that is main's own file is swept away by a boot.
-        if !found.is_some_and(|found| main.is_some_and(|main| (found.device, found.inode) == (main.device, main.inode))) {
-            second_name(disk, &snapshot, &state.snapshot(&name)).map_err(failed)?;
+        let identity = |stat: &Stat| (stat.device, stat.inode);
+        if found.as_ref().map(identity) != main.as_ref().map(identity) {
+            second_name(device, &snapshot, &state.snapshot(&name))?;
         }
     }
     if main.is_some_and(|main| main.size > 0) {
         match back_up(device, locked, &stage.main) {
-            Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main).map_err(failed)?,
+            Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main)?,
             copied => copied?,
         }
     }
@@ -71,29 +72,32 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Stage<'d>, F
 }
 
 /// Nobody writes into a snapshot: a boot copies it, or takes its name away.
-fn second_name(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
-    match disk.link(STEP, from, to) {
-        Err(error) if links_are_refused(&error) => copy(disk, from, to),
-        linked => linked,
+fn second_name(device: &Device<'_>, from: &Path, to: &Path) -> Result<(), Failure> {
+    match device.disk().link(STEP, from, to) {
+        Err(error) if links_are_refused(&error) => copy(device, from, to),
+        linked => linked.map_err(|error| Failure::io(STEP, to, &error)),
     }
 }
 
 /// Main and what stands beside it, byte for byte: SQLite copies no file that it does not take for a database.
-fn as_it_lies(device: &Device<'_>, to: &Path) -> io::Result<()> {
+fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
     let disk = device.disk();
-    unlink_durably(disk, STEP, &device.state.rehearsal(), &[to])?;
+    unlink_durably(disk, STEP, &device.state.rehearsal(), &[to]).map_err(|error| Failure::io(STEP, to, &error))?;
     for suffix in ["", "-wal", "-journal"] {
         let from = side(&device.family.main, suffix);
-        if disk.stat(&from)?.is_some() {
-            copy(disk, &from, &side(to, suffix))?;
+        if disk.stat(&from).map_err(|error| Failure::io(STEP, &from, &error))?.is_some() {
+            copy(device, &from, &side(to, suffix))?;
         }
     }
     Ok(())
 }
 
-fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
-    let made = disk.open(STEP, to, Open::CreateNew { mode: 0o600 })?;
-    made.copy_from(STEP, &*disk.open(STEP, from, Open::Read)?).map(drop)
+fn copy(device: &Device<'_>, from: &Path, to: &Path) -> Result<(), Failure> {
+    let disk = device.disk();
+    let source = disk.open(STEP, from, Open::Read).map_err(|error| Failure::io(STEP, from, &error))?;
+    room_for(device, source.stat().map_err(|error| Failure::io(STEP, from, &error))?.size, STEP)?;
+    let made = disk.open(STEP, to, Open::CreateNew { mode: 0o600 }).and_then(|made| made.copy_from(STEP, &*source));
+    made.map(drop).map_err(|error| Failure::io(STEP, to, &error))
 }
 
 impl Stage<'_> {

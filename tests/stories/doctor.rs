@@ -223,6 +223,8 @@ fn a_mount_that_is_missing() {
     let bench = Bench::at(41).without_root();
     let missing = Finding { exit: "18", level: "problem", about: "mount", what: "is not mounted", cure: "mount it, then run again" };
     finds(&bench, &[], &missing);
+    let bench = Bench::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc();
+    finds(&bench, &[], &Finding { what: "cannot be seen without /proc", cure: "mount /proc, then run again", ..missing });
     let bench = Bench::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_root();
     assert_eq!(bench.run(&["run"]).exit, "0");
     is_well(&bench, &[], "mount");

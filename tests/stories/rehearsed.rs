@@ -53,10 +53,12 @@ fn file_gone(bench: &Bench) {
     fs::remove_file(bench.main()).unwrap();
 }
 
+/// Its name, the exit, what the sentence says, and the rows of parent and child after the boot.
+type World = (&'static str, Bench, &'static str, &'static str, [RangeInclusive<u64>; 2]);
+
 #[test]
 fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
-    // Exit, what the sentence says, and the rows of parent and child after the boot.
-    let worlds: [(&str, Bench, &str, &str, [RangeInclusive<u64>; 2]); 7] = [
+    let worlds: [World; 7] = [
         ("header", upgraded().after(header_gone).file(RELEASE), "11", "restored from a snapshot", [2000..=2000, 2000..=2000]),
         ("file", upgraded().after(file_gone).file(RELEASE), "11", "restored from a snapshot", [2000..=2000, 2000..=2000]),
         ("file, nothing pending", upgraded().after(file_gone), "11", "restored from a snapshot", [2000..=2000, 2000..=2000]),

@@ -104,7 +104,14 @@ pub(super) fn rehearse_restore() -> Scenario {
     Scenario { run: Run::Rehearse, ..restore_forward() }
 }
 
-/// The same, of a file that is gone.
+/// Where a snapshot cannot have a second name, it is copied.
+pub(super) fn rehearse_without_links() -> Scenario {
+    let mut rehearse = rehearse_restore();
+    rehearse.options.links = false;
+    rehearse
+}
+
+/// A file that is gone.
 pub(super) fn rehearse_lost() -> Scenario {
     Scenario { run: Run::Rehearse, ..restore_lost() }
 }

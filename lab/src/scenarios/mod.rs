@@ -180,6 +180,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("rehearse-take-over", asked::rehearse_take_over),
     ("rehearse-failing", asked::rehearse_failing),
     ("rehearse-restore", asked::rehearse_restore),
+    ("rehearse-without-links", asked::rehearse_without_links),
     ("rehearse-lost", asked::rehearse_lost),
     ("rehearse-salvage", asked::rehearse_salvage),
     ("mark-good", asked::mark_good),
