@@ -114,7 +114,8 @@ pub fn kept(scenario: &Scenario, run: &Logged, cut: usize, state: &State, album:
     }
     let (now, then) = (copies(state), copies(before));
     if scenario.run == Run::Rehearse {
-        for path in [MAIN.to_owned(), format!("{MAIN}-wal"), format!("{MAIN}-journal"), format!("{STATE}/record")] {
+        let family = [MAIN.to_owned(), format!("{MAIN}-wal"), format!("{MAIN}-journal"), format!("{STATE}/record")];
+        for path in family.into_iter().chain(then.iter().cloned()) {
             if bytes_hash(state, &path) != bytes_hash(before, &path) {
                 return bad("a rehearsal leaves the originals", path);
             }

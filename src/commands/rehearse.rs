@@ -8,14 +8,14 @@ use crate::boot::{boot, look, Asked};
 use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
 use crate::commands::{changes, House, Printed};
-use crate::config::DatabaseSettings;
-use crate::decide::facts::Request;
-use crate::decide::plan::Plan;
+use crate::decide::facts::{Database, Request};
+use crate::decide::plan::{Plan, Replacement};
+use crate::device::family::SnapshotName;
 use crate::device::Device;
 use crate::error::Failure;
 use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};
 use crate::steps::lock::lock;
-use crate::steps::rehearse::stage;
+use crate::steps::rehearse::{stage, Next};
 
 #[derive(Debug, Serialize)]
 struct Rehearsals {
@@ -46,7 +46,7 @@ pub fn rehearse(house: &House<'_>) -> Printed {
         return printed;
     }
     let databases: Vec<Rehearsal> =
-        house.devices.iter().map(|device| one(house, device).unwrap_or_else(|failure| cannot(device, &failure))).collect();
+        house.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, &failure))).collect();
     let exit = gravest(databases.iter().map(|one| one.exit));
     if house.command.json {
         let text = serde_json::to_string_pretty(&Rehearsals { schema: SCHEMA, exit, databases }).unwrap_or_default();
@@ -62,19 +62,20 @@ fn cannot(device: &Device<'_>, failure: &Failure) -> Rehearsal {
     Rehearsal { name, exit: exit_of(failure.class), plan: String::new(), report: None, duration_ms: 0, bytes: 0, lines }
 }
 
-fn one(house: &House<'_>, device: &Device<'_>) -> Result<Rehearsal, Failure> {
-    let (_, plan) = look(device, Request::Boot)?;
+fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
+    let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
-    if matches!(plan, Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Refuse(_)) {
+    // Where a cut-off replacement waits, no copy of main says what comes of it.
+    let waits = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    if waits || matches!(plan, Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Refuse(_)) {
         let lines = vec![format!("{name}: nothing to rehearse: {plan}.")];
         let exit = pending_exit(device, &plan);
         return Ok(Rehearsal { name, exit, plan: plan.to_string(), report: None, duration_ms: 0, bytes: 0, lines });
     }
     let locked = lock(device)?;
     let began = std::time::Instant::now();
-    let stage = stage(device, &locked)?;
-    let settings = DatabaseSettings { require_mount: None, ..device.settings.clone() };
-    let copy = Device::new(house.world, &settings, device.catalog, device.slots, stage.main.clone());
+    let stage = stage(device, &locked, &next(&facts.database, &plan))?;
+    let copy = device.copied_to(stage.main.clone());
     let (report, unsaid) = boot(&copy, &Asked { request: Request::Boot, token: String::new() });
     drop(unsaid);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -84,4 +85,20 @@ fn one(house: &House<'_>, device: &Device<'_>) -> Result<Rehearsal, Failure> {
         vec![format!("{} (rehearsed on a copy: {duration_ms} ms, {bytes} bytes beside the database)", lines.next().unwrap_or_default())];
     said.extend(lines);
     Ok(Rehearsal { name, exit: report.exit, plan: plan.to_string(), report: Some(report), duration_ms, bytes, lines: said })
+}
+
+fn next(database: &Database, plan: &Plan) -> Next {
+    let snapshot = match plan {
+        Plan::Replace { by: Replacement::Snapshot { version, act }, .. } => Some(SnapshotName { version: *version, act: *act }),
+        _ => None,
+    };
+    Next {
+        as_it_lies: matches!(database, Database::Damaged { .. } | Database::Lost { .. } | Database::Absent),
+        snapshot,
+        another: match plan {
+            Plan::Salvage { .. } | Plan::Reindex { .. } => true,
+            Plan::Replace { by: Replacement::Fresh { carry, .. }, .. } => !carry.is_empty(),
+            _ => false,
+        },
+    }
 }

@@ -61,6 +61,8 @@ pub struct Device<'a> {
     pub family: Family,
     /// D.
     pub state: StateFolder,
+    /// A copy of the database that will be thrown away: its place is no mount of its own, and nothing is told of it to other runs.
+    pub is_copy: bool,
 }
 
 impl<'a> Device<'a> {
@@ -68,7 +70,13 @@ impl<'a> Device<'a> {
     pub fn new(world: &'a World<'a>, settings: &'a DatabaseSettings, catalog: &'a Catalog, slots: Slots, main: PathBuf) -> Device<'a> {
         let family = Family { main };
         let state = StateFolder::of(&family);
-        Device { world, settings, catalog, slots, family, state }
+        Device { world, settings, catalog, slots, family, state, is_copy: false }
+    }
+
+    /// The same database, of which this file is a copy.
+    pub fn copied_to(&self, main: PathBuf) -> Device<'a> {
+        let family = Family { main };
+        Device { state: StateFolder::of(&family), family, is_copy: true, ..self.clone() }
     }
 
     /// Our own files.
@@ -123,9 +131,10 @@ impl<'a> Device<'a> {
         mounted(self.disk(), path)
     }
 
-    /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and under `--root`.
+    /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and where nobody asks:
+    /// under `--root`, and for a copy.
     pub fn not_mounted(&self, path: &Path) -> Option<Missing> {
-        if !self.world.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
+        if self.is_copy || !self.world.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
             return None;
         }
         Some(match mounts::table(self.disk()) {

@@ -158,16 +158,23 @@ fn lane(
             if commit_failed && is_committed(device, main.stat.size, act) {
                 // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
-                let mark = RunFolder::new(device.disk(), &device.world.root).make_unconfirmed(&device.settings.name);
-                if let Err(error) = mark {
-                    log::warn!("{}: a second run before a reboot cannot be told of it: {error}.", device.settings.name);
-                }
+                note_unconfirmed(device);
             }
             if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
                 failure = failure.needs(more_than_now(device, main.stat.size));
             }
             Err(failure)
         }
+    }
+}
+
+/// For the runs before the next reboot; of a copy there are none.
+fn note_unconfirmed(device: &Device<'_>) {
+    if device.is_copy {
+        return;
+    }
+    if let Err(error) = RunFolder::new(device.disk(), &device.world.root).make_unconfirmed(&device.settings.name) {
+        log::warn!("{}: a second run before a reboot cannot be told of it: {error}.", device.settings.name);
     }
 }
 

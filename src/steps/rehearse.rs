@@ -1,13 +1,13 @@
 //! Owns the place of a rehearsal: a copy of the live database, with its record and its snapshots, in a folder that is thrown away.
-//! Promises: what a boot would find is there, damage too; the live database is only read, as an application reads it; a rehearsal
-//!   that was cut off is removed by the next run.
+//! Promises: damage is copied as it lies; the live database is only read, as an application reads it; room is asked for before it is
+//!   used, for applications run; a rehearsal that was cut off is removed by the next run.
 //! Never leaves a name that a boot would trust.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, unlink_durably, Disk, FileKind, Open, Stat, Step};
-use crate::device::family::{side, Family, StateFolder};
+use crate::device::disk::{make_folder_durably, Disk, FileKind, Open, Stat, Step};
+use crate::device::family::{side, Family, SnapshotName, StateFolder};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::backup::{back_up, room_for};
@@ -18,6 +18,8 @@ use crate::steps::sweep::remove_tree;
 const STEP: Step = Step("rehearse");
 /// Two slots: what of it is copied, so that the copy has the tries of the live one.
 const RECORD_BYTES_MAX: usize = 8192;
+/// Copies of a file into which somebody writes.
+const COPIES_MAX: u32 = 3;
 
 /// A folder with a copy, removed when it is dropped.
 pub struct Stage<'d> {
@@ -26,43 +28,59 @@ pub struct Stage<'d> {
     pub main: PathBuf,
 }
 
+/// What the next boot finds, and will do.
+pub struct Next {
+    /// It is damaged, lost or empty, and must be so on the copy: SQLite would copy a part of it, or nothing.
+    pub as_it_lies: bool,
+    /// The snapshot that takes its place; where links are refused, no other one is copied.
+    pub snapshot: Option<SnapshotName>,
+    /// A database as large as it is made beside it, and no plan has asked for the room.
+    pub another: bool,
+}
+
 /// Makes the copy.
 ///
 /// # Errors
 /// In use, no space, or storage.
-pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Stage<'d>, Failure> {
+pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &Next) -> Result<Stage<'d>, Failure> {
     let disk = device.disk();
     let folder = device.state.rehearsal();
     let failed = |error: io::Error| Failure::io(STEP, &folder, &error);
     remove_tree(disk, &folder).map_err(failed)?;
-    let stage = Stage { device, main: folder.join(device.family.file_name()) };
-    let state = StateFolder::of(&Family { main: stage.main.clone() });
-    make_folder_durably(disk, STEP, &folder, 0o700, locked.ownership.ids()).map_err(failed)?;
     let main = disk.stat(&device.family.main).map_err(failed)?;
-    let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
-    if disk.stat(&device.state.record()).map_err(failed)?.is_some() || !snapshots.is_empty() {
-        for made in [&folder.join(".bootmigrate"), &state.root] {
-            make_folder_durably(disk, STEP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
-        }
+    let size = |path: &Path| disk.stat(path).map(|stat| stat.map_or(0, |stat| stat.size)).map_err(failed);
+    let beside = match &next.snapshot {
+        Some(name) => size(&device.state.snapshot(name))?,
+        None if next.another => size(&device.family.main)?,
+        None => 0,
+    };
+    if beside > 0 {
+        // At the boot no application is there to miss it.
+        room_for(device, size(&device.family.main)?.saturating_add(beside), STEP)?;
+    }
+    let stage = Stage { device, main: folder.join(device.family.file_name()) };
+    let copy = StateFolder::of(&Family { main: stage.main.clone() });
+    let folders = [folder.clone(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
+    for made in &folders {
+        make_folder_durably(disk, STEP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
     }
     if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
         let record = disk.read(&device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
-        let copy = disk.open(STEP, &state.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
-        copy.write_at(STEP, 0, &record).map_err(failed)?;
+        let made = disk.open(STEP, &copy.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
+        made.write_at(STEP, 0, &record).map_err(failed)?;
     }
-    if !snapshots.is_empty() {
-        make_folder_durably(disk, STEP, &state.snapshots(), 0o700, locked.ownership.ids()).map_err(failed)?;
-    }
-    for name in snapshots {
+    for name in device.state.list_snapshots(disk).map_err(failed)? {
         let snapshot = device.state.snapshot(&name);
         let found = disk.stat(&snapshot).map_err(failed)?;
         // One that is main's own file is swept away by a boot.
         let identity = |stat: &Stat| (stat.device, stat.inode);
         if found.as_ref().map(identity) != main.as_ref().map(identity) {
-            second_name(device, &snapshot, &state.snapshot(&name))?;
+            second_name(device, &snapshot, &copy.snapshot(&name), next.snapshot.as_ref() == Some(&name))?;
         }
     }
-    if main.is_some_and(|main| main.size > 0) {
+    if next.as_it_lies {
+        as_it_lies(device, &stage.main)?;
+    } else {
         match back_up(device, locked, &stage.main) {
             Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main)?,
             copied => copied?,
@@ -72,32 +90,51 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Stage<'d>, F
 }
 
 /// Nobody writes into a snapshot: a boot copies it, or takes its name away.
-fn second_name(device: &Device<'_>, from: &Path, to: &Path) -> Result<(), Failure> {
+fn second_name(device: &Device<'_>, from: &Path, to: &Path, needed: bool) -> Result<(), Failure> {
     match device.disk().link(STEP, from, to) {
-        Err(error) if links_are_refused(&error) => copy(device, from, to),
+        Err(error) if links_are_refused(&error) && needed => {
+            let size = device.disk().stat(from).map_err(|error| Failure::io(STEP, from, &error))?.map_or(0, |stat| stat.size);
+            room_for(device, size, STEP)?;
+            copy(device, from, to).map_err(|error| Failure::io(STEP, to, &error))
+        }
+        Err(error) if links_are_refused(&error) => Ok(()),
         linked => linked.map_err(|error| Failure::io(STEP, to, &error)),
     }
 }
 
-/// Main and what stands beside it, byte for byte: SQLite copies no file that it does not take for a database.
+/// Main and what stands beside it, byte for byte, of one instant.
 fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
-    let disk = device.disk();
-    unlink_durably(disk, STEP, &device.state.rehearsal(), &[to]).map_err(|error| Failure::io(STEP, to, &error))?;
-    for suffix in ["", "-wal", "-journal"] {
-        let from = side(&device.family.main, suffix);
-        if disk.stat(&from).map_err(|error| Failure::io(STEP, &from, &error))?.is_some() {
-            copy(device, &from, &side(to, suffix))?;
+    let failed = |error: io::Error| Failure::io(STEP, &device.family.main, &error);
+    let look = || device.family.look(device.disk()).map(|family| [family.main, family.wal, family.journal]);
+    for _ in 0..COPIES_MAX {
+        let before = look().map_err(failed)?;
+        room_for(device, before.iter().flatten().map(|stat| stat.size).sum(), STEP)?;
+        for (suffix, stat) in ["", "-wal", "-journal"].iter().zip(&before) {
+            let (from, to) = (side(&device.family.main, suffix), side(to, suffix));
+            remove_copy(device, &to).map_err(failed)?;
+            match stat.map_or(Ok(()), |_| copy(device, &from, &to)) {
+                // An application has ended its transaction: the next look sees it.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {}
+                copied => copied.map_err(failed)?,
+            }
+        }
+        if look().map_err(failed)? == before {
+            return Ok(());
         }
     }
-    Ok(())
+    Err(Failure::new(Class::InUse, STEP, "somebody writes into it whenever it is copied").at(&device.family.main))
 }
 
-fn copy(device: &Device<'_>, from: &Path, to: &Path) -> Result<(), Failure> {
-    let disk = device.disk();
-    let source = disk.open(STEP, from, Open::Read).map_err(|error| Failure::io(STEP, from, &error))?;
-    room_for(device, source.stat().map_err(|error| Failure::io(STEP, from, &error))?.size, STEP)?;
-    let made = disk.open(STEP, to, Open::CreateNew { mode: 0o600 }).and_then(|made| made.copy_from(STEP, &*source));
-    made.map(drop).map_err(|error| Failure::io(STEP, to, &error))
+fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
+    match device.disk().unlink(STEP, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn copy(device: &Device<'_>, from: &Path, to: &Path) -> io::Result<()> {
+    let source = device.disk().open(STEP, from, Open::Read)?;
+    device.disk().open(STEP, to, Open::CreateNew { mode: 0o600 })?.copy_from(STEP, &*source).map(drop)
 }
 
 impl Stage<'_> {

@@ -3,22 +3,35 @@
 //! Never lets SQLite open a harmed family before the program under test has.
 
 use crate::bench::Bench;
+use crate::mount::Mount;
 use crate::oracle::{self, beside, Copy};
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 const RELEASE: (&str, &str) = ("V43__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n");
 
-/// Every byte of the family, and of what is kept of it.
-fn files(bench: &Bench) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut paths: Vec<PathBuf> = ["", "-wal", "-journal"].iter().map(|ending| beside(&bench.main(), ending)).collect();
-    if let Ok(snapshots) = fs::read_dir(bench.state("settings").join("snapshots")) {
-        paths.extend(snapshots.map(|entry| entry.unwrap().path()));
+/// A file's bytes, and what else `stat` says of it.
+type Seen = (Vec<u8>, [i64; 6]);
+
+/// Every file of the device but the lock: the family, what is kept of it, the record, and what runs have left on /run.
+fn files(bench: &Bench) -> BTreeMap<PathBuf, Seen> {
+    let (mut folders, mut found) = (vec![bench.root()], BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let stat = fs::symlink_metadata(&path).unwrap();
+            if stat.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|name| name != "lock") {
+                let numbers =
+                    [stat.mode().into(), stat.uid().into(), stat.gid().into(), stat.nlink() as i64, stat.mtime(), stat.mtime_nsec()];
+                found.insert(path.clone(), (fs::read(path).unwrap(), numbers));
+            }
+        }
     }
-    paths.into_iter().filter_map(|path| fs::read(&path).ok().map(|bytes| (path, bytes))).collect()
+    found
 }
 
 fn harm(bench: &Bench, offset: u64, bytes: &[u8]) {
@@ -53,48 +66,114 @@ fn file_gone(bench: &Bench) {
     fs::remove_file(bench.main()).unwrap();
 }
 
+fn file_emptied(bench: &Bench) {
+    fs::OpenOptions::new().write(true).open(bench.main()).unwrap().set_len(0).unwrap();
+}
+
+/// The same, and the application's last rows are in its WAL alone, with a page 1 of their own.
+fn with_a_wal() -> Bench {
+    let grown = "sql WITH RECURSIVE n(i) AS (VALUES (3001) UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
+        INSERT INTO parent (id, name) SELECT i, 'in the WAL ' || i FROM n";
+    let bench = Bench::wal_at(40).firmware(42).after(|bench| assert_eq!(bench.run(&["run"]).exit, "0"));
+    let bench = bench.application(&["sql PRAGMA wal_autocheckpoint = 0", grown]).killed();
+    assert!(fs::metadata(beside(&bench.main(), "-wal")).unwrap().len() > 0, "rows are in the WAL");
+    bench
+}
+
+/// The rehearsal, which changes nothing, and then the boot, which must end in the same way.
+#[track_caller]
+fn rehearsed_and_booted(name: &str, bench: &Bench, exit: &str, says: &str) {
+    let before = files(bench);
+    let rehearsed = bench.run(&["rehearse"]);
+    assert_eq!(rehearsed.exit, exit, "{name}: {}{}", rehearsed.stdout, rehearsed.stderr);
+    let (sentence, _) = rehearsed.stdout.split_once(" (rehearsed on a copy").unwrap_or_else(|| panic!("{name}: {}", rehearsed.stdout));
+    assert!(sentence.contains(says), "{name}: {sentence}");
+    assert!(files(bench) == before, "{name}: the rehearsal has changed the database, or what is kept of it");
+    assert!(!bench.state("settings").join("rehearsal").exists(), "{name}");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, exit, "{name}: {}", ran.stderr);
+    assert!(ran.stderr.contains(sentence), "{name}: rehearsed: {sentence}\nthe boot: {}", ran.stderr);
+}
+
 /// Its name, the exit, what the sentence says, and the rows of parent and child after the boot.
 type World = (&'static str, Bench, &'static str, &'static str, [RangeInclusive<u64>; 2]);
 
 #[test]
 fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
-    let worlds: [World; 7] = [
-        ("header", upgraded().after(header_gone).file(RELEASE), "11", "restored from a snapshot", [2000..=2000, 2000..=2000]),
-        ("file", upgraded().after(file_gone).file(RELEASE), "11", "restored from a snapshot", [2000..=2000, 2000..=2000]),
-        ("file, nothing pending", upgraded().after(file_gone), "11", "restored from a snapshot", [2000..=2000, 2000..=2000]),
-        ("index", upgraded().after(index_gone).file(RELEASE), "0", "migrated from 42 to 43", [2000..=2000, 2000..=2000]),
-        (
-            "leaf",
-            upgraded().key("on_damage = [\"salvage\"]").after(leaf_gone).file(RELEASE),
-            "11",
-            "migrated from 42 to 43",
-            [2000..=2000, 1500..=1999],
-        ),
-        ("newer", upgraded().older(40).key("kind = \"rebuildable\""), "11", "replaced by a fresh database", [1000..=1000, 1000..=1000]),
-        (
-            "header, no snapshot",
-            Bench::booted_at(42).after(header_gone).key("kind = \"rebuildable\""),
-            "11",
-            "replaced by a fresh database",
-            [1000..=1000, 1000..=1000],
-        ),
+    const ALL: [RangeInclusive<u64>; 2] = [2000..=2000, 2000..=2000];
+    const FRESH: [RangeInclusive<u64>; 2] = [1000..=1000, 1000..=1000];
+    let salvaged = || upgraded().key("on_damage = [\"salvage\"]").after(leaf_gone).file(RELEASE);
+    let headless = || Bench::booted_at(42).after(header_gone).key("kind = \"rebuildable\"");
+    let worlds: [World; 10] = [
+        ("header", upgraded().after(header_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
+        ("header, WAL", with_a_wal().after(header_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
+        ("file", upgraded().after(file_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
+        ("file, nothing pending", upgraded().after(file_gone), "11", "restored from a snapshot", ALL),
+        ("file, WAL", with_a_wal().after(file_gone), "11", "restored from a snapshot", ALL),
+        ("bytes", upgraded().after(file_emptied), "11", "restored from a snapshot", ALL),
+        ("index", upgraded().after(index_gone).file(RELEASE), "0", "migrated from 42 to 43", ALL),
+        ("leaf", salvaged(), "11", "migrated from 42 to 43", [2000..=2000, 1500..=1999]),
+        ("newer", upgraded().older(40).key("kind = \"rebuildable\""), "11", "replaced by a fresh database", FRESH),
+        ("header, no snapshot", headless(), "11", "replaced by a fresh database", FRESH),
     ];
     for (name, bench, exit, says, rows) in worlds {
-        let before = files(&bench);
-        let rehearsed = bench.run(&["rehearse"]);
-        assert_eq!(rehearsed.exit, exit, "{name}: {}{}", rehearsed.stdout, rehearsed.stderr);
-        let (sentence, _) = rehearsed.stdout.split_once(" (rehearsed on a copy").unwrap_or_else(|| panic!("{name}: {}", rehearsed.stdout));
-        assert!(sentence.contains(says), "{name}: {sentence}");
-        assert!(files(&bench) == before, "{name}: the rehearsal has changed the database, or what is kept of it");
-        assert!(!bench.state("settings").join("rehearsal").exists(), "{name}");
-        let ran = bench.run(&["run"]);
-        assert_eq!(ran.exit, exit, "{name}: {}", ran.stderr);
-        assert!(ran.stderr.contains(sentence), "{name}: rehearsed: {sentence}\nthe boot: {}", ran.stderr);
+        let set_aside = || fs::read_dir(bench.state("settings").join("quarantine")).map_or(0, Iterator::count);
+        assert_eq!(set_aside(), 0, "{name}");
+        rehearsed_and_booted(name, &bench, exit, says);
+        assert_eq!(set_aside(), 1, "{name}: something was cured");
         let content = oracle::content(&bench.main()).unwrap();
         for (table, rows) in ["parent", "child"].iter().zip(rows) {
             assert!(rows.contains(&content.rows[*table]), "{name}: {} rows of {table}", content.rows[*table]);
         }
     }
+}
+
+#[test]
+fn what_is_left_beside_a_lost_file_counts_in_a_rehearsal() {
+    // The snapshot does not stand the release; a fresh database would bury the WAL. The next firmware can read it all.
+    let bench = with_a_wal().after(file_gone).file(("V43__broken.sql", "UPDATE parent SET nowhere = 1;\n"));
+    let wal = fs::read(beside(&bench.main(), "-wal")).unwrap();
+    rehearsed_and_booted("WAL alone", &bench, "17", "the main file is absent, but its WAL has content");
+    assert!(fs::read(beside(&bench.main(), "-wal")).unwrap() == wal);
+    let snapshots: Vec<PathBuf> =
+        fs::read_dir(bench.state("settings").join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(snapshots.len(), 1);
+    assert_eq!(oracle::content(&snapshots[0]).unwrap().rows["parent"], 2000);
+}
+
+#[test]
+fn a_rehearsal_where_there_is_just_room() {
+    const KIB: u64 = 2048;
+    // A snapshot may go, and the room for a copy is there once: the boot takes a new one, the rehearsal has no room for two.
+    let bench = Bench::at(40).on(|at, _| Mount::tmpfs(at, KIB)).firmware(42);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let bench = bench.file(RELEASE);
+    let main_kib = fs::metadata(bench.main()).unwrap().len() / 1024;
+    // Beside the reserve, which is a twentieth.
+    bench.mount.as_ref().unwrap().fill_but(KIB / 20 + main_kib * 8 / 5);
+    let before = files(&bench);
+    let rehearsed = bench.run(&["rehearse"]);
+    assert_eq!(rehearsed.exit, "0", "{}{}", rehearsed.stdout, rehearsed.stderr);
+    assert!(rehearsed.stdout.starts_with("settings: migrated from 42 to 43 (1 applied"), "{}", rehearsed.stdout);
+    assert!(files(&bench) == before, "the rehearsal has changed something");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+}
+
+#[test]
+fn a_replacement_that_waits_is_not_rehearsed() {
+    let bench = upgraded();
+    fs::copy(bench.main(), bench.state("settings").join("ready-7.db")).unwrap();
+    let bench = bench.file(RELEASE);
+    let before = files(&bench);
+    let rehearsed = bench.run(&["rehearse"]);
+    assert_eq!(rehearsed.exit, "3", "{}", rehearsed.stdout);
+    assert!(rehearsed.stdout.contains("nothing to rehearse: settle, then look again: a replacement was cut off"), "{}", rehearsed.stdout);
+    assert!(files(&bench) == before);
+    let ran = bench.run(&["run"]);
+    assert!(["0", "11"].contains(&ran.exit.as_str()), "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
 }
 
 #[test]
@@ -105,8 +184,10 @@ fn what_a_boot_refuses_needs_no_rehearsal() {
     let rehearsed = bench.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, "17", "{}", rehearsed.stdout);
     assert!(rehearsed.stdout.starts_with("settings: nothing to rehearse: refuse: its header is not"), "{}", rehearsed.stdout);
-    assert_eq!(bench.run(&["run"]).exit, "17");
     assert!(files(&bench) == before);
+    let bytes = fs::read(bench.main()).unwrap();
+    assert_eq!(bench.run(&["run"]).exit, "17");
+    assert!(fs::read(bench.main()).unwrap() == bytes);
     harm(&bench, 0, b"SQLite format 3\0\x10\0\x01");
     assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
 }

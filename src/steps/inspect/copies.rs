@@ -120,7 +120,8 @@ pub fn reclaimable(device: &Device<'_>, ledger: &Ledger) -> Result<u64, Failure>
     for name in expendable(device, ledger)? {
         let path = device.state.snapshot(&name);
         let stat = device.disk().stat(&path).map_err(|error| Failure::io(LOOK, &path, &error))?;
-        bytes = bytes.saturating_add(stat.map_or(0, |stat| stat.size));
+        // A second name of it elsewhere would keep its bytes.
+        bytes = bytes.saturating_add(stat.filter(|stat| stat.links == 1).map_or(0, |stat| stat.size));
     }
     Ok(bytes)
 }
