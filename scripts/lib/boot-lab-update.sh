@@ -2,9 +2,9 @@
 # shellcheck disable=SC2154 # lab and work come from the caller
 # Owns what real update agents make of the hooks that are shipped for them: RAUC and SWUpdate write a slot, and its program rehearses
 #   there; Mender asks before it commits.
-# Promises: an update whose migrations pass is installed, one whose migrations fail on this device's rows is refused, and either way
-#   no byte of a live database has changed; a slot that is not committed is rolled back.
-# Never installs an agent (their packages start services), and never leaves a service, a mount, a folder or a key behind.
+# Promises: an update whose migrations pass is installed, one whose migrations fail on this device's rows is refused, each with the
+#   program's own sentence, and either way no byte of the device has changed; a slot that is not committed is rolled back.
+# Never lets a package start a service on this machine, and never leaves a service, a mount, a folder or a key behind.
 #
 # setup.sh is read before; the caller's name space keeps the mounts to itself.
 
@@ -16,25 +16,35 @@ readonly UPDATE_COMPATIBLE=bootlab UPDATE_SLOT_SIZE=32M
 readonly UPDATE_MENDER_FOLDERS=(/etc/mender /usr/share/mender)
 
 update_folder=""
+update_here=yes
+update_changes=""
 update_processes=()
 update_made=()
 update_mounted=()
 
-# update_has PACKAGE…: unpacks each into $lab/agents, and installs the libraries that it needs; says so where there is none.
+# update_has PACKAGE PROGRAM: the program out of the package is in $lab/agents, with the libraries that it needs; else update_here is no.
 update_has() {
-    local package agents="$lab/agents"
-    for package in "$@"; do
-        [ ! -e "$agents/$package" ] || continue
-        [ -n "$(candidate "$package")" ] || { apt_update; }
-        [ -n "$(candidate "$package")" ] || { echo "    not run: what $1 makes of its hooks: this distribution has no package $package"; return 1; }
-        # shellcheck disable=SC2046 # names of packages
-        need_packages $(apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces "$package" | sed -nE 's/^  Depends: (lib[a-z0-9.+-]+)$/\1/p')
-        rm -rf "$agents/packages"
-        mkdir -p "$agents/packages"
-        (cd "$agents/packages" && retry_mirror apt-get -qq -o APT::Sandbox::User=root download "$package")
-        dpkg -x "$agents"/packages/*.deb "$agents"
-        touch "$agents/$package"
-    done
+    local package=$1 program="$lab/agents/usr/bin/$2"
+    [ ! -x "$program" ] || return 0
+    [ -n "$(candidate "$package")" ] || apt_update
+    if [ -z "$(candidate "$package")" ]; then
+        echo "    cannot: update: this distribution has no package $package, so its agent is not asked"
+        update_here=no
+        return
+    fi
+    # shellcheck disable=SC2046 # names of packages
+    need_packages $(apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces "$package" | sed -nE 's/^  Depends: (lib[a-z0-9.+-]+)$/\1/p')
+    rm -rf "$lab/agents/packages"
+    mkdir -p "$lab/agents/packages"
+    (
+        cd "$lab/agents/packages" || exit 1
+        retry_mirror apt-get -qq -o APT::Sandbox::User=root download "$package"
+        dpkg -x ./*.deb "$lab/agents"
+    )
+    if [ ! -x "$program" ]; then
+        echo "    cannot: update: this distribution's $package has no $2, so its agent is not asked"
+        update_here=no
+    fi
 }
 
 # update_place WORD… FOLDER: with these words of mount's, something is there; the folder goes again if we made it.
@@ -45,20 +55,29 @@ update_place() {
     update_mounted=("$folder" "${update_mounted[@]}")
 }
 
-# update_ends SENTENCE EXIT COMMAND…: so the agent ends, and nothing live has changed.
+# Every file of the device, with its sum, but the lock and what may change.
+update_sums() { find "$update_home" -type f ! -name lock ! -name "$update_changes" -exec sha256sum {} + | sort; }
+
+# update_ends SENTENCE EXIT WORDS COMMAND…: so the agent ends, these words are among what it and the hook said, and nothing live has changed.
 update_ends() {
-    local sentence=$1 wanted=$2 code=0
-    shift 2
-    sha256sum "$update_databases"/*.db >"$update_folder/before"
+    local sentence=$1 wanted=$2 words=$3 code=0 heard
+    shift 3
+    heard=$(update_heard | wc -l)
+    update_sums >"$update_folder/before"
     "$@" >"$update_folder/said" 2>&1 || code=$?
-    sha256sum "$update_databases"/*.db >"$update_folder/after"
-    [ "$code" -eq "$wanted" ] || { cat "$update_folder"/said "$update_folder"/*.log; echo "$sentence: $1 exits $code, and should $wanted"; return 1; }
-    diff "$update_folder/before" "$update_folder/after" || { echo "$sentence: a live database has changed"; return 1; }
+    update_sums >"$update_folder/after"
+    { cat "$update_folder/said"; update_heard | tail -n "+$((heard + 1))"; } >"$update_folder/all"
+    [ "$code" -eq "$wanted" ] || { cat "$update_folder/all"; echo "$sentence: $1 exits $code, and should $wanted"; return 1; }
+    diff "$update_folder/before" "$update_folder/after" || { echo "$sentence: the live device has changed"; return 1; }
     # What a hook has mounted would keep the slot busy.
     [ "$(grep -c . /proc/self/mountinfo)" -eq "$update_mounts" ] || { cat /proc/self/mountinfo; echo "$sentence: a mount was left"; return 1; }
+    grep -aE "$words" "$update_folder/all" >"$update_folder/found" || { cat "$update_folder/all"; echo "$sentence: nobody said $words"; return 1; }
     echo "    $sentence: exit $code"
-    cat "$update_folder"/said "$update_folder"/*.log 2>/dev/null | grep -aoE '(settings|identity): .*\[BM.*' | tail -n 2 | sed 's/^/        /' || true
+    grep -aoE '(settings|identity): .*' "$update_folder/found" | cut -c 1-160 | sed 's/^/        /' || true
 }
+
+# What an agent's service has said so far.
+update_heard() { cat "$update_folder/service.log" 2>/dev/null || true; }
 
 # update_device WORLD: the data partition is where the device has it. Its applications have settled what the cut of this world left;
 # of the damaged one they can make nothing.
@@ -69,12 +88,15 @@ update_device() {
     for database in /var/lib/gateway/*.db; do
         [ "$database" = /var/lib/gateway/identity.db ] || sqlite3 "$database" 'SELECT count(*) FROM sqlite_schema' >/dev/null
     done
-    update_databases=/var/lib/gateway
+    update_home=/var/lib/gateway
     update_mounts=$(grep -c . /proc/self/mountinfo)
 }
 
+# What the program says where its migrations pass, the damaged database's too, and where one does not.
+readonly UPDATE_PASSES='identity: restored from a snapshot and migrated to 2' UPDATE_FAILS='settings/V3__preferences.sql:1:14: table preference already exists'
+
 # What the application wrote makes the release's migration fail.
-update_taken() { sqlite3 "$update_databases/settings.db" 'CREATE TABLE preference (taken)'; }
+update_taken() { sqlite3 "$update_home/settings.db" 'CREATE TABLE preference (taken)'; }
 
 # update_slot PROGRAM: the root file system of a slot, and the two slots.
 update_slot() {
@@ -130,9 +152,9 @@ rauc_checks() {
     mkdir -p "$update_folder/mnt"
     update_rauc_bundle
     update_rauc_serves
-    update_ends "RAUC installs an update whose migrations pass" 0 update_rauc install "$update_folder/bundle.raucb"
+    update_ends "RAUC installs an update whose migrations pass" 0 "$UPDATE_PASSES" update_rauc install "$update_folder/bundle.raucb"
     update_taken
-    update_ends "RAUC refuses one whose migration finds its table taken" 1 update_rauc install "$update_folder/bundle.raucb"
+    update_ends "RAUC refuses one whose migration finds its table taken" 1 "$UPDATE_FAILS" update_rauc install "$update_folder/bundle.raucb"
 }
 
 # A signed image with the hook as its script.
@@ -164,9 +186,9 @@ update_swupdate() {
 
 swupdate_checks() {
     update_swu
-    update_ends "SWUpdate installs an update whose migrations pass" 0 update_swupdate
+    update_ends "SWUpdate installs an update whose migrations pass" 0 "$UPDATE_PASSES" update_swupdate
     update_taken
-    update_ends "SWUpdate refuses one whose migration finds its table taken" 1 update_swupdate
+    update_ends "SWUpdate refuses one whose migration finds its table taken" 1 "$UPDATE_FAILS" update_swupdate
 }
 
 update_mender() {
@@ -206,19 +228,21 @@ mender_checks() {
     local root="$update_folder/root" code=0
     mkdir -p "$root/var/lib"
     cp -a /var/lib/gateway "$root/var/lib/gateway"
-    update_databases="$root/var/lib/gateway"
+    update_home="$root/var/lib/gateway"
     export BOOTMIGRATE="$update_folder/bootmigrate"
     printf '#!/bin/sh\necho "$*" >>%s/calls\nexec %s --root %s "$@"\n' "$update_folder" "$lab/bootmigrate" "$root" >"$BOOTMIGRATE"
     chmod +x "$BOOTMIGRATE"
     update_artifact
     update_mounts=$(grep -c . /proc/self/mountinfo)
     update_mender install "$update_folder/update.mender" >"$update_folder/said" 2>&1 || { cat "$update_folder/said"; return 1; }
-    update_ends "Mender does not commit before the databases are migrated" 1 update_mender commit
+    update_ends "Mender does not commit before the databases are migrated" 1 "ArtifactCommit_Enter_50_bootmigrate" update_mender commit
     [ ! -e "$update_folder/release" ] || { echo "Mender did not roll back"; return 1; }
     "$BOOTMIGRATE" run >"$update_folder/said" 2>&1 || code=$?
     [ "$code" -eq 11 ] || { cat "$update_folder/said"; echo "the run ends with $code, and should with 11"; return 1; }
     update_mender install "$update_folder/update.mender" >"$update_folder/said" 2>&1 || { cat "$update_folder/said"; return 1; }
-    update_ends "Mender commits when they are" 0 update_mender commit
+    # The record keeps what mark-good said.
+    update_changes=record
+    update_ends "Mender commits when they are" 0 "Committing Artifact" update_mender commit
     [ -e "$update_folder/release" ] || { echo "Mender rolled back"; return 1; }
     [ "$(tr '\n' , <"$update_folder/calls")" = "status --exit-code,run,status --exit-code,mark-good," ] || {
         cat "$update_folder/calls"
@@ -230,6 +254,14 @@ mender_checks() {
 
 # update_checks AGENT WORLD: on a device with these databases.
 update_checks() {
+    case $1 in
+    swupdate) update_has swupdate swupdate ;;
+    mender)
+        update_has mender-client mender
+        update_has mender-artifact mender-artifact
+        ;;
+    esac
+    [ "$update_here" = yes ] || return 0
     update_folder="$work/update-$1"
     mkdir -p "$update_folder"
     trap update_released EXIT
@@ -243,6 +275,6 @@ update_released() {
     local folder
     kill "${update_processes[@]}" 2>/dev/null || true
     wait "${update_processes[@]}" 2>/dev/null || true
-    for folder in "${update_mounted[@]}"; do umount "$folder"; done
-    for folder in "${update_made[@]}"; do rmdir "$folder"; done
+    for folder in "${update_mounted[@]}"; do umount "$folder" || true; done
+    for folder in "${update_made[@]}"; do rmdir "$folder" || true; done
 }
