@@ -18,7 +18,7 @@ fn main() {
     let mut parts = Vec::new();
     for (name, path) in databases(&text) {
         let path = Path::new(root).join(path.trim_start_matches('/'));
-        // This machine's own folders are not a control's.
+        // This machine's own folders are none of a control's.
         if path.starts_with("/var/lib") {
             continue;
         }

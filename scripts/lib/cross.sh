@@ -124,10 +124,13 @@ cross_tools() {
     cross_cargo=(env "PATH=$cross_home/toolchain/bin:$PATH" "RUSTC=$cross_home/toolchain/bin/rustc" "$cross_home/toolchain/bin/cargo")
 }
 
-# cross_hold FOLDER, cross_release: who builds there may take what was made before another's takes its name.
+# cross_hold FOLDER, cross_release: who builds there may take what was made before another's takes its name. What is started in
+# between lets go of it first, for it may outlive us.
 cross_hold() {
     mkdir -p "$cross_home"
-    exec {cross_held}>"${1%/}.lock"
+    exec {cross_held}>>"${1%/}.lock"
+    flock --nonblock "$cross_held" && return
+    echo "    another script builds there: waiting for it"
     flock "$cross_held"
 }
 
