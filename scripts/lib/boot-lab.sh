@@ -164,7 +164,7 @@ lab_table() {
         sed '/<!-- the boot lab -->/q' "$document"
         printf '\nSources: %s. Command: scripts/boot-lab --cuts %s, on %s cores. Controls are the rows whose bad states must be there.\n' \
             "$(sources_hash)" "$cuts" "$(nproc)"
-        printf 'Linux %s here, %s in the machines; QEMU %s; systemd %s.\n\n' "$(uname -r)" "$(cat "$lab"/*/kernel.name | xargs)" \
+        printf 'Linux %s here, %s in the machines; QEMU %s; systemd %s.\n\n' "$(uname -r | grep -oE '^[0-9]+\.[0-9]+')" "$(cat "$lab"/*/kernel.name | sed 's/^linux-image-//' | paste -sd ' ')" \
             "$(qemu-system-aarch64 --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')" "$(systemd-nspawn --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')"
         printf '| method | cuts or states | bad | seconds each | command |\n|---|---|---|---|---|\n'
         cat "$rows"
