@@ -162,6 +162,26 @@ fn a_rehearsal_where_there_is_just_room() {
 }
 
 #[test]
+fn a_cure_is_rehearsed_only_where_there_is_room_beside_the_applications() {
+    // Room for the copy, and not for the cure beside it: it would fill the partition while applications write.
+    const KIB: u64 = 2048;
+    let bench = Bench::at(40).on(|at, _| Mount::tmpfs(at, KIB)).firmware(42);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let main_kib = fs::metadata(bench.main()).unwrap().len() / 1024;
+    let bench = bench.after(header_gone);
+    bench.mount.as_ref().unwrap().fill_but(KIB / 20 + main_kib * 5 / 4);
+    let before = files(&bench);
+    let rehearsed = bench.run(&["rehearse"]);
+    assert_eq!(rehearsed.exit, "14", "{}{}", rehearsed.stdout, rehearsed.stderr);
+    assert!(rehearsed.stdout.contains("cannot be rehearsed: a copy needs"), "{}", rehearsed.stdout);
+    assert!(files(&bench) == before, "the rehearsal has changed something");
+    // The boot needs one copy less.
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+}
+
+#[test]
 fn a_replacement_that_waits_is_not_rehearsed() {
     let bench = upgraded();
     fs::copy(bench.main(), bench.state("settings").join("ready-7.db")).unwrap();
