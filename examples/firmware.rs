@@ -52,6 +52,10 @@ fn with_code(firmware: Migrator) -> Migrator {
             let _ = database.execute("DELETE FROM child", []);
             Ok(())
         })
+        .code_migration("settings", 96, move |database| {
+            database.execute(touch, [])?;
+            std::process::abort()
+        })
 }
 
 /// Constants, as a build would have made them: kept until the process ends.

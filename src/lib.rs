@@ -76,7 +76,11 @@ pub fn main(embedded: Embedded) -> ExitCode {
 fn command_line(embedded: &Embedded, code: &Registered) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         if code::guest_runs() {
-            return; // Caught, and told as what it is: the product's code failed.
+            // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
+            if cfg!(panic = "abort") {
+                eprintln!("bootmigrate: a migration's code panicked ({panic}), and this firmware is built with panic = \"abort\"; the next boot goes on from what is on disk, and the try is counted. [BM-10]");
+            }
+            return;
         }
         eprintln!("bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]");
         std::process::exit(EXIT_DEFECT);

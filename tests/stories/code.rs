@@ -5,6 +5,7 @@
 use crate::bench::Bench;
 use crate::oracle;
 use crate::picture::check;
+use crate::program;
 use expect_test::expect;
 
 const FILE: &str = "-- bootmigrate: code revision=1\nUPDATE child SET label = 'first the SQL';\n";
@@ -33,8 +34,41 @@ fn code_runs_with_everything_else_in_one_transaction() {
     }
 }
 
+/// Code that ends the program: each boot ends with it, with the old rows, until it is not begun any more.
+#[track_caller]
+fn ends_every_boot_until_nobody_begins(version: &str) {
+    for bench in [Bench::at(40), Bench::wal_at(40), Bench::booted_at(40)] {
+        let bench = bench.file((&format!("V{version}__code.sql"), FILE));
+        let old = oracle::content(&bench.main());
+        for interrupted in 1..=5 {
+            let ran = bench.run(&["run"]);
+            assert_eq!(ran.exit, "signal 6", "{interrupted}: {}", ran.stderr);
+            assert_eq!(oracle::content(&bench.main()), old, "{interrupted}");
+        }
+        let before = oracle::folder(&bench.root());
+        for _ in 0..2 {
+            let ran = bench.run(&["run"]);
+            assert_eq!(ran.exit, "19", "{}", ran.stderr);
+            assert!(ran.stderr.contains("this firmware's migrations were interrupted 5 times; nothing was changed"), "{}", ran.stderr);
+        }
+        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+        assert_eq!(oracle::content(&bench.main()), old);
+    }
+}
+
+#[test]
+fn code_that_ends_the_program() {
+    ends_every_boot_until_nobody_begins("96");
+}
+
 #[test]
 fn code_that_panics() {
+    if program::a_panic_ends_it() {
+        let ran = Bench::at(40).file(("V91__code.sql", FILE)).run(&["run"]);
+        assert!(ran.stderr.contains("a migration's code panicked (") && ran.stderr.contains("a guest may"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("built with panic = \"abort\"; the next boot goes on from what is on disk"), "{}", ran.stderr);
+        return ends_every_boot_until_nobody_begins("91");
+    }
     check(
         Bench::at(40).file(("V91__code.sql", FILE)),
         "run",

@@ -25,9 +25,14 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// The folder in which cargo built programs for another processor than this test's.
+/// The folder of the programs for another processor than this test's.
 pub fn foreign() -> Option<PathBuf> {
     env::var_os("BOOTMIGRATE_PROGRAMS").map(PathBuf::from)
+}
+
+/// It is built as for an image, with `panic = "abort"`: what panics is not caught.
+pub fn a_panic_ends_it() -> bool {
+    foreign().is_some()
 }
 
 /// Where a test keeps what it has made or seen.
