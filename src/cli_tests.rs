@@ -103,6 +103,77 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("status --json --format text", "--json and --format exclude each other");
 }
 
+/// Each command of the help as it would be right.
+const RIGHT: &[&str] = &[
+    "run",
+    "status",
+    "plan",
+    "rehearse",
+    "ready --db settings",
+    "migrate --all",
+    "rollback --db settings --step 1",
+    "data status",
+    "data run --all",
+    "snapshot list",
+    "snapshot create",
+    "snapshot verify",
+    "snapshot restore --db settings --yes v1-1",
+    "snapshot prune",
+    "doctor",
+    "bundle bundle.json",
+    "mark-good",
+    "adopt --db settings --at 40",
+    "purge --db settings --yes",
+];
+
+/// The command of the description that a line begins with.
+#[track_caller]
+fn described(right: &str) -> &'static CommandText {
+    let longest =
+        describe::COMMANDS.iter().filter(|one| !one.name.is_empty() && right.starts_with(one.name)).max_by_key(|one| one.name.len());
+    longest.unwrap()
+}
+
+#[test]
+fn every_option_is_refused_by_every_command_that_has_none_of_it() {
+    let mut refused = 0;
+    let commands = describe::COMMANDS.iter().filter(|command| !command.name.is_empty());
+    assert_eq!(commands.count(), RIGHT.len());
+    for right in RIGHT {
+        assert!(parse(words(right)).is_ok(), "{right}");
+        let own = described(right);
+        let all = describe::OPTIONS.iter().filter(|option| !EVERYWHERE.contains(&option.name));
+        for option in all.filter(|option| !own.options.contains(&option.name)) {
+            let line = format!("{right} {} {}", option.name, option.value.map_or("", |_| "1"));
+            refuses(&line, &format!("{} does not go with `{}`; see `bootmigrate --help`", option.name, own.name));
+            refused += 1;
+        }
+    }
+    assert!(refused > 200, "{refused}");
+}
+
+#[test]
+fn every_command_refuses_the_same_mistakes() {
+    for right in RIGHT {
+        for (wrong, sentence) in [
+            ("--nonsense", "`--nonsense` is not known; see `bootmigrate --help`"),
+            ("-v=2", "`-v=2` is not known; see `bootmigrate --help`"),
+            ("one two", "is one word too many; see `bootmigrate --help`"),
+            ("--config", "--config needs a value"),
+            ("--root=", "--root needs a value"),
+            ("-q -v", "-q and -v exclude each other"),
+            ("--", "`--` must be followed by a program"),
+        ] {
+            let said = parse(words(&format!("{right} {wrong}"))).map(|command| command.action);
+            assert!(said.as_ref().is_err_and(|said| said.ends_with(sentence)), "{right} {wrong}: {said:?}");
+        }
+        let name = described(right).name;
+        if name != "run" {
+            refuses(&format!("{right} -- true"), &format!("`-- PROGRAM` goes with `run`, not with `{name}`"));
+        }
+    }
+}
+
 #[test]
 fn run_migrations_is_off_by_four_words() {
     for word in ["0", "false", "no", "off", "OFF", " no "] {
