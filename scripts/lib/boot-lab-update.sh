@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # lab and work come from the caller
 # Owns what real update agents make of the hooks that are shipped for them: RAUC and SWUpdate write a slot, and its program rehearses
-#   there; Mender asks before it commits.
+#   there; Mender asks before it commits, greenboot before a boot is good.
 # Promises: an update whose migrations pass is installed, one whose migrations fail on this device's rows is refused, each with the
 #   program's own sentence, and either way no byte of the device has changed; a slot that is not committed is rolled back.
 # Never lets a package start a service on this machine, and never leaves a service, a mount, a folder or a key behind.
@@ -14,6 +14,8 @@ readonly UPDATE_LOOKS_MAX=100
 readonly UPDATE_COMPATIBLE=bootlab UPDATE_SLOT_SIZE=32M
 # What an agent without a folder of its own in its command line wants to find.
 readonly UPDATE_MENDER_FOLDERS=(/etc/mender /usr/share/mender)
+# Of the crates' registry, where its makers publish it: no distribution of ours has it.
+readonly UPDATE_GREENBOOT_VERSION=0.0.1
 
 update_folder=""
 update_here=yes
@@ -223,33 +225,91 @@ END
         --script packaging/hooks/mender/ArtifactCommit_Leave_50_bootmigrate --output-path "$update_folder/update.mender" >/dev/null
 }
 
-mender_checks() {
-    # The device lies below a folder, so that the run writes nothing into this machine's /run; and each call of the program is noted.
-    local root="$update_folder/root" code=0
+# The device lies below a folder, so that the run writes nothing into this machine's /run; and each call of the program is noted.
+update_below() {
+    local root="$update_folder/root"
     mkdir -p "$root/var/lib"
     cp -a /var/lib/gateway "$root/var/lib/gateway"
     update_home="$root/var/lib/gateway"
     export BOOTMIGRATE="$update_folder/bootmigrate"
     printf '#!/bin/sh\necho "$*" >>%s/calls\nexec %s --root %s "$@"\n' "$update_folder" "$lab/bootmigrate" "$root" >"$BOOTMIGRATE"
     chmod +x "$BOOTMIGRATE"
+}
+
+# The boot's own run; what one of the databases is made of again is lost, so it ends with 11.
+update_runs() {
+    local code=0
+    "$BOOTMIGRATE" run >"$update_folder/said" 2>&1 || code=$?
+    [ "$code" -eq 11 ] || { cat "$update_folder/said"; echo "the run ends with $code, and should with 11"; return 1; }
+    # The record keeps what mark-good said.
+    update_changes=record
+}
+
+# update_called WORDS: the program's calls until now, each with a comma.
+update_called() {
+    [ "$(tr '\n' , <"$update_folder/calls")" = "$1" ] || { cat "$update_folder/calls"; echo "these are not the calls of the two hooks"; return 1; }
+}
+
+mender_checks() {
+    update_below
     update_artifact
     update_mounts=$(grep -c . /proc/self/mountinfo)
     update_mender install "$update_folder/update.mender" >"$update_folder/said" 2>&1 || { cat "$update_folder/said"; return 1; }
     update_ends "Mender does not commit before the databases are migrated" 1 "ArtifactCommit_Enter_50_bootmigrate" update_mender commit
     [ ! -e "$update_folder/release" ] || { echo "Mender did not roll back"; return 1; }
-    "$BOOTMIGRATE" run >"$update_folder/said" 2>&1 || code=$?
-    [ "$code" -eq 11 ] || { cat "$update_folder/said"; echo "the run ends with $code, and should with 11"; return 1; }
+    update_runs
     update_mender install "$update_folder/update.mender" >"$update_folder/said" 2>&1 || { cat "$update_folder/said"; return 1; }
-    # The record keeps what mark-good said.
-    update_changes=record
     update_ends "Mender commits when they are" 0 "Committing Artifact" update_mender commit
     [ -e "$update_folder/release" ] || { echo "Mender rolled back"; return 1; }
-    [ "$(tr '\n' , <"$update_folder/calls")" = "status --exit-code,run,status --exit-code,mark-good," ] || {
-        cat "$update_folder/calls"
-        echo "these are not the calls of the two hooks"
-        return 1
-    }
+    update_called "status --exit-code,run,status --exit-code,mark-good,"
     "$BOOTMIGRATE" status --format mender | grep -q '^bootmigrate_settings_version=' || { echo "the inventory has no version"; return 1; }
+}
+
+# greenboot_installed: as the user, before the name space: it is compiled.
+greenboot_installed() {
+    local home="$target/greenboot"
+    [ ! -x "$home/bin/greenboot" ] || return 0
+    echo "    installing greenboot $UPDATE_GREENBOOT_VERSION into $home"
+    # It starts scripts: not worth an optimiser's time.
+    CARGO_PROFILE_DEV_DEBUG=false cargo install greenboot --quiet --debug --version "$UPDATE_GREENBOOT_VERSION" --locked --root "$home" ||
+        echo "    greenboot $UPDATE_GREENBOOT_VERSION cannot be installed here"
+}
+
+# A boot's own file system for the boot loader's variables, the file of those included.
+update_boot() {
+    update_place -t tmpfs bootlab-boot /boot
+    mkdir -p /boot/grub2
+    "$update_folder/bin/grub2-editenv" /boot/grub2/grubenv create
+    update_mounts=$(grep -c . /proc/self/mountinfo)
+}
+
+update_greenboot() { PATH="$update_folder/bin:$PATH" "$target/greenboot/bin/greenboot" health-check; }
+
+# update_variable NAME=VALUE: the boot loader's.
+update_variable() {
+    "$update_folder/bin/grub2-editenv" /boot/grub2/grubenv list >"$update_folder/variables"
+    grep -qx "$1" "$update_folder/variables" || { cat "$update_folder/variables"; echo "the boot loader has not $1"; return 1; }
+}
+
+greenboot_checks() {
+    local checks=/etc/greenboot
+    update_below
+    mkdir -p "$update_folder/bin" "$update_folder$checks"/{check/required.d,green.d}
+    # It may start the machine again after a red boot; not this one. Its name for the editor of the variables is another distribution's.
+    ln -s /bin/true "$update_folder/bin/systemctl"
+    ln -s "$lab/agents/usr/bin/grub-editenv" "$update_folder/bin/grub2-editenv"
+    install packaging/hooks/greenboot/required.d-50_bootmigrate.sh "$update_folder$checks/check/required.d/50_bootmigrate.sh"
+    install packaging/hooks/greenboot/green.d-50_bootmigrate.sh "$update_folder$checks/green.d/50_bootmigrate.sh"
+    update_place --bind "$update_folder$checks" "$checks"
+    update_place -t tmpfs bootlab-motd /etc/motd.d
+    update_boot
+    update_ends "greenboot calls a boot red whose databases are not migrated" 1 "required script .*50_bootmigrate.sh failed" update_greenboot
+    update_variable boot_success=0
+    update_runs
+    update_boot
+    update_ends "greenboot calls it green when they are" 0 "green script .*50_bootmigrate.sh success" update_greenboot
+    update_variable boot_success=1
+    update_called "status --exit-code,run,status --exit-code,mark-good,"
 }
 
 # update_checks AGENT WORLD: on a device with these databases.
@@ -259,6 +319,13 @@ update_checks() {
     mender)
         update_has mender-client mender
         update_has mender-artifact mender-artifact
+        ;;
+    greenboot)
+        if [ ! -x "$target/greenboot/bin/greenboot" ]; then
+            echo "    cannot: update: greenboot $UPDATE_GREENBOOT_VERSION could not be installed, so it is not asked"
+            update_here=no
+        fi
+        update_has grub-common grub-editenv
         ;;
     esac
     [ "$update_here" = yes ] || return 0
