@@ -1,4 +1,5 @@
-//! Owns the sweep over failing calls: every operation of a scenario's log fails, once and for ever, in every way that it can.
+//! Owns the sweep over failing calls: every operation of a scenario's run, a boot or a command, fails, once and for ever, in every way
+//!   that it can.
 //! Promises: the run's exit is one that the failure explains, nothing is lost, and the next boots without it end well.
 //! Never lets a failure lead to a purge or a restore.
 
@@ -8,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted};
 use crate::judge::{Bad, Judge, Start};
-use crate::power_cuts::logged;
+use crate::person::{carry_out, left};
+use crate::picture::Album;
+use crate::power_cuts::first_of;
 use crate::scenarios::Scenario;
 use crate::sim::content::BLOCK;
 use crate::sim::replay::{Order, Replay};
@@ -77,7 +80,7 @@ impl fmt::Display for Trouble {
 
 /// Every operation, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too.
 pub fn sweep(scenario: &Scenario, stride: u64) -> Tally {
-    let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
+    let whole = first_of(scenario);
     let (operations, calls) = (whole.log.len() as u64, whole.sim.calls());
     let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
     let mut judge = Judge::default();
@@ -148,9 +151,12 @@ fn filled(
 ) -> Option<(u8, Result<(), Bad>)> {
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
     sim.at_operation(operation, move |sim| sim.set_available_bytes(room));
-    let first = switch_on(scenario.firmware, &sim, &scenario.asked);
+    let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
     let exit = first.report.exit;
     tell(&format!("full from operation {operation} on: exit {exit}: {}", first.report.sentence));
+    if let Err(bad) = left(scenario, &sim, exit, &mut Album::default()) {
+        return Some((exit, Err(bad)));
+    }
     let full = sim.used_bytes().0 + room;
     let again = Sim::with(&sim.state().swept(), Options { log: false, total_bytes: Some(full), ..scenario.options.clone() });
     let second = switch_on(scenario.firmware, &again, &scenario.again);
@@ -208,7 +214,7 @@ fn met(
     judge: &mut Judge,
     tell: &mut dyn FnMut(&str),
 ) -> Option<(u8, Result<(), Bad>)> {
-    let booted = switch_on(scenario.firmware, sim, &scenario.asked);
+    let booted = carry_out(scenario.run, scenario.firmware, sim, &scenario.asked);
     let fired = sim.fired();
     if fired.is_empty() {
         return None;
@@ -224,7 +230,8 @@ fn met(
         let what = format!("{} led to exit {exit}: {}", fired[0], booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
-    let judged = judge.judge(scenario, &state, said, tell).map(|_| ());
+    let judged = left(scenario, sim, exit, &mut Album::default());
+    let judged = judged.and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
     let judged = judged.and_then(|()| if loses_what_it_held(kind) { cut_after(scenario, sim, &booted, said, judge, tell) } else { Ok(()) });
     Some((exit, judged))
 }
@@ -275,7 +282,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
             "{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever, OPERATION:filled:BYTES or file-NUMBER:lost:PAGE"
         ));
     };
-    let whole = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
+    let whole = first_of(scenario);
     for (number, line) in whole.log.iter().enumerate() {
         out(&format!("{number:>4} {line}"));
     }

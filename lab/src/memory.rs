@@ -8,8 +8,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::switch_on;
 use crate::judge::{Bad, Judge};
+use crate::person::{carry_out, left};
+use crate::picture::Album;
 use crate::scenarios::Scenario;
 use crate::sim::{allocator, Options, Sim};
 
@@ -71,7 +72,7 @@ pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
 /// `Err`: it panicked, with what.
 fn boot(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
-    let booted = catch_unwind(AssertUnwindSafe(|| switch_on(scenario.firmware, &sim, &scenario.asked)));
+    let booted = catch_unwind(AssertUnwindSafe(|| carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked)));
     let booted = booted.map_err(|panic| match panic.downcast::<String>() {
         Ok(words) => *words,
         Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "a panic".to_owned(), |words| (*words).to_owned()),
@@ -105,7 +106,8 @@ fn one(
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let state = sim.state().swept();
-    Some((exit, judge.judge(scenario, &state, booted.loss_said_at.is_some(), tell).map(|_| ())))
+    let judged = left(scenario, &sim, exit, &mut Album::default());
+    Some((exit, judged.and_then(|()| judge.judge(scenario, &state, booted.loss_said_at.is_some(), tell).map(|_| ()))))
 }
 
 /// Shows one run and the boots after it: `ALLOCATION:once` or `ALLOCATION:for-ever`.

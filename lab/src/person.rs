@@ -20,7 +20,6 @@ use bootmigrate::steps::lock::lock;
 use crate::device::{boot_of, switch_on, with_device, Booted, Firmware, SimClock, MAIN, STATE};
 use crate::judge::Bad;
 use crate::picture::{bytes_hash, Album, Stands};
-use crate::power_cuts::Logged;
 use crate::record;
 use crate::scenarios::{Old, Scenario};
 use crate::sim::{Sim, State};
@@ -96,12 +95,25 @@ fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
     Err(Bad { rule, what: what.into() })
 }
 
-/// What holds at every cut of a command but a restore: the live database is as it was, and a way back is there.
+/// What holds after a command that met a failure, and at once: as at a cut, and nothing is told to other runs about a copy.
 ///
 /// # Errors
 /// The first rule that does not hold.
-pub fn kept(scenario: &Scenario, run: &Logged, cut: usize, state: &State, album: &mut Album) -> Result<(), Bad> {
-    let before = &run.initial;
+pub fn left(scenario: &Scenario, sim: &Sim, exit: u8, album: &mut Album) -> Result<(), Bad> {
+    let now = sim.state();
+    let told = || now.walk().into_iter().map(|(path, _)| path).find(|path| path.contains("/unconfirmed/"));
+    match told().filter(|_| scenario.run == Run::Rehearse) {
+        Some(path) => bad("a rehearsal tells no other run of its copy", path),
+        None => kept(scenario, &sim.initial(), exit == 0, &now.clone().swept(), album),
+    }
+}
+
+/// What holds at every cut of a command but a restore: the live database is as it was, and a way back is there. `ended`: it had come to
+/// its end, and said that all was well.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, album: &mut Album) -> Result<(), Bad> {
     if matches!(scenario.run, Run::Boot | Run::SnapshotRestore(_)) {
         return Ok(());
     }
@@ -130,7 +142,6 @@ pub fn kept(scenario: &Scenario, run: &Logged, cut: usize, state: &State, album:
     if whole < scenario.snapshots_min {
         return bad("there is a way back", format!("{} snapshots, {whole} whole", now.len()));
     }
-    let ended = cut == run.log.len() && run.booted.report.exit == 0;
     let made = || now.iter().filter(|name| !then.contains(name)).any(|name| is_old(scenario, &album_look(state, name)));
     if scenario.run == Run::SnapshotCreate && ended && !made() {
         return bad("what was reported stands", format!("the copy that was made is not there: {now:?}"));

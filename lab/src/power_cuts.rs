@@ -128,6 +128,11 @@ impl Logged {
         Logged { synced: record::synced(&initial, &log), initial, log, booted, sim }
     }
 
+    /// A cut here comes after its end, and it said that all was well.
+    fn ended(&self, cut: usize) -> bool {
+        cut == self.log.len() && self.booted.report.exit == 0
+    }
+
     /// A cut here comes after the loss was reported.
     pub(crate) fn said(&self, cut: usize) -> bool {
         self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
@@ -204,7 +209,9 @@ impl Sweep<'_> {
         let used = first.initial.used_bytes(crate::sim::state::STORAGE);
         let judged = match self.scenario.run {
             Run::Boot | Run::SnapshotRestore(_) => self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said),
-            Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => kept(self.scenario, first, first.log.len(), &state, &mut self.album),
+            Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => {
+                kept(self.scenario, &first.initial, first.ended(first.log.len()), &state, &mut self.album)
+            }
         };
         let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {
@@ -222,7 +229,7 @@ impl Sweep<'_> {
         for order in Order::ALL {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
-                let kept = kept(self.scenario, first, point.cut, &state, &mut self.album);
+                let kept = kept(self.scenario, &first.initial, first.ended(point.cut), &state, &mut self.album);
                 if let Err(bad) = kept {
                     self.note(format!("{}@{point}", self.scenario.name), &bad);
                 }
