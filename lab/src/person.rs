@@ -39,6 +39,13 @@ pub enum Run {
     MarkGood,
 }
 
+impl Run {
+    /// It reports for itself, as a boot does, and is judged as one.
+    pub fn is_boot(self) -> bool {
+        matches!(self, Run::Boot | Run::SnapshotRestore(_))
+    }
+}
+
 /// Carries it out.
 pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
     let clock = SimClock(sim);
@@ -114,7 +121,7 @@ pub fn left(scenario: &Scenario, sim: &Sim, exit: u8, album: &mut Album) -> Resu
 /// # Errors
 /// The first rule that does not hold.
 pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, album: &mut Album) -> Result<(), Bad> {
-    if matches!(scenario.run, Run::Boot | Run::SnapshotRestore(_)) {
+    if scenario.run.is_boot() {
         return Ok(());
     }
     match (album.look(state, MAIN), &scenario.old) {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
 use crate::judge::{self, Bad, Judge, Start};
-use crate::person::{carry_out, kept, Run};
+use crate::person::{carry_out, kept};
 use crate::picture::Album;
 use crate::record;
 use crate::scenarios::Scenario;
@@ -207,11 +207,10 @@ impl Sweep<'_> {
         let state = first.sim.state().swept();
         let mut said = false;
         let used = first.initial.used_bytes(crate::sim::state::STORAGE);
-        let judged = match self.scenario.run {
-            Run::Boot | Run::SnapshotRestore(_) => self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said),
-            Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => {
-                kept(self.scenario, &first.initial, first.ended(first.log.len()), &state, &mut self.album)
-            }
+        let judged = if self.scenario.run.is_boot() {
+            self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said)
+        } else {
+            kept(self.scenario, &first.initial, first.ended(first.log.len()), &state, &mut self.album)
         };
         let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {

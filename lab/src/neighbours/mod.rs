@@ -1,4 +1,4 @@
-//! Owns the sweep over neighbours: at every operation of a scenario an application, or a second bootmigrate, comes in between;
+//! Owns the sweep over neighbours: at every operation of a scenario's run, a boot or a command, an application or a second bootmigrate comes in between;
 //!   at every look of our own code an application comes or goes.
 //! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
 //! Never lets the neighbour's rows decide what the scenario must come to.
@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use self::application::Manner;
 use crate::device::{switch_on, Booted, MAIN, STATE};
 use crate::judge::{Bad, Judge, Start};
+use crate::person::carry_out;
 use crate::picture::guests;
-use crate::power_cuts::{draw, logged, Logged, PLAIN};
+use crate::power_cuts::{draw, first_of, Logged, PLAIN};
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
 use crate::sim::operation::SQLITE;
@@ -80,6 +81,8 @@ type Rows = (HashSet<i64>, HashSet<i64>);
 
 struct Sweep {
     scenario: Scenario,
+    /// How the run ends without a neighbour.
+    alone: u8,
     judge: Judge,
     at_rest: HashMap<u128, Rows>,
     seen: HashSet<u128>,
@@ -88,7 +91,7 @@ struct Sweep {
 
 /// Every operation, every neighbour.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
-    let alone = logged(scenario, scenario.firmware, &scenario.initial, &scenario.asked);
+    let alone = first_of(scenario);
     let operations = alone.log.len() as u64;
     let mut sweep = Sweep::new(scenario);
     sweep.tally.operations = operations;
@@ -121,7 +124,8 @@ impl Sweep {
         let mut scenario = scenario.clone();
         scenario.quiet_by += MORE_BOOTS;
         let (at_rest, seen) = (HashMap::new(), HashSet::new());
-        Sweep { scenario, judge: Judge::beside_guests(), at_rest, seen, tally }
+        let alone = first_of(&scenario).booted.report.exit;
+        Sweep { scenario, alone, judge: Judge::beside_guests(), at_rest, seen, tally }
     }
 
     fn note(&mut self, name: String, judged: Result<(), Bad>) {
@@ -162,7 +166,11 @@ impl Sweep {
         let mut said = false;
         self.judge.cuts = 0;
         in_the_snapshot(run)?;
-        self.first_run(&run.logged.sim, &run.after, booted, &mut said)?;
+        if self.scenario.run.is_boot() {
+            self.first_run(&run.logged.sim, &run.after, booted, &mut said)?;
+        } else {
+            self.command(booted)?;
+        }
         let said = booted.loss_said_at.is_some();
         let (_, left) = self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
         self.kept(&left, &run.acknowledged)
@@ -183,6 +191,15 @@ impl Sweep {
         tell(&format!("acknowledged before the cut: {acknowledged:?}; what is left:\n{}", state.describe()));
         let (_, left) = self.judge.judge_from(&self.scenario, &state, Start::again(&self.scenario, said), tell)?;
         self.kept(&left, &acknowledged)
+    }
+
+    /// A command ends as it does alone, or says that the database is in use; what it left is judged by the boots.
+    fn command(&self, booted: &Booted) -> Result<(), Bad> {
+        let exit = booted.report.exit;
+        if exit == self.alone || exit == 13 {
+            return Ok(());
+        }
+        Err(Bad { rule: "a command's exit", what: format!("exit {exit}, and alone {}: {}", self.alone, booted.report.sentence) })
     }
 
     /// The rules after the run that was disturbed: in use is one more exit that it may have.
@@ -244,7 +261,7 @@ impl Sweep {
         let scenario = self.scenario.clone();
         let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
         let started = migrator::start(&sim, operation, scenario.firmware, scenario.again.clone(), waits);
-        let first = switch_on(scenario.firmware, &sim, &scenario.asked);
+        let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
         let Some(second) = started.finish() else { return Ok(()) };
         let log = sim.log();
         let theirs = log.iter().filter(|line| line.process != 0).count();
@@ -266,7 +283,12 @@ impl Sweep {
         self.judge.cuts = 0;
         // The first may find the second at work, where that one came before there was a lock.
         let turned_away = |booted: &Booted| booted.report.exit == 13 && (!waits || !second.locked);
-        for booted in [&first, &second.booted].into_iter().filter(|booted| !turned_away(booted)) {
+        // A second one that came before there was a lock has left nothing to do.
+        if !scenario.run.is_boot() && (second.locked || first.report.exit != 0) {
+            self.command(&first)?;
+        }
+        let boots = [Some(&first).filter(|_| scenario.run.is_boot()), Some(&second.booted)];
+        for booted in boots.into_iter().flatten().filter(|booted| !turned_away(booted)) {
             self.judge.after_boot(&scenario, &sim, &state, booted, scenario.initial.used_bytes(STORAGE), &mut said)?;
         }
         self.judge.judge(&scenario, &state, said, tell).map(|_| ())
@@ -305,7 +327,7 @@ impl Beside {
     fn run(scenario: &Scenario, number: u64, manner: Manner) -> Beside {
         let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
         let application = application::start(&sim, number, manner);
-        let booted = switch_on(scenario.firmware, &sim, &scenario.asked);
+        let booted = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
         let mut application = application.lock().unwrap_or_else(PoisonError::into_inner);
         application.after_the_boot();
         let acknowledged = application.acknowledged.clone();
