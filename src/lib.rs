@@ -67,6 +67,8 @@ use device::World;
 const EXIT_USAGE: u8 = 2;
 /// Exit code of a defect of ours.
 const EXIT_DEFECT: i32 = 1;
+/// Exit code of a migration that failed.
+const EXIT_FAILED: i32 = 10;
 
 /// The whole command line of a product: reads argv, runs, prints, and returns the exit code.
 pub fn main(embedded: Embedded) -> ExitCode {
@@ -78,7 +80,8 @@ fn command_line(embedded: &Embedded, code: &Registered) -> ExitCode {
         if code::guest_runs() {
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
             if cfg!(panic = "abort") {
-                eprintln!("bootmigrate: a migration's code panicked ({panic}), and this firmware is built with panic = \"abort\"; the next boot goes on from what is on disk, and the try is counted. [BM-10]");
+                eprintln!("{}", code::last_words(panic));
+                std::process::exit(EXIT_FAILED);
             }
             return;
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted};
 use crate::judge::{Bad, Judge, Start};
-use crate::person::{carry_out, left};
+use crate::person::{carry_out, kept, left};
 use crate::picture::Album;
 use crate::power_cuts::first_of;
 use crate::scenarios::Scenario;
@@ -161,9 +161,11 @@ fn filled(
     let again = Sim::with(&sim.state().swept(), Options { log: false, total_bytes: Some(full), ..scenario.options.clone() });
     let second = switch_on(scenario.firmware, &again, &scenario.again);
     tell(&format!("still full: exit {}: {}", second.report.exit, second.report.sentence));
-    for booted in [&first, &second] {
+    // A command's own exit excuses no boot.
+    let boot = if scenario.run.is_boot() { Some(unharmed) } else { None };
+    for (booted, unharmed) in [(&first, Some(unharmed)), (&second, boot)] {
         let exit = booted.report.exit;
-        let explained = exit == unharmed || explains(FaultKind::Full, exit) || scenario.exits.contains(&exit);
+        let explained = Some(exit) == unharmed || explains(FaultKind::Full, exit) || scenario.exits.contains(&exit);
         if !explained || exit == 11 && !scenario.ends.iter().any(|end| end.loss) {
             let what = format!("a full disk led to exit {exit}: {}", booted.report.sentence);
             return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
@@ -255,7 +257,8 @@ fn cut_after(
     tell("the power goes, and everything that was not synced");
     // A run without the act did not say that anything is done.
     let stands = if booted.report.usable { judge.stands(scenario, &state) } else { Ok(()) };
-    let judged = stands.and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
+    let kept = || kept(scenario, &sim.initial(), booted.report.exit == 0, &state, &mut Album::default());
+    let judged = stands.and_then(|()| kept()).and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
     (judge.cuts, judge.copies_more) = (0, 0);
     judged
 }

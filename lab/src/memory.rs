@@ -1,4 +1,5 @@
-//! Owns the sweep over missing memory: every allocation that SQLite makes during a boot is refused, once and for ever.
+//! Owns the sweep over missing memory: every allocation that SQLite makes during a scenario's run, a boot or a command, is refused,
+//!   once and for ever.
 //! Promises: no panic; the exit is one that missing memory explains; nothing is lost, and the next boots end well.
 //! Never lets missing memory lead to a purge or a restore.
 
@@ -48,7 +49,7 @@ impl fmt::Display for Tally {
 pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
     let mut judge = Judge::default();
     allocator::refuse(u64::MAX, false);
-    let (_, unharmed) = boot(scenario);
+    let (_, unharmed) = run(scenario);
     let (allocations, _) = allocator::stop();
     let mut tally = Tally { scenario: scenario.name.to_owned(), allocations, ..Tally::default() };
     let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
@@ -69,8 +70,8 @@ pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
     tally
 }
 
-/// `Err`: it panicked, with what.
-fn boot(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
+/// The scenario's run. `Err`: it panicked, with what.
+fn run(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
     let booted = catch_unwind(AssertUnwindSafe(|| carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked)));
     let booted = booted.map_err(|panic| match panic.downcast::<String>() {
@@ -90,7 +91,7 @@ fn one(
     tell: &mut dyn FnMut(&str),
 ) -> Option<(u8, Result<(), Bad>)> {
     allocator::refuse(at, for_ever);
-    let (sim, booted) = boot(scenario);
+    let (sim, booted) = run(scenario);
     let (_, refused) = allocator::stop();
     if refused == 0 {
         return None;
@@ -118,7 +119,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let wrong = || format!("{name} is no allocation; write memory:NUMBER:once or memory:NUMBER:for-ever");
     let (at, many) = name.split_once(':').ok_or_else(wrong)?;
     let at = at.parse().map_err(|_| wrong())?;
-    let (_, unharmed) = boot(scenario);
+    let (_, unharmed) = run(scenario);
     let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
     match one(scenario, at, many == "for-ever", unharmed, &mut Judge::default().by_booting(), out) {
         None => out("this run asked for less memory"),

@@ -102,16 +102,36 @@ fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
     Err(Bad { rule, what: what.into() })
 }
 
-/// What holds after a command that met a failure, and at once: as at a cut, and nothing is told to other runs about a copy.
+/// What holds where a command has ended, whatever it met: as at a cut, and [`beside`].
 ///
 /// # Errors
 /// The first rule that does not hold.
 pub fn left(scenario: &Scenario, sim: &Sim, exit: u8, album: &mut Album) -> Result<(), Bad> {
+    beside(scenario, sim)?;
+    kept(scenario, &sim.initial(), exit == 0, &sim.state().swept(), album)
+}
+
+/// What holds where a command has ended, whoever wrote into the database meanwhile: no lock of SQLite's was dropped, and a rehearsal
+/// left the copies alone and told nothing of its own to other runs.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn beside(scenario: &Scenario, sim: &Sim) -> Result<(), Bad> {
+    if let Some(hazard) = sim.hazards().first() {
+        return bad("no lock dropped", hazard.clone());
+    }
+    if scenario.run != Run::Rehearse {
+        return Ok(());
+    }
     let now = sim.state();
-    let told = || now.walk().into_iter().map(|(path, _)| path).find(|path| path.contains("/unconfirmed/"));
-    match told().filter(|_| scenario.run == Run::Rehearse) {
-        Some(path) => bad("a rehearsal tells no other run of its copy", path),
-        None => kept(scenario, &sim.initial(), exit == 0, &now.clone().swept(), album),
+    if let Some((path, _)) = now.walk().into_iter().find(|(path, _)| path.contains("/unconfirmed/")) {
+        return bad("a rehearsal tells no other run of its copy", path);
+    }
+    let (now, then) = (copies(&now), copies(&sim.initial()));
+    if now == then {
+        Ok(())
+    } else {
+        bad("a rehearsal leaves the copies", format!("{then:?} became {now:?}"))
     }
 }
 
@@ -165,7 +185,7 @@ fn is_old(scenario: &Scenario, stands: &Stands) -> bool {
 }
 
 /// The snapshots that have their name.
-fn copies(state: &State) -> Vec<String> {
+pub fn copies(state: &State) -> Vec<String> {
     let prefix = format!("{STATE}/snapshots/v");
     state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect()
 }

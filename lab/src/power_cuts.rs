@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
 use crate::judge::{self, Bad, Judge, Start};
-use crate::person::{carry_out, kept};
+use crate::person::{carry_out, kept, left};
 use crate::picture::Album;
 use crate::record;
 use crate::scenarios::Scenario;
@@ -210,7 +210,7 @@ impl Sweep<'_> {
         let judged = if self.scenario.run.is_boot() {
             self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said)
         } else {
-            kept(self.scenario, &first.initial, first.ended(first.log.len()), &state, &mut self.album)
+            left(self.scenario, &first.sim, first.booted.report.exit, &mut self.album)
         };
         let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {

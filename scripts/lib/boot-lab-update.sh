@@ -3,7 +3,8 @@
 # Owns what real update agents make of the hooks that are shipped for them: RAUC and SWUpdate write a slot, and its program rehearses
 #   there; Mender asks before it commits, greenboot before a boot is good.
 # Promises: an update whose migrations pass is installed, one whose migrations fail on this device's rows is refused, each with the
-#   program's own sentence, and either way no byte of the device has changed; a slot that is not committed is rolled back.
+#   program's own sentence, and either way no byte of the device has changed; a slot that is not committed is rolled back, and a
+#   boot is good after its run alone.
 # Never lets a package start a service on this machine, and never leaves a service, a mount, a folder or a key behind.
 #
 # setup.sh is read before; the caller's name space keeps the mounts to itself.
@@ -12,10 +13,10 @@
 readonly UPDATE_LOOKS_MAX=100
 # What the device is called, and how large its slots are here.
 readonly UPDATE_COMPATIBLE=bootlab UPDATE_SLOT_SIZE=32M
-# What an agent without a folder of its own in its command line wants to find.
-readonly UPDATE_MENDER_FOLDERS=(/etc/mender /usr/share/mender)
 # Of the crates' registry, where its makers publish it: no distribution of ours has it.
 readonly UPDATE_GREENBOOT_VERSION=0.0.1
+# Seconds: it is compiled, or its registry does not answer.
+readonly UPDATE_GREENBOOT_LIMIT_S=900
 
 update_folder=""
 update_here=yes
@@ -55,6 +56,12 @@ update_place() {
     [ -d "$folder" ] || { mkdir -p "$folder"; update_made+=("$folder"); }
     mount "$@"
     update_mounted=("$folder" "${update_mounted[@]}")
+}
+
+# /etc is a copy from now on, which goes with this method, however it ends.
+update_private_etc() {
+    cp -a /etc "$update_folder/etc"
+    update_place --bind "$update_folder/etc" /etc
 }
 
 # Every file of the device, with its sum, but the lock and what may change.
@@ -199,13 +206,12 @@ update_mender() {
 
 # An artifact with the two state scripts, for an update module that can be rolled back; what is written is no root file system here.
 update_artifact() {
-    local modules="$update_folder/mender-modules" folder
-    for folder in "${UPDATE_MENDER_FOLDERS[@]}"; do
-        mkdir -p "$update_folder$folder"
-        update_place --bind "$update_folder$folder" "$folder"
-    done
-    modules=/usr/share/mender/modules/v3
-    mkdir -p "$modules" "$update_folder/mender"
+    local modules=/usr/share/mender/modules/v3
+    # It has no word for these folders in its command line.
+    update_private_etc
+    mkdir -p "$update_folder/share"
+    update_place --bind "$update_folder/share" /usr/share/mender
+    mkdir -p /etc/mender "$modules" "$update_folder/mender"
     cat >"$modules/bootlab" <<END
 #!/bin/sh
 case \$1 in
@@ -265,51 +271,65 @@ mender_checks() {
     "$BOOTMIGRATE" status --format mender | grep -q '^bootmigrate_settings_version=' || { echo "the inventory has no version"; return 1; }
 }
 
+greenboot_home() { echo "$target/greenboot-$UPDATE_GREENBOOT_VERSION"; }
+
 # greenboot_installed: as the user, before the name space: it is compiled.
 greenboot_installed() {
-    local home="$target/greenboot"
+    local home
+    home=$(greenboot_home)
     [ ! -x "$home/bin/greenboot" ] || return 0
     echo "    installing greenboot $UPDATE_GREENBOOT_VERSION into $home"
     # It starts scripts: not worth an optimiser's time.
-    CARGO_PROFILE_DEV_DEBUG=false cargo install greenboot --quiet --debug --version "$UPDATE_GREENBOOT_VERSION" --locked --root "$home" ||
+    CARGO_PROFILE_DEV_DEBUG=false timeout --kill-after=10 "$UPDATE_GREENBOOT_LIMIT_S" cargo install greenboot --quiet --debug --version "$UPDATE_GREENBOOT_VERSION" --locked --root "$home" ||
         echo "    greenboot $UPDATE_GREENBOOT_VERSION cannot be installed here"
 }
 
-# A boot's own file system for the boot loader's variables, the file of those included.
+# A boot's own file system for the bootloader's variables, the file of those included.
 update_boot() {
     update_place -t tmpfs bootlab-boot /boot
     mkdir -p /boot/grub2
-    "$update_folder/bin/grub2-editenv" /boot/grub2/grubenv create
+    "$lab/agents/usr/bin/grub-editenv" /boot/grub2/grubenv create
     update_mounts=$(grep -c . /proc/self/mountinfo)
 }
 
-update_greenboot() { PATH="$update_folder/bin:$PATH" "$target/greenboot/bin/greenboot" health-check; }
+# What greenboot-healthcheck.service does with the shipped drop-in.
+update_greenboot() {
+    PATH="$update_folder/bin:$PATH" "$(greenboot_home)/bin/greenboot" health-check || return
+    [ "$(sed -n 's/^ExecStartPost=//p' packaging/hooks/greenboot/greenboot-mark-good.conf)" = "/usr/bin/bootmigrate mark-good" ] || return
+    "$BOOTMIGRATE" mark-good
+}
 
-# update_variable NAME=VALUE: the boot loader's.
+# update_variable NAME=VALUE: the bootloader's.
 update_variable() {
-    "$update_folder/bin/grub2-editenv" /boot/grub2/grubenv list >"$update_folder/variables"
-    grep -qx "$1" "$update_folder/variables" || { cat "$update_folder/variables"; echo "the boot loader has not $1"; return 1; }
+    "$lab/agents/usr/bin/grub-editenv" /boot/grub2/grubenv list >"$update_folder/variables"
+    grep -qx "$1" "$update_folder/variables" || { cat "$update_folder/variables"; echo "the bootloader has not $1"; return 1; }
 }
 
 greenboot_checks() {
-    local checks=/etc/greenboot
+    local folder
     update_below
-    mkdir -p "$update_folder/bin" "$update_folder$checks"/{check/required.d,green.d}
-    # It may start the machine again after a red boot; not this one. Its name for the editor of the variables is another distribution's.
+    # It may start the machine again after a red boot. Not this one: nothing that could answer is there.
+    for folder in /run/systemd /run/dbus /usr/lib/greenboot; do
+        [ ! -d "$folder" ] || update_place -t tmpfs bootlab-nobody "$folder"
+    done
+    mkdir -p "$update_folder/bin"
     ln -s /bin/true "$update_folder/bin/systemctl"
-    ln -s "$lab/agents/usr/bin/grub-editenv" "$update_folder/bin/grub2-editenv"
-    install packaging/hooks/greenboot/required.d-50_bootmigrate.sh "$update_folder$checks/check/required.d/50_bootmigrate.sh"
-    install packaging/hooks/greenboot/green.d-50_bootmigrate.sh "$update_folder$checks/green.d/50_bootmigrate.sh"
-    update_place --bind "$update_folder$checks" "$checks"
-    update_place -t tmpfs bootlab-motd /etc/motd.d
+    # Its name for the editor of the variables is another distribution's. What it is told to set is noted among the program's calls.
+    # shellcheck disable=SC2016 # for the program that is written
+    printf '#!/bin/sh\ncase "$2 $3" in "set boot_success"*) echo "$3" >>%s/calls ;; esac\nexec %s "$@"\n' \
+        "$update_folder" "$lab/agents/usr/bin/grub-editenv" >"$update_folder/bin/grub2-editenv"
+    chmod +x "$update_folder/bin/grub2-editenv"
+    update_private_etc
+    mkdir -p /etc/motd.d /etc/greenboot/check/required.d
+    install packaging/hooks/greenboot/required.d-50_bootmigrate.sh /etc/greenboot/check/required.d/50_bootmigrate.sh
     update_boot
     update_ends "greenboot calls a boot red whose databases are not migrated" 1 "required script .*50_bootmigrate.sh failed" update_greenboot
     update_variable boot_success=0
     update_runs
     update_boot
-    update_ends "greenboot calls it green when they are" 0 "green script .*50_bootmigrate.sh success" update_greenboot
+    update_ends "greenboot calls it green when they are" 0 "required script .*50_bootmigrate.sh success" update_greenboot
     update_variable boot_success=1
-    update_called "status --exit-code,run,status --exit-code,mark-good,"
+    update_called "status --exit-code,boot_success=0,run,status --exit-code,boot_success=1,mark-good,"
 }
 
 # update_checks AGENT WORLD: on a device with these databases.
@@ -321,11 +341,12 @@ update_checks() {
         update_has mender-artifact mender-artifact
         ;;
     greenboot)
-        if [ ! -x "$target/greenboot/bin/greenboot" ]; then
+        if [ -x "$(greenboot_home)/bin/greenboot" ]; then
+            update_has grub-common grub-editenv
+        else
             echo "    cannot: update: greenboot $UPDATE_GREENBOOT_VERSION could not be installed, so it is not asked"
             update_here=no
         fi
-        update_has grub-common grub-editenv
         ;;
     esac
     [ "$update_here" = yes ] || return 0
@@ -335,7 +356,7 @@ update_checks() {
     update_device "$2"
     update_slot "$lab/bootmigrate"
     "$1_checks"
-    echo "| $1 and the hooks that are shipped for it: installed, refused | 2 | 0 | - |"
+    echo "| $1 and the hooks that are shipped for it: a yes, a no | 2 | 0 | - |"
 }
 
 update_released() {

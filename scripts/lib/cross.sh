@@ -10,6 +10,8 @@
 readonly CROSS_TARGETS=(armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu armv7-static aarch64-static)
 
 
+# What makes a program static, to the letter: cargo takes another spelling for another build.
+cross_static=(-C target-feature=+crt-static)
 cross_home=$(realpath -m "${CARGO_TARGET_DIR:-target}")/cross
 
 # cross_describe TARGET: its triple and its tools, into cross_*.
@@ -17,7 +19,7 @@ cross_describe() {
     # The last crate alone is linked otherwise; all before it are built once for both. Static means glibc: its 64-bit times are
     # there on 32 bits too, where Rust's standard library asks musl for 32-bit ones.
     cross_link=()
-    case $1 in *-static) cross_link=(-C target-feature=+crt-static) ;; esac
+    case $1 in *-static) cross_link=("${cross_static[@]}") ;; esac
     case $1 in
     armv7-unknown-linux-gnueabihf | armv7-static)
         cross_triple=armv7-unknown-linux-gnueabihf

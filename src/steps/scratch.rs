@@ -40,19 +40,39 @@ impl<'a> Scratch<'a> {
         Scratch::at(device, version)?.map(|scratch| scratch.schema()).transpose()
     }
 
-    /// One more migration; `false` where it needs rows, or a function, that nothing has.
+    /// The schema that everything pending after this version leaves, as far as its SQL alone can be followed. `None` as [`Scratch::at`].
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
-        let world = self.device.world;
-        let ran = script::run(&mut self.database, LOOK, step, Lane::NoTransaction, &mut |_| {})
-            .and_then(|()| code::run(&mut self.database, LOOK, world.code, &self.device.settings.name, step));
-        match ran {
-            Ok(()) => Ok(true),
-            Err(failure) if matches!(failure.class, Class::Failed | Class::Catalogue) => Ok(false),
-            Err(failure) => Err(failure),
+    pub fn schema_of_pending(device: &'a Device<'a>, version: i32) -> Result<Option<BTreeSet<String>>, Failure> {
+        let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
+        for step in device.catalog.migrations.iter().filter(|step| step.version > version) {
+            if !scratch.apply_sql(step)? {
+                break;
+            }
         }
+        scratch.schema().map(Some)
+    }
+
+    /// One more migration; `false` where it needs rows, or a function, that nothing has.
+    fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
+        let world = self.device.world;
+        let ran = self.run_sql(step).and_then(|()| code::run(&mut self.database, LOOK, world.code, &self.device.settings.name, step));
+        works(ran)
+    }
+
+    /// One more migration's SQL; `false` where it needs rows, or a function, that nothing has. Its code, if it has any, is not run: while
+    /// we look nobody counts a try, so code that ends the program would end every boot.
+    ///
+    /// # Errors
+    /// As [`Scratch::at`].
+    pub fn apply_sql(&mut self, step: &Migration) -> Result<bool, Failure> {
+        let ran = self.run_sql(step);
+        works(ran)
+    }
+
+    fn run_sql(&mut self, step: &Migration) -> Result<(), Failure> {
+        script::run(&mut self.database, LOOK, step, Lane::NoTransaction, &mut |_| {})
     }
 
     /// Its schema, as [`Database::schema`] says it.
@@ -61,6 +81,14 @@ impl<'a> Scratch<'a> {
     /// As SQLite.
     pub fn schema(&self) -> Result<BTreeSet<String>, Failure> {
         self.database.schema(LOOK, &self.device.settings.history_table)
+    }
+}
+
+fn works(ran: Result<(), Failure>) -> Result<bool, Failure> {
+    match ran {
+        Ok(()) => Ok(true),
+        Err(failure) if matches!(failure.class, Class::Failed | Class::Catalogue) => Ok(false),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -5,8 +5,9 @@
 use crate::bench::Bench;
 use crate::oracle;
 use crate::picture::check;
-use crate::program;
+use crate::program::{self, Ran};
 use expect_test::expect;
+use rusqlite::Connection;
 
 const FILE: &str = "-- bootmigrate: code revision=1\nUPDATE child SET label = 'first the SQL';\n";
 
@@ -34,40 +35,76 @@ fn code_runs_with_everything_else_in_one_transaction() {
     }
 }
 
-/// Code that ends the program: each boot ends with it, with the old rows, until it is not begun any more.
+/// Code that ends the program: each boot ends so, with the old rows, until it is not begun any more.
 #[track_caller]
-fn ends_every_boot_until_nobody_begins(version: &str) {
-    for bench in [Bench::at(40), Bench::wal_at(40), Bench::booted_at(40)] {
-        let bench = bench.file((&format!("V{version}__code.sql"), FILE));
-        let old = oracle::content(&bench.main());
-        for interrupted in 1..=5 {
+fn ends_every_boot_until_nobody_begins(bench: &Bench, version: i32, exit: &str) -> Ran {
+    let old = oracle::content(&bench.main());
+    let ran: Vec<Ran> = (1..=5)
+        .map(|interrupted| {
             let ran = bench.run(&["run"]);
-            assert_eq!(ran.exit, "signal 6", "{interrupted}: {}", ran.stderr);
+            assert_eq!(ran.exit, exit, "{interrupted}: {}", ran.stderr);
             assert_eq!(oracle::content(&bench.main()), old, "{interrupted}");
-        }
-        let before = oracle::folder(&bench.root());
-        for _ in 0..2 {
-            let ran = bench.run(&["run"]);
-            assert_eq!(ran.exit, "19", "{}", ran.stderr);
-            assert!(ran.stderr.contains("this firmware's migrations were interrupted 5 times; nothing was changed"), "{}", ran.stderr);
-        }
-        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-        assert_eq!(oracle::content(&bench.main()), old);
+            ran
+        })
+        .collect();
+    let before = oracle::folder(&bench.root());
+    for _ in 0..2 {
+        let ran = bench.run(&["run"]);
+        assert_eq!(ran.exit, "19", "{}", ran.stderr);
+        assert!(ran.stderr.contains("this firmware's migrations were interrupted 5 times; nothing was changed"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!(">{version}]")), "{}", ran.stderr);
     }
+    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+    assert_eq!(oracle::content(&bench.main()), old);
+    ran.into_iter().next().unwrap()
+}
+
+/// Taken over from plain refinery, from an application that counts in `user_version`, and ours already.
+fn worlds(version: i32) -> Vec<Bench> {
+    let adopted = Bench::at(40).key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
+    let connection = Connection::open(adopted.main()).unwrap();
+    connection.execute_batch("DROP TABLE refinery_schema_history; PRAGMA user_version = 40").unwrap();
+    drop(connection);
+    let file = format!("V{version}__code.sql");
+    [Bench::at(40), Bench::wal_at(40), adopted, Bench::booted_at(40)].map(|bench| bench.file((&file, FILE))).into()
 }
 
 #[test]
 fn code_that_ends_the_program() {
-    ends_every_boot_until_nobody_begins("96");
+    for bench in worlds(96) {
+        ends_every_boot_until_nobody_begins(&bench, 96, "signal 6");
+    }
+}
+
+/// Plain refinery runs the file, and not the code: what it began is no version of ours.
+#[test]
+fn what_refinery_began_of_a_migration_with_code_is_said() {
+    let bench = Bench::at(40).file(("V90__code.sql", "-- bootmigrate: code revision=1\nCREATE TABLE begun (n);\n"));
+    Connection::open(bench.main()).unwrap().execute_batch("CREATE TABLE begun (n)").unwrap();
+    let old = oracle::content(&bench.main());
+    let before = oracle::folder(&bench.root());
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "21", "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("begun.n is in the database already")
+            && ran.stderr.contains("V90__code.sql would make it, but its code has not run"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+    assert_eq!(oracle::content(&bench.main()), old);
 }
 
 #[test]
 fn code_that_panics() {
     if program::a_panic_ends_it() {
-        let ran = Bench::at(40).file(("V91__code.sql", FILE)).run(&["run"]);
-        assert!(ran.stderr.contains("a migration's code panicked (") && ran.stderr.contains("a guest may"), "{}", ran.stderr);
-        assert!(ran.stderr.contains("built with panic = \"abort\"; the next boot goes on from what is on disk"), "{}", ran.stderr);
-        return ends_every_boot_until_nobody_begins("91");
+        for bench in worlds(91) {
+            let ran = ends_every_boot_until_nobody_begins(&bench, 91, "10");
+            let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("the code of a migration panicked at ")).collect();
+            assert!(said.len() == 1 && said[0].ends_with(". [BM-10]"), "{}", ran.stderr);
+            assert!(said[0].contains("firmware.rs:") && said[0].contains(": a guest may; built with panic = \"abort\""), "{}", said[0]);
+        }
+        return;
     }
     check(
         Bench::at(40).file(("V91__code.sql", FILE)),

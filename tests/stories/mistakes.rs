@@ -15,6 +15,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("run --config /nowhere/b.toml", "/nowhere/b.toml cannot be read"),
     ("run --yes", "--yes does not go with `run`"),
     ("status --format xml", "--format xml is not known"),
+    ("status -- true", "`-- PROGRAM` goes with `run`, not with `status`"),
     ("status --retry", "--retry does not go with `status`"),
     ("status --db nothing", "--db nothing is not configured"),
     ("plan --all", "--all does not go with `plan`"),

@@ -30,9 +30,9 @@ pub fn foreign() -> Option<PathBuf> {
     env::var_os("BOOTMIGRATE_PROGRAMS").map(PathBuf::from)
 }
 
-/// It is built as for an image, with `panic = "abort"`: what panics is not caught.
+/// The program is built as for an image, with `panic = "abort"`: what panics is not caught.
 pub fn a_panic_ends_it() -> bool {
-    foreign().is_some()
+    env::var_os("BOOTMIGRATE_PANICS").is_some_and(|how| how == "abort")
 }
 
 /// Where a test keeps what it has made or seen.

@@ -1,4 +1,4 @@
-//! Owns the application that comes in the middle of a boot: plain SQLite, as a process of its own on the same device.
+//! Owns the application that comes in the middle of a run: plain SQLite, as a process of its own on the same device.
 //! Promises: a row counts as acknowledged when SQLite said so, with the number of operations made by then.
 //! Never knows what the device's code is doing; never waits with a lock in its hand.
 

@@ -1,5 +1,5 @@
-//! Owns the sweep over neighbours: at every operation of a scenario's run, a boot or a command, an application or a second bootmigrate comes in between;
-//!   at every look of our own code an application comes or goes.
+//! Owns the sweep over neighbours: at every operation of a scenario's run, a boot or a command, an application or a second bootmigrate
+//!   comes in between; at every look of our own code an application comes or goes.
 //! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
 //! Never lets the neighbour's rows decide what the scenario must come to.
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::application::Manner;
 use crate::device::{switch_on, Booted, MAIN, STATE};
 use crate::judge::{Bad, Judge, Start};
-use crate::person::carry_out;
+use crate::person::{beside, carry_out, copies, Run};
 use crate::picture::guests;
 use crate::power_cuts::{draw, first_of, Logged, PLAIN};
 use crate::scenarios::Scenario;
@@ -25,6 +25,8 @@ use crate::sim::operation::SQLITE;
 use crate::sim::state::STORAGE;
 use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
 
+/// Where `snapshot create` copies, and gives the copy its name.
+const COPIED: Step = Step("copy beside the applications");
 /// Where the device gives a snapshot its name.
 const NAMED: Step = Step("name the snapshot");
 /// Bad runs that are described.
@@ -93,7 +95,7 @@ struct Sweep {
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let alone = first_of(scenario);
     let operations = alone.log.len() as u64;
-    let mut sweep = Sweep::new(scenario);
+    let mut sweep = Sweep::new(scenario, alone.booted.report.exit);
     sweep.tally.operations = operations;
     if !scenario.options.links {
         // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit order keeps the application out.
@@ -119,12 +121,11 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
 }
 
 impl Sweep {
-    fn new(scenario: &Scenario) -> Sweep {
+    fn new(scenario: &Scenario, alone: u8) -> Sweep {
         let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
         let mut scenario = scenario.clone();
         scenario.quiet_by += MORE_BOOTS;
         let (at_rest, seen) = (HashMap::new(), HashSet::new());
-        let alone = first_of(&scenario).booted.report.exit;
         Sweep { scenario, alone, judge: Judge::beside_guests(), at_rest, seen, tally }
     }
 
@@ -169,7 +170,9 @@ impl Sweep {
         if self.scenario.run.is_boot() {
             self.first_run(&run.logged.sim, &run.after, booted, &mut said)?;
         } else {
+            beside(&self.scenario, &run.logged.sim)?;
             self.command(booted)?;
+            self.snapshot_made(run)?;
         }
         let said = booted.loss_said_at.is_some();
         let (_, left) = self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
@@ -200,6 +203,26 @@ impl Sweep {
             return Ok(());
         }
         Err(Bad { rule: "a command's exit", what: format!("exit {exit}, and alone {}: {}", self.alone, booted.report.sentence) })
+    }
+
+    /// A snapshot that was made beside the application is there, with every row that was acknowledged before it was begun.
+    fn snapshot_made(&self, run: &Beside) -> Result<(), Bad> {
+        if self.scenario.run != Run::SnapshotCreate || run.logged.booted.report.exit != 0 {
+            return Ok(());
+        }
+        let log = &run.logged.log;
+        let begun = log.iter().position(|line| line.process == 0 && line.step == COPIED).map_or(0, |number| number as u64);
+        let then = copies(&run.logged.initial);
+        let made = copies(&run.after).into_iter().filter(|path| !then.contains(path));
+        let held: Vec<HashSet<i64>> = made.map(|path| guests(&run.after, &path).into_iter().collect()).collect();
+        let missing = |held: &HashSet<i64>| run.acknowledged.iter().find(|(id, at)| *at <= begun && !held.contains(id));
+        match held.last().map(missing) {
+            None => Err(Bad { rule: "a snapshot is complete", what: "exit 0, and no snapshot was made".into() }),
+            Some(Some((id, _))) => {
+                Err(Bad { rule: "a snapshot is complete", what: format!("row {id} was acknowledged before it, and is not in it") })
+            }
+            Some(None) => Ok(()),
+        }
     }
 
     /// The rules after the run that was disturbed: in use is one more exit that it may have.
@@ -344,7 +367,7 @@ impl Beside {
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parts: Vec<&str> = name.splitn(4, ':').collect();
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} names no operation"));
-    let mut sweep = Sweep::new(scenario);
+    let mut sweep = Sweep::new(scenario, first_of(scenario).booted.report.exit);
     sweep.judge = sweep.judge.by_booting();
     let judged = match parts.as_slice() {
         ["migrator", operation, how] => sweep.judge_migrators(number(operation)?, *how == "waits", out),

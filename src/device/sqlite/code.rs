@@ -3,7 +3,7 @@
 //! Never run outside a transaction.
 
 use std::cell::Cell;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -110,6 +110,13 @@ fn failure_of(step: Step, error: &CodeError, denied: Option<String>) -> Failure 
         Some(error) => Failure::new(class_of(error), step, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)),
         None => Failure::new(Class::Failed, step, denied.unwrap_or_else(|| error.to_string())),
     }
+}
+
+/// The one sentence about code that panicked where nothing can be caught.
+pub fn last_words(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let words = words_of(panic.payload()).replace('\n', " ");
+    format!("bootmigrate: the code of a migration panicked at {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot goes on from what is on disk. [BM-10]")
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -29,7 +29,7 @@ pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Resu
     let Some(wanted) = Scratch::schema_at(device, version)? else {
         return Ok(Adoption::Refused(format!("this firmware's migrations up to {version} do not work on an empty database")));
     };
-    let later = Scratch::schema_at(device, device.catalog.target())?.unwrap_or_default();
+    let later = Scratch::schema_of_pending(device, version)?.unwrap_or_default();
     let live = database.schema(LOOK, &device.settings.history_table)?;
     // Before any migration there is no table: what stands here is somebody else's.
     let foreign_table =

@@ -153,15 +153,13 @@ enum CutOff {
 fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> Result<CutOff, Failure> {
     let version = history.version();
     let Some(next) = device.catalog.migrations.iter().find(|step| step.version > version) else { return Ok(CutOff::No) };
-    // Refinery runs no code of ours; and what ended this run here, in memory, would end every boot and be counted by none.
-    if next.directives.code_revision.is_some() {
-        return Ok(CutOff::No);
-    }
     let Some((before, after)) = schemas(device, version, next)? else { return Ok(CutOff::No) };
     if before == after || *live == before {
         return Ok(CutOff::No);
     }
-    if *live == after {
+    // Refinery runs the file, and no code of ours: with code it is never done.
+    let code = next.directives.code_revision.is_some();
+    if *live == after && !code {
         return Ok(CutOff::Done(next.version));
     }
     // The words before the text: "table wifi on wifi".
@@ -170,21 +168,21 @@ fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> R
     let live: BTreeSet<String> = live.iter().map(name).collect();
     Ok(match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
         None => CutOff::No,
-        Some(there) => CutOff::Partly(format!(
-            "{there} is in the database already, as {} would make it, but the schema is not what that file leaves",
-            next.file
-        )),
+        Some(there) => {
+            let but = if code { "its code has not run" } else { "the schema is not what that file leaves" };
+            CutOff::Partly(format!("{there} is in the database already, as {} would make it, but {but}", next.file))
+        }
     })
 }
 
 /// Two schemas: before a migration and after it.
 type Schemas = (BTreeSet<String>, BTreeSet<String>);
 
-/// The catalogue's schema at this version, and after the next migration; `None` where it cannot be built from nothing.
+/// The catalogue's schema at this version, and after the next migration's file; `None` where it cannot be built from nothing.
 fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Result<Option<Schemas>, Failure> {
     let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
     let before = scratch.schema()?;
-    if !scratch.apply(next)? {
+    if !scratch.apply_sql(next)? {
         return Ok(None);
     }
     Ok(Some((before, scratch.schema()?)))
