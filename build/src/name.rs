@@ -16,7 +16,7 @@ pub(crate) enum Named {
 /// `V4__wifi`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stem {
-    /// As it stands in the file name, which is what refinery is given.
+    /// As it stands in the file name.
     pub text: String,
     /// 4.
     pub version: i32,
@@ -71,8 +71,11 @@ fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
     if name.is_empty() {
         return Err(format!("`{file}` has no name after the two underscores, so refinery would leave it out silently; {shape}"));
     }
-    if let Some(wrong) = name.chars().find(|character| !character.is_alphanumeric() && *character != '_') {
-        let better: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    if let Some(wrong) = name.chars().find(|character| !may_stand(*character)) {
+        let better: String = name.chars().map(|c| if may_stand(c) { c } else { '_' }).collect();
+        if wrong.is_numeric() {
+            return Err(format!("the name in `{file}` contains `{wrong}`, which is no plain digit; write digits from 0 to 9, or `V{number}__{better}{suffix}`"));
+        }
         return Err(format!(
             "the name in `{file}` contains `{}`, so refinery would leave it out silently; write `V{number}__{better}{suffix}`",
             wrong.escape_default()
@@ -80,6 +83,11 @@ fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
     }
     let version = parse_version(file, number)?;
     Ok(Stem { text: stem.to_owned(), version, name: name.to_owned() })
+}
+
+/// In a name. Less than the `\w` of refinery's pattern, which knows the digits of all scripts and marks that stand for no letter.
+fn may_stand(character: char) -> bool {
+    character.is_alphabetic() || character.is_ascii_digit() || character == '_'
 }
 
 fn refuse_prefix(file: &str, stem: &str, suffix: &str, shape: &str) -> String {
@@ -137,6 +145,23 @@ mod tests {
         accepts("V0004__wi_fi2.sql", 4, "wi_fi2");
         accepts("V4__wifi.down.sql", 4, "wifi");
         accepts("V2147483647__größe.sql", i32::MAX, "größe");
+    }
+
+    #[test]
+    fn refinery_reads_every_character_that_may_stand() {
+        // Elsewhere Unicode grows, and Rust's tables or refinery's are the newer ones.
+        let old = ('\0'..='\u{7ff}').chain('\u{4e00}'..='\u{9fff}');
+        let all: String = old.filter(|character| may_stand(*character)).collect();
+        assert!(all.chars().count() > 22_000);
+        assert!(refinery::Migration::unapplied(&format!("V1__{all}"), "").unwrap().name() == all);
+    }
+
+    #[test]
+    fn digits_are_plain() {
+        for digit in ["²", "٣"] {
+            let refused = parse(&format!("V1__area_{digit}.sql")).unwrap_err();
+            assert!(refused.ends_with("write digits from 0 to 9, or `V1__area__.sql`"), "{refused}");
+        }
     }
 
     #[test]

@@ -195,13 +195,13 @@ fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mu
     let mut migrations = Vec::new();
     for up in ups {
         let down = lane.downs.iter().find(|down| down.stem.version == up.stem.version && down.stem.name == up.stem.name);
-        migrations.extend(read_migration(up, down, frame, said));
+        migrations.push(read_migration(up, down, frame, said));
     }
     lock.compare(frame.label, inside, &mut migrations, &mut said.problems);
     migrations
 }
 
-fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: &mut Said) -> Option<Migration> {
+fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: &mut Said) -> Migration {
     let shown = format!("{}/{}", frame.label, up.file);
     let adopted = up.stem.version <= frame.adopted_up_to;
     let place =
@@ -213,19 +213,11 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
         read_sql(down, &Place { file: &shown, down: true, ..place }, frame, false, said).0.sql
     });
     let crlf = if contents.mixed_line_ends { up.text.clone() } else { contents.sql.replace('\n', "\r\n") };
-    let checksums = checksum::of_refinery(&up.stem, &contents.sql).and_then(|lf| Ok((lf, checksum::of_refinery(&up.stem, &crlf)?)));
-    let (checksum, checksum_crlf) = match checksums {
-        Ok(both) => both,
-        Err(sentence) => {
-            said.problems.push(Problem::whole(&shown, sentence));
-            return None;
-        }
-    };
-    Some(Migration {
+    Migration {
         version: up.stem.version,
         name: up.stem.name.clone(),
-        checksum,
-        checksum_crlf,
+        checksum: checksum::of_refinery(&up.stem, &contents.sql),
+        checksum_crlf: checksum::of_refinery(&up.stem, &crlf),
         file: up.file.clone(),
         sql: contents.sql,
         statements: contents.statements,
@@ -233,7 +225,7 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
         directives,
         adopted,
         released: false,
-    })
+    }
 }
 
 /// Applies every rule to one text.

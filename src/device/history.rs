@@ -4,9 +4,6 @@
 
 pub mod data;
 
-use std::convert::Infallible;
-
-use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use rusqlite::types::ValueRef;
 use rusqlite::{params, OptionalExtension};
 use time::format_description::well_known::Rfc3339;
@@ -17,6 +14,8 @@ use crate::device::disk::Step;
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
+/// The columns of refinery's table, in its types and order.
+const REFINERYS_COLUMNS: &str = "(version int4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))";
 /// Ours, one row a migration: what refinery's table has no room for.
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
     version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
@@ -38,6 +37,13 @@ pub struct Applied {
     pub name: String,
     /// refinery's checksum.
     pub checksum: u64,
+}
+
+impl Applied {
+    /// It is this one: a file checked out with CRLF is the same text.
+    pub fn is(&self, ours: &Migration) -> bool {
+        self.version == ours.version && self.name == ours.name && [ours.checksum, ours.checksum_crlf].contains(&self.checksum)
+    }
 }
 
 /// What a database says of its own past.
@@ -256,9 +262,7 @@ fn quote(identifier: &str) -> String {
 /// # Errors
 /// As SQLite.
 pub fn create_tables(database: &Database, step: Step, table: &str) -> Result<(), Failure> {
-    // refinery's own text, so that its next reader finds what it would have made.
-    let history = <Ledger as Migrate>::assert_migrations_table_query(&quote(table));
-    database.run(step, &history)?;
+    database.run(step, &format!("CREATE TABLE IF NOT EXISTS {}{REFINERYS_COLUMNS}", quote(table)))?;
     database.run(step, STEPS_TABLE)?;
     database.run(step, STATE_TABLE)?;
     let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('format', ?1)";
@@ -325,44 +329,25 @@ pub fn set_user_version(database: &Database, step: Step, version: i32) -> Result
     database.run(step, &format!("PRAGMA user_version = {version}"))
 }
 
-/// What refinery itself says is pending: ordering, divergence, missing and repeated versions are its own.
+/// What is pending, oldest first, by refinery's rules: every row stands in the catalogue, with the same name and text, and nothing older
+/// than the last row was left out. (`verify_migrations` of refinery-core 0.10; refinery itself judges it in the stories.)
 ///
 /// # Errors
-/// refinery's sentence.
+/// The sentence for the first row or file that breaks one of them.
 pub fn pending(catalog: &Catalog, applied: &[Applied], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
-    let mut ledger = Ledger { applied: applied.iter().map(|row| accept_line_ends(catalog, row)).collect() };
-    let ours: Vec<refinery_core::Migration> = catalog.migrations.iter().map(|m| as_refinery(m.version, m.name, m.checksum)).collect();
-    let unapplied = ledger.get_unapplied_migrations(&ours, !warn_changed, true, "history").map_err(|error| error.to_string())?;
-    let versions = unapplied.iter().map(refinery_core::Migration::version);
-    Ok(versions.filter_map(|version| catalog.find(version)).collect())
-}
-
-fn as_refinery(version: i32, name: &str, checksum: u64) -> refinery_core::Migration {
-    refinery_core::Migration::applied(version, name.to_owned(), OffsetDateTime::UNIX_EPOCH, checksum)
-}
-
-/// A file checked out with CRLF is the same text.
-fn accept_line_ends(catalog: &Catalog, row: &Applied) -> refinery_core::Migration {
-    let same = catalog.find(row.version).filter(|ours| ours.name == row.name && ours.checksum_crlf == row.checksum);
-    as_refinery(row.version, &row.name, same.map_or(row.checksum, |ours| ours.checksum))
-}
-
-/// refinery's view of a database whose rows were read before: it may ask, and nothing is written.
-struct Ledger {
-    applied: Vec<refinery_core::Migration>,
-}
-
-impl Transaction for Ledger {
-    type Error = Infallible;
-    fn execute<'a, T: Iterator<Item = &'a str>>(&mut self, _queries: T) -> Result<usize, Infallible> {
-        Ok(0)
+    for row in applied {
+        match catalog.find(row.version) {
+            None => return Err(format!("V{}__{} was applied and is not in this firmware", row.version, row.name)),
+            Some(ours) if warn_changed || row.is(ours) => {}
+            Some(ours) => {
+                return Err(format!("the name or text of {} differs from what was applied, V{}__{}", ours.file, row.version, row.name))
+            }
+        }
+    }
+    let newest = applied.last().map_or(i32::MIN, |row| row.version);
+    let mut missing = catalog.migrations.iter().filter(|ours| applied.iter().all(|row| row.version != ours.version)).peekable();
+    match missing.next_if(|ours| ours.version <= newest) {
+        Some(ours) => Err(format!("{} was never applied and version {newest} was", ours.file)),
+        None => Ok(missing.collect()),
     }
 }
-
-impl Query<Vec<refinery_core::Migration>> for Ledger {
-    fn query(&mut self, _query: &str) -> Result<Vec<refinery_core::Migration>, Infallible> {
-        Ok(self.applied.clone())
-    }
-}
-
-impl Migrate for Ledger {}

@@ -8,6 +8,7 @@ use crate::mount::Mount;
 use crate::oracle::{self, Content};
 use crate::picture::tidy;
 use expect_test::expect;
+use refinery::{Migration, Runner};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::fs;
@@ -273,17 +274,38 @@ fn an_application_in_the_middle_of_its_work_is_waited_for() {
 
 #[test]
 fn what_was_done_cannot_be_edited() {
-    let bench = booted(&[TENFOLD]);
-    assert_eq!(bench.run(&["data", "run", "--all"]).exit, "0");
-    let rows = oracle::content(&bench.main());
-    with(&bench, &[("V2__tenfold.sql", "UPDATE child SET amount = 0;\n")]);
-    let ran = bench.run(&["data", "run", "--all"]);
-    assert_eq!(ran.exit, "21", "{}", ran.stderr);
-    // Nor may an older one come after it.
-    with(&bench, &[QUALITY, TENFOLD]);
-    let ran = bench.run(&["data", "run", "--all"]);
-    assert_eq!(ran.exit, "21", "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()), rows);
+    let edited = ("V2__tenfold.sql", "UPDATE child SET amount = 0;\n");
+    let renamed = ("V2__twofold.sql", TENFOLD.1);
+    let later = ("V3__later.sql", "UPDATE child SET amount = amount || '1';\n");
+    for (files, said) in [
+        (&[edited][..], "the name or text of settings/data/V2__tenfold.sql differs from what was applied, V2__tenfold"),
+        (&[renamed], "the name or text of settings/data/V2__twofold.sql differs from what was applied, V2__tenfold"),
+        (&[later], "V2__tenfold was applied and is not in this firmware"),
+        // Nor may an older one come after it.
+        (&[QUALITY, TENFOLD], "settings/data/V1__quality.sql was never applied and version 2 was"),
+    ] {
+        let bench = booted(&[TENFOLD]);
+        assert_eq!(bench.run(&["data", "run", "--all"]).exit, "0");
+        let rows = oracle::content(&bench.main());
+        with(&bench, files);
+        let ran = bench.run(&["data", "run", "--all"]);
+        assert_eq!(ran.exit, "21", "{}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+        assert_eq!(oracle::content(&bench.main()), rows);
+        // refinery, whose rules these are, refuses the same.
+        assert!(refinery_takes(&[TENFOLD], &[TENFOLD, later]) && !refinery_takes(&[TENFOLD], files), "{said}");
+    }
+}
+
+/// refinery would go on with these files in a database where it has run those.
+fn refinery_takes(done: &[(&str, &str)], now: &[(&str, &str)]) -> bool {
+    let read = |files: &[(&str, &str)]| -> Vec<Migration> {
+        files.iter().map(|(name, text)| Migration::unapplied(name.trim_end_matches(".sql"), text).unwrap()).collect()
+    };
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("CREATE TABLE parent(id, reading, raw); CREATE TABLE child(amount)").unwrap();
+    Runner::new(&read(done)).run(&mut connection).unwrap();
+    Runner::new(&read(now)).run(&mut connection).is_ok()
 }
 
 #[test]

@@ -35,6 +35,23 @@ fn taken_over_from_refinery_one_by_one() {
 }
 
 #[test]
+fn a_history_of_our_own_has_refinerys_columns() {
+    // As SQLite describes them: number, name, type, not null, default, place in the primary key.
+    let columns = |bench: &Bench| -> Vec<(i32, String, String, bool, Option<String>, i32)> {
+        let copy = oracle::Copy::of(&bench.main()).unwrap();
+        let connection = copy.open();
+        let mut statement = connection.prepare("PRAGMA table_info(refinery_schema_history)").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let (ours, theirs) = (Bench::empty(41), Bench::at(41));
+    assert_eq!(ours.run(&["run"]).exit, "0");
+    assert_eq!(columns(&ours).len(), 4);
+    assert_eq!(columns(&ours), columns(&theirs));
+    assert_eq!(oracle::content(&ours.main()).unwrap().rows["child"], 1000);
+}
+
+#[test]
 fn taken_over_from_refinery_grouped() {
     check(
         Bench::written(30, Mode::Wal, Grouped::Yes).firmware(41),

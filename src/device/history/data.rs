@@ -101,7 +101,7 @@ fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
 /// with the text that this firmware has. Those of newer firmware are its own.
 ///
 /// # Errors
-/// refinery's sentence.
+/// As [`pending`].
 pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
     let data = Catalog { migrations: catalog.data, ..*catalog };
     let as_ours = |row: &Row| match data.find(row.applied.version) {

@@ -24,8 +24,7 @@ pub fn compare(
     if let Some(database) = without_pending(device, history, settle) {
         return Ok(database);
     }
-    let known: Vec<Applied> = history.applied.clone();
-    let steps = match pending(device.catalog, &known, device.settings.changed_text == ChangedText::Warn) {
+    let steps = match pending(device.catalog, &history.applied, device.settings.changed_text == ChangedText::Warn) {
         Ok(steps) if steps.is_empty() => return Ok(Database::Current { version: history.version(), settle }),
         Ok(steps) => steps,
         Err(what) => return Ok(Database::Mismatch { what, text_only: false }),
@@ -68,10 +67,7 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
 /// The quiet way: same length, same versions, names and checksums.
 fn is_current(device: &Device<'_>, history: &History) -> bool {
     let catalog = device.catalog.migrations;
-    history.applied.len() == catalog.len()
-        && history.applied.iter().zip(catalog).all(|(row, ours)| {
-            row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
-        })
+    history.applied.len() == catalog.len() && history.applied.iter().zip(catalog).all(|(row, ours)| row.is(ours))
 }
 
 /// Rows and catalogue say different things about the same number, in words a release engineer can act on.
@@ -86,8 +82,8 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
                 let what = format!("version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name);
                 return mismatch(what, false);
             }
-            Some(ours) if ours.checksum != row.checksum && ours.checksum_crlf != row.checksum => changed.push(ours.file),
-            Some(_) => {}
+            Some(ours) if row.is(ours) => {}
+            Some(ours) => changed.push(ours.file),
             None if row.version > target => {}
             None => {
                 let what = format!("V{}__{} was applied and is not in this firmware, which knows {target}", row.version, row.name);
