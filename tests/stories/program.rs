@@ -35,11 +35,6 @@ pub fn a_panic_ends_it() -> bool {
     env::var_os("BOOTMIGRATE_PANICS").is_some_and(|how| how == "abort")
 }
 
-/// Where a test keeps what it has made or seen.
-pub fn kept() -> PathBuf {
-    foreign().map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), |programs| programs.join("kept"))
-}
-
 /// An example that cargo built beside this test.
 #[track_caller]
 pub fn example(name: &str) -> PathBuf {
