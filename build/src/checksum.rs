@@ -36,6 +36,7 @@ pub fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn migration(version: i32, name: &str, sql: &str) -> Migration {
