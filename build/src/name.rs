@@ -1,5 +1,5 @@
 //! Owns the rules for file names: what is a migration, what is its way back, what merely looks like one.
-//! Promises: every name that it accepts gives refinery the same version and name.
+//! Promises: every name that it accepts gives refinery the same version and name, as far as both know its letters.
 //! Never accepts a name that refinery would silently leave out.
 
 /// What a file in a database's folder is.
@@ -73,8 +73,11 @@ fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
     }
     if let Some(wrong) = name.chars().find(|character| !may_stand(*character)) {
         let better: String = name.chars().map(|c| if may_stand(c) { c } else { '_' }).collect();
-        if wrong.is_numeric() {
-            return Err(format!("the name in `{file}` contains `{wrong}`, which is no plain digit; write digits from 0 to 9, or `V{number}__{better}{suffix}`"));
+        if !wrong.is_ascii() {
+            return Err(format!(
+                "the name in `{file}` contains `{}`, which is neither a letter nor a digit from 0 to 9; write `V{number}__{better}{suffix}`",
+                wrong.escape_default()
+            ));
         }
         return Err(format!(
             "the name in `{file}` contains `{}`, so refinery would leave it out silently; write `V{number}__{better}{suffix}`",
@@ -150,17 +153,19 @@ mod tests {
     #[test]
     fn refinery_reads_every_character_that_may_stand() {
         // Elsewhere Unicode grows, and Rust's tables or refinery's are the newer ones.
-        let old = ('\0'..='\u{7ff}').chain('\u{4e00}'..='\u{9fff}');
-        let all: String = old.filter(|character| may_stand(*character)).collect();
-        assert!(all.chars().count() > 22_000);
+        let (latin_to_thaana, devanagari, thai) = ('\0'..='\u{7ff}', '\u{900}'..='\u{97f}', '\u{e00}'..='\u{e7f}');
+        let (kana, han, hangul) = ('\u{3040}'..='\u{30ff}', '\u{4e00}'..='\u{9fff}', '\u{ac00}'..='\u{d7a3}');
+        let all = latin_to_thaana.chain(devanagari).chain(thai).chain(kana).chain(han).chain(hangul);
+        let all: String = all.filter(|character| may_stand(*character)).collect();
+        assert!(all.chars().count() > 33_000);
         assert!(refinery::Migration::unapplied(&format!("V1__{all}"), "").unwrap().name() == all);
     }
 
     #[test]
-    fn digits_are_plain() {
-        for digit in ["²", "٣"] {
-            let refused = parse(&format!("V1__area_{digit}.sql")).unwrap_err();
-            assert!(refused.ends_with("write digits from 0 to 9, or `V1__area__.sql`"), "{refused}");
+    fn marks_and_other_digits_have_a_sentence() {
+        for wrong in ["\u{b2}", "\u{663}", "\u{301}", "\u{94d}"] {
+            let refused = parse(&format!("V1__area_{wrong}.sql")).unwrap_err();
+            assert!(refused.ends_with("which is neither a letter nor a digit from 0 to 9; write `V1__area__.sql`"), "{refused}");
         }
     }
 

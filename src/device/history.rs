@@ -1,6 +1,6 @@
 //! Owns refinery's history table and our two tables beside it (`docs/format.md`: frozen).
 //! Promises: any content of any row is read to an answer, never a panic; rows are written inside the caller's transaction.
-//! Never decides what a difference means.
+//! Never decides what is done about a difference.
 
 pub mod data;
 
@@ -337,10 +337,11 @@ pub fn set_user_version(database: &Database, step: Step, version: i32) -> Result
 pub fn pending(catalog: &Catalog, applied: &[Applied], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
     for row in applied {
         match catalog.find(row.version) {
-            None => return Err(format!("V{}__{} was applied and is not in this firmware", row.version, row.name)),
+            None => return Err(format!("V{}__{} is in the database and not in this firmware", row.version, row.name)),
             Some(ours) if warn_changed || row.is(ours) => {}
+            Some(ours) if ours.name == row.name => return Err(format!("the text of {} differs from what was applied", ours.file)),
             Some(ours) => {
-                return Err(format!("the name or text of {} differs from what was applied, V{}__{}", ours.file, row.version, row.name))
+                return Err(format!("version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name))
             }
         }
     }

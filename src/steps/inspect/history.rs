@@ -1,5 +1,5 @@
 //! Owns comparing a database's history with the catalogue.
-//! Promises: refinery's ordering and divergence decide what is pending; every contradiction names its rows.
+//! Promises: refinery's rules of order and text decide what is pending; every contradiction names its rows.
 //! Never opens the database.
 
 use std::collections::BTreeSet;
