@@ -43,7 +43,7 @@ fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
     let mut words = bench.words(&["run"]);
     match std::env::var_os("BOOTMIGRATE_UNDER_TEST") {
         Some(other) => words[runner().len()] = other,
-        // Built for this machine, whatever processor today's is for: neither can tell what the other's is.
+        // Of this machine's processor, also where today's is of another: what one of them writes, the other reads.
         None => drop(words.splice(..=runner().len(), [older::firmware().into()])),
     }
     let ran = finish(bench.command(&words));
