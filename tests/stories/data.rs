@@ -301,6 +301,28 @@ fn what_was_done_cannot_be_edited() {
     refinery(&[TENFOLD], &[TENFOLD, later]).unwrap();
 }
 
+#[test]
+fn line_ends_are_no_edit_and_an_edit_may_be_only_warned_of() {
+    let bench = booted(&[TENFOLD]);
+    assert_eq!(bench.run(&["data", "run", "--all"]).exit, "0");
+    let later = ("V3__later.sql", "UPDATE child SET amount = amount || '1';\n");
+    let new = wanted(&bench, &[(later, Some(1))]);
+    // Checked out with CRLF.
+    let crlf = TENFOLD.1.replace('\n', "\r\n");
+    with(&bench, &[(TENFOLD.0, &crlf), later]);
+    let ran = bench.run(&["data", "run", "--all"]);
+    assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", "settings: V3 later: 1000 rows in 1 round. [BM-0 settings data]\n"));
+    assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(&new));
+    // Edited, and the product said that this is no reason to stop.
+    let last = ("V4__last.sql", "UPDATE child SET amount = amount || '2';\n");
+    let new = wanted(&bench, &[(last, Some(1))]);
+    let bench = bench.key("changed_text = \"warn\"");
+    with(&bench, &[("V2__tenfold.sql", "UPDATE child SET amount = 0;\n"), later, last]);
+    let ran = bench.run(&["data", "run", "--all"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()), Ok(new));
+}
+
 /// refinery goes on with these files in a database where it has run those.
 fn refinery(done: &[(&str, &str)], now: &[(&str, &str)]) -> Result<Report, refinery::Error> {
     let read = |files: &[(&str, &str)]| -> Vec<Migration> {
