@@ -4,6 +4,9 @@
 
 pub mod data;
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{params, OptionalExtension};
 use time::format_description::well_known::Rfc3339;
@@ -329,26 +332,54 @@ pub fn set_user_version(database: &Database, step: Step, version: i32) -> Result
     database.run(step, &format!("PRAGMA user_version = {version}"))
 }
 
-/// What is pending, oldest first, by refinery's rules: every row stands in the catalogue, with the same name and text, and nothing older
-/// than the last row was left out. (`verify_migrations` of refinery-core 0.10; refinery itself judges it in the stories.)
-///
-/// # Errors
-/// The sentence for the first row or file that breaks one of them.
-pub fn pending(catalog: &Catalog, applied: &[Applied], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
-    for row in applied {
-        match catalog.find(row.version) {
-            None => return Err(format!("V{}__{} is in the database and not in this firmware", row.version, row.name)),
-            Some(ours) if warn_changed || row.is(ours) => {}
-            Some(ours) if ours.name == row.name => return Err(format!("the text of {} differs from what was applied", ours.file)),
-            Some(ours) => {
-                return Err(format!("version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name))
+/// Where a database's history says otherwise than the catalogue; printed, it is the sentence for a release engineer.
+#[derive(Debug, Clone, Copy)]
+pub enum Contradiction<'h> {
+    /// This was applied, and the catalogue has nothing of its version.
+    Unknown(&'h Applied),
+    /// This was applied, and the catalogue has another migration under its version.
+    Renamed(&'h Applied, &'static Migration),
+    /// This was applied with another text.
+    Changed(&'static Migration),
+    /// This was left out, and a later one was applied.
+    PassedOver(&'static Migration, i32),
+}
+
+impl fmt::Display for Contradiction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Contradiction::Unknown(row) => write!(f, "V{}__{} was applied and is not in this firmware", row.version, row.name),
+            Contradiction::Renamed(row, ours) => {
+                write!(f, "version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name)
             }
+            Contradiction::Changed(ours) => write!(f, "the text of {} differs from what was applied", ours.file),
+            Contradiction::PassedOver(ours, newest) => write!(f, "{} was never applied and version {newest} was", ours.file),
         }
     }
+}
+
+/// Every one of them, rows first, by version. The rules are refinery's: each row stands in the catalogue with the same name and text, and
+/// nothing older than the last row was left out. (`verify_migrations` of refinery-core 0.10; refinery itself judges it in the stories.)
+pub fn contradictions<'h>(catalog: &Catalog, applied: &'h [Applied]) -> Vec<Contradiction<'h>> {
+    let of_row = |row: &'h Applied| match catalog.find(row.version) {
+        None => Some(Contradiction::Unknown(row)),
+        Some(ours) if ours.name != row.name => Some(Contradiction::Renamed(row, ours)),
+        Some(ours) if !row.is(ours) => Some(Contradiction::Changed(ours)),
+        Some(_) => None,
+    };
     let newest = applied.last().map_or(i32::MIN, |row| row.version);
-    let mut missing = catalog.migrations.iter().filter(|ours| applied.iter().all(|row| row.version != ours.version)).peekable();
-    match missing.next_if(|ours| ours.version <= newest) {
-        Some(ours) => Err(format!("{} was never applied and version {newest} was", ours.file)),
-        None => Ok(missing.collect()),
-    }
+    let passed_over = missing(catalog, applied).filter(|ours| ours.version < newest).map(|ours| Contradiction::PassedOver(ours, newest));
+    applied.iter().filter_map(of_row).chain(passed_over).collect()
+}
+
+/// The first of them that is a reason to go no further: where changed texts are only warned of, those are none.
+pub fn refusal<'h>(catalog: &Catalog, applied: &'h [Applied], warn_changed: bool) -> Option<Contradiction<'h>> {
+    let goes_on = |one: &Contradiction<'_>| warn_changed && matches!(one, Contradiction::Changed(_));
+    contradictions(catalog, applied).into_iter().find(|one| !goes_on(one))
+}
+
+/// What of the catalogue was never applied, oldest first.
+pub fn missing<'h>(catalog: &Catalog, applied: &'h [Applied]) -> impl Iterator<Item = &'static Migration> + 'h {
+    let known: BTreeSet<i32> = applied.iter().map(|row| row.version).collect();
+    catalog.migrations.iter().filter(move |ours| !known.contains(&ours.version))
 }

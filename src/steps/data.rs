@@ -91,8 +91,9 @@ impl Beside<'_> {
         let device = self.device;
         let history = self.patient(|database| history::read(database, STEP, &device.settings.history_table))?;
         let warn = device.settings.changed_text == ChangedText::Warn;
-        let pending = history::pending(device.catalog, &history.applied, warn);
-        Ok(history.version() == device.catalog.target() && pending.is_ok_and(|steps| steps.is_empty()))
+        // With nothing passed over and the newest there, everything is.
+        let refused = history::refusal(device.catalog, &history.applied, warn).is_some();
+        Ok(!refused && history.version() == device.catalog.target())
     }
 
     /// What it says of its data migrations.

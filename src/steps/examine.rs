@@ -8,7 +8,6 @@ use std::path::Path;
 use crate::decide::record::{read_slots, Slots, SLOT_BYTES};
 use crate::device::disk::{FileKind, Open, Stat};
 use crate::device::family::FamilyState;
-use crate::device::history::History;
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
 use crate::error::{Class, Failure};
@@ -216,28 +215,10 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
         Scratch::schema_at(device, version)?.map_or_else(Vec::new, |wanted| differences(&live, &wanted))
     };
     let rows = history.applied.iter().map(|row| format!("V{}__{} checksum {}", row.version, row.name, row.checksum));
-    let contradictions = contradictions(device, &history);
+    let malformed = history.malformed.iter().map(|what| format!("it cannot be read: {what}"));
+    let contradictions =
+        malformed.chain(history::contradictions(device.catalog, &history.applied).iter().map(ToString::to_string)).collect();
     Ok(Inside { wrong, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect(), contradictions })
-}
-
-/// Each row against the migration of its number, and each migration that was passed over.
-fn contradictions(device: &Device<'_>, history: &History) -> Vec<String> {
-    let mut found: Vec<String> = history.malformed.iter().map(|what| format!("it cannot be read: {what}")).collect();
-    for row in &history.applied {
-        let name = format!("V{}__{}", row.version, row.name);
-        match device.catalog.find(row.version) {
-            None => found.push(format!("{name} is not in this firmware")),
-            Some(ours) if ours.name != row.name => found.push(format!("{name} is {} in this firmware", ours.file)),
-            Some(ours) if ours.checksum != row.checksum && ours.checksum_crlf != row.checksum => {
-                found.push(format!("{name} was applied with another text than that of {}", ours.file));
-            }
-            Some(_) => {}
-        }
-    }
-    let applied = |version: i32| history.applied.iter().any(|row| row.version == version);
-    let passed = device.catalog.migrations.iter().filter(|ours| ours.version < history.version() && !applied(ours.version));
-    found.extend(passed.map(|ours| format!("{} was never applied", ours.file)));
-    found
 }
 
 const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";

@@ -281,7 +281,7 @@ fn what_was_done_cannot_be_edited() {
     for (files, said) in [
         (&[edited][..], "the text of settings/data/V2__tenfold.sql differs from what was applied"),
         (&[renamed], "version 2 is \"tenfold\" in the database and \"twofold\" in this firmware"),
-        (&[later], "V2__tenfold is in the database and not in this firmware"),
+        (&[later], "V2__tenfold was applied and is not in this firmware"),
         // Nor may an older one come after it.
         (&[QUALITY, TENFOLD], "settings/data/V1__quality.sql was never applied and version 2 was"),
     ] {
@@ -320,6 +320,24 @@ fn line_ends_are_no_edit_and_an_edit_may_be_only_warned_of() {
     with(&bench, &[("V2__tenfold.sql", "UPDATE child SET amount = 0;\n"), later, last]);
     let ran = bench.run(&["data", "run", "--all"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(&new));
+    // Another migration under its number is more than an edit.
+    with(
+        &bench,
+        &[
+            ("V2__twofold.sql", TENFOLD.1),
+            later,
+            last,
+            (
+                "V5__more.sql",
+                "DELETE FROM child;
+",
+            ),
+        ],
+    );
+    let ran = bench.run(&["data", "run", "--all"]);
+    assert_eq!(ran.exit, "21", "{}", ran.stderr);
+    assert!(ran.stderr.contains("version 2 is \"tenfold\" in the database and \"twofold\" in this firmware"), "{}", ran.stderr);
     assert_eq!(oracle::content(&bench.main()), Ok(new));
 }
 

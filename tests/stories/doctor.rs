@@ -91,11 +91,11 @@ fn a_history_that_is_not_this_firmwares() {
     let renamed = Bench::booted_at(40).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
     let late = Bench::booted_at(40).file(("V25__late.sql", "CREATE TABLE late (id);\n"));
     for (bench, exit, what) in [
-        (changed(), "21", "V30__look was applied with another text than that of settings/V30__look.sql"),
-        (changed().key("changed_text = \"warn\""), "0", "V30__look was applied with another text"),
-        (renamed, "21", "V30__look is settings/V30__hotfix.sql in this firmware"),
-        (late, "21", "settings/V25__late.sql was never applied"),
-        (Bench::booted_at(42).firmware(41), "12", "V42__preferences is not in this firmware"),
+        (changed(), "21", "the text of settings/V30__look.sql differs from what was applied"),
+        (changed().key("changed_text = \"warn\""), "0", "the text of settings/V30__look.sql differs from what was applied"),
+        (renamed, "21", "version 30 is \"look\" in the database and \"hotfix\" in this firmware"),
+        (late, "21", "settings/V25__late.sql was never applied and version 40 was"),
+        (Bench::booted_at(42).firmware(41), "12", "V42__preferences was applied and is not in this firmware"),
     ] {
         finds(
             &bench,

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration};
 use crate::device::disk::Step;
-use crate::device::history::{integer, pending, text, Applied};
+use crate::device::history::{integer, missing, refusal, text, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
@@ -101,7 +101,7 @@ fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
 /// with the text that this firmware has. Those of newer firmware are its own.
 ///
 /// # Errors
-/// As [`pending`].
+/// As [`refusal`], in words.
 pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
     let data = Catalog { migrations: catalog.data, ..*catalog };
     let as_ours = |row: &Row| match data.find(row.applied.version) {
@@ -109,7 +109,10 @@ pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result
         _ => row.applied.clone(),
     };
     let known: Vec<Applied> = rows.iter().filter(|row| row.applied.version <= data.target()).map(as_ours).collect();
-    let mut left = pending(&data, &known, warn_changed)?;
+    if let Some(refusal) = refusal(&data, &known, warn_changed) {
+        return Err(refusal.to_string());
+    }
+    let mut left: Vec<_> = missing(&data, &known).collect();
     left.extend(rows.iter().filter(|row| !row.done).filter_map(|row| data.find(row.applied.version)));
     left.sort_by_key(|step| step.version);
     Ok(left)

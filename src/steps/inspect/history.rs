@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::catalog;
 use crate::config::ChangedText;
 use crate::decide::facts::{Adoption, Database, Migration, WayBack};
-use crate::device::history::{pending, Applied, History, Said};
+use crate::device::history::{contradictions, missing, Applied, Contradiction, History, Said};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::steps::scratch::{name_of, Scratch};
@@ -24,12 +25,7 @@ pub fn compare(
     if let Some(database) = without_pending(device, history, settle) {
         return Ok(database);
     }
-    let steps = match pending(device.catalog, &history.applied, device.settings.changed_text == ChangedText::Warn) {
-        Ok(steps) if steps.is_empty() => return Ok(Database::Current { version: history.version(), settle }),
-        Ok(steps) => steps,
-        Err(what) => return Ok(Database::Mismatch { what, text_only: false }),
-    };
-    let migration = |step: &&'static crate::catalog::Migration| Migration {
+    let migration = |step: &'static catalog::Migration| Migration {
         version: step.version,
         name: step.name.to_owned(),
         no_transaction: step.directives.no_transaction,
@@ -41,7 +37,8 @@ pub fn compare(
         CutOff::Done(version) => Some(version),
         CutOff::Partly(what) => return Ok(Database::Mismatch { what, text_only: false }),
     };
-    Ok(Database::Behind { version: history.version(), pending: steps.iter().map(migration).collect(), half_done })
+    let pending = missing(device.catalog, &history.applied).map(migration).collect();
+    Ok(Database::Behind { version: history.version(), pending, half_done })
 }
 
 /// Whatever is not behind this firmware; `None` for a history that the catalogue continues.
@@ -61,40 +58,25 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
         return Some(Database::Newer { version: history.version(), compatible_from, way_back });
     }
-    is_current(device, history).then(|| Database::Current { version: history.version(), settle })
+    (history.version() == target).then_some(Database::Current { version: target, settle })
 }
 
-/// The quiet way: same length, same versions, names and checksums.
-fn is_current(device: &Device<'_>, history: &History) -> bool {
-    let catalog = device.catalog.migrations;
-    history.applied.len() == catalog.len() && history.applied.iter().zip(catalog).all(|(row, ours)| row.is(ours))
-}
-
-/// Rows and catalogue say different things about the same number, in words a release engineer can act on.
+/// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.
 fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
-    let catalog = device.catalog;
-    let target = catalog.target();
-    let mismatch = |what: String, text_only| Some(Database::Mismatch { what, text_only });
+    let target = device.catalog.target();
     let mut changed = Vec::new();
-    for row in &history.applied {
-        match catalog.find(row.version) {
-            Some(ours) if ours.name != row.name => {
-                let what = format!("version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name);
-                return mismatch(what, false);
+    for one in contradictions(device.catalog, &history.applied) {
+        let what = match one {
+            // Newer firmware's, which has rules of its own.
+            Contradiction::Unknown(row) if row.version > target => continue,
+            Contradiction::Unknown(_) => format!("{one}, which knows {target}"),
+            Contradiction::Changed(ours) => {
+                changed.push(ours.file);
+                continue;
             }
-            Some(ours) if row.is(ours) => {}
-            Some(ours) => changed.push(ours.file),
-            None if row.version > target => {}
-            None => {
-                let what = format!("V{}__{} was applied and is not in this firmware, which knows {target}", row.version, row.name);
-                return mismatch(what, false);
-            }
-        }
-    }
-    let applied: BTreeSet<i32> = history.applied.iter().map(|row| row.version).collect();
-    let skipped = catalog.migrations.iter().find(|ours| ours.version < history.version() && !applied.contains(&ours.version));
-    if let Some(ours) = skipped {
-        return mismatch(format!("{} was never applied and version {} was", ours.file, history.version()), false);
+            Contradiction::Renamed(..) | Contradiction::PassedOver(..) => one.to_string(),
+        };
+        return Some(Database::Mismatch { what, text_only: false });
     }
     if changed.is_empty() {
         return None;
@@ -106,7 +88,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
             return None;
         }
     }
-    mismatch(what, true)
+    Some(Database::Mismatch { what, text_only: true })
 }
 
 /// The oldest schema whose firmware can use this database: said by every newer step, or nothing.
