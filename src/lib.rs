@@ -48,6 +48,7 @@ pub use device::sqlite::application::{sql, Connection};
 pub use device::sqlite::code::CodeError;
 pub use migrator::{testing, Migrator, NotReady};
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -72,10 +73,10 @@ const EXIT_FAILED: i32 = 10;
 
 /// The whole command line of a product: reads argv, runs, prints, and returns the exit code.
 pub fn main(embedded: Embedded) -> ExitCode {
-    command_line(&embedded, &Registered::default())
+    Migrator::new(embedded).main()
 }
 
-fn command_line(embedded: &Embedded, code: &Registered) -> ExitCode {
+fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         if code::guest_runs() {
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
@@ -88,7 +89,7 @@ fn command_line(embedded: &Embedded, code: &Registered) -> ExitCode {
         eprintln!("bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]");
         std::process::exit(EXIT_DEFECT);
     }));
-    let command = match cli::parse(std::env::args_os().skip(1)) {
+    let command = match cli::parse(arguments) {
         Ok(command) => command,
         Err(sentence) => return refuse(&sentence),
     };

@@ -2,6 +2,7 @@
 //! Promises: the same story as the command line's `run`; a callback runs when everything is written, and its panic stops there.
 //! Never handles the caller's SIGTERM, and opens for nobody what is not ready.
 
+use std::ffi::OsString;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -113,7 +114,13 @@ impl Migrator {
     /// The whole command line, with the code that is registered: what a product's own `main` returns. Paths and names are those
     /// of its arguments.
     pub fn main(self) -> ExitCode {
-        crate::command_line(&self.embedded, &self.code)
+        self.main_from(std::env::args_os().skip(1))
+    }
+
+    /// As [`Migrator::main`], with these arguments: for a program that has others of its own before them, as in
+    /// `gateway migrate status`. The process is bootmigrate's from here on: a panic ends it.
+    pub fn main_from(self, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+        crate::command_line(&self.embedded, &self.code, arguments)
     }
 
     /// As [`Embedded::validate`], with the code that is registered.
