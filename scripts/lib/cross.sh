@@ -126,11 +126,33 @@ cross_tools() {
     cross_cargo=(env "PATH=$cross_home/toolchain/bin:$PATH" "RUSTC=$cross_home/toolchain/bin/rustc" "$cross_home/toolchain/bin/cargo")
 }
 
-# cross_hold FOLDER, cross_release: who builds there may take what was made before another's takes its name. What is started in
-# between lets go of it first, for it may outlive us.
+# Where a release is compiled, by cross_way. Standard libraries differ, but rustup's compiler is the user's own: what runs on this
+# machine while it is built is compiled already where this machine's own release was.
+cross_folder() {
+    if [ "$cross_way" = rustup ]; then echo "${cross_home%/cross}"; else echo "$cross_home/build-$cross_way"; fi
+}
+
+# cross_build FILE PACKAGE PROGRAM RUSTC-WORD…: a program of the release for the described target, as FILE. (cross_built_in: compiled
+# in that folder.)
+cross_build() {
+    local folder=${cross_built_in:-$(cross_folder)} code=0
+    cross_hold
+    # Of a caller that looks at the code itself, errexit is off here.
+    {
+        (
+            cross_release
+            "${cross_cargo[@]}" rustc --release --locked --target "$cross_triple" --target-dir "$folder" --package "$2" --bin "$3" -- "${@:4}"
+        ) && install -D -m 755 "$folder/$cross_triple/release/$3" "$1"
+    } || code=$?
+    cross_release
+    return "$code"
+}
+
+# cross_hold, cross_release: who builds may take what was made before another's takes its name. What is started in between lets go of it
+# first, for it may outlive us.
 cross_hold() {
     mkdir -p "$cross_home"
-    exec {cross_held}>>"${1%/}.lock"
+    exec {cross_held}>>"$cross_home/build-$cross_way.lock"
     flock --nonblock "$cross_held" && return
     echo "    another script builds there: waiting for it"
     flock "$cross_held"
@@ -196,13 +218,10 @@ cross_standard_library() {
     local place="$home/lib/rustlib/$cross_triple/lib"
     [ ! -e "$place/complete" ] || return 0
     echo "    building Rust's standard library for $cross_triple"
-    (
-        export PATH="$home/bin:$PATH" RUSTC="$home/bin/rustc" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$built"
-        export __CARGO_DEFAULT_LIB_METADATA=stablestd
-        export RUSTFLAGS="-Zforce-unstable-if-unmarked -Cembed-bitcode=yes --remap-path-prefix=$home/lib/rustlib/src/rust=/rust"
+    env "PATH=$home/bin:$PATH" "RUSTC=$home/bin/rustc" RUSTC_BOOTSTRAP=1 "CARGO_TARGET_DIR=$built" __CARGO_DEFAULT_LIB_METADATA=stablestd \
+        "RUSTFLAGS=-Zforce-unstable-if-unmarked -Cembed-bitcode=yes --remap-path-prefix=$home/lib/rustlib/src/rust=/rust" \
         "$home/bin/cargo" build --quiet --locked --release --target "$cross_triple" --features "backtrace panic-unwind" \
-            --manifest-path "$home/lib/rustlib/src/rust/library/sysroot/Cargo.toml"
-    )
+        --manifest-path "$home/lib/rustlib/src/rust/library/sysroot/Cargo.toml"
     mkdir -p "$place"
     cp "$built/$cross_triple"/release/deps/*.rlib "$place/"
     rm -rf "$built"
