@@ -6,20 +6,32 @@
 
 use bootmigrate::catalog;
 use bootmigrate::Migrator;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[allow(dead_code)] // Another program may have this one's parts.
 fn main() -> ExitCode {
-    let Some(folder) = std::env::var_os("BOOTMIGRATE_TEST_FOLDER") else {
-        eprintln!("BOOTMIGRATE_TEST_FOLDER names no folder: set it to a migrations folder");
-        return ExitCode::from(2);
-    };
-    match bootmigrate_build::read(std::path::Path::new(&folder)) {
-        Ok(product) => with_code(Migrator::new(embedded(product))).main(),
-        Err(problems) => {
-            problems.iter().for_each(|problem| eprintln!("{problem}"));
+    run(std::env::args_os().skip(1))
+}
+
+/// The command line, with these arguments.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match firmware() {
+        Ok(migrator) => migrator.main_from(arguments),
+        Err(sentences) => {
+            eprintln!("{sentences}");
             ExitCode::from(2)
         }
     }
+}
+
+/// What the folder says, or what is wrong with it.
+pub fn firmware() -> Result<Migrator, String> {
+    let folder = std::env::var_os("BOOTMIGRATE_TEST_FOLDER");
+    let folder = folder.ok_or("BOOTMIGRATE_TEST_FOLDER names no folder: set it to a migrations folder")?;
+    let product = bootmigrate_build::read(std::path::Path::new(&folder));
+    let all = |problems: Vec<bootmigrate_build::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    Ok(with_code(Migrator::new(embedded(product.map_err(all)?))))
 }
 
 /// The Rust code of a few versions, good and bad; it counts where a file says `code`.
