@@ -117,8 +117,9 @@ impl Migrator {
         self.main_from(std::env::args_os().skip(1))
     }
 
-    /// As [`Migrator::main`], with these arguments: for a program that has others of its own before them, as in
-    /// `gateway migrate status`. The process is bootmigrate's from here on: a panic ends it.
+    /// As [`Migrator::main`], with these arguments, without a program's name: for a program that has others of its own before them, as in
+    /// `gateway migrate status` (`args_os().skip(2)`). Help and advice call it `bootmigrate` all the same. The process is bootmigrate's
+    /// from here on: a panic ends it.
     pub fn main_from(self, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         crate::command_line(&self.embedded, &self.code, arguments)
     }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # rust_wanted comes from setup.sh; cross_cargo goes to the callers
-# Owns building for the devices' processors: four targets, three ways, one folder (target/cross) for all that is made on the way.
+# Owns building for the devices' processors: four targets, three ways; what is made on the way lies in target/cross, what rustup's compiler
+#   makes where cargo has it.
 # Promises: says which way it went and why the ones before it could not be; what was made once is used again.
 # Never changes the user's own toolchains, and never adds a foreign architecture to the machine's packages.
 #
@@ -137,7 +138,7 @@ cross_folder() {
 cross_build() {
     local folder=${cross_built_in:-$(cross_folder)} code=0
     cross_hold
-    # Of a caller that looks at the code itself, errexit is off here.
+    # The lock is let go also where this fails.
     {
         (
             cross_release

@@ -15,8 +15,9 @@ fn main() -> ExitCode {
         Some(folder) => match warm::until_asked(folder.as_ref()) {
             Ok(arguments) => firmware::run(arguments),
             Err(error) => {
+                // No exit code of the program's.
                 eprintln!("warm: {error}");
-                ExitCode::from(2)
+                ExitCode::from(99)
             }
         },
     }

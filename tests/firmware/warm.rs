@@ -1,15 +1,18 @@
 //! Owns starting this program where starting is dear: an emulator translates what a start runs, and forgets it when the process ends.
-//! Promises: one process runs a few boots of its own and then waits; each start that is asked for is a child of it, which has become what
-//!   `execve` would have made: arguments, environment, folder, standard streams. What was translated is there already.
-//! Never used by a start in another world (user, name spaces, limits): that one is refused, and its caller starts the program itself.
+//! Promises: one process runs a few boots of its own and then waits; each start that is asked for is a child of it, with the arguments,
+//!   environment, folder and standard streams of who asked. What was translated is there already; so is what a first boot sets up once in
+//!   a process: SQLite, and the handler of SIGIO.
+//! Never used by a start in another world (user, name spaces, limits, signals that are ignored; streams that are files): that one is
+//!   refused, and its caller starts the program itself.
 
-#![allow(unsafe_code)] // Each of the three blocks says why.
+#![allow(unsafe_code)] // Each of the blocks says why.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process;
@@ -19,7 +22,8 @@ use crate::firmware::firmware;
 /// Boots before the first start: the first makes the databases, the second is quiet, and of both everything is translated then.
 const BOOTS: usize = 4;
 /// What of `/proc/PID/status` must be the same.
-const WORLD: [&str; 9] = ["Uid:", "Gid:", "Groups:", "CapInh:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "TracerPid:"];
+const WORLD: [&str; 12] =
+    ["Umask:", "Uid:", "Gid:", "Groups:", "CapInh:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "TracerPid:", "SigBlk:", "SigIgn:"];
 
 /// Waits for starts at `FOLDER/socket`, and returns in each of them with its arguments. `FOLDER/starts` has a byte for each.
 ///
@@ -51,7 +55,8 @@ fn attend(mut stream: UnixStream, own: &Path) -> io::Result<Vec<OsString>> {
     let mut words = asked.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
     let mut word = || words.next().ok_or_else(|| io::Error::other("half a question"));
     let asker = word()?.to_string_lossy().into_owned();
-    if world(&asker)? != world("self")? {
+    let processes = word()?;
+    if processes != fs::read_link("/proc/self/ns/pid")? || !streams_can_be_opened(&asker)? || world(&asker)? != world("self")? {
         stream.write_all(b"elsewhere")?;
         process::exit(0);
     }
@@ -68,6 +73,12 @@ fn attend(mut stream: UnixStream, own: &Path) -> io::Result<Vec<OsString>> {
     }
     stream.write_all(end_of(child)?.as_bytes())?;
     process::exit(0);
+}
+
+/// A file would begin at its start again, and a socket cannot be opened.
+fn streams_can_be_opened(process: &str) -> io::Result<bool> {
+    let mut all = (0..3).map(|stream| fs::metadata(format!("/proc/{process}/fd/{stream}")).map(|found| found.file_type()));
+    all.try_fold(true, |can, found| found.map(|found| can && (found.is_fifo() || found.is_char_device())))
 }
 
 /// What a child of somebody's inherits, and we could not give it.

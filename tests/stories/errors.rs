@@ -243,6 +243,31 @@ fn text_that_was_changed_after_release() {
 }
 
 #[test]
+fn several_texts_that_were_changed_are_all_named() {
+    let changed = "CREATE TABLE other (id INTEGER);\n";
+    let bench = Bench::at(40).firmware(41).file(("V20__children.sql", changed)).file(("V30__look.sql", changed));
+    transcript(
+        &bench,
+        expect![[r#"
+            settings: the text of settings/V20__children.sql, settings/V30__look.sql differs from what was applied; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
+            exit 21, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn a_migration_that_this_firmware_does_not_have() {
+    let bench = Bench::at(40).firmware(41).without("V30__look.sql");
+    transcript(
+        &bench,
+        expect![[r#"
+            settings: V30__look was applied and is not in this firmware, which knows 41; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
+            exit 21, touched nothing
+        "#]],
+    );
+}
+
+#[test]
 fn another_migration_under_a_number() {
     let bench = Bench::at(40).firmware(41).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
     transcript(

@@ -1,6 +1,6 @@
 //! Owns how the program under test is started, and what one run of it was.
 //! Promises: nothing of the caller's environment reaches it but PATH; a run that hangs is ended and said.
-//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST`, `BOOTMIGRATE_PROGRAMS`, `BOOTMIGRATE_RUNNER` (an emulator) say another.
+//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST`, `BOOTMIGRATE_PROGRAMS`, `BOOTMIGRATE_RUNNER` (what starts it) say another.
 
 use crate::bench::{Bench, Program};
 use std::env;
@@ -45,7 +45,7 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
-/// What must stand before a program of another processor: an emulator and its options, with blanks between them.
+/// What must stand before a program of another processor: an emulator and its options, or who asks for a start, with blanks between them.
 pub fn runner() -> Vec<OsString> {
     let words = env::var("BOOTMIGRATE_RUNNER").unwrap_or_default();
     words.split_whitespace().map(OsString::from).collect()
