@@ -22,8 +22,10 @@ use crate::firmware::firmware;
 /// Boots before the first start: the first makes the databases, the second is quiet, and of both everything is translated then.
 const BOOTS: usize = 4;
 /// What of `/proc/PID/status` must be the same.
-const WORLD: [&str; 12] =
-    ["Umask:", "Uid:", "Gid:", "Groups:", "CapInh:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "TracerPid:", "SigBlk:", "SigIgn:"];
+const WORLD: [&str; 11] =
+    ["Umask:", "Uid:", "Gid:", "Groups:", "CapInh:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "TracerPid:", "SigBlk:"];
+/// Signals of programs; those from 32 on are the C library's, and an emulator has others there.
+const SIGNALS: u64 = 0x7FFF_FFFF;
 
 /// Waits for starts at `FOLDER/socket`, and returns in each of them with its arguments. `FOLDER/starts` has a byte for each.
 ///
@@ -81,12 +83,14 @@ fn streams_can_be_opened(process: &str) -> io::Result<bool> {
     all.try_fold(true, |can, found| found.map(|found| can && (found.is_fifo() || found.is_char_device())))
 }
 
-/// What a child of somebody's inherits, and we could not give it.
-fn world(process: &str) -> io::Result<(OsString, String, Vec<String>)> {
+/// What a child of somebody's inherits, and we could not give it: name space, limits, and of the status the lines above and what is ignored.
+fn world(process: &str) -> io::Result<(OsString, String, Vec<String>, u64)> {
     let of = |file: &str| format!("/proc/{process}/{file}");
     let status = fs::read_to_string(of("status"))?;
     let same = status.lines().filter(|line| WORLD.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect();
-    Ok((fs::read_link(of("ns/mnt"))?.into(), fs::read_to_string(of("limits"))?, same))
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    let ignored = ignored.ok_or_else(|| io::Error::other("a status without SigIgn"))? & SIGNALS;
+    Ok((fs::read_link(of("ns/mnt"))?.into(), fs::read_to_string(of("limits"))?, same, ignored))
 }
 
 /// The streams, the folder and the environment of who asked.
