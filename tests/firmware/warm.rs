@@ -6,6 +6,7 @@
 //!   refused, and its caller starts the program itself.
 
 #![allow(unsafe_code)] // Each of the blocks says why.
+#![allow(clippy::disallowed_methods)] // What it writes need not survive a power cut.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -19,23 +20,30 @@ use std::process;
 
 use crate::firmware::firmware;
 
-/// Boots before the first start: the first makes the databases, the second is quiet, and of both everything is translated then.
-const BOOTS: usize = 4;
 /// What of `/proc/PID/status` must be the same.
 const WORLD: [&str; 11] =
     ["Umask:", "Uid:", "Gid:", "Groups:", "CapInh:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:", "TracerPid:", "SigBlk:"];
 /// Signals of programs; those from 32 on are the C library's, and an emulator has others there.
 const SIGNALS: u64 = 0x7FFF_FFFF;
 
-/// Waits for starts at `FOLDER/socket`, and returns in each of them with its arguments. `FOLDER/starts` has a byte for each.
+/// Waits for starts at `FOLDER/socket`, and returns in each of them with its arguments. `FOLDER/starts` has a byte for each. Before that it
+/// boots with the migrations of `FOLDER/older` and `FOLDER/newer`: databases are made, found as they should be, upgraded, replaced.
 ///
 /// # Errors
 /// As `bind`, `fork` and the like.
 pub fn until_asked(folder: &Path) -> io::Result<Vec<OsString>> {
     let root = folder.join("root");
-    for _ in 0..BOOTS {
-        firmware().and_then(|migrator| migrator.root(&root).boot()).map_err(io::Error::other)?;
+    let boot = |migrations: &str| {
+        std::env::set_var("BOOTMIGRATE_TEST_FOLDER", folder.join(migrations));
+        firmware().and_then(|migrator| migrator.root(&root).boot()).map_err(io::Error::other)
+    };
+    for migrations in ["older", "older", "newer", "newer"] {
+        boot(migrations)?;
     }
+    // Damaged, this one is replaced.
+    fs::write(root.join("var/lib/gateway/telemetry.db"), [0x5A; 8192])?;
+    boot("newer")?;
+    let here = world("self")?;
     let listener = UnixListener::bind(folder.join("socket"))?;
     // Nobody waits for those who attend to one start.
     children_are(libc::SIG_IGN);
@@ -44,21 +52,21 @@ pub fn until_asked(folder: &Path) -> io::Result<Vec<OsString>> {
         if fork()? == 0 {
             drop(listener);
             children_are(libc::SIG_DFL);
-            return attend(stream, folder);
+            return attend(stream, folder, &here);
         }
     }
     Err(io::Error::other("nobody can ask any more"))
 }
 
 /// One start: it runs in a child, and its end is told to who asked.
-fn attend(mut stream: UnixStream, own: &Path) -> io::Result<Vec<OsString>> {
+fn attend(mut stream: UnixStream, own: &Path, here: &World) -> io::Result<Vec<OsString>> {
     let mut asked = Vec::new();
     stream.read_to_end(&mut asked)?;
     let mut words = asked.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
     let mut word = || words.next().ok_or_else(|| io::Error::other("half a question"));
     let asker = word()?.to_string_lossy().into_owned();
     let processes = word()?;
-    if processes != fs::read_link("/proc/self/ns/pid")? || !streams_can_be_opened(&asker)? || world(&asker)? != world("self")? {
+    if processes != fs::read_link("/proc/self/ns/pid")? || !streams_can_be_opened(&asker)? || world(&asker)? != *here {
         stream.write_all(b"elsewhere")?;
         process::exit(0);
     }
@@ -83,8 +91,11 @@ fn streams_can_be_opened(process: &str) -> io::Result<bool> {
     all.try_fold(true, |can, found| found.map(|found| can && (found.is_fifo() || found.is_char_device())))
 }
 
-/// What a child of somebody's inherits, and we could not give it: name space, limits, and of the status the lines above and what is ignored.
-fn world(process: &str) -> io::Result<(OsString, String, Vec<String>, u64)> {
+/// Name space, limits, and of the status the lines above and what is ignored.
+type World = (OsString, String, Vec<String>, u64);
+
+/// What a child of somebody's inherits, and we could not give it.
+fn world(process: &str) -> io::Result<World> {
     let of = |file: &str| format!("/proc/{process}/{file}");
     let status = fs::read_to_string(of("status"))?;
     let same = status.lines().filter(|line| WORLD.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect();
