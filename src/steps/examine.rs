@@ -199,7 +199,7 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
         Err(format!("{size} bytes are more than quick_check_max_mib allows; `doctor --full` reads them all"))
     } else {
         match database.integrity_check(LOOK) {
-            Ok(rows) => Ok(rows),
+            Ok(findings) => Ok(findings.damage().map(|finding| finding.text.clone()).collect()),
             // A page so broken that the check itself stops.
             Err(failure) if failure.class == Class::Damaged => Ok(vec![failure.cause]),
             Err(failure) => return Err(failure),

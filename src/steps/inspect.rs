@@ -407,19 +407,14 @@ fn check_unlocked(device: &Device<'_>) -> Result<Checks, Failure> {
 }
 
 fn check(database: &sqlite::Database) -> Result<Checks, Failure> {
-    let rows = match database.integrity_check(PROVE) {
-        Ok(rows) => rows,
-        // A page so broken that the check itself stops.
-        Err(failure) if failure.class == Class::Damaged => vec![failure.cause],
-        Err(failure) => return Err(failure),
-    };
-    let tables_whole = match database.read_all_tables(PROVE) {
+    let findings = database.integrity_check(PROVE)?;
+    let readable = match database.read_all_tables(PROVE) {
         Ok(()) => true,
         Err(failure) if failure.class == Class::Damaged => false,
         Err(failure) => return Err(failure),
     };
-    let first = rows.first().map(|row| row.lines().next().unwrap_or(row).to_owned());
-    Ok(Checks { wrong: first, tables_whole })
+    let wrong = findings.first_damage().map(|text| text.lines().next().unwrap_or(text).to_owned());
+    Ok(Checks { wrong, tables_whole: readable && findings.tables_are_whole() })
 }
 
 /// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is none.

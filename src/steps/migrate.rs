@@ -23,7 +23,7 @@ use crate::steps::lock::Locked;
 use crate::steps::probe::{in_use, probe};
 use crate::steps::prune::prune;
 use crate::steps::snapshot::{more_than_now, snapshot, Copied};
-use crate::steps::verify::{after_each, verify, whole_with_indexes, within_budget, Verified};
+use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
 
 const OPEN: Step = Step("open it for the migration");
 const APPLY: Step = Step("apply the migrations");
@@ -116,7 +116,7 @@ fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Seen, main: &
         return Ok(false);
     }
     if within_budget(device, main.stat.size) {
-        whole_with_indexes(database)?;
+        whole(database)?;
     }
     Ok(true)
 }

@@ -181,11 +181,12 @@ fn damage_of(device: &Device<'_>, act: u64) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let database = device.sqlite().look_immutable(READY, &ready)?;
-    let checked =
-        database.integrity_check(READY).and_then(|wrong| Ok((wrong, history::read(&database, READY, &device.settings.history_table)?)));
+    let checked = database
+        .integrity_check(READY)
+        .and_then(|findings| Ok((findings, history::read(&database, READY, &device.settings.history_table)?)));
     database.close(READY)?;
     match checked {
-        Ok((wrong, history)) => Ok(wrong.into_iter().next().or(history.malformed)),
+        Ok((findings, history)) => Ok(findings.first_damage().map(str::to_owned).or(history.malformed)),
         Err(failure) if failure.class == Class::Damaged && failure.cause.contains("malformed database schema") => {
             // Written by a newer firmware, perhaps with a newer SQLite: its word counts.
             Ok(None)

@@ -118,8 +118,8 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
         }
         Base::Rows(rows) => apply(device, &mut database, steps, act, token, Some(rows))?,
     };
-    if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first()) {
-        return Err(Failure::new(Class::Damaged, BUILD, wrong.clone()));
+    if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first_damage()) {
+        return Err(Failure::new(Class::Damaged, BUILD, wrong));
     }
     let journal = final_journal(device, base, was_wal);
     if let Some(journal) = journal {

@@ -5,6 +5,7 @@
 use crate::catalog::{ForeignKeys as When, Migration};
 use crate::device::disk::Step;
 use crate::device::sqlite::checks::ForeignKeys;
+use crate::device::sqlite::findings::Kind;
 use crate::device::sqlite::Database;
 use crate::device::{history, Device};
 use crate::error::{Class, Failure, Place};
@@ -40,7 +41,7 @@ pub fn verify<'tx>(
         expectations(database, step)?;
     }
     if within_budget(device, database.bytes(STEP)?) {
-        whole(database)?;
+        whole_after_migrating(database)?;
     }
     Ok(Verified { database })
 }
@@ -61,26 +62,27 @@ pub fn within_budget(device: &Device<'_>, bytes: u64) -> bool {
     bytes <= u64::from(device.settings.quick_check_max_mib) << 20
 }
 
-/// `integrity_check` finds nothing: what is migrated and copied is whole, its indexes included.
-///
-/// # Errors
-/// Damaged, with the first line.
-pub fn whole_with_indexes(database: &Database) -> Result<(), Failure> {
-    match database.integrity_check(STEP)?.first() {
-        None => Ok(()),
-        Some(wrong) => Err(Failure::new(Class::Damaged, STEP, wrong.clone())),
-    }
-}
-
-/// `quick_check` finds nothing.
+/// `integrity_check` finds no damage, indexes included: what is migrated, copied or about to be committed is whole.
 ///
 /// # Errors
 /// Damaged, with the first line.
 pub fn whole(database: &Database) -> Result<(), Failure> {
-    match database.quick_check(STEP)?.first() {
+    match database.integrity_check(STEP)?.first_damage() {
         None => Ok(()),
-        Some(wrong) => Err(Failure::new(Class::Damaged, STEP, wrong.clone())),
+        Some(wrong) => Err(Failure::new(Class::Damaged, STEP, wrong)),
     }
+}
+
+/// The file was whole before the migrations, so that every entry of an index had its row: an index that does not fit its table now
+/// (a value of another type than its column's was rewritten as the column's) is built anew from it, in the same transaction.
+fn whole_after_migrating(database: &Database) -> Result<(), Failure> {
+    let findings = database.integrity_check(STEP)?;
+    if findings.has(Kind::Index) && findings.damage().all(|finding| finding.kind == Kind::Index) {
+        log::warn!("an index does not fit its table after migrating and is built anew: {}.", findings.first_damage().unwrap_or_default());
+        database.run(STEP, "REINDEX")?;
+        return whole(database);
+    }
+    findings.first_damage().map_or(Ok(()), |wrong| Err(Failure::new(Class::Damaged, STEP, wrong)))
 }
 
 fn foreign_keys(database: &Database, before: &ForeignKeys, when: &str) -> Result<(), Failure> {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::device::disk::Step;
+use crate::device::sqlite::findings::{Findings, Tree};
 use crate::device::sqlite::{describe, Database};
 use crate::error::{Class, Failure};
 
@@ -13,12 +14,6 @@ const ROWS_SHOWN_MAX: usize = 10;
 
 /// Rows that a check may answer with: enough that broken rules of the schema do not hide broken pages.
 const ROWS_CHECKED_MAX: usize = 1000;
-
-/// The checks also report rows that break a rule of the schema (NOT NULL, CHECK, STRICT types). That is the application's data,
-/// not a damaged file, and never a reason for a rung.
-fn is_damage(row: &str) -> bool {
-    row != "ok" && !row.contains(" value in ") && !row.starts_with("CHECK constraint failed")
-}
 
 /// What `integrity_check` says of a page that it could not read, and goes on; each is a line of a row of many lines (SQLite
 /// 3.53, btree.c). The first has a result code behind it, which is an I/O error if its low byte is SQLITE_IOERR; to read a page
@@ -51,11 +46,11 @@ pub struct ForeignKeys {
 }
 
 impl Database {
-    /// `quick_check`: what it found wrong; empty for a whole database.
+    /// `quick_check`: what it found wrong.
     ///
     /// # Errors
-    /// As SQLite; a broken root page shows as an error of class damaged, not as a row.
-    pub fn quick_check(&self, step: Step) -> Result<Vec<String>, Failure> {
+    /// As SQLite; damaged where the schema itself cannot be read.
+    pub fn quick_check(&self, step: Step) -> Result<Findings, Failure> {
         self.check(step, "quick_check")
     }
 
@@ -63,20 +58,53 @@ impl Database {
     ///
     /// # Errors
     /// As [`Database::quick_check`].
-    pub fn integrity_check(&self, step: Step) -> Result<Vec<String>, Failure> {
+    pub fn integrity_check(&self, step: Step) -> Result<Findings, Failure> {
         self.check(step, "integrity_check")
     }
 
-    fn check(&self, step: Step, pragma: &str) -> Result<Vec<String>, Failure> {
-        let ask = || self.strings(step, &format!("PRAGMA {pragma}({ROWS_CHECKED_MAX})"));
-        let mut rows = ask()?;
-        if rows.iter().any(|row| row.contains(MAP_NOT_READ)) {
-            rows = ask()?;
+    fn check(&self, step: Step, pragma: &str) -> Result<Findings, Failure> {
+        let trees = self.trees(step)?;
+        let mut checked = self.rows_of_check(step, pragma)?;
+        if checked.0.iter().any(|row| row.contains(MAP_NOT_READ)) {
+            checked = self.rows_of_check(step, pragma)?;
         }
-        match rows.iter().find_map(|row| unread(row)) {
-            Some(line) => Err(Failure::new(Class::Storage, step, format!("{pragma} could not read a page: {line}")).at(&self.path)),
-            None => Ok(rows.into_iter().filter(|row| is_damage(row)).collect()),
+        let (rows, stopped) = checked;
+        if let Some(line) = rows.iter().find_map(|row| unread(row)) {
+            return Err(Failure::new(Class::Storage, step, format!("{pragma} could not read a page: {line}")).at(&self.path));
         }
+        let mut findings = Findings::default();
+        rows.iter().for_each(|row| findings.add(row, &trees));
+        if let Some(cause) = stopped {
+            findings.add_stop(&cause);
+        }
+        Ok(findings)
+    }
+
+    /// The check's rows, and the corruption that ended it; what was said before that counts.
+    fn rows_of_check(&self, step: Step, pragma: &str) -> Result<(Vec<String>, Option<String>), Failure> {
+        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let mut statement = self.connection.prepare(&format!("PRAGMA {pragma}({ROWS_CHECKED_MAX})")).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut said = Vec::new();
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => said.push(lossy(row, 0).map_err(failed)?),
+                Ok(None) => return Ok((said, None)),
+                Err(error) if super::class_of(&error) == Class::Damaged => return Ok((said, Some(describe(&error)))),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// Tables and indexes by their root pages.
+    fn trees(&self, step: Step) -> Result<BTreeMap<i64, Tree>, Failure> {
+        let read = || {
+            let mut statement =
+                self.connection.prepare("SELECT rootpage, name, type = 'index' FROM sqlite_schema WHERE typeof(rootpage) = 'integer'")?;
+            let trees = statement.query_map([], |row| Ok((row.get(0)?, Tree { name: lossy(row, 1)?, is_index: row.get(2)? })))?;
+            trees.collect::<rusqlite::Result<BTreeMap<i64, Tree>>>()
+        };
+        read().map_err(|error| self.failure(step, &error))
     }
 
     /// Which references do not hold.

@@ -79,13 +79,13 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Res
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
     let checks =
-        database.integrity_check(LOOK).and_then(|wrong| Ok((wrong, history::read(&database, LOOK, &device.settings.history_table)?)));
+        database.integrity_check(LOOK).and_then(|found| Ok((found, history::read(&database, LOOK, &device.settings.history_table)?)));
     database.close(LOOK).map_err(not_good)?;
-    let (wrong, history) = checks.map_err(not_good)?;
-    if let Some(first) = wrong.first() {
+    let (findings, history) = checks.map_err(not_good)?;
+    if let Some(first) = findings.first_damage() {
         // What cannot be read is not known to be bad.
         read_through(device.disk(), LOOK, path).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
-        return Err(Look::NotGood(first.clone()));
+        return Err(Look::NotGood(first.to_owned()));
     }
     if let Some(what) = history.malformed {
         return Err(Look::NotGood(what));

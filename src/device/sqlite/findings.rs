@@ -1,0 +1,233 @@
+//! Owns what the rows of `integrity_check` and `quick_check` mean, by SQLite's own words (3.53: btree.c, pragma.c, fts3, fts5, rtree).
+//! Promises: each row has one kind; what is not known is damage of a table, the kind that is never repaired silently.
+//! Never reads a database.
+
+use std::collections::BTreeMap;
+
+/// What a row of a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A table's own pages or rows, or pages that two owners have: rows may be missing or wrong.
+    Table,
+    /// Pages or entries of an index alone: the table says what belongs into it.
+    Index,
+    /// The list of free pages or the pointer map: no row is in there.
+    Space,
+    /// A page that nothing refers to. Rows may be in it.
+    Unused,
+    /// A row that breaks a rule of the schema (NOT NULL, CHECK, type): the application's data, not damage of the file.
+    Rule,
+    /// What a virtual table's module says of its own content (FTS, R*Tree): not damage of the file.
+    VirtualTable,
+    /// The check could not go on: a page is corrupt, and no row says whose.
+    Stopped,
+}
+
+/// One row of a check, or one line of a row of many lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub kind: Kind,
+    /// The table, index or virtual table, where the row names one.
+    pub object: Option<String>,
+    /// SQLite's words.
+    pub text: String,
+}
+
+/// An object of the schema that has pages: its name, and whether it is an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// Its name.
+    pub name: String,
+    /// It is an index; else a table.
+    pub is_index: bool,
+}
+
+/// All that a check found; empty for a database in which nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// Those that are damage of the file, in the check's order.
+    pub fn damage(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter().filter(|finding| finding.kind.is_damage())
+    }
+
+    /// The first that is damage of the file, in SQLite's words. An error that stopped the check says more than the rows before it.
+    pub fn first_damage(&self) -> Option<&str> {
+        let stopped = self.0.iter().find(|finding| finding.kind == Kind::Stopped);
+        stopped.or(self.damage().next()).map(|finding| finding.text.as_str())
+    }
+
+    /// Those of this kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Finding> {
+        self.0.iter().filter(move |finding| finding.kind == kind)
+    }
+
+    /// One is of this kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.of(kind).next().is_some()
+    }
+
+    /// What is wrong is about indexes and free pages alone. A page that nothing refers to is one of those where one of their lists
+    /// or trees is broken; else a table may have lost it.
+    pub fn tables_are_whole(&self) -> bool {
+        let broken = |finding: &Finding| match finding.kind {
+            Kind::Index => finding.text.starts_with("Tree "),
+            kind => matches!(kind, Kind::Space | Kind::Stopped),
+        };
+        !self.has(Kind::Table) && (!self.has(Kind::Unused) || self.0.iter().any(broken))
+    }
+
+    /// Adds what one row says. `trees` are the schema's, by root page.
+    pub fn add(&mut self, row: &str, trees: &BTreeMap<i64, Tree>) {
+        match row.strip_prefix("*** in database ") {
+            Some(block) => self.0.extend(block.lines().skip(1).map(|line| structure(line, trees))),
+            None if row != "ok" => self.0.push(content(row)),
+            None => {}
+        }
+    }
+
+    /// Adds the error that stopped the check.
+    pub fn add_stop(&mut self, cause: &str) {
+        self.0.push(Finding { kind: Kind::Stopped, object: None, text: cause.to_owned() });
+    }
+}
+
+impl Kind {
+    /// The file is damaged.
+    pub fn is_damage(self) -> bool {
+        match self {
+            Kind::Table | Kind::Index | Kind::Space | Kind::Unused | Kind::Stopped => true,
+            Kind::Rule | Kind::VirtualTable => false,
+        }
+    }
+}
+
+fn finding(kind: Kind, object: Option<&str>, text: &str) -> Finding {
+    Finding { kind, object: object.map(str::to_owned), text: text.to_owned() }
+}
+
+/// A line about pages.
+fn structure(line: &str, trees: &BTreeMap<i64, Tree>) -> Finding {
+    if let Some(rest) = line.strip_prefix("Tree ") {
+        let root = rest.split(' ').next().and_then(|number| number.parse().ok());
+        let tree: Option<&Tree> = root.and_then(|root: i64| trees.get(&root));
+        let name = tree.map(|tree| tree.name.as_str());
+        return match tree {
+            _ if line.contains("ptr map entry") || line.contains("Failed to read ptrmap") => finding(Kind::Space, None, line),
+            // The other owner may be a table, and which of the two is right is not known.
+            _ if line.contains("2nd reference to page ") => finding(Kind::Table, name, line),
+            Some(tree) if tree.is_index => finding(Kind::Index, name, line),
+            _ => finding(Kind::Table, name, line),
+        };
+    }
+    let space = ["Freelist: ", "max rootpage ", "incremental_vacuum enabled ", "Failed to read ptrmap ", "Bad ptr map entry "];
+    if space.iter().any(|begin| line.starts_with(begin)) {
+        return finding(Kind::Space, None, line);
+    }
+    let unused = line.starts_with("Page ") && line.ends_with(": never used");
+    finding(if unused { Kind::Unused } else { Kind::Table }, None, line)
+}
+
+/// A row about rows, entries, or a virtual table.
+fn content(row: &str) -> Finding {
+    let after = |words: &str| row.split_once(words).map(|(_, name)| name);
+    let rule = ["NULL value in ", "NUMERIC value in ", "TEXT value in ", "CHECK constraint failed in "];
+    if rule.iter().any(|begin| row.starts_with(begin)) || (row.starts_with("non-") && row.contains(" value in ")) {
+        return finding(Kind::Rule, after(" in "), row);
+    }
+    if let Some(index) = row.strip_prefix("wrong # of entries in index ").or(row.strip_prefix("non-unique entry in index ")) {
+        return finding(Kind::Index, Some(index), row);
+    }
+    if row.starts_with("row ") || row.starts_with("rowid not at end-of-record ") {
+        let words = [" missing from index ", " values differ from index ", " of index "];
+        if let Some(index) = words.iter().find_map(|words| after(words)) {
+            return finding(Kind::Index, Some(index), row);
+        }
+    }
+    if let Some((index, _)) = row.strip_prefix("index ").and_then(|rest| rest.split_once(" stores an imprecise floating-point value ")) {
+        return finding(Kind::Index, Some(index), row);
+    }
+    match virtual_table(row) {
+        Some(name) => finding(Kind::VirtualTable, Some(name), row),
+        None => finding(Kind::Table, row.strip_prefix("row not in PRIMARY KEY order for "), row),
+    }
+}
+
+/// The name in `malformed inverted index for FTS5 table main.notes`, `In RTree main.places:`, and their like.
+fn virtual_table(row: &str) -> Option<&str> {
+    let fts = ["malformed inverted index for FTS", "unable to validate the inverted index for FTS"];
+    let name = match row.strip_prefix("In RTree ") {
+        Some(rest) => rest,
+        None => fts.iter().find_map(|begin| row.strip_prefix(begin))?.split_once(" table ")?.1,
+    };
+    let end = name.find([':', '\n']).unwrap_or(name.len());
+    name.get(..end)?.split_once('.').map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(row: &str) -> Vec<(Kind, Option<String>)> {
+        let tree = |name: &str, is_index| Tree { name: name.to_owned(), is_index };
+        let trees = BTreeMap::from([(2, tree("t", false)), (3, tree("t_by_a", true))]);
+        let mut findings = Findings::default();
+        findings.add(row, &trees);
+        findings.0.into_iter().map(|finding| (finding.kind, finding.object)).collect()
+    }
+
+    #[track_caller]
+    fn check(row: &str, kind: Kind, object: Option<&str>) {
+        assert_eq!(kinds(row), [(kind, object.map(str::to_owned))], "{row}");
+    }
+
+    #[test]
+    fn entries_of_an_index_are_told_from_rows_of_a_table() {
+        for row in [
+            "wrong # of entries in index t_by_a",
+            "non-unique entry in index t_by_a",
+            "row 7 missing from index t_by_a",
+            "row 7 values differ from index t_by_a",
+            "rowid not at end-of-record for row 7 of index t_by_a",
+            "index t_by_a stores an imprecise floating-point value for row 7",
+        ] {
+            check(row, Kind::Index, Some("t_by_a"));
+        }
+        check("row not in PRIMARY KEY order for t", Kind::Table, Some("t"));
+        check("something that a later SQLite says", Kind::Table, None);
+    }
+
+    #[test]
+    fn rules_and_virtual_tables_are_no_damage_of_the_file() {
+        check("NULL value in t.a", Kind::Rule, Some("t.a"));
+        check("NUMERIC value in t.a", Kind::Rule, Some("t.a"));
+        check("TEXT value in t.a", Kind::Rule, Some("t.a"));
+        check("non-INT value in t.a", Kind::Rule, Some("t.a"));
+        check("CHECK constraint failed in t", Kind::Rule, Some("t"));
+        check("malformed inverted index for FTS5 table main.notes", Kind::VirtualTable, Some("notes"));
+        check("unable to validate the inverted index for FTS4 table main.old: SQL logic error", Kind::VirtualTable, Some("old"));
+        check("In RTree main.places:\nNode 3 missing from database", Kind::VirtualTable, Some("places"));
+        // An index whose name has the words of a rule is one all the same.
+        check("row 1 missing from index NULL value in t", Kind::Index, Some("NULL value in t"));
+    }
+
+    #[test]
+    fn a_structure_message_belongs_to_its_tree() {
+        let block = |line: &str| format!("*** in database main ***\n{line}");
+        check(&block("Tree 3 page 3 cell 1: Rowid 7 out of order"), Kind::Index, Some("t_by_a"));
+        check(&block("Tree 3 page 9: btreeInitPage() returns error code 11"), Kind::Index, Some("t_by_a"));
+        check(&block("Tree 2 page 9 right child: invalid page number 700"), Kind::Table, Some("t"));
+        check(&block("Tree 17 page 17: free space corruption"), Kind::Table, None);
+        // Met in an index; its other owner may be a row.
+        check(&block("Tree 3 page 3 cell 1: 2nd reference to page 8"), Kind::Table, Some("t_by_a"));
+        check(&block("Tree 2 page 2 cell 1: Bad ptr map entry key=5 expected=(5,2) got=(3,1)"), Kind::Space, None);
+        check(&block("Freelist: size is 3 but should be 4"), Kind::Space, None);
+        check(&block("max rootpage (7) disagrees with header (6)"), Kind::Space, None);
+        check(&block("Page 12: never used"), Kind::Unused, None);
+        check(&block("Page 2: pointer map referenced"), Kind::Table, None);
+        assert_eq!(kinds(&block("Page 12: never used\nTree 2 page 2: Extends off end of page")).len(), 2);
+        assert!(kinds("ok").is_empty());
+    }
+}
