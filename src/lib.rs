@@ -11,7 +11,7 @@
 //! cli.rs             argv → Command. Pure.
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
-//! denied.rs          the PRAGMAs no migration may set; shared with the build crate
+//! pragma.rs          the PRAGMAs that a migration may have; shared with the build crate
 //! commands/          one file a command; cli/describe.rs has their texts
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
@@ -37,10 +37,10 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod decide;
-mod denied;
 pub mod device;
 pub mod error;
 mod migrator;
+mod pragma;
 pub mod report;
 pub mod steps;
 

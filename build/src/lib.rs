@@ -7,13 +7,13 @@
 
 mod checksum;
 pub mod config;
-mod denied;
 mod directive;
 mod folder;
 mod generate;
 mod name;
 #[doc(hidden)]
 pub mod parsers;
+mod pragma;
 mod problem;
 mod product;
 mod read;
@@ -28,7 +28,6 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 pub use checksum::fingerprint;
-pub use denied::DENIED_PRAGMAS;
 pub use generate::source;
 pub use problem::Problem;
 pub use product::{Database, Directives, Expect, ForeignKeys, Migration, Product};

@@ -2,11 +2,8 @@
 //! Promises: judges whole statements by their tokens, so that `BEGIN … END` of a trigger and `CASE … END` are left alone.
 //! Never looks at names, order or releases.
 
-use crate::denied::DENIED_PRAGMAS;
+use crate::pragma::{self, Effect};
 use crate::sql::{Kind, Statement, Token};
-
-/// PRAGMAs that only VACUUM carries out.
-const VACUUM_PRAGMAS: [&str; 2] = ["auto_vacuum", "page_size"];
 
 /// PRAGMAs that answer with rows, which nobody reads in a migration.
 const CHECK_PRAGMAS: [&str; 3] = ["foreign_key_check", "integrity_check", "quick_check"];
@@ -91,20 +88,31 @@ fn vacuum(statement: &Statement<'_>, context: Context) -> Option<String> {
         .then(|| "`VACUUM` cannot run inside a transaction; write `-- bootmigrate: no-transaction` at the head of this file".to_owned())
 }
 
-/// The name behind PRAGMA, in small letters and without its schema, and whether a value follows.
-fn pragma_name(statement: &Statement<'_>) -> Option<(String, bool)> {
-    let dotted = statement.token(2).is_some_and(|token| token.text == ".");
-    let place = if dotted { 3 } else { 1 };
-    let name = statement.token(place)?.text.trim_matches(['"', '`', '[', ']', '\'']).to_ascii_lowercase();
-    Some((name, statement.token(place + 1).is_some()))
+/// A PRAGMA statement.
+struct Pragma<'a> {
+    /// What stands before its name and a dot.
+    schema: Option<&'a str>,
+    /// In small letters.
+    name: String,
+    has_value: bool,
+}
+
+impl<'a> Pragma<'a> {
+    fn of(statement: &Statement<'a>) -> Option<Pragma<'a>> {
+        let bare = |place: usize| statement.token(place).map(|token| token.text.trim_matches(['"', '`', '[', ']', '\'']));
+        let dotted = statement.token(2).is_some_and(|token| token.text == ".");
+        let place = if dotted { 3 } else { 1 };
+        let schema = if dotted { bare(1) } else { None };
+        Some(Pragma { schema, name: bare(place)?.to_ascii_lowercase(), has_value: statement.token(place + 1).is_some() })
+    }
 }
 
 fn pragma(statement: &Statement<'_>, context: Context) -> Option<String> {
-    let (name, has_value) = pragma_name(statement)?;
-    if let Some((_, why)) = DENIED_PRAGMAS.iter().find(|(denied, _)| *denied == name) {
+    let Pragma { schema, name, has_value } = Pragma::of(statement)?;
+    if let Some(why) = pragma::refusal(schema, &name, has_value) {
         return Some(format!("`PRAGMA {name}` is not allowed in a migration: {why}"));
     }
-    if VACUUM_PRAGMAS.contains(&name.as_str()) && has_value && (context.down || !context.no_transaction) {
+    if pragma::effect(&name) == Effect::Vacuum && has_value && (context.down || !context.no_transaction) {
         let instead = if context.down {
             "remove this statement, for a down file is run inside a transaction"
         } else {
@@ -122,7 +130,7 @@ fn pragma(statement: &Statement<'_>, context: Context) -> Option<String> {
 }
 
 fn unread_check(statement: &Statement<'_>) -> Option<String> {
-    let (name, _) = pragma_name(statement).filter(|_| statement.word(0, "PRAGMA"))?;
+    let Pragma { name, .. } = Pragma::of(statement).filter(|_| statement.word(0, "PRAGMA"))?;
     CHECK_PRAGMAS.contains(&name.as_str()).then(|| {
         format!("`PRAGMA {name}` answers with rows that nobody reads here; bootmigrate checks before the commit, so remove this statement, or write `-- bootmigrate: expect = <query>`")
     })
@@ -183,10 +191,7 @@ mod tests {
         check("pragma journal_mode(wal); PRAGMA user_version = 3; PRAGMA page_size", &["1:1 `PRAGMA journal_mode`"]);
         check("PRAGMA page_size = 8192", &["1:1 `PRAGMA page_size` takes effect"]);
         check("PRAGMA integrity_check", &["1:1 `PRAGMA integrity_check` answers"]);
-    }
-
-    #[test]
-    fn denied_pragmas_are_in_alphabetical_order() {
-        assert!(DENIED_PRAGMAS.is_sorted());
+        check("PRAGMA temp.max_page_count = 9; PRAGMA 'main'.max_page_count = 9", &["1:1 `PRAGMA max_page_count` is not"]);
+        check("PRAGMA legacy_alter_table = ON; PRAGMA table_info(a); PRAGMA no_such_thing", &["1:55 `PRAGMA no_such_thing` is not"]);
     }
 }

@@ -14,12 +14,12 @@ const FILE_LINES_LIMIT: usize = 500;
 /// What each room of `src` may use; a room that is not here is at the top (`main`, `lib`) and may use every other.
 const ARROWS: &[(&str, &[&str])] = &[
     ("catalog", &[]),
-    ("denied", &[]),
+    ("pragma", &[]),
     ("config", &[]),
     ("error", &["config", "catalog", "device"]),
     ("decide", &["error", "config", "catalog"]),
-    ("device", &["error", "config", "catalog", "denied"]),
-    ("steps", &["device", "decide", "error", "config", "catalog", "denied"]),
+    ("device", &["error", "config", "catalog", "pragma"]),
+    ("steps", &["device", "decide", "error", "config", "catalog", "pragma"]),
     ("report", &["steps", "device", "decide", "error", "config", "catalog"]),
     ("boot", &["report", "steps", "device", "decide", "error", "config", "catalog"]),
     ("commands", &["boot", "report", "steps", "device", "decide", "error", "config", "catalog", "cli"]),

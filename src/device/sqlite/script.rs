@@ -10,10 +10,10 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use rusqlite::Batch;
 
 use crate::catalog::Migration;
-use crate::denied::DENIED_PRAGMAS;
 use crate::device::disk::Step;
 use crate::device::sqlite::{class_of, describe, extended_code, Database};
 use crate::error::{Class, Failure, Place};
+use crate::pragma::{self, Effect};
 
 /// Characters of a line that a message shows.
 const LINE_SHOWN_CHARS_MAX: usize = 120;
@@ -211,7 +211,7 @@ fn is_skipped(statement: &str) -> bool {
 
 /// What a migration may not do is denied from now on, and said in `denied`.
 pub(super) fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
-    let ask = move |context: AuthContext<'_>| match refusal(&context.action, lane, adopted) {
+    let ask = move |context: AuthContext<'_>| match refusal(&context, lane, adopted) {
         None => Authorization::Allow,
         Some(reason) => {
             denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
@@ -223,8 +223,8 @@ pub(super) fn authorize(database: &mut Database, step: Step, lane: Lane, adopted
 }
 
 /// Why a migration may not do this, and what to write instead.
-fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String> {
-    match action {
+fn refusal(context: &AuthContext<'_>, lane: Lane, adopted: bool) -> Option<String> {
+    match &context.action {
         AuthAction::Transaction { .. } if adopted => None,
         // VACUUM says BEGIN to itself. A migration that says it too is refused when it ends inside a transaction.
         AuthAction::Transaction { operation: TransactionOperation::Begin } if lane == Lane::NoTransaction => None,
@@ -240,13 +240,17 @@ fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String>
         AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case("load_extension") => {
             Some("load_extension is not possible in a migration".into())
         }
-        AuthAction::Pragma { pragma_name, .. } => {
+        AuthAction::Pragma { pragma_name, pragma_value } => {
             let name = pragma_name.to_ascii_lowercase();
-            let known = DENIED_PRAGMAS.iter().find(|(denied, _)| *denied == name)?;
             if adopted && name == "foreign_keys" {
                 return None;
             }
-            Some(format!("PRAGMA {name} is not possible in a migration: {}", known.1))
+            let why = pragma::refusal(context.database_name, &name, pragma_value.is_some()).or_else(|| {
+                let too_early =
+                    pragma::effect(&name) == Effect::Vacuum && pragma_value.is_some() && lane != Lane::NoTransaction && !adopted;
+                too_early.then_some("it takes effect with VACUUM only, in a `no-transaction` migration")
+            })?;
+            Some(format!("PRAGMA {name} is not possible in a migration: {why}"))
         }
         action if lane == Lane::Beside && changes_the_schema(action) => {
             Some("a data migration changes rows alone: write what changes the schema in a migration of its own, outside `data`".into())

@@ -1,0 +1,160 @@
+//! Owns what a migration may do with each PRAGMA, and what to write instead.
+//! Promises: a list of what is allowed, one for the build's rules and for the device's authorizer; what is not in it is refused.
+//! Never knows in which file a statement stands, and runs none.
+
+/// What a PRAGMA is to a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It answers and changes nothing. SQLite's own virtual tables ask some of these too.
+    Query,
+    /// It changes the database, and is committed with the migration.
+    Database,
+    /// It changes the database at the next VACUUM: in a `no-transaction` file, before VACUUM.
+    Vacuum,
+    /// It changes the connection, for the rest of its file alone: the next file finds it as it was.
+    Connection,
+    /// It is refused.
+    Refused {
+        /// Why, and what to write instead.
+        instead: &'static str,
+        /// A file that was released before bootmigrate has the same rows without it: there it can be left out.
+        can_be_left_out: bool,
+    },
+}
+
+/// Every PRAGMA that is allowed, and of those that are not the ones with a sentence of their own.
+pub const PRAGMAS: &[(&str, Effect)] = &[
+    ("analysis_limit", Effect::Connection),
+    ("application_id", Effect::Database),
+    ("auto_vacuum", Effect::Vacuum),
+    ("automatic_index", Effect::Connection),
+    ("busy_timeout", left_out("the locks are bootmigrate's own; set `busy_timeout_s` in bootmigrate.toml")),
+    ("cache_size", Effect::Connection),
+    ("cache_spill", left_out("bootmigrate decides where changed pages wait for the commit; remove this statement")),
+    ("case_sensitive_like", Effect::Connection),
+    ("cell_size_check", Effect::Connection),
+    ("checkpoint_fullfsync", left_out(DURABILITY)),
+    ("collation_list", Effect::Query),
+    ("compile_options", Effect::Query),
+    ("count_changes", Effect::Connection),
+    ("data_store_directory", left_out(PROCESS)),
+    ("data_version", Effect::Query),
+    ("database_list", Effect::Query),
+    ("default_cache_size", left_out("it is deprecated, and what it sets is for every later connection; remove this statement")),
+    ("defer_foreign_keys", Effect::Connection),
+    ("empty_result_callbacks", Effect::Connection),
+    ("encoding", left_out("it has no effect once a table exists; remove this statement")),
+    ("foreign_key_check", Effect::Query),
+    ("foreign_key_list", Effect::Query),
+    (
+        "foreign_keys",
+        left_out("it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write `-- bootmigrate: foreign-keys = on` at the head of the file to have them checked right after this migration"),
+    ),
+    ("freelist_count", Effect::Query),
+    ("full_column_names", Effect::Connection),
+    ("fullfsync", left_out(DURABILITY)),
+    ("function_list", Effect::Query),
+    ("hard_heap_limit", left_out(PROCESS)),
+    ("ignore_check_constraints", refused("it lets rows in that the schema forbids; repair the rows instead")),
+    ("incremental_vacuum", Effect::Database),
+    ("index_info", Effect::Query),
+    ("index_list", Effect::Query),
+    ("index_xinfo", Effect::Query),
+    ("integrity_check", Effect::Query),
+    ("journal_mode", left_out("it cannot change inside a transaction; set `journal_mode` in bootmigrate.toml")),
+    ("journal_size_limit", left_out(DURABILITY)),
+    ("legacy_alter_table", Effect::Connection),
+    ("legacy_file_format", left_out("it has no effect any more; remove this statement")),
+    ("locking_mode", left_out("the locks are bootmigrate's own; remove this statement")),
+    ("max_page_count", Effect::Connection),
+    ("mmap_size", left_out("a storage error in mapped memory would end the program; remove this statement")),
+    ("module_list", Effect::Query),
+    ("optimize", left_out("what it does depends on what the connection has read before; write `ANALYZE`, or remove this statement")),
+    ("page_count", Effect::Query),
+    ("page_size", Effect::Vacuum),
+    ("pragma_list", Effect::Query),
+    ("query_only", left_out("it would forbid writing the history; remove this statement")),
+    ("quick_check", Effect::Query),
+    ("read_uncommitted", left_out("it has no effect without a shared cache, and there is none; remove this statement")),
+    ("recursive_triggers", Effect::Connection),
+    ("reverse_unordered_selects", Effect::Connection),
+    ("schema_version", refused("it can corrupt the database; remove this statement")),
+    ("secure_delete", Effect::Connection),
+    ("short_column_names", Effect::Connection),
+    ("shrink_memory", left_out("memory is bootmigrate's own; remove this statement")),
+    ("soft_heap_limit", left_out(PROCESS)),
+    ("synchronous", left_out(DURABILITY)),
+    ("table_info", Effect::Query),
+    ("table_list", Effect::Query),
+    ("table_xinfo", Effect::Query),
+    (
+        "temp_store",
+        left_out("it cannot change in a transaction that has used a TEMP table, and bootmigrate decides it by the database's size; remove this statement"),
+    ),
+    ("temp_store_directory", left_out(PROCESS)),
+    ("threads", left_out("how many threads sort is bootmigrate's own; remove this statement")),
+    ("trusted_schema", left_out("a migration runs without trust in the schema; remove this statement")),
+    ("user_version", Effect::Database),
+    ("wal_autocheckpoint", left_out("checkpoints are bootmigrate's own; remove this statement")),
+    (
+        "wal_checkpoint",
+        left_out("it cannot work inside a transaction, and bootmigrate does it after the commit; remove this statement"),
+    ),
+    (
+        "writable_schema",
+        refused("an edited sqlite_schema can corrupt the database; make a new table, copy the rows, drop the old one and rename"),
+    ),
+];
+
+const DURABILITY: &str = "how data reaches the storage is bootmigrate's own; remove this statement";
+const PROCESS: &str = "it changes the whole process; remove this statement";
+/// SQLite runs no statement for a name that it does not know, and says nothing.
+const UNKNOWN: Effect = left_out("SQLite has none of this name and would silently ignore it; correct the name, or remove this statement");
+
+const fn refused(instead: &'static str) -> Effect {
+    Effect::Refused { instead, can_be_left_out: false }
+}
+
+const fn left_out(instead: &'static str) -> Effect {
+    Effect::Refused { instead, can_be_left_out: true }
+}
+
+/// What the PRAGMA of this name is, whatever its letters' case.
+pub fn effect(name: &str) -> Effect {
+    let known = PRAGMAS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map_or(UNKNOWN, |(_, effect)| *effect)
+}
+
+/// Why no migration may have this PRAGMA, and what to write instead; `schema` is what stands before its name.
+pub fn refusal(schema: Option<&str>, name: &str, has_value: bool) -> Option<&'static str> {
+    match effect(name) {
+        Effect::Refused { instead, .. } => Some(instead),
+        Effect::Query => None,
+        Effect::Database | Effect::Vacuum | Effect::Connection => {
+            let elsewhere = has_value && schema.is_some_and(|schema| !schema.eq_ignore_ascii_case("main"));
+            elsewhere.then_some("a migration sets it for its own database alone; write it without a schema name")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_once_and_in_alphabetical_order() {
+        let names: Vec<&str> = PRAGMAS.iter().map(|(name, _)| *name).collect();
+        assert!(names.windows(2).all(|pair| pair.first() < pair.last()), "{names:?}");
+    }
+
+    #[test]
+    fn what_is_not_in_the_list_is_refused() {
+        assert!(refusal(None, "foreign_kyes", true).is_some_and(|why| why.contains("would silently ignore it")));
+        assert_eq!(effect("Legacy_Alter_TABLE"), Effect::Connection);
+        assert_eq!(refusal(None, "max_page_count", true), None);
+        assert_eq!(refusal(Some("MAIN"), "max_page_count", true), None);
+        // An R*Tree of TEMP asks for the size of its pages.
+        assert_eq!(refusal(Some("temp"), "page_size", false), None);
+        assert!(refusal(Some("temp"), "max_page_count", true).is_some());
+    }
+}
