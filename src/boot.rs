@@ -12,7 +12,7 @@ use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Step;
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::report::{DatabaseReport, Ended};
+use crate::report::{DatabaseReport, Ended, LastFailure};
 use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::{lock, look_only, Locked};
@@ -48,6 +48,7 @@ fn story<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Resu
     let asked = &still_asked(device, &locked, &mut ledger, asked, &rolled)?; // a token is honoured once
     let mut report = rungs(device, &locked, &mut ledger, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
+        report.last_failure = ledger.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
         report.notes.extend(rolled.iter().filter_map(Replaced::given_up));
     }
     if let Some(reason) = &locked.read_only {
@@ -191,7 +192,7 @@ fn rungs(
                 {
                     // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
                     failure.class = Class::Failed;
-                    ledger.count_failure(device);
+                    ledger.count_failure(device, &failure);
                 }
                 match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
                     Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),

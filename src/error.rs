@@ -39,7 +39,29 @@ pub enum Class {
     Defect,
 }
 
+/// Every class.
+const CLASSES: [Class; 13] = [
+    Class::Failed,
+    Class::Damaged,
+    Class::InUse,
+    Class::NoSpace,
+    Class::Storage,
+    Class::NotOurs,
+    Class::Missing,
+    Class::Newer,
+    Class::Catalogue,
+    Class::Waits,
+    Class::Interrupted,
+    Class::Configuration,
+    Class::Defect,
+];
+
 impl Class {
+    /// The class of a word; `None` for one of newer firmware.
+    pub fn of(word: &str) -> Option<Class> {
+        CLASSES.into_iter().find(|class| class.word() == word)
+    }
+
     /// The one word for it in reports, frozen.
     pub fn word(self) -> &'static str {
         match self {
@@ -165,6 +187,19 @@ impl Failure {
     pub fn needs(mut self, bytes: u64) -> Failure {
         self.bytes_needed = Some(bytes);
         self
+    }
+}
+
+impl Failure {
+    /// What happened, with the statement's number.
+    pub fn words(&self) -> String {
+        match &self.place {
+            Some(place) if place.statement > 0 => {
+                let of = if place.statements > 0 { format!(" of {}", place.statements) } else { String::new() };
+                format!("{self}, in statement {}{of}", place.statement)
+            }
+            _ => self.to_string(),
+        }
     }
 }
 

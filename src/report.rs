@@ -2,6 +2,7 @@
 //! Promises: the exit code answers one question, "may the application start?", and is decided here alone.
 //! Never grepped by us, and never different in text and in JSON.
 
+mod last;
 mod sentence;
 
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::device::family::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure, Place};
 use crate::steps::replace::Replaced;
+pub use last::LastFailure;
 use sentence::Said;
 
 /// The version of the report's format (`docs/status-json.md`).
@@ -158,6 +160,8 @@ pub struct DatabaseReport {
     pub code: String,
     /// The act of this run, if it began one that ended well.
     pub act: Option<u64>,
+    /// Why the last act that failed did so, where the database is not usable.
+    pub last_failure: Option<LastFailure>,
     /// A loss or a token in this report is still open in the record.
     #[serde(skip)]
     pub must_be_closed: bool,
@@ -382,6 +386,7 @@ impl DatabaseReport {
             sentence: String::new(),
             code: String::new(),
             act: None,
+            last_failure: None,
             must_be_closed: false,
         }
     }

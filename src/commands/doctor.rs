@@ -12,7 +12,7 @@ use crate::decide::plan::Plan;
 use crate::device::mounts::Missing;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
-use crate::report::{exit_of, gravest, SCHEMA};
+use crate::report::{exit_of, gravest, LastFailure, SCHEMA};
 use crate::steps::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Kept, Outside};
 
 /// Exit code for pages that are not whole.
@@ -171,6 +171,10 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
         let what = format!("{} failed, {} interrupted", tries.failed, tries.interrupted);
         let cure = format!("`bootmigrate run --retry --db {name}` forgets them and tries once more");
         chart.note("tries", what, "3 failed or 5 interrupted tries of one firmware, and it is left alone", &cure);
+    }
+    if let Some(failure) = &facts.last_failure {
+        let cure = "install firmware whose migrations work on these rows, or mend what stood in their way";
+        chart.note("failure", LastFailure::of(name, failure).line(), "why the last try failed; kept until one succeeds", cure);
     }
     if let Some(loss) = &facts.loss {
         chart.note("loss", format!("given up: {loss}"), "an earlier run had no time to say so", "the next run says it (exit 11)");

@@ -10,7 +10,7 @@ use crate::commands::{House, Printed};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::Device;
-use crate::report::SCHEMA;
+use crate::report::{LastFailure, SCHEMA};
 
 #[derive(Debug, Serialize)]
 struct Plans {
@@ -22,6 +22,7 @@ struct Plans {
 struct DatabasePlan {
     name: String,
     plan: String,
+    last_failure: Option<LastFailure>,
     sql: Vec<String>,
 }
 
@@ -35,6 +36,7 @@ pub fn plan(house: &House<'_>, sql: bool) -> Printed {
     let mut text = String::new();
     for database in databases {
         text.push_str(&format!("{}: {}\n", database.name, database.plan));
+        database.last_failure.iter().for_each(|failure| text.push_str(&format!("  last failure: {}\n", failure.line())));
         database.sql.iter().for_each(|sql| text.push_str(&format!("{sql}\n")));
     }
     Printed::answer(text, 0)
@@ -43,11 +45,12 @@ pub fn plan(house: &House<'_>, sql: bool) -> Printed {
 fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
     let name = device.settings.name.clone();
     match look(device, Request::Boot) {
-        Ok((_, plan)) => {
+        Ok((facts, plan)) => {
+            let last_failure = facts.last_failure.as_ref().map(|failure| LastFailure::of(&name, failure));
             let sql = if with_sql { texts(device, &plan) } else { Vec::new() };
-            DatabasePlan { name, plan: plan_in_words(device, &plan, all), sql }
+            DatabasePlan { name, plan: plan_in_words(device, &plan, all), last_failure, sql }
         }
-        Err(failure) => DatabasePlan { name, plan: format!("refuse: {failure}"), sql: Vec::new() },
+        Err(failure) => DatabasePlan { name, plan: format!("refuse: {failure}"), last_failure: None, sql: Vec::new() },
     }
 }
 

@@ -15,7 +15,7 @@ use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::supervisor::RunFolder;
 use crate::device::Device;
-use crate::report::{exit_of, exit_of_refusal, gravest, version_of, Identity, EXIT_PENDING, SCHEMA};
+use crate::report::{exit_of, exit_of_refusal, gravest, version_of, Identity, LastFailure, EXIT_PENDING, SCHEMA};
 
 /// What `status --json` prints.
 #[derive(Debug, Serialize)]
@@ -45,6 +45,7 @@ struct DatabaseStatus {
     next: Option<String>,
     failed_tries: u8,
     interrupted_tries: u8,
+    last_failure: Option<LastFailure>,
     snapshots: Vec<String>,
     quarantine: Vec<u64>,
     settings: std::collections::BTreeMap<String, String>,
@@ -109,6 +110,7 @@ fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> Databa
         next: None,
         failed_tries: 0,
         interrupted_tries: 0,
+        last_failure: None,
         snapshots: snapshots.iter().map(|name| format!("v{}-{}", name.version, name.act)).collect(),
         quarantine: device.state.list_quarantine(disk).unwrap_or_default(),
         settings: device.settings.sources.iter().map(|(key, file)| (key.clone(), file.clone())).collect(),
@@ -135,6 +137,7 @@ impl DatabaseStatus {
         self.exit = pending_exit(device, plan);
         self.version = version_of(facts);
         (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
+        self.last_failure = facts.last_failure.as_ref().map(|failure| LastFailure::of(&self.name, failure));
         self.pending = match &facts.database {
             Database::Behind { pending, .. } => pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
             Database::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
@@ -159,6 +162,9 @@ impl DatabaseStatus {
         }
         if self.failed_tries + self.interrupted_tries > 0 {
             text.push_str(&format!("  tries       {} failed, {} interrupted\n", self.failed_tries, self.interrupted_tries));
+        }
+        if let Some(failure) = &self.last_failure {
+            text.push_str(&format!("  failure     {}\n", failure.line()));
         }
         if !self.snapshots.is_empty() {
             text.push_str(&format!("  snapshots   {}\n", self.snapshots.join(", ")));

@@ -60,9 +60,13 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, ver
             Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
         }
     }
+    let vain = match facts.last_time() {
+        last if !hopeful && !last.is_empty() => format!("; what was tried for it failed {} times{last}", facts.tries.failed),
+        _ => String::new(),
+    };
     let next =
         format!("keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start with an empty one", policy.name);
-    refuse(Class::Damaged, what, next)
+    refuse(Class::Damaged, &format!("{what}{vain}"), next)
 }
 
 /// The newest good copy that was not tried.

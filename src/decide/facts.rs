@@ -2,7 +2,7 @@
 //! Promises: a new kind of fact fails to compile wherever it is not decided.
 //! Never holds a handle, a path to open, or a guess.
 
-use crate::decide::record::{ActKind, Counts};
+use crate::decide::record::{ActKind, Counts, LastFailure};
 
 /// Everything a decision may look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Facts {
     pub own_mount: bool,
     /// Data was given up by an act that is done, and no run has ended with saying so.
     pub loss: Option<String>,
+    /// Why the last act that failed did so, where none has ended well since.
+    pub last_failure: Option<LastFailure>,
     /// Cures that this run tried and that did not help.
     pub tried: Vec<Tried>,
 }
@@ -240,6 +242,14 @@ pub enum Tried {
 const FREE_OF_FILE_SYSTEM_PERCENT: u64 = 5;
 /// See [`FREE_OF_FILE_SYSTEM_PERCENT`].
 const FREE_OF_FILE_PERCENT: u64 = 10;
+
+impl Facts {
+    /// Why this firmware's last try failed, as the end of a clause; empty where that is not known.
+    pub fn last_time(&self) -> String {
+        let ours = self.last_failure.as_ref().filter(|failure| failure.fingerprint == self.tries.fingerprint);
+        ours.map_or_else(String::new, |failure| format!(", the last time with: {}", failure.what))
+    }
+}
 
 impl Room {
     /// Bytes that must be free before a copy of main is begun: what is asked for must fit beside it.

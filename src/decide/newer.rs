@@ -46,7 +46,7 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i32, way_back: &WayBack) -
     };
     // It was run and did not lead here: it will not the next time either.
     if facts.tried.contains(&Tried::Downgrade) || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot) {
-        return Err("its stored down SQL failed".to_owned());
+        return Err(format!("its stored down SQL failed{}", facts.last_time()));
     }
     if facts.own_mount {
         return Err("going back needs a copy that is swapped in, and the database file is a mount of its own".to_owned());

@@ -234,7 +234,7 @@ fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     };
     // Three failures prove that it is no accident; five interruptions, that it is not the weather.
     if facts.tries.failed >= FAILED_MAX {
-        return used_up(format!("this firmware's migrations failed {} times", facts.tries.failed));
+        return used_up(format!("this firmware's migrations failed {} times{}", facts.tries.failed, facts.last_time()));
     }
     if facts.tries.interrupted >= INTERRUPTED_MAX {
         return used_up(format!("this firmware's migrations were interrupted {} times", facts.tries.interrupted));

@@ -28,6 +28,7 @@ fn facts(database: Database) -> Facts {
         writable: true,
         own_mount: false,
         loss: None,
+        last_failure: None,
         tried: Vec::new(),
     }
 }

@@ -2,6 +2,10 @@
 //! Promises: any 8 KiB of garbage decodes to an answer; what is written is read back equal; format 1 is frozen (`docs/format.md`).
 //! Never reads or writes a file.
 
+mod failure;
+
+pub use failure::{FailedAt, LastFailure, FAILURES_MAX};
+
 /// Bytes of one slot; the record file holds two.
 pub const SLOT_BYTES: usize = 4096;
 /// Fingerprints whose counts are kept: two slots of firmware, and the two before them.
@@ -40,6 +44,8 @@ pub struct Record {
     pub needs: Option<Needs>,
     /// Data that was given up and that no run has yet ended with saying.
     pub loss: Option<Loss>,
+    /// Why the last act of a catalogue that failed did so; most recent first, at most [`FAILURES_MAX`].
+    pub failures: Vec<LastFailure>,
 }
 
 /// One dangerous thing, begun by one run.
@@ -152,6 +158,13 @@ impl Record {
     /// Was this token honoured before?
     pub fn knows_token(&self, token: &str) -> bool {
         self.tokens.iter().any(|known| known == clip(token, TOKEN_BYTES_MAX))
+    }
+
+    /// Keeps a failure in place of an earlier one of its catalogue; the oldest falls off.
+    pub fn keep_failure(&mut self, failure: LastFailure) {
+        self.failures.retain(|other| other.fingerprint != failure.fingerprint);
+        self.failures.insert(0, failure);
+        self.failures.truncate(FAILURES_MAX);
     }
 
     /// Remembers a token; the oldest falls off.
@@ -302,6 +315,7 @@ fn encode(record: &Record) -> Vec<u8> {
         out.extend(loss.act.to_le_bytes());
         put_text(&mut out, clip(&loss.text, TEXT_BYTES_MAX));
     }
+    failure::put_all(&mut out, &record.failures);
     out
 }
 
@@ -335,6 +349,7 @@ fn decode(payload: &[u8]) -> Option<Record> {
     if reader.flag()? {
         record.loss = Some(Loss { act: reader.u64()?, text: reader.text(TEXT_BYTES_MAX)? });
     }
+    record.failures = failure::read_all(&mut reader)?;
     Some(record)
 }
 
@@ -359,6 +374,9 @@ impl Reader<'_> {
     }
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
+    }
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_le_bytes)
     }
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)

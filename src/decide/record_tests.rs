@@ -3,6 +3,7 @@
 //! Never touches a file.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+use super::failure::{FILE_BYTES_MAX, WHAT_BYTES_MAX, WORD_BYTES_MAX};
 use super::*;
 
 fn full() -> Record {
@@ -24,6 +25,21 @@ fn full() -> Record {
         tokens: (0..8).map(|n| format!("{n}{}", "t".repeat(TOKEN_BYTES_MAX - 1))).collect(),
         needs: Some(Needs { fingerprint: [3; 16], bytes: 1 << 40 }),
         loss: Some(Loss { act: 9, text: text(TEXT_BYTES_MAX) }),
+        failures: [3, 4].into_iter().map(failure).collect(),
+    }
+}
+
+fn failure(n: u8) -> LastFailure {
+    let text = |length: usize| "é".repeat(length / 2);
+    LastFailure {
+        act: 8,
+        fingerprint: [n; 16],
+        class: text(WORD_BYTES_MAX),
+        from: Some(-1),
+        target: i32::MAX,
+        place: Some(FailedAt { file: text(FILE_BYTES_MAX), version: i32::MIN, line: u32::MAX, column: 1 }),
+        firmware: text(WORD_BYTES_MAX),
+        what: text(WHAT_BYTES_MAX),
     }
 }
 
@@ -51,6 +67,23 @@ fn what_is_written_is_read_back_even_when_everything_is_full() {
     assert_eq!(slot.len(), SLOT_BYTES);
     check(&file(&slot, &EMPTY), Some((&record, 5, 1)));
     check(&file(&EMPTY, &slot), Some((&record, 5, 0)));
+}
+
+#[test]
+fn a_longer_failure_is_cut_between_two_characters_and_an_unknown_version_stays_unknown() {
+    let short = LastFailure { from: None, place: None, ..failure(3) };
+    let long = LastFailure { what: format!("{}é", short.what), firmware: format!("{}\u{1F600}", short.firmware), ..short.clone() };
+    let record = |failure| Record { failures: vec![failure], ..full() };
+    check(&file(&write_slot(&record(long), 5), &EMPTY), Some((&record(short), 5, 1)));
+}
+
+#[test]
+fn a_failure_is_kept_for_each_slot_and_the_oldest_falls_off() {
+    let mut record = full();
+    record.keep_failure(LastFailure { act: 10, ..failure(3) });
+    assert_eq!(record.failures, [LastFailure { act: 10, ..failure(3) }, failure(4)]);
+    record.keep_failure(LastFailure { act: 11, ..failure(5) });
+    assert_eq!(record.failures, [LastFailure { act: 11, ..failure(5) }, LastFailure { act: 10, ..failure(3) }]);
 }
 
 #[test]
@@ -127,7 +160,7 @@ fn format_1_is_frozen() {
     // The sum over a full record: it changes when anything in the format moves.
     assert_eq!(slot[24..28], FROZEN_CRC.to_le_bytes());
 }
-const FROZEN_CRC: u32 = 0x383F_A76F;
+const FROZEN_CRC: u32 = 0x694A_4D8E;
 
 #[test]
 fn counts_belong_to_a_fingerprint_and_the_oldest_falls_off() {

@@ -86,7 +86,7 @@ const NOTHING_CHANGED: &str = "nothing was changed";
 
 /// A run that ended with a failure.
 pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> Said {
-    let what = cause(failure);
+    let what = failure.words();
     let whole = match (failure.unconfirmed, report.version) {
         (Some(version), _) => format!("it reads as version {version}, and only the next boot knows what storage has kept"),
         (None, Some(0) | None) => NOTHING_CHANGED.to_owned(),
@@ -130,29 +130,25 @@ fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>) -> String {
 /// A purge whose fresh build failed too.
 pub fn fresh_build_failed(report: &DatabaseReport, failure: &Failure) -> Said {
     Said::new(
-        format!("a fresh database could not be built either: {}", cause(failure)),
+        format!("a fresh database could not be built either: {}", failure.words()),
         "the old one is still in its place",
         format!("install other firmware, then run `bootmigrate run --retry --db {}`", report.name),
     )
 }
 
-fn cause(failure: &Failure) -> String {
-    match &failure.place {
-        Some(place) if place.statement > 0 => {
-            let of = if place.statements > 0 { format!(" of {}", place.statements) } else { String::new() };
-            format!("{failure}, in statement {}{of}", place.statement)
-        }
-        _ => failure.to_string(),
-    }
-}
-
 /// `BM-10 settings 40>41 V41:12`: exit code, database, versions, migration and line.
 pub fn code(report: &DatabaseReport) -> String {
-    let from = report.from.map_or_else(|| "?".to_owned(), |from| from.to_string());
-    let versions = match report.from {
-        Some(from) if from == report.target => from.to_string(),
-        _ => format!("{from}>{}", report.target),
+    let place = report.place.as_ref().map(|place| (place.version, place.line));
+    code_of(report.exit, &report.name, report.from, report.target, place)
+}
+
+/// The same of its parts.
+pub fn code_of(exit: u8, name: &str, from: Option<i32>, target: i32, place: Option<(i32, u32)>) -> String {
+    let versions = match from {
+        Some(from) if from == target => from.to_string(),
+        Some(from) => format!("{from}>{target}"),
+        None => format!("?>{target}"),
     };
-    let place = report.place.as_ref().map_or_else(String::new, |place| format!(" V{}:{}", place.version, place.line));
-    format!("BM-{} {} {versions}{place}", report.exit, report.name)
+    let place = place.map_or_else(String::new, |(version, line)| format!(" V{version}:{line}"));
+    format!("BM-{exit} {name} {versions}{place}")
 }

@@ -90,10 +90,14 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
         (None, Database::Absent) => Some(0),
         (None, _) => None,
     };
+    ledger.version = seen.history.as_ref().map(History::version);
     seen.facts.tries = ledger.tries();
     seen.facts.open_act = ledger.open_act();
     seen.facts.room.needed = ledger.needed();
     seen.facts.loss = ledger.loss().map(|loss| loss.text.clone());
+    // A person may have brought a file that is this firmware's: what failed before counts no more.
+    let arrived = matches!(seen.facts.database, Database::Current { .. });
+    seen.facts.last_failure = ledger.last_failure(arrived).cloned();
     seen.facts.good_act = ledger.record().good_act;
     let snapshots_matter = match &seen.facts.database {
         Database::Damaged { .. } | Database::Lost { .. } => true,
@@ -163,6 +167,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
         writable: locked.writable(),
         own_mount: device.mounted(&device.family.main).is_some(),
         loss: None,
+        last_failure: None,
         tried: ask.tried.to_vec(),
     }
 }

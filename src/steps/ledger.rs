@@ -5,12 +5,13 @@
 use std::io;
 
 use crate::decide::facts::OpenAct as OpenActFact;
-use crate::decide::record::{self, ActKind, Counts, Fingerprint, Loss, Needs, OpenAct, Record, Slots, SLOT_BYTES};
+use crate::decide::record::{self, ActKind, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenAct, Record, Slots, SLOT_BYTES};
 use crate::device::disk::{parent, File, Open, Step};
 use crate::device::Device;
-use crate::error::{Class, Failure};
+use crate::error::{Class, Failure, Place};
 use crate::steps::lock::Locked;
 use crate::steps::together::Others;
+use crate::steps::verify::ROW_FOLLOWS;
 
 const READ: Step = Step("read the record");
 const MAKE: Step = Step("make the record");
@@ -31,6 +32,8 @@ pub struct Ledger {
     pub unknown_format: Option<u32>,
     /// The last act that committed in the database, known after inspection; `None` where it cannot be read.
     pub committed: Option<u64>,
+    /// The database's version, known after inspection; `None` where it cannot be read.
+    pub version: Option<i32>,
 }
 
 /// An act that is durable in the record. Made only by [`Ledger::begin`].
@@ -93,6 +96,7 @@ impl Ledger {
             lost: false,
             unknown_format: None,
             committed: None,
+            version: None,
         };
         match record::read_slots(&bytes) {
             Slots::Valid { record, sequence, next_slot } => {
@@ -142,6 +146,15 @@ impl Ledger {
     /// A loss of an act that is done and that no run has ended with saying.
     pub fn loss(&self) -> Option<&Loss> {
         self.record.loss.as_ref().filter(|loss| self.committed.is_some_and(|committed| loss.act <= committed))
+    }
+
+    /// Why the last act that failed did so, unless one after it ended well: this catalogue's, unless `others_only`, else another's.
+    pub fn last_failure(&self, others_only: bool) -> Option<&LastFailure> {
+        let counts = |failure: &&LastFailure| self.committed.is_none_or(|committed| failure.act > committed);
+        let ours = |failure: &&LastFailure| failure.fingerprint == self.fingerprint;
+        let mut failures = self.record.failures.iter().filter(counts);
+        let other = failures.clone().find(|failure| !ours(failure));
+        failures.find(|failure| ours(failure) && !others_only).or(other)
     }
 
     /// This token was honoured to its end, or may have been before the record was lost. One whose act was cut off was not.
@@ -209,6 +222,7 @@ impl Ledger {
             return;
         }
         let mut next = self.record.clone();
+        self.kept(device, act.number, failure).into_iter().for_each(|kept| next.keep_failure(kept));
         if let (Class::Waits, Some(open)) = (failure.class, next.open.as_mut().filter(|open| open.starts > 1)) {
             // What was going on before this run goes on after it.
             open.starts -= 1;
@@ -238,9 +252,29 @@ impl Ledger {
         self.update_or_say(device, next);
     }
 
+    /// What is kept of a failure; `None` where it says nothing of this firmware or of its storage.
+    fn kept(&self, device: &Device<'_>, act: u64, failure: &Failure) -> Option<LastFailure> {
+        if matches!(failure.class, Class::InUse | Class::Waits | Class::Interrupted) {
+            return None;
+        }
+        let place = failure.place.as_ref();
+        let at = |place: &Place| FailedAt { file: place.file.clone(), version: place.version, line: place.line, column: place.column };
+        Some(LastFailure {
+            act,
+            fingerprint: self.fingerprint,
+            class: failure.class.word().to_owned(),
+            from: self.version,
+            target: device.catalog.target(),
+            place: place.map(at),
+            firmware: device.world.firmware.clone(),
+            what: without_row(&failure.words()),
+        })
+    }
+
     /// A failure that no check of the file explains is the migration's: counted, so that it ends.
-    pub fn count_failure(&mut self, device: &Device<'_>) {
+    pub fn count_failure(&mut self, device: &Device<'_>, failure: &Failure) {
         let mut next = self.record.clone();
+        self.kept(device, self.record.last_act, failure).into_iter().for_each(|kept| next.keep_failure(kept));
         next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
         self.update_or_say(device, next);
     }
@@ -350,6 +384,11 @@ pub struct Order<'a> {
     pub loss: Option<&'a str>,
     /// Who goes together with it.
     pub others: &'a dyn Others,
+}
+
+/// What is shown for as long as it lasts, and goes into a bundle, has no row of a table in it.
+fn without_row(what: &str) -> String {
+    what.split_once(ROW_FOLLOWS).map_or_else(|| what.to_owned(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)"))
 }
 
 /// Written with zeros and synced when made, so that an update never allocates on a file system that rewrites in place.

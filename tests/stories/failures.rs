@@ -121,6 +121,7 @@ fn tries_end_and_retry_begins_again() {
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 x, in one transaction, after a snapshot
+                        last failure: settings/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 settings 40>41 V41:12]
             exit:     10
             settings: failed 40>40 of 41, applied [], not usable, exit 10
             code:     BM-10 settings 40>41 V41:12
@@ -156,6 +157,7 @@ fn firmware_that_was_mended_begins_with_no_tries() {
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+                        last failure: settings/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 settings 40>41 V41:12]
             exit:     0
             settings: migrated 40>41 of 41, applied [41], usable, exit 0
             code:     BM-0 settings 40>41

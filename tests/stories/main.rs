@@ -23,6 +23,7 @@ mod errors;
 mod failures;
 mod full;
 mod in_c;
+mod last_failure;
 mod looking;
 mod manual;
 mod mistakes;

@@ -186,7 +186,7 @@ fn a_way_back_that_leads_elsewhere_is_refused() {
     assert_eq!(ran.exit, "12", "{}", ran.stderr);
     expect![[r#"
         settings: the stored down SQL does not lead to this firmware's schema: column child.changes is still there (while: go back by the stored down SQL); what comes next in the configured order is tried.
-        settings: the database is at version 43, this firmware knows 30; its stored down SQL failed; nothing was changed. Next: boot the newer firmware. [BM-12 settings 43>30]
+        settings: the database is at version 43, this firmware knows 30; its stored down SQL failed, the last time with: the stored down SQL does not lead to this firmware's schema: column child.changes is still there (while: go back by the stored down SQL); nothing was changed. Next: boot the newer firmware. [BM-12 settings 43>30]
     "#]].assert_eq(&tidy(&bench, &ran.stderr));
     // Three tries, and then a read a boot.
     assert_eq!([bench.run(&["run"]).exit, bench.run(&["run"]).exit], ["12", "12"]);

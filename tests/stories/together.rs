@@ -198,18 +198,19 @@ fn tries_are_counted_for_the_one_that_fails_and_then_nobody_begins() {
         &bench,
         "run",
         expect![[r#"
-        plan:     settings: wait for log, which it goes together with; then migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
-                  log: refuse: this firmware's migrations failed 3 times
-        exit:     19
-        settings: refused 40>40 of 42, applied [], not usable, exit 3
-        code:     BM-3 settings 40>42
-        database: old, 2000 parents, 2000 children
-        log:      refused 40>40 of 42, applied [], not usable, exit 19
-        code:     BM-19 log 40>42
-        database: old, 2000 parents, 2000 children
-        touched:  nothing
-        again:    exit 19, refused and refused, touched nothing
-    "#]],
+            plan:     settings: wait for log, which it goes together with; then migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+                      log: refuse: this firmware's migrations failed 3 times, the last time with: log/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5
+                        last failure: log/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 log 40>42 V41:12]
+            exit:     19
+            settings: refused 40>40 of 42, applied [], not usable, exit 3
+            code:     BM-3 settings 40>42
+            database: old, 2000 parents, 2000 children
+            log:      refused 40>40 of 42, applied [], not usable, exit 19
+            code:     BM-19 log 40>42
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 19, refused and refused, touched nothing
+        "#]],
     );
     // Other firmware brings both there, with the tries that settings has never lost.
     std::fs::remove_file(bench.firmware_folder().join("log").join(BROKEN.0)).unwrap();
@@ -217,20 +218,21 @@ fn tries_are_counted_for_the_one_that_fails_and_then_nobody_begins() {
         bench.firmware(42),
         "run",
         expect![[r#"
-        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
-                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
-        exit:     0
-        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
-        code:     BM-0 settings 40>42
-        backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
-        database: new, 2000 parents, 2000 children
-        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
-        code:     BM-0 log 40>42
-        backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
-        database: new, 2000 parents, 2000 children
-        touched:  database, state
-        again:    exit 0, quiet and quiet, touched nothing
-    "#]],
+            plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                      log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+                        last failure: log/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 log 40>42 V41:12]
+            exit:     0
+            settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+            code:     BM-0 settings 40>42
+            backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+            code:     BM-0 log 40>42
+            backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet and quiet, touched nothing
+        "#]],
     );
 }
 

@@ -99,15 +99,16 @@ fn status_of_what_is_refused_and_of_what_failed() {
         &bench,
         "status",
         expect![[r#"
-        settings  ROOT/var/lib/gateway/settings.db
-          version     40 of 41
-          ready       no
-          pending     V41 x
-          tries       1 failed, 0 interrupted
-          snapshots   v40-1
-          next boot   migrate 40 to 41: V41 x, in one transaction, after a snapshot
-        exit 0, touched nothing
-    "#]],
+            settings  ROOT/var/lib/gateway/settings.db
+              version     40 of 41
+              ready       no
+              pending     V41 x
+              tries       1 failed, 0 interrupted
+              failure     settings/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 settings 40>41 V41:12]
+              snapshots   v40-1
+              next boot   migrate 40 to 41: V41 x, in one transaction, after a snapshot
+            exit 0, touched nothing
+        "#]],
     );
     unchanged(&bench, &rows);
 }
@@ -153,21 +154,22 @@ fn plan_with_its_sql() {
         &bench,
         "plan --json --sql",
         expect![[r#"
-        {
-          "schema": 1,
-          "databases": [
             {
-              "name": "settings",
-              "plan": "migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot",
-              "sql": [
-                "-- settings/V41__rebuild_parents.sql\n-- A column changes its type: SQLite's recipe, with children that cascade.\nDROP VIEW family;\nCREATE TABLE parent_new (\n    id INTEGER PRIMARY KEY,\n    name TEXT NOT NULL UNIQUE,\n    reading REAL,\n    raw BLOB,\n    badge TEXT\n);\nINSERT INTO parent_new SELECT id, name, reading, raw, badge FROM parent;\nDROP TABLE parent;\nALTER TABLE parent_new RENAME TO parent;\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;",
-                "-- settings/V42__preferences.sql\nCREATE TABLE preference (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\nINSERT INTO preference SELECT 'parents', count(*) FROM parent;"
+              "schema": 1,
+              "databases": [
+                {
+                  "name": "settings",
+                  "plan": "migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot",
+                  "last_failure": null,
+                  "sql": [
+                    "-- settings/V41__rebuild_parents.sql\n-- A column changes its type: SQLite's recipe, with children that cascade.\nDROP VIEW family;\nCREATE TABLE parent_new (\n    id INTEGER PRIMARY KEY,\n    name TEXT NOT NULL UNIQUE,\n    reading REAL,\n    raw BLOB,\n    badge TEXT\n);\nINSERT INTO parent_new SELECT id, name, reading, raw, badge FROM parent;\nDROP TABLE parent;\nALTER TABLE parent_new RENAME TO parent;\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;",
+                    "-- settings/V42__preferences.sql\nCREATE TABLE preference (name TEXT PRIMARY KEY, value) WITHOUT ROWID;\nINSERT INTO preference SELECT 'parents', count(*) FROM parent;"
+                  ]
+                }
               ]
             }
-          ]
-        }
-        exit 0, touched nothing
-    "#]],
+            exit 0, touched nothing
+        "#]],
     );
     unchanged(&bench, &rows);
 }

@@ -34,7 +34,27 @@ pub fn prometheus(status: &Status) -> String {
             }
         }
     }
+    last_failures(status, &mut text);
     text
+}
+
+/// A metric that is there only while a failure is the last that happened.
+fn last_failures(status: &Status, text: &mut String) {
+    text.push_str("# HELP bootmigrate_last_failure_info Why the last try failed; always 1, gone after a success.\n");
+    text.push_str("# TYPE bootmigrate_last_failure_info gauge\n");
+    for (one, failure) in status.databases.iter().filter_map(|one| Some((one, one.last_failure.as_ref()?))) {
+        let place = failure.place.as_ref().map_or_else(String::new, |place| format!("{}:{}:{}", place.file, place.line, place.column));
+        let labels = [
+            ("database", one.name.as_str()),
+            ("code", &failure.code),
+            ("cause", &failure.cause),
+            ("place", &place),
+            ("firmware", &failure.firmware),
+            ("sentence", &failure.sentence),
+        ];
+        let labels = labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).join(",");
+        text.push_str(&format!("bootmigrate_last_failure_info{{{labels}}} 1\n"));
+    }
 }
 
 /// A label's value.
@@ -50,6 +70,9 @@ pub fn mender(status: &Status) -> String {
         let name = &one.name;
         text.push_str(&format!("bootmigrate_{name}_version={version}\nbootmigrate_{name}_target={}\n", one.target));
         text.push_str(&format!("bootmigrate_{name}_ready={}\nbootmigrate_{name}_plan={}\n", one.ready, one.plan.replace('\n', " ")));
+        if let Some(failure) = &one.last_failure {
+            text.push_str(&format!("bootmigrate_{name}_last_failure={}\n", failure.line().replace('\n', " ")));
+        }
     }
     text
 }
