@@ -92,7 +92,7 @@ fn migration(from: bootmigrate_build::Migration) -> catalog::Migration {
         version: from.version,
         name: from.name.leak(),
         checksum: from.checksum,
-        checksum_crlf: from.checksum_crlf,
+        checksum_other: from.checksum_other,
         file: from.file.leak(),
         sql: from.sql.leak(),
         statements: from.statements,

@@ -33,17 +33,17 @@ pub struct Migration {
     pub version: i32,
     /// refinery's name: what stands between `__` and `.sql`.
     pub name: &'static str,
-    /// refinery's checksum of the text with LF line ends, as an unsigned 64-bit number.
+    /// refinery's checksum of the file as it is, as an unsigned 64-bit number: what the history gets.
     pub checksum: u64,
-    /// refinery's checksum of the same text with CRLF line ends.
-    pub checksum_crlf: u64,
+    /// refinery's checksum of the file with the other kind of line ends (LF or CRLF), which a history may have.
+    pub checksum_other: u64,
     /// How a message names the file, for example `settings/V4__wifi.sql`.
     pub file: &'static str,
-    /// The SQL with LF line ends.
+    /// The SQL, byte for byte as the file has it.
     pub sql: &'static str,
     /// How many statements it has, for "statement 3 of 7".
     pub statements: u32,
-    /// `V{version}__{name}.down.sql`, with LF line ends.
+    /// `V{version}__{name}.down.sql`, byte for byte.
     pub down: Option<&'static str>,
     /// What the comments at the head of the file ask for.
     pub directives: Directives,

@@ -65,7 +65,7 @@ fn with_code() -> Embedded {
         version: 15,
         name: "code",
         checksum: 15,
-        checksum_crlf: 51,
+        checksum_other: 51,
         file,
         sql,
         statements: 0,

@@ -18,13 +18,18 @@ pub(crate) fn of_refinery(stem: &Stem, text: &str) -> u64 {
     hasher.finish()
 }
 
-/// First 16 bytes of SHA-256 over all migrations in order. Of each: the version (4 bytes, big end first), then name and SQL, each
-/// behind its length in bytes (8 bytes, big end first).
+/// The text with LF line ends, which the fingerprint and `migrations.lock` go by: they must not depend on how a checkout writes lines.
+pub(crate) fn with_lf(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// First 16 bytes of SHA-256 over all migrations in order. Of each: the version (4 bytes, big end first), then name and SQL with LF line
+/// ends, each behind its length in bytes (8 bytes, big end first).
 pub fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for migration in migrations {
         hasher.update(migration.version.to_be_bytes());
-        for text in [&migration.name, &migration.sql] {
+        for text in [&migration.name, &with_lf(&migration.sql)] {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text);
         }
@@ -45,7 +50,7 @@ mod tests {
             name: name.to_owned(),
             sql: sql.to_owned(),
             checksum: 0,
-            checksum_crlf: 0,
+            checksum_other: 0,
             file: String::new(),
             statements: 1,
             down: None,

@@ -39,7 +39,7 @@ fn write_migration(text: &mut String, migration: &Migration) {
     line(text, 6, "version", &migration.version.to_string());
     line(text, 6, "name", &literal(&migration.name));
     line(text, 6, "checksum", &format!("0x{:016x}", migration.checksum));
-    line(text, 6, "checksum_crlf", &format!("0x{:016x}", migration.checksum_crlf));
+    line(text, 6, "checksum_other", &format!("0x{:016x}", migration.checksum_other));
     line(text, 6, "file", &literal(&migration.file));
     line(text, 6, "sql", &literal(&migration.sql));
     line(text, 6, "statements", &migration.statements.to_string());

@@ -40,13 +40,13 @@ pub struct Migration {
     pub version: i32,
     /// refinery's name: what stands between `__` and `.sql`.
     pub name: String,
-    /// refinery's checksum of the text with LF line ends.
+    /// refinery's checksum of the file as it is.
     pub checksum: u64,
-    /// refinery's checksum with CRLF line ends; of an adopted file with mixed line ends, of the file as it is.
-    pub checksum_crlf: u64,
+    /// refinery's checksum of the file with the other kind of line ends: CRLF for a file with LF, else LF.
+    pub checksum_other: u64,
     /// For example `settings/V4__wifi.sql`.
     pub file: String,
-    /// The SQL.
+    /// The SQL, byte for byte as the file has it.
     pub sql: String,
     /// How many statements it has.
     pub statements: u32,
@@ -58,6 +58,17 @@ pub struct Migration {
     pub adopted: bool,
     /// Stands in `migrations.lock`.
     pub released: bool,
+}
+
+impl Migration {
+    /// refinery's checksum of the text with LF line ends, which does not depend on how a checkout writes lines.
+    pub(crate) fn checksum_lf(&self) -> u64 {
+        if self.sql.contains("\r\n") {
+            self.checksum_other
+        } else {
+            self.checksum
+        }
+    }
 }
 
 /// The `-- bootmigrate:` comments of one migration.

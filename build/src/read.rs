@@ -29,11 +29,10 @@ struct Frame<'a> {
     user_version_ours: bool,
 }
 
-/// A file's text with LF line ends, and what is in it.
+/// A file's text, byte for byte, and how many statements it has.
 struct Contents {
     sql: String,
     statements: u32,
-    mixed_line_ends: bool,
 }
 
 /// Reads a folder and returns the paths to watch as well, which are needed when there are problems, too.
@@ -212,12 +211,12 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
         // refinery never looked at this file: it can be edited, adopted or not.
         read_sql(down, &Place { file: &shown, down: true, ..place }, frame, false, said).0.sql
     });
-    let crlf = if contents.mixed_line_ends { up.text.clone() } else { contents.sql.replace('\n', "\r\n") };
+    let other = other_line_ends(&contents.sql);
     Migration {
         version: up.stem.version,
         name: up.stem.name.clone(),
         checksum: checksum::of_refinery(&up.stem, &contents.sql),
-        checksum_crlf: checksum::of_refinery(&up.stem, &crlf),
+        checksum_other: checksum::of_refinery(&up.stem, &other),
         file: up.file.clone(),
         sql: contents.sql,
         statements: contents.statements,
@@ -231,7 +230,8 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
 /// Applies every rule to one text.
 fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, said: &mut Said) -> (Contents, crate::product::Directives) {
     let mut found = Vec::new();
-    let mut contents = normalise(&file.text, &mut found);
+    check_text(&file.text, &mut found);
+    let mut contents = Contents { sql: file.text.clone(), statements: 0 };
     let lexed = sql::lex(&contents.sql);
     let (statements, incomplete) = sql::statements(&lexed.tokens);
     let directives = directive::read(&lexed.tokens, place, &mut said.problems);
@@ -269,8 +269,17 @@ fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, 
     (contents, directives)
 }
 
-/// LF line ends; says what a text may not contain.
-fn normalise(text: &str, found: &mut Vec<(u32, u32, String)>) -> Contents {
+/// The text as a checkout with the other kind of line ends has it: LF for a file with CRLF or both kinds, else CRLF.
+fn other_line_ends(text: &str) -> String {
+    if text.contains("\r\n") {
+        checksum::with_lf(text)
+    } else {
+        text.replace('\n', "\r\n")
+    }
+}
+
+/// Finds what a text may not contain.
+fn check_text(text: &str, found: &mut Vec<(u32, u32, String)>) {
     if text.starts_with('\u{feff}') {
         found.push((
             1,
@@ -289,5 +298,4 @@ fn normalise(text: &str, found: &mut Vec<(u32, u32, String)>) -> Contents {
             "this line ends otherwise than the first (LF or CRLF), and refinery's checksum depends on it; save the file with LF everywhere";
         found.push((u32::try_from(before + 1).unwrap_or(u32::MAX), 1, sentence.to_owned()));
     }
-    Contents { sql: text.replace("\r\n", "\n"), statements: 0, mixed_line_ends: other.is_some() }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Lock {
 
 /// The line of `migrations.lock` for a migration.
 pub(crate) fn line_of(migration: &Migration) -> String {
-    format!("{} {:016x} {}\n", migration.version, migration.checksum, migration.file)
+    format!("{} {:016x} {}\n", migration.version, migration.checksum_lf(), migration.file)
 }
 
 impl Lock {
@@ -104,7 +104,7 @@ impl Lock {
                 continue;
             };
             now.released = true;
-            if now.checksum == released.checksum {
+            if now.checksum_lf() == released.checksum {
                 continue;
             }
             let file = format!("{label}/{}", now.file);

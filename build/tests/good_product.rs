@@ -9,7 +9,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use bootmigrate_build::{lock, read, source, Directives, Expect, ForeignKeys};
+use bootmigrate_build::{lock, read, source, Directives, Expect, ForeignKeys, Migration};
 use common::Product;
 
 /// A product that uses all there is.
@@ -60,9 +60,9 @@ fn a_good_product_is_read_whole() {
     let code = Directives { code_revision: Some(3), ..none() };
     let smaller = Directives { no_transaction: true, irreversible: true, ..none() };
     assert_eq!(directives, [none(), ninth, tenth, code, smaller]);
-    assert_eq!(settings.migrations[1].down.as_deref(), Some("SELECT 2;\n"));
+    assert_eq!(settings.migrations[1].down.as_deref(), Some("SELECT 2;\r\n"));
     assert!(settings.data[0].directives.batch);
-    assert!(settings.migrations.iter().all(|m| !m.sql.contains('\r') && !m.adopted && !m.released));
+    assert!(settings.migrations.iter().all(|m| !m.adopted && !m.released));
 }
 
 /// Checksums of all `.sql` files, as refinery loads them from a folder of their own.
@@ -80,18 +80,18 @@ fn checksums_are_those_of_refinery_for_both_line_ends() {
     let product = golden();
     let settings = &read(&product.folder).unwrap().databases[1];
     let file_name = |file: &str| file.rsplit('/').next().unwrap().to_owned();
-    let lf: Vec<_> = settings.migrations.iter().map(|m| (file_name(&m.file), m.sql.clone())).collect();
-    let crlf: Vec<_> = lf.iter().map(|(name, text)| (name.clone(), text.replace('\n', "\r\n"))).collect();
-    let ours: Vec<_> = settings.migrations.iter().map(|m| (m.version, m.name.clone(), m.checksum)).collect();
-    let ours_crlf: Vec<_> = settings.migrations.iter().map(|m| (m.version, m.name.clone(), m.checksum_crlf)).collect();
-    assert_eq!(ours, refinery_loads(&lf));
-    assert_eq!(ours_crlf, refinery_loads(&crlf));
-    // As the files are: down files and `data/` are refinery's business neither way.
-    let as_they_are: Vec<_> =
+    let texts = |change: fn(&str) -> String| -> Vec<(String, String)> {
+        settings.migrations.iter().map(|m| (file_name(&m.file), change(&m.sql))).collect()
+    };
+    let as_is: Vec<_> =
         settings.migrations.iter().map(|m| (file_name(&m.file), fs::read_to_string(product.folder.join(&m.file)).unwrap())).collect();
-    for (loaded, migration) in refinery_loads(&as_they_are).iter().zip(&settings.migrations) {
-        assert!(loaded.2 == migration.checksum || loaded.2 == migration.checksum_crlf, "{}", migration.file);
-    }
+    assert_eq!(as_is, texts(str::to_owned), "every byte of a file is kept");
+    let other = texts(|sql| if sql.contains("\r\n") { sql.replace("\r\n", "\n") } else { sql.replace('\n', "\r\n") });
+    assert!(as_is.iter().any(|(_, sql)| sql.contains("\r\n")) && other.iter().any(|(_, sql)| sql.contains("\r\n")));
+    let ours =
+        |which: fn(&Migration) -> u64| -> Vec<_> { settings.migrations.iter().map(|m| (m.version, m.name.clone(), which(m))).collect() };
+    assert_eq!(ours(|m| m.checksum), refinery_loads(&as_is));
+    assert_eq!(ours(|m| m.checksum_other), refinery_loads(&other));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_adopted_file_with_mixed_line_ends_keeps_the_checksum_that_devices_have() {
     let migration = read(&product.folder).unwrap().databases[0].migrations[1].clone();
     let loaded = refinery_loads(&[("V2__mixed.sql".to_owned(), mixed.to_owned())]);
     assert!(migration.adopted);
-    assert_eq!(migration.checksum_crlf, loaded[0].2);
+    assert_eq!((migration.checksum, migration.sql.as_str()), (loaded[0].2, mixed));
 }
 
 /// The example product's own folder.
@@ -165,10 +165,18 @@ fn two_folders_give_the_same_bytes() {
 }
 
 #[test]
-fn line_ends_alone_change_neither_fingerprint_nor_bytes() {
+fn line_ends_change_neither_fingerprint_nor_lock_and_every_byte_is_kept() {
     let (lf, crlf) = (golden(), golden());
-    crlf.write("settings/V1__first.sql", b"CREATE TABLE a (b);\r\n");
-    assert_eq!(source(&read(&lf.folder).unwrap()), source(&read(&crlf.folder).unwrap()));
+    lf.write("settings/V1__first.sql", b"CREATE TABLE a (b DEFAULT 'x\ny');\n");
+    crlf.write("settings/V1__first.sql", b"CREATE TABLE a (b DEFAULT 'x\r\ny');\r\n");
+    let settings = |product: &Product| read(&product.folder).unwrap().databases[1].clone();
+    let (lf, crlf) = (settings(&lf), settings(&crlf));
+    assert_eq!(lf.fingerprint, crlf.fingerprint);
+    assert_eq!(
+        (lf.migrations[0].checksum, lf.migrations[0].checksum_other),
+        (crlf.migrations[0].checksum_other, crlf.migrations[0].checksum)
+    );
+    assert_eq!(crlf.migrations[0].sql, "CREATE TABLE a (b DEFAULT 'x\r\ny');\r\n");
 }
 
 #[test]

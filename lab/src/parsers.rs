@@ -94,7 +94,7 @@ pub fn script(bytes: &[u8]) {
             version: 1,
             name: "first",
             checksum: 0,
-            checksum_crlf: 0,
+            checksum_other: 0,
             file: "settings/V1__first.sql",
             sql,
             statements: 1,

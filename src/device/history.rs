@@ -43,9 +43,9 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// It is this one: a file checked out with CRLF is the same text.
+    /// It is this one: a file checked out with other line ends is the same migration.
     pub fn is(&self, ours: &Migration) -> bool {
-        self.version == ours.version && self.name == ours.name && [ours.checksum, ours.checksum_crlf].contains(&self.checksum)
+        self.version == ours.version && self.name == ours.name && [ours.checksum, ours.checksum_other].contains(&self.checksum)
     }
 }
 

@@ -158,3 +158,37 @@ fn line_ends_are_no_change() {
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
     assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "an application may open it");
 }
+
+/// `t`'s rows as bytes, and the history's version, name and checksum.
+fn text_and_history(main: &std::path::Path) -> (Vec<String>, Vec<(i32, String, String)>) {
+    let connection = Connection::open(main).unwrap();
+    let all = |sql: &str| -> Vec<String> {
+        connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let history = connection
+        .prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    (all("SELECT hex(a) FROM line_ends ORDER BY id"), history)
+}
+
+#[test]
+fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
+    let sql = "CREATE TABLE line_ends(id INTEGER PRIMARY KEY, a TEXT DEFAULT 'p\r\nq');\r\nINSERT INTO line_ends(a) VALUES ('x\r\ny');\r\nINSERT INTO line_ends DEFAULT VALUES;\r\n";
+    let bench = Bench::empty(30);
+    std::fs::write(bench.firmware_folder().join("settings/V31__line_ends.sql"), sql).unwrap();
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let theirs = bench.root().join("refinery.db");
+    let files = oracle::refinery(&bench.firmware_folder(), "settings");
+    refinery::Runner::new(&files).run(&mut Connection::open(&theirs).unwrap()).unwrap();
+    let ours = text_and_history(&bench.main());
+    assert_eq!(ours, text_and_history(&theirs));
+    assert_eq!(ours.0, ["780D0A79", "700D0A71"]);
+    // refinery goes on where we stopped: nothing diverges for it.
+    let report = refinery::Runner::new(&files).set_abort_divergent(true).run(&mut Connection::open(bench.main()).unwrap()).unwrap();
+    assert_eq!(report.applied_migrations().len(), 0);
+}

@@ -105,9 +105,7 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Res
 
 /// By version, name and checksum the history is the beginning of this firmware's, or all of it.
 pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
-    let same = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| {
-        row.version == ours.version && row.name == ours.name && (row.checksum == ours.checksum || row.checksum == ours.checksum_crlf)
-    });
+    let same = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| row.is(ours));
     same && history.malformed.is_none() && history.applied.len() <= device.catalog.migrations.len()
 }
 
