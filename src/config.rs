@@ -234,7 +234,7 @@ impl Adopt {
     /// One sentence.
     pub fn by_hand(tool: Option<&str>, version: Option<i32>) -> Result<Adopt, String> {
         let from = match (tool, version) {
-            (_, Some(version)) => AdoptFrom::Query(format!("SELECT {version}")),
+            (_, Some(version)) => AdoptFrom::Stated(version),
             (Some(name), None) => {
                 keys::tool(name).ok_or_else(|| format!("--from {name} is no tool that is known; there is {}", keys::tools()))?
             }
@@ -247,6 +247,8 @@ impl Adopt {
 /// `from = "…"`: whose history an adopted database carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptFrom {
+    /// An operator says our version; no key of the configuration does.
+    Stated(i32),
     /// `PRAGMA user_version`.
     UserVersion,
     /// refinery: its history is used as it is.

@@ -122,10 +122,9 @@ fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: 
 
 fn parse_version(file: &str, number: &str) -> Result<i32, String> {
     match number.parse::<i32>() {
-        Ok(0) => Err(format!("the version in `{file}` is 0, which means a database without any migration; number from 1")),
         Ok(version) => Ok(version),
         Err(_) => Err(format!(
-            "the version {number} in `{file}` is above {}, the largest that refinery can record; write the next free number",
+            "the version {number} in `{file}` is above {}, the largest that this release supports (64-bit versions, as refinery's feature `int8-versions` has them, are not supported yet); write the next free number",
             i32::MAX
         )),
     }

@@ -33,10 +33,11 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, sentence) = (on_one_line(&self.file), on_one_line(&self.sentence));
         if self.line == 0 {
-            write!(f, "{}: {}", self.file, self.sentence)
+            write!(f, "{file}: {sentence}")
         } else {
-            write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.sentence)
+            write!(f, "{file}:{}:{}: {sentence}", self.line, self.column)
         }
     }
 }
@@ -47,4 +48,9 @@ impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Problem {
         Problem { file: error.file, line: error.line, column: error.column, sentence: error.sentence }
     }
+}
+
+/// A name or a piece of SQL in it may hold line ends and control characters.
+fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

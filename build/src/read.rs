@@ -43,6 +43,7 @@ pub(crate) fn read(root: &Path) -> (Result<Product, Vec<Problem>>, Vec<std::path
     said.problems.sort();
     said.problems.dedup();
     said.warnings.sort();
+    said.warnings.dedup();
     let result = match product {
         Some(product) if said.problems.is_empty() => Ok(Product { warnings: said.warnings, ..product }),
         _ => Err(said.problems),
@@ -146,7 +147,11 @@ fn place_of_table(folder: &Folder, name: &str) -> (u32, u32) {
 
 fn check_adopted(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Said) {
     let newest = database.migrations.last().map_or(0, |migration| migration.version);
-    if newest == 0 {
+    if newest == 0 && !database.migrations.is_empty() {
+        let sentence = "version 0 is its only migration, and a database without any is at version 0 too; write a `V1__….sql` beside it";
+        let label = configuration_file.split('/').next().unwrap_or_default();
+        said.problems.push(Problem::whole(&format!("{label}/{}", database.name), sentence));
+    } else if newest == 0 {
         let sentence = "there is no migration in this folder, so the database stays empty";
         let label = configuration_file.split('/').next().unwrap_or_default();
         said.warnings.push(Problem::whole(&format!("{label}/{}", database.name), sentence));
@@ -172,6 +177,11 @@ fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mu
                 said.problems.push(Problem::whole(&format!("{}/{}", frame.label, other.file), sentence));
             }
         }
+    }
+    // refinery runs a version 0 like any other, so one that it ran before bootmigrate has to be here.
+    for zero in ups.iter().filter(|up| up.stem.version == 0 && frame.adopted_up_to < 1) {
+        let sentence = "version 0 means a database without any migration; number from 1 (or write `adopted_up_to` in bootmigrate.toml where refinery has run this file on devices)";
+        said.problems.push(Problem::whole(&format!("{}/{}", frame.label, zero.file), sentence));
     }
     for down in &lane.downs {
         if frame.data {
@@ -259,7 +269,9 @@ fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, 
     }
     for (line, column, sentence) in found {
         if adopted {
-            let sentence = format!("released before bootmigrate, so this is a warning only: {sentence}");
+            // What to write instead stands behind the semicolon; nobody can edit this file.
+            let what = sentence.split("; ").next().unwrap_or_default();
+            let sentence = format!("released before bootmigrate, so this is a warning only: {what}");
             said.warnings.push(Problem::at(place.file, line, column, sentence));
         } else {
             said.problems.push(Problem::at(place.file, line, column, sentence));

@@ -38,7 +38,7 @@ pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Findi
         if let Some(sentence) = refused(statement, first, context) {
             findings.push(Finding { line: first.line, column: first.column, sentence, warning: false });
         }
-        if let Some(sentence) = unread_check(statement) {
+        if let Some(sentence) = unread_check(statement, context) {
             findings.push(Finding { line: first.line, column: first.column, sentence, warning: true });
         }
         findings.extend(load_extension(statement));
@@ -129,10 +129,11 @@ fn pragma(statement: &Statement<'_>, context: Context) -> Option<String> {
     None
 }
 
-fn unread_check(statement: &Statement<'_>) -> Option<String> {
+fn unread_check(statement: &Statement<'_>, context: Context) -> Option<String> {
     let Pragma { name, .. } = Pragma::of(statement).filter(|_| statement.word(0, "PRAGMA"))?;
+    let instead = if context.down { "" } else { ", or write `-- bootmigrate: expect = <query>`" };
     CHECK_PRAGMAS.contains(&name.as_str()).then(|| {
-        format!("`PRAGMA {name}` answers with rows that nobody reads here; bootmigrate checks before the commit, so remove this statement, or write `-- bootmigrate: expect = <query>`")
+        format!("`PRAGMA {name}` answers with rows that nobody reads here; bootmigrate checks before the commit, so remove this statement{instead}")
     })
 }
 

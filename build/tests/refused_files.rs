@@ -52,9 +52,9 @@ fn names() {
 fn versions() {
     check(
         &[("settings/V0__x.sql", "SELECT 1;")],
-        "migrations/settings/V0__x.sql: the version in `V0__x.sql` is 0, which means a database without any migration; number from 1",
+        "migrations/settings/V0__x.sql: version 0 means a database without any migration; number from 1 (or write `adopted_up_to` in bootmigrate.toml where refinery has run this file on devices)",
     );
-    check(&[("settings/V2147483648__x.sql", "SELECT 1;")], "migrations/settings/V2147483648__x.sql: the version 2147483648 in `V2147483648__x.sql` is above 2147483647, the largest that refinery can record; write the next free number");
+    check(&[("settings/V2147483648__x.sql", "SELECT 1;")], "migrations/settings/V2147483648__x.sql: the version 2147483648 in `V2147483648__x.sql` is above 2147483647, the largest that this release supports (64-bit versions, as refinery's feature `int8-versions` has them, are not supported yet); write the next free number");
     check(
         &[("settings/V01__x.sql", "SELECT 1;")],
         "migrations/settings/V1__first.sql: version 1 is taken by `settings/V01__x.sql`; give this file the next free number",

@@ -109,10 +109,26 @@ fn adopted_files_are_warned_of_only() {
     check(&[("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 2\n"), ("settings/V2__x.sql", "BEGIN;\nPRAGMA foreign_keys = OFF;\nCOMMIT;\n"), ("settings/V3__y.sql", "-- bootmigrate: compatible-from = 2\nBEGIN;")], "migrations/settings/V3__y.sql:2:1: `BEGIN` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own; remove this statement");
     check(&[("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 2\n"), ("settings/V2__x.sql", "BEGIN;\r\nPRAGMA foreign_keys = OFF;\nCOMMIT;\r\n")], "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; `bootmigrate_build::lock` writes it, with the first release\n\
-         migrations/settings/V2__x.sql:1:1: released before bootmigrate, so this is a warning only: `BEGIN` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own; remove this statement\n\
-         migrations/settings/V2__x.sql:2:1: released before bootmigrate, so this is a warning only: `PRAGMA foreign_keys` is not allowed in a migration: it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write `-- bootmigrate: foreign-keys = on` at the head of the file to have them checked right after this migration\n\
-         migrations/settings/V2__x.sql:2:1: released before bootmigrate, so this is a warning only: this line ends otherwise than the first (LF or CRLF), and refinery's checksum depends on it; save the file with LF everywhere\n\
-         migrations/settings/V2__x.sql:3:1: released before bootmigrate, so this is a warning only: `COMMIT` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own; remove this statement");
+         migrations/settings/V2__x.sql:1:1: released before bootmigrate, so this is a warning only: `BEGIN` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own\n\
+         migrations/settings/V2__x.sql:2:1: released before bootmigrate, so this is a warning only: `PRAGMA foreign_keys` is not allowed in a migration: it is silently ignored inside a transaction, and foreign keys are off while migrating\n\
+         migrations/settings/V2__x.sql:2:1: released before bootmigrate, so this is a warning only: this line ends otherwise than the first (LF or CRLF), and refinery's checksum depends on it\n\
+         migrations/settings/V2__x.sql:3:1: released before bootmigrate, so this is a warning only: `COMMIT` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own");
+}
+
+#[test]
+fn version_0_is_for_files_that_refinery_has_run() {
+    let adopted = "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 1\n";
+    let zero = ("settings/V0__x.sql", "CREATE TABLE zero (a);");
+    check(&[("bootmigrate.toml", adopted), zero], "ok\nmigrations/migrations.lock: there is none, so nothing counts as released yet; `bootmigrate_build::lock` writes it, with the first release");
+    check(&[("bootmigrate.toml", &adopted.replace("adopted_up_to = 1\n", "")), zero], "migrations/settings/V0__x.sql: version 0 means a database without any migration; number from 1 (or write `adopted_up_to` in bootmigrate.toml where refinery has run this file on devices)");
+}
+
+#[test]
+fn a_problem_is_one_line() {
+    check(
+        &[("settings/V2__x.sql", "\"x\ny\u{1b}[31m\" z;")],
+        "migrations/settings/V2__x.sql:1:1: a statement cannot begin with `\"x\\ny\\u{1b}[31m\"`; remove it, or the semicolon before it",
+    );
 }
 
 #[test]

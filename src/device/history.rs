@@ -60,6 +60,8 @@ pub struct History {
     pub recorded: bool,
     /// Its rows, by version.
     pub applied: Vec<Applied>,
+    /// refinery made the table with its feature `int8-versions`, as far as its text tells: checksums are of 64-bit versions then.
+    pub wide_versions: bool,
     /// The first row that is none, in words.
     pub malformed: Option<String>,
     /// The last act that committed here; `None` where bootmigrate never did.
@@ -108,13 +110,17 @@ impl History {
 pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Failure> {
     let connection = &database.connection;
     let read = || {
-        let exists = |name: &str| {
-            let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
-            connection.query_row(sql, [name], |_| Ok(())).optional().map(|row| row.is_some())
+        // refinery declares its column `version` as int4, or as int8 with its feature `int8-versions`.
+        let table_with_int8 = |name: &str| {
+            let sql = "SELECT lower(sql) LIKE '%int8%' FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+            connection.query_row(sql, [name], |row| row.get::<_, Option<bool>>(0)).optional()
         };
+        let exists = |name: &str| table_with_int8(name).map(|found| found.is_some());
+        let of_history = table_with_int8(table)?;
         let mut history = History {
             application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
-            recorded: exists(table)?,
+            recorded: of_history.is_some(),
+            wide_versions: of_history.flatten() == Some(true),
             malformed: stand_in(connection, table)?,
             ..History::default()
         };

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod changes;
 pub mod checks;
 pub mod code;
+pub mod contents;
 pub mod findings;
 pub mod foreign;
 pub mod rebuild;

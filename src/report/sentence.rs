@@ -122,7 +122,7 @@ fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>) -> String {
         0 => format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name),
         left => {
             let times = if left == 1 { "time" } else { "times" };
-            format!("correct the migration and install that firmware; this one is tried {left} more {times}")
+            format!("install firmware in which this migration works; this one is tried {left} more {times}")
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod adoption;
 pub mod copies;
+mod cut_off;
 mod history;
 
 use std::io;
@@ -241,7 +242,7 @@ fn cannot_open(device: &Device<'_>, family: &FamilyState, error: &io::Error) -> 
 }
 
 fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Result<Database, Failure> {
-    let mut database = history::compare(device, &history, settle, || half_done_schema(device, &seen.family))?;
+    let mut database = history::compare(device, &history, settle, &|read| read_live(device, &seen.family, read))?;
     seen.history = Some(history);
     if let (Database::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
         let live = open_to_look(device, &seen.family)?;
@@ -252,12 +253,12 @@ fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool)
     Ok(database)
 }
 
-/// The live schema, for a database that plain refinery may have left between its two transactions.
-fn half_done_schema(device: &Device<'_>, family: &FamilyState) -> Result<std::collections::BTreeSet<String>, Failure> {
+/// Reads the live database, for one that plain refinery may have left between its two transactions.
+fn read_live<T>(device: &Device<'_>, family: &FamilyState, read: &dyn Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
     let read = |database: sqlite::Database| {
-        let schema = database.schema(LOOK, &device.settings.history_table);
+        let found = read(&database);
         database.close(LOOK)?;
-        schema
+        found
     };
     match open_to_look(device, family).and_then(read) {
         Err(failure) if failure.class == Class::InUse => device.sqlite().look_beside(LOOK, &device.family.main).and_then(read),

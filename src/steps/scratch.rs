@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use crate::catalog::Migration;
 use crate::device::sqlite::code;
-use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::contents::Values;
+use crate::device::sqlite::rows::Table;
+use crate::device::sqlite::script::{self, Lane, Ran};
 use crate::device::sqlite::Database;
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
@@ -47,7 +49,7 @@ impl<'a> Scratch<'a> {
     pub fn schema_of_pending(device: &'a Device<'a>, version: i32) -> Result<Option<BTreeSet<String>>, Failure> {
         let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
         for step in device.catalog.migrations.iter().filter(|step| step.version > version) {
-            if !scratch.apply_sql(step)? {
+            if !scratch.apply_sql(step, &mut |_| {})? {
                 break;
             }
         }
@@ -57,7 +59,9 @@ impl<'a> Scratch<'a> {
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
     fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
         let world = self.device.world;
-        let ran = self.run_sql(step).and_then(|()| code::run(&mut self.database, LOOK, world.code, &self.device.settings.name, step));
+        let ran = self
+            .run_sql(step, &mut |_| {})
+            .and_then(|()| code::run(&mut self.database, LOOK, world.code, &self.device.settings.name, step));
         works(ran)
     }
 
@@ -66,13 +70,32 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn apply_sql(&mut self, step: &Migration) -> Result<bool, Failure> {
-        let ran = self.run_sql(step);
-        works(ran)
+    pub fn apply_sql(&mut self, step: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<bool, Failure> {
+        works(self.run_sql(step, seen))
     }
 
-    fn run_sql(&mut self, step: &Migration) -> Result<(), Failure> {
-        script::run(&mut self.database, LOOK, step, Lane::NoTransaction, &mut |_| {})
+    /// The same migration's SQL once more: `true` where no object that it has made is in its way. Rows that are may be missing on a device.
+    ///
+    /// # Errors
+    /// As [`Scratch::at`].
+    pub fn can_run_again(&mut self, step: &Migration) -> Result<bool, Failure> {
+        match self.run_sql(step, &mut |_| {}) {
+            Err(failure) if failure.sqlite_code.is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT) => Ok(true),
+            ran => works(ran),
+        }
+    }
+
+    fn run_sql(&mut self, step: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+        script::run(&mut self.database, LOOK, step, Lane::NoTransaction, seen)
+    }
+
+    /// Its rows, table by table.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn rows(&self) -> Result<Vec<(Table, Vec<Values>)>, Failure> {
+        let tables = self.database.ordinary_tables(LOOK, &self.device.settings.history_table)?;
+        tables.into_iter().map(|table| Ok((table.clone(), self.database.rows(LOOK, &table)?))).collect()
     }
 
     /// Its schema, as [`Database::schema`] says it.

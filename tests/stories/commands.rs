@@ -137,7 +137,7 @@ fn migrating_by_hand_never_purges() {
         &bench,
         "migrate --all",
         expect![[r#"
-        settings: settings/V41__unique_badge.sql:1:1: UNIQUE constraint failed: parent.badge (SQLite 2067), in statement 1 of 1; the database is whole at version 40. Next: correct the migration and install that firmware; this one is tried 2 more times. [BM-10 settings 40>41 V41:1]
+        settings: settings/V41__unique_badge.sql:1:1: UNIQUE constraint failed: parent.badge (SQLite 2067), in statement 1 of 1; the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>41 V41:1]
               1 | CREATE UNIQUE INDEX parent_badge ON parent (badge);
                 | ^
         exit 10, touched state

@@ -94,7 +94,7 @@ fn foreign_keys_on_are_looked_at_after_their_own_step() {
         let rows = oracle::content(&bench.main());
         let ran = bench.run(&["run"]);
         expect![[r#"
-            settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); the database is whole at version 40. Next: correct the migration and install that firmware; this one is tried 2 more times. [BM-10 settings 40>44]
+            settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>44]
               child rowid 2 names no row of parent
               child rowid 4 names no row of parent
               child rowid 6 names no row of parent
@@ -109,7 +109,7 @@ fn foreign_keys_on_are_looked_at_where_a_database_is_made() {
     let bench = Bench::empty(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = on\n{ORPHANS}"))).file(MENDED);
     let ran = bench.run(&["run"]);
     expect![[r#"
-        settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); nothing was changed. Next: correct the migration and install that firmware; this one is tried 2 more times. [BM-10 settings 0>44]
+        settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); nothing was changed. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 0>44]
           child rowid 2 names no row of parent
           child rowid 4 names no row of parent
           child rowid 6 names no row of parent
@@ -156,7 +156,7 @@ fn of_two_expectations_the_second_counts_too() {
         &bench,
         "run",
         expect![[r#"
-        settings: settings/V43__wish.sql:2:1: `expect` must return no row and returned: 1500, NULL; the database is whole at version 40. Next: correct the migration and install that firmware; this one is tried 2 more times. [BM-10 settings 40>43 V43:2]
+        settings: settings/V43__wish.sql:2:1: `expect` must return no row and returned: 1500, NULL; the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>43 V43:2]
               2 | -- bootmigrate: expect = SELECT id, label FROM child WHERE id = 1500
                 | ^
         exit 10, touched state

@@ -297,7 +297,7 @@ fn foreign_keys_with_their_rows() {
     transcript(
         &Bench::booted_at(40).file(ORPHANS),
         expect![[r#"
-            settings: foreign keys are violated after migrating: child rowid 2 names no row of parent (while: verify); the database is whole at version 40. Next: correct the migration and install that firmware; this one is tried 2 more times. [BM-10 settings 40>41]
+            settings: foreign keys are violated after migrating: child rowid 2 names no row of parent (while: verify); the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>41]
               child rowid 2 names no row of parent
               child rowid 4 names no row of parent
               child rowid 6 names no row of parent

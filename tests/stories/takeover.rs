@@ -192,3 +192,127 @@ fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
     let report = refinery::Runner::new(&files).set_abort_divergent(true).run(&mut Connection::open(bench.main()).unwrap()).unwrap();
     assert_eq!(report.applied_migrations().len(), 0);
 }
+
+/// A device that refinery left at 30, whose application then ran `application`; its firmware has one more file.
+fn next_to_an_application(file: &str, application: &str) -> Bench {
+    let bench = Bench::at(30).after(|bench| Connection::open(bench.main()).unwrap().execute_batch(application).unwrap());
+    std::fs::write(bench.firmware_folder().join("settings/V31__next.sql"), file).unwrap();
+    bench
+}
+
+/// What the file's rows are after one boot, as text; the exit code; the versions of the history.
+#[track_caller]
+fn boot_and_read(bench: &Bench, arguments: &[&str], query: &str) -> (String, String, i32) {
+    let ran = bench.run(arguments);
+    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let connection = copy.open();
+    let rows: Vec<String> = connection.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let version = connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    (ran.exit, rows.join(" "), version)
+}
+
+#[test]
+fn what_an_application_created_is_no_half_done_step() {
+    // The application created the table at its own start; refinery would run the file, which can run. Each file leaves rows that
+    // nothing has written yet.
+    for (file, application) in [
+        ("CREATE TABLE IF NOT EXISTS t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', 'auto');\n", "CREATE TABLE t(k TEXT PRIMARY KEY, v);"),
+        (
+            "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nINSERT INTO t SELECT 'mode', 'auto' WHERE EXISTS (SELECT 1 FROM parent);\n",
+            "CREATE TABLE t(k TEXT, v);",
+        ),
+        (
+            "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nCREATE INDEX IF NOT EXISTS t_k ON t(k);\n-- x\n/* y */ WITH n(a, b) AS (VALUES ('mode', 'auto')) INSERT INTO t SELECT a, b FROM n;\n",
+            "CREATE TABLE t(k TEXT, v); CREATE INDEX t_k ON t(k);",
+        ),
+        (
+            "CREATE VIEW IF NOT EXISTS seen AS SELECT id FROM parent;\nUPDATE parent SET name = 'auto' WHERE id = 1;\nCREATE TABLE IF NOT EXISTS t(k, v);\nINSERT INTO t SELECT 'mode', name FROM parent WHERE id = 1;\n",
+            "CREATE VIEW seen AS SELECT id FROM parent; CREATE TABLE t(k, v);",
+        ),
+    ] {
+        // As SQLite keeps the text of a table that IF NOT EXISTS creates.
+        let bench = next_to_an_application(file, application);
+        assert_eq!(boot_and_read(&bench, &["run"], "SELECT k || '=' || v FROM t"), ("0".into(), "mode=auto".into(), 31), "{file}");
+    }
+}
+
+#[test]
+fn a_half_done_step_is_recorded_where_its_rows_are_there() {
+    // refinery ran it and was cut off: run again it would fail, or write its rows twice.
+    for file in [
+        "CREATE TABLE t(k TEXT, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\n",
+        "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\n",
+        // A rebuild is no application's doing.
+        "CREATE TABLE t(k, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\nDROP VIEW family;\nCREATE TABLE child_new AS SELECT * FROM child;\nDROP TABLE child;\nALTER TABLE child_new RENAME TO child;\n",
+    ] {
+        let bench = next_to_an_application(file, file);
+        let rows = boot_and_read(&bench, &["run"], "SELECT k || '=' || v FROM t ORDER BY 1");
+        assert_eq!(rows, ("0".into(), "led=on mode=auto".into(), 31), "{file}");
+    }
+}
+
+#[test]
+fn a_step_of_which_nobody_can_tell_is_refused_with_the_operators_choice() {
+    for (file, application) in [
+        ("CREATE TABLE t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', 'auto');\n", "CREATE TABLE t(k TEXT PRIMARY KEY, v);"),
+        ("ALTER TABLE parent ADD COLUMN mode TEXT;\nUPDATE parent SET mode = 'auto';\n", "ALTER TABLE parent ADD COLUMN mode TEXT;"),
+    ] {
+        let bench = next_to_an_application(file, application);
+        let ran = bench.run(&["run"]);
+        assert_eq!(ran.exit, "21", "{}", ran.stderr);
+        assert!(ran.stderr.contains("whether its rows were written cannot be told"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("bootmigrate adopt --db settings --at 31"), "{}", ran.stderr);
+        let adopted = boot_and_read(&bench, &["adopt", "--db", "settings", "--at", "31"], "SELECT count(*) || '' FROM parent");
+        assert_eq!(adopted, ("0".into(), "2000".into(), 31), "{file}");
+        assert_eq!(bench.run(&["run"]).exit, "0");
+    }
+}
+
+#[test]
+fn a_history_with_64_bit_versions_is_called_what_it_is() {
+    let bench = Bench::at(30).after(|bench| {
+        let connection = Connection::open(bench.main()).unwrap();
+        // As refinery with `int8-versions` makes it: another column type, and checksums of other bytes.
+        let sql = "CREATE TABLE wide(version int8 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));
+            INSERT INTO wide SELECT version, name, applied_on, '1' || version FROM refinery_schema_history;
+            DROP TABLE refinery_schema_history;
+            ALTER TABLE wide RENAME TO refinery_schema_history;";
+        connection.execute_batch(sql).unwrap();
+    });
+    for late in [false, true] {
+        if late {
+            let sql = "UPDATE refinery_schema_history SET version = 20240101120000 WHERE version = 30";
+            Connection::open(bench.main()).unwrap().execute(sql, []).unwrap();
+        }
+        let ran = bench.run(&["run"]);
+        assert_eq!(ran.exit, "21", "{}", ran.stderr);
+        assert!(ran.stderr.contains("feature `int8-versions`") && ran.stderr.contains("[BM-21"), "{}", ran.stderr);
+        assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+    }
+}
+
+#[test]
+fn version_0_of_refinery_is_a_migration_like_any_other() {
+    let device = || {
+        let bench = Bench::empty(30).key("adopted_up_to = 10");
+        std::fs::write(bench.firmware_folder().join("settings/V0__zero.sql"), "CREATE TABLE zero(a);\nINSERT INTO zero VALUES ('0');\n")
+            .unwrap();
+        bench
+    };
+    let files = |bench: &Bench| oracle::refinery(&bench.firmware_folder(), "settings");
+    // A new device runs it, and refinery accepts the history.
+    let new = device();
+    assert_eq!(boot_and_read(&new, &["run"], "SELECT a FROM zero"), ("0".into(), "0".into(), 30));
+    let report = refinery::Runner::new(&files(&new)).run(&mut Connection::open(new.main()).unwrap()).unwrap();
+    assert_eq!(report.applied_migrations().len(), 0);
+    assert_eq!(boot_and_read(&new, &["run"], "SELECT a FROM zero"), ("0".into(), "0".into(), 30));
+    // One that refinery left at 0, and one that it left at 10.
+    for version in [0, 10] {
+        let old = device();
+        let runner = refinery::Runner::new(&files(&old));
+        runner.set_target(refinery::Target::Version(version)).run(&mut Connection::open(old.main()).unwrap()).unwrap();
+        Connection::open(old.main()).unwrap().execute("UPDATE zero SET a = 'kept'", []).unwrap();
+        assert_eq!(boot_and_read(&old, &["run"], "SELECT a FROM zero"), ("0".into(), "kept".into(), 30), "from {version}");
+        assert_eq!(old.run(&["run"]).exit, "0");
+    }
+}

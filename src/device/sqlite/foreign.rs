@@ -23,18 +23,17 @@ struct Tool {
 fn tool_of(from: &AdoptFrom) -> Option<Tool> {
     let tool = |table, version, unfinished| Some(Tool { table, version, unfinished });
     match from {
-        AdoptFrom::UserVersion | AdoptFrom::RusqliteMigration | AdoptFrom::Query(_) | AdoptFrom::Refinery => None,
+        AdoptFrom::Stated(_) | AdoptFrom::UserVersion | AdoptFrom::RusqliteMigration | AdoptFrom::Query(_) | AdoptFrom::Refinery => None,
         AdoptFrom::Ecto => tool("schema_migrations", "SELECT max(version) FROM schema_migrations", None),
         AdoptFrom::Sqlx => tool(
             "_sqlx_migrations",
             "SELECT max(version) FROM _sqlx_migrations",
             Some("SELECT version FROM _sqlx_migrations WHERE NOT success"),
         ),
-        AdoptFrom::Diesel => tool(
-            "__diesel_schema_migrations",
-            "SELECT max(CAST(replace(version, '-', '') AS INTEGER)) FROM __diesel_schema_migrations",
-            None,
-        ),
+        // Versions are strings of digits, in the order of strings: 2023-10-06-10000 is later than 20231006090000.
+        AdoptFrom::Diesel => {
+            tool("__diesel_schema_migrations", "SELECT max(replace(version, '-', '')) FROM __diesel_schema_migrations", None)
+        }
         AdoptFrom::GolangMigrate => tool(
             "schema_migrations",
             "SELECT max(version) FROM schema_migrations",
@@ -47,7 +46,7 @@ fn tool_of(from: &AdoptFrom) -> Option<Tool> {
              (SELECT 1 FROM goose_db_version l WHERE l.version_id = g.version_id AND l.id > g.id)",
             None,
         ),
-        AdoptFrom::Dbmate => tool("schema_migrations", "SELECT max(CAST(version AS INTEGER)) FROM schema_migrations", None),
+        AdoptFrom::Dbmate => tool("schema_migrations", "SELECT max(CAST(version AS TEXT)) FROM schema_migrations", None),
     }
 }
 
@@ -59,6 +58,7 @@ pub fn table_of(from: &AdoptFrom) -> Option<&'static str> {
 /// How a sentence names where the version was read.
 pub fn name_of(from: &AdoptFrom) -> &'static str {
     match from {
+        AdoptFrom::Stated(_) => "another tool",
         AdoptFrom::UserVersion => "user_version",
         AdoptFrom::Refinery => "refinery",
         AdoptFrom::Ecto => "Ecto",
@@ -82,6 +82,7 @@ impl Database {
         let name = name_of(from);
         let Some(tool) = tool_of(from) else {
             return match from {
+                AdoptFrom::Stated(version) => Ok(Ok(i64::from(*version))),
                 AdoptFrom::Query(query) => match self.one(query) {
                     Err(error) if super::class_of(&error) == crate::error::Class::Failed => {
                         Ok(Err(format!("`version_query` does not work here: {}", super::describe(&error))))

@@ -22,7 +22,7 @@ pub struct Table {
     pub name: String,
     /// Tables that its rows refer to.
     pub parents: Vec<String>,
-    columns: Vec<String>,
+    pub(super) columns: Vec<String>,
     /// Columns of the primary key, in its order.
     key: Vec<String>,
     /// What its row number can be called; `None` for a table without one.
@@ -69,11 +69,11 @@ pub struct Pour<'a> {
     pub step: Step,
 }
 
-fn quote(identifier: &str) -> String {
+pub(super) fn quote(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
-fn list(names: &[String], ending: &str) -> String {
+pub(super) fn list(names: &[String], ending: &str) -> String {
     names.iter().map(|name| format!("{}{ending}", quote(name))).collect::<Vec<_>>().join(", ")
 }
 

@@ -199,6 +199,21 @@ fn first_token(text: &str) -> usize {
     }
 }
 
+/// The statement may insert, update or delete rows of a table.
+pub fn may_change_rows(statement: &str) -> bool {
+    let statement = statement.get(first_token(statement)..).unwrap_or("");
+    let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    match words.next().map(str::to_ascii_uppercase).as_deref() {
+        Some("INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "WITH") => true,
+        // CREATE TABLE … AS, before any parenthesis.
+        Some("CREATE") => {
+            let head = statement.split('(').next().unwrap_or("");
+            ["TABLE", "AS"].iter().all(|wanted| head.split_whitespace().any(|word| word.eq_ignore_ascii_case(wanted)))
+        }
+        _ => false,
+    }
+}
+
 /// Words of the years before bootmigrate that our own transaction makes needless.
 fn is_skipped(statement: &str) -> bool {
     let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());

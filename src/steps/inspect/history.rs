@@ -2,26 +2,19 @@
 //! Promises: refinery's rules of order and text decide what is pending; every contradiction names its rows.
 //! Never opens the database.
 
-use std::collections::BTreeSet;
-
 use crate::catalog;
 use crate::config::ChangedText;
 use crate::decide::facts::{Adoption, Database, Migration, WayBack};
 use crate::device::history::{contradictions, missing, Applied, Contradiction, History, Said};
 use crate::device::Device;
 use crate::error::Failure;
-use crate::steps::scratch::{name_of, Scratch};
+use crate::steps::inspect::cut_off::{self, CutOff};
 
-/// What the history says of the database. `live_schema` is asked only where plain refinery may have been cut off.
+/// What the history says of the database. `live` opens it, and is asked only where plain refinery may have been cut off.
 ///
 /// # Errors
-/// The live schema cannot be read, or there is no memory to compare it: what is half done must not be run again.
-pub fn compare(
-    device: &Device<'_>,
-    history: &History,
-    settle: bool,
-    live_schema: impl FnOnce() -> Result<BTreeSet<String>, Failure>,
-) -> Result<Database, Failure> {
+/// The database cannot be read, or there is no memory to compare it: what is half done must not be run again.
+pub fn compare(device: &Device<'_>, history: &History, settle: bool, live: &cut_off::Live<'_>) -> Result<Database, Failure> {
     if let Some(database) = without_pending(device, history, settle) {
         return Ok(database);
     }
@@ -31,7 +24,7 @@ pub fn compare(
         no_transaction: step.directives.no_transaction,
     };
     let first_take_over = history.act.is_none() && history.tables > 0;
-    let cut_off = if first_take_over { cut_off(device, history, &live_schema()?)? } else { CutOff::No };
+    let cut_off = if first_take_over { cut_off::cut_off(device, history, live)? } else { CutOff::No };
     let half_done = match cut_off {
         CutOff::No => None,
         CutOff::Done(version) => Some(version),
@@ -48,6 +41,9 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         let adoption = Adoption::NotAsked;
         return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
     }
+    if history.wide_versions && (history.malformed.is_some() || differs(device, history)) {
+        return Some(Database::Mismatch { what: WIDE_VERSIONS.to_owned(), text_only: false });
+    }
     if let Some(what) = &history.malformed {
         return Some(Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
     }
@@ -59,6 +55,16 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         return Some(Database::Newer { version: history.version(), compatible_from, way_back });
     }
     (history.version() == target).then_some(Database::Current { version: target, settle })
+}
+
+/// refinery's checksum covers the version as a 64-bit number there, so that every text seems to have changed.
+const WIDE_VERSIONS: &str =
+    "its history was written by refinery with the feature `int8-versions` (64-bit versions), which this release of \
+     bootmigrate cannot take over";
+
+/// A text of the catalogue differs from what was applied.
+fn differs(device: &Device<'_>, history: &History) -> bool {
+    contradictions(device.catalog, &history.applied).iter().any(|one| matches!(one, Contradiction::Changed(_) | Contradiction::Unknown(_)))
 }
 
 /// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.
@@ -116,52 +122,4 @@ fn way_back(history: &History, target: i32) -> WayBack {
         steps.push(Migration { version: row.version, name: row.name.clone(), no_transaction: false });
     }
     WayBack::Stored(steps)
-}
-
-/// What plain refinery left when it was cut off: it commits a migration and its row in two transactions.
-enum CutOff {
-    /// Nothing of the next migration is there.
-    No,
-    /// The live schema is exactly this version's, whose row is missing.
-    Done(i32),
-    /// Something of it is there, and something differs.
-    Partly(String),
-}
-
-fn cut_off(device: &Device<'_>, history: &History, live: &BTreeSet<String>) -> Result<CutOff, Failure> {
-    let version = history.version();
-    let Some(next) = device.catalog.migrations.iter().find(|step| step.version > version) else { return Ok(CutOff::No) };
-    let Some((before, after)) = schemas(device, version, next)? else { return Ok(CutOff::No) };
-    if before == after || *live == before {
-        return Ok(CutOff::No);
-    }
-    // Refinery runs the file, and no code of ours: with code it is never done.
-    let code = next.directives.code_revision.is_some();
-    if *live == after && !code {
-        return Ok(CutOff::Done(next.version));
-    }
-    // The words before the text: "table wifi on wifi".
-    let name = |entry: &String| name_of(entry).to_owned();
-    let old: BTreeSet<String> = before.iter().map(name).collect();
-    let live: BTreeSet<String> = live.iter().map(name).collect();
-    Ok(match after.iter().map(name).find(|new| !old.contains(new) && live.contains(new)) {
-        None => CutOff::No,
-        Some(there) => {
-            let but = if code { "its code has not run" } else { "the schema is not what that file leaves" };
-            CutOff::Partly(format!("{there} is in the database already, as {} would make it, but {but}", next.file))
-        }
-    })
-}
-
-/// Two schemas: before a migration and after it.
-type Schemas = (BTreeSet<String>, BTreeSet<String>);
-
-/// The catalogue's schema at this version, and after the next migration's file; `None` where it cannot be built from nothing.
-fn schemas(device: &Device<'_>, version: i32, next: &crate::catalog::Migration) -> Result<Option<Schemas>, Failure> {
-    let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
-    let before = scratch.schema()?;
-    if !scratch.apply_sql(next)? {
-        return Ok(None);
-    }
-    Ok(Some((before, scratch.schema()?)))
 }
