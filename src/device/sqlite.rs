@@ -340,6 +340,11 @@ pub fn extended_code(error: &rusqlite::Error) -> Option<i32> {
     sqlite_error(error).map(|error| error.extended_code)
 }
 
+/// A statement met a constraint: its text is right, and rows are in its way.
+pub fn is_constraint(failure: &Failure) -> bool {
+    failure.sqlite_code.is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT)
+}
+
 /// SQLite's words and its extended code.
 pub fn describe(error: &rusqlite::Error) -> String {
     let code = extended_code(error);

@@ -9,7 +9,7 @@ use crate::device::sqlite::code;
 use crate::device::sqlite::contents::Values;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::script::{self, Lane, Ran};
-use crate::device::sqlite::Database;
+use crate::device::sqlite::{is_constraint, Database};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
 
@@ -80,7 +80,7 @@ impl<'a> Scratch<'a> {
     /// As [`Scratch::at`].
     pub fn can_run_again(&mut self, step: &Migration) -> Result<bool, Failure> {
         match self.run_sql(step, &mut |_| {}) {
-            Err(failure) if failure.sqlite_code.is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT) => Ok(true),
+            Err(failure) if is_constraint(&failure) => Ok(true),
             ran => works(ran),
         }
     }

@@ -98,6 +98,24 @@ fn taken_over_by_a_query_of_the_product() {
 }
 
 #[test]
+fn versions_of_diesel_and_dbmate_are_in_the_order_of_strings() {
+    // As numbers the last one would be the smallest: it has a digit less.
+    let versions = "('2023-10-06-090000'), ('20231006093000'), ('2023-10-06-10000')";
+    for (tool, table) in [("diesel", "__diesel_schema_migrations"), ("dbmate", "schema_migrations")] {
+        let versions = if tool == "dbmate" { versions.replace('-', "") } else { versions.to_owned() };
+        let left = format!("CREATE TABLE {table}(version VARCHAR(50) PRIMARY KEY); INSERT INTO {table} VALUES {versions}");
+        let bench = left_by(
+            &left,
+            40,
+            &format!("{{ from = \"{tool}\", versions = {{ 20231006090000 = 10, 20231006093000 = 20, 2023100610000 = 30 }} }}"),
+        );
+        let ran = bench.run(&["run"]);
+        assert!(ran.stderr.contains("[BM-0 settings 30>40]"), "{tool}: {}", ran.stderr);
+        assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+    }
+}
+
+#[test]
 fn another_schema_is_refused_with_the_difference() {
     let bench = left_by(SQLX, 41, "\"sqlx\"").after(|bench| {
         let connection = Connection::open(bench.main()).unwrap();
@@ -169,7 +187,7 @@ fn taken_over_by_hand() {
         settings: settings/V20__children.sql was done before and is recorded now.
         settings: settings/V30__look.sql was done before and is recorded now.
         settings: migrated from 30 to 41 (2 applied, snapshot snapshots/v30-2.db). [BM-0 settings 30>41]
-          note: taken over from version_query at version 30
+          note: taken over from another tool at version 30
     "#]]
     .assert_eq(&tidy(&bench, &ran.stderr));
     assert_eq!(oracle::content(&bench.main()).ok(), want);

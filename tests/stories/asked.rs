@@ -163,9 +163,9 @@ fn a_database_is_adopted_by_its_version() {
         &bench,
         "adopt --db settings --at 30",
         expect![[r#"
-        settings: it cannot be adopted: version_query left it at our version 30, and its schema is another: table child has `any,changes integer not null default 0)` where `any)` should be; column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
-        exit 16, touched nothing
-    "#]],
+            settings: it cannot be adopted: another tool left it at our version 30, and its schema is another: table child has `any,changes integer not null default 0)` where `any)` should be; column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
+            exit 16, touched nothing
+        "#]],
     );
     unchanged(&bench, &rows);
     let copy = oracle::Copy::of(&bench.main()).unwrap();
@@ -174,14 +174,14 @@ fn a_database_is_adopted_by_its_version() {
         &bench,
         "adopt --db settings --at 40",
         expect![[r#"
-        settings: settings/V10__parents.sql was done before and is recorded now.
-        settings: settings/V20__children.sql was done before and is recorded now.
-        settings: settings/V30__look.sql was done before and is recorded now.
-        settings: settings/V40__stamp.sql was done before and is recorded now.
-        settings: migrated from 40 to 41 (1 applied, snapshot snapshots/v40-2.db). [BM-0 settings 40>41]
-          note: taken over from version_query at version 40
-        exit 0, touched database, state
-    "#]],
+            settings: settings/V10__parents.sql was done before and is recorded now.
+            settings: settings/V20__children.sql was done before and is recorded now.
+            settings: settings/V30__look.sql was done before and is recorded now.
+            settings: settings/V40__stamp.sql was done before and is recorded now.
+            settings: migrated from 40 to 41 (1 applied, snapshot snapshots/v40-2.db). [BM-0 settings 40>41]
+              note: taken over from another tool at version 40
+            exit 0, touched database, state
+        "#]],
     );
     unchanged(&bench, &new);
 }
