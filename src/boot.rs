@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::report::{DatabaseReport, Ended, LastFailure};
 use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
-use crate::steps::ledger::Ledger;
+use crate::steps::ledger::{Ledger, Reported};
 use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
 use crate::steps::replace::{roll_forward, Replaced};
@@ -63,24 +63,27 @@ pub struct Unsaid<'d> {
     device: &'d Device<'d>,
     locked: Locked,
     ledger: Ledger,
-    close: bool,
+    learns: Option<Reported>,
     acted: bool,
 }
 
 impl<'d> Unsaid<'d> {
     fn of(device: &'d Device<'d>, locked: Locked, ledger: Ledger, report: &DatabaseReport) -> Unsaid<'d> {
-        let close = report.must_be_closed || (report.usable && !ledger.open_token().is_empty());
-        Unsaid { device, locked, ledger, close, acted: report.act.is_some() }
+        let at_target = report.version == Some(device.catalog.target());
+        let reported = Reported { act: report.act, at_target, said: report.must_be_closed };
+        let learns = (report.usable && ledger.must_learn(&reported)).then_some(reported);
+        Unsaid { device, locked, ledger, learns, acted: report.act.is_some() }
     }
 
-    /// The report is out: a loss in it has been said, a token in it is handled, old copies may go.
+    /// The report is out: its act has ended, a loss in it has been said, a token in it is handled, old copies may go.
     pub fn said(mut self) {
         if !self.locked.writable() {
             return;
         }
-        if self.close {
-            if let Err(failure) = self.ledger.close_reported(self.device) {
-                log::warn!("{}: {failure}; the next boot says once more what this one did.", self.device.settings.name);
+        if let Some(reported) = &self.learns {
+            if let Err(failure) = self.ledger.close_reported(self.device, reported) {
+                let next = if reported.said { "says once more what this one did" } else { "writes it" };
+                log::warn!("{}: {failure}; the next boot {next}.", self.device.settings.name);
             }
         }
         if self.acted {

@@ -47,7 +47,8 @@ pub fn carry_out(
     }
     // A token's act that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
     let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || ledger.open_token() != asked.token);
-    let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, others };
+    let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
+    let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
             // Remembered once: from now on an absent file is a lost one.

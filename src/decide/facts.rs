@@ -37,6 +37,13 @@ pub struct Facts {
     pub tried: Vec<Tried>,
 }
 
+impl Facts {
+    /// The file is gone or empty and no side file has content: a fresh database gives up nothing more.
+    pub fn nothing_is_left(&self) -> bool {
+        matches!(self.database, Database::Lost { remains: false, .. })
+    }
+}
+
 /// What stands under the database's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {

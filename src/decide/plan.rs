@@ -374,7 +374,8 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         return refuse(Class::Storage, &format!("{why}, and the file system is read-only"), "make it writable, then run again");
     }
     let going_on = matches!(&facts.open_act, OpenAct::Interrupted { kind, ours: true, .. } if kind.purges());
-    if facts.tries.purges >= PURGES_MAX && !going_on {
+    // Where the file is gone, a fresh one gives up nothing more, and nobody could start without it.
+    if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
         let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
         let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });

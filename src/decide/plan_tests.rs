@@ -232,6 +232,11 @@ fn data_that_is_gone_is_no_first_boot() {
     // Nothing is left that could be lost once more.
     let fresh = "replace by a fresh database, the old family goes to quarantine: the main file is empty";
     check(&lost(false), &precious(), fresh);
+    // However often the file was taken away.
+    let purged = |remains| Facts { tries: Counts { purges: 2, ..lost(remains).tries }, ..lost(remains) };
+    check(&purged(false), &precious(), fresh);
+    let often = "refuse: the main file is empty, and this firmware has built a fresh database 2 times already [TriesUsedUp]";
+    check(&purged(true), &rebuildable(), often);
     // A WAL may hold everything: a person decides.
     check(&lost(true), &precious(), "refuse: the main file is empty [As(Damaged)]");
 }

@@ -155,6 +155,19 @@ impl Record {
         self.counts.truncate(FINGERPRINTS_MAX);
     }
 
+    /// Something of this catalogue failed or was interrupted.
+    pub fn remembers_tries(&self, fingerprint: &Fingerprint) -> bool {
+        let counts = self.counts_of(fingerprint);
+        counts.failed > 0 || counts.interrupted > 0 || self.failures.iter().any(|failure| failure.fingerprint == *fingerprint)
+    }
+
+    /// This catalogue has succeeded: nothing that failed or was interrupted before counts any more.
+    pub fn forget_tries(&mut self, fingerprint: &Fingerprint) {
+        let own = self.counts.iter_mut().find(|counts| counts.fingerprint == *fingerprint);
+        own.into_iter().for_each(|counts| (counts.failed, counts.interrupted) = (0, 0));
+        self.failures.retain(|failure| failure.fingerprint != *fingerprint);
+    }
+
     /// Was this token honoured before?
     pub fn knows_token(&self, token: &str) -> bool {
         self.tokens.iter().any(|known| known == clip(token, TOKEN_BYTES_MAX))

@@ -43,6 +43,8 @@ pub struct Act {
     pub number: u64,
     /// What it does.
     pub kind: ActKind,
+    /// It is counted as a purge.
+    counted: bool,
 }
 
 impl Ledger {
@@ -188,7 +190,8 @@ impl Ledger {
         if order.forget_tries {
             next.change_counts(&self.fingerprint, |counts| (counts.failed, counts.interrupted) = (0, 0));
         }
-        if kind.purges() && starts == 1 {
+        let counted = kind.purges() && order.purge_counts;
+        if counted && starts == 1 {
             next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_add(1));
         }
         let reason = order.reason.to_owned();
@@ -200,7 +203,7 @@ impl Ledger {
             next.loss = order.loss.map(|text| Loss { act: number, text: text.to_owned() });
         }
         self.update(device, next)?;
-        Ok(Act { number, kind })
+        Ok(Act { number, kind, counted })
     }
 
     /// 1 + the largest number that record, database, snapshots or quarantine have seen.
@@ -229,7 +232,7 @@ impl Ledger {
             return self.update_or_say(device, next);
         }
         let open = next.open.take();
-        if open.as_ref().is_some_and(|open| open.kind.purges()) {
+        if act.counted {
             // It was not built.
             next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_sub(1));
         }
@@ -293,16 +296,48 @@ impl Ledger {
         self.update(device, next)
     }
 
-    /// The act is done and the report is written: its loss has been said, its token is handled.
+    /// The report holds something that the record must learn; `false` at every boot after the one that has written it.
+    pub fn must_learn(&self, reported: &Reported) -> bool {
+        let open = self.record.open.as_ref();
+        let ended = open.is_some_and(|open| !open.token.is_empty() || self.has_ended(open, reported));
+        reported.said || ended || (reported.at_target && self.record.remembers_tries(&self.fingerprint))
+    }
+
+    /// It is in the database, or nothing is left for this catalogue to do.
+    fn has_ended(&self, open: &OpenAct, reported: &Reported) -> bool {
+        self.is_done(open, reported) || (reported.at_target && open.fingerprint == self.fingerprint)
+    }
+
+    fn is_done(&self, open: &OpenAct, reported: &Reported) -> bool {
+        Some(open.number) <= self.committed.max(reported.act)
+    }
+
+    /// The report is written: the act in it has ended, whatever database stands under the name at a later boot. Its token is
+    /// handled, and its loss, where it had one, has been reported.
     ///
     /// # Errors
-    /// The record cannot be written: the loss is said once more.
-    pub fn close_reported(&mut self, device: &Device<'_>) -> Result<(), Failure> {
+    /// The record cannot be written: the loss is said once more, and the next boot closes the act.
+    pub fn close_reported(&mut self, device: &Device<'_>, reported: &Reported) -> Result<(), Failure> {
         let mut next = self.record.clone();
-        if let Some(token) = next.open.take().map(|open| open.token).filter(|token| !token.is_empty()) {
-            next.remember_token(&token);
+        let ended = next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
+        if let Some(open) = ended {
+            if !self.is_done(&open, reported) {
+                next.loss = next.loss.filter(|loss| loss.act != open.number);
+                if open.fingerprint != self.fingerprint && !open.kind.replaces() {
+                    next.change_counts(&open.fingerprint, |counts| counts.interrupted = counts.interrupted.saturating_add(1));
+                }
+            }
+            if !open.token.is_empty() {
+                next.remember_token(&open.token);
+            }
         }
-        next.loss = None;
+        if reported.at_target && next.remembers_tries(&self.fingerprint) {
+            // What stood in the way is gone.
+            next.forget_tries(&self.fingerprint);
+        }
+        if reported.said {
+            next.loss = None;
+        }
         next.held_data = true;
         self.update(device, next)
     }
@@ -371,6 +406,17 @@ impl Ledger {
     }
 }
 
+/// What a run has reported of a database that may be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported {
+    /// The act of this run.
+    pub act: Option<u64>,
+    /// The schema is this firmware's.
+    pub at_target: bool,
+    /// A loss or a replacement was part of the report.
+    pub said: bool,
+}
+
 /// What an act is begun with.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
@@ -382,6 +428,8 @@ pub struct Order<'a> {
     pub forget_tries: bool,
     /// What is given up, in words.
     pub loss: Option<&'a str>,
+    /// A fresh database counts towards the bound on purges: not where nothing was left to lose, or a person named the database.
+    pub purge_counts: bool,
     /// Who goes together with it.
     pub others: &'a dyn Others,
 }

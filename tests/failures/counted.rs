@@ -4,7 +4,7 @@
 
 use crate::bench::Bench;
 use crate::product::UNIQUE_BADGE;
-use crate::row::row;
+use crate::row::{after, cut_at, row};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -75,6 +75,30 @@ fn row_52_a_token_that_stays() {
     row.boot(&bench);
     // All that the device knew is wiped: the word is still there, and is not honoured.
     fs::remove_dir_all(bench.home().join(".bootmigrate")).unwrap();
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
+fn row_78_an_older_copy_put_back_again_and_again() {
+    let mut row = row(78);
+    let bench = Bench::booted_at(40).firmware(41);
+    let older = fs::read(bench.main()).unwrap();
+    // More often than interruptions are allowed.
+    for _ in 0..6 {
+        assert_eq!(bench.run(&["run"]).exit, "0");
+        fs::write(bench.main(), &older).unwrap();
+    }
+    row.boot(&bench);
+    // The same after cuts between the commit and its report, which the next boot finds out.
+    for _ in 0..5 {
+        fs::write(bench.main(), &older).unwrap();
+        cut_at(&bench, &["run"], |all| after(all, "unlink", &["settings.db-journal"]));
+        assert_eq!(bench.run(&["run"]).exit, "0");
+    }
+    fs::write(bench.main(), &older).unwrap();
+    row.cut(&bench, |all| after(all, "unlink", &["settings.db-journal"]));
+    fs::write(bench.main(), &older).unwrap();
     row.boot(&bench);
     row.whole();
 }

@@ -37,6 +37,7 @@ mod policies;
 mod product;
 mod program;
 mod purge;
+mod put_back;
 mod rehearsed;
 mod reports;
 mod restores;
