@@ -10,6 +10,7 @@ mod check;
 mod draft;
 mod entry;
 mod keys;
+pub mod names;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -60,8 +61,8 @@ pub struct Settings {
     pub databases: Vec<DatabaseSettings>,
     /// Sentences about keys that this firmware does not know (the other slot may be newer).
     pub warnings: Vec<String>,
-    /// Which file each key above the tables came from; a key that is absent here has its default.
-    pub sources: BTreeMap<String, String>,
+    /// Where each key above the tables was written; a key that is absent here has its default.
+    pub sources: BTreeMap<String, Place>,
 }
 
 /// `slots = "ab" | "single"`.
@@ -121,8 +122,8 @@ pub struct DatabaseSettings {
     pub quick_check_max_mib: u32,
     /// `history_table`.
     pub history_table: String,
-    /// Which file each key that was written came from; a key that is absent here has its default.
-    pub sources: BTreeMap<String, String>,
+    /// Where each key was written; a key that is absent here has its default.
+    pub sources: BTreeMap<String, Place>,
 }
 
 /// `kind = "precious" | "rebuildable"`.
@@ -269,6 +270,25 @@ pub enum AdoptFrom {
     Dbmate,
     /// `version_query`: a SELECT whose one row and column is the version.
     Query(String),
+}
+
+/// Where a key or a value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named to the reader.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// In characters, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// A mistake there.
+    pub fn error(&self, sentence: String) -> ConfigError {
+        let Place { file, line, column } = self.clone();
+        ConfigError { file, line, column, sentence }
+    }
 }
 
 /// A mistake in a configuration file: one sentence.

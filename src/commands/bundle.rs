@@ -11,10 +11,11 @@ use crate::catalog::Embedded;
 use crate::commands::doctor::diagnose;
 use crate::commands::run::identity;
 use crate::commands::status::look_at;
-use crate::commands::{House, Printed};
+use crate::commands::{free_for_a_file, House, Printed};
+use crate::config::names::{DEVICE_FILE, RUN_FOLDER};
 use crate::decide::facts::Request;
 use crate::decide::record::SLOT_BYTES;
-use crate::device::supervisor::{place, RUN_FOLDER};
+use crate::device::supervisor::place;
 use crate::device::Device;
 use crate::report::SCHEMA;
 use crate::steps::examine::{inside, outside};
@@ -35,6 +36,7 @@ pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Pri
     }
     // A name alone has no folder that could be synced.
     let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
+    free_for_a_file(house, &place)?;
     export(house.world.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
     Ok(Printed::answer(format!("{} written, {} bytes; no row of any table is in it.\n", file.display(), text.len()), 0))
 }
@@ -57,7 +59,7 @@ fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
         "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| without_rows(&text)),
         "configuration": {
             "embedded": embedded.configuration,
-            "device": house.command.config.as_deref().map_or_else(|| below("/etc/bootmigrate.toml"), text),
+            "device": house.command.config.as_deref().map_or_else(|| below(DEVICE_FILE), text),
             "warnings": house.settings.warnings,
         },
         "system": {

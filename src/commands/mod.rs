@@ -8,6 +8,7 @@ pub mod data;
 pub mod doctor;
 pub mod mark_good;
 pub mod migrate;
+mod places;
 pub mod plan;
 pub mod rehearse;
 pub mod restore;
@@ -17,12 +18,13 @@ pub mod snapshot;
 pub mod status;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::catalog::{Catalog, Embedded};
+use crate::catalog::Embedded;
 use crate::cli::Command;
-use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey};
-use crate::device::disk::{parent, Disk};
+use crate::config::names::DEVICE_FILE;
+use crate::config::{self, Settings, Source, UnknownKey};
+use crate::device::disk::Disk;
 use crate::device::supervisor::place;
 use crate::device::{Device, World};
 use crate::error::Failure;
@@ -30,8 +32,8 @@ use crate::report::{exit_of, EXIT_PENDING};
 
 /// Bytes of a configuration file that are read at most.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
-/// Where the device may override single keys.
-const CONFIG: &str = "/etc/bootmigrate.toml";
+
+pub use places::{devices, free_for_a_file};
 
 /// What every command is handed.
 pub struct House<'a> {
@@ -98,7 +100,7 @@ impl Printed {
 /// One sentence with file, line and column.
 pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, String> {
     let named = command.config.clone();
-    let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(CONFIG)));
+    let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(DEVICE_FILE)));
     let text = match disk.read(&path, CONFIG_BYTES_MAX) {
         Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
@@ -118,56 +120,7 @@ pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Resu
     Ok(settings)
 }
 
-/// The databases of this device, each at its place.
-///
-/// # Errors
-/// Two names for one file, or a database without migrations.
-pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, world: &'a World<'a>) -> Result<Vec<Device<'a>>, String> {
-    let mut devices: Vec<Device<'a>> = Vec::new();
-    for database in &settings.databases {
-        let catalog = catalog_of(embedded, database)?;
-        let main = resolve(world, &database.path);
-        if !world.root.as_os_str().is_empty() && !main.starts_with(world.disk.resolve(&world.root).unwrap_or_else(|_| world.root.clone())) {
-            return Err(format!(
-                "{} leads out of --root, to {}; make that link relative",
-                place(&world.root, &database.path).display(),
-                main.display()
-            ));
-        }
-        let inode = |path: &Path| world.disk.stat(path).ok().flatten().map(|stat| (stat.device, stat.inode));
-        let same =
-            |other: &&Device<'_>| other.family.main == main || inode(&main).is_some_and(|found| inode(&other.family.main) == Some(found));
-        if let Some(other) = devices.iter().find(same) {
-            return Err(format!(
-                "{} and {} are the same file, {}; give each database one of its own",
-                other.settings.name,
-                database.name,
-                main.display()
-            ));
-        }
-        devices.push(Device::new(world, database, catalog, settings.slots, main));
-    }
-    Ok(devices)
-}
-
 /// Those that a command is about: all, or the one that was named.
 pub fn named<'a>(all: &[Device<'a>], only: Option<&str>) -> Vec<Device<'a>> {
     all.iter().filter(|device| only.is_none_or(|only| device.settings.name == only)).cloned().collect()
-}
-
-fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {
-    let found = embedded.databases.iter().find(|catalog| catalog.database == database.name);
-    found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))
-}
-
-/// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.
-fn resolve(world: &World<'_>, path: &Path) -> PathBuf {
-    let path = place(&world.root, path);
-    if let Ok(found) = world.disk.resolve(&path) {
-        return found;
-    }
-    match (world.disk.resolve(parent(&path)), path.file_name()) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path,
-    }
 }

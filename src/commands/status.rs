@@ -113,7 +113,7 @@ fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> Databa
         last_failure: None,
         snapshots: snapshots.iter().map(|name| format!("v{}-{}", name.version, name.act)).collect(),
         quarantine: device.state.list_quarantine(disk).unwrap_or_default(),
-        settings: device.settings.sources.iter().map(|(key, file)| (key.clone(), file.clone())).collect(),
+        settings: device.settings.sources.iter().map(|(key, place)| (key.clone(), place.file.clone())).collect(),
     };
     match look(device, Request::Boot) {
         Ok((facts, plan)) => {

@@ -3,9 +3,10 @@
 //! Never reads text: every key was understood before.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::draft::{DatabaseDraft, Draft};
-use super::entry::Place;
+use super::names::{self, Taken};
 use super::*;
 
 /// The draft with every default in place, or the first thing in it that cannot be.
@@ -36,8 +37,8 @@ pub(super) fn finish(draft: Draft, embedded_file: &str) -> Result<Settings, Conf
     Ok(settings)
 }
 
-fn sources(places: &BTreeMap<&'static str, Place>) -> BTreeMap<String, String> {
-    places.iter().map(|(key, place)| ((*key).to_owned(), place.file.clone())).collect()
+fn sources(places: &BTreeMap<&'static str, Place>) -> BTreeMap<String, Place> {
+    places.iter().map(|(key, place)| ((*key).to_owned(), place.clone())).collect()
 }
 
 impl DatabaseDraft {
@@ -151,17 +152,39 @@ impl DatabaseDraft {
     }
 }
 
-/// Two names for one file would be two migrators of it.
+/// Two databases of one file would be two migrators of it, and a database under a name of another's would be removed as a leftover.
 fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
+    let program = names::of_the_program(Path::to_path_buf);
+    // Refused where the second path stands; where the first lies under a name of the second, there.
     for (position, database) in databases.iter().enumerate() {
-        let earlier = databases.iter().take(position);
-        if let Some(other) = earlier.into_iter().find(|other| other.settings.path == database.settings.path) {
-            let sentence =
-                format!("path is {}, the same as in [databases.{}]; write another", database.settings.path.display(), other.settings.name);
-            return Err(database.error("path", &sentence));
+        let (earlier, _) = databases.split_at(position);
+        check_path(database, earlier.iter().flat_map(taken_by).chain(program.clone()).collect())?;
+    }
+    for database in databases {
+        let others = databases.iter().filter(|other| other.settings.name != database.settings.name);
+        check_path(database, others.flat_map(taken_by).collect())?;
+        let Some(mount) = &database.settings.require_mount else { continue };
+        // A database file may be a mount of its own.
+        let taken = databases.iter().flat_map(|other| taken_by(other).into_iter().skip(1));
+        let taken: Vec<Taken> = taken.chain(program.clone()).collect();
+        if let Some(conflict) = names::conflict_of_folder(mount, &taken) {
+            let sentence = format!("require_mount {} {conflict}; write the folder that is the mount point", mount.display());
+            return Err(database.error("require_mount", &sentence));
         }
     }
     Ok(())
+}
+
+fn check_path(database: &DatabaseDraft, taken: Vec<Taken>) -> Result<(), ConfigError> {
+    let path = &database.settings.path;
+    match names::conflict(path, &taken) {
+        Some(conflict) => Err(database.error("path", &format!("path {} {conflict}; write another path", path.display()))),
+        None => Ok(()),
+    }
+}
+
+fn taken_by(database: &DatabaseDraft) -> Vec<Taken> {
+    names::of_database(&database.settings.name, &database.settings.path)
 }
 
 /// A group of one is a name that was not written the same everywhere.
@@ -181,11 +204,10 @@ fn check_marker(settings: &Settings, databases: &[DatabaseDraft], places: &BTree
     let Some((marker, place)) = settings.marker.as_ref().zip(places.get("marker")) else {
         return Ok(());
     };
-    match databases.iter().find(|database| database.settings.path == *marker) {
-        Some(database) => {
-            let name = &database.settings.name;
-            Err(place.error(format!("marker is the path of the database {name}; write another path")))
-        }
+    let program = names::of_the_program(Path::to_path_buf);
+    let taken: Vec<Taken> = databases.iter().flat_map(taken_by).chain(program).collect();
+    match names::conflict(marker, &taken) {
+        Some(conflict) => Err(place.error(format!("marker {} {conflict}; write another path", marker.display()))),
         None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::entry::{shown_key, Entry, Place, Reader};
+use super::entry::{shown_key, Entry, Reader};
 use super::keys::{Known, DATABASE_KEYS, TOP_KEYS};
 use super::words;
 use super::*;

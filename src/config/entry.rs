@@ -8,25 +8,10 @@ use toml::de::{DeTable, DeValue, Error};
 use toml::Spanned;
 
 use super::draft::Origin;
-use super::{ConfigError, Source, UnknownKey};
+use super::{ConfigError, Place, Source, UnknownKey};
 
 /// Longest value that a message quotes, in characters: a sentence stays readable on a serial console.
 const QUOTED_CHARACTERS_MAX: usize = 60;
-
-/// Where a key or a value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub file: String,
-    pub line: u32,
-    pub column: u32,
-}
-
-impl Place {
-    pub fn error(&self, sentence: String) -> ConfigError {
-        let Place { file, line, column } = self.clone();
-        ConfigError { file, line, column, sentence }
-    }
-}
 
 /// One file while it is read.
 pub(super) struct Reader<'a> {

@@ -2,6 +2,7 @@
 //! Promises: plain text in, a value out, or the second half of a sentence: what is wrong and what to write.
 //! Never looks at the file system, at other keys, or at TOML.
 
+use super::names::STATE_FOLDER;
 use super::{Owner, FILE_NAME_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX};
 
 /// A problem completes the sentence that begins with the key and its value.
@@ -53,19 +54,20 @@ pub(super) fn check_file_path(path: &str) -> Result<(), Problem> {
     if path.ends_with('/') {
         return Err("is a folder; write the file's name after it".to_owned());
     }
+    if path.split('/').any(|step| step.eq_ignore_ascii_case(STATE_FOLDER)) {
+        return Err("lies in a state folder of bootmigrate; write a path outside .bootmigrate".to_owned());
+    }
     Ok(())
 }
 
 /// A path that a database can have: nothing else may use its name or its side files' names.
 pub(super) fn check_database_path(path: &str) -> Result<(), Problem> {
     check_file_path(path)?;
-    if let Some(suffix) = ["-wal", "-shm", "-journal"].into_iter().find(|suffix| path.ends_with(suffix)) {
-        return Err(format!("ends like a side file of SQLite; write a name that does not end in {suffix}"));
+    let lower = path.to_ascii_lowercase();
+    match ["-wal", "-shm", "-journal"].into_iter().find(|suffix| lower.ends_with(suffix)) {
+        Some(suffix) => Err(format!("ends like a side file of SQLite; write a name that does not end in {suffix}")),
+        None => Ok(()),
     }
-    if path.split('/').any(|step| step == ".bootmigrate") {
-        return Err("lies in a state folder of bootmigrate; write a path outside .bootmigrate".to_owned());
-    }
-    Ok(())
 }
 
 /// `"0640"`: permission bits of a database file.

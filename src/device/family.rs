@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::config::names;
+pub use crate::config::names::side;
 use crate::device::disk::{parent, Disk, File, Open, Stat, Step};
 
 /// A database's four files.
@@ -69,7 +71,7 @@ impl Family {
 
     /// Where a new main stands for the moment before it takes the name.
     pub fn beside(&self) -> PathBuf {
-        self.folder().join(format!(".{}.new", self.file_name()))
+        names::beside(&self.main)
     }
 
     /// `lstat` of all four, and one byte of the journal; before SQLite opens anything.
@@ -95,13 +97,6 @@ impl Family {
             journal_has_content,
         })
     }
-}
-
-/// The name of a side file of this main file.
-pub fn side(main: &Path, suffix: &str) -> PathBuf {
-    let mut name = main.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// The one descriptor of main in this process: opened before its header is read, closed after SQLite's last connection,
@@ -160,7 +155,7 @@ pub struct SnapshotName {
 impl StateFolder {
     /// The state folder of this database.
     pub fn of(family: &Family) -> StateFolder {
-        StateFolder { root: family.folder().join(".bootmigrate").join(family.file_name()) }
+        StateFolder { root: names::state_folder(&family.main) }
     }
 
     /// Locked by one bootmigrate at a time; never deleted.

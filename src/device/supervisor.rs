@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
+use crate::config::names::RUN_FOLDER;
 use crate::device::disk::{parent, Disk, Open, Rename, Step};
-
-/// Where ready files and the report lie, below `--root`.
-pub const RUN_FOLDER: &str = "/run/bootmigrate";
 
 /// Raised by SIGTERM and SIGINT; SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
 ///

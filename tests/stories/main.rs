@@ -32,6 +32,7 @@ mod neighbours;
 mod older;
 mod oracle;
 mod owners;
+mod paths;
 mod picture;
 mod policies;
 mod product;

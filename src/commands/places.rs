@@ -1,0 +1,147 @@
+//! Owns where the databases of this device lie: links followed, and each apart from every name that is taken.
+//! Promises: what two names hide (a link to a folder, a hard link, the case of letters) is found here, before anything is opened.
+//! Never opens a file.
+
+use std::path::{Path, PathBuf};
+
+use crate::catalog::{Catalog, Embedded};
+use crate::commands::House;
+use crate::config::names::{self, Taken};
+use crate::config::{DatabaseSettings, Place, Settings};
+use crate::device::disk::{parent, Disk, Stat};
+use crate::device::supervisor::place;
+use crate::device::{Device, World};
+
+/// The databases of this device, each at its place.
+///
+/// # Errors
+/// A database without migrations, or a path (of the marker, too) that is another's, or leads to a name of ours.
+pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, world: &'a World<'a>) -> Result<Vec<Device<'a>>, String> {
+    let mut devices: Vec<Device<'a>> = Vec::new();
+    for database in &settings.databases {
+        let catalog = catalog_of(embedded, database)?;
+        let main = resolve(world, &database.path);
+        if !world.root.as_os_str().is_empty() && !main.starts_with(world.disk.resolve(&world.root).unwrap_or_else(|_| world.root.clone())) {
+            let path = place(&world.root, &database.path);
+            return Err(format!("{} leads out of --root, to {}; make that link relative", path.display(), main.display()));
+        }
+        devices.push(Device::new(world, database, catalog, settings.slots, main));
+    }
+    // Refused where the second path stands; where the first lies under a name of the second, there.
+    for (position, device) in devices.iter().enumerate() {
+        let (earlier, _) = devices.split_at(position);
+        apart(device, earlier)?;
+    }
+    for device in &devices {
+        apart(device, &named_otherwise(&devices, device))?;
+    }
+    if let Some(marker) = &settings.marker {
+        let found = Found { key: "marker", written: marker, is: &resolve(world, marker) };
+        if let Some(why) = found.taken(world, devices.iter()) {
+            return Err(complaint(settings.sources.get("marker"), format!("{why}; write another path")));
+        }
+    }
+    Ok(devices)
+}
+
+fn named_otherwise<'a>(devices: &[Device<'a>], device: &Device<'_>) -> Vec<Device<'a>> {
+    devices.iter().filter(|other| other.settings.name != device.settings.name).cloned().collect()
+}
+
+/// A database's path is neither another's, nor a name that goes with another, nor one of the program's.
+fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
+    let (name, is) = (&device.settings.name, &device.family.main);
+    let at = device.settings.sources.get("path");
+    if let Some(other) = others.iter().find(|other| same_file(other, device)) {
+        let sentence = format!("{} and {name} are the same file, {}; give each database one of its own", other.settings.name, is.display());
+        return Err(complaint(at, sentence));
+    }
+    match (Found { key: "path", written: &device.settings.path, is }).taken(device.world, others.iter()) {
+        Some(why) => Err(complaint(at, format!("in [databases.{name}], {why}; write another path"))),
+        None => Ok(()),
+    }
+}
+
+/// A person named this file for something to be written into: no name of ours, and none of a database.
+///
+/// # Errors
+/// Whose name it is.
+pub fn free_for_a_file(house: &House<'_>, file: &Path) -> Result<(), String> {
+    let is = followed(house.world.disk, file);
+    let found = Found { key: "FILE", written: file, is: &is };
+    found.taken(house.world, house.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
+}
+
+/// A path as it is written, and the file that it is on this device.
+struct Found<'a> {
+    key: &'static str,
+    written: &'a Path,
+    is: &'a Path,
+}
+
+impl Found<'_> {
+    /// What it is instead, in words; `None` where it is its own.
+    fn taken<'d, 'a: 'd>(&self, world: &World<'_>, others: impl Iterator<Item = &'d Device<'a>> + Clone) -> Option<String> {
+        let Found { key, written, is } = self;
+        let leads = if is.ends_with(written.strip_prefix("/").unwrap_or(written)) {
+            String::new()
+        } else {
+            format!(" leads to {}, which", is.display())
+        };
+        let program = names::of_the_program(|path| resolve(world, path));
+        let taken: Vec<Taken> = others.clone().flat_map(|other| names::of_database(&other.settings.name, &other.family.main)).collect();
+        if let Some(conflict) = names::conflict(is, taken.iter().chain(&program)) {
+            return Some(format!("{key} {}{leads} {conflict}", written.display()));
+        }
+        let stat = world.disk.stat(is).ok().flatten().filter(|stat| stat.links > 1)?;
+        let (other, file) = others.flat_map(|other| files(other).into_iter().map(move |file| (other, file))).find(|(_, file)| {
+            let there = world.disk.stat(file).ok().flatten();
+            there.is_some_and(|there| identity(&there) == identity(&stat))
+        })?;
+        Some(format!("{key} {} is a hard link of {}, which is of {}", written.display(), file.display(), other.settings.name))
+    }
+}
+
+fn complaint(at: Option<&Place>, sentence: String) -> String {
+    at.map_or(sentence.clone(), |place| place.error(sentence).to_string())
+}
+
+fn same_file(one: &Device<'_>, other: &Device<'_>) -> bool {
+    let inode = |device: &Device<'_>| device.disk().stat(&device.family.main).ok().flatten().as_ref().map(identity);
+    one.family.main == other.family.main || inode(one).is_some_and(|found| inode(other) == Some(found))
+}
+
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.device, stat.inode)
+}
+
+/// What of a database's files is there now, its copies included.
+fn files(device: &Device<'_>) -> Vec<PathBuf> {
+    let disk = device.disk();
+    let list = |folder: &Path| disk.list(folder).unwrap_or_default().into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
+    let (family, state) = (&device.family, &device.state);
+    let mut found = vec![family.main.clone(), family.wal(), family.shm(), family.journal(), family.beside()];
+    found.extend(list(&state.root));
+    found.extend(list(&state.snapshots()));
+    found.extend(list(&state.quarantine()).iter().flat_map(|folder| list(folder)));
+    found
+}
+
+fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {
+    let found = embedded.databases.iter().find(|catalog| catalog.database == database.name);
+    found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))
+}
+
+/// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.
+fn resolve(world: &World<'_>, path: &Path) -> PathBuf {
+    followed(world.disk, &place(&world.root, path))
+}
+
+/// Links followed as far as the path is there.
+fn followed(disk: &dyn Disk, path: &Path) -> PathBuf {
+    match (disk.resolve(path), path.file_name()) {
+        (Ok(found), _) => found,
+        (Err(_), Some(name)) => followed(disk, parent(path)).join(name),
+        (Err(_), None) => path.to_path_buf(),
+    }
+}
