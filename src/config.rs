@@ -31,6 +31,8 @@ pub fn read(embedded: Source<'_>, over: &[Source<'_>], unknown: UnknownKey) -> R
     check::finish(draft, embedded.file)
 }
 
+/// Largest configuration file, in bytes: a file with every key and long comments has a hundredth of it.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Longest path, in bytes: SQLite opens at most 512, and `--root` and the state folder come on top.
 pub const PATH_BYTES_MAX: usize = 400;
 /// Longest file name, in bytes: 255 is the file system's limit, and SQLite appends `-journal`.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::Step;
+use crate::device::disk::{Step, WrongKind};
 
 /// What a failure means for the ladder and for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,13 +142,25 @@ impl Failure {
         }
     }
 
+    /// A stop signal came, and this step ended for it.
+    pub fn stopped(step: Step) -> Failure {
+        Failure::new(Class::Interrupted, step, "a stop signal came")
+    }
+
     /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place
-    /// [`Class::Missing`], everything else [`Class::Storage`].
+    /// [`Class::Missing`], anything but a file in a file's place [`Class::NotOurs`], everything else [`Class::Storage`].
     pub fn io(step: Step, path: &Path, error: &io::Error) -> Failure {
+        if let Some(wrong) = WrongKind::of(error) {
+            let class = if wrong.wants_folder() { Class::Missing } else { Class::NotOurs };
+            return Failure::new(class, step, wrong.to_string()).at(&wrong.path);
+        }
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Class::NoSpace,
             // Something else stands where a folder has to be.
             io::ErrorKind::NotADirectory => Class::Missing,
+            io::ErrorKind::IsADirectory => Class::NotOurs,
+            // Somebody holds a lease on a file that is opened.
+            io::ErrorKind::WouldBlock => Class::InUse,
             _ => Class::Storage,
         };
         Failure::new(class, step, describe(error)).at(path)

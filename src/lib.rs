@@ -56,7 +56,7 @@ use catalog::Embedded;
 use cli::{Action, Command, Verbosity};
 use commands::{House, Printed};
 use device::clock::SystemClock;
-use device::disk::{Disk, SystemDisk};
+use device::disk::{system_text, Disk, SystemDisk};
 use device::logging;
 use device::progress;
 use device::sqlite::code::{self, Registered};
@@ -183,8 +183,7 @@ const OS_RELEASE_BYTES_MAX: usize = 16 << 10;
 
 /// IMAGE_VERSION, else VERSION_ID, of os-release; empty where there is none.
 fn firmware_version(disk: &dyn Disk, root: &Path) -> String {
-    let bytes = disk.read(&place(root, Path::new("/etc/os-release")), OS_RELEASE_BYTES_MAX).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = system_text(disk, &place(root, Path::new("/etc/os-release")), OS_RELEASE_BYTES_MAX);
     let value =
         |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(|value| value.trim_matches('"').to_owned());
     value("IMAGE_VERSION").or_else(|| value("VERSION_ID")).unwrap_or_default()

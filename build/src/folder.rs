@@ -149,6 +149,10 @@ fn list(path: &Path, shown: &str, watched: &mut Vec<PathBuf>, problems: &mut Vec
 }
 
 fn read_text(path: &Path, shown: &str, problems: &mut Vec<Problem>) -> Option<String> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        problems.push(Problem::whole(shown, "this is no regular file; put the text itself here"));
+        return None;
+    }
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {

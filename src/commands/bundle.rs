@@ -15,8 +15,9 @@ use crate::commands::{free_for_a_file, House, Printed};
 use crate::config::names::{DEVICE_FILE, RUN_FOLDER};
 use crate::decide::facts::Request;
 use crate::decide::record::SLOT_BYTES;
+use crate::device::disk::read_own_start;
 use crate::device::supervisor::place;
-use crate::device::Device;
+use crate::device::{Device, LOOK};
 use crate::report::SCHEMA;
 use crate::steps::examine::{inside, outside};
 use crate::steps::export::export;
@@ -44,8 +45,10 @@ pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Pri
 fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
     let root = &house.world.root;
     let text = |path: &Path| {
-        let bytes = house.world.disk.read(path, FILE_BYTES_MAX).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        let bytes = house.world.disk.read_start(path, FILE_BYTES_MAX + 1).ok()?;
+        let kept = bytes.get(..FILE_BYTES_MAX).unwrap_or(&bytes);
+        let cut = if kept.len() < bytes.len() { format!("\n(cut after {FILE_BYTES_MAX} bytes)") } else { String::new() };
+        Some(String::from_utf8_lossy(kept).into_owned() + &cut)
     };
     let below = |path: &str| text(&place(root, Path::new(path)));
     json!({
@@ -73,7 +76,10 @@ fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
 
 /// A failed `expect` query shows its row on the device; here it is left out.
 fn without_rows(report: &str) -> Value {
-    let mut report: Value = serde_json::from_str(report).unwrap_or(Value::Null);
+    let mut report: Value = match serde_json::from_str(report) {
+        Ok(report) => report,
+        Err(error) => return Value::from(format!("no report: {error}")),
+    };
     let databases = report.get_mut("databases").and_then(Value::as_array_mut);
     for (_, value) in databases.into_iter().flatten().filter_map(Value::as_object_mut).flatten() {
         if let Some((before, _)) = value.as_str().and_then(|text| text.split_once(ROW_FOLLOWS)) {
@@ -92,7 +98,7 @@ fn one(device: &Device<'_>) -> Value {
         Ok(inside) => (inside.schema, inside.history, None),
         Err(failure) => (Vec::new(), Vec::new(), Some(failure.to_string())),
     };
-    let record = disk.read(&device.state.record(), FILE_BYTES_MAX).unwrap_or_default();
+    let record = read_own_start(disk, LOOK, &device.state.record(), 2 * SLOT_BYTES).unwrap_or_default();
     let slots: Vec<String> = record.chunks(SLOT_BYTES).map(hexadecimal).collect();
     let migrations = device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum));
     json!({

@@ -23,15 +23,12 @@ use std::path::Path;
 use crate::catalog::Embedded;
 use crate::cli::Command;
 use crate::config::names::DEVICE_FILE;
-use crate::config::{self, Settings, Source, UnknownKey};
+use crate::config::{self, Settings, Source, UnknownKey, FILE_BYTES_MAX};
 use crate::device::disk::Disk;
 use crate::device::supervisor::place;
 use crate::device::{Device, World};
 use crate::error::Failure;
 use crate::report::{exit_of, EXIT_PENDING};
-
-/// Bytes of a configuration file that are read at most.
-const CONFIG_BYTES_MAX: usize = 1 << 20;
 
 pub use places::{devices, free_for_a_file};
 
@@ -101,7 +98,7 @@ impl Printed {
 pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, String> {
     let named = command.config.clone();
     let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(DEVICE_FILE)));
-    let text = match disk.read(&path, CONFIG_BYTES_MAX) {
+    let text = match disk.read(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),

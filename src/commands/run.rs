@@ -12,13 +12,14 @@ use crate::commands::status::pending_exit;
 use crate::commands::Printed;
 use crate::config::Settings;
 use crate::decide::facts::Request;
-use crate::device::disk::Disk;
+use crate::decide::record::{clip, TOKEN_BYTES_MAX};
+use crate::device::disk::{system_text, Disk};
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, World};
 use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
 
-/// Bytes of a marker file or the kernel's command line that are read at most.
+/// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer file is no request.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 
 /// Where SQLite puts its temporary files.
@@ -158,17 +159,13 @@ pub fn temporary_files_beside(first: Option<&Device<'_>>) {
 
 /// Bytes that this process caused to be sent to storage, as the kernel counts them.
 fn bytes_written(disk: &dyn Disk) -> Option<u64> {
-    let counters = disk.read(Path::new("/proc/self/io"), TOKEN_SOURCE_BYTES_MAX).ok()?;
-    let counters = String::from_utf8_lossy(&counters).into_owned();
+    let counters = system_text(disk, Path::new("/proc/self/io"), TOKEN_SOURCE_BYTES_MAX);
     counters.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.trim().parse().ok())
 }
 
 /// Which device, firmware and boot this is.
 pub fn identity(world: &World<'_>) -> Identity {
-    let line = |path: &Path| {
-        let bytes = world.disk.read(path, TOKEN_SOURCE_BYTES_MAX).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).trim().to_owned()
-    };
+    let line = |path: &Path| system_text(world.disk, path, TOKEN_SOURCE_BYTES_MAX).trim().to_owned();
     Identity {
         device_id: line(&place(&world.root, Path::new("/etc/machine-id"))),
         firmware: world.firmware.clone(),
@@ -208,10 +205,7 @@ fn asked(settings: &Settings, world: &World<'_>, request: &Request) -> Asked {
     if *request != Request::Boot {
         return Asked { request: request.clone(), token: String::new() };
     }
-    let read = |path: &Path| {
-        let bytes = world.disk.read(&place(&world.root, path), TOKEN_SOURCE_BYTES_MAX).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+    let read = |path: &Path| system_text(world.disk, &place(&world.root, path), TOKEN_SOURCE_BYTES_MAX);
     let marker = settings.marker.as_deref().map(read).unwrap_or_default();
     asked_by(&read(Path::new("/proc/cmdline")), &marker)
 }
@@ -232,8 +226,11 @@ pub fn asked_by(kernel_words: &str, marker: &str) -> Asked {
 }
 
 fn with(request: Request, token: &str) -> Asked {
-    let token = crate::decide::record::clip(token, crate::decide::record::TOKEN_BYTES_MAX);
-    Asked { request, token: token.to_owned() }
+    let kept = clip(token, TOKEN_BYTES_MAX);
+    if kept.len() < token.len() {
+        log::warn!("The request {kept}… is longer than {TOKEN_BYTES_MAX} bytes: one that begins alike counts as the same.");
+    }
+    Asked { request, token: kept.to_owned() }
 }
 
 /// Prints, and only then counts a loss as said.

@@ -54,6 +54,7 @@ impl Draft {
     /// Reads one more file over what is there.
     pub fn read_source(&mut self, source: Source<'_>, origin: Origin, unknown: UnknownKey) -> Result<(), ConfigError> {
         let reader = Reader { source, origin, unknown, warnings: Cell::default() };
+        reader.check_length()?;
         let document = reader.parse()?;
         for entry in reader.entries(document.get_ref()) {
             if let Some(key) = read_entry(&entry, TOP_KEYS, self, misplaced_at_top)? {

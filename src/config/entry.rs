@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue, Error};
 use toml::Spanned;
 
 use super::draft::Origin;
-use super::{ConfigError, Place, Source, UnknownKey};
+use super::{ConfigError, Place, Source, UnknownKey, FILE_BYTES_MAX};
 
 /// Longest value that a message quotes, in characters: a sentence stays readable on a serial console.
 const QUOTED_CHARACTERS_MAX: usize = 60;
@@ -32,6 +32,14 @@ impl<'a> Reader<'a> {
         let column = last.chars().filter(|character| *character != '\u{feff}').count();
         let from_one = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
         Place { file: self.source.file.to_owned(), line: from_one(line), column: from_one(column) }
+    }
+
+    /// No longer than what a device reads.
+    pub fn check_length(&self) -> Result<(), ConfigError> {
+        if self.source.text.len() <= FILE_BYTES_MAX {
+            return Ok(());
+        }
+        Err(self.place(FILE_BYTES_MAX).error(format!("the file is longer than {FILE_BYTES_MAX} bytes; write a shorter one")))
     }
 
     /// The whole file as a table.

@@ -1,9 +1,13 @@
 //! Owns time: how long to wait for somebody, and a date to show.
-//! Promises: waiting is bounded by the caller; a date is shown and never decided on (devices boot in 1970).
+//! Promises: waiting is bounded by the caller, and ends when a stop signal comes; a date is shown and never decided on (devices boot in 1970).
 //! Never read by `decide`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::device::disk::Step;
+use crate::error::Failure;
 
 /// Waiting, and the date.
 pub trait Clock {
@@ -37,20 +41,35 @@ impl Clock for SystemClock {
 /// Pause between two questions to somebody who holds what we need.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// Asks until the answer is there or the time is over; `None` then. At least one question is asked.
-///
-/// # Errors
-/// The question's own.
-pub fn poll<T, E>(clock: &dyn Clock, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(answer) = ask()? {
-            return Ok(Some(answer));
+/// How somebody who holds what we need is waited for.
+pub struct Wait<'a> {
+    /// What passes the time.
+    pub clock: &'a dyn Clock,
+    /// For so long.
+    pub limit: Duration,
+    /// Raised by SIGTERM and SIGINT: it ends the wait.
+    pub stop: &'a AtomicBool,
+}
+
+impl Wait<'_> {
+    /// Asks until the answer is there or the time is over; `None` then. At least one question is asked.
+    ///
+    /// # Errors
+    /// The question's own; interrupted where a stop signal came.
+    pub fn until<T>(&self, step: Step, mut ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Some(answer) = ask()? {
+                return Ok(Some(answer));
+            }
+            if waited >= self.limit {
+                return Ok(None);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Failure::stopped(step));
+            }
+            self.clock.sleep(POLL);
+            waited += POLL;
         }
-        if waited >= limit {
-            return Ok(None);
-        }
-        clock.sleep(POLL);
-        waited += POLL;
     }
 }

@@ -2,6 +2,7 @@
 //! Promises: each mutating call names its [`Step`]; the durable verbs below the trait say what survives a power cut.
 //! Never decides whether; never opens a database file through any path but [`Disk::open`].
 
+mod kind;
 mod lease;
 mod system;
 
@@ -9,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+pub use kind::WrongKind;
 pub use system::SystemDisk;
 
 /// Bytes read at a time.
@@ -150,13 +152,23 @@ pub trait Disk {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
     /// Names in a folder, sorted; empty where the folder is absent.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
-    /// At most `max` bytes of a small file of ours or of the system. Never a database: see [`Disk::open`].
-    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
+    /// The first bytes of a file, at most `max`; links are followed. Never of a live database: see [`Disk::open`].
+    /// [`WrongKind`] where it is no regular file.
+    fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
+    /// All of a small file; `InvalidData` where it has more than `max` bytes: a part is never taken for the whole.
+    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        let bytes = self.read_start(path, max.saturating_add(1))?;
+        if bytes.len() > max {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {max} bytes")));
+        }
+        Ok(bytes)
+    }
     /// Room where `path` lies.
     fn space(&self, path: &Path) -> io::Result<Space>;
     /// The path with every symbolic link followed; `NotFound` where one dangles.
     fn resolve(&self, path: &Path) -> io::Result<std::path::PathBuf>;
-    /// Opens or makes a file. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
+    /// Opens or makes a file, without waiting and without following a link: [`WrongKind`] where the name is that of no regular file,
+    /// `WouldBlock` where another process holds a lease, which it now has to give up. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
     fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
     /// Makes a folder; `AlreadyExists` where the name is taken.
     fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()>;
@@ -226,7 +238,9 @@ pub fn unlink_durably(disk: &dyn Disk, step: Step, folder: &Path, names: &[&Path
 pub fn make_folder_durably(disk: &dyn Disk, step: Step, folder: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     match disk.make_folder(step, folder, mode) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return disk.stat(folder)?.map_or(Ok(()), |stat| WrongKind::unless_folder(folder, &stat));
+        }
         Err(error) => return Err(error),
     }
     if let Some((uid, gid)) = owner {
@@ -248,6 +262,32 @@ pub fn write_new_durably(disk: &dyn Disk, step: Step, path: &Path, bytes: &[u8],
     }
     file.sync(step)?;
     disk.sync_folder(step, parent(path))
+}
+
+/// The first bytes of a file of ours, at most `max`; a link in its place is not followed.
+///
+/// # Errors
+/// As `open` and `read`.
+pub fn read_own_start(disk: &dyn Disk, step: Step, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(step, path, Open::Read)?;
+    let size = usize::try_from(file.stat()?.size).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; size.min(max)];
+    let read = file.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// The text of a small file of the system; empty where it is absent. What is no regular file, or too long, is said and not used.
+pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
+    match disk.read(path, max) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => {
+            if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                log::warn!("{} is not used: {error}.", path.display());
+            }
+            String::new()
+        }
+    }
 }
 
 /// Every byte of the file can be read. Its content does not matter.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::names;
 pub use crate::config::names::side;
-use crate::device::disk::{parent, Disk, File, Open, Stat, Step};
+use crate::device::disk::{parent, Disk, File, Open, Stat, Step, WrongKind};
 
 /// A database's four files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,25 +77,24 @@ impl Family {
     /// `lstat` of all four, and one byte of the journal; before SQLite opens anything.
     ///
     /// # Errors
-    /// As `lstat` and `read`.
+    /// As `lstat` and `read`; [`WrongKind`] where a side file is no regular file.
     pub fn look(&self, disk: &dyn Disk) -> io::Result<FamilyState> {
-        let mut journal = disk.stat(&self.journal())?;
+        let regular = |path: PathBuf| -> io::Result<Option<Stat>> {
+            let stat = disk.stat(&path)?;
+            stat.as_ref().map_or(Ok(()), |stat| WrongKind::unless_file(&path, stat))?;
+            Ok(stat)
+        };
+        let mut journal = regular(self.journal())?;
         let mut journal_has_content = false;
         if journal.is_some_and(|stat| stat.size > 0) {
-            match disk.read(&self.journal(), 1) {
+            match disk.read_start(&self.journal(), 1) {
                 Ok(first) => journal_has_content = first.first().is_some_and(|byte| *byte != 0),
                 // An application has committed between the two looks.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => journal = None,
                 Err(error) => return Err(error),
             }
         }
-        Ok(FamilyState {
-            main: disk.stat(&self.main)?,
-            wal: disk.stat(&self.wal())?,
-            shm: disk.stat(&self.shm())?,
-            journal,
-            journal_has_content,
-        })
+        Ok(FamilyState { main: disk.stat(&self.main)?, wal: regular(self.wal())?, shm: regular(self.shm())?, journal, journal_has_content })
     }
 }
 

@@ -20,9 +20,9 @@ use std::time::Duration;
 use crate::catalog::Catalog;
 use crate::config::{DatabaseSettings, Slots};
 use crate::error::{Class, Failure};
-use clock::Clock;
+use clock::{Clock, Wait};
 use disk::{Disk, Space, Stat, Step};
-use family::{Family, StateFolder};
+use family::{Family, MainFile, StateFolder};
 use mounts::{mounted, Missing, Mounted};
 use sqlite::code::Registered;
 use sqlite::Sqlite;
@@ -94,6 +94,43 @@ impl<'a> Device<'a> {
         Duration::from_secs(u64::from(self.settings.busy_timeout_s))
     }
 
+    /// The wait for whoever has it open, `busy_timeout_s` long.
+    pub fn wait(&self) -> Wait<'_> {
+        self.wait_for(self.busy_limit())
+    }
+
+    /// A wait of this length.
+    pub fn wait_for(&self, limit: Duration) -> Wait<'_> {
+        Wait { clock: self.world.clock, limit, stop: &self.world.stop }
+    }
+
+    /// Opens main. Somebody who holds a lease on it has to give that up now, and is waited for until `limit`.
+    ///
+    /// # Errors
+    /// As [`MainFile::open`]; in use where the lease stays.
+    pub fn open_main(&self, step: Step, limit: Duration) -> Result<MainFile, Failure> {
+        let main = &self.family.main;
+        let open = || match MainFile::open(self.disk(), main) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
+            opened => opened.map(Some).map_err(|error| self.cannot_open(step, &error)),
+        };
+        let opened = self.wait_for(limit).until(step, open)?;
+        opened.ok_or_else(|| Failure::new(Class::InUse, step, "another process keeps a lease on it").at(main))
+    }
+
+    /// Whose file it is, for a packaging fault.
+    fn cannot_open(&self, step: Step, error: &std::io::Error) -> Failure {
+        let main = &self.family.main;
+        match (error.kind(), self.disk().stat(main)) {
+            (std::io::ErrorKind::PermissionDenied, Ok(Some(stat))) => {
+                let us = rustix::process::geteuid().as_raw();
+                let cause = format!("it belongs to {}:{} with mode {:04o}, and uid {us} may not open it", stat.uid, stat.gid, stat.mode);
+                Failure::new(Class::Storage, step, cause).at(main)
+            }
+            _ => Failure::io(step, main, error),
+        }
+    }
+
     /// A stop signal came.
     pub fn must_stop(&self) -> bool {
         self.world.stop.load(Ordering::Relaxed)
@@ -105,7 +142,7 @@ impl<'a> Device<'a> {
     /// Interrupted.
     pub fn stop_here(&self, step: Step) -> Result<(), Failure> {
         if self.must_stop() {
-            return Err(Failure::new(Class::Interrupted, step, "a stop signal came"));
+            return Err(Failure::stopped(step));
         }
         Ok(())
     }
@@ -175,8 +212,7 @@ pub fn account(disk: &dyn Disk, file: &Path, name: &str) -> Option<u32> {
     if let Ok(number) = name.parse() {
         return Some(number);
     }
-    let text = disk.read(file, ACCOUNTS_BYTES_MAX).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    let text = disk::system_text(disk, file, ACCOUNTS_BYTES_MAX);
     let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
     line.split(':').nth(2)?.parse().ok()
 }

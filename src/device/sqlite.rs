@@ -15,6 +15,7 @@ pub mod rows;
 pub mod script;
 pub mod survey;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::device::disk::Step;
+use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
+use crate::device::family::side;
 use crate::device::progress;
 use crate::error::{Class, Failure};
 
@@ -152,6 +154,9 @@ impl Sqlite<'_> {
     }
 
     fn open(&self, step: Step, path: &Path, name: &Path, flags: OpenFlags) -> Result<Database, Failure> {
+        if self.vfs.is_none() {
+            only_files(path).map_err(|error| Failure::io(step, path, &error))?;
+        }
         let connection = match self.vfs {
             Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
             None => Connection::open_with_flags(name, flags),
@@ -358,6 +363,15 @@ pub fn describe(error: &rusqlite::Error) -> String {
         Some(code) => format!("{words} (SQLite {code})"),
         None => words,
     }
+}
+
+/// SQLite would wait for ever to open a journal that is a FIFO.
+fn only_files(main: &Path) -> io::Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let path = side(main, suffix);
+        SystemDisk.stat(&path)?.map_or(Ok(()), |stat| WrongKind::unless_file(&path, &stat))?;
+    }
+    Ok(())
 }
 
 /// A path inside an SQLite URI.

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 use crate::config::names::RUN_FOLDER;
-use crate::device::disk::{parent, Disk, Open, Rename, Step};
+use crate::device::disk::{parent, system_text, Disk, Open, Rename, Step};
 
 /// Raised by SIGTERM and SIGINT; SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
 ///
@@ -54,8 +54,7 @@ const BOOT_ID_BYTES_MAX: usize = 64;
 
 /// The kernel's random number for this boot; empty where it does not say.
 pub fn boot_id(disk: &dyn Disk) -> String {
-    let bytes = disk.read(Path::new("/proc/sys/kernel/random/boot_id"), BOOT_ID_BYTES_MAX).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim().to_owned()
+    system_text(disk, Path::new("/proc/sys/kernel/random/boot_id"), BOOT_ID_BYTES_MAX).trim().to_owned()
 }
 
 /// The files on /run.
@@ -89,8 +88,8 @@ impl<'a> RunFolder<'a> {
 
     /// It was noted in this boot. A container's `/run` may outlive the boot, and the note then means nothing.
     pub fn is_unconfirmed(&self, database: &str) -> bool {
-        let noted = self.disk.read(&self.unconfirmed(database), BOOT_ID_BYTES_MAX).unwrap_or_default();
-        !noted.is_empty() && noted == boot_id(self.disk).as_bytes()
+        let noted = system_text(self.disk, &self.unconfirmed(database), BOOT_ID_BYTES_MAX);
+        !noted.is_empty() && noted == boot_id(self.disk)
     }
 
     /// Takes the ready file away: first, by every run.

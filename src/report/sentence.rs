@@ -100,7 +100,7 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure)
             Said::new(format!("not enough space: {what}"), whole, format!("free space{needed}, then run again"))
         }
         Class::Storage => Said::new(what, whole, "look at the storage and at who owns the files, then run again"),
-        Class::NotOurs => Said::new(what, NOTHING_CHANGED, "correct `path`"),
+        Class::NotOurs => Said::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again"),
         Class::Missing => Said::new(what, "nothing was made", "bring it there, then run again"),
         Class::Newer => Said::new(what, NOTHING_CHANGED, "boot the newer firmware"),
         Class::Catalogue => Said::new(what, NOTHING_CHANGED, "build the firmware with the migrations that this database was made by"),

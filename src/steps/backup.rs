@@ -39,7 +39,7 @@ pub fn importable(device: &Device<'_>, file: &Path) -> Result<(), Failure> {
     let beside = [side(file, "-wal"), side(file, "-journal")];
     for part in beside {
         // A journal of zeros is the header that PERSIST leaves.
-        let has_content = match disk.read(&part, 1) {
+        let has_content = match disk.read_start(&part, 1) {
             Ok(first) => first.first().is_some_and(|byte| *byte != 0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(failed(error)),
@@ -86,7 +86,7 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
     let wal_stays = device.disk().stat(&wal).map_err(|error| Failure::io(COPY, &wal, &error))?.is_some_and(|wal| wal.size > 0);
     let source = device.sqlite().share(COPY, main, wal_stays)?;
     let mut target = device.sqlite().build(COPY, path, size, &device.world.stop)?;
-    let copied = source.back_up_into(COPY, &mut target, device.world.clock, device.busy_limit());
+    let copied = source.back_up_into(COPY, &mut target, &device.wait());
     let closed = target.close(COPY).and(source.close(COPY));
     copied.and(closed).map_err(|failure| match failure.class {
         Class::NoSpace => failure.needs(more_than_now(device, size)),

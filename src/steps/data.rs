@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::catalog::Migration;
 use crate::config::ChangedText;
 use crate::decide::rounds::{after_round, Next, Round};
-use crate::device::clock::poll;
 use crate::device::disk::Step;
 use crate::device::history;
 use crate::device::history::data::{self, Progress, Row, Stamp};
@@ -198,7 +197,7 @@ impl Beside<'_> {
             Err(failure) if failure.class == Class::InUse => Ok(None),
             other => other.map(Some),
         };
-        poll(device.world.clock, device.busy_limit(), ask)?.ok_or_else(|| in_use(device))
+        device.wait().until(STEP, ask)?.ok_or_else(|| in_use(device))
     }
 }
 

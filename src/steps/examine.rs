@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::decide::record::{read_slots, Slots, SLOT_BYTES};
-use crate::device::disk::{FileKind, Open, Stat};
+use crate::device::disk::{read_own_start, Disk, FileKind, Open, Stat};
 use crate::device::family::FamilyState;
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
@@ -147,7 +147,7 @@ pub fn record(device: &Device<'_>) -> Result<Kept, Failure> {
     if disk.stat(&path).map_err(failed)?.is_none() {
         return Ok(Kept::Lost);
     }
-    let bytes = disk.read(&path, 2 * SLOT_BYTES).map_err(failed)?;
+    let bytes = read_own_start(disk, LOOK, &path, 2 * SLOT_BYTES).map_err(failed)?;
     Ok(match read_slots(&bytes) {
         Slots::Valid { record, .. } => Kept::Whole(record.last_act),
         Slots::UnknownFormat(format) => Kept::Format(format),
@@ -268,10 +268,25 @@ pub fn quarantine(device: &Device<'_>) -> Result<Vec<Quarantined>, Failure> {
         let names = disk.list(&folder).map_err(failed)?;
         let sizes = names.iter().filter_map(|name| disk.stat(&folder.join(name)).ok().flatten()).map(|stat| stat.size);
         let bytes = sizes.fold(0, u64::saturating_add);
-        let note = disk.read(&folder.join("reason.txt"), REASON_BYTES_MAX).unwrap_or_default();
-        let note = String::from_utf8_lossy(&note).into_owned();
-        let reason = note.lines().find_map(|line| line.strip_prefix("reason: ")).unwrap_or("no reason is written").to_owned();
-        found.push(Quarantined { act, bytes, reason });
+        found.push(Quarantined { act, bytes, reason: reason(disk, &folder.join("reason.txt")) });
     }
     Ok(found)
+}
+
+fn reason(disk: &dyn Disk, file: &Path) -> String {
+    let (note, cut) = match read_own_start(disk, LOOK, file, REASON_BYTES_MAX + 1) {
+        Ok(note) if note.len() > REASON_BYTES_MAX => (note, " (cut: reason.txt is longer)"),
+        Ok(note) => (note, ""),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), ""),
+        Err(error) => return format!("reason.txt cannot be read: {error}"),
+    };
+    let note = String::from_utf8_lossy(note.get(..REASON_BYTES_MAX).unwrap_or(&note)).into_owned();
+    let reason = note.lines().find_map(|line| line.strip_prefix("reason: "));
+    reason.map_or_else(
+        || format!("no reason is written{cut}"),
+        |reason| {
+            let last = note.lines().last().is_some_and(|line| line.ends_with(reason));
+            format!("{reason}{}", if last { cut } else { "" })
+        },
+    )
 }

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use crate::config::Slots;
 use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
-use crate::device::clock::poll;
 use crate::device::disk::{read_through, FileKind, Space, Step};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
@@ -55,7 +54,7 @@ impl Seen {
         if self.main.is_some() || self.family.main.is_none() {
             return Ok(None);
         }
-        MainFile::open(device.disk(), &device.family.main).map(Some).map_err(|error| Failure::io(LOOK, &device.family.main, &error))
+        device.open_main(LOOK, device.busy_limit()).map(Some)
     }
 }
 
@@ -184,7 +183,9 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     if family.main_is_empty() {
         return Ok(absent_or_lost(&family, ledger));
     }
-    let main = MainFile::open(device.disk(), &device.family.main).map_err(|error| cannot_open(device, &family, &error))?;
+    // `status` and `plan` never wait.
+    let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
+    let main = device.open_main(LOOK, limit)?;
     if main.read_only {
         seen.facts.writable = false;
     }
@@ -203,8 +204,6 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
         return Ok(database);
     }
     let settle = family.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
-    // `status` and `plan` never wait.
-    let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
     match read_history(device, limit) {
         Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
         Ok(history) => match prove(device, seen, &header)? {
@@ -226,18 +225,6 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
             }
         }
         Err(failure) => Err(failure),
-    }
-}
-
-/// Whose file it is, for a packaging fault.
-fn cannot_open(device: &Device<'_>, family: &FamilyState, error: &io::Error) -> Failure {
-    match (error.kind(), family.main) {
-        (io::ErrorKind::PermissionDenied, Some(main)) => {
-            let us = rustix::process::geteuid().as_raw();
-            let cause = format!("it belongs to {}:{} with mode {:04o}, and uid {us} may not open it", main.uid, main.gid, main.mode);
-            Failure::new(Class::Storage, LOOK, cause).at(&device.family.main)
-        }
-        _ => Failure::io(LOOK, &device.family.main, error),
     }
 }
 
@@ -366,7 +353,7 @@ pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqli
             other => other.map(Some),
         }
     };
-    poll(device.world.clock, limit, ask)?.ok_or_else(|| in_use(device))
+    device.wait_for(limit).until(LOOK, ask)?.ok_or_else(|| in_use(device))
 }
 
 /// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.

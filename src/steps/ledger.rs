@@ -86,7 +86,11 @@ impl Ledger {
     fn read(device: &Device<'_>, file: Option<&dyn File>) -> Result<Ledger, Failure> {
         let mut bytes = vec![0; 2 * SLOT_BYTES];
         if let Some(file) = file {
-            file.read_at(0, &mut bytes).map_err(|error| Failure::io(READ, &device.state.record(), &error))?;
+            let failed = |error: io::Error| Failure::io(READ, &device.state.record(), &error);
+            if file.stat().map_err(failed)?.size > bytes.len() as u64 {
+                log::warn!("{}: the record is longer than its two slots; what follows them is not used.", device.settings.name);
+            }
+            file.read_at(0, &mut bytes).map_err(failed)?;
         }
         let mut ledger = Ledger {
             file: None,

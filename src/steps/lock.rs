@@ -5,8 +5,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::device::clock::poll;
-use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step};
+use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step, WrongKind};
 use crate::device::supervisor::RunFolder;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
@@ -93,8 +92,8 @@ fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take
     let file = disk.open(STEP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, STEP, &path, &error))?;
     let failed = |error: io::Error| Take::Failed(Failure::io(STEP, &path, &error));
     disk.set_owner(STEP, &path, ownership.uid, ownership.gid).map_err(failed)?;
-    let ask = || file.try_lock().map(|held| held.then_some(()));
-    match poll(device.world.clock, device.busy_limit(), ask).map_err(failed)? {
+    let ask = || file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(STEP, &path, &error));
+    match device.wait().until(STEP, ask).map_err(Take::Failed)? {
         Some(()) => Ok(file),
         None => {
             let cause = format!("another bootmigrate works on it, and did not end in {} s", device.settings.busy_timeout_s);
@@ -120,11 +119,11 @@ fn unwritable_or(device: &Device<'_>, step: Step, path: &Path, error: &io::Error
 fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<()> {
     let disk = device.disk();
     let root = &device.state.root;
-    if disk.stat(&device.state.quarantine())?.is_some() && disk.stat(&device.state.snapshots())?.is_some() {
-        return Ok(());
-    }
     for folder in [parent(root), root, &device.state.snapshots(), &device.state.quarantine()] {
-        make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?;
+        match disk.stat(folder)? {
+            Some(stat) => WrongKind::unless_folder(folder, &stat)?,
+            None => make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?,
+        }
     }
     Ok(())
 }

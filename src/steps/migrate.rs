@@ -5,7 +5,6 @@
 use crate::catalog::Migration;
 use crate::config::{JournalMode, UserVersion};
 use crate::decide::record::ActKind;
-use crate::device::clock::poll;
 use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history::{self, History, Stamp};
@@ -192,7 +191,7 @@ pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journ
         Err(failure) if failure.class == Class::InUse => Ok(None),
         other => other.map(Some),
     };
-    poll(device.world.clock, device.busy_limit(), ask)?.ok_or_else(|| in_use(device))
+    device.wait().until(OPEN, ask)?.ok_or_else(|| in_use(device))
 }
 
 fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {

@@ -2,7 +2,6 @@
 //! Promises: asks with a write lease on the one descriptor of main and gives it up at once; nothing is written or counted.
 //! Never asked while a connection of ours is open.
 
-use crate::device::clock::poll;
 use crate::device::disk::{Lease, Step};
 use crate::device::family::MainFile;
 use crate::device::Device;
@@ -25,9 +24,9 @@ pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Fai
     let Some(main) = main else { return Ok(Unused { certain: true }) };
     let failed = |error: std::io::Error| Failure::io(STEP, &device.family.main, &error);
     let ask = || {
-        Ok(match main.file.lease()? {
+        Ok(match main.file.lease().map_err(failed)? {
             Lease::Held => {
-                main.file.release_lease()?;
+                main.file.release_lease().map_err(failed)?;
                 Some(Unused { certain: true })
             }
             Lease::Denied => {
@@ -48,7 +47,7 @@ pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Fai
             Lease::Busy => None,
         })
     };
-    match poll(device.world.clock, device.busy_limit(), ask).map_err(failed)? {
+    match device.wait().until(STEP, ask)? {
         Some(unused) => Ok(unused),
         None => Err(in_use(device)),
     }

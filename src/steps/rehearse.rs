@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, Disk, FileKind, Open, Stat, Step};
+use crate::device::disk::{make_folder_durably, read_own_start, Disk, FileKind, Open, Stat, Step};
 use crate::device::family::{side, Family, SnapshotName, StateFolder};
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -65,7 +65,7 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &Next) -> Result
         make_folder_durably(disk, STEP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
     }
     if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
-        let record = disk.read(&device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
+        let record = read_own_start(disk, STEP, &device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
         let made = disk.open(STEP, &copy.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
         made.write_at(STEP, 0, &record).map_err(failed)?;
     }

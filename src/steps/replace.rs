@@ -244,7 +244,7 @@ fn is_ready(device: &Device<'_>, act: u64, main: Option<&MainFile>) -> Result<bo
 fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
     let failed = |error: io::Error| Failure::io(READY, &device.family.main, &error);
     match device.disk().stat(&device.family.main).map_err(failed)? {
-        Some(_) => MainFile::open(device.disk(), &device.family.main).map(Some).map_err(failed),
+        Some(_) => device.open_main(READY, device.busy_limit()).map(Some),
         None => Ok(None),
     }
 }

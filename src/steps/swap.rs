@@ -5,7 +5,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::clock::poll;
 use crate::device::disk::{parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Open, Rename, Stat, Step};
 use crate::device::family::{side, MainFile};
 use crate::device::Device;
@@ -103,7 +102,7 @@ fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Sw
 fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::io(LEASE, &device.family.main, &error);
     let ask = || {
-        Ok(match main.file.lease()? {
+        Ok(match main.file.lease().map_err(failed)? {
             Lease::Held => Some(Ok(true)),
             Lease::Unsupported => Some(Ok(false)),
             Lease::Denied => Some(Err(Failure::new(
@@ -115,7 +114,7 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
             Lease::Busy => None,
         })
     };
-    poll(device.world.clock, device.busy_limit(), ask).map_err(failed)?.unwrap_or_else(|| Err(in_use(device)))
+    device.wait().until(LEASE, ask)?.unwrap_or_else(|| Err(in_use(device)))
 }
 
 fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {

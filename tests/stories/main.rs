@@ -23,6 +23,7 @@ mod errors;
 mod failures;
 mod full;
 mod in_c;
+mod kinds;
 mod last_failure;
 mod looking;
 mod manual;

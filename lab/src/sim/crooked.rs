@@ -116,8 +116,8 @@ impl Disk for Crooked {
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         self.sim.list(folder)
     }
-    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
-        self.sim.read(path, max)
+    fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        self.sim.read_start(path, max)
     }
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.sim.space(path)

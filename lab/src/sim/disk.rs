@@ -87,7 +87,7 @@ impl Disk for Sim {
         })
     }
 
-    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
         self.on_path(Call::Read, LOOK, path, |model, caller| {
             let (id, _) = model.state.follow(caller.path)?;
             let mut bytes = vec![0; max.min(model.state.content(id)?.size() as usize)];

@@ -1,5 +1,5 @@
 //! Owns [`SystemDisk`]: the kernel's file system behind the trait [`Disk`].
-//! Promises: one verb is one system call (or one loop of the same call); paths are used as they are given.
+//! Promises: one verb is one system call (or one loop of the same call), and a look at what is opened; paths are used as they are given.
 //! Never retries a failed fsync, never follows a symbolic link where it looks.
 #![allow(clippy::disallowed_methods)] // The one place for std::fs.
 
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, RenameFlags, CWD};
 use rustix::io::Errno;
 
-use super::{lease, Disk, File, FileKind, Lease, Open, Rename, Space, Stat, Step};
+use super::kind::FOLDER;
+use super::{lease, Disk, File, FileKind, Lease, Open, Rename, Space, Stat, Step, WrongKind};
 
 /// The kernel's file system.
 #[derive(Debug, Default, Clone, Copy)]
@@ -55,6 +56,7 @@ impl Disk for SystemDisk {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(no_folder(folder).unwrap_or(error)),
             Err(error) => return Err(error),
         };
         let mut names = Vec::new();
@@ -65,10 +67,14 @@ impl Disk for SystemDisk {
         Ok(names)
     }
 
-    fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
         use io::Read;
+        // To open a device may already have an effect.
+        WrongKind::unless_file(path, &stat_of(&fs::metadata(path)?))?;
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        WrongKind::unless_file(path, &stat_of(&file.metadata()?))?;
         let mut bytes = Vec::new();
-        fs::File::open(path)?.take(max as u64).read_to_end(&mut bytes)?;
+        file.take(max as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -87,14 +93,20 @@ impl Disk for SystemDisk {
 
     fn open(&self, _step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
         let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
+        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        if !matches!(how, Open::CreateNew { .. }) {
+            // To open a device may already have an effect.
+            self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
+        }
         match how {
             Open::Read => &mut options,
             Open::ReadWrite => options.write(true),
             Open::CreateNew { mode } => options.write(true).create_new(true).mode(mode),
             Open::Create { mode } => options.write(true).create(true).truncate(false).mode(mode),
         };
-        Ok(Box::new(SystemFile(options.open(path)?)))
+        let file = options.open(path)?;
+        WrongKind::unless_file(path, &stat_of(&file.metadata()?))?;
+        Ok(Box::new(SystemFile(file)))
     }
 
     fn make_folder(&self, _step: Step, path: &Path, mode: u32) -> io::Result<()> {
@@ -137,7 +149,7 @@ impl Disk for SystemDisk {
     }
 
     fn sync_folder(&self, _step: Step, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+        OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?.sync_all()
     }
 
     fn openers(&self, path: &Path) -> Vec<String> {
@@ -147,6 +159,14 @@ impl Disk for SystemDisk {
         let numbers = processes.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && *name != own);
         numbers.filter(|process| has_open(process, &wanted)).map(|process| describe(&process)).collect()
     }
+}
+
+/// What on the way to this folder is none.
+fn no_folder(folder: &Path) -> Option<io::Error> {
+    let stands = |path: &&Path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir());
+    let path = folder.ancestors().find(stands)?;
+    let stat = stat_of(&fs::symlink_metadata(path).ok()?);
+    Some(WrongKind { path: path.to_owned(), found: stat.kind, wanted: FOLDER }.into())
 }
 
 fn has_open(process: &str, wanted: &Stat) -> bool {

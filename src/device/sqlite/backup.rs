@@ -2,25 +2,26 @@
 //! Promises: the copy is of one instant; writers that keep coming in between end the patience, not the copy.
 //! Never locks an application out for longer than a part of the copy, but for the last try.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::backup::{Backup, StepResult};
 
-use crate::device::clock::{poll, Clock};
+use crate::device::clock::Wait;
 use crate::device::disk::Step;
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
-use std::time::Duration;
 
 /// Pages copied between two chances for a writer: 4 MiB of the usual 4 KiB pages.
 const PAGES_A_PART: i32 = 1024;
-/// Times that SQLite may begin anew because somebody wrote; then the rest is copied in one part.
+/// Times that SQLite may begin anew because somebody wrote; then nobody may until the rest is copied.
 const RESTARTS_MAX: u32 = 3;
 
 impl Database {
     /// Copies everything into `target`, which nobody else knows.
     ///
     /// # Errors
-    /// In use where a writer holds it for longer than `limit`; else as SQLite.
-    pub fn back_up_into(&self, step: Step, target: &mut Database, clock: &dyn Clock, limit: Duration) -> Result<(), Failure> {
+    /// In use where a writer holds it for longer than `wait` allows; interrupted; else as SQLite.
+    pub fn back_up_into(&self, step: Step, target: &mut Database, wait: &Wait<'_>) -> Result<(), Failure> {
         let failed = |error: rusqlite::Error| {
             let mut failure = Failure::new(class_of(&error), step, describe(&error)).at(&self.path);
             if failure.class == Class::Failed {
@@ -31,8 +32,10 @@ impl Database {
         let backup = Backup::new(&self.connection, &mut target.connection).map_err(failed)?;
         let (mut restarts, mut remaining) = (0, i32::MAX);
         loop {
-            let pages = if restarts < RESTARTS_MAX { PAGES_A_PART } else { -1 };
-            let part = poll(clock, limit, || match backup.step(pages).map_err(failed)? {
+            if wait.stop.load(Ordering::Relaxed) {
+                return Err(Failure::stopped(step));
+            }
+            let part = wait.until(step, || match backup.step(PAGES_A_PART).map_err(failed)? {
                 StepResult::Busy | StepResult::Locked => Ok(None),
                 result => Ok(Some(result)),
             })?;
@@ -44,6 +47,21 @@ impl Database {
             let left = backup.progress().remaining;
             restarts += u32::from(left > remaining);
             remaining = left;
+            if restarts == RESTARTS_MAX && !self.in_transaction() {
+                self.keep_writers_out(step, wait)?;
+            }
         }
+    }
+
+    /// Nobody commits from now on until this connection is closed: in WAL mode, nothing that it would see.
+    fn keep_writers_out(&self, step: Step, wait: &Wait<'_>) -> Result<(), Failure> {
+        let read = || match self.run(step, "BEGIN; SELECT count(*) FROM sqlite_schema") {
+            Err(failure) if failure.class == Class::InUse => {
+                self.rollback();
+                Ok(None)
+            }
+            read => read.map(Some),
+        };
+        wait.until(step, read)?.ok_or_else(|| Failure::new(Class::InUse, step, "a writer has kept it locked").at(&self.path))
     }
 }

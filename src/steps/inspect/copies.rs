@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::bad_header;
 use crate::decide::facts::{Database, Snapshot};
-use crate::device::disk::{read_through, Step};
+use crate::device::disk::{read_own_start, read_through, Step};
 use crate::device::family::{SnapshotName, HEADER_BYTES};
 use crate::device::history::{self, History};
 use crate::device::{Device, LOOK};
@@ -69,10 +69,10 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
 /// Why it may not.
 pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Result<i32, Look> {
     let not_good = |failure: Failure| match failure.class {
-        Class::Damaged | Class::Catalogue => Look::NotGood(failure.cause),
+        Class::Damaged | Class::Catalogue | Class::NotOurs => Look::NotGood(failure.cause),
         _ => Look::Failed(failure),
     };
-    let header = device.disk().read(path, HEADER_BYTES).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
+    let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES).map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
     // SQLite can read what it may not write: no use as a database.
     if let Some(Database::Damaged { what, .. } | Database::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
         return Err(Look::NotGood(what));
