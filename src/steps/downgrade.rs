@@ -10,6 +10,7 @@ use crate::device::sqlite::script::{self, Lane, Source};
 use crate::device::sqlite::Database;
 use crate::device::{supervisor, Device};
 use crate::error::{Class, Failure};
+use crate::steps::before::{Before, Changes};
 use crate::steps::ledger::Act;
 use crate::steps::migrate::finish_history;
 use crate::steps::scratch::{name_of, Scratch};
@@ -27,7 +28,7 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     let Some(downs) = history::ways_back(database, STEP, table, target)? else {
         return Err(Failure::new(Class::Failed, STEP, "the down SQL that was seen in the database is not in its copy"));
     };
-    let violated = database.foreign_keys(STEP)?;
+    let schema = Before::of(device, database, STEP)?;
     let before = database.survey(STEP, table)?;
     database.run(STEP, "BEGIN")?;
     for down in &downs {
@@ -38,7 +39,7 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     finish_history(device, database, device.catalog.migrations.last(), act, token)?;
     leads_here(device, &database.schema(STEP, table)?)?;
     let lost = database.survey(STEP, table)?.lacks(&before);
-    verify(device, database, &violated, &[], target)?.database.commit(STEP)?;
+    verify(device, database, &schema, &Changes::Back(&downs), target)?.database.commit(STEP)?;
     Ok(lost)
 }
 

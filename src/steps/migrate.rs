@@ -8,13 +8,13 @@ use crate::decide::record::ActKind;
 use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history::{self, History, Stamp};
-use crate::device::sqlite::checks::ForeignKeys;
 use crate::device::sqlite::code;
 use crate::device::sqlite::script::{self, Lane};
 use crate::device::sqlite::{Database, Journal};
 use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::steps::before::{Before, Changes};
 use crate::steps::inspect::copies::expendable;
 use crate::steps::inspect::Seen;
 use crate::steps::ledger::{Act, Ledger, Order};
@@ -135,11 +135,11 @@ fn lane(
     // The snapshot and the commit are steps too.
     progress::expect(job.steps.len() + usize::from(job.snapshot) + 1);
     let transaction: Result<Option<Copied>, Failure> = (|| {
-        let before = database.foreign_keys(OPEN)?;
+        let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
         device.stop_here(APPLY)?;
-        apply(device, &mut database, job, act, &before)?;
-        let verified = verify(device, &database, &before, &job.steps, job.target())?;
+        apply(device, &mut database, job, act, &mut before)?;
+        let verified = verify(device, &database, &before, &Changes::Up(&job.steps), job.target())?;
         room_for_the_wal(device, &verified, journal, main)?;
         job.order.others.go_first()?;
         progress::begin(&format!("{}: checked, committing", device.settings.name));
@@ -232,16 +232,19 @@ fn copy(
     snapshot(device, locked, main, version, act, &first_remove).map(Some)
 }
 
-fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &ForeignKeys) -> Result<(), Failure> {
+fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &mut Before) -> Result<(), Failure> {
     let table = &device.settings.history_table;
     history::create_tables(database, APPLY, table)?;
     for done in &job.recorded {
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
         history::record(database, APPLY, table, done, stamp(device, act, 0))?;
     }
-    for step in &job.steps {
+    for (index, step) in job.steps.iter().enumerate() {
         run_one(device, database, step, Lane::Transaction, act)?;
         after_each(database, before, step)?;
+        if step.adopted && !job.steps.get(index + 1).is_some_and(|next| next.adopted) {
+            before.accept(device, database)?;
+        }
     }
     finish_history(device, database, job.last(), act, job.order.token)
 }

@@ -3,6 +3,7 @@
 //! Never decides: no policy is read here but limits.
 
 pub mod backup;
+pub mod before;
 pub mod carry_over;
 pub mod data;
 pub mod downgrade;

@@ -12,6 +12,7 @@ use crate::device::sqlite::script::Lane;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::steps::before::{Before, Changes};
 use crate::steps::carry_over::{fill as fill_with_rows, Rows};
 use crate::steps::downgrade::go_back;
 use crate::steps::ledger::Act;
@@ -230,11 +231,14 @@ fn apply(
 ) -> Result<Vec<String>, Failure> {
     let (mut rows, mut lost) = (rows, Vec::new());
     let table = &device.settings.history_table;
-    let before = database.foreign_keys(BUILD)?;
+    let mut before = Before::of(device, database, BUILD)?;
+    // What files up to this version have made, nobody can correct: they were released, or the old database is as they made it.
+    let given = rows.map_or(0, |rows| rows.carry.version);
+    let is_given = |step: &Migration| step.adopted || step.version <= given;
     progress::expect(steps.len());
     database.run(BUILD, "BEGIN")?;
     history::create_tables(database, BUILD, table)?;
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
         if let Some(due) = rows.take_if(|rows| step.version > rows.carry.version) {
             lost = fill_with_rows(device, database, due)?;
         }
@@ -246,6 +250,9 @@ fn apply(
             run_one(device, database, step, Lane::Transaction, act)?;
         }
         after_each(database, &before, step)?;
+        if is_given(step) && !steps.get(index + 1).is_some_and(|next| is_given(next)) {
+            before.accept(device, database)?;
+        }
     }
     if let Some(due) = rows {
         lost = fill_with_rows(device, database, due)?;
@@ -253,6 +260,6 @@ fn apply(
     finish_history(device, database, steps.last().copied(), act, token)?;
     let target =
         steps.last().map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |step| Ok(step.version))?;
-    verify(device, database, &before, steps, target)?.database.commit(BUILD)?;
+    verify(device, database, &before, &Changes::Up(steps), target)?.database.commit(BUILD)?;
     Ok(lost)
 }

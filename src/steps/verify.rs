@@ -4,11 +4,12 @@
 
 use crate::catalog::{ForeignKeys as When, Migration};
 use crate::device::disk::Step;
-use crate::device::sqlite::checks::ForeignKeys;
 use crate::device::sqlite::findings::Kind;
+use crate::device::sqlite::references::Worse;
 use crate::device::sqlite::Database;
 use crate::device::{history, Device};
 use crate::error::{Class, Failure, Place};
+use crate::steps::before::{read_again, schema, Before, Changes};
 
 const STEP: Step = Step("verify");
 
@@ -20,15 +21,15 @@ pub struct Verified<'tx> {
     pub(super) database: &'tx Database,
 }
 
-/// Checks version, foreign keys, `expect` queries and, within `quick_check_max_mib`, every page.
+/// Checks version, schema, foreign keys, `expect` queries and, within `quick_check_max_mib`, every page.
 ///
 /// # Errors
 /// Failed where the migrations' result does not hold, damaged where SQLite says so.
 pub fn verify<'tx>(
     device: &Device<'_>,
     database: &'tx Database,
-    before: &ForeignKeys,
-    steps: &[&Migration],
+    before: &Before,
+    changes: &Changes<'_>,
     target: i32,
 ) -> Result<Verified<'tx>, Failure> {
     let history = history::read(database, STEP, &device.settings.history_table)?;
@@ -36,8 +37,11 @@ pub fn verify<'tx>(
         let cause = format!("the history is at {} after migrating to {target}", history.version());
         return Err(Failure::new(Class::Failed, STEP, cause));
     }
-    foreign_keys(database, before, "after migrating")?;
-    for step in steps {
+    read_again(database)?;
+    let now = Before::of(device, database, STEP)?;
+    schema(device, before, &now, changes)?;
+    foreign_keys(database, &now.references.worse_than(&before.references), "after migrating")?;
+    for step in changes.migrations() {
         expectations(database, step)?;
     }
     if within_budget(device, database.bytes(STEP)?) {
@@ -50,10 +54,17 @@ pub fn verify<'tx>(
 ///
 /// # Errors
 /// As [`verify`].
-pub fn after_each(database: &Database, before: &ForeignKeys, step: &Migration) -> Result<(), Failure> {
+pub fn after_each(database: &Database, before: &Before, step: &Migration) -> Result<(), Failure> {
     match step.directives.foreign_keys {
         When::Off => Ok(()),
-        When::On | When::Deferred => foreign_keys(database, before, &format!("after {}", step.file)),
+        When::On | When::Deferred => {
+            let worse = database.references(STEP)?.worse_than(&before.references);
+            if let Some(first) = worse.broken.first() {
+                let cause = format!("after {}, {first}", step.file);
+                return Err(Failure::new(Class::Failed, STEP, cause).details(worse.broken));
+            }
+            foreign_keys(database, &worse, &format!("after {}", step.file))
+        }
     }
 }
 
@@ -85,15 +96,15 @@ fn whole_after_migrating(database: &Database) -> Result<(), Failure> {
     findings.first_damage().map_or(Ok(()), |wrong| Err(Failure::new(Class::Damaged, STEP, wrong)))
 }
 
-fn foreign_keys(database: &Database, before: &ForeignKeys, when: &str) -> Result<(), Failure> {
-    let worse = database.foreign_keys(STEP)?.worse_than(before);
-    if let Some(error) = worse.error {
-        return Err(Failure::new(Class::Failed, STEP, format!("foreign keys cannot be checked {when}: {error}")));
+/// No row violates a foreign key that did not before.
+fn foreign_keys(database: &Database, worse: &Worse, when: &str) -> Result<(), Failure> {
+    let Some((child, parent, count)) = worse.violated.first() else { return Ok(()) };
+    let tables: Vec<&str> = worse.violated.iter().map(|(child, ..)| child.as_str()).collect();
+    let mut rows = database.violating_rows(STEP, &tables)?;
+    if rows.is_empty() {
+        let (rows_of, name) = if *count == 1 { ("row of", "names") } else { ("rows of", "name") };
+        rows.push(format!("{count} {rows_of} {child} {name} no row of {parent}"));
     }
-    if worse.tables.is_empty() {
-        return Ok(());
-    }
-    let rows = database.foreign_key_rows(STEP, &worse.tables)?;
     let cause = format!("foreign keys are violated {when}: {}", rows.first().map_or("", String::as_str));
     Err(Failure::new(Class::Failed, STEP, cause).details(rows))
 }

@@ -44,6 +44,7 @@ mod rehearsed;
 mod reports;
 mod restores;
 mod salvage;
+mod schema;
 mod slots;
 mod stops;
 mod storage;

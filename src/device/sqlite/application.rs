@@ -2,6 +2,7 @@
 //! Promises: an application's connection makes no file, keeps foreign keys, and waits for locks.
 //! Never used by a run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,8 +12,11 @@ use crate::catalog::Catalog;
 use crate::device::disk::Step;
 use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{self, Registered};
+use crate::device::sqlite::compile::Compiled;
+use crate::device::sqlite::references::References;
 use crate::device::sqlite::script::{self, Lane};
-use crate::device::sqlite::{describe, Sqlite};
+use crate::device::sqlite::{describe, Database, Sqlite};
+use crate::error::Failure;
 
 const TEST: Step = Step("try the migrations");
 
@@ -42,6 +46,7 @@ pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (
         Ok(database) => database,
         Err(failure) => return (None, vec![Problem(failure.to_string())]),
     };
+    let mut given = Given::default();
     for step in catalog.migrations.iter().filter(|step| step.version <= version) {
         let ran = script::run(&mut database, TEST, step, Lane::NoTransaction, &mut |_| {})
             .and_then(|()| code::run(&mut database, TEST, code, catalog.database, step));
@@ -55,13 +60,43 @@ pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (
                 Err(failure) => return (None, vec![Problem(format!("{}:{}: {}", step.file, expect.line, failure.cause))]),
             }
         }
+        if step.adopted {
+            if let Err(failure) = given.accept(&database) {
+                return (None, vec![Problem(failure.to_string())]);
+            }
+        }
     }
-    let tables = database.texts(TEST, "SELECT DISTINCT \"table\" FROM pragma_foreign_key_check").unwrap_or_default();
-    let dangling =
-        tables.into_iter().map(|table| Problem(format!("{}: rows of {table} refer to rows that are not there", catalog.database)));
-    let dangling: Vec<Problem> = dangling.collect();
+    let problems = match given.problems(&database, catalog.database) {
+        Ok(problems) => problems,
+        Err(failure) => return (None, vec![Problem(failure.to_string())]),
+    };
     if let Err(error) = database.connection.pragma_update(None, "foreign_keys", true) {
         return (None, vec![Problem(describe(&error))]);
     }
-    (Some(database.connection), dangling)
+    (Some(database.connection), problems)
+}
+
+/// What files released before bootmigrate have made: nobody can correct it.
+#[derive(Default)]
+struct Given {
+    references: References,
+    compiled: Compiled,
+}
+
+impl Given {
+    fn accept(&mut self, database: &Database) -> Result<(), Failure> {
+        self.references.accept(database.references(TEST)?, true);
+        self.compiled.accept(database.compiled(TEST, Sqlite { vfs: None })?);
+        Ok(())
+    }
+
+    /// What an application would meet, and those files have not made.
+    fn problems(&self, database: &Database, name: &str) -> Result<Vec<Problem>, Failure> {
+        let worse = database.references(TEST)?.worse_than(&self.references);
+        let tables: BTreeSet<String> = worse.violated.into_iter().map(|(child, ..)| child).collect();
+        let mut found: Vec<String> = tables.iter().map(|table| format!("rows of {table} refer to rows that are not there")).collect();
+        found.extend(worse.broken);
+        found.extend(database.compiled(TEST, Sqlite { vfs: None })?.broken_since(&self.compiled));
+        Ok(found.into_iter().map(|sentence| Problem(format!("{name}: {sentence}"))).collect())
+    }
 }

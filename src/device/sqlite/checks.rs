@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::device::disk::Step;
+use crate::device::sqlite::compile::{self, lossy, Compiled};
 use crate::device::sqlite::findings::{Findings, Tree};
-use crate::device::sqlite::{describe, Database};
+use crate::device::sqlite::references::{self, References};
+use crate::device::sqlite::{describe, Database, Sqlite};
 use crate::error::{Class, Failure};
 
 /// Rows of a failed check that are shown; the rest is counted.
@@ -35,15 +37,6 @@ fn unread(row: &str) -> Option<&str> {
 /// Something that is wrong with a product's migrations, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem(pub String);
-
-/// Violated references by (table, parent): how many rows. Never by rowid, since a rebuild moves them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ForeignKeys {
-    counts: BTreeMap<(String, String), u64>,
-    tables: BTreeSet<String>,
-    /// What `foreign_key_check` itself said instead of an answer.
-    error: Option<String>,
-}
 
 impl Database {
     /// `quick_check`: what it found wrong.
@@ -107,54 +100,37 @@ impl Database {
         read().map_err(|error| self.failure(step, &error))
     }
 
-    /// Which references do not hold.
+    /// Every foreign key, and how many rows violate it.
     ///
     /// # Errors
     /// As SQLite, but for errors of the schema, which are part of the answer.
-    pub fn foreign_keys(&self, step: Step) -> Result<ForeignKeys, Failure> {
-        let tables = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table'")?.into_iter().collect();
-        let sql = "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2";
-        let read = || {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| Ok(((lossy(row, 0)?, lossy(row, 1)?), row.get::<_, i64>(2)?)))?;
-            rows.map(|row| row.map(|(pair, count)| (pair, u64::try_from(count).unwrap_or(0)))).collect::<Result<_, _>>()
-        };
-        match read() {
-            Ok(counts) => Ok(ForeignKeys { counts, tables, error: None }),
-            Err(error) if super::class_of(&error) == Class::Failed => {
-                Ok(ForeignKeys { error: Some(describe(&error)), tables, ..ForeignKeys::default() })
-            }
-            Err(error) => Err(self.failure(step, &error)),
-        }
+    pub fn references(&self, step: Step) -> Result<References, Failure> {
+        references::look(&self.connection).map_err(|error| self.failure(step, &error))
     }
 
-    /// The rows behind a violation, for a person: `reading rowid 17 names no row of sensor`.
+    /// The rows of these tables that violate a foreign key, for a person.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn foreign_key_rows(&self, step: Step, tables: &[String]) -> Result<Vec<String>, Failure> {
-        let sql = "SELECT \"table\" || ' rowid ' || coalesce(rowid, '(none)') || ' names no row of ' || coalesce(parent, '?'), \"table\" \
-                   FROM pragma_foreign_key_check";
-        let read = || {
-            let mut statement = self.connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            let (mut shown, mut more) = (Vec::new(), 0u64);
-            while let Some(row) = rows.next()? {
-                if !tables.contains(&lossy(row, 1)?) {
-                    continue;
-                }
-                if shown.len() < ROWS_SHOWN_MAX {
-                    shown.push(lossy(row, 0)?);
-                } else {
-                    more += 1;
-                }
-            }
-            if more > 0 {
-                shown.push(format!("and {more} more"));
-            }
-            Ok(shown)
-        };
-        read().map_err(|error| self.failure(step, &error))
+    pub fn violating_rows(&self, step: Step, tables: &[&str]) -> Result<Vec<String>, Failure> {
+        references::rows(&self.connection, tables, ROWS_SHOWN_MAX).map_err(|error| self.failure(step, &error))
+    }
+
+    /// Every view, trigger and table, compiled.
+    ///
+    /// # Errors
+    /// As SQLite, but for errors of the objects, which are part of the answer.
+    pub fn compiled(&self, step: Step, sqlite: Sqlite<'_>) -> Result<Compiled, Failure> {
+        let empty = || sqlite.scratch(step).ok().map(|scratch| scratch.connection);
+        compile::compile(&self.connection, &empty).map_err(|error| self.failure(step, &error))
+    }
+
+    /// Reads the schema from the file again, as whoever opens it next will.
+    ///
+    /// # Errors
+    /// Damaged where it cannot be read; else as SQLite.
+    pub fn read_schema_again(&self, step: Step) -> Result<(), Failure> {
+        self.run(step, "PRAGMA writable_schema = RESET; SELECT count(*) FROM main.sqlite_schema")
     }
 
     /// The first row of a query that must return none, as text.
@@ -209,37 +185,6 @@ impl Database {
         };
         read().map_err(|error| self.failure(step, &error))
     }
-}
-
-impl ForeignKeys {
-    /// Pairs (table, parent) with more violations now than before, and an error of the check that was not there before.
-    /// A table that was renamed is looked up under its old name too.
-    pub fn worse_than(&self, before: &ForeignKeys) -> Worse {
-        let gone = |table: &String| !self.tables.contains(table);
-        let allowed = |(table, parent): &(String, String)| {
-            let same = |old: &String, new: &String| old == new || gone(old);
-            let matching = before.counts.iter().filter(|((t, p), _)| same(t, table) && same(p, parent));
-            matching.map(|(_, count)| *count).max().unwrap_or(0)
-        };
-        let tables = self.counts.iter().filter(|(pair, count)| **count > allowed(pair)).map(|(pair, _)| pair.0.clone()).collect();
-        let error = if before.error.is_none() { self.error.clone() } else { None };
-        Worse { tables, error }
-    }
-}
-
-/// What got worse between two looks at the foreign keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worse {
-    /// Child tables with more violations.
-    pub tables: Vec<String>,
-    /// What the check itself said now and did not say before.
-    pub error: Option<String>,
-}
-
-/// A harmed schema may have names that are not UTF-8: no reason to stop, and none to panic.
-fn lossy(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
-    let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
-    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 fn show(value: rusqlite::types::ValueRef<'_>) -> String {

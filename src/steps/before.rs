@@ -1,0 +1,161 @@
+//! Owns the schema before and after migrations: what works no more, and after which migration.
+//! Promises: what did not work before is a note and never refused; which migration it was is looked for on failure alone, in memory.
+//! Never changes a byte of the database.
+
+use crate::catalog::Migration;
+use crate::device::disk::Step;
+use crate::device::history::Down;
+use crate::device::sqlite::compile::Compiled;
+use crate::device::sqlite::references::References;
+use crate::device::sqlite::script::{self, Lane, Source};
+use crate::device::sqlite::Database;
+use crate::device::Device;
+use crate::error::{Class, Failure};
+
+const STEP: Step = Step("verify");
+
+/// Migrations that are run once more in memory, to find the one that broke something: more would take too long at a boot.
+const REPLAYED_MAX: usize = 200;
+
+/// The foreign keys and the objects of a schema.
+pub struct Before {
+    /// The foreign keys.
+    pub references: References,
+    compiled: Compiled,
+    /// There was nothing.
+    empty: bool,
+}
+
+/// What has been run since.
+pub enum Changes<'a> {
+    /// Migrations, oldest first.
+    Up(&'a [&'a Migration]),
+    /// Ways back, newest first.
+    Back(&'a [Down]),
+}
+
+impl Before {
+    /// Looks at all of it.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn of(device: &Device<'_>, database: &Database, step: Step) -> Result<Before, Failure> {
+        let compiled = database.compiled(step, device.sqlite())?;
+        Ok(Before { references: database.references(step)?, empty: compiled.sources.is_empty(), compiled })
+    }
+
+    /// What stands there now counts as having been there before: files that were released and cannot be corrected have made it. In a
+    /// database that was made from nothing, their rows too.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn accept(&mut self, device: &Device<'_>, database: &Database) -> Result<(), Failure> {
+        let now = Before::of(device, database, STEP)?;
+        self.references.accept(now.references, self.empty);
+        self.compiled.accept(now.compiled);
+        Ok(())
+    }
+
+    /// Sentences about what is in this schema, and works no more since `before`.
+    fn broken_since(&self, before: &Before) -> Vec<String> {
+        let mut broken = self.references.worse_than(&before.references).broken;
+        broken.extend(self.compiled.broken_since(&before.compiled));
+        broken
+    }
+}
+
+impl Changes<'_> {
+    /// The migrations among them.
+    pub fn migrations(&self) -> &[&Migration] {
+        match self {
+            Changes::Up(steps) => steps,
+            Changes::Back(_) => &[],
+        }
+    }
+
+    fn sources(&self) -> Vec<(Source<'_>, String, bool)> {
+        match self {
+            Changes::Up(steps) => steps
+                .iter()
+                .map(|step| {
+                    let source = Source { file: step.file, version: step.version, sql: step.sql, statements: step.statements };
+                    (source, step.file.to_owned(), step.adopted)
+                })
+                .collect(),
+            Changes::Back(downs) => downs
+                .iter()
+                .map(|down| {
+                    let source = Source { file: "", version: down.version, sql: &down.sql, statements: 0 };
+                    (source, format!("the down SQL of V{} {}", down.version, down.name), false)
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Nothing works less than before; what did not work before, and what cannot be checked here, is said.
+///
+/// # Errors
+/// Failed, with the object and the migration that broke it.
+pub fn schema(device: &Device<'_>, before: &Before, now: &Before, changes: &Changes<'_>) -> Result<(), Failure> {
+    let broken = now.broken_since(before);
+    if let Some(first) = broken.first() {
+        let cause = format!("after {}, {first}", culprit(device, before, changes, first));
+        // One alone has been said.
+        return Err(Failure::new(Class::Failed, STEP, cause).details(if broken.len() > 1 { broken } else { Vec::new() }));
+    }
+    let name = &device.settings.name;
+    let as_before = now.references.broken_as_before(&before.references).into_iter().chain(now.compiled.broken_as_before(&before.compiled));
+    for sentence in as_before {
+        log::warn!("{name}: note: {sentence}; no migration of this run has caused it.");
+    }
+    for sentence in now.references.unchecked.iter().cloned().chain(now.compiled.unchecked()) {
+        log::warn!("{name}: note: {sentence}.");
+    }
+    Ok(())
+}
+
+/// The schema as whoever opens the file next will read it.
+///
+/// # Errors
+/// Failed where it cannot be read, and could before.
+pub fn read_again(database: &Database) -> Result<(), Failure> {
+    database.read_schema_again(STEP).map_err(|failure| match failure.class {
+        Class::Damaged => Failure::new(Class::Failed, STEP, format!("after migrating, the schema cannot be read: {}", failure.cause)),
+        _ => failure,
+    })
+}
+
+/// After which of them it works no more, in words; all of them, where that cannot be found.
+fn culprit(device: &Device<'_>, before: &Before, changes: &Changes<'_>, sentence: &String) -> String {
+    let sources = changes.sources();
+    let found = match sources.as_slice() {
+        [_] => Some(0),
+        sources if sources.len() <= REPLAYED_MAX => replay(device, before, sources, sentence),
+        _ => None,
+    };
+    match (found.and_then(|found| sources.get(found)), sources.as_slice()) {
+        (Some((_, name, _)), _) => name.clone(),
+        (None, [(_, first, _), .., (_, last, _)]) => format!("{first} to {last}"),
+        (None, _) => "migrating".to_owned(),
+    }
+}
+
+/// The same changes on the same schema in memory, without rows.
+fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, bool)], sentence: &String) -> Option<usize> {
+    let mut scratch = device.sqlite().scratch(STEP).ok()?;
+    for source in &before.compiled.sources {
+        // Of a virtual table the module has made the others.
+        let _ = scratch.run(STEP, source);
+    }
+    let mut since = None;
+    for (index, (source, _, adopted)) in sources.iter().enumerate() {
+        if device.must_stop() {
+            return None;
+        }
+        script::run_text(&mut scratch, STEP, source, Lane::NoTransaction, *adopted, &mut |_| {}).ok()?;
+        let broken = Before::of(device, &scratch, STEP).ok()?.broken_since(before);
+        since = if broken.contains(sentence) { since.or(Some(index)) } else { None };
+    }
+    since
+}
