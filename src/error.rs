@@ -2,6 +2,8 @@
 //! Promises: the class is a whitelist (protocol: "Which failures may lead to a rung"); what is not proven stops and touches nothing.
 //! Never repeats its source in its own text; never printed but by the report.
 
+pub mod printable;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

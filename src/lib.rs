@@ -54,7 +54,7 @@ use std::process::ExitCode;
 
 use catalog::Embedded;
 use cli::{Action, Command, Verbosity};
-use commands::{House, Printed};
+use commands::{House, Lines, Printed};
 use device::clock::SystemClock;
 use device::disk::{system_text, Disk, SystemDisk};
 use device::logging;
@@ -81,12 +81,14 @@ fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIter
         if code::guest_runs() {
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
             if cfg!(panic = "abort") {
-                eprintln!("{}", code::last_words(panic));
+                tell(&code::last_words(panic));
                 std::process::exit(EXIT_FAILED);
             }
             return;
         }
-        eprintln!("bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]");
+        tell(&format!(
+            "bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]"
+        ));
         std::process::exit(EXIT_DEFECT);
     }));
     let command = match cli::parse(arguments) {
@@ -101,24 +103,26 @@ fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIter
     });
     progress::watch(command.verbosity != Verbosity::Quiet);
     match carry_out(embedded, code, &command) {
-        Ok(printed) => {
-            printed.write();
-            ExitCode::from(printed.exit)
-        }
+        Ok(printed) => ExitCode::from(printed.write().0),
         Err(sentence) => refuse(&sentence),
     }
 }
 
 fn refuse(sentence: &str) -> ExitCode {
     let priority = if std::env::var_os("JOURNAL_STREAM").is_some() { "<3>" } else { "" };
-    eprintln!("{priority}bootmigrate: {sentence}. [BM-2]");
+    tell(&format!("{priority}bootmigrate: {sentence}. [BM-2]"));
     ExitCode::from(EXIT_USAGE)
+}
+
+/// One line on standard error; where nobody takes it, the exit code is all that is left.
+fn tell(line: &str) {
+    let _ = logging::to_stderr(Lines::of(line).as_str());
 }
 
 fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Result<Printed, String> {
     match &command.action {
-        Action::Help(words) => return Ok(Printed::answer(cli::help::help(words), 0)),
-        Action::Version => return Ok(Printed::answer(format!("bootmigrate {}\n", env!("CARGO_PKG_VERSION")), 0)),
+        Action::Help(words) => return Ok(Printed::answer(Lines::verbatim(&cli::help::help(words)), 0)),
+        Action::Version => return Ok(Printed::answer(Lines::of(concat!("bootmigrate ", env!("CARGO_PKG_VERSION"))), 0)),
         _ => {}
     }
     let disk = SystemDisk;
@@ -157,7 +161,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         Action::Restore(which) => commands::restore::restore(&house, which),
         Action::Doctor { full } => Ok(commands::doctor::doctor(&house, *full)),
         Action::Bundle(file) => commands::bundle::bundle(&house, embedded, file),
-        Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(String::new(), 0)),
+        Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(Lines::default(), 0)),
     }
 }
 
@@ -173,8 +177,11 @@ fn ready(world: &World<'_>, command: &Command) -> Printed {
     let name = command.database.as_deref().unwrap_or_default();
     let file = supervisor::RunFolder::new(world.disk, &world.root).ready(name);
     match world.disk.stat(&file) {
-        Ok(Some(_)) => Printed::answer(format!("{name}: ready\n"), 0),
-        _ => Printed::answer(format!("{name}: not ready; `bootmigrate status` says why\n"), report::EXIT_PENDING),
+        Ok(Some(_)) => Printed::outcome(Lines::of(&format!("{name}: ready")), Lines::default(), 0),
+        _ => {
+            let line = format!("{name}: not ready; `bootmigrate status` says why");
+            Printed::outcome(Lines::of(&line), Lines::default(), report::EXIT_PENDING)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::decide::plan::{Plan, Refusal, RefusalClass};
 use crate::decide::record::ActKind;
 use crate::device::family::SnapshotName;
 use crate::device::Device;
+use crate::error::printable::{json, printable};
 use crate::error::{Class, Failure, Place};
 use crate::steps::replace::Replaced;
 pub use last::LastFailure;
@@ -198,6 +199,9 @@ pub struct RunReport {
     pub data_loss: bool,
     /// One each, in the order of the configuration.
     pub databases: Vec<DatabaseReport>,
+    /// The report is on /run.
+    #[serde(skip)]
+    pub published: bool,
 }
 
 impl RunReport {
@@ -212,12 +216,13 @@ impl RunReport {
             usable: databases.iter().all(|database| database.usable),
             data_loss: databases.iter().any(|database| database.data_loss),
             databases: databases.to_vec(),
+            published: false,
         }
     }
 
     /// As JSON, indented for people.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"schema\": {SCHEMA}, \"exit\": 1, \"error\": \"{error}\"}}"))
+        json(self)
     }
 }
 
@@ -432,7 +437,8 @@ impl DatabaseReport {
 
     fn say(mut self, words: &str) -> DatabaseReport {
         self.code = sentence::code(&self);
-        self.sentence = format!("{}: {words} [{}]", self.name, self.code);
+        // Whoever prints it prints one line.
+        self.sentence = printable(&format!("{}: {words} [{}]", self.name, self.code)).into_owned();
         self
     }
 }

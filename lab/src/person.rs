@@ -91,7 +91,7 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
         Run::MarkGood => mark_good(devices, devices, false),
         Run::Boot | Run::SnapshotRestore(_) => panic!("{run:?} reports for itself"),
     };
-    let sentence = format!("{}{}", printed.text, printed.sentences);
+    let sentence = format!("{}{}", printed.text.as_str(), printed.sentences.as_str());
     // A command reports about itself; that an application may start only a boot says.
     let report = DatabaseReport::failed(device, None, &Failure::new(Class::Defect, LOOK, "a command has no report"));
     let report = DatabaseReport { exit: printed.exit, usable: false, sentence, ..report };

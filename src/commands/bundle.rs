@@ -11,7 +11,7 @@ use crate::catalog::Embedded;
 use crate::commands::doctor::diagnose;
 use crate::commands::run::identity;
 use crate::commands::status::look_at;
-use crate::commands::{free_for_a_file, House, Printed};
+use crate::commands::{free_for_a_file, House, Lines, Printed};
 use crate::config::names::{DEVICE_FILE, RUN_FOLDER};
 use crate::decide::facts::Request;
 use crate::decide::record::SLOT_BYTES;
@@ -31,15 +31,17 @@ const FILE_BYTES_MAX: usize = 256 << 10;
 /// # Errors
 /// One sentence where the file cannot be written.
 pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Printed, String> {
-    let text = serde_json::to_string_pretty(&collect(house, embedded)).unwrap_or_default() + "\n";
+    let text = Lines::json(&without_rows(collect(house, embedded)));
     if file == Path::new("-") {
         return Ok(Printed::answer(text, 0));
     }
+    let text = text.as_str();
     // A name alone has no folder that could be synced.
     let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
     free_for_a_file(house, &place)?;
     export(house.world.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
-    Ok(Printed::answer(format!("{} written, {} bytes; no row of any table is in it.\n", file.display(), text.len()), 0))
+    let line = format!("{} written, {} bytes; no row of any table is in it.", file.display(), text.len());
+    Ok(Printed::outcome(Lines::of(&line), Lines::default(), 0))
 }
 
 fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
@@ -59,7 +61,7 @@ fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
         "identity": identity(house.world),
         "status": look_at(house),
         "doctor": diagnose(house, false),
-        "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| without_rows(&text)),
+        "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| report_of(&text)),
         "configuration": {
             "embedded": embedded.configuration,
             "device": house.command.config.as_deref().map_or_else(|| below(DEVICE_FILE), text),
@@ -74,19 +76,20 @@ fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
     })
 }
 
-/// A failed `expect` query shows its row on the device; here it is left out.
-fn without_rows(report: &str) -> Value {
-    let mut report: Value = match serde_json::from_str(report) {
-        Ok(report) => report,
-        Err(error) => return Value::from(format!("no report: {error}")),
-    };
-    let databases = report.get_mut("databases").and_then(Value::as_array_mut);
-    for (_, value) in databases.into_iter().flatten().filter_map(Value::as_object_mut).flatten() {
-        if let Some((before, _)) = value.as_str().and_then(|text| text.split_once(ROW_FOLLOWS)) {
-            *value = Value::from(format!("{before}{ROW_FOLLOWS}(left out)"));
+fn report_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| Value::from(format!("no report: {error}")))
+}
+
+/// A failed `expect` query shows its row on the device; here it is left out, wherever it is told.
+fn without_rows(value: Value) -> Value {
+    match value {
+        Value::String(text) => {
+            Value::from(text.split_once(ROW_FOLLOWS).map_or(text.clone(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)")))
         }
+        Value::Array(values) => values.into_iter().map(without_rows).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, without_rows(value))).collect(),
+        other => other,
     }
-    report
 }
 
 /// Schema, history, names in the state folder, the record's bytes.

@@ -9,7 +9,7 @@ use crate::catalog::Migration;
 use crate::cli::{DataVerb, Extent};
 use crate::commands::run::{line_of, temporary_files_beside};
 use crate::commands::status::pending_exit;
-use crate::commands::{changes, House, Printed};
+use crate::commands::{changes, House, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::Plan;
 use crate::device::history::data::{Progress, Row};
@@ -80,14 +80,17 @@ pub fn data(house: &House<'_>, verb: DataVerb) -> Result<Printed, String> {
     let exit = gravest(reports.iter().map(|report| report.exit));
     let exit = if verb == (DataVerb::Status { exit_code: false }) { 0 } else { exit };
     if house.command.json {
-        let text = serde_json::to_string_pretty(&Reports { schema: SCHEMA, exit, databases: reports }).unwrap_or_default();
-        return Ok(Printed::answer(format!("{text}\n"), exit));
+        let json = Lines::json(&Reports { schema: SCHEMA, exit, databases: reports });
+        return Ok(match verb {
+            DataVerb::Status { .. } => Printed::answer(json, exit),
+            DataVerb::Run(_) => Printed::outcome(json, Lines::default(), exit),
+        });
     }
     if let DataVerb::Status { .. } = verb {
-        return Ok(Printed::answer(reports.iter().map(DataReport::text).collect(), exit));
+        return Ok(Printed::answer(reports.iter().flat_map(DataReport::lines).collect(), exit));
     }
     let lines = reports.iter().flat_map(|report| std::iter::once(report.sentence.clone()).chain(report.place.iter().flat_map(line_of)));
-    Ok(Printed { text: String::new(), sentences: lines.map(|line| line + "\n").collect(), exit })
+    Ok(Printed::outcome(Lines::default(), lines.collect(), exit))
 }
 
 fn check_extent(house: &House<'_>, device: &Device<'_>, extent: Extent) -> Result<(), String> {
@@ -263,11 +266,11 @@ impl DataReport {
         DataReport { name, exit, migrations: migrations.collect(), sentence, place: None }
     }
 
-    fn text(&self) -> String {
+    fn lines(&self) -> Vec<String> {
         let lines = self.migrations.iter().map(|one| {
             let did = if one.state == "pending" { String::new() } else { format!(": {}", counted(one.rows, one.rounds)) };
-            format!("  {:<10}V{} {}{did}\n", one.state, one.version, one.name)
+            format!("  {:<10}V{} {}{did}", one.state, one.version, one.name)
         });
-        format!("{}\n{}", self.sentence, lines.collect::<String>())
+        std::iter::once(self.sentence.clone()).chain(lines).collect()
     }
 }

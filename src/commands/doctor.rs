@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::boot::look;
 use crate::commands::status::pending_exit;
-use crate::commands::{House, Printed};
+use crate::commands::{House, Lines, Printed};
 use crate::decide::facts::{Facts, Request, Room};
 use crate::decide::plan::Plan;
 use crate::device::mounts::Missing;
@@ -67,10 +67,9 @@ pub struct Diagnosis {
 /// Looks, and prints.
 pub fn doctor(house: &House<'_>, full: bool) -> Printed {
     let diagnosis = diagnose(house, full);
-    let text = if house.command.json {
-        format!("{}\n", serde_json::to_string_pretty(&diagnosis).unwrap_or_default())
-    } else {
-        diagnosis.databases.iter().map(text).collect()
+    let text = match house.command.json {
+        true => Lines::json(&diagnosis),
+        false => diagnosis.databases.iter().flat_map(lines).collect(),
     };
     Printed::answer(text, diagnosis.exit)
 }
@@ -81,20 +80,21 @@ pub fn diagnose(house: &House<'_>, full: bool) -> Diagnosis {
     Diagnosis { schema: SCHEMA, exit: gravest(databases.iter().map(|one| one.exit)), databases }
 }
 
-fn text(findings: &Findings) -> String {
-    let mut text = format!("{}\n", findings.name);
+fn lines(findings: &Findings) -> Vec<String> {
+    let mut lines = vec![findings.name.clone()];
     for one in &findings.findings {
         let mark = match one.level {
             Level::Ok => "ok     ",
             Level::Note => "note   ",
             Level::Problem => "PROBLEM",
         };
-        text.push_str(&format!("  {mark}  {:<11} {}\n", one.about, one.what));
+        lines.push(format!("  {mark}  {:<11} {}", one.about, one.what));
         if one.level != Level::Ok {
-            text.push_str(&format!("           means       {}\n           do          {}\n", one.means, one.cure));
+            lines.push(format!("           means       {}", one.means));
+            lines.push(format!("           do          {}", one.cure));
         }
     }
-    text
+    lines
 }
 
 /// Collects findings.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::group::not_there;
 use crate::boot::look;
 use crate::commands::status::pending_exit;
-use crate::commands::Printed;
+use crate::commands::{Lines, Printed};
 use crate::decide::facts::Request;
 use crate::device::Device;
 use crate::error::Failure;
@@ -37,11 +37,9 @@ pub fn mark_good(devices: &[Device<'_>], all: &[Device<'_>], json: bool) -> Prin
     let databases: Vec<Marked> = devices.iter().map(|device| one(device, all).unwrap_or_else(|failure| failed(device, &failure))).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
     if json {
-        let text = serde_json::to_string_pretty(&Report { schema: SCHEMA, exit, databases }).unwrap_or_default();
-        return Printed::answer(format!("{text}\n"), exit);
+        return Printed::outcome(Lines::json(&Report { schema: SCHEMA, exit, databases }), Lines::default(), exit);
     }
-    let text = databases.iter().map(|database| format!("{}\n", database.sentence)).collect();
-    Printed::answer(text, exit)
+    Printed::outcome(databases.iter().map(|database| &database.sentence).collect(), Lines::default(), exit)
 }
 
 fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {

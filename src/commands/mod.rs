@@ -10,6 +10,7 @@ pub mod mark_good;
 pub mod migrate;
 mod places;
 pub mod plan;
+pub mod printed;
 pub mod rehearse;
 pub mod restore;
 pub mod rollback;
@@ -29,6 +30,7 @@ use crate::device::supervisor::place;
 use crate::device::{Device, World};
 use crate::error::Failure;
 use crate::report::{exit_of, EXIT_PENDING};
+pub use printed::{Lines, Printed};
 
 pub use places::{devices, free_for_a_file};
 
@@ -54,41 +56,15 @@ pub fn changes(house: &House<'_>) -> Result<(), Printed> {
     if !house.settings.observe {
         return Ok(());
     }
-    let sentences =
-        "bootmigrate: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]\n".to_owned();
-    Err(Printed { text: String::new(), sentences, exit: EXIT_PENDING })
+    let sentence = "bootmigrate: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]";
+    Err(Printed::outcome(Lines::default(), Lines::of(sentence), EXIT_PENDING))
 }
 
 /// Something that stopped a command before anything was changed.
 pub fn not_begun(device: &Device<'_>, failure: &Failure) -> Printed {
     let exit = exit_of(failure.class);
-    let sentences = format!("{}: {failure}; nothing was changed. [BM-{exit} {}]\n", device.settings.name, device.settings.name);
-    Printed { text: String::new(), sentences, exit }
-}
-
-/// What a command prints, and its exit code.
-pub struct Printed {
-    /// For stdout: what was asked for.
-    pub text: String,
-    /// For stderr: what happened, for the console and the journal, in order with the log.
-    pub sentences: String,
-    /// The exit code.
-    pub exit: u8,
-}
-
-impl Printed {
-    /// An answer, with nothing that happened.
-    pub fn answer(text: String, exit: u8) -> Printed {
-        Printed { text, sentences: String::new(), exit }
-    }
-
-    /// Writes both; a closed pipe is nobody's failure.
-    pub fn write(&self) {
-        use std::io::Write;
-        crate::device::progress::end();
-        let _ = std::io::stderr().write_all(self.sentences.as_bytes());
-        let _ = std::io::stdout().write_all(self.text.as_bytes());
-    }
+    let sentence = format!("{}: {failure}; nothing was changed. [BM-{exit} {}]", device.settings.name, device.settings.name);
+    Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
 }
 
 /// The embedded configuration, and the device's over it.

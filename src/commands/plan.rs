@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::boot::group::plan_in_words;
 use crate::boot::look;
-use crate::commands::{House, Printed};
+use crate::commands::{House, Lines, Printed};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::Device;
@@ -30,14 +30,13 @@ struct DatabasePlan {
 pub fn plan(house: &House<'_>, sql: bool) -> Printed {
     let databases: Vec<DatabasePlan> = house.devices.iter().map(|device| of(device, house.all, sql)).collect();
     if house.command.json {
-        let text = serde_json::to_string_pretty(&Plans { schema: SCHEMA, databases }).unwrap_or_default();
-        return Printed::answer(format!("{text}\n"), 0);
+        return Printed::answer(Lines::json(&Plans { schema: SCHEMA, databases }), 0);
     }
-    let mut text = String::new();
+    let mut text = Lines::default();
     for database in databases {
-        text.push_str(&format!("{}: {}\n", database.name, database.plan));
-        database.last_failure.iter().for_each(|failure| text.push_str(&format!("  last failure: {}\n", failure.line())));
-        database.sql.iter().for_each(|sql| text.push_str(&format!("{sql}\n")));
+        text.line(&format!("{}: {}", database.name, database.plan));
+        database.last_failure.iter().for_each(|failure| text.line(&format!("  last failure: {}", failure.line())));
+        database.sql.iter().for_each(|sql| text.extend(&Lines::verbatim(sql)));
     }
     Printed::answer(text, 0)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::{boot, look, Asked};
 use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
-use crate::commands::{changes, House, Printed};
+use crate::commands::{changes, House, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::{Plan, Replacement};
 use crate::device::family::SnapshotName;
@@ -49,11 +49,9 @@ pub fn rehearse(house: &House<'_>) -> Printed {
         house.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, &failure))).collect();
     let exit = gravest(databases.iter().map(|one| one.exit));
     if house.command.json {
-        let text = serde_json::to_string_pretty(&Rehearsals { schema: SCHEMA, exit, databases }).unwrap_or_default();
-        return Printed::answer(format!("{text}\n"), exit);
+        return Printed::answer(Lines::json(&Rehearsals { schema: SCHEMA, exit, databases }), exit);
     }
-    let text = databases.iter().flat_map(|one| &one.lines).fold(String::new(), |text, line| text + line + "\n");
-    Printed::answer(text, exit)
+    Printed::answer(databases.iter().flat_map(|one| &one.lines).collect(), exit)
 }
 
 fn cannot(device: &Device<'_>, failure: &Failure) -> Rehearsal {

@@ -9,13 +9,14 @@ use crate::boot::group::{boot_together, go_together, others, version_there, Memb
 use crate::boot::{look, Asked, Unsaid};
 use crate::cli::{skips, Command, Verbosity};
 use crate::commands::status::pending_exit;
-use crate::commands::Printed;
+use crate::commands::{Lines, Printed};
 use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
 use crate::device::disk::{system_text, Disk};
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, World};
+use crate::error::printable::json;
 use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
 
@@ -143,8 +144,8 @@ impl<'a> Session<'a> {
     /// The report of all of them, on /run and for the supervisor.
     pub fn end(&self, reports: &[DatabaseReport]) -> RunReport {
         let written = bytes_written(self.world.disk).zip(self.written_before).map(|(now, before)| now.saturating_sub(before));
-        let report = RunReport::of(reports, identity(self.world), written);
-        publish_report(&self.folder, &report);
+        let mut report = RunReport::of(reports, identity(self.world), written);
+        report.published = publish_report(&self.folder, &report);
         notify_status(&summary(&report));
         report
     }
@@ -173,10 +174,12 @@ pub fn identity(world: &World<'_>) -> Identity {
     }
 }
 
-fn publish_report(folder: &RunFolder<'_>, report: &RunReport) {
-    if let Err(error) = folder.write_report(&report.to_json()) {
+fn publish_report(folder: &RunFolder<'_>, report: &RunReport) -> bool {
+    let written = folder.write_report(&json(report));
+    if let Err(error) = &written {
         log::warn!("The report could not be written to /run: {error}; the outcome stands.");
     }
+    written.is_ok()
 }
 
 fn summary(report: &RunReport) -> String {
@@ -233,18 +236,20 @@ fn with(request: Request, token: &str) -> Asked {
     Asked { request, token: kept.to_owned() }
 }
 
-/// Prints, and only then counts a loss as said.
+/// Prints, and only then counts a loss as said: where neither standard error nor the report on /run took it, the next run says it.
 pub fn said(report: &RunReport, command: &Command, unsaid: Vec<Unsaid<'_>>) -> Printed {
-    printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
-    unsaid.into_iter().for_each(Unsaid::said);
-    Printed::answer(String::new(), report.exit)
+    let (exit, told) = printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
+    if told || report.published {
+        unsaid.into_iter().for_each(Unsaid::said);
+    }
+    Printed::outcome(Lines::default(), Lines::default(), exit)
 }
 
 /// The sentences, each with its details below.
 pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
-    let json = if json { format!("{}\n", report.to_json()) } else { String::new() };
+    let json = if json { Lines::json(report) } else { Lines::default() };
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let mut text = String::new();
+    let mut sentences = Lines::default();
     for database in report.databases.iter().filter(|database| !quiet || !database.usable) {
         let priority = match (database.usable, database.data_loss) {
             (true, false) => 6,
@@ -253,10 +258,10 @@ pub fn printed(report: &RunReport, json: bool, quiet: bool) -> Printed {
         };
         for line in lines(database) {
             let prefix = if journal { format!("<{priority}>") } else { String::new() };
-            text.push_str(&format!("{prefix}{line}\n"));
+            sentences.line(&format!("{prefix}{line}"));
         }
     }
-    Printed { text: json, sentences: text, exit: report.exit }
+    Printed::outcome(json, sentences, report.exit)
 }
 
 /// One sentence; below it the line of SQL with a caret, and rows or processes.

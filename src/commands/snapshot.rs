@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::cli::SnapshotVerb;
-use crate::commands::{changes, not_begun, House, Printed};
+use crate::commands::{changes, not_begun, House, Lines, Printed};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::report::{exit_of, gravest, SCHEMA};
@@ -51,29 +51,28 @@ pub fn snapshot(house: &House<'_>, verb: SnapshotVerb) -> Printed {
 }
 
 fn show(house: &House<'_>, verify: bool) -> Printed {
-    let (mut text, mut databases, mut exits) = (String::new(), Vec::new(), vec![0]);
+    let (mut text, mut databases, mut exits) = (Lines::default(), Vec::new(), vec![0]);
     for device in house.devices {
         let name = device.settings.name.clone();
         match snapshots(device, verify) {
             Ok(found) => {
                 if found.is_empty() {
-                    text.push_str(&format!("{name}: no snapshots\n"));
+                    text.line(&format!("{name}: no snapshots"));
                 }
-                found.iter().for_each(|one| text.push_str(&line(&name, one)));
+                found.iter().for_each(|one| text.line(&line(&name, one)));
                 let bad = found.iter().any(|one| matches!(one.good, Some(Err(_))));
                 exits.push(if bad { EXIT_BAD_COPY } else { 0 });
                 databases.push(DatabaseCopies { name, snapshots: found.into_iter().map(copy).collect() });
             }
             Err(failure) => {
-                text.push_str(&format!("{name}: {failure}\n"));
+                text.line(&format!("{name}: {failure}"));
                 exits.push(exit_of(failure.class));
             }
         }
     }
     let exit = gravest(exits.into_iter());
     if house.command.json {
-        let json = serde_json::to_string_pretty(&Copies { schema: SCHEMA, exit, databases }).unwrap_or_default();
-        return Printed::answer(format!("{json}\n"), exit);
+        return Printed::answer(Lines::json(&Copies { schema: SCHEMA, exit, databases }), exit);
     }
     Printed::answer(text, exit)
 }
@@ -84,7 +83,7 @@ fn line(database: &str, one: &Snapshot) -> String {
         Some(Ok(version)) => format!("  good, version {version}"),
         Some(Err(why)) => format!("  NOT GOOD: {why}"),
     };
-    format!("{database}: {:<10} {:>12} bytes{good}\n", one.name, one.bytes)
+    format!("{database}: {:<10} {:>12} bytes{good}", one.name, one.bytes)
 }
 
 fn copy(one: Snapshot) -> OneCopy {
@@ -97,22 +96,22 @@ fn act(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<Stri
     if let Err(printed) = changes(house) {
         return printed;
     }
-    let (mut text, mut exits) = (String::new(), vec![0]);
+    let (mut text, mut exits) = (Lines::default(), vec![0]);
     for device in house.devices {
         let done = lock(device).and_then(|locked| {
             let ledger = Ledger::open(device, &locked)?;
             what(device, &locked, &ledger)
         });
         match done {
-            Ok(said) => text.push_str(&format!("{}: {said}\n", device.settings.name)),
+            Ok(said) => text.line(&format!("{}: {said}", device.settings.name)),
             Err(failure) => {
                 let said = not_begun(device, &failure);
                 exits.push(said.exit);
-                text.push_str(&said.sentences);
+                text.extend(&said.sentences);
             }
         }
     }
-    Printed { text: String::new(), sentences: text, exit: gravest(exits.into_iter()) }
+    Printed::outcome(Lines::default(), text, gravest(exits.into_iter()))
 }
 
 fn created(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {

@@ -10,7 +10,7 @@ use crate::boot::group::{not_there, plan_in_words};
 use crate::boot::look;
 use crate::cli::Format;
 use crate::commands::run::identity;
-use crate::commands::{House, Printed};
+use crate::commands::{House, Lines, Printed};
 use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::supervisor::RunFolder;
@@ -74,12 +74,12 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
 pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
     let status = look_at(house);
     let text = match format {
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&status).unwrap_or_default()),
+        Format::Json => Lines::json(&status),
         Format::Prometheus => formats::prometheus(&status),
         Format::Mender => formats::mender(&status),
         Format::Text => {
-            let warnings = house.settings.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-            warnings.chain(status.databases.iter().map(DatabaseStatus::text)).collect()
+            let warnings = house.settings.warnings.iter().map(|warning| format!("warning: {warning}"));
+            warnings.chain(status.databases.iter().flat_map(DatabaseStatus::lines)).collect()
         }
     };
     Printed::answer(text, if exit_code { status.exit } else { 0 })
@@ -151,32 +151,32 @@ impl DatabaseStatus {
         }
     }
 
-    fn text(&self) -> String {
+    fn lines(&self) -> Vec<String> {
         let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
         let ready = if self.ready { "yes" } else { "no" };
-        let mut text = format!("{}  {}\n", self.name, self.path);
-        text.push_str(&format!("  version     {version} of {}\n", self.target));
-        text.push_str(&format!("  ready       {ready}\n"));
+        let mut lines = vec![format!("{}  {}", self.name, self.path)];
+        lines.push(format!("  version     {version} of {}", self.target));
+        lines.push(format!("  ready       {ready}"));
         if !self.pending.is_empty() {
-            text.push_str(&format!("  pending     {}\n", self.pending.join(", ")));
+            lines.push(format!("  pending     {}", self.pending.join(", ")));
         }
         if self.failed_tries + self.interrupted_tries > 0 {
-            text.push_str(&format!("  tries       {} failed, {} interrupted\n", self.failed_tries, self.interrupted_tries));
+            lines.push(format!("  tries       {} failed, {} interrupted", self.failed_tries, self.interrupted_tries));
         }
         if let Some(failure) = &self.last_failure {
-            text.push_str(&format!("  failure     {}\n", failure.line()));
+            lines.push(format!("  failure     {}", failure.line()));
         }
         if !self.snapshots.is_empty() {
-            text.push_str(&format!("  snapshots   {}\n", self.snapshots.join(", ")));
+            lines.push(format!("  snapshots   {}", self.snapshots.join(", ")));
         }
         if !self.quarantine.is_empty() {
             let acts: Vec<String> = self.quarantine.iter().map(u64::to_string).collect();
-            text.push_str(&format!("  quarantine  {}\n", acts.join(", ")));
+            lines.push(format!("  quarantine  {}", acts.join(", ")));
         }
-        text.push_str(&format!("  next boot   {}\n", self.plan));
+        lines.push(format!("  next boot   {}", self.plan));
         if let Some(next) = &self.next {
-            text.push_str(&format!("  do          {next}\n"));
+            lines.push(format!("  do          {next}"));
         }
-        text
+        lines
     }
 }

@@ -2,11 +2,13 @@
 //! Promises: says nothing where nobody watches; a line of the log never lands inside the bar.
 //! Never changes what is done, and never decides by the clock: it only shows it.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::device::logging::to_stderr;
 use crate::device::supervisor::notify_status;
+use crate::error::printable::printable;
 
 /// Between two signs of life of the same step on a terminal.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -55,7 +57,7 @@ pub fn expect(steps: usize) {
 pub fn begin(text: &str) {
     if let Some(watched) = watched().as_mut() {
         watched.done += 1;
-        text.clone_into(&mut watched.text);
+        watched.text = printable(text).into_owned();
         let now = Instant::now();
         (watched.began, watched.redrawn, watched.reminded) = (Some(now), Some(now), Some(now));
         watched.remind();
@@ -66,7 +68,7 @@ pub fn begin(text: &str) {
 /// The same step, in other words.
 pub fn detail(text: &str) {
     if let Some(watched) = watched().as_mut().filter(|watched| watched.began.is_some()) {
-        text.clone_into(&mut watched.text);
+        watched.text = printable(text).into_owned();
     }
     tick();
 }
@@ -90,7 +92,7 @@ pub fn tick() {
 pub fn clear() {
     if let Some(watched) = watched().as_mut().filter(|watched| watched.drawn) {
         watched.drawn = false;
-        let _ = std::io::stderr().write_all(b"\r\x1b[K");
+        let _ = to_stderr("\r\x1b[K");
     }
 }
 
@@ -117,7 +119,7 @@ impl Watched {
             return;
         }
         self.drawn = true;
-        let _ = std::io::stderr().write_all(format!("\r\x1b[K{}", self.line()).as_bytes());
+        let _ = to_stderr(&format!("\r\x1b[K{}", self.line()));
     }
 
     fn line(&self) -> String {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::config::names::RUN_FOLDER;
 use crate::device::disk::{parent, system_text, Disk, Open, Rename, Step};
+use crate::error::printable::printable;
 
 /// Raised by SIGTERM and SIGINT; SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
 ///
@@ -37,7 +38,7 @@ pub fn forget_broken_leases() -> io::Result<()> {
 /// One line for `systemctl status`, where a supervisor listens.
 pub fn notify_status(text: &str) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let message = format!("STATUS={}", text.replace('\n', " "));
+    let message = format!("STATUS={}", printable(text));
     let Ok(sender) = std::os::unix::net::UnixDatagram::unbound() else { return };
     // An abstract socket's name begins with @.
     let address = match socket.as_bytes().strip_prefix(b"@") {

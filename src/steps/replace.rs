@@ -11,6 +11,7 @@ use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, w
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::Device;
+use crate::error::printable::printable;
 use crate::error::{Class, Failure};
 use crate::steps::carry_over::{stage_with_rows, Carry, Rows};
 use crate::steps::ledger::{Act, Ledger, Order};
@@ -287,7 +288,8 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act:
     make_folder_durably(disk, QUARANTINE, &folder, 0o700, owner)?;
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
-        let text = format!("act: {act}\nreason: {}\ndata given up: {}\n", words.reason, words.loss.unwrap_or("nothing"));
+        let (reason, loss) = (printable(words.reason), printable(words.loss.unwrap_or("nothing")));
+        let text = format!("act: {act}\nreason: {reason}\ndata given up: {loss}\n");
         // Its name says that the family is set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");
         unlink_durably(disk, QUARANTINE, &folder, &[&unfinished])?;

@@ -36,6 +36,7 @@ mod owners;
 mod paths;
 mod picture;
 mod policies;
+mod printed;
 mod product;
 mod program;
 mod purge;

@@ -3,6 +3,8 @@
 //! Never writes a file: a collector's timer or an inventory script does.
 
 use super::{DatabaseStatus, Status};
+use crate::commands::Lines;
+use crate::error::printable::printable;
 
 type Metric = (&'static str, &'static str, fn(&DatabaseStatus) -> Option<u64>);
 
@@ -22,15 +24,18 @@ const METRICS: &[Metric] = &[
 ];
 
 /// Prometheus' text exposition format, version 0.0.4.
-pub fn prometheus(status: &Status) -> String {
-    let mut text = String::from("# HELP bootmigrate_info Versions; always 1.\n# TYPE bootmigrate_info gauge\n");
+pub fn prometheus(status: &Status) -> Lines {
+    let mut text = Lines::default();
+    text.line("# HELP bootmigrate_info Versions; always 1.");
+    text.line("# TYPE bootmigrate_info gauge");
     let (version, firmware) = (escaped(status.version), escaped(&status.identity.firmware));
-    text.push_str(&format!("bootmigrate_info{{version=\"{version}\",firmware=\"{firmware}\"}} 1\n"));
+    text.line(&format!("bootmigrate_info{{version=\"{version}\",firmware=\"{firmware}\"}} 1"));
     for (name, help, value) in METRICS {
-        text.push_str(&format!("# HELP bootmigrate_{name} {help}\n# TYPE bootmigrate_{name} gauge\n"));
+        text.line(&format!("# HELP bootmigrate_{name} {help}"));
+        text.line(&format!("# TYPE bootmigrate_{name} gauge"));
         for database in &status.databases {
             if let Some(value) = value(database) {
-                text.push_str(&format!("bootmigrate_{name}{{database=\"{}\"}} {value}\n", escaped(&database.name)));
+                text.line(&format!("bootmigrate_{name}{{database=\"{}\"}} {value}", escaped(&database.name)));
             }
         }
     }
@@ -39,9 +44,9 @@ pub fn prometheus(status: &Status) -> String {
 }
 
 /// A metric that is there only while a failure is the last that happened.
-fn last_failures(status: &Status, text: &mut String) {
-    text.push_str("# HELP bootmigrate_last_failure_info Why the last try failed; always 1, gone after a success.\n");
-    text.push_str("# TYPE bootmigrate_last_failure_info gauge\n");
+fn last_failures(status: &Status, text: &mut Lines) {
+    text.line("# HELP bootmigrate_last_failure_info Why the last try failed; always 1, gone after a success.");
+    text.line("# TYPE bootmigrate_last_failure_info gauge");
     for (one, failure) in status.databases.iter().filter_map(|one| Some((one, one.last_failure.as_ref()?))) {
         let place = failure.place.as_ref().map_or_else(String::new, |place| format!("{}:{}:{}", place.file, place.line, place.column));
         let labels = [
@@ -53,25 +58,28 @@ fn last_failures(status: &Status, text: &mut String) {
             ("sentence", &failure.sentence),
         ];
         let labels = labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).join(",");
-        text.push_str(&format!("bootmigrate_last_failure_info{{{labels}}} 1\n"));
+        text.line(&format!("bootmigrate_last_failure_info{{{labels}}} 1"));
     }
 }
 
 /// A label's value.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    printable(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// One `key=value` a line, as an inventory script prints them.
-pub fn mender(status: &Status) -> String {
-    let mut text = format!("bootmigrate_version={}\nbootmigrate_exit={}\n", status.version, status.exit);
+pub fn mender(status: &Status) -> Lines {
+    let mut text = Lines::of(&format!("bootmigrate_version={}", status.version));
+    text.line(&format!("bootmigrate_exit={}", status.exit));
     for one in &status.databases {
         let version = one.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
         let name = &one.name;
-        text.push_str(&format!("bootmigrate_{name}_version={version}\nbootmigrate_{name}_target={}\n", one.target));
-        text.push_str(&format!("bootmigrate_{name}_ready={}\nbootmigrate_{name}_plan={}\n", one.ready, one.plan.replace('\n', " ")));
+        text.line(&format!("bootmigrate_{name}_version={version}"));
+        text.line(&format!("bootmigrate_{name}_target={}", one.target));
+        text.line(&format!("bootmigrate_{name}_ready={}", one.ready));
+        text.line(&format!("bootmigrate_{name}_plan={}", one.plan));
         if let Some(failure) = &one.last_failure {
-            text.push_str(&format!("bootmigrate_{name}_last_failure={}\n", failure.line().replace('\n', " ")));
+            text.line(&format!("bootmigrate_{name}_last_failure={}", failure.line()));
         }
     }
     text
