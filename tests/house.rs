@@ -22,6 +22,30 @@ fn the_tree_keeps_the_rules() {
     assert!(files >= 40, "only {files} files were found: the rules were not really asked");
 }
 
+/// What is set in the environment counts instead of `.cargo/config.toml`.
+#[test]
+fn whatever_sets_sqlites_options_sets_all_of_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = fs::read_to_string(root.join(".cargo/config.toml")).unwrap();
+    let flags = config.lines().find_map(|line| line.strip_prefix("LIBSQLITE3_FLAGS = ")).unwrap();
+    let options: Vec<&str> = flags.trim_matches('"').split(' ').collect();
+    let places = [
+        ("scripts/lib/cross.sh", 1),
+        ("Cross.toml", 2),
+        ("packaging/yocto/meta-bootmigrate/recipes-support/bootmigrate/bootmigrate_git.bb", 1),
+        ("packaging/buildroot/package/bootmigrate/bootmigrate.mk", 1),
+        ("examples/product/.cargo/config.toml", 1),
+    ];
+    for (path, wanted) in places {
+        let text = fs::read_to_string(root.join(path)).unwrap();
+        let sets =
+            |line: &&str| line.contains("SQLITE3_FLAGS=\"") || line.contains("SQLITE3_FLAGS = \"") || line.contains("SQLITE_FLAGS = \"");
+        let all = |line: &&str| sets(line) && options.iter().all(|option| line.contains(option));
+        let (some, whole) = (text.lines().filter(sets).count(), text.lines().filter(all).count());
+        assert_eq!((some, whole), (wanted, wanted), "{path} sets SQLite's options, and not those of .cargo/config.toml: {options:?}");
+    }
+}
+
 const HEAD: &str = "//! Owns a sample.\n//! Promises: nothing.\n//! Never anything.\n\n";
 
 /// One bad file in an empty house; its rule must be reported, and no other.

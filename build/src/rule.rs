@@ -42,6 +42,7 @@ pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Findi
             findings.push(Finding { line: first.line, column: first.column, sentence, warning: true });
         }
         findings.extend(load_extension(statement));
+        findings.extend(limited(statement));
     }
     findings
 }
@@ -137,6 +138,32 @@ fn unread_check(statement: &Statement<'_>, context: Context) -> Option<String> {
     })
 }
 
+/// ORDER BY or LIMIT of an UPDATE or DELETE: an option with which SQLite's parser itself must be generated, and the bundled one is not.
+fn limited(statement: &Statement<'_>) -> Option<Finding> {
+    let mut depth = 0u32;
+    let mut outside = Vec::new();
+    for token in &statement.tokens {
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outside.push(token),
+            _ => {}
+        }
+    }
+    let verb =
+        outside.iter().find(|token| ["SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"].iter().any(|verb| token.is(verb)))?;
+    let begins = ["UPDATE", "DELETE", "WITH"].iter().any(|verb| statement.word(0, verb));
+    if !begins || !(verb.is("UPDATE") || verb.is("DELETE")) {
+        return None;
+    }
+    let found = outside.iter().find(|token| token.is("LIMIT") || token.is("ORDER"))?;
+    let sentence = format!(
+        "the SQLite in the firmware knows no `{}` in an UPDATE or DELETE; write `WHERE rowid IN (SELECT rowid FROM … ORDER BY … LIMIT …)`",
+        if found.is("LIMIT") { "LIMIT" } else { "ORDER BY" }
+    );
+    Some(Finding { line: found.line, column: found.column, sentence, warning: false })
+}
+
 fn load_extension(statement: &Statement<'_>) -> Option<Finding> {
     let call = statement.tokens.windows(2).find_map(|pair| match pair {
         [name, open] if open.kind == Kind::Open && is_load_extension(name) => Some(*name),
@@ -184,6 +211,18 @@ mod tests {
         check("SELECT CASE WHEN 1 THEN 2 END; -- BEGIN;\n/* COMMIT; */ SELECT 'ROLLBACK;', \"END;\"", &[]);
         check("INSERT OR ROLLBACK INTO a VALUES (1); INSERT OR ABORT INTO a VALUES (1)", &["1:1 `OR ROLLBACK`"]);
         check("CREATE TABLE a (b UNIQUE ON CONFLICT ROLLBACK)", &[]);
+    }
+
+    #[test]
+    fn an_update_has_no_limit() {
+        check(
+            "DELETE FROM a ORDER BY x LIMIT 1; UPDATE a SET x = 1 LIMIT 2",
+            &["1:15 the SQLite in the firmware knows no `ORDER BY`", "1:54 the"],
+        );
+        check("WITH b AS (SELECT 1 LIMIT 1) DELETE FROM a WHERE x IN b LIMIT 3", &["1:57 the SQLite in the firmware knows no `LIMIT`"]);
+        check("DELETE FROM a WHERE rowid IN (SELECT rowid FROM a ORDER BY x LIMIT 1)", &[]);
+        check("WITH b AS (SELECT 1) INSERT INTO a SELECT * FROM b WHERE 1 ORDER BY 1 LIMIT 1", &[]);
+        check("INSERT INTO a SELECT 1 WHERE 1 ON CONFLICT DO UPDATE SET x = 2; SELECT 1 LIMIT 1; UPDATE a SET \"limit\" = 1", &[]);
     }
 
     #[test]

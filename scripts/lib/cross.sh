@@ -50,8 +50,11 @@ cross_environment() {
     [ "$(id -u)" -eq 0 ] || as_root="sudo --preserve-env env PATH=$PATH "
     export "CARGO_TARGET_${upper}_RUNNER=$as_root$cross_qemu -L /usr/$cross_prefix"
     unset RUSTFLAGS LIBSQLITE3_FLAGS
-    # After January 2038 SQLite could not even look at a file through glibc's 32-bit calls.
-    if [ "$cross_architecture" = armhf ]; then export LIBSQLITE3_FLAGS="-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"; fi
+    # After January 2038 SQLite could not even look at a file through glibc's 32-bit calls. What is set here counts instead of
+    # .cargo/config.toml, and names its options too.
+    if [ "$cross_architecture" = armhf ]; then
+        export LIBSQLITE3_FLAGS="-DSQLITE_ENABLE_MATH_FUNCTIONS -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
+    fi
 }
 
 # cross_choose [WAY|native]: the way that can be gone here, into cross_way: cross, rustup or packaged (native: not cross).

@@ -32,8 +32,9 @@ BOOTMIGRATE_MIGRATIONS ?= "${S}/migrations"
 BOOTMIGRATE_USER ?= "gateway"
 BOOTMIGRATE_STATE ?= "gateway"
 
-# SQLite is compiled by the build; on 32 bits its times must be 64 bits wide to live after January 2038.
-export LIBSQLITE3_FLAGS = "-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
+# SQLite is compiled by the build, with the options that distributions have; on 32 bits its times must be 64 bits wide to live after
+# January 2038.
+export LIBSQLITE3_FLAGS = "-DSQLITE_ENABLE_MATH_FUNCTIONS -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
 export BOOTMIGRATE_MIGRATIONS
 # The image's own tools strip it, and keep what they took away.
 export CARGO_PROFILE_RELEASE_STRIP = "false"
