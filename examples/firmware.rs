@@ -5,7 +5,8 @@
 #![allow(clippy::panic)] // The code of one version does, for its story.
 
 use bootmigrate::catalog;
-use bootmigrate::Migrator;
+use bootmigrate::sql::functions::FunctionFlags;
+use bootmigrate::{CodeError, Connection, Migrator};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -31,7 +32,22 @@ pub fn firmware() -> Result<Migrator, String> {
     let folder = folder.ok_or("BOOTMIGRATE_TEST_FOLDER names no folder: set it to a migrations folder")?;
     let product = bootmigrate_build::read(std::path::Path::new(&folder));
     let all = |problems: Vec<bootmigrate_build::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    Ok(with_code(Migrator::new(embedded(product.map_err(all)?))))
+    Ok(with_code(Migrator::new(embedded(product.map_err(all)?))).on_connection(register))
+}
+
+/// What an application registers, where `BOOTMIGRATE_TEST_REGISTERS` asks for it; or what no product should do, by its value.
+fn register(connection: &Connection) -> Result<(), CodeError> {
+    match std::env::var("BOOTMIGRATE_TEST_REGISTERS").as_deref() {
+        Err(_) => return Ok(()),
+        Ok("fails") => return Err("the extension is not there".into()),
+        Ok("panics") => panic!("a guest may"),
+        Ok("writes") => connection.execute_batch("CREATE TABLE made_by_the_hook(x)")?,
+        Ok(_) => {}
+    }
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase()))?;
+    connection.create_collation("backwards", |one, other| other.cmp(one))?;
+    Ok(())
 }
 
 /// The Rust code of a few versions, good and bad; it counts where a file says `code`.

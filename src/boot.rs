@@ -185,8 +185,7 @@ fn rungs(
                 rolled.push(replaced);
             }
             Ok(ended) => {
-                let report = DatabaseReport::ended(device, &facts, &plan, ended, rolled);
-                return Ok(DatabaseReport { notes, ..report });
+                return Ok(DatabaseReport::ended(device, &facts, &plan, ended, rolled).after(notes));
             }
             Err(mut failure) => {
                 if failure.class == Class::Damaged

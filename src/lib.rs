@@ -131,7 +131,15 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
-    let world = World { disk: &disk, sqlite: Sqlite { vfs: None }, clock: &SystemClock, stop, root, firmware, code: Some(code) };
+    let world = World {
+        disk: &disk,
+        sqlite: Sqlite { registered: Some(code), ..Sqlite::default() },
+        clock: &SystemClock,
+        stop,
+        root,
+        firmware,
+        code: Some(code),
+    };
     let all = commands::devices(embedded, &settings, &world)?;
     let devices = commands::named(&all, command.database.as_deref());
     let json = command.json;

@@ -111,6 +111,34 @@ impl Migrator {
         self
     }
 
+    /// Called with every connection that is opened, before anything is read: the live database, copies of it, databases that are built
+    /// beside it or in memory to compare schemas, and the one that [`Migrator::open`] hands out. It registers what the application's
+    /// schema uses and SQLite does not have: functions, collations, modules of virtual tables, tokenizers, extensions.
+    ///
+    /// A function that a CHECK, an index, a generated column, a view or a trigger calls needs `SQLITE_INNOCUOUS`: bootmigrate, which
+    /// often runs as root, does not trust a schema with any other. No SQL runs in here but a `SELECT` of functions (as
+    /// `SELECT load_extension('…')`): everything else is refused. Where it fails or panics that is said once, and the run goes on:
+    /// what needs a missing function fails, and names it. Features of rusqlite beyond `functions` and `collation` (as `vtab`,
+    /// `load_extension`) are turned on by the product's own dependency on the same version of rusqlite ([`crate::sql`]).
+    ///
+    /// ```
+    /// use bootmigrate::sql::functions::FunctionFlags;
+    /// use bootmigrate::{Connection, Migrator};
+    ///
+    /// let migrator = Migrator::new(bootmigrate::embedded!()).on_connection(|connection: &Connection| {
+    ///     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    ///     connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase()))?;
+    ///     connection.create_collation("backwards", |one, other| other.cmp(one))?;
+    ///     Ok(())
+    /// });
+    /// migrator.validate().unwrap();
+    /// ```
+    #[must_use]
+    pub fn on_connection(mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) -> Migrator {
+        self.code.add_on_connection(code);
+        self
+    }
+
     /// The whole command line, with the code that is registered: what a product's own `main` returns. Paths and names are those
     /// of its arguments.
     pub fn main(self) -> ExitCode {
@@ -172,9 +200,8 @@ impl Migrator {
             return Err(NotReady(format!("{name} is not configured")));
         };
         match disk.stat(&RunFolder::new(&disk, &world.root).ready(name)) {
-            Ok(Some(_)) => {
-                application::open(&device.family.main, device.busy_limit()).map_err(|error| NotReady(format!("{name}: {error}")))
-            }
+            Ok(Some(_)) => application::open(&device.family.main, device.busy_limit(), &self.code)
+                .map_err(|error| NotReady(format!("{name}: {error}"))),
             _ => Err(NotReady(format!("{name} is not ready; `bootmigrate status` says why"))),
         }
     }
@@ -189,7 +216,7 @@ impl Migrator {
         let firmware = firmware_version(disk, &root);
         World {
             disk,
-            sqlite: Sqlite { vfs: None },
+            sqlite: Sqlite { registered: Some(&self.code), ..Sqlite::default() },
             clock: &SystemClock,
             stop: Arc::clone(&self.stop),
             root,

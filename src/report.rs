@@ -99,6 +99,8 @@ pub struct Finished {
     pub loss: Option<String>,
     /// Why, for a replacement.
     pub reason: Option<String>,
+    /// Worth knowing, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Finished {
@@ -309,9 +311,22 @@ impl DatabaseReport {
         report.act = act;
         report.must_be_closed = report.data_loss || done.quarantine.is_some() || earlier.is_some();
         report.applied.clone_from(&done.applied);
+        let earlier_notes = rolled.iter().flat_map(|replaced| &replaced.notes);
+        for note in earlier_notes.chain(&done.notes) {
+            if !report.notes.contains(note) {
+                report.notes.push(note.clone());
+            }
+        }
         let reason = done.reason.clone().or_else(|| earlier.map(|replaced| replaced.reason.clone()));
         let words = sentence::finished(&report, reason.as_deref());
         report.say(&words)
+    }
+
+    /// The same, with what was noted on the way to it.
+    #[must_use]
+    pub fn after(mut self, mut notes: Vec<String>) -> DatabaseReport {
+        notes.append(&mut self.notes);
+        DatabaseReport { notes, ..self }
     }
 
     fn refused(device: &Device<'_>, facts: &Facts, refusal: &Refusal) -> DatabaseReport {

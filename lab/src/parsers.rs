@@ -102,7 +102,7 @@ pub fn script(bytes: &[u8]) {
             directives: Directives::NONE,
             adopted,
         };
-        let Ok(mut database) = (Sqlite { vfs: None }).scratch(Step("fuzz")) else { return };
+        let Ok(mut database) = Sqlite::default().scratch(Step("fuzz")) else { return };
         // A query may be endless, as `WITH RECURSIVE` allows: only its parsing is looked at.
         let endless = sql.to_ascii_lowercase().contains("recursive");
         if !endless && (lane == Lane::NoTransaction || database.begin_exclusive(Step("fuzz")).is_ok()) {
@@ -194,7 +194,7 @@ fn looked(state: &State) {
     let clock = SimClock(&sim);
     let world = World {
         disk: &sim,
-        sqlite: Sqlite { vfs: Some(sim.vfs_name()) },
+        sqlite: Sqlite { vfs: Some(sim.vfs_name()), registered: None },
         clock: &clock,
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),

@@ -164,6 +164,7 @@ fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Se
         applied: done.applied,
         backup: done.snapshot,
         act: Some(done.act),
+        notes: done.notes,
         ..Finished::default()
     }))
 }
@@ -222,9 +223,9 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
         if main.is_some() {
             device.disk().unlink(SWEEP, &aside).map_err(|error| Failure::io(SWEEP, &aside, &error))?;
         }
-        Ok(staged.applied)
+        Ok((staged.applied, staged.notes))
     });
-    let applied = built.inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    let (applied, notes) = built.inspect_err(|failure| ledger.close_failed(device, act, failure))?;
     ledger.remember_data(device);
     Ok(Ended::finished(Finished {
         outcome: Outcome::Created,
@@ -232,6 +233,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
         to: device.catalog.target(),
         applied,
         act: Some(act.number),
+        notes,
         ..Finished::default()
     }))
 }
@@ -249,7 +251,7 @@ fn migrate_copy(
     order.others.may_begin()?;
     let act = ledger.begin(device, ActKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, act: act.number };
-    let applied =
+    let (applied, notes) =
         copy_and_swap(device, locked, seen, act, &name, steps, order).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
     ledger.remember_data(device);
     let to = device.catalog.target();
@@ -260,6 +262,7 @@ fn migrate_copy(
         applied,
         backup: Some(name),
         act: Some(act.number),
+        notes,
         ..Finished::default()
     }))
 }
@@ -272,7 +275,7 @@ fn copy_and_swap(
     name: &SnapshotName,
     steps: &[&'static Migration],
     order: &Order<'_>,
-) -> Result<Vec<i32>, Failure> {
+) -> Result<(Vec<i32>, Vec<String>), Failure> {
     let main = present(seen)?;
     let mut tries = 0;
     loop {
@@ -281,7 +284,7 @@ fn copy_and_swap(
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
         match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
-            Ok(_) => return Ok(staged.applied),
+            Ok(_) => return Ok((staged.applied, staged.notes)),
             // Somebody wrote while the copy was made: what was copied is thrown away.
             Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
                 device.disk().unlink(failure.step, &staged.path).map_err(|error| Failure::io(failure.step, &staged.path, &error))?;
@@ -315,6 +318,7 @@ fn replaced(
         quarantine: Some(done.act),
         loss: done.loss,
         reason: Some(done.reason),
+        notes: done.notes,
         ..Finished::default()
     }))
 }

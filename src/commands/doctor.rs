@@ -297,7 +297,13 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
         Err(why) => {
             chart.note("integrity", format!("not checked: {why}"), "nothing is known about its pages", "`bootmigrate doctor --full`")
         }
-        Ok(rows) if rows.is_empty() => chart.ok("integrity", "every page and index is whole"),
+        Ok(rows) if rows.is_empty() && inside.notes.is_empty() => chart.ok("integrity", "every page and index is whole"),
+        Ok(rows) if rows.is_empty() => chart.note(
+            "integrity",
+            format!("every page is whole; {}", inside.notes.join("; ")),
+            "no damage: the application has what this firmware does not, or has left an index that does not fit its text",
+            "Migrator::on_connection registers what is missing; `INSERT INTO t(t) VALUES ('rebuild')` builds a full-text index again",
+        ),
         Ok(rows) => {
             let cure = format!("copy the file for support, then `bootmigrate run --purge-and-retry --db {}`", device.settings.name);
             let what = format!("{} findings, the first: {}", rows.len(), rows.first().map_or("", String::as_str));

@@ -11,11 +11,15 @@ pub mod compile;
 pub mod contents;
 pub mod findings;
 pub mod foreign;
+pub mod missing;
+mod partial;
 pub mod rebuild;
 pub mod references;
 pub mod rows;
 pub mod script;
 pub mod survey;
+mod virtual_rows;
+pub mod virtual_tables;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +33,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
 use crate::device::family::side;
 use crate::device::progress;
+use crate::device::sqlite::code::Registered;
+use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
 
 /// Virtual machine steps between two looks at the stop signal: a few milliseconds on a slow device.
@@ -37,10 +43,12 @@ const STEPS_BETWEEN_STOP_CHECKS: i32 = 20_000;
 const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
 
 /// How the database files are reached: the operating system's VFS, or the lab's.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Sqlite<'a> {
     /// Name of the VFS; `None` is SQLite's default.
     pub vfs: Option<&'a str>,
+    /// What the product registers on every connection; `None` for nothing.
+    pub registered: Option<&'a Registered>,
 }
 
 /// Journal mode of an open database.
@@ -149,7 +157,8 @@ impl Sqlite<'_> {
     /// No memory.
     pub fn scratch(&self, step: Step) -> Result<Database, Failure> {
         let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        let connection = connection.map_err(|error| failure_of(step, Path::new(":memory:"), &error))?;
+        let mut connection = connection.map_err(|error| failure_of(step, Path::new(":memory:"), &error))?;
+        self.prepare(&mut connection);
         let database = Database { connection, path: PathBuf::from(":memory:") };
         database.run(step, "PRAGMA foreign_keys = OFF")?;
         Ok(database)
@@ -163,10 +172,17 @@ impl Sqlite<'_> {
             Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
             None => Connection::open_with_flags(name, flags),
         };
-        let database = Database { connection: connection.map_err(|error| failure_of(step, path, &error))?, path: path.to_path_buf() };
+        let mut database = Database { connection: connection.map_err(|error| failure_of(step, path, &error))?, path: path.to_path_buf() };
         // Who waits, and for how long, is decided by the caller.
         database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(step, &error))?;
+        self.prepare(&mut database.connection);
         Ok(database)
+    }
+
+    fn prepare(&self, connection: &mut Connection) {
+        if let Some(registered) = self.registered {
+            registered.prepare(connection);
+        }
     }
 }
 
@@ -201,6 +217,15 @@ impl Database {
         let mode: String =
             self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
         Ok(if mode.eq_ignore_ascii_case("wal") { Journal::Wal } else { Journal::Rollback })
+    }
+
+    /// No statement can write what is SQLite's or a virtual table's own.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn defensive(&self, step: Step, on: bool) -> Result<(), Failure> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
+        set.map(drop).map_err(|error| self.failure(step, &error))
     }
 
     /// Runs statements of ours; rows are read and dropped.
@@ -302,8 +327,8 @@ impl Database {
 
 fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
     let mut failure = Failure::new(class_of(error), step, describe(error)).at(path).code(extended_code(error));
-    if sqlite_error(error).is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR_MISSING_COLLSEQ) {
-        // The application has an order that this firmware's migrator does not: neither damage nor the storage's fault.
+    if Missing::of(error).is_some() {
+        // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;
     } else if failure.class == Class::Failed {
         // A statement of ours, not of a migration: never a reason for a rung.
@@ -361,8 +386,9 @@ pub fn describe(error: &rusqlite::Error) -> String {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
     };
+    let missing = Missing::of(error).map(|missing| format!("; {}", missing.advice())).unwrap_or_default();
     match code {
-        Some(code) => format!("{words} (SQLite {code})"),
+        Some(code) => format!("{words} (SQLite {code}){missing}"),
         None => words,
     }
 }

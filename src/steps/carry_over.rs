@@ -2,6 +2,8 @@
 //! Promises: a row is in its table, or in `lost_TABLE`, or counted among what was given up; never in columns that mean something else.
 //! Never writes to the old database, and never lets a trigger or a conflict clause change what was there.
 
+mod virtual_tables;
+
 use std::collections::BTreeSet;
 
 use crate::catalog::Migration;
@@ -15,6 +17,7 @@ use crate::error::{Class, Failure};
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::stage::{stage, Base, Staged};
+use virtual_tables::{bring, Brought};
 
 const STEP: Step = Step("carry the rows over");
 
@@ -90,8 +93,9 @@ pub fn stage_with_rows(
 fn tables_of(device: &Device<'_>) -> Result<Vec<Table>, Failure> {
     let old = device.sqlite().look_without_writing(STEP, &device.family.main)?;
     let tables = old.ordinary_tables(STEP, &device.settings.history_table);
+    let virtual_tables = old.virtual_tables(STEP);
     old.close(STEP)?;
-    tables
+    Ok(tables?.into_iter().chain(virtual_tables::with_rows(virtual_tables?)).collect())
 }
 
 /// Tables that SQLite names, else those that the failed migration does (any pending one, where none is known), and whatever
@@ -133,19 +137,19 @@ fn names(text: &str, name: &str) -> bool {
     })
 }
 
-/// Fills a fresh database, inside its transaction; what of the old one is not in it, a line each.
+/// Fills a fresh database, inside its transaction; what of the old one is not in it, a line each, and what is worth knowing.
 ///
 /// # Errors
 /// Damaged where too little can be read; in use; else as SQLite.
-pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<Vec<String>, Failure> {
+pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(Vec<String>, Vec<String>), Failure> {
     let old = device.sqlite().look_without_writing(STEP, &device.family.main)?;
     // Nobody writes from here until it is closed; the swap looks whether somebody did after that.
     let filled = old.begin_exclusive(STEP).and_then(|()| fresh.triggers(STEP, false)).and_then(|()| pour_all(device, &old, fresh, rows));
     old.rollback();
     let closed = old.close(STEP);
     let triggers = fresh.triggers(STEP, true);
-    let lost = filled?;
-    closed.and(triggers).map(|()| lost)
+    let brought = filled?;
+    closed.and(triggers).map(|()| (brought.lost, brought.notes))
 }
 
 /// One table on its way.
@@ -155,14 +159,17 @@ struct Way<'a> {
     poured: Poured,
 }
 
-fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<Vec<String>, Failure> {
+fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<Brought, Failure> {
     let history = &device.settings.history_table;
     let found = match old.ordinary_tables(STEP, history) {
         Err(failure) if failure.class == Class::Damaged && rows.carry.least == Least::Nothing => {
-            return Ok(vec![format!("all rows of the old database, whose schema cannot be read ({})", failure.cause)]);
+            let lost = vec![format!("all rows of the old database, whose schema cannot be read ({})", failure.cause)];
+            return Ok(Brought { lost, ..Brought::default() });
         }
         found => found?,
     };
+    // It is read only: what the application has and this firmware does not decides no row.
+    old.stand_in_for_reading(STEP)?;
     let tools = device.settings.adopt.as_ref().and_then(|adopt| table_of(&adopt.from));
     let (ours, others): (Vec<&Table>, Vec<&Table>) =
         found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
@@ -177,7 +184,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
             // What the migrations filled in is in the old one as the application left it.
             fresh.empty(STEP, table)?;
         }
-        let aside = fresh.aside(STEP, table)?;
+        let aside = fresh.aside(STEP, &table.name)?;
         let poured = pour.pour(table, keep, &aside)?;
         ways.push(Way { table, aside, poured });
     }
@@ -192,8 +199,9 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
             None => lost.push(format!("rows of {}, which cannot be counted", table.name)),
         }
     }
-    lost.extend(old.virtual_tables(STEP)?.into_iter().map(|name| format!("the virtual table {name}")));
-    Ok(lost)
+    let brought = bring(device, &pour, rows)?;
+    lost.extend(brought.lost);
+    Ok(Brought { lost, notes: brought.notes })
 }
 
 fn is_carried(rows: &Rows<'_>, name: &str) -> bool {

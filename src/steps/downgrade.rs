@@ -18,11 +18,12 @@ use crate::steps::verify::verify;
 
 const STEP: Step = Step("go back by the stored down SQL");
 
-/// Takes a copy of the newer database back to this firmware's version, commits, and returns what did not fit, a line each.
+/// Takes a copy of the newer database back to this firmware's version, commits, and returns what did not fit, a line each, and what
+/// is worth knowing.
 ///
 /// # Errors
 /// Failed where the down SQL is not there, does not work, or leads elsewhere; the copy is worth nothing then.
-pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &str) -> Result<Vec<String>, Failure> {
+pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
     let table = &device.settings.history_table;
     let target = device.catalog.target();
     let Some(downs) = history::ways_back(database, STEP, table, target)? else {
@@ -39,8 +40,9 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     finish_history(device, database, device.catalog.migrations.last(), act, token)?;
     leads_here(device, &database.schema(STEP, table)?)?;
     let lost = database.survey(STEP, table)?.lacks(&before);
-    verify(device, database, &schema, &Changes::Back(&downs), target)?.database.commit(STEP)?;
-    Ok(lost)
+    let verified = verify(device, database, &schema, &Changes::Back(&downs), target)?;
+    verified.database.commit(STEP)?;
+    Ok((lost, verified.notes))
 }
 
 /// One migration's way back, and its rows out of the histories.

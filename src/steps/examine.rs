@@ -37,6 +37,8 @@ pub struct Header {
 pub struct Inside {
     /// What is wrong with the pages; `None` where they were not read, for this reason.
     pub wrong: Result<Vec<String>, String>,
+    /// What could not be checked, and what is not right and no damage, a sentence each.
+    pub notes: Vec<String>,
     /// Objects that the migrations make and that are not there, or are there with another text, or are there and not made by them.
     pub drift: Vec<String>,
     /// The schema's own texts.
@@ -195,11 +197,15 @@ fn readable(database: Database) -> Result<Database, Failure> {
 
 fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes_max: u64) -> Result<Inside, Failure> {
     let size = outside.family.main.map_or(0, |main| main.size);
+    let mut notes = Vec::new();
     let wrong = if size > check_bytes_max {
         Err(format!("{size} bytes are more than quick_check_max_mib allows; `doctor --full` reads them all"))
     } else {
         match database.integrity_check(LOOK) {
-            Ok(findings) => Ok(findings.damage().map(|finding| finding.text.clone()).collect()),
+            Ok(findings) => {
+                notes = findings.notes();
+                Ok(findings.damage().map(|finding| finding.text.clone()).collect())
+            }
             // A page so broken that the check itself stops.
             Err(failure) if failure.class == Class::Damaged => Ok(vec![failure.cause]),
             Err(failure) => return Err(failure),
@@ -218,7 +224,7 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
     let malformed = history.malformed.iter().map(|what| format!("it cannot be read: {what}"));
     let contradictions =
         malformed.chain(history::contradictions(device.catalog, &history.applied).iter().map(ToString::to_string)).collect();
-    Ok(Inside { wrong, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect(), contradictions })
+    Ok(Inside { wrong, notes, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect(), contradictions })
 }
 
 const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";

@@ -23,6 +23,7 @@ use crate::steps::probe::{in_use, probe};
 use crate::steps::prune::prune;
 use crate::steps::snapshot::{more_than_now, snapshot, Copied};
 use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
+use crate::steps::virtual_tables::rebuild_unfit;
 
 const OPEN: Step = Step("open it for the migration");
 const APPLY: Step = Step("apply the migrations");
@@ -67,6 +68,8 @@ pub struct Committed {
     pub applied: Vec<i32>,
     /// The snapshot.
     pub snapshot: Option<SnapshotName>,
+    /// Worth knowing, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Migrates; `None` where the facts that were decided on no longer hold and must be looked at again.
@@ -134,22 +137,24 @@ fn lane(
 ) -> Result<Committed, Failure> {
     // The snapshot and the commit are steps too.
     progress::expect(job.steps.len() + usize::from(job.snapshot) + 1);
-    let transaction: Result<Option<Copied>, Failure> = (|| {
+    let transaction: Result<(Option<Copied>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(device, locked, ledger, seen, main, job, act)?;
         device.stop_here(APPLY)?;
+        let mut notes = rebuild_unfit(device, &database)?;
         apply(device, &mut database, job, act, &mut before)?;
         let verified = verify(device, &database, &before, &Changes::Up(&job.steps), job.target())?;
+        notes.extend(verified.notes.iter().cloned());
         room_for_the_wal(device, &verified, journal, main)?;
         job.order.others.go_first()?;
         progress::begin(&format!("{}: checked, committing", device.settings.name));
         commit(verified)?;
-        Ok(copied)
+        Ok((copied, notes))
     })();
     match transaction {
-        Ok(copied) => {
+        Ok((copied, notes)) => {
             finish(device, database, journal);
-            Ok(committed(job, act, copied))
+            Ok(committed(job, act, copied, notes))
         }
         Err(mut failure) => {
             let commit_failed = failure.step == COMMIT;
@@ -177,9 +182,9 @@ fn note_unconfirmed(device: &Device<'_>) {
     }
 }
 
-fn committed(job: &Job<'_>, act: Act, copied: Option<Copied>) -> Committed {
+fn committed(job: &Job<'_>, act: Act, copied: Option<Copied>, notes: Vec<String>) -> Committed {
     let applied = job.recorded.iter().chain(&job.steps).map(|step| step.version);
-    Committed { act: act.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name) }
+    Committed { act: act.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
 }
 
 /// Opens with every lock taken, the journal settled and the WAL empty; asked again until `busy_timeout_s`.

@@ -25,3 +25,4 @@ pub mod swap;
 pub mod sweep;
 pub mod together;
 pub mod verify;
+pub mod virtual_tables;

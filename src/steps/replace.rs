@@ -54,6 +54,8 @@ pub struct Replaced {
     pub loss: Option<String>,
     /// Why, in words.
     pub reason: String,
+    /// Worth knowing, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Replaced {
@@ -106,7 +108,8 @@ pub fn replace(
         failure
     })?;
     let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
-    put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)
+    let replaced = put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)?;
+    Ok(Replaced { notes: staged.notes, ..replaced })
 }
 
 fn build(device: &Device<'_>, locked: &Locked, act: Act, by: &By<'_>, steps: &[&Migration], token: &str) -> Result<Staged, Failure> {
@@ -260,7 +263,14 @@ fn put_in_place(
     applied: Vec<i32>,
 ) -> Result<Replaced, Failure> {
     let ready = device.state.ready(act);
-    let replaced = Replaced { act, kind: words.kind, applied, loss: words.loss.map(str::to_owned), reason: words.reason.to_owned() };
+    let replaced = Replaced {
+        act,
+        kind: words.kind,
+        applied,
+        loss: words.loss.map(str::to_owned),
+        reason: words.reason.to_owned(),
+        notes: Vec::new(),
+    };
     let failed = |step| {
         let ready = ready.clone();
         move |error: io::Error| Failure::io(step, &ready, &error)

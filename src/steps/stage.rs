@@ -21,6 +21,7 @@ use crate::steps::migrate::{finish_history, open_exclusive, run_one};
 use crate::steps::snapshot::more_than_now;
 use crate::steps::swap::MadeFrom;
 use crate::steps::verify::{after_each, verify, whole, within_budget};
+use crate::steps::virtual_tables::rebuild_unfit;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,8 @@ pub struct Staged {
     pub applied: Vec<i32>,
     /// What of the live file is not in it, a line each.
     pub lost: Vec<String>,
+    /// Worth knowing, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What is built.
@@ -112,7 +115,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     if let Base::LiveReindexed(_) = base {
         database.rebuild_indexes(BUILD)?;
     }
-    let lost = match base {
+    let (lost, notes) = match base {
         Base::LiveDowngraded(_) => go_back(device, &mut database, act, token)?,
         Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
             apply(device, &mut database, steps, act, token, None)?
@@ -136,7 +139,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;
     file.sync(SEAL).map_err(failed(SEAL))?;
-    Ok(Staged { path, copied_from, applied: steps.iter().map(|step| step.version).collect(), lost })
+    Ok(Staged { path, copied_from, applied: steps.iter().map(|step| step.version).collect(), lost, notes })
 }
 
 /// Copies the base into the staging file.
@@ -220,7 +223,7 @@ fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
     Ok(version == [2])
 }
 
-/// All steps; the old rows come in at their own version. What of those is not in it, a line each.
+/// All steps; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
 fn apply(
     device: &Device<'_>,
     database: &mut Database,
@@ -228,8 +231,8 @@ fn apply(
     act: Act,
     token: &str,
     rows: Option<&Rows<'_>>,
-) -> Result<Vec<String>, Failure> {
-    let (mut rows, mut lost) = (rows, Vec::new());
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let (mut rows, mut lost, mut more) = (rows, Vec::new(), Vec::new());
     let table = &device.settings.history_table;
     let mut before = Before::of(device, database, BUILD)?;
     // What files up to this version have made, nobody can correct: they were released, or the old database is as they made it.
@@ -238,9 +241,10 @@ fn apply(
     progress::expect(steps.len());
     database.run(BUILD, "BEGIN")?;
     history::create_tables(database, BUILD, table)?;
+    let mut notes = rebuild_unfit(device, database)?;
     for (index, step) in steps.iter().enumerate() {
         if let Some(due) = rows.take_if(|rows| step.version > rows.carry.version) {
-            lost = fill_with_rows(device, database, due)?;
+            (lost, more) = fill_with_rows(device, database, due)?;
         }
         if step.directives.no_transaction {
             database.commit(BUILD)?;
@@ -255,11 +259,14 @@ fn apply(
         }
     }
     if let Some(due) = rows {
-        lost = fill_with_rows(device, database, due)?;
+        (lost, more) = fill_with_rows(device, database, due)?;
     }
+    notes.append(&mut more);
     finish_history(device, database, steps.last().copied(), act, token)?;
     let target =
         steps.last().map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |step| Ok(step.version))?;
-    verify(device, database, &before, &Changes::Up(steps), target)?.database.commit(BUILD)?;
-    Ok(lost)
+    let verified = verify(device, database, &before, &Changes::Up(steps), target)?;
+    notes.extend(verified.notes.iter().cloned());
+    verified.database.commit(BUILD)?;
+    Ok((lost, notes))
 }

@@ -2,6 +2,8 @@
 //! Promises: looks inside the open transaction, at uncommitted rows; violations that were there before are told apart.
 //! Never changes a row.
 
+use std::collections::BTreeSet;
+
 use crate::catalog::{ForeignKeys as When, Migration};
 use crate::device::disk::Step;
 use crate::device::sqlite::findings::Kind;
@@ -19,6 +21,8 @@ pub const ROW_FOLLOWS: &str = "returned: ";
 /// Everything pending is applied and checked inside the open transaction. Made only by [`verify`].
 pub struct Verified<'tx> {
     pub(super) database: &'tx Database,
+    /// What could not be checked, and what is not right and no damage of the file.
+    pub(super) notes: Vec<String>,
 }
 
 /// Checks version, schema, foreign keys, `expect` queries and, within `quick_check_max_mib`, every page.
@@ -44,10 +48,8 @@ pub fn verify<'tx>(
     for step in changes.migrations() {
         expectations(database, step)?;
     }
-    if within_budget(device, database.bytes(STEP)?) {
-        whole_after_migrating(database)?;
-    }
-    Ok(Verified { database })
+    let notes = if within_budget(device, database.bytes(STEP)?) { whole_after_migrating(database)? } else { Vec::new() };
+    Ok(Verified { database, notes })
 }
 
 /// What `foreign-keys = on` asks for: a look right after this migration.
@@ -86,14 +88,17 @@ pub fn whole(database: &Database) -> Result<(), Failure> {
 
 /// The file was whole before the migrations, so that every entry of an index had its row: an index that does not fit its table now
 /// (a value of another type than its column's was rewritten as the column's) is built anew from it, in the same transaction.
-fn whole_after_migrating(database: &Database) -> Result<(), Failure> {
+/// What is worth knowing and no damage, a sentence each.
+fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
     let findings = database.integrity_check(STEP)?;
     if findings.has(Kind::Index) && findings.damage().all(|finding| finding.kind == Kind::Index) {
         log::warn!("an index does not fit its table after migrating and is built anew: {}.", findings.first_damage().unwrap_or_default());
-        database.run(STEP, "REINDEX")?;
-        return whole(database);
+        let indexes: BTreeSet<&str> = findings.of(Kind::Index).filter_map(|finding| finding.object.as_deref()).collect();
+        // Those alone: another one may be in an order that only the application has.
+        indexes.iter().try_for_each(|index| database.reindex(STEP, index))?;
+        return whole(database).map(|()| findings.notes());
     }
-    findings.first_damage().map_or(Ok(()), |wrong| Err(Failure::new(Class::Damaged, STEP, wrong)))
+    findings.first_damage().map_or_else(|| Ok(findings.notes()), |wrong| Err(Failure::new(Class::Damaged, STEP, wrong)))
 }
 
 /// No row violates a foreign key that did not before.

@@ -17,6 +17,7 @@ mod damage;
 mod mount;
 mod names;
 mod neighbours;
+mod objects;
 #[path = "../stories/oracle.rs"]
 mod oracle;
 #[path = "../stories/product.rs"]

@@ -26,14 +26,15 @@ pub use rusqlite as sql;
 /// What an application is handed.
 pub type Connection = rusqlite::Connection;
 
-/// Opens what is there.
+/// Opens what is there, with what the product registers.
 ///
 /// # Errors
 /// SQLite's words.
-pub fn open(path: &Path, busy: Duration) -> Result<Connection, String> {
+pub fn open(path: &Path, busy: Duration, registered: &Registered) -> Result<Connection, String> {
     let open = || {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(busy)?;
+        registered.prepare(&mut connection);
         connection.pragma_update(None, "foreign_keys", true)?;
         Ok(connection)
     };
@@ -42,11 +43,12 @@ pub fn open(path: &Path, busy: Duration) -> Result<Connection, String> {
 
 /// Every migration up to a version on an empty database in memory, and what is wrong; the database where nothing stopped it.
 pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (Option<Connection>, Vec<Problem>) {
-    let mut database = match (Sqlite { vfs: None }).scratch(TEST) {
+    let sqlite = Sqlite { registered: code, ..Sqlite::default() };
+    let mut database = match sqlite.scratch(TEST) {
         Ok(database) => database,
         Err(failure) => return (None, vec![Problem(failure.to_string())]),
     };
-    let mut given = Given::default();
+    let mut given = Given { sqlite, ..Given::default() };
     for step in catalog.migrations.iter().filter(|step| step.version <= version) {
         let ran = script::run(&mut database, TEST, step, Lane::NoTransaction, &mut |_| {})
             .and_then(|()| code::run(&mut database, TEST, code, catalog.database, step));
@@ -78,15 +80,16 @@ pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (
 
 /// What files released before bootmigrate have made: nobody can correct it.
 #[derive(Default)]
-struct Given {
+struct Given<'a> {
+    sqlite: Sqlite<'a>,
     references: References,
     compiled: Compiled,
 }
 
-impl Given {
+impl Given<'_> {
     fn accept(&mut self, database: &Database) -> Result<(), Failure> {
         self.references.accept(database.references(TEST)?, true);
-        self.compiled.accept(database.compiled(TEST, Sqlite { vfs: None })?);
+        self.compiled.accept(database.compiled(TEST, self.sqlite)?);
         Ok(())
     }
 
@@ -96,7 +99,7 @@ impl Given {
         let tables: BTreeSet<String> = worse.violated.into_iter().map(|(child, ..)| child).collect();
         let mut found: Vec<String> = tables.iter().map(|table| format!("rows of {table} refer to rows that are not there")).collect();
         found.extend(worse.broken);
-        found.extend(database.compiled(TEST, Sqlite { vfs: None })?.broken_since(&self.compiled));
+        found.extend(database.compiled(TEST, self.sqlite)?.broken_since(&self.compiled));
         Ok(found.into_iter().map(|sentence| Problem(format!("{name}: {sentence}"))).collect())
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::device::disk::Step;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
 use crate::device::sqlite::findings::{Findings, Tree};
+use crate::device::sqlite::partial::is_an_objects;
 use crate::device::sqlite::references::{self, References};
 use crate::device::sqlite::{describe, Database, Sqlite};
 use crate::error::{Class, Failure};
@@ -14,8 +15,8 @@ use crate::error::{Class, Failure};
 /// Rows of a failed check that are shown; the rest is counted.
 const ROWS_SHOWN_MAX: usize = 10;
 
-/// Rows that a check may answer with: enough that broken rules of the schema do not hide broken pages.
-const ROWS_CHECKED_MAX: usize = 1000;
+/// The whole database, and the rows that a check may answer with: enough that broken rules of the schema do not hide broken pages.
+const EVERYTHING: &str = "1000";
 
 /// What `integrity_check` says of a page that it could not read, and goes on; each is a line of a row of many lines (SQLite
 /// 3.53, btree.c). The first has a result code behind it, which is an I/O error if its low byte is SQLITE_IOERR; to read a page
@@ -32,6 +33,15 @@ fn unread(row: &str) -> Option<&str> {
         None => line.contains(PAGE_OF_LIST_NOT_READ),
     };
     row.lines().find(failed)
+}
+
+/// An answer of a check.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// Its rows.
+    pub said: Vec<String>,
+    /// What ended it early.
+    pub stop: Option<rusqlite::Error>,
 }
 
 /// Something that is wrong with a product's migrations, in words.
@@ -57,34 +67,47 @@ impl Database {
 
     fn check(&self, step: Step, pragma: &str) -> Result<Findings, Failure> {
         let trees = self.trees(step)?;
-        let mut checked = self.rows_of_check(step, pragma)?;
-        if checked.0.iter().any(|row| row.contains(MAP_NOT_READ)) {
-            checked = self.rows_of_check(step, pragma)?;
+        let mut checked = self.rows_of_check(pragma, EVERYTHING);
+        if checked.as_ref().is_ok_and(|rows| rows.said.iter().any(|row| row.contains(MAP_NOT_READ))) {
+            checked = self.rows_of_check(pragma, EVERYTHING);
         }
-        let (rows, stopped) = checked;
-        if let Some(line) = rows.iter().find_map(|row| unread(row)) {
+        let rows = match checked {
+            // Something that only the application has, or a virtual table, stopped it: that says nothing of the rest.
+            Err(error) if is_an_objects(&error) => return self.check_by_object(step, pragma, &trees),
+            Ok(Checked { stop: Some(error), .. }) if is_an_objects(&error) => return self.check_by_object(step, pragma, &trees),
+            rows => rows.map_err(|error| self.failure(step, &error))?,
+        };
+        let mut findings = self.read_rows(step, pragma, &rows, &trees)?;
+        if findings.damage().next().is_some() {
+            self.tell_virtual_tables(step, pragma, &mut findings)?;
+        }
+        Ok(findings)
+    }
+
+    /// What the rows mean; an error where one says that a page could not be read.
+    pub(super) fn read_rows(&self, step: Step, pragma: &str, rows: &Checked, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
+        if let Some(line) = rows.said.iter().find_map(|row| unread(row)) {
             return Err(Failure::new(Class::Storage, step, format!("{pragma} could not read a page: {line}")).at(&self.path));
         }
         let mut findings = Findings::default();
-        rows.iter().for_each(|row| findings.add(row, &trees));
-        if let Some(cause) = stopped {
-            findings.add_stop(&cause);
+        rows.said.iter().for_each(|row| findings.add(row, trees));
+        if let Some(error) = &rows.stop {
+            findings.add_stop(&describe(error));
         }
         Ok(findings)
     }
 
     /// The check's rows, and the corruption that ended it; what was said before that counts.
-    fn rows_of_check(&self, step: Step, pragma: &str) -> Result<(Vec<String>, Option<String>), Failure> {
-        let failed = |error: rusqlite::Error| self.failure(step, &error);
-        let mut statement = self.connection.prepare(&format!("PRAGMA {pragma}({ROWS_CHECKED_MAX})")).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
+    pub(super) fn rows_of_check(&self, pragma: &str, of: &str) -> rusqlite::Result<Checked> {
+        let mut statement = self.connection.prepare(&format!("PRAGMA {pragma}({of})"))?;
+        let mut rows = statement.query([])?;
         let mut said = Vec::new();
         loop {
             match rows.next() {
-                Ok(Some(row)) => said.push(lossy(row, 0).map_err(failed)?),
-                Ok(None) => return Ok((said, None)),
-                Err(error) if super::class_of(&error) == Class::Damaged => return Ok((said, Some(describe(&error)))),
-                Err(error) => return Err(failed(error)),
+                Ok(Some(row)) => said.push(lossy(row, 0)?),
+                Ok(None) => return Ok(Checked { said, stop: None }),
+                Err(error) if super::class_of(&error) == Class::Damaged => return Ok(Checked { said, stop: Some(error) }),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -151,7 +174,8 @@ impl Database {
         })
     }
 
-    /// The schema, an entry an object with its text and an entry a column, without SQLite's tables, the history and ours.
+    /// The schema, an entry an object with its text and an entry a column, without SQLite's tables, the history and ours. A virtual table's
+    /// columns are in its text: its module may be missing.
     ///
     /// # Errors
     /// As SQLite.
@@ -159,7 +183,8 @@ impl Database {
         let sql = "WITH ours AS (SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                    AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1) \
                    SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM ours UNION \
-                   SELECT 'column ' || t.name || '.' || c.name || ': ' FROM ours t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'";
+                   SELECT 'column ' || t.name || '.' || c.name || ': ' FROM ours t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' \
+                   AND t.sql NOT LIKE 'CREATE VIRTUAL%'";
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let rows = statement.query_map([history_table], |row| lossy(row, 0))?;

@@ -1,11 +1,13 @@
-//! Owns migrations in Rust: code of the product's own, run inside the transaction of all the others.
+//! Owns code of the product's own: migrations in Rust, run inside the transaction of all the others, and what it registers on a connection.
 //! Promises: whatever it does (fail, panic, go on after an error), the transaction is ended by us alone.
-//! Never run outside a transaction.
+//! Never runs a migration outside a transaction, and lets no registering code read or change the database.
 
 use std::cell::Cell;
+use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::Connection;
 
 use crate::catalog::Migration;
@@ -23,6 +25,15 @@ type Code = Box<dyn Fn(&Connection) -> Result<(), CodeError>>;
 #[derive(Default)]
 pub struct Registered {
     all: Vec<(String, i32, Code)>,
+    on_connection: Vec<Code>,
+    /// A failure of `on_connection` was reported: a run opens many connections.
+    reported: Cell<bool>,
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} migrations in Rust, {} on each connection", self.all.len(), self.on_connection.len())
+    }
 }
 
 impl Registered {
@@ -30,6 +41,25 @@ impl Registered {
     pub fn add(&mut self, database: String, version: i32, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
         self.all.retain(|(name, other, _)| (name, *other) != (&database, version));
         self.all.push((database, version, Box::new(code)));
+    }
+
+    /// Adds code that registers functions, collations or modules on every connection.
+    pub fn add_on_connection(&mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
+        self.on_connection.push(Box::new(code));
+    }
+
+    /// Lets the product register on a connection that was just opened. Where that fails, the database is used all the same: what needs
+    /// the missing function, collation or module says so itself.
+    pub(super) fn prepare(&self, connection: &mut Connection) {
+        for code in &self.on_connection {
+            let failed = match registering(connection, code) {
+                Ok(()) => continue,
+                Err(error) => error.to_string(),
+            };
+            if !self.reported.replace(true) {
+                log::warn!("the product's code for each connection failed: {failed}; functions, collations or modules may be missing.");
+            }
+        }
     }
 
     fn find(&self, database: &str, version: i32) -> Option<&Code> {
@@ -51,6 +81,27 @@ thread_local! {
 /// A product's code runs on this thread: its panic is caught, and no defect of ours.
 pub fn guest_runs() -> bool {
     GUEST.get()
+}
+
+/// Runs code of the product's; its panic is an error.
+fn as_guest<T>(code: impl FnOnce() -> T) -> std::thread::Result<T> {
+    GUEST.set(true);
+    let ran = catch_unwind(AssertUnwindSafe(code));
+    GUEST.set(false);
+    ran
+}
+
+/// The code registers, and a function may be called (`SELECT load_extension('…')`); no other SQL: a read would take locks, and a
+/// PRAGMA would change what the connection is opened with.
+fn registering(connection: &mut Connection, code: &Code) -> Result<(), CodeError> {
+    let only_functions = |context: AuthContext<'_>| match context.action {
+        AuthAction::Select | AuthAction::Function { .. } => Authorization::Allow,
+        _ => Authorization::Deny,
+    };
+    connection.authorizer(Some(only_functions))?;
+    let ran = as_guest(|| code(connection)).unwrap_or_else(|panic| Err(format!("it panicked: {}", words_of(&*panic)).into()));
+    connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
+    ran
 }
 
 /// Runs the code of a migration that has some; in the caller's transaction, or for a database in memory in one of its own.
@@ -82,12 +133,9 @@ fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migrati
     // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
     let failed = |database: &Database, error: &rusqlite::Error| database.failure(step, error);
     database.connection.commit_hook(Some(|| true)).map_err(|error| failed(database, &error))?;
-    GUEST.set(true);
-    let ran = catch_unwind(AssertUnwindSafe(|| code(&database.connection)));
-    GUEST.set(false);
+    let ran = as_guest(|| code(&database.connection));
     let cleared = database.connection.commit_hook(None::<fn() -> bool>);
-    let cleared =
-        cleared.and(database.connection.authorizer(None::<fn(rusqlite::hooks::AuthContext<'_>) -> rusqlite::hooks::Authorization>));
+    let cleared = cleared.and(database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>));
     let denied = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
     let ended = !database.in_transaction();
     let failure = match ran {
@@ -116,7 +164,7 @@ fn failure_of(step: Step, error: &CodeError, denied: Option<String>) -> Failure 
 pub fn last_words(panic: &PanicHookInfo<'_>) -> String {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let words = words_of(panic.payload()).replace('\n', " ");
-    format!("bootmigrate: the code of a migration panicked at {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot goes on from what is on disk. [BM-10]")
+    format!("bootmigrate: the product's code (a migration, or what it does on each connection) panicked at {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot goes on from what is on disk. [BM-10]")
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {

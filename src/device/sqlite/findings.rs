@@ -19,6 +19,8 @@ pub enum Kind {
     Rule,
     /// What a virtual table's module says of its own content (FTS, R*Tree): not damage of the file.
     VirtualTable,
+    /// Something of the application that this program does not have is needed to check it: not known to be damage.
+    NotChecked,
     /// The check could not go on: a page is corrupt, and no row says whose.
     Stopped,
 }
@@ -88,6 +90,31 @@ impl Findings {
         }
     }
 
+    /// What is no damage and worth knowing all the same, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let words = |finding: &Finding| match (finding.kind, &finding.object) {
+            (Kind::VirtualTable, Some(name)) => Some(format!("the virtual table {name} does not fit its content: {}", finding.text)),
+            (Kind::NotChecked, Some(name)) => Some(format!("{name} was checked in part: {}", finding.text)),
+            _ => None,
+        };
+        self.0.iter().filter_map(words).collect()
+    }
+
+    /// Adds a finding once.
+    pub fn add_of(&mut self, kind: Kind, object: &str, text: &str) {
+        let found = finding(kind, Some(object), text);
+        if !self.0.contains(&found) {
+            self.0.push(found);
+        }
+    }
+
+    /// The words are a virtual table's own, whatever they look like.
+    pub fn belongs_to(&mut self, virtual_table: &str, text: &str) {
+        for finding in self.0.iter_mut().filter(|finding| finding.text == text) {
+            (finding.kind, finding.object) = (Kind::VirtualTable, Some(virtual_table.to_owned()));
+        }
+    }
+
     /// Adds the error that stopped the check.
     pub fn add_stop(&mut self, cause: &str) {
         self.0.push(Finding { kind: Kind::Stopped, object: None, text: cause.to_owned() });
@@ -99,7 +126,7 @@ impl Kind {
     pub fn is_damage(self) -> bool {
         match self {
             Kind::Table | Kind::Index | Kind::Space | Kind::Unused | Kind::Stopped => true,
-            Kind::Rule | Kind::VirtualTable => false,
+            Kind::Rule | Kind::VirtualTable | Kind::NotChecked => false,
         }
     }
 }

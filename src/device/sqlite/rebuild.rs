@@ -2,9 +2,8 @@
 //! Promises: reads tables only, so that a corrupt index page is never followed; what the schema says is unchanged after it.
 //! Never runs on the live file.
 
-use rusqlite::config::DbConfig;
-
 use crate::device::disk::Step;
+use crate::device::sqlite::missing::{read_with_stand_ins, vacuum};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 
@@ -16,28 +15,33 @@ impl Database {
     /// As SQLite; damaged where a table, or the index of a constraint, cannot be read.
     pub fn rebuild_indexes(&self, step: Step) -> Result<(), Failure> {
         let texts = self.strings(step, "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")?;
-        let defensive =
-            |on| self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on).map_err(|error| self.failure(step, &error));
-        defensive(false)?;
+        self.defensive(step, false)?;
         let forget = "PRAGMA writable_schema = ON; \
                       DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; \
                       PRAGMA writable_schema = RESET";
         let forgotten = self.run(step, forget);
-        defensive(true)?;
+        self.defensive(step, true)?;
         forgotten?;
-        // Rows that a UNIQUE index should have kept out: this cure cannot help, and the next one is asked.
-        let build = |sql: &str| {
-            self.connection.execute_batch(sql).map_err(|error| {
-                let mut failure = self.failure(step, &error);
-                if class_of(&error) == Class::Failed {
-                    failure.class = Class::Damaged;
-                }
-                failure
-            })
+        // Rows that a UNIQUE index should have kept out, or an order that only the application has: this cure cannot help, and the next one is asked.
+        let not_by_this = |error: rusqlite::Error| {
+            let mut failure = self.failure(step, &error);
+            if class_of(&error) == Class::Failed {
+                failure.class = Class::Damaged;
+            }
+            failure
         };
+        let build = |sql: &str| self.connection.execute_batch(sql).map_err(not_by_this);
         build("REINDEX")?;
         texts.iter().try_for_each(|text| build(text))?;
-        self.run(step, "VACUUM")
+        vacuum(&self.connection, "VACUUM").map_err(not_by_this)
+    }
+
+    /// Builds one index again from its table.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn reindex(&self, step: Step, index: &str) -> Result<(), Failure> {
+        self.run(step, &format!("REINDEX \"{}\"", index.replace('"', "\"\"")))
     }
 
     /// Reads every row of every table without an index.
@@ -48,10 +52,13 @@ impl Database {
         let tables = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
         let read = |table: &String| {
             let sql = format!("SELECT * FROM \"{}\" NOT INDEXED", table.replace('"', "\"\""));
-            let mut statement = self.connection.prepare(&sql)?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            Ok(())
+            let read = || {
+                let mut statement = self.connection.prepare(&sql)?;
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            };
+            read_with_stand_ins(&self.connection, read).map(drop)
         };
         tables.iter().try_for_each(|table| read(table).map_err(|error: rusqlite::Error| self.failure(step, &error)))
     }

@@ -24,11 +24,11 @@ pub struct Table {
     pub parents: Vec<String>,
     pub(super) columns: Vec<String>,
     /// Columns of the primary key, in its order.
-    key: Vec<String>,
+    pub(super) key: Vec<String>,
     /// What its row number can be called; `None` for a table without one.
-    row_number: Option<&'static str>,
+    pub(super) row_number: Option<&'static str>,
     /// The row number is a column: it need not be brought by itself.
-    numbered_by_key: bool,
+    pub(super) numbered_by_key: bool,
 }
 
 /// What became of one table's rows.
@@ -52,7 +52,7 @@ pub struct Aside {
 }
 
 /// What stops: the reader met a corrupt page, or anything else.
-enum Stopped {
+pub(super) enum Stopped {
     Corrupt,
     By(Failure),
 }
@@ -78,13 +78,18 @@ pub(super) fn list(names: &[String], ending: &str) -> String {
 }
 
 impl Table {
+    /// A table of which only the name is asked.
+    pub fn named(name: String) -> Table {
+        Table { name, parents: Vec::new(), columns: Vec::new(), key: Vec::new(), row_number: None, numbered_by_key: false }
+    }
+
     /// The same columns, by name: at the same version they mean the same.
     pub fn has_the_columns_of(&self, other: &Table) -> bool {
         let has = |column: &String| self.columns.iter().any(|ours| ours.eq_ignore_ascii_case(column));
         self.columns.len() == other.columns.len() && other.columns.iter().all(has)
     }
 
-    fn selected(&self) -> String {
+    pub(super) fn selected(&self) -> String {
         let number = self.row_number.map(|number| format!("{number}, ")).unwrap_or_default();
         format!("{number}{}", list(&self.columns, ""))
     }
@@ -101,14 +106,16 @@ impl Database {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let names = statement.query_map([history_table], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-            names.into_iter().filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>()
+            let shadows = self.shadow_names()?;
+            let own = names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
+            own.filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>()
         };
         read().map_err(|error: rusqlite::Error| self.failure(step, &error))
     }
 
-    /// `None` for the shadow of a virtual table.
-    fn table(&self, name: String) -> rusqlite::Result<Option<Table>> {
-        let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type = 'table'";
+    /// `None` where it is no table, or a virtual one.
+    pub(super) fn table(&self, name: String) -> rusqlite::Result<Option<Table>> {
+        let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type IN ('table', 'shadow')";
         let Some(without_row_number) = self.connection.query_row(sql, [&name], |row| row.get::<_, bool>(0)).optional()? else {
             return Ok(None);
         };
@@ -127,14 +134,6 @@ impl Database {
         let parents = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let key = key.into_iter().map(|(column, ..)| column.clone()).collect();
         Ok(Some(Table { name, parents, columns, key, row_number, numbered_by_key }))
-    }
-
-    /// Names of virtual tables, whose rows only their module knows.
-    ///
-    /// # Errors
-    /// As SQLite.
-    pub fn virtual_tables(&self, step: Step) -> Result<Vec<String>, Failure> {
-        self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name")
     }
 
     /// Rows of a table; `None` where it cannot be read.
@@ -163,10 +162,10 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn aside(&self, step: Step, table: &Table) -> Result<Aside, Failure> {
+    pub fn aside(&self, step: Step, table: &str) -> Result<Aside, Failure> {
         // What an earlier time set aside keeps its name.
-        let own = table.name.to_ascii_lowercase().starts_with("lost_");
-        let base = if own { table.name.clone() } else { format!("lost_{}", table.name) };
+        let own = table.to_ascii_lowercase().starts_with("lost_");
+        let base = if own { table.to_owned() } else { format!("lost_{table}") };
         let taken = self.strings(step, "SELECT lower(name) FROM sqlite_schema")?;
         let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
         let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
@@ -257,7 +256,7 @@ impl Pour<'_> {
     pub fn pour(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
         let mut rows = Writer::new(self, table, keep, aside)?;
         let unread = match table.row_number {
-            Some(number) => self.by_number(table, number, &mut rows)?,
+            Some(number) => self.by_number(table, number, &mut |row| rows.write(row))?,
             None => self.by_key(table, &mut rows)?,
         };
         let mut poured = Poured { unread, ..rows.poured };
@@ -268,7 +267,12 @@ impl Pour<'_> {
     }
 
     /// Ascending; after a corrupt page from the next row on that can be found and read. `true`: there was one.
-    fn by_number(&self, table: &Table, number: &str, rows: &mut Writer<'_>) -> Result<bool, Failure> {
+    pub(super) fn by_number(
+        &self,
+        table: &Table,
+        number: &str,
+        each: &mut dyn FnMut(&Row<'_>) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
         let all = format!("SELECT {} FROM {} NOT INDEXED WHERE {number} >= ?1 ORDER BY {number}", table.selected(), quote(&table.name));
         let one = format!("{all} LIMIT 1");
         let mut begin = i64::MIN;
@@ -276,7 +280,7 @@ impl Pour<'_> {
             let mut last = None;
             match self.scan(&all, Some(begin), |row| {
                 last = row.get(0).ok();
-                rows.write(row)
+                each(row)
             }) {
                 Ok(()) => return Ok(begin != i64::MIN),
                 Err(Stopped::By(failure)) => return Err(failure),
@@ -335,7 +339,7 @@ impl Pour<'_> {
         Ok(true)
     }
 
-    fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Failure>) -> Result<(), Stopped> {
+    pub(super) fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Failure>) -> Result<(), Stopped> {
         let stopped = |error: rusqlite::Error| match class_of(&error) {
             Class::Damaged => Stopped::Corrupt,
             _ => Stopped::By(self.from.failure(self.step, &error)),
@@ -353,17 +357,17 @@ impl Pour<'_> {
 }
 
 /// The statements that take one table's rows.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     pour: &'a Pour<'a>,
     table: &'a Table,
     name: &'a Aside,
     keep: Option<Statement<'a>>,
     aside: Option<Statement<'a>>,
-    poured: Poured,
+    pub(super) poured: Poured,
 }
 
 impl<'a> Writer<'a> {
-    fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a Aside) -> Result<Writer<'a>, Failure> {
+    pub(super) fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a Aside) -> Result<Writer<'a>, Failure> {
         let keep = if keep {
             let number = table.row_number.filter(|_| !table.numbered_by_key).map(|number| format!("{number}, ")).unwrap_or_default();
             let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
@@ -376,7 +380,7 @@ impl<'a> Writer<'a> {
         Ok(Writer { pour, table, name, keep, aside: None, poured: Poured::default() })
     }
 
-    fn write(&mut self, row: &Row<'_>) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, row: &Row<'_>) -> Result<(), Failure> {
         let pour = self.pour;
         let failed = |error: rusqlite::Error| pour.into.failure(pour.step, &error);
         // The row number is selected first, and inserted only where no column has it.
@@ -428,7 +432,7 @@ mod tests {
         CREATE TRIGGER more AFTER INSERT ON numbered BEGIN INSERT INTO plain VALUES ('by the trigger'); END;";
 
     fn database(sql: &str) -> Database {
-        let database = (Sqlite { vfs: None }).scratch(STEP).unwrap();
+        let database = Sqlite::default().scratch(STEP).unwrap();
         database.run(STEP, sql).unwrap();
         database
     }
@@ -437,7 +441,7 @@ mod tests {
         let (from, into) = (database(old), database(new));
         into.triggers(STEP, false).unwrap();
         let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
-        let pour_table = |table: &Table| pour.pour(table, true, &into.aside(STEP, table).unwrap()).unwrap();
+        let pour_table = |table: &Table| pour.pour(table, true, &into.aside(STEP, &table.name).unwrap()).unwrap();
         let poured = from.ordinary_tables(STEP, "history").unwrap().iter().map(pour_table).collect();
         into.take_numbers_of(STEP, &from, true).unwrap();
         (into, poured)

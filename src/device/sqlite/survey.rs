@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::device::disk::Step;
+use crate::device::sqlite::missing::read_with_stand_ins;
+use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 
@@ -43,12 +45,34 @@ impl Database {
         let mut statement = self.connection.prepare(sql)?;
         let names = statement.query_map([history_table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
         let mut survey = Survey::default();
+        let shadows = self.shadow_names()?;
         for name in names {
             let (name, root_page) = name?;
-            let table = self.count_table(&name, root_page)?;
-            survey.tables.insert(name, table);
+            if !shadows.contains(&name.to_ascii_lowercase()) {
+                let table = self.count_table(&name, root_page)?;
+                survey.tables.insert(name, table);
+            }
+        }
+        for table in self.read_virtual_tables()? {
+            if let Some(counted_by) = table.counted_by() {
+                let counted = self.count_virtual_table(&table, counted_by)?;
+                survey.tables.insert(table.name, counted);
+            }
         }
         Ok(survey)
+    }
+
+    /// Rows of a virtual table, and values of the columns whose text it keeps itself; an index of another table's text has none.
+    fn count_virtual_table(&self, table: &VirtualTable, counted_by: &str) -> rusqlite::Result<Table> {
+        let mut counted = self.count_table(counted_by, 0)?;
+        let mut statement = self.connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0")?;
+        // The row number stands first. Where the virtual table does not work its columns have no names, and only rows count.
+        let names =
+            statement.query_map([&table.name], |row| row.get::<_, String>(0)).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+        let names = if table.content == Content::Own { names.unwrap_or_default() } else { Vec::new() };
+        let filled = counted.columns.into_iter().skip(1);
+        counted.columns = names.into_iter().zip(filled).map(|(name, column)| Column { name, ..column }).collect();
+        Ok(counted)
     }
 
     fn count_table(&self, name: &str, root_page: i64) -> rusqlite::Result<Table> {
@@ -65,12 +89,16 @@ impl Database {
             })
             .collect();
         let sql = format!("SELECT count(*){} FROM {}", filled.concat(), quote(name));
-        self.connection.query_row(&sql, [], |row| {
-            let count =
-                |(index, (column, _)): (usize, &(String, Option<String>))| Ok(Column { name: column.clone(), filled: row.get(index + 1)? });
-            let columns = columns.iter().enumerate().map(count).collect::<rusqlite::Result<_>>()?;
-            Ok(Table { root_page, rows: row.get(0)?, columns })
-        })
+        let read = || {
+            self.connection.query_row(&sql, [], |row| {
+                let count = |(index, (column, _)): (usize, &(String, Option<String>))| {
+                    Ok(Column { name: column.clone(), filled: row.get(index + 1)? })
+                };
+                let columns = columns.iter().enumerate().map(count).collect::<rusqlite::Result<_>>()?;
+                Ok(Table { root_page, rows: row.get(0)?, columns })
+            })
+        };
+        read_with_stand_ins(&self.connection, read).map(|(table, _)| table)
     }
 }
 
@@ -136,12 +164,16 @@ mod tests {
     use crate::device::sqlite::Sqlite;
 
     const BEFORE: &str = "CREATE TABLE a(id INTEGER PRIMARY KEY, b TEXT, unit TEXT NOT NULL DEFAULT 'C', n INTEGER DEFAULT 7, g AS (id * 2));
-        INSERT INTO a(id, b) VALUES (1, 'x'), (2, NULL), (3, 'y'); CREATE TABLE empty(x); CREATE TABLE full(x); INSERT INTO full VALUES (1);";
+        INSERT INTO a(id, b) VALUES (1, 'x'), (2, NULL), (3, 'y'); CREATE TABLE empty(x); CREATE TABLE full(x); INSERT INTO full VALUES (1);
+        CREATE VIRTUAL TABLE own USING fts5(body, extra); INSERT INTO own VALUES ('one', NULL), ('two', 'x');
+        CREATE VIRTUAL TABLE index_of_a USING fts5(b, content='a', content_rowid='id'); INSERT INTO index_of_a(index_of_a) VALUES ('rebuild');
+        CREATE VIRTUAL TABLE bare USING fts5(x, content=''); INSERT INTO bare(rowid, x) VALUES (1, 'words');
+        CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1); INSERT INTO boxes VALUES (1, 2, 3);";
 
     #[track_caller]
     fn check(change: &str, expected: &[&str]) {
         let step = Step("test");
-        let database = Sqlite { vfs: None }.scratch(step).unwrap_or_else(|failure| panic!("{failure}"));
+        let database = Sqlite::default().scratch(step).unwrap_or_else(|failure| panic!("{failure}"));
         let survey = || database.survey(step, "history").unwrap_or_else(|failure| panic!("{failure}"));
         let run = |sql: &str| database.run(step, sql).unwrap_or_else(|failure| panic!("{failure}"));
         run(BEFORE);
@@ -177,5 +209,20 @@ mod tests {
         check("ALTER TABLE full RENAME TO other", &[]);
         check("ALTER TABLE a RENAME COLUMN b TO c", &[]);
         check("ALTER TABLE a RENAME COLUMN b TO c; UPDATE a SET c = NULL", &["column a.b (2 values)"]);
+    }
+
+    #[test]
+    fn a_virtual_table_counts_as_itself_and_its_shadows_as_nothing() {
+        check("DROP TABLE own", &["table own (2 rows)"]);
+        check("DELETE FROM own WHERE rowid = 1", &["1 of 2 rows of table own"]);
+        check(
+            "DROP TABLE own; CREATE VIRTUAL TABLE own USING fts5(body); INSERT INTO own VALUES ('a'), ('b')",
+            &["column own.extra (1 value)"],
+        );
+        check("INSERT INTO own(own) VALUES ('rebuild')", &[]);
+        check("DROP TABLE boxes", &["table boxes (1 row)"]);
+        // The text is another table's.
+        check("DROP TABLE index_of_a", &[]);
+        check("DROP TABLE bare", &["table bare (1 row)"]);
     }
 }

@@ -1,0 +1,114 @@
+//! Owns a check object by object, where the check of the whole database is stopped by something that only the application has.
+//! Promises: whatever can be checked is; what cannot is named, with the reason; a virtual table's fault is never damage of the file.
+//! Never changes a byte.
+
+use std::collections::BTreeMap;
+
+use crate::device::disk::Step;
+use crate::device::sqlite::checks::Checked;
+use crate::device::sqlite::findings::{Findings, Kind, Tree};
+use crate::device::sqlite::missing::{read_with_stand_ins, Missing};
+use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
+use crate::device::sqlite::{class_of, describe, extended_code, Database};
+use crate::error::{Class, Failure};
+
+/// The rows that a check of everything may answer with.
+const ROWS_MAX: &str = "1000";
+
+/// The error is about an object of the schema and not about the file: a function, collation, module or tokenizer is missing, or a
+/// virtual table does not work.
+pub(super) fn is_an_objects(error: &rusqlite::Error) -> bool {
+    Missing::of(error).is_some() || class_of(error) == Class::Failed || extended_code(error) == Some(rusqlite::ffi::SQLITE_CORRUPT_VTAB)
+}
+
+impl Database {
+    /// The check in parts: the pages of everything, each table's indexes, each virtual table.
+    pub(super) fn check_by_object(&self, step: Step, pragma: &str, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
+        let tables = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
+        // Where a row stands does not depend on a function or an order: quick_check compares no index with its table.
+        let pages = |of: &str| read_with_stand_ins(&self.connection, || self.rows_of_check("quick_check", of)).map(|(rows, _)| rows);
+        let mut findings = match pages(ROWS_MAX) {
+            Ok(rows) if !rows.stop.as_ref().is_some_and(is_an_objects) => self.read_rows(step, pragma, &rows, trees)?,
+            Err(error) if !is_an_objects(&error) => return Err(self.failure(step, &error)),
+            // A virtual table stopped it: table by table.
+            Ok(_) | Err(_) => {
+                let mut findings = Findings::default();
+                for table in &tables {
+                    self.add_part(step, pragma, table, pages(&quote(table)), trees, &mut findings)?;
+                }
+                findings
+            }
+        };
+        if pragma == "integrity_check" {
+            for table in &tables {
+                self.add_part(step, pragma, table, self.rows_of_check(pragma, &quote(table)), trees, &mut findings)?;
+            }
+        }
+        self.tell_virtual_tables(step, pragma, &mut findings)?;
+        Ok(findings)
+    }
+
+    fn add_part(
+        &self,
+        step: Step,
+        pragma: &str,
+        table: &str,
+        rows: rusqlite::Result<Checked>,
+        trees: &BTreeMap<i64, Tree>,
+        findings: &mut Findings,
+    ) -> Result<(), Failure> {
+        match rows {
+            Ok(rows) => {
+                let more = self.read_rows(step, pragma, &rows, trees)?;
+                findings.0.extend(more.0.into_iter().filter(|one| !findings.0.contains(one)).collect::<Vec<_>>());
+            }
+            Err(error) if is_an_objects(&error) => {
+                findings.add_of(Kind::NotChecked, &format!("table {table}"), &not_here(&error));
+            }
+            Err(error) => return Err(self.failure(step, &error)),
+        }
+        Ok(())
+    }
+
+    /// What each virtual table says of itself; the same words in `findings` are its own.
+    pub(super) fn tell_virtual_tables(&self, step: Step, pragma: &str, findings: &mut Findings) -> Result<(), Failure> {
+        // A schema that cannot be read has none that could be asked.
+        let Ok(all) = self.read_virtual_tables() else { return Ok(()) };
+        for table in &all {
+            if let Some((kind, text)) = self.fault_of(step, pragma, table)? {
+                text.lines().chain([text.as_str()]).for_each(|text| findings.belongs_to(&table.name, text));
+                let object = if kind == Kind::NotChecked { format!("virtual table {}", table.name) } else { table.name.clone() };
+                findings.add_of(kind, &object, &text);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a virtual table's own content, or why it cannot be asked.
+    pub(super) fn fault_of(&self, step: Step, pragma: &str, table: &VirtualTable) -> Result<Option<(Kind, String)>, Failure> {
+        if let Content::Unknown(module) = &table.content {
+            return Ok(Some((Kind::NotChecked, format!("{} is not in this firmware", Missing::Module(module.clone())))));
+        }
+        match self.rows_of_check(pragma, &quote(&table.name)) {
+            Ok(Checked { stop: Some(error), .. }) => Ok(Some((Kind::VirtualTable, describe(&error)))),
+            Ok(Checked { said, .. }) => Ok(said.into_iter().find(|row| row != "ok").map(|row| (Kind::VirtualTable, row))),
+            Err(error) if Missing::of(&error).is_some() => Ok(Some((Kind::NotChecked, not_here(&error)))),
+            Err(error) if class_of(&error) == Class::Damaged => Ok(Some((Kind::VirtualTable, describe(&error)))),
+            // FTS5 does not say which tokenizer it was that it did not find.
+            Err(error) if is_an_objects(&error) => {
+                let tokenizer = table.tokenizer.as_ref().map(|name| format!(" (its tokenizer is {name})")).unwrap_or_default();
+                Ok(Some((Kind::NotChecked, format!("{}{tokenizer}", describe(&error)))))
+            }
+            Err(error) => Err(self.failure(step, &error)),
+        }
+    }
+}
+
+/// Why an object is checked in part.
+fn not_here(error: &rusqlite::Error) -> String {
+    Missing::of(error).map_or_else(|| describe(error), |missing| format!("{missing} is not in this firmware"))
+}
+
+fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}

@@ -1,0 +1,276 @@
+//! Owns the stories of virtual tables: a full-text index that does not fit its text, R*Trees, and what becomes of both in a new database.
+//! Promises: text, boxes and search are asked of plain SQLite; other rows that were written since a snapshot are there.
+//! Never takes an index for healthy because it is there: `integrity-check` says so.
+
+use crate::bench::Bench;
+use crate::carry_over::rows;
+use crate::oracle::Copy;
+use rusqlite::Connection;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+/// One of each: text of its own, text of another table, no text, boxes, and a view of an index.
+const VIRTUAL: (&str, &str) = (
+    "V41__search.sql",
+    "CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT);
+CREATE VIRTUAL TABLE own USING fts5(body, extra UNINDEXED);
+CREATE VIRTUAL TABLE own4 USING fts4(title, body);
+CREATE VIRTUAL TABLE own3 USING fts3(body, tokenize=porter);
+CREATE VIRTUAL TABLE ext USING fts5(body, content = 'note', content_rowid = 'id');
+CREATE VIRTUAL TABLE ext4 USING fts4(content=\"note\", body);
+CREATE VIRTUAL TABLE bare USING fts5(body, content = '');
+CREATE VIRTUAL TABLE box USING rtree(id, x0, x1, +label TEXT);
+CREATE VIRTUAL TABLE words USING fts5vocab(own, 'row');
+CREATE TRIGGER note_in AFTER INSERT ON note BEGIN INSERT INTO ext(rowid, body) VALUES (new.id, new.body); END;
+CREATE TRIGGER note_out AFTER DELETE ON note BEGIN INSERT INTO ext(ext, rowid, body) VALUES ('delete', old.id, old.body); END;
+",
+);
+
+const CONTENT: &str = "
+INSERT INTO note VALUES (1, 'hello world'), (7, 'good bye');
+INSERT INTO ext4(ext4) VALUES ('rebuild');
+INSERT INTO own(rowid, body, extra) VALUES (3, 'hello', 'a'), (9, 'farewell', 'b');
+INSERT INTO own4(docid, title, body) VALUES (4, 'hello', 'x'), (5, 'bye', 'y');
+INSERT INTO own3(docid, body) VALUES (6, 'running');
+INSERT INTO bare(rowid, body) VALUES (1, 'secret');
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO box SELECT i, i, i + 0.5, 'box ' || i FROM n;
+";
+
+const NEXT: (&str, &str) = ("V42__next.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n");
+/// Fails where the application has written children, and on nothing else.
+const FAILS: (&str, &str) = ("V42__fails.sql", "CREATE TABLE z (a CHECK (a <= 1000)); INSERT INTO z SELECT count(*) FROM child;\n");
+
+fn world() -> Bench {
+    let bench = Bench::at(40).firmware(40).file(VIRTUAL);
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    applies(&bench, CONTENT);
+    bench
+}
+
+fn applies(bench: &Bench, sql: &str) {
+    Connection::open(bench.main()).unwrap().execute_batch(sql).unwrap();
+}
+
+fn open(bench: &Bench) -> (Copy, Connection) {
+    let copy = Copy::of(&bench.main()).unwrap();
+    let connection = copy.open();
+    (copy, connection)
+}
+
+fn now(bench: &Bench, table: &str) -> Vec<String> {
+    rows(&open(bench).1, table)
+}
+
+fn text(bench: &Bench, sql: &str) -> String {
+    let (_copy, connection) = open(bench);
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(|row| row.unwrap_or_else(|error| format!("<{error}>"))).collect::<Vec<_>>().join(" ")
+}
+
+fn version(bench: &Bench) -> String {
+    text(bench, "SELECT CAST(max(version) AS TEXT) FROM refinery_schema_history")
+}
+
+/// Text and boxes as CONTENT has written them, each found by search.
+#[track_caller]
+fn searched(bench: &Bench, why: &str) {
+    for (sql, found) in [
+        ("SELECT rowid || extra FROM own WHERE own MATCH 'hello'", "3a"),
+        ("SELECT rowid || extra FROM own WHERE own MATCH 'farewell'", "9b"),
+        ("SELECT docid || body FROM own4 WHERE own4 MATCH 'title:bye'", "5y"),
+        ("SELECT docid || body FROM own3 WHERE own3 MATCH 'run'", "6running"),
+        ("SELECT rowid || body FROM ext WHERE ext MATCH 'hello'", "1hello world"),
+        ("SELECT docid || body FROM ext4 WHERE ext4 MATCH 'bye'", "7good bye"),
+        ("SELECT id || label FROM box WHERE x0 >= 99.9 AND x1 <= 101.6 ORDER BY id", "100box 100 101box 101"),
+        ("SELECT count(*) || '' FROM box", "500"),
+        ("SELECT term FROM words ORDER BY term", "farewell hello"),
+    ] {
+        assert_eq!(text(bench, sql), found, "{why}: {sql}");
+    }
+    let (_copy, connection) = open(bench);
+    let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok", "{why}");
+    connection.execute_batch("DELETE FROM note WHERE id = 7; INSERT INTO note VALUES (8, 'later')").unwrap();
+    for index in ["own", "ext", "own4", "own3"] {
+        connection
+            .execute(&format!("INSERT INTO {index}({index}) VALUES ('integrity-check')"), [])
+            .unwrap_or_else(|error| panic!("{why}: {index}: {error}"));
+    }
+    assert_eq!(
+        connection.query_row("SELECT count(*) FROM ext WHERE ext MATCH 'later'", [], |row| row.get::<_, i64>(0)).unwrap(),
+        1,
+        "{why}"
+    );
+}
+
+/// No byte of the page is what it was.
+fn harm(bench: &Bench, page: u64) {
+    let file = fs::OpenOptions::new().write(true).open(bench.main()).unwrap();
+    file.write_all_at(&[0xa5; 4096], (page - 1) * 4096).unwrap();
+}
+
+#[track_caller]
+fn loss(bench: &Bench) -> String {
+    let report = fs::read_to_string(bench.root().join("run/bootmigrate/status.json")).unwrap();
+    let report = serde_json::from_str::<serde_json::Value>(&report).unwrap();
+    report["databases"][0]["loss"].as_str().unwrap_or("nothing").to_owned()
+}
+
+#[test]
+fn an_index_that_does_not_fit_its_text_is_no_damage() {
+    // What an application's fault leaves behind, and whether the index can be built again without forgetting a row that it knows.
+    let faults = [
+        ("DELETE FROM own_docsize WHERE id = 3", "own", true),
+        ("UPDATE own_content SET c0 = 'other words' WHERE id = 9", "own", true),
+        ("INSERT INTO own_content VALUES (11, 'one more', 'c')", "own", true),
+        ("DELETE FROM own_content WHERE id = 3", "own", false),
+        ("DELETE FROM own_data WHERE id > 10", "own", true),
+        ("DELETE FROM own4_content WHERE docid = 4", "own4", false),
+        ("UPDATE own4_content SET c0title = 'other' WHERE docid = 4", "own4", true),
+        ("DELETE FROM box_rowid WHERE rowid = 7", "box", false),
+        ("DELETE FROM box_parent", "box", false),
+        ("DELETE FROM bare_docsize", "bare", false),
+    ];
+    for (fault, name, rebuilt) in faults {
+        for kind in ["precious", "rebuildable"] {
+            let bench = world().key(&format!("kind = \"{kind}\""));
+            assert_eq!(bench.run(&["snapshot", "create"]).exit, "0");
+            applies(&bench, "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the snapshot')");
+            applies(&bench, fault);
+            let shadows: Vec<Vec<String>> =
+                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&bench, table)).into();
+            let bench = bench.file(NEXT);
+            let ran = bench.run(&["run"]);
+            let why = format!("{kind}: {fault}: {}", ran.stderr);
+            assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("0", "42"), "{why}");
+            let after: Vec<Vec<String>> =
+                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&bench, table)).into();
+            assert_eq!(after, shadows, "{why}");
+            assert_eq!(text(&bench, "SELECT count(*) || '' FROM parent WHERE reading = 77"), "2000", "{why}");
+            let said = ran.stderr.contains(&format!("the full-text index {name} did not fit its text and was built again from it"));
+            assert_eq!(said, rebuilt, "{why}");
+            if name != "bare" {
+                assert!(rebuilt || ran.stderr.contains(&format!("the virtual table {name} does not fit its content")), "{why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_purge_with_carried_rows_keeps_virtual_tables() {
+    let bench = world().file(FAILS).key("on_failure = \"purge\"");
+    let ran = bench.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
+    assert_eq!(
+        loss(&bench),
+        "2000 rows of child (in lost_child), the virtual table bare, an index whose text is not in the database (1 row)"
+    );
+    assert!(ran.stderr.contains("the virtual table ext was built again from note"), "{}", ran.stderr);
+    searched(&bench, "carried");
+    assert_eq!(bench.run(&["run"]).exit, "0");
+}
+
+#[test]
+fn rows_of_a_virtual_table_that_a_migration_does_not_work_on_are_put_aside() {
+    for (table, sql, lost) in [
+        ("own", "INSERT INTO z SELECT count(*) FROM own", "2 rows of own (in lost_own)"),
+        ("box", "INSERT INTO z SELECT count(*) FROM box", "500 rows of box (in lost_box)"),
+    ] {
+        let fails = format!("CREATE TABLE z (a CHECK (a < 1)); {sql};\n");
+        let bench = world().file(("V42__fails.sql", &fails)).key("on_failure = \"purge\"");
+        let ran = bench.run(&["run"]);
+        assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{table}: {}", ran.stderr);
+        assert!(loss(&bench).contains(lost), "{table}: {}", loss(&bench));
+        assert_eq!((now(&bench, "child").len(), now(&bench, "parent").len()), (2000, 2000), "{table}");
+        assert_eq!(now(&bench, &format!("lost_{table}")).len(), if table == "own" { 2 } else { 500 });
+    }
+}
+
+#[test]
+fn named_tables_alone_are_carried_and_the_others_counted() {
+    let bench = world().file(FAILS).key("kind = \"rebuildable\"").key("carry_over = [\"note\", \"box\"]");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let loss = loss(&bench);
+    for line in ["2 rows of own", "2 rows of own4", "1 row of own3", "2000 rows of parent", "the virtual table bare"] {
+        assert!(loss.contains(line), "{line}: {loss}");
+    }
+    assert!(!["own_", " box", " note", " ext"].iter().any(|word| loss.contains(word)), "{loss}");
+    assert_eq!(text(&bench, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"), "1hello world");
+    assert_eq!(text(&bench, "SELECT count(*) || '' FROM box"), "500");
+}
+
+#[test]
+fn a_salvage_keeps_virtual_tables() {
+    let bench = world();
+    let root =
+        text(&bench, "SELECT CAST(min(pageno) AS TEXT) FROM dbstat WHERE name = 'child' AND path LIKE '/00%'").parse::<u64>().unwrap();
+    harm(&bench, root);
+    let bench = bench.file(NEXT).key("on_damage = [\"salvage\"]");
+    let ran = bench.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
+    assert!(!loss(&bench).contains("own"), "{}", loss(&bench));
+    assert!(loss(&bench).contains("the virtual table bare, an index whose text is not in the database (1 row)"), "{}", loss(&bench));
+    searched(&bench, "salvaged");
+}
+
+#[test]
+fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
+    for (shadow, intact) in [("own_data", true), ("own4_segdir", true), ("box_node", false)] {
+        let bench = world();
+        let root =
+            text(&bench, &format!("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = '{shadow}'")).parse::<u64>().unwrap();
+        harm(&bench, root);
+        let bench = bench.file(NEXT).key("on_damage = [\"salvage\"]");
+        let ran = bench.run(&["run"]);
+        assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{shadow}: {}", ran.stderr);
+        let lost = loss(&bench);
+        assert_eq!(lost.contains("500 rows of box that cannot be read"), !intact, "{shadow}: {lost}");
+        if intact {
+            searched(&bench, shadow);
+        }
+        assert_eq!((now(&bench, "child").len(), now(&bench, "note").len()), (2000, 2), "{shadow}");
+    }
+}
+
+#[test]
+fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
+    let made = "CREATE VIRTUAL TABLE mine USING fts5(a, b); INSERT INTO mine VALUES ('x', 'y'), ('z', 'w');
+        CREATE VIRTUAL TABLE of_parent USING fts5(name, content = 'parent', content_rowid = 'id');
+        CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);";
+    let bench = world().after(|bench| applies(bench, made)).file(FAILS).key("on_failure = \"purge\"");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let lost = loss(&bench);
+    for line in ["2 rows of mine (in lost_mine)", "the virtual table of_parent, an index of parent", "1 row of place (in lost_place)"] {
+        assert!(lost.contains(line), "{line}: {lost}");
+    }
+    assert!(!lost.contains("_content") && !lost.contains("_data") && !lost.contains("_node"), "{lost}");
+    assert_eq!((now(&bench, "lost_mine").len(), now(&bench, "lost_place").len()), (2, 1));
+    searched(&bench, "beside others");
+}
+
+#[test]
+fn a_way_back_counts_the_rows_of_a_virtual_table() {
+    let down = ("V41__search.down.sql", "DROP TRIGGER note_in; DROP TRIGGER note_out; DROP TABLE words; DROP TABLE own; DROP TABLE own4; DROP TABLE own3; DROP TABLE ext; DROP TABLE ext4; DROP TABLE bare; DROP TABLE box; DROP TABLE note;\n");
+    let bench = Bench::at(40).firmware(40).file(VIRTUAL).file(down);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    applies(&bench, CONTENT);
+    let bench = bench.older(40);
+    let ran = bench.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "40"), "{}", ran.stderr);
+    let lost = loss(&bench);
+    for line in [
+        "table own (2 rows)",
+        "table own4 (2 rows)",
+        "table own3 (1 row)",
+        "table bare (1 row)",
+        "table box (500 rows)",
+        "table note (2 rows)",
+    ] {
+        assert!(lost.contains(line), "{line}: {lost}");
+    }
+    assert!(!["own_", "ext", "_data", "_node", "words"].iter().any(|word| lost.contains(word)), "{lost}");
+}
