@@ -160,6 +160,14 @@ impl Migrator {
         validate(&self.embedded, Some(&self.code))
     }
 
+    /// As [`testing::at`], with what is registered.
+    ///
+    /// # Errors
+    /// As [`testing::at`].
+    pub fn at(&self, database: &str, version: i32) -> Result<Connection, String> {
+        testing::with(&self.embedded, database, version, Some(&self.code))
+    }
+
     /// What the unit does at boot.
     ///
     /// # Errors
@@ -252,7 +260,7 @@ fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), String
 
 /// For a product's own tests: databases in memory, as this firmware's migrations make them.
 pub mod testing {
-    use super::{application, Connection, Embedded, Problem};
+    use super::{application, Connection, Embedded, Problem, Registered};
 
     /// At this firmware's version.
     ///
@@ -268,12 +276,16 @@ pub mod testing {
     /// # Errors
     /// As [`fresh`], and where the firmware does not know the version.
     pub fn at(embedded: &Embedded, database: &str, version: i32) -> Result<Connection, String> {
+        with(embedded, database, version, None)
+    }
+
+    pub(super) fn with(embedded: &Embedded, database: &str, version: i32, code: Option<&Registered>) -> Result<Connection, String> {
         let found = embedded.databases.iter().find(|catalog| catalog.database == database);
         let catalog = found.ok_or_else(|| format!("this firmware has no database {database}"))?;
         if catalog.find(version).is_none() {
             return Err(format!("{database} has no version {version}"));
         }
-        match application::problems(catalog, version, None) {
+        match application::problems(catalog, version, code) {
             (Some(connection), problems) if problems.is_empty() => Ok(connection),
             (_, problems) => Err(problems.into_iter().map(|Problem(text)| text).collect::<Vec<_>>().join("\n")),
         }

@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 use bootmigrate::catalog::{Catalog, Embedded, Migration};
+use bootmigrate::sql::functions::FunctionFlags;
 use bootmigrate::{testing, Migrator};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -111,6 +112,46 @@ fn a_migration_in_rust() {
     assert_eq!(good.boot().unwrap().exit, 0);
     assert_eq!((sites("attic", &good), sites("cellar", &good)), (0, 1));
     assert_eq!(good.boot().unwrap().exit, 0);
+}
+
+#[test]
+fn what_a_product_registers_is_on_every_connection() {
+    let with_uses = || {
+        let product = product();
+        let settings = product.databases.first().unwrap();
+        let sql = "CREATE TABLE tag (name TEXT COLLATE backwards CHECK (slug(name) <> ''));\nCREATE INDEX tag_slug ON tag (slug(name));\n\
+                   INSERT INTO tag VALUES ('A'), ('b');\n";
+        let newest = *settings.migrations.last().unwrap();
+        let uses = Migration { version: 15, name: "uses", file: "settings/V15__uses.sql", sql, statements: 3, down: None, ..newest };
+        let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([uses]).collect();
+        let catalog = Catalog { migrations: migrations.leak(), fingerprint: [16; 16], ..*settings };
+        let rest = product.databases.iter().skip(1).copied();
+        Embedded { databases: [catalog].into_iter().chain(rest).collect::<Vec<_>>().leak(), ..product }
+    };
+    let registering = |migrator: Migrator| {
+        migrator.on_connection(|connection| {
+            let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+            connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase()))?;
+            Ok(connection.create_collation("backwards", |one, other| other.cmp(one))?)
+        })
+    };
+    let root = tempdir().unwrap();
+    let migrator = || Migrator::new(with_uses()).root(root.path()).database("settings");
+    let without = migrator();
+    assert!(without.validate().unwrap_err().contains("the collation backwards is not in this firmware"), "{:?}", without.validate());
+    let failed = without.boot().unwrap();
+    assert_eq!(failed.exit, 10);
+    assert!(failed.databases[0].sentence.contains("register it with Migrator::on_connection"), "{}", failed.databases[0].sentence);
+    let with = registering(migrator());
+    with.validate().unwrap();
+    let report = with.boot().unwrap();
+    assert_eq!((report.exit, report.databases[0].notes.len()), (0, 0), "{:?}", report.databases[0].notes);
+    let names = |connection: bootmigrate::Connection| -> String {
+        connection.query_row("SELECT group_concat(slug(name)) FROM (SELECT name FROM tag ORDER BY name)", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(names(with.open("settings").unwrap()), "b,a");
+    assert_eq!(names(with.at("settings", 15).unwrap()), "b,a");
+    assert!(testing::at(&with_uses(), "settings", 15).is_err());
 }
 
 /// The product as it was, booted again: its database is ready.

@@ -236,18 +236,55 @@ fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
 }
 
 #[test]
+fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
+    let bench = world();
+    // Nodes are rows of a table, each on a page: the root, and those with the boxes.
+    let page = text(&bench, "SELECT CAST(max(pageno) AS TEXT) FROM dbstat WHERE name = 'box_node' AND pagetype = 'leaf'").parse().unwrap();
+    harm(&bench, page);
+    let bench = bench.file(NEXT).key("on_damage = [\"salvage\"]");
+    let ran = bench.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
+    let kept = now(&bench, "box").len();
+    assert!((1..500).contains(&kept), "{kept}: {}", loss(&bench));
+    assert!(loss(&bench).contains(&format!("{} rows of box that cannot be read", 500 - kept)), "{kept}: {}", loss(&bench));
+}
+
+#[test]
+fn a_migration_that_needs_an_index_which_does_not_fit_fails_and_nothing_is_replaced() {
+    let needs = ("V42__needs.sql", "INSERT INTO own4(own4) VALUES ('integrity-check');\n");
+    for kind in ["precious", "rebuildable"] {
+        let bench = world().key(&format!("kind = \"{kind}\"")).key("on_failure = \"restore\"");
+        applies(&bench, "DELETE FROM own4_content WHERE docid = 4");
+        let (notes, boxes) = (now(&bench, "note"), now(&bench, "box"));
+        let bench = bench.file(needs);
+        let ran = bench.run(&["run"]);
+        assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("10", "41"), "{kind}: {}", ran.stderr);
+        assert!(ran.stderr.contains("V42__needs.sql:1:1"), "{kind}: {}", ran.stderr);
+        assert_eq!((now(&bench, "note"), now(&bench, "box")), (notes, boxes), "{kind}");
+        assert_eq!(fs::read_dir(bench.state("settings").join("quarantine")).map_or(0, Iterator::count), 0, "{kind}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
     let made = "CREATE VIRTUAL TABLE mine USING fts5(a, b); INSERT INTO mine VALUES ('x', 'y'), ('z', 'w');
         CREATE VIRTUAL TABLE of_parent USING fts5(name, content = 'parent', content_rowid = 'id');
-        CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);";
+        CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);
+        CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2); PRAGMA writable_schema = ON;
+        INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)');";
     let bench = world().after(|bench| applies(bench, made)).file(FAILS).key("on_failure = \"purge\"");
     let ran = bench.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     let lost = loss(&bench);
-    for line in ["2 rows of mine (in lost_mine)", "the virtual table of_parent, an index of parent", "1 row of place (in lost_place)"] {
+    for line in [
+        "2 rows of mine (in lost_mine)",
+        "the virtual table of_parent, an index of parent",
+        "1 row of place (in lost_place)",
+        "the virtual table v, whose module vec0 is not in this firmware",
+    ] {
         assert!(lost.contains(line), "{line}: {lost}");
     }
-    assert!(!lost.contains("_content") && !lost.contains("_data") && !lost.contains("_node"), "{lost}");
+    assert!(!lost.contains("_content") && !lost.contains("_data") && !lost.contains("_node") && !lost.contains("v_rows"), "{lost}");
     assert_eq!((now(&bench, "lost_mine").len(), now(&bench, "lost_place").len()), (2, 1));
     searched(&bench, "beside others");
 }
