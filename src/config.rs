@@ -48,6 +48,9 @@ pub const QUARANTINE_MAX_MAX: u32 = 16;
 /// Largest file that is checked in full at a migration, in MiB (1 TiB): more is a slip of the keyboard.
 pub const QUICK_CHECK_MAX_MIB_MAX: u32 = 1_048_576;
 
+/// Oldest SQLite that `sqlite_min` can name, 3.24 of 2018: of what came before it nothing is looked for.
+pub const SQLITE_MIN_MIN: u32 = 24;
+
 /// The whole configuration, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -124,6 +127,8 @@ pub struct DatabaseSettings {
     pub quick_check_max_mib: u32,
     /// `history_table`.
     pub history_table: String,
+    /// `sqlite_min = "3.40"`: the oldest SQLite of the applications, as its second number.
+    pub sqlite_min: Option<u32>,
     /// Where each key was written; a key that is absent here has its default.
     pub sources: BTreeMap<String, Place>,
 }

@@ -12,6 +12,8 @@
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
 //! pragma.rs          the PRAGMAs that a migration may have; shared with the build crate
+//! lex.rs             SQL text as tokens; shared with the build crate
+//! sqlite_min.rs      which SQLite a schema's text needs; shared with the build crate
 //! commands/          one file a command; cli/describe.rs has their texts
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
@@ -39,9 +41,13 @@ pub mod config;
 pub mod decide;
 pub mod device;
 pub mod error;
+#[doc(hidden)]
+pub mod lex;
 mod migrator;
 mod pragma;
 pub mod report;
+#[doc(hidden)]
+pub mod sqlite_min;
 pub mod steps;
 
 pub use device::sqlite::application::{sql, Connection};

@@ -22,7 +22,7 @@ use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::{forget_broken_leases, RunFolder};
 use crate::device::World;
 use crate::report::{DatabaseReport, RunReport};
-use crate::{commands, firmware_version};
+use crate::{commands, config, firmware_version};
 
 /// A run that a program of your own makes.
 pub struct Migrator {
@@ -249,7 +249,13 @@ impl Embedded {
 }
 
 fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), String> {
-    let problems = embedded.databases.iter().flat_map(|catalog| application::problems(catalog, catalog.target(), code).1);
+    let source = config::Source { file: embedded.configuration_file, text: embedded.configuration };
+    let settings = config::read(source, &[], config::UnknownKey::Warn).map_err(|error| error.to_string())?;
+    let oldest = |name: &str| settings.databases.iter().find(|database| database.name == name).and_then(|database| database.sqlite_min);
+    let problems = embedded.databases.iter().flat_map(|catalog| {
+        let oldest = oldest(catalog.database);
+        application::problems(catalog, catalog.target(), code, oldest).1
+    });
     let problems: Vec<String> = problems.map(|Problem(text)| text).collect();
     if problems.is_empty() {
         Ok(())
@@ -285,7 +291,7 @@ pub mod testing {
         if catalog.find(version).is_none() {
             return Err(format!("{database} has no version {version}"));
         }
-        match application::problems(catalog, version, code) {
+        match application::problems(catalog, version, code, None) {
             (Some(connection), problems) if problems.is_empty() => Ok(connection),
             (_, problems) => Err(problems.into_iter().map(|Problem(text)| text).collect::<Vec<_>>().join("\n")),
         }

@@ -280,3 +280,39 @@ fn a_callback_that_panics_takes_no_other_with_it() {
     assert_eq!((report.exit, told.get()), (11, 1));
     assert_eq!(sites(&root), (1000, 0));
 }
+
+/// The example product with one more migration of `settings`.
+fn with_sql(sql: &'static str, adopted: bool) -> Embedded {
+    let product = product();
+    let settings = product.databases.first().unwrap();
+    let more =
+        Migration { version: 90, name: "more", file: "settings/V90__more.sql", sql, statements: 1, adopted, ..settings.migrations[0] };
+    let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([more]).collect();
+    let catalog = Catalog { migrations: migrations.leak(), ..*settings };
+    Embedded { databases: vec![catalog].leak(), ..product }
+}
+
+#[test]
+fn what_an_application_would_meet_does_not_validate() {
+    for (sql, sentence) in [
+        ("CREATE VIEW bad AS SELECT nowhere FROM site;", "settings: view bad does not compile: no such column: nowhere"),
+        ("CREATE TABLE late (x REFERENCES nowhere);", "settings: the foreign key late(x) refers to table nowhere, which does not exist"),
+        (
+            "CREATE TABLE late (x TEXT REFERENCES site (name));\nINSERT INTO late VALUES ('there is none');",
+            "settings: rows of late refer to rows that are not there",
+        ),
+    ] {
+        assert_eq!(with_sql(sql, false).validate().unwrap_err(), sentence, "{sql}");
+        // What was released before bootmigrate, nobody can correct.
+        assert_eq!(with_sql(sql, true).validate(), Ok(()), "{sql}");
+    }
+    let newer = with_sql("CREATE VIEW names AS SELECT group_concat(name ORDER BY name) FROM site;", false);
+    assert_eq!(newer.validate(), Ok(()), "no application's SQLite is named");
+    let configured = |version: &str| format!("example = true\n[databases.settings]\nsqlite_min = \"{version}\"\n");
+    let old = Embedded { configuration: configured("3.40").leak(), ..newer };
+    assert_eq!(
+        old.validate().unwrap_err(),
+        "settings: view names needs SQLite 3.44 (ORDER BY inside an aggregate function), and sqlite_min is 3.40"
+    );
+    assert_eq!(Embedded { configuration: configured("3.44").leak(), ..newer }.validate(), Ok(()));
+}

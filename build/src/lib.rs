@@ -10,7 +10,9 @@ pub mod config;
 mod directive;
 mod folder;
 mod generate;
+mod lex;
 mod name;
+mod oldest;
 #[doc(hidden)]
 pub mod parsers;
 mod pragma;
@@ -20,6 +22,7 @@ mod read;
 mod release;
 mod rule;
 mod sql;
+mod sqlite_min;
 
 use std::env;
 use std::ffi::OsString;

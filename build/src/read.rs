@@ -10,7 +10,7 @@ use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
 use crate::product::{Database, Migration, Product};
 use crate::release::{self, Lock};
 use crate::rule::{self, Context};
-use crate::{checksum, sql, Problem};
+use crate::{checksum, oldest, sql, Problem};
 
 /// What has been said so far.
 #[derive(Default)]
@@ -85,6 +85,7 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
         if let (Some(settings), Some(entry)) = (&settings, entry) {
             release::check_way_back(&folder.label, &database, entry, settings.slots, &lock, &mut said.problems);
             check_adopted(&configuration_file, &database, entry, said);
+            oldest::check(&folder.label, &database.migrations, entry, &mut said.problems, &mut said.warnings);
         }
         databases.push(database);
     }

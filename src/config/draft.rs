@@ -132,6 +132,7 @@ impl DatabaseDraft {
             quarantine_max: 2,
             quick_check_max_mib: 64,
             history_table: "refinery_schema_history".to_owned(),
+            sqlite_min: None,
             sources: BTreeMap::new(),
         };
         DatabaseDraft { settings, place, places: BTreeMap::new() }

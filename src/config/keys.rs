@@ -103,6 +103,11 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         draft.settings.history_table = table.to_owned();
         Ok(())
     }),
+    known("sqlite_min", "\"3.40\"", |draft, entry| {
+        let minor = words::parse_sqlite_version(entry.text()?).map_err(|problem| entry.refuse(&problem))?;
+        draft.settings.sqlite_min = Some(minor);
+        Ok(())
+    }),
 ];
 
 /// In `adopt = { … }`.

@@ -36,6 +36,7 @@ snapshots_max = 0x2
 quarantine_max = 3
 quick_check_max_mib = 1_024
 history_table = "history"
+sqlite_min = "3.40.1"
 
 [databases.abc]
 path = "/var/lib/gateway/"
@@ -103,7 +104,7 @@ fn precious_data_has_careful_defaults() {
     assert_eq!(database.journal_mode, JournalMode::Keep);
     assert_eq!(database.changed_text, ChangedText::Refuse);
     assert_eq!((database.owner, database.require_mount, database.together), (None, None, None));
-    assert_eq!((database.adopt, database.adopted_up_to), (None, None));
+    assert_eq!((database.adopt, database.adopted_up_to, database.sqlite_min), (None, None, None));
     assert!(database.sources.is_empty());
 }
 
@@ -175,6 +176,7 @@ fn every_key_is_read() {
         quarantine_max: 3,
         quick_check_max_mib: 1024,
         history_table: "history".to_owned(),
+        sqlite_min: Some(40),
         sources: database.sources.clone(),
     };
     assert_eq!(*database, expected);

@@ -3,7 +3,7 @@
 //! Never looks at the file system, at other keys, or at TOML.
 
 use super::names::STATE_FOLDER;
-use super::{Owner, FILE_NAME_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX};
+use super::{Owner, FILE_NAME_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, SQLITE_MIN_MIN};
 
 /// A problem completes the sentence that begins with the key and its value.
 type Problem = String;
@@ -106,6 +106,18 @@ fn check_account(name: &str) -> Result<(), Problem> {
         Ok(())
     } else {
         Err("is not an owner; write user:group, names or numbers, for example \"gateway:gateway\"".to_owned())
+    }
+}
+
+/// `"3.40"` or `"3.40.1"`: the second number.
+pub(super) fn parse_sqlite_version(text: &str) -> Result<u32, Problem> {
+    let mut numbers = text.split('.').map(|number| number.parse::<u32>().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit())));
+    match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+        (Some(Some(3)), Some(Some(minor)), None | Some(Some(_)), None) if minor >= SQLITE_MIN_MIN => Ok(minor),
+        (Some(Some(3)), Some(Some(_)), None | Some(Some(_)), None) => {
+            Err(format!("is too old to be looked for; write \"3.{SQLITE_MIN_MIN}\" or a newer one"))
+        }
+        _ => Err("is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example \"3.40\"".to_owned()),
     }
 }
 

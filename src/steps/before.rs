@@ -56,10 +56,14 @@ impl Before {
         Ok(())
     }
 
-    /// Sentences about what is in this schema, and works no more since `before`.
-    fn broken_since(&self, before: &Before) -> Vec<String> {
+    /// Sentences about what is in this schema, and works no more since `before`, or not in an application that has no newer SQLite
+    /// than it says.
+    fn broken_since(&self, before: &Before, device: &Device<'_>) -> Vec<String> {
         let mut broken = self.references.worse_than(&before.references).broken;
         broken.extend(self.compiled.broken_since(&before.compiled));
+        if let Some(oldest) = device.settings.sqlite_min {
+            broken.extend(self.compiled.too_new_since(&before.compiled, oldest));
+        }
         broken
     }
 }
@@ -93,26 +97,20 @@ impl Changes<'_> {
     }
 }
 
-/// Nothing works less than before; what did not work before, and what cannot be checked here, is said.
+/// Nothing works less than before; notes about what did not work before, and what cannot be checked here.
 ///
 /// # Errors
 /// Failed, with the object and the migration that broke it.
-pub fn schema(device: &Device<'_>, before: &Before, now: &Before, changes: &Changes<'_>) -> Result<(), Failure> {
-    let broken = now.broken_since(before);
+pub fn schema(device: &Device<'_>, before: &Before, now: &Before, changes: &Changes<'_>) -> Result<Vec<String>, Failure> {
+    let broken = now.broken_since(before, device);
     if let Some(first) = broken.first() {
         let cause = format!("after {}, {first}", culprit(device, before, changes, first));
         // One alone has been said.
         return Err(Failure::new(Class::Failed, STEP, cause).details(if broken.len() > 1 { broken } else { Vec::new() }));
     }
-    let name = &device.settings.name;
     let as_before = now.references.broken_as_before(&before.references).into_iter().chain(now.compiled.broken_as_before(&before.compiled));
-    for sentence in as_before {
-        log::warn!("{name}: note: {sentence}; no migration of this run has caused it.");
-    }
-    for sentence in now.references.unchecked.iter().cloned().chain(now.compiled.unchecked()) {
-        log::warn!("{name}: note: {sentence}.");
-    }
-    Ok(())
+    let as_before = as_before.map(|sentence| format!("{sentence}; no migration of this run has caused it"));
+    Ok(as_before.chain(now.references.unchecked.iter().cloned()).chain(now.compiled.unchecked()).collect())
 }
 
 /// The schema as whoever opens the file next will read it.
@@ -154,7 +152,7 @@ fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, 
             return None;
         }
         script::run_text(&mut scratch, STEP, source, Lane::NoTransaction, *adopted, &mut |_| {}).ok()?;
-        let broken = Before::of(device, &scratch, STEP).ok()?.broken_since(before);
+        let broken = Before::of(device, &scratch, STEP).ok()?.broken_since(before, device);
         since = if broken.contains(sentence) { since.or(Some(index)) } else { None };
     }
     since

@@ -155,3 +155,38 @@ fn row_54_databases_that_go_together_and_one_fails() {
     assert_eq!(log(), before, "the one that fails is as it was, too");
     row.whole();
 }
+
+#[test]
+fn row_83_an_application_would_meet_what_does_not_work() {
+    let mut row = row(83);
+    let rename = "DROP VIEW family; ALTER TABLE parent RENAME TO parent_old;
+        CREATE TABLE parent (id INTEGER PRIMARY KEY, name, reading, raw, badge); INSERT INTO parent SELECT * FROM parent_old; DROP TABLE parent_old;";
+    row.boot(&Bench::booted_at(40).file(("V43__rename.sql", rename)));
+    let drop = "DROP TABLE child; CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id));";
+    row.boot(&Bench::booted_at(40).file(("V43__drop.sql", drop)));
+    let list = "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;";
+    row.boot(&Bench::booted_at(40).file(("V43__list.sql", list)).after(|bench| {
+        fs::create_dir_all(bench.root().join("etc")).unwrap();
+        fs::write(bench.root().join("etc/bootmigrate.toml"), "[databases.settings]\nsqlite_min = \"3.40\"\n").unwrap();
+    }));
+    row.whole();
+}
+
+const MISMATCH: &str = "CREATE TABLE repo (name TEXT);\nCREATE TABLE branch (id INTEGER PRIMARY KEY, repo TEXT REFERENCES repo (name));\n";
+
+#[test]
+fn row_84_foreign_keys_that_never_fitted() {
+    let mut row = row(84);
+    let never = |bench: &Bench| Connection::open(bench.main()).unwrap().execute_batch(MISMATCH).unwrap();
+    row.boot(&Bench::booted_at(40).file(ORPHANS).after(never));
+    row.boot(&Bench::booted_at(40).firmware(41).after(never));
+    row.whole();
+}
+
+#[test]
+fn row_85_a_new_device_and_a_schema_that_never_fitted() {
+    let mut row = row(85);
+    row.boot(&Bench::empty(40).file(("V5__base.sql", MISMATCH)).key("adopted_up_to = 5"));
+    row.boot(&Bench::empty(40).file(("V5__base.sql", MISMATCH)));
+    row.whole();
+}

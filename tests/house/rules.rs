@@ -15,10 +15,12 @@ const FILE_LINES_LIMIT: usize = 500;
 const ARROWS: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     ("pragma", &[]),
+    ("lex", &[]),
+    ("sqlite_min", &["lex"]),
     ("config", &[]),
     ("error", &["config", "catalog", "device"]),
     ("decide", &["error", "config", "catalog"]),
-    ("device", &["error", "config", "catalog", "pragma"]),
+    ("device", &["error", "config", "catalog", "pragma", "lex", "sqlite_min"]),
     ("steps", &["device", "decide", "error", "config", "catalog", "pragma"]),
     ("report", &["steps", "device", "decide", "error", "config", "catalog"]),
     ("boot", &["report", "steps", "device", "decide", "error", "config", "catalog"]),

@@ -56,7 +56,7 @@ fn noted(bench: &Bench, notes: &[&str]) {
     assert!(wanted.is_some());
     let ran = bench.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    let seen: Vec<&str> = ran.stderr.lines().filter_map(|line| line.strip_prefix("settings: note: ")).collect();
+    let seen: Vec<&str> = ran.stderr.lines().filter_map(|line| line.strip_prefix("  note: ")).collect();
     assert_eq!(seen, notes, "{}", ran.stderr);
     assert_eq!(oracle::content(&bench.main()).ok(), wanted);
 }
@@ -142,8 +142,8 @@ fn what_never_worked_is_a_note_and_no_refusal() {
     noted(
         &bench,
         &[
-            "the foreign key branch(repo) refers to repo(name), which is neither the primary key nor unique there; no migration of this run has caused it.",
-            "view forgotten does not compile: no such table: main.gone; no migration of this run has caused it.",
+            "the foreign key branch(repo) refers to repo(name), which is neither the primary key nor unique there; no migration of this run has caused it",
+            "view forgotten does not compile: no such table: main.gone; no migration of this run has caused it",
         ],
     );
 }
@@ -223,7 +223,7 @@ fn a_name_in_double_quotes_that_became_a_text_is_refused() {
 #[test]
 fn what_only_the_application_can_compile_is_a_note() {
     let file = ("V43__signal.sql", "CREATE VIEW strength AS SELECT signal_strength(reading) FROM parent;\n");
-    noted(&Bench::at(40).file(file), &["view strength cannot be checked here: no such function: signal_strength."]);
+    noted(&Bench::at(40).file(file), &["view strength cannot be checked here: no such function: signal_strength"]);
 }
 
 /// The released schema has it itself: refinery took it.
@@ -247,9 +247,9 @@ fn a_released_schema_that_never_fitted_starts_new_devices() {
     let bench = released("adopted_up_to = 10");
     let ran = bench.run(&["run"]);
     expect![[r#"
-        settings: note: the foreign key branch(repo) refers to repo(name), which is neither the primary key nor unique there; no migration of this run has caused it.
-        settings: note: view bad does not compile: no such column: absent; no migration of this run has caused it.
         settings: made at version 20. [BM-0 settings 0>20]
+          note: the foreign key branch(repo) refers to repo(name), which is neither the primary key nor unique there; no migration of this run has caused it
+          note: view bad does not compile: no such column: absent; no migration of this run has caused it
     "#]].assert_eq(&tidy(&bench, &ran.stderr));
     assert_eq!(ran.exit, "0");
     assert_eq!(oracle::content(&bench.main()).ok(), oracle::fresh(&bench.firmware_folder(), "settings"));
@@ -311,4 +311,33 @@ fn a_repair_is_not_stopped_by_what_never_worked() {
     let content = oracle::content(&bench.main()).unwrap();
     assert_eq!(content.rows["parent"], 1000);
     assert!((500..1000).contains(&content.rows["child"]), "{:?}", content.rows);
+}
+
+#[test]
+fn a_schema_that_an_applications_sqlite_cannot_read_is_refused() {
+    let view = ("V43__list.sql", "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;\n");
+    let bench = Bench::at(40).file(view).file(LATER);
+    // The image says it: its build refuses the file.
+    let bench = bench.key("sqlite_min = \"3.40\"");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "2", "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("settings/V43__list.sql:1:51: the view `list` needs SQLite 3.44 (ORDER BY inside an aggregate function)"),
+        "{}",
+        ran.stderr
+    );
+    // The device says it, of an image that does not.
+    let bench = bench.key("sqlite_min = \"3.44\"").after(|bench| {
+        std::fs::create_dir_all(bench.root().join("etc")).unwrap();
+        std::fs::write(bench.root().join("etc/bootmigrate.toml"), "[databases.settings]\nsqlite_min = \"3.40\"\n").unwrap();
+    });
+    refused(
+        &bench,
+        expect![[r#"
+            settings: after settings/V43__list.sql, view list needs SQLite 3.44 (ORDER BY inside an aggregate function), and sqlite_min is 3.40 (while: verify); the database is whole at version 40
+        "#]],
+    );
+    // What the application has made so, it can read.
+    let bench = Bench::at(40).after(|bench| do_sql(bench, view.1)).file(LATER).key("sqlite_min = \"3.40\"");
+    noted(&bench, &[]);
 }

@@ -223,6 +223,11 @@ fn limits() {
         ("snapshots_max = 0x11", "2:17: snapshots_max = 0x11 is out of range: each snapshot may be a whole copy of the database; write a number from 0 to 16"),
         ("quick_check_max_mib = 1_048_577", "2:23: quick_check_max_mib = 1048577 is out of range: a file of more than 1 TiB cannot be checked at boot; write a number from 0 to 1048576"),
         ("adopted_up_to = 3_000_000_000", "2:17: adopted_up_to = 3000000000 is out of range: versions of migrations are 32-bit numbers without a sign; write a number from 0 to 2147483647"),
+        ("sqlite_min = 3.40", r#"2:14: sqlite_min is a number with a fraction, not text in quotes; write sqlite_min = "3.40""#),
+        (r#"sqlite_min = "4.0""#, r#"2:14: sqlite_min = "4.0" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
+        (r#"sqlite_min = "3.x""#, r#"2:14: sqlite_min = "3.x" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
+        (r#"sqlite_min = "3.40.1.2""#, r#"2:14: sqlite_min = "3.40.1.2" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
+        (r#"sqlite_min = "3.8.2""#, r#"2:14: sqlite_min = "3.8.2" is too old to be looked for; write "3.24" or a newer one"#),
         (r#"history_table = "a b""#, r#"2:17: history_table = "a b" is not a plain table name; write letters, digits and _, at most 64 bytes, for example "refinery_schema_history""#),
         (r#"history_table = "sqlite_x""#, r#"2:17: history_table = "sqlite_x" begins like a table of SQLite or of bootmigrate; write for example "refinery_schema_history""#),
     ]);

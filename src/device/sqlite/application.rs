@@ -41,8 +41,9 @@ pub fn open(path: &Path, busy: Duration, registered: &Registered) -> Result<Conn
     open().map_err(|error: rusqlite::Error| describe(&error))
 }
 
-/// Every migration up to a version on an empty database in memory, and what is wrong; the database where nothing stopped it.
-pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (Option<Connection>, Vec<Problem>) {
+/// Every migration up to a version on an empty database in memory, and what is wrong, for applications whose SQLite is 3.`oldest`; the
+/// database where nothing stopped it.
+pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>, oldest: Option<u32>) -> (Option<Connection>, Vec<Problem>) {
     let sqlite = Sqlite { registered: code, ..Sqlite::default() };
     let mut database = match sqlite.scratch(TEST) {
         Ok(database) => database,
@@ -68,7 +69,7 @@ pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>) -> (
             }
         }
     }
-    let problems = match given.problems(&database, catalog.database) {
+    let problems = match given.problems(&database, catalog.database, oldest) {
         Ok(problems) => problems,
         Err(failure) => return (None, vec![Problem(failure.to_string())]),
     };
@@ -94,12 +95,14 @@ impl Given<'_> {
     }
 
     /// What an application would meet, and those files have not made.
-    fn problems(&self, database: &Database, name: &str) -> Result<Vec<Problem>, Failure> {
+    fn problems(&self, database: &Database, name: &str, oldest: Option<u32>) -> Result<Vec<Problem>, Failure> {
         let worse = database.references(TEST)?.worse_than(&self.references);
         let tables: BTreeSet<String> = worse.violated.into_iter().map(|(child, ..)| child).collect();
         let mut found: Vec<String> = tables.iter().map(|table| format!("rows of {table} refer to rows that are not there")).collect();
         found.extend(worse.broken);
-        found.extend(database.compiled(TEST, self.sqlite)?.broken_since(&self.compiled));
+        let compiled = database.compiled(TEST, self.sqlite)?;
+        found.extend(compiled.broken_since(&self.compiled));
+        found.extend(oldest.map(|oldest| compiled.too_new_since(&self.compiled, oldest)).unwrap_or_default());
         Ok(found.into_iter().map(|sentence| Problem(format!("{name}: {sentence}"))).collect())
     }
 }

@@ -9,6 +9,9 @@ use std::fmt;
 use rusqlite::config::DbConfig;
 use rusqlite::Connection;
 
+use crate::lex::lex;
+use crate::sqlite_min::newest_need;
+
 /// What kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -16,6 +19,8 @@ pub enum Kind {
     Table,
     /// A view.
     View,
+    /// An index: it is compiled with its table.
+    Index,
     /// A trigger.
     Trigger,
 }
@@ -25,6 +30,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Table => "table",
             Kind::View => "view",
+            Kind::Index => "index",
             Kind::Trigger => "trigger",
         })
     }
@@ -61,7 +67,7 @@ pub fn compile(connection: &Connection, empty: &dyn Fn() -> Option<Connection>) 
     let objects = Objects::read(connection)?;
     // A function that may not be called from a schema that is not trusted compiles in the application; nothing is run here.
     let verdicts = with(connection, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, true, || objects.verdicts(connection, empty))?;
-    let sources = [Some(Kind::Table), Some(Kind::View), None, Some(Kind::Trigger)];
+    let sources = [Some(Kind::Table), Some(Kind::View), Some(Kind::Index), Some(Kind::Trigger)];
     let sources =
         sources.iter().flat_map(|kind| objects.all.iter().filter(move |object| object.kind == *kind)).map(|object| object.sql.clone());
     let sources = sources.filter(|sql| !sql.is_empty()).collect();
@@ -81,6 +87,16 @@ impl Compiled {
         let old =
             self.verdicts.iter().filter(|(name, verdict)| matches!(verdict, Verdict::Broken(_)) && !self.is_new(name, verdict, before));
         old.filter_map(|(name, verdict)| sentence(name, verdict)).collect()
+    }
+
+    /// Sentences about objects, new or of another text, that an application with SQLite 3.`oldest` can neither read nor use.
+    pub fn too_new_since(&self, before: &Compiled, oldest: u32) -> Vec<String> {
+        let changed = self.texts.iter().filter(|(name, text)| before.texts.get(name) != Some(text));
+        let too_new = changed.filter_map(|((kind, name), text)| {
+            let need = newest_need(&lex(text).tokens).filter(|need| need.minor > oldest)?;
+            Some(format!("{kind} {name} needs SQLite 3.{} ({}), and sqlite_min is 3.{oldest}", need.minor, need.what))
+        });
+        too_new.collect()
     }
 
     /// Sentences about what cannot be compiled here.
@@ -126,7 +142,7 @@ fn sentence((kind, name): &Name, verdict: &Verdict) -> Option<String> {
 
 /// One entry of the schema.
 struct Object {
-    /// `None` for an index.
+    /// `None` for what this SQLite does not know.
     kind: Option<Kind>,
     name: String,
     /// What a trigger or an index is of.
@@ -152,6 +168,7 @@ impl Objects {
                 "table" => Some(Kind::Table),
                 "view" => Some(Kind::View),
                 "trigger" => Some(Kind::Trigger),
+                "index" => Some(Kind::Index),
                 _ => None,
             };
             Ok(Object {
