@@ -158,7 +158,7 @@ fn rungs(
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
-        Request::Boot | Request::Retry | Request::Purge | Request::Restore(_) => Closeness::Boot,
+        Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_) => Closeness::Boot,
     };
     let mut next: Option<(Seen, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
@@ -173,7 +173,7 @@ fn rungs(
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
-        match act::carry_out(device, locked, ledger, &seen, &plan, asked, others) {
+        match act::carry_out(device, locked, ledger, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure)) {
             // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
             Ok(Ended::LookAgain) if matches!(plan, Plan::Settle { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;

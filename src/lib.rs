@@ -161,7 +161,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
             Ok(printed)
         }
         Action::Plan { sql } => Ok(commands::plan::plan(&house, *sql)),
-        Action::Ready => Ok(ready(&world, command)),
+        Action::Ready => Ok(commands::ready::ready(&house)),
         Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
         Action::MarkGood => match commands::changes(&house) {
             Ok(()) => Ok(commands::mark_good::mark_good(&devices, &all, json)),
@@ -185,18 +185,6 @@ fn absolute_root(command: &Command) -> Result<std::path::PathBuf, String> {
         return Ok(command.root.clone());
     }
     std::path::absolute(&command.root).map_err(|error| format!("--root {} is no path: {error}", command.root.display()))
-}
-
-fn ready(world: &World<'_>, command: &Command) -> Printed {
-    let name = command.database.as_deref().unwrap_or_default();
-    let file = supervisor::RunFolder::new(world.disk, &world.root).ready(name);
-    match world.disk.stat(&file) {
-        Ok(Some(_)) => Printed::outcome(Lines::of(&format!("{name}: ready")), Lines::default(), 0),
-        _ => {
-            let line = format!("{name}: not ready; `bootmigrate status` says why");
-            Printed::outcome(Lines::of(&line), Lines::default(), report::EXIT_PENDING)
-        }
-    }
 }
 
 /// Bytes of os-release that are read at most.

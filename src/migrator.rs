@@ -14,12 +14,12 @@ use crate::catalog::Embedded;
 use crate::cli::{Action, Command, Verbosity};
 use crate::decide::facts::Request;
 use crate::device::clock::SystemClock;
-use crate::device::disk::{Disk, SystemDisk};
+use crate::device::disk::SystemDisk;
 use crate::device::sqlite::application::{self, Connection};
 use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
-use crate::device::supervisor::{forget_broken_leases, RunFolder};
+use crate::device::supervisor::forget_signals;
 use crate::device::World;
 use crate::report::{DatabaseReport, RunReport};
 use crate::{commands, config, firmware_version};
@@ -174,7 +174,7 @@ impl Migrator {
     /// One sentence about the configuration (exit code 2 of the command line); nothing was touched.
     #[must_use = "the report says whether the application may start"]
     pub fn boot(&self) -> Result<RunReport, String> {
-        forget_broken_leases().map_err(|error| format!("SIGIO cannot be handled: {error}"))?;
+        forget_signals().map_err(|error| format!("SIGIO and SIGXFSZ cannot be handled: {error}"))?;
         let disk = SystemDisk;
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
@@ -207,11 +207,8 @@ impl Migrator {
         let Some(device) = devices.iter().find(|device| device.settings.name == name) else {
             return Err(NotReady(format!("{name} is not configured")));
         };
-        match disk.stat(&RunFolder::new(&disk, &world.root).ready(name)) {
-            Ok(Some(_)) => application::open(&device.family.main, device.busy_limit(), &self.code)
-                .map_err(|error| NotReady(format!("{name}: {error}"))),
-            _ => Err(NotReady(format!("{name} is not ready; `bootmigrate status` says why"))),
-        }
+        commands::ready::is_ready(device).map_err(|why| NotReady(format!("{name} is not ready: {why}; `bootmigrate status` says more")))?;
+        application::open(&device.family.main, device.busy_limit(), &self.code).map_err(|error| NotReady(format!("{name}: {error}")))
     }
 
     fn command(&self, action: Action) -> Result<Command, String> {

@@ -267,7 +267,7 @@ pub fn exit_of_refusal(class: RefusalClass) -> u8 {
 /// What a purge without `carry_over` gives up.
 pub const ALL_ROWS: &str = "all rows of the old database; it is kept in quarantine";
 /// Usable, data was given up.
-const EXIT_DATA_LOSS: u8 = 11;
+pub const EXIT_DATA_LOSS: u8 = 11;
 /// The fresh build failed too.
 const EXIT_TRIES_USED_UP: u8 = 19;
 /// Work is pending.
@@ -357,7 +357,7 @@ impl DatabaseReport {
         report.place.clone_from(&failure.place);
         report.details.clone_from(&failure.details);
         (report.cause, report.sqlite_code) = (Some(failure.class.word()), failure.sqlite_code);
-        let said = sentence::failed(&report, facts, failure);
+        let said = sentence::failed(&report, facts, failure, device.is_copy);
         report.tell(said)
     }
 

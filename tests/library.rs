@@ -19,7 +19,9 @@ fn product() -> Embedded {
 fn a_supervisor_boots_and_an_application_opens() {
     let root = tempdir().unwrap();
     let migrator = Migrator::new(product()).root(root.path());
-    assert!(migrator.open("settings").is_err_and(|error| error.to_string() == "settings is not ready; `bootmigrate status` says why"));
+    assert!(migrator
+        .open("settings")
+        .is_err_and(|error| error.to_string() == "settings is not ready: no run has made its ready file; `bootmigrate status` says more"));
     assert!(!root.path().join("var").exists(), "opening made something");
     let report = migrator.boot().unwrap();
     assert_eq!((report.exit, report.usable, report.databases.len()), (0, true, 2));

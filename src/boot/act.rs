@@ -5,6 +5,7 @@
 use crate::boot::Asked;
 use crate::catalog::Migration;
 use crate::decide::facts::{self, Request};
+use crate::decide::newer::reason;
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
 use crate::decide::record::ActKind;
 use crate::device::disk::Step;
@@ -72,9 +73,9 @@ pub fn carry_out(
         }
         Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
         Plan::Adopt { version, by, pending } => adopted(device, locked, ledger, seen, *version, by, pending.is_empty(), order),
-        Plan::Downgrade { from, to, .. } => {
+        Plan::Downgrade { from, .. } => {
             let main = present(seen)?;
-            let why = format!("it is at version {from} and this firmware knows {to}");
+            let why = reason(&seen.facts, *from);
             let order = Order { reason: &why, ..order };
             replaced(device, locked, ledger, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
         }

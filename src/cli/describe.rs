@@ -124,7 +124,8 @@ pub const COMMANDS: &[CommandText] = &[
         name: "ready",
         usage: "--db NAME",
         summary: "may an application open it?",
-        text: "Exit code 0: yes. 3: no; `bootmigrate status` says why. For start scripts.",
+        text: "Exit code 0: yes. 3: no, and why: there is no ready file, it is of other\n\
+               firmware, or the database cannot be read. For start scripts.",
         options: &[],
         argument: None,
     },
@@ -144,7 +145,8 @@ pub const COMMANDS: &[CommandText] = &[
         summary: "go back by the down SQL that was stored when it was applied",
         text: "A snapshot is kept in quarantine first: what the older schema has no room for is\n\
                there. The firmware of this version will migrate up again at its next boot, so\n\
-               install the older one before. Exit 3: done, not ready for this firmware.",
+               install the older one before. Exit 0 (11 where rows are in quarantine alone):\n\
+               done, though the applications of this firmware may not open it.",
         options: &["--step", "--to", "--json"],
         argument: None,
     },

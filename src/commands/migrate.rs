@@ -11,7 +11,7 @@ use crate::commands::{changes, House, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
 use crate::device::{Device, World};
-use crate::report::version_of;
+use crate::report::{version_of, DatabaseReport, Outcome, EXIT_DATA_LOSS};
 
 /// Applies what is pending up to where the extent says.
 ///
@@ -24,7 +24,7 @@ pub fn migrate(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
         limits.push(Limit::new(device, target(device, extent)?, Vec::new()));
     }
     match changes(house) {
-        Ok(()) => Ok(run_limited(house, &limits)),
+        Ok(()) => Ok(run_limited(house, &limits, Request::Boot)),
         Err(printed) => Ok(printed),
     }
 }
@@ -103,6 +103,12 @@ impl<'a> Limit<'a> {
         Limit { device, catalog: device.catalog.up_to(version), settings }
     }
 
+    /// Going back is what was asked for: that this firmware's applications may not open the result is in its report, and no failure.
+    fn went_back(&self, reports: &[DatabaseReport]) -> bool {
+        let back = |report: &&DatabaseReport| report.outcome == Outcome::Downgraded && report.version == Some(self.catalog.target());
+        reports.iter().filter(back).any(|report| report.name == self.settings.name)
+    }
+
     /// The device as far as the limit.
     pub fn device<'b>(&'b self, world: &'b World<'b>) -> Device<'b> {
         Device::new(world, &self.settings, &self.catalog, self.device.slots, self.device.family.main.clone())
@@ -110,11 +116,16 @@ impl<'a> Limit<'a> {
 }
 
 /// Runs each as far as its limit.
-pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>]) -> Printed {
+pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>], request: Request) -> Printed {
     let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.world)).collect();
     let session = Session::begin(house.settings, house.world, &devices.iter().collect::<Vec<_>>(), house.all);
-    let asked = Asked { request: Request::Boot, token: String::new() };
+    let asked = Asked { request, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
     let (reports, unsaid) = session.boot_each(&members);
-    said(&session.end(&reports), house.command, unsaid)
+    let report = session.end(&reports);
+    let printed = said(&report, house.command, unsaid);
+    match limits.iter().all(|limit| limit.went_back(&reports)) {
+        true => Printed { exit: if report.data_loss { EXIT_DATA_LOSS } else { 0 }, ..printed },
+        false => printed,
+    }
 }

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::boot::group::plan_in_words;
 use crate::boot::look;
+use crate::catalog::Migration;
 use crate::commands::{House, Lines, Printed};
-use crate::decide::facts::Request;
-use crate::decide::plan::Plan;
+use crate::decide::facts::{self, Request};
+use crate::decide::plan::{Plan, Replacement};
 use crate::device::Device;
 use crate::report::{LastFailure, SCHEMA};
 
@@ -53,18 +54,22 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
     }
 }
 
+/// What the plan would run, and nothing else: in its order, each after a comment with its file.
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
-    let above = match plan {
-        Plan::Migrate { from, .. } | Plan::MigrateCopy { from, .. } | Plan::Adopt { version: from, .. } => *from,
-        Plan::FirstBoot { .. } | Plan::Replace { .. } => 0,
+    let find = |steps: &[facts::Migration]| steps.iter().filter_map(|step| device.catalog.find(step.version)).collect();
+    let after = |version: i32| device.catalog.migrations.iter().filter(|step| step.version > version).collect();
+    let steps: Vec<&Migration> = match plan {
+        Plan::Migrate { steps, .. } | Plan::MigrateCopy { steps, .. } | Plan::Adopt { pending: steps, .. } => find(steps),
+        Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => after(i32::MIN),
+        // A copy is at its version.
+        Plan::Replace { by: Replacement::Snapshot { version, .. }, .. } => after(*version),
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }
         | Plan::Settle { .. }
         | Plan::Downgrade { .. }
         | Plan::Salvage { .. }
         | Plan::Reindex { .. }
-        | Plan::Refuse(_) => return Vec::new(),
+        | Plan::Refuse(_) => Vec::new(),
     };
-    let pending = device.catalog.migrations.iter().filter(|step| step.version > above);
-    pending.map(|step| format!("-- {}\n{}", step.file, step.sql.trim_end())).collect()
+    steps.iter().map(|step| format!("-- {}\n{}", step.file, step.sql.trim_end())).collect()
 }

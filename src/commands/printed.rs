@@ -65,7 +65,7 @@ pub struct Printed {
     /// The exit code.
     pub exit: u8,
     /// The answer is all that the command is for.
-    must_arrive: bool,
+    pub must_arrive: bool,
 }
 
 impl Printed {

@@ -24,7 +24,7 @@ pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
         limits.push(limit);
     }
     match changes(house) {
-        Ok(()) => Ok(run_limited(house, &limits)),
+        Ok(()) => Ok(run_limited(house, &limits, Request::Rollback)),
         Err(printed) => Ok(printed),
     }
 }
@@ -33,12 +33,8 @@ pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
 fn possible(house: &House<'_>, limit: &Limit<'_>, now: i32, target: i32) -> Result<(), String> {
     let device = limit.device(house.world);
     let name = &device.settings.name;
-    match look(&device, Request::Boot) {
-        Ok((_, Plan::Refuse(refusal))) => {
-            let known = format!("the database is at version {now}, this firmware knows {target}; ");
-            let why = refusal.what.strip_prefix(&known).unwrap_or(&refusal.what);
-            Err(format!("{name} cannot go back from {now} to {target}: {why}"))
-        }
+    match look(&device, Request::Rollback) {
+        Ok((_, Plan::Refuse(refusal))) => Err(format!("{name} cannot go back from {now} to {target}: {}", refusal.what)),
         Ok(_) => Ok(()),
         Err(failure) => Err(format!("{name} cannot be looked at: {failure}")),
     }

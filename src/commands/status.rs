@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::boot::group::{not_there, plan_in_words};
 use crate::boot::look;
 use crate::cli::Format;
+use crate::commands::ready::{seen_ready, NO_FILE};
 use crate::commands::run::identity;
 use crate::commands::{House, Lines, Printed};
 use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
-use crate::device::supervisor::RunFolder;
 use crate::device::Device;
 use crate::report::{exit_of, exit_of_refusal, gravest, version_of, Identity, LastFailure, EXIT_PENDING, SCHEMA};
 
@@ -37,6 +37,9 @@ struct DatabaseStatus {
     target: i32,
     pending: Vec<String>,
     ready: bool,
+    /// Why not.
+    #[serde(skip)]
+    not_ready: Option<String>,
     /// Of the main file; `null` where there is none.
     bytes: Option<u64>,
     /// Free on its file system, for an unprivileged writer.
@@ -87,13 +90,12 @@ pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
 
 /// Every database, as it is.
 pub fn look_at(house: &House<'_>) -> Status {
-    let folder = RunFolder::new(house.world.disk, &house.world.root);
-    let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, house.all, &folder)).collect();
+    let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, house.all)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
     Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(house.world), exit, databases }
 }
 
-fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> DatabaseStatus {
+fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
     let disk = device.disk();
     let snapshots = device.state.list_snapshots(disk).unwrap_or_default();
     let mut status = DatabaseStatus {
@@ -103,7 +105,8 @@ fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> Databa
         version: None,
         target: device.catalog.target(),
         pending: Vec::new(),
-        ready: disk.stat(&folder.ready(&device.settings.name)).ok().flatten().is_some(),
+        ready: false,
+        not_ready: None,
         bytes: disk.stat(&device.family.main).ok().flatten().map(|main| main.size),
         free_bytes: device.space().ok().map(|space| space.available),
         plan: String::new(),
@@ -115,7 +118,12 @@ fn of(device: &Device<'_>, all: &[Device<'_>], folder: &RunFolder<'_>) -> Databa
         quarantine: device.state.list_quarantine(disk).unwrap_or_default(),
         settings: device.settings.sources.iter().map(|(key, place)| (key.clone(), place.file.clone())).collect(),
     };
-    match look(device, Request::Boot) {
+    let looked = look(device, Request::Boot);
+    match seen_ready(device, &looked) {
+        Ok(()) => status.ready = true,
+        Err(why) => status.not_ready = Some(why),
+    }
+    match looked {
         Ok((facts, plan)) => {
             status.fill(device, &facts, &plan);
             status.plan = plan_in_words(device, &plan, all);
@@ -153,7 +161,11 @@ impl DatabaseStatus {
 
     fn lines(&self) -> Vec<String> {
         let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-        let ready = if self.ready { "yes" } else { "no" };
+        let ready = match &self.not_ready {
+            None => "yes".to_owned(),
+            Some(why) if why == NO_FILE => "no".to_owned(),
+            Some(why) => format!("no: {why}"),
+        };
         let mut lines = vec![format!("{}  {}", self.name, self.path)];
         lines.push(format!("  version     {version} of {}", self.target));
         lines.push(format!("  ready       {ready}"));

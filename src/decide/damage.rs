@@ -21,7 +21,7 @@ pub fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
 /// What is done with a file that is proven corrupt.
 pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, version: Option<i32>) -> Plan {
     if !facts.writable {
-        return refuse(Class::Storage, &format!("{what}, and the file system is read-only"), "make it writable, then run again");
+        return refuse(Class::Storage, &format!("{what}, and {}", facts.read_only), "make it writable, then run again");
     }
     if facts.own_mount {
         let next = "mount its folder instead, so that another file can take its place";

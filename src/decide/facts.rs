@@ -27,6 +27,8 @@ pub struct Facts {
     pub room: Room,
     /// The file system takes writes.
     pub writable: bool,
+    /// Why it takes none, in words.
+    pub read_only: String,
     /// The database file is a mount of its own: nothing can be renamed over it.
     pub own_mount: bool,
     /// Data was given up by an act that is done, and no run has ended with saying so.
@@ -179,6 +181,8 @@ pub enum Request {
     Retry,
     /// `--purge-and-retry`: also, whatever fails or is damaged is purged.
     PurgeAndRetry,
+    /// `rollback`: down to a version that a person named.
+    Rollback,
     /// `purge --yes`: a fresh database, whatever there is.
     Purge,
     /// `snapshot restore --yes`: this good copy, whatever there is.

@@ -82,6 +82,8 @@ fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> Next {
         (OnFailure::Purge, _) | (OnFailure::Restore, Request::PurgeAndRetry) => {
             Next::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
         }
-        (OnFailure::Restore, Request::Boot | Request::Retry | Request::Purge | Request::Restore(_)) => Next::Stop(Stop::AsItFailed),
+        (OnFailure::Restore, Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_)) => {
+            Next::Stop(Stop::AsItFailed)
+        }
     }
 }

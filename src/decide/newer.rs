@@ -10,7 +10,7 @@ use crate::error::Class;
 
 /// What is done with a database that newer firmware wrote.
 pub fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i32>, way_back: &WayBack) -> Plan {
-    let why = format!("it is at version {version} and this firmware knows {}", facts.target);
+    let why = reason(facts, version);
     // What was tried or is not there, for the sentence of a refusal.
     let mut missing = None;
     for answer in &policy.on_newer {
@@ -34,8 +34,20 @@ pub fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Opti
         }
     }
     let missing = missing.map_or_else(String::new, |missing| format!("; {missing}"));
-    let what = format!("the database is at version {version}, this firmware knows {}{missing}", facts.target);
+    let what = match facts.request {
+        // Who asked knows the version.
+        Request::Rollback => missing.trim_start_matches("; ").to_owned(),
+        _ => format!("the database is at version {version}, this firmware knows {}{missing}", facts.target),
+    };
     refuse(Class::Newer, &what, "boot the newer firmware")
+}
+
+/// Why it goes back.
+pub fn reason(facts: &Facts, version: i32) -> String {
+    match facts.request {
+        Request::Rollback => "`rollback` was asked for".to_owned(),
+        _ => format!("it is at version {version} and this firmware knows {}", facts.target),
+    }
 }
 
 /// The way back that the newer firmware stored; else why there is none, and the next entry of `on_newer` counts.
@@ -51,7 +63,10 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i32, way_back: &WayBack) -
     if facts.own_mount {
         return Err("going back needs a copy that is swapped in, and the database file is a mount of its own".to_owned());
     }
-    let why = format!("it is at version {version} and must go back to {}", facts.target);
+    let why = match facts.request {
+        Request::Rollback => reason(facts, version),
+        _ => format!("it is at version {version} and must go back to {}", facts.target),
+    };
     Ok(in_its_place(facts, policy, &why).unwrap_or_else(|| Plan::Downgrade { from: version, to: facts.target, steps: steps.clone() }))
 }
 
@@ -64,11 +79,7 @@ fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
 /// What stops a replacement of a healthy, newer database.
 fn in_its_place(facts: &Facts, policy: &Policy, why: &str) -> Option<Plan> {
     if !facts.writable {
-        return Some(refuse(
-            Class::Storage,
-            &format!("{why}, and the file system is read-only"),
-            "make it writable, or boot the newer firmware",
-        ));
+        return Some(refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, or boot the newer firmware"));
     }
     if facts.own_mount {
         return Some(refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead"));

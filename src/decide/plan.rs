@@ -161,13 +161,13 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.request {
         Request::Purge => return purge(facts, policy),
         Request::Restore(snapshot) => return restore(facts, snapshot),
-        Request::Boot | Request::Retry | Request::PurgeAndRetry => {}
+        Request::Boot | Request::Retry | Request::PurgeAndRetry | Request::Rollback => {}
     }
     match (&facts.database, &facts.open_act) {
         // A link, a folder, a second name: whatever it is, it is not only ours.
         (Database::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
-        (Database::Unreadable { what }, _) => refuse(Class::Storage, what, "make the file system writable, then run again"),
+        (Database::Unreadable { what }, _) => refuse(Class::Storage, what, "make it writable, then run again"),
         // Corruption is what an old SQLite sees in a new schema: never a reason for a rung.
         (Database::NewerSqlite { what }, _) => refuse(Class::Newer, what, "boot the newer firmware"),
         // What a hot journal hides decides everything else.
@@ -211,14 +211,14 @@ fn settle(facts: &Facts, why: &'static str) -> Plan {
     if facts.writable {
         Plan::Settle { why }
     } else {
-        refuse(Class::Storage, &format!("{why}, and the file system is read-only"), "make the file system writable, then run again")
+        refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again")
     }
 }
 
 /// What stops any act before it begins, in the order of what a person can mend.
 fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     if !facts.writable {
-        return Some(refuse(Class::Storage, "work is pending and the file system is read-only", "make it writable, then run again"));
+        return Some(refuse(Class::Storage, &format!("work is pending and {}", facts.read_only), "make it writable, then run again"));
     }
     // "Full" was met before: one read tells that nothing has changed.
     if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
@@ -340,7 +340,7 @@ fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
     let why = "`snapshot restore` was asked for";
     match &facts.database {
         Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
-        _ if !facts.writable => refuse(Class::Storage, "the file system is read-only", "make it writable, then run again"),
+        _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
         _ => by_snapshot(snapshot, why),
     }
@@ -351,7 +351,7 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.database {
         Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         Database::Absent => first_boot(facts, policy),
-        _ if !facts.writable => refuse(Class::Storage, "the file system is read-only", "make it writable, then run again"),
+        _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
         // Nothing is carried over: the rows are what the person wants to be rid of.
         _ => Plan::Replace {
@@ -371,7 +371,7 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         return refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead");
     }
     if !facts.writable {
-        return refuse(Class::Storage, &format!("{why}, and the file system is read-only"), "make it writable, then run again");
+        return refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again");
     }
     let going_on = matches!(&facts.open_act, OpenAct::Interrupted { kind, ours: true, .. } if kind.purges());
     // Where the file is gone, a fresh one gives up nothing more, and nobody could start without it.

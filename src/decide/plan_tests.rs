@@ -26,6 +26,7 @@ fn facts(database: Database) -> Facts {
         good_act: 0,
         room: Room { available: 1 << 30, total: 1 << 32, size: 1 << 20, reclaimable: 0, asked: 0, needed: None },
         writable: true,
+        read_only: "the file system is read-only".into(),
         own_mount: false,
         loss: None,
         last_failure: None,

@@ -120,14 +120,37 @@ impl<'a> Device<'a> {
 
     /// Whose file it is, for a packaging fault.
     fn cannot_open(&self, step: Step, error: &std::io::Error) -> Failure {
-        let main = &self.family.main;
-        match (error.kind(), self.disk().stat(main)) {
-            (std::io::ErrorKind::PermissionDenied, Ok(Some(stat))) => {
-                let us = rustix::process::geteuid().as_raw();
-                let cause = format!("it belongs to {}:{} with mode {:04o}, and uid {us} may not open it", stat.uid, stat.gid, stat.mode);
-                Failure::new(Class::Storage, step, cause).at(main)
+        let failure = Failure::io(step, &self.family.main, error);
+        match error.kind() {
+            std::io::ErrorKind::PermissionDenied => self.refused(step).unwrap_or(failure),
+            _ => failure,
+        }
+    }
+
+    /// The first of the four files that this process may not open, and whose it is.
+    pub fn refused(&self, step: Step) -> Option<Failure> {
+        let files = [self.family.main.clone(), self.family.journal(), self.family.wal(), self.family.shm()];
+        files.iter().find_map(|path| {
+            let stat = self.disk().stat(path).ok().flatten()?;
+            self.disk().check_access(path).err().filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied)?;
+            let us = rustix::process::geteuid().as_raw();
+            let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
+            let cause = format!("it belongs to {uid}:{gid} with mode {mode:04o}, and uid {us} may not read and write it");
+            Some(Failure::new(Class::Storage, step, cause).at(path))
+        })
+    }
+
+    /// SQLite and the kernel name the main file whichever of the four they were refused: this names the one, and keeps their words.
+    pub fn naming_the_refused(&self, failure: Failure) -> Failure {
+        if failure.class != Class::Storage || failure.path.as_deref() != Some(&self.family.main) || failure.place.is_some() {
+            return failure;
+        }
+        match self.refused(failure.step).filter(|refused| refused.cause != failure.cause) {
+            Some(refused) => {
+                let cause = format!("{}: {}", refused.cause, failure.cause);
+                Failure { cause, path: refused.path, ..failure }
             }
-            _ => Failure::io(step, main, error),
+            None => failure,
         }
     }
 

@@ -14,25 +14,29 @@ use crate::config::names::RUN_FOLDER;
 use crate::device::disk::{parent, system_text, Disk, Open, Rename, Step};
 use crate::error::printable::printable;
 
-/// Raised by SIGTERM and SIGINT; SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
+/// Raised by SIGTERM, SIGINT and SIGXCPU (a limit on time, whose default kills); what [`forget_signals`] names is caught and forgotten.
 ///
 /// # Errors
 /// As `sigaction`.
 pub fn watch_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGXCPU] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    forget_broken_leases()?;
+    forget_signals()?;
     Ok(stop)
 }
 
-/// SIGIO, which a broken lease sends and whose default kills, is caught and forgotten.
+/// Signals whose default kills, though the call that they come with says all that matters: SIGIO, which a broken lease sends, and SIGXFSZ,
+/// where a file would become larger than a limit allows.
 ///
 /// # Errors
 /// As `sigaction`.
-pub fn forget_broken_leases() -> io::Result<()> {
-    signal_hook::flag::register(libc::SIGIO, Arc::new(AtomicBool::new(false))).map(drop)
+pub fn forget_signals() -> io::Result<()> {
+    for signal in [libc::SIGIO, libc::SIGXFSZ] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    Ok(())
 }
 
 /// One line for `systemctl status`, where a supervisor listens.
@@ -57,6 +61,9 @@ const BOOT_ID_BYTES_MAX: usize = 64;
 pub fn boot_id(disk: &dyn Disk) -> String {
     system_text(disk, Path::new("/proc/sys/kernel/random/boot_id"), BOOT_ID_BYTES_MAX).trim().to_owned()
 }
+
+/// Bytes of a ready file that are read at most: a version and the end of its line.
+const READY_BYTES_MAX: usize = 16;
 
 /// The files on /run.
 pub struct RunFolder<'a> {
@@ -102,6 +109,19 @@ impl<'a> RunFolder<'a> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// The version that the ready file tells; `None` where there is none.
+    ///
+    /// # Errors
+    /// As `open` and `read`; invalid data where it tells no version.
+    pub fn ready_version(&self, database: &str) -> io::Result<Option<i32>> {
+        let bytes = match self.disk.read(&self.ready(database), READY_BYTES_MAX) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+            read => read?,
+        };
+        let version = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().parse().ok());
+        version.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it tells no version"))
     }
 
     /// Makes the ready file: last, by every run.

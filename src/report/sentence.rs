@@ -47,11 +47,13 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
             "replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}; given up: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
-        Outcome::Purged => format!("replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}."),
+        Outcome::Purged => format!(
+            "replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}; given up: all its rows."
+        ),
         Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
     };
     match (&report.loss, report.outcome) {
-        (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Reindexed | Outcome::Created) => {
+        (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Reindexed | Outcome::Created | Outcome::Adopted) => {
             format!("{sentence} Given up before: {loss}.")
         }
         _ => sentence,
@@ -85,7 +87,9 @@ impl std::fmt::Display for Said {
 const NOTHING_CHANGED: &str = "nothing was changed";
 
 /// A run that ended with a failure.
-pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure) -> Said {
+///
+/// `is_copy`: of a rehearsal, which counts nothing.
+pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, is_copy: bool) -> Said {
     let what = failure.words();
     let whole = match (failure.unconfirmed, report.version) {
         (Some(version), _) => format!("it reads as version {version}, and only the next boot knows what storage has kept"),
@@ -93,7 +97,7 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure)
         (None, Some(version)) => format!("the database is whole at version {version}"),
     };
     match failure.class {
-        Class::Failed => Said::new(what, whole, after_failed_try(report, facts)),
+        Class::Failed => Said::new(what, whole, after_failed_try(report, facts, is_copy)),
         Class::InUse => Said::new(what, "nothing was written", "stop it, then run again"),
         Class::NoSpace => {
             let needed = failure.bytes_needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
@@ -115,7 +119,10 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure)
     }
 }
 
-fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>) -> String {
+fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: bool) -> String {
+    if is_copy {
+        return "install firmware in which this migration works; this was a copy, and no try was counted".to_owned();
+    }
     // A person's word has forgotten the tries before this one.
     let before = facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
     match FAILED_MAX.saturating_sub(before.saturating_add(1)) {

@@ -163,10 +163,10 @@ pub fn record(device: &Device<'_>) -> Result<Kept, Failure> {
 /// # Errors
 /// As SQLite.
 pub fn inside(device: &Device<'_>, outside: &Outside, check_bytes_max: u64) -> Result<Inside, Failure> {
-    let database = open(device, outside)?;
+    let database = open(device, outside).map_err(|failure| device.naming_the_refused(failure))?;
     let read = read(device, outside, &database, check_bytes_max);
     database.close(LOOK)?;
-    read
+    read.map_err(|failure| device.naming_the_refused(failure))
 }
 
 /// The way that fits what lies beside it: beside a running application with its shared memory, else without writing.

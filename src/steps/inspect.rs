@@ -72,6 +72,10 @@ pub enum Closeness {
 /// # Errors
 /// In use, storage; what is wrong with the database itself is a fact and no error.
 pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &Ask<'_>) -> Result<Seen, Failure> {
+    inspected(device, locked, ledger, ask).map_err(|failure| device.naming_the_refused(failure))
+}
+
+fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &Ask<'_>) -> Result<Seen, Failure> {
     let failed = |error: io::Error| Failure::io(LOOK, &device.family.main, &error);
     let mut family = device.family.look(device.disk()).map_err(failed)?;
     if ask.may_write && locked.writable() {
@@ -165,6 +169,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
             needed: None,
         },
         writable: locked.writable(),
+        read_only: locked.read_only.clone().unwrap_or_default(),
         own_mount: device.mounted(&device.family.main).is_some(),
         loss: None,
         last_failure: None,
@@ -186,18 +191,20 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     // `status` and `plan` never wait.
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
     let main = device.open_main(LOOK, limit)?;
-    if main.read_only {
+    if main.read_only && seen.facts.writable {
         seen.facts.writable = false;
+        let refused = device.refused(LOOK).map(|failure| failure.to_string());
+        seen.facts.read_only = refused.unwrap_or_else(|| "the file may only be read".to_owned());
     }
     let header = main.header.clone();
     let size = main.stat.size;
     seen.main = Some(main);
     if family.journal_has_content {
-        let what = "a hot journal lies beside it, and the file system or folder takes no writes".to_owned();
+        let what = format!("a hot journal lies beside it, and {}", seen.facts.read_only);
         return Ok(if seen.facts.writable { Database::Unsettled } else { Database::Unreadable { what } });
     }
     if family.wal_has_content() && !seen.facts.writable {
-        let what = "a WAL lies beside it, and the file system or folder takes no writes".to_owned();
+        let what = format!("a WAL lies beside it, and {}", seen.facts.read_only);
         return Ok(Database::Unreadable { what });
     }
     if let Some(database) = bad_header(&header, size, family.wal_has_content()) {

@@ -54,7 +54,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
     // Nothing is made, so it does not matter who would own it.
     let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
     let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
-    let read_only = space.read_only.then(|| "the file system is mounted read-only".to_owned());
+    let read_only = space.read_only.then(|| "the file system is read-only".to_owned());
     Ok(Locked { file: None, read_only, ownership, first_run: false })
 }
 
@@ -69,7 +69,7 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     let ownership = ownership(device)?;
     let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
     if space.read_only {
-        return Ok(Locked { file: None, read_only: Some("the file system is mounted read-only".into()), ownership, first_run: false });
+        return Ok(Locked { file: None, read_only: Some("the file system is read-only".into()), ownership, first_run: false });
     }
     let first_run = stat(device, &device.state.root)?.is_none();
     match take(device, ownership) {

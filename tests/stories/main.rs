@@ -47,6 +47,7 @@ mod reports;
 mod restores;
 mod salvage;
 mod schema;
+mod sentences;
 mod slots;
 mod stops;
 mod storage;

@@ -104,7 +104,7 @@ fn read_only_mount_with_a_wal_is_not_called_malformed() {
         bench,
         "run",
         expect![[r#"
-            plan:     settings: refuse: a WAL lies beside it, and the file system or folder takes no writes
+            plan:     settings: refuse: a WAL lies beside it, and the file system is read-only
             exit:     15
             settings: refused null>null of 40, applied [], not usable, exit 15
             code:     BM-15 settings ?>40

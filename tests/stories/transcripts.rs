@@ -191,7 +191,7 @@ fn ready_or_not() {
         &bench,
         "ready --db settings",
         expect![[r#"
-        settings: not ready; `bootmigrate status` says why
+        settings: not ready: no run has made its ready file; `bootmigrate status` says more
         exit 3, touched nothing
     "#]],
     );
@@ -258,7 +258,7 @@ fn purge_as_told() {
         &bench,
         "purge --db settings --yes",
         expect![[r#"
-        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old family is in quarantine/1. [BM-11 settings 40]
+        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old family is in quarantine/1; given up: all its rows. [BM-11 settings 40]
         exit 11, touched database, state
     "#]],
     );

@@ -52,6 +52,11 @@ impl Disk for SystemDisk {
         }
     }
 
+    fn check_access(&self, path: &Path) -> io::Result<()> {
+        let wanted = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
+        Ok(rustix::fs::accessat(rustix::fs::CWD, path, wanted, rustix::fs::AtFlags::EACCESS)?)
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,

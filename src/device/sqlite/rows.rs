@@ -325,11 +325,13 @@ impl Pour<'_> {
         Ok(Some(good))
     }
 
-    /// By the primary key, from the first row up to a corrupt page and from the last one down to it.
+    /// By the primary key, from the first row up to a corrupt page and from the last one down to it. A table whose columns have taken
+    /// every name of the row number, and that has no key, is read in its own order, and nothing can be asked for behind that page.
     fn by_key(&self, table: &Table, rows: &mut Writer<'_>) -> Result<bool, Failure> {
-        for direction in ["", " DESC"] {
-            let order = list(&table.key, direction);
-            let sql = format!("SELECT {} FROM {} NOT INDEXED ORDER BY {order}", table.selected(), quote(&table.name));
+        let directions: &[&str] = if table.key.is_empty() { &[""] } else { &["", " DESC"] };
+        for direction in directions {
+            let order = if table.key.is_empty() { String::new() } else { format!(" ORDER BY {}", list(&table.key, direction)) };
+            let sql = format!("SELECT {} FROM {} NOT INDEXED{order}", table.selected(), quote(&table.name));
             match self.scan(&sql, None, |row| rows.write(row)) {
                 Ok(()) => return Ok(!direction.is_empty()),
                 Err(Stopped::By(failure)) => return Err(failure),
