@@ -81,6 +81,21 @@ fn a_table_is_rebuilt_and_renamed_beside_it() {
 }
 
 #[test]
+fn a_way_back_counts_beside_it() {
+    for (sql, _) in OBJECTS {
+        let down = ("V41__note.down.sql", "DROP TABLE note;\n");
+        let bench = Bench::at(40).after(|bench| applies(bench, sql)).firmware(40).file(NOTE).file(down);
+        assert_eq!(bench.run(&["run"]).exit, "0", "{sql}");
+        applies(&bench, "INSERT INTO note VALUES (1, 'x')");
+        let own = now(&bench, "u");
+        let bench = bench.older(40);
+        let ran = bench.run(&["run"]);
+        assert!(ran.exit == "11" && ran.stderr.contains("table note (1 row)"), "{sql}: {}", ran.stderr);
+        assert_eq!(now(&bench, "u"), own, "{sql}");
+    }
+}
+
+#[test]
 fn a_vacuum_evaluates_no_function_and_needs_every_order() {
     for (sql, _) in OBJECTS {
         let bench = Bench::at(40).after(|bench| applies(bench, sql)).firmware(40);

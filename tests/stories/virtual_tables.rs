@@ -236,6 +236,23 @@ fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
 }
 
 #[test]
+fn what_does_not_fit_is_carried_and_what_an_index_alone_knew_is_said() {
+    let bench = world().file(FAILS).key("on_failure = \"purge\"");
+    applies(
+        &bench,
+        "DELETE FROM box_rowid WHERE rowid = 7; DELETE FROM own4_content WHERE docid = 5; DELETE FROM own_docsize WHERE id = 3",
+    );
+    let ran = bench.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
+    assert!(loss(&bench).contains("1 row of own4 that its index alone knew"), "{}", loss(&bench));
+    assert!(!loss(&bench).contains("own,") && !loss(&bench).contains("box"), "{}", loss(&bench));
+    assert_eq!(text(&bench, "SELECT count(*) || '' FROM box"), "500");
+    assert_eq!(text(&bench, "SELECT id || ' ' || x0 FROM box WHERE id = 7"), "7 7.0");
+    assert_eq!(text(&bench, "SELECT rowid || extra FROM own WHERE own MATCH 'hello'"), "3a");
+    assert_eq!(text(&bench, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
+}
+
+#[test]
 fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
     let bench = world();
     // Nodes are rows of a table, each on a page: the root, and those with the boxes.

@@ -93,7 +93,9 @@ impl Findings {
     /// What is no damage and worth knowing all the same, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let words = |finding: &Finding| match (finding.kind, &finding.object) {
-            (Kind::VirtualTable, Some(name)) => Some(format!("the virtual table {name} does not fit its content: {}", finding.text)),
+            (Kind::VirtualTable, Some(name)) => {
+                Some(format!("the virtual table {name} does not fit its content: {}", finding.text.replace('\n', "; ")))
+            }
             (Kind::NotChecked, Some(name)) => Some(format!("{name} was checked in part: {}", finding.text)),
             _ => None,
         };

@@ -44,10 +44,12 @@ impl Database {
                    AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\'";
         let mut statement = self.connection.prepare(sql)?;
         let names = statement.query_map([history_table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        // A stand-in is removed while no statement runs.
+        let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut survey = Survey::default();
         let shadows = self.shadow_names()?;
         for name in names {
-            let (name, root_page) = name?;
+            let (name, root_page) = name;
             if !shadows.contains(&name.to_ascii_lowercase()) {
                 let table = self.count_table(&name, root_page)?;
                 survey.tables.insert(name, table);

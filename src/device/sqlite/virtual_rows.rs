@@ -33,6 +33,8 @@ impl Pour<'_> {
                 self.pour(&text, keep && same, aside)
             }),
             Content::Boxes => match (shadow("rowid")?, self.rows_of(table)) {
+                // The nodes have every box, also one whose number is missing.
+                (_, Some(rows)) if self.is_readable(&rows)? => self.pour_rows(&rows, keep, aside),
                 (Some(numbers), Some(rows)) => self.pour_boxes(&numbers, &rows, keep, aside),
                 _ => Ok(unread),
             },
@@ -73,11 +75,19 @@ impl Pour<'_> {
         Ok(Poured { unread: unread || broken, known, ..rows.poured })
     }
 
+    /// Every row can be read, one after another.
+    fn is_readable(&self, table: &Table) -> Result<bool, Failure> {
+        match self.scan(&all_rows(table), None, |_| Ok(())) {
+            Ok(()) => Ok(true),
+            Err(Stopped::Corrupt) => Ok(false),
+            Err(Stopped::By(failure)) => Err(failure),
+        }
+    }
+
     /// All rows that the module gives.
     fn pour_rows(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
         let mut rows = self.begin_virtual(table, keep, aside)?;
-        let sql = format!("SELECT {} FROM \"{}\"", table.selected(), table.name.replace('"', "\"\""));
-        match self.scan(&sql, None, |row| rows.write(row)) {
+        match self.scan(&all_rows(table), None, |row| rows.write(row)) {
             Ok(()) => Ok(rows.poured),
             Err(Stopped::Corrupt) => Ok(Poured { unread: true, ..rows.poured }),
             Err(Stopped::By(failure)) => Err(failure),
@@ -90,6 +100,10 @@ impl Pour<'_> {
         }
         Writer::new(self, table, keep, aside)
     }
+}
+
+fn all_rows(table: &Table) -> String {
+    format!("SELECT {} FROM \"{}\"", table.selected(), table.name.replace('"', "\"\""))
 }
 
 impl Database {

@@ -63,6 +63,10 @@ fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool,
             if keep && table.content == Content::Own && !rebuild(pour.into, table)? {
                 brought.notes.push(format!("the index of the virtual table {name} could not be built again from its text"));
             }
+            if let (Content::Own, Some(text), Some(index)) = (&table.content, table.shadow("content"), table.shadow("docsize")) {
+                let bare = pour.from.rows_without(STEP, index, text)?.filter(|rows| *rows > 0);
+                brought.lost.extend(bare.map(|rows| format!("{} of {name} that its index alone knew", counted(rows))));
+            }
             poured.known = poured.known.or(known).filter(|_| poured.unread);
             brought.lost.extend(lines(&Way { table: &Table::named(name.clone()), aside, poured }));
         }
