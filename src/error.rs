@@ -84,6 +84,17 @@ impl Class {
     }
 }
 
+/// What a file system had too little of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Bytes: it shows fewer free than the step may have needed.
+    Bytes,
+    /// Inodes: no further file can be made.
+    Inodes,
+    /// A quota of the user, the group or the project is used up.
+    Quota,
+}
+
 /// Where in a migration's text something happened. Line and column count from 1, the column in characters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
@@ -124,6 +135,10 @@ pub struct Failure {
     pub details: Vec<String>,
     /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.
     pub bytes_needed: Option<u64>,
+    /// For [`Class::NoSpace`]: what there was too little of, where that is known.
+    pub lack: Option<Lack>,
+    /// Bytes that the file could have at most, where a migration has set such a limit (`PRAGMA max_page_count`).
+    pub size_limit: Option<u64>,
     /// SQLite's extended code, where SQLite said it.
     pub sqlite_code: Option<i32>,
 }
@@ -140,6 +155,8 @@ impl Failure {
             unconfirmed: None,
             details: Vec::new(),
             bytes_needed: None,
+            lack: None,
+            size_limit: None,
             sqlite_code: None,
         }
     }
@@ -165,7 +182,8 @@ impl Failure {
             io::ErrorKind::WouldBlock => Class::InUse,
             _ => Class::Storage,
         };
-        Failure::new(class, step, describe(error)).at(path)
+        let lack = (error.kind() == io::ErrorKind::QuotaExceeded).then_some(Lack::Quota);
+        Failure { lack, ..Failure::new(class, step, describe(error)).at(path) }
     }
 
     /// Names the file or folder.
@@ -193,6 +211,30 @@ impl Failure {
     #[must_use]
     pub fn code(mut self, code: Option<i32>) -> Failure {
         self.sqlite_code = code;
+        self
+    }
+
+    /// Adds what the operating system said to SQLite, where that is a lack of room: SQLite makes an I/O error of a quota.
+    #[must_use]
+    pub fn because(mut self, system: Option<io::Error>) -> Failure {
+        let Some(error) = system else { return self };
+        match error.kind() {
+            io::ErrorKind::QuotaExceeded => self.lack = Some(Lack::Quota),
+            io::ErrorKind::StorageFull => {}
+            _ => return self,
+        }
+        self.class = Class::NoSpace;
+        self.cause = format!("{}, {}", self.cause, describe(&error));
+        self
+    }
+
+    /// It was the limit that a migration has set, where there is one: the migration's failure, not the disk's.
+    #[must_use]
+    pub fn of_its_limit(mut self) -> Failure {
+        if let Some(limit) = self.size_limit {
+            self.class = Class::Failed;
+            self.cause = format!("the database would be larger than the {limit} bytes that PRAGMA max_page_count allows");
+        }
         self
     }
 

@@ -357,7 +357,10 @@ impl DatabaseReport {
         report.place.clone_from(&failure.place);
         report.details.clone_from(&failure.details);
         (report.cause, report.sqlite_code) = (Some(failure.class.word()), failure.sqlite_code);
-        let said = sentence::failed(&report, facts, failure, device.is_copy);
+        let said = match failure.class {
+            Class::NoSpace => sentence::no_space(&report, facts, failure, device.space().ok()),
+            _ => sentence::failed(&report, facts, failure, device.is_copy),
+        };
         report.tell(said)
     }
 

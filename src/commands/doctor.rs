@@ -342,7 +342,13 @@ fn the_space(device: &Device<'_>, chart: &mut Chart) {
     let Ok(space) = device.space() else { return };
     let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
     let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
-    let what = format!("{} bytes free of {}", space.available, space.total);
+    let what = match space.is_known() {
+        true => format!("{} bytes free of {}", space.available, space.total),
+        false => "the file system does not say how much is free".to_owned(),
+    };
+    if space.inodes == Some(0) {
+        chart.note("space", "no inode is free", "no new file can be made: nothing can be migrated", "remove files from this file system");
+    }
     match (space.read_only, room.fits(0)) {
         (true, _) => chart.note("space", "the file system is mounted read-only", "nothing can be migrated", "make it writable"),
         (false, true) => chart.ok("space", what),

@@ -14,6 +14,7 @@ use crate::commands::run::identity;
 use crate::commands::{House, Lines, Printed};
 use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
+use crate::device::disk::Space;
 use crate::device::Device;
 use crate::report::{exit_of, exit_of_refusal, gravest, version_of, Identity, LastFailure, EXIT_PENDING, SCHEMA};
 
@@ -108,7 +109,7 @@ fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
         ready: false,
         not_ready: None,
         bytes: disk.stat(&device.family.main).ok().flatten().map(|main| main.size),
-        free_bytes: device.space().ok().map(|space| space.available),
+        free_bytes: device.space().ok().filter(Space::is_known).map(|space| space.available),
         plan: String::new(),
         next: None,
         failed_tries: 0,

@@ -6,6 +6,7 @@ use crate::config::Cure;
 use crate::decide::facts::{Facts, Request, Snapshot, Tried};
 use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan, Refusal, RefusalClass};
 use crate::decide::policy::{Policy, FAILED_MAX};
+use crate::decide::space::refuse_until_free;
 use crate::error::Class;
 
 /// What is done where nothing is left of a database that was there.
@@ -27,9 +28,8 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, ver
         let next = "mount its folder instead, so that another file can take its place";
         return refuse(Class::NotOurs, &format!("{what}, and the database file is a mount of its own"), next);
     }
-    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
-        let what = format!("{what}; {needed} bytes must be free to cure it and {} are", facts.room.available);
-        return refuse(Class::NoSpace, &what, "free space, then run again");
+    if let Some(refusal) = refuse_until_free(facts, policy, &format!("{what}; to cure it ")) {
+        return refusal;
     }
     if let Some(refusal) = worn_out(facts, policy) {
         return refusal;

@@ -25,6 +25,8 @@ pub struct Facts {
     pub good_act: u64,
     /// Room on the file system.
     pub room: Room,
+    /// What of ours takes room there and may go when a person says so; looked for only where something is to be done.
+    pub kept: Vec<Kept>,
     /// The file system takes writes.
     pub writable: bool,
     /// Why it takes none, in words.
@@ -231,6 +233,17 @@ pub struct Room {
     pub asked: u64,
     /// What an earlier run of this catalogue found missing: so much must be free.
     pub needed: Option<u64>,
+}
+
+/// A database that was set aside, or a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its folder or file.
+    pub path: String,
+    /// What its removal gives back.
+    pub bytes: u64,
+    /// In quarantine.
+    pub quarantined: bool,
 }
 
 /// Something this run tried.

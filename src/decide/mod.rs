@@ -10,3 +10,4 @@ pub mod plan;
 pub mod policy;
 pub mod record;
 pub mod rounds;
+pub mod space;

@@ -4,8 +4,9 @@
 
 use crate::config::OnNewer;
 use crate::decide::facts::{Facts, Request, Snapshot, Tried, WayBack};
-use crate::decide::plan::{by_snapshot, no_room, refuse, replace_fresh, worn_out, Plan};
+use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan};
 use crate::decide::policy::{Policy, FAILED_MAX};
+use crate::decide::space::{no_room, refuse_until_free};
 use crate::error::Class;
 
 /// What is done with a database that newer firmware wrote.
@@ -84,12 +85,11 @@ fn in_its_place(facts: &Facts, policy: &Policy, why: &str) -> Option<Plan> {
     if facts.own_mount {
         return Some(refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead"));
     }
-    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
-        let what = format!("{why}; {needed} bytes must be free for that and {} are", facts.room.available);
-        return Some(refuse(Class::NoSpace, &what, "free space, or boot the newer firmware"));
+    if let Some(refusal) = refuse_until_free(facts, policy, &format!("{why}; for that ")) {
+        return Some(refusal);
     }
     if !facts.room.fits(0) {
-        return Some(no_room(&facts.room));
+        return Some(no_room(facts));
     }
     worn_out(facts, policy)
 }

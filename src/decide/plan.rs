@@ -6,10 +6,11 @@ use std::fmt;
 
 use crate::config::{ChangedText, CopyPolicy};
 use crate::decide::damage::{damaged, lost};
-use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Room, Snapshot};
+use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Snapshot};
 use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::record::ActKind;
+use crate::decide::space::{less_than_asked, no_room, refuse_until_free};
 use crate::error::Class;
 
 /// What will be done.
@@ -221,9 +222,8 @@ fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
         return Some(refuse(Class::Storage, &format!("work is pending and {}", facts.read_only), "make it writable, then run again"));
     }
     // "Full" was met before: one read tells that nothing has changed.
-    if let Some(needed) = facts.room.needed.filter(|needed| facts.room.available < *needed) {
-        let what = format!("{} bytes must be free and {} are", needed, facts.room.available);
-        return Some(refuse(Class::NoSpace, &what, "free space, then run again"));
+    if let Some(refusal) = refuse_until_free(facts, policy, "") {
+        return Some(refusal);
     }
     if facts.request != Request::Boot {
         return None;
@@ -265,16 +265,11 @@ fn behind(facts: &Facts, policy: &Policy, version: i32, pending: &[Migration], h
         (CopyPolicy::Auto | CopyPolicy::Always, false, true) => SnapshotPlan::TakeAfterPruning,
         // The transaction alone keeps the old database whole.
         (CopyPolicy::Auto, false, false) => SnapshotPlan::NoRoom,
-        (CopyPolicy::Always, false, false) => return no_room(&facts.room),
+        (CopyPolicy::Always, false, false) => return no_room(facts),
     };
     // A copy leaves what is asked for; without one it must be there all the same.
-    let Room { asked, available, size, .. } = facts.room;
-    if available < asked && snapshot != SnapshotPlan::TakeAfterPruning {
-        let what = format!(
-            "`needs-space` asks for {asked} bytes beside the database's {size}, {available} are free: {} are missing",
-            asked.saturating_sub(available)
-        );
-        return refuse(Class::NoSpace, &what, "free space, then run again");
+    if facts.room.available < facts.room.asked && snapshot != SnapshotPlan::TakeAfterPruning {
+        return less_than_asked(facts);
     }
     Plan::Migrate { from: version, steps, snapshot, half_done }
 }
@@ -286,14 +281,9 @@ fn migrate_copy(facts: &Facts, version: i32, steps: Vec<Migration>) -> Plan {
         return refuse(Class::NotOurs, what, "mount its folder instead");
     }
     if !facts.room.fits(0) {
-        return no_room(&facts.room);
+        return no_room(facts);
     }
     Plan::MigrateCopy { from: version, steps }
-}
-
-pub(super) fn no_room(room: &Room) -> Plan {
-    let what = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
-    refuse(Class::NoSpace, &what, "free space, then run again")
 }
 
 fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, adoption: &Adoption) -> Plan {

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::config::{Cure, OnFailure, OnNewer};
-use crate::decide::facts::{Tried, WayBack};
+use crate::decide::facts::{Kept, Room, Tried, WayBack};
 use crate::decide::ladder::{after_failure, Next, Stop};
 use crate::decide::record::Counts;
 
@@ -25,6 +25,7 @@ fn facts(database: Database) -> Facts {
         snapshots: Vec::new(),
         good_act: 0,
         room: Room { available: 1 << 30, total: 1 << 32, size: 1 << 20, reclaimable: 0, asked: 0, needed: None },
+        kept: Vec::new(),
         writable: true,
         read_only: "the file system is read-only".into(),
         own_mount: false,
@@ -141,6 +142,17 @@ fn little_room() {
     check(&pruned, &always, "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot for which older ones go");
     let met_before = Facts { room: Room { needed: Some(100), ..room(99) }, ..behind() };
     check(&met_before, &precious(), "refuse: 100 bytes must be free and 99 are [As(NoSpace)]");
+    let Plan::Refuse(refusal) = decide(&met_before, &precious()) else { panic!() };
+    assert_eq!(refusal.next, "free space, then run again; `bootmigrate run --retry --db settings` tries at once");
+    // What is ours and may go is named with its size and the command, three at most.
+    let kept = |path: &str, quarantined| Kept { path: format!("/d/.bootmigrate/a.db/{path}"), bytes: 4096, quarantined };
+    let kept = vec![kept("quarantine/2", true), kept("snapshots/v1-1.db", false), kept("quarantine/5", true), kept("quarantine/6", true)];
+    let Plan::Refuse(refusal) = decide(&Facts { kept, room: room(5), ..behind() }, &always) else { panic!() };
+    let named = "free space, then run again; bootmigrate itself keeps a replaced database of 4096 bytes in quarantine/2 (remove it with \
+                 `rm -r /d/.bootmigrate/a.db/quarantine/2`), a snapshot of 4096 bytes in snapshots/v1-1.db (remove it with \
+                 `rm /d/.bootmigrate/a.db/snapshots/v1-1.db`), a replaced database of 4096 bytes in quarantine/5 (remove it with \
+                 `rm -r /d/.bootmigrate/a.db/quarantine/5`)";
+    assert_eq!(refusal.next, named);
 }
 
 #[test]
@@ -289,7 +301,7 @@ fn what_stands_in_the_way_of_going_back() {
     let full = "refuse: a copy needs 215796936 bytes free and 5 are [As(NoSpace)]";
     check(&Facts { room: room(5), ..newer_with_down() }, &precious(), full);
     let met = Facts { room: Room { needed: Some(100), ..room(99) }, ..newer_with_down() };
-    check(&met, &precious(), "refuse: it is at version 5 and must go back to 3; 100 bytes must be free for that and 99 are [As(NoSpace)]");
+    check(&met, &precious(), "refuse: it is at version 5 and must go back to 3; for that 100 bytes must be free and 99 are [As(NoSpace)]");
     let mounted = "refuse: the database is at version 5, this firmware knows 3; \
                    going back needs a copy that is swapped in, and the database file is a mount of its own [As(Newer)]";
     check(&Facts { own_mount: true, ..newer_with_down() }, &precious(), mounted);

@@ -64,15 +64,34 @@ pub struct Stat {
     pub changed_ns: i128,
 }
 
-/// Room on a file system, in bytes.
+/// Room on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// What an unprivileged writer may still use.
+    /// Bytes that an unprivileged writer may still use; `u64::MAX` where the file system does not say.
     pub available: u64,
-    /// The whole file system.
+    /// Bytes of the whole file system; 0 where it does not say.
     pub total: u64,
+    /// Files that can still be made; `None` where the file system does not say.
+    pub inodes: Option<u64>,
     /// Mounted read-only.
     pub read_only: bool,
+}
+
+impl Space {
+    /// From `statvfs`: 0 blocks of 0 are what a file system answers that does not know (FUSE, 9p).
+    pub fn of(block: u64, blocks: u64, available: u64, inodes: u64, free_inodes: u64, read_only: bool) -> Space {
+        Space {
+            available: if blocks > 0 { available.saturating_mul(block) } else { u64::MAX },
+            total: blocks.saturating_mul(block),
+            inodes: (inodes > 0).then_some(free_inodes),
+            read_only,
+        }
+    }
+
+    /// The file system says how many bytes are free.
+    pub fn is_known(&self) -> bool {
+        self.total > 0
+    }
 }
 
 /// How a file is opened.

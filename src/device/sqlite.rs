@@ -42,6 +42,11 @@ const STEPS_BETWEEN_STOP_CHECKS: i32 = 20_000;
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
 const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
 
+/// The path of a database that is no file.
+const IN_MEMORY: &str = ":memory:";
+/// `SQLITE_MAX_PAGE_COUNT`, which a connection begins with.
+const PAGES_MAX: i64 = 0xffff_fffe;
+
 /// How the database files are reached: the operating system's VFS, or the lab's.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sqlite<'a> {
@@ -157,9 +162,9 @@ impl Sqlite<'_> {
     /// No memory.
     pub fn scratch(&self, step: Step) -> Result<Database, Failure> {
         let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        let mut connection = connection.map_err(|error| failure_of(step, Path::new(":memory:"), &error))?;
+        let mut connection = connection.map_err(|error| failure_of(step, Path::new(IN_MEMORY), &error))?;
         self.prepare(&mut connection);
-        let database = Database { connection, path: PathBuf::from(":memory:") };
+        let database = Database { connection, path: PathBuf::from(IN_MEMORY) };
         database.run(step, "PRAGMA foreign_keys = OFF")?;
         Ok(database)
     }
@@ -310,6 +315,25 @@ impl Database {
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
+    /// Adds the limit that a migration has set, which SQLite calls "full" too. In memory there is no disk that could be.
+    pub(in crate::device) fn limited(&self, mut failure: Failure) -> Failure {
+        if failure.class == Class::NoSpace {
+            failure.size_limit = self.size_limit();
+        }
+        if self.path.as_path() == Path::new(IN_MEMORY) {
+            return failure.of_its_limit();
+        }
+        failure
+    }
+
+    /// Bytes that the file may have at most, where something has set a limit below SQLite's own.
+    fn size_limit(&self) -> Option<u64> {
+        let sql = "SELECT max_page_count, page_size FROM pragma_max_page_count(), pragma_page_size()";
+        let read: Option<(i64, i64)> = self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).ok();
+        let (pages, page) = read.filter(|(pages, _)| *pages < PAGES_MAX)?;
+        u64::try_from(pages.saturating_mul(page)).ok()
+    }
+
     /// Closes with success, so that no descriptor of SQLite's is left.
     ///
     /// # Errors
@@ -326,7 +350,8 @@ impl Database {
 }
 
 fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
-    let mut failure = Failure::new(class_of(error), step, describe(error)).at(path).code(extended_code(error));
+    let system = system_error(error);
+    let mut failure = Failure::new(class_of(error), step, describe(error)).at(path).code(extended_code(error)).because(system);
     if Missing::of(error).is_some() {
         // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;
@@ -375,6 +400,13 @@ pub fn extended_code(error: &rusqlite::Error) -> Option<i32> {
 /// A statement met a constraint: its text is right, and rows are in its way.
 pub fn is_constraint(failure: &Failure) -> bool {
     failure.sqlite_code.is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT)
+}
+
+/// What the operating system said to SQLite, which keeps it to itself: the thread's last error, where SQLite has an I/O error of it.
+/// To be asked for before anything else is done.
+pub(in crate::device) fn system_error(error: &rusqlite::Error) -> Option<std::io::Error> {
+    let system = std::io::Error::last_os_error();
+    sqlite_error(error).filter(|error| error.code == ErrorCode::SystemIoFailure).map(|_| system)
 }
 
 /// SQLite's words and its extended code.

@@ -4,7 +4,9 @@
 
 use crate::decide::facts::{Facts, Request};
 use crate::decide::policy::FAILED_MAX;
-use crate::error::{Class, Failure};
+use crate::decide::space::free_space;
+use crate::device::disk::Space;
+use crate::error::{Class, Failure, Lack};
 use crate::report::{DatabaseReport, Outcome, ALL_ROWS};
 
 /// A run that did what its plan says.
@@ -91,18 +93,11 @@ const NOTHING_CHANGED: &str = "nothing was changed";
 /// `is_copy`: of a rehearsal, which counts nothing.
 pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, is_copy: bool) -> Said {
     let what = failure.words();
-    let whole = match (failure.unconfirmed, report.version) {
-        (Some(version), _) => format!("it reads as version {version}, and only the next boot knows what storage has kept"),
-        (None, Some(0) | None) => NOTHING_CHANGED.to_owned(),
-        (None, Some(version)) => format!("the database is whole at version {version}"),
-    };
+    let whole = state(report, failure);
     match failure.class {
         Class::Failed => Said::new(what, whole, after_failed_try(report, facts, is_copy)),
         Class::InUse => Said::new(what, "nothing was written", "stop it, then run again"),
-        Class::NoSpace => {
-            let needed = failure.bytes_needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
-            Said::new(format!("not enough space: {what}"), whole, format!("free space{needed}, then run again"))
-        }
+        Class::NoSpace => no_space(report, facts, failure, None),
         Class::Storage => Said::new(what, whole, "look at the storage and at who owns the files, then run again"),
         Class::NotOurs => Said::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again"),
         Class::Missing => Said::new(what, "nothing was made", "bring it there, then run again"),
@@ -117,6 +112,37 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure,
         Class::Configuration => Said::new(what, NOTHING_CHANGED, "correct bootmigrate.toml"),
         Class::Defect => Said::new(format!("a defect of bootmigrate: {what}"), "nothing was given up", "send the log to its makers"),
     }
+}
+
+/// What state the database is in after a failure.
+fn state(report: &DatabaseReport, failure: &Failure) -> String {
+    match (failure.unconfirmed, report.version) {
+        (Some(version), _) => format!("it reads as version {version}, and only the next boot knows what storage has kept"),
+        (None, Some(0) | None) => NOTHING_CHANGED.to_owned(),
+        (None, Some(version)) => format!("the database is whole at version {version}"),
+    }
+}
+
+/// A run that ended for want of space: of bytes, of inodes or of a quota.
+pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, space: Option<Space>) -> Said {
+    let kept = facts.map_or(&[][..], |facts| &facts.kept);
+    let known = space.filter(Space::is_known);
+    let out_of_inodes = space.is_some_and(|space| space.inodes == Some(0)).then_some(Lack::Inodes);
+    let free = known.map_or_else(String::new, |space| format!("{} bytes", space.available));
+    let (why, next) = match (failure.lack.or(out_of_inodes), failure.bytes_needed) {
+        (Some(Lack::Inodes), _) => {
+            let left = space.and_then(|space| space.inodes).unwrap_or(0);
+            let bytes = known.map_or_else(String::new, |_| format!(", though {free} are free"));
+            (format!("the file system has {left} inodes left for new files{bytes}: "), "remove files from it, then run again".to_owned())
+        }
+        (Some(Lack::Quota), _) => {
+            let next = "raise the quota (`repquota` shows it) or remove files that count towards it, then run again";
+            ("the disk quota is used up: ".to_owned(), next.to_owned())
+        }
+        (None, None) if known.is_some() => (format!("the storage says so, though {free} are free: "), free_space(kept, None)),
+        (Some(Lack::Bytes) | None, needed) => (String::new(), free_space(kept, needed)),
+    };
+    Said::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
 }
 
 fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: bool) -> String {

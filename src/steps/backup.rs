@@ -13,7 +13,7 @@ use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::good_copy;
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::Locked;
-use crate::steps::snapshot::more_than_now;
+use crate::steps::room::explain;
 
 const COPY: Step = Step("copy beside the applications");
 const IMPORT: Step = Step("take the file in");
@@ -88,10 +88,7 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
     let mut target = device.sqlite().build(COPY, path, size, &device.world.stop)?;
     let copied = source.back_up_into(COPY, &mut target, &device.wait());
     let closed = target.close(COPY).and(source.close(COPY));
-    copied.and(closed).map_err(|failure| match failure.class {
-        Class::NoSpace => failure.needs(more_than_now(device, size)),
-        _ => failure,
-    })?;
+    copied.and(closed).map_err(|failure| explain(device, failure, size))?;
     file.sync(COPY).map_err(|error| Failure::io(COPY, path, &error))
 }
 

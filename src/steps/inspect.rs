@@ -21,6 +21,7 @@ use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::Locked;
 use crate::steps::probe::in_use;
+use crate::steps::room::kept;
 use crate::steps::sweep::{second_names, sweep};
 
 pub use copies::good_copy;
@@ -97,7 +98,9 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
     ledger.version = seen.history.as_ref().map(History::version);
     seen.facts.tries = ledger.tries();
     seen.facts.open_act = ledger.open_act();
-    seen.facts.room.needed = ledger.needed();
+    // A person who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
+    let reachable = space.total.saturating_sub(seen.facts.room.size);
+    seen.facts.room.needed = ledger.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
     seen.facts.loss = ledger.loss().map(|loss| loss.text.clone());
     // A person may have brought a file that is this firmware's: what failed before counts no more.
     let arrived = matches!(seen.facts.database, Database::Current { .. });
@@ -111,6 +114,11 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
         }
         _ => false,
     };
+    if !matches!(seen.facts.database, Database::Current { .. } | Database::Absent) {
+        // While a snapshot may have to take its place, none of them is one that may go.
+        let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, ledger)? };
+        seen.facts.kept = kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
+    }
     if snapshots_matter {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
@@ -168,6 +176,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
             asked: 0,
             needed: None,
         },
+        kept: Vec::new(),
         writable: locked.writable(),
         read_only: locked.read_only.clone().unwrap_or_default(),
         own_mount: device.mounted(&device.family.main).is_some(),

@@ -21,7 +21,8 @@ use crate::steps::ledger::{Act, Ledger, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::{in_use, probe};
 use crate::steps::prune::prune;
-use crate::steps::snapshot::{more_than_now, snapshot, Copied};
+use crate::steps::room::{explain, may_write};
+use crate::steps::snapshot::{snapshot, Copied};
 use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
 use crate::steps::virtual_tables::rebuild_unfit;
 
@@ -158,14 +159,13 @@ fn lane(
         }
         Err(mut failure) => {
             let commit_failed = failure.step == COMMIT;
+            // Before the journal goes, which has its part of what was free.
+            failure = explain(device, failure, may_write(main.stat.size));
             abandon(device, database);
             if commit_failed && is_committed(device, main.stat.size, act) {
                 // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
                 note_unconfirmed(device);
-            }
-            if failure.class == Class::NoSpace && failure.bytes_needed.is_none() {
-                failure = failure.needs(more_than_now(device, main.stat.size));
             }
             Err(failure)
         }
@@ -196,7 +196,8 @@ pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journ
         Err(failure) if failure.class == Class::InUse => Ok(None),
         other => other.map(Some),
     };
-    device.wait().until(OPEN, ask)?.ok_or_else(|| in_use(device))
+    let opened = device.wait().until(OPEN, ask).map_err(|failure| explain(device, failure, may_write(size)))?;
+    opened.ok_or_else(|| in_use(device))
 }
 
 fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {

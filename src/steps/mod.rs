@@ -17,6 +17,7 @@ pub mod probe;
 pub mod prune;
 pub mod rehearse;
 pub mod replace;
+pub mod room;
 pub mod scratch;
 pub mod settle;
 pub mod snapshot;

@@ -5,9 +5,10 @@
 use crate::device::disk::{rename_durably, Open, Rename, Step};
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
-use crate::error::{Class, Failure};
+use crate::error::Failure;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
+use crate::steps::room::explain;
 
 const COPY: Step = Step("copy the snapshot");
 const NAME: Step = Step("name the snapshot");
@@ -50,14 +51,7 @@ pub fn snapshot(
         Ok(()) => Ok(Copied { name }),
         Err(error) => {
             let _ = disk.unlink(COPY, &temporary);
-            let failure = Failure::io(COPY, &device.state.snapshots(), &error);
-            Err(if failure.class == Class::NoSpace { failure.needs(more_than_now(device, main.stat.size)) } else { failure })
+            Err(explain(device, Failure::io(COPY, &device.state.snapshots(), &error), main.stat.size))
         }
     }
-}
-
-/// Bytes that must be free before another try is worth it: more than there are now, by a tenth of the file and at least 1 MiB.
-pub fn more_than_now(device: &Device<'_>, size: u64) -> u64 {
-    let available = device.space().map_or(0, |space| space.available);
-    available.saturating_add((size / 10).max(1 << 20))
 }

@@ -18,7 +18,7 @@ use crate::steps::downgrade::go_back;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
-use crate::steps::snapshot::more_than_now;
+use crate::steps::room::{explain, may_write};
 use crate::steps::swap::MadeFrom;
 use crate::steps::verify::{after_each, verify, whole, within_budget};
 use crate::steps::virtual_tables::rebuild_unfit;
@@ -74,14 +74,9 @@ pub fn stage(
     let path = device.state.staging(act.number);
     let result = build(device, locked, act, base, steps, token);
     result.map_err(|failure| {
+        let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
         discard(device, &path);
-        match failure.class {
-            Class::NoSpace if failure.bytes_needed.is_none() => {
-                let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
-                failure.needs(more_than_now(device, size))
-            }
-            _ => failure,
-        }
+        explain(device, failure, may_write(size))
     })
 }
 

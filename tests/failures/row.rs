@@ -2,7 +2,7 @@
 //! Promises: what does not fit the document fails the story at once; a row that was seen whole leaves a file for the table.
 //! Never writes that file with another program in the binary's place.
 
-use crate::bench::{copy_tree, Bench, Expectations};
+use crate::bench::{Bench, Expectations};
 use crate::oracle::{self, Entry};
 use crate::program::{self, Ran};
 use crate::strace::{self, calls, Call};
@@ -120,11 +120,7 @@ impl Row {
 
 /// A device of its own that is as this one is.
 pub fn twin(bench: &Bench) -> Bench {
-    let mut twin = Bench::empty(10);
-    copy_tree(&bench.firmware_folder(), &twin.firmware_folder());
-    copy_tree(&bench.root(), &twin.root());
-    twin.databases[0].version = bench.databases[0].version;
-    twin
+    bench.twin()
 }
 
 /// Runs the program and kills it as it enters the chosen call; the calls are counted on a twin.

@@ -5,8 +5,9 @@
 use crate::bench::Bench;
 use crate::mount::Mount;
 use crate::oracle;
+use crate::program::finish;
 use crate::row::{first, row, twin, Before, Row};
-use crate::strace::{calls, stopped_after, Call};
+use crate::strace::{self, calls, stopped_after, Call};
 use std::os::unix::fs::FileExt;
 
 const KIB: u64 = 8192;
@@ -123,5 +124,49 @@ fn row_46_huge_database_and_little_space() {
         2,
         "V50 is pending, and nothing else is wrong"
     );
+    row.whole();
+}
+
+#[test]
+fn row_79_no_inode_and_no_quota() {
+    let mut row = row(79);
+    let bench = Bench::booted_at(40).firmware(41).on(|at, folder| Mount::ext4_for_files(at, folder, 64));
+    mount(&bench).take_inodes(0);
+    row.boot(&bench);
+    mount(&bench).give_inodes_back();
+    row.boot(&bench);
+    // SQLite makes an I/O error of EDQUOT.
+    let bench = Bench::booted_at(40).firmware(41);
+    let (all, _) = calls(&twin(&bench), &["run"]);
+    let write = first(&all, "pwrite64", &["settings.db-journal>"]);
+    let before = Before::of(&bench);
+    let log = bench.folder().join("quota.log");
+    let inject = format!("{}:error=EDQUOT:when={}", write.name, write.nth);
+    let ran = finish(bench.command(&strace::words(&bench, &["run"], &log, Some(inject))));
+    row.saw(&bench, before, "", &ran);
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
+fn row_80_full_by_a_limit_of_sqlite() {
+    let mut row = row(80);
+    let limited = "PRAGMA max_page_count = 80;\nCREATE TABLE large AS SELECT zeroblob(500000) AS a;\n";
+    row.boot(&Bench::booted_at(40).firmware(40).file(("V41__large.sql", limited)));
+    row.whole();
+}
+
+#[test]
+fn row_81_what_of_ours_fills_the_disk() {
+    let mut row = row(81);
+    let bench = on_ext4(with_a_snapshot());
+    no_header(&bench);
+    let bench = bench.firmware(41);
+    assert_eq!(bench.run(&["run"]).exit, "11");
+    let bench = bench.firmware(50);
+    mount(&bench).fill_but(400);
+    row.boot(&bench);
+    std::fs::remove_dir_all(bench.state("settings").join("quarantine/2")).unwrap();
+    row.boot(&bench);
     row.whole();
 }

@@ -291,6 +291,15 @@ impl Bench {
         self
     }
 
+    /// A device of its own that is as this one is.
+    pub fn twin(&self) -> Bench {
+        let mut twin = Bench::empty(10);
+        copy_tree(&self.firmware_folder(), &twin.firmware_folder());
+        copy_tree(&self.root(), &twin.root());
+        twin.databases[0].version = self.databases[0].version;
+        twin
+    }
+
     /// The whole temporary folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()

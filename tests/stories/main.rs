@@ -49,6 +49,7 @@ mod salvage;
 mod schema;
 mod sentences;
 mod slots;
+mod space;
 mod stops;
 mod storage;
 mod strace;

@@ -42,8 +42,22 @@ impl Mount {
         require_root();
         let image = folder.join("image.ext4");
         fs::File::create(&image).unwrap().set_len(kib * 1024).unwrap();
-        command("mkfs.ext4", &["-q", "-F", "-m", "0", "-b", "1024", &image.to_string_lossy()]);
-        command("mount", &["-o", "loop", &image.to_string_lossy(), &at.to_string_lossy()]);
+        Mount::ext4_with(at, &image, &[])
+    }
+
+    /// The same of 8 MiB, for so many files.
+    #[track_caller]
+    pub fn ext4_for_files(at: &Path, folder: &Path, files: u32) -> Mount {
+        require_root();
+        let image = folder.join("image.ext4");
+        fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+        Mount::ext4_with(at, &image, &["-N", &files.to_string()])
+    }
+
+    fn ext4_with(at: &Path, image: &Path, options: &[&str]) -> Mount {
+        let image = image.to_string_lossy();
+        command("mkfs.ext4", &[&["-q", "-F", "-m", "0", "-b", "1024"], options, &[&*image]].concat());
+        command("mount", &["-o", "loop", &image, &at.to_string_lossy()]);
         Mount { at: at.into(), layers: 1 }
     }
 
@@ -84,6 +98,19 @@ impl Mount {
         let ballast = fs::OpenOptions::new().write(true).open(self.ballast()).unwrap();
         ballast.set_len(size.saturating_sub(kib * 1024)).unwrap();
         ballast.sync_all().unwrap();
+    }
+
+    /// Takes its inodes with empty files, all but so many.
+    pub fn take_inodes(&self, left: usize) {
+        let taken = (0..).map(|number| self.at.join(format!("small-{number}"))).take_while(|file| fs::write(file, "").is_ok());
+        let taken: Vec<PathBuf> = taken.collect();
+        taken.iter().rev().take(left).for_each(|file| fs::remove_file(file).unwrap());
+    }
+
+    /// Gives them back.
+    pub fn give_inodes_back(&self) {
+        let files = fs::read_dir(&self.at).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|file| file.to_string_lossy().contains("/small-")).for_each(|file| fs::remove_file(file).unwrap());
     }
 
     /// Takes the ballast away.

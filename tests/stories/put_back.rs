@@ -2,7 +2,7 @@
 //! Promises: each round is judged by rows and version as plain SQLite reads them; more rounds than interruptions are allowed.
 //! Never touches the state folder: what the program remembers is its own.
 
-use crate::bench::{copy_tree, Bench, Grouped, Mode};
+use crate::bench::{Bench, Grouped, Mode};
 use crate::oracle::{self, Content};
 use crate::picture::tidy;
 use crate::product::UNIQUE_BADGE;
@@ -94,10 +94,7 @@ fn after_upgrades_with_two_slots_and_mark_good() {
 /// Kills this run after it has opened the first file with this in its name.
 #[track_caller]
 fn cut_off(bench: &Bench, arguments: &[&str], file: &str) {
-    let twin = Bench::empty(10);
-    copy_tree(&bench.firmware_folder(), &twin.firmware_folder());
-    copy_tree(&bench.root(), &twin.root());
-    let (all, _) = calls(&twin, arguments);
+    let (all, _) = calls(&bench.twin(), arguments);
     let opened = all.iter().find(|call| call.name.starts_with("openat") && call.line.contains(file)).unwrap();
     let ran = stopped_after(bench, arguments, opened, |pid| kill_process(pid, Signal::KILL).unwrap());
     assert_eq!(ran.exit, "signal 9", "{}", ran.stderr);

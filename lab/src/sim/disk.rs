@@ -100,11 +100,12 @@ impl Disk for Sim {
         self.on_path(Call::Look, LOOK, path, |model, caller| {
             let (id, _) = model.state.follow(caller.path)?;
             if model.state.node(id)?.device != STORAGE {
-                return Ok(Space { available: UNLIMITED_BYTES, total: UNLIMITED_BYTES, read_only: false });
+                return Ok(Space { available: UNLIMITED_BYTES, total: UNLIMITED_BYTES, inodes: None, read_only: false });
             }
             Ok(Space {
                 available: model.available_bytes().min(UNLIMITED_BYTES),
                 total: model.options.total_bytes.unwrap_or(UNLIMITED_BYTES),
+                inodes: None,
                 read_only: model.options.read_only,
             })
         })

@@ -85,11 +85,8 @@ impl Disk for SystemDisk {
 
     fn space(&self, path: &Path) -> io::Result<Space> {
         let room = rustix::fs::statvfs(path)?;
-        Ok(Space {
-            available: room.f_bavail.saturating_mul(room.f_frsize),
-            total: room.f_blocks.saturating_mul(room.f_frsize),
-            read_only: room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
-        })
+        let read_only = room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+        Ok(Space::of(room.f_frsize, room.f_blocks, room.f_bavail, room.f_files, room.f_favail, read_only))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {

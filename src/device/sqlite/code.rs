@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::catalog::Migration;
 use crate::device::disk::Step;
 use crate::device::sqlite::script::{authorize, Lane};
-use crate::device::sqlite::{class_of, describe, extended_code, Database};
+use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 
 /// What a migration in Rust may answer with.
@@ -140,7 +140,7 @@ fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migrati
     let ended = !database.in_transaction();
     let failure = match ran {
         Err(panic) => Failure::new(Class::Failed, step, format!("the code panicked: {}", words_of(&*panic))),
-        Ok(Err(error)) => failure_of(step, &error, denied),
+        Ok(Err(error)) => database.limited(failure_of(step, &error, denied)),
         Ok(Ok(())) if ended => {
             Failure::new(Class::Failed, step, "SQLite ended the transaction by itself, and the code went on after the error that said so")
         }
@@ -155,7 +155,10 @@ fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migrati
 
 fn failure_of(step: Step, error: &CodeError, denied: Option<String>) -> Failure {
     match error.downcast_ref::<rusqlite::Error>() {
-        Some(error) => Failure::new(class_of(error), step, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)),
+        Some(error) => {
+            let system = system_error(error);
+            Failure::new(class_of(error), step, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)).because(system)
+        }
         None => Failure::new(Class::Failed, step, denied.unwrap_or_else(|| error.to_string())),
     }
 }

@@ -12,7 +12,7 @@ use rusqlite::Batch;
 use crate::catalog::Migration;
 use crate::device::disk::Step;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
-use crate::device::sqlite::{class_of, describe, extended_code, Database};
+use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};
 
@@ -132,7 +132,7 @@ fn statements(
             Some(_) if is_vacuum(&text) => vacuum(&database.connection, &text),
             _ => Err(error),
         });
-        outcome.map_err(|error| failed(step, source, number, start, &error, denied))?;
+        outcome.map_err(|error| database.limited(failed(step, source, number, start, &error, denied)))?;
         if lane != Lane::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
             return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
@@ -163,9 +163,10 @@ fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
 }
 
 fn failed(step: Step, source: &Source<'_>, number: u32, start: usize, error: &rusqlite::Error, denied: &Denied) -> Failure {
+    let system = system_error(error);
     let reason = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
     let cause = reason.unwrap_or_else(|| describe(error));
-    Failure::new(class_of(error), step, cause).place(source.place(start, number)).code(extended_code(error))
+    Failure::new(class_of(error), step, cause).place(source.place(start, number)).code(extended_code(error)).because(system)
 }
 
 /// The byte of the file that an error of the parser names; else the start of the statement.

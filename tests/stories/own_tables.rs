@@ -1,0 +1,144 @@
+//! Owns the stories of migrations that touch the history or bootmigrate's own tables.
+//! Promises: the run fails, nothing is changed, and the next firmware, which leaves them alone, goes on at its first boot.
+//! Never ends with a history that a later boot calls another's (21).
+
+use crate::bench::Bench;
+use crate::oracle;
+use crate::picture::tidy;
+use rusqlite::Connection;
+
+const FILE: &str = "V41__touches.sql";
+const OURS: &str = "belongs to bootmigrate";
+const CHANGED: &str = "the migrations have changed bootmigrate's own tables";
+
+#[track_caller]
+fn runs(bench: &Bench, arguments: &[&str], exit: &str) -> String {
+    let ran = bench.run(arguments);
+    let said = tidy(bench, &ran.stderr);
+    assert_eq!(ran.exit, exit, "{arguments:?}: {said}");
+    said
+}
+
+/// Refused with these words, and mended by the next firmware.
+#[track_caller]
+fn is_refused(bench: Bench, sql: &str, words: &str) {
+    let bench = bench.firmware(40).file((FILE, sql));
+    let said = runs(&bench, &["run"], "10");
+    assert!(said.contains(words), "{sql}: {said}");
+    let expected = bench.expectations(&bench.databases[0]);
+    assert_eq!(oracle::content(&bench.main()).unwrap(), expected.old.unwrap(), "{sql}");
+    let bench = bench.file((FILE, "CREATE TABLE touched (a);\n"));
+    let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
+    assert!(runs(&bench, &["run"], "0").contains("migrated from 40 to 41"), "{sql}");
+    assert_eq!(oracle::content(&bench.main()).unwrap(), wanted, "{sql}");
+    assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
+}
+
+#[test]
+fn statements_that_write_to_them() {
+    for sql in [
+        "DELETE FROM refinery_schema_history;",
+        "UPDATE main.Refinery_Schema_History SET name = 'other' WHERE version = 10;",
+        "INSERT INTO refinery_schema_history VALUES (99, 'later', '2026-01-01T00:00:00Z', '1');",
+        "REPLACE INTO bootmigrate_state VALUES ('act', 700);",
+        "UPDATE bootmigrate_steps SET down_sql = 'DROP TABLE parent';",
+        "WITH old AS (SELECT 10 AS v) DELETE FROM refinery_schema_history WHERE version IN old;",
+    ] {
+        is_refused(Bench::booted_at(40), sql, OURS);
+    }
+    // On a copy, where VACUUM reads and writes all of them.
+    is_refused(Bench::at(40), "-- bootmigrate: no-transaction\nDELETE FROM refinery_schema_history;\nVACUUM;\n", OURS);
+    is_refused(Bench::wal_at(40), "DELETE FROM bootmigrate_state;", OURS);
+}
+
+#[test]
+fn statements_that_change_what_they_are() {
+    for sql in [
+        "DROP TABLE refinery_schema_history;",
+        "ALTER TABLE refinery_schema_history ADD COLUMN note;",
+        "ALTER TABLE refinery_schema_history RENAME TO past;",
+        "ALTER TABLE bootmigrate_state RENAME COLUMN value TO what;",
+        "DROP TABLE bootmigrate_steps;",
+        "CREATE INDEX by_name ON refinery_schema_history (name);",
+        "CREATE TRIGGER gone AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM parent; END;",
+        "CREATE TABLE bootmigrate_data (a);",
+        "CREATE VIEW bootmigrate_later AS SELECT 1 AS a;",
+        "CREATE VIRTUAL TABLE bootmigrate_text USING fts5(a);",
+    ] {
+        is_refused(Bench::at(40), sql, OURS);
+    }
+}
+
+#[test]
+fn what_no_statement_says_is_found_before_the_commit() {
+    // A name that is taken by a rename, and a trigger that is not fired yet.
+    is_refused(Bench::at(40), "CREATE TABLE x (a);\nALTER TABLE x RENAME TO bootmigrate_data;", CHANGED);
+    let later = "CREATE TRIGGER later AFTER UPDATE ON child BEGIN DELETE FROM Refinery_Schema_History; END;";
+    is_refused(Bench::at(40), later, CHANGED);
+    // Fired, it is a statement that writes to them.
+    is_refused(Bench::at(40), &format!("{later}\nUPDATE child SET label = label;"), OURS);
+}
+
+#[test]
+fn triggers_of_an_application_that_change_the_history() {
+    for (on, body, mend) in [
+        ("AFTER INSERT ON refinery_schema_history", "DELETE FROM refinery_schema_history WHERE version = 10", "version = 10"),
+        ("AFTER INSERT ON refinery_schema_history", "UPDATE refinery_schema_history SET checksum = '7' WHERE version = new.version", "41"),
+        ("BEFORE INSERT ON refinery_schema_history", "SELECT raise(IGNORE)", "41"),
+    ] {
+        let bench = Bench::at(40).firmware(40).file((FILE, "CREATE TABLE touched (a);\n"));
+        let connection = Connection::open(bench.main()).unwrap();
+        connection.execute_batch(&format!("CREATE TRIGGER of_theirs {on} BEGIN {body}; END")).unwrap();
+        drop(connection);
+        let old = oracle::content(&bench.main()).unwrap();
+        let said = runs(&bench, &["run"], "10");
+        assert!(said.contains(CHANGED) && said.contains(mend.rsplit(' ').next().unwrap()), "{body}: {said}");
+        assert_eq!(oracle::content(&bench.main()).unwrap(), old);
+        Connection::open(bench.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
+        let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
+        runs(&bench, &["run"], "0");
+        assert_eq!(oracle::content(&bench.main()).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn a_history_of_another_name_is_the_one_that_is_kept() {
+    let named = |bench: Bench| bench.key("history_table = \"past\"");
+    let sql = "CREATE TABLE refinery_schema_history (a);\nINSERT INTO refinery_schema_history VALUES (1);\n";
+    let bench = named(Bench::empty(30)).file(("V40__own.sql", "DELETE FROM Past;"));
+    assert!(runs(&bench, &["run"], "10").contains(OURS));
+    let bench = bench.file(("V40__own.sql", sql));
+    assert!(runs(&bench, &["run"], "0").contains("made at version 40"));
+    let connection = Connection::open(bench.main()).unwrap();
+    let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((read("SELECT a FROM refinery_schema_history"), read("SELECT max(version) FROM past")), (1, 40));
+}
+
+#[test]
+fn reading_the_history_is_allowed() {
+    let sql = "CREATE TABLE came_from AS SELECT max(version) AS version FROM refinery_schema_history;\n";
+    let bench = Bench::at(40).firmware(40).file((FILE, sql));
+    assert!(runs(&bench, &["run"], "0").contains("migrated from 40 to 41"));
+    let version = "SELECT version FROM came_from";
+    let read: i64 = Connection::open(bench.main()).unwrap().query_row(version, [], |row| row.get(0)).unwrap();
+    assert_eq!(read, 40);
+}
+
+#[test]
+fn stored_down_sql_and_data_migrations() {
+    // The newer firmware's way back forgets everything: this firmware does not go that way.
+    let bench = Bench::at(40).firmware(40).file(("V41__more.sql", "CREATE TABLE more (a);\n"));
+    let bench = bench.file(("V41__more.down.sql", "DROP TABLE more;\nDELETE FROM refinery_schema_history;\n"));
+    runs(&bench, &["run"], "0");
+    let there = oracle::content(&bench.main()).unwrap();
+    let bench = bench.older(40).key("on_newer = [\"downgrade\"]");
+    let said = runs(&bench, &["run"], "12");
+    assert!(said.contains(OURS), "{said}");
+    assert_eq!(oracle::content(&bench.main()).unwrap(), there);
+    // Rows beside running applications.
+    let bench = Bench::booted_at(40).after(|bench| std::fs::create_dir_all(bench.firmware_folder().join("settings/data")).unwrap());
+    let bench = bench.file(("data/V1__rows.sql", "UPDATE bootmigrate_state SET value = 7;\n"));
+    let said = runs(&bench, &["data", "run", "--all"], "10");
+    assert!(said.contains(OURS), "{said}");
+    assert!(runs(&bench, &["run"], "0").contains("at version 40, nothing to do"));
+}

@@ -1,0 +1,245 @@
+//! Owns the stories of room that is missing and comes back: bytes, inodes, a quota, limits of SQLite's own, a `statfs` that does not know.
+//! Promises: small real file systems, or the kernel's answers changed by strace; the first boot after the cause is gone goes on.
+//! Never accepts a number of bytes where bytes were not what was missing.
+
+use crate::bench::Bench;
+use crate::mount::{require_root, Mount};
+use crate::oracle;
+use crate::picture::tidy;
+use crate::program::finish;
+use crate::strace::{self, calls};
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+const VACUUM: (&str, &str) = ("V43__vacuum.sql", "-- bootmigrate: no-transaction\nVACUUM;\n");
+/// About 600 KiB.
+const LARGE: (&str, &str) = (
+    "V41__large.sql",
+    "CREATE TABLE large AS WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 600) SELECT zeroblob(900) AS a FROM n;\n",
+);
+
+#[track_caller]
+fn runs(bench: &Bench, arguments: &[&str], exit: &str) -> String {
+    let ran = bench.run(arguments);
+    let said = tidy(bench, &ran.stderr);
+    assert_eq!(ran.exit, exit, "{arguments:?}: {said}");
+    said
+}
+
+/// A run in which the kernel gives these answers.
+#[track_caller]
+fn answered(bench: &Bench, answers: &str, exit: &str) -> String {
+    let log = bench.folder().join("answers.log");
+    let ran = finish(bench.command(&strace::words(bench, &["run"], &log, Some(answers.to_owned()))));
+    let said = tidy(bench, &ran.stderr);
+    assert_eq!(ran.exit, exit, "{answers}: {said}");
+    said
+}
+
+/// The first call with these words: `pwrite64:error=EDQUOT:when=12`, and all after it with `+`.
+#[track_caller]
+fn fails(bench: &Bench, name: &str, words: &str, error: &str) -> String {
+    let (all, _) = calls(&bench.twin(), &["run"]);
+    let call = all.iter().find(|call| call.name == name && call.line.contains(words)).unwrap_or_else(|| panic!("no {name} of {words}"));
+    format!("{name}:error={error}:when={}", call.nth)
+}
+
+#[track_caller]
+fn is_old(bench: &Bench) {
+    let expected = bench.expectations(&bench.databases[0]);
+    assert_eq!(oracle::content(&bench.main()).unwrap(), expected.old.unwrap());
+}
+
+/// The very next boot goes on, to the rows and the version that plain SQLite comes to.
+#[track_caller]
+fn goes_on(bench: &Bench) {
+    let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
+    let said = runs(bench, &["run"], "0");
+    assert!(said.contains("migrated from 40 to"), "{said}");
+    assert_eq!(oracle::content(&bench.main()).unwrap(), wanted);
+}
+
+fn mount(bench: &Bench) -> &Mount {
+    bench.mount.as_ref().unwrap()
+}
+
+#[test]
+fn inodes_are_named_and_no_bytes_are_remembered() {
+    // Which file cannot be made differs: the snapshot, SQLite's journal, a WAL, a copy that is built beside.
+    for (wal, copy, left, beside) in [
+        (false, "auto", 0, false),
+        (false, "never", 0, false),
+        (false, "auto", 1, false),
+        (true, "auto", 0, false),
+        (true, "never", 0, false),
+        (false, "auto", 0, true),
+    ] {
+        let bench = if wal { Bench::wal_at(40) } else { Bench::at(40) }.on(|at, folder| Mount::ext4_for_files(at, folder, 64));
+        runs(&bench, &["run"], "0");
+        let bench = bench.firmware(41).key(&format!("copy = \"{copy}\""));
+        let bench = if beside { bench.firmware(42).file(VACUUM) } else { bench };
+        mount(&bench).take_inodes(left);
+        for _ in 0..2 {
+            let said = runs(&bench, &["run"], "14");
+            assert!(said.contains("inodes left for new files"), "wal {wal}, {copy}, {left} left, beside {beside}: {said}");
+            assert!(!said.contains("must be free") && !said.contains("until"), "{said}");
+        }
+        is_old(&bench);
+        mount(&bench).give_inodes_back();
+        goes_on(&bench);
+    }
+}
+
+#[test]
+fn no_inode_for_the_first_boot() {
+    let bench = Bench::empty(41).on(|at, folder| Mount::ext4_for_files(at, folder, 32));
+    mount(&bench).take_inodes(0);
+    for _ in 0..2 {
+        assert!(runs(&bench, &["run"], "14").contains("the file system has 0 inodes left for new files, though"));
+    }
+    mount(&bench).give_inodes_back();
+    assert!(runs(&bench, &["run"], "0").contains("made at version 41"));
+    assert_eq!(oracle::content(&bench.main()).unwrap(), bench.expectations(&bench.databases[0]).fresh.unwrap());
+}
+
+#[test]
+fn a_quota_is_named_and_no_bytes_are_remembered() {
+    require_root();
+    // SQLite makes an I/O error of the first three, and "cannot open" of a journal that cannot be made.
+    for (wal, call, words, from_then_on) in [
+        (false, "pwrite64", "settings.db-journal>", ""),
+        (false, "pwrite64", "gateway/settings.db>", ""),
+        (true, "pwrite64", "settings.db-wal>", ""),
+        (false, "openat", "settings.db-journal", "+"),
+        (false, "openat", "tmp-1.db", ""),
+        (false, "copy_file_range", "tmp-1.db", ""),
+        (false, "fsync", "tmp-1.db", ""),
+        (false, "fdatasync", "record>", ""),
+    ] {
+        let bench = if wal { Bench::wal_at(40) } else { Bench::at(40) };
+        runs(&bench, &["run"], "0");
+        let bench = bench.firmware(41);
+        let answers = format!("{}{from_then_on}", fails(&bench, call, words, "EDQUOT"));
+        let said = answered(&bench, &answers, "14");
+        assert!(said.contains("the disk quota is used up") && said.contains("raise the quota"), "{words}: {said}");
+        is_old(&bench);
+        goes_on(&bench);
+    }
+}
+
+#[test]
+fn a_disk_that_says_full_and_shows_room_is_asked_again() {
+    require_root();
+    for (call, words) in [("pwrite64", "settings.db-journal>"), ("copy_file_range", "tmp-1.db"), ("pwrite64", "gateway/settings.db>")] {
+        let bench = Bench::booted_at(40).firmware(41);
+        let answers = fails(&bench, call, words, "ENOSPC");
+        let said = answered(&bench, &answers, "14");
+        assert!(said.contains("the storage says so, though"), "{said}");
+        is_old(&bench);
+        goes_on(&bench);
+    }
+}
+
+#[test]
+fn a_limit_of_sqlite_is_the_migrations_failure() {
+    let sql = format!("PRAGMA max_page_count = 40;\n{}", LARGE.1);
+    let beside = format!("-- bootmigrate: no-transaction\n{sql}");
+    for sql in [sql, beside] {
+        let bench = Bench::booted_at(40).firmware(40).file((LARGE.0, &sql));
+        for _ in 0..3 {
+            let said = runs(&bench, &["run"], "10");
+            assert!(said.contains("V41__large.sql:") && said.contains("PRAGMA max_page_count allows"), "{said}");
+        }
+        is_old(&bench);
+        // The firmware that has it right.
+        goes_on(&bench.file(LARGE));
+    }
+}
+
+#[test]
+fn remembered_bytes_are_forgotten_by_a_person_and_by_a_boot_that_has_them() {
+    for by_a_person in [true, false] {
+        let bench = Bench::booted_at(40).firmware(40).file(LARGE).key("copy = \"never\"").on(|at, folder| Mount::ext4(at, folder, 8192));
+        mount(&bench).fill_but(400);
+        let said = runs(&bench, &["run"], "14");
+        assert!(said.contains("database or disk is full") && said.contains("Next: free space until"), "{said}");
+        let before = oracle::folder(&bench.root());
+        let said = runs(&bench, &["run"], "14");
+        assert!(
+            said.contains("bytes must be free and") && said.contains("`bootmigrate run --retry --db settings` tries at once"),
+            "{said}"
+        );
+        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+        // Enough for the migration, and less than what was remembered.
+        mount(&bench).empty();
+        mount(&bench).fill_but(if by_a_person { 1000 } else { 2500 });
+        let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
+        if by_a_person {
+            runs(&bench, &["run"], "14");
+            runs(&bench, &["run", "--retry"], "0");
+        } else {
+            runs(&bench, &["run"], "0");
+        }
+        assert_eq!(oracle::content(&bench.main()).unwrap(), wanted);
+    }
+}
+
+/// `statfs` answers with 0 blocks of 0 and 0 files of 0, as FUSE and 9p do that do not know.
+#[track_caller]
+fn not_knowing(bench: &Bench, arguments: &[&str]) -> crate::program::Ran {
+    require_root();
+    // f_type and f_bsize of 64 bits each, then blocks, free, available, files, free files: zeros.
+    let zeros = format!("4655736500000000{}{}", "0010000000000000", "00".repeat(40));
+    let log = bench.folder().join("statfs.log");
+    let mut words: Vec<std::ffi::OsString> = ["strace", "-f", "-qq", "-o"].map(Into::into).into();
+    words.push(log.into());
+    words.extend(["-e", "trace=statfs,fstatfs", "-e"].map(Into::into));
+    words.push(format!("inject=statfs,fstatfs:poke_exit=@arg2={zeros}").into());
+    words.push("--".into());
+    words.extend(bench.words(arguments));
+    finish(bench.command(&words))
+}
+
+#[test]
+fn a_file_system_that_does_not_know_its_room() {
+    for bench in [
+        Bench::at(40).firmware(41),
+        Bench::wal_at(40).firmware(41),
+        Bench::at(40).firmware(42).file(VACUUM),
+        Bench::at(40).firmware(41).key("copy = \"always\""),
+    ] {
+        let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
+        let doctor = not_knowing(&bench, &["doctor"]);
+        assert!(doctor.stdout.contains("the file system does not say how much is free"), "{}", doctor.stdout);
+        let ran = not_knowing(&bench, &["run"]);
+        assert_eq!(ran.exit, "0", "{}", tidy(&bench, &ran.stderr));
+        assert!(ran.stderr.contains("snapshot snapshots/v40-"), "{}", ran.stderr);
+        assert_eq!(oracle::content(&bench.main()).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn a_refusal_names_what_of_ours_may_go() {
+    let bench = Bench::booted_at(40).firmware(42).file(VACUUM).on(|at, _| Mount::tmpfs(at, 8192));
+    // A snapshot, and beside it a database that was damaged and replaced.
+    runs(&bench, &["snapshot", "create"], "0");
+    let main = fs::OpenOptions::new().write(true).open(bench.main()).unwrap();
+    main.write_all_at(b"this is no database", 0).unwrap();
+    drop(main);
+    let bench = bench.without("V43__vacuum.sql").firmware(40);
+    runs(&bench, &["run"], "11");
+    let bench = bench.firmware(42).file(VACUUM);
+    mount(&bench).fill_but(500);
+    let said = runs(&bench, &["run"], "14");
+    let aside = fs::read_dir(bench.state("settings").join("quarantine")).unwrap().next().unwrap().unwrap().path();
+    let remove = format!("(remove it with `rm -r {}`)", tidy(&bench, &aside.to_string_lossy()));
+    assert!(said.contains("a copy needs") && said.contains("a replaced database of") && said.contains(&remove), "{said}");
+    assert!(said.contains("a snapshot of"), "{said}");
+    for command in ["status", "plan"] {
+        let looked = tidy(&bench, &bench.run(&[command]).stdout);
+        assert!(looked.contains(if command == "status" { remove.as_str() } else { "a copy needs" }), "{command}: {looked}");
+    }
+    // What it says helps.
+    fs::remove_dir_all(aside).unwrap();
+    goes_on(&bench);
+}
