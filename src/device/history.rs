@@ -3,6 +3,7 @@
 //! Never decides what is done about a difference.
 
 pub mod data;
+pub mod made;
 
 use std::collections::BTreeSet;
 use std::fmt;

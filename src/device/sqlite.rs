@@ -16,6 +16,7 @@ mod partial;
 pub mod rebuild;
 pub mod references;
 pub mod rows;
+pub mod schema;
 pub mod script;
 pub mod survey;
 mod virtual_rows;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::device::disk::Step;
 use crate::device::history::{self, Down};
+use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::script::{self, Lane, Source};
 use crate::device::sqlite::Database;
 use crate::device::{supervisor, Device};
@@ -13,7 +14,7 @@ use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
 use crate::steps::ledger::Act;
 use crate::steps::migrate::finish_history;
-use crate::steps::scratch::{name_of, Scratch};
+use crate::steps::scratch::Scratch;
 use crate::steps::verify::verify;
 
 const STEP: Step = Step("go back by the stored down SQL");
@@ -29,6 +30,7 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     let Some(downs) = history::ways_back(database, STEP, table, target)? else {
         return Err(Failure::new(Class::Failed, STEP, "the down SQL that was seen in the database is not in its copy"));
     };
+    let made = history::made::by(database, STEP, downs.iter().map(|down| down.version))?;
     let schema = Before::of(device, database, STEP)?;
     let before = database.survey(STEP, table)?;
     database.run(STEP, "BEGIN")?;
@@ -38,7 +40,7 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     }
     history::data::reopen_above(database, STEP, target)?;
     finish_history(device, database, device.catalog.migrations.last(), act, token)?;
-    leads_here(device, &database.schema(STEP, table)?)?;
+    leads_here(device, &database.schema(STEP, table)?, &made)?;
     let lost = database.survey(STEP, table)?.lacks(&before);
     let verified = verify(device, database, &schema, &Changes::Back(&downs), target)?;
     verified.database.commit(STEP)?;
@@ -54,31 +56,35 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     script::run_text(database, STEP, &source, Lane::Transaction, false, &mut |ran| {
         log::debug!("  {file}:{} statement {}: {} rows in {} ms", ran.line, ran.statement, ran.rows, ran.took.as_millis());
     })?;
+    history::made::forget(database, STEP, down.version)?;
     history::forget(database, STEP, &device.settings.history_table, down.version)
 }
 
-/// Tables, columns and views are those that this firmware's own migrations make. Tables and views that they do not make
-/// are the application's own; indexes and triggers may differ.
-fn leads_here(device: &Device<'_>, schema: &BTreeSet<String>) -> Result<(), Failure> {
+/// The schema is the one that this firmware's own migrations make. A table, view, index or trigger more is the application's own, unless a
+/// migration that was gone back over has made it. Columns in another order are no reason unless a view or a trigger counts on it: what names its
+/// columns does not notice, and a migration that does not is found by the build.
+fn leads_here(device: &Device<'_>, found: &Schema, made: &BTreeSet<String>) -> Result<(), Failure> {
+    let name = &device.settings.name;
     let Some(wanted) = Scratch::schema_at(device, device.catalog.target())? else {
-        log::info!("{}: its schema cannot be built from nothing, so it is not compared.", device.settings.name);
+        log::info!("{name}: its schema cannot be built from nothing, so it is not compared.");
         return Ok(());
     };
-    let names = |schema: &BTreeSet<String>| schema.iter().map(|entry| name_of(entry).to_owned()).collect::<BTreeSet<String>>();
-    let (found, wanted) = (names(schema), names(&wanted));
-    let matters = |name: &&String| ["table ", "column ", "view "].iter().any(|kind| name.starts_with(kind));
-    let missing = wanted.difference(&found).filter(matters).map(|name| format!("{name} is missing"));
-    // A column that was forgotten would stand in the newer firmware's way when it comes again.
-    let known = |column: &&String| {
-        let table = column.strip_prefix("column ").and_then(|column| column.rsplit_once('.')).map(|(table, _)| table);
-        table.is_some_and(|table| wanted.contains(&format!("table {table} on {table}")))
+    let wrong = |difference: &Difference| match difference.how {
+        How::ExtraObject if !made.contains(&difference.key) => None,
+        How::ExtraObject | How::ExtraPart => Some(format!("{} is still there", difference.what)),
+        How::Missing | How::Other { .. } => Some(difference.to_string()),
+        How::Order { .. } if wanted.by_position(&difference.key).is_some() => Some(difference.to_string()),
+        How::Order { .. } => {
+            log::warn!("{name}: {difference}; what reads `SELECT *` or writes without naming columns would be wrong.");
+            None
+        }
     };
-    let more = found.difference(&wanted).filter(known).map(|name| format!("{name} is still there"));
-    let wrong: Vec<String> = missing.chain(more).collect();
-    match wrong.first() {
-        None => Ok(()),
-        Some(first) => {
-            let cause = format!("the stored down SQL does not lead to this firmware's schema: {first}");
+    let wrong: Vec<String> = found.differences(&wanted).iter().filter_map(wrong).collect();
+    match wrong.as_slice() {
+        [] => Ok(()),
+        [first, more @ ..] => {
+            let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+            let cause = format!("the stored down SQL does not lead to this firmware's schema: {first}{more}");
             Err(Failure::new(Class::Failed, STEP, cause).details(wrong))
         }
     }

@@ -2,17 +2,17 @@
 //! Promises: nothing is written, and running applications go on; what could not be looked at says why.
 //! Never says what a fact means.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::decide::record::{read_slots, Slots, SLOT_BYTES};
 use crate::device::disk::{read_own_start, Disk, FileKind, Open, Stat};
 use crate::device::family::FamilyState;
+use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::{good_copy, Look};
-use crate::steps::scratch::{name_of, Scratch};
+use crate::steps::scratch::Scratch;
 
 /// What 100 bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +218,7 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
     let drift = if version > device.catalog.target() || !history.recorded {
         Vec::new()
     } else {
-        Scratch::schema_at(device, version)?.map_or_else(Vec::new, |wanted| differences(&live, &wanted))
+        Scratch::schema_at(device, version)?.map_or_else(Vec::new, |wanted| drift_of(&live, &wanted))
     };
     let rows = history.applied.iter().map(|row| format!("V{}__{} checksum {}", row.version, row.name, row.checksum));
     let malformed = history.malformed.iter().map(|what| format!("it cannot be read: {what}"));
@@ -229,16 +229,12 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
 
 const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";
 
-/// By the words before the text: `table wifi on wifi`.
-fn differences(live: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Vec<String> {
-    let name = |entry: &String| name_of(entry).to_owned();
-    let (here, there): (BTreeSet<String>, BTreeSet<String>) = (live.iter().map(name).collect(), wanted.iter().map(name).collect());
-    let mut found: Vec<String> = there.difference(&here).map(|one| format!("{one} is missing")).collect();
-    found.extend(here.difference(&there).map(|one| format!("{one} is not from a migration")));
-    let changed: BTreeSet<String> =
-        live.symmetric_difference(wanted).map(name).filter(|one| here.contains(one) && there.contains(one)).collect();
-    found.extend(changed.into_iter().map(|one| format!("{one} has another text than its migration")));
-    found
+fn drift_of(live: &Schema, wanted: &Schema) -> Vec<String> {
+    let said = |difference: &Difference| match difference.how {
+        How::ExtraObject | How::ExtraPart => format!("{} is not from a migration", difference.what),
+        How::Missing | How::Other { .. } | How::Order { .. } => difference.to_string(),
+    };
+    live.differences(wanted).iter().map(said).collect()
 }
 
 /// The snapshots, newest first; each read where `verify` says so.

@@ -22,6 +22,7 @@ use crate::steps::lock::Locked;
 use crate::steps::probe::{in_use, probe};
 use crate::steps::prune::prune;
 use crate::steps::room::{explain, may_write};
+use crate::steps::scratch::Scratch;
 use crate::steps::snapshot::{snapshot, Copied};
 use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
 use crate::steps::virtual_tables::rebuild_unfit;
@@ -244,6 +245,7 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, 
     for done in &job.recorded {
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
         history::record(database, APPLY, table, done, stamp(device, act, 0))?;
+        history::made::record(database, APPLY, done.version, &Scratch::made_by(device, done)?)?;
     }
     for (index, step) in job.steps.iter().enumerate() {
         run_one(device, database, step, Lane::Transaction, act)?;
@@ -263,6 +265,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     log::info!("{}: applying {}.", device.settings.name, step.file);
     progress::begin(&format!("{}: {}", device.settings.name, step.file));
     let began = device.world.clock.monotonic();
+    let objects = database.objects(APPLY)?;
     script::run(database, APPLY, step, lane, &mut |ran| {
         log::debug!(
             "  {}:{} statement {} of {}: {} rows in {} ms: {}",
@@ -277,6 +280,8 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     })?;
     code::run(database, APPLY, device.world.code, &device.settings.name, step)?;
     device.stop_here(APPLY)?;
+    let made = database.objects(APPLY)?.difference(&objects).cloned().collect();
+    history::made::record(database, APPLY, step.version, &made)?;
     let took = device.world.clock.monotonic().saturating_sub(began);
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))

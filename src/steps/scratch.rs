@@ -8,6 +8,7 @@ use crate::catalog::Migration;
 use crate::device::sqlite::code;
 use crate::device::sqlite::contents::Values;
 use crate::device::sqlite::rows::Table;
+use crate::device::sqlite::schema::Schema;
 use crate::device::sqlite::script::{self, Lane, Ran};
 use crate::device::sqlite::{is_constraint, Database};
 use crate::device::{Device, LOOK};
@@ -38,7 +39,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn schema_at(device: &'a Device<'a>, version: i32) -> Result<Option<BTreeSet<String>>, Failure> {
+    pub fn schema_at(device: &'a Device<'a>, version: i32) -> Result<Option<Schema>, Failure> {
         Scratch::at(device, version)?.map(|scratch| scratch.schema()).transpose()
     }
 
@@ -46,7 +47,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn schema_of_pending(device: &'a Device<'a>, version: i32) -> Result<Option<BTreeSet<String>>, Failure> {
+    pub fn schema_of_pending(device: &'a Device<'a>, version: i32) -> Result<Option<Schema>, Failure> {
         let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
         for step in device.catalog.migrations.iter().filter(|step| step.version > version) {
             if !scratch.apply_sql(step, &mut |_| {})? {
@@ -54,6 +55,19 @@ impl<'a> Scratch<'a> {
             }
         }
         scratch.schema().map(Some)
+    }
+
+    /// What a migration makes that was not there before, by [`Schema::objects`]; nothing where that cannot be told.
+    ///
+    /// # Errors
+    /// As [`Scratch::at`].
+    pub fn made_by(device: &'a Device<'a>, step: &Migration) -> Result<BTreeSet<String>, Failure> {
+        let Some(mut scratch) = Scratch::at(device, step.version.saturating_sub(1))? else { return Ok(BTreeSet::new()) };
+        let before = scratch.schema()?.objects();
+        if !scratch.apply_sql(step, &mut |_| {})? {
+            return Ok(BTreeSet::new());
+        }
+        Ok(scratch.schema()?.objects().difference(&before).cloned().collect())
     }
 
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
@@ -102,7 +116,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn schema(&self) -> Result<BTreeSet<String>, Failure> {
+    pub fn schema(&self) -> Result<Schema, Failure> {
         self.database.schema(LOOK, &self.device.settings.history_table)
     }
 }
@@ -113,9 +127,4 @@ fn works(ran: Result<(), Failure>) -> Result<bool, Failure> {
         Err(failure) if matches!(failure.class, Class::Failed | Class::Catalogue) => Ok(false),
         Err(failure) => Err(failure),
     }
-}
-
-/// The words before the text of an entry: `table wifi on wifi`.
-pub fn name_of(entry: &str) -> &str {
-    entry.split(": ").next().unwrap_or(entry)
 }

@@ -190,3 +190,16 @@ fn row_85_a_new_device_and_a_schema_that_never_fitted() {
     row.boot(&Bench::empty(40).file(("V5__base.sql", MISMATCH)));
     row.whole();
 }
+
+#[test]
+fn row_98_a_down_file_that_leaves_a_table_behind() {
+    let mut row = row(98);
+    let step = [("V43__b.sql", "CREATE TABLE b (y);\n"), ("V43__b.down.sql", "SELECT 1;\n")];
+    let bench = Bench::booted_at(41).key("on_newer = [\"downgrade\"]").file(step[0]).file(step[1]);
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let bench = bench.without(step[0].0).without(step[1].0);
+    row.boot(&bench);
+    let bench = bench.file(step[0]).file(step[1]);
+    row.boot(&bench);
+    row.whole();
+}

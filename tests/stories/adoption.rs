@@ -125,7 +125,7 @@ fn another_schema_is_refused_with_the_difference() {
         &bench,
         "run",
         expect![[r#"
-            plan:     settings: refuse: it cannot be adopted: sqlx left it at our version 30, and its schema is another: index child_parent is missing; table child has `any,changes integer)` where `any)` should be; column child.changes is there already, and a later migration makes it
+            plan:     settings: refuse: it cannot be adopted: sqlx left it at our version 30, and its schema is another: index child_parent is missing; column child.changes is there already, and a later migration makes it
             exit:     16
             settings: refused null>null of 41, applied [], not usable, exit 16
             code:     BM-16 settings ?>41

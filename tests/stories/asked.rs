@@ -163,7 +163,7 @@ fn a_database_is_adopted_by_its_version() {
         &bench,
         "adopt --db settings --at 30",
         expect![[r#"
-            settings: it cannot be adopted: another tool left it at our version 30, and its schema is another: table child has `any,changes integer not null default 0)` where `any)` should be; column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
+            settings: it cannot be adopted: another tool left it at our version 30, and its schema is another: column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
             exit 16, touched nothing
         "#]],
     );

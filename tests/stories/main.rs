@@ -59,3 +59,4 @@ mod together;
 mod tools;
 mod transcripts;
 mod virtual_tables;
+mod ways_back;

@@ -9,6 +9,7 @@ use crate::device::sqlite::compile::{self, lossy, Compiled};
 use crate::device::sqlite::findings::{Findings, Tree};
 use crate::device::sqlite::partial::is_an_objects;
 use crate::device::sqlite::references::{self, References};
+use crate::device::sqlite::schema::Schema;
 use crate::device::sqlite::{describe, Database, Sqlite};
 use crate::error::{Class, Failure};
 
@@ -174,23 +175,22 @@ impl Database {
         })
     }
 
-    /// The schema, an entry an object with its text and an entry a column, without SQLite's tables, the history and ours. A virtual table's
-    /// columns are in its text: its module may be missing.
+    /// The schema without the history and our own tables.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn schema(&self, step: Step, history_table: &str) -> Result<BTreeSet<String>, Failure> {
-        let sql = "WITH ours AS (SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                   AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1) \
-                   SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM ours UNION \
-                   SELECT 'column ' || t.name || '.' || c.name || ': ' FROM ours t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' \
-                   AND t.sql NOT LIKE 'CREATE VIRTUAL%'";
-        let read = || {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([history_table], |row| lossy(row, 0))?;
-            rows.collect::<Result<BTreeSet<String>, _>>()
-        };
-        read().map_err(|error| self.failure(step, &error))
+    pub fn schema(&self, step: Step, history_table: &str) -> Result<Schema, Failure> {
+        Schema::read(&self.connection, history_table).map_err(|error| self.failure(step, &error))
+    }
+
+    /// The names of its tables, indexes, views and triggers, as [`Schema::objects`] writes them.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn objects(&self, step: Step) -> Result<BTreeSet<String>, Failure> {
+        let names =
+            self.strings(step, "SELECT type || ' ' || name FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+        Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
     }
 
     /// One column of text.

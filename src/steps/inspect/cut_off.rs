@@ -3,17 +3,16 @@
 //!   run it, or the database is refused with the operator's choice.
 //! Never writes.
 
-use std::collections::BTreeSet;
-
 use crate::catalog::Migration;
 use crate::config::AdoptFrom;
 use crate::device::history::History;
 use crate::device::sqlite::contents::Values;
 use crate::device::sqlite::rows::Table;
+use crate::device::sqlite::schema::{How, Schema};
 use crate::device::sqlite::{script, Database};
 use crate::device::{Device, LOOK};
 use crate::error::Failure;
-use crate::steps::scratch::{name_of, Scratch};
+use crate::steps::scratch::Scratch;
 
 /// Opens the live database, lets it be read, and closes it.
 pub type Live<'a> = dyn Fn(&dyn Fn(&Database) -> Result<CutOff, Failure>) -> Result<CutOff, Failure> + 'a;
@@ -52,10 +51,8 @@ fn judge(device: &Device<'_>, live: &Database, next: &Migration, run: &Run) -> R
     if schema == run.after && !code {
         return same_schema(device, live, next, run);
     }
-    // The words before the text: "table wifi on wifi".
-    let names = |schema: &BTreeSet<String>| schema.iter().map(|entry| name_of(entry).to_owned()).collect::<BTreeSet<String>>();
-    let (old, here) = (names(&run.before), names(&schema));
-    Ok(match names(&run.after).into_iter().find(|new| !old.contains(new) && here.contains(new)) {
+    let (old, here) = (run.before.names(), schema.names());
+    Ok(match run.after.names().into_iter().find(|new| !old.contains(new) && here.contains(new)) {
         None => CutOff::No,
         Some(there) => {
             let but = if code { "its code has not run" } else { "the schema is not what that file leaves" };
@@ -85,9 +82,9 @@ fn same_schema(device: &Device<'_>, live: &Database, next: &Migration, run: &Run
 /// The next migration, run in memory on the schema before it.
 struct Run {
     /// The schema before it.
-    before: BTreeSet<String>,
+    before: Schema,
     /// The schema after it.
-    after: BTreeSet<String>,
+    after: Schema,
     /// A statement of it may insert, update or delete rows.
     changes_rows: bool,
     /// Nothing that it creates is in its way.
@@ -119,11 +116,13 @@ impl Run {
 
     /// It drops or rebuilds what was there: that is no application's doing, and its rows were committed with it.
     fn rebuilds(&self) -> bool {
-        let text = |entry: &str| entry.split_once(": ").map_or("", |(_, text)| text).to_owned();
-        self.before.iter().any(|old| {
-            let new = self.after.iter().find(|new| name_of(new) == name_of(old));
-            // ADD COLUMN, which applications do, appends to the text.
-            new.is_none_or(|new| !text(new).starts_with(text(old).trim_end_matches(')')))
+        let differences = self.after.differences(&self.before);
+        // ADD COLUMN, which applications do, brings a column, and its constraints with it.
+        let added = differences.iter().any(|one| one.how == How::ExtraPart && one.key.starts_with("column "));
+        differences.iter().any(|one| match one.how {
+            How::Missing | How::Other { .. } | How::Order { .. } => true,
+            How::ExtraPart => !added,
+            How::ExtraObject => false,
         })
     }
 
