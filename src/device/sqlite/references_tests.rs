@@ -161,6 +161,17 @@ fn values_are_compared_as_the_parent_compares_them() {
 }
 
 #[test]
+fn a_key_in_another_collation_is_not_compared_row_by_row() {
+    let before = "CREATE TABLE p(t TEXT); CREATE UNIQUE INDEX i ON p(t COLLATE NOCASE); CREATE TABLE c(t TEXT REFERENCES p(t));
+        INSERT INTO p VALUES ('a'); INSERT INTO c VALUES ('b');";
+    let found = look(&opened(&[before])).unwrap();
+    let sentence = "a foreign key of c does not fit: foreign key mismatch - \"c\" referencing \"p\"";
+    assert_eq!(found.worse_than(&References::default()).broken, [sentence]);
+    // Every row of the one would be compared with every row of the other.
+    assert_eq!(found.violations, BTreeMap::new());
+}
+
+#[test]
 fn what_was_accepted_was_there_before() {
     let connection = opened(&[BEFORE, MISMATCH]);
     let now = look(&connection).unwrap();
