@@ -196,3 +196,26 @@ fn row_62_commit_returns_an_error() {
     }
     row.whole();
 }
+
+/// Who runs the program, and owns the folder; root's programs left the rest.
+const PLAIN_USER: u32 = 1000;
+
+fn of_the_user(bench: Bench) -> Bench {
+    let mut bench = bench.home_of(PLAIN_USER);
+    bench.user = Some(PLAIN_USER);
+    chown(bench.root().join("run"), Some(PLAIN_USER), Some(PLAIN_USER)).unwrap();
+    bench
+}
+
+#[test]
+fn row_91_a_file_or_a_folder_of_somebody_else() {
+    let mut row = row(91);
+    let bench = Bench::wal_at(40).firmware(41).application(&["sql UPDATE parent SET reading = 7 WHERE id = 5"]).killed();
+    let bench = of_the_user(bench);
+    chown(bench.home().join("settings.db-wal"), Some(0), Some(0)).unwrap();
+    row.boot(&bench);
+    let bench = of_the_user(Bench::at(40).firmware(41));
+    chown(bench.home(), Some(0), Some(0)).unwrap();
+    row.boot(&bench);
+    row.whole();
+}
