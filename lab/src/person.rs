@@ -66,7 +66,7 @@ fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
         .and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, file.as_ref()));
     match taken {
         Ok(name) => {
-            let request = Request::Restore(Snapshot { version: name.version, act: name.act });
+            let request = Request::Restore(Snapshot { version: name.version, act: name.act, ..Snapshot::default() });
             let booted = boot_of(device, sim, &Asked { request, token: String::new() });
             Booted { operations: sim.operations() - before, ..booted }
         }

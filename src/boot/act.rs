@@ -123,7 +123,7 @@ fn in_its_place(
         |version: i32| -> Vec<&'static Migration> { device.catalog.migrations.iter().filter(|step| step.version > version).collect() };
     match by {
         Replacement::Fresh { carry, from, aside } => {
-            let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing };
+            let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing, damaged: is_damaged(seen) };
             let by = match &seen.main {
                 Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
                 _ => By::Fresh,
@@ -137,6 +137,10 @@ fn in_its_place(
     }
 }
 
+fn is_damaged(seen: &Seen) -> bool {
+    matches!(seen.facts.database, facts::Database::Damaged { .. })
+}
+
 fn salvaged(
     device: &Device<'_>,
     locked: &Locked,
@@ -146,7 +150,7 @@ fn salvaged(
     least: Least,
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
-    let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least };
+    let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
     let steps: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
     replace(device, locked, ledger, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Cured)
 }

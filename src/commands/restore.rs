@@ -37,7 +37,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
         Err(failure) => return Ok(not_begun(device, &failure)),
     };
     let session = Session::begin(house.settings, house.world, &[device], house.all);
-    let snapshot = Snapshot { version: name.version, act: name.act };
+    let snapshot = Snapshot { version: name.version, act: name.act, ..Snapshot::default() };
     let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);

@@ -13,7 +13,7 @@ use crate::steps::backup::create;
 use crate::steps::examine::{snapshots, Snapshot};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::{lock, Locked};
-use crate::steps::prune::prune;
+use crate::steps::prune::{prune, prune_by_hand};
 
 /// Exit code for a copy that is not good.
 const EXIT_BAD_COPY: u8 = 17;
@@ -122,7 +122,7 @@ fn created(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<Stri
 
 fn pruned(device: &Device<'_>, _locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {
     let before = snapshots(device, false)?.len();
-    prune(device, ledger);
+    prune_by_hand(device, ledger);
     let after = snapshots(device, false)?.len();
     Ok(format!("{} snapshots removed, {after} kept.", before.saturating_sub(after)))
 }

@@ -20,7 +20,7 @@ pub fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
 }
 
 /// What is done with a file that is proven corrupt.
-pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, version: Option<i32>) -> Plan {
+pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, version: Option<i32>) -> Plan {
     if !facts.writable {
         return refuse(Class::Storage, &format!("{what}, and {}", facts.read_only), "make it writable, then run again");
     }
@@ -36,10 +36,17 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, ver
     }
     let hopeful = facts.tries.failed < FAILED_MAX || facts.request != Request::Boot;
     let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
+    let better = better_snapshot(facts, policy).filter(|_| hopeful);
     for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
         match cure {
+            // Both would give up rows that this copy has.
+            Cure::Reindex | Cure::Salvage if better.is_some() => {
+                if let Some(snapshot) = better {
+                    return by_snapshot(snapshot, what);
+                }
+            }
             // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
-            Cure::Reindex if index_only && hopeful && !facts.tried.contains(&Tried::Reindex) => {
+            Cure::Reindex if tables_whole && hopeful && !facts.tried.contains(&Tried::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
             // What was written last is worth more than a copy of before, as far as it can be read.
@@ -67,6 +74,13 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, index_only: bool, ver
     let next =
         format!("keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start with an empty one", policy.name);
     refuse(Class::Damaged, &format!("{what}{vain}"), next)
+}
+
+/// The newest copy that gives up fewer rows than a repair of the file itself: it has more of those that only indexes know than it
+/// lacks of what was written since.
+fn better_snapshot<'a>(facts: &'a Facts, policy: &Policy) -> Option<&'a Snapshot> {
+    let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Tried::Snapshot(snapshot.act));
+    facts.snapshots.iter().find(better).filter(|_| policy.on_damage.contains(&Cure::Snapshot))
 }
 
 /// The newest good copy that was not tried.

@@ -129,8 +129,8 @@ pub enum Database {
     Damaged {
         /// In words.
         what: String,
-        /// Only indexes: the tables are whole.
-        index_only: bool,
+        /// Every table can be read and is whole: only indexes or lists of free pages are damaged.
+        tables_whole: bool,
         /// The version, where the history could be read and is the beginning of this firmware's: rows can be brought from it.
         version: Option<i32>,
     },
@@ -210,12 +210,16 @@ pub enum OpenAct {
 }
 
 /// A good copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// Its version.
     pub version: i32,
     /// The act that made it.
     pub act: u64,
+    /// Of the damaged file's rows that only its indexes know, so many.
+    pub holds: u64,
+    /// Rows in the damaged file's tables that this copy does not have; not counted beyond `holds`.
+    pub lacks: u64,
 }
 
 /// Room on the database's file system, in bytes.

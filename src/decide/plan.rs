@@ -157,6 +157,11 @@ pub enum RefusalClass {
     TriesUsedUp,
 }
 
+/// Why a person's `snapshot restore` replaces what is there.
+pub const RESTORE_ASKED: &str = "`snapshot restore` was asked for";
+/// Why a person's `purge` replaces what is there.
+pub const PURGE_ASKED: &str = "`purge` was asked for";
+
 /// Facts and policy in, a plan out.
 pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.request {
@@ -199,7 +204,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the cures come first.
         (Database::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
-        (Database::Damaged { what, index_only, version }, _) => damaged(facts, policy, what, *index_only, *version),
+        (Database::Damaged { what, tables_whole, version }, _) => damaged(facts, policy, what, *tables_whole, *version),
     }
 }
 
@@ -327,7 +332,7 @@ pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
 
 /// `snapshot restore --yes`: a person named database and copy; only what cannot be done is refused.
 fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
-    let why = "`snapshot restore` was asked for";
+    let why = RESTORE_ASKED;
     match &facts.database {
         Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
@@ -344,11 +349,7 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
         _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
         // Nothing is carried over: the rows are what the person wants to be rid of.
-        _ => Plan::Replace {
-            by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false },
-            why: "`purge` was asked for".into(),
-            loss: true,
-        },
+        _ => Plan::Replace { by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false }, why: PURGE_ASKED.into(), loss: true },
     }
 }
 

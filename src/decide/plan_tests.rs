@@ -13,6 +13,10 @@ fn step(version: i32) -> Migration {
     Migration { version, name: format!("m{version}"), no_transaction: version == 9 }
 }
 
+fn copy(version: i32, act: u64) -> Snapshot {
+    Snapshot { version, act, ..Snapshot::default() }
+}
+
 /// A healthy precious database on a roomy disk.
 fn facts(database: Database) -> Facts {
     Facts {
@@ -63,7 +67,7 @@ fn behind() -> Facts {
 }
 
 fn damaged() -> Facts {
-    facts(Database::Damaged { what: "page 7 is torn".into(), index_only: false, version: None })
+    facts(Database::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: None })
 }
 
 fn room(available: u64) -> Room {
@@ -174,13 +178,13 @@ fn damage_is_cured_in_the_owners_order() {
     check(&damaged(), &rebuildable(), fresh);
     check(&Facts { request: Request::PurgeAndRetry, ..damaged() }, &precious(), fresh);
     check(&Facts { request: Request::Retry, ..damaged() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
-    let copies = vec![Snapshot { version: 2, act: 8 }, Snapshot { version: 1, act: 4 }];
+    let copies = vec![copy(2, 8), copy(1, 4)];
     let newest = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
     let with_copies = Facts { snapshots: copies, ..damaged() };
     check(&with_copies, &precious(), newest);
     let older = "replace by the snapshot v1-4 migrated forward, the old family goes to quarantine: page 7 is torn";
     check(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copies }, &precious(), older);
-    let index = facts(Database::Damaged { what: "an index is torn".into(), index_only: true, version: None });
+    let index = facts(Database::Damaged { what: "an index is torn".into(), tables_whole: true, version: None });
     check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
     check(&Facts { tried: vec![Tried::Reindex], ..index.clone() }, &precious(), "refuse: an index is torn [As(Damaged)]");
     // In vain so often: a boot that would copy the file once more learns nothing.
@@ -188,16 +192,37 @@ fn damage_is_cured_in_the_owners_order() {
     check(&in_vain, &precious(), "refuse: an index is torn [As(Damaged)]");
 }
 
+#[test]
+fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
+    let rows = |holds, lacks| Snapshot { holds, lacks, ..copy(2, 8) };
+    let index = facts(Database::Damaged { what: "20 rows are in an index alone".into(), tables_whole: true, version: Some(2) });
+    let with = |snapshots: Vec<Snapshot>| Facts { snapshots, ..index.clone() };
+    let restored = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: 20 rows are in an index alone";
+    let reindexed = "build the indexes anew on a copy, then put it in place: 20 rows are in an index alone";
+    check(&with(vec![copy(3, 9), rows(20, 0)]), &precious(), restored);
+    check(&with(vec![rows(20, 19)]), &precious(), restored);
+    check(&with(vec![rows(20, 20)]), &precious(), reindexed);
+    check(&with(vec![rows(0, 0)]), &precious(), reindexed);
+    check(&Facts { tried: vec![Tried::Snapshot(8)], ..with(vec![rows(20, 0)]) }, &precious(), reindexed);
+    check(&with(vec![rows(20, 0)]), &Policy { on_damage: vec![Cure::Reindex, Cure::Purge], ..precious() }, reindexed);
+    let torn = |snapshots| Facts { snapshots, ..readable() };
+    check(
+        &torn(vec![rows(20, 3)]),
+        &precious(),
+        "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn",
+    );
+}
+
 /// Damaged, with a history that says version 2.
 fn readable() -> Facts {
-    facts(Database::Damaged { what: "page 7 is torn".into(), index_only: false, version: Some(2) })
+    facts(Database::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: Some(2) })
 }
 
 #[test]
 fn what_can_be_read_of_a_damaged_file_is_saved() {
     let salvage = "build version 2 anew with what can be read of the old one, then put it in place: page 7 is torn";
     check(&readable(), &precious(), salvage);
-    let with_copy = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..readable() };
+    let with_copy = Facts { snapshots: vec![copy(2, 8)], ..readable() };
     check(&with_copy, &precious(), salvage);
     // A table without a row is too little where a copy has them, and only there.
     let each = |facts: &Facts| matches!(decide(facts, &precious()), Plan::Salvage { each: true, .. });
@@ -314,7 +339,7 @@ fn what_stands_in_the_way_of_going_back() {
 #[test]
 fn a_slot_on_trial_may_have_its_own_snapshot_again() {
     let on_trial = Policy { on_newer: vec![OnNewer::Compatible, OnNewer::Downgrade, OnNewer::TrialSnapshot], ..precious() };
-    let snapshots = vec![Snapshot { version: 4, act: 9 }, Snapshot { version: 3, act: 8 }, Snapshot { version: 3, act: 2 }];
+    let snapshots = vec![copy(4, 9), copy(3, 8), copy(3, 2)];
     let with_copies = Facts { snapshots, ..newer_with_down() };
     check(&with_copies, &on_trial, BACK);
     let no_way_back = Facts { tried: vec![Tried::Downgrade], ..with_copies };
@@ -368,7 +393,7 @@ fn a_replacement_that_was_interrupted_goes_on_twice() {
 #[test]
 fn a_cure_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
     let open = |kind, starts| OpenAct::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
-    let copies = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..damaged() };
+    let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
     let by_copy = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
     check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 2), ..copies.clone() }, &precious(), by_copy);
     let worn_out = Facts { open_act: open(ActKind::ReplaceSnapshot, 3), ..copies };
@@ -431,7 +456,7 @@ fn only_a_failed_migration_or_damage_leads_to_a_rung() {
     for class in [Class::Failed, Class::Damaged] {
         rung(&readable(), &precious(), class, &Next::Without(Tried::Salvage));
     }
-    let copies = Facts { snapshots: vec![Snapshot { version: 2, act: 8 }], ..damaged() };
+    let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
     rung(&copies, &precious(), Class::Failed, &Next::Without(Tried::Snapshot(8)));
     rung(&newer_with_down(), &precious(), Class::Failed, &Next::Without(Tried::Downgrade));
     rung(&newer_with_down(), &precious(), Class::Damaged, &Next::LookForDamage);

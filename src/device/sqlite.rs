@@ -7,8 +7,10 @@ pub mod backup;
 pub mod changes;
 pub mod checks;
 pub mod code;
+pub mod compare;
 pub mod compile;
 pub mod contents;
+pub mod entries;
 pub mod findings;
 pub mod foreign;
 pub mod missing;
@@ -193,6 +195,20 @@ impl Sqlite<'_> {
 }
 
 impl Database {
+    /// A database that goes when it is closed: in memory, and in SQLITE_TMPDIR where it grows beyond SQLite's cache.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(in crate::device) fn temporary(step: Step) -> Result<Database, Failure> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let path = PathBuf::from("a temporary database");
+        let connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(step, &path, &error))?;
+        let database = Database { connection, path };
+        // It is never read after a crash.
+        database.run(step, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
+        Ok(database)
+    }
+
     fn leave_the_wal(&self, step: Step) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         set.map(drop).map_err(|error| self.failure(step, &error))

@@ -26,7 +26,11 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
         Outcome::Migrated => {
             format!("migrated from {} to {version} ({} applied, {backup}).", report.from.unwrap_or(0), report.applied.len())
         }
-        Outcome::Reindexed => format!("indexes built anew, no row lost ({reason}); the old file is in {kept}."),
+        Outcome::Reindexed if report.loss.is_none() => format!("rebuilt on a copy, no row lost ({reason}); the old file is in {kept}."),
+        Outcome::Reindexed => format!(
+            "rebuilt on a copy, because {reason}; the old file is in {kept}; given up: {}.",
+            report.loss.as_deref().unwrap_or("nothing")
+        ),
         Outcome::Downgraded if report.reduced => format!(
             "gone back to {version} by its stored down SQL, because {reason}; the newer file is in {kept}, alone with: {}.",
             report.loss.as_deref().unwrap_or("nothing")
@@ -55,7 +59,7 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
         Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
     };
     match (&report.loss, report.outcome) {
-        (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Reindexed | Outcome::Created | Outcome::Adopted) => {
+        (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Created | Outcome::Adopted) => {
             format!("{sentence} Given up before: {loss}.")
         }
         _ => sentence,

@@ -9,11 +9,13 @@ use std::collections::BTreeSet;
 use crate::catalog::Migration;
 use crate::device::disk::Step;
 use crate::device::family::MainFile;
+use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
 use crate::device::sqlite::rows::{Aside, Pour, Poured, Table};
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::steps::index_rows::words;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::stage::{stage, Base, Staged};
@@ -32,6 +34,8 @@ pub struct Carry<'a> {
     pub all_aside: bool,
     /// How much must be readable.
     pub least: Least,
+    /// The old file is damaged: its indexes may know more rows than its tables.
+    pub damaged: bool,
 }
 
 /// When what can be read is too little to be worth it.
@@ -157,6 +161,9 @@ struct Way<'a> {
     table: &'a Table,
     aside: Aside,
     poured: Poured,
+    /// Rows that only indexes know.
+    by_index: u64,
+    lines: Vec<String>,
 }
 
 fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<Brought, Failure> {
@@ -170,6 +177,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     };
     // It is read only: what the application has and this firmware does not decides no row.
     old.stand_in_for_reading(STEP)?;
+    let findings = if rows.carry.damaged { old.integrity_check(STEP)? } else { Findings::default() };
     let tools = device.settings.adopt.as_ref().and_then(|adopt| table_of(&adopt.from));
     let (ours, others): (Vec<&Table>, Vec<&Table>) =
         found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
@@ -186,7 +194,11 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         }
         let aside = fresh.aside(STEP, &table.name)?;
         let poured = pour.pour(table, keep, &aside)?;
-        ways.push(Way { table, aside, poured });
+        let mut way = Way { table, aside, poured, by_index: 0, lines: Vec::new() };
+        if rows.carry.damaged {
+            way.take_index_rows(device, old, fresh, &findings)?;
+        }
+        ways.push(way);
     }
     enough(rows.carry.least, &ways)?;
     orphans(fresh, &made, &mut ways)?;
@@ -201,7 +213,21 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     }
     let brought = bring(device, &pour, rows)?;
     lost.extend(brought.lost);
+    if lost.is_empty() && !findings.tables_are_whole() {
+        lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
+    }
     Ok(Brought { lost, notes: brought.notes })
+}
+
+impl Way<'_> {
+    /// Rows that only indexes of the old table know go aside.
+    fn take_index_rows(&mut self, device: &Device<'_>, old: &Database, fresh: &Database, findings: &Findings) -> Result<(), Failure> {
+        let found = old.index_rows(STEP, self.table, findings, &device.world.stop)?;
+        found.put_aside(fresh, &self.aside)?;
+        self.by_index = found.absent;
+        self.lines = words(&found, Some(&self.aside));
+        Ok(())
+    }
 }
 
 fn is_carried(rows: &Rows<'_>, name: &str) -> bool {
@@ -244,16 +270,18 @@ fn orphans(fresh: &Database, made: &[Table], ways: &mut [Way<'_>]) -> Result<(),
 /// What of a table is not in it.
 fn lines(way: &Way<'_>) -> Vec<String> {
     let (name, poured) = (&way.table.name, way.poured);
-    let mut lines = Vec::new();
+    let mut lines = way.lines.clone();
     // What an earlier time put aside, and nothing but that, is where it was.
     if poured.aside > 0 && way.aside.name != *name {
         lines.push(format!("{} of {name} (in {})", counted(poured.aside), way.aside.name));
     }
-    let brought = poured.kept + poured.aside;
+    let brought = poured.kept + poured.aside + way.by_index;
     match poured.known {
         Some(known) if poured.unread && known > brought => {
             lines.push(format!("{} of {name} that cannot be read", counted(known - brought)))
         }
+        // Those that only the index knows are all that is missing.
+        Some(known) if known == brought && way.by_index > 0 => {}
         _ if poured.unread => lines.push(format!("an unknown number of rows of {name} that cannot be read")),
         _ => {}
     }

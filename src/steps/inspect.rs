@@ -5,6 +5,7 @@
 mod adoption;
 pub mod copies;
 mod cut_off;
+mod damage;
 mod history;
 
 use std::io;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use crate::config::Slots;
 use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
-use crate::device::disk::{read_through, FileKind, Space, Step};
+use crate::device::disk::{FileKind, Space};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
 use crate::device::sqlite::code;
@@ -25,6 +26,7 @@ use crate::steps::room::kept;
 use crate::steps::sweep::{second_names, sweep};
 
 pub use copies::good_copy;
+use damage::{prove, Proven};
 
 /// SQLite's own limit since 3.3.0: a file with more was made by a later one.
 const SCHEMA_FORMAT_MAX: u32 = 4;
@@ -32,7 +34,6 @@ const SCHEMA_FORMAT_MAX: u32 = 4;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Less free than this, and an application could not open a database that has a WAL.
 const ROOM_FOR_A_WAL_BYTES: u64 = 1 << 20;
-const PROVE: Step = Step("prove the damage");
 
 /// What was seen, and the one descriptor of main that it was seen through.
 pub struct Seen {
@@ -119,7 +120,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
         let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, ledger)? };
         seen.facts.kept = kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
     }
-    if snapshots_matter {
+    if snapshots_matter && seen.facts.snapshots.is_empty() {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
     if let Database::Behind { pending, .. } = &seen.facts.database {
@@ -223,19 +224,20 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     match read_history(device, limit) {
         Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
         Ok(history) => match prove(device, seen, &header)? {
-            Some(mut damage) => {
-                if let Database::Damaged { version, .. } = &mut damage {
-                    *version = copies::is_beginning(device, &history).then(|| history.version()).filter(|version| *version > 0);
+            Some(Proven { mut database, history_is_whole }) => {
+                if let Database::Damaged { version, .. } = &mut database {
+                    let known = history_is_whole && copies::is_beginning(device, &history);
+                    *version = known.then(|| history.version()).filter(|version| *version > 0);
                 }
-                seen.history = Some(history);
-                Ok(damage)
+                seen.history = Some(history).filter(|_| history_is_whole);
+                Ok(database)
             }
             None => compare(device, seen, history, settle),
         },
         // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
         Err(failure) if failure.class == Class::Damaged => {
             match prove(device, seen, &header)? {
-                Some(damage) => Ok(damage),
+                Some(proven) => Ok(proven.database),
                 None => Err(Failure::new(Class::Storage, LOOK, format!("{}; a second look did not confirm it", failure.cause))
                     .at(&device.family.main)),
             }
@@ -302,7 +304,7 @@ fn absent_or_lost(family: &FamilyState, ledger: &Ledger) -> Database {
 
 /// What 100 bytes tell without SQLite.
 fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
-    let damaged = |what: &str| Some(Database::Damaged { what: what.to_owned(), index_only: false, version: None });
+    let damaged = |what: &str| Some(Database::Damaged { what: what.to_owned(), tables_whole: false, version: None });
     if header.get(..16) != Some(MAGIC.as_slice()) || header.len() < 100 {
         return damaged("its header is not that of an SQLite database");
     }
@@ -370,69 +372,4 @@ pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqli
         }
     };
     device.wait_for(limit).until(LOOK, ask)?.ok_or_else(|| in_use(device))
-}
-
-/// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
-fn prove(device: &Device<'_>, seen: &Seen, header: &[u8]) -> Result<Option<Database>, Failure> {
-    let checks = if seen.facts.writable { check_locked(device) } else { check_unlocked(device) };
-    let damage = match checks {
-        Ok(checks) => match checks.wrong {
-            None => return Ok(None),
-            Some(what) if checks.tables_whole => {
-                Database::Damaged { what: format!("an index is corrupt: {what}"), index_only: true, version: None }
-            }
-            Some(what) => Database::Damaged { what, index_only: false, version: None },
-        },
-        Err(failure) if failure.class == Class::Damaged => Database::Damaged { what: failure.cause, index_only: false, version: None },
-        Err(failure) => return Err(failure),
-    };
-    // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
-    read_through(device.disk(), PROVE, &device.family.main).map_err(|error| Failure::io(PROVE, &device.family.main, &error))?;
-    Ok(Some(newer_schema(header, &damage).unwrap_or(damage)))
-}
-
-/// What a full check found.
-struct Checks {
-    /// The first thing that is wrong.
-    wrong: Option<String>,
-    /// Every row of every table can be read without an index.
-    tables_whole: bool,
-}
-
-/// With every lock, and without a checkpoint: a WAL is not written into a file that may be damaged.
-fn check_locked(device: &Device<'_>) -> Result<Checks, Failure> {
-    let database = device.sqlite().look_without_writing(PROVE, &device.family.main)?;
-    let checks = database.begin_exclusive(PROVE).and_then(|()| check(&database));
-    database.rollback();
-    database.close(PROVE)?;
-    checks
-}
-
-fn check_unlocked(device: &Device<'_>) -> Result<Checks, Failure> {
-    let database = device.sqlite().look_immutable(PROVE, &device.family.main)?;
-    let checks = check(&database);
-    database.close(PROVE)?;
-    checks
-}
-
-fn check(database: &sqlite::Database) -> Result<Checks, Failure> {
-    let findings = database.integrity_check(PROVE)?;
-    let readable = match database.read_all_tables(PROVE) {
-        Ok(()) => true,
-        Err(failure) if failure.class == Class::Damaged => false,
-        Err(failure) => return Err(failure),
-    };
-    let wrong = findings.first_damage().map(|text| text.lines().next().unwrap_or(text).to_owned());
-    Ok(Checks { wrong, tables_whole: readable && findings.tables_are_whole() })
-}
-
-/// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is none.
-fn newer_schema(header: &[u8], damage: &Database) -> Option<Database> {
-    let written = header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let ours = sqlite::version_number();
-    let Database::Damaged { what, .. } = damage else { return None };
-    if written <= ours || !what.contains("malformed database schema") {
-        return None;
-    }
-    Some(Database::NewerSqlite { what: format!("its schema was written by SQLite {written} and this is {ours}: {what}") })
 }

@@ -9,6 +9,7 @@ pub mod data;
 pub mod downgrade;
 pub mod examine;
 pub mod export;
+pub mod index_rows;
 pub mod inspect;
 pub mod ledger;
 pub mod lock;

@@ -1,43 +1,86 @@
 //! Owns what is kept: snapshots and quarantine, by count.
-//! Promises: the newest snapshot stays, and with two slots the first since `mark-good`; of quarantine the first and the newest.
+//! Promises: the newest snapshot stays, with two slots the first since `mark-good`, and whatever is older than an operation that gave
+//! rows up; of quarantine the first, the newest, and the newest that rows were given up with.
 //! Never fails a run: what cannot be removed is said, and removed another time.
 
 use std::io;
 
 use crate::config::Slots;
-use crate::device::disk::Step;
+use crate::decide::plan::{PURGE_ASKED, RESTORE_ASKED};
+use crate::device::disk::{read_own_start, Step};
 use crate::device::Device;
 use crate::steps::ledger::Ledger;
 
 const STEP: Step = Step("prune");
+/// Bytes of a reason.txt that are read.
+const NOTE_BYTES_MAX: usize = 4096;
 
 /// Removes what the configuration does not keep.
 pub fn prune(device: &Device<'_>, ledger: &Ledger) {
-    let pruned = snapshots(device, ledger).and_then(|()| quarantine(device));
+    let pruned = last_loss(device, ledger).and_then(|loss| snapshots(device, ledger, loss).and_then(|()| quarantine(device, loss)));
+    say(device, pruned);
+}
+
+/// The same, also of snapshots that hold rows which the database no longer has: a person said so.
+pub fn prune_by_hand(device: &Device<'_>, ledger: &Ledger) {
+    say(device, snapshots(device, ledger, None).and_then(|()| quarantine(device, None)));
+}
+
+/// The newest operation since `mark-good` that gave up rows, not by a person's own word: snapshots from before it may be the only
+/// home of those rows.
+///
+/// # Errors
+/// As `readdir`.
+pub fn last_loss(device: &Device<'_>, ledger: &Ledger) -> io::Result<Option<u64>> {
+    let good_act = ledger.record().good_act;
+    let set_aside = device.state.list_quarantine(device.disk())?.into_iter().filter(|act| *act > good_act);
+    let quarantined = set_aside.filter(|act| gave_up_rows(device, *act)).max();
+    let open = ledger.record().loss.as_ref().map(|loss| loss.act).filter(|act| *act > good_act);
+    Ok(quarantined.max(open))
+}
+
+/// As its reason.txt says. One that cannot be read gave up whatever it was.
+fn gave_up_rows(device: &Device<'_>, act: u64) -> bool {
+    let note = device.state.quarantined(act).join("reason.txt");
+    let text = match read_own_start(device.disk(), STEP, &note, NOTE_BYTES_MAX) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => return true,
+    };
+    let line = |begin: &str| text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or("");
+    let asked = [PURGE_ASKED, RESTORE_ASKED].contains(&line("reason: "));
+    !asked && line("data given up: ") != "nothing"
+}
+
+fn say(device: &Device<'_>, pruned: io::Result<()>) {
     if let Err(error) = pruned {
         log::warn!("{}: old copies in {} could not be removed: {error}.", device.settings.name, device.state.root.display());
     }
 }
 
-fn snapshots(device: &Device<'_>, ledger: &Ledger) -> io::Result<()> {
+fn snapshots(device: &Device<'_>, ledger: &Ledger, loss: Option<u64>) -> io::Result<()> {
     let names = device.state.list_snapshots(device.disk())?;
     let since_good = names.iter().filter(|name| name.act > ledger.record().good_act);
     let first = since_good.map(|name| name.act).min().filter(|_| device.slots == Slots::Ab);
     // On trial the newest and the first are kept, whatever is configured for the time after it.
     let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };
-    for name in names.iter().skip(keep_newest).filter(|name| Some(name.act) != first) {
+    for name in names.iter().skip(keep_newest).filter(|name| Some(name.act) != first && !is_older(name.act, loss)) {
         device.disk().unlink(STEP, &device.state.snapshot(name))?;
     }
     Ok(())
 }
 
-fn quarantine(device: &Device<'_>) -> io::Result<()> {
+/// It was made before rows were given up.
+pub fn is_older(act: u64, loss: Option<u64>) -> bool {
+    loss.is_some_and(|loss| act < loss)
+}
+
+fn quarantine(device: &Device<'_>, loss: Option<u64>) -> io::Result<()> {
     let acts = device.state.list_quarantine(device.disk())?;
     let max = device.settings.quarantine_max as usize;
     let excess = acts.len().saturating_sub(max);
     // The first shows how it began, the newest how it is.
     let skip = usize::from(max > 1);
-    for act in acts.iter().skip(skip).take(excess) {
+    for act in acts.iter().skip(skip).take(excess).filter(|act| Some(**act) != loss) {
         let folder = device.state.quarantined(*act);
         for name in device.disk().list(&folder)? {
             device.disk().unlink(STEP, &folder.join(name))?;

@@ -15,6 +15,7 @@ use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
 use crate::steps::carry_over::{fill as fill_with_rows, Rows};
 use crate::steps::downgrade::go_back;
+use crate::steps::index_rows::keep_index_rows;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
@@ -107,16 +108,19 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
         _ => copied_wal(&*file, size).map_err(failed(BUILD))?,
     };
     let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;
+    let mut lost = Vec::new();
     if let Base::LiveReindexed(_) = base {
+        lost = keep_index_rows(device, &database, BUILD)?;
         database.rebuild_indexes(BUILD)?;
     }
-    let (lost, notes) = match base {
+    let (more, notes) = match base {
         Base::LiveDowngraded(_) => go_back(device, &mut database, act, token)?,
         Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
             apply(device, &mut database, steps, act, token, None)?
         }
         Base::Rows(rows) => apply(device, &mut database, steps, act, token, Some(rows))?,
     };
+    lost.extend(more);
     if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first_damage()) {
         return Err(Failure::new(Class::Damaged, BUILD, wrong));
     }

@@ -50,6 +50,7 @@ mod schema;
 mod sentences;
 mod slots;
 mod space;
+mod stale;
 mod stops;
 mod storage;
 mod strace;

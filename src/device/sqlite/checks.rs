@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::device::disk::Step;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
-use crate::device::sqlite::findings::{Findings, Tree};
+use crate::device::sqlite::findings::{Findings, Kind, Tree};
 use crate::device::sqlite::partial::is_an_objects;
 use crate::device::sqlite::references::{self, References};
 use crate::device::sqlite::schema::Schema;
@@ -81,6 +81,14 @@ impl Database {
         let mut findings = self.read_rows(step, pragma, &rows, &trees)?;
         if findings.damage().next().is_some() {
             self.tell_virtual_tables(step, pragma, &mut findings)?;
+        }
+        if pragma == "integrity_check" && !findings.has(Kind::Stopped) {
+            match self.partial_indexes_with_too_much(step) {
+                Ok(indexes) => indexes.iter().for_each(|index| findings.add_too_many_entries(index)),
+                // A virtual table that cannot be opened stands in the way of asking for tables; it has been told of.
+                Err(failure) if failure.class == Class::Damaged => {}
+                Err(failure) => return Err(failure),
+            }
         }
         Ok(findings)
     }

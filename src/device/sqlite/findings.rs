@@ -117,6 +117,11 @@ impl Findings {
         }
     }
 
+    /// Adds what SQLite does not count: a partial index with more entries than rows.
+    pub fn add_too_many_entries(&mut self, index: &str) {
+        self.0.push(finding(Kind::Index, Some(index), &format!("more entries than rows in the partial index {index}")));
+    }
+
     /// Adds the error that stopped the check.
     pub fn add_stop(&mut self, cause: &str) {
         self.0.push(Finding { kind: Kind::Stopped, object: None, text: cause.to_owned() });

@@ -4,6 +4,7 @@
 
 use crate::device::disk::Step;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum};
+use crate::device::sqlite::rows::quote;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 
@@ -49,9 +50,8 @@ impl Database {
     /// # Errors
     /// Damaged where a table cannot be read.
     pub fn read_all_tables(&self, step: Step) -> Result<(), Failure> {
-        let tables = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
-        let read = |table: &String| {
-            let sql = format!("SELECT * FROM \"{}\" NOT INDEXED", table.replace('"', "\"\""));
+        let read = |from: &String| {
+            let sql = format!("SELECT * FROM {from}");
             let read = || {
                 let mut statement = self.connection.prepare(&sql)?;
                 let mut rows = statement.query([])?;
@@ -60,6 +60,11 @@ impl Database {
             };
             read_with_stand_ins(&self.connection, read).map(drop)
         };
-        tables.iter().try_for_each(|table| read(table).map_err(|error: rusqlite::Error| self.failure(step, &error)))
+        let names = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
+        names.iter().try_for_each(|name| {
+            let table = self.table_named(step, name)?;
+            let from = table.map_or_else(|| format!("{} NOT INDEXED", quote(name)), |table| table.itself());
+            read(&from).map_err(|error: rusqlite::Error| self.failure(step, &error))
+        })
     }
 }

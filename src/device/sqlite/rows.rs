@@ -25,6 +25,8 @@ pub struct Table {
     pub(super) columns: Vec<String>,
     /// Columns of the primary key, in its order.
     pub(super) key: Vec<String>,
+    /// The index that is the table itself, where its rows are kept by their primary key.
+    pub(super) own_index: Option<String>,
     /// What its row number can be called; `None` for a table without one.
     pub(super) row_number: Option<&'static str>,
     /// The row number is a column: it need not be brought by itself.
@@ -80,13 +82,52 @@ pub(super) fn list(names: &[String], ending: &str) -> String {
 impl Table {
     /// A table of which only the name is asked.
     pub fn named(name: String) -> Table {
-        Table { name, parents: Vec::new(), columns: Vec::new(), key: Vec::new(), row_number: None, numbered_by_key: false }
+        Table { name, parents: Vec::new(), columns: Vec::new(), key: Vec::new(), own_index: None, row_number: None, numbered_by_key: false }
     }
 
     /// The same columns, by name: at the same version they mean the same.
     pub fn has_the_columns_of(&self, other: &Table) -> bool {
         let has = |column: &String| self.columns.iter().any(|ours| ours.eq_ignore_ascii_case(column));
         self.columns.len() == other.columns.len() && other.columns.iter().all(has)
+    }
+
+    /// What tells its rows from each other, quoted; empty where that has no name.
+    pub(super) fn key_columns(&self) -> Vec<String> {
+        match (self.row_number, &self.own_index) {
+            (Some(number), _) => vec![number.to_owned()],
+            (None, Some(_)) => self.key.iter().map(|column| quote(column)).collect(),
+            (None, None) if self.numbered_by_key => self.key.iter().map(|column| quote(column)).collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// As a source of rows: its own pages, never those of an index that has all of its columns.
+    pub(super) fn itself(&self) -> String {
+        match &self.own_index {
+            // NOT INDEXED says nothing of such a table.
+            Some(index) => format!("{} INDEXED BY {}", quote(&self.name), quote(index)),
+            None => format!("{} NOT INDEXED", quote(&self.name)),
+        }
+    }
+
+    /// Its rows are kept by their primary key (WITHOUT ROWID).
+    pub(super) fn is_kept_by_key(&self) -> bool {
+        self.own_index.is_some()
+    }
+
+    /// The column, by its place, that this part of the key is.
+    pub(super) fn column_of_key(&self, key: &str) -> Option<usize> {
+        let name = match (self.row_number == Some(key), self.numbered_by_key) {
+            (true, true) => self.key.first().map(|column| quote(column))?,
+            (true, false) => return None,
+            (false, _) => key.to_owned(),
+        };
+        self.columns.iter().position(|column| quote(column).eq_ignore_ascii_case(&name))
+    }
+
+    /// It has a column of this name.
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.eq_ignore_ascii_case(name))
     }
 
     pub(super) fn selected(&self) -> String {
@@ -113,6 +154,26 @@ impl Database {
         read().map_err(|error: rusqlite::Error| self.failure(step, &error))
     }
 
+    /// Every table with pages of its own, the histories and SQLite's included, but for shadows of virtual tables.
+    ///
+    /// # Errors
+    /// As SQLite; damaged where the schema cannot be read.
+    pub fn all_tables(&self, step: Step) -> Result<Vec<Table>, Failure> {
+        let names = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name")?;
+        let shadows = self.shadow_names().map_err(|error| self.failure(step, &error))?;
+        let own = names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
+        let tables = own.filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>();
+        tables.map_err(|error| self.failure(step, &error))
+    }
+
+    /// The table of this name.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub(super) fn table_named(&self, step: Step, name: &str) -> Result<Option<Table>, Failure> {
+        self.table(name.to_owned()).map_err(|error| self.failure(step, &error))
+    }
+
     /// `None` where it is no table, or a virtual one.
     pub(super) fn table(&self, name: String) -> rusqlite::Result<Option<Table>> {
         let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type IN ('table', 'shadow')";
@@ -133,7 +194,13 @@ impl Database {
         let mut statement = self.connection.prepare(sql)?;
         let parents = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let key = key.into_iter().map(|(column, ..)| column.clone()).collect();
-        Ok(Some(Table { name, parents, columns, key, row_number, numbered_by_key }))
+        let own_index = if without_row_number {
+            let sql = "SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'";
+            self.connection.query_row(sql, [&name], |row| row.get(0)).optional()?
+        } else {
+            None
+        };
+        Ok(Some(Table { name, parents, columns, key, own_index, row_number, numbered_by_key }))
     }
 
     /// Rows of a table; `None` where it cannot be read.
@@ -216,7 +283,7 @@ impl Database {
         Ok(taken)
     }
 
-    fn make_aside(&self, table: &Table, aside: &Aside) -> rusqlite::Result<()> {
+    pub(super) fn make_aside(&self, table: &Table, aside: &Aside) -> rusqlite::Result<()> {
         // No types: what is put aside is what was there, not what a column would make of it.
         let sql = format!("CREATE TABLE IF NOT EXISTS {}({})", quote(&aside.name), list(&table.columns, ""));
         self.connection.execute_batch(&sql)
@@ -273,7 +340,7 @@ impl Pour<'_> {
         number: &str,
         each: &mut dyn FnMut(&Row<'_>) -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
-        let all = format!("SELECT {} FROM {} NOT INDEXED WHERE {number} >= ?1 ORDER BY {number}", table.selected(), quote(&table.name));
+        let all = format!("SELECT {} FROM {} WHERE {number} >= ?1 ORDER BY {number}", table.selected(), table.itself());
         let one = format!("{all} LIMIT 1");
         let mut begin = i64::MIN;
         for _ in 0..GAPS_MAX {
@@ -331,7 +398,7 @@ impl Pour<'_> {
         let directions: &[&str] = if table.key.is_empty() { &[""] } else { &["", " DESC"] };
         for direction in directions {
             let order = if table.key.is_empty() { String::new() } else { format!(" ORDER BY {}", list(&table.key, direction)) };
-            let sql = format!("SELECT {} FROM {} NOT INDEXED{order}", table.selected(), quote(&table.name));
+            let sql = format!("SELECT {} FROM {}{order}", table.selected(), table.itself());
             match self.scan(&sql, None, |row| rows.write(row)) {
                 Ok(()) => return Ok(!direction.is_empty()),
                 Err(Stopped::By(failure)) => return Err(failure),
@@ -421,58 +488,5 @@ fn insert(statement: &mut Statement<'_>, row: &Row<'_>, from: usize) -> rusqlite
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::device::sqlite::Sqlite;
-
-    const STEP: Step = Step("test");
-    const SCHEMA: &str = "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a UNIQUE, b TEXT NOT NULL, twice AS (a || a));
-        CREATE TABLE plain(a);
-        CREATE TABLE keyed(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
-        CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT);
-        CREATE TRIGGER more AFTER INSERT ON numbered BEGIN INSERT INTO plain VALUES ('by the trigger'); END;";
-
-    fn database(sql: &str) -> Database {
-        let database = Sqlite::default().scratch(STEP).unwrap();
-        database.run(STEP, sql).unwrap();
-        database
-    }
-
-    fn brought(old: &str, new: &str) -> (Database, Vec<Poured>) {
-        let (from, into) = (database(old), database(new));
-        into.triggers(STEP, false).unwrap();
-        let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
-        let pour_table = |table: &Table| pour.pour(table, true, &into.aside(STEP, &table.name).unwrap()).unwrap();
-        let poured = from.ordinary_tables(STEP, "history").unwrap().iter().map(pour_table).collect();
-        into.take_numbers_of(STEP, &from, true).unwrap();
-        (into, poured)
-    }
-
-    #[test]
-    fn values_and_row_numbers_arrive_as_they_were() {
-        let old = format!(
-            "{SCHEMA} DROP TRIGGER more; INSERT INTO numbered VALUES (-7, x'00ff', CAST(x'41ff42' AS TEXT)), (9223372036854775807, 1.5, '');
-             INSERT INTO plain(rowid, a) VALUES (5, NULL), (17, 'x'); INSERT INTO keyed VALUES ('k', 1);
-             INSERT INTO counted VALUES (40), (41); DELETE FROM counted WHERE id = 41; PRAGMA user_version = 8;"
-        );
-        let (into, poured) = brought(&old, SCHEMA);
-        let kept: Vec<u64> = poured.iter().map(|table| table.kept).collect();
-        assert_eq!((kept, poured.iter().map(|table| table.aside).sum()), (vec![1, 1, 2, 2], 0u64));
-        let show = "SELECT id || quote(a) || hex(b) FROM numbered UNION ALL SELECT rowid || quote(a) FROM plain \
-                    UNION ALL SELECT k || v FROM keyed UNION ALL SELECT seq FROM sqlite_sequence WHERE name = 'counted' \
-                    UNION ALL SELECT user_version FROM pragma_user_version";
-        let all = into.texts(STEP, show).unwrap();
-        assert_eq!(all, ["-7X'00FF'41FF42", "92233720368547758071.5", "5NULL", "17'x'", "k1", "", ""]);
-    }
-
-    #[test]
-    fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
-        let old =
-            "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); INSERT INTO numbered VALUES (1, 1, 'x'), (2, 1, 'same a'), (3, 3, NULL)";
-        let (into, poured) = brought(old, &SCHEMA.replace("UNIQUE", "UNIQUE ON CONFLICT REPLACE"));
-        assert_eq!(poured, [Poured { kept: 1, aside: 2, ..Poured::default() }]);
-        assert_eq!(into.texts(STEP, "SELECT b FROM numbered").unwrap(), ["x"]);
-        assert_eq!(into.texts(STEP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
-    }
-}
+#[path = "rows_tests.rs"]
+mod tests;

@@ -51,7 +51,15 @@ impl Pour<'_> {
         // The number of an R*Tree's box is its first column; elsewhere it has none of its own.
         let numbered = table.content == Content::Boxes && table.shadow("parent").is_some() && !columns.contains(&"_shape".to_owned());
         let row_number = (!numbered).then_some("rowid");
-        Some(Table { name: table.name.clone(), parents: Vec::new(), columns, key: Vec::new(), row_number, numbered_by_key: false })
+        Some(Table {
+            name: table.name.clone(),
+            parents: Vec::new(),
+            columns,
+            key: Vec::new(),
+            own_index: None,
+            row_number,
+            numbered_by_key: false,
+        })
     }
 
     /// Each box by its number: one node that cannot be read takes no other with it.

@@ -13,6 +13,7 @@ use crate::device::history::{self, History};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::steps::ledger::Ledger;
+use crate::steps::prune::{is_older, last_loss};
 
 /// Why a copy cannot take the database's place.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     for name in names {
         let path = device.state.snapshot(&name);
         match good_copy(device, &path, Some(name.version)) {
-            Ok(version) => good.push(Snapshot { version, act: name.act }),
+            Ok(version) => good.push(Snapshot { version, act: name.act, ..Snapshot::default() }),
             // Who looks without the lock may have been overtaken by a run that prunes.
             Err(Look::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
             Err(Look::Failed(failure)) => return Err(failure),
@@ -125,7 +126,7 @@ pub fn reclaimable(device: &Device<'_>, ledger: &Ledger) -> Result<u64, Failure>
 }
 
 /// Snapshots that may go when a new one is about to be made of a live file that passed its check: all, but with two slots
-/// the first since `mark-good`, which is what the slot to fall back to needs.
+/// the first since `mark-good`, which is what the slot to fall back to needs, and those that may hold rows which were given up.
 ///
 /// # Errors
 /// As `readdir`.
@@ -135,6 +136,8 @@ pub fn expendable(device: &Device<'_>, ledger: &Ledger) -> Result<Vec<SnapshotNa
         let first = names.iter().map(|name| name.act).filter(|act| *act > ledger.record().good_act).min();
         names.retain(|name| Some(name.act) != first);
     }
+    let loss = last_loss(device, ledger).map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
+    names.retain(|name| !is_older(name.act, loss));
     Ok(names)
 }
 

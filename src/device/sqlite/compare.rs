@@ -1,0 +1,104 @@
+//! Owns asking whether another database has a row: those that only indexes know, and those that were written since a copy was made.
+//! Promises: a row is the same by its key, and by the values that are known of it; tables of another key hold none.
+//! Never writes to either.
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Row, Statement};
+
+use crate::device::disk::Step;
+use crate::device::sqlite::entries::{IndexRows, FOUND};
+use crate::device::sqlite::rows::{quote, Table};
+use crate::device::sqlite::{class_of, Database};
+use crate::error::{Class, Failure};
+
+impl IndexRows<'_> {
+    /// How many of them this other database has, with the values that are known of them.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn held_by(&self, copy: &Database) -> Result<u64, Failure> {
+        if self.kept() == 0 {
+            return Ok(0);
+        }
+        let failed = |error: rusqlite::Error| self.store.failure(self.step, &error);
+        let Some(theirs) = copy.table_named(self.step, &self.table.name)? else { return Ok(0) };
+        let shared: Vec<(usize, &String)> = self.table.columns.iter().enumerate().filter(|(_, name)| theirs.has_column(name)).collect();
+        let same = shared.iter().enumerate().map(|(at, (_, name))| {
+            let mark = self.key.len() + at + 1;
+            format!("(?{mark} IS NULL OR {} IS ?{mark} COLLATE BINARY)", quote(name))
+        });
+        let Some(mut ask) = copy.ask_by_key(self.step, &theirs, &self.key, same)? else { return Ok(0) };
+        let keys = (0..self.key.len()).map(|at| format!("k{at}"));
+        let columns: Vec<String> = keys.chain(shared.iter().map(|(at, _)| format!("v{at}"))).collect();
+        let mut statement = self.store.connection.prepare(&format!("SELECT {} FROM {FOUND}", columns.join(", "))).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut held = 0;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let there = bind(&mut ask, row, columns.len()).and_then(|()| first_truth(&mut ask));
+            held += u64::from(there.map_err(|error| copy.failure(self.step, &error))?.is_some());
+        }
+        Ok(held)
+    }
+}
+
+impl Database {
+    /// Rows of this table, by their key, that the other database does not have; counted up to `max`.
+    ///
+    /// # Errors
+    /// As SQLite, but for corruption of what is read.
+    pub fn rows_not_in(&self, step: Step, table: &Table, copy: &Database, max: u64) -> Result<u64, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let key = table.key_columns();
+        let theirs = if key.is_empty() { None } else { copy.table_named(step, &table.name)? };
+        let mut ask = match &theirs {
+            Some(theirs) => copy.ask_by_key(step, theirs, &key, std::iter::empty())?,
+            None => None,
+        };
+        let columns = if key.is_empty() { "1".to_owned() } else { key.join(", ") };
+        let mut statement = self.connection.prepare(&format!("SELECT {columns} FROM {}", table.itself())).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut lacking = 0;
+        while lacking < max {
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                // What cannot be read is nobody's any more.
+                Err(error) if class_of(&error) == Class::Damaged => break,
+                Err(error) => return Err(failed(error)),
+            };
+            let there = match &mut ask {
+                Some(ask) => bind(ask, row, key.len()).and_then(|()| first_truth(ask)).map_err(|error| copy.failure(step, &error))?,
+                None => None,
+            };
+            lacking += u64::from(there.is_none());
+        }
+        Ok(lacking)
+    }
+
+    /// A row where `table` has one with this key, of which all of this holds; `None` where its key is another.
+    fn ask_by_key(
+        &self,
+        step: Step,
+        table: &Table,
+        key: &[String],
+        holds: impl Iterator<Item = String>,
+    ) -> Result<Option<Statement<'_>>, Failure> {
+        let keys = key.iter().enumerate().map(|(at, key)| format!("{key} = ?{}", at + 1));
+        let all: Vec<String> = keys.chain(holds).collect();
+        match self.connection.prepare(&format!("SELECT 1 FROM {} WHERE {}", table.itself(), all.join(" AND "))) {
+            Ok(ask) => Ok(Some(ask)),
+            Err(error) if class_of(&error) == Class::Failed => Ok(None),
+            Err(error) => Err(self.failure(step, &error)),
+        }
+    }
+}
+
+/// The first columns of a row, byte for byte, as parameters.
+pub(super) fn bind(statement: &mut Statement<'_>, row: &Row<'_>, columns: usize) -> rusqlite::Result<()> {
+    (0..columns).try_for_each(|at| statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(row.get_ref(at)?)))
+}
+
+/// The first column of the first row.
+pub(super) fn first_truth(statement: &mut Statement<'_>) -> rusqlite::Result<Option<bool>> {
+    statement.raw_query().next()?.map(|row| row.get(0)).transpose()
+}

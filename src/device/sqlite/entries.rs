@@ -1,0 +1,384 @@
+//! Owns the comparison of indexes with their tables: entries whose row is not in the table, and what they tell of it.
+//! Promises: each entry that can be read is looked up by its row's key and values; what could not be compared is named.
+//! Never writes to the database that is read: after a corrupt page its connection takes no write any more, not even a temporary one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::Row;
+
+use crate::device::disk::Step;
+use crate::device::sqlite::compare::{bind, first_truth};
+use crate::device::sqlite::findings::{Finding, Findings, Kind};
+use crate::device::sqlite::rows::{list, quote, Aside, Table};
+use crate::device::sqlite::{class_of, Database};
+use crate::error::{Class, Failure};
+
+/// Rows of one table that only its indexes know, in a temporary database of their own.
+pub struct IndexRows<'a> {
+    pub(super) database: &'a Database,
+    pub(super) store: Database,
+    pub(super) table: &'a Table,
+    pub(super) step: Step,
+    pub(super) key: Vec<String>,
+    /// Rows that are no longer in the table.
+    pub absent: u64,
+    /// Rows that have other values in the table.
+    pub other: u64,
+    /// Indexes whose entries could not all be compared, though they can be read.
+    pub unproven: Vec<String>,
+}
+
+/// An index, as far as its entries can be asked for.
+struct Index {
+    name: String,
+    /// Indexed columns of the table, with the order of their entries: `"a" COLLATE NOCASE`.
+    columns: Vec<(usize, String)>,
+    /// The condition of a partial index.
+    condition: Option<String>,
+    /// It has an expression, whose value is not compared entry by entry.
+    computed: bool,
+    /// Its order, backwards.
+    backwards: String,
+}
+
+/// The table in the temporary database.
+pub(super) const FOUND: &str = "found";
+
+impl Database {
+    /// Looks up every entry of every index of this table. `findings` are those of an `integrity_check`.
+    ///
+    /// # Errors
+    /// Interrupted; or as SQLite, but for corruption.
+    pub fn index_rows<'a>(
+        &'a self,
+        step: Step,
+        table: &'a Table,
+        findings: &Findings,
+        stop: &AtomicBool,
+    ) -> Result<IndexRows<'a>, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let key = table.key_columns();
+        let store = Database::temporary(step)?;
+        let mut found = IndexRows { database: self, store, table, step, key, absent: 0, other: 0, unproven: Vec::new() };
+        let indexes = self.indexes(table).map_err(failed)?;
+        if indexes.is_empty() {
+            return Ok(found);
+        }
+        found.make().map_err(failed)?;
+        for index in &indexes {
+            if found.key.is_empty() {
+                // The row number has no name: the rows cannot be told from each other.
+                found.unproven.push(index.name.clone());
+                continue;
+            }
+            found.compare(index, findings, stop)?;
+        }
+        let count = format!("SELECT count(*) FILTER (WHERE absent), count(*) FILTER (WHERE NOT absent) FROM {FOUND}");
+        let counted = found.store.connection.query_row(&count, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        let (absent, other) = counted.map_err(failed)?;
+        found.absent = u64::try_from(absent).unwrap_or(0);
+        found.other = found.other.saturating_add(u64::try_from(other).unwrap_or(0));
+        Ok(found)
+    }
+
+    /// Partial indexes with more entries than rows that they are about: the only fault of an index that `integrity_check` does not
+    /// look for.
+    ///
+    /// # Errors
+    /// As SQLite, but for corruption.
+    pub(super) fn partial_indexes_with_too_much(&self, step: Step) -> Result<Vec<String>, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let mut found = Vec::new();
+        for table in self.all_tables(step)? {
+            for index in self.indexes(&table).map_err(failed)? {
+                let Some(condition) = &index.condition else { continue };
+                let count = |from: &str| {
+                    let counted =
+                        self.connection.query_row(&format!("SELECT count(*) FROM {from} WHERE ({condition}\n)"), [], |row| row.get(0));
+                    match counted {
+                        Ok(number) => Ok(Some(number)),
+                        // What is corrupt has been said; what cannot be asked is compared where a repair needs it.
+                        Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+                        Err(error) => Err(failed(error)),
+                    }
+                };
+                let entries: Option<i64> = count(&format!("{} INDEXED BY {}", quote(&table.name), quote(&index.name)))?;
+                if entries.is_some() && entries > count(&table.itself())? {
+                    found.push(index.name);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn indexes(&self, table: &Table) -> rusqlite::Result<Vec<Index>> {
+        let sql =
+            "SELECT l.name, s.sql, l.partial FROM pragma_index_list(?1) l JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name \
+                   WHERE s.rootpage > 0";
+        let mut statement = self.connection.prepare(sql)?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?));
+        let rows = statement.query_map([&table.name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.into_iter().map(|(name, sql, partial)| self.index(table, name, sql.filter(|_| partial))).collect()
+    }
+
+    fn index(&self, table: &Table, name: String, partial: Option<String>) -> rusqlite::Result<Index> {
+        let sql = "SELECT cid, name, coll, desc, key FROM pragma_index_xinfo(?1) ORDER BY seqno";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([&name])?;
+        let (mut columns, mut computed, mut order) = (Vec::new(), false, Vec::new());
+        while let Some(row) = rows.next()? {
+            let column: Option<String> = row.get(1)?;
+            let at = column.as_ref().and_then(|name| table.columns.iter().position(|column| column.eq_ignore_ascii_case(name)));
+            match (row.get::<_, i64>(0)?, column) {
+                (0.., Some(column)) => {
+                    let direction = if row.get::<_, bool>(3)? { "ASC" } else { "DESC" };
+                    let collation: Option<String> = row.get(2)?;
+                    let collation = collation.map(|name| format!(" COLLATE {}", quote(&name))).unwrap_or_default();
+                    order.push(format!("{}{collation} {direction}", quote(&column)));
+                    // A generated column holds nothing of its own; the row's key is compared anyway.
+                    columns.extend(at.filter(|_| row.get(4).unwrap_or(false)).map(|at| (at, quote(&column))));
+                }
+                (-1, _) => {}
+                _ => computed = true,
+            }
+        }
+        // What cannot be found in its text is compared as if it were an expression.
+        let condition = partial.as_deref().and_then(condition).map(str::to_owned);
+        computed |= partial.is_some() && condition.is_none();
+        Ok(Index { name, columns, condition, computed, backwards: order.join(", ") })
+    }
+}
+
+impl IndexRows<'_> {
+    fn make(&self) -> rusqlite::Result<()> {
+        let keys: Vec<String> = (0..self.key.len().max(1)).map(|number| format!("k{number}")).collect();
+        let values: Vec<String> = (0..self.table.columns.len()).map(|number| format!(", v{number}")).collect();
+        let sql = format!("CREATE TABLE {FOUND}({}{}, absent, PRIMARY KEY({})); BEGIN", keys.join(", "), values.concat(), keys.join(", "));
+        self.store.connection.execute_batch(&sql)
+    }
+
+    /// Entries from the first on, and where a page is corrupt also from the last one down to it.
+    fn compare(&mut self, index: &Index, findings: &Findings, stop: &AtomicBool) -> Result<(), Failure> {
+        let keys = self.key.join(", ");
+        let values: Vec<String> = index.columns.iter().map(|(_, column)| format!(", {column}")).collect();
+        let condition = index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
+        let scan =
+            format!("SELECT {keys}{} FROM {} INDEXED BY {}{condition}", values.concat(), quote(&self.table.name), quote(&index.name));
+        if self.table.is_kept_by_key() && index.condition.is_some() && !self.reads_the_index_alone(&scan) {
+            return self.not_compared(index);
+        }
+        let mut with_row = 0;
+        match self.scan(index, &scan, stop, &mut with_row) {
+            Ok(()) => self.computed_values(index, findings, with_row),
+            Err(Ended::Corrupt) if index.computed => Ok(()),
+            Err(Ended::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut with_row) {
+                Ok(()) | Err(Ended::Corrupt) => Ok(()),
+                Err(Ended::Refused) => self.not_compared(index),
+                Err(Ended::By(failure)) => Err(failure),
+            },
+            Err(Ended::Refused) => self.not_compared(index),
+            Err(Ended::By(failure)) => Err(failure),
+        }
+    }
+
+    /// An entry whose row is gone would be passed over where the row is looked up for a column of the condition.
+    fn reads_the_index_alone(&self, scan: &str) -> bool {
+        let plan = self.database.connection.query_row(&format!("EXPLAIN QUERY PLAN {scan}"), [], |row| row.get::<_, String>(3));
+        plan.is_ok_and(|plan| plan.contains("USING COVERING INDEX"))
+    }
+
+    fn not_compared(&mut self, index: &Index) -> Result<(), Failure> {
+        self.unproven.push(index.name.clone());
+        Ok(())
+    }
+
+    fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, with_row: &mut u64) -> Result<(), Ended> {
+        let connection = &self.database.connection;
+        let ended = |error: rusqlite::Error| match class_of(&error) {
+            Class::Damaged => Ended::Corrupt,
+            Class::Failed => Ended::Refused,
+            _ => Ended::By(self.database.failure(self.step, &error)),
+        };
+        let mut lookup = connection.prepare(&self.lookup(index)).map_err(ended)?;
+        let full = |error: rusqlite::Error| Ended::By(self.store.failure(self.step, &error));
+        let mut keep = self.store.connection.prepare(&self.keep(index)).map_err(full)?;
+        let mut statement = connection.prepare(scan).map_err(ended)?;
+        let mut rows = statement.query([]).map_err(ended)?;
+        let width = self.key.len() + index.columns.len();
+        while let Some(row) = rows.next().map_err(ended)? {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Ended::By(Failure::new(Class::Interrupted, self.step, "a stop signal came")));
+            }
+            let same = match bind(&mut lookup, row, width).and_then(|()| first_truth(&mut lookup)) {
+                // The page that the row should be on cannot be read: the index alone knows it.
+                Err(error) if class_of(&error) == Class::Damaged => None,
+                other => other.map_err(ended)?,
+            };
+            if same == Some(true) {
+                *with_row += 1;
+                continue;
+            }
+            let kept = bind(&mut keep, row, width)
+                .and_then(|()| keep.raw_bind_parameter(width + 1, same.is_none()))
+                .and_then(|()| keep.raw_execute());
+            kept.map_err(full)?;
+        }
+        Ok(())
+    }
+
+    /// No row: there is none with this key. Else: does it have these values?
+    fn lookup(&self, index: &Index) -> String {
+        let keys: Vec<String> = self.key.iter().enumerate().map(|(at, key)| format!("{key} = ?{}", at + 1)).collect();
+        let first = self.key.len() + 1;
+        let mut same: Vec<String> = index
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, (_, column))| format!("{column} IS ?{} COLLATE BINARY", first + at))
+            .chain(self.key.iter().enumerate().map(|(at, key)| format!("{key} IS ?{} COLLATE BINARY", at + 1)))
+            .collect();
+        same.extend(index.condition.as_ref().map(|text| format!("coalesce(({text}\n), 0) <> 0")));
+        format!("SELECT {} FROM {} WHERE {}", same.join(" AND "), self.table.itself(), keys.join(" AND "))
+    }
+
+    /// What several indexes know of one row comes together.
+    fn keep(&self, index: &Index) -> String {
+        let first = self.key.len() + 1;
+        let keys: Vec<String> = (0..self.key.len()).map(|at| format!("k{at}")).collect();
+        let (mut names, mut marks) = (keys.clone(), (1..first).map(|mark| format!("?{mark}")).collect::<Vec<_>>());
+        let mut set = Vec::new();
+        for (at, (column, _)) in index.columns.iter().enumerate() {
+            if names.contains(&format!("v{column}")) {
+                continue;
+            }
+            names.push(format!("v{column}"));
+            marks.push(format!("?{}", first + at));
+            set.push(format!("v{column} = excluded.v{column}"));
+        }
+        names.push("absent".to_owned());
+        marks.push(format!("?{}", first + index.columns.len()));
+        set.push("absent = absent OR excluded.absent".to_owned());
+        let (names, marks, keys, set) = (names.join(", "), marks.join(", "), keys.join(", "), set.join(", "));
+        format!("INSERT INTO {FOUND}({names}) VALUES ({marks}) ON CONFLICT({keys}) DO UPDATE SET {set}")
+    }
+
+    /// An entry whose expression has another value than its row's is counted: rows that the check misses in the index are those
+    /// of the table without an equal entry, and what is left of the entries has no row.
+    fn computed_values(&mut self, index: &Index, findings: &Findings, with_row: u64) -> Result<(), Failure> {
+        if !index.computed {
+            return Ok(());
+        }
+        let missing = |finding: &&Finding| finding.object.as_deref() == Some(&index.name) && finding.text.starts_with("row ");
+        let missing = findings.of(Kind::Index).filter(missing).count() as u64;
+        let condition = index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
+        let count = format!("SELECT count(*) FROM {}{condition}", self.table.itself());
+        let rows: i64 = match self.database.connection.query_row(&count, [], |row| row.get(0)) {
+            // Then it is not only the index that is damaged.
+            Err(error) if class_of(&error) == Class::Damaged => return Ok(()),
+            counted => counted.map_err(|error| self.database.failure(self.step, &error))?,
+        };
+        let fitting = u64::try_from(rows).unwrap_or(0).saturating_sub(missing);
+        self.other = self.other.saturating_add(with_row.saturating_sub(fitting));
+        Ok(())
+    }
+
+    /// Whose rows they are.
+    pub fn table_name(&self) -> &str {
+        &self.table.name
+    }
+
+    /// Rows that only indexes know.
+    pub fn total(&self) -> u64 {
+        self.absent.saturating_add(self.other)
+    }
+
+    /// How many of them stand in the temporary table.
+    pub(super) fn kept(&self) -> u64 {
+        if self.key.is_empty() {
+            0
+        } else {
+            self.total()
+        }
+    }
+
+    /// Puts them into `aside` of another database, or of this one: the columns that indexes have.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn put_aside(&self, into: &Database, aside: &Aside) -> Result<(), Failure> {
+        if self.kept() == 0 {
+            return Ok(());
+        }
+        let failed = |error: rusqlite::Error| into.failure(self.step, &error);
+        into.make_aside(self.table, aside).map_err(failed)?;
+        let marks = vec!["?"; self.table.columns.len()].join(", ");
+        let insert = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&aside.name), list(&self.table.columns, ""));
+        let mut insert = into.connection.prepare(&insert).map_err(failed)?;
+        let values: Vec<String> = (0..self.table.columns.len()).map(|at| self.value(at)).collect();
+        let mut statement = self.store.connection.prepare(&format!("SELECT {} FROM {FOUND}", values.join(", "))).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            bind(&mut insert, row, values.len()).and_then(|()| insert.raw_execute()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// A column that belongs to the key is known though no index has it.
+    fn value(&self, at: usize) -> String {
+        let own = |key: &String| self.table.column_of_key(key).is_some_and(|column| column == at);
+        match self.key.iter().position(own) {
+            Some(key) => format!("k{key}"),
+            None => format!("v{at}"),
+        }
+    }
+}
+
+/// What stops a scan.
+enum Ended {
+    /// A corrupt page.
+    Corrupt,
+    /// SQLite has no way to ask this index alone.
+    Refused,
+    By(Failure),
+}
+
+/// The condition of a partial index, from its text: what follows the WHERE that is in no parentheses, quotes or comment.
+fn condition(sql: &str) -> Option<&str> {
+    let bytes = sql.as_bytes();
+    let (mut at, mut depth) = (0usize, 0usize);
+    while let Some(byte) = bytes.get(at) {
+        let rest = sql.get(at..)?;
+        let skipped = match byte {
+            b'\'' | b'"' | b'`' => 2 + rest.get(1..)?.find(char::from(*byte))?,
+            b'[' => 1 + rest.find(']')?,
+            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with("/*") => rest.find("*/")? + 2,
+            b'(' => {
+                depth += 1;
+                1
+            }
+            b')' => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+            byte if is_word(*byte) => {
+                let word = rest.bytes().take_while(|byte| is_word(*byte)).count();
+                if depth == 0 && rest.get(..word).is_some_and(|word| word.eq_ignore_ascii_case("where")) {
+                    return rest.get(word..);
+                }
+                word
+            }
+            _ => 1,
+        };
+        at += skipped;
+    }
+    None
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+#[cfg(test)]
+#[path = "entries_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! Owns the rows that must arrive as they were, and those that a table refuses.
+//! Promises: values are compared byte for byte.
+//! Never touches a file.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::device::sqlite::Sqlite;
+
+const STEP: Step = Step("test");
+const SCHEMA: &str = "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a UNIQUE, b TEXT NOT NULL, twice AS (a || a));
+    CREATE TABLE plain(a);
+    CREATE TABLE keyed(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+    CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT);
+    CREATE TRIGGER more AFTER INSERT ON numbered BEGIN INSERT INTO plain VALUES ('by the trigger'); END;";
+
+fn database(sql: &str) -> Database {
+    let database = Sqlite::default().scratch(STEP).unwrap();
+    database.run(STEP, sql).unwrap();
+    database
+}
+
+fn brought(old: &str, new: &str) -> (Database, Vec<Poured>) {
+    let (from, into) = (database(old), database(new));
+    into.triggers(STEP, false).unwrap();
+    let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
+    let pour_table = |table: &Table| pour.pour(table, true, &into.aside(STEP, &table.name).unwrap()).unwrap();
+    let poured = from.ordinary_tables(STEP, "history").unwrap().iter().map(pour_table).collect();
+    into.take_numbers_of(STEP, &from, true).unwrap();
+    (into, poured)
+}
+
+#[test]
+fn values_and_row_numbers_arrive_as_they_were() {
+    let old = format!(
+        "{SCHEMA} DROP TRIGGER more; INSERT INTO numbered VALUES (-7, x'00ff', CAST(x'41ff42' AS TEXT)), (9223372036854775807, 1.5, '');
+         INSERT INTO plain(rowid, a) VALUES (5, NULL), (17, 'x'); INSERT INTO keyed VALUES ('k', 1);
+         INSERT INTO counted VALUES (40), (41); DELETE FROM counted WHERE id = 41; PRAGMA user_version = 8;"
+    );
+    let (into, poured) = brought(&old, SCHEMA);
+    let kept: Vec<u64> = poured.iter().map(|table| table.kept).collect();
+    assert_eq!((kept, poured.iter().map(|table| table.aside).sum()), (vec![1, 1, 2, 2], 0u64));
+    let show = "SELECT id || quote(a) || hex(b) FROM numbered UNION ALL SELECT rowid || quote(a) FROM plain \
+                UNION ALL SELECT k || v FROM keyed UNION ALL SELECT seq FROM sqlite_sequence WHERE name = 'counted' \
+                UNION ALL SELECT user_version FROM pragma_user_version";
+    let all = into.texts(STEP, show).unwrap();
+    assert_eq!(all, ["-7X'00FF'41FF42", "92233720368547758071.5", "5NULL", "17'x'", "k1", "", ""]);
+}
+
+#[test]
+fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
+    let old =
+        "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); INSERT INTO numbered VALUES (1, 1, 'x'), (2, 1, 'same a'), (3, 3, NULL)";
+    let (into, poured) = brought(old, &SCHEMA.replace("UNIQUE", "UNIQUE ON CONFLICT REPLACE"));
+    assert_eq!(poured, [Poured { kept: 1, aside: 2, ..Poured::default() }]);
+    assert_eq!(into.texts(STEP, "SELECT b FROM numbered").unwrap(), ["x"]);
+    assert_eq!(into.texts(STEP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
+}

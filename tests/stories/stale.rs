@@ -1,0 +1,216 @@
+//! Owns the stories of a page that is older than the rest of its file: a write that flash lost, seen from the table and from its indexes.
+//! Promises: which rows are on the page is known by the story; each must be there afterwards, or counted, kept aside, and in a snapshot.
+//! Never lets SQLite change the file between the harm and the program under test.
+
+use crate::bench::Bench;
+use crate::oracle::Copy;
+use rusqlite::Connection;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+const MORE: &str = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) ";
+const INSERT: &str = "INSERT INTO t(id, a) SELECT i, printf('%040d', i) FROM n";
+const TABLE: &str = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT UNIQUE)";
+
+fn insert(bench: &Bench, from: i64, to: i64) {
+    Connection::open(bench.main()).unwrap().execute(&format!("{MORE}{INSERT}"), [from, to]).unwrap();
+}
+
+fn sql(bench: &Bench, text: &str) {
+    Connection::open(bench.main()).unwrap().execute_batch(text).unwrap();
+}
+
+/// The first column of the first row.
+fn ask(bench: &Bench, question: &str) -> String {
+    let copy = Copy::of(&bench.main()).unwrap();
+    copy.open().query_row(question, [], |row| row.get::<_, rusqlite::types::Value>(0)).map_or_else(
+        |error| error.to_string(),
+        |value| match value {
+            rusqlite::types::Value::Text(text) => text,
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            other => format!("{other:?}"),
+        },
+    )
+}
+
+/// The root page of an object: its number, and what is on it.
+fn root(bench: &Bench, object: &str) -> (u64, Vec<u8>) {
+    let number: u64 = ask(bench, &format!("SELECT rootpage FROM sqlite_schema WHERE name = '{object}'")).parse().unwrap();
+    let bytes = fs::read(bench.main()).unwrap();
+    (number, bytes[(number as usize - 1) * 4096..number as usize * 4096].to_vec())
+}
+
+fn put(bench: &Bench, (number, page): &(u64, Vec<u8>)) {
+    fs::OpenOptions::new().write(true).open(bench.main()).unwrap().write_all_at(page, (number - 1) * 4096).unwrap();
+}
+
+/// 60 rows were written, and the page that the table's rows are on is of the time when there were 40.
+fn stale_table(bench: &Bench) {
+    let page = root(bench, "t");
+    insert(bench, 41, 60);
+    put(bench, &page);
+    assert_eq!(ask(bench, "SELECT count(*) FROM t NOT INDEXED"), "40");
+}
+
+fn rows(bench: &Bench) -> [String; 4] {
+    let version = "SELECT max(version) FROM refinery_schema_history";
+    let checked = "SELECT integrity_check FROM pragma_integrity_check";
+    ["SELECT count(*) FROM t NOT INDEXED", "SELECT count(*) FROM lost_t", version, checked].map(|question| ask(bench, question))
+}
+
+#[test]
+fn rows_that_only_an_index_knows_are_counted_and_kept() {
+    for table in [
+        TABLE,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a)",
+        "CREATE TABLE t(id INT, a); CREATE UNIQUE INDEX t_by_a ON t(a, id)",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a) WHERE id > 0",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a COLLATE NOCASE); CREATE INDEX t_by_a ON t(a DESC)",
+        "CREATE TABLE t(id PRIMARY KEY, a) WITHOUT ROWID; CREATE INDEX t_by_a ON t(a)",
+    ] {
+        let bench = Bench::at(40).firmware(41);
+        sql(&bench, table);
+        insert(&bench, 1, 40);
+        stale_table(&bench);
+        let ran = bench.run(&["run"]);
+        let said = "Given up before: 20 rows of t are in an index and no longer in the table (indexed columns in lost_t)";
+        assert!(ran.exit == "11" && ran.stderr.contains(said), "{table}: exit {}: {}", ran.exit, ran.stderr);
+        assert_eq!(rows(&bench), ["40", "20", "41", "ok"], "{table}");
+        let last = ask(&bench, "SELECT a FROM lost_t ORDER BY a DESC LIMIT 1");
+        assert_eq!(last, format!("{:040}", 60), "{table}");
+        assert_eq!(bench.run(&["run"]).exit, "0", "{table}");
+    }
+}
+
+#[test]
+fn rows_of_an_expression_are_counted_though_it_cannot_give_them_back() {
+    let bench = Bench::at(40).firmware(41);
+    sql(&bench, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(upper(a))");
+    insert(&bench, 1, 40);
+    stale_table(&bench);
+    let ran = bench.run(&["run"]);
+    assert!(ran.exit == "11" && ran.stderr.contains("20 rows of t are in an index and no longer"), "{}: {}", ran.exit, ran.stderr);
+    assert_eq!(rows(&bench), ["40", "20", "41", "ok"]);
+    assert_eq!(ask(&bench, "SELECT min(id) || '-' || max(id) FROM lost_t"), "41-60");
+}
+
+#[test]
+fn an_index_that_is_older_than_its_table_gives_up_no_row() {
+    for (before, change, lost) in [
+        // Fewer entries than rows: the table has them all.
+        ("DELETE FROM t WHERE id > 30", "INSERT INTO t SELECT value, 'new ' || value FROM json_each('[31, 32, 33]')", 0),
+        // More entries than rows: which of both is right, nobody knows.
+        ("SELECT 1", "DELETE FROM t WHERE id > 35", 5),
+        ("SELECT 1", "UPDATE t SET a = 'changed ' || a WHERE id > 37", 3),
+    ] {
+        let bench = Bench::at(40).firmware(41);
+        sql(&bench, TABLE);
+        insert(&bench, 1, 40);
+        sql(&bench, before);
+        let page = root(&bench, "sqlite_autoindex_t_1");
+        sql(&bench, change);
+        put(&bench, &page);
+        let (count, sum) = ("SELECT count(*) FROM t NOT INDEXED", "SELECT group_concat(id || a) FROM t NOT INDEXED");
+        let want = [ask(&bench, count), ask(&bench, sum)];
+        let ran = bench.run(&["run"]);
+        let (exit, said) = if lost > 0 { ("11", "Given up before: ") } else { ("0", "migrated from 40 to 41 (1 applied") };
+        assert!(ran.exit == exit && ran.stderr.contains(said), "{change}: exit {}: {}", ran.exit, ran.stderr);
+        assert_eq!([ask(&bench, count), ask(&bench, sum)], want, "{change}");
+        let kept = ask(&bench, "SELECT count(*) FROM lost_t");
+        assert_eq!(kept.parse::<u64>().unwrap_or(0), lost, "{change}: {kept}");
+        assert_eq!(rows(&bench)[2..], ["41", "ok"], "{change}");
+    }
+}
+
+/// Upgraded to 41, so that there is a snapshot with 60 rows; then the page of the table is an older one.
+fn with_a_snapshot_of_60() -> Bench {
+    let bench = Bench::booted_at(40).firmware(41);
+    sql(&bench, TABLE);
+    insert(&bench, 1, 40);
+    let page = root(&bench, "t");
+    insert(&bench, 41, 60);
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    put(&bench, &page);
+    bench
+}
+
+#[test]
+fn a_snapshot_that_has_the_rows_is_the_better_repair() {
+    let bench = with_a_snapshot_of_60().firmware(42);
+    let ran = bench.run(&["run"]);
+    let said = "restored from a snapshot and migrated to 42, because 20 rows of t are in an index and no longer in the table";
+    assert!(ran.exit == "11" && ran.stderr.contains(said), "exit {}: {}", ran.exit, ran.stderr);
+    assert_eq!(rows(&bench), ["60", "no such table: lost_t", "42", "ok"]);
+}
+
+#[test]
+fn a_snapshot_with_rows_that_were_given_up_is_kept_until_somebody_says_so() {
+    let bench = with_a_snapshot_of_60();
+    // More was written since than the snapshot would give back.
+    sql(&bench, "INSERT INTO child(id, parent_id) SELECT 9000 + id, id FROM parent LIMIT 30");
+    let mut bench = bench.firmware(42);
+    let ran = bench.run(&["run"]);
+    assert!(ran.exit == "11" && ran.stderr.contains("20 rows of t are in an index"), "exit {}: {}", ran.exit, ran.stderr);
+    assert_eq!(rows(&bench), ["40", "20", "42", "ok"]);
+    let snapshot = bench.state("settings").join("snapshots/v40-1.db");
+    for next in ["V43__a.sql", "V44__b.sql"] {
+        bench = bench.file((next, "CREATE TABLE IF NOT EXISTS more(x);\nINSERT INTO more VALUES (1);\n"));
+        let ran = bench.run(&["run"]);
+        assert_eq!(ran.exit, "0", "{}", ran.stderr);
+        assert!(snapshot.exists(), "{next}: it has rows that the database has not");
+    }
+    assert_eq!(bench.run(&["mark-good"]).exit, "0");
+    assert!(!snapshot.exists(), "it was said that all is well");
+}
+
+#[test]
+fn a_history_that_lacks_a_row_is_never_migrated_on() {
+    let bench = Bench::booted_at(40).firmware(41);
+    let page = root(&bench, "refinery_schema_history");
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    put(&bench, &page);
+    assert_eq!(ask(&bench, "SELECT max(version) FROM refinery_schema_history NOT INDEXED"), "40");
+    let bench = bench.firmware(42);
+    let ran = bench.run(&["run"]);
+    let said =
+        "restored from a snapshot and migrated to 42, because 1 row of refinery_schema_history is in an index and no longer in the table";
+    assert!(ran.exit == "11" && ran.stderr.contains(said), "exit {}: {}", ran.exit, ran.stderr);
+    assert_eq!(ask(&bench, "SELECT count(*) FROM refinery_schema_history NOT INDEXED"), "6");
+}
+
+#[test]
+fn a_page_with_two_owners_is_no_fault_of_an_index() {
+    let bench = Bench::at(40).firmware(41);
+    // The first cell of the table's root points to a leaf; now it points to where the next one does.
+    let (number, mut page) = root(&bench, "child");
+    assert_eq!(page[0], 5, "the root is an interior page");
+    let cell = |at: usize| u16::from_be_bytes([page[12 + 2 * at], page[13 + 2 * at]]) as usize;
+    let (first, second) = (cell(0), cell(1));
+    let twice: [u8; 4] = page[second..second + 4].try_into().unwrap();
+    page[first..first + 4].copy_from_slice(&twice);
+    put(&bench, &(number, page));
+    let ran = bench.run(&["run"]);
+    assert!(ran.exit == "11" && !ran.stderr.contains("an index is corrupt"), "exit {}: {}", ran.exit, ran.stderr);
+    assert_eq!(ask(&bench, "SELECT max(version) FROM refinery_schema_history"), "41");
+    assert_eq!(ask(&bench, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
+    let rows = "SELECT (SELECT count(*) FROM child) + (SELECT count(DISTINCT parent_id) FROM lost_child WHERE label IS NULL)";
+    assert_eq!(ask(&bench, rows), "2000", "each child is in the table, or what its index knows is kept: {}", ran.stderr);
+}
+
+#[test]
+fn an_index_that_a_migration_leaves_behind_its_table_is_built_from_it() {
+    // A number stands in a column of text, as a changed column type or a flipped bit leaves it.
+    let bench = Bench::at(40).file(("V41__more.sql", "ALTER TABLE t ADD COLUMN more;\nUPDATE t SET more = a;\n"));
+    sql(&bench, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a); INSERT INTO t VALUES (1, 7), (2, 'x')");
+    sql(
+        &bench,
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)' WHERE name = 't'",
+    );
+    let ran = bench.run(&["run"]);
+    assert!(ran.exit == "0" && ran.stderr.contains("t_by_a"), "exit {}: {}", ran.exit, ran.stderr);
+    assert_eq!(ask(&bench, "SELECT group_concat(a || more) FROM t"), "77,xx");
+    assert_eq!(ask(&bench, "SELECT max(version) FROM refinery_schema_history"), "41");
+    assert_eq!(ask(&bench, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
+}
