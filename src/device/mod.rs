@@ -11,6 +11,7 @@ pub mod mounts;
 pub mod progress;
 pub mod sqlite;
 pub mod supervisor;
+pub mod wal;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -19,6 +19,7 @@ use crate::steps::index_rows::words;
 use crate::steps::ledger::Act;
 use crate::steps::lock::Locked;
 use crate::steps::stage::{stage, Base, Staged};
+use crate::steps::wal::misfit;
 use virtual_tables::{bring, Brought};
 
 const STEP: Step = Step("carry the rows over");
@@ -213,7 +214,8 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     }
     let brought = bring(device, &pour, rows)?;
     lost.extend(brought.lost);
-    if lost.is_empty() && !findings.tables_are_whole() {
+    let of_two_times = || if rows.carry.damaged { misfit(device, rows.main) } else { Ok(None) };
+    if lost.is_empty() && (!findings.tables_are_whole() || of_two_times()?.is_some()) {
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
     Ok(Brought { lost, notes: brought.notes })

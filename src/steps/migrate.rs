@@ -26,6 +26,7 @@ use crate::steps::scratch::Scratch;
 use crate::steps::snapshot::{snapshot, Copied};
 use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
 use crate::steps::virtual_tables::rebuild_unfit;
+use crate::steps::wal;
 
 const OPEN: Step = Step("open it for the migration");
 const APPLY: Step = Step("apply the migrations");
@@ -89,6 +90,8 @@ pub fn migrate(
         return Err(Failure::new(Class::Defect, OPEN, "there is no main file to migrate"));
     };
     probe(device, Some(main))?;
+    // What is opened next writes the WAL into main.
+    wal::fits(device, main)?;
     // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
     let (database, journal) = open_exclusive(device, main.stat.size)?;
     let fit = fit_to_migrate(device, &database, seen, main);

@@ -28,3 +28,4 @@ pub mod sweep;
 pub mod together;
 pub mod verify;
 pub mod virtual_tables;
+pub mod wal;

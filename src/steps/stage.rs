@@ -23,6 +23,7 @@ use crate::steps::room::{explain, may_write};
 use crate::steps::swap::MadeFrom;
 use crate::steps::verify::{after_each, verify, whole, within_budget};
 use crate::steps::virtual_tables::rebuild_unfit;
+use crate::steps::wal;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -153,6 +154,9 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
             Ok(None)
         }
         Base::Live(main) | Base::LiveReindexed(main) | Base::LiveDowngraded(main) => {
+            if !matches!(base, Base::LiveReindexed(_)) {
+                wal::fits(device, main)?;
+            }
             let (database, _) = open_exclusive(device, main.stat.size)?;
             let copied = copy_live(device, locked, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
             database.rollback();

@@ -180,6 +180,58 @@ fn a_history_that_lacks_a_row_is_never_migrated_on() {
     assert_eq!(ask(&bench, "SELECT count(*) FROM refinery_schema_history NOT INDEXED"), "6");
 }
 
+/// An older copy of main is put over it while the newer WAL stays beside it.
+fn under_a_newer_wal(bench: Bench, before: &str, checkpointed: &str, in_the_wal: &str) -> Bench {
+    sql(&bench, before);
+    let copy = fs::read(bench.main()).unwrap();
+    sql(&bench, checkpointed);
+    let log = format!("sql {in_the_wal}");
+    let bench = bench.application(&["sql PRAGMA wal_autocheckpoint = 0", &log]).killed();
+    fs::write(bench.main(), copy).unwrap();
+    bench
+}
+
+#[test]
+fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
+    let more = "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, hex(randomblob(200)) FROM n";
+    let table =
+        format!("{TABLE}; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT i, i FROM n");
+    for (change, exit) in [
+        ("UPDATE t SET a = a || 'z' WHERE id % 7 = 0", "17"),
+        ("CREATE TABLE u AS SELECT * FROM t", "17"),
+        // No page of the copy refers to what the WAL has: its rows are read, and that there were others is said.
+        ("UPDATE t SET a = 'one' WHERE id = 2999", "11"),
+    ] {
+        for (firmware, key) in [(41, "copy = \"auto\""), (41, "copy = \"never\""), (50, "copy = \"auto\"")] {
+            let bench = under_a_newer_wal(Bench::wal_at(40).firmware(firmware).key(key), &table, more, change);
+            let main = fs::read(bench.main()).unwrap();
+            let ran = bench.run(&["run"]);
+            let said = "its WAL is of another version of the file";
+            assert_eq!(ran.exit, exit, "{change}: {}", ran.stderr);
+            let kept = bench.state("settings").join("quarantine/1/settings.db");
+            if exit == "17" {
+                assert!(ran.stderr.contains(said), "{change}: {}", ran.stderr);
+                assert_eq!(fs::read(bench.main()).unwrap(), main, "{change}: the copy stays what it was");
+            } else {
+                assert!(fs::read_to_string(kept.with_file_name("reason.txt")).unwrap().contains(said), "{change}");
+                assert_eq!(fs::read(kept).unwrap(), main, "{change}: the copy is kept");
+                assert_eq!(ask(&bench, "SELECT count(*) FROM lost_t"), "40", "{change}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_two_times_are_said_where_all_pages_fit() {
+    // Every page of the old copy is one of the new file too: nothing but the change counter tells.
+    let table = format!("{TABLE}; INSERT INTO t VALUES (1, 'old'), (2, 'old too')");
+    let changed = "UPDATE t SET a = 'new' WHERE id = 1; PRAGMA user_version = 8; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA user_version = 7";
+    let bench = under_a_newer_wal(Bench::wal_at(40).firmware(41), &table, changed, "PRAGMA user_version = 9");
+    let ran = bench.run(&["run"]);
+    assert!(ran.exit == "11" && ran.stderr.contains("Given up before: "), "exit {}: {}", ran.exit, ran.stderr);
+    assert_eq!(rows(&bench)[2..], ["41", "ok"]);
+}
+
 #[test]
 fn a_page_with_two_owners_is_no_fault_of_an_index() {
     let bench = Bench::at(40).firmware(41);

@@ -40,14 +40,21 @@ pub enum Mutation {
     Replaced,
     /// Its rows say something else.
     Rows,
+    /// One page is of an earlier time: a write that flash lost.
+    Stale,
+    /// An index has more, fewer or other entries than its table has rows.
+    Entries,
 }
 
 impl Mutation {
     /// The ways in which a file of this kind is harmed.
     pub fn of(kind: Kind) -> &'static [Mutation] {
-        use Mutation::{Bits, Extended, Garbage, Header, Replaced, Resealed, Rows, SwappedPages, Torn, Truncated, Zeroed};
+        use Mutation::{Bits, Entries, Extended, Garbage, Header, Replaced, Resealed, Rows, Stale, SwappedPages, Torn, Truncated, Zeroed};
         match kind {
-            Kind::Database | Kind::Snapshot | Kind::Ready | Kind::Journal => {
+            Kind::Database => {
+                &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Header, Replaced, Stale, Stale, Stale, Entries]
+            }
+            Kind::Snapshot | Kind::Ready | Kind::Journal => {
                 &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Header, Replaced]
             }
             Kind::Wal => &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Resealed, Replaced],
@@ -61,8 +68,11 @@ impl Mutation {
 /// Harms one file of a world, and says how.
 pub fn harm(world: &World, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
     let mut state = world.state.clone();
-    if mutation == Mutation::Rows {
-        let sql = rows(random);
+    let settled = !["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty()));
+    // What SQL would settle is harmed as it lies there.
+    let mutation = if mutation == Mutation::Entries && !settled { Mutation::Stale } else { mutation };
+    if let Mutation::Rows | Mutation::Entries = mutation {
+        let sql = if mutation == Mutation::Rows { rows(random) } else { entries(random) };
         return match rewritten(&state, &sql) {
             Ok(state) => (state, sql),
             Err(error) => (state, format!("{sql} (which SQLite refused: {error})")),
@@ -91,7 +101,8 @@ pub fn harm(world: &World, kind: Kind, path: &str, mutation: Mutation, random: &
             bytes = garbage(random.below(2 * bytes.len() as u64 + 1) as usize, random);
             format!("{} bytes of anything", bytes.len())
         }
-        Mutation::Rows => String::new(),
+        Mutation::Stale => stale(&mut bytes, &other(world, kind, path), random),
+        Mutation::Rows | Mutation::Entries => String::new(),
     };
     state.put_file(path, &bytes);
     (state, how)
@@ -148,6 +159,37 @@ fn torn(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) -> String {
     bytes.truncate(at);
     bytes.extend(other.get(at..).unwrap_or(&[]));
     format!("of another file from byte {at}")
+}
+
+/// A page of an earlier time whose content has changed since.
+fn stale(bytes: &mut [u8], earlier: &[u8], random: &mut Random) -> String {
+    let pages = bytes.len().min(earlier.len()) / PAGE;
+    let page = |number: usize| number * PAGE..(number + 1) * PAGE;
+    let changed: Vec<usize> = (0..pages).filter(|number| bytes[page(*number)] != earlier[page(*number)]).collect();
+    if changed.is_empty() {
+        return "no page has changed".to_owned();
+    }
+    let number = changed[random.below(changed.len() as u64) as usize];
+    bytes[page(number)].copy_from_slice(&earlier[page(number)]);
+    format!("page {} is of an earlier time", number + 1)
+}
+
+/// The table is changed while its indexes are not in the schema, so that they stay as they were.
+fn entries(random: &mut Random) -> String {
+    let number = random.below(7);
+    let changes = [
+        format!("DELETE FROM reading WHERE id % 7 = {number}"),
+        format!("INSERT INTO reading(id, sensor, value, note) SELECT id + 5000, sensor, value, note FROM reading WHERE id % 7 = {number}"),
+        format!("UPDATE reading SET value = -1 - value WHERE id % 7 = {number}"),
+        format!("UPDATE reading SET id = id + 7000 WHERE id % 7 = {number}"),
+    ];
+    let change = &changes[random.below(changes.len() as u64) as usize];
+    let indexes = "type = 'index' AND sql IS NOT NULL";
+    format!(
+        "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE {indexes}; PRAGMA writable_schema = ON; \
+         DELETE FROM sqlite_schema WHERE {indexes}; PRAGMA writable_schema = RESET; {change}; PRAGMA writable_schema = ON; \
+         INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET"
+    )
 }
 
 fn swapped(bytes: &mut [u8], random: &mut Random) -> String {

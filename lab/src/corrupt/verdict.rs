@@ -2,7 +2,7 @@
 //! Promises: what was readable before a boot is there after it, or its loss was said and the old file is kept; exit 0 means whole.
 //! Never asks the device's code whether the device's code was right.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::rc::Rc;
 
@@ -45,6 +45,9 @@ struct Seen {
     rule_broken: bool,
     /// The product's rows that can be read, as a multiset.
     rows: BTreeMap<String, u64>,
+    /// The keys of the product's rows, as its tables have them and as their indexes do.
+    by_table: BTreeSet<String>,
+    by_index: BTreeSet<String>,
     /// Rows of the history; `None` where it cannot be read.
     history: Option<Vec<String>>,
 }
@@ -58,6 +61,12 @@ impl Seen {
     fn lacks(&self, other: &Seen) -> Option<String> {
         let gone = other.rows.iter().find(|(row, count)| self.rows.get(*row).unwrap_or(&0) < count);
         gone.map(|(row, _)| row.clone())
+    }
+
+    /// The first row that the other's tables or indexes knew, and of which neither is here.
+    fn knows_less_than(&self, other: &Seen) -> Option<String> {
+        let known = |row: &&String| self.by_table.contains(*row) || self.by_index.contains(*row);
+        other.by_table.iter().chain(&other.by_index).find(|row| !known(row)).cloned()
     }
 }
 
@@ -172,7 +181,8 @@ impl Verdict {
         // What an earlier run gave up is said by the first run that ends well.
         let waits = !matches!(report.exit, 0 | 11) && names(before, "ready-").next().is_some();
         let noted = report.notes.iter().any(|note| note.contains("gave up"));
-        if let (Some(gone), false) = (new.lacks(&old), report.exit == 11 || forged || waits || noted) {
+        let gone = new.lacks(&old).or_else(|| new.knows_less_than(&old));
+        if let (Some(gone), false) = (gone, report.exit == 11 || forged || waits || noted) {
             return bad("no silent loss", format!("{gone} is gone; exit {}: {}", report.exit, report.sentence));
         }
         let replaced =
@@ -271,11 +281,20 @@ fn ask(connection: &Connection, seen: &mut Seen) {
         let sql = format!("SELECT '{table} ' || coalesce(CAST({column} AS TEXT), 'NULL') FROM {table} NOT INDEXED");
         strings(connection, &sql, &mut |row| *seen.rows.entry(row).or_default() += 1).ok();
     }
+    for (table, index) in [("sensor", "sqlite_autoindex_sensor_1"), ("reading", "reading_by_value")] {
+        let key = |from: &str| format!("SELECT '{table} of id ' || id FROM {table} {from}");
+        strings(connection, &key("NOT INDEXED"), &mut |row| seen.by_table.extend([row])).ok();
+        strings(connection, &key(&format!("INDEXED BY {index}")), &mut |row| seen.by_index.extend([row])).ok();
+    }
     let mut lines = Vec::new();
     match strings(connection, "PRAGMA integrity_check(1000)", &mut |line| lines.push(line)) {
         Err(error) => seen.damage = Some(error.to_string()),
         Ok(()) => {
-            let rule = |line: &&String| line.contains(" value in ") || line.starts_with("CHECK constraint failed");
+            // What a virtual table's module says of its content is no damage of the file either.
+            let module = |line: &&String| {
+                ["malformed inverted index", "unable to validate the inverted", "In RTree "].iter().any(|begin| line.starts_with(begin))
+            };
+            let rule = |line: &&String| line.contains(" value in ") || line.starts_with("CHECK constraint failed") || module(line);
             seen.rule_broken = lines.iter().any(|line| rule(&line));
             seen.damage = lines.iter().find(|line| *line != "ok" && !rule(line)).cloned();
         }
@@ -296,4 +315,53 @@ fn strings(connection: &Connection, sql: &str, each: &mut dyn FnMut(String)) -> 
         each(String::from_utf8_lossy(value.as_bytes_or_null().ok().flatten().unwrap_or(b"NULL")).into_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::worlds::trees;
+    use super::super::Mutation;
+    use super::*;
+    use crate::scenarios::catalogues::{firmware, Version};
+
+    /// What plain SQLite makes of this state.
+    fn with(state: &State, sql: &str) -> State {
+        let sim = Sim::from_state(state);
+        let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        sim.state().swept()
+    }
+
+    /// A table's page of an earlier time: some rows are in an index alone.
+    fn stale(world: &World) -> State {
+        let (bytes, earlier) = (world.state.read_file(MAIN).unwrap(), world.earlier.read_file(MAIN).unwrap());
+        let pages = (0..earlier.len() / 4096).map(|number| number * 4096..(number + 1) * 4096);
+        let states = pages.filter(|page| bytes[page.start] == 13 && bytes[page.clone()] != earlier[page.clone()]).map(|page| {
+            let (mut stale, mut state) = (bytes.clone(), world.state.clone());
+            stale[page.clone()].copy_from_slice(&earlier[page]);
+            state.put_file(MAIN, &stale);
+            state
+        });
+        let knows_more = |state: &State| !look(state).by_index.is_subset(&look(state).by_table);
+        states.into_iter().find(knows_more).expect("a page of a table is older than its index")
+    }
+
+    #[test]
+    fn a_run_that_loses_rows_silently_is_noticed() {
+        let world = trees("trees", firmware(Version::Two, ""), &[]);
+        let case = Case { world: 0, file: 0, kind: Kind::Database, mutation: Mutation::Stale };
+        let mut verdict = Verdict::default();
+        // Whatever it says, it says 0: what is compared are rows.
+        let (quiet, _) = verdict.boot(&world, &world.state, &plain()).unwrap_or_else(|bad| panic!("{}", bad.what));
+        assert_eq!(quiet.report.exit, 0);
+        let mut judged = |before: &State, after: &State| verdict.kept(&case, before, after, &quiet).err().map(|bad| bad.rule);
+        assert_eq!(judged(&world.state, &world.state), None);
+        let stale = stale(&world);
+        assert_eq!(judged(&stale, &stale), None);
+        // The table is taken at its word, and the index built from it.
+        assert_eq!(judged(&stale, &with(&stale, "REINDEX")), Some("no silent loss"));
+        assert_eq!(judged(&world.state, &with(&world.state, "DELETE FROM reading WHERE id = 300")), Some("no silent loss"));
+        assert_eq!(judged(&world.state, &with(&world.state, "DELETE FROM sensor WHERE id = 7")), Some("no silent loss"));
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Firmware, MAIN, STATE};
 use crate::scenarios::catalogues::{firmware, Version};
-use crate::scenarios::worlds::{applied, booted, cut_off, empty, managed, of_refinery, LATER};
+use crate::scenarios::worlds::{applied, booted, cut_off, empty, managed, of_refinery, AUTO_VACUUM, LATER};
 use crate::sim::{Fault, FaultKind, Sim, State};
 
 /// Data that can be built again.
@@ -169,6 +169,35 @@ fn broken_index(state: &State) -> State {
     changed(state, |bytes| bytes[(root as usize - 1) * 4096] = 0x77)
 }
 
+/// Trees of every kind, deep enough to have interior pages, with overflow pages and free ones.
+const TREES: &str = "CREATE TABLE dropped(x); \
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90) INSERT INTO dropped SELECT printf('%0300d', i) FROM n; \
+    WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 600) \
+    INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, 100000 + i * 7, printf('%090d', i) FROM n; \
+    INSERT INTO reading(id, sensor, value, note) VALUES (900, 1, 1, printf('%09000d', 1)), (901, 1, 2, printf('%09000d', 2)); \
+    CREATE INDEX reading_by_end ON reading(substr(note, -9)) WHERE sensor = 2; \
+    CREATE TABLE kept(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE INDEX kept_by_v ON kept(v); \
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150) INSERT INTO kept SELECT printf('%060d', i), -i FROM n;";
+/// What the application does after that: nearly every page changes.
+const GROWN: &str = "DROP TABLE dropped; \
+    WITH RECURSIVE n(i) AS (SELECT 601 UNION ALL SELECT i + 1 FROM n WHERE i < 700) \
+    INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, 100000 + i * 7, printf('%090d', i) FROM n; \
+    DELETE FROM reading WHERE id % 11 = 5; UPDATE reading SET note = note || 'later' WHERE id > 890; \
+    WITH RECURSIVE n(i) AS (SELECT 151 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO kept SELECT printf('%060d', i), -i FROM n; \
+    INSERT INTO sensor VALUES (6, 'new'), (7, 'newer');";
+/// Tables whose content only their modules know.
+const MODULES: &str =
+    "CREATE VIRTUAL TABLE words USING fts5(text); INSERT INTO words SELECT note || ' word' || id FROM reading WHERE id < 400; \
+    CREATE VIRTUAL TABLE places USING rtree(id, x0, x1); INSERT INTO places SELECT id, id, id + 1 FROM reading WHERE id < 400;";
+
+/// A device whose application made trees of every kind, and changed them.
+pub fn trees(name: &'static str, firmware: Firmware, texts: &[&str]) -> World {
+    let before = applied(&upgraded("delete"), "delete", texts);
+    let before = applied(&before, "delete", &[TREES]);
+    let grown = applied(&before, "delete", &[GROWN]);
+    World { earlier: before, ..World::new(name, firmware, grown) }
+}
+
 /// Every world.
 pub fn all() -> Vec<World> {
     let rest = applied(&upgraded("delete"), "delete", &[LATER]);
@@ -202,6 +231,10 @@ pub fn all() -> Vec<World> {
         World::new("damaged, with a snapshot", two, no_header.clone()),
         World::new("damaged, behind, with a snapshot", three, no_header),
         World::new("taken over from refinery", three, of_refinery(Version::Three, 1, 1)),
+        trees("trees, pending", three, &[]),
+        trees("trees, pending, purge last", firmware(Version::Three, PURGE_LAST), &[]),
+        trees("trees, with a pointer map", three, &[AUTO_VACUUM]),
+        trees("trees, with virtual tables", three, &[MODULES]),
         World::new("half-done first boot", two, killed(&empty(), two, |state| has(state, "staging-"))),
     ]
 }

@@ -10,6 +10,7 @@ use crate::device::sqlite::rows::Table;
 use crate::device::{sqlite, Device};
 use crate::error::{Class, Failure};
 use crate::steps::index_rows::words;
+use crate::steps::wal::misfit;
 
 use super::{copies, Seen};
 
@@ -26,17 +27,26 @@ pub(super) struct Proven {
 /// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
 pub(super) fn prove(device: &Device<'_>, seen: &mut Seen, header: &[u8]) -> Result<Option<Proven>, Failure> {
     let checks = if seen.facts.writable { check_locked(device, seen) } else { check_unlocked(device, seen) };
-    let (what, tables_whole, history_is_whole) = match checks {
-        Ok(None) => return Ok(None),
-        Ok(Some(checks)) => (checks.what, checks.tables_whole, checks.history_is_whole),
+    let misfit = seen.main.as_ref().map_or(Ok(None), |main| misfit(device, main))?;
+    let (what, tables_whole, history_is_whole) = match (checks, misfit) {
+        (Ok(None), None) => return Ok(None),
+        // The pages happen to fit; rows of two times stand side by side.
+        (Ok(None), Some(why)) => (of_two_times(&why), false, true),
+        (Ok(Some(_)), Some(why)) => (of_two_times(&why), false, false),
+        (Ok(Some(checks)), None) => (checks.what, checks.tables_whole, checks.history_is_whole),
         // The check could not begin, and what the history says is all that is known.
-        Err(failure) if failure.class == Class::Damaged => (failure.cause, false, true),
-        Err(failure) => return Err(failure),
+        (Err(failure), None) if failure.class == Class::Damaged => (failure.cause, false, true),
+        (Err(failure), Some(why)) if failure.class == Class::Damaged => (of_two_times(&why), false, false),
+        (Err(failure), _) => return Err(failure),
     };
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
     read_through(device.disk(), STEP, &device.family.main).map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
     let database = newer_schema(header, &what).unwrap_or(Database::Damaged { what, tables_whole, version: None });
     Ok(Some(Proven { database, history_is_whole }))
+}
+
+fn of_two_times(why: &str) -> String {
+    format!("its WAL is of another version of the file: {why}; `bootmigrate snapshot restore FILE` puts a copy in its place")
 }
 
 /// What a full check found.

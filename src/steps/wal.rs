@@ -1,0 +1,57 @@
+//! Owns the question whether a write-ahead log belongs to the main file that it lies beside.
+//! Promises: asked before a checkpoint writes the log into main, after which nobody could tell them apart any more.
+//! Never writes, and never asked at a quiet boot.
+
+use crate::device::disk::{Open, Step};
+use crate::device::family::MainFile;
+use crate::device::{wal, Device};
+use crate::error::{Class, Failure};
+use crate::steps::probe::in_use;
+use crate::steps::verify::{whole, within_budget};
+
+const STEP: Step = Step("check the WAL");
+
+/// Why the log that lies beside main is not its own; `None` where it can be, or where there is none.
+///
+/// # Errors
+/// As `open` and `read`.
+pub fn misfit(device: &Device<'_>, main: &MainFile) -> Result<Option<String>, Failure> {
+    let path = device.family.wal();
+    let failed = |error: std::io::Error| Failure::io(STEP, &path, &error);
+    if device.disk().stat(&path).map_err(failed)?.is_none_or(|stat| stat.size == 0) {
+        return Ok(None);
+    }
+    let log = device.disk().open(STEP, &path, Open::Read).map_err(failed)?;
+    let bytes = main.file.stat().map_err(failed)?.size;
+    wal::misfit(&*log, &main.header, bytes).map_err(failed)
+}
+
+/// Main and the log beside it are one whole database, within `quick_check_max_mib`.
+///
+/// # Errors
+/// Damaged where they are not; in use; as SQLite.
+pub fn fits(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
+    let family = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
+    if !family.wal_has_content() {
+        return Ok(());
+    }
+    if let Some(why) = misfit(device, main)? {
+        return Err(Failure::new(Class::Damaged, STEP, why).at(&device.family.wal()));
+    }
+    if !within_budget(device, main.stat.size) {
+        return Ok(());
+    }
+    let ask = || match look(device) {
+        Err(failure) if failure.class == Class::InUse => Ok(None),
+        other => other.map(Some),
+    };
+    device.wait().until(STEP, ask)?.ok_or_else(|| in_use(device))
+}
+
+fn look(device: &Device<'_>) -> Result<(), Failure> {
+    let database = device.sqlite().look_without_writing(STEP, &device.family.main)?;
+    let checked = database.begin_exclusive(STEP).and_then(|()| whole(&database));
+    database.rollback();
+    database.close(STEP)?;
+    checked
+}
