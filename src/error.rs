@@ -180,6 +180,8 @@ impl Failure {
             io::ErrorKind::IsADirectory => Class::NotOurs,
             // Somebody holds a lease on a file that is opened.
             io::ErrorKind::WouldBlock => Class::InUse,
+            // Every call goes on after a signal; a long copy ends for one that asks to stop.
+            io::ErrorKind::Interrupted => Class::Interrupted,
             _ => Class::Storage,
         };
         let lack = (error.kind() == io::ErrorKind::QuotaExceeded).then_some(Lack::Quota);

@@ -2,6 +2,7 @@
 //! Promises: each mutating call names its [`Step`]; the durable verbs below the trait say what survives a power cut.
 //! Never decides whether; never opens a database file through any path but [`Disk::open`].
 
+mod extended;
 mod kind;
 mod lease;
 mod system;
@@ -9,7 +10,9 @@ mod system;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use extended::Extended;
 pub use kind::WrongKind;
 pub use system::SystemDisk;
 
@@ -147,9 +150,14 @@ pub trait File {
     fn sync_data(&self, step: Step) -> io::Result<()>;
     /// What `fstat` says.
     fn stat(&self) -> io::Result<Stat>;
-    /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file system can share blocks).
-    fn copy_from(&self, step: Step, source: &dyn File) -> io::Result<u64>;
-    /// Owner, group, permission bits and extended attributes of `like`, as far as the kernel lets us; for a file of ours.
+    /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file system can share blocks);
+    /// `Interrupted` where `stop` is raised meanwhile.
+    fn copy_from(&self, step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64>;
+    /// Gives this file these extended attributes and no others, as far as the kernel lets us; after [`File::take_owner`].
+    fn set_extended(&self, _step: Step, _wanted: &[Extended]) -> io::Result<()> {
+        Ok(())
+    }
+    /// Owner, group and permission bits of a file of ours.
     fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()>;
     /// Asks for a write lease and keeps it when [`Lease::Held`] comes back.
     fn lease(&self) -> io::Result<Lease>;
@@ -186,6 +194,10 @@ pub trait Disk {
     /// closing a descriptor would drop locks. A disk without users refuses nobody.
     fn check_access(&self, _path: &Path) -> io::Result<()> {
         Ok(())
+    }
+    /// The extended attributes of the file with this name, as far as the kernel shows them.
+    fn extended(&self, _path: &Path) -> Vec<Extended> {
+        Vec::new()
     }
     /// Room where `path` lies.
     fn space(&self, path: &Path) -> io::Result<Space>;
@@ -317,12 +329,13 @@ pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
 /// Every byte of the file can be read. Its content does not matter.
 ///
 /// # Errors
-/// As `open` and `read`: EIO where the medium has lost a sector.
-pub fn read_through(disk: &dyn Disk, step: Step, path: &Path) -> io::Result<()> {
+/// As `open` and `read`: EIO where the medium has lost a sector; `Interrupted` where `stop` is raised meanwhile.
+pub fn read_through(disk: &dyn Disk, step: Step, path: &Path, stop: &AtomicBool) -> io::Result<()> {
     let file = disk.open(step, path, Open::Read)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut offset = 0u64;
     loop {
+        go_on(stop)?;
         match file.read_at(offset, &mut buffer)? {
             0 => return Ok(()),
             read => offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX)),
@@ -333,11 +346,12 @@ pub fn read_through(disk: &dyn Disk, step: Step, path: &Path) -> io::Result<()> 
 /// Both files have the same content.
 ///
 /// # Errors
-/// As `read`.
-pub fn same_bytes(one: &dyn File, other: &dyn File) -> io::Result<bool> {
+/// As `read`; `Interrupted` where `stop` is raised meanwhile.
+pub fn same_bytes(one: &dyn File, other: &dyn File, stop: &AtomicBool) -> io::Result<bool> {
     let (mut left, mut right) = (vec![0; READ_BYTES], vec![0; READ_BYTES]);
     let mut offset = 0u64;
     loop {
+        go_on(stop)?;
         let (read, as_many) = (one.read_at(offset, &mut left)?, other.read_at(offset, &mut right)?);
         if left.get(..read) != right.get(..as_many) {
             return Ok(false);
@@ -347,6 +361,17 @@ pub fn same_bytes(one: &dyn File, other: &dyn File) -> io::Result<bool> {
         }
         offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
     }
+}
+
+/// Whoever reads or copies a whole file asks this between two parts of it.
+///
+/// # Errors
+/// `Interrupted`: a stop signal came.
+pub fn go_on(stop: &AtomicBool) -> io::Result<()> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(io::Error::new(io::ErrorKind::Interrupted, "a stop signal came"));
+    }
+    Ok(())
 }
 
 /// The folder that holds this name.

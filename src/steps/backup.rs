@@ -65,7 +65,7 @@ pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path
     let copy = || {
         let source = disk.open(IMPORT, file, Open::Read)?;
         let made = make(device, locked, &temporary)?;
-        made.copy_from(IMPORT, &*source)?;
+        made.copy_from(IMPORT, &*source, &device.world.stop)?;
         made.sync(IMPORT)
     };
     let named = copy().map_err(failed).and_then(|()| name_it(device, ledger, &temporary, IMPORT));
@@ -108,8 +108,7 @@ pub fn room_for(device: &Device<'_>, size: u64, step: Step) -> Result<(), Failur
 
 fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn File>> {
     let file = device.disk().open(COPY, path, Open::CreateNew { mode: 0o600 })?;
-    let owner = locked.ownership;
-    file.take_owner(COPY, owner.uid, owner.gid, owner.mode)?;
+    locked.give_attributes(COPY, &*file)?;
     Ok(file)
 }
 

@@ -3,9 +3,9 @@
 //! Never deletes the lock file, never waits longer than `busy_timeout_s`.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, parent, File, FileKind, Open, Step, WrongKind};
+use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Open, Step, WrongKind};
 use crate::device::supervisor::RunFolder;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
@@ -22,6 +22,8 @@ pub struct Locked {
     pub read_only: Option<String>,
     /// Who owns what is made.
     pub ownership: Ownership,
+    /// The extended attributes of a file that may take the database's name.
+    extended: Vec<Extended>,
     /// The state folder was made by this run.
     pub first_run: bool,
 }
@@ -30,6 +32,16 @@ impl Locked {
     /// State may be written.
     pub fn writable(&self) -> bool {
         self.read_only.is_none()
+    }
+
+    /// Owner, group, mode and extended attributes of the database, for a file that is still empty and may take its name.
+    ///
+    /// # Errors
+    /// As `chown` and `chmod`.
+    pub fn give_attributes(&self, step: Step, file: &dyn File) -> io::Result<()> {
+        let Ownership { uid, gid, mode } = self.ownership;
+        file.take_owner(step, uid, gid, mode)?;
+        file.set_extended(step, &self.extended)
     }
 
     /// Changes the lock file's modification time; what the file system's clock says now, in nanoseconds.
@@ -55,7 +67,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
     let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
     let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
     let read_only = space.read_only.then(|| "the file system is read-only".to_owned());
-    Ok(Locked { file: None, read_only, ownership, first_run: false })
+    Ok(Locked { file: None, read_only, ownership, extended: Vec::new(), first_run: false })
 }
 
 /// Makes the state folder where it is missing, and takes the lock.
@@ -66,15 +78,16 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     check_confirmed(device)?;
     check_mount(device)?;
     make_database_folder(device)?;
-    let ownership = ownership(device)?;
+    let (ownership, extended) = ownership(device)?;
     let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
     if space.read_only {
-        return Ok(Locked { file: None, read_only: Some("the file system is read-only".into()), ownership, first_run: false });
+        let read_only = Some("the file system is read-only".into());
+        return Ok(Locked { file: None, read_only, ownership, extended, first_run: false });
     }
     let first_run = stat(device, &device.state.root)?.is_none();
     match take(device, ownership) {
-        Ok(file) => Ok(Locked { file: Some(file), read_only: None, ownership, first_run }),
-        Err(Take::Unwritable(why)) => Ok(Locked { file: None, read_only: Some(why), ownership, first_run: false }),
+        Ok(file) => Ok(Locked { file: Some(file), read_only: None, ownership, extended, first_run }),
+        Err(Take::Unwritable(why)) => Ok(Locked { file: None, read_only: Some(why), ownership, extended, first_run: false }),
         Err(Take::Failed(failure)) => Err(failure),
     }
 }
@@ -199,11 +212,27 @@ fn stat(device: &Device<'_>, path: &Path) -> Result<Option<crate::device::disk::
     device.disk().stat(path).map_err(|error| Failure::io(STEP, path, &error))
 }
 
-/// The database's owner; for a new one the configured owner, or the folder's.
-fn ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
-    if let Some(main) = stat(device, &device.family.main)? {
-        return Ok(Ownership::of(&main));
+/// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
+fn ownership(device: &Device<'_>) -> Result<(Ownership, Vec<Extended>), Failure> {
+    for path in [Some(device.family.main.clone()), latest_copy(device)?].into_iter().flatten() {
+        if let Some(found) = stat(device, &path)?.filter(|found| found.kind == FileKind::File) {
+            return Ok((Ownership::of(&found), device.disk().extended(&path)));
+        }
     }
+    new_ownership(device).map(|ownership| (ownership, Vec::new()))
+}
+
+/// What waits to take the database's name, or its newest snapshot.
+fn latest_copy(device: &Device<'_>) -> Result<Option<PathBuf>, Failure> {
+    let (disk, state) = (device.disk(), &device.state);
+    let failed = |error: io::Error| Failure::io(STEP, &state.root, &error);
+    let ready = state.ready_acts(disk).map_err(failed)?.last().map(|act| state.ready(*act));
+    let snapshot = || state.list_snapshots(disk).map(|names| names.first().map(|name| state.snapshot(name)));
+    ready.map_or_else(|| snapshot().map_err(failed), |ready| Ok(Some(ready)))
+}
+
+/// Of a database that was never there: the configured owner, or the folder's.
+fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
     let mode = device.settings.mode;
     if let Some((uid, gid)) = configured_owner(device) {
         return Ok(Ownership { uid, gid, mode });

@@ -42,8 +42,8 @@ pub fn snapshot(
     let name = SnapshotName { version, act: act.number };
     let copy = || {
         let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
-        file.take_owner(COPY, locked.ownership.uid, locked.ownership.gid, locked.ownership.mode)?;
-        file.copy_from(COPY, &*main.file)?;
+        locked.give_attributes(COPY, &*file)?;
+        file.copy_from(COPY, &*main.file, &device.world.stop)?;
         file.sync(COPY)
     };
     let made = copy().and_then(|()| rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace));

@@ -99,8 +99,7 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
         move |error: std::io::Error| Failure::io(step, &path, &error)
     };
     let file = disk.open(BUILD, &path, Open::CreateNew { mode: 0o600 }).map_err(failed(BUILD))?;
-    let owner = locked.ownership;
-    file.take_owner(BUILD, owner.uid, owner.gid, owner.mode).map_err(failed(BUILD))?;
+    locked.give_attributes(BUILD, &*file).map_err(failed(BUILD))?;
     let copied_from = fill(device, locked, &*file, base)?;
     device.stop_here(BUILD)?;
     let size = file.stat().map_err(failed(BUILD))?.size;
@@ -150,7 +149,7 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
             let path = device.state.snapshot(name);
             let failed = |error: std::io::Error| Failure::io(BUILD, &path, &error);
             let source = device.disk().open(BUILD, &path, Open::Read).map_err(failed)?;
-            file.copy_from(BUILD, &*source).map_err(failed)?;
+            file.copy_from(BUILD, &*source, &device.world.stop).map_err(failed)?;
             Ok(None)
         }
         Base::Live(main) | Base::LiveReindexed(main) | Base::LiveDowngraded(main) => {
@@ -188,7 +187,7 @@ fn copy_live(
     let failed = |error: std::io::Error| Failure::io(COPY, &device.family.main, &error);
     let stat = main.file.stat().map_err(failed)?;
     wait_for_a_later_stamp(device, locked, &stat).map_err(failed)?;
-    file.copy_from(COPY, &*main.file).map_err(failed)?;
+    file.copy_from(COPY, &*main.file, &device.world.stop).map_err(failed)?;
     main.file.stat().map_err(failed)
 }
 

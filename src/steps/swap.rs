@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use crate::device::disk::{parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Open, Rename, Stat, Step};
 use crate::device::family::{side, MainFile};
@@ -17,6 +18,9 @@ const SECOND_NAME: Step = Step("give the old file its second name");
 const SIDE_FILES: Step = Step("remove the old side files");
 const RENAME: Step = Step("put the new file in place");
 const UNDO: Step = Step("undo the swap");
+
+/// A swap that has begun is not ended by a stop signal: what it copies (where links are refused) stands between two names.
+static TO_ITS_END: AtomicBool = AtomicBool::new(false);
 
 /// Where the old file stays reachable while the new one takes its name.
 pub enum SecondName {
@@ -219,8 +223,8 @@ pub fn is_same(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path)
     let copy = disk.open(SECOND_NAME, to, Open::Read)?;
     match main {
         // Another descriptor of it would break the lease.
-        Some(main) => same_bytes(&*main.file, &*copy),
-        None => same_bytes(&*disk.open(SECOND_NAME, from, Open::Read)?, &*copy),
+        Some(main) => same_bytes(&*main.file, &*copy, &TO_ITS_END),
+        None => same_bytes(&*disk.open(SECOND_NAME, from, Open::Read)?, &*copy, &TO_ITS_END),
     }
 }
 
@@ -283,8 +287,9 @@ fn copy_beside(disk: &dyn Disk, new: &Path, beside: &Path) -> io::Result<()> {
     let source = disk.open(RENAME, new, Open::Read)?;
     let like = source.stat()?;
     let copy = disk.open(RENAME, beside, Open::CreateNew { mode: 0o600 })?;
-    copy.copy_from(RENAME, &*source)?;
     copy.take_owner(RENAME, like.uid, like.gid, like.mode)?;
+    copy.set_extended(RENAME, &disk.extended(new))?;
+    copy.copy_from(RENAME, &*source, &TO_ITS_END)?;
     copy.sync(RENAME)
 }
 
@@ -347,11 +352,15 @@ fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &
         disk.unlink(SECOND_NAME, &temporary)?;
     }
     let copy = disk.open(SECOND_NAME, &temporary, Open::CreateNew { mode: 0o600 })?;
-    match main {
-        // Main has one descriptor in this process, and this is it.
-        Some(main) => copy.copy_from(SECOND_NAME, &*main.file)?,
-        None => copy.copy_from(SECOND_NAME, &*disk.open(SECOND_NAME, from, Open::Read)?)?,
-    };
+    // Main has one descriptor in this process, and this is it.
+    let other = if main.is_none() { Some(disk.open(SECOND_NAME, from, Open::Read)?) } else { None };
+    let source = other.as_deref().or(main.map(|main| &*main.file));
+    if let Some(source) = source {
+        let like = source.stat()?;
+        copy.take_owner(SECOND_NAME, like.uid, like.gid, like.mode)?;
+        copy.set_extended(SECOND_NAME, &disk.extended(from))?;
+        copy.copy_from(SECOND_NAME, source, &TO_ITS_END)?;
+    }
     copy.sync(SECOND_NAME)?;
     disk.rename(SECOND_NAME, &temporary, to, Rename::Replace)
 }

@@ -8,6 +8,7 @@ mod adoption;
 mod after_2038;
 mod application;
 mod asked;
+mod attributes;
 mod becomes;
 mod bench;
 mod beside;

@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::OnceLock;
 
 use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Space, Stat, Step};
@@ -180,7 +181,7 @@ impl File for CrookedFile {
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()
     }
-    fn copy_from(&self, step: Step, source: &dyn File) -> io::Result<u64> {
+    fn copy_from(&self, step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let size = source.stat()?.size;
         if self.crook == Crook::ShortCopies {
             let mut page = [0; 4096];
@@ -188,8 +189,8 @@ impl File for CrookedFile {
             return self.file.write_at(step, 0, &page[..read]).map(|()| size);
         }
         match source.as_any().downcast_ref::<CrookedFile>() {
-            Some(source) => self.file.copy_from(step, &*source.file),
-            None => self.file.copy_from(step, source),
+            Some(source) => self.file.copy_from(step, &*source.file, stop),
+            None => self.file.copy_from(step, source, stop),
         }
     }
     fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {

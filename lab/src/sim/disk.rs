@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use bootmigrate::device::disk::{Disk, File, FileKind, Lease, Open, Rename, Space, Stat, Step};
 
@@ -204,7 +205,7 @@ impl File for SimFile {
         self.call(Call::Look, LOOK, |model, _, _| stat_of(model, model.handle(self.handle)?.node))
     }
 
-    fn copy_from(&self, step: Step, source: &dyn File) -> io::Result<u64> {
+    fn copy_from(&self, step: Step, source: &dyn File, _stop: &AtomicBool) -> io::Result<u64> {
         let Some(source) = source.as_any().downcast_ref::<SimFile>() else {
             return Err(io::Error::from_raw_os_error(libc::EXDEV));
         };

@@ -8,18 +8,22 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{FlockOperation, RenameFlags, CWD};
 use rustix::io::Errno;
 
 use super::kind::FOLDER;
-use super::{lease, Disk, File, FileKind, Lease, Open, Rename, Space, Stat, Step, WrongKind};
+use super::{extended, go_on, lease, Disk, Extended, File, FileKind, Lease, Open, Rename, Space, Stat, Step, WrongKind};
 
 /// The kernel's file system.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemDisk;
 
 struct SystemFile(fs::File);
+
+/// Bytes of a file that are copied between two looks at the stop signal: less than a second of a slow flash card.
+const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
 
 fn stat_of(metadata: &fs::Metadata) -> Stat {
     let kind = match metadata.file_type() {
@@ -81,6 +85,10 @@ impl Disk for SystemDisk {
         let mut bytes = Vec::new();
         file.take(max as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn extended(&self, path: &Path) -> Vec<Extended> {
+        extended::of(path)
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -214,24 +222,36 @@ impl File for SystemFile {
         Ok(stat_of(&self.0.metadata()?))
     }
 
-    fn copy_from(&self, _step: Step, source: &dyn File) -> io::Result<u64> {
+    fn copy_from(&self, _step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let Some(source) = source.as_any().downcast_ref::<SystemFile>() else {
             return Err(io::Error::other("two kinds of disk"));
         };
         let size = source.0.metadata()?.len();
         let (mut from, mut to) = (0u64, 0u64);
         while from < size {
-            let chunk = usize::try_from(size - from).unwrap_or(usize::MAX).min(64 << 20);
-            match rustix::fs::copy_file_range(&source.0, Some(&mut from), &self.0, Some(&mut to), chunk) {
+            go_on(stop)?;
+            let part = (size - from).min(COPIED_AT_ONCE_BYTES);
+            match rustix::fs::copy_file_range(
+                &source.0,
+                Some(&mut from),
+                &self.0,
+                Some(&mut to),
+                usize::try_from(part).unwrap_or(usize::MAX),
+            ) {
                 Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied")),
                 Ok(_) | Err(Errno::INTR) => {}
                 // Another file system, or a kernel without the call: by hand.
-                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) if to == 0 => return self.copy_by_hand(source, size),
+                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) if to == 0 => {
+                    return self.copy_by_hand(source, size, stop);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        copy_attributes(&source.0, &self.0);
         Ok(to)
+    }
+
+    fn set_extended(&self, _step: Step, wanted: &[Extended]) -> io::Result<()> {
+        extended::set(&self.0, wanted)
     }
 
     fn take_owner(&self, _step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
@@ -268,10 +288,11 @@ impl File for SystemFile {
 }
 
 impl SystemFile {
-    fn copy_by_hand(&self, source: &SystemFile, size: u64) -> io::Result<u64> {
+    fn copy_by_hand(&self, source: &SystemFile, size: u64, stop: &AtomicBool) -> io::Result<u64> {
         let mut buffer = vec![0; 1 << 20];
         let mut done = 0;
         while done < size {
+            go_on(stop)?;
             let count = source.read_at(done, &mut buffer)?;
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied"));
@@ -279,19 +300,6 @@ impl SystemFile {
             self.0.write_all_at(bytes, done)?;
             done += count as u64;
         }
-        copy_attributes(&source.0, &self.0);
         Ok(done)
-    }
-}
-
-/// Extended attributes (labels, capabilities), as far as the kernel lets us: a label that cannot be set is not worth a device.
-fn copy_attributes(from: &fs::File, to: &fs::File) {
-    let mut names = vec![0u8; 4096];
-    let Ok(length) = rustix::fs::flistxattr(from, names.as_mut_slice()) else { return };
-    for name in names.get(..length).unwrap_or(&[]).split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let mut value = vec![0u8; 65536];
-        if let Ok(length) = rustix::fs::fgetxattr(from, name, value.as_mut_slice()) {
-            let _ = rustix::fs::fsetxattr(to, name, value.get(..length).unwrap_or(&[]), rustix::fs::XattrFlags::empty());
-        }
     }
 }
