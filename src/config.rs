@@ -45,6 +45,12 @@ pub const BUSY_TIMEOUT_S_MAX: u32 = 300;
 pub const SNAPSHOTS_MAX_MAX: u32 = 16;
 /// Most families kept in quarantine: each is a whole copy of the database.
 pub const QUARANTINE_MAX_MAX: u32 = 16;
+/// Longest time for one statement of a migration, in seconds: a day is longer than any boot.
+pub const STATEMENT_TIMEOUT_S_MAX: u32 = 86_400;
+/// Least memory for SQLite, in MiB: its page caches alone take four.
+pub const MEMORY_MAX_MIB_MIN: u32 = 16;
+/// Most memory for SQLite, in MiB (1 TiB): more is a slip of the keyboard.
+pub const MEMORY_MAX_MIB_MAX: u32 = 1_048_576;
 /// Largest file that is checked in full at a migration, in MiB (1 TiB): more is a slip of the keyboard.
 pub const QUICK_CHECK_MAX_MIB_MAX: u32 = 1_048_576;
 
@@ -60,6 +66,8 @@ pub struct Settings {
     pub observe: bool,
     /// `example = true`: this is the example product; it runs only under `--root`. Of the embedded file alone.
     pub example: bool,
+    /// `memory_max_mib`: what SQLite may have in memory, all databases together.
+    pub memory_max_mib: u32,
     /// `marker`: a file whose content is the token of a purge-and-retry, for a technician without a shell.
     pub marker: Option<PathBuf>,
     /// In the order of the file.
@@ -119,6 +127,8 @@ pub struct DatabaseSettings {
     pub adopted_up_to: Option<i32>,
     /// `busy_timeout_s`.
     pub busy_timeout_s: u32,
+    /// `statement_timeout_s`: a statement of a migration that takes longer has failed; `None` for no limit.
+    pub statement_timeout_s: Option<u32>,
     /// `snapshots_max`, after `mark-good`.
     pub snapshots_max: u32,
     /// `quarantine_max`, families.

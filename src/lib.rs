@@ -66,6 +66,7 @@ use device::disk::{system_text, Disk, SystemDisk};
 use device::logging;
 use device::progress;
 use device::sqlite::code::{self, Registered};
+use device::sqlite::watch::bound_memory;
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
 use device::World;
@@ -134,6 +135,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     let disk = SystemDisk;
     let mut settings = commands::settings(embedded, command, &disk)?;
     let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
+    bound_memory(settings.memory_max_mib).map_err(|error| format!("SQLite's memory cannot be bounded: {error}"))?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);

@@ -152,7 +152,7 @@ pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, r
     };
     let world = World {
         disk,
-        sqlite: Sqlite { vfs: Some(sim.vfs_name()), registered: None },
+        sqlite: Sqlite { vfs: Some(sim.vfs_name()), ..Sqlite::default() },
         clock,
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),

@@ -194,7 +194,7 @@ fn looked(state: &State) {
     let clock = SimClock(&sim);
     let world = World {
         disk: &sim,
-        sqlite: Sqlite { vfs: Some(sim.vfs_name()), registered: None },
+        sqlite: Sqlite { vfs: Some(sim.vfs_name()), ..Sqlite::default() },
         clock: &clock,
         stop: Arc::new(AtomicBool::new(false)),
         root: PathBuf::new(),

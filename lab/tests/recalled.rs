@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use bootmigrate::device::disk::{Disk, File, Open, Step};
 use bootmigrate_lab::sim::{Sim, State};
@@ -77,7 +78,7 @@ fn what_a_run_wrote_itself_is_no_news_to_it() {
 fn a_copy_lives_on() {
     let run: fn(&dyn File, &Sim) = |file, sim| {
         let copy = sim.open(STEP, Path::new("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
-        copy.copy_from(STEP, file).unwrap();
+        copy.copy_from(STEP, file, &AtomicBool::new(false)).unwrap();
         sim.unlink(STEP, Path::new("/data/file")).unwrap();
     };
     assert!(!same(run, |bytes| bytes[5000] = 0));

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Step};
 use bootmigrate_lab::sim::{seed_sqlite, Enumerator, FatePlan, Fault, FaultKind, Options, Order, Sim};
@@ -334,7 +335,7 @@ fn a_copy_shares_whole_blocks_and_is_in_the_log() {
     sim.prepare(|state| state.put_file("/data/big", &bytes));
     let source = sim.open(STEP, path("/data/big"), Open::Read).unwrap();
     let copy = sim.open(STEP, path("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
-    assert_eq!(copy.copy_from(STEP, source.as_ref()).unwrap(), 150_000);
+    assert_eq!(copy.copy_from(STEP, source.as_ref(), &AtomicBool::new(false)).unwrap(), 150_000);
     assert_eq!(sim.read_file("/data/copy").unwrap(), bytes);
     assert!(sim.operations() > 3);
 }

@@ -36,7 +36,7 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, world: &'a Wo
         apart(device, &named_otherwise(&devices, device))?;
     }
     if let Some(marker) = &settings.marker {
-        let found = Found { key: "marker", written: marker, is: &resolve(world, marker) };
+        let found = Found { key: "marker", written: marker, is: &resolve(world, marker), may_stand_above: false };
         if let Some(why) = found.taken(world, devices.iter()) {
             return Err(complaint(settings.sources.get("marker"), format!("{why}; write another path")));
         }
@@ -56,7 +56,7 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
         let sentence = format!("{} and {name} are the same file, {}; give each database one of its own", other.settings.name, is.display());
         return Err(complaint(at, sentence));
     }
-    match (Found { key: "path", written: &device.settings.path, is }).taken(device.world, others.iter()) {
+    match (Found { key: "path", written: &device.settings.path, is, may_stand_above: false }).taken(device.world, others.iter()) {
         Some(why) => Err(complaint(at, format!("in [databases.{name}], {why}; write another path"))),
         None => Ok(()),
     }
@@ -68,7 +68,7 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
 /// Whose name it is.
 pub fn free_for_a_file(house: &House<'_>, file: &Path) -> Result<(), String> {
     let is = followed(house.world.disk, file);
-    let found = Found { key: "FILE", written: file, is: &is };
+    let found = Found { key: "FILE", written: file, is: &is, may_stand_above: true };
     found.taken(house.world, house.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
 }
 
@@ -77,12 +77,14 @@ struct Found<'a> {
     key: &'static str,
     written: &'a Path,
     is: &'a Path,
+    /// Where it is a folder above other names, whoever writes into it says so better.
+    may_stand_above: bool,
 }
 
 impl Found<'_> {
     /// What it is instead, in words; `None` where it is its own.
     fn taken<'d, 'a: 'd>(&self, world: &World<'_>, others: impl Iterator<Item = &'d Device<'a>> + Clone) -> Option<String> {
-        let Found { key, written, is } = self;
+        let Found { key, written, is, may_stand_above } = self;
         let leads = if is.ends_with(written.strip_prefix("/").unwrap_or(written)) {
             String::new()
         } else {
@@ -90,7 +92,9 @@ impl Found<'_> {
         };
         let program = names::of_the_program(|path| resolve(world, path));
         let taken: Vec<Taken> = others.clone().flat_map(|other| names::of_database(&other.settings.name, &other.family.main)).collect();
-        if let Some(conflict) = names::conflict(is, taken.iter().chain(&program)) {
+        let taken = taken.iter().chain(&program);
+        let conflict = if *may_stand_above { names::conflict_of_folder(is, taken) } else { names::conflict(is, taken) };
+        if let Some(conflict) = conflict {
             return Some(format!("{key} {}{leads} {conflict}", written.display()));
         }
         let stat = world.disk.stat(is).ok().flatten().filter(|stat| stat.links > 1)?;

@@ -231,7 +231,7 @@ pub fn asked_by(kernel_words: &str, marker: &str) -> Asked {
 fn with(request: Request, token: &str) -> Asked {
     let kept = clip(token, TOKEN_BYTES_MAX);
     if kept.len() < token.len() {
-        log::warn!("The request {kept}… is longer than {TOKEN_BYTES_MAX} bytes: one that begins alike counts as the same.");
+        log::warn!("The request is longer than {TOKEN_BYTES_MAX} bytes: one that begins alike counts as the same.");
     }
     Asked { request, token: kept.to_owned() }
 }

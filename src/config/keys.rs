@@ -34,6 +34,11 @@ pub(super) const TOP_KEYS: &[Known<Draft>] = &[
         draft.settings.marker = Some(PathBuf::from(marker));
         Ok(())
     }),
+    known("memory_max_mib", "512", |draft, entry| {
+        let why = "SQLite needs some for its page caches, and no device has more";
+        draft.settings.memory_max_mib = entry.number(MEMORY_MAX_MIB_MIN, MEMORY_MAX_MIB_MAX, why)?;
+        Ok(())
+    }),
     known("databases", "{}", Draft::read_databases),
 ];
 
@@ -81,6 +86,11 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         let why = "a longer wait outlasts a service manager's patience at boot";
         let seconds = entry.number(0, BUSY_TIMEOUT_S_MAX, why)?;
         draft.settings.busy_timeout_s = seconds;
+        Ok(())
+    }),
+    known("statement_timeout_s", "600", |draft, entry| {
+        let why = "a statement takes some time, and no boot waits for longer than a day";
+        draft.settings.statement_timeout_s = Some(entry.number(1, STATEMENT_TIMEOUT_S_MAX, why)?);
         Ok(())
     }),
     known("snapshots_max", "1", |draft, entry| {

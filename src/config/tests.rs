@@ -12,6 +12,7 @@ const FULL: &str = r#"# Gerät größer
 slots = "ab"
 mode = "observe"
 example = true
+memory_max_mib = 256
 marker = "/boot/bootmigrate-request"
 
 [databases.settings]
@@ -32,6 +33,7 @@ together = "core"
 adopt = { from = "user_version", versions = { 7 = 12, 8 = 13 } }
 adopted_up_to = 12
 busy_timeout_s = 0
+statement_timeout_s = 600
 snapshots_max = 0x2
 quarantine_max = 3
 quick_check_max_mib = 1_024
@@ -143,9 +145,10 @@ fn every_key_is_read() {
     let settings = good(FULL, &[]);
     assert_eq!(settings.slots, Slots::Ab);
     assert!(settings.observe && settings.example && settings.warnings.is_empty());
+    assert_eq!(settings.memory_max_mib, 256);
     assert_eq!(settings.marker.as_deref(), Some(Path::new("/boot/bootmigrate-request")));
     let sources: Vec<_> = settings.sources.keys().map(String::as_str).collect();
-    assert_eq!(sources, ["example", "marker", "mode", "slots"]);
+    assert_eq!(sources, ["example", "marker", "memory_max_mib", "mode", "slots"]);
 
     let [database, folder] = settings.databases.as_slice() else { panic!("two databases") };
     assert_eq!(folder.name, "abc", "in the order of the file");
@@ -172,6 +175,7 @@ fn every_key_is_read() {
         adopt: Some(adopt),
         adopted_up_to: Some(12),
         busy_timeout_s: 0,
+        statement_timeout_s: Some(600),
         snapshots_max: 2,
         quarantine_max: 3,
         quick_check_max_mib: 1024,

@@ -2,6 +2,7 @@
 //! Promises: any content of any row is read to an answer, never a panic; rows are written inside the caller's transaction.
 //! Never decides what is done about a difference.
 
+mod bounds;
 pub mod data;
 pub mod made;
 
@@ -27,8 +28,15 @@ const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
 /// Ours: `format`, `act` (the last act that committed), `token` (the last one handled).
 const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
 /// Reads them; names every column, so that a table with others is found before anything is written.
-const STEPS: &str = "SELECT version, compatible_from, typeof(down_sql) = 'text', irreversible, act, duration_ms, firmware \
-    FROM bootmigrate_steps ORDER BY version";
+fn steps() -> String {
+    let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::word);
+    format!(
+        "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible}, octet_length(act), octet_length(duration_ms), \
+         octet_length(firmware) FROM bootmigrate_steps ORDER BY version LIMIT {}",
+        bounds::sql("down_sql"),
+        bounds::ROWS_MAX
+    )
+}
 /// The format of both.
 const FORMAT: i64 = 1;
 
@@ -154,12 +162,17 @@ fn stand_in(connection: &rusqlite::Connection, table: &str) -> rusqlite::Result<
 }
 
 fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {
-    let sql = format!("SELECT version, name, applied_on, checksum FROM {} ORDER BY version", quote(table));
+    let columns = ["version", "name", "applied_on", "checksum"].map(bounds::word).join(", ");
+    let sql = format!("SELECT {columns} FROM {} ORDER BY version", quote(table));
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut number = 0;
     while let Some(row) = rows.next()? {
         number += 1;
+        if number > bounds::ROWS_MAX {
+            history.malformed.get_or_insert(format!("it has more than {} rows", bounds::ROWS_MAX));
+            break;
+        }
         let (version, name, checksum) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(3)?);
         let parsed = match (integer(version), text(name), text(checksum).and_then(|text| text.parse().ok())) {
             (Some(version), Some(name), Some(checksum)) => Some(Applied { version, name, checksum }),
@@ -183,7 +196,9 @@ fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut Hi
 }
 
 fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT key, value FROM bootmigrate_state")?;
+    // A look-up would read the whole of what it compares.
+    let sql = format!("SELECT key, {} FROM bootmigrate_state WHERE +key IN ('act', 'token')", bounds::word("value"));
+    let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         match (text(row.get_ref(0)?).as_deref(), row.get_ref(1)?) {
@@ -196,7 +211,7 @@ fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusql
 }
 
 fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(STEPS)?;
+    let mut statement = connection.prepare(&steps())?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let Some(version) = integer(row.get_ref(0)?) else { continue };
@@ -215,8 +230,10 @@ fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqli
 pub fn ways_back(database: &Database, step: Step, table: &str, above: i32) -> Result<Option<Vec<Down>>, Failure> {
     let read = || {
         let sql = format!(
-            "SELECT h.version, h.name, s.down_sql FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
+            "SELECT h.version, {}, {} FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
              AND s.irreversible = 0 WHERE h.version > ?1 ORDER BY h.version DESC",
+            bounds::word("h.name"),
+            bounds::sql("s.down_sql"),
             quote(table)
         );
         let mut statement = database.connection.prepare(&sql)?;

@@ -26,6 +26,7 @@ use disk::{Disk, Space, Stat, Step};
 use family::{Family, MainFile, StateFolder};
 use mounts::{mounted, Missing, Mounted};
 use sqlite::code::Registered;
+use sqlite::watch::{Limits, SCRATCH_STEPS_MAX};
 use sqlite::Sqlite;
 
 /// The effects that all databases of one run share.
@@ -87,7 +88,8 @@ impl<'a> Device<'a> {
 
     /// SQLite's files.
     pub fn sqlite(&self) -> Sqlite<'a> {
-        self.world.sqlite
+        let statement = self.settings.statement_timeout_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        Sqlite { limits: Limits { stop: Some(&self.world.stop), statement, scratch_steps: Some(SCRATCH_STEPS_MAX) }, ..self.world.sqlite }
     }
 
     /// How long somebody who has the database open is waited for.

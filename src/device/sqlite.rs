@@ -23,10 +23,10 @@ pub mod script;
 pub mod survey;
 mod virtual_rows;
 pub mod virtual_tables;
+pub mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
@@ -35,13 +35,11 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
 use crate::device::family::side;
-use crate::device::progress;
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
+use watch::{Limits, Watch};
 
-/// Virtual machine steps between two looks at the stop signal: a few milliseconds on a slow device.
-const STEPS_BETWEEN_STOP_CHECKS: i32 = 20_000;
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
 const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
 
@@ -57,6 +55,8 @@ pub struct Sqlite<'a> {
     pub vfs: Option<&'a str>,
     /// What the product registers on every connection; `None` for nothing.
     pub registered: Option<&'a Registered>,
+    /// What ends a statement before it is done.
+    pub limits: Limits<'a>,
 }
 
 /// Journal mode of an open database.
@@ -72,9 +72,10 @@ pub enum Journal {
 pub struct Database {
     pub(in crate::device) connection: Connection,
     path: PathBuf,
+    watch: Arc<Watch>,
 }
 
-impl Sqlite<'_> {
+impl<'a> Sqlite<'a> {
     /// Reads without any lock or write (`immutable=1`): only where no side file has content. What it says is damage is looked at again.
     ///
     /// # Errors
@@ -124,9 +125,9 @@ impl Sqlite<'_> {
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn beside(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<Database, Failure> {
+    pub fn beside(&self, step: Step, path: &Path, size: u64) -> Result<Database, Failure> {
         let mut database = self.share(step, path, false)?;
-        database.protect(step, size, stop)?;
+        database.protect(step, size)?;
         database.run(step, "PRAGMA foreign_keys = ON")?;
         database.run(step, "PRAGMA synchronous = EXTRA")?;
         Ok(database)
@@ -136,26 +137,30 @@ impl Sqlite<'_> {
     ///
     /// # Errors
     /// In use where another connection is open; else as SQLite's open, a hot journal's rollback included.
-    pub fn work(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<(Database, Journal), Failure> {
+    pub fn work(&self, step: Step, path: &Path, size: u64) -> Result<(Database, Journal), Failure> {
         let mut database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
-        database.protect(step, size, stop)?;
+        database.protect(step, size)?;
         let journal = database.journal(step)?;
         let synchronous = if journal == Journal::Wal { "FULL" } else { "EXTRA" };
         database.run(step, &format!("PRAGMA synchronous = {synchronous}"))?;
+        // COMMIT would do it at once, and could not be interrupted.
+        database.run(step, "PRAGMA wal_autocheckpoint = 0")?;
         Ok((database, journal))
     }
 
-    /// Opens a file that nobody trusts before it is finished and synced as a whole: journal in memory, no syncs.
+    /// Opens a file that nobody trusts before it is finished and synced as a whole: a journal in memory (of a large file beside it), no syncs.
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn build(&self, step: Step, path: &Path, size: u64, stop: &Arc<AtomicBool>) -> Result<Database, Failure> {
+    pub fn build(&self, step: Step, path: &Path, size: u64) -> Result<Database, Failure> {
         let mut database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
-        database.run(step, "PRAGMA journal_mode = MEMORY")?;
+        // Pages that change are kept until the commit.
+        let journal = if size <= TEMP_IN_MEMORY_BYTES_MAX { "MEMORY" } else { "TRUNCATE" };
+        database.run(step, &format!("PRAGMA journal_mode = {journal}"))?;
         database.run(step, "PRAGMA synchronous = OFF")?;
-        database.protect(step, size, stop)?;
+        database.protect(step, size)?;
         Ok(database)
     }
 
@@ -165,9 +170,9 @@ impl Sqlite<'_> {
     /// No memory.
     pub fn scratch(&self, step: Step) -> Result<Database, Failure> {
         let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        let mut connection = connection.map_err(|error| failure_of(step, Path::new(IN_MEMORY), &error))?;
-        self.prepare(&mut connection);
-        let database = Database { connection, path: PathBuf::from(IN_MEMORY) };
+        let connection = connection.map_err(|error| failure_of(step, Path::new(IN_MEMORY), &error))?;
+        let mut database = self.watched(step, connection, Path::new(IN_MEMORY), self.limits.scratch_steps)?;
+        self.prepare(&mut database.connection);
         database.run(step, "PRAGMA foreign_keys = OFF")?;
         Ok(database)
     }
@@ -180,7 +185,7 @@ impl Sqlite<'_> {
             Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
             None => Connection::open_with_flags(name, flags),
         };
-        let mut database = Database { connection: connection.map_err(|error| failure_of(step, path, &error))?, path: path.to_path_buf() };
+        let mut database = self.watched(step, connection.map_err(|error| failure_of(step, path, &error))?, path, None)?;
         // Who waits, and for how long, is decided by the caller.
         database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(step, &error))?;
         self.prepare(&mut database.connection);
@@ -191,6 +196,18 @@ impl Sqlite<'_> {
         if let Some(registered) = self.registered {
             registered.prepare(connection);
         }
+    }
+
+    fn watched(&self, step: Step, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
+        let watch = Watch::new(self.limits, steps_max);
+        watch.begin(&mut connection).map_err(|error| failure_of(step, path, &error))?;
+        Ok(Database { connection, path: path.to_path_buf(), watch })
+    }
+
+    /// For a few rows that must be known, stop signal or not.
+    #[must_use]
+    pub fn to_the_end(self) -> Self {
+        Sqlite { limits: Limits::default(), ..self }
     }
 }
 
@@ -214,7 +231,7 @@ impl Database {
         set.map(drop).map_err(|error| self.failure(step, &error))
     }
 
-    fn protect(&mut self, step: Step, size: u64, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+    fn protect(&mut self, step: Step, size: u64) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
         let configured = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
             .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false))
@@ -223,15 +240,7 @@ impl Database {
         if size <= TEMP_IN_MEMORY_BYTES_MAX {
             self.run(step, "PRAGMA temp_store = MEMORY")?;
         }
-        let stop = Arc::clone(stop);
-        let handler = self.connection.progress_handler(
-            STEPS_BETWEEN_STOP_CHECKS,
-            Some(move || {
-                progress::tick();
-                stop.load(Ordering::Relaxed)
-            }),
-        );
-        handler.map_err(|error| self.failure(step, &error))
+        Ok(())
     }
 
     /// The journal mode; the first read of the file, which settles a hot journal.
@@ -301,10 +310,8 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn checkpoint(&self, step: Step) -> Result<bool, Failure> {
-        let busy: i64 = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(|error| self.failure(step, &error))?;
+        let checkpoint = || self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let busy: i64 = self.interruptible(checkpoint).map_err(|error| self.failure(step, &error))?;
         Ok(busy == 0)
     }
 
@@ -315,7 +322,8 @@ impl Database {
     pub fn set_journal(&self, step: Step, wanted: Journal) -> Result<(), Failure> {
         let word = if wanted == Journal::Wal { "WAL" } else { "DELETE" };
         let sql = format!("PRAGMA journal_mode = {word}");
-        let got: String = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
+        let set = || self.connection.query_row(&sql, [], |row| row.get(0));
+        let got: String = self.interruptible(set).map_err(|error| self.failure(step, &error))?;
         if got.eq_ignore_ascii_case(word) {
             return Ok(());
         }
@@ -429,6 +437,11 @@ pub(in crate::device) fn system_error(error: &rusqlite::Error) -> Option<std::io
 /// SQLite's words and its extended code.
 pub fn describe(error: &rusqlite::Error) -> String {
     let code = extended_code(error);
+    match sqlite_error(error).map(|error| error.code) {
+        Some(ErrorCode::OutOfMemory) => return "out of memory, of which SQLite may have memory_max_mib (SQLite 7)".to_owned(),
+        Some(ErrorCode::OperationInterrupted) => return "a stop signal came (SQLite 9)".to_owned(),
+        _ => {}
+    }
     let words = match error {
         rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
         rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),

@@ -85,7 +85,7 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
     let wal = side(main, "-wal");
     let wal_stays = device.disk().stat(&wal).map_err(|error| Failure::io(COPY, &wal, &error))?.is_some_and(|wal| wal.size > 0);
     let source = device.sqlite().share(COPY, main, wal_stays)?;
-    let mut target = device.sqlite().build(COPY, path, size, &device.world.stop)?;
+    let mut target = device.sqlite().build(COPY, path, size)?;
     let copied = source.back_up_into(COPY, &mut target, &device.wait());
     let closed = target.close(COPY).and(source.close(COPY));
     copied.and(closed).map_err(|failure| explain(device, failure, size))?;

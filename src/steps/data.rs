@@ -68,7 +68,7 @@ pub fn open<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Option<Beside
     if let Some(reason) = &locked.read_only {
         return Err(Failure::new(Class::Storage, STEP, reason.clone()).at(&device.family.main));
     }
-    let database = device.sqlite().beside(STEP, &device.family.main, size(device), &device.world.stop)?;
+    let database = device.sqlite().beside(STEP, &device.family.main, size(device))?;
     let beside = Beside { device, database };
     match beside.fits() {
         Ok(true) => Ok(Some(beside)),

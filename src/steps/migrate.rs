@@ -205,7 +205,7 @@ pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journ
 }
 
 fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
-    let (database, journal) = device.sqlite().work(OPEN, &device.family.main, size, &device.world.stop)?;
+    let (database, journal) = device.sqlite().work(OPEN, &device.family.main, size)?;
     let ready = database.checkpoint(OPEN).and_then(|finished| if finished { database.begin_exclusive(OPEN) } else { Err(in_use(device)) });
     match ready {
         Ok(()) => Ok((database, journal)),
@@ -375,7 +375,7 @@ fn close_and_sync(device: &Device<'_>, database: Database) {
 /// Opened again, does the database read as having this act?
 fn is_committed(device: &Device<'_>, size: u64, act: Act) -> bool {
     let look = || {
-        let (database, _) = device.sqlite().work(COMMIT, &device.family.main, size, &device.world.stop)?;
+        let (database, _) = device.sqlite().to_the_end().work(COMMIT, &device.family.main, size)?;
         let history = history::read(&database, COMMIT, &device.settings.history_table);
         database.close(COMMIT)?;
         history

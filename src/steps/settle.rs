@@ -29,7 +29,7 @@ pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failur
 /// What the application's first read would do, made durable.
 fn roll_back(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
     let size = main.map_or(0, |main| main.stat.size);
-    let (database, _) = device.sqlite().work(STEP, &device.family.main, size, &device.world.stop)?;
+    let (database, _) = device.sqlite().work(STEP, &device.family.main, size)?;
     database.begin_exclusive(STEP)?;
     database.commit(STEP)?;
     let finished = database.checkpoint(STEP)?;

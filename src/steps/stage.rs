@@ -107,7 +107,9 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
         Base::Rows(rows) => rows.main.header.get(18) == Some(&2),
         _ => copied_wal(&*file, size).map_err(failed(BUILD))?,
     };
-    let mut database = device.sqlite().build(BUILD, &path, size, &device.world.stop)?;
+    // What is copied into it later counts too.
+    let grows_to = if let Base::Rows(rows) = base { rows.main.stat.size } else { size };
+    let mut database = device.sqlite().build(BUILD, &path, grows_to)?;
     let mut lost = Vec::new();
     if let Base::LiveReindexed(_) = base {
         lost = keep_index_rows(device, &database, BUILD)?;

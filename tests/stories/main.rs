@@ -26,6 +26,7 @@ mod full;
 mod in_c;
 mod kinds;
 mod last_failure;
+mod limits;
 mod looking;
 mod manual;
 mod mistakes;

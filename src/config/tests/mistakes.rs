@@ -34,8 +34,11 @@ fn keys_at_the_top() {
     check_all(&[
         ("", " no database is named; write a table such as [databases.settings]"),
         (r#"slot = "ab""#, "1:1: slot is not a known key here; write slots"),
-        ("zzz = 1", "1:1: zzz is not a known key here; the keys known here are slots, mode, example, marker, databases"),
-        (r#""größe" = 1"#, r#"1:1: "größe" is not a known key here; the keys known here are slots, mode, example, marker, databases"#),
+        ("zzz = 1", "1:1: zzz is not a known key here; the keys known here are slots, mode, example, marker, memory_max_mib, databases"),
+        (
+            r#""größe" = 1"#,
+            r#"1:1: "größe" is not a known key here; the keys known here are slots, mode, example, marker, memory_max_mib, databases"#,
+        ),
         ("\u{feff}slot = 1", "1:1: slot is not a known key here; write slots"),
         (r#"kind = "precious""#, "1:1: kind is not a known key here; write kind below a header [databases.NAME]"),
         ("[database.settings]", "1:2: database is not a known key here; write databases"),
@@ -222,6 +225,7 @@ fn limits() {
         ("busy_timeout_s = 99999999999999999999999", "2:18: busy_timeout_s = 99999999999999999999999 is out of range: a longer wait outlasts a service manager's patience at boot; write a number from 0 to 300"),
         ("snapshots_max = 0x11", "2:17: snapshots_max = 0x11 is out of range: each snapshot may be a whole copy of the database; write a number from 0 to 16"),
         ("quick_check_max_mib = 1_048_577", "2:23: quick_check_max_mib = 1048577 is out of range: a file of more than 1 TiB cannot be checked at boot; write a number from 0 to 1048576"),
+        ("statement_timeout_s = 0", "2:23: statement_timeout_s = 0 is out of range: a statement takes some time, and no boot waits for longer than a day; write a number from 1 to 86400"),
         ("adopted_up_to = 3_000_000_000", "2:17: adopted_up_to = 3000000000 is out of range: versions of migrations are 32-bit numbers without a sign; write a number from 0 to 2147483647"),
         ("sqlite_min = 3.40", r#"2:14: sqlite_min is a number with a fraction, not text in quotes; write sqlite_min = "3.40""#),
         (r#"sqlite_min = "4.0""#, r#"2:14: sqlite_min = "4.0" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),

@@ -9,15 +9,22 @@ use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration};
 use crate::device::disk::Step;
-use crate::device::history::{integer, missing, refusal, text, Applied};
+use crate::device::history::{bounds, integer, missing, refusal, text, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_data(\
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_on TEXT, schema INTEGER NOT NULL, \
     batch INTEGER NOT NULL, rounds INTEGER NOT NULL, rows INTEGER NOT NULL, duration_ms INTEGER NOT NULL, firmware TEXT)";
-const READ: &str = "SELECT version, name, checksum, applied_on IS NOT NULL, schema, batch, rounds, rows, duration_ms, firmware \
-    FROM bootmigrate_data ORDER BY version";
+fn read_sql() -> String {
+    let [version, name, checksum] = ["version", "name", "checksum"].map(bounds::word);
+    let [rounds, rows, duration] = ["rounds", "rows", "duration_ms"].map(bounds::word);
+    format!(
+        "SELECT {version}, {name}, {checksum}, applied_on IS NOT NULL, octet_length(schema), octet_length(batch), {rounds}, {rows}, \
+         {duration}, octet_length(firmware) FROM bootmigrate_data ORDER BY version LIMIT {}",
+        bounds::ROWS_MAX
+    )
+}
 const WRITE: &str = "INSERT OR REPLACE INTO bootmigrate_data\
     (version, name, checksum, applied_on, schema, batch, rounds, rows, duration_ms, firmware) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -65,7 +72,7 @@ pub fn read(database: &Database, step: Step) -> Result<Vec<Row>, Failure> {
         if !exists(connection)? {
             return Ok(Vec::new());
         }
-        let mut statement = connection.prepare(READ)?;
+        let mut statement = connection.prepare(&read_sql())?;
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {

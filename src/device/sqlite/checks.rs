@@ -16,6 +16,9 @@ use crate::error::{Class, Failure};
 /// Rows of a failed check that are shown; the rest is counted.
 const ROWS_SHOWN_MAX: usize = 10;
 
+/// Bytes of names and texts of a schema that are read together at most, far above what migrations make.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+
 /// The whole database, and the rows that a check may answer with: enough that broken rules of the schema do not hide broken pages.
 const EVERYTHING: &str = "1000";
 
@@ -178,8 +181,9 @@ impl Database {
             let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
             Ok(Some(values?.join(", ")))
         };
+        let _timed = self.watch.statement();
         read().map_err(|error: rusqlite::Error| {
-            Failure::new(super::class_of(&error), step, describe(&error)).code(super::extended_code(&error))
+            self.timed_out(Failure::new(super::class_of(&error), step, describe(&error)).code(super::extended_code(&error)))
         })
     }
 
@@ -188,7 +192,18 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn schema(&self, step: Step, history_table: &str) -> Result<Schema, Failure> {
+        let bytes = self.connection.query_row("SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let bytes = bytes.map_err(|error| self.failure(step, &error))?;
+        self.not_too_long(step, usize::try_from(bytes).unwrap_or(usize::MAX))?;
         Schema::read(&self.connection, history_table).map_err(|error| self.failure(step, &error))
+    }
+
+    fn not_too_long(&self, step: Step, bytes: usize) -> Result<(), Failure> {
+        if bytes <= TEXT_BYTES_MAX {
+            return Ok(());
+        }
+        let cause = format!("its schema has more than {} MiB of text, which no migration makes", TEXT_BYTES_MAX >> 20);
+        Err(Failure::new(Class::Catalogue, step, cause).at(&self.path))
     }
 
     /// The names of its tables, indexes, views and triggers, as [`Schema::objects`] writes them.
@@ -214,10 +229,18 @@ impl Database {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let rows = statement.query_map([], |row| lossy(row, 0))?;
-            rows.collect::<Result<Vec<String>, _>>()
+            let mut bytes = 0;
+            rows.take_while(|row| within(row, &mut bytes)).collect::<Result<Vec<String>, _>>().map(|found| (found, bytes))
         };
-        read().map_err(|error| self.failure(step, &error))
+        let (found, bytes) = read().map_err(|error| self.failure(step, &error))?;
+        self.not_too_long(step, bytes).map(|()| found)
     }
+}
+
+/// Adds a text to the bytes read so far; `false` from the one on that is too much.
+fn within(row: &rusqlite::Result<String>, bytes: &mut usize) -> bool {
+    *bytes = bytes.saturating_add(row.as_ref().map_or(0, String::len));
+    *bytes <= TEXT_BYTES_MAX
 }
 
 fn show(value: rusqlite::types::ValueRef<'_>) -> String {

@@ -133,7 +133,10 @@ fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migrati
     // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
     let failed = |database: &Database, error: &rusqlite::Error| database.failure(step, error);
     database.connection.commit_hook(Some(|| true)).map_err(|error| failed(database, &error))?;
+    // All of its statements together.
+    let timed = database.watch.statement();
     let ran = as_guest(|| code(&database.connection));
+    drop(timed);
     let cleared = database.connection.commit_hook(None::<fn() -> bool>);
     let cleared = cleared.and(database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>));
     let denied = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -150,7 +153,7 @@ fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migrati
             None => return cleared.map_err(|error| failed(database, &error)),
         },
     };
-    Err(failure.place(directive(migration)))
+    Err(database.timed_out(failure).place(directive(migration)))
 }
 
 fn failure_of(step: Step, error: &CodeError, denied: Option<String>) -> Failure {

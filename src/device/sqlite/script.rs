@@ -123,6 +123,7 @@ fn statements(
         }
         let began = Instant::now();
         let before = database.connection.total_changes();
+        let timed = database.watch.statement();
         let outcome = finish(&mut statement);
         drop(statement);
         let outcome = outcome.or_else(|error| match Missing::of(&error) {
@@ -132,7 +133,9 @@ fn statements(
             Some(_) if is_vacuum(&text) => vacuum(&database.connection, &text),
             _ => Err(error),
         });
-        outcome.map_err(|error| database.limited(failed(step, source, number, start, &error, denied)))?;
+        drop(timed);
+        let failed = |error: rusqlite::Error| database.limited(database.timed_out(failed(step, source, number, start, &error, denied)));
+        outcome.map_err(failed)?;
         if lane != Lane::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
             return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
