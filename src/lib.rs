@@ -46,6 +46,7 @@ pub mod lex;
 mod migrator;
 mod pragma;
 pub mod report;
+mod reserved;
 #[doc(hidden)]
 pub mod sqlite_min;
 pub mod steps;

@@ -13,6 +13,7 @@ mod generate;
 mod lex;
 mod name;
 mod oldest;
+mod own;
 #[doc(hidden)]
 pub mod parsers;
 mod pragma;
@@ -20,6 +21,7 @@ mod problem;
 mod product;
 mod read;
 mod release;
+mod reserved;
 mod rule;
 mod sql;
 mod sqlite_min;

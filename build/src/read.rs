@@ -7,8 +7,10 @@ use std::path::Path;
 use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVersion};
 use crate::directive::{self, Place};
 use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
+use crate::own;
 use crate::product::{Database, Migration, Product};
 use crate::release::{self, Lock};
+use crate::reserved::HISTORY;
 use crate::rule::{self, Context};
 use crate::{checksum, oldest, sql, Problem};
 
@@ -27,6 +29,7 @@ struct Frame<'a> {
     adopted_up_to: i32,
     together: bool,
     user_version_ours: bool,
+    history_table: &'a str,
 }
 
 /// A file's text, byte for byte, and how many statements it has.
@@ -77,6 +80,7 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
             adopted_up_to: if settings.is_none() { i32::MAX } else { entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0) },
             together: entry.is_some_and(|entry| entry.together.is_some()),
             user_version_ours: entry.is_some_and(|entry| entry.user_version == UserVersion::Ours),
+            history_table: entry.map_or(HISTORY, |entry| &entry.history_table),
         };
         let migrations = read_lane(&found.schema, &found.name, frame, &lock, said);
         let inside = format!("{}/data", found.name);
@@ -261,6 +265,9 @@ fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, 
         data: frame.data,
         user_version_ours: frame.user_version_ours,
     };
+    // Also in a file of before bootmigrate: no device could go on after it.
+    let touched = statements.iter().filter_map(|statement| own::touched(statement, frame.history_table));
+    said.problems.extend(touched.map(|(line, column, sentence)| Problem::at(place.file, line, column, sentence)));
     for finding in rule::check(&statements, context) {
         if finding.warning {
             said.warnings.push(Problem::at(place.file, finding.line, finding.column, finding.sentence));

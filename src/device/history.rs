@@ -5,6 +5,7 @@
 mod bounds;
 pub mod data;
 pub mod made;
+pub mod own;
 
 use std::collections::BTreeSet;
 use std::fmt;

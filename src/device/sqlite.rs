@@ -38,6 +38,7 @@ use crate::device::family::side;
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
+use crate::reserved::HISTORY;
 use watch::{Limits, Watch};
 
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
@@ -73,6 +74,8 @@ pub struct Database {
     pub(in crate::device) connection: Connection,
     path: PathBuf,
     watch: Arc<Watch>,
+    /// The table that no migration may touch.
+    pub(in crate::device) history_table: String,
 }
 
 impl<'a> Sqlite<'a> {
@@ -201,7 +204,7 @@ impl<'a> Sqlite<'a> {
     fn watched(&self, step: Step, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
         let watch = Watch::new(self.limits, steps_max);
         watch.begin(&mut connection).map_err(|error| failure_of(step, path, &error))?;
-        Ok(Database { connection, path: path.to_path_buf(), watch })
+        Ok(Database { connection, path: path.to_path_buf(), watch, history_table: HISTORY.to_owned() })
     }
 
     /// For a few rows that must be known, stop signal or not.
@@ -257,6 +260,11 @@ impl Database {
     pub fn defensive(&self, step: Step, on: bool) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
         set.map(drop).map_err(|error| self.failure(step, &error))
+    }
+
+    /// The history has this name: no migration that runs from now on may touch it.
+    pub fn reserve(&mut self, history_table: &str) {
+        history_table.clone_into(&mut self.history_table);
     }
 
     /// Runs statements of ours; rows are read and dropped.

@@ -175,6 +175,7 @@ impl Beside<'_> {
 
     fn statements(&mut self, step: &Migration) -> Result<Changes, Failure> {
         let watch = self.database.watch_changes(STEP)?;
+        self.database.reserve(&self.device.settings.history_table);
         let ran = script::run(&mut self.database, STEP, step, Lane::Beside, &mut |ran| {
             log::debug!(
                 "  {}:{} statement {} of {}: {} rows: {}",

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::device::disk::Step;
+use crate::device::history::own::{Change, Ours};
 use crate::device::history::{self, Down};
 use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::script::{self, Lane, Source};
@@ -34,12 +35,15 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     let schema = Before::of(device, database, STEP)?;
     let before = database.survey(STEP, table)?;
     database.run(STEP, "BEGIN")?;
+    let ours = Ours::of(database, STEP, table)?;
     for down in &downs {
         undo(device, database, down)?;
         device.stop_here(STEP)?;
     }
     history::data::reopen_above(database, STEP, target)?;
     finish_history(device, database, device.catalog.migrations.last(), act, token)?;
+    let removed: Vec<i32> = downs.iter().map(|down| down.version).collect();
+    ours.unharmed(database, STEP, table, &Change { added: &[], removed: &removed, act: act.number })?;
     leads_here(device, &database.schema(STEP, table)?, &made)?;
     let lost = database.survey(STEP, table)?.lacks(&before);
     let verified = verify(device, database, &schema, &Changes::Back(&downs), target)?;
@@ -53,6 +57,7 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     log::info!("{}: going back over {file}.", device.settings.name);
     supervisor::notify_status(&format!("{}: {file}", device.settings.name));
     let source = Source { file: &file, version: down.version, sql: &down.sql, statements: 0 };
+    database.reserve(&device.settings.history_table);
     script::run_text(database, STEP, &source, Lane::Transaction, false, &mut |ran| {
         log::debug!("  {file}:{} statement {}: {} rows in {} ms", ran.line, ran.statement, ran.rows, ran.took.as_millis());
     })?;

@@ -7,6 +7,7 @@ use crate::config::{JournalMode, UserVersion};
 use crate::decide::record::ActKind;
 use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
+use crate::device::history::own::{Change, Ours};
 use crate::device::history::{self, History, Stamp};
 use crate::device::sqlite::code;
 use crate::device::sqlite::script::{self, Lane};
@@ -245,6 +246,7 @@ fn copy(
 fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &mut Before) -> Result<(), Failure> {
     let table = &device.settings.history_table;
     history::create_tables(database, APPLY, table)?;
+    let ours = Ours::of(database, APPLY, table)?;
     for done in &job.recorded {
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
         history::record(database, APPLY, table, done, stamp(device, act, 0))?;
@@ -257,7 +259,9 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, 
             before.accept(device, database)?;
         }
     }
-    finish_history(device, database, job.last(), act, job.order.token)
+    finish_history(device, database, job.last(), act, job.order.token)?;
+    let added: Vec<&Migration> = job.recorded.iter().chain(&job.steps).copied().collect();
+    ours.unharmed(database, APPLY, table, &Change { added: &added, removed: &[], act: act.number })
 }
 
 /// One migration and its rows in the histories.
@@ -269,6 +273,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     progress::begin(&format!("{}: {}", device.settings.name, step.file));
     let began = device.world.clock.monotonic();
     let objects = database.objects(APPLY)?;
+    database.reserve(&device.settings.history_table);
     script::run(database, APPLY, step, lane, &mut |ran| {
         log::debug!(
             "  {}:{} statement {} of {}: {} rows in {} ms: {}",

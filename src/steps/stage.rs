@@ -8,6 +8,7 @@ use crate::device::clock::POLL;
 use crate::device::disk::{unlink_durably, File, Open, Stat, Step};
 use crate::device::family::{side, MainFile, SnapshotName};
 use crate::device::history;
+use crate::device::history::own::{Change, Ours};
 use crate::device::sqlite::script::Lane;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
@@ -246,6 +247,7 @@ fn apply(
     database.run(BUILD, "BEGIN")?;
     history::create_tables(database, BUILD, table)?;
     let mut notes = rebuild_unfit(device, database)?;
+    let ours = Ours::of(database, BUILD, table)?;
     for (index, step) in steps.iter().enumerate() {
         if let Some(due) = rows.take_if(|rows| step.version > rows.carry.version) {
             (lost, more) = fill_with_rows(device, database, due)?;
@@ -267,6 +269,7 @@ fn apply(
     }
     notes.append(&mut more);
     finish_history(device, database, steps.last().copied(), act, token)?;
+    ours.unharmed(database, BUILD, table, &Change { added: steps, removed: &[], act: act.number })?;
     let target =
         steps.last().map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |step| Ok(step.version))?;
     let verified = verify(device, database, &before, &Changes::Up(steps), target)?;

@@ -192,6 +192,18 @@ fn row_85_a_new_device_and_a_schema_that_never_fitted() {
 }
 
 #[test]
+fn row_82_a_trigger_on_the_history() {
+    let mut row = row(82);
+    let bench = Bench::booted_at(40).firmware(41);
+    let hang = "CREATE TRIGGER of_theirs AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM refinery_schema_history WHERE version = 10; END";
+    rusqlite::Connection::open(bench.main()).unwrap().execute_batch(hang).unwrap();
+    row.boot(&bench);
+    rusqlite::Connection::open(bench.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
+    row.boot(&bench);
+    row.whole();
+}
+
+#[test]
 fn row_98_a_down_file_that_leaves_a_table_behind() {
     let mut row = row(98);
     let step = [("V43__b.sql", "CREATE TABLE b (y);\n"), ("V43__b.down.sql", "SELECT 1;\n")];

@@ -34,6 +34,7 @@ mod mount;
 mod neighbours;
 mod older;
 mod oracle;
+mod own_tables;
 mod owners;
 mod paths;
 mod picture;

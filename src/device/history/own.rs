@@ -102,3 +102,87 @@ fn objects(database: &Database, step: Step, table: &str) -> Result<BTreeSet<Stri
     };
     read().map_err(|error: rusqlite::Error| database.failure(step, &error))
 }
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::device::history::create_tables;
+    use crate::device::sqlite::script::{run_text, Lane, Source};
+    use crate::device::sqlite::Sqlite;
+    use crate::reserved::HISTORY;
+
+    const STEP: Step = Step("test");
+
+    /// What is said of this text, by the authorizer or before the commit.
+    fn said(table: &str, before: &str, sql: &str, lane: Lane) -> Option<String> {
+        let mut database = Sqlite::default().scratch(STEP).unwrap_or_else(|failure| panic!("{failure}"));
+        database.reserve(table);
+        let run = |database: &Database, sql: &str| database.run(STEP, sql).unwrap_or_else(|failure| panic!("{failure}"));
+        run(&database, "CREATE TABLE a (b)");
+        create_tables(&database, STEP, table).unwrap_or_else(|failure| panic!("{failure}"));
+        run(&database, before);
+        if lane == Lane::Transaction {
+            run(&database, "BEGIN");
+        }
+        let ours = Ours::of(&database, STEP, table).unwrap_or_else(|failure| panic!("{failure}"));
+        let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
+        let ran = run_text(&mut database, STEP, &source, lane, false, &mut |_| {});
+        run(&database, "REPLACE INTO bootmigrate_state VALUES ('act', 7)");
+        let change = Change { added: &[], removed: &[], act: 7 };
+        ran.and_then(|()| ours.unharmed(&database, STEP, table, &change)).err().map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn what_touches_them_is_refused() {
+        for sql in [
+            "DELETE FROM refinery_schema_history",
+            "UPDATE main.Refinery_Schema_History SET name = 'other'",
+            "INSERT INTO refinery_schema_history VALUES (99, 'later', '2026-01-01T00:00:00Z', '1')",
+            "REPLACE INTO bootmigrate_state VALUES ('act', 700)",
+            "DROP TABLE refinery_schema_history",
+            "ALTER TABLE refinery_schema_history ADD COLUMN note",
+            "ALTER TABLE bootmigrate_steps RENAME TO gone",
+            "CREATE INDEX i ON refinery_schema_history (name)",
+            "CREATE TRIGGER t AFTER INSERT ON bootmigrate_steps BEGIN SELECT 1; END",
+            "CREATE TEMP TRIGGER t AFTER INSERT ON bootmigrate_steps BEGIN SELECT 1; END",
+            "CREATE TEMP TABLE bootmigrate_state (a)",
+            "CREATE TABLE bootmigrate_data (a)",
+            "CREATE VIEW bootmigrate_later AS SELECT 1",
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_steps; END; INSERT INTO a VALUES (1)",
+        ] {
+            let said = said(HISTORY, "", sql, Lane::Transaction).unwrap_or_default();
+            assert!(said.contains("belongs to bootmigrate"), "{sql}: {said}");
+        }
+        let hooked = "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_state; END";
+        let said = |lane| said(HISTORY, hooked, "INSERT INTO a VALUES (1)", lane).unwrap_or_default();
+        assert!([Lane::Transaction, Lane::NoTransaction].map(said).iter().all(|said| said.contains("belongs to bootmigrate")));
+    }
+
+    #[test]
+    fn what_no_statement_says_is_found() {
+        for sql in [
+            "CREATE TABLE x (a); ALTER TABLE x RENAME TO bootmigrate_data",
+            "CREATE TRIGGER t AFTER UPDATE ON a BEGIN DELETE FROM Refinery_Schema_History; END",
+        ] {
+            let said = said(HISTORY, "", sql, Lane::Transaction).unwrap_or_default();
+            assert!(said.contains("have changed bootmigrate's own tables"), "{sql}: {said}");
+        }
+        let stays = "CREATE TRIGGER t AFTER INSERT ON bootmigrate_state BEGIN UPDATE bootmigrate_state SET value = 8; END";
+        let said = said(HISTORY, stays, "SELECT 1", Lane::Transaction).unwrap_or_default();
+        assert!(said.contains("the number of this run is gone"), "{said}");
+    }
+
+    #[test]
+    fn reading_them_and_other_names_are_allowed() {
+        for (table, sql, lane) in [
+            (HISTORY, "INSERT INTO a SELECT version FROM refinery_schema_history", Lane::Transaction),
+            (HISTORY, "CREATE TABLE bootmigrated (a); DROP TABLE bootmigrated", Lane::Transaction),
+            (HISTORY, "VACUUM", Lane::NoTransaction),
+            ("past", "CREATE TABLE refinery_schema_history (a); INSERT INTO refinery_schema_history VALUES (1)", Lane::Transaction),
+        ] {
+            assert_eq!(said(table, "", sql, lane), None, "{sql}");
+        }
+        assert!(said("past", "", "DELETE FROM Past", Lane::Transaction).is_some_and(|said| said.contains("`past` belongs")));
+    }
+}

@@ -56,7 +56,7 @@ pub struct Aside {
 /// What stops: the reader met a corrupt page, or anything else.
 pub(super) enum Stopped {
     Corrupt,
-    By(Failure),
+    By(Box<Failure>),
 }
 
 /// Two open databases, and what ends the work between two rows.
@@ -350,7 +350,7 @@ impl Pour<'_> {
                 each(row)
             }) {
                 Ok(()) => return Ok(begin != i64::MIN),
-                Err(Stopped::By(failure)) => return Err(failure),
+                Err(Stopped::By(failure)) => return Err(*failure),
                 Err(Stopped::Corrupt) => {}
             }
             let Some(after) = last.unwrap_or(begin).checked_add(i64::from(last.is_some())) else { return Ok(true) };
@@ -367,7 +367,7 @@ impl Pour<'_> {
         let readable = |begin: i64| match self.scan(one, Some(begin), |_| Ok(())) {
             Ok(()) => Ok(true),
             Err(Stopped::Corrupt) => Ok(false),
-            Err(Stopped::By(failure)) => Err(failure),
+            Err(Stopped::By(failure)) => Err(*failure),
         };
         // Below every row of a table that is numbered from 1.
         let base = after.max(0);
@@ -401,7 +401,7 @@ impl Pour<'_> {
             let sql = format!("SELECT {} FROM {}{order}", table.selected(), table.itself());
             match self.scan(&sql, None, |row| rows.write(row)) {
                 Ok(()) => return Ok(!direction.is_empty()),
-                Err(Stopped::By(failure)) => return Err(failure),
+                Err(Stopped::By(failure)) => return Err(*failure),
                 Err(Stopped::Corrupt) => {}
             }
         }
@@ -411,15 +411,15 @@ impl Pour<'_> {
     pub(super) fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Failure>) -> Result<(), Stopped> {
         let stopped = |error: rusqlite::Error| match class_of(&error) {
             Class::Damaged => Stopped::Corrupt,
-            _ => Stopped::By(self.from.failure(self.step, &error)),
+            _ => Stopped::By(Box::new(self.from.failure(self.step, &error))),
         };
         let mut statement = self.from.connection.prepare(sql).map_err(stopped)?;
         let mut rows = statement.query(params_from_iter(begin)).map_err(stopped)?;
         while let Some(row) = rows.next().map_err(stopped)? {
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Stopped::By(Failure::new(Class::Interrupted, self.step, "a stop signal came")));
+                return Err(Stopped::By(Box::new(Failure::new(Class::Interrupted, self.step, "a stop signal came"))));
             }
-            each(row).map_err(Stopped::By)?;
+            each(row).map_err(|failure| Stopped::By(Box::new(failure)))?;
         }
         Ok(())
     }

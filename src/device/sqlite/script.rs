@@ -15,6 +15,7 @@ use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};
+use crate::reserved::{self, is_reserved};
 
 /// Characters of a line that a message shows.
 const LINE_SHOWN_CHARS_MAX: usize = 120;
@@ -251,7 +252,8 @@ fn is_skipped(statement: &str) -> bool {
 
 /// What a migration may not do is denied from now on, and said in `denied`.
 pub(super) fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
-    let ask = move |context: AuthContext<'_>| match refusal(&context, lane, adopted) {
+    let history_table = database.history_table.clone();
+    let ask = move |context: AuthContext<'_>| match refusal(&context, lane, adopted).or_else(|| touches_ours(&context, &history_table)) {
         None => Authorization::Allow,
         Some(reason) => {
             denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
@@ -297,6 +299,40 @@ fn refusal(context: &AuthContext<'_>, lane: Lane, adopted: bool) -> Option<Strin
         }
         _ => None,
     }
+}
+
+/// Why a table of ours may not be touched, also by a trigger; everybody may read it.
+fn touches_ours(context: &AuthContext<'_>, history_table: &str) -> Option<String> {
+    // VACUUM fills the file that it has attached for itself.
+    if context.database_name.is_some_and(|name| name.starts_with("vacuum_")) {
+        return None;
+    }
+    let names: [&str; 2] = match context.action {
+        AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::CreateTempTable { table_name }
+        | AuthAction::CreateVtable { table_name, .. }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::DropTempTable { table_name }
+        | AuthAction::DropVtable { table_name, .. } => [table_name, ""],
+        AuthAction::CreateIndex { index_name: name, table_name }
+        | AuthAction::CreateTempIndex { index_name: name, table_name }
+        | AuthAction::DropIndex { index_name: name, table_name }
+        | AuthAction::DropTempIndex { index_name: name, table_name }
+        | AuthAction::CreateTrigger { trigger_name: name, table_name }
+        | AuthAction::CreateTempTrigger { trigger_name: name, table_name }
+        | AuthAction::DropTrigger { trigger_name: name, table_name }
+        | AuthAction::DropTempTrigger { trigger_name: name, table_name } => [name, table_name],
+        AuthAction::CreateView { view_name }
+        | AuthAction::CreateTempView { view_name }
+        | AuthAction::DropView { view_name }
+        | AuthAction::DropTempView { view_name } => [view_name, ""],
+        _ => return None,
+    };
+    names.into_iter().find(|name| is_reserved(name, history_table)).map(reserved::refusal)
 }
 
 fn changes_the_schema(action: &AuthAction<'_>) -> bool {

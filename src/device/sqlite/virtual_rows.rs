@@ -76,7 +76,7 @@ impl Pour<'_> {
                     broken = true;
                     Ok(())
                 }
-                Err(Stopped::By(failure)) => Err(failure),
+                Err(Stopped::By(failure)) => Err(*failure),
             }
         })?;
         let known = if unread || broken { self.from.count_rows(self.step, numbers)? } else { None };
@@ -88,7 +88,7 @@ impl Pour<'_> {
         match self.scan(&all_rows(table), None, |_| Ok(())) {
             Ok(()) => Ok(true),
             Err(Stopped::Corrupt) => Ok(false),
-            Err(Stopped::By(failure)) => Err(failure),
+            Err(Stopped::By(failure)) => Err(*failure),
         }
     }
 
@@ -98,7 +98,7 @@ impl Pour<'_> {
         match self.scan(&all_rows(table), None, |row| rows.write(row)) {
             Ok(()) => Ok(rows.poured),
             Err(Stopped::Corrupt) => Ok(Poured { unread: true, ..rows.poured }),
-            Err(Stopped::By(failure)) => Err(failure),
+            Err(Stopped::By(failure)) => Err(*failure),
         }
     }
 
