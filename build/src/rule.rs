@@ -43,7 +43,9 @@ pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Findi
         }
         findings.extend(load_extension(statement));
         findings.extend(limited(statement));
+        findings.extend(total_changes(statement));
     }
+    findings.extend(open_savepoint(statements));
     findings
 }
 
@@ -100,7 +102,7 @@ struct Pragma<'a> {
 
 impl<'a> Pragma<'a> {
     fn of(statement: &Statement<'a>) -> Option<Pragma<'a>> {
-        let bare = |place: usize| statement.token(place).map(|token| token.text.trim_matches(['"', '`', '[', ']', '\'']));
+        let bare = |place: usize| statement.token(place).map(bare);
         let dotted = statement.token(2).is_some_and(|token| token.text == ".");
         let place = if dotted { 3 } else { 1 };
         let schema = if dotted { bare(1) } else { None };
@@ -165,20 +167,63 @@ fn limited(statement: &Statement<'_>) -> Option<Finding> {
 }
 
 fn load_extension(statement: &Statement<'_>) -> Option<Finding> {
-    let call = statement.tokens.windows(2).find_map(|pair| match pair {
-        [name, open] if open.kind == Kind::Open && is_load_extension(name) => Some(*name),
+    let sentence = "`load_extension` is not allowed: a migration brings no code; register a function in the firmware";
+    call_of(statement, "load_extension").map(|call| at(call, sentence.to_owned()))
+}
+
+/// In the body of a trigger or a view it is the product's own, and not run now.
+fn total_changes(statement: &Statement<'_>) -> Option<Finding> {
+    let body = statement.word(0, "CREATE") && (1..4).any(|place| statement.word(place, "TRIGGER") || statement.word(place, "VIEW"));
+    let call = call_of(statement, "total_changes").filter(|_| !body)?;
+    let sentence = "`total_changes()` is not allowed: it counts what other migrations of the same boot have changed, too; write `changes()` after a statement";
+    Some(at(call, sentence.to_owned()))
+}
+
+/// Where a function of this name is called.
+fn call_of<'a>(statement: &Statement<'a>, name: &str) -> Option<Token<'a>> {
+    let is_it = |token: &Token<'_>| matches!(token.kind, Kind::Word | Kind::Quoted) && bare(token).eq_ignore_ascii_case(name);
+    statement.tokens.windows(2).find_map(|pair| match pair {
+        [name, open] if open.kind == Kind::Open && is_it(name) => Some(*name),
         _ => None,
-    })?;
-    Some(Finding {
-        line: call.line,
-        column: call.column,
-        sentence: "`load_extension` is not allowed: a migration brings no code; register a function in the firmware".to_owned(),
-        warning: false,
     })
 }
 
-fn is_load_extension(token: &Token<'_>) -> bool {
-    matches!(token.kind, Kind::Word | Kind::Quoted) && token.text.trim_matches(['"', '`', '[', ']']).eq_ignore_ascii_case("load_extension")
+/// A name without its quotes.
+fn bare<'a>(token: &Token<'a>) -> &'a str {
+    token.text.trim_matches(['"', '`', '[', ']', '\''])
+}
+
+fn at(token: Token<'_>, sentence: String) -> Finding {
+    Finding { line: token.line, column: token.column, sentence, warning: false }
+}
+
+/// The outermost savepoint that no statement of the file ends.
+fn open_savepoint(statements: &[Statement<'_>]) -> Option<Finding> {
+    let mut open: Vec<&Token<'_>> = Vec::new();
+    for statement in statements {
+        let named = |place: usize| statement.token(if statement.word(place, "SAVEPOINT") { place + 1 } else { place });
+        let place_of = |open: &[&Token<'_>], name: &Token<'_>| open.iter().rposition(|one| bare(one).eq_ignore_ascii_case(bare(name)));
+        if statement.word(0, "SAVEPOINT") {
+            open.extend(statement.token(1));
+        } else if statement.word(0, "RELEASE") {
+            let ends = named(1).and_then(|name| place_of(&open, name));
+            open.truncate(ends.unwrap_or(open.len()));
+        } else if statement.word(0, "ROLLBACK") {
+            let place = if statement.word(1, "TO") { 2 } else { 3 };
+            let back_to = named(place).and_then(|name| place_of(&open, name));
+            open.truncate(back_to.map_or(open.len(), |back_to| back_to + 1));
+        }
+    }
+    open.first().map(|name| {
+        at(
+            **name,
+            format!(
+                "the savepoint `{}` is still open at the end of this file; write `RELEASE {};` behind what it is for",
+                bare(name),
+                name.text
+            ),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -207,6 +252,11 @@ mod tests {
         check("SELECT 1; begin; SELECT 2", &["1:11 `BEGIN` is not"]);
         check("COMMIT TRANSACTION;\nEND;\n  ROLLBACK;", &["1:1 `COMMIT`", "2:1 `END`", "3:3 `ROLLBACK`"]);
         check("SAVEPOINT a; ROLLBACK TO a; ROLLBACK TRANSACTION TO a; RELEASE a;", &[]);
+        check("SAVEPOINT a; SAVEPOINT \"B\"; RELEASE SAVEPOINT b;", &["1:11 the savepoint `a` is still open"]);
+        check("SAVEPOINT a; SAVEPOINT b; SAVEPOINT a; ROLLBACK TO b; RELEASE a;", &[]);
+        check("SAVEPOINT a;\n SAVEPOINT [a b]; ROLLBACK TO SAVEPOINT a; RELEASE b;", &["1:11 the savepoint `a`"]);
+        check("SELECT total_changes ( ), changes();", &["1:8 `total_changes()` is not"]);
+        check("CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN SELECT total_changes(); END; SELECT 'total_changes()';", &[]);
         check("CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE b SET c = CASE WHEN d THEN 1 END; END;", &[]);
         check("SELECT CASE WHEN 1 THEN 2 END; -- BEGIN;\n/* COMMIT; */ SELECT 'ROLLBACK;', \"END;\"", &[]);
         check("INSERT OR ROLLBACK INTO a VALUES (1); INSERT OR ABORT INTO a VALUES (1)", &["1:1 `OR ROLLBACK`"]);

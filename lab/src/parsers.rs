@@ -19,6 +19,7 @@ use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::sqlite::script::{self, Lane};
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, World};
+use bootmigrate::error::Class;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::device::{Firmware, SimClock, MAIN, STATE};
@@ -106,7 +107,10 @@ pub fn script(bytes: &[u8]) {
         // A query may be endless, as `WITH RECURSIVE` allows: only its parsing is looked at.
         let endless = sql.to_ascii_lowercase().contains("recursive");
         if !endless && (lane == Lane::NoTransaction || database.begin_exclusive(Step("fuzz")).is_ok()) {
-            script::run(&mut database, Step("fuzz"), &migration, lane, &mut |_| {}).ok();
+            let ran =
+                database.file(Step("fuzz"), lane, adopted, |database, session| script::run(database, session, &migration, &mut |_| {}));
+            // Whatever it did to its connection has been taken back.
+            assert!(ran.as_ref().err().is_none_or(|failure| failure.class != Class::Defect), "{ran:?}");
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod references;
 pub mod rows;
 pub mod schema;
 pub mod script;
+pub mod session;
 pub mod survey;
 mod virtual_rows;
 pub mod virtual_tables;
@@ -176,7 +177,7 @@ impl<'a> Sqlite<'a> {
         let connection = connection.map_err(|error| failure_of(step, Path::new(IN_MEMORY), &error))?;
         let mut database = self.watched(step, connection, Path::new(IN_MEMORY), self.limits.scratch_steps)?;
         self.prepare(&mut database.connection);
-        database.run(step, "PRAGMA foreign_keys = OFF")?;
+        database.distrust(step)?;
         Ok(database)
     }
 
@@ -215,15 +216,18 @@ impl<'a> Sqlite<'a> {
 }
 
 impl Database {
-    /// A database that goes when it is closed: in memory, and in SQLITE_TMPDIR where it grows beyond SQLite's cache.
+    /// A database that goes when it is closed: in memory, and in SQLITE_TMPDIR where it grows beyond SQLite's cache. What stops this one
+    /// stops it too.
     ///
     /// # Errors
     /// No memory.
-    pub(in crate::device) fn temporary(step: Step) -> Result<Database, Failure> {
+    pub(in crate::device) fn temporary(&self, step: Step) -> Result<Database, Failure> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let path = PathBuf::from("a temporary database");
-        let connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(step, &path, &error))?;
-        let database = Database { connection, path };
+        let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(step, &path, &error))?;
+        let watch = Arc::clone(&self.watch);
+        watch.begin(&mut connection).map_err(|error| failure_of(step, &path, &error))?;
+        let database = Database { connection, path, watch, history_table: HISTORY.to_owned() };
         // It is never read after a crash.
         database.run(step, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
         Ok(database)
@@ -234,12 +238,17 @@ impl Database {
         set.map(drop).map_err(|error| self.failure(step, &error))
     }
 
-    fn protect(&mut self, step: Step, size: u64) -> Result<(), Failure> {
+    /// What every connection that runs migrations is set to.
+    fn distrust(&self, step: Step) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
         let configured = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
             .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false))
             .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false));
-        configured.map_err(|error| self.failure(step, &error))?;
+        configured.map_err(|error| self.failure(step, &error))
+    }
+
+    fn protect(&mut self, step: Step, size: u64) -> Result<(), Failure> {
+        self.distrust(step)?;
         if size <= TEMP_IN_MEMORY_BYTES_MAX {
             self.run(step, "PRAGMA temp_store = MEMORY")?;
         }

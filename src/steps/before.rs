@@ -69,14 +69,6 @@ impl Before {
 }
 
 impl Changes<'_> {
-    /// The migrations among them.
-    pub fn migrations(&self) -> &[&Migration] {
-        match self {
-            Changes::Up(steps) => steps,
-            Changes::Back(_) => &[],
-        }
-    }
-
     fn sources(&self) -> Vec<(Source<'_>, String, bool)> {
         match self {
             Changes::Up(steps) => steps
@@ -151,7 +143,9 @@ fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, 
         if device.must_stop() {
             return None;
         }
-        script::run_text(&mut scratch, STEP, source, Lane::NoTransaction, *adopted, &mut |_| {}).ok()?;
+        let ran =
+            scratch.file(STEP, Lane::NoTransaction, *adopted, |scratch, session| script::run_text(scratch, session, source, &mut |_| {}));
+        ran.ok()?;
         let broken = Before::of(device, &scratch, STEP).ok()?.broken_since(before, device);
         since = if broken.contains(sentence) { since.or(Some(index)) } else { None };
     }

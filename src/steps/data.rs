@@ -12,6 +12,7 @@ use crate::device::history;
 use crate::device::history::data::{self, Progress, Row, Stamp};
 use crate::device::sqlite::changes::Changes;
 use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::session::Session;
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure, Place};
@@ -144,25 +145,25 @@ impl Beside<'_> {
         let device = self.device;
         self.patient(|database| database.begin_beside(STEP))?;
         let began = device.world.clock.monotonic();
-        let changes = self.statements(step)?;
         let mut next = *now;
-        next.rows = next.rows.saturating_add(changes.rows);
-        next.rounds = next.rounds.saturating_add(u64::from(changes.rows > 0));
-        let round = Round {
-            batch: step.directives.batch,
-            rows: changes.rows,
-            alike: alike.count(changes),
-            rows_in_all: next.rows,
-            bytes: self.database.bytes(STEP)?,
-        };
-        let done = match after_round(&round) {
-            Next::Finished => true,
-            Next::Again => false,
-            Next::NoProgress(why) => return Err(Failure::new(Class::Failed, STEP, why).place(directive(step))),
-        };
-        if done {
-            expectations(&self.database, step)?;
-        }
+        self.database.reserve(&device.settings.history_table);
+        let done = self.database.file(STEP, Lane::Beside, false, |database, session| {
+            let changes = statements(database, session, step)?;
+            next.rows = next.rows.saturating_add(changes.rows);
+            next.rounds = next.rounds.saturating_add(u64::from(changes.rows > 0));
+            let round = Round {
+                batch: step.directives.batch,
+                rows: changes.rows,
+                alike: alike.count(changes),
+                rows_in_all: next.rows,
+                bytes: database.bytes(STEP)?,
+            };
+            match after_round(&round) {
+                Next::Finished => expectations(database, step).map(|()| true),
+                Next::Again => Ok(false),
+                Next::NoProgress(why) => Err(Failure::new(Class::Failed, STEP, why).place(directive(step))),
+            }
+        })?;
         let took = device.world.clock.monotonic().saturating_sub(began);
         next.duration_ms = next.duration_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         let finished = done.then(|| device.world.clock.unix_seconds());
@@ -171,24 +172,6 @@ impl Beside<'_> {
         self.patient(|database| database.commit(STEP))?;
         *now = next;
         Ok(done)
-    }
-
-    fn statements(&mut self, step: &Migration) -> Result<Changes, Failure> {
-        let watch = self.database.watch_changes(STEP)?;
-        self.database.reserve(&self.device.settings.history_table);
-        let ran = script::run(&mut self.database, STEP, step, Lane::Beside, &mut |ran| {
-            log::debug!(
-                "  {}:{} statement {} of {}: {} rows: {}",
-                step.file,
-                ran.line,
-                ran.statement,
-                step.statements,
-                ran.rows,
-                one_line(ran.sql)
-            );
-        });
-        let changes = self.database.changes(STEP, &watch);
-        ran.and(changes)
     }
 
     /// Asks again while an application holds what is needed, until `busy_timeout_s`.
@@ -200,6 +183,23 @@ impl Beside<'_> {
         };
         device.wait().until(STEP, ask)?.ok_or_else(|| in_use(device))
     }
+}
+
+fn statements(database: &mut Database, session: &Session, step: &Migration) -> Result<Changes, Failure> {
+    let watch = database.watch_changes(STEP)?;
+    let ran = script::run(database, session, step, &mut |ran| {
+        log::debug!(
+            "  {}:{} statement {} of {}: {} rows: {}",
+            step.file,
+            ran.line,
+            ran.statement,
+            step.statements,
+            ran.rows,
+            one_line(ran.sql)
+        );
+    });
+    let changes = database.changes(STEP, &watch);
+    ran.and(changes)
 }
 
 /// What `needs-space` asks for is there.

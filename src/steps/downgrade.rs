@@ -58,8 +58,10 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     supervisor::notify_status(&format!("{}: {file}", device.settings.name));
     let source = Source { file: &file, version: down.version, sql: &down.sql, statements: 0 };
     database.reserve(&device.settings.history_table);
-    script::run_text(database, STEP, &source, Lane::Transaction, false, &mut |ran| {
-        log::debug!("  {file}:{} statement {}: {} rows in {} ms", ran.line, ran.statement, ran.rows, ran.took.as_millis());
+    database.file(STEP, Lane::Transaction, false, |database, session| {
+        script::run_text(database, session, &source, &mut |ran| {
+            log::debug!("  {file}:{} statement {}: {} rows in {} ms", ran.line, ran.statement, ran.rows, ran.took.as_millis());
+        })
     })?;
     history::made::forget(database, STEP, down.version)?;
     history::forget(database, STEP, &device.settings.history_table, down.version)

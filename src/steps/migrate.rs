@@ -25,7 +25,7 @@ use crate::steps::prune::prune;
 use crate::steps::room::{explain, may_write};
 use crate::steps::scratch::Scratch;
 use crate::steps::snapshot::{snapshot, Copied};
-use crate::steps::verify::{after_each, verify, whole, within_budget, Verified};
+use crate::steps::verify::{after_each, expectations, verify, whole, within_budget, Verified};
 use crate::steps::virtual_tables::rebuild_unfit;
 use crate::steps::wal;
 
@@ -251,6 +251,7 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, 
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
         history::record(database, APPLY, table, done, stamp(device, act, 0))?;
         history::made::record(database, APPLY, done.version, &Scratch::made_by(device, done)?)?;
+        set_user_version(device, database, done)?;
     }
     for (index, step) in job.steps.iter().enumerate() {
         run_one(device, database, step, Lane::Transaction, act)?;
@@ -274,25 +275,37 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     let began = device.world.clock.monotonic();
     let objects = database.objects(APPLY)?;
     database.reserve(&device.settings.history_table);
-    script::run(database, APPLY, step, lane, &mut |ran| {
-        log::debug!(
-            "  {}:{} statement {} of {}: {} rows in {} ms: {}",
-            step.file,
-            ran.line,
-            ran.statement,
-            step.statements,
-            ran.rows,
-            ran.took.as_millis(),
-            one_line(ran.sql)
-        );
+    database.file(APPLY, lane, step.adopted, |database, session| {
+        script::run(database, session, step, &mut |ran| {
+            log::debug!(
+                "  {}:{} statement {} of {}: {} rows in {} ms: {}",
+                step.file,
+                ran.line,
+                ran.statement,
+                step.statements,
+                ran.rows,
+                ran.took.as_millis(),
+                one_line(ran.sql)
+            );
+        })?;
+        code::run(database, session, device.world.code, &device.settings.name, step)?;
+        device.stop_here(APPLY)?;
+        expectations(database, step)
     })?;
-    code::run(database, APPLY, device.world.code, &device.settings.name, step)?;
-    device.stop_here(APPLY)?;
     let made = database.objects(APPLY)?.difference(&objects).cloned().collect();
     history::made::record(database, APPLY, step.version, &made)?;
     let took = device.world.clock.monotonic().saturating_sub(began);
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))
+    history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))?;
+    // The next one may read it.
+    set_user_version(device, database, step)
+}
+
+fn set_user_version(device: &Device<'_>, database: &Database, step: &Migration) -> Result<(), Failure> {
+    match device.settings.user_version {
+        UserVersion::Ours => history::set_user_version(database, APPLY, step.version),
+        UserVersion::Product => Ok(()),
+    }
 }
 
 /// The act's number, which proves the commit, and `user_version` where it is ours.
@@ -301,10 +314,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
 /// As SQLite.
 pub fn finish_history(device: &Device<'_>, database: &Database, last: Option<&Migration>, act: Act, token: &str) -> Result<(), Failure> {
     history::record_act(database, APPLY, act.number, token)?;
-    match (device.settings.user_version, last) {
-        (UserVersion::Ours, Some(last)) => history::set_user_version(database, APPLY, last.version),
-        (UserVersion::Ours | UserVersion::Product, _) => Ok(()),
-    }
+    last.map_or(Ok(()), |last| set_user_version(device, database, last))
 }
 
 fn stamp<'a>(device: &Device<'a>, act: Act, duration_ms: u64) -> Stamp<'a> {

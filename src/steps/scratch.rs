@@ -72,10 +72,11 @@ impl<'a> Scratch<'a> {
 
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
     fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
-        let world = self.device.world;
-        let ran = self
-            .run_sql(step, &mut |_| {})
-            .and_then(|()| code::run(&mut self.database, LOOK, world.code, &self.device.settings.name, step));
+        let (world, name) = (self.device.world, &self.device.settings.name);
+        let ran = self.database.file(LOOK, Lane::NoTransaction, step.adopted, |database, session| {
+            script::run(database, session, step, &mut |_| {})?;
+            code::run(database, session, world.code, name, step)
+        });
         works(ran)
     }
 
@@ -100,7 +101,7 @@ impl<'a> Scratch<'a> {
     }
 
     fn run_sql(&mut self, step: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
-        script::run(&mut self.database, LOOK, step, Lane::NoTransaction, seen)
+        self.database.file(LOOK, Lane::NoTransaction, step.adopted, |database, session| script::run(database, session, step, seen))
     }
 
     /// Its rows, table by table.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::OpenFlags;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Migration};
 use crate::device::disk::Step;
 use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{self, Registered};
@@ -51,17 +51,15 @@ pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>, olde
     };
     let mut given = Given { sqlite, ..Given::default() };
     for step in catalog.migrations.iter().filter(|step| step.version <= version) {
-        let ran = script::run(&mut database, TEST, step, Lane::NoTransaction, &mut |_| {})
-            .and_then(|()| code::run(&mut database, TEST, code, catalog.database, step));
-        if let Err(failure) = ran {
-            return (None, vec![Problem(failure.to_string())]);
-        }
-        for expect in step.directives.expect {
-            match database.first_row(TEST, expect.query) {
-                Ok(None) => {}
-                Ok(Some(row)) => return (None, vec![Problem(format!("{}:{}: `expect` returned: {row}", step.file, expect.line))]),
-                Err(failure) => return (None, vec![Problem(format!("{}:{}: {}", step.file, expect.line, failure.cause))]),
-            }
+        let ran = database.file(TEST, Lane::NoTransaction, step.adopted, |database, session| {
+            script::run(database, session, step, &mut |_| {})?;
+            code::run(database, session, code, catalog.database, step)?;
+            Ok(expectation(database, step))
+        });
+        match ran {
+            Ok(None) => {}
+            Ok(Some(problem)) => return (None, vec![problem]),
+            Err(failure) => return (None, vec![Problem(failure.to_string())]),
         }
         if step.adopted {
             if let Err(failure) = given.accept(&database) {
@@ -105,4 +103,13 @@ impl Given<'_> {
         found.extend(oldest.map(|oldest| compiled.too_new_since(&self.compiled, oldest)).unwrap_or_default());
         Ok(found.into_iter().map(|sentence| Problem(format!("{name}: {sentence}"))).collect())
     }
+}
+
+/// The first `expect` query of a migration that does not hold.
+fn expectation(database: &Database, step: &Migration) -> Option<Problem> {
+    step.directives.expect.iter().find_map(|expect| match database.first_row(TEST, expect.query) {
+        Ok(None) => None,
+        Ok(Some(row)) => Some(Problem(format!("{}:{}: `expect` returned: {row}", step.file, expect.line))),
+        Err(failure) => Some(Problem(format!("{}:{}: {}", step.file, expect.line, failure.cause))),
+    })
 }

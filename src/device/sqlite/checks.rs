@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::device::disk::Step;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
 use crate::device::sqlite::findings::{Findings, Kind, Tree};
+use crate::device::sqlite::missing::RELOAD;
 use crate::device::sqlite::partial::is_an_objects;
 use crate::device::sqlite::references::{self, References};
 use crate::device::sqlite::schema::Schema;
@@ -165,7 +166,7 @@ impl Database {
     /// # Errors
     /// Damaged where it cannot be read; else as SQLite.
     pub fn read_schema_again(&self, step: Step) -> Result<(), Failure> {
-        self.run(step, "PRAGMA writable_schema = RESET; SELECT count(*) FROM main.sqlite_schema")
+        self.run(step, &format!("{RELOAD}; SELECT count(*) FROM main.sqlite_schema"))
     }
 
     /// The first row of a query that must return none, as text.
@@ -192,7 +193,8 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn schema(&self, step: Step, history_table: &str) -> Result<Schema, Failure> {
-        let bytes = self.connection.query_row("SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let bytes =
+            self.connection.query_row("SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema", [], |row| row.get::<_, i64>(0));
         let bytes = bytes.map_err(|error| self.failure(step, &error))?;
         self.not_too_long(step, usize::try_from(bytes).unwrap_or(usize::MAX))?;
         Schema::read(&self.connection, history_table).map_err(|error| self.failure(step, &error))

@@ -5,14 +5,14 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::Connection;
 
 use crate::catalog::Migration;
 use crate::device::disk::Step;
-use crate::device::sqlite::script::{authorize, Lane};
+use crate::device::sqlite::script::authorize;
+use crate::device::sqlite::session::Session;
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 
@@ -108,7 +108,14 @@ fn registering(connection: &mut Connection, code: &Code) -> Result<(), CodeError
 ///
 /// # Errors
 /// The catalogue's where none is registered; failed where it fails or panics; else as SQLite said to it.
-pub fn run(database: &mut Database, step: Step, registered: Option<&Registered>, name: &str, migration: &Migration) -> Result<(), Failure> {
+pub fn run(
+    database: &mut Database,
+    session: &Session,
+    registered: Option<&Registered>,
+    name: &str,
+    migration: &Migration,
+) -> Result<(), Failure> {
+    let step = session.step;
     if let Some(what) = missing(registered, name, migration) {
         return Err(Failure::new(Class::Catalogue, step, what));
     }
@@ -118,7 +125,7 @@ pub fn run(database: &mut Database, step: Step, registered: Option<&Registered>,
     if alone {
         database.run(step, "BEGIN")?;
     }
-    let ran = guarded(database, step, code, migration);
+    let ran = guarded(database, session, code, migration);
     match (alone, &ran) {
         (false, _) => {}
         (true, Ok(())) => database.commit(step)?,
@@ -127,9 +134,9 @@ pub fn run(database: &mut Database, step: Step, registered: Option<&Registered>,
     ran
 }
 
-fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migration) -> Result<(), Failure> {
-    let denied = Arc::new(Mutex::new(None));
-    authorize(database, step, Lane::Transaction, false, Arc::clone(&denied))?;
+fn guarded(database: &mut Database, session: &Session, code: &Code, migration: &Migration) -> Result<(), Failure> {
+    let step = session.step;
+    authorize(database, session, false)?;
     // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
     let failed = |database: &Database, error: &rusqlite::Error| database.failure(step, error);
     database.connection.commit_hook(Some(|| true)).map_err(|error| failed(database, &error))?;
@@ -139,7 +146,7 @@ fn guarded(database: &mut Database, step: Step, code: &Code, migration: &Migrati
     drop(timed);
     let cleared = database.connection.commit_hook(None::<fn() -> bool>);
     let cleared = cleared.and(database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>));
-    let denied = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let denied = session.noted().denied.take();
     let ended = !database.in_transaction();
     let failure = match ran {
         Err(panic) => Failure::new(Class::Failed, step, format!("the code panicked: {}", words_of(&*panic))),

@@ -58,7 +58,7 @@ impl Database {
     ) -> Result<IndexRows<'a>, Failure> {
         let failed = |error: rusqlite::Error| self.failure(step, &error);
         let key = table.key_columns();
-        let store = Database::temporary(step)?;
+        let store = self.temporary(step)?;
         let mut found = IndexRows { database: self, store, table, step, key, absent: 0, other: 0, unproven: Vec::new() };
         let indexes = self.indexes(table).map_err(failed)?;
         if indexes.is_empty() {

@@ -77,7 +77,8 @@ impl Missing {
 }
 
 /// An index whose collation was missing once is not used for queries until the schema is read again: a table WITHOUT ROWID has no other.
-const RELOAD: &str = "PRAGMA writable_schema = RESET";
+/// Virtual tables keep changes in memory until a savepoint or a commit, and would be opened a second time without them.
+pub(super) const RELOAD: &str = "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written; PRAGMA writable_schema = RESET";
 /// What SQLite says of such a table.
 const DEACTIVATED: &str = "no query solution";
 /// Of arguments.

@@ -2,7 +2,7 @@
 //! Promises: every error names line, column and statement; nothing runs after SQLite has rolled back by itself.
 //! Never commits, and never lets a migration do so.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use rusqlite::fallible_iterator::FallibleIterator;
@@ -10,8 +10,8 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use rusqlite::Batch;
 
 use crate::catalog::Migration;
-use crate::device::disk::Step;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
+use crate::device::sqlite::session::{Noted, Session};
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};
@@ -46,36 +46,25 @@ pub struct Ran<'a> {
     pub took: std::time::Duration,
 }
 
-/// Runs a migration's up SQL.
+/// Runs a migration's up SQL, as a part of its file.
 ///
 /// # Errors
 /// With the place and the class of the first statement that failed.
-pub fn run(database: &mut Database, step: Step, migration: &Migration, lane: Lane, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+pub fn run(database: &mut Database, session: &Session, migration: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
     let source = Source { file: migration.file, version: migration.version, sql: migration.sql, statements: migration.statements };
-    run_text(database, step, &source, lane, migration.adopted, seen)
+    run_text(database, session, &source, seen)
 }
 
 /// Runs any text by a migration's rules.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_text(
-    database: &mut Database,
-    step: Step,
-    source: &Source<'_>,
-    lane: Lane,
-    adopted: bool,
-    seen: &mut dyn FnMut(&Ran<'_>),
-) -> Result<(), Failure> {
-    let denied = Arc::new(Mutex::new(None));
-    authorize(database, step, lane, adopted, Arc::clone(&denied))?;
-    let result = statements(database, step, source, lane, adopted, &denied, seen);
+pub fn run_text(database: &mut Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+    authorize(database, session, session.adopted)?;
+    let result = statements(database, session, source, seen);
     let cleared = database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
     result?;
-    if lane == Lane::NoTransaction && database.in_transaction() {
-        return Err(Failure::new(Class::Failed, step, format!("{} begins a transaction and leaves it open", source.file)));
-    }
-    cleared.map_err(|error| database.failure(step, &error))
+    cleared.map_err(|error| database.failure(session.step, &error))
 }
 
 /// The text being run, for places.
@@ -90,17 +79,8 @@ pub struct Source<'a> {
     pub statements: u32,
 }
 
-type Denied = Arc<Mutex<Option<String>>>;
-
-fn statements(
-    database: &Database,
-    step: Step,
-    source: &Source<'_>,
-    lane: Lane,
-    adopted: bool,
-    denied: &Denied,
-    seen: &mut dyn FnMut(&Ran<'_>),
-) -> Result<(), Failure> {
+fn statements(database: &Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+    let (step, lane) = (session.step, session.lane);
     let mut batch = Batch::new(&database.connection, source.sql);
     let (mut position, mut number) = (0usize, 0u32);
     loop {
@@ -109,14 +89,14 @@ fn statements(
         let mut statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => return Ok(()),
-            Err(error) => return Err(failed(step, source, number, offset_of(&error, source, start), &error, denied)),
+            Err(error) => return Err(failed(session, source, number, offset_of(&error, source, start), &error)),
         };
         let text = statement.expanded_sql().unwrap_or_default();
         // An empty statement (`;;`) is passed over by SQLite: find the text where it really stands.
         let begin = source.sql.get(position..).and_then(|rest| rest.find(&text)).map_or(position, |found| position + found);
         let start = begin + first_token(&text);
         position = begin + text.len();
-        if adopted && is_skipped(text.get(first_token(&text)..).unwrap_or("")) {
+        if session.adopted && is_skipped(text.get(first_token(&text)..).unwrap_or("")) {
             // Outside a transaction such a file runs in memory alone, where schemas are compared: the device is told once.
             let level = if lane == Lane::NoTransaction { log::Level::Debug } else { log::Level::Warn };
             log::log!(level, "{}:{}: skipped in a file of before bootmigrate: {}", source.file, line_of(source.sql, start).0, text.trim());
@@ -124,6 +104,7 @@ fn statements(
         }
         let began = Instant::now();
         let before = database.connection.total_changes();
+        session.noted().vacuum_runs = is_vacuum(&text);
         let timed = database.watch.statement();
         let outcome = finish(&mut statement);
         drop(statement);
@@ -135,8 +116,8 @@ fn statements(
             _ => Err(error),
         });
         drop(timed);
-        let failed = |error: rusqlite::Error| database.limited(database.timed_out(failed(step, source, number, start, &error, denied)));
-        outcome.map_err(failed)?;
+        session.noted().vacuum_runs = false;
+        outcome.map_err(|error| database.limited(database.timed_out(failed(session, source, number, start, &error))))?;
         if lane != Lane::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
             return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
@@ -166,11 +147,11 @@ fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn failed(step: Step, source: &Source<'_>, number: u32, start: usize, error: &rusqlite::Error, denied: &Denied) -> Failure {
+fn failed(session: &Session, source: &Source<'_>, number: u32, start: usize, error: &rusqlite::Error) -> Failure {
     let system = system_error(error);
-    let reason = denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let reason = session.noted().denied.take();
     let cause = reason.unwrap_or_else(|| describe(error));
-    Failure::new(class_of(error), step, cause).place(source.place(start, number)).code(extended_code(error)).because(system)
+    Failure::new(class_of(error), session.step, cause).place(source.place(start, number)).code(extended_code(error)).because(system)
 }
 
 /// The byte of the file that an error of the parser names; else the start of the statement.
@@ -250,37 +231,61 @@ fn is_skipped(statement: &str) -> bool {
     }
 }
 
-/// What a migration may not do is denied from now on, and said in `denied`.
-pub(super) fn authorize(database: &mut Database, step: Step, lane: Lane, adopted: bool, denied: Denied) -> Result<(), Failure> {
+/// What a migration may not do is denied from now on, and noted with its reason. In a file of before bootmigrate its own transaction
+/// words are let through: they are not run.
+pub(super) fn authorize(database: &mut Database, session: &Session, adopted: bool) -> Result<(), Failure> {
+    let (noted, lane) = (session.share(), session.lane);
     let history_table = database.history_table.clone();
-    let ask = move |context: AuthContext<'_>| match refusal(&context, lane, adopted).or_else(|| touches_ours(&context, &history_table)) {
-        None => Authorization::Allow,
-        Some(reason) => {
-            denied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-            Authorization::Deny
+    let ask = move |context: AuthContext<'_>| {
+        let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        match refusal(&context, lane, adopted, &noted).or_else(|| touches_ours(&context, &history_table)) {
+            None => {
+                note(&context.action, &mut noted);
+                Authorization::Allow
+            }
+            Some(reason) => {
+                noted.denied.get_or_insert(reason);
+                Authorization::Deny
+            }
         }
     };
     let set = database.connection.authorizer(Some(ask));
-    set.map_err(|error| database.failure(step, &error))
+    set.map_err(|error| database.failure(session.step, &error))
+}
+
+/// What must be taken back after the file.
+fn note(action: &AuthAction<'_>, noted: &mut Noted) {
+    match action {
+        AuthAction::Savepoint { operation: TransactionOperation::Begin, savepoint_name } => noted.opens_savepoint(savepoint_name),
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) } if pragma::effect(pragma_name) == Effect::Vacuum => {
+            noted.sets_next_vacuum();
+        }
+        _ => {}
+    }
 }
 
 /// Why a migration may not do this, and what to write instead.
-fn refusal(context: &AuthContext<'_>, lane: Lane, adopted: bool) -> Option<String> {
+fn refusal(context: &AuthContext<'_>, lane: Lane, adopted: bool, noted: &Noted) -> Option<String> {
     match &context.action {
         AuthAction::Transaction { .. } if adopted => None,
-        // VACUUM says BEGIN to itself. A migration that says it too is refused when it ends inside a transaction.
-        AuthAction::Transaction { operation: TransactionOperation::Begin } if lane == Lane::NoTransaction => None,
+        AuthAction::Transaction { operation: TransactionOperation::Begin } if noted.vacuum_runs => None,
         AuthAction::Transaction { .. } => {
             Some("BEGIN, COMMIT and ROLLBACK are bootmigrate's: everything pending is one transaction; delete this line".into())
         }
-        // VACUUM attaches the file name '' for itself.
-        AuthAction::Attach { filename: "" } if lane == Lane::NoTransaction => None,
-        AuthAction::Detach { .. } if lane == Lane::NoTransaction => None,
+        AuthAction::Attach { filename: "" } | AuthAction::Detach { .. } if noted.vacuum_runs => None,
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
             Some("ATTACH and DETACH are not possible in a migration: one migration changes one database".into())
         }
         AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case("load_extension") => {
             Some("load_extension is not possible in a migration".into())
+        }
+        // In the product's own trigger or view it is the product's.
+        AuthAction::Function { function_name }
+            if function_name.eq_ignore_ascii_case("total_changes") && context.accessor.is_none() && !adopted =>
+        {
+            Some(
+                "total_changes() counts what other migrations of the same boot have changed, too: write changes() after a statement".into(),
+            )
         }
         AuthAction::Pragma { pragma_name, pragma_value } => {
             let name = pragma_name.to_ascii_lowercase();

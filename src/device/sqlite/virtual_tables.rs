@@ -252,6 +252,8 @@ mod tests {
     #[test]
     fn a_shadow_belongs_to_the_longest_name() {
         let database = Sqlite::default().scratch(STEP).unwrap();
+        // What its module has made, where it is here.
+        database.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).unwrap();
         let schema = "CREATE VIRTUAL TABLE a USING fts5(x); CREATE VIRTUAL TABLE a_b USING rtree(id, x0, x1); CREATE TABLE a_user(x);
             CREATE TABLE v_user(x); PRAGMA writable_schema = ON;
             INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)'); PRAGMA writable_schema = RESET";

@@ -40,7 +40,8 @@ pub(super) fn prove(device: &Device<'_>, seen: &mut Seen, header: &[u8]) -> Resu
         (Err(failure), _) => return Err(failure),
     };
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
-    read_through(device.disk(), STEP, &device.family.main, &device.world.stop).map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
+    read_through(device.disk(), STEP, &device.family.main, &device.world.stop)
+        .map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
     let database = newer_schema(header, &what).unwrap_or(Database::Damaged { what, tables_whole, version: None });
     Ok(Some(Proven { database, history_is_whole }))
 }

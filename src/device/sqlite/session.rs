@@ -1,0 +1,264 @@
+//! Owns the boundary between two migration files that share a connection: each finds it as a new one, whatever ran before.
+//! Promises: TEMP objects, PRAGMAs, savepoints, `last_insert_rowid()` and `changes()` end with their file, which is verified after it.
+//! Never changes a row or an object of the database itself.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::config::DbConfig;
+
+use crate::device::disk::Step;
+use crate::device::sqlite::script::Lane;
+use crate::device::sqlite::{describe, Database};
+use crate::error::{Class, Failure};
+use crate::pragma::{Effect, PRAGMAS};
+
+/// Settings of a connection that SQL cannot change in a migration, and a product's code can.
+const SWITCHES: [DbConfig; 19] = [
+    DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER,
+    DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG,
+    DbConfig::SQLITE_DBCONFIG_TRIGGER_EQP,
+    DbConfig::SQLITE_DBCONFIG_RESET_DATABASE,
+    DbConfig::SQLITE_DBCONFIG_DEFENSIVE,
+    DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+    DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE,
+    DbConfig::SQLITE_DBCONFIG_DQS_DML,
+    DbConfig::SQLITE_DBCONFIG_DQS_DDL,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+    DbConfig::SQLITE_DBCONFIG_LEGACY_FILE_FORMAT,
+    DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+    DbConfig::SQLITE_DBCONFIG_REVERSE_SCANORDER,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_COMMENTS,
+];
+
+/// `case_sensitive_like` has no value that can be read; this is what it changes.
+const LIKE: &str = "case_sensitive_like";
+/// Inside a transaction that enforces foreign keys, turning it off forgets what is violated; the commit turns it off.
+const UNTIL_THE_COMMIT: &str = "defer_foreign_keys";
+
+/// What the authorizer has noted of a file.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// Why a statement was refused.
+    pub denied: Option<String>,
+    /// VACUUM runs, which attaches a database and begins a transaction for itself.
+    pub vacuum_runs: bool,
+    savepoints: BTreeSet<String>,
+    sets_next_vacuum: bool,
+}
+
+impl Noted {
+    pub fn opens_savepoint(&mut self, name: &str) {
+        self.savepoints.insert(name.to_owned());
+    }
+
+    pub fn sets_next_vacuum(&mut self) {
+        self.sets_next_vacuum = true;
+    }
+}
+
+/// A file that is running. Made by [`Database::file`] alone.
+pub struct Session {
+    pub(super) step: Step,
+    pub(super) lane: Lane,
+    /// It was released before bootmigrate.
+    pub(super) adopted: bool,
+    noted: Arc<Mutex<Noted>>,
+}
+
+/// What a connection is set to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct State {
+    in_transaction: bool,
+    schemas: Vec<String>,
+    temporary: Vec<String>,
+    pragmas: Vec<(&'static str, Option<i64>)>,
+    switches: Vec<bool>,
+}
+
+impl Session {
+    pub(super) fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn share(&self) -> Arc<Mutex<Noted>> {
+        Arc::clone(&self.noted)
+    }
+}
+
+impl Database {
+    /// Runs one migration file, all of it: what it leaves in the connection is gone when this returns. After an error inside a
+    /// transaction nothing is taken back: a statement more could run outside the one that SQLite has ended.
+    ///
+    /// # Errors
+    /// As `run`; a defect where the connection is not as before.
+    pub fn file<T>(
+        &mut self,
+        step: Step,
+        lane: Lane,
+        adopted: bool,
+        run: impl FnOnce(&mut Database, &Session) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.forget_counters(step)?;
+        let before = self.state(step, lane)?;
+        let session = Session { step, lane, adopted, noted: Arc::default() };
+        match run(self, &session) {
+            Ok(value) => self.take_back(&session, &before).map(|()| value),
+            Err(failure) => {
+                // Where schemas are compared, the others are still asked.
+                if lane == Lane::NoTransaction && self.take_back(&session, &before).is_err() {
+                    log::debug!("{step}: the connection is not as before a file that failed");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn take_back(&self, session: &Session, before: &State) -> Result<(), Failure> {
+        let step = session.step;
+        let savepoints = std::mem::take(&mut session.noted().savepoints);
+        self.release(step, &savepoints)?;
+        self.restore(step, session.lane, before)?;
+        self.drop_temporary_objects(step)?;
+        if session.noted().sets_next_vacuum {
+            self.forget_next_vacuum(step)?;
+        }
+        self.restore(step, session.lane, before)?;
+        let after = self.state(step, session.lane)?;
+        if after == *before {
+            return Ok(());
+        }
+        Err(Failure::new(Class::Defect, step, format!("a migration left the connection changed: {before:?} became {after:?}"))
+            .at(&self.path))
+    }
+
+    fn state(&self, step: Step, lane: Lane) -> Result<State, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let named = PRAGMAS.iter().filter(|(_, effect)| *effect == Effect::Connection).map(|(name, _)| *name);
+        let kept = named.filter(|name| lane != Lane::Beside || *name != UNTIL_THE_COMMIT);
+        let mut pragmas = Vec::new();
+        // A product's code may set how long it waits, too.
+        for name in kept.chain(["busy_timeout"]) {
+            let sql = if name == LIKE { "SELECT 'a' NOT LIKE 'A'".to_owned() } else { format!("PRAGMA {name}") };
+            pragmas.push((name, self.first_number(&sql).map_err(failed)?));
+        }
+        let switches = SWITCHES.iter().map(|switch| self.connection.db_config(*switch)).collect::<Result<_, _>>().map_err(failed)?;
+        Ok(State {
+            in_transaction: self.in_transaction(),
+            schemas: self.strings(step, "SELECT name FROM pragma_database_list WHERE name <> 'temp'")?,
+            temporary: self.strings(step, "SELECT name FROM temp.sqlite_schema")?,
+            pragmas,
+            switches,
+        })
+    }
+
+    /// Absent where this SQLite has no such PRAGMA.
+    fn first_number(&self, sql: &str) -> rusqlite::Result<Option<i64>> {
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        rows.next()?.map(|row| row.get(0)).transpose()
+    }
+
+    fn restore(&self, step: Step, lane: Lane, before: &State) -> Result<(), Failure> {
+        let now = self.state(step, lane)?;
+        for ((name, was), (_, is)) in before.pragmas.iter().zip(&now.pragmas) {
+            match was {
+                // Of its two kinds of "on" only one is a number for SQLite.
+                Some(2) if *name == "secure_delete" && was != is => self.run(step, "PRAGMA secure_delete = FAST")?,
+                Some(was) if Some(*was) != *is => self.run(step, &format!("PRAGMA {name} = {was}"))?,
+                _ => {}
+            }
+        }
+        for ((switch, was), is) in SWITCHES.iter().zip(&before.switches).zip(&now.switches) {
+            if was != is {
+                self.connection.set_db_config(*switch, *was).map_err(|error| self.failure(step, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A savepoint that is open at the end of a file ends there, as it does with a commit.
+    fn release(&self, step: Step, names: &BTreeSet<String>) -> Result<(), Failure> {
+        for name in names {
+            loop {
+                match self.connection.execute_batch(&format!("RELEASE {}", quoted(name))) {
+                    Ok(()) => log::warn!("{step}: the savepoint {name:?} was still open at the end of its file, and ended there."),
+                    Err(error) if describe(&error).starts_with("no such savepoint") => break,
+                    Err(error) => return Err(self.failure(step, &error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything in the TEMP schema, which would hide what the database has under the same names.
+    fn drop_temporary_objects(&self, step: Step) -> Result<(), Failure> {
+        let found = |which: &str| self.strings(step, &format!("SELECT name FROM temp.sqlite_schema WHERE {which}"));
+        if found("true")?.is_empty() {
+            return Ok(());
+        }
+        // Where foreign keys are enforced, a parent may go before its children.
+        self.run(step, "PRAGMA defer_foreign_keys = ON")?;
+        // A virtual table takes its own tables along.
+        let kinds = [("TRIGGER", "type = 'trigger'"), ("VIEW", "type = 'view'"), ("TABLE", "type = 'table' AND rootpage = 0")];
+        for (kind, which) in kinds.into_iter().chain([("TABLE", "type = 'table' AND name <> 'sqlite_sequence'")]) {
+            for name in found(which)? {
+                self.run(step, &format!("DROP {kind} temp.{}", quoted(&name)))?;
+            }
+        }
+        if found("true")?.is_empty() {
+            return Ok(());
+        }
+        self.drop_temporary_sequence(step)
+    }
+
+    /// AUTOINCREMENT leaves a table that SQLite lets nobody drop under its name. Virtual tables write what they keep in memory before
+    /// the schema is read again.
+    fn drop_temporary_sequence(&self, step: Step) -> Result<(), Failure> {
+        let defensive = |on| {
+            let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
+            set.map(drop).map_err(|error| self.failure(step, &error))
+        };
+        let before = self.connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).map_err(|error| self.failure(step, &error))?;
+        self.run(step, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")?;
+        defensive(false)?;
+        let renamed = self.run(
+            step,
+            "PRAGMA writable_schema = ON; \
+             UPDATE temp.sqlite_schema SET name = 'bootmigrate_sequence', tbl_name = 'bootmigrate_sequence', \
+             sql = 'CREATE TABLE bootmigrate_sequence(name, seq)'; \
+             PRAGMA writable_schema = RESET; DROP TABLE temp.bootmigrate_sequence",
+        );
+        defensive(before)?;
+        renamed
+    }
+
+    /// What VACUUM would do is what it does without being told.
+    fn forget_next_vacuum(&self, step: Step) -> Result<(), Failure> {
+        let now = self.first_number("PRAGMA auto_vacuum").map_err(|error| self.failure(step, &error))?.unwrap_or(0);
+        self.run(step, &format!("PRAGMA page_size = 0; PRAGMA auto_vacuum = {now}"))
+    }
+
+    /// `last_insert_rowid()` and `changes()` are 0, as on a new connection.
+    fn forget_counters(&self, step: Step) -> Result<(), Failure> {
+        if self.connection.last_insert_rowid() == 0 && self.connection.changes() == 0 {
+            return Ok(());
+        }
+        let table = "temp.bootmigrate_counters";
+        self.run(
+            step,
+            &format!(
+                "CREATE TABLE {table}(n INTEGER PRIMARY KEY); INSERT INTO {table} VALUES (0); DELETE FROM {table} WHERE n <> 0; DROP TABLE {table}"
+            ),
+        )
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

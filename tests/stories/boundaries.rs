@@ -1,0 +1,238 @@
+//! Owns the judgement of where migrations meet: everything in one boot, a boot a version, and step by step must end alike.
+//! Promises: what they must end at is made and read by plain SQLite, each file on a connection of its own.
+//! Never compares two runs of the program with each other alone.
+
+use crate::bench::Bench;
+use crate::oracle::{Copy, HISTORY};
+use rusqlite::{Connection, Row};
+use std::fs;
+use std::path::Path;
+
+/// A firmware's migrations of `settings`, and what an application writes once the first of them has run.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// Names and texts, oldest first.
+    pub files: Vec<(String, String)>,
+    /// Ways back, with the names of the files.
+    pub downs: Vec<(String, String)>,
+    /// Lines of `[databases.settings]`.
+    pub keys: Vec<String>,
+    /// All of them were released before bootmigrate.
+    pub adopted: bool,
+    /// An application's statements.
+    pub rows: String,
+}
+
+impl Catalogue {
+    /// With V1, V2 and so on of these texts.
+    pub fn of(texts: &[&str]) -> Catalogue {
+        let files = texts.iter().zip(1..).map(|(text, version)| (format!("V{version}__file.sql"), format!("{text}\n")));
+        Catalogue { files: files.collect(), ..Catalogue::default() }
+    }
+}
+
+/// How a firmware's migrations come to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// The newest firmware boots.
+    OneBoot,
+    /// Every firmware in between boots.
+    BootAVersion,
+    /// The newest firmware, by `migrate --step 1`.
+    Steps,
+}
+
+/// All of them.
+pub const PACES: [Pace; 3] = [Pace::OneBoot, Pace::BootAVersion, Pace::Steps];
+
+/// Everything that an application can see: a line an object, and a line a row.
+pub type Seen = Vec<String>;
+
+fn text(row: &Row<'_>) -> rusqlite::Result<String> {
+    row.get(0)
+}
+
+fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Seen> {
+    connection.prepare(sql)?.query_map([], text)?.collect()
+}
+
+/// What plain SQLite sees; a virtual table by its rows, for how it stores them depends on when it was told to commit.
+///
+/// # Errors
+/// SQLite's words.
+pub fn see(connection: &Connection) -> rusqlite::Result<Seen> {
+    let own = format!("name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') AND tbl_name <> '{HISTORY}' AND tbl_name NOT LIKE 'bootmigrate%'");
+    let mut seen = lines(
+        connection,
+        &format!("SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE {own} AND name NOT LIKE 'sqlite_stat%' ORDER BY 1"),
+    )?;
+    let tables = lines(
+        connection,
+        &format!("SELECT name FROM sqlite_schema WHERE type = 'table' AND {own} AND name NOT LIKE 'sqlite_stat%' ORDER BY 1"),
+    )?;
+    for table in tables {
+        let cells = lines(connection, &format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_xinfo('{table}') WHERE hidden <> 1"))?;
+        let rowid = connection.prepare(&format!("SELECT rowid FROM \"{table}\"")).is_ok() && table != "sqlite_sequence";
+        let rowid = if rowid { "rowid" } else { "''" };
+        let only =
+            if table == "sqlite_sequence" { format!("WHERE name NOT LIKE 'bootmigrate%' AND name <> '{HISTORY}'") } else { String::new() };
+        let rows =
+            lines(connection, &format!("SELECT {rowid} || '|' || {} FROM \"{table}\" {only} ORDER BY 1", cells.join(" || ',' || ")))?;
+        seen.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
+    }
+    for pragma in ["page_size", "auto_vacuum", "application_id"] {
+        seen.extend(lines(connection, &format!("SELECT '{pragma} ' || {pragma} FROM pragma_{pragma}"))?);
+    }
+    seen.extend(lines(connection, "SELECT 'integrity ' || integrity_check FROM pragma_integrity_check")?);
+    Ok(seen)
+}
+
+/// What is in the database under this name, and its history's versions.
+pub fn look(main: &Path) -> Result<(Seen, Vec<String>), String> {
+    let copy = Copy::of(main).ok_or("there is no database")?;
+    let connection = copy.open();
+    let read = || Ok((see(&connection)?, lines(&connection, &format!("SELECT CAST(version AS TEXT) FROM {HISTORY} ORDER BY version"))?));
+    read().map_err(|error: rusqlite::Error| error.to_string())
+}
+
+/// Runs a text as a migration on a connection of its own.
+///
+/// # Errors
+/// SQLite's words; nothing has changed.
+pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), String> {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF").unwrap();
+    let whole = if sql.contains("no-transaction") { sql.to_owned() } else { format!("BEGIN;\n{sql}\n;COMMIT") };
+    connection.execute_batch(&whole).map_err(|error| error.to_string())?;
+    if let Some(version) = user_version {
+        connection.execute_batch(&format!("PRAGMA user_version = {version}")).unwrap();
+    }
+    Ok(())
+}
+
+/// By plain SQLite: what the files make, from nothing or with the application's rows.
+pub fn wanted(catalogue: &Catalogue, with_rows: bool) -> Result<Seen, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.db");
+    let ours = catalogue.keys.iter().any(|key| key.contains("\"ours\""));
+    // refinery makes its table before all others: a page size and the like are settled by then.
+    apply(&path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
+    for (index, (name, sql)) in catalogue.files.iter().enumerate() {
+        apply(&path, sql, ours.then_some(index + 1)).map_err(|error| format!("{name}: {error}"))?;
+        if index == 0 && with_rows {
+            apply(&path, &catalogue.rows, None)?;
+        }
+    }
+    see(&Connection::open(&path).unwrap()).map_err(|error| error.to_string())
+}
+
+/// A device without a database, whose firmware has these files as far as the version.
+pub fn device(catalogue: &Catalogue, version: usize) -> Bench {
+    let bench = catalogue.keys.iter().fold(Bench::empty(0), |bench, key| bench.key(key));
+    let bench = if catalogue.adopted { bench.key("adopted_up_to = 0") } else { bench };
+    carry(&bench, catalogue, version);
+    bench
+}
+
+/// The firmware carries these files, and no others.
+pub fn carry(bench: &Bench, catalogue: &Catalogue, version: usize) {
+    let folder = bench.firmware_folder().join("settings");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    for (name, sql) in &catalogue.files[..version] {
+        fs::write(folder.join(name), sql).unwrap();
+        let down = catalogue.downs.iter().find(|(of, _)| of == name);
+        if let Some((_, sql)) = down {
+            fs::write(folder.join(name.replace(".sql", ".down.sql")), sql).unwrap();
+        }
+    }
+    if catalogue.adopted {
+        let configuration = bench.firmware_folder().join("bootmigrate.toml");
+        let adopted = |line: &str| if line.starts_with("adopted_up_to") { format!("adopted_up_to = {version}") } else { line.to_owned() };
+        let text: Vec<String> = fs::read_to_string(&configuration).unwrap().lines().map(adopted).collect();
+        fs::write(&configuration, text.join("\n")).unwrap();
+    }
+}
+
+/// Brings a device from the first `done` files to all of them.
+///
+/// # Errors
+/// What a run said that did not end with 0.
+pub fn upgrade(bench: &Bench, catalogue: &Catalogue, done: usize, pace: Pace) -> Result<(), String> {
+    let run = |words: &[&str]| {
+        let ran = bench.run(words);
+        if ran.exit == "0" {
+            Ok(())
+        } else {
+            Err(format!("{words:?} exits {}: {}", ran.exit, ran.stderr))
+        }
+    };
+    let last = catalogue.files.len();
+    match pace {
+        Pace::OneBoot => {
+            carry(bench, catalogue, last);
+            run(&["run"])
+        }
+        Pace::BootAVersion => (done + 1..=last).try_for_each(|version| {
+            carry(bench, catalogue, version);
+            run(&["run"])
+        }),
+        Pace::Steps => {
+            carry(bench, catalogue, last);
+            (done + 1..last).try_for_each(|_| {
+                // What is short of the firmware's version is not ready.
+                let ran = bench.run(&["migrate", "--step", "1"]);
+                if ran.exit == "3" || ran.exit == "0" {
+                    Ok(())
+                } else {
+                    Err(format!("a step exits {}: {}", ran.exit, ran.stderr))
+                }
+            })?;
+            run(&["migrate", "--step", "1"])
+        }
+    }
+}
+
+/// The history and the content of the device are what plain SQLite has made.
+pub fn compare(bench: &Bench, wanted: &Seen, versions: usize) -> Result<(), String> {
+    let (seen, history) = look(&bench.main())?;
+    let all: Vec<String> = (1..=versions).map(|version| version.to_string()).collect();
+    if history != all {
+        return Err(format!("the history is {history:?}"));
+    }
+    let missing: Seen = wanted.iter().filter(|line| !seen.contains(line)).cloned().collect();
+    let more: Seen = seen.iter().filter(|line| !wanted.contains(line)).cloned().collect();
+    if *wanted == seen {
+        Ok(())
+    } else {
+        Err(format!("{} lines of {}\n    missing: {missing:?}\n    more:    {more:?}", seen.len(), wanted.len()))
+    }
+}
+
+/// Every way from nothing, and from the first version with an application's rows, at these paces. What differs, a line each.
+pub fn judge(catalogue: &Catalogue, paces: &[Pace]) -> Vec<String> {
+    let mut found = Vec::new();
+    for with_rows in [false, true] {
+        let wanted = match wanted(catalogue, with_rows) {
+            Ok(wanted) => wanted,
+            Err(error) => return vec![format!("plain SQLite refuses it: {error}")],
+        };
+        for pace in paces {
+            let bench = device(catalogue, 1);
+            let mut done = 0;
+            if with_rows {
+                done = 1;
+                let ran = bench.run(&["run"]);
+                if ran.exit != "0" {
+                    return vec![format!("the first version: {}", ran.stderr)];
+                }
+                apply(&bench.main(), &catalogue.rows, None).unwrap();
+            }
+            let ended = upgrade(&bench, catalogue, done, *pace).and_then(|()| compare(&bench, &wanted, catalogue.files.len()));
+            if let Err(what) = ended {
+                found.push(format!("{pace:?}, {}: {what}", if with_rows { "with rows" } else { "from nothing" }));
+            }
+        }
+    }
+    found
+}
