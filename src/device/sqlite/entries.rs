@@ -174,10 +174,10 @@ impl IndexRows<'_> {
             Err(Ended::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut with_row) {
                 Ok(()) | Err(Ended::Corrupt) => Ok(()),
                 Err(Ended::Refused) => self.not_compared(index),
-                Err(Ended::By(failure)) => Err(failure),
+                Err(Ended::By(failure)) => Err(*failure),
             },
             Err(Ended::Refused) => self.not_compared(index),
-            Err(Ended::By(failure)) => Err(failure),
+            Err(Ended::By(failure)) => Err(*failure),
         }
     }
 
@@ -197,17 +197,17 @@ impl IndexRows<'_> {
         let ended = |error: rusqlite::Error| match class_of(&error) {
             Class::Damaged => Ended::Corrupt,
             Class::Failed => Ended::Refused,
-            _ => Ended::By(self.database.failure(self.step, &error)),
+            _ => Ended::By(Box::new(self.database.failure(self.step, &error))),
         };
         let mut lookup = connection.prepare(&self.lookup(index)).map_err(ended)?;
-        let full = |error: rusqlite::Error| Ended::By(self.store.failure(self.step, &error));
+        let full = |error: rusqlite::Error| Ended::By(Box::new(self.store.failure(self.step, &error)));
         let mut keep = self.store.connection.prepare(&self.keep(index)).map_err(full)?;
         let mut statement = connection.prepare(scan).map_err(ended)?;
         let mut rows = statement.query([]).map_err(ended)?;
         let width = self.key.len() + index.columns.len();
         while let Some(row) = rows.next().map_err(ended)? {
             if stop.load(Ordering::Relaxed) {
-                return Err(Ended::By(Failure::new(Class::Interrupted, self.step, "a stop signal came")));
+                return Err(Ended::By(Box::new(Failure::new(Class::Interrupted, self.step, "a stop signal came"))));
             }
             let same = match bind(&mut lookup, row, width).and_then(|()| first_truth(&mut lookup)) {
                 // The page that the row should be on cannot be read: the index alone knows it.
@@ -339,7 +339,7 @@ enum Ended {
     Corrupt,
     /// SQLite has no way to ask this index alone.
     Refused,
-    By(Failure),
+    By(Box<Failure>),
 }
 
 /// The condition of a partial index, from its text: what follows the WHERE that is in no parentheses, quotes or comment.
