@@ -11,6 +11,7 @@ pub mod compare;
 pub mod compile;
 pub mod contents;
 pub mod entries;
+mod errors;
 pub mod findings;
 pub mod foreign;
 pub mod missing;
@@ -31,7 +32,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
-use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
@@ -40,6 +40,8 @@ use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
 use crate::reserved::HISTORY;
+pub(in crate::device) use errors::system_error;
+pub use errors::{class_of, describe, extended_code, is_constraint};
 use watch::{Limits, Watch};
 
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
@@ -407,69 +409,6 @@ fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
 /// The version of the SQLite inside this binary, as a header writes it: 3054001.
 pub fn version_number() -> u32 {
     u32::try_from(rusqlite::version_number()).unwrap_or(0)
-}
-
-/// The whitelist: which class an error of a *migration's own statement* has.
-pub fn class_of(error: &rusqlite::Error) -> Class {
-    let Some(failure) = sqlite_error(error) else { return Class::Storage };
-    match failure.code {
-        // rusqlite calls SQLITE_ERROR "Unknown", and every code that it does not know.
-        ErrorCode::Unknown if failure.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR => Class::Failed,
-        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => Class::Failed,
-        ErrorCode::AuthorizationForStatementDenied | ErrorCode::TooBig => Class::Failed,
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Class::Damaged,
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Class::InUse,
-        ErrorCode::DiskFull => Class::NoSpace,
-        ErrorCode::OperationInterrupted => Class::Interrupted,
-        _ => Class::Storage,
-    }
-}
-
-/// SQLite's own error inside rusqlite's; an error of the parser carries it too.
-fn sqlite_error(error: &rusqlite::Error) -> Option<rusqlite::ffi::Error> {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _) => Some(*failure),
-        rusqlite::Error::SqlInputError { error, .. } => Some(*error),
-        _ => None,
-    }
-}
-
-/// SQLite's extended code.
-pub fn extended_code(error: &rusqlite::Error) -> Option<i32> {
-    sqlite_error(error).map(|error| error.extended_code)
-}
-
-/// A statement met a constraint: its text is right, and rows are in its way.
-pub fn is_constraint(failure: &Failure) -> bool {
-    failure.sqlite_code.is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_CONSTRAINT)
-}
-
-/// What the operating system said to SQLite, which keeps it to itself: the thread's last error, where SQLite has an I/O error of it.
-/// To be asked for before anything else is done.
-pub(in crate::device) fn system_error(error: &rusqlite::Error) -> Option<std::io::Error> {
-    let system = std::io::Error::last_os_error();
-    sqlite_error(error).filter(|error| error.code == ErrorCode::SystemIoFailure).map(|_| system)
-}
-
-/// SQLite's words and its extended code.
-pub fn describe(error: &rusqlite::Error) -> String {
-    let code = extended_code(error);
-    match sqlite_error(error).map(|error| error.code) {
-        Some(ErrorCode::OutOfMemory) => return "out of memory, of which SQLite may have memory_max_mib (SQLite 7)".to_owned(),
-        Some(ErrorCode::OperationInterrupted) => return "a stop signal came (SQLite 9)".to_owned(),
-        _ => {}
-    }
-    let words = match error {
-        rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
-        rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),
-        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-        other => other.to_string(),
-    };
-    let missing = Missing::of(error).map(|missing| format!("; {}", missing.advice())).unwrap_or_default();
-    match code {
-        Some(code) => format!("{words} (SQLite {code}){missing}"),
-        None => words,
-    }
 }
 
 /// SQLite would wait for ever to open a journal that is a FIFO.

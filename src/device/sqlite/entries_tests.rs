@@ -17,6 +17,7 @@ fn database(sql: &str) -> Database {
 
 /// Changes the table while none of its indexes is in the schema, so that they stay as they were.
 fn behind_the_indexes(database: &Database, change: &str) {
+    database.defensive(STEP, false).unwrap();
     database.run(STEP, "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").unwrap();
     database.run(STEP, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; PRAGMA writable_schema = RESET").unwrap();
     database.run(STEP, change).unwrap();
