@@ -1,6 +1,6 @@
 //! Owns the way from a folder of SQL migrations to the catalogue that a firmware embeds.
 //! Promises: what must not reach a device stops the build, every problem at once, with file, line, column and what to write.
-//! Never runs on a device, and never opens a database.
+//! Never runs on a device, and opens no database but those in memory that it runs the migrations on.
 
 // This crate runs on the build machine: durable verbs are for devices.
 #![allow(clippy::disallowed_methods)]
@@ -8,6 +8,8 @@
 mod checksum;
 pub mod config;
 mod directive;
+#[cfg(feature = "sqlite")]
+mod execute;
 mod folder;
 mod generate;
 mod lex;
@@ -58,15 +60,37 @@ pub fn embed(folder: impl AsRef<Path>) {
     for path in &watched {
         println!("cargo:rerun-if-changed={}", path.display());
     }
-    for warning in &product.warnings {
+    let (problems, warnings) = execute(&product);
+    for warning in product.warnings.iter().chain(&warnings) {
         println!("cargo:warning={warning}");
+    }
+    if !problems.is_empty() {
+        fail(&problems);
     }
     if let Err(problem) = write_source(&product, env::var_os("OUT_DIR")) {
         fail(&[problem]);
     }
 }
 
-/// Reads and checks a folder.
+/// Runs the catalogue on SQLite in memory, as a device without a database would: problems, then what is worth knowing.
+///
+/// Every migration runs from nothing, each `expect` is asked, each way back is gone, compared and gone forth again, each data
+/// migration runs. What only rows make fail is not found, and what only the product has (functions, collations, modules, Rust code) is said.
+#[cfg(feature = "sqlite")]
+pub fn execute(product: &Product) -> (Vec<Problem>, Vec<Problem>) {
+    let found = execute::execute(product);
+    (found.problems, found.warnings)
+}
+
+/// Says that the catalogue is not run: this crate was built without its feature `sqlite`.
+#[cfg(not(feature = "sqlite"))]
+pub fn execute(product: &Product) -> (Vec<Problem>, Vec<Problem>) {
+    let label = product.configuration_file.split('/').next().unwrap_or_default();
+    let sentence = "the migrations were not run, since bootmigrate-build has been built without its feature `sqlite`; SQL that cannot run is found by the first device";
+    (Vec::new(), vec![Problem::whole(label, sentence)])
+}
+
+/// Reads and checks a folder, without running what is in it: that is [`execute`].
 ///
 /// # Errors
 /// Every problem of the whole folder, sorted by file and place.
@@ -78,9 +102,13 @@ pub fn read(folder: &Path) -> Result<Product, Vec<Problem>> {
 /// What stands there stays as it is.
 ///
 /// # Errors
-/// The folder has problems, a released file that was edited or removed among them; or the lock cannot be written.
+/// The folder has problems, a released file that was edited or removed among them; its catalogue does not run; or the lock cannot be written.
 pub fn lock(folder: &Path) -> Result<Vec<String>, Vec<Problem>> {
     let product = read(folder)?;
+    let (problems, _) = execute(&product);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let all = product.databases.iter().flat_map(|database| database.migrations.iter().chain(&database.data));
     let new: Vec<&Migration> = all.filter(|migration| !migration.released).collect();
     if new.is_empty() {

@@ -16,6 +16,15 @@ impl<'a> Statement<'a> {
         self.tokens.get(index)
     }
 
+    /// From the first token to the last one, in the text that was cut.
+    #[cfg(feature = "sqlite")]
+    pub fn source<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let start = (self.tokens.first()?.text.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        let last = self.tokens.last()?.text;
+        let end = (last.as_ptr() as usize + last.len()).checked_sub(text.as_ptr() as usize)?;
+        text.get(start..end)
+    }
+
     /// Is the `index`-th token the word `word`?
     pub fn word(&self, index: usize, word: &str) -> bool {
         self.token(index).is_some_and(|token| token.is(word))

@@ -55,6 +55,16 @@ fn compile_and_run(out_dir: &Path) -> String {
     String::from_utf8(Command::new(out_dir.join("main")).output().unwrap().stdout).unwrap()
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn sql_that_cannot_run_stops_the_build() {
+    let product = Product::with(&[("settings/V2__x.sql", "SELECT 1;\nSELCT 1;\n")]);
+    let output = build_script(&product, "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("migrations/settings/V2__x.sql:2:1: near \"SELCT\": syntax error"), "{said}");
+}
+
 #[test]
 fn what_is_written_compiles_and_says_the_same() {
     let product = Product::with(&[

@@ -1,0 +1,86 @@
+//! Owns running a product's catalogue on SQLite in memory, as a device without a database would: every file, query and way back.
+//! Promises: what fails here is said with its place; what cannot be known here (functions, modules and code of the product) is a warning.
+//! Never judges text: the rules have, and no product that breaks one comes here.
+
+mod catalogue;
+#[allow(dead_code)] // The device uses the rest.
+mod compile;
+mod connection;
+#[allow(dead_code)]
+mod references;
+#[allow(dead_code)]
+mod schema;
+mod way_back;
+
+use crate::config::DatabaseSettings;
+use crate::product::{Database, Migration, Product};
+use crate::Problem;
+
+use connection::{Fault, StandIns};
+
+/// What running the catalogue has found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+/// Runs the catalogue of every database from nothing.
+pub(crate) fn execute(product: &Product) -> Found {
+    let label = product.configuration_file.split('/').next().unwrap_or_default();
+    let mut found = Found::default();
+    for database in &product.databases {
+        let Some(settings) = product.settings.databases.iter().find(|entry| entry.name == database.name) else { continue };
+        let mut run = Run { label, database, settings, stand_ins: StandIns::default(), code: None, found: Found::default() };
+        run.all();
+        found.problems.append(&mut run.found.problems);
+        found.warnings.append(&mut run.found.warnings);
+    }
+    found.problems.sort();
+    found.problems.dedup();
+    found.warnings.sort();
+    found.warnings.dedup();
+    found
+}
+
+/// One database.
+struct Run<'p> {
+    label: &'p str,
+    database: &'p Database,
+    settings: &'p DatabaseSettings,
+    /// For what only the product has.
+    stand_ins: StandIns,
+    /// The first file whose Rust code has not run.
+    code: Option<&'p str>,
+    found: Found,
+}
+
+impl Run<'_> {
+    fn file(&self, migration: &Migration) -> String {
+        format!("{}/{}", self.label, migration.file)
+    }
+
+    /// What a device does not do without: an error, unless something of the product's is missing here that may be the cause.
+    fn fails(&mut self, file: &str, fault: &Fault, after: &str) {
+        let of_the_product = fault.of_the_product.then(|| "the product has to register it".to_owned());
+        let doubt = of_the_product.or_else(|| self.doubt());
+        let Fault { line, column, words, .. } = fault;
+        if let Some(doubt) = doubt {
+            let sentence = format!("not checked from here on: {words}; {doubt}, so this may work on a device: test it there");
+            self.found.warnings.push(Problem::at(file, *line, *column, sentence));
+        } else {
+            let sentence = format!("{words}: a device would refuse this migration; correct it{after}");
+            self.found.problems.push(Problem::at(file, *line, *column, sentence));
+        }
+    }
+
+    /// What of the product is missing here, in words.
+    fn doubt(&self) -> Option<String> {
+        let stood_in = self.stand_ins.names();
+        match self.code {
+            Some(file) => Some(format!("the Rust code of {file} has not run here")),
+            None if stood_in.is_empty() => None,
+            None => Some(format!("{stood_in} of the product is not known here")),
+        }
+    }
+}
