@@ -2,6 +2,8 @@
 //! Promises: a list of what is allowed, one for the build's rules and for the device's authorizer; what is not in it is refused.
 //! Never knows in which file a statement stands, and runs none.
 
+use crate::lex::lex;
+
 /// What a PRAGMA is to a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -137,6 +139,26 @@ pub fn refusal(schema: Option<&str>, name: &str, has_value: bool) -> Option<&'st
     }
 }
 
+/// A file that was released before bootmigrate has the same rows without this PRAGMA.
+pub fn can_be_left_out(name: &str) -> bool {
+    matches!(effect(name), Effect::Refused { can_be_left_out: true, .. })
+}
+
+/// A statement that is not run in a file that was released before bootmigrate: transaction words, since bootmigrate's own transaction
+/// makes them needless; a PRAGMA that [`can_be_left_out`]; and in a transaction VACUUM, which only compacts.
+pub fn is_left_out(statement: &str, in_transaction: bool) -> bool {
+    let lexed = lex(statement);
+    let tokens: Vec<_> = lexed.tokens.iter().filter(|token| !token.is_comment()).collect();
+    let is = |place: usize, word: &str| tokens.get(place).is_some_and(|token| token.is(word));
+    if is(0, "VACUUM") {
+        return in_transaction && !tokens.iter().any(|token| token.is("INTO"));
+    }
+    // `PRAGMA main.synchronous`
+    let place = if tokens.get(2).is_some_and(|token| token.text == ".") { 3 } else { 1 };
+    let name = tokens.get(place).map_or("", |token| token.text.trim_matches(['"', '`', '[', ']', '\'']));
+    ["BEGIN", "COMMIT", "END"].iter().any(|word| is(0, word)) || (is(0, "PRAGMA") && can_be_left_out(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +178,34 @@ mod tests {
         // An R*Tree of TEMP asks for the size of its pages.
         assert_eq!(refusal(Some("temp"), "page_size", false), None);
         assert!(refusal(Some("temp"), "max_page_count", true).is_some());
+    }
+
+    #[test]
+    fn what_a_file_of_before_does_without() {
+        for left_out in [
+            "PRAGMA journal_mode = WAL",
+            "pragma /* x */ main.\"synchronous\"(OFF)",
+            "BEGIN",
+            "END",
+            "PRAGMA foreign_keys=ON",
+            "begin transaction",
+            "COMMIT;",
+            "pragma main.foreign_keys",
+            "VACUUM",
+        ] {
+            assert!(is_left_out(left_out, true), "{left_out}");
+        }
+        for run in [
+            "PRAGMA user_version = 3",
+            "PRAGMA writable_schema = 1",
+            "ROLLBACK",
+            "VACUUM INTO 'x'",
+            "ATTACH 'x' AS y",
+            "SELECT 1",
+            "ENDLESS",
+        ] {
+            assert!(!is_left_out(run, true), "{run}");
+        }
+        assert!(!is_left_out("VACUUM", false));
     }
 }

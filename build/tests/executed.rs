@@ -11,7 +11,9 @@ use common::Product;
 
 /// Problems with `error `, then warnings with `note `, one a line.
 fn executed(files: &[(&str, &str)]) -> String {
-    let product = bootmigrate_build::read(&Product::with(files).folder).unwrap();
+    let folder = Product::with(files);
+    assert!(folder.said().starts_with("ok"), "a rule says it already: {}", folder.said());
+    let product = bootmigrate_build::read(&folder.folder).unwrap();
     let (problems, warnings) = bootmigrate_build::execute(&product);
     let problems = problems.iter().map(|problem| format!("error {problem}\n"));
     problems.chain(warnings.iter().map(|warning| format!("note {warning}\n"))).collect()
@@ -61,6 +63,47 @@ fn each_way_back_is_gone_and_compared() {
     refused(&[up, ("settings/V2__x.down.sql", "SELECT 1;\n")], "V2__x.down.sql", "table t is still there");
     refused(&[up, ("settings/V2__x.down.sql", "DROP TABLE u;\n")], "V2__x.down.sql:1:", "no such table: u");
     refused(&[up, ("settings/V2__x.down.sql", "DROP TABLE t; DROP TABLE a;\n")], "V2__x.down.sql", "table a is missing");
+}
+
+#[test]
+fn a_released_way_back_that_does_not_restore_is_a_note() {
+    let product = Product::with(&[("settings/V2__x.sql", "CREATE TABLE t (x);\n"), ("settings/V2__x.down.sql", "DROP TABLE t;\n")]);
+    bootmigrate_build::lock(&product.folder).unwrap();
+    product.write("settings/V2__x.down.sql", b"SELECT 1;\n");
+    let (problems, warnings) = bootmigrate_build::execute(&bootmigrate_build::read(&product.folder).unwrap());
+    assert_eq!(problems, []);
+    assert!(warnings.iter().any(|warning| warning.to_string().contains("table t is still there; released")), "{warnings:?}");
+}
+
+#[test]
+fn nothing_is_released_that_does_not_run() {
+    let product = Product::with(&[("settings/V2__x.sql", "SELCT 1;\n")]);
+    let problems = bootmigrate_build::lock(&product.folder).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.to_string().contains("syntax error")), "{problems:?}");
+    assert!(!product.folder.join("migrations.lock").exists());
+}
+
+#[test]
+fn expectations_and_data_migrations_are_run() {
+    refused(&[("settings/V2__x.sql", "-- bootmigrate: expect = SELECT c FROM a\nSELECT 1;\n")], "V2__x.sql:1:", "no such column: c");
+    let said = executed(&[("settings/V2__x.sql", "-- bootmigrate: expect = SELECT b FROM a\nINSERT INTO a VALUES (1);\n")]);
+    assert!(said.starts_with("error ") && said.contains("`expect` must return no row"), "{said}");
+    let said = executed(&[("settings/data/V1__x.sql", "INSERT INTO nowhere VALUES (1);\n")]);
+    assert!(said.starts_with("error ") && said.contains("no such table: nowhere"), "{said}");
+}
+
+const ADOPTED: (&str, &str) =
+    ("bootmigrate.toml", "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 2\n");
+
+#[test]
+fn a_released_file_runs_without_what_is_harmless_and_stops_the_build_otherwise() {
+    let harmless = "PRAGMA journal_mode = WAL;\nPRAGMA main.synchronous(OFF);\nPRAGMA busy_timeout = 5;\nPRAGMA encoding = 'UTF-8';\n\
+                    PRAGMA wal_checkpoint(TRUNCATE);\nPRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE t (x);\nCOMMIT;\nVACUUM;\n";
+    assert_eq!(executed(&[ADOPTED, ("settings/V2__x.sql", harmless), ("settings/V3__y.sql", "INSERT INTO t VALUES (1);\n")]), "");
+    for cannot in ["PRAGMA writable_schema = 1;\n", "ATTACH ':memory:' AS o;\n", "ROLLBACK;\n", "VACUUM INTO '/nowhere';\n"] {
+        let said = executed(&[ADOPTED, ("settings/V2__x.sql", cannot)]);
+        assert!(said.starts_with("error migrations/settings/V2__x.sql:1:1: "), "{cannot}: {said}");
+    }
 }
 
 #[test]

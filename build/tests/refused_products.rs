@@ -98,7 +98,7 @@ fn configuration() {
     );
     check(
         &[("bootmigrate.toml", "slots = \"ab\"\ncolour = 1\n[databases.settings]\npath = \"/data/settings.db\"\n")],
-        "migrations/bootmigrate.toml:2:1: colour is not a known key here; the keys known here are slots, mode, example, marker, databases",
+        "migrations/bootmigrate.toml:2:1: colour is not a known key here; the keys known here are slots, mode, example, marker, memory_max_mib, databases",
     );
     check(&[("bootmigrate.toml", "slots = \n")], "migrations/bootmigrate.toml:1:9: this key has no value; write one after =");
     check(&[("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 7\n")], "migrations/bootmigrate.toml: `adopted_up_to = 7` of `settings` is above 1, its newest migration, so files yet to be written would escape the rules; write 1 or less");

@@ -233,3 +233,22 @@ fn the_same_file_of_today_is_refused() {
     let parents: i64 = Connection::open(bench.main()).unwrap().query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
     assert_eq!(parents, 2000);
 }
+
+#[test]
+fn a_new_device_leaves_out_what_a_released_file_does_not_need() {
+    let released = "PRAGMA journal_mode = DELETE;\nPRAGMA main.synchronous(OFF);\nPRAGMA busy_timeout = 5;\nPRAGMA encoding = 'UTF-16';\n\
+                    PRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE of_before (x);\nINSERT INTO of_before VALUES (7);\nCOMMIT;\n\
+                    PRAGMA wal_checkpoint(TRUNCATE);\nVACUUM;\n";
+    let bench = Bench::empty(40).key("adopted_up_to = 5").file(("V5__before.sql", released));
+    let done = bench.run(&["run"]);
+    assert_eq!(done.exit, "0", "{}", done.stderr);
+    for left_out in ["PRAGMA journal_mode = DELETE", "PRAGMA main.synchronous(OFF)", "VACUUM"] {
+        let said = done.stderr.lines().filter(|line| line.contains("skipped in a file of before bootmigrate") && line.contains(left_out));
+        assert_eq!(said.count(), 1, "{left_out}: {}", done.stderr);
+    }
+    let rows =
+        Connection::open(bench.main()).unwrap().query_row("SELECT group_concat(x) FROM of_before", [], |row| row.get::<_, String>(0));
+    assert_eq!(rows.unwrap(), "7");
+    let again = bench.run(&["run"]);
+    assert_eq!(again.exit, "0", "{}", again.stderr);
+}

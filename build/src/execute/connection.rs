@@ -124,6 +124,9 @@ pub fn run(connection: &mut Connection, text: &str, lane: Lane, adopted: bool) -
     }
     let noted = Arc::clone(&denied);
     let ask = move |context: AuthContext<'_>| match refusal(&context.action, lane, adopted) {
+        _ if adopted && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name)) => {
+            Authorization::Ignore
+        }
         None => Authorization::Allow,
         Some(reason) => {
             noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
@@ -149,7 +152,7 @@ fn statements(connection: &Connection, text: &str, lane: Lane, adopted: bool, de
             Ok(None) => break,
             Err(error) => return Err(fault(text, number, &error, said())),
         };
-        if adopted && is_left_out(&statement.expanded_sql().unwrap_or_default()) {
+        if adopted && pragma::is_left_out(&statement.expanded_sql().unwrap_or_default(), lane != Lane::NoTransaction) {
             continue;
         }
         let mut rows = statement.raw_query();
@@ -170,14 +173,6 @@ fn statements(connection: &Connection, text: &str, lane: Lane, adopted: bool, de
     Ok(())
 }
 
-/// As the device: words of the years before bootmigrate that its own transaction makes needless.
-fn is_left_out(statement: &str) -> bool {
-    let lexed = sql::lex(statement);
-    let (statements, _) = sql::statements(&lexed.tokens);
-    let Some(first) = statements.first() else { return false };
-    ["BEGIN", "COMMIT", "END"].iter().any(|word| first.word(0, word)) || (first.word(0, "PRAGMA") && first.word(1, "foreign_keys"))
-}
-
 fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String> {
     match action {
         AuthAction::Transaction { .. } if adopted => None,
@@ -185,7 +180,6 @@ fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String>
         AuthAction::Attach { filename: "" } | AuthAction::Detach { .. } if lane == Lane::NoTransaction => None,
         AuthAction::Transaction { .. } => Some("BEGIN, COMMIT and ROLLBACK are bootmigrate's".to_owned()),
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some("ATTACH and DETACH are not possible in a migration".to_owned()),
-        AuthAction::Pragma { pragma_name, .. } if adopted && pragma_name.eq_ignore_ascii_case("foreign_keys") => None,
         AuthAction::Pragma { pragma_name, pragma_value, .. } => {
             let why = pragma::refusal(None, pragma_name, pragma_value.is_some())?;
             Some(format!("PRAGMA {pragma_name} is not possible in a migration: {why}"))

@@ -96,7 +96,7 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         let begin = source.sql.get(position..).and_then(|rest| rest.find(&text)).map_or(position, |found| position + found);
         let start = begin + first_token(&text);
         position = begin + text.len();
-        if session.adopted && is_skipped(text.get(first_token(&text)..).unwrap_or("")) {
+        if session.adopted && pragma::is_left_out(&text, lane != Lane::NoTransaction) {
             // Outside a transaction such a file runs in memory alone, where schemas are compared: the device is told once.
             let level = if lane == Lane::NoTransaction { log::Level::Debug } else { log::Level::Warn };
             log::log!(level, "{}:{}: skipped in a file of before bootmigrate: {}", source.file, line_of(source.sql, start).0, text.trim());
@@ -221,22 +221,16 @@ pub fn may_change_rows(statement: &str) -> bool {
     }
 }
 
-/// Words of the years before bootmigrate that our own transaction makes needless.
-fn is_skipped(statement: &str) -> bool {
-    let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    match words.next().map(str::to_ascii_uppercase).as_deref() {
-        Some("BEGIN" | "COMMIT" | "END") => true,
-        Some("PRAGMA") => words.next().is_some_and(|name| name.eq_ignore_ascii_case("foreign_keys")),
-        _ => false,
-    }
-}
-
 /// What a migration may not do is denied from now on, and noted with its reason. In a file of before bootmigrate its own transaction
 /// words are let through: they are not run.
 pub(super) fn authorize(database: &mut Database, session: &Session, adopted: bool) -> Result<(), Failure> {
     let (noted, lane) = (session.share(), session.lane);
     let history_table = database.history_table.clone();
     let ask = move |context: AuthContext<'_>| {
+        // Some PRAGMAs run while they are compiled.
+        if adopted && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name)) {
+            return Authorization::Ignore;
+        }
         let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
         match refusal(&context, lane, adopted, &noted).or_else(|| touches_ours(&context, &history_table)) {
             None => {
@@ -289,9 +283,6 @@ fn refusal(context: &AuthContext<'_>, lane: Lane, adopted: bool, noted: &Noted) 
         }
         AuthAction::Pragma { pragma_name, pragma_value } => {
             let name = pragma_name.to_ascii_lowercase();
-            if adopted && name == "foreign_keys" {
-                return None;
-            }
             let why = pragma::refusal(context.database_name, &name, pragma_value.is_some()).or_else(|| {
                 let too_early =
                     pragma::effect(&name) == Effect::Vacuum && pragma_value.is_some() && lane != Lane::NoTransaction && !adopted;
@@ -392,13 +383,5 @@ mod tests {
         for statement in ["ALTER TABLE a ADD COLUMN x", "ALTER TABLE a ADD COLUMN \"rename\"", "DROP TABLE a", "UPDATE a SET rename = 1"] {
             assert!(!changes_names_alone(statement), "{statement}");
         }
-    }
-
-    #[test]
-    fn old_transaction_words_are_known_in_any_dress() {
-        for word in ["BEGIN;", "begin transaction", "COMMIT", "END;", "PRAGMA foreign_keys=OFF", "pragma main.foreign_keys"] {
-            assert_eq!(is_skipped(word), !word.contains("main"), "{word}");
-        }
-        assert!(!is_skipped("ENDLESS"));
     }
 }
