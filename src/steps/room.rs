@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::decide::facts::Kept;
-use crate::device::disk::{Open, Step};
+use crate::device::disk::{FileKind, Open, Step};
 use crate::device::family::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure, Lack};
@@ -92,6 +92,10 @@ pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<K
     let mut kept = Vec::new();
     for act in device.state.list_quarantine(disk)? {
         let folder = device.state.quarantined(act);
+        // Whatever else has such a name is not a copy of ours.
+        if disk.stat(&folder)?.is_none_or(|stat| stat.kind != FileKind::Folder) {
+            continue;
+        }
         let mut bytes = 0u64;
         for name in disk.list(&folder)? {
             bytes = bytes.saturating_add(bytes_of(&folder.join(name))?);

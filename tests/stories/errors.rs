@@ -153,7 +153,7 @@ fn owner_is_another_user() {
     transcript(
         &bench,
         expect![[r#"
-            settings: it belongs to 0:0 with mode 0600, and uid 65534 may not open it (ROOT/var/lib/gateway/settings.db, while: look at the database); nothing was changed. Next: look at the storage and at who owns the files, then run again. [BM-15 settings ?>41]
+            settings: it belongs to 0:0 with mode 0600, and uid 65534 may not read and write it (ROOT/var/lib/gateway/settings.db, while: look at the database); nothing was changed. Next: look at the storage and at who owns the files, then run again. [BM-15 settings ?>41]
             exit 15, touched nothing
         "#]],
     );
