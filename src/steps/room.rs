@@ -54,7 +54,9 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
         _ if space.is_known() && space.available < wanted => {
             failure.lack = Some(if space.inodes == Some(0) { Lack::Inodes } else { Lack::Bytes });
             if failure.lack == Some(Lack::Bytes) {
-                failure = failure.needs(space.available.saturating_add((size / 10).max(LEAST_BYTES)));
+                // Never more than this file system has beside the database: such a number would be ignored, and each boot would try again.
+                let most = space.total.saturating_sub(size);
+                failure = failure.needs(space.available.saturating_add((size / 10).max(LEAST_BYTES)).min(most));
             }
         }
         _ if space.inodes.is_some_and(|inodes| inodes < INODES_FEW) => failure.lack = Some(Lack::Inodes),

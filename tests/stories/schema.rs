@@ -284,7 +284,7 @@ fn a_way_back_that_leaves_a_trigger_on_nothing_is_refused() {
     let ran = bench.run(&["run"]);
     assert_eq!(ran.exit, "12", "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("after the down SQL of V43 log, trigger logged does not compile: no such table: main.log"),
+        ran.stderr.contains("the stored down SQL does not lead to this firmware's schema: trigger logged is still there"),
         "{}",
         ran.stderr
     );

@@ -444,7 +444,7 @@ fn a_member_that_goes_back_takes_the_ready_file_of_the_other_along() {
     assert_eq!(bench.run(&["run"]).exit, "0");
     assert_eq!(ready(&bench), ["log", "settings"]);
     let back = bench.run(&["rollback", "--db", "log", "--to", "41"]);
-    assert_eq!((back.exit.as_str(), ready(&bench).len()), ("3", 0), "{}", back.stderr);
+    assert_eq!((back.exit.as_str(), ready(&bench).len()), ("11", 0), "{}", back.stderr);
     let marked = bench.run(&["mark-good"]);
     assert!(
         marked.stdout.contains("settings: not marked good, because it goes together with log, which is not ready"),
