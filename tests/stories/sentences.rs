@@ -88,7 +88,9 @@ fn a_shared_memory_of_another_user_is_named() {
     let bench = left_by_root(killed_writing_a_wal(40), "-shm", 0o600);
     let ran = bench.run(&["run"]);
     // SQLite can do without it where nobody else is there; where it cannot, the file is named.
-    if ran.exit != "0" {
+    if ran.exit == "0" {
+        says(&ran.stderr, &["[BM-0 settings 40"]);
+    } else {
         assert_eq!(ran.exit, "15", "{}", ran.stderr);
         says(&ran.stderr, &["settings.db-shm", "it belongs to 0:0 with mode 0600"]);
     }

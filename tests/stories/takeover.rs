@@ -181,6 +181,7 @@ fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
     let bench = Bench::empty(30);
     std::fs::write(bench.firmware_folder().join("settings/V31__line_ends.sql"), sql).unwrap();
     let ran = bench.run(&["run"]);
+    assert!(ran.stderr.contains("[BM-0 settings 0>31]"), "{}", ran.stderr);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     let theirs = bench.root().join("refinery.db");
     let files = oracle::refinery(&bench.firmware_folder(), "settings");
@@ -204,6 +205,7 @@ fn next_to_an_application(file: &str, application: &str) -> Bench {
 #[track_caller]
 fn boot_and_read(bench: &Bench, arguments: &[&str], query: &str) -> (String, String, i32) {
     let ran = bench.run(arguments);
+    assert!(ran.stderr.contains("[BM-0 settings "), "{}", ran.stderr);
     let copy = oracle::Copy::of(&bench.main()).unwrap();
     let connection = copy.open();
     let rows: Vec<String> = connection.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
