@@ -21,7 +21,11 @@ pub fn misfit(device: &Device<'_>, main: &MainFile) -> Result<Option<String>, Fa
     if device.disk().stat(&path).map_err(failed)?.is_none_or(|stat| stat.size == 0) {
         return Ok(None);
     }
-    let log = device.disk().open(STEP, &path, Open::Read).map_err(failed)?;
+    let log = match device.disk().open(STEP, &path, Open::Read) {
+        // An application has just closed it, and brought it into main.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        log => log.map_err(failed)?,
+    };
     let bytes = main.file.stat().map_err(failed)?.size;
     wal::misfit(&*log, &main.header, bytes).map_err(failed)
 }
