@@ -123,12 +123,18 @@ impl Database {
         let step = session.step;
         let savepoints = std::mem::take(&mut session.noted().savepoints);
         self.release(step, &savepoints)?;
-        self.restore(step, session.lane, before)?;
+        let left = self.state(step, session.lane)?;
+        if left == *before && !session.noted().sets_next_vacuum {
+            return Ok(());
+        }
+        self.restore(step, before, &left)?;
         self.drop_temporary_objects(step)?;
         if session.noted().sets_next_vacuum {
             self.forget_next_vacuum(step)?;
         }
-        self.restore(step, session.lane, before)?;
+        // What was just done has changed some of it.
+        let left = self.state(step, session.lane)?;
+        self.restore(step, before, &left)?;
         let after = self.state(step, session.lane)?;
         if after == *before {
             return Ok(());
@@ -164,8 +170,7 @@ impl Database {
         rows.next()?.map(|row| row.get(0)).transpose()
     }
 
-    fn restore(&self, step: Step, lane: Lane, before: &State) -> Result<(), Failure> {
-        let now = self.state(step, lane)?;
+    fn restore(&self, step: Step, before: &State, now: &State) -> Result<(), Failure> {
         for ((name, was), (_, is)) in before.pragmas.iter().zip(&now.pragmas) {
             match was {
                 // Of its two kinds of "on" only one is a number for SQLite.
