@@ -24,7 +24,7 @@ fn status_of_what_is_pending() {
         expect![[r#"
         settings  ROOT/var/lib/gateway/settings.db
           version     40 of 42
-          ready       yes
+          ready       no: its ready file is for version 40, and this firmware expects 42
           pending     V41 rebuild_parents, V42 preferences
           next boot   migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
         telemetry  ROOT/var/lib/gateway/telemetry.db
@@ -41,7 +41,7 @@ fn status_of_what_is_pending() {
         expect![[r#"
         settings  ROOT/var/lib/gateway/settings.db
           version     40 of 42
-          ready       yes
+          ready       no: its ready file is for version 40, and this firmware expects 42
           pending     V41 rebuild_parents, V42 preferences
           next boot   migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
         exit 3, touched nothing
@@ -55,7 +55,7 @@ fn status_of_what_is_pending() {
         bootmigrate_exit=3
         bootmigrate_settings_version=40
         bootmigrate_settings_target=42
-        bootmigrate_settings_ready=true
+        bootmigrate_settings_ready=false
         bootmigrate_settings_plan=migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
         exit 0, touched nothing
     "#]],
