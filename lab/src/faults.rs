@@ -13,6 +13,7 @@ use crate::person::{carry_out, kept, left};
 use crate::picture::Album;
 use crate::power_cuts::first_of;
 use crate::scenarios::Scenario;
+use crate::share::Share;
 use crate::sim::content::BLOCK;
 use crate::sim::replay::{Order, Replay};
 use crate::sim::{Fault, FaultKind, Moment, Options, Sim};
@@ -78,33 +79,40 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Every operation, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too.
-pub fn sweep(scenario: &Scenario, stride: u64) -> Tally {
+/// Every operation, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too: of all
+/// these a share.
+pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
     let whole = first_of(scenario);
     let (operations, calls) = (whole.log.len() as u64, whole.sim.calls());
     let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
     let mut judge = Judge::default();
     let unharmed = whole.booted.report.exit;
+    let mut chosen = share.of(scenario.name);
+    let mut try_it = |trouble| {
+        if chosen() {
+            tally.try_it(scenario, trouble, unharmed, &mut judge);
+        }
+    };
     for operation in 0..operations {
         for kind in FaultKind::ALL {
             for for_ever in [false, true] {
-                tally.try_it(scenario, Trouble::Fault(Fault::at_operation(operation, kind, for_ever)), unharmed, &mut judge);
+                try_it(Trouble::Fault(Fault::at_operation(operation, kind, for_ever)));
             }
         }
         for room in ROOMS_LEFT_BYTES {
-            tally.try_it(scenario, Trouble::Filled { operation, room }, unharmed, &mut judge);
+            try_it(Trouble::Filled { operation, room });
         }
     }
     for (file, pages) in files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate() {
         for page in 0..pages {
-            tally.try_it(scenario, Trouble::Lost { file, page }, unharmed, &mut judge);
+            try_it(Trouble::Lost { file, page });
         }
     }
-    let chosen = (1..=calls).step_by(usize::try_from(stride).unwrap_or(usize::MAX).max(1));
-    for call in chosen.filter(|_| stride > 0) {
+    let every = (1..=calls).step_by(usize::try_from(stride).unwrap_or(usize::MAX).max(1));
+    for call in every.filter(|_| stride > 0) {
         for kind in [FaultKind::InputOutput, FaultKind::Denied] {
             for for_ever in [false, true] {
-                tally.try_it(scenario, Trouble::Fault(Fault::at_call(call - 1, kind, for_ever)), unharmed, &mut judge);
+                try_it(Trouble::Fault(Fault::at_call(call - 1, kind, for_ever)));
             }
         }
     }

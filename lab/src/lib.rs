@@ -21,5 +21,6 @@ pub mod power_cuts;
 pub mod recall;
 pub mod record;
 pub mod scenarios;
+pub mod share;
 pub mod sim;
 pub mod workers;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, Scenario, ALL};
+use bootmigrate_lab::share::Share;
 use bootmigrate_lab::sim::crooked::{self, Crook};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
 use bootmigrate_lab::workers::by_workers;
@@ -115,6 +116,8 @@ struct Faults {
     /// Of all calls, reads and looks too, every n-th fails; 0 is none
     #[arg(long, default_value_t = 1)]
     calls: u64,
+    #[command(flatten)]
+    share: Share,
     /// Stop at the first scenario that is bad
     #[arg(long)]
     stop: bool,
@@ -172,9 +175,8 @@ struct Neighbours {
     /// Power cuts of each run beside an application
     #[arg(long, default_value_t = 2)]
     cuts: u64,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    share: Share,
     /// One JSON object a scenario
     #[arg(long)]
     json: bool,
@@ -380,8 +382,9 @@ fn run_faults(wanted: &Faults) -> ExitCode {
     let side =
         Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: wanted.stop, one: wanted.one };
     let mut command = words(&["faults", "--calls", &wanted.calls.to_string()]);
+    command.extend(wanted.share.arguments());
     command.extend(wanted.crook.iter().flat_map(|crook| words(&["--crook", crook])));
-    side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| faults::sweep(scenario, wanted.calls))
+    side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| faults::sweep(scenario, wanted.calls, wanted.share))
 }
 
 fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
@@ -412,8 +415,9 @@ fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
 
 fn run_neighbours(wanted: &Neighbours) -> ExitCode {
     let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
-    let command = words(&["neighbours", "--cuts", &wanted.cuts.to_string(), "--seed", &wanted.seed.to_string()]);
-    let extent = neighbours::Extent { cuts: wanted.cuts, seed: wanted.seed };
+    let mut command = words(&["neighbours", "--cuts", &wanted.cuts.to_string()]);
+    command.extend(wanted.share.arguments());
+    let extent = neighbours::Extent { cuts: wanted.cuts, share: wanted.share };
     side.run(&command, |tally: &neighbours::Tally| tally.bad, &|scenario| neighbours::sweep(scenario, extent))
 }
 

@@ -20,6 +20,7 @@ use crate::person::{beside, carry_out, copies, Run};
 use crate::picture::guests;
 use crate::power_cuts::{draw, first_of, Logged, PLAIN};
 use crate::scenarios::Scenario;
+use crate::share::Share;
 use crate::sim::hash::Random;
 use crate::sim::operation::SQLITE;
 use crate::sim::state::STORAGE;
@@ -74,8 +75,8 @@ impl fmt::Display for Tally {
 pub struct Extent {
     /// Cuts of each run beside an application.
     pub cuts: u64,
-    /// Seed of what is drawn.
-    pub seed: u64,
+    /// Which runs.
+    pub share: Share,
 }
 
 /// Where acknowledged rows are when the device is at rest.
@@ -91,7 +92,7 @@ struct Sweep {
     tally: Tally,
 }
 
-/// Every operation, every neighbour.
+/// Every operation, every neighbour; or a share of them.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let alone = first_of(scenario);
     let operations = alone.log.len() as u64;
@@ -101,20 +102,27 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
         // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit order keeps the application out.
         return sweep.tally;
     }
-    let mut random = Random::new(extent.seed);
+    let mut random = Random::new(extent.share.seed);
+    let mut chosen = extent.share.of(scenario.name);
     // Only where nothing stands can an application make the file.
     let stands = scenario.initial.follow(MAIN).is_ok();
     for operation in 0..operations {
         for manner in Manner::AT_OPERATIONS.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
-            sweep.beside_application(operation, manner, extent.cuts, &mut random);
+            if chosen() {
+                sweep.beside_application(operation, manner, extent.cuts, &mut random);
+            }
         }
         for waits in [false, true] {
-            sweep.beside_migrator(operation, waits);
+            if chosen() {
+                sweep.beside_migrator(operation, waits);
+            }
         }
     }
     for look in 0..alone.sim.looks() {
         for manner in Manner::AT_LOOKS {
-            sweep.beside_application(look, manner, extent.cuts, &mut random);
+            if chosen() {
+                sweep.beside_application(look, manner, extent.cuts, &mut random);
+            }
         }
     }
     sweep.tally
