@@ -157,8 +157,8 @@ fn row_54_databases_that_go_together_and_one_fails() {
 }
 
 #[test]
-fn row_83_an_application_would_meet_what_does_not_work() {
-    let mut row = row(83);
+fn row_71_an_application_would_meet_what_does_not_work() {
+    let mut row = row(71);
     let rename = "DROP VIEW family; ALTER TABLE parent RENAME TO parent_old;
         CREATE TABLE parent (id INTEGER PRIMARY KEY, name, reading, raw, badge); INSERT INTO parent SELECT * FROM parent_old; DROP TABLE parent_old;";
     row.boot(&Bench::booted_at(40).file(("V43__rename.sql", rename)));
@@ -175,8 +175,8 @@ fn row_83_an_application_would_meet_what_does_not_work() {
 const MISMATCH: &str = "CREATE TABLE repo (name TEXT);\nCREATE TABLE branch (id INTEGER PRIMARY KEY, repo TEXT REFERENCES repo (name));\n";
 
 #[test]
-fn row_84_foreign_keys_that_never_fitted() {
-    let mut row = row(84);
+fn row_72_foreign_keys_that_never_fitted() {
+    let mut row = row(72);
     let never = |bench: &Bench| Connection::open(bench.main()).unwrap().execute_batch(MISMATCH).unwrap();
     row.boot(&Bench::booted_at(40).file(ORPHANS).after(never));
     row.boot(&Bench::booted_at(40).firmware(41).after(never));
@@ -184,16 +184,16 @@ fn row_84_foreign_keys_that_never_fitted() {
 }
 
 #[test]
-fn row_85_a_new_device_and_a_schema_that_never_fitted() {
-    let mut row = row(85);
+fn row_73_a_new_device_and_a_schema_that_never_fitted() {
+    let mut row = row(73);
     row.boot(&Bench::empty(40).file(("V5__base.sql", MISMATCH)).key("adopted_up_to = 5"));
     row.boot(&Bench::empty(40).file(("V5__base.sql", MISMATCH)));
     row.whole();
 }
 
 #[test]
-fn row_82_a_trigger_on_the_history() {
-    let mut row = row(82);
+fn row_70_a_trigger_on_the_history() {
+    let mut row = row(70);
     let bench = Bench::booted_at(40).firmware(41);
     let hang = "CREATE TRIGGER of_theirs AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM refinery_schema_history WHERE version = 10; END";
     rusqlite::Connection::open(bench.main()).unwrap().execute_batch(hang).unwrap();
@@ -204,8 +204,8 @@ fn row_82_a_trigger_on_the_history() {
 }
 
 #[test]
-fn row_98_a_down_file_that_leaves_a_table_behind() {
-    let mut row = row(98);
+fn row_78_a_down_file_that_leaves_a_table_behind() {
+    let mut row = row(78);
     let step = [("V43__b.sql", "CREATE TABLE b (y);\n"), ("V43__b.down.sql", "SELECT 1;\n")];
     let bench = Bench::booted_at(41).key("on_newer = [\"downgrade\"]").file(step[0]).file(step[1]);
     assert_eq!(bench.run(&["run"]).exit, "0");

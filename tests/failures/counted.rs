@@ -80,8 +80,8 @@ fn row_52_a_token_that_stays() {
 }
 
 #[test]
-fn row_78_an_older_copy_put_back_again_and_again() {
-    let mut row = row(78);
+fn row_66_an_older_copy_put_back_again_and_again() {
+    let mut row = row(66);
     let bench = Bench::booted_at(40).firmware(41);
     let older = fs::read(bench.main()).unwrap();
     // More often than interruptions are allowed.

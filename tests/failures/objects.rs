@@ -19,8 +19,8 @@ fn applies(bench: &Bench, sql: &str) {
 }
 
 #[test]
-fn row_87_what_only_the_application_has() {
-    let mut row = row(87);
+fn row_74_what_only_the_application_has() {
+    let mut row = row(74);
     let own = "CREATE TABLE mail (id INTEGER PRIMARY KEY, address TEXT CHECK (slug(address) <> '')); INSERT INTO mail VALUES (1, 'A');
         PRAGMA writable_schema = ON;
         INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0, 'CREATE VIRTUAL TABLE vectors USING vec0(e)')";
@@ -42,8 +42,8 @@ fn row_87_what_only_the_application_has() {
 const WORDS: &str = "CREATE VIRTUAL TABLE words USING fts5(body); INSERT INTO words VALUES ('one'), ('two')";
 
 #[test]
-fn row_88_an_index_that_does_not_fit_its_text() {
-    let mut row = row(88);
+fn row_75_an_index_that_does_not_fit_its_text() {
+    let mut row = row(75);
     for fault in ["INSERT INTO words_content VALUES (3, 'three')", "DELETE FROM words_content WHERE id = 1"] {
         let bench = Bench::at(40).file(NOTE);
         applies(&bench, &format!("{WORDS}; {fault}"));
@@ -53,8 +53,8 @@ fn row_88_an_index_that_does_not_fit_its_text() {
 }
 
 #[test]
-fn row_89_virtual_tables_are_carried() {
-    let mut row = row(89);
+fn row_76_virtual_tables_are_carried() {
+    let mut row = row(76);
     let search = "CREATE VIRTUAL TABLE found USING fts5(name, content = 'parent', content_rowid = 'id');
 INSERT INTO found(found) VALUES ('rebuild');
 CREATE VIRTUAL TABLE words USING fts5(body);\n";

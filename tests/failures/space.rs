@@ -128,8 +128,8 @@ fn row_46_huge_database_and_little_space() {
 }
 
 #[test]
-fn row_79_no_inode_and_no_quota() {
-    let mut row = row(79);
+fn row_67_no_inode_and_no_quota() {
+    let mut row = row(67);
     let bench = Bench::booted_at(40).firmware(41).on(|at, folder| Mount::ext4_for_files(at, folder, 64));
     mount(&bench).take_inodes(0);
     row.boot(&bench);
@@ -149,16 +149,16 @@ fn row_79_no_inode_and_no_quota() {
 }
 
 #[test]
-fn row_80_full_by_a_limit_of_sqlite() {
-    let mut row = row(80);
+fn row_68_full_by_a_limit_of_sqlite() {
+    let mut row = row(68);
     let limited = "PRAGMA max_page_count = 80;\nCREATE TABLE large AS SELECT zeroblob(500000) AS a;\n";
     row.boot(&Bench::booted_at(40).firmware(40).file(("V41__large.sql", limited)));
     row.whole();
 }
 
 #[test]
-fn row_81_what_of_ours_fills_the_disk() {
-    let mut row = row(81);
+fn row_69_what_of_ours_fills_the_disk() {
+    let mut row = row(69);
     let bench = on_ext4(with_a_snapshot());
     no_header(&bench);
     let bench = bench.firmware(41);

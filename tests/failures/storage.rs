@@ -208,8 +208,8 @@ fn of_the_user(bench: Bench) -> Bench {
 }
 
 #[test]
-fn row_91_a_file_or_a_folder_of_somebody_else() {
-    let mut row = row(91);
+fn row_77_a_file_or_a_folder_of_somebody_else() {
+    let mut row = row(77);
     let bench = Bench::wal_at(40).firmware(41).application(&["sql UPDATE parent SET reading = 7 WHERE id = 5"]).killed();
     let bench = of_the_user(bench);
     chown(bench.home().join("settings.db-wal"), Some(0), Some(0)).unwrap();

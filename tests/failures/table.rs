@@ -74,8 +74,8 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
         if cells.len() != CELLS {
             return Err(wrong(&format!("{} cells, not {CELLS}", cells.len())));
         }
-        if rows.last().is_some_and(|row: &Row| row.number >= number) {
-            return Err(wrong("its number is not above the one before"));
+        if number != rows.len() + 1 {
+            return Err(wrong("its number is not the next one"));
         }
         let columns: Vec<Vec<&str>> = cells[3..].iter().map(|cell| cell.split(BREAK).map(str::trim).collect()).collect();
         if columns.iter().any(|column| column.len() != columns[0].len()) {
