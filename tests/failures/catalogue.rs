@@ -4,7 +4,7 @@
 
 use crate::bench::{Bench, Mode};
 use crate::product::{self, BROKEN, ORPHANS, UNIQUE_BADGE};
-use crate::row::row;
+use crate::row::{row, Before};
 use rusqlite::Connection;
 use std::fs;
 
@@ -192,7 +192,7 @@ fn row_73_a_new_device_and_a_schema_that_never_fitted() {
 }
 
 #[test]
-fn row_70_a_trigger_on_the_history() {
+fn row_70_the_history_is_changed() {
     let mut row = row(70);
     let bench = Bench::booted_at(40).firmware(41);
     let hang = "CREATE TRIGGER of_theirs AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM refinery_schema_history WHERE version = 10; END";
@@ -200,6 +200,27 @@ fn row_70_a_trigger_on_the_history() {
     row.boot(&bench);
     rusqlite::Connection::open(bench.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
     row.boot(&bench);
+    row.boot(&Bench::booted_at(40).file(("V41__touches.sql", "UPDATE refinery_schema_history SET name = 'other' WHERE version = 10;\n")));
+    row.whole();
+}
+
+#[test]
+fn row_82_a_migration_meets_nothing_of_the_one_before() {
+    let mut row = row(82);
+    let temporary = "CREATE TEMP TABLE parent (id, name); INSERT INTO parent VALUES (1, 'not the real one');\n";
+    let writes = "INSERT INTO parent (id, name) VALUES (9001, 'kept');\n";
+    let legacy = "PRAGMA legacy_alter_table = ON;\nCREATE TABLE note (id);\n";
+    let renames = "CREATE VIEW names AS SELECT name FROM parent;\nALTER TABLE parent RENAME TO device;\n";
+    for (second, third) in [(temporary, writes), (legacy, renames)] {
+        let bench = Bench::booted_at(40).file(("V41__first.sql", second)).file(("V42__then.sql", third));
+        // Plain SQLite, with a connection for each file.
+        let copy = crate::oracle::Copy::of(&bench.main()).unwrap();
+        [second, third].iter().for_each(|sql| copy.open().execute_batch(sql).unwrap());
+        let wanted = crate::oracle::content(&copy.path()).unwrap();
+        let before = Before::of(&bench).towards(wanted);
+        let ran = bench.run(&["run"]);
+        row.saw(&bench, before, "", &ran);
+    }
     row.whole();
 }
 

@@ -102,8 +102,8 @@ fn row_20_hot_rollback_journal() {
     row.whole();
 }
 
-/// A look says on standard output what it has to say.
-fn said(mut ran: crate::program::Ran) -> crate::program::Ran {
+/// Some commands say on standard output what they have to say.
+pub fn said(mut ran: crate::program::Ran) -> crate::program::Ran {
     ran.stderr = std::mem::take(&mut ran.stdout);
     ran
 }

@@ -26,6 +26,7 @@ mod product;
 mod program;
 mod row;
 mod space;
+mod stale;
 mod storage;
 #[path = "../stories/strace.rs"]
 mod strace;

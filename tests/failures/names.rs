@@ -4,8 +4,10 @@
 
 use crate::bench::Bench;
 use crate::mount::Mount;
+use crate::oracle;
 use crate::row::{row, Before};
 use rusqlite::Connection;
+use rustix::fs::{mknodat, FileType, Mode, CWD};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -67,5 +69,23 @@ fn row_39_two_names_for_one_file() {
     let ran = bench.run(&["run"]);
     row.saw(&bench, before, "", &ran);
     drop(mounted);
+    row.whole();
+}
+
+#[test]
+fn row_83_a_fifo_where_a_side_file_belongs() {
+    let mut row = row(83);
+    for side in ["settings.db-journal", "settings.db-wal"] {
+        let bench = Bench::at(40).firmware(41);
+        let fifo = bench.home().join(side);
+        let before = Before::of(&bench);
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let with_it = oracle::folder(&bench.root());
+        let ran = bench.run(&["run"]);
+        assert!(!oracle::touched(&with_it, &oracle::folder(&bench.root())).contains("settings.db"), "{side}: {}", ran.stderr);
+        // The judge would wait for it.
+        fs::remove_file(&fifo).unwrap();
+        row.saw(&bench, before, "", &ran);
+    }
     row.whole();
 }
