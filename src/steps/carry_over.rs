@@ -177,13 +177,14 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         found => found?,
     };
     // It is read only: what the application has and this firmware does not decides no row.
-    old.stand_in_for_reading(STEP)?;
-    let findings = match rows.carry.damaged.then(|| old.integrity_check(STEP)) {
+    let not_computed = old.stand_in_for_reading(STEP)?;
+    let mut findings = match rows.carry.damaged.then(|| old.integrity_check(STEP)) {
         // A check that cannot begin says nothing of a single table.
         Some(Err(failure)) if failure.class == Class::Damaged => Findings::default(),
         Some(findings) => findings?,
         None => Findings::default(),
     };
+    findings.0.extend(not_computed.0);
     let tools = device.settings.adopt.as_ref().and_then(|adopt| table_of(&adopt.from));
     let (ours, others): (Vec<&Table>, Vec<&Table>) =
         found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));

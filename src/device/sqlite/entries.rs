@@ -65,10 +65,11 @@ impl Database {
             return Ok(found);
         }
         found.make().map_err(failed)?;
+        // The row number has no name: the rows cannot be told from each other. Or the order in which they lie is not here.
+        let told_apart = !found.key.is_empty() && table.own_index.as_ref().is_none_or(|own| findings.computes(own));
         for index in &indexes {
-            if found.key.is_empty() {
-                // The row number has no name: the rows cannot be told from each other.
-                found.unproven.push(index.name.clone());
+            if !told_apart || !findings.computes(&index.name) {
+                found.not_compared(index)?;
                 continue;
             }
             found.compare(index, findings, stop)?;
@@ -194,7 +195,10 @@ impl IndexRows<'_> {
     }
 
     fn not_compared(&mut self, index: &Index) -> Result<(), Failure> {
-        self.unproven.push(index.name.clone());
+        // The table itself knows nothing alone.
+        if self.table.own_index.as_ref() != Some(&index.name) {
+            self.unproven.push(index.name.clone());
+        }
         Ok(())
     }
 

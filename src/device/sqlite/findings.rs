@@ -102,6 +102,17 @@ impl Findings {
         self.0.iter().filter_map(words).collect()
     }
 
+    /// How an index is named that this program cannot compute.
+    pub(super) fn index(name: &str) -> String {
+        format!("index {name}")
+    }
+
+    /// What its entries are made with is here.
+    pub(super) fn computes(&self, index: &str) -> bool {
+        let name = Findings::index(index);
+        !self.of(Kind::NotChecked).any(|finding| finding.object.as_deref() == Some(&name))
+    }
+
     /// Adds a finding once.
     pub fn add_of(&mut self, kind: Kind, object: &str, text: &str) {
         let found = finding(kind, Some(object), text);

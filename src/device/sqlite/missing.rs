@@ -10,6 +10,8 @@ use rusqlite::types::Null;
 use rusqlite::Connection;
 
 use crate::device::disk::Step;
+use crate::device::sqlite::findings::{Findings, Kind};
+use crate::device::sqlite::rows::quote;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 
@@ -91,14 +93,19 @@ const MATH_FUNCTIONS: [&str; 29] = [
 ];
 
 impl Missing {
+    pub(super) fn is_not_here(&self) -> String {
+        format!("{self} is not in this firmware")
+    }
+
     /// What a product does about it.
     pub fn advice(&self) -> String {
         match self {
             Missing::Function(name) if MATH_FUNCTIONS.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
-                format!("{self} is not in this firmware: build it with LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_MATH_FUNCTIONS")
+                format!("{}: build it with LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_MATH_FUNCTIONS", self.is_not_here())
             }
             _ => {
-                format!("{self} is not in this firmware: where the application registers it, register it with Migrator::on_connection too")
+                let known = self.is_not_here();
+                format!("{known}: where the application registers it, register it with Migrator::on_connection too")
             }
         }
     }
@@ -117,14 +124,21 @@ impl fmt::Display for Missing {
 
 impl Database {
     /// Stand-ins for everything that its tables and indexes need and this program does not have, until the connection is closed. What
-    /// they stand in for.
+    /// could not be checked without them, index by index.
     ///
     /// # Errors
     /// As SQLite, but for what is missing.
-    pub fn stand_in_for_reading(&self, step: Step) -> Result<BTreeSet<Missing>, Failure> {
-        let mut missing = BTreeSet::new();
+    pub fn stand_in_for_reading(&self, step: Step) -> Result<Findings, Failure> {
+        let (mut findings, mut missing) = (Findings::default(), BTreeSet::new());
+        for index in self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'index' AND rootpage > 0")? {
+            // To prepare it asks for all that its entries are made with; it is not run.
+            let reindex = self.connection.prepare(&format!("REINDEX main.{}", quote(&index)));
+            if let Some(missing) = reindex.err().as_ref().and_then(Missing::of) {
+                findings.add_of(Kind::NotChecked, &Findings::index(&index), &missing.is_not_here());
+            }
+        }
         stand_in_for_all(&self.connection, |_| true, &mut missing).map_err(|error| self.failure(step, &error))?;
-        Ok(missing)
+        Ok(findings)
     }
 }
 

@@ -87,7 +87,7 @@ impl Database {
     /// What is wrong with a virtual table's own content, or why it cannot be asked.
     pub(super) fn fault_of(&self, step: Step, pragma: &str, table: &VirtualTable) -> Result<Option<(Kind, String)>, Failure> {
         if let Content::Unknown(module) = &table.content {
-            return Ok(Some((Kind::NotChecked, format!("{} is not in this firmware", Missing::Module(module.clone())))));
+            return Ok(Some((Kind::NotChecked, Missing::Module(module.clone()).is_not_here())));
         }
         match self.rows_of_check(pragma, &quote(&table.name)) {
             Ok(Checked { stop: Some(error), .. }) => Ok(Some((Kind::VirtualTable, describe(&error)))),
@@ -106,7 +106,7 @@ impl Database {
 
 /// Why an object is checked in part.
 fn not_here(error: &rusqlite::Error) -> String {
-    Missing::of(error).map_or_else(|| describe(error), |missing| format!("{missing} is not in this firmware"))
+    Missing::of(error).map_or_else(|| describe(error), |missing| missing.is_not_here())
 }
 
 fn quote(identifier: &str) -> String {
