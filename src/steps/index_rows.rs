@@ -23,6 +23,11 @@ pub fn words(found: &IndexRows<'_>, aside: Option<&Aside>) -> Vec<String> {
         let (count, verb) = rows(found.other);
         lines.push(format!("{count} of {table} {verb} in an index with other values than in the table{kept}"));
     }
+    // Another index of the table may have named them already.
+    if found.counted > found.absent {
+        let (count, verb) = rows(found.counted - found.absent);
+        lines.push(format!("{count} of {table} {verb} in an index alone, which can count them and not give them back"));
+    }
     lines.extend(found.unproven.iter().map(|index| format!("rows of {table} that only the index {index} knows, which cannot be compared")));
     lines
 }

@@ -17,17 +17,23 @@ impl IndexRows<'_> {
     /// # Errors
     /// As SQLite.
     pub fn held_by(&self, copy: &Database) -> Result<u64, Failure> {
-        if self.kept() == 0 {
-            return Ok(0);
-        }
-        let failed = |error: rusqlite::Error| self.store.failure(self.step, &error);
         let Some(theirs) = copy.table_named(self.step, &self.table.name)? else { return Ok(0) };
+        // Which they are is not known: as many as the table does not have.
+        let counted = self.counted.saturating_sub(self.absent);
+        let counted = if counted > 0 { copy.rows_not_in(self.step, &theirs, self.database, counted)? } else { 0 };
+        let named = if self.kept() > 0 { self.named_by(copy, &theirs)? } else { 0 };
+        Ok(named.saturating_add(counted))
+    }
+
+    /// Those that stand in the temporary table.
+    fn named_by(&self, copy: &Database, theirs: &Table) -> Result<u64, Failure> {
+        let failed = |error: rusqlite::Error| self.store.failure(self.step, &error);
         let shared: Vec<(usize, &String)> = self.table.columns.iter().enumerate().filter(|(_, name)| theirs.has_column(name)).collect();
         let same = shared.iter().enumerate().map(|(at, (_, name))| {
             let mark = self.key.len() + at + 1;
             format!("(?{mark} IS NULL OR {} IS ?{mark} COLLATE BINARY)", quote(name))
         });
-        let Some(mut ask) = copy.ask_by_key(self.step, &theirs, &self.key, same)? else { return Ok(0) };
+        let Some(mut ask) = copy.ask_by_key(self.step, theirs, &self.key, same)? else { return Ok(0) };
         let keys = (0..self.key.len()).map(|at| format!("k{at}"));
         let columns: Vec<String> = keys.chain(shared.iter().map(|(at, _)| format!("v{at}"))).collect();
         let mut statement = self.store.connection.prepare(&format!("SELECT {} FROM {FOUND}", columns.join(", "))).map_err(failed)?;

@@ -24,6 +24,8 @@ pub struct IndexRows<'a> {
     pub absent: u64,
     /// Rows that have other values in the table.
     pub other: u64,
+    /// Rows that are no longer in the table and that the index can only count.
+    pub counted: u64,
     /// Indexes whose entries could not all be compared, though they can be read.
     pub unproven: Vec<String>,
 }
@@ -39,6 +41,21 @@ struct Index {
     computed: bool,
     /// Its order, backwards.
     backwards: String,
+}
+
+impl Index {
+    /// The table, read by this index.
+    fn of(&self, table: &Table) -> String {
+        format!("{} INDEXED BY {}", quote(&table.name), quote(&self.name))
+    }
+}
+
+/// What a scan came to.
+#[derive(Default)]
+struct Read {
+    entries: u64,
+    /// Of them, those whose row is as they say.
+    with_row: u64,
 }
 
 /// The table in the temporary database.
@@ -59,7 +76,7 @@ impl Database {
         let failed = |error: rusqlite::Error| self.failure(step, &error);
         let key = table.key_columns();
         let store = self.temporary(step)?;
-        let mut found = IndexRows { database: self, store, table, step, key, absent: 0, other: 0, unproven: Vec::new() };
+        let mut found = IndexRows { database: self, store, table, step, key, absent: 0, other: 0, counted: 0, unproven: Vec::new() };
         let indexes = self.indexes(table).map_err(failed)?;
         if indexes.is_empty() {
             return Ok(found);
@@ -99,23 +116,41 @@ impl Database {
         for table in self.all_tables(step)?.into_iter().filter(|table| with.iter().any(|name| name.eq_ignore_ascii_case(&table.name))) {
             for index in self.indexes(&table).map_err(failed)? {
                 let Some(condition) = &index.condition else { continue };
-                let count = |from: &str| {
-                    let counted =
-                        self.connection.query_row(&format!("SELECT count(*) FROM {from} WHERE ({condition}\n)"), [], |row| row.get(0));
-                    match counted {
-                        Ok(number) => Ok(Some(number)),
-                        // What is corrupt has been said; what cannot be asked is compared where a repair needs it.
-                        Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
-                        Err(error) => Err(failed(error)),
-                    }
+                let count = |from: &str| format!("SELECT count(*) FROM {from} WHERE ({condition}\n)");
+                let number = |sql: &str| match self.connection.query_row(sql, [], |row| row.get::<_, i64>(0)) {
+                    Ok(number) => Ok(Some(number)),
+                    // What is corrupt has been said; what cannot be asked is compared where a repair needs it.
+                    Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+                    Err(error) => Err(failed(error)),
                 };
-                let entries: Option<i64> = count(&format!("{} INDEXED BY {}", quote(&table.name), quote(&index.name)))?;
-                if entries.is_some() && entries > count(&table.itself())? {
+                let scan = count(&index.of(&table));
+                let scanned = if self.passes_over(&table, &index, &scan) { None } else { number(&scan)? };
+                let entries = if scanned.is_some() { scanned } else { self.entries_of(&index).map_err(failed)? };
+                if entries.is_some() && entries > number(&count(&table.itself()))? {
                     found.push(index.name);
                 }
             }
         }
         Ok(found)
+    }
+
+    /// Where rows are kept by their key, SQLite looks up the row of an entry for a column of the condition that the index does not
+    /// have, and passes over an entry whose row is gone.
+    fn passes_over(&self, table: &Table, index: &Index, scan: &str) -> bool {
+        let plan = || self.connection.query_row(&format!("EXPLAIN QUERY PLAN {scan}"), [], |row| row.get::<_, String>(3));
+        table.is_kept_by_key() && index.condition.is_some() && !plan().is_ok_and(|plan| plan.contains("USING COVERING INDEX"))
+    }
+
+    /// The entries of an index, counted on its pages; `None` where not every page can be read, or SQLite does not have dbstat.
+    fn entries_of(&self, index: &Index) -> rusqlite::Result<Option<i64>> {
+        let sql = "SELECT sum(ncell) FILTER (WHERE pagetype IN ('internal', 'leaf', 'overflow')), count(*) FILTER (WHERE pagetype = 'corrupted') \
+                   FROM dbstat WHERE name = ?1";
+        match self.connection.query_row(sql, [&index.name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))) {
+            Ok((entries, 0)) => Ok(entries),
+            Ok(_) => Ok(None),
+            Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn indexes(&self, table: &Table) -> rusqlite::Result<Vec<Index>> {
@@ -169,29 +204,39 @@ impl IndexRows<'_> {
         let keys = self.key.join(", ");
         let values: Vec<String> = index.columns.iter().map(|(_, column)| format!(", {column}")).collect();
         let condition = index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
-        let scan =
-            format!("SELECT {keys}{} FROM {} INDEXED BY {}{condition}", values.concat(), quote(&self.table.name), quote(&index.name));
-        if self.table.is_kept_by_key() && index.condition.is_some() && !self.reads_the_index_alone(&scan) {
-            return self.not_compared(index);
-        }
-        let mut with_row = 0;
-        match self.scan(index, &scan, stop, &mut with_row) {
-            Ok(()) => self.computed_values(index, findings, with_row),
+        let scan = format!("SELECT {keys}{} FROM {}{condition}", values.concat(), index.of(self.table));
+        let mut read = Read::default();
+        let passes_over = self.database.passes_over(self.table, index, &scan);
+        match self.scan(index, &scan, stop, &mut read) {
+            // Entries that it did not come to have no row.
+            Ok(()) if passes_over => self.count(index, read.entries).and_then(|()| self.computed_values(index, findings, read.with_row)),
+            Ok(()) => self.computed_values(index, findings, read.with_row),
+            Err(Ended::Corrupt) if passes_over => self.not_compared(index),
             Err(Ended::Corrupt) if index.computed => Ok(()),
-            Err(Ended::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut with_row) {
+            Err(Ended::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut read) {
                 Ok(()) | Err(Ended::Corrupt) => Ok(()),
                 Err(Ended::Refused) => self.not_compared(index),
                 Err(Ended::By(failure)) => Err(*failure),
+            },
+            // Its condition is true of every row that the schema allows: SQLite sees no reason for the index.
+            Err(Ended::Refused) if index.condition.is_some() => match self.fitting(index, findings)? {
+                Some(fitting) => self.count(index, fitting),
+                None => self.not_compared(index),
             },
             Err(Ended::Refused) => self.not_compared(index),
             Err(Ended::By(failure)) => Err(*failure),
         }
     }
 
-    /// An entry whose row is gone would be passed over where the row is looked up for a column of the condition.
-    fn reads_the_index_alone(&self, scan: &str) -> bool {
-        let plan = self.database.connection.query_row(&format!("EXPLAIN QUERY PLAN {scan}"), [], |row| row.get::<_, String>(3));
-        plan.is_ok_and(|plan| plan.contains("USING COVERING INDEX"))
+    /// All entries but these know something alone.
+    fn count(&mut self, index: &Index, but: u64) -> Result<(), Failure> {
+        match self.database.entries_of(index).map_err(|error| self.database.failure(self.step, &error))? {
+            Some(entries) => {
+                self.counted = self.counted.max(u64::try_from(entries).unwrap_or(0).saturating_sub(but));
+                Ok(())
+            }
+            None => self.not_compared(index),
+        }
     }
 
     fn not_compared(&mut self, index: &Index) -> Result<(), Failure> {
@@ -202,7 +247,7 @@ impl IndexRows<'_> {
         Ok(())
     }
 
-    fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, with_row: &mut u64) -> Result<(), Ended> {
+    fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, read: &mut Read) -> Result<(), Ended> {
         let connection = &self.database.connection;
         let ended = |error: rusqlite::Error| match class_of(&error) {
             Class::Damaged => Ended::Corrupt,
@@ -224,8 +269,9 @@ impl IndexRows<'_> {
                 Err(error) if class_of(&error) == Class::Damaged => None,
                 other => other.map_err(ended)?,
             };
+            read.entries += 1;
             if same == Some(true) {
-                *with_row += 1;
+                read.with_row += 1;
                 continue;
             }
             let kept = bind(&mut keep, row, width)
@@ -272,24 +318,27 @@ impl IndexRows<'_> {
         format!("INSERT INTO {FOUND}({names}) VALUES ({marks}) ON CONFLICT({keys}) DO UPDATE SET {set}")
     }
 
-    /// An entry whose expression has another value than its row's is counted: rows that the check misses in the index are those
-    /// of the table without an equal entry, and what is left of the entries has no row.
+    /// An entry whose expression has another value than its row's is counted: what is left of the entries has no row.
     fn computed_values(&mut self, index: &Index, findings: &Findings, with_row: u64) -> Result<(), Failure> {
-        if !index.computed {
-            return Ok(());
+        if index.computed {
+            // Where the rows cannot be counted it is not only the index that is damaged.
+            let fitting = self.fitting(index, findings)?.unwrap_or(with_row);
+            self.other = self.other.saturating_add(with_row.saturating_sub(fitting));
         }
+        Ok(())
+    }
+
+    /// Rows with an equal entry: all that the index is about, but for those that the check misses in it.
+    fn fitting(&self, index: &Index, findings: &Findings) -> Result<Option<u64>, Failure> {
         let missing = |finding: &&Finding| finding.object.as_deref() == Some(&index.name) && finding.text.starts_with("row ");
         let missing = findings.of(Kind::Index).filter(missing).count() as u64;
         let condition = index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         let count = format!("SELECT count(*) FROM {}{condition}", self.table.itself());
-        let rows: i64 = match self.database.connection.query_row(&count, [], |row| row.get(0)) {
-            // Then it is not only the index that is damaged.
-            Err(error) if class_of(&error) == Class::Damaged => return Ok(()),
-            counted => counted.map_err(|error| self.database.failure(self.step, &error))?,
-        };
-        let fitting = u64::try_from(rows).unwrap_or(0).saturating_sub(missing);
-        self.other = self.other.saturating_add(with_row.saturating_sub(fitting));
-        Ok(())
+        match self.database.connection.query_row(&count, [], |row| row.get::<_, i64>(0)) {
+            Ok(rows) => Ok(Some(u64::try_from(rows).unwrap_or(0).saturating_sub(missing))),
+            Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+            Err(error) => Err(self.database.failure(self.step, &error)),
+        }
     }
 
     /// Whose rows they are.
@@ -299,7 +348,7 @@ impl IndexRows<'_> {
 
     /// Rows that only indexes know.
     pub fn total(&self) -> u64 {
-        self.absent.saturating_add(self.other)
+        self.absent.saturating_add(self.other).saturating_add(self.counted)
     }
 
     /// How many of them stand in the temporary table.
@@ -307,7 +356,7 @@ impl IndexRows<'_> {
         if self.key.is_empty() {
             0
         } else {
-            self.total()
+            self.absent.saturating_add(self.other)
         }
     }
 

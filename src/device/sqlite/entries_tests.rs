@@ -33,7 +33,11 @@ fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
     assert!(findings.has(Kind::Index) && findings.tables_are_whole(), "{schema}: {findings:?}");
     let tables = database.all_tables(STEP).unwrap();
     let found = database.index_rows(STEP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
-    assert_eq!((found.absent, found.other, found.unproven.as_slice()), (expected.0, expected.1, [].as_slice()), "{schema}; {change}");
+    assert_eq!(
+        (found.absent.max(found.counted), found.other, found.unproven.as_slice()),
+        (expected.0, expected.1, [].as_slice()),
+        "{schema}; {change}"
+    );
     found.put_aside(&database, &database.aside(STEP, &tables[0].name).unwrap()).unwrap();
     drop(found);
     drop(tables);
@@ -42,7 +46,7 @@ fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
 
 #[test]
 fn rows_that_are_gone_are_found_in_every_kind_of_index() {
-    let rows = |table: &str| format!("{table}; {COUNT} INSERT INTO t(a, b) SELECT i, 'b' || i FROM n;");
+    let rows = |table: &str| format!("{table}; {COUNT} INSERT INTO t(a, b, c) SELECT i, 'b' || i, 'c' FROM n;");
     let gone = "DELETE FROM t WHERE a > 40";
     for index in [
         "CREATE INDEX i ON t(b)",
@@ -52,20 +56,17 @@ fn rows_that_are_gone_are_found_in_every_kind_of_index() {
         "CREATE UNIQUE INDEX i ON t(b) WHERE b LIKE 'b%' AND \"a\" <> 0 -- where",
         "CREATE INDEX i ON t(upper(b))",
         "CREATE INDEX i ON t(a, b || 'x') WHERE b IS NOT NULL",
+        "CREATE INDEX i ON t(b) WHERE t.c = 'c'",
+        "CREATE INDEX i ON t(-a) WHERE c > '' AND b > ''",
         "CREATE INDEX i ON t(b); CREATE INDEX j ON t(a)",
     ] {
         for table in [
-            "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT)",
-            "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)",
-            "CREATE TABLE t(a, b TEXT, rowid)",
-            "CREATE TABLE t(a, b TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT, c)",
+            "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c)",
+            "CREATE TABLE t(a NOT NULL, b TEXT NOT NULL, c NOT NULL, rowid)",
+            "CREATE TABLE t(a, b TEXT, c, PRIMARY KEY(a, b)) WITHOUT ROWID",
             "CREATE TABLE t(a, b TEXT COLLATE NOCASE PRIMARY KEY, c) WITHOUT ROWID",
         ] {
-            // A condition on what the index does not have: SQLite looks it up in the table, and passes over a row that is gone.
-            let of_the_table = ["WHERE a ", "AND \"a\"", "|| 'x') WHERE"].iter().any(|text| index.contains(text));
-            if table.contains("WITHOUT ROWID") && of_the_table {
-                continue;
-            }
             check(&format!("{}{index}", rows(table)), gone, (20, 0));
         }
     }
