@@ -220,8 +220,10 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     }
     let brought = bring(device, &pour, rows)?;
     lost.extend(brought.lost);
-    let of_two_times = || if rows.carry.damaged { misfit(device, rows.main) } else { Ok(None) };
-    if lost.is_empty() && (!findings.tables_are_whole() || of_two_times()?.is_some()) {
+    let of_two_times = if rows.carry.damaged { misfit(device, rows.main)? } else { None };
+    if of_two_times.is_some() {
+        lost.push("what the version of it had that its WAL belongs to".to_owned());
+    } else if lost.is_empty() && !findings.tables_are_whole() {
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
     Ok(Brought { lost, notes: brought.notes })
