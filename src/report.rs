@@ -16,6 +16,7 @@ use crate::error::printable::{json, printable};
 use crate::error::{Class, Failure, Place};
 use crate::steps::replace::Replaced;
 pub use last::LastFailure;
+pub use sentence::lacking;
 use sentence::Said;
 
 /// The version of the report's format (`docs/status-json.md`).

@@ -9,7 +9,7 @@ use crate::catalog::Migration;
 use crate::cli::{DataVerb, Extent};
 use crate::commands::run::{line_of, temporary_files_beside};
 use crate::commands::status::pending_exit;
-use crate::commands::{changes, House, Lines, Printed};
+use crate::commands::{changes, lacking, House, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::Plan;
 use crate::device::history::data::{Progress, Row};
@@ -19,6 +19,7 @@ use crate::report::{exit_of, gravest, EXIT_PENDING, SCHEMA};
 use crate::steps::data::{left_to_do, look, open, Beside};
 use crate::steps::ledger::Ledger;
 use crate::steps::lock::lock;
+use crate::steps::room::explained;
 
 #[derive(Debug, Serialize)]
 struct Reports {
@@ -143,6 +144,7 @@ pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
         Ok(None) => DataReport::of(device, &rows, &left, 0, did.trim_end()),
         Ok(Some((exit, why))) => DataReport::of(device, &rows, &left, exit, &format!("its data migrations wait: {why}.")),
         Err(failure) => {
+            let failure = explained(device, failure);
             let words = format!("{did}{}", words(device, &failure, done.is_empty()));
             let mut report = DataReport::of(device, &rows, &left, exit_of(failure.class), &words);
             if let Some(place) = failure.place {
@@ -227,19 +229,17 @@ fn words(device: &Device<'_>, failure: &Failure, nothing_done: bool) -> String {
     let (name, at) = (&device.settings.name, failure.place.as_ref().filter(|place| place.statement > 0));
     let statement = at.map_or_else(String::new, |place| format!(", in statement {} of {}", place.statement, place.statements));
     let again = format!("run `bootmigrate data run --db {name}` again");
+    let (why, next) = lacking(device, failure).unwrap_or_default();
     let next = match failure.class {
         Class::Failed => "correct the data migration and install that firmware".to_owned(),
-        Class::NoSpace => {
-            let needed = failure.bytes_needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
-            format!("free space{needed}, then {again}")
-        }
+        Class::NoSpace => next.replacen("run again", &again, 1),
         Class::Storage => format!("look at the storage and at who owns the files, then {again}"),
         Class::Catalogue => "build the firmware with the data migrations that this database was changed by".to_owned(),
         Class::Damaged => format!("run `bootmigrate doctor --full --db {name}`"),
         _ => again,
     };
     let other = if nothing_done { "" } else { "other " };
-    format!("{failure}{statement}; no {other}row was changed. Next: {next}.")
+    format!("{why}{failure}{statement}; no {other}row was changed. Next: {next}.")
 }
 
 fn counted(rows: u64, rounds: u64) -> String {

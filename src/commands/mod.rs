@@ -29,8 +29,9 @@ use crate::config::{self, Settings, Source, UnknownKey, FILE_BYTES_MAX};
 use crate::device::disk::Disk;
 use crate::device::supervisor::place;
 use crate::device::{Device, World};
-use crate::error::Failure;
-use crate::report::{exit_of, EXIT_PENDING};
+use crate::error::{Class, Failure};
+use crate::report::{self, exit_of, EXIT_PENDING};
+use crate::steps::room::{explained, kept};
 pub use printed::{Lines, Printed};
 
 pub use places::{devices, free_for_a_file};
@@ -62,10 +63,20 @@ pub fn changes(house: &House<'_>) -> Result<(), Printed> {
 }
 
 /// Something that stopped a command before anything was changed.
-pub fn not_begun(device: &Device<'_>, failure: &Failure) -> Printed {
-    let exit = exit_of(failure.class);
-    let sentence = format!("{}: {failure}; nothing was changed. [BM-{exit} {}]", device.settings.name, device.settings.name);
+pub fn not_begun(device: &Device<'_>, failure: Failure) -> Printed {
+    let failure = explained(device, failure);
+    let (exit, name) = (exit_of(failure.class), &device.settings.name);
+    let sentence = match lacking(device, &failure) {
+        Some((why, next)) => format!("{name}: not enough space: {why}{failure}; nothing was changed. Next: {next}. [BM-{exit} {name}]"),
+        None => format!("{name}: {failure}; nothing was changed. [BM-{exit} {name}]"),
+    };
     Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
+}
+
+/// Of what there was too little, and what a person can do, where that is why a command ended.
+pub fn lacking(device: &Device<'_>, failure: &Failure) -> Option<(String, String)> {
+    let quarantine = || kept(device, &[]).unwrap_or_default();
+    (failure.class == Class::NoSpace).then(|| report::lacking(&quarantine(), failure, device.space().ok()))
 }
 
 /// The embedded configuration, and the device's over it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::{boot, look, Asked};
 use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
-use crate::commands::{changes, House, Lines, Printed};
+use crate::commands::{changes, lacking, House, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::{Plan, Replacement};
 use crate::device::family::SnapshotName;
@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};
 use crate::steps::lock::lock;
 use crate::steps::rehearse::{stage, Next};
+use crate::steps::room::explained;
 
 #[derive(Debug, Serialize)]
 struct Rehearsals {
@@ -46,7 +47,7 @@ pub fn rehearse(house: &House<'_>) -> Printed {
         return printed;
     }
     let databases: Vec<Rehearsal> =
-        house.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, &failure))).collect();
+        house.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, failure))).collect();
     let exit = gravest(databases.iter().map(|one| one.exit));
     if house.command.json {
         return Printed::answer(Lines::json(&Rehearsals { schema: SCHEMA, exit, databases }), exit);
@@ -54,9 +55,13 @@ pub fn rehearse(house: &House<'_>) -> Printed {
     Printed::answer(databases.iter().flat_map(|one| &one.lines).collect(), exit)
 }
 
-fn cannot(device: &Device<'_>, failure: &Failure) -> Rehearsal {
+fn cannot(device: &Device<'_>, failure: Failure) -> Rehearsal {
+    let failure = explained(device, failure);
     let name = device.settings.name.clone();
-    let lines = vec![format!("{name}: cannot be rehearsed: {failure}; the database is as it was.")];
+    let lines = match lacking(device, &failure) {
+        Some((why, next)) => vec![format!("{name}: cannot be rehearsed: {why}{failure}; the database is as it was. Next: {next}.")],
+        None => vec![format!("{name}: cannot be rehearsed: {failure}; the database is as it was.")],
+    };
     Rehearsal { name, exit: exit_of(failure.class), plan: String::new(), report: None, duration_ms: 0, bytes: 0, lines }
 }
 

@@ -34,7 +34,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
     };
     let name = match taken {
         Ok(name) => name,
-        Err(failure) => return Ok(not_begun(device, &failure)),
+        Err(failure) => return Ok(not_begun(device, failure)),
     };
     let session = Session::begin(house.settings, house.world, &[device], house.all);
     let snapshot = Snapshot { version: name.version, act: name.act, ..Snapshot::default() };

@@ -105,7 +105,7 @@ fn act(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<Stri
         match done {
             Ok(said) => text.line(&format!("{}: {said}", device.settings.name)),
             Err(failure) => {
-                let said = not_begun(device, &failure);
+                let said = not_begun(device, failure);
                 exits.push(said.exit);
                 text.extend(&said.sentences);
             }

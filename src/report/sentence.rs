@@ -2,7 +2,7 @@
 //! Promises: one line each, ending with a code that can be read over the phone.
 //! Never knows an exit code that [`super`] has not decided.
 
-use crate::decide::facts::{Facts, Request};
+use crate::decide::facts::{Facts, Kept, Request};
 use crate::decide::policy::FAILED_MAX;
 use crate::decide::space::free_space;
 use crate::device::disk::Space;
@@ -129,11 +129,16 @@ fn state(report: &DatabaseReport, failure: &Failure) -> String {
 
 /// A run that ended for want of space: of bytes, of inodes or of a quota.
 pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, space: Option<Space>) -> Said {
-    let kept = facts.map_or(&[][..], |facts| &facts.kept);
+    let (why, next) = lacking(facts.map_or(&[][..], |facts| &facts.kept), failure, space);
+    Said::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
+}
+
+/// What there was too little of, as words that end with a colon where there are any, and what a person can do.
+pub fn lacking(kept: &[Kept], failure: &Failure, space: Option<Space>) -> (String, String) {
     let known = space.filter(Space::is_known);
     let out_of_inodes = space.is_some_and(|space| space.inodes == Some(0)).then_some(Lack::Inodes);
     let free = known.map_or_else(String::new, |space| format!("{} bytes", space.available));
-    let (why, next) = match (failure.lack.or(out_of_inodes), failure.bytes_needed) {
+    match (failure.lack.or(out_of_inodes), failure.bytes_needed) {
         (Some(Lack::Inodes), _) => {
             let left = space.and_then(|space| space.inodes).unwrap_or(0);
             let bytes = known.map_or_else(String::new, |_| format!(", though {free} are free"));
@@ -145,8 +150,7 @@ pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failur
         }
         (None, None) if known.is_some() => (format!("the storage says so, though {free} are free: "), free_space(kept, None)),
         (Some(Lack::Bytes) | None, needed) => (String::new(), free_space(kept, needed)),
-    };
-    Said::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
+    }
 }
 
 fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: bool) -> String {

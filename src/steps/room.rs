@@ -23,15 +23,23 @@ const BLOCK_BYTES: usize = 1 << 16;
 /// `SQLITE_FULL`, `SQLITE_CANTOPEN`: of the second, SQLite's own second attempt has overwritten the system's error.
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
+/// `SQLITE_IOERR_WRITE`, `SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_SHMSIZE`.
+const REFUSED_WRITES: [i32; 3] = [778, 1034, 4874];
 
 /// Bytes that a migration of a file of this size may write.
 pub fn may_write(size: u64) -> u64 {
     size.saturating_mul(WRITES_OF_A_MIGRATION).saturating_add(LEAST_BYTES)
 }
 
+/// [`explain`], of a command that may have needed another copy.
+pub fn explained(device: &Device<'_>, failure: Failure) -> Failure {
+    let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
+    explain(device, failure, size)
+}
+
 /// Says of a failure what there was too little of. `wanted`: bytes that the step may have needed beside what is there now.
 pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failure {
-    if failure.class == Class::Storage && failure.sqlite_code.is_some_and(|code| code & 0xff == CANNOT_OPEN) {
+    if failure.class == Class::Storage && failure.sqlite_code.is_some_and(may_hide_a_lack) {
         match probe(device) {
             Err(error) if is_full(&error) => {
                 let quota = error.kind() == io::ErrorKind::QuotaExceeded;
@@ -63,6 +71,11 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
         _ => {}
     }
     failure
+}
+
+/// A write that the operating system refused may have been refused for a quota; of what cannot be opened nothing is known.
+fn may_hide_a_lack(code: i32) -> bool {
+    code & 0xff == CANNOT_OPEN || REFUSED_WRITES.contains(&code)
 }
 
 fn is_full(error: &io::Error) -> bool {

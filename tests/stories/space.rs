@@ -184,6 +184,56 @@ fn remembered_bytes_are_forgotten_by_a_person_and_by_a_boot_that_has_them() {
     }
 }
 
+/// Commands that make a copy, or write rows, beside the applications.
+#[test]
+fn commands_name_inodes_too() {
+    let bench = Bench::at(40).on(|at, folder| Mount::ext4_for_files(at, folder, 64));
+    runs(&bench, &["run"], "0");
+    let newer = bench.firmware(41);
+    mount(&newer).take_inodes(0);
+    let named = "the file system has 0 inodes left for new files, though";
+    for arguments in [&["snapshot", "create"][..], &["rehearse"]] {
+        let ran = newer.run(arguments);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.exit == "14" && said.contains(named) && said.contains("Next: remove files from it"), "{arguments:?}: {said}");
+    }
+    let bench = newer.firmware(40);
+    let data = bench.firmware_folder().join("settings/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("V1__badge.sql"), "UPDATE parent SET badge = NULL;\n").unwrap();
+    let said = runs(&bench, &["data", "run", "--all"], "14");
+    assert!(said.contains(named) && said.contains("then run `bootmigrate data run --db settings` again"), "{said}");
+    is_old(&bench);
+    mount(&bench).give_inodes_back();
+    runs(&bench, &["snapshot", "create"], "0");
+    runs(&bench, &["data", "run", "--all"], "0");
+}
+
+#[test]
+fn commands_name_a_quota_too() {
+    require_root();
+    for (arguments, call, words) in [
+        (&["snapshot", "create"][..], "pwrite64", "tmp-backup.db>"),
+        (&["rehearse"], "pwrite64", "rehearsal"),
+        (&["snapshot", "create"], "openat", "tmp-backup.db"),
+    ] {
+        let bench = Bench::booted_at(40).firmware(41);
+        let (all, _) = calls(&bench.twin(), arguments);
+        let found = all.iter().find(|seen| seen.name == call && seen.line.contains(words));
+        let nth = found.unwrap_or_else(|| panic!("no {call} of {words}")).nth;
+        let log = bench.folder().join("answers.log");
+        let answers = format!("{call}:error=EDQUOT:when={nth}+");
+        let ran = finish(bench.command(&strace::words(&bench, arguments, &log, Some(answers))));
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            ran.exit == "14" && said.contains("the disk quota is used up") && said.contains("raise the quota"),
+            "{arguments:?}, {words}: {said}"
+        );
+        is_old(&bench);
+        goes_on(&bench);
+    }
+}
+
 /// `statfs` answers with 0 blocks of 0 and 0 files of 0, as FUSE and 9p do that do not know.
 #[track_caller]
 fn not_knowing(bench: &Bench, arguments: &[&str]) -> crate::program::Ran {

@@ -8,7 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use crate::device::clock::Wait;
 use crate::device::disk::Step;
-use crate::device::sqlite::{class_of, describe, Database};
+use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure};
 
 /// Pages copied between two chances for a writer: 4 MiB of the usual 4 KiB pages.
@@ -23,7 +23,9 @@ impl Database {
     /// In use where a writer holds it for longer than `wait` allows; interrupted; else as SQLite.
     pub fn back_up_into(&self, step: Step, target: &mut Database, wait: &Wait<'_>) -> Result<(), Failure> {
         let failed = |error: rusqlite::Error| {
-            let mut failure = Failure::new(class_of(&error), step, describe(&error)).at(&self.path);
+            let system = system_error(&error);
+            let mut failure = Failure::new(class_of(&error), step, describe(&error));
+            failure = failure.at(&self.path).code(extended_code(&error)).because(system);
             if failure.class == Class::Failed {
                 failure.class = Class::Storage;
             }
