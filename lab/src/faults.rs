@@ -16,12 +16,12 @@ use crate::scenarios::Scenario;
 use crate::share::Share;
 use crate::sim::content::BLOCK;
 use crate::sim::replay::{Order, Replay};
-use crate::sim::{Fault, FaultKind, Moment, Options, Sim};
+use crate::sim::{Fault, FaultKind, Lack, Moment, Options, Sim};
 
 /// Free bytes of the device whose calls fail.
 const ROOM_BYTES: u64 = 64 << 20;
-/// What is left on a disk that fills up: nothing, or room for a journal's first page.
-const ROOMS_LEFT_BYTES: [u64; 2] = [0, 8 << 10];
+/// What is left on a disk that fills up: nothing, or room for a journal's first page; no inode; nothing of a quota.
+const LEFT: [(Lack, u64); 4] = [(Lack::Bytes, 0), (Lack::Bytes, 8 << 10), (Lack::Inodes, 0), (Lack::Quota, 0)];
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 3;
 
@@ -57,8 +57,9 @@ impl fmt::Display for Tally {
 enum Trouble {
     /// A call fails.
     Fault(Fault),
-    /// From this operation on the disk has so many bytes left, and at the next boot too; then somebody makes room.
-    Filled { operation: u64, room: u64 },
+    /// From this operation on the disk has so many bytes left, or no inode, or no byte of the quota, and at the next boot too; then
+    /// somebody makes room.
+    Filled { operation: u64, lack: Lack, room: u64 },
     /// The medium has lost this page of a file that was there before, until somebody mends it after the run.
     Lost { file: usize, page: u64 },
 }
@@ -66,7 +67,7 @@ enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Filled { operation, room } => write!(f, "fault:{operation}:filled:{room}"),
+            Trouble::Filled { operation, lack, room } => write!(f, "fault:{operation}:{}:{room}", filled_with(*lack)),
             Trouble::Lost { file, page } => write!(f, "fault:file-{file}:lost:{page}"),
             Trouble::Fault(fault) => {
                 let many = if fault.for_ever { "for-ever" } else { "once" };
@@ -99,8 +100,8 @@ pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
                 try_it(Trouble::Fault(Fault::at_operation(operation, kind, for_ever)));
             }
         }
-        for room in ROOMS_LEFT_BYTES {
-            try_it(Trouble::Filled { operation, room });
+        for (lack, room) in LEFT {
+            try_it(Trouble::Filled { operation, lack, room });
         }
     }
     for (file, pages) in files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate() {
@@ -133,7 +134,9 @@ impl Tally {
                 let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
                 (format!("{}{looked}", fault.kind), one(scenario, fault, unharmed, judge, &mut |_| {}))
             }
-            Trouble::Filled { operation, room } => ("filled".to_owned(), filled(scenario, operation, room, unharmed, judge, &mut |_| {})),
+            Trouble::Filled { operation, lack, room } => {
+                (filled_with(lack).to_owned(), filled(scenario, operation, (lack, room), unharmed, judge, &mut |_| {}))
+            }
             Trouble::Lost { file, page } => ("lost page".to_owned(), lost(scenario, file, page, unharmed, judge, &mut |_| {})),
         };
         let Some((exit, judged)) = outcome else { return };
@@ -148,27 +151,53 @@ impl Tally {
     }
 }
 
+/// In a word, as the name of such a run has it.
+fn filled_with(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Bytes => "filled",
+        Lack::Inodes => "no-inodes",
+        Lack::Quota => "no-quota",
+    }
+}
+
+/// What such a run says where it ends for that; and it asks for no bytes, which were there.
+fn is_named(lack: Lack, sentence: &str) -> bool {
+    let words = match lack {
+        Lack::Bytes => return true,
+        Lack::Inodes => "inodes left for new files",
+        Lack::Quota => "the disk quota is used up",
+    };
+    sentence.contains(words) && !sentence.contains("must be free")
+}
+
 /// The disk is full from this operation on, really: what is freed can be used again. Full at the next boot, too; then not.
 fn filled(
     scenario: &Scenario,
     operation: u64,
-    room: u64,
+    (lack, room): (Lack, u64),
     unharmed: u8,
     judge: &mut Judge,
     tell: &mut dyn FnMut(&str),
 ) -> Option<(u8, Result<(), Bad>)> {
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
-    sim.at_operation(operation, move |sim| sim.set_available_bytes(room));
+    if lack != Lack::Bytes && scenario.options.total_bytes.is_none() {
+        sim.set_available_bytes(ROOM_BYTES);
+    }
+    sim.at_operation(operation, move |sim| sim.leave(lack, room));
     let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
     let exit = first.report.exit;
-    tell(&format!("full from operation {operation} on: exit {exit}: {}", first.report.sentence));
+    tell(&format!("{} from operation {operation} on: exit {exit}: {}", filled_with(lack), first.report.sentence));
     if let Err(bad) = left(scenario, &sim, exit, &mut Album::default()) {
         return Some((exit, Err(bad)));
     }
-    let full = sim.used_bytes().0 + room;
-    let again = Sim::with(&sim.state().swept(), Options { log: false, total_bytes: Some(full), ..scenario.options.clone() });
+    let mut roomy = scenario.clone();
+    if scenario.options.total_bytes.is_none() {
+        roomy.options.total_bytes = Some(sim.used_bytes().0 + room + ROOM_BYTES);
+    }
+    let options = sim.with_left(lack, room, if lack == Lack::Bytes { &scenario.options } else { &roomy.options });
+    let again = Sim::with(&sim.state().swept(), Options { log: false, ..options });
     let second = switch_on(scenario.firmware, &again, &scenario.again);
-    tell(&format!("still full: exit {}: {}", second.report.exit, second.report.sentence));
+    tell(&format!("still so: exit {}: {}", second.report.exit, second.report.sentence));
     // A command's own exit excuses no boot.
     let boot = if scenario.run.is_boot() { Some(unharmed) } else { None };
     for (booted, unharmed) in [(&first, Some(unharmed)), (&second, boot)] {
@@ -178,12 +207,11 @@ fn filled(
             let what = format!("a full disk led to exit {exit}: {}", booted.report.sentence);
             return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
         }
+        if exit == 14 && Some(exit) != unharmed && scenario.short.is_none() && !is_named(lack, &booted.report.sentence) {
+            return Some((exit, Err(Bad { rule: "what was short is named", what: booted.report.sentence.clone() })));
+        }
     }
     let said = first.loss_said_at.is_some() || second.loss_said_at.is_some();
-    let mut roomy = scenario.clone();
-    if scenario.options.total_bytes.is_none() {
-        roomy.options.total_bytes = Some(full + ROOM_BYTES);
-    }
     Some((exit, judge.judge_from(&roomy, &again.state().swept(), Start::again(&roomy, said), tell).map(|_| ())))
 }
 
@@ -290,7 +318,8 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let kind = |text: &str| FaultKind::ALL.into_iter().find(|kind| format!("{kind:?}") == text);
     let ([operation, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
         return Err(format!(
-            "{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever, OPERATION:filled:BYTES or file-NUMBER:lost:PAGE"
+            "{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever, OPERATION:filled:BYTES (no-inodes, no-quota) or \
+             file-NUMBER:lost:PAGE"
         ));
     };
     let whole = first_of(scenario);
@@ -300,9 +329,10 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let wrong = || format!("{name} names no operation, no call or no kind of failure");
     let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default().by_booting());
     let outcome = match (operation.strip_prefix("call-"), what) {
-        (None, "filled") => {
+        (None, what) if LEFT.iter().any(|(lack, _)| filled_with(*lack) == what) => {
             let (operation, room) = (operation.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
-            filled(scenario, operation, room, unharmed, &mut judge, out)
+            let lack = LEFT.iter().find(|(lack, _)| filled_with(*lack) == what).map_or(Lack::Bytes, |(lack, _)| *lack);
+            filled(scenario, operation, (lack, room), unharmed, &mut judge, out)
         }
         (_, "lost") => {
             let file = operation.strip_prefix("file-").and_then(|file| file.parse().ok()).ok_or_else(wrong)?;

@@ -113,7 +113,7 @@ impl Judge {
     /// # Errors
     /// The first rule that does not hold.
     pub fn judge(&mut self, scenario: &Scenario, state: &State, said: bool, tell: &mut dyn FnMut(&str)) -> Result<Good, Bad> {
-        let may_recall = !self.always_boots && scenario.options.total_bytes.is_none();
+        let may_recall = !self.always_boots && scenario.options.total_bytes.is_none() && scenario.short.is_none();
         let question = may_recall.then(|| Question::new(state, said, self.cuts, self.copies_more));
         let known = question.as_ref().map_or(Answer::Unknown, |question| self.recall.ask(question, state));
         if matches!(known, Answer::Good) {
@@ -156,7 +156,7 @@ impl Judge {
         let Start { mut said, number: first, asked } = start;
         let mut state = state.clone();
         for number in first..=scenario.quiet_by {
-            let sim = Sim::with(&state, Options { log: false, ..scenario.options.clone() });
+            let sim = Sim::with(&state, Options { log: false, ..scenario.options_at(number) });
             let used = sim.used_bytes().0;
             let booted = switch_on(scenario.then(), &sim, asked);
             self.booted += 1;
@@ -164,7 +164,8 @@ impl Judge {
             first_boot.get_or_insert_with(|| First { mask: sim.seen(), left: state.hash(), roomy: roomy(scenario, &sim, &state, used) });
             tell(&format!("boot {number}: exit {}, {} operations: {}", booted.report.exit, booted.operations, booted.report.sentence));
             self.after_boot(scenario, &sim, &state, &booted, used, &mut said)?;
-            if booted.operations == 0 {
+            short_or_not(scenario, number, &booted)?;
+            if booted.operations == 0 && !scenario.is_short(number) {
                 let end = self.at_rest(scenario, &state, &booted)?;
                 return Ok((Good { end, boots: number }, state));
             }
@@ -427,6 +428,19 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// A boot that ends for want of inodes or quota says so and asks for no bytes; a boot that has enough of both does not end so.
+fn short_or_not(scenario: &Scenario, number: u32, booted: &Booted) -> Result<(), Bad> {
+    let (Some(short), 14) = (scenario.short, booted.report.exit) else { return Ok(()) };
+    let said = &booted.report.sentence;
+    if !scenario.is_short(number) {
+        return bad("what is no longer short stops no boot", said.clone());
+    }
+    if said.contains(short.says) && !said.contains("must be free") && !said.contains("bytes are free, then") {
+        return Ok(());
+    }
+    bad("what was short is named", said.clone())
 }
 
 /// Bytes that may be used at one instant, by the size of the database.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Step};
-use bootmigrate_lab::sim::{seed_sqlite, Enumerator, FatePlan, Fault, FaultKind, Options, Order, Sim};
+use bootmigrate_lab::sim::{seed_sqlite, Enumerator, FatePlan, Fault, FaultKind, Lack, Options, Order, Sim};
 use rusqlite::{Connection, OpenFlags};
 
 const STEP: Step = Step("test");
@@ -72,6 +72,30 @@ fn a_synced_folder_without_its_file_may_lose_the_content() {
     create(&sim, "/data/new", b"new");
     sim.sync_folder(STEP, path("/data")).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Kept, &["/data/new"]), set(&["", "\0\0\0", "new"]));
+}
+
+#[test]
+fn no_inode_and_no_quota_leave_bytes_free() {
+    let sim = device();
+    sim.leave(Lack::Bytes, 1 << 20);
+    sim.leave(Lack::Inodes, 1);
+    create(&sim, "/data/last", b"x");
+    let space = sim.space(path("/data")).unwrap();
+    assert_eq!((space.inodes, space.available), (Some(0), (1 << 20) - 4096));
+    let refused = |error: std::io::Error| error.raw_os_error();
+    assert_eq!(sim.open(STEP, path("/data/more"), Open::CreateNew { mode: 0o600 }).map(drop).map_err(refused), Err(Some(libc::ENOSPC)));
+    assert_eq!(sim.make_folder(STEP, path("/data/folder"), 0o700).map_err(refused), Err(Some(libc::ENOSPC)));
+    // What is there can grow, have a second name, and give its inode back.
+    let old = sim.open(STEP, path("/data/old"), Open::ReadWrite).unwrap();
+    old.write_at(STEP, 0, &[1; 9000]).unwrap();
+    sim.link(STEP, path("/data/old"), path("/data/second")).unwrap();
+    sim.unlink(STEP, path("/data/last")).unwrap();
+    create(&sim, "/data/more", b"x");
+
+    sim.leave(Lack::Quota, 4096);
+    old.write_at(STEP, 12288, &[1; 4096]).unwrap();
+    assert_eq!(old.write_at(STEP, 16384, &[1; 4096]).map_err(refused), Err(Some(libc::EDQUOT)));
+    assert!(sim.space(path("/data")).unwrap().available > 1 << 19);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod data;
 mod kept;
 mod newer;
 mod replaced;
+mod short;
 pub mod slots;
 mod together;
 mod upgraded;
@@ -58,6 +59,15 @@ pub struct Ends {
     pub new: Option<(String, &'static str)>,
 }
 
+/// Something that there is too little of, for the run that is cut and the first boots after it. Then there is enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Short {
+    /// What a run that ends for want of it says.
+    pub says: &'static str,
+    /// Boots after the first run that are short too.
+    pub boots: u32,
+}
+
 /// A world, a request, and the ways it may end.
 #[derive(Clone)]
 pub struct Scenario {
@@ -71,6 +81,8 @@ pub struct Scenario {
     pub initial: State,
     /// The device.
     pub options: Options,
+    /// Of these wishes inodes and quota are gone after a while.
+    pub short: Option<Short>,
     /// What the first run is.
     pub run: Run,
     /// What the first boot is asked.
@@ -130,6 +142,12 @@ pub const ALL: &[(&str, Build)] = &[
     ("code", upgraded::in_code),
     ("code-fails", replaced::code_fails),
     ("needs-space", upgraded::needs_space),
+    ("no-inodes", short::no_inodes),
+    ("few-inodes", short::few_inodes),
+    ("few-inodes-wal", short::few_inodes_wal),
+    ("no-inodes-first-boot", short::no_inodes_first_boot),
+    ("over-quota", short::over_quota),
+    ("nearly-over-quota", short::nearly_over_quota),
     ("failing", replaced::failing),
     ("failing-foreign-keys", replaced::failing_foreign_keys),
     ("retry", replaced::retry),
@@ -196,6 +214,19 @@ pub const ALL: &[(&str, Build)] = &[
 ];
 
 impl Scenario {
+    /// The boot with this number is one of those for which there is too little.
+    pub fn is_short(&self, number: u32) -> bool {
+        self.short.is_some_and(|short| number <= short.boots)
+    }
+
+    /// The device at the boot with this number.
+    pub fn options_at(&self, number: u32) -> Options {
+        if self.short.is_none() || self.is_short(number) {
+            return self.options.clone();
+        }
+        Options { total_inodes: None, quota_bytes: None, ..self.options.clone() }
+    }
+
     /// The firmware that boots after a cut.
     pub fn then(&self) -> Firmware {
         self.after_cut.unwrap_or(self.firmware)

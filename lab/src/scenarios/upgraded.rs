@@ -25,6 +25,7 @@ pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<E
         after_cut: None,
         initial,
         options: Options::default(),
+        short: None,
         run: Run::Boot,
         asked: plain(),
         again: plain(),

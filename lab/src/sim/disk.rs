@@ -106,7 +106,7 @@ impl Disk for Sim {
             Ok(Space {
                 available: model.available_bytes().min(UNLIMITED_BYTES),
                 total: model.options.total_bytes.unwrap_or(UNLIMITED_BYTES),
-                inodes: None,
+                inodes: model.available_inodes(),
                 read_only: model.options.read_only,
             })
         })

@@ -94,7 +94,10 @@ impl Model {
     }
 
     /// A file without a name: gone with its handle, never logged.
-    pub fn open_nameless(&mut self, process: u32) -> HandleId {
+    pub fn open_nameless(&mut self, process: u32) -> Result<HandleId, Errno> {
+        if self.available_inodes() == Some(0) {
+            return Err(libc::ENOSPC);
+        }
         let node = self.state.add(Node::new(STORAGE, 0o600, Body::File(Default::default())));
         let caller = Caller { process, step: super::operation::SQLITE, path: "(temporary)" };
         let how = OpenHow { writable: true, create: true, exclusive: true, sqlite: true, mode: 0o600 };
@@ -102,7 +105,7 @@ impl Model {
         if let Some(handle) = self.handles.get_mut(&id) {
             handle.durable = false;
         }
-        id
+        Ok(id)
     }
 
     fn add_handle(&mut self, node: NodeId, caller: &Caller<'_>, how: OpenHow) -> HandleId {

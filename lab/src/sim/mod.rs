@@ -36,7 +36,8 @@
 //!
 //! **Failing.** At a chosen call or operation, once or from then on: EIO, ENOSPC, EROFS, EACCES where that system call can give it,
 //! a short write, or the death of the process (every later call of it fails, nothing more reaches the disk). A device can
-//! be small, fill up, be read-only, or be one where an overwrite needs new blocks. A sync of a file that fails loses what was
+//! be small, fill up, have no inode left while bytes are free, have a quota of which `statvfs` knows nothing (EDQUOT), be
+//! read-only, or be one where an overwrite needs new blocks. A sync of a file that fails loses what was
 //! pending of it for good, though reads still see it; each other handle that was open on it then has its next sync fail, once
 //! (`errseq_t`, Linux 4.13). A page that is lost fails at every read, whoever reads.
 
@@ -53,6 +54,7 @@ mod model;
 pub mod operation;
 pub mod reads;
 pub mod replay;
+mod room;
 mod shared_memory;
 mod simulation;
 mod sqlite_file;
@@ -63,6 +65,7 @@ pub use fate::{CrashPoint, Enumerator, Fate, FatePlan, Seen};
 pub use fault::{Fault, FaultKind, Moment};
 pub use operation::{Change, Operation};
 pub use replay::{Order, Replay};
+pub use room::Lack;
 pub use simulation::{LeaseSupport, Options, Sim};
 pub use state::State;
 pub use vfs::{keep_freed_memory, seed_sqlite};

@@ -75,7 +75,7 @@ pub(super) struct Model {
     pub reads: Reads,
     pub dead: Vec<u32>,
     processes: u32,
-    used_blocks: u64,
+    pub(super) used_blocks: u64,
     used_blocks_max: u64,
 }
 
@@ -236,16 +236,6 @@ impl Model {
         Ok(())
     }
 
-    fn free_blocks(&self) -> u64 {
-        let total = self.options.total_bytes.map_or(u64::MAX, |bytes| bytes / BLOCK_BYTES as u64);
-        total.saturating_sub(self.used_blocks)
-    }
-
-    /// Bytes that are still free on the storage device.
-    pub fn available_bytes(&self) -> u64 {
-        self.free_blocks().saturating_mul(BLOCK_BYTES as u64)
-    }
-
     /// The medium has lost a page: EIO whenever it is read, by whomever.
     fn readable(&mut self, node: NodeId, offset: u64, length: u64) -> Result<(), Errno> {
         match self.lost_page {
@@ -287,14 +277,15 @@ impl Model {
         let missing = content.missing_blocks(offset, payload.len());
         let touched = (offset + payload.len()).div_ceil(BLOCK_BYTES as u64) - offset / BLOCK_BYTES as u64;
         let needed = if self.options.copy_on_write { touched } else { missing };
-        if device == STORAGE && needed > self.free_blocks() {
-            let room = self.free_blocks() * BLOCK_BYTES as u64;
+        let (free, errno) = self.free_blocks();
+        if device == STORAGE && needed > free {
+            let room = free * BLOCK_BYTES as u64;
             let kept = room.saturating_sub(offset % BLOCK_BYTES as u64).min(payload.len()) as usize;
             if kept > 0 && missing == touched {
                 let part = Payload::new(offset, &payload.to_vec()[..kept]);
                 self.write(caller, handle, offset, part)?;
             }
-            return Err(libc::ENOSPC);
+            return Err(errno);
         }
         if device == STORAGE {
             self.used_blocks += missing;
@@ -359,8 +350,8 @@ impl Model {
         self.state.entries(place.folder)?;
         let device = self.device(place.folder)?;
         self.writable(device)?;
-        if device == STORAGE && self.free_blocks() == 0 {
-            return Err(libc::ENOSPC);
+        if device == STORAGE {
+            self.room_for_a_file()?;
         }
         let node = self.state.add(Node::new(device, mode, body.clone()));
         self.state.set_entry(place.folder, &place.name, Some(node));

@@ -13,6 +13,7 @@ use super::handles::HandleId;
 use super::model::{Due, Model, Planned};
 use super::operation::{Operation, SQLITE};
 use super::reads::Mask;
+use super::room::Lack;
 use super::state::{Errno, State};
 use super::vfs::VfsName;
 
@@ -21,6 +22,10 @@ use super::vfs::VfsName;
 pub struct Options {
     /// Bytes of the storage device; `None`: never full.
     pub total_bytes: Option<u64>,
+    /// Files, folders and links that the storage device can hold; `None`: no limit.
+    pub total_inodes: Option<u64>,
+    /// Bytes that whoever owns these files may use, which `statvfs` does not show; `None`: no quota.
+    pub quota_bytes: Option<u64>,
     /// An overwrite needs new blocks too (a copy-on-write file system).
     pub copy_on_write: bool,
     /// Mounted read-only.
@@ -54,6 +59,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             total_bytes: None,
+            total_inodes: None,
+            quota_bytes: None,
             copy_on_write: false,
             read_only: false,
             links: true,
@@ -209,8 +216,7 @@ impl Sim {
 
     /// Leaves just this many bytes free from now on.
     pub fn set_available_bytes(&self, available: u64) {
-        let mut model = self.lock();
-        model.options.total_bytes = Some(model.used_bytes() + available);
+        self.leave(Lack::Bytes, available);
     }
 
     /// Bytes that the storage device's files use now, and the most they ever used.

@@ -15,6 +15,7 @@ use super::model::{Caller, Model};
 use super::operation::SQLITE;
 use super::simulation::{Sim, Target};
 use super::state::Errno;
+use super::vfs::failed;
 
 /// A code of SQLite.
 pub(super) type Code = i32;
@@ -42,8 +43,8 @@ fn folder_of(path: &str) -> &str {
 impl Sim {
     fn sqlite_call<T>(&self, call: Call, path: &str, act: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>) -> Result<T, Errno> {
         let caller = Caller { process: self.process_number(), step: SQLITE, path };
-        let (mut model, _) = self.enter(call, SQLITE, Target::Path(path))?;
-        act(&mut model, &caller)
+        let entered = self.enter(call, SQLITE, Target::Path(path));
+        entered.and_then(|(mut model, _)| act(&mut model, &caller)).map_err(failed)
     }
 
     /// `xOpen`: the file and the flags it was really opened with.
@@ -51,7 +52,7 @@ impl Sim {
         let delete_on_close = flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0;
         let Some(path) = path else {
             let (mut model, _) = self.enter(Call::Open, SQLITE, Target::Path("(temporary)")).map_err(|_| ffi::SQLITE_CANTOPEN)?;
-            let handle = model.open_nameless(self.process_number());
+            let handle = model.open_nameless(self.process_number()).map_err(|_| ffi::SQLITE_CANTOPEN)?;
             drop(model);
             let path = "(temporary)".into();
             return Ok((SqliteFile { sim: self.clone(), handle, path, sync_folder: false, delete_on_close: false }, flags));
@@ -130,8 +131,8 @@ impl Sim {
 impl SqliteFile {
     fn call<T>(&self, call: Call, act: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> Result<T, Errno> {
         let caller = Caller { process: self.sim.process_number(), step: SQLITE, path: &self.path };
-        let (mut model, short) = self.sim.enter(call, SQLITE, Target::Handle(self.handle))?;
-        act(&mut model, &caller, short)
+        let entered = self.sim.enter(call, SQLITE, Target::Handle(self.handle));
+        entered.and_then(|(mut model, short)| act(&mut model, &caller, short)).map_err(failed)
     }
 
     /// `xRead`: what lies beyond the end reads as zeros, with a code that says so.

@@ -335,6 +335,11 @@ impl State {
         nodes.map(Node::allocated_blocks).sum::<u64>() * BLOCK_BYTES as u64
     }
 
+    /// Files, folders and links on a device.
+    pub fn inodes(&self, device: u32) -> u64 {
+        self.nodes.values().filter(|node| node.device == device).count() as u64
+    }
+
     /// Bytes that the files on the storage device would use more if they had no holes.
     pub fn hole_bytes(&self) -> u64 {
         let contents = self.nodes.values().filter_map(|node| match &node.body {

@@ -20,6 +20,7 @@ use rusqlite::ffi;
 
 use super::simulation::{Sim, WeakSim};
 use super::sqlite_file::{Code, SqliteFile};
+use super::state::Errno;
 
 /// Bytes of the longest path.
 const PATH_BYTES_MAX: c_int = 512;
@@ -392,6 +393,13 @@ unsafe extern "C" fn x_current_time(vfs: *mut ffi::sqlite3_vfs, out: *mut f64) -
 unsafe extern "C" fn x_current_time_int64(vfs: *mut ffi::sqlite3_vfs, out: *mut i64) -> c_int {
     // SAFETY: the VFS is ours, SQLite's variable may be written.
     unsafe { store(out, Ok(julian_ms(vfs))) }
+}
+
+/// A system call has failed: the thread's `errno`, which callers of SQLite may ask for.
+pub(super) fn failed(errno: Errno) -> Errno {
+    // SAFETY: the thread's own variable, for as long as the thread lives.
+    unsafe { *libc::__errno_location() = errno };
+    errno
 }
 
 unsafe extern "C" fn x_get_last_error(_vfs: *mut ffi::sqlite3_vfs, _length: c_int, _out: *mut c_char) -> c_int {
