@@ -28,6 +28,13 @@ UPDATE sensor SET name = 'the same';\nDROP TRIGGER same;\n"
 );
 /// Leaves readings without their sensor.
 const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FROM sensor WHERE id = 1;\n";
+/// A later boot would call that history another's.
+const V2_WRITES_HISTORY: &str = "UPDATE reading SET value = value + 1;\nUPDATE refinery_schema_history SET checksum = '0';\n";
+/// A view that nobody can read.
+const V2_BREAKS_VIEW: &str = "UPDATE reading SET value = value + 1;\nCREATE VIEW units AS SELECT unit FROM reading;\n";
+/// Nobody can write to it with foreign keys on.
+const V2_REFERS_TO_NOTHING: &str =
+    "UPDATE reading SET value = value + 1;\nCREATE TABLE badge(id INTEGER PRIMARY KEY, place INTEGER REFERENCES place(id));\n";
 /// The ways back of `unit` and `place`.
 const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
 const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
@@ -66,6 +73,12 @@ pub enum Version {
     ThreeFailsAtLength,
     /// The third breaks foreign keys.
     ThreeBreaksForeignKeys,
+    /// The second writes the history.
+    TwoWritesHistory,
+    /// The second makes a view that does not compile.
+    TwoBreaksView,
+    /// The second makes a foreign key to a table that does not exist.
+    TwoRefersToNothing,
     /// The third is code, too.
     ThreeInCode,
     /// The third's code fails.
@@ -86,6 +99,9 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
     match version {
         Version::One | Version::OneWithData => all.truncate(1),
         Version::Two => {}
+        Version::TwoWritesHistory => all[1] = ("history", V2_WRITES_HISTORY),
+        Version::TwoBreaksView => all[1] = ("view", V2_BREAKS_VIEW),
+        Version::TwoRefersToNothing => all[1] = ("reference", V2_REFERS_TO_NOTHING),
         Version::Three | Version::ThreeCompatible => all.push(("place", V3)),
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
         Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),

@@ -51,6 +51,21 @@ pub(super) fn failing() -> Scenario {
     fails(Version::ThreeFails)
 }
 
+/// Refused at its statement: the history is not the migrations'.
+pub(super) fn writes_history() -> Scenario {
+    fails(Version::TwoWritesHistory)
+}
+
+/// Refused before COMMIT.
+pub(super) fn breaks_view() -> Scenario {
+    fails(Version::TwoBreaksView)
+}
+
+/// The same.
+pub(super) fn refers_to_nothing() -> Scenario {
+    fails(Version::TwoRefersToNothing)
+}
+
 /// Its Rust has written when it fails.
 pub(super) fn code_fails() -> Scenario {
     fails(Version::ThreeInCodeFails)

@@ -3,14 +3,16 @@
 //! Never allows a loss.
 
 use super::catalogues::{firmware, Version};
-use super::worlds::{applied, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS};
+use super::worlds::{applied, booted, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
-use crate::device::Firmware;
+use crate::device::{Firmware, MAIN};
 use crate::person::Run;
 use crate::sim::{Options, State};
 
 /// Free bytes that are too few for a snapshot or for the transaction's journal.
 const NEARLY_NOTHING_BYTES: u64 = 24 << 10;
+/// Two more than the interruptions that are allowed.
+const PUT_BACK: u32 = 7;
 /// Free bytes for several copies.
 const ROOM_BYTES: u64 = 256 << 10;
 
@@ -136,6 +138,19 @@ pub(super) fn to_delete() -> Scenario {
     let mut scenario = upgrade("journal_mode = \"delete\"", before("wal"), &[ROWS], "delete");
     scenario.ends.push(End { name: "new, old mode", journal: "wal", ..scenario.ends[0].clone() });
     scenario
+}
+
+/// A person puts an older copy in the database's place after each upgrade, and once more before this one.
+pub(super) fn put_back() -> Scenario {
+    let mut state = before("delete");
+    let older = state.read_file(MAIN).unwrap_or_default();
+    for _ in 0..PUT_BACK {
+        state = booted(&state, firmware(Version::Two, ""), &plain(), 1, 0);
+        state.put_file(MAIN, &older);
+    }
+    let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
+    let end = new(expected(Version::Two, 1, &[ROWS]), "delete");
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::Two, ""), state, old, vec![end]) }
 }
 
 /// No upgrade without a copy.
