@@ -184,6 +184,57 @@ fn remembered_bytes_are_forgotten_by_a_person_and_by_a_boot_that_has_them() {
     }
 }
 
+/// The record of an earlier run, with another number of bytes that must be free: format 1, two slots, of which one has the number.
+#[track_caller]
+fn remembers(bench: &Bench, said: u64, bytes: u64) {
+    let path = bench.state("settings").join("record");
+    let mut record = fs::read(&path).unwrap();
+    let at = record.windows(8).position(|word| word == said.to_le_bytes()).unwrap();
+    record[at..at + 8].copy_from_slice(&bytes.to_le_bytes());
+    let slot = &mut record[at / 4096 * 4096..][..4096];
+    let length = u32::from_le_bytes(slot[12..16].try_into().unwrap()) as usize;
+    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    let counted = slot[8..24].iter().chain(&slot[32..32 + length]);
+    let crc = !counted.fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
+    slot[24..28].copy_from_slice(&crc.to_le_bytes());
+    fs::write(path, record).unwrap();
+}
+
+#[track_caller]
+fn asked_for(said: &str) -> u64 {
+    said.split("free space until ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap()
+}
+
+/// An earlier firmware has stored what it took for the missing bytes, such as the 67 GB that a quota's ENOSPC led to.
+#[test]
+fn an_unreachable_number_of_bytes_is_never_asked_for() {
+    let size_of = |room: &rustix::fs::StatVfs, blocks: u64| room.f_frsize * blocks;
+    let values: [fn(u64, u64) -> u64; 6] =
+        [|total, main| total - main + 1, |total, _| total, |total, _| 2 * total, |_, _| 67 << 30, |_, _| u64::MAX / 2, |_, _| u64::MAX];
+    for (number, unreachable) in values.iter().enumerate() {
+        let bench = Bench::booted_at(40).firmware(40).file(LARGE).key("copy = \"never\"").on(|at, folder| Mount::ext4(at, folder, 8192));
+        mount(&bench).fill_but(400);
+        let stored = asked_for(&runs(&bench, &["run"], "14"));
+        let room = rustix::fs::statvfs(&bench.main()).unwrap();
+        let (total, main) = (size_of(&room, room.f_blocks), fs::metadata(bench.main()).unwrap().len());
+        remembers(&bench, stored, unreachable(total, main));
+        for command in ["status", "plan", "doctor"] {
+            let looked = bench.run(&[command]);
+            assert!(!looked.stdout.contains("must be free"), "value {number}, {command}: {}", looked.stdout);
+        }
+        // It tries, and finds out what is short now.
+        let said = runs(&bench, &["run"], "14");
+        assert!(said.contains("database or disk is full") && !said.contains("must be free"), "value {number}: {said}");
+        // One that can be had is waited for.
+        mount(&bench).empty();
+        let room = rustix::fs::statvfs(&bench.main()).unwrap();
+        remembers(&bench, asked_for(&said), size_of(&room, room.f_bavail) + 1);
+        assert!(runs(&bench, &["run"], "14").contains("bytes must be free and"));
+        remembers(&bench, size_of(&room, room.f_bavail) + 1, unreachable(total, main));
+        goes_on(&bench);
+    }
+}
+
 /// Commands that make a copy, or write rows, beside the applications.
 #[test]
 fn commands_name_inodes_too() {
