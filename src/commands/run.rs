@@ -13,13 +13,14 @@ use crate::commands::{Lines, Printed};
 use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
-use crate::device::disk::{system_text, Disk};
+use crate::device::disk::{put_text, system_text, Disk, Step};
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, World};
 use crate::error::printable::json;
 use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
 
+const MARKER: Step = Step("read the marker file");
 /// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer file is no request.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 
@@ -208,9 +209,11 @@ fn asked(settings: &Settings, world: &World<'_>, request: &Request) -> Asked {
     if *request != Request::Boot {
         return Asked { request: request.clone(), token: String::new() };
     }
-    let read = |path: &Path| system_text(world.disk, &place(&world.root, path), TOKEN_SOURCE_BYTES_MAX);
+    let at = |path: &Path| place(&world.root, path);
+    let read = |path: &Path| put_text(world.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
     let marker = settings.marker.as_deref().map(read).unwrap_or_default();
-    asked_by(&read(Path::new("/proc/cmdline")), &marker)
+    let kernel_words = system_text(world.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX);
+    asked_by(&kernel_words, &marker)
 }
 
 /// What the kernel's command line asks for, else what the marker file's text does.

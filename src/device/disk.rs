@@ -184,11 +184,7 @@ pub trait Disk {
     fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
     /// All of a small file; `InvalidData` where it has more than `max` bytes: a part is never taken for the whole.
     fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
-        let bytes = self.read_start(path, max.saturating_add(1))?;
-        if bytes.len() > max {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {max} bytes")));
-        }
-        Ok(bytes)
+        no_longer_than(max, self.read_start(path, max.saturating_add(1))?)
     }
     /// This process may read and write the file, as far as owner, mode and lists of access say; looked at without opening it, because
     /// closing a descriptor would drop locks. A disk without users refuses nobody.
@@ -315,7 +311,26 @@ pub fn read_own_start(disk: &dyn Disk, step: Step, path: &Path, max: usize) -> i
 
 /// The text of a small file of the system; empty where it is absent. What is no regular file, or too long, is said and not used.
 pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
-    match disk.read(path, max) {
+    text_or_nothing(path, disk.read(path, max))
+}
+
+/// The same of a file that somebody puts where others may write: a link in its place is not followed, because it would show what only
+/// this process may read.
+pub fn put_text(disk: &dyn Disk, step: Step, path: &Path, max: usize) -> String {
+    let whole = read_own_start(disk, step, path, max.saturating_add(1)).and_then(|bytes| no_longer_than(max, bytes));
+    text_or_nothing(path, whole)
+}
+
+/// A part is never taken for the whole.
+fn no_longer_than(max: usize, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    if bytes.len() > max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn text_or_nothing(path: &Path, read: io::Result<Vec<u8>>) -> String {
+    match read {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) => {
             if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {

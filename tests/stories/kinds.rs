@@ -264,6 +264,39 @@ fn a_configuration_at_its_limit() {
     }
 }
 
+/// Whoever may write where the marker is put must not learn what only root may read.
+#[test]
+fn a_marker_that_leads_to_another_file() {
+    let template = Template::new();
+    let root = template.work.root();
+    let configured = || {
+        template.reset();
+        for (name, text) in [("etc/bootmigrate.toml", "marker = \"/boot/request\"\n"), ("secret", "root:secret:hash")] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), text).unwrap();
+        }
+        fs::create_dir_all(root.join("boot")).unwrap();
+        remove(&root.join("boot/request"));
+    };
+    let holds = |words: &[u8]| {
+        let files = [template.work.state("settings").join("record"), template.work.main()];
+        files.iter().any(|file| fs::read(file).unwrap().windows(words.len()).any(|found| found == words))
+    };
+    for target in ["../secret", "../missing"] {
+        configured();
+        symlink(target, root.join("boot/request")).unwrap();
+        let ran = template.work.run(&["run"]);
+        let words = "/boot/request is not used: a symbolic link is where a regular file belongs";
+        assert!(ran.exit == "0" && ran.stderr.matches(words).count() == 1, "{target}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(!holds(b"secret"), "{target}");
+    }
+    // As a file it is a request.
+    configured();
+    fs::write(root.join("boot/request"), "service-7\n").unwrap();
+    let ran = template.work.run(&["run"]);
+    assert!(ran.exit == "0" && holds(b"service-7"), "exit {}: {}", ran.exit, ran.stderr);
+}
+
 /// Of a marker and of os-release a part is not used either.
 #[test]
 fn other_files_beyond_their_limit() {
