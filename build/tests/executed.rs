@@ -114,3 +114,39 @@ fn what_only_the_product_has_is_a_note() {
     let said = executed(&[("settings/V2__x.sql", "CREATE VIRTUAL TABLE v USING vec0 (x);\n")]);
     assert!(!said.contains("error ") && said.contains("no such module: vec0"), "{said}");
 }
+
+/// What one file leaves, what a later one would meet of it, and whether that stops the build in one and the same file.
+const LEFT: [(&str, &str); 7] = [
+    ("CREATE TEMP TABLE a (b UNIQUE); INSERT INTO temp.a VALUES (1);", "INSERT INTO a VALUES (1);"),
+    ("CREATE TEMP VIEW a AS SELECT 1 AS b;", "INSERT INTO a VALUES (1);"),
+    ("CREATE TEMP TRIGGER t BEFORE INSERT ON main.a BEGIN SELECT raise(ABORT, 'temporary'); END;", "INSERT INTO a VALUES (1);"),
+    ("CREATE VIRTUAL TABLE temp.a USING fts5 (c);", "INSERT INTO a (b) VALUES (1);"),
+    ("PRAGMA max_page_count = 1;", "CREATE TABLE big AS SELECT hex(zeroblob(9000)) AS x;"),
+    ("PRAGMA case_sensitive_like = ON;", "CREATE TABLE t (x CHECK (x = 1)); INSERT INTO t SELECT 'A' LIKE 'a';"),
+    (
+        "INSERT INTO a VALUES (1), (2);",
+        "CREATE TABLE t (x CHECK (x = 0)); INSERT INTO t SELECT last_insert_rowid(); INSERT INTO t SELECT changes() - 1;",
+    ),
+];
+
+#[test]
+fn a_file_finds_nothing_of_the_one_before_it() {
+    for (leaves, meets) in LEFT {
+        let together = executed(&[("settings/V2__x.sql", &format!("{leaves}\n{meets}\n"))]);
+        assert!(together.starts_with("error "), "{leaves} does not matter to {meets}");
+        let (leaves, meets) = (format!("{leaves}\n"), format!("{meets}\n"));
+        assert_eq!(executed(&[("settings/V2__x.sql", &leaves), ("settings/V3__y.sql", &meets)]), "", "{leaves}{meets}");
+        // Back over the one that leaves it, and forth again.
+        let step = ("settings/V3__y.sql", "CREATE TABLE u (x);\n");
+        let back = format!("DROP TABLE u;\n{leaves}");
+        assert_eq!(executed(&[step, ("settings/V3__y.down.sql", &back), ("settings/V4__z.sql", &meets)]), "", "{back}{meets}");
+    }
+    let data = [
+        ("settings/data/V1__x.sql", "PRAGMA case_sensitive_like = ON;\nINSERT INTO a VALUES (1), (2);\n"),
+        (
+            "settings/data/V2__y.sql",
+            "-- bootmigrate: expect = SELECT 1 WHERE 'A' NOT LIKE 'a' OR last_insert_rowid() > 0 OR changes() > 0\nSELECT 1;\n",
+        ),
+    ];
+    assert_eq!(executed(&data), "");
+}

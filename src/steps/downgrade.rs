@@ -14,7 +14,7 @@ use crate::device::{supervisor, Device};
 use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
 use crate::steps::ledger::Act;
-use crate::steps::migrate::finish_history;
+use crate::steps::migrate::{finish_history, set_user_version};
 use crate::steps::scratch::Scratch;
 use crate::steps::verify::verify;
 
@@ -36,8 +36,11 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     let before = database.survey(STEP, table)?;
     database.run(STEP, "BEGIN")?;
     let ours = Ours::of(database, STEP, table)?;
-    for down in &downs {
+    let left = downs.iter().skip(1).map(|down| down.version).chain([target]);
+    for (down, left) in downs.iter().zip(left) {
         undo(device, database, down)?;
+        // The next one may read it.
+        set_user_version(device, database, left)?;
         device.stop_here(STEP)?;
     }
     history::data::reopen_above(database, STEP, target)?;

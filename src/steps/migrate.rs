@@ -251,7 +251,7 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, 
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
         history::record(database, APPLY, table, done, stamp(device, act, 0))?;
         history::made::record(database, APPLY, done.version, &Scratch::made_by(device, done)?)?;
-        set_user_version(device, database, done)?;
+        set_user_version(device, database, done.version)?;
     }
     for (index, step) in job.steps.iter().enumerate() {
         run_one(device, database, step, Lane::Transaction, act)?;
@@ -298,12 +298,16 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))?;
     // The next one may read it.
-    set_user_version(device, database, step)
+    set_user_version(device, database, step.version)
 }
 
-fn set_user_version(device: &Device<'_>, database: &Database, step: &Migration) -> Result<(), Failure> {
+/// `user_version` where it is ours.
+///
+/// # Errors
+/// As SQLite.
+pub fn set_user_version(device: &Device<'_>, database: &Database, version: i32) -> Result<(), Failure> {
     match device.settings.user_version {
-        UserVersion::Ours => history::set_user_version(database, APPLY, step.version),
+        UserVersion::Ours => history::set_user_version(database, APPLY, version),
         UserVersion::Product => Ok(()),
     }
 }
@@ -314,7 +318,7 @@ fn set_user_version(device: &Device<'_>, database: &Database, step: &Migration) 
 /// As SQLite.
 pub fn finish_history(device: &Device<'_>, database: &Database, last: Option<&Migration>, act: Act, token: &str) -> Result<(), Failure> {
     history::record_act(database, APPLY, act.number, token)?;
-    last.map_or(Ok(()), |last| set_user_version(device, database, last))
+    last.map_or(Ok(()), |last| set_user_version(device, database, last.version))
 }
 
 fn stamp<'a>(device: &Device<'a>, act: Act, duration_ms: u64) -> Stamp<'a> {

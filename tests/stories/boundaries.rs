@@ -21,6 +21,8 @@ pub struct Catalogue {
     pub adopted: bool,
     /// An application's statements.
     pub rows: String,
+    /// How many files have run when it writes them; 0 is 1.
+    pub rows_after: usize,
 }
 
 impl Catalogue {
@@ -28,6 +30,25 @@ impl Catalogue {
     pub fn of(texts: &[&str]) -> Catalogue {
         let files = texts.iter().zip(1..).map(|(text, version)| (format!("V{version}__file.sql"), format!("{text}\n")));
         Catalogue { files: files.collect(), ..Catalogue::default() }
+    }
+
+    /// The migrations of a folder, with their ways back.
+    pub fn read(folder: &Path) -> Catalogue {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let (downs, mut ups): (Vec<String>, Vec<String>) =
+            names.filter(|name| name.ends_with(".sql")).partition(|name| name.ends_with(".down.sql"));
+        ups.sort_by_key(|name| name[1..].split("__").next().unwrap().parse::<usize>().unwrap());
+        let text = |name: String| (name.replace(".down.sql", ".sql"), fs::read_to_string(folder.join(name)).unwrap());
+        Catalogue { files: ups.into_iter().map(text).collect(), downs: downs.into_iter().map(text).collect(), ..Catalogue::default() }
+    }
+
+    fn written_after(&self) -> usize {
+        self.rows_after.max(1)
+    }
+
+    /// `user_version = "ours"`.
+    pub fn counts(&self) -> bool {
+        self.keys.iter().any(|key| key.contains("\"ours\""))
     }
 }
 
@@ -114,16 +135,24 @@ pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), 
 pub fn wanted(catalogue: &Catalogue, with_rows: bool) -> Result<Seen, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.db");
-    let ours = catalogue.keys.iter().any(|key| key.contains("\"ours\""));
+    make(&path, catalogue, with_rows)?;
+    see(&Connection::open(&path).unwrap()).map_err(|error| error.to_string())
+}
+
+/// Makes that database.
+///
+/// # Errors
+/// SQLite's words.
+pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), String> {
     // refinery makes its table before all others: a page size and the like are settled by then.
-    apply(&path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
-    for (index, (name, sql)) in catalogue.files.iter().enumerate() {
-        apply(&path, sql, ours.then_some(index + 1)).map_err(|error| format!("{name}: {error}"))?;
-        if index == 0 && with_rows {
-            apply(&path, &catalogue.rows, None)?;
+    apply(path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
+    for (version, (name, sql)) in (1..).zip(&catalogue.files) {
+        apply(path, sql, catalogue.counts().then_some(version)).map_err(|error| format!("{name}: {error}"))?;
+        if version == catalogue.written_after() && with_rows {
+            apply(path, &catalogue.rows, None)?;
         }
     }
-    see(&Connection::open(&path).unwrap()).map_err(|error| error.to_string())
+    Ok(())
 }
 
 /// A device without a database, whose firmware has these files as far as the version.
@@ -209,7 +238,7 @@ pub fn compare(bench: &Bench, wanted: &Seen, versions: usize) -> Result<(), Stri
     }
 }
 
-/// Every way from nothing, and from the first version with an application's rows, at these paces. What differs, a line each.
+/// Every way from nothing, and from where an application has written its rows, at these paces. What differs, a line each.
 pub fn judge(catalogue: &Catalogue, paces: &[Pace]) -> Vec<String> {
     let mut found = Vec::new();
     for with_rows in [false, true] {
@@ -218,10 +247,10 @@ pub fn judge(catalogue: &Catalogue, paces: &[Pace]) -> Vec<String> {
             Err(error) => return vec![format!("plain SQLite refuses it: {error}")],
         };
         for pace in paces {
-            let bench = device(catalogue, 1);
+            let bench = device(catalogue, catalogue.written_after());
             let mut done = 0;
             if with_rows {
-                done = 1;
+                done = catalogue.written_after();
                 let ran = bench.run(&["run"]);
                 if ran.exit != "0" {
                     return vec![format!("the first version: {}", ran.stderr)];

@@ -37,6 +37,7 @@ mod neighbours;
 mod older;
 mod one_boot;
 mod oracle;
+mod other_lanes;
 mod own_tables;
 mod owners;
 mod paths;
