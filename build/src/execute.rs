@@ -8,6 +8,7 @@ mod compile;
 mod connection;
 #[allow(dead_code)]
 mod references;
+mod refusal;
 #[allow(dead_code)]
 mod schema;
 mod way_back;
@@ -65,7 +66,8 @@ impl Run<'_> {
         let of_the_product = fault.of_the_product.then(|| "the product has to register it".to_owned());
         let doubt = of_the_product.or_else(|| self.doubt());
         let Fault { line, column, words, .. } = fault;
-        if let Some(doubt) = doubt {
+        // Whatever the product registers or its code does, this statement never runs.
+        if let Some(doubt) = doubt.filter(|_| !fault.certain) {
             let sentence = format!("not checked from here on: {words}; {doubt}, so this may work on a device: test it there");
             self.found.warnings.push(Problem::at(file, *line, *column, sentence));
         } else {

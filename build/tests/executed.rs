@@ -115,6 +115,25 @@ fn what_only_the_product_has_is_a_note() {
     assert!(!said.contains("error ") && said.contains("no such module: vec0"), "{said}");
 }
 
+/// A later file may take away what it asks.
+#[test]
+fn an_expectation_is_asked_right_after_its_file() {
+    let expects = ("settings/V2__x.sql", "-- bootmigrate: expect = SELECT b FROM a WHERE b = 7\nSELECT 1;\n");
+    let goes = ("settings/V3__y.sql", "ALTER TABLE a ADD COLUMN c;\nALTER TABLE a DROP COLUMN b;\n");
+    assert_eq!(executed(&[expects, goes]), "");
+    assert_eq!(executed(&[expects, ("settings/V3__y.sql", "INSERT INTO a VALUES (7);\n")]), "");
+}
+
+/// What is refused, or is no SQL, does not run with them either.
+#[test]
+fn what_only_the_product_has_excuses_nothing_else() {
+    let unknown = ("settings/V1__first.sql", "CREATE TABLE a (b);\nUPDATE a SET b = slug(b);\n");
+    for cannot in ["PRAGMA writable_schema = 1;\n", "ATTACH ':memory:' AS o;\n", "SELECT load_extension('x');\n", "SELCT 1;\n"] {
+        let said = executed(&[ADOPTED, unknown, ("settings/V2__x.sql", cannot)]);
+        assert!(said.contains("error migrations/settings/V2__x.sql:1:"), "{cannot}: {said}");
+    }
+}
+
 /// What one file leaves, what a later one would meet of it, and whether that stops the build in one and the same file.
 const LEFT: [(&str, &str); 7] = [
     ("CREATE TEMP TABLE a (b UNIQUE); INSERT INTO temp.a VALUES (1);", "INSERT INTO a VALUES (1);"),

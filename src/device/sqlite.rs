@@ -18,6 +18,7 @@ pub mod missing;
 mod partial;
 pub mod rebuild;
 pub mod references;
+pub mod refusal;
 pub mod rows;
 pub mod schema;
 pub mod script;

@@ -14,6 +14,7 @@ mod bench;
 mod beside;
 mod boots;
 mod boundaries;
+mod build_and_device;
 mod carry_over;
 mod code;
 mod commands;

@@ -5,14 +5,12 @@
 use rusqlite::Connection;
 
 use super::compile::{self, Compiled};
-use super::connection::{self, Fault, Image, Lane};
+use super::connection::{self, Fault, Image, UNREADABLE};
 use super::references::{self, References};
+use super::refusal::{self, Lane, Rules};
 use super::Run;
 use crate::product::{Expect, Migration};
 use crate::{sql, Problem};
-
-/// What SQLite says of a text that is no SQL, whatever tables there are.
-const UNREADABLE: [&str; 3] = ["syntax error", "unrecognized token", "incomplete input"];
 
 /// What a connection looked like before a file.
 struct Before {
@@ -41,7 +39,6 @@ impl Run<'_> {
                 }
             }
         }
-        self.expectations_of_all(&image);
         self.data(image);
     }
 
@@ -74,7 +71,17 @@ impl Run<'_> {
     fn once(&mut self, file: &str, migration: &Migration, text: &str, lane: Lane, image: &Image) -> Result<Image, Fault> {
         let mut connection = self.open(image)?;
         let before = self.look(&connection)?;
-        connection::run(&mut connection, text, lane, migration.adopted)?;
+        let rules = self.rules(lane, migration.adopted);
+        let ours = refusal::ours(&connection, &rules.history_table).map_err(internal)?;
+        connection::run(&mut connection, text, &rules)?;
+        if let Some(object) = refusal::ours(&connection, &rules.history_table)
+            .map_err(internal)?
+            .symmetric_difference(&ours)
+            .find(|object| !object.starts_with("temporary "))
+        {
+            let sentence = format!("no migration may touch bootmigrate's own tables, which tell what was applied: {object}");
+            return Err(Fault { certain: true, ..whole(sentence) });
+        }
         for expect in &migration.directives.expect {
             holds(&connection, expect)?;
         }
@@ -85,6 +92,11 @@ impl Run<'_> {
             self.found.warnings.push(Problem::whole(file, format!("released before bootmigrate, so this is a warning only: {sentence}")));
         }
         connection::image(&mut connection).map_err(internal)
+    }
+
+    /// What a file may do.
+    pub fn rules(&self, lane: Lane, adopted: bool) -> Rules {
+        Rules { lane, adopted, history_table: self.settings.history_table.clone() }
     }
 
     /// A connection as a file finds it.
@@ -127,28 +139,11 @@ impl Run<'_> {
         }
     }
 
-    /// A first boot looks at every `expect` after the last file.
-    fn expectations_of_all(&mut self, image: &Image) {
-        let database = self.database;
-        for migration in database.migrations.iter().filter(|migration| !migration.directives.expect.is_empty()) {
-            let file = self.file(migration);
-            let held = self.with_stand_ins(&file, &mut |run| {
-                let connection = run.open(image)?;
-                migration.directives.expect.iter().try_for_each(|expect| holds(&connection, expect))
-            });
-            if let Err(fault) = held {
-                let newest = database.migrations.last().map_or(0, |last| last.version);
-                let fault = Fault { words: format!("after version {newest}, where a new device looks at it: {}", fault.words), ..fault };
-                self.fails(&file, &fault, "");
-            }
-        }
-    }
-
     fn data(&mut self, mut image: Image) {
         let database = self.database;
         for (place, migration) in database.data.iter().enumerate() {
             let file = self.file(migration);
-            let ran = self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, Lane::Data, &image));
+            let ran = self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, Lane::Beside, &image));
             match ran {
                 Ok(after) => image = after,
                 Err(fault) if migration.released => {
@@ -194,7 +189,7 @@ fn files(count: usize) -> String {
 
 /// An `expect` returns no row.
 fn holds(connection: &Connection, expect: &Expect) -> Result<(), Fault> {
-    let fault = |words: String| Fault { line: expect.line, column: 1, words, of_the_product: false };
+    let fault = |words: String| Fault { line: expect.line, column: 1, words, of_the_product: false, certain: false };
     let says = |error: rusqlite::Error| match &error {
         rusqlite::Error::SqlInputError { msg, .. } => fault(msg.clone()),
         rusqlite::Error::SqliteFailure(_, Some(words)) => fault(words.clone()),
@@ -209,7 +204,7 @@ fn holds(connection: &Connection, expect: &Expect) -> Result<(), Fault> {
 }
 
 fn whole(words: String) -> Fault {
-    Fault { line: 0, column: 0, words, of_the_product: false }
+    Fault { line: 0, column: 0, words, of_the_product: false, certain: false }
 }
 
 /// An error of SQLite that is of no statement of the file.

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+use rusqlite::hooks::{AuthContext, Authorization};
 use rusqlite::{Batch, Connection};
 
+use super::refusal::{is_vacuum, Answer, Lane, Rules};
 use crate::{folder, pragma, sql};
 
 /// A database between two files.
@@ -62,17 +63,6 @@ impl StandIns {
     }
 }
 
-/// Where a file runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// In a transaction.
-    Transaction,
-    /// Outside of any.
-    NoTransaction,
-    /// In a transaction that changes rows alone, with foreign keys enforced.
-    Data,
-}
-
 /// Why a file fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -84,7 +74,12 @@ pub struct Fault {
     pub words: String,
     /// A module or tokenizer of the product is missing.
     pub of_the_product: bool,
+    /// Nothing that only a device has could make it run: it is refused, or no SQL.
+    pub certain: bool,
 }
+
+/// What SQLite says of a text that is no SQL, whatever tables there are.
+pub const UNREADABLE: [&str; 3] = ["syntax error", "unrecognized token", "incomplete input"];
 
 /// Opens the database as a file finds it; of the history there is the name.
 pub fn open(image: &Image, stand_ins: &StandIns, history: &str) -> rusqlite::Result<Connection> {
@@ -112,49 +107,60 @@ pub fn image(connection: &mut Connection) -> rusqlite::Result<Image> {
     Ok(connection.serialize("main")?.to_vec())
 }
 
+/// What the authorizer has noted, and knows of the statement that runs.
+#[derive(Debug, Default)]
+struct Noted {
+    denied: Option<String>,
+    vacuum_runs: bool,
+}
+
 /// Runs a file's statements, and commits them.
-pub fn run(connection: &mut Connection, text: &str, lane: Lane, adopted: bool) -> Result<(), Fault> {
-    let denied = Arc::new(Mutex::new(None));
+pub fn run(connection: &mut Connection, text: &str, rules: &Rules) -> Result<(), Fault> {
+    let shared = Arc::new(Mutex::new(Noted::default()));
     let whole = |error: rusqlite::Error| fault(text, 0, &error, None);
-    if lane == Lane::Data {
+    if rules.lane == Lane::Beside {
         connection.execute_batch("PRAGMA foreign_keys = ON").map_err(whole)?;
     }
-    if lane != Lane::NoTransaction {
+    if rules.lane != Lane::NoTransaction {
         connection.execute_batch("BEGIN IMMEDIATE").map_err(whole)?;
     }
-    let noted = Arc::clone(&denied);
-    let ask = move |context: AuthContext<'_>| match refusal(&context.action, lane, adopted) {
-        _ if adopted && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name)) => {
-            Authorization::Ignore
-        }
-        None => Authorization::Allow,
-        Some(reason) => {
-            noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-            Authorization::Deny
+    let (noted, asked) = (Arc::clone(&shared), rules.clone());
+    let ask = move |context: AuthContext<'_>| {
+        let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        match asked.answer(&context, noted.vacuum_runs) {
+            Answer::Allowed => Authorization::Allow,
+            Answer::LeftOut => Authorization::Ignore,
+            Answer::Refused(reason) => {
+                noted.denied.get_or_insert(reason);
+                Authorization::Deny
+            }
         }
     };
     connection.authorizer(Some(ask)).map_err(whole)?;
-    let ran = statements(connection, text, lane, adopted, &denied);
+    let ran = statements(connection, text, rules, &shared);
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).map_err(whole)?;
     ran?;
-    if lane != Lane::NoTransaction {
+    if rules.lane != Lane::NoTransaction {
         connection.execute_batch("COMMIT").map_err(whole)?;
     }
     Ok(())
 }
 
-fn statements(connection: &Connection, text: &str, lane: Lane, adopted: bool, denied: &Mutex<Option<String>>) -> Result<(), Fault> {
+fn statements(connection: &Connection, text: &str, rules: &Rules, shared: &Mutex<Noted>) -> Result<(), Fault> {
+    let noted = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let in_transaction = rules.lane != Lane::NoTransaction;
     let mut batch = Batch::new(connection, text);
     for number in 0.. {
-        let said = || denied.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => break,
-            Err(error) => return Err(fault(text, number, &error, said())),
+            Err(error) => return Err(fault(text, number, &error, noted().denied.take())),
         };
-        if adopted && pragma::is_left_out(&statement.expanded_sql().unwrap_or_default(), lane != Lane::NoTransaction) {
+        let sql = statement.expanded_sql().unwrap_or_default();
+        if rules.adopted && pragma::is_left_out(&sql, in_transaction) {
             continue;
         }
+        noted().vacuum_runs = is_vacuum(&sql);
         let mut rows = statement.raw_query();
         let ran = loop {
             match rows.next() {
@@ -163,29 +169,15 @@ fn statements(connection: &Connection, text: &str, lane: Lane, adopted: bool, de
                 Err(error) => break Err(error),
             }
         };
-        ran.map_err(|error| fault(text, number, &error, said()))?;
-        if lane != Lane::NoTransaction && connection.is_autocommit() {
+        noted().vacuum_runs = false;
+        ran.map_err(|error| fault(text, number, &error, noted().denied.take()))?;
+        if in_transaction && connection.is_autocommit() {
             let error =
                 rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(1), Some("this statement ends the transaction".to_owned()));
             return Err(fault(text, number, &error, None));
         }
     }
     Ok(())
-}
-
-fn refusal(action: &AuthAction<'_>, lane: Lane, adopted: bool) -> Option<String> {
-    match action {
-        AuthAction::Transaction { .. } if adopted => None,
-        AuthAction::Transaction { operation: TransactionOperation::Begin } if lane == Lane::NoTransaction => None,
-        AuthAction::Attach { filename: "" } | AuthAction::Detach { .. } if lane == Lane::NoTransaction => None,
-        AuthAction::Transaction { .. } => Some("BEGIN, COMMIT and ROLLBACK are bootmigrate's".to_owned()),
-        AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some("ATTACH and DETACH are not possible in a migration".to_owned()),
-        AuthAction::Pragma { pragma_name, pragma_value, .. } => {
-            let why = pragma::refusal(None, pragma_name, pragma_value.is_some())?;
-            Some(format!("PRAGMA {pragma_name} is not possible in a migration: {why}"))
-        }
-        _ => None,
-    }
 }
 
 /// An error as a place in the file. `number` is the statement's, from 0.
@@ -199,6 +191,7 @@ fn fault(text: &str, number: usize, error: &rusqlite::Error, denied: Option<Stri
         other => (0, other.to_string(), None),
     };
     let of_the_product = ["no such module: ", "no such tokenizer: ", "unknown tokenizer: "].iter().any(|one| words.starts_with(one));
+    let certain = denied.is_some() || UNREADABLE.iter().any(|one| words.contains(one));
     if let Some(why) = denied {
         words = why;
     } else if code != 0 {
@@ -208,7 +201,7 @@ fn fault(text: &str, number: usize, error: &rusqlite::Error, denied: Option<Stri
         Some(before) => folder::place_after(before),
         None => start_of(text, number),
     };
-    Fault { line, column, words, of_the_product }
+    Fault { line, column, words, of_the_product, certain }
 }
 
 fn start_of(text: &str, number: usize) -> (u32, u32) {

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use super::{read, Applied, History};
 use crate::catalog::Migration;
 use crate::device::disk::Step;
+use crate::device::sqlite::refusal::ours;
 use crate::device::sqlite::Database;
 use crate::error::{Class, Failure};
-use crate::reserved::{is_reserved, PREFIX};
 
 /// Our tables when the first migration was about to run.
 pub struct Ours {
@@ -80,27 +80,8 @@ impl Ours {
     }
 }
 
-/// Everything that has one of our names, hangs on a table that has, or is a trigger that names one.
 fn objects(database: &Database, step: Step, table: &str) -> Result<BTreeSet<String>, Failure> {
-    let read = || {
-        let sql = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema UNION ALL \
-                   SELECT 'temporary ' || type, name, tbl_name, coalesce(sql, '') FROM sqlite_temp_schema";
-        let mut statement = database.connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        let mut objects = BTreeSet::new();
-        while let Some(row) = rows.next()? {
-            let (kind, name, on): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let sql: String = row.get(3)?;
-            // A trigger that speaks of them would write to them when nobody looks.
-            let text = sql.to_ascii_lowercase();
-            let speaks = kind.ends_with("trigger") && [table.to_ascii_lowercase().as_str(), PREFIX].iter().any(|part| text.contains(part));
-            if speaks || is_reserved(&name, table) || is_reserved(&on, table) {
-                objects.insert(format!("{kind} {name} on {on}: {sql}"));
-            }
-        }
-        Ok(objects)
-    };
-    read().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    ours(&database.connection, table).map_err(|error| database.failure(step, &error))
 }
 
 #[cfg(test)]

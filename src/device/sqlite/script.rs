@@ -11,25 +11,15 @@ use rusqlite::Batch;
 
 use crate::catalog::Migration;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
+pub use crate::device::sqlite::refusal::Lane;
+use crate::device::sqlite::refusal::{is_vacuum, Answer, Rules};
 use crate::device::sqlite::session::{Noted, Session};
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};
-use crate::reserved::{self, is_reserved};
 
 /// Characters of a line that a message shows.
 const LINE_SHOWN_CHARS_MAX: usize = 120;
-
-/// Where a migration runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Inside the runner's transaction.
-    Transaction,
-    /// On a copy, outside any transaction: VACUUM and page_size work.
-    NoTransaction,
-    /// Inside a transaction beside running applications: rows alone may change.
-    Beside,
-}
 
 /// One statement that ran, for `-vv`.
 #[derive(Debug)]
@@ -127,11 +117,6 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
     }
 }
 
-fn is_vacuum(statement: &str) -> bool {
-    let text = statement.get(first_token(statement)..).unwrap_or("");
-    text.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("VACUUM"))
-}
-
 /// `ALTER TABLE … RENAME` and `DROP COLUMN` compile the whole schema and evaluate nothing of it: an index of another table in an order
 /// that only the application has does not matter to them.
 fn changes_names_alone(statement: &str) -> bool {
@@ -224,20 +209,17 @@ pub fn may_change_rows(statement: &str) -> bool {
 /// What a migration may not do is denied from now on, and noted with its reason. In a file of before bootmigrate its own transaction
 /// words are let through: they are not run.
 pub(super) fn authorize(database: &mut Database, session: &Session, adopted: bool) -> Result<(), Failure> {
-    let (noted, lane) = (session.share(), session.lane);
-    let history_table = database.history_table.clone();
+    let noted = session.share();
+    let rules = Rules { lane: session.lane, adopted, history_table: database.history_table.clone() };
     let ask = move |context: AuthContext<'_>| {
-        // Some PRAGMAs run while they are compiled.
-        if adopted && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name)) {
-            return Authorization::Ignore;
-        }
         let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-        match refusal(&context, lane, adopted, &noted).or_else(|| touches_ours(&context, &history_table)) {
-            None => {
+        match rules.answer(&context, noted.vacuum_runs) {
+            Answer::LeftOut => Authorization::Ignore,
+            Answer::Allowed => {
                 note(&context.action, &mut noted);
                 Authorization::Allow
             }
-            Some(reason) => {
+            Answer::Refused(reason) => {
                 noted.denied.get_or_insert(reason);
                 Authorization::Deny
             }
@@ -256,96 +238,6 @@ fn note(action: &AuthAction<'_>, noted: &mut Noted) {
         }
         _ => {}
     }
-}
-
-/// Why a migration may not do this, and what to write instead.
-fn refusal(context: &AuthContext<'_>, lane: Lane, adopted: bool, noted: &Noted) -> Option<String> {
-    match &context.action {
-        AuthAction::Transaction { .. } if adopted => None,
-        AuthAction::Transaction { operation: TransactionOperation::Begin } if noted.vacuum_runs => None,
-        AuthAction::Transaction { .. } => {
-            Some("BEGIN, COMMIT and ROLLBACK are bootmigrate's: everything pending is one transaction; delete this line".into())
-        }
-        AuthAction::Attach { filename: "" } | AuthAction::Detach { .. } if noted.vacuum_runs => None,
-        AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
-            Some("ATTACH and DETACH are not possible in a migration: one migration changes one database".into())
-        }
-        AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case("load_extension") => {
-            Some("load_extension is not possible in a migration".into())
-        }
-        // In the product's own trigger or view it is the product's.
-        AuthAction::Function { function_name }
-            if function_name.eq_ignore_ascii_case("total_changes") && context.accessor.is_none() && !adopted =>
-        {
-            Some(
-                "total_changes() counts what other migrations of the same boot have changed, too: write changes() after a statement".into(),
-            )
-        }
-        AuthAction::Pragma { pragma_name, pragma_value } => {
-            let name = pragma_name.to_ascii_lowercase();
-            let why = pragma::refusal(context.database_name, &name, pragma_value.is_some()).or_else(|| {
-                let too_early =
-                    pragma::effect(&name) == Effect::Vacuum && pragma_value.is_some() && lane != Lane::NoTransaction && !adopted;
-                too_early.then_some("it takes effect with VACUUM only, in a `no-transaction` migration")
-            })?;
-            Some(format!("PRAGMA {name} is not possible in a migration: {why}"))
-        }
-        action if lane == Lane::Beside && changes_the_schema(action) => {
-            Some("a data migration changes rows alone: write what changes the schema in a migration of its own, outside `data`".into())
-        }
-        _ => None,
-    }
-}
-
-/// Why a table of ours may not be touched, also by a trigger; everybody may read it.
-fn touches_ours(context: &AuthContext<'_>, history_table: &str) -> Option<String> {
-    // VACUUM fills the file that it has attached for itself.
-    if context.database_name.is_some_and(|name| name.starts_with("vacuum_")) {
-        return None;
-    }
-    let names: [&str; 2] = match context.action {
-        AuthAction::Insert { table_name }
-        | AuthAction::Update { table_name, .. }
-        | AuthAction::Delete { table_name }
-        | AuthAction::AlterTable { table_name, .. }
-        | AuthAction::CreateTable { table_name }
-        | AuthAction::CreateTempTable { table_name }
-        | AuthAction::CreateVtable { table_name, .. }
-        | AuthAction::DropTable { table_name }
-        | AuthAction::DropTempTable { table_name }
-        | AuthAction::DropVtable { table_name, .. } => [table_name, ""],
-        AuthAction::CreateIndex { index_name: name, table_name }
-        | AuthAction::CreateTempIndex { index_name: name, table_name }
-        | AuthAction::DropIndex { index_name: name, table_name }
-        | AuthAction::DropTempIndex { index_name: name, table_name }
-        | AuthAction::CreateTrigger { trigger_name: name, table_name }
-        | AuthAction::CreateTempTrigger { trigger_name: name, table_name }
-        | AuthAction::DropTrigger { trigger_name: name, table_name }
-        | AuthAction::DropTempTrigger { trigger_name: name, table_name } => [name, table_name],
-        AuthAction::CreateView { view_name }
-        | AuthAction::CreateTempView { view_name }
-        | AuthAction::DropView { view_name }
-        | AuthAction::DropTempView { view_name } => [view_name, ""],
-        _ => return None,
-    };
-    names.into_iter().find(|name| is_reserved(name, history_table)).map(reserved::refusal)
-}
-
-fn changes_the_schema(action: &AuthAction<'_>) -> bool {
-    matches!(
-        action,
-        AuthAction::CreateTable { .. }
-            | AuthAction::CreateIndex { .. }
-            | AuthAction::CreateTrigger { .. }
-            | AuthAction::CreateView { .. }
-            | AuthAction::CreateVtable { .. }
-            | AuthAction::AlterTable { .. }
-            | AuthAction::DropTable { .. }
-            | AuthAction::DropIndex { .. }
-            | AuthAction::DropTrigger { .. }
-            | AuthAction::DropView { .. }
-            | AuthAction::DropVtable { .. }
-    )
 }
 
 #[cfg(test)]
