@@ -76,6 +76,21 @@ fn virtual_tables_have_every_word() {
     alike(&format!("{words} {later}"), later.replace("INTO box SELECT id,", "INTO box SELECT id + 100,").as_str());
 }
 
+/// An R*Tree keeps a handle open until the transaction ends, and SQLite changes no function while it is.
+#[test]
+fn what_virtual_tables_have_open_holds_no_setting() {
+    let like = "UPDATE sensor SET place = 'big' WHERE name LIKE 'a%' OR name LIKE 'B%';";
+    let sensitive = format!("PRAGMA case_sensitive_like = ON; {like}");
+    for module in ["rtree(id, low, high)", "fts5(a, b, c)", "fts4(a, b, c)"] {
+        let fills = format!(
+            "CREATE VIRTUAL TABLE box USING {module}; INSERT INTO box SELECT id, id, id + 1 FROM sensor; DELETE FROM box WHERE rowid = 2;"
+        );
+        alike(&format!("PRAGMA case_sensitive_like = ON; {fills}"), like);
+        alike(&fills, &sensitive);
+        alike(&format!("{fills} INSERT INTO log(word) SELECT count(*) FROM box WHERE rowid > 1;"), &sensitive);
+    }
+}
+
 #[test]
 fn pragmas_end_with_their_file() {
     let renamed = "CREATE VIEW names AS SELECT name FROM sensor; ALTER TABLE sensor RENAME TO probe;";

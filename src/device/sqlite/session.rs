@@ -123,6 +123,9 @@ impl Database {
         let step = session.step;
         let savepoints = std::mem::take(&mut session.noted().savepoints);
         self.release(step, &savepoints)?;
+        if self.in_transaction() {
+            self.settle_virtual_tables(step)?;
+        }
         let left = self.state(step, session.lane)?;
         if left == *before && !session.noted().sets_next_vacuum {
             return Ok(());
@@ -222,15 +225,20 @@ impl Database {
         self.drop_temporary_sequence(step)
     }
 
-    /// AUTOINCREMENT leaves a table that SQLite lets nobody drop under its name. Virtual tables write what they keep in memory before
-    /// the schema is read again.
+    /// At a savepoint virtual tables write what they keep in memory, which must be before the schema is read again, and close what they
+    /// have open: until then SQLite counts a statement as running, and takes no other `LIKE` from `case_sensitive_like`.
+    fn settle_virtual_tables(&self, step: Step) -> Result<(), Failure> {
+        self.run(step, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")
+    }
+
+    /// AUTOINCREMENT leaves a table that SQLite lets nobody drop under its name.
     fn drop_temporary_sequence(&self, step: Step) -> Result<(), Failure> {
         let defensive = |on| {
             let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
             set.map(drop).map_err(|error| self.failure(step, &error))
         };
         let before = self.connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).map_err(|error| self.failure(step, &error))?;
-        self.run(step, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")?;
+        self.settle_virtual_tables(step)?;
         defensive(false)?;
         let renamed = self.run(
             step,
