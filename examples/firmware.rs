@@ -143,6 +143,7 @@ fn directives(from: bootmigrate_build::Directives) -> catalog::Directives {
             bootmigrate_build::ForeignKeys::Off => catalog::ForeignKeys::Off,
             bootmigrate_build::ForeignKeys::On => catalog::ForeignKeys::On,
             bootmigrate_build::ForeignKeys::Deferred => catalog::ForeignKeys::Deferred,
+            bootmigrate_build::ForeignKeys::Enforced => catalog::ForeignKeys::Enforced,
         },
         compatible_from: from.compatible_from,
         irreversible: from.irreversible,

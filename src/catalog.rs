@@ -56,7 +56,7 @@ pub struct Migration {
 pub struct Directives {
     /// `no-transaction`: runs on a copy that is swapped in (VACUUM, page_size).
     pub no_transaction: bool,
-    /// `foreign-keys = on|deferred|off`.
+    /// `foreign-keys = on|deferred|enforced|off`.
     pub foreign_keys: ForeignKeys,
     /// `compatible-from = V`: the oldest schema whose firmware can still use the result.
     pub compatible_from: Option<i32>,
@@ -110,6 +110,8 @@ pub enum ForeignKeys {
     On,
     /// The same check as [`ForeignKeys::On`], written by teams who think of `DEFERRABLE`.
     Deferred,
+    /// SQLite enforces them while this migration runs, with ON DELETE and ON UPDATE; and the same check.
+    Enforced,
 }
 
 impl Catalog {

@@ -18,7 +18,7 @@ mod words;
 /// Reads the embedded file and then single keys of the files over it, in order.
 ///
 /// A file over it changes keys of databases that the embedded file names; it can add none, and it cannot change
-/// what was decided when the firmware was built (`example`, `adopted_up_to`).
+/// what was decided when the firmware was built (`example`, `adopted_up_to`, `adopted_foreign_keys`).
 ///
 /// # Errors
 /// Not TOML, a wrong type or value, an impossible combination, or (with [`UnknownKey::Refuse`]) an unknown key.
@@ -125,6 +125,8 @@ pub struct DatabaseSettings {
     pub adopt: Option<Adopt>,
     /// `adopted_up_to`: files up to this version were released before bootmigrate. Of the embedded file alone.
     pub adopted_up_to: Option<i32>,
+    /// `adopted_foreign_keys`: those files run with foreign keys enforced; `None` where nobody has said. Of the embedded file alone.
+    pub adopted_foreign_keys: Option<bool>,
     /// `busy_timeout_s`.
     pub busy_timeout_s: u32,
     /// `statement_timeout_s`: a statement of a migration that takes longer has failed; `None` for no limit.

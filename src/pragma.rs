@@ -50,7 +50,7 @@ pub const PRAGMAS: &[(&str, Effect)] = &[
     ("foreign_key_list", Effect::Query),
     (
         "foreign_keys",
-        left_out("it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write `-- bootmigrate: foreign-keys = on` at the head of the file to have them checked right after this migration"),
+        left_out("it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write at the head of the file `-- bootmigrate: foreign-keys = on` to have them checked right after this migration, or `= enforced` to have them enforced in it"),
     ),
     ("freelist_count", Effect::Query),
     ("full_column_names", Effect::Connection),

@@ -140,6 +140,19 @@ fn killed_in_an_upgrade_in_wal_mode() {
     upgrade(Bench::wal_at(40).firmware(42)).kill_everywhere("upgrade, WAL");
 }
 
+/// Children go with their parents, or nobody does.
+#[test]
+fn killed_where_foreign_keys_are_enforced() {
+    let sql = "-- bootmigrate: foreign-keys = enforced\nDELETE FROM parent WHERE id % 3 = 0;\n";
+    let template = Bench::at(40).firmware(40).file(("V43__enforced.sql", sql));
+    let expected = template.expectations(&template.databases[0]);
+    let copy = oracle::Copy::of(&template.main()).unwrap();
+    copy.open().execute_batch(&format!("PRAGMA foreign_keys = ON; {sql}")).unwrap();
+    let new = oracle::read(&copy.open()).unwrap();
+    assert!(Some(&new) != expected.old.as_ref() && new.rows["child"] < 1500, "no child has gone");
+    Story { template, arguments: &["run"], old: expected.old, new, exit: "0" }.kill_everywhere("foreign keys enforced");
+}
+
 #[test]
 fn killed_in_a_migration_outside_any_transaction() {
     upgrade(Bench::at(42).firmware(50)).kill_everywhere("no-transaction migration");

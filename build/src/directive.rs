@@ -130,8 +130,13 @@ impl Reader {
         self.found.foreign_keys = match value {
             Some("on") => ForeignKeys::On,
             Some("deferred") => ForeignKeys::Deferred,
+            Some("enforced") => ForeignKeys::Enforced,
             Some("off") => ForeignKeys::Off,
-            _ => return Err("`foreign-keys` takes on, deferred or off; write for example `-- bootmigrate: foreign-keys = on`".to_owned()),
+            _ => {
+                return Err(
+                    "`foreign-keys` takes on, deferred, enforced or off; write for example `-- bootmigrate: foreign-keys = on`".to_owned()
+                )
+            }
         };
         Ok(())
     }

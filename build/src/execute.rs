@@ -2,6 +2,7 @@
 //! Promises: what fails here is said with its place; what cannot be known here (functions, modules and code of the product) is a warning.
 //! Never judges text: the rules have, and no product that breaks one comes here.
 
+mod actions;
 mod catalogue;
 #[allow(dead_code)] // The device uses the rest.
 mod compile;

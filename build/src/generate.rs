@@ -57,6 +57,7 @@ fn directives(directives: &Directives) -> String {
         ForeignKeys::Off => "Off",
         ForeignKeys::On => "On",
         ForeignKeys::Deferred => "Deferred",
+        ForeignKeys::Enforced => "Enforced",
     };
     let expect: Vec<String> = directives.expect.iter().map(expect).collect();
     format!(

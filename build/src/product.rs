@@ -76,7 +76,7 @@ impl Migration {
 pub struct Directives {
     /// `no-transaction`.
     pub no_transaction: bool,
-    /// `foreign-keys = on|deferred|off`.
+    /// `foreign-keys = on|deferred|enforced|off`; of a file up to `adopted_up_to` what `adopted_foreign_keys` says.
     pub foreign_keys: ForeignKeys,
     /// `compatible-from = V`.
     pub compatible_from: Option<i32>,
@@ -111,4 +111,6 @@ pub enum ForeignKeys {
     On,
     /// The same check as [`ForeignKeys::On`].
     Deferred,
+    /// SQLite enforces them while this migration runs; and the same check.
+    Enforced,
 }

@@ -8,7 +8,7 @@ use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVe
 use crate::directive::{self, Place};
 use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
 use crate::own;
-use crate::product::{Database, Migration, Product};
+use crate::product::{Database, ForeignKeys, Migration, Product};
 use crate::release::{self, Lock};
 use crate::reserved::HISTORY;
 use crate::rule::{self, Context};
@@ -27,6 +27,7 @@ struct Frame<'a> {
     label: &'a str,
     data: bool,
     adopted_up_to: i32,
+    adopted_enforced: bool,
     together: bool,
     user_version_ours: bool,
     history_table: &'a str,
@@ -78,6 +79,7 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
             data: false,
             // Without a configuration nobody knows what was adopted: what may be a mere warning is not called a problem.
             adopted_up_to: if settings.is_none() { i32::MAX } else { entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0) },
+            adopted_enforced: entry.is_some_and(|entry| entry.adopted_foreign_keys == Some(true)),
             together: entry.is_some_and(|entry| entry.together.is_some()),
             user_version_ours: entry.is_some_and(|entry| entry.user_version == UserVersion::Ours),
             history_table: entry.map_or(HISTORY, |entry| &entry.history_table),
@@ -220,7 +222,11 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
     let adopted = up.stem.version <= frame.adopted_up_to;
     let place =
         Place { file: &shown, version: up.stem.version, data: frame.data, down: false, has_down: down.is_some(), together: frame.together };
-    let (contents, directives) = read_sql(up, &place, frame, adopted, said);
+    let (contents, mut directives) = read_sql(up, &place, frame, adopted, said);
+    // Nobody can write the directive into it.
+    if adopted && frame.adopted_enforced && directives.foreign_keys == ForeignKeys::Off {
+        directives.foreign_keys = ForeignKeys::Enforced;
+    }
     let down = down.map(|down| {
         let shown = format!("{}/{}", frame.label, down.file);
         // refinery never looked at this file: it can be edited, adopted or not.

@@ -134,6 +134,60 @@ fn what_only_the_product_has_excuses_nothing_else() {
     }
 }
 
+const FAMILY: (&str, &str) = (
+    "settings/V1__first.sql",
+    "CREATE TABLE p (id INTEGER PRIMARY KEY);\nCREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE);\nINSERT INTO p VALUES (1);\nINSERT INTO c VALUES (1);\n",
+);
+
+/// Keys up to version 2 are those of an earlier tool.
+fn of_before(key: &str) -> (&'static str, String) {
+    ("bootmigrate.toml", format!("slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 2\n{key}\n"))
+}
+
+#[test]
+fn what_an_earlier_tool_would_have_changed_by_an_action_is_said() {
+    for (text, place) in
+        [("SELECT 1;\n DELETE FROM p;\n", "2:2"), ("REPLACE INTO p VALUES (1);\n", "1:1"), ("DROP TABLE p;\nDROP TABLE c;\n", "1:1")]
+    {
+        let (file, unsaid) = of_before("");
+        let said = executed(&[(file, &unsaid), FAMILY, ("settings/V2__x.sql", text)]);
+        let wanted = format!("note migrations/settings/V2__x.sql:{place}: released before bootmigrate, so this is a warning only: with foreign keys enforced");
+        assert!(said.contains(&wanted) && said.contains("changes rows of c by ON DELETE"), "{text}: {said}");
+        let (file, enforced) = of_before("adopted_foreign_keys = \"enforced\"");
+        assert_eq!(
+            executed(&[(file, &enforced), FAMILY, ("settings/V2__x.sql", text), ("settings/V3__y.sql", "SELECT 1;\n")]),
+            "",
+            "{text}"
+        );
+    }
+    let (file, off) = of_before("adopted_foreign_keys = \"off\"");
+    let said = executed(&[(file, &off), FAMILY, ("settings/V2__x.sql", "DELETE FROM c;\nDELETE FROM p;\n")]);
+    assert_eq!(said, "");
+    let (file, unsaid) = of_before("");
+    assert_eq!(executed(&[(file, &unsaid), FAMILY, ("settings/V2__x.sql", "DELETE FROM c;\nUPDATE c SET p = NULL;\n")]), "");
+}
+
+#[test]
+fn a_new_file_that_relies_on_an_action_is_told_to_ask_for_it() {
+    let said = executed(&[FAMILY, ("settings/V2__x.sql", "DELETE FROM c;\nDELETE FROM p WHERE id = 1;\n")]);
+    assert!(said.starts_with("note migrations/settings/V2__x.sql:2:1: ON DELETE or ON UPDATE would change rows of c here"), "{said}");
+    // Its child stays.
+    let said = executed(&[FAMILY, ("settings/V2__x.sql", "DELETE FROM p;\n")]);
+    assert!(said.contains("error migrations/settings/V2__x.sql: 1 rows of c refer to no row of p"), "{said}");
+    let gone = "-- bootmigrate: foreign-keys = enforced\n-- bootmigrate: expect = SELECT p FROM c\nDELETE FROM p;\n";
+    assert_eq!(executed(&[FAMILY, ("settings/V2__x.sql", gone)]), "");
+    assert_eq!(executed(&[FAMILY, ("settings/V2__x.sql", "-- bootmigrate: foreign-keys = on\nDELETE FROM c;\nDELETE FROM p;\n")]), "");
+    // A rebuild means its children to stay.
+    let rebuild =
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, x);\nINSERT INTO n SELECT id, 1 FROM p;\nDROP TABLE p;\nALTER TABLE n RENAME TO p;\n";
+    assert_eq!(executed(&[FAMILY, ("settings/V2__x.sql", rebuild)]), "");
+    refused(
+        &[FAMILY, ("settings/V2__x.sql", "-- bootmigrate: foreign-keys = enforced\nINSERT INTO c VALUES (7);\n")],
+        "V2__x.sql:2:1",
+        "FOREIGN KEY constraint failed",
+    );
+}
+
 /// What one file leaves, what a later one would meet of it, and whether that stops the build in one and the same file.
 const LEFT: [(&str, &str); 7] = [
     ("CREATE TEMP TABLE a (b UNIQUE); INSERT INTO temp.a VALUES (1);", "INSERT INTO a VALUES (1);"),

@@ -124,7 +124,7 @@ fn transactions_and_files() {
 
 #[test]
 fn pragmas() {
-    check(&[("settings/V2__x.sql", "PRAGMA foreign_keys = OFF;")], "migrations/settings/V2__x.sql:1:1: `PRAGMA foreign_keys` is not allowed in a migration: it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write `-- bootmigrate: foreign-keys = on` at the head of the file to have them checked right after this migration");
+    check(&[("settings/V2__x.sql", "PRAGMA foreign_keys = OFF;")], "migrations/settings/V2__x.sql:1:1: `PRAGMA foreign_keys` is not allowed in a migration: it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write at the head of the file `-- bootmigrate: foreign-keys = on` to have them checked right after this migration, or `= enforced` to have them enforced in it");
     check(&[("settings/V2__x.sql", "PRAGMA main.journal_mode = WAL;")], "migrations/settings/V2__x.sql:1:1: `PRAGMA journal_mode` is not allowed in a migration: it cannot change inside a transaction; set `journal_mode` in bootmigrate.toml");
     check(&[("settings/V2__x.sql", "PRAGMA locking_mode = EXCLUSIVE;")], "migrations/settings/V2__x.sql:1:1: `PRAGMA locking_mode` is not allowed in a migration: the locks are bootmigrate's own; remove this statement");
     check(&[("settings/V2__x.sql", "PRAGMA synchronous = OFF;")], "migrations/settings/V2__x.sql:1:1: `PRAGMA synchronous` is not allowed in a migration: how data reaches the storage is bootmigrate's own; remove this statement");

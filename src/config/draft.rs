@@ -21,7 +21,7 @@ pub(super) enum Origin {
 }
 
 /// These say what the image is; a device cannot say otherwise.
-const IMAGE_KEYS: [&str; 2] = ["example", "adopted_up_to"];
+const IMAGE_KEYS: [&str; 3] = ["example", "adopted_up_to", "adopted_foreign_keys"];
 
 /// The settings so far, and where each key was written.
 pub(super) struct Draft {
@@ -128,6 +128,7 @@ impl DatabaseDraft {
             together: None,
             adopt: None,
             adopted_up_to: None,
+            adopted_foreign_keys: None,
             busy_timeout_s: 10,
             statement_timeout_s: None,
             snapshots_max: 1,

@@ -82,6 +82,9 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
     }),
     known("adopt", "\"sqlx\"", |draft, entry| adopt(entry).map(|adopt| draft.settings.adopt = Some(adopt))),
     known("adopted_up_to", "12", |draft, entry| entry.version().map(|version| draft.settings.adopted_up_to = Some(version))),
+    known("adopted_foreign_keys", "\"enforced\"", |draft, entry| {
+        entry.choice(&ADOPTED_FOREIGN_KEYS).map(|enforced| draft.settings.adopted_foreign_keys = Some(enforced))
+    }),
     known("busy_timeout_s", "10", |draft, entry| {
         let why = "a longer wait outlasts a service manager's patience at boot";
         let seconds = entry.number(0, BUSY_TIMEOUT_S_MAX, why)?;
@@ -134,6 +137,7 @@ const ADOPT_KEYS: &[Known<AdoptDraft>] = &[
 const SLOTS: [(&str, Slots); 2] = [("ab", Slots::Ab), ("single", Slots::Single)];
 const RUN_MODES: [(&str, bool); 2] = [("observe", true), ("normal", false)];
 const KINDS: [(&str, Kind); 2] = [("precious", Kind::Precious), ("rebuildable", Kind::Rebuildable)];
+const ADOPTED_FOREIGN_KEYS: [(&str, bool); 2] = [("off", false), ("enforced", true)];
 const USER_VERSIONS: [(&str, UserVersion); 2] = [("product", UserVersion::Product), ("ours", UserVersion::Ours)];
 const ON_FAILURE: [(&str, OnFailure); 2] = [("restore", OnFailure::Restore), ("purge", OnFailure::Purge)];
 const CURES: [(&str, Cure); 4] =

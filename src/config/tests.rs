@@ -32,6 +32,7 @@ changed_text = "warn"
 together = "core"
 adopt = { from = "user_version", versions = { 7 = 12, 8 = 13 } }
 adopted_up_to = 12
+adopted_foreign_keys = "enforced"
 busy_timeout_s = 0
 statement_timeout_s = 600
 snapshots_max = 0x2
@@ -174,6 +175,7 @@ fn every_key_is_read() {
         together: Some("core".to_owned()),
         adopt: Some(adopt),
         adopted_up_to: Some(12),
+        adopted_foreign_keys: Some(true),
         busy_timeout_s: 0,
         statement_timeout_s: Some(600),
         snapshots_max: 2,

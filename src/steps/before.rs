@@ -8,6 +8,7 @@ use crate::device::history::Down;
 use crate::device::sqlite::compile::Compiled;
 use crate::device::sqlite::references::References;
 use crate::device::sqlite::script::{self, Lane, Source};
+use crate::device::sqlite::session::FileOptions;
 use crate::device::sqlite::Database;
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -69,20 +70,20 @@ impl Before {
 }
 
 impl Changes<'_> {
-    fn sources(&self) -> Vec<(Source<'_>, String, bool)> {
+    fn sources(&self) -> Vec<(Source<'_>, String, FileOptions)> {
         match self {
             Changes::Up(steps) => steps
                 .iter()
                 .map(|step| {
                     let source = Source { file: step.file, version: step.version, sql: step.sql, statements: step.statements };
-                    (source, step.file.to_owned(), step.adopted)
+                    (source, step.file.to_owned(), FileOptions::from(*step))
                 })
                 .collect(),
             Changes::Back(downs) => downs
                 .iter()
                 .map(|down| {
                     let source = Source { file: "", version: down.version, sql: &down.sql, statements: 0 };
-                    (source, format!("the down SQL of V{} {}", down.version, down.name), false)
+                    (source, format!("the down SQL of V{} {}", down.version, down.name), FileOptions::default())
                 })
                 .collect(),
         }
@@ -132,19 +133,19 @@ fn culprit(device: &Device<'_>, before: &Before, changes: &Changes<'_>, sentence
 }
 
 /// The same changes on the same schema in memory, without rows.
-fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, bool)], sentence: &String) -> Option<usize> {
+fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, FileOptions)], sentence: &String) -> Option<usize> {
     let mut scratch = device.sqlite().scratch(STEP).ok()?;
     for source in &before.compiled.sources {
         // Of a virtual table the module has made the others.
         let _ = scratch.run(STEP, source);
     }
     let mut since = None;
-    for (index, (source, _, adopted)) in sources.iter().enumerate() {
+    for (index, (source, _, options)) in sources.iter().enumerate() {
         if device.must_stop() {
             return None;
         }
         let ran =
-            scratch.file(STEP, Lane::NoTransaction, *adopted, |scratch, session| script::run_text(scratch, session, source, &mut |_| {}));
+            scratch.file(STEP, Lane::NoTransaction, *options, |scratch, session| script::run_text(scratch, session, source, &mut |_| {}));
         ran.ok()?;
         let broken = Before::of(device, &scratch, STEP).ok()?.broken_since(before, device);
         since = if broken.contains(sentence) { since.or(Some(index)) } else { None };

@@ -275,7 +275,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     let began = device.world.clock.monotonic();
     let objects = database.objects(APPLY)?;
     database.reserve(&device.settings.history_table);
-    database.file(APPLY, lane, step.adopted, |database, session| {
+    database.file(APPLY, lane, step.into(), |database, session| {
         script::run(database, session, step, &mut |ran| {
             log::debug!(
                 "  {}:{} statement {} of {}: {} rows in {} ms: {}",

@@ -73,7 +73,7 @@ impl<'a> Scratch<'a> {
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
     fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
         let (world, name) = (self.device.world, &self.device.settings.name);
-        let ran = self.database.file(LOOK, Lane::NoTransaction, step.adopted, |database, session| {
+        let ran = self.database.file(LOOK, Lane::NoTransaction, step.into(), |database, session| {
             script::run(database, session, step, &mut |_| {})?;
             code::run(database, session, world.code, name, step)
         });
@@ -101,7 +101,7 @@ impl<'a> Scratch<'a> {
     }
 
     fn run_sql(&mut self, step: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
-        self.database.file(LOOK, Lane::NoTransaction, step.adopted, |database, session| script::run(database, session, step, seen))
+        self.database.file(LOOK, Lane::NoTransaction, step.into(), |database, session| script::run(database, session, step, seen))
     }
 
     /// Its rows, table by table.

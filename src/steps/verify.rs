@@ -62,7 +62,7 @@ pub fn verify<'tx>(
 pub fn after_each(database: &Database, before: &Before, step: &Migration) -> Result<(), Failure> {
     match step.directives.foreign_keys {
         When::Off => Ok(()),
-        When::On | When::Deferred => {
+        When::On | When::Deferred | When::Enforced => {
             let worse = database.references(STEP)?.worse_than(&before.references);
             if let Some(first) = worse.broken.first() {
                 let cause = format!("after {}, {first}", step.file);

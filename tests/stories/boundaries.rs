@@ -66,6 +66,9 @@ pub enum Pace {
 /// All of them.
 pub const PACES: [Pace; 3] = [Pace::OneBoot, Pace::BootAVersion, Pace::Steps];
 
+/// What a file says that runs with foreign keys enforced.
+const ENFORCED: &str = "-- bootmigrate: foreign-keys = enforced";
+
 /// Everything that an application can see: a line an object, and a line a row.
 pub type Seen = Vec<String>;
 
@@ -122,7 +125,8 @@ pub fn look(main: &Path) -> Result<(Seen, Vec<String>), String> {
 /// SQLite's words; nothing has changed.
 pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), String> {
     let connection = Connection::open(path).unwrap();
-    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF").unwrap();
+    let enforced = if sql.contains(ENFORCED) { "ON" } else { "OFF" };
+    connection.execute_batch(&format!("PRAGMA synchronous = OFF; PRAGMA foreign_keys = {enforced}; PRAGMA trusted_schema = OFF")).unwrap();
     let whole = if sql.contains("no-transaction") { sql.to_owned() } else { format!("BEGIN;\n{sql}\n;COMMIT") };
     connection.execute_batch(&whole).map_err(|error| error.to_string())?;
     if let Some(version) = user_version {
@@ -147,7 +151,9 @@ pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), S
     // refinery makes its table before all others: a page size and the like are settled by then.
     apply(path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
     for (version, (name, sql)) in (1..).zip(&catalogue.files) {
-        apply(path, sql, catalogue.counts().then_some(version)).map_err(|error| format!("{name}: {error}"))?;
+        let enforced = catalogue.keys.iter().any(|key| key == "adopted_foreign_keys = \"enforced\"");
+        let sql = if enforced { format!("{ENFORCED}\n{sql}") } else { sql.clone() };
+        apply(path, &sql, catalogue.counts().then_some(version)).map_err(|error| format!("{name}: {error}"))?;
         if version == catalogue.written_after() && with_rows {
             apply(path, &catalogue.rows, None)?;
         }

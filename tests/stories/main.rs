@@ -22,6 +22,7 @@ mod damage;
 mod data;
 mod directives;
 mod doctor;
+mod enforced;
 mod errors;
 mod failures;
 mod full;

@@ -4,12 +4,13 @@
 
 use rusqlite::Connection;
 
+use super::actions::Watch;
 use super::compile::{self, Compiled};
-use super::connection::{self, Fault, Image, UNREADABLE};
+use super::connection::{self, Fault, Image, Keys, UNREADABLE};
 use super::references::{self, References};
 use super::refusal::{self, Lane, Rules};
 use super::Run;
-use crate::product::{Expect, Migration};
+use crate::product::{Expect, ForeignKeys, Migration};
 use crate::{sql, Problem};
 
 /// What a connection looked like before a file.
@@ -33,7 +34,7 @@ impl Run<'_> {
                 }
                 Err(fault) => {
                     let rest = database.migrations.get(place + 1..).unwrap_or_default();
-                    let after = if rest.is_empty() { String::new() } else { format!("; the {} after it were not run", files(rest.len())) };
+                    let after = not_run(rest.len());
                     self.fails(&file, &fault, &after);
                     return self.read_only(rest, &image);
                 }
@@ -73,7 +74,8 @@ impl Run<'_> {
         let before = self.look(&connection)?;
         let rules = self.rules(lane, migration.adopted);
         let ours = refusal::ours(&connection, &rules.history_table).map_err(internal)?;
-        connection::run(&mut connection, text, &rules)?;
+        connection::run(&mut connection, text, &rules, self.keys(migration, lane))?;
+        self.note_actions(file, migration, &rules, image)?;
         if let Some(object) = refusal::ours(&connection, &rules.history_table)
             .map_err(internal)?
             .symmetric_difference(&ours)
@@ -130,6 +132,44 @@ impl Run<'_> {
         Ok(found)
     }
 
+    fn keys(&self, migration: &Migration, lane: Lane) -> Keys {
+        Keys { enforced: lane == Lane::Beside || migration.directives.foreign_keys == ForeignKeys::Enforced, ..Keys::OFF }
+    }
+
+    /// Once more on a connection of its own: to be asked, a statement is compiled and run as EXPLAIN, which `changes()` notices.
+    fn note_actions(&mut self, file: &str, migration: &Migration, rules: &Rules, image: &Image) -> Result<(), Fault> {
+        let watch = match (migration.adopted, migration.directives.foreign_keys) {
+            (_, ForeignKeys::Enforced) => Watch::Nothing,
+            (true, _) if self.settings.adopted_foreign_keys.is_none() => Watch::ChangesAndDrops,
+            (false, ForeignKeys::Off) if !migration.released && rules.lane != Lane::Beside => Watch::Changes,
+            // Somebody has said how it runs, or nobody can say it any more.
+            _ => Watch::Nothing,
+        };
+        if watch == Watch::Nothing {
+            return Ok(());
+        }
+        let mut connection = self.open(image)?;
+        let fires = connection::run(&mut connection, &migration.sql, rules, Keys { enforced: false, watch }).unwrap_or_default();
+        for one in fires {
+            let tables = one.tables.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let sentence = if migration.adopted {
+                format!(
+                    "released before bootmigrate, so this is a warning only: with foreign keys enforced, as most tools run a file, this statement \
+                     changes rows of {tables} by ON DELETE or ON UPDATE, and here it does not; write `adopted_foreign_keys = \"enforced\"` \
+                     in bootmigrate.toml if they were, or `\"off\"` if not"
+                )
+            } else {
+                format!(
+                    "ON DELETE or ON UPDATE would change rows of {tables} here, and foreign keys are not enforced while migrating; write \
+                     `-- bootmigrate: foreign-keys = enforced` at the head of the file if they are to be, else change those rows by \
+                     statements and write `foreign-keys = on`"
+                )
+            };
+            self.found.warnings.push(Problem::at(file, one.line, one.column, sentence));
+        }
+        Ok(())
+    }
+
     fn note_code(&mut self, file: &str, migration: &Migration) {
         if let Some(revision) = migration.directives.code_revision {
             let sentence = format!("its Rust code (revision {revision}) is not run here, so what it changes is not checked; `Migrator::validate` tries it in a test");
@@ -152,7 +192,7 @@ impl Run<'_> {
                 }
                 Err(fault) => {
                     let rest = database.data.get(place + 1..).unwrap_or_default();
-                    let after = if rest.is_empty() { String::new() } else { format!("; the {} after it were not run", files(rest.len())) };
+                    let after = not_run(rest.len());
                     self.fails(&file, &fault, &after);
                     return self.read_only(rest, &image);
                 }
@@ -179,11 +219,11 @@ impl Run<'_> {
     }
 }
 
-fn files(count: usize) -> String {
-    if count == 1 {
-        "file".to_owned()
-    } else {
-        format!("{count} files")
+fn not_run(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; the file after it was not run".to_owned(),
+        count => format!("; the {count} files after it were not run"),
     }
 }
 

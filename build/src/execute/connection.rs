@@ -11,6 +11,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthContext, Authorization};
 use rusqlite::{Batch, Connection};
 
+use super::actions::{Fires, Watch};
 use super::refusal::{is_vacuum, Answer, Lane, Rules};
 use crate::{folder, pragma, sql};
 
@@ -107,6 +108,20 @@ pub fn image(connection: &mut Connection) -> rusqlite::Result<Image> {
     Ok(connection.serialize("main")?.to_vec())
 }
 
+/// How a file meets foreign keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keys {
+    /// SQLite enforces them.
+    pub enforced: bool,
+    /// Statements that would do more if it did.
+    pub watch: Watch,
+}
+
+impl Keys {
+    /// They are off, and nobody asks.
+    pub const OFF: Keys = Keys { enforced: false, watch: Watch::Nothing };
+}
+
 /// What the authorizer has noted, and knows of the statement that runs.
 #[derive(Debug, Default)]
 struct Noted {
@@ -115,10 +130,10 @@ struct Noted {
 }
 
 /// Runs a file's statements, and commits them.
-pub fn run(connection: &mut Connection, text: &str, rules: &Rules) -> Result<(), Fault> {
+pub fn run(connection: &mut Connection, text: &str, rules: &Rules, keys: Keys) -> Result<Vec<Fires>, Fault> {
     let shared = Arc::new(Mutex::new(Noted::default()));
     let whole = |error: rusqlite::Error| fault(text, 0, &error, None);
-    if rules.lane == Lane::Beside {
+    if keys.enforced {
         connection.execute_batch("PRAGMA foreign_keys = ON").map_err(whole)?;
     }
     if rules.lane != Lane::NoTransaction {
@@ -137,18 +152,19 @@ pub fn run(connection: &mut Connection, text: &str, rules: &Rules) -> Result<(),
         }
     };
     connection.authorizer(Some(ask)).map_err(whole)?;
-    let ran = statements(connection, text, rules, &shared);
+    let ran = statements(connection, text, rules, keys.watch, &shared);
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).map_err(whole)?;
-    ran?;
+    let fires = ran?;
     if rules.lane != Lane::NoTransaction {
         connection.execute_batch("COMMIT").map_err(whole)?;
     }
-    Ok(())
+    Ok(fires)
 }
 
-fn statements(connection: &Connection, text: &str, rules: &Rules, shared: &Mutex<Noted>) -> Result<(), Fault> {
+fn statements(connection: &Connection, text: &str, rules: &Rules, watch: Watch, shared: &Mutex<Noted>) -> Result<Vec<Fires>, Fault> {
     let noted = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let in_transaction = rules.lane != Lane::NoTransaction;
+    let mut fires = Vec::new();
     let mut batch = Batch::new(connection, text);
     for number in 0.. {
         let mut statement = match batch.next() {
@@ -160,6 +176,13 @@ fn statements(connection: &Connection, text: &str, rules: &Rules, shared: &Mutex
         if rules.adopted && pragma::is_left_out(&sql, in_transaction) {
             continue;
         }
+        // What cannot be compiled with the switch on is not what runs.
+        let tables = watch.tables(connection, &sql).unwrap_or_default();
+        if !tables.is_empty() {
+            let (line, column) = start_of(text, number);
+            fires.push(Fires { line, column, tables });
+        }
+        noted().denied = None;
         noted().vacuum_runs = is_vacuum(&sql);
         let mut rows = statement.raw_query();
         let ran = loop {
@@ -177,7 +200,7 @@ fn statements(connection: &Connection, text: &str, rules: &Rules, shared: &Mutex
             return Err(fault(text, number, &error, None));
         }
     }
-    Ok(())
+    Ok(fires)
 }
 
 /// An error as a place in the file. `number` is the statement's, from 0.

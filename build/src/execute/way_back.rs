@@ -3,7 +3,7 @@
 //! Never stops a build for a file that was released: devices have its text already, and refuse it by themselves.
 
 use super::catalogue::internal;
-use super::connection::{self, Fault, Image};
+use super::connection::{self, Fault, Image, Keys};
 use super::refusal::Lane;
 use super::schema::{self, Difference, How, Schema};
 use super::Run;
@@ -23,7 +23,7 @@ impl Run<'_> {
         }
         let gone_back = self.with_stand_ins(&file, &mut |run| {
             let mut connection = run.open(after)?;
-            connection::run(&mut connection, down, &run.rules(Lane::Transaction, false))?;
+            connection::run(&mut connection, down, &run.rules(Lane::Transaction, false), Keys::OFF)?;
             connection::image(&mut connection).map_err(internal)
         });
         let gone_back = match gone_back {

@@ -2,7 +2,7 @@
 //! Promises: constant; each firmware differs from the one before by what its scenario is about.
 //! Never read from a file.
 
-use bootmigrate::catalog::{Catalog, Directives, Migration};
+use bootmigrate::catalog::{Catalog, Directives, ForeignKeys, Migration};
 use bootmigrate::config::{self, DatabaseSettings, Source, UnknownKey};
 use bootmigrate_build as build;
 
@@ -35,6 +35,9 @@ const V2_BREAKS_VIEW: &str = "UPDATE reading SET value = value + 1;\nCREATE VIEW
 /// Nobody can write to it with foreign keys on.
 const V2_REFERS_TO_NOTHING: &str =
     "UPDATE reading SET value = value + 1;\nCREATE TABLE badge(id INTEGER PRIMARY KEY, place INTEGER REFERENCES place(id));\n";
+/// Takes the readings of a sensor along, and the wait for its violation ends with the file.
+const V3_ENFORCED: &str = "DELETE FROM sensor WHERE id = 1;\nPRAGMA defer_foreign_keys = ON;\n\
+INSERT INTO reading(sensor, value) VALUES (900, 9);\nINSERT INTO sensor VALUES (900, 'late');\n";
 /// The ways back of `unit` and `place`.
 const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
 const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
@@ -53,6 +56,9 @@ const V3_CODE: &str = "-- bootmigrate: code revision=1\nALTER TABLE sensor ADD C
 /// What the Rust of that does, and of one that then fails: both have written by then.
 const CODE: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET place = 'room ' || id;";
 const CODE_FAILS: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET name = 'the same';";
+
+/// The name of a migration that runs with foreign keys enforced.
+pub const ENFORCED: &str = "enforced";
 
 /// Which firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +85,8 @@ pub enum Version {
     TwoBreaksView,
     /// The second makes a foreign key to a table that does not exist.
     TwoRefersToNothing,
+    /// The third runs with foreign keys enforced.
+    ThreeEnforced,
     /// The third is code, too.
     ThreeInCode,
     /// The third's code fails.
@@ -106,6 +114,7 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
         Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
+        Version::ThreeEnforced => all.push((ENFORCED, V3_ENFORCED)),
         Version::ThreeDownFails => all.push(("corner", V3)),
         Version::ThreeDownAstray => all.push(("roof", V3)),
         Version::ThreeInCode => all.push(("code", V3_CODE)),
@@ -169,6 +178,7 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     for (number, (name, sql)) in (1..).zip(sql_of(version)) {
         let directives = Directives {
             no_transaction: sql.contains("VACUUM"),
+            foreign_keys: if name == ENFORCED { ForeignKeys::Enforced } else { ForeignKeys::Off },
             code_revision: code_of(name).and(Some(1)),
             needs_space_percent: (version == Version::ThreeNeedsSpace && number == 3).then_some(NEEDS_PERCENT),
             compatible_from: (version == Version::ThreeCompatible && number > 1).then_some(1),

@@ -141,6 +141,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("copy-always", upgraded::copy_always),
     ("copy-always-full", upgraded::copy_always_full),
     ("code", upgraded::in_code),
+    ("foreign-keys-enforced", upgraded::enforced),
     ("code-fails", replaced::code_fails),
     ("needs-space", upgraded::needs_space),
     ("no-inodes", short::no_inodes),

@@ -176,6 +176,13 @@ pub(super) fn in_code() -> Scenario {
     Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeInCode, ""), before("delete"), old, vec![end]) }
 }
 
+/// Readings go with their sensor, or neither does.
+pub(super) fn enforced() -> Scenario {
+    let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
+    let end = new(expected(Version::ThreeEnforced, 1, &[ROWS]), "delete");
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeEnforced, ""), before("delete"), old, vec![end]) }
+}
+
 /// Room for the snapshot and for the migration, but not for what a directive asks for.
 pub(super) fn needs_space() -> Scenario {
     let state = before("delete");

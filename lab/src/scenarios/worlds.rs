@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::catalogues::{checksum, code_of, sql_of, Version};
+use super::catalogues::{checksum, code_of, sql_of, Version, ENFORCED};
 use super::{plain, Asked};
 use crate::device::{switch_on, Firmware, MAIN};
 use crate::picture::{take, Picture};
@@ -102,7 +102,11 @@ pub fn picture(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -
             texts.iter().for_each(|text| run(text));
         }
         if index < up_to {
-            run(sql);
+            if name == ENFORCED {
+                run(&format!("PRAGMA foreign_keys = ON; BEGIN; {sql} COMMIT; PRAGMA foreign_keys = OFF"));
+            } else {
+                run(sql);
+            }
             run(code_of(name).unwrap_or(""));
             run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(index + 1, name, sql)));
         }

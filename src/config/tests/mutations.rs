@@ -100,8 +100,8 @@ fn no_mutation_of_a_good_file_panics() {
     for _ in 0..rounds() {
         let text = mutate(FULL, &mut numbers);
         let damaged = source("m.toml", &text);
-        // `example` and `adopted_up_to` would end every reading of FULL as the device's file.
-        let over = text.replacen("example", "#", 1).replacen("adopted_up_to", "#", 1);
+        // `example` and the two keys of adopted files would end every reading of FULL as the device's file.
+        let over = text.replacen("example", "#", 1).replacen("adopted_up_to", "#", 1).replacen("adopted_foreign_keys", "#", 1);
         let device = [source("m.toml", &over)];
         for result in [read(damaged, &[], UnknownKey::Refuse), read(source("b.toml", FULL), &device, UnknownKey::Warn)] {
             let Err(error) = result else {

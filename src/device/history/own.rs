@@ -90,6 +90,7 @@ mod tests {
     use super::*;
     use crate::device::history::create_tables;
     use crate::device::sqlite::script::{run_text, Lane, Source};
+    use crate::device::sqlite::session::FileOptions;
     use crate::device::sqlite::Sqlite;
     use crate::reserved::HISTORY;
 
@@ -108,7 +109,7 @@ mod tests {
         }
         let ours = Ours::of(&database, STEP, table).unwrap_or_else(|failure| panic!("{failure}"));
         let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
-        let ran = database.file(STEP, lane, false, |database, session| run_text(database, session, &source, &mut |_| {}));
+        let ran = database.file(STEP, lane, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
         run(&database, "REPLACE INTO bootmigrate_state VALUES ('act', 7)");
         let change = Change { added: &[], removed: &[], act: 7 };
         ran.and_then(|()| ours.unharmed(&database, STEP, table, &change)).err().map(|failure| failure.to_string())

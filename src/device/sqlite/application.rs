@@ -51,7 +51,7 @@ pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>, olde
     };
     let mut given = Given { sqlite, ..Given::default() };
     for step in catalog.migrations.iter().filter(|step| step.version <= version) {
-        let ran = database.file(TEST, Lane::NoTransaction, step.adopted, |database, session| {
+        let ran = database.file(TEST, Lane::NoTransaction, step.into(), |database, session| {
             script::run(database, session, step, &mut |_| {})?;
             code::run(database, session, code, catalog.database, step)?;
             Ok(expectation(database, step))

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::config::DbConfig;
 
+use crate::catalog::{ForeignKeys, Migration};
 use crate::device::disk::Step;
 use crate::device::sqlite::script::Lane;
 use crate::device::sqlite::{describe, Database};
@@ -62,6 +63,27 @@ impl Noted {
     }
 }
 
+/// What a file says of how it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileOptions {
+    /// It was released before bootmigrate.
+    pub adopted: bool,
+    /// SQLite enforces foreign keys while it runs.
+    pub enforces_foreign_keys: bool,
+    /// It runs outside of a transaction.
+    pub no_transaction: bool,
+}
+
+impl From<&Migration> for FileOptions {
+    fn from(step: &Migration) -> FileOptions {
+        FileOptions {
+            adopted: step.adopted,
+            enforces_foreign_keys: step.directives.foreign_keys == ForeignKeys::Enforced,
+            no_transaction: step.directives.no_transaction,
+        }
+    }
+}
+
 /// A file that is running. Made by [`Database::file`] alone.
 pub struct Session {
     pub(super) step: Step,
@@ -101,13 +123,20 @@ impl Database {
         &mut self,
         step: Step,
         lane: Lane,
-        adopted: bool,
+        options: FileOptions,
         run: impl FnOnce(&mut Database, &Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.forget_counters(step)?;
         let before = self.state(step, lane)?;
-        let session = Session { step, lane, adopted, noted: Arc::default() };
-        match run(self, &session) {
+        let of_its_own = options.enforces_foreign_keys && lane == Lane::NoTransaction && !options.no_transaction;
+        let session_lane = if of_its_own { Lane::Transaction } else { lane };
+        let session = Session { step, lane: session_lane, adopted: options.adopted, noted: Arc::default() };
+        if options.enforces_foreign_keys {
+            self.enforce_foreign_keys(step)?;
+        }
+        // Where schemas are compared each statement would be a transaction, and no violation could wait for the file's end.
+        let ran = if of_its_own { self.in_a_transaction(step, |database| run(database, &session)) } else { run(self, &session) };
+        match ran {
             Ok(value) => self.take_back(&session, &before).map(|()| value),
             Err(failure) => {
                 // Where schemas are compared, the others are still asked.
@@ -117,6 +146,18 @@ impl Database {
                 Err(failure)
             }
         }
+    }
+
+    /// The PRAGMA does nothing in a transaction; this switch does. What is violated is counted from now on.
+    fn enforce_foreign_keys(&self, step: Step) -> Result<(), Failure> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true);
+        set.map(drop).map_err(|error| self.failure(step, &error))
+    }
+
+    fn in_a_transaction<T>(&mut self, step: Step, run: impl FnOnce(&mut Database) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.run(step, "BEGIN")?;
+        let ran = run(self).and_then(|value| self.commit(step).map(|()| value));
+        ran.inspect_err(|_| self.rollback())
     }
 
     fn take_back(&self, session: &Session, before: &State) -> Result<(), Failure> {
