@@ -117,15 +117,23 @@ fn database(from: bootmigrate_build::Database) -> catalog::Catalog {
     let all = |migrations: Vec<bootmigrate_build::Migration>| -> &'static [catalog::Migration] {
         migrations.into_iter().map(migration).collect::<Vec<_>>().leak()
     };
-    catalog::Catalog { database: from.name.leak(), fingerprint: from.fingerprint, migrations: all(from.migrations), data: all(from.data) }
+    catalog::Catalog {
+        database: from.name.leak(),
+        versions: match from.versions {
+            bootmigrate_build::Versions::Int4 => catalog::Versions::Int4,
+            bootmigrate_build::Versions::Int8 => catalog::Versions::Int8,
+        },
+        fingerprint: from.fingerprint,
+        migrations: all(from.migrations),
+        data: all(from.data),
+    }
 }
 
 fn migration(from: bootmigrate_build::Migration) -> catalog::Migration {
     catalog::Migration {
         version: from.version,
         name: from.name.leak(),
-        checksum: from.checksum,
-        checksum_other: from.checksum_other,
+        checksums: catalog::Checksums { int4: from.checksums.int4, int8: from.checksums.int8 },
         file: from.file.leak(),
         sql: from.sql.leak(),
         statements: from.statements,

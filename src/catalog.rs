@@ -18,6 +18,8 @@ pub struct Embedded {
 pub struct Catalog {
     /// The database's name: its folder under `migrations/` and its table in the configuration.
     pub database: &'static str,
+    /// How refinery's history is written where it is begun, or goes on beyond 32 bits.
+    pub versions: Versions,
     /// First 16 bytes of SHA-256 over versions, names and LF-normalised up SQL. Counts of tries belong to it.
     pub fingerprint: [u8; 16],
     /// Oldest first; versions strictly increase.
@@ -30,13 +32,11 @@ pub struct Catalog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
     /// refinery's version number.
-    pub version: i32,
+    pub version: i64,
     /// refinery's name: what stands between `__` and `.sql`.
     pub name: &'static str,
-    /// refinery's checksum of the file as it is, as an unsigned 64-bit number: what the history gets.
-    pub checksum: u64,
-    /// refinery's checksum of the file with the other kind of line ends (LF or CRLF), which a history may have.
-    pub checksum_other: u64,
+    /// refinery's checksums of the file.
+    pub checksums: Checksums,
     /// How a message names the file, for example `settings/V4__wifi.sql`.
     pub file: &'static str,
     /// The SQL, byte for byte as the file has it.
@@ -51,6 +51,49 @@ pub struct Migration {
     pub adopted: bool,
 }
 
+impl Migration {
+    /// What a history of this form gets.
+    pub fn checksum(&self, versions: Versions) -> u64 {
+        let [as_it_is, _] = self.checksums.of(versions);
+        as_it_is
+    }
+}
+
+/// The type that versions have in refinery's checksums and in its table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// 32 bits, its default.
+    #[default]
+    Int4,
+    /// 64 bits, its feature `int8-versions`.
+    Int8,
+}
+
+/// refinery's checksum of one file in each form that a history may have. Of each pair the first is that of the file as it is, the second
+/// that of the same text with the other kind of line ends (LF or CRLF).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checksums {
+    /// Over a 32-bit version. The same as `int8` for a version that needs more.
+    pub int4: [u64; 2],
+    /// Over a 64-bit version.
+    pub int8: [u64; 2],
+}
+
+impl Checksums {
+    /// Those of one form.
+    pub fn of(&self, versions: Versions) -> [u64; 2] {
+        match versions {
+            Versions::Int4 => self.int4,
+            Versions::Int8 => self.int8,
+        }
+    }
+
+    /// It is one of them.
+    pub fn contain(&self, checksum: u64) -> bool {
+        self.int4.contains(&checksum) || self.int8.contains(&checksum)
+    }
+}
+
 /// The `-- bootmigrate:` comments of one migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Directives {
@@ -59,7 +102,7 @@ pub struct Directives {
     /// `foreign-keys = on|deferred|enforced|off`.
     pub foreign_keys: ForeignKeys,
     /// `compatible-from = V`: the oldest schema whose firmware can still use the result.
-    pub compatible_from: Option<i32>,
+    pub compatible_from: Option<i64>,
     /// `irreversible`: there is no way back by SQL.
     pub irreversible: bool,
     /// `expect = <query>`: each must return no row, checked before the commit.
@@ -116,18 +159,18 @@ pub enum ForeignKeys {
 
 impl Catalog {
     /// The version this firmware expects; 0 without any migration.
-    pub fn target(&self) -> i32 {
+    pub fn target(&self) -> i64 {
         self.migrations.last().map_or(0, |migration| migration.version)
     }
 
     /// The part of it up to this version; tries still count under the whole one's fingerprint.
-    pub fn up_to(&self, version: i32) -> Catalog {
+    pub fn up_to(&self, version: i64) -> Catalog {
         let known = self.migrations.iter().take_while(|migration| migration.version <= version).count();
         Catalog { migrations: self.migrations.get(..known).unwrap_or_default(), ..*self }
     }
 
     /// The migration with this version.
-    pub fn find(&self, version: i32) -> Option<&'static Migration> {
+    pub fn find(&self, version: i64) -> Option<&'static Migration> {
         self.migrations.iter().find(|migration| migration.version == version)
     }
 }

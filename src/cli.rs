@@ -74,7 +74,7 @@ pub enum Action {
         /// `--from`.
         from: Option<String>,
         /// `--at`.
-        at: Option<i32>,
+        at: Option<i64>,
     },
     /// `migrate`.
     Migrate(Extent),
@@ -120,9 +120,9 @@ pub enum Extent {
     /// So many migrations.
     Step(u32),
     /// To this version, itself included.
-    To(i32),
+    To(i64),
     /// To the version before this one.
-    ToExclusive(i32),
+    ToExclusive(i64),
 }
 
 /// What is done with data migrations.
@@ -359,9 +359,9 @@ impl Draft {
     }
 
     /// A version or a count.
-    fn number(&self, name: &str) -> Result<Option<i32>, String> {
+    fn number(&self, name: &str) -> Result<Option<i64>, String> {
         let Some(text) = self.value(name) else { return Ok(None) };
-        let number = text.parse::<i32>().ok().filter(|number| *number >= 0);
+        let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
         number.map(Some).ok_or_else(|| format!("{name} {text} is not a whole number"))
     }
 
@@ -374,7 +374,7 @@ impl Draft {
         if let Some(steps) = self.number("--step")? {
             match steps.unsigned_abs() {
                 0 => return Err("--step 0 does nothing; write 1 or more".into()),
-                steps => extents.push(Extent::Step(steps)),
+                steps => extents.push(Extent::Step(u32::try_from(steps).unwrap_or(u32::MAX))),
             }
         }
         if let Some(version) = self.number("--to")? {

@@ -124,9 +124,12 @@ pub struct DatabaseSettings {
     /// `adopt`: how the version of a database without our history is found, once.
     pub adopt: Option<Adopt>,
     /// `adopted_up_to`: files up to this version were released before bootmigrate. Of the embedded file alone.
-    pub adopted_up_to: Option<i32>,
+    pub adopted_up_to: Option<i64>,
     /// `adopted_foreign_keys`: those files run with foreign keys enforced; `None` where nobody has said. Of the embedded file alone.
     pub adopted_foreign_keys: Option<bool>,
+    /// `versions = 64`: the history is written as by refinery's feature `int8-versions`, even where 32 bits would do. Of the embedded file
+    /// alone.
+    pub versions_64: bool,
     /// `busy_timeout_s`.
     pub busy_timeout_s: u32,
     /// `statement_timeout_s`: a statement of a migration that takes longer has failed; `None` for no limit.
@@ -244,7 +247,7 @@ pub struct Adopt {
     /// Where the version that the earlier tool left is read.
     pub from: AdoptFrom,
     /// The earlier tool's version to ours; empty where the numbers are the same.
-    pub versions: BTreeMap<i64, i32>,
+    pub versions: BTreeMap<i64, i64>,
 }
 
 impl Adopt {
@@ -252,7 +255,7 @@ impl Adopt {
     ///
     /// # Errors
     /// One sentence.
-    pub fn by_hand(tool: Option<&str>, version: Option<i32>) -> Result<Adopt, String> {
+    pub fn by_hand(tool: Option<&str>, version: Option<i64>) -> Result<Adopt, String> {
         let from = match (tool, version) {
             (_, Some(version)) => AdoptFrom::Stated(version),
             (Some(name), None) => {
@@ -268,7 +271,7 @@ impl Adopt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptFrom {
     /// An operator says our version; no key of the configuration does.
-    Stated(i32),
+    Stated(i64),
     /// `PRAGMA user_version`.
     UserVersion,
     /// refinery: its history is used as it is.

@@ -101,7 +101,7 @@ pub struct Place {
     /// The migration's file, for example `settings/V41__wifi.sql`.
     pub file: String,
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// From 1.
     pub line: u32,
     /// In characters, from 1.
@@ -130,7 +130,7 @@ pub struct Failure {
     /// Where in a migration.
     pub place: Option<Place>,
     /// COMMIT failed, and the database reads as this version all the same: only the next boot knows what storage has kept.
-    pub unconfirmed: Option<i32>,
+    pub unconfirmed: Option<i64>,
     /// Rows or names that belong to the cause, one a line (foreign keys, holders).
     pub details: Vec<String>,
     /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.

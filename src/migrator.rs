@@ -104,7 +104,7 @@ impl Migrator {
     pub fn code_migration(
         mut self,
         database: impl Into<String>,
-        version: i32,
+        version: i64,
         code: impl Fn(&Connection) -> Result<(), CodeError> + 'static,
     ) -> Migrator {
         self.code.add(database.into(), version, code);
@@ -164,7 +164,7 @@ impl Migrator {
     ///
     /// # Errors
     /// As [`testing::at`].
-    pub fn at(&self, database: &str, version: i32) -> Result<Connection, String> {
+    pub fn at(&self, database: &str, version: i64) -> Result<Connection, String> {
         testing::with(&self.embedded, database, version, Some(&self.code))
     }
 
@@ -278,11 +278,11 @@ pub mod testing {
     ///
     /// # Errors
     /// As [`fresh`], and where the firmware does not know the version.
-    pub fn at(embedded: &Embedded, database: &str, version: i32) -> Result<Connection, String> {
+    pub fn at(embedded: &Embedded, database: &str, version: i64) -> Result<Connection, String> {
         with(embedded, database, version, None)
     }
 
-    pub(super) fn with(embedded: &Embedded, database: &str, version: i32, code: Option<&Registered>) -> Result<Connection, String> {
+    pub(super) fn with(embedded: &Embedded, database: &str, version: i64, code: Option<&Registered>) -> Result<Connection, String> {
         let found = embedded.databases.iter().find(|catalog| catalog.database == database);
         let catalog = found.ok_or_else(|| format!("this firmware has no database {database}"))?;
         if catalog.find(version).is_none() {

@@ -85,11 +85,11 @@ pub struct Finished {
     /// In one word.
     pub outcome: Outcome,
     /// Version before; `None` where it could not be read.
-    pub from: Option<i32>,
+    pub from: Option<i64>,
     /// Version after.
-    pub to: i32,
+    pub to: i64,
     /// Versions applied, oldest first.
-    pub applied: Vec<i32>,
+    pub applied: Vec<i64>,
     /// The snapshot before.
     pub backup: Option<SnapshotName>,
     /// The act.
@@ -106,7 +106,7 @@ pub struct Finished {
 
 impl Finished {
     /// Nothing was done: it is at this version.
-    pub fn at(outcome: Outcome, version: i32) -> Finished {
+    pub fn at(outcome: Outcome, version: i64) -> Finished {
         Finished { outcome, from: Some(version), to: version, ..Finished::default() }
     }
 }
@@ -129,13 +129,13 @@ pub struct DatabaseReport {
     /// A non-empty table or column went with a downgrade.
     pub reduced: bool,
     /// Version before; `null` where it could not be read.
-    pub from: Option<i32>,
+    pub from: Option<i64>,
     /// Version now; `null` where it could not be read.
-    pub version: Option<i32>,
+    pub version: Option<i64>,
     /// What this firmware expects.
-    pub target: i32,
+    pub target: i64,
     /// Versions applied by this run.
-    pub applied: Vec<i32>,
+    pub applied: Vec<i64>,
     /// `snapshots/v10-3.db`, or `none`.
     pub backup: String,
     /// `quarantine/3`, where a family was set aside.
@@ -417,7 +417,7 @@ impl DatabaseReport {
 
     /// The schema is older than this firmware's though the command did what it was told: nobody may open it before the next run.
     #[must_use]
-    pub fn short_of(mut self, target: i32) -> DatabaseReport {
+    pub fn short_of(mut self, target: i64) -> DatabaseReport {
         self.target = target;
         if !self.usable || self.version >= Some(target) {
             return self;
@@ -463,7 +463,7 @@ impl DatabaseReport {
 }
 
 /// The version that the facts tell, where they tell one.
-pub fn version_of(facts: &Facts) -> Option<i32> {
+pub fn version_of(facts: &Facts) -> Option<i64> {
     match &facts.database {
         Database::Absent => Some(0),
         Database::Current { version, .. }

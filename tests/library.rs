@@ -4,7 +4,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-use bootmigrate::catalog::{Catalog, Embedded, Migration};
+use bootmigrate::catalog::{Catalog, Checksums, Embedded, Migration};
 use bootmigrate::sql::functions::FunctionFlags;
 use bootmigrate::{testing, Migrator};
 use std::cell::Cell;
@@ -67,8 +67,7 @@ fn with_code() -> Embedded {
     let code = Migration {
         version: 15,
         name: "code",
-        checksum: 15,
-        checksum_other: 51,
+        checksums: Checksums { int4: [15, 51], int8: [16, 61] },
         file,
         sql,
         statements: 0,
@@ -166,7 +165,7 @@ fn old_boot(root: &tempfile::TempDir) -> Migrator {
 #[test]
 fn a_products_tests_have_its_databases() {
     product().validate().unwrap();
-    let columns = |version: i32| {
+    let columns = |version: i64| {
         let database = testing::at(&product(), "settings", version).unwrap();
         database
             .query_row("SELECT count(*) FROM pragma_table_info('site') WHERE name = 'time_zone'", [], |row| row.get::<_, i64>(0))

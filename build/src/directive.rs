@@ -23,7 +23,7 @@ pub(crate) struct Place<'a> {
     /// How a problem names the file.
     pub file: &'a str,
     /// Version of the migration.
-    pub version: i32,
+    pub version: i64,
     /// In `data/`.
     pub data: bool,
     /// A `.down.sql`, which has no directives.
@@ -141,8 +141,8 @@ impl Reader {
         Ok(())
     }
 
-    fn compatible_from(&mut self, value: Option<&str>, version: i32) -> Result<(), String> {
-        match value.and_then(number::<i32>) {
+    fn compatible_from(&mut self, value: Option<&str>, version: i64) -> Result<(), String> {
+        match value.and_then(number::<i64>) {
             Some(from) if (1..=version).contains(&from) => {
                 self.found.compatible_from = Some(from);
                 Ok(())

@@ -4,11 +4,11 @@
 
 use std::fmt::Write as _;
 
-use crate::product::{Database, Directives, Expect, ForeignKeys, Migration, Product};
+use crate::product::{Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product};
 
 /// The expression of type `::bootmigrate::catalog::Embedded` that [`embed`](crate::embed) writes.
 pub fn source(product: &Product) -> String {
-    let mut text = String::from("{\n    #[allow(unused_imports)]\n    use ::bootmigrate::catalog::{Catalog, Directives, Embedded, Expect, ForeignKeys, Migration};\n");
+    let mut text = String::from("{\n    #[allow(unused_imports)]\n    use ::bootmigrate::catalog::{Catalog, Checksums, Directives, Embedded, Expect, ForeignKeys, Migration, Versions};\n");
     text.push_str("    const EMBEDDED: Embedded = Embedded {\n");
     line(&mut text, 2, "configuration", &literal(&product.configuration));
     line(&mut text, 2, "configuration_file", &literal(&product.configuration_file));
@@ -24,6 +24,7 @@ fn write_database(text: &mut String, database: &Database) {
     text.push_str("            Catalog {\n");
     line(text, 4, "database", &literal(&database.name));
     line(text, 4, "fingerprint", &format!("{:?}", database.fingerprint));
+    line(text, 4, "versions", &format!("Versions::{:?}", database.versions));
     for (field, migrations) in [("migrations", &database.migrations), ("data", &database.data)] {
         let _ = writeln!(text, "                {field}: &[");
         for migration in migrations {
@@ -38,8 +39,7 @@ fn write_migration(text: &mut String, migration: &Migration) {
     text.push_str("                    Migration {\n");
     line(text, 6, "version", &migration.version.to_string());
     line(text, 6, "name", &literal(&migration.name));
-    line(text, 6, "checksum", &format!("0x{:016x}", migration.checksum));
-    line(text, 6, "checksum_other", &format!("0x{:016x}", migration.checksum_other));
+    line(text, 6, "checksums", &checksums(&migration.checksums));
     line(text, 6, "file", &literal(&migration.file));
     line(text, 6, "sql", &literal(&migration.sql));
     line(text, 6, "statements", &migration.statements.to_string());
@@ -47,6 +47,11 @@ fn write_migration(text: &mut String, migration: &Migration) {
     line(text, 6, "directives", &directives(&migration.directives));
     line(text, 6, "adopted", &migration.adopted.to_string());
     text.push_str("                    },\n");
+}
+
+fn checksums(checksums: &Checksums) -> String {
+    let pair = |[one, other]: [u64; 2]| format!("[0x{one:016x}, 0x{other:016x}]");
+    format!("Checksums {{ int4: {}, int8: {} }}", pair(checksums.int4), pair(checksums.int8))
 }
 
 fn directives(directives: &Directives) -> String {

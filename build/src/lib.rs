@@ -37,7 +37,7 @@ use std::process;
 pub use checksum::fingerprint;
 pub use generate::source;
 pub use problem::Problem;
-pub use product::{Database, Directives, Expect, ForeignKeys, Migration, Product};
+pub use product::{Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product, Versions};
 
 /// The environment variable that names another folder than the build script does.
 pub const FOLDER_VARIABLE: &str = "BOOTMIGRATE_MIGRATIONS";

@@ -19,7 +19,7 @@ pub(crate) struct Stem {
     /// As it stands in the file name.
     pub text: String,
     /// 4.
-    pub version: i32,
+    pub version: i64,
     /// `wifi`.
     pub name: String,
 }
@@ -98,11 +98,21 @@ fn refuse_prefix(file: &str, stem: &str, suffix: &str, shape: &str) -> String {
         return format!("`{file}` begins with a small `v`, so refinery would leave it out silently; write `V{rest}{suffix}`");
     }
     if looks_like_migration(file) {
-        return format!(
-            "`{file}` is an unversioned migration, whose place in the order depends on what a device has already run; write `V` with the next free number instead of `U`"
-        );
+        return refuse_unversioned(file, stem, suffix);
     }
     format!("`{file}` is not named like a migration, so refinery would leave it out silently; {shape}, or move it out of this folder")
+}
+
+/// Of refinery an unversioned migration, which runs out of order; of Flyway and its like the way back of the version with its number.
+fn refuse_unversioned(file: &str, stem: &str, suffix: &str) -> String {
+    let rest = stem.get(1..).unwrap_or_default();
+    let name = rest.split_once("__").map_or("name", |(_, name)| name);
+    if suffix == ".down.sql" {
+        return format!("`{file}` begins with `U`, and a way back is named as its migration; write `V{rest}.down.sql`");
+    }
+    format!(
+        "`{file}` would be run out of order; write `V{rest}.down.sql` where it undoes `V{rest}.sql`, else `V` with the next free number and `__{name}.sql`"
+    )
 }
 
 fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: &str) -> String {
@@ -120,14 +130,10 @@ fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: 
     format!("`{file}` has no two underscores between version and name, so refinery would leave it out silently; {shape}")
 }
 
-fn parse_version(file: &str, number: &str) -> Result<i32, String> {
-    match number.parse::<i32>() {
-        Ok(version) => Ok(version),
-        Err(_) => Err(format!(
-            "the version {number} in `{file}` is above {}, the largest that this release supports (64-bit versions, as refinery's feature `int8-versions` has them, are not supported yet); write the next free number",
-            i32::MAX
-        )),
-    }
+fn parse_version(file: &str, number: &str) -> Result<i64, String> {
+    number.parse().map_err(|_| {
+        format!("the version {number} in `{file}` is above {}, the largest that there can be; write the next free number", i64::MAX)
+    })
 }
 
 #[cfg(test)]
@@ -136,7 +142,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn accepts(file: &str, version: i32, name: &str) {
+    fn accepts(file: &str, version: i64, name: &str) {
         let (Named::Up(stem) | Named::Down(stem)) = parse(file).unwrap() else { unreachable!("{file}") };
         assert_eq!((stem.version, stem.name.as_str()), (version, name));
     }
@@ -146,7 +152,9 @@ mod tests {
         accepts("V4__wifi.sql", 4, "wifi");
         accepts("V0004__wi_fi2.sql", 4, "wi_fi2");
         accepts("V4__wifi.down.sql", 4, "wifi");
-        accepts("V2147483647__größe.sql", i32::MAX, "größe");
+        accepts("V2147483647__größe.sql", i64::from(i32::MAX), "größe");
+        accepts("V20240101120000__wifi.sql", 20_240_101_120_000, "wifi");
+        accepts("V9223372036854775807__x.sql", i64::MAX, "x");
     }
 
     #[test]

@@ -27,23 +27,33 @@ pub struct Database {
     pub name: String,
     /// First 16 bytes of SHA-256 over the schema migrations, see [`fingerprint`](crate::fingerprint).
     pub fingerprint: [u8; 16],
+    /// How its history is written.
+    pub versions: Versions,
     /// Schema migrations, oldest first.
     pub migrations: Vec<Migration>,
     /// Data migrations (`data/`), oldest first.
     pub data: Vec<Migration>,
 }
 
+/// The type that versions have in refinery's checksums and in its table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// 32 bits, its default.
+    #[default]
+    Int4,
+    /// 64 bits, its feature `int8-versions`.
+    Int8,
+}
+
 /// One `V{version}__{name}.sql`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// refinery's version number.
-    pub version: i32,
+    pub version: i64,
     /// refinery's name: what stands between `__` and `.sql`.
     pub name: String,
-    /// refinery's checksum of the file as it is.
-    pub checksum: u64,
-    /// refinery's checksum of the file with the other kind of line ends: CRLF for a file with LF, else LF.
-    pub checksum_other: u64,
+    /// refinery's checksums of the file.
+    pub checksums: Checksums,
     /// For example `settings/V4__wifi.sql`.
     pub file: String,
     /// The SQL, byte for byte as the file has it.
@@ -62,13 +72,25 @@ pub struct Migration {
 
 impl Migration {
     /// refinery's checksum of the text with LF line ends, which does not depend on how a checkout writes lines.
+    /// It is of a 32-bit version where that fits, whatever the history is written with.
     pub(crate) fn checksum_lf(&self) -> u64 {
+        let [as_it_is, other] = self.checksums.int4;
         if self.sql.contains("\r\n") {
-            self.checksum_other
+            other
         } else {
-            self.checksum
+            as_it_is
         }
     }
+}
+
+/// refinery's checksum of one file in each form that a history may have. Of each pair the first is that of the file as it is, the second
+/// that of the same text with the other kind of line ends: CRLF for a file with LF, else LF.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checksums {
+    /// Over a 32-bit version: refinery's default. The same as `int8` for a version that needs more.
+    pub int4: [u64; 2],
+    /// Over a 64-bit version: refinery's feature `int8-versions`.
+    pub int8: [u64; 2],
 }
 
 /// The `-- bootmigrate:` comments of one migration.
@@ -79,7 +101,7 @@ pub struct Directives {
     /// `foreign-keys = on|deferred|enforced|off`; of a file up to `adopted_up_to` what `adopted_foreign_keys` says.
     pub foreign_keys: ForeignKeys,
     /// `compatible-from = V`.
-    pub compatible_from: Option<i32>,
+    pub compatible_from: Option<i64>,
     /// `irreversible`.
     pub irreversible: bool,
     /// `expect = <query>`, in the order of the file.

@@ -8,7 +8,7 @@ use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVe
 use crate::directive::{self, Place};
 use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
 use crate::own;
-use crate::product::{Database, ForeignKeys, Migration, Product};
+use crate::product::{Database, ForeignKeys, Migration, Product, Versions};
 use crate::release::{self, Lock};
 use crate::reserved::HISTORY;
 use crate::rule::{self, Context};
@@ -26,7 +26,7 @@ struct Said {
 struct Frame<'a> {
     label: &'a str,
     data: bool,
-    adopted_up_to: i32,
+    adopted_up_to: i64,
     adopted_enforced: bool,
     together: bool,
     user_version_ours: bool,
@@ -78,7 +78,7 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
             label: &folder.label,
             data: false,
             // Without a configuration nobody knows what was adopted: what may be a mere warning is not called a problem.
-            adopted_up_to: if settings.is_none() { i32::MAX } else { entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0) },
+            adopted_up_to: if settings.is_none() { i64::MAX } else { entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0) },
             adopted_enforced: entry.is_some_and(|entry| entry.adopted_foreign_keys == Some(true)),
             together: entry.is_some_and(|entry| entry.together.is_some()),
             user_version_ours: entry.is_some_and(|entry| entry.user_version == UserVersion::Ours),
@@ -87,10 +87,12 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
         let migrations = read_lane(&found.schema, &found.name, frame, &lock, said);
         let inside = format!("{}/data", found.name);
         let data = read_lane(&found.data, &inside, Frame { data: true, adopted_up_to: 0, ..frame }, &lock, said);
-        let database = Database { name: found.name.clone(), fingerprint: checksum::fingerprint(&migrations), migrations, data };
+        let (name, fingerprint) = (found.name.clone(), checksum::fingerprint(&migrations));
+        let database = Database { name, fingerprint, versions: versions(&migrations, entry), migrations, data };
         if let (Some(settings), Some(entry)) = (&settings, entry) {
             release::check_way_back(&folder.label, &database, entry, settings.slots, &lock, &mut said.problems);
             check_adopted(&configuration_file, &database, entry, said);
+            check_user_version(&configuration_file, &database, entry, said);
             oldest::check(&folder.label, &database.migrations, entry, &mut said.problems, &mut said.warnings);
         }
         databases.push(database);
@@ -172,6 +174,28 @@ fn check_adopted(configuration_file: &str, database: &Database, entry: &Database
     }
 }
 
+/// refinery's default as long as it can have all of them, since more histories are like that.
+fn versions(migrations: &[Migration], entry: Option<&DatabaseSettings>) -> Versions {
+    let asked_for = entry.is_some_and(|entry| entry.versions_64);
+    match migrations.last() {
+        Some(newest) if i32::try_from(newest.version).is_err() => Versions::Int8,
+        _ if asked_for => Versions::Int8,
+        _ => Versions::Int4,
+    }
+}
+
+/// SQLite's own number has 32 bits.
+fn check_user_version(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Said) {
+    let newest = database.migrations.last().map_or(0, |migration| migration.version);
+    if entry.user_version == UserVersion::Ours && i32::try_from(newest).is_err() {
+        let sentence = format!(
+            "`user_version = \"ours\"` of `{}` cannot be: SQLite's user_version has 32 bits, too few for {newest}; leave the key out, and read the version from {}",
+            database.name, entry.history_table
+        );
+        said.problems.push(Problem::whole(configuration_file, sentence));
+    }
+}
+
 /// All migrations of one folder, oldest first.
 fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mut Said) -> Vec<Migration> {
     let mut ups: Vec<&SqlFile> = lane.ups.iter().collect();
@@ -236,8 +260,7 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
     Migration {
         version: up.stem.version,
         name: up.stem.name.clone(),
-        checksum: checksum::of_refinery(&up.stem, &contents.sql),
-        checksum_other: checksum::of_refinery(&up.stem, &other),
+        checksums: checksum::of_refinery(&up.stem, &contents.sql, &other),
         file: up.file.clone(),
         sql: contents.sql,
         statements: contents.statements,

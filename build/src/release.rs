@@ -20,7 +20,7 @@ pub(crate) const HEADER: &str = "\
 /// One line of `migrations.lock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Released {
-    pub version: i32,
+    pub version: i64,
     pub checksum: u64,
     /// For example `settings/V4__wifi.sql`.
     pub file: String,
@@ -72,7 +72,7 @@ impl Lock {
     }
 
     /// The last released version of a folder.
-    pub fn last_released(&self, inside: &str) -> Option<i32> {
+    pub fn last_released(&self, inside: &str) -> Option<i64> {
         self.lines(inside).iter().map(|released| released.version).max()
     }
 
@@ -143,7 +143,7 @@ fn gone(shown: &str, released: &Released) -> Problem {
 
 fn parse_line(text: &str, line: u32) -> Option<(String, Released)> {
     let mut words = text.splitn(3, ' ');
-    let version: i32 = words.next()?.parse().ok()?;
+    let version: i64 = words.next()?.parse().ok()?;
     let checksum = words.next().filter(|word| word.len() == 16)?;
     let checksum = u64::from_str_radix(checksum, 16).ok()?;
     let file = words.next()?.trim_end();
@@ -202,7 +202,7 @@ fn stem(migration: &Migration) -> &str {
     migration.file.trim_end_matches(".sql")
 }
 
-fn no_way_back(migration: &Migration, last: i32, allowed: &dyn Fn(OnNewer) -> bool) -> String {
+fn no_way_back(migration: &Migration, last: i64, allowed: &dyn Fn(OnNewer) -> bool) -> String {
     let mut ways = Vec::new();
     if allowed(OnNewer::Compatible) {
         ways.push(format!("`-- bootmigrate: compatible-from = {last}` where the released firmware can use the result as it is"));

@@ -9,7 +9,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use bootmigrate_build::{lock, read, source, Directives, Expect, ForeignKeys, Migration};
+use bootmigrate_build::{lock, read, source, Directives, Expect, ForeignKeys, Migration, Versions};
 use common::Product;
 
 /// A product that uses all there is.
@@ -66,13 +66,13 @@ fn a_good_product_is_read_whole() {
 }
 
 /// Checksums of all `.sql` files, as refinery loads them from a folder of their own.
-fn refinery_loads(files: &[(String, String)]) -> Vec<(i32, String, u64)> {
+fn refinery_loads(files: &[(String, String)]) -> Vec<(i64, String, u64)> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         fs::write(folder.path().join(name), text).unwrap();
     }
     let loaded = refinery::load_sql_migrations(folder.path()).unwrap();
-    loaded.iter().map(|m| (m.version(), m.name().to_owned(), m.checksum())).collect()
+    loaded.iter().map(|m| (i64::from(m.version()), m.name().to_owned(), m.checksum())).collect()
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn checksums_are_those_of_refinery_for_both_line_ends() {
     assert!(as_is.iter().any(|(_, sql)| sql.contains("\r\n")) && other.iter().any(|(_, sql)| sql.contains("\r\n")));
     let ours =
         |which: fn(&Migration) -> u64| -> Vec<_> { settings.migrations.iter().map(|m| (m.version, m.name.clone(), which(m))).collect() };
-    assert_eq!(ours(|m| m.checksum), refinery_loads(&as_is));
-    assert_eq!(ours(|m| m.checksum_other), refinery_loads(&other));
+    assert_eq!(ours(|m| m.checksums.int4[0]), refinery_loads(&as_is));
+    assert_eq!(ours(|m| m.checksums.int4[1]), refinery_loads(&other));
 }
 
 #[test]
@@ -102,7 +102,18 @@ fn an_adopted_file_with_mixed_line_ends_keeps_the_checksum_that_devices_have() {
     let migration = read(&product.folder).unwrap().databases[0].migrations[1].clone();
     let loaded = refinery_loads(&[("V2__mixed.sql".to_owned(), mixed.to_owned())]);
     assert!(migration.adopted);
-    assert_eq!((migration.checksum, migration.sql.as_str()), (loaded[0].2, mixed));
+    assert_eq!((migration.checksums.int4[0], migration.sql.as_str()), (loaded[0].2, mixed));
+}
+
+#[test]
+fn a_history_has_64_bit_versions_where_one_needs_them_or_the_team_wants_them() {
+    let versions = |files: &[(&str, &str)]| read(&Product::with(files).folder).unwrap().databases[0].versions;
+    let configuration = "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nversions = 64\n";
+    assert_eq!(versions(&[("settings/V2147483647__x.sql", "SELECT 1;")]), Versions::Int4);
+    assert_eq!(versions(&[("settings/V2147483648__x.sql", "SELECT 1;")]), Versions::Int8);
+    assert_eq!(versions(&[("bootmigrate.toml", configuration)]), Versions::Int8);
+    // Data migrations have a history of their own, which no refinery reads.
+    assert_eq!(versions(&[("settings/data/V20240101120000__x.sql", "DELETE FROM a;")]), Versions::Int4);
 }
 
 /// The example product's own folder.
@@ -125,9 +136,9 @@ fn the_example_is_good_and_refinery_records_what_we_embed() {
             .collect();
         refinery::Runner::new(&files).set_grouped(true).run(&mut connection).unwrap();
         let mut statement = connection.prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version").unwrap();
-        let recorded: Vec<(i32, String, String)> =
+        let recorded: Vec<(i64, String, String)> =
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect();
-        let ours: Vec<_> = database.migrations.iter().map(|m| (m.version, m.name.clone(), m.checksum.to_string())).collect();
+        let ours: Vec<_> = database.migrations.iter().map(|m| (m.version, m.name.clone(), m.checksums.int4[0].to_string())).collect();
         assert_eq!(recorded, ours);
         for migration in &database.migrations {
             for expect in &migration.directives.expect {
@@ -172,10 +183,9 @@ fn line_ends_change_neither_fingerprint_nor_lock_and_every_byte_is_kept() {
     let settings = |product: &Product| read(&product.folder).unwrap().databases[1].clone();
     let (lf, crlf) = (settings(&lf), settings(&crlf));
     assert_eq!(lf.fingerprint, crlf.fingerprint);
-    assert_eq!(
-        (lf.migrations[0].checksum, lf.migrations[0].checksum_other),
-        (crlf.migrations[0].checksum_other, crlf.migrations[0].checksum)
-    );
+    let turned = |[one, other]: [u64; 2]| [other, one];
+    let (lf_sums, crlf_sums) = (lf.migrations[0].checksums, crlf.migrations[0].checksums);
+    assert_eq!((lf_sums.int4, lf_sums.int8), (turned(crlf_sums.int4), turned(crlf_sums.int8)));
     assert_eq!(crlf.migrations[0].sql, "CREATE TABLE a (b DEFAULT 'x\r\ny');\r\n");
 }
 

@@ -22,7 +22,11 @@ fn names() {
         &[("settings/v2__x.sql", "SELECT 1;")],
         "migrations/settings/v2__x.sql: `v2__x.sql` begins with a small `v`, so refinery would leave it out silently; write `V2__x.sql`",
     );
-    check(&[("settings/U2__x.sql", "SELECT 1;")], "migrations/settings/U2__x.sql: `U2__x.sql` is an unversioned migration, whose place in the order depends on what a device has already run; write `V` with the next free number instead of `U`");
+    check(&[("settings/U2__x.sql", "SELECT 1;")], "migrations/settings/U2__x.sql: `U2__x.sql` would be run out of order; write `V2__x.down.sql` where it undoes `V2__x.sql`, else `V` with the next free number and `__x.sql`");
+    check(
+        &[("settings/U1__first.down.sql", "DROP TABLE a;")],
+        "migrations/settings/U1__first.down.sql: `U1__first.down.sql` begins with `U`, and a way back is named as its migration; write `V1__first.down.sql`",
+    );
     check(&[("settings/stray.sql", "SELECT 1;")], "migrations/settings/stray.sql: `stray.sql` is not named like a migration, so refinery would leave it out silently; write it like `V4__wifi.sql`: `V`, a number, two underscores, a name of letters, digits and underscores, or move it out of this folder");
     check(
         &[("settings/V2__x.SQL", "SELECT 1;")],
@@ -54,7 +58,14 @@ fn versions() {
         &[("settings/V0__x.sql", "SELECT 1;")],
         "migrations/settings/V0__x.sql: version 0 means a database without any migration; number from 1 (or write `adopted_up_to` in bootmigrate.toml where refinery has run this file on devices)",
     );
-    check(&[("settings/V2147483648__x.sql", "SELECT 1;")], "migrations/settings/V2147483648__x.sql: the version 2147483648 in `V2147483648__x.sql` is above 2147483647, the largest that this release supports (64-bit versions, as refinery's feature `int8-versions` has them, are not supported yet); write the next free number");
+    check(&[("settings/V9223372036854775808__x.sql", "SELECT 1;")], "migrations/settings/V9223372036854775808__x.sql: the version 9223372036854775808 in `V9223372036854775808__x.sql` is above 9223372036854775807, the largest that there can be; write the next free number");
+    check(
+        &[
+            ("bootmigrate.toml", "slots = \"single\"\n[databases.settings]\nuser_version = \"ours\"\n"),
+            ("settings/V20240101120000__x.sql", "CREATE TABLE x (a);"),
+        ],
+        "migrations/bootmigrate.toml: `user_version = \"ours\"` of `settings` cannot be: SQLite's user_version has 32 bits, too few for 20240101120000; leave the key out, and read the version from refinery_schema_history",
+    );
     check(
         &[("settings/V01__x.sql", "SELECT 1;")],
         "migrations/settings/V1__first.sql: version 1 is taken by `settings/V01__x.sql`; give this file the next free number",

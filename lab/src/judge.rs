@@ -457,5 +457,5 @@ fn roomy(scenario: &Scenario, sim: &Sim, state: &State, used_before: u64) -> boo
 
 fn is_snapshot(path: &str) -> bool {
     let name = path.strip_prefix("snapshots/v").and_then(|name| name.strip_suffix(".db"));
-    name.and_then(|name| name.split_once('-')).is_some_and(|(version, act)| version.parse::<i32>().is_ok() && act.parse::<u64>().is_ok())
+    name.and_then(|name| name.split_once('-')).is_some_and(|(version, act)| version.parse::<i64>().is_ok() && act.parse::<u64>().is_ok())
 }

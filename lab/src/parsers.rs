@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use bootmigrate::boot::look;
-use bootmigrate::catalog::{Directives, Migration};
+use bootmigrate::catalog::{Checksums, Directives, Migration};
 use bootmigrate::commands::run::asked_by;
 use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::Request;
@@ -94,8 +94,7 @@ pub fn script(bytes: &[u8]) {
         let migration = Migration {
             version: 1,
             name: "first",
-            checksum: 0,
-            checksum_other: 0,
+            checksums: Checksums::default(),
             file: "settings/V1__first.sql",
             sql,
             statements: 1,

@@ -120,7 +120,7 @@ fn in_its_place(
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
     let after =
-        |version: i32| -> Vec<&'static Migration> { device.catalog.migrations.iter().filter(|step| step.version > version).collect() };
+        |version: i64| -> Vec<&'static Migration> { device.catalog.migrations.iter().filter(|step| step.version > version).collect() };
     match by {
         Replacement::Fresh { carry, from, aside } => {
             let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing, damaged: is_damaged(seen) };
@@ -128,7 +128,7 @@ fn in_its_place(
                 Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
                 _ => By::Fresh,
             };
-            replaced(device, locked, ledger, seen, &by, &after(i32::MIN), order, Outcome::Purged)
+            replaced(device, locked, ledger, seen, &by, &after(i64::MIN), order, Outcome::Purged)
         }
         Replacement::Snapshot { version, act } => {
             let name = SnapshotName { version: *version, act: *act };
@@ -146,7 +146,7 @@ fn salvaged(
     locked: &Locked,
     ledger: &mut Ledger,
     main: &MainFile,
-    version: i32,
+    version: i64,
     least: Least,
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
@@ -159,7 +159,7 @@ fn present(seen: &Seen) -> Result<&MainFile, Failure> {
     seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Step("copy the live database"), "there is no main file to copy"))
 }
 
-fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, from: i32, job: &Job<'_>) -> Result<Ended, Failure> {
+fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, from: i64, job: &Job<'_>) -> Result<Ended, Failure> {
     let Some(done) = migrate(device, locked, ledger, seen, job)? else { return Ok(Ended::LookAgain) };
     ledger.remember_data(device);
     Ok(Ended::finished(Finished {
@@ -180,7 +180,7 @@ fn adopted(
     locked: &Locked,
     ledger: &mut Ledger,
     seen: &Seen,
-    version: i32,
+    version: i64,
     by: &str,
     is_last: bool,
     order: Order<'_>,
@@ -248,7 +248,7 @@ fn migrate_copy(
     locked: &Locked,
     ledger: &mut Ledger,
     seen: &Seen,
-    from: i32,
+    from: i64,
     steps: &[&'static Migration],
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
@@ -280,7 +280,7 @@ fn copy_and_swap(
     name: &SnapshotName,
     steps: &[&'static Migration],
     order: &Order<'_>,
-) -> Result<(Vec<i32>, Vec<String>), Failure> {
+) -> Result<(Vec<i64>, Vec<String>), Failure> {
     let main = present(seen)?;
     let mut tries = 0;
     loop {

@@ -156,7 +156,7 @@ pub fn others<'a, 'd>(device: &'a Device<'_>, all: &'a [Device<'d>]) -> impl Ite
 }
 
 /// The version that an application may open, as far as this database alone says.
-pub fn version_there(device: &Device<'_>) -> Option<i32> {
+pub fn version_there(device: &Device<'_>) -> Option<i64> {
     match look(device, Request::Boot) {
         Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. })) => version_of(&facts),
         _ => None,

@@ -103,7 +103,8 @@ fn one(device: &Device<'_>) -> Value {
     };
     let record = read_own_start(disk, LOOK, &device.state.record(), 2 * SLOT_BYTES).unwrap_or_default();
     let slots: Vec<String> = record.chunks(SLOT_BYTES).map(hexadecimal).collect();
-    let migrations = device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum));
+    let migrations =
+        device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum(device.catalog.versions)));
     json!({
         "name": device.settings.name,
         "path": device.family.main,

@@ -47,7 +47,7 @@ pub struct DataReport {
 #[derive(Debug, Serialize)]
 pub struct DataMigration {
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// Its name.
     pub name: String,
     /// `done`, `under-way` or `pending`.
@@ -189,7 +189,7 @@ fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &
     for step in within(left_to_do(device, &rows)?, extent) {
         let row = rows.iter().find(|row| row.applied.version == step.version);
         // What was edited while it was under way begins anew: its rounds were another text's.
-        let same = |row: &&Row| [step.checksum, step.checksum_other].contains(&row.applied.checksum);
+        let same = |row: &&Row| step.checksums.contain(row.applied.checksum);
         let before = row.filter(same).map_or_else(Progress::default, |row| row.progress);
         let mut now = before;
         let ran = beside.run(step, before, &mut |progress| now = progress);

@@ -27,7 +27,7 @@ struct Report {
 struct Marked {
     name: String,
     exit: u8,
-    version: Option<i32>,
+    version: Option<i64>,
     removed: Vec<String>,
     sentence: String,
 }

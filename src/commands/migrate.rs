@@ -43,14 +43,14 @@ fn one_database(house: &House<'_>, extent: Extent) -> Result<(), String> {
     Ok(())
 }
 
-fn target(device: &Device<'_>, extent: Extent) -> Result<i32, String> {
+fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     if extent == Extent::All {
         return Ok(device.catalog.target());
     }
     let now = version_now(device)?;
-    let versions: Vec<i32> = device.catalog.migrations.iter().map(|migration| migration.version).collect();
-    let known = |version: i32| {
-        let list = versions.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+    let versions: Vec<i64> = device.catalog.migrations.iter().map(|migration| migration.version).collect();
+    let known = |version: i64| {
+        let list = versions.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
         versions.contains(&version).then_some(()).ok_or_else(|| format!("version {version} is not one of this firmware's; there is {list}"))
     };
     let target = match extent {
@@ -82,7 +82,7 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i32, String> {
 ///
 /// # Errors
 /// One sentence with what stands in the way.
-pub fn version_now(device: &Device<'_>) -> Result<i32, String> {
+pub fn version_now(device: &Device<'_>) -> Result<i64, String> {
     let name = &device.settings.name;
     let (facts, plan) = look(device, Request::Boot).map_err(|failure| format!("{name} cannot be looked at: {failure}"))?;
     version_of(&facts).ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
@@ -97,7 +97,7 @@ pub struct Limit<'a> {
 
 impl<'a> Limit<'a> {
     /// Up to this version; what is newer has these answers.
-    pub fn new(device: &'a Device<'a>, version: i32, on_newer: Vec<OnNewer>) -> Limit<'a> {
+    pub fn new(device: &'a Device<'a>, version: i64, on_newer: Vec<OnNewer>) -> Limit<'a> {
         let mut settings = device.settings.clone();
         (settings.on_failure, settings.on_damage, settings.on_newer) = (OnFailure::Restore, Vec::new(), on_newer);
         Limit { device, catalog: device.catalog.up_to(version), settings }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::{Catalog, Embedded};
 use crate::commands::House;
 use crate::config::names::{self, Taken};
-use crate::config::{DatabaseSettings, Place, Settings};
+use crate::config::{DatabaseSettings, Place, Settings, UserVersion};
 use crate::device::disk::{parent, Disk, Stat};
 use crate::device::supervisor::place;
 use crate::device::{Device, World};
@@ -133,7 +133,16 @@ fn files(device: &Device<'_>) -> Vec<PathBuf> {
 
 fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {
     let found = embedded.databases.iter().find(|catalog| catalog.database == database.name);
-    found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))
+    let found = found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))?;
+    if database.user_version == UserVersion::Ours && i32::try_from(found.target()).is_err() {
+        let sentence = format!(
+            "in [databases.{}], SQLite's user_version cannot hold {}; write user_version = \"product\"",
+            database.name,
+            found.target()
+        );
+        return Err(complaint(database.sources.get("user_version"), sentence));
+    }
+    Ok(found)
 }
 
 /// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.

@@ -57,10 +57,10 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
 /// What the plan would run, and nothing else: in its order, each after a comment with its file.
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
     let find = |steps: &[facts::Migration]| steps.iter().filter_map(|step| device.catalog.find(step.version)).collect();
-    let after = |version: i32| device.catalog.migrations.iter().filter(|step| step.version > version).collect();
+    let after = |version: i64| device.catalog.migrations.iter().filter(|step| step.version > version).collect();
     let steps: Vec<&Migration> = match plan {
         Plan::Migrate { steps, .. } | Plan::MigrateCopy { steps, .. } | Plan::Adopt { pending: steps, .. } => find(steps),
-        Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => after(i32::MIN),
+        Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => after(i64::MIN),
         // A copy is at its version.
         Plan::Replace { by: Replacement::Snapshot { version, .. }, .. } => after(*version),
         Plan::Quiet { .. }

@@ -44,7 +44,7 @@ pub fn seen_ready(device: &Device<'_>, looked: &Result<(Facts, Plan), Failure>) 
     agrees(device, ready_version(device)?, looked)
 }
 
-fn ready_version(device: &Device<'_>) -> Result<i32, String> {
+fn ready_version(device: &Device<'_>) -> Result<i64, String> {
     match RunFolder::new(device.disk(), &device.world.root).ready_version(&device.settings.name) {
         Ok(Some(version)) => Ok(version),
         Ok(None) => Err(NO_FILE.to_owned()),
@@ -53,7 +53,7 @@ fn ready_version(device: &Device<'_>) -> Result<i32, String> {
 }
 
 /// The ready file says what the database says.
-fn agrees(device: &Device<'_>, ready: i32, looked: &Result<(Facts, Plan), Failure>) -> Result<(), String> {
+fn agrees(device: &Device<'_>, ready: i64, looked: &Result<(Facts, Plan), Failure>) -> Result<(), String> {
     let target = device.catalog.target();
     let of_other = || Err(format!("its ready file is for version {ready}, and this firmware expects {target}"));
     match looked {

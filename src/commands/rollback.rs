@@ -30,7 +30,7 @@ pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
 }
 
 /// Where there is no way back nothing is begun, and the application's ready file stays.
-fn possible(house: &House<'_>, limit: &Limit<'_>, now: i32, target: i32) -> Result<(), String> {
+fn possible(house: &House<'_>, limit: &Limit<'_>, now: i64, target: i64) -> Result<(), String> {
     let device = limit.device(house.world);
     let name = &device.settings.name;
     match look(&device, Request::Rollback) {
@@ -40,9 +40,9 @@ fn possible(house: &House<'_>, limit: &Limit<'_>, now: i32, target: i32) -> Resu
     }
 }
 
-fn target(device: &Device<'_>, extent: Extent) -> Result<i32, String> {
+fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     let (name, now) = (&device.settings.name, version_now(device)?);
-    let below: Vec<i32> = device.catalog.migrations.iter().map(|step| step.version).filter(|version| *version < now).collect();
+    let below: Vec<i64> = device.catalog.migrations.iter().map(|step| step.version).filter(|version| *version < now).collect();
     let target = match extent {
         Extent::Step(steps) => {
             let applied = below.len().saturating_add(1);
@@ -54,7 +54,7 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i32, String> {
         Extent::To(version) => below.iter().copied().find(|known| *known == version),
         Extent::All | Extent::ToExclusive(_) => None,
     };
-    let list = below.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+    let list = below.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     match target {
         Some(target) => Ok(target),
         None if below.is_empty() => Err(format!("{name} is at version {now}, and this firmware knows none below it")),

@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
 
     /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
     pub fn ready(&self, reports: &mut [DatabaseReport]) {
-        let settled: Vec<Result<Vec<(String, i32)>, String>> = reports.iter().map(|report| self.group_of(report, reports)).collect();
+        let settled: Vec<Result<Vec<(String, i64)>, String>> = reports.iter().map(|report| self.group_of(report, reports)).collect();
         for (report, group) in reports.iter_mut().zip(settled).filter(|(report, _)| report.usable) {
             match group {
                 Err(missing) => *report = report.clone().waiting_for(&missing),
@@ -118,14 +118,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn make_ready(&self, name: &str, version: i32) {
+    fn make_ready(&self, name: &str, version: i64) {
         if let Err(error) = self.folder.make_ready(name, version) {
             log::warn!("{name}: its ready file could not be made: {error}.");
         }
     }
 
     /// This database and whoever goes together with it, each with its version; or who of those is not there.
-    fn group_of(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Result<Vec<(String, i32)>, String> {
+    fn group_of(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Result<Vec<(String, i64)>, String> {
         let mut group = vec![(report.name.clone(), report.version.unwrap_or(0))];
         let this = self.all.iter().find(|device| device.settings.name == report.name);
         for other in this.iter().flat_map(|this| others(this, self.all)) {

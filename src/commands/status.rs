@@ -34,8 +34,8 @@ struct DatabaseStatus {
     name: String,
     path: String,
     exit: u8,
-    version: Option<i32>,
-    target: i32,
+    version: Option<i64>,
+    target: i64,
     pending: Vec<String>,
     ready: bool,
     /// Why not.

@@ -20,9 +20,6 @@ pub(super) enum Origin {
     Device,
 }
 
-/// These say what the image is; a device cannot say otherwise.
-const IMAGE_KEYS: [&str; 3] = ["example", "adopted_up_to", "adopted_foreign_keys"];
-
 /// The settings so far, and where each key was written.
 pub(super) struct Draft {
     pub settings: Settings,
@@ -129,6 +126,7 @@ impl DatabaseDraft {
             adopt: None,
             adopted_up_to: None,
             adopted_foreign_keys: None,
+            versions_64: false,
             busy_timeout_s: 10,
             statement_timeout_s: None,
             snapshots_max: 1,
@@ -155,7 +153,7 @@ pub(super) fn read_entry<D>(
         entry.reader.unknown(entry.key_error(sentence))?;
         return Ok(None);
     };
-    if entry.reader.origin == Origin::Device && IMAGE_KEYS.contains(&known_key.name) {
+    if entry.reader.origin == Origin::Device && known_key.image_only {
         return Err(entry
             .key_error(format!("{} is decided when the firmware is built; write it in the image's own bootmigrate.toml", known_key.name)));
     }

@@ -185,21 +185,23 @@ impl<'a, 't> Entry<'a, 't> {
 
     /// A whole number from `least` to `most`; `why` says what is wrong with any other.
     pub fn number(&self, least: u32, most: u32, why: &str) -> Result<u32, ConfigError> {
+        let number = self.whole(i64::from(least), i64::from(most), why)?;
+        u32::try_from(number).map_err(|_| self.refuse(why))
+    }
+
+    /// A version number of a migration.
+    pub fn version(&self) -> Result<i64, ConfigError> {
+        self.whole(0, i64::MAX, "versions of migrations are 64-bit numbers without a sign")
+    }
+
+    fn whole(&self, least: i64, most: i64, why: &str) -> Result<i64, ConfigError> {
         let DeValue::Integer(number) = self.value else {
             return Err(self.wrong_type("a whole number"));
         };
         i64::from_str_radix(number.as_str(), number.radix())
             .ok()
-            .and_then(|number| u32::try_from(number).ok())
             .filter(|number| (least..=most).contains(number))
             .ok_or_else(|| self.refuse(&format!("is out of range: {why}; write a number from {least} to {most}")))
-    }
-
-    /// A version number of a migration.
-    pub fn version(&self) -> Result<i32, ConfigError> {
-        let why = "versions of migrations are 32-bit numbers without a sign";
-        let version = self.number(0, i32::MAX.unsigned_abs(), why)?;
-        i32::try_from(version).map_err(|_| self.refuse(why))
     }
 
     /// One of the known words.

@@ -15,20 +15,26 @@ use super::*;
 pub(super) struct Known<D> {
     pub name: &'static str,
     pub example: &'static str,
+    /// It says what the image is; a device cannot say otherwise.
+    pub image_only: bool,
     pub set: Set<D>,
 }
 
 type Set<D> = fn(&mut D, &Entry<'_, '_>) -> Result<(), ConfigError>;
 
 const fn known<D>(name: &'static str, example: &'static str, set: Set<D>) -> Known<D> {
-    Known { name, example, set }
+    Known { name, example, image_only: false, set }
+}
+
+const fn of_the_image<D>(name: &'static str, example: &'static str, set: Set<D>) -> Known<D> {
+    Known { name, example, image_only: true, set }
 }
 
 /// Above the tables.
 pub(super) const TOP_KEYS: &[Known<Draft>] = &[
     known("slots", "\"single\"", |draft, entry| entry.choice(&SLOTS).map(|slots| draft.settings.slots = slots)),
     known("mode", "\"observe\"", |draft, entry| run_mode(entry).map(|observe| draft.settings.observe = observe)),
-    known("example", "true", |draft, entry| entry.boolean().map(|example| draft.settings.example = example)),
+    of_the_image("example", "true", |draft, entry| entry.boolean().map(|example| draft.settings.example = example)),
     known("marker", "\"/boot/bootmigrate-request\"", |draft, entry| {
         let marker = checked(entry, words::check_file_path)?;
         draft.settings.marker = Some(PathBuf::from(marker));
@@ -81,10 +87,11 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         Ok(())
     }),
     known("adopt", "\"sqlx\"", |draft, entry| adopt(entry).map(|adopt| draft.settings.adopt = Some(adopt))),
-    known("adopted_up_to", "12", |draft, entry| entry.version().map(|version| draft.settings.adopted_up_to = Some(version))),
-    known("adopted_foreign_keys", "\"enforced\"", |draft, entry| {
+    of_the_image("adopted_up_to", "12", |draft, entry| entry.version().map(|version| draft.settings.adopted_up_to = Some(version))),
+    of_the_image("adopted_foreign_keys", "\"enforced\"", |draft, entry| {
         entry.choice(&ADOPTED_FOREIGN_KEYS).map(|enforced| draft.settings.adopted_foreign_keys = Some(enforced))
     }),
+    of_the_image("versions", "64", |draft, entry| versions(entry).map(|()| draft.settings.versions_64 = true)),
     known("busy_timeout_s", "10", |draft, entry| {
         let why = "a longer wait outlasts a service manager's patience at boot";
         let seconds = entry.number(0, BUSY_TIMEOUT_S_MAX, why)?;
@@ -189,6 +196,15 @@ fn run_mode(entry: &Entry<'_, '_>) -> Result<bool, ConfigError> {
     entry.choice(&RUN_MODES)
 }
 
+/// 64 alone: without the key the catalogue decides.
+fn versions(entry: &Entry<'_, '_>) -> Result<(), ConfigError> {
+    let why = "it is how many bits a version has in the history";
+    match entry.number(0, u32::MAX, why)? {
+        64 => Ok(()),
+        _ => Err(entry.refuse("is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32")),
+    }
+}
+
 /// A file, or a folder (it ends in `/`) in which the file is `NAME.db`.
 fn database_path(entry: &Entry<'_, '_>, name: &str) -> Result<PathBuf, ConfigError> {
     let written = entry.text()?;
@@ -225,7 +241,7 @@ fn carry_over(entry: &Entry<'_, '_>) -> Result<Vec<String>, ConfigError> {
 struct AdoptDraft {
     from: Option<AdoptFrom>,
     query: Option<String>,
-    versions: Option<BTreeMap<i64, i32>>,
+    versions: Option<BTreeMap<i64, i64>>,
 }
 
 /// A preset's name alone, or a table.
@@ -259,7 +275,7 @@ fn adopt(entry: &Entry<'_, '_>) -> Result<Adopt, ConfigError> {
 }
 
 /// `{ 7 = 12 }`: the earlier tool's version to ours.
-fn version_map(entry: &Entry<'_, '_>) -> Result<BTreeMap<i64, i32>, ConfigError> {
+fn version_map(entry: &Entry<'_, '_>) -> Result<BTreeMap<i64, i64>, ConfigError> {
     let mut versions = BTreeMap::new();
     for version in entry.reader.entries(entry.table()?) {
         let Ok(theirs) = version.key.parse::<i64>() else {

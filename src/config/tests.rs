@@ -33,6 +33,7 @@ together = "core"
 adopt = { from = "user_version", versions = { 7 = 12, 8 = 13 } }
 adopted_up_to = 12
 adopted_foreign_keys = "enforced"
+versions = 64
 busy_timeout_s = 0
 statement_timeout_s = 600
 snapshots_max = 0x2
@@ -108,6 +109,7 @@ fn precious_data_has_careful_defaults() {
     assert_eq!(database.changed_text, ChangedText::Refuse);
     assert_eq!((database.owner, database.require_mount, database.together), (None, None, None));
     assert_eq!((database.adopt, database.adopted_up_to, database.sqlite_min), (None, None, None));
+    assert!(!database.versions_64);
     assert!(database.sources.is_empty());
 }
 
@@ -176,6 +178,7 @@ fn every_key_is_read() {
         adopt: Some(adopt),
         adopted_up_to: Some(12),
         adopted_foreign_keys: Some(true),
+        versions_64: true,
         busy_timeout_s: 0,
         statement_timeout_s: Some(600),
         snapshots_max: 2,

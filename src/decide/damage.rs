@@ -20,7 +20,7 @@ pub fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
 }
 
 /// What is done with a file that is proven corrupt.
-pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, version: Option<i32>) -> Plan {
+pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, version: Option<i64>) -> Plan {
     if !facts.writable {
         return refuse(Class::Storage, &format!("{what}, and {}", facts.read_only), "make it writable, then run again");
     }

@@ -10,7 +10,7 @@ pub struct Facts {
     /// What stands under the database's name.
     pub database: Database,
     /// The version that this firmware expects.
-    pub target: i32,
+    pub target: i64,
     /// All migrations of this firmware, oldest first: what a fresh database is built from.
     pub catalog: Vec<Migration>,
     /// Who asks.
@@ -70,25 +70,25 @@ pub enum Database {
     /// The history equals the catalogue.
     Current {
         /// The version.
-        version: i32,
+        version: i64,
         /// The WAL's content must be moved into main first: the application could not open it on a disk this full.
         settle: bool,
     },
     /// Migrations are pending.
     Behind {
         /// The version it is at; 0 for a database without any table.
-        version: i32,
+        version: i64,
         /// What is to be done, oldest first.
         pending: Vec<Migration>,
         /// plain refinery did this one and was cut off before its history row: the schema is exactly this version's.
-        half_done: Option<i32>,
+        half_done: Option<i64>,
     },
     /// Written by newer firmware.
     Newer {
         /// The version it is at.
-        version: i32,
+        version: i64,
         /// The oldest version that can use it, where the newer firmware said so for every step.
-        compatible_from: Option<i32>,
+        compatible_from: Option<i64>,
         /// The down SQL that the newer firmware stored in it.
         way_back: WayBack,
     },
@@ -102,7 +102,7 @@ pub enum Database {
     /// What is to be done asks for Rust code that this binary does not have.
     WithoutCode {
         /// The version it is at; 0 for none.
-        version: i32,
+        version: i64,
         /// Which migration, in words.
         what: String,
     },
@@ -132,7 +132,7 @@ pub enum Database {
         /// Every table can be read and is whole: only indexes or lists of free pages are damaged.
         tables_whole: bool,
         /// The version, where the history could be read and is the beginning of this firmware's: rows can be brought from it.
-        version: Option<i32>,
+        version: Option<i64>,
     },
 }
 
@@ -146,7 +146,7 @@ pub enum Adoption {
     /// Its schema is that of this version.
     At {
         /// Ours.
-        version: i32,
+        version: i64,
         /// Whose history said so.
         by: String,
         /// What is to be done after it, oldest first.
@@ -167,7 +167,7 @@ pub enum WayBack {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// Its name.
     pub name: String,
     /// It cannot run inside a transaction.
@@ -213,7 +213,7 @@ pub enum OpenAct {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// The act that made it.
     pub act: u64,
     /// Of the damaged file's rows that only its indexes know, so many.

@@ -10,7 +10,7 @@ use crate::decide::space::{no_room, refuse_until_free};
 use crate::error::Class;
 
 /// What is done with a database that newer firmware wrote.
-pub fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Option<i32>, way_back: &WayBack) -> Plan {
+pub fn newer(facts: &Facts, policy: &Policy, version: i64, compatible_from: Option<i64>, way_back: &WayBack) -> Plan {
     let why = reason(facts, version);
     // What was tried or is not there, for the sentence of a refusal.
     let mut missing = None;
@@ -44,7 +44,7 @@ pub fn newer(facts: &Facts, policy: &Policy, version: i32, compatible_from: Opti
 }
 
 /// Why it goes back.
-pub fn reason(facts: &Facts, version: i32) -> String {
+pub fn reason(facts: &Facts, version: i64) -> String {
     match facts.request {
         Request::Rollback => "`rollback` was asked for".to_owned(),
         _ => format!("it is at version {version} and this firmware knows {}", facts.target),
@@ -52,7 +52,7 @@ pub fn reason(facts: &Facts, version: i32) -> String {
 }
 
 /// The way back that the newer firmware stored; else why there is none, and the next entry of `on_newer` counts.
-fn downgrade(facts: &Facts, policy: &Policy, version: i32, way_back: &WayBack) -> Result<Plan, String> {
+fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -> Result<Plan, String> {
     let steps = match way_back {
         WayBack::Stored(steps) => steps,
         WayBack::Missing(what) => return Err(what.clone()),

@@ -19,14 +19,14 @@ pub enum Plan {
     /// Nothing: the schema is this firmware's.
     Quiet {
         /// The version.
-        version: i32,
+        version: i64,
     },
     /// Nothing: newer firmware said that this one can use its schema.
     UseNewer {
         /// The version found.
-        version: i32,
+        version: i64,
         /// This firmware's.
-        known: i32,
+        known: i64,
     },
     /// Let SQLite settle a journal or WAL, then look again.
     Settle {
@@ -36,30 +36,30 @@ pub enum Plan {
     /// Build the first database beside, then give it its name.
     FirstBoot {
         /// Its version.
-        to: i32,
+        to: i64,
     },
     /// The transaction lane.
     Migrate {
         /// From this version.
-        from: i32,
+        from: i64,
         /// These, oldest first.
         steps: Vec<Migration>,
         /// The snapshot before.
         snapshot: SnapshotPlan,
         /// Recorded without running: plain refinery had done it.
-        half_done: Option<i32>,
+        half_done: Option<i64>,
     },
     /// A copy is migrated and swapped in, because a migration cannot run in a transaction.
     MigrateCopy {
         /// From this version.
-        from: i32,
+        from: i64,
         /// These, oldest first.
         steps: Vec<Migration>,
     },
     /// The history of what another tool did is written; nothing else changes.
     Adopt {
         /// Our version of its schema.
-        version: i32,
+        version: i64,
         /// Whose history said so.
         by: String,
         /// What comes after it, oldest first.
@@ -68,9 +68,9 @@ pub enum Plan {
     /// A copy of the newer database goes back by the down SQL that is stored in it, and is swapped in.
     Downgrade {
         /// From this version.
-        from: i32,
+        from: i64,
         /// To this one, which is the firmware's.
-        to: i32,
+        to: i64,
         /// Undone, newest first.
         steps: Vec<Migration>,
     },
@@ -82,7 +82,7 @@ pub enum Plan {
     /// A fresh database of the same version gets what can be read of the damaged one, and is swapped in.
     Salvage {
         /// Its version.
-        version: i32,
+        version: i64,
         /// What is wrong, in words.
         why: String,
         /// A table of which nothing can be read is too little: there is a snapshot to fall back on.
@@ -109,14 +109,14 @@ pub enum Replacement {
         /// Tables whose rows are carried over, `*` for all; empty for none.
         carry: Vec<String>,
         /// The version of these rows.
-        from: i32,
+        from: i64,
         /// They are of newer firmware: they are kept beside the tables, not in them.
         aside: bool,
     },
     /// This snapshot, migrated forward.
     Snapshot {
         /// Its version.
-        version: i32,
+        version: i64,
         /// The act that made it.
         act: u64,
     },
@@ -254,7 +254,7 @@ fn first_boot(facts: &Facts, policy: &Policy) -> Plan {
     Plan::FirstBoot { to: facts.target }
 }
 
-fn behind(facts: &Facts, policy: &Policy, version: i32, pending: &[Migration], half_done: Option<i32>) -> Plan {
+fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[Migration], half_done: Option<i64>) -> Plan {
     if let Some(refusal) = obstacle(facts, policy) {
         return refusal;
     }
@@ -279,7 +279,7 @@ fn behind(facts: &Facts, policy: &Policy, version: i32, pending: &[Migration], h
     Plan::Migrate { from: version, steps, snapshot, half_done }
 }
 
-fn migrate_copy(facts: &Facts, version: i32, steps: Vec<Migration>) -> Plan {
+fn migrate_copy(facts: &Facts, version: i64, steps: Vec<Migration>) -> Plan {
     // Nothing can be renamed over a mount.
     if facts.own_mount {
         let what = "a migration needs a copy that is swapped in, and the database file is a mount of its own";
@@ -436,7 +436,7 @@ impl fmt::Display for Plan {
     }
 }
 
-fn target(from: i32, steps: &[Migration], half_done: Option<i32>) -> i32 {
+fn target(from: i64, steps: &[Migration], half_done: Option<i64>) -> i64 {
     steps.last().map(|step| step.version).or(half_done).unwrap_or(from)
 }
 

@@ -9,11 +9,11 @@ use crate::decide::facts::{Kept, Room, Tried, WayBack};
 use crate::decide::ladder::{after_failure, Next, Stop};
 use crate::decide::record::Counts;
 
-fn step(version: i32) -> Migration {
+fn step(version: i64) -> Migration {
     Migration { version, name: format!("m{version}"), no_transaction: version == 9 }
 }
 
-fn copy(version: i32, act: u64) -> Snapshot {
+fn copy(version: i64, act: u64) -> Snapshot {
     Snapshot { version, act, ..Snapshot::default() }
 }
 

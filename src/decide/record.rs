@@ -337,6 +337,20 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
 }
 
+/// Before a version that needs more than 32 bits: no other version is negative enough to be this.
+const LONG_VERSION: i32 = i32::MIN;
+
+/// 4 bytes, and 8 more where those do not do: format 1 began with 32-bit versions.
+fn put_version(out: &mut Vec<u8>, version: i64) {
+    match i32::try_from(version) {
+        Ok(short) if short != LONG_VERSION => out.extend(short.to_le_bytes()),
+        Ok(_) | Err(_) => {
+            out.extend(LONG_VERSION.to_le_bytes());
+            out.extend(version.to_le_bytes());
+        }
+    }
+}
+
 fn decode(payload: &[u8]) -> Option<Record> {
     let mut reader = Reader { bytes: payload };
     let mut record = Record { held_data: reader.flag()?, last_act: reader.u64()?, good_act: reader.u64()?, ..Record::default() };
@@ -388,8 +402,11 @@ impl Reader<'_> {
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
-    fn i32(&mut self) -> Option<i32> {
-        self.array().map(i32::from_le_bytes)
+    fn version(&mut self) -> Option<i64> {
+        match self.array().map(i32::from_le_bytes)? {
+            LONG_VERSION => self.array().map(i64::from_le_bytes),
+            version => Some(i64::from(version)),
+        }
     }
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)

@@ -146,7 +146,7 @@ pub struct StateFolder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotName {
     /// The schema version.
-    pub version: i32,
+    pub version: i64,
     /// The act that made it.
     pub act: u64,
 }

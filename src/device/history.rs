@@ -4,6 +4,7 @@
 
 mod bounds;
 pub mod data;
+mod form;
 pub mod made;
 pub mod own;
 
@@ -15,13 +16,13 @@ use rusqlite::{params, OptionalExtension};
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
-use crate::catalog::{Catalog, Migration};
+use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Step;
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
-/// The columns of refinery's table, in its types and order.
-const REFINERYS_COLUMNS: &str = "(version int4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))";
+/// The columns of refinery's table after the first, in its types and order.
+const REFINERYS_COLUMNS: &str = "name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255)";
 /// Ours, one row a migration: what refinery's table has no room for.
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
     version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
@@ -45,7 +46,7 @@ const FORMAT: i64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// Its name.
     pub name: String,
     /// refinery's checksum.
@@ -53,9 +54,9 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// It is this one: a file checked out with other line ends is the same migration.
+    /// It is this one: a file checked out with other line ends is the same migration, and so is one that the other kind of refinery recorded.
     pub fn is(&self, ours: &Migration) -> bool {
-        self.version == ours.version && self.name == ours.name && [ours.checksum, ours.checksum_other].contains(&self.checksum)
+        self.version == ours.version && self.name == ours.name && ours.checksums.contain(self.checksum)
     }
 }
 
@@ -70,8 +71,6 @@ pub struct History {
     pub recorded: bool,
     /// Its rows, by version.
     pub applied: Vec<Applied>,
-    /// refinery made the table with its feature `int8-versions`, as far as its text tells: checksums are of 64-bit versions then.
-    pub wide_versions: bool,
     /// The first row that is none, in words.
     pub malformed: Option<String>,
     /// The last act that committed here; `None` where bootmigrate never did.
@@ -86,9 +85,9 @@ pub struct History {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// The oldest schema whose firmware can use the result.
-    pub compatible_from: Option<i32>,
+    pub compatible_from: Option<i64>,
     /// Its down SQL is stored.
     pub has_down: bool,
     /// It said that there is no way back.
@@ -99,7 +98,7 @@ pub struct Said {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Down {
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// Its name in refinery's table.
     pub name: String,
     /// The SQL.
@@ -108,7 +107,7 @@ pub struct Down {
 
 impl History {
     /// The highest version recorded; 0 for none.
-    pub fn version(&self) -> i32 {
+    pub fn version(&self) -> i64 {
         self.applied.last().map_or(0, |applied| applied.version)
     }
 }
@@ -120,17 +119,13 @@ impl History {
 pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Failure> {
     let connection = &database.connection;
     let read = || {
-        // refinery declares its column `version` as int4, or as int8 with its feature `int8-versions`.
-        let table_with_int8 = |name: &str| {
-            let sql = "SELECT lower(sql) LIKE '%int8%' FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
-            connection.query_row(sql, [name], |row| row.get::<_, Option<bool>>(0)).optional()
+        let exists = |name: &str| {
+            let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+            connection.query_row(sql, [name], |_| Ok(())).optional().map(|found| found.is_some())
         };
-        let exists = |name: &str| table_with_int8(name).map(|found| found.is_some());
-        let of_history = table_with_int8(table)?;
         let mut history = History {
             application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
-            recorded: of_history.is_some(),
-            wide_versions: of_history.flatten() == Some(true),
+            recorded: exists(table)?,
             malformed: stand_in(connection, table)?,
             ..History::default()
         };
@@ -228,7 +223,7 @@ fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqli
 ///
 /// # Errors
 /// As SQLite.
-pub fn ways_back(database: &Database, step: Step, table: &str, above: i32) -> Result<Option<Vec<Down>>, Failure> {
+pub fn ways_back(database: &Database, step: Step, table: &str, above: i64) -> Result<Option<Vec<Down>>, Failure> {
     let read = || {
         let sql = format!(
             "SELECT h.version, {}, {} FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
@@ -257,7 +252,7 @@ pub fn ways_back(database: &Database, step: Step, table: &str, above: i32) -> Re
 ///
 /// # Errors
 /// As SQLite.
-pub fn forget(database: &Database, step: Step, table: &str, version: i32) -> Result<(), Failure> {
+pub fn forget(database: &Database, step: Step, table: &str, version: i64) -> Result<(), Failure> {
     let sql = format!("DELETE FROM {} WHERE version = ?1", quote(table));
     let forget = || {
         database.connection.execute(&sql, [version])?;
@@ -266,9 +261,9 @@ pub fn forget(database: &Database, step: Step, table: &str, version: i32) -> Res
     forget().map(drop).map_err(|error| database.failure(step, &error))
 }
 
-fn integer(value: ValueRef<'_>) -> Option<i32> {
+fn integer(value: ValueRef<'_>) -> Option<i64> {
     match value {
-        ValueRef::Integer(number) => i32::try_from(number).ok(),
+        ValueRef::Integer(number) => Some(number),
         _ => None,
     }
 }
@@ -285,12 +280,17 @@ fn quote(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
-/// Makes the three tables where they are missing; inside the caller's transaction.
+/// Makes the three tables where they are missing, and readies refinery's for more rows of this catalogue; inside the caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
-pub fn create_tables(database: &Database, step: Step, table: &str) -> Result<(), Failure> {
-    database.run(step, &format!("CREATE TABLE IF NOT EXISTS {}{REFINERYS_COLUMNS}", quote(table)))?;
+pub fn create_tables(database: &mut Database, step: Step, table: &str, catalog: &Catalog) -> Result<(), Failure> {
+    let version = match catalog.versions {
+        Versions::Int4 => "int4",
+        Versions::Int8 => "int8",
+    };
+    database.run(step, &format!("CREATE TABLE IF NOT EXISTS {}(version {version} PRIMARY KEY, {REFINERYS_COLUMNS})", quote(table)))?;
+    database.history_versions = form::settle(database, step, table, catalog)?;
     database.run(step, STEPS_TABLE)?;
     database.run(step, STATE_TABLE)?;
     let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('format', ?1)";
@@ -319,7 +319,8 @@ pub fn record(database: &Database, step: Step, table: &str, migration: &Migratio
     let date = date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into());
     let write = || {
         let sql = format!("INSERT INTO {}(version, name, applied_on, checksum) VALUES (?1, ?2, ?3, ?4)", quote(table));
-        database.connection.execute(&sql, params![migration.version, migration.name, date, migration.checksum.to_string()])?;
+        let checksum = migration.checksum(database.history_versions).to_string();
+        database.connection.execute(&sql, params![migration.version, migration.name, date, checksum])?;
         let sql = "INSERT OR REPLACE INTO bootmigrate_steps\
                    (version, act, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let directives = &migration.directives;
@@ -353,7 +354,7 @@ pub fn record_act(database: &Database, step: Step, act: u64, token: &str) -> Res
 ///
 /// # Errors
 /// As SQLite.
-pub fn set_user_version(database: &Database, step: Step, version: i32) -> Result<(), Failure> {
+pub fn set_user_version(database: &Database, step: Step, version: i64) -> Result<(), Failure> {
     database.run(step, &format!("PRAGMA user_version = {version}"))
 }
 
@@ -367,7 +368,7 @@ pub enum Contradiction<'h> {
     /// This was applied with another text.
     Changed(&'static Migration),
     /// This was left out, and a later one was applied.
-    PassedOver(&'static Migration, i32),
+    PassedOver(&'static Migration, i64),
 }
 
 impl fmt::Display for Contradiction<'_> {
@@ -392,7 +393,7 @@ pub fn contradictions<'h>(catalog: &Catalog, applied: &'h [Applied]) -> Vec<Cont
         Some(ours) if !row.is(ours) => Some(Contradiction::Changed(ours)),
         Some(_) => None,
     };
-    let newest = applied.last().map_or(i32::MIN, |row| row.version);
+    let newest = applied.last().map_or(i64::MIN, |row| row.version);
     let passed_over = missing(catalog, applied).filter(|ours| ours.version < newest).map(|ours| Contradiction::PassedOver(ours, newest));
     applied.iter().filter_map(of_row).chain(passed_over).collect()
 }
@@ -405,6 +406,6 @@ pub fn refusal<'h>(catalog: &Catalog, applied: &'h [Applied], warn_changed: bool
 
 /// What of the catalogue was never applied, oldest first.
 pub fn missing<'h>(catalog: &Catalog, applied: &'h [Applied]) -> impl Iterator<Item = &'static Migration> + 'h {
-    let known: BTreeSet<i32> = applied.iter().map(|row| row.version).collect();
+    let known: BTreeSet<i64> = applied.iter().map(|row| row.version).collect();
     catalog.migrations.iter().filter(move |ours| !known.contains(&ours.version))
 }

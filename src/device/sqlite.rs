@@ -35,6 +35,7 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::catalog::Versions;
 use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
 use crate::device::family::side;
 use crate::device::sqlite::code::Registered;
@@ -80,6 +81,8 @@ pub struct Database {
     watch: Arc<Watch>,
     /// The table that no migration may touch.
     pub(in crate::device) history_table: String,
+    /// The form of the rows that are written into it.
+    pub(in crate::device) history_versions: Versions,
 }
 
 impl<'a> Sqlite<'a> {
@@ -208,7 +211,7 @@ impl<'a> Sqlite<'a> {
     fn watched(&self, step: Step, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
         let watch = Watch::new(self.limits, steps_max);
         watch.begin(&mut connection).map_err(|error| failure_of(step, path, &error))?;
-        Ok(Database { connection, path: path.to_path_buf(), watch, history_table: HISTORY.to_owned() })
+        Ok(Database { connection, path: path.to_path_buf(), watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 })
     }
 
     /// For a few rows that must be known, stop signal or not.
@@ -230,7 +233,7 @@ impl Database {
         let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(step, &path, &error))?;
         let watch = Arc::clone(&self.watch);
         watch.begin(&mut connection).map_err(|error| failure_of(step, &path, &error))?;
-        let database = Database { connection, path, watch, history_table: HISTORY.to_owned() };
+        let database = Database { connection, path, watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 };
         // It is never read after a crash.
         database.run(step, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
         Ok(database)

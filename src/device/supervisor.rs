@@ -115,7 +115,7 @@ impl<'a> RunFolder<'a> {
     ///
     /// # Errors
     /// As `open` and `read`; invalid data where it tells no version.
-    pub fn ready_version(&self, database: &str) -> io::Result<Option<i32>> {
+    pub fn ready_version(&self, database: &str) -> io::Result<Option<i64>> {
         let bytes = match self.disk.read(&self.ready(database), READY_BYTES_MAX) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
             read => read?,
@@ -128,7 +128,7 @@ impl<'a> RunFolder<'a> {
     ///
     /// # Errors
     /// As `open` and `write`.
-    pub fn make_ready(&self, database: &str, version: i32) -> io::Result<()> {
+    pub fn make_ready(&self, database: &str, version: i64) -> io::Result<()> {
         self.write(&self.ready(database), format!("{version}\n").as_bytes())
     }
 

@@ -21,9 +21,9 @@ pub struct LastFailure {
     /// Where in a migration.
     pub place: Option<FailedAt>,
     /// The version that the database had; `null` where it could not be read.
-    pub from: Option<i32>,
+    pub from: Option<i64>,
     /// The version that the firmware expected.
-    pub target: i32,
+    pub target: i64,
     /// Whose version its os-release told; empty where it told none.
     pub firmware: String,
 }

@@ -184,7 +184,7 @@ pub fn code(report: &DatabaseReport) -> String {
 }
 
 /// The same of its parts.
-pub fn code_of(exit: u8, name: &str, from: Option<i32>, target: i32, place: Option<(i32, u32)>) -> String {
+pub fn code_of(exit: u8, name: &str, from: Option<i64>, target: i64, place: Option<(i64, u32)>) -> String {
     let versions = match from {
         Some(from) if from == target => from.to_string(),
         Some(from) => format!("{from}>{target}"),

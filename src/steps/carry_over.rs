@@ -28,7 +28,7 @@ const STEP: Step = Step("carry the rows over");
 #[derive(Debug, Clone, Copy)]
 pub struct Carry<'a> {
     /// The old version: rows are brought into a schema of this version.
-    pub version: i32,
+    pub version: i64,
     /// Tables, or `*` for all.
     pub tables: &'a [String],
     /// Every row goes aside: this firmware does not know their version.
@@ -105,7 +105,7 @@ fn tables_of(device: &Device<'_>) -> Result<Vec<Table>, Failure> {
 
 /// Tables that SQLite names, else those that the failed migration does (any pending one, where none is known), and whatever
 /// refers to their rows; every table, where those are aside already.
-fn suspects(device: &Device<'_>, failure: &Failure, version: i32, all: &[Table], aside: &BTreeSet<String>) -> BTreeSet<String> {
+fn suspects(device: &Device<'_>, failure: &Failure, version: i64, all: &[Table], aside: &BTreeSet<String>) -> BTreeSet<String> {
     let failed = failure.place.as_ref().map(|place| place.version);
     let pending = device.catalog.migrations.iter().filter(|step| step.version > version);
     let texts: Vec<&str> = pending.filter(|step| failed.is_none_or(|failed| failed == step.version)).map(|step| step.sql).collect();

@@ -46,7 +46,7 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
     }
     history::data::reopen_above(database, STEP, target)?;
     finish_history(device, database, device.catalog.migrations.last(), act, token)?;
-    let removed: Vec<i32> = downs.iter().map(|down| down.version).collect();
+    let removed: Vec<i64> = downs.iter().map(|down| down.version).collect();
     ours.unharmed(database, STEP, table, &Change { added: &[], removed: &removed, act: act.number })?;
     leads_here(device, &database.schema(STEP, table)?, &made)?;
     let lost = database.survey(STEP, table)?.lacks(&before);

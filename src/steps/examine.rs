@@ -71,7 +71,7 @@ pub struct Snapshot {
     /// Bytes.
     pub bytes: u64,
     /// Its version, or why it is not good; `None` where it was not read.
-    pub good: Option<Result<i32, String>>,
+    pub good: Option<Result<i64, String>>,
 }
 
 /// A family that was set aside.

@@ -33,7 +33,7 @@ pub struct Ledger {
     /// The last act that committed in the database, known after inspection; `None` where it cannot be read.
     pub committed: Option<u64>,
     /// The database's version, known after inspection; `None` where it cannot be read.
-    pub version: Option<i32>,
+    pub version: Option<i64>,
 }
 
 /// An act that is durable in the record. Made only by [`Ledger::begin`].

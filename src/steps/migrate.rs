@@ -58,7 +58,7 @@ impl Job<'_> {
     }
 
     /// The version then.
-    fn target(&self) -> i32 {
+    fn target(&self) -> i64 {
         self.last().map_or(0, |step| step.version)
     }
 }
@@ -69,7 +69,7 @@ pub struct Committed {
     /// The act.
     pub act: u64,
     /// Versions applied, oldest first.
-    pub applied: Vec<i32>,
+    pub applied: Vec<i64>,
     /// The snapshot.
     pub snapshot: Option<SnapshotName>,
     /// Worth knowing, a sentence each.
@@ -245,7 +245,7 @@ fn copy(
 
 fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &mut Before) -> Result<(), Failure> {
     let table = &device.settings.history_table;
-    history::create_tables(database, APPLY, table)?;
+    history::create_tables(database, APPLY, table, device.catalog)?;
     let ours = Ours::of(database, APPLY, table)?;
     for done in &job.recorded {
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);

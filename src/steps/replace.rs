@@ -49,7 +49,7 @@ pub struct Replaced {
     /// What it did; `None` where the record no longer knows.
     pub kind: Option<ActKind>,
     /// Versions applied while it was built.
-    pub applied: Vec<i32>,
+    pub applied: Vec<i64>,
     /// What was given up, in words; `None` for nothing.
     pub loss: Option<String>,
     /// Why, in words.
@@ -260,7 +260,7 @@ fn put_in_place(
     act: u64,
     words: &Words<'_>,
     made_from: Option<MadeFrom>,
-    applied: Vec<i32>,
+    applied: Vec<i64>,
 ) -> Result<Replaced, Failure> {
     let ready = device.state.ready(act);
     let replaced = Replaced {

@@ -25,7 +25,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// SQLite could not work: no memory, or no room for its temporary files. That says nothing about the migrations.
-    pub fn at(device: &'a Device<'a>, version: i32) -> Result<Option<Scratch<'a>>, Failure> {
+    pub fn at(device: &'a Device<'a>, version: i64) -> Result<Option<Scratch<'a>>, Failure> {
         let mut scratch = Scratch { device, database: device.sqlite().scratch(LOOK)? };
         for step in device.catalog.migrations.iter().filter(|step| step.version <= version) {
             if !scratch.apply(step)? {
@@ -39,7 +39,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn schema_at(device: &'a Device<'a>, version: i32) -> Result<Option<Schema>, Failure> {
+    pub fn schema_at(device: &'a Device<'a>, version: i64) -> Result<Option<Schema>, Failure> {
         Scratch::at(device, version)?.map(|scratch| scratch.schema()).transpose()
     }
 
@@ -47,7 +47,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn schema_of_pending(device: &'a Device<'a>, version: i32) -> Result<Option<Schema>, Failure> {
+    pub fn schema_of_pending(device: &'a Device<'a>, version: i64) -> Result<Option<Schema>, Failure> {
         let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
         for step in device.catalog.migrations.iter().filter(|step| step.version > version) {
             if !scratch.apply_sql(step, &mut |_| {})? {

@@ -29,7 +29,7 @@ pub fn snapshot(
     device: &Device<'_>,
     locked: &Locked,
     main: &MainFile,
-    version: i32,
+    version: i64,
     act: Act,
     first_remove: &[SnapshotName],
 ) -> Result<Copied, Failure> {

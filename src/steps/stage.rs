@@ -39,7 +39,7 @@ pub struct Staged {
     /// What main and its WAL looked like when they were copied or read; `None` where they were not.
     pub copied_from: Option<MadeFrom>,
     /// Versions applied while building.
-    pub applied: Vec<i32>,
+    pub applied: Vec<i64>,
     /// What of the live file is not in it, a line each.
     pub lost: Vec<String>,
     /// Worth knowing, a sentence each.
@@ -245,7 +245,7 @@ fn apply(
     let is_given = |step: &Migration| step.adopted || step.version <= given;
     progress::expect(steps.len());
     database.run(BUILD, "BEGIN")?;
-    history::create_tables(database, BUILD, table)?;
+    history::create_tables(database, BUILD, table, device.catalog)?;
     let mut notes = rebuild_unfit(device, database)?;
     let ours = Ours::of(database, BUILD, table)?;
     for (index, step) in steps.iter().enumerate() {

@@ -34,7 +34,7 @@ pub fn verify<'tx>(
     database: &'tx Database,
     before: &Before,
     changes: &Changes<'_>,
-    target: i32,
+    target: i64,
 ) -> Result<Verified<'tx>, Failure> {
     let history = history::read(database, STEP, &device.settings.history_table)?;
     if history.version() != target {

@@ -101,7 +101,7 @@ fn row_50_the_fresh_schema_fails_too() {
 /// The file's statements ran and were committed; the power went before refinery's second transaction.
 fn half_done(bench: &Bench, version: i32) {
     let files = product::read(&bench.firmware_folder(), "settings");
-    let (_, sql) = files.iter().find(|(file, _)| product::version(file) == version).unwrap();
+    let (_, sql) = files.iter().find(|(file, _)| product::version(file) == i64::from(version)).unwrap();
     let connection = Connection::open(bench.main()).unwrap();
     connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
 }

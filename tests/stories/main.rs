@@ -28,6 +28,7 @@ mod failures;
 mod full;
 mod generated;
 mod in_c;
+mod int8;
 mod kinds;
 mod last_failure;
 mod limits;

@@ -108,7 +108,7 @@ pub fn migrated(copy: &Copy, folder: &Path, database: &str, from: i32) -> Option
     let connection = copy.open();
     connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     for (file, sql) in product::read(folder, database) {
-        if product::version(&file) > from {
+        if product::version(&file) > i64::from(from) {
             connection.execute_batch(&sql).ok()?;
         }
     }
@@ -146,8 +146,8 @@ pub fn complaints(main: &Path, folder: &Path, database: &str) -> Vec<String> {
     let runner = Runner::new(&files);
     match runner.get_applied_migrations(&mut connection) {
         Ok(applied) => {
-            let versions: Vec<i32> = applied.iter().map(Migration::version).collect();
-            let wanted: Vec<i32> = product::read(folder, database).iter().map(|(f, _)| product::version(f)).collect();
+            let versions: Vec<i64> = applied.iter().map(|migration| i64::from(migration.version())).collect();
+            let wanted: Vec<i64> = product::read(folder, database).iter().map(|(f, _)| product::version(f)).collect();
             if versions != wanted {
                 found.push(format!("refinery reads the history {versions:?}, the firmware has {wanted:?}"));
             }

@@ -104,7 +104,7 @@ CREATE TABLE never (id);
 pub const ORPHANS: (&str, &str) = ("V41__orphans.sql", "DELETE FROM parent WHERE id IN (2, 4, 6);\n");
 
 /// refinery's version of a file name.
-pub fn version(file: &str) -> i32 {
+pub fn version(file: &str) -> i64 {
     file.trim_start_matches('V').split("__").next().and_then(|digits| digits.parse().ok()).unwrap()
 }
 
@@ -113,7 +113,7 @@ pub fn write(folder: &Path, database: &str, last: i32) {
     let home = folder.join(database);
     let _ = fs::remove_dir_all(&home);
     fs::create_dir_all(&home).unwrap();
-    for (file, sql) in FILES.iter().filter(|(file, _)| version(file) <= last) {
+    for (file, sql) in FILES.iter().filter(|(file, _)| version(file) <= i64::from(last)) {
         fs::write(home.join(file), sql).unwrap();
     }
 }

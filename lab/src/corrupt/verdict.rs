@@ -159,7 +159,7 @@ impl Verdict {
         }
         if let Some(history) = new.history.as_ref().filter(|_| report.outcome != Outcome::Compatible) {
             let wanted: Vec<String> =
-                world.firmware.catalog.migrations.iter().map(|m| format!("{}|{}|{}", m.version, m.name, m.checksum)).collect();
+                world.firmware.catalog.migrations.iter().map(|m| format!("{}|{}|{}", m.version, m.name, m.checksums.int4[0])).collect();
             if *history != wanted {
                 return bad("usable means this firmware's history", says(&history.join(", ")));
             }

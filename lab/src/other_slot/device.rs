@@ -43,7 +43,7 @@ impl Slot {
                 fs::write(folder.join(migration.file.replace(".sql", ".down.sql")), down).unwrap();
             }
         }
-        let newest = firmware.catalog.migrations.iter().map(|migration| i64::from(migration.version)).max().unwrap_or(0);
+        let newest = firmware.catalog.migrations.iter().map(|migration| migration.version).max().unwrap_or(0);
         Slot { program: program.to_path_buf(), folder, newest }
     }
 

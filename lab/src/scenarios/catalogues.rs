@@ -2,7 +2,7 @@
 //! Promises: constant; each firmware differs from the one before by what its scenario is about.
 //! Never read from a file.
 
-use bootmigrate::catalog::{Catalog, Directives, ForeignKeys, Migration};
+use bootmigrate::catalog::{Catalog, Checksums, Directives, ForeignKeys, Migration, Versions};
 use bootmigrate::config::{self, DatabaseSettings, Source, UnknownKey};
 use bootmigrate_build as build;
 
@@ -159,8 +159,7 @@ fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
     let built = migrations.iter().map(|migration| build::Migration {
         version: migration.version,
         name: migration.name.to_owned(),
-        checksum: migration.checksum,
-        checksum_other: migration.checksum_other,
+        checksums: build::Checksums { int4: migration.checksums.int4, int8: migration.checksums.int8 },
         file: migration.file.to_owned(),
         sql: migration.sql.to_owned(),
         statements: migration.statements,
@@ -195,6 +194,7 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     };
     Box::leak(Box::new(Catalog {
         database: "settings",
+        versions: Versions::Int4,
         fingerprint: fingerprint(&migrations),
         migrations: Box::leak(migrations.into_boxed_slice()),
         data: Box::leak(data.into_boxed_slice()),
@@ -202,11 +202,11 @@ pub fn catalogue(version: Version) -> &'static Catalog {
 }
 
 fn migration(folder: &str, number: usize, name: &'static str, sql: &'static str, directives: Directives) -> Migration {
+    let checksums = [checksum(number, name, sql), checksum(number, name, &sql.replace('\n', "\r\n"))];
     Migration {
-        version: number as i32,
+        version: number as i64,
         name,
-        checksum: checksum(number, name, sql),
-        checksum_other: checksum(number, name, &sql.replace('\n', "\r\n")),
+        checksums: Checksums { int4: checksums, int8: checksums },
         file: Box::leak(format!("{folder}/V{number}__{name}.sql").into_boxed_str()),
         sql,
         statements: sql.matches(';').count() as u32,

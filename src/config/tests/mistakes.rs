@@ -226,7 +226,9 @@ fn limits() {
         ("snapshots_max = 0x11", "2:17: snapshots_max = 0x11 is out of range: each snapshot may be a whole copy of the database; write a number from 0 to 16"),
         ("quick_check_max_mib = 1_048_577", "2:23: quick_check_max_mib = 1048577 is out of range: a file of more than 1 TiB cannot be checked at boot; write a number from 0 to 1048576"),
         ("statement_timeout_s = 0", "2:23: statement_timeout_s = 0 is out of range: a statement takes some time, and no boot waits for longer than a day; write a number from 1 to 86400"),
-        ("adopted_up_to = 3_000_000_000", "2:17: adopted_up_to = 3000000000 is out of range: versions of migrations are 32-bit numbers without a sign; write a number from 0 to 2147483647"),
+        ("adopted_up_to = 9_223_372_036_854_775_808", "2:17: adopted_up_to = 9223372036854775808 is out of range: versions of migrations are 64-bit numbers without a sign; write a number from 0 to 9223372036854775807"),
+        ("versions = 32", "2:12: versions = 32 is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32"),
+        ("versions = -64", "2:12: versions = -64 is out of range: it is how many bits a version has in the history; write a number from 0 to 4294967295"),
         ("sqlite_min = 3.40", r#"2:14: sqlite_min is a number with a fraction, not text in quotes; write sqlite_min = "3.40""#),
         (r#"sqlite_min = "4.0""#, r#"2:14: sqlite_min = "4.0" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
         (r#"sqlite_min = "3.x""#, r#"2:14: sqlite_min = "3.x" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
@@ -348,6 +350,10 @@ fn what_a_device_cannot_override() {
     check_over(
         "# ü\n[databases.settings]\nadopted_up_to = 3",
         "3:1: adopted_up_to is decided when the firmware is built; write it in the image's own bootmigrate.toml",
+    );
+    check_over(
+        "[databases.settings]\nversions = 64",
+        "2:1: versions is decided when the firmware is built; write it in the image's own bootmigrate.toml",
     );
     check_over(r#"slots = "abc""#, r#"1:9: slots = "abc" is not known; write "ab" or "single""#);
     check_over(

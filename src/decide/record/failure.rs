@@ -2,7 +2,7 @@
 //! Promises: it fits beside the fullest record; it counts until an act with a larger number ends well, so a success writes nothing.
 //! Never more than the first bytes of a long text, cut between two characters.
 
-use super::{clip, put_text, Fingerprint, Reader};
+use super::{clip, put_text, put_version, Fingerprint, Reader};
 
 /// Failures that are kept, one a fingerprint: the two slots of firmware.
 pub const FAILURES_MAX: usize = 2;
@@ -23,9 +23,9 @@ pub struct LastFailure {
     /// The word for its class.
     pub class: String,
     /// The version that the database had; `None` where it could not be read.
-    pub from: Option<i32>,
+    pub from: Option<i64>,
     /// The version that the firmware expects.
-    pub target: i32,
+    pub target: i64,
     /// Where in a migration.
     pub place: Option<FailedAt>,
     /// The firmware's version, as its os-release has it; empty where it has none.
@@ -40,7 +40,7 @@ pub struct FailedAt {
     /// The migration's file.
     pub file: String,
     /// Its version.
-    pub version: i32,
+    pub version: i64,
     /// The line.
     pub line: u32,
     /// The column, in characters.
@@ -61,12 +61,12 @@ fn put(out: &mut Vec<u8>, failure: &LastFailure) {
     out.extend(failure.fingerprint);
     put_text(out, clip(&failure.class, WORD_BYTES_MAX));
     out.push(u8::from(failure.from.is_some()));
-    out.extend(failure.from.unwrap_or(0).to_le_bytes());
-    out.extend(failure.target.to_le_bytes());
+    put_version(out, failure.from.unwrap_or(0));
+    put_version(out, failure.target);
     out.push(u8::from(failure.place.is_some()));
     if let Some(place) = &failure.place {
         put_text(out, clip(&place.file, FILE_BYTES_MAX));
-        out.extend(place.version.to_le_bytes());
+        put_version(out, place.version);
         out.extend(place.line.to_le_bytes());
         out.extend(place.column.to_le_bytes());
     }
@@ -76,11 +76,13 @@ fn put(out: &mut Vec<u8>, failure: &LastFailure) {
 
 fn read(reader: &mut Reader<'_>) -> Option<LastFailure> {
     let (act, fingerprint, class) = (reader.u64()?, reader.array()?, reader.text(WORD_BYTES_MAX)?);
-    let (known, from) = (reader.flag()?, reader.i32()?);
-    let target = reader.i32()?;
+    let (known, from) = (reader.flag()?, reader.version()?);
+    let target = reader.version()?;
     let place = match reader.flag()? {
         false => None,
-        true => Some(FailedAt { file: reader.text(FILE_BYTES_MAX)?, version: reader.i32()?, line: reader.u32()?, column: reader.u32()? }),
+        true => {
+            Some(FailedAt { file: reader.text(FILE_BYTES_MAX)?, version: reader.version()?, line: reader.u32()?, column: reader.u32()? })
+        }
     };
     let (firmware, what) = (reader.text(WORD_BYTES_MAX)?, reader.text(WHAT_BYTES_MAX)?);
     Some(LastFailure { act, fingerprint, class, from: known.then_some(from), target, place, firmware, what })

@@ -7,12 +7,14 @@ use rusqlite::{params, OptionalExtension};
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
-use crate::catalog::{Catalog, Migration};
+use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Step;
 use crate::device::history::{bounds, integer, missing, refusal, text, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
+/// No refinery reads this table.
+const DATA_VERSIONS: Versions = Versions::Int4;
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_data(\
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_on TEXT, schema INTEGER NOT NULL, \
     batch INTEGER NOT NULL, rounds INTEGER NOT NULL, rows INTEGER NOT NULL, duration_ms INTEGER NOT NULL, firmware TEXT)";
@@ -57,7 +59,7 @@ pub struct Stamp<'a> {
     /// Seconds since 1970 as the device believes; `None` while it is under way.
     pub finished: Option<i64>,
     /// The schema's version.
-    pub schema: i32,
+    pub schema: i64,
     /// The firmware's version, as os-release names it.
     pub firmware: &'a str,
 }
@@ -112,7 +114,7 @@ fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
 pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
     let data = Catalog { migrations: catalog.data, ..*catalog };
     let as_ours = |row: &Row| match data.find(row.applied.version) {
-        Some(ours) if !row.done => Applied { version: ours.version, name: ours.name.to_owned(), checksum: ours.checksum },
+        Some(ours) if !row.done => Applied { version: ours.version, name: ours.name.to_owned(), checksum: ours.checksum(DATA_VERSIONS) },
         _ => row.applied.clone(),
     };
     let known: Vec<Applied> = rows.iter().filter(|row| row.applied.version <= data.target()).map(as_ours).collect();
@@ -142,7 +144,7 @@ pub fn write(database: &Database, step: Step, migration: &Migration, progress: &
             params![
                 migration.version,
                 migration.name,
-                migration.checksum.to_string(),
+                migration.checksum(DATA_VERSIONS).to_string(),
                 date,
                 stamp.schema,
                 migration.directives.batch,
@@ -161,7 +163,7 @@ pub fn write(database: &Database, step: Step, migration: &Migration, progress: &
 ///
 /// # Errors
 /// As SQLite.
-pub fn reopen_above(database: &Database, step: Step, schema: i32) -> Result<(), Failure> {
+pub fn reopen_above(database: &Database, step: Step, schema: i64) -> Result<(), Failure> {
     let sql = "UPDATE bootmigrate_data SET applied_on = NULL, rounds = 0, rows = 0, duration_ms = 0 WHERE schema > ?1 AND batch = 1";
     let reopen = || {
         if exists(&database.connection)? {

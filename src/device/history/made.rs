@@ -17,7 +17,7 @@ const KEY: &str = "made ";
 ///
 /// # Errors
 /// As SQLite.
-pub fn record(database: &Database, step: Step, version: i32, made: &BTreeSet<String>) -> Result<(), Failure> {
+pub fn record(database: &Database, step: Step, version: i64, made: &BTreeSet<String>) -> Result<(), Failure> {
     forget(database, step, version)?;
     if made.is_empty() {
         return Ok(());
@@ -32,7 +32,7 @@ pub fn record(database: &Database, step: Step, version: i32, made: &BTreeSet<Str
 ///
 /// # Errors
 /// As SQLite.
-pub fn forget(database: &Database, step: Step, version: i32) -> Result<(), Failure> {
+pub fn forget(database: &Database, step: Step, version: i64) -> Result<(), Failure> {
     let sql = "DELETE FROM bootmigrate_state WHERE key = ?1";
     database.connection.execute(sql, [format!("{KEY}{version}")]).map(drop).map_err(|error| database.failure(step, &error))
 }
@@ -41,7 +41,7 @@ pub fn forget(database: &Database, step: Step, version: i32) -> Result<(), Failu
 ///
 /// # Errors
 /// As SQLite.
-pub fn by(database: &Database, step: Step, versions: impl Iterator<Item = i32>) -> Result<BTreeSet<String>, Failure> {
+pub fn by(database: &Database, step: Step, versions: impl Iterator<Item = i64>) -> Result<BTreeSet<String>, Failure> {
     let sql = "SELECT value FROM bootmigrate_state WHERE key = ?1 AND typeof(value) = 'text'";
     let mut made = BTreeSet::new();
     for version in versions {

@@ -22,7 +22,7 @@ pub struct Change<'a> {
     /// Recorded by it.
     pub added: &'a [&'a Migration],
     /// Taken out by it.
-    pub removed: &'a [i32],
+    pub removed: &'a [i64],
     /// Its act.
     pub act: u64,
 }
@@ -88,6 +88,7 @@ fn objects(database: &Database, step: Step, table: &str) -> Result<BTreeSet<Stri
 #[allow(clippy::panic)]
 mod tests {
     use super::*;
+    use crate::catalog::{Catalog, Versions};
     use crate::device::history::create_tables;
     use crate::device::sqlite::script::{run_text, Lane, Source};
     use crate::device::sqlite::session::FileOptions;
@@ -102,7 +103,8 @@ mod tests {
         database.reserve(table);
         let run = |database: &Database, sql: &str| database.run(STEP, sql).unwrap_or_else(|failure| panic!("{failure}"));
         run(&database, "CREATE TABLE a (b)");
-        create_tables(&database, STEP, table).unwrap_or_else(|failure| panic!("{failure}"));
+        let catalog = Catalog { database: "", fingerprint: [0; 16], versions: Versions::Int4, migrations: &[], data: &[] };
+        create_tables(&mut database, STEP, table, &catalog).unwrap_or_else(|failure| panic!("{failure}"));
         run(&database, before);
         if lane == Lane::Transaction {
             run(&database, "BEGIN");

@@ -43,7 +43,7 @@ pub fn open(path: &Path, busy: Duration, registered: &Registered) -> Result<Conn
 
 /// Every migration up to a version on an empty database in memory, and what is wrong, for applications whose SQLite is 3.`oldest`; the
 /// database where nothing stopped it.
-pub fn problems(catalog: &Catalog, version: i32, code: Option<&Registered>, oldest: Option<u32>) -> (Option<Connection>, Vec<Problem>) {
+pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, oldest: Option<u32>) -> (Option<Connection>, Vec<Problem>) {
     let sqlite = Sqlite { registered: code, ..Sqlite::default() };
     let mut database = match sqlite.scratch(TEST) {
         Ok(database) => database,

@@ -24,7 +24,7 @@ type Code = Box<dyn Fn(&Connection) -> Result<(), CodeError>>;
 /// The code that a product has registered.
 #[derive(Default)]
 pub struct Registered {
-    all: Vec<(String, i32, Code)>,
+    all: Vec<(String, i64, Code)>,
     on_connection: Vec<Code>,
     /// A failure of `on_connection` was reported: a run opens many connections.
     reported: Cell<bool>,
@@ -38,7 +38,7 @@ impl fmt::Debug for Registered {
 
 impl Registered {
     /// Adds the code of one migration; of two for one version the later counts.
-    pub fn add(&mut self, database: String, version: i32, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
+    pub fn add(&mut self, database: String, version: i64, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
         self.all.retain(|(name, other, _)| (name, *other) != (&database, version));
         self.all.push((database, version, Box::new(code)));
     }
@@ -62,7 +62,7 @@ impl Registered {
         }
     }
 
-    fn find(&self, database: &str, version: i32) -> Option<&Code> {
+    fn find(&self, database: &str, version: i64) -> Option<&Code> {
         self.all.iter().find(|(name, other, _)| (name.as_str(), *other) == (database, version)).map(|(_, _, code)| code)
     }
 }

@@ -82,7 +82,7 @@ impl Database {
         let name = name_of(from);
         let Some(tool) = tool_of(from) else {
             return match from {
-                AdoptFrom::Stated(version) => Ok(Ok(i64::from(*version))),
+                AdoptFrom::Stated(version) => Ok(Ok(*version)),
                 AdoptFrom::Query(query) => match self.one(query) {
                     Err(error) if super::class_of(&error) == crate::error::Class::Failed => {
                         Ok(Err(format!("`version_query` does not work here: {}", super::describe(&error))))

@@ -62,7 +62,7 @@ pub struct Source<'a> {
     /// How a message names it.
     pub file: &'a str,
     /// The migration's version.
-    pub version: i32,
+    pub version: i64,
     /// The text.
     pub sql: &'a str,
     /// How many statements it has; 0 where nobody has counted them.

@@ -51,14 +51,14 @@ pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Resu
 }
 
 /// Our version for theirs.
-fn ours(device: &Device<'_>, adopt: &Adopt, by: &str, theirs: i64) -> Result<i32, String> {
+fn ours(device: &Device<'_>, adopt: &Adopt, by: &str, theirs: i64) -> Result<i64, String> {
     if let Some(version) = adopt.versions.get(&theirs) {
         return match device.catalog.find(*version) {
             Some(_) => Ok(*version),
             None => Err(format!("`versions` maps {by}'s version {theirs} to {version}, which is no migration of this firmware")),
         };
     }
-    let same = i32::try_from(theirs).ok().filter(|version| *version == 0 || device.catalog.find(*version).is_some());
+    let same = Some(theirs).filter(|version| *version == 0 || device.catalog.find(*version).is_some());
     match same.filter(|_| adopt.versions.is_empty() || theirs == 0) {
         Some(version) => Ok(version),
         None => Err(format!("{by} left version {theirs}, which is no migration of this firmware; map it in `versions`")),

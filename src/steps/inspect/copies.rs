@@ -68,7 +68,7 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
 ///
 /// # Errors
 /// Why it may not.
-pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i32>) -> Result<i32, Look> {
+pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Result<i64, Look> {
     let not_good = |failure: Failure| match failure.class {
         Class::Damaged | Class::Catalogue | Class::NotOurs => Look::NotGood(failure.cause),
         _ => Look::Failed(failure),

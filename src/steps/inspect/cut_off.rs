@@ -22,7 +22,7 @@ pub enum CutOff {
     /// The next migration runs.
     No,
     /// This version ran, and its row is missing.
-    Done(i32),
+    Done(i64),
     /// Something of it is there, and whether it ran cannot be told; in words.
     Partly(String),
 }
@@ -95,7 +95,7 @@ struct Run {
 
 impl Run {
     /// `None` where it cannot be run on empty tables.
-    fn of(device: &Device<'_>, version: i32, next: &Migration) -> Result<Option<Run>, Failure> {
+    fn of(device: &Device<'_>, version: i64, next: &Migration) -> Result<Option<Run>, Failure> {
         let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
         let (before, rows_before) = (scratch.schema()?, scratch.rows()?);
         let mut changes_rows = false;

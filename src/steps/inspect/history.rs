@@ -41,9 +41,6 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         let adoption = Adoption::NotAsked;
         return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
     }
-    if history.wide_versions && (history.malformed.is_some() || differs(device, history)) {
-        return Some(Database::Mismatch { what: WIDE_VERSIONS.to_owned(), text_only: false });
-    }
     if let Some(what) = &history.malformed {
         return Some(Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
     }
@@ -55,16 +52,6 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         return Some(Database::Newer { version: history.version(), compatible_from, way_back });
     }
     (history.version() == target).then_some(Database::Current { version: target, settle })
-}
-
-/// refinery's checksum covers the version as a 64-bit number there, so that every text seems to have changed.
-const WIDE_VERSIONS: &str =
-    "its history was written by refinery with the feature `int8-versions` (64-bit versions), which this release of \
-     bootmigrate cannot take over";
-
-/// A text of the catalogue differs from what was applied.
-fn differs(device: &Device<'_>, history: &History) -> bool {
-    contradictions(device.catalog, &history.applied).iter().any(|one| matches!(one, Contradiction::Changed(_) | Contradiction::Unknown(_)))
 }
 
 /// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.
@@ -98,7 +85,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
 }
 
 /// The oldest schema whose firmware can use this database: said by every newer step, or nothing.
-fn compatible_from(history: &History, target: i32) -> Option<i32> {
+fn compatible_from(history: &History, target: i64) -> Option<i64> {
     let mut oldest = 0;
     for row in history.applied.iter().filter(|row| row.version > target) {
         oldest = oldest.max(said(history, row).and_then(|said| said.compatible_from)?);
@@ -111,7 +98,7 @@ fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h Said> {
 }
 
 /// The stored down SQL of every newer step, newest first.
-fn way_back(history: &History, target: i32) -> WayBack {
+fn way_back(history: &History, target: i64) -> WayBack {
     let mut steps = Vec::new();
     for row in history.applied.iter().rev().filter(|row| row.version > target) {
         match said(history, row) {

@@ -1,0 +1,253 @@
+//! Owns the stories of 64-bit versions: refinery's feature `int8-versions`, its databases and ours, and the histories in between.
+//! Promises: refinery itself, built with that feature, writes what is taken over and judges what is left.
+//! Never computes a checksum.
+
+use crate::bench::{populate, Bench};
+use crate::oracle::{self, Content};
+use crate::product;
+use expect_test::expect;
+use refinery_int8::traits::sync::{Query, Transaction};
+use refinery_int8::{Migration, Runner, Target};
+use rusqlite::{Connection, OptionalExtension};
+
+const WIFI: (&str, &str) = ("V20240101120000__wifi.sql", "CREATE TABLE wifi (ssid TEXT);\nINSERT INTO wifi VALUES ('attic');\n");
+const WIFI_DOWN: (&str, &str) = ("V20240101120000__wifi.down.sql", "DROP TABLE wifi;\n");
+const PRIORITY: (&str, &str) = ("V20240301093000__priority.sql", "ALTER TABLE wifi ADD COLUMN priority INTEGER;\n");
+const LATER: (&str, &str) = ("V31__later.sql", "CREATE TABLE later (a);\n");
+
+/// The connection of that refinery, whose own driver knows older releases of rusqlite alone.
+struct Int8(Connection);
+
+impl Transaction for Int8 {
+    type Error = rusqlite::Error;
+    fn execute<'a, T: Iterator<Item = &'a str>>(&mut self, queries: T) -> Result<usize, rusqlite::Error> {
+        let transaction = self.0.transaction()?;
+        let mut count = 0;
+        for query in queries {
+            transaction.execute_batch(query)?;
+            count += 1;
+        }
+        transaction.commit().map(|()| count)
+    }
+}
+
+impl Query<Vec<Migration>> for Int8 {
+    fn query(&mut self, query: &str) -> Result<Vec<Migration>, rusqlite::Error> {
+        let mut statement = self.0.prepare(query)?;
+        let rows = statement.query_map([], |row| {
+            let checksum: String = row.get(3)?;
+            // It hands the date on, and looks at it nowhere.
+            Ok(Migration::applied(row.get(0)?, row.get(1)?, time::OffsetDateTime::UNIX_EPOCH, checksum.parse().unwrap()))
+        })?;
+        rows.collect()
+    }
+}
+
+impl refinery_int8::Migrate for Int8 {}
+
+/// As that refinery reads the firmware's files.
+fn files(bench: &Bench) -> Vec<Migration> {
+    let read = product::read(&bench.firmware_folder(), "settings");
+    read.iter().map(|(file, sql)| Migration::unapplied(file.trim_end_matches(".sql"), sql).unwrap()).collect()
+}
+
+/// A device that this refinery migrated up to a version, and whose application has written rows.
+fn left_by_refinery(bench: Bench, version: i64) -> Bench {
+    bench.after(|bench| {
+        let mut connection = Int8(Connection::open(bench.main()).unwrap());
+        Runner::new(&files(bench)).set_target(Target::Version(version)).run(&mut connection).unwrap();
+        populate(&connection.0);
+    })
+}
+
+/// The product's own tables as SQLite makes them of what is there and the files after a version.
+fn wanted(bench: &Bench, from: i64) -> Content {
+    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let connection = copy.open();
+    for (file, sql) in product::read(&bench.firmware_folder(), "settings") {
+        if product::version(&file) > from {
+            connection.execute_batch(&sql).unwrap();
+        }
+    }
+    oracle::read(&connection).unwrap()
+}
+
+/// The versions that this refinery reads, all of its rules kept and nothing left to do; else its complaint.
+fn judged(bench: &Bench) -> Result<Vec<i64>, String> {
+    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let mut connection = Int8(copy.open());
+    let runner = Runner::new(&files(bench));
+    let report = runner.run(&mut connection).map_err(|error| error.to_string())?;
+    assert!(report.applied_migrations().is_empty(), "refinery would apply more");
+    Ok(runner.get_applied_migrations(&mut connection).unwrap().iter().map(Migration::version).collect())
+}
+
+/// One boot: the exit code; the type of the history's column.
+fn boot(bench: &Bench) -> (String, Option<String>) {
+    let ran = bench.run(&["run"]);
+    println!("{}", ran.stderr);
+    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let sql = "SELECT type FROM pragma_table_info('refinery_schema_history') WHERE name = 'version'";
+    let declared = copy.open().query_row(sql, [], |row| row.get(0)).optional().unwrap();
+    (ran.exit, declared)
+}
+
+/// The next boot has nothing to do.
+#[track_caller]
+fn quiet(bench: &Bench) {
+    let before = oracle::folder(&bench.root());
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+}
+
+const INT8: Option<&str> = Some("int8");
+const INT4: Option<&str> = Some("int4");
+
+#[track_caller]
+fn ends(bench: &Bench, declared: Option<&str>, content: &Content, versions: &[i64]) {
+    let (exit, found) = boot(bench);
+    assert_eq!((exit.as_str(), found.as_deref()), ("0", declared));
+    assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(content));
+    assert_eq!(judged(bench), Ok(versions.to_vec()));
+    quiet(bench);
+}
+
+#[test]
+fn a_database_of_refinery_with_64_bit_versions_is_taken_over() {
+    let new = || Bench::empty(30).file(WIFI).file(PRIORITY);
+    for left_at in [30, 20_240_101_120_000, 20_240_301_093_000] {
+        let bench = left_by_refinery(new(), left_at);
+        let content = wanted(&bench, left_at);
+        assert_eq!(content.rows["parent"], 2000);
+        ends(&bench, INT8, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_301_093_000]);
+    }
+}
+
+#[test]
+fn a_first_boot_writes_what_that_refinery_reads() {
+    let bench = Bench::empty(30).file(WIFI).file(PRIORITY);
+    let content = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
+    ends(&bench, INT8, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_301_093_000]);
+    // Where no version needs 64 bits, the key asks for them.
+    let bench = Bench::empty(30).key("versions = 64");
+    let content = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
+    ends(&bench, INT8, &content, &[10, 20, 30]);
+}
+
+#[test]
+fn a_history_goes_on_in_its_own_form_where_32_bits_do() {
+    // Of refinery with the feature: it reads on, and the other one would not.
+    let bench = left_by_refinery(Bench::empty(30).file(LATER), 30);
+    let content = wanted(&bench, 30);
+    ends(&bench, INT8, &content, &[10, 20, 30, 31]);
+    assert!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings").join("").contains("refinery complains"));
+    // Of refinery without it, as it always was.
+    let bench = Bench::at(30).file(LATER);
+    let content = wanted(&bench, 30);
+    assert_eq!(boot(&bench), ("0".into(), INT4.map(str::to_owned)));
+    assert_eq!(oracle::content(&bench.main()), Ok(content));
+    assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
+    assert!(judged(&bench).is_err());
+}
+
+#[test]
+fn the_first_long_version_brings_a_32_bit_history_to_64_bits() {
+    for (bench, version) in [(Bench::at(30).file(WIFI), 20_240_101_120_000), (Bench::wal_at(30).file(LATER).key("versions = 64"), 31)] {
+        let content = wanted(&bench, 30);
+        ends(&bench, INT4, &content, &[10, 20, 30, version]);
+    }
+    // A row whose text differs stays as it is: what was applied nobody knows.
+    let bench = Bench::at(30).file(WIFI).key("changed_text = \"warn\"").after(|bench| {
+        let sql = "UPDATE refinery_schema_history SET checksum = '7' WHERE version = 20";
+        Connection::open(bench.main()).unwrap().execute(sql, []).unwrap();
+    });
+    let content = wanted(&bench, 30);
+    assert_eq!(boot(&bench).0, "0");
+    assert_eq!(oracle::content(&bench.main()), Ok(content));
+    assert!(judged(&bench).unwrap_err().contains("applied migration V20"), "{:?}", judged(&bench));
+    let sql = "UPDATE refinery_schema_history SET checksum = ?1 WHERE version = 20";
+    let v20 = files(&bench).iter().find(|file| file.version() == 20).unwrap().checksum().to_string();
+    Connection::open(bench.main()).unwrap().execute(sql, [v20]).unwrap();
+    assert_eq!(judged(&bench), Ok(vec![10, 20, 30, 20_240_101_120_000]));
+}
+
+#[test]
+fn a_history_that_went_back_below_the_first_long_version_keeps_64_bits() {
+    let mut bench = Bench::at(30).slots("ab").file(WIFI).file(WIFI_DOWN);
+    let content = oracle::content(&bench.main()).unwrap();
+    assert_eq!(boot(&bench).0, "0");
+    bench = bench.without(WIFI.0).without(WIFI_DOWN.0);
+    // The one row of `wifi` is in the quarantine.
+    assert_eq!(boot(&bench), ("11".into(), INT4.map(str::to_owned)));
+    ends(&bench, INT4, &content, &[10, 20, 30]);
+    let bench = bench.file(LATER);
+    let content = wanted(&bench, 30);
+    ends(&bench, INT4, &content, &[10, 20, 30, 31]);
+}
+
+#[test]
+fn a_swap_and_a_restored_snapshot_keep_long_versions() {
+    let bench = Bench::at(30).file(WIFI).file(("V20240401080000__vacuum.sql", "-- bootmigrate: no-transaction\nVACUUM;\n"));
+    let content = wanted(&bench, 30);
+    ends(&bench, INT4, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_401_080_000]);
+    let bench = bench.file(("V20240501080000__more.sql", "CREATE TABLE more (a);\n"));
+    assert_eq!(boot(&bench).0, "0");
+    // Its firmware takes the snapshot of its own version.
+    let snapshot = bench.state("settings").join("snapshots/v20240401080000-2.db");
+    let bench = bench.without("V20240501080000__more.sql");
+    let ran = bench.run(&["snapshot", "restore", &snapshot.to_string_lossy(), "--db", "settings", "--yes"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()), Ok(content));
+    assert_eq!(judged(&bench), Ok(vec![10, 20, 30, 20_240_101_120_000, 20_240_401_080_000]));
+}
+
+#[test]
+fn another_text_is_found_in_a_64_bit_history_too() {
+    let bench = left_by_refinery(Bench::empty(30).file(WIFI), 20_240_101_120_000);
+    let bench = bench.file((WIFI.0, "CREATE TABLE wifi (ssid TEXT, note TEXT);\n"));
+    let content = oracle::content(&bench.main()).unwrap();
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "21", "{}", ran.stderr);
+    expect!["settings: the text of settings/V20240101120000__wifi.sql differs from what was applied; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>20240101120000]"].assert_eq(ran.stderr.lines().next().unwrap());
+    assert_eq!(oracle::content(&bench.main()), Ok(content));
+}
+
+#[test]
+fn long_versions_are_said_written_and_asked_for_in_full() {
+    let bench = Bench::at(30).file(WIFI).file(PRIORITY);
+    let ran = bench.run(&["migrate", "--db", "settings", "--to", "20240101120000"]);
+    expect![[r#"
+        settings: migrated from 30 to 20240101120000 (1 applied, snapshot snapshots/v30-1.db). This firmware expects 20240301093000: not ready, and its next run goes there. [BM-3 settings 30>20240301093000]
+    "#]].assert_eq(&ran.stderr);
+    let ran = bench.run(&["run", "--json"]);
+    assert!(ran.stdout.contains("\"target\": 20240301093000") || ran.stdout.contains("\"target\":20240301093000"), "{}", ran.stdout);
+    let ready = std::fs::read_to_string(bench.root().join("run/bootmigrate/ready/settings")).unwrap();
+    assert!(ready.contains("20240301093000"), "{ready}");
+    let snapshots: Vec<String> = std::fs::read_dir(bench.state("settings").join("snapshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(snapshots, ["v20240101120000-2.db"]);
+}
+
+#[test]
+fn a_failure_at_a_long_version_is_remembered_in_full() {
+    let bench = Bench::at(30).file(("V20240101120000__wifi.sql", "CREATE TABLE wifi (ssid TEXT);\nINSERT INTO nowhere VALUES (1);\n"));
+    let content = oracle::content(&bench.main()).unwrap();
+    assert_eq!(bench.run(&["run"]).exit, "10");
+    assert_eq!(oracle::content(&bench.main()), Ok(content));
+    let status = bench.run(&["status", "--json"]);
+    assert!(status.stdout.contains("20240101120000"), "{}", status.stdout);
+}
+
+#[test]
+fn sqlites_own_version_cannot_be_ours_where_it_does_not_fit() {
+    let bench = Bench::at(30).file(WIFI);
+    let content = oracle::content(&bench.main()).unwrap();
+    std::fs::create_dir_all(bench.root().join("etc")).unwrap();
+    std::fs::write(bench.root().join("etc/bootmigrate.toml"), "[databases.settings]\nuser_version = \"ours\"\n").unwrap();
+    let ran = bench.run(&["run"]);
+    assert_eq!(ran.exit, "2", "{}", ran.stderr);
+    assert!(ran.stderr.contains("SQLite's user_version cannot hold 20240101120000; write user_version = \"product\""), "{}", ran.stderr);
+    assert_eq!(oracle::content(&bench.main()), Ok(content));
+}
