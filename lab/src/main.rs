@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::{bail, Context as _, Error};
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, Scenario, ALL};
 use bootmigrate_lab::share::Share;
@@ -212,33 +213,40 @@ struct Memory {
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    match Arguments::parse().action {
+    run(Arguments::parse().action).unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(action: Action) -> anyhow::Result<ExitCode> {
+    match action {
         Action::PowerCuts(wanted) => power_cuts(&wanted),
         Action::Faults(wanted) => run_faults(&wanted),
         Action::Neighbours(wanted) => run_neighbours(&wanted),
         Action::Memory(wanted) => run_memory(&wanted),
-        Action::PlantedBugs(wanted) => planted::run(&wanted),
+        Action::PlantedBugs(wanted) => Ok(planted::run(&wanted)),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
-        Action::OtherSlot(wanted) => other_slot::run(&wanted),
-        Action::Shutdowns(bench) => bootlab::shutdowns::run(&bench),
-        Action::Machines(wanted) => bootlab::machines::run(&wanted.machine.bench, &wanted.machine.hardware, wanted.trouble),
-        Action::Containers(wanted) => bootlab::containers::run(&wanted.bench, &wanted.root_image),
-        Action::WriteLog(wanted) => bootlab::write_log::run(&wanted.bench, &wanted.hardware),
+        Action::OtherSlot(wanted) => Ok(other_slot::run(&wanted)),
+        Action::Shutdowns(bench) => Ok(bootlab::shutdowns::run(&bench)),
+        Action::Machines(wanted) => Ok(bootlab::machines::run(&wanted.machine.bench, &wanted.machine.hardware, wanted.trouble)),
+        Action::Containers(wanted) => Ok(bootlab::containers::run(&wanted.bench, &wanted.root_image)),
+        Action::WriteLog(wanted) => Ok(bootlab::write_log::run(&wanted.bench, &wanted.hardware)),
     }
 }
 
-fn power_cuts(wanted: &PowerCuts) -> ExitCode {
+fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     if let Some(name) = &wanted.replay {
         return show(name, wanted.crook.as_deref());
     }
-    let Ok(names) = names(wanted.scenario.as_deref()) else { return ExitCode::from(2) };
+    let names = names(wanted.scenario.as_deref())?;
     if wanted.one {
         let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
         let scenario = &named(Some(names[0]))[0];
         // The world before it was made on an honest storage.
         lie(wanted.crook.as_deref());
-        println!("{}", serde_json::to_string(&sweep(scenario, extent)).unwrap());
-        return ExitCode::SUCCESS;
+        println!("{}", serde_json::to_string(&sweep(scenario, extent))?);
+        return Ok(ExitCode::SUCCESS);
     }
     let mut all = Tally { scenario: "all".into(), ..Tally::default() };
     let began = Instant::now();
@@ -264,7 +272,7 @@ fn power_cuts(wanted: &PowerCuts) -> ExitCode {
     if !wanted.json {
         println!("seed {}, {} states a scenario, {} workers", wanted.seed, wanted.states, wanted.workers);
     }
-    ExitCode::from(u8::from(all.bad > 0))
+    Ok(ExitCode::from(u8::from(all.bad > 0)))
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -272,14 +280,13 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 /// The scenarios that are meant; says which there are where none is.
-fn names(part: Option<&str>) -> Result<Vec<&'static str>, ()> {
+fn names(part: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
     let names: Vec<&str> = match part {
         Some(part) => named(Some(part)).iter().map(|scenario| scenario.name).collect(),
         None => ALL.iter().map(|(name, _)| *name).collect(),
     };
     if names.is_empty() {
-        eprintln!("no scenario has that name; there is {}", ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
-        return Err(());
+        bail!("no scenario has that name; there is {}", ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
     }
     Ok(names)
 }
@@ -300,11 +307,11 @@ impl Side<'_> {
         command: &[String],
         bad: fn(&T) -> u64,
         sweep: &dyn Fn(&Scenario) -> T,
-    ) -> ExitCode {
-        let Ok(names) = names(self.scenario) else { return ExitCode::from(2) };
+    ) -> anyhow::Result<ExitCode> {
+        let names = names(self.scenario)?;
         if self.one {
-            println!("{}", serde_json::to_string(&sweep(&named(Some(names[0]))[0])).unwrap());
-            return ExitCode::SUCCESS;
+            println!("{}", serde_json::to_string(&sweep(&named(Some(names[0]))[0]))?);
+            return Ok(ExitCode::SUCCESS);
         }
         let mut sum = 0;
         by_workers(self.workers, command, &names, &mut |ended: Result<T, String>| {
@@ -317,7 +324,7 @@ impl Side<'_> {
             !(self.stop && sum > 0)
         });
         println!("{sum} bad");
-        ExitCode::from(u8::from(sum > 0))
+        Ok(ExitCode::from(u8::from(sum > 0)))
     }
 }
 
@@ -345,19 +352,12 @@ fn print(tally: &Tally, json: bool) {
     }
 }
 
-fn show(name: &str, crook: Option<&str>) -> ExitCode {
-    if let Err(sentence) = allocator::install() {
-        eprintln!("{sentence}");
-        return ExitCode::from(2);
-    }
-    let Some((scenario, points)) = name.split_once('@') else {
-        eprintln!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed");
-        return ExitCode::from(2);
-    };
-    let Some(scenario) = named(Some(scenario)).into_iter().next() else {
-        eprintln!("there is no scenario {scenario}");
-        return ExitCode::from(2);
-    };
+fn show(name: &str, crook: Option<&str>) -> anyhow::Result<ExitCode> {
+    allocator::install().map_err(Error::msg)?;
+    let state =
+        name.split_once('@').with_context(|| format!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed"));
+    let (scenario, points) = state?;
+    let scenario = named(Some(scenario)).into_iter().next().with_context(|| format!("there is no scenario {scenario}"))?;
     lie(crook);
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
@@ -368,16 +368,11 @@ fn show(name: &str, crook: Option<&str>) -> ExitCode {
     } else {
         replay(&scenario, points, &mut |line| println!("{line}"))
     };
-    match shown {
-        Ok(good) => ExitCode::from(u8::from(!good)),
-        Err(sentence) => {
-            eprintln!("{sentence}");
-            ExitCode::from(2)
-        }
-    }
+    let good = shown.map_err(Error::msg).with_context(|| format!("--replay {name}"))?;
+    Ok(ExitCode::from(u8::from(!good)))
 }
 
-fn run_faults(wanted: &Faults) -> ExitCode {
+fn run_faults(wanted: &Faults) -> anyhow::Result<ExitCode> {
     lie(wanted.crook.as_deref());
     let side =
         Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: wanted.stop, one: wanted.one };
@@ -387,33 +382,29 @@ fn run_faults(wanted: &Faults) -> ExitCode {
     side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| faults::sweep(scenario, wanted.calls, wanted.share))
 }
 
-fn corrupt_files(wanted: &CorruptFiles) -> ExitCode {
+fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
     if let Some(name) = &wanted.replay {
-        return match corrupt::replay(name, &mut |line| println!("{line}")) {
-            Ok(good) => ExitCode::from(u8::from(!good)),
-            Err(sentence) => {
-                eprintln!("{sentence}");
-                ExitCode::from(2)
-            }
-        };
+        let shown = corrupt::replay(name, &mut |line| println!("{line}"));
+        let good = shown.map_err(Error::msg).with_context(|| format!("--replay {name}"))?;
+        return Ok(ExitCode::from(u8::from(!good)));
     }
     if let Some(worker) = wanted.worker {
         let tally = corrupt::sweep(corrupt::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
-        println!("{}", serde_json::to_string(&tally).unwrap());
-        return ExitCode::SUCCESS;
+        println!("{}", serde_json::to_string(&tally)?);
+        return Ok(ExitCode::SUCCESS);
     }
     let tally = corrupt::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
     if wanted.json {
-        println!("{}", serde_json::to_string(&tally).unwrap());
+        println!("{}", serde_json::to_string(&tally)?);
     } else {
         print!("{tally}");
         println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
         println!("{} harmed files, {} bad", tally.cases, tally.bad);
     }
-    ExitCode::from(u8::from(tally.bad > 0))
+    Ok(ExitCode::from(u8::from(tally.bad > 0)))
 }
 
-fn run_neighbours(wanted: &Neighbours) -> ExitCode {
+fn run_neighbours(wanted: &Neighbours) -> anyhow::Result<ExitCode> {
     let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
     let mut command = words(&["neighbours", "--cuts", &wanted.cuts.to_string()]);
     command.extend(wanted.share.arguments());
@@ -421,11 +412,8 @@ fn run_neighbours(wanted: &Neighbours) -> ExitCode {
     side.run(&command, |tally: &neighbours::Tally| tally.bad, &|scenario| neighbours::sweep(scenario, extent))
 }
 
-fn run_memory(wanted: &Memory) -> ExitCode {
-    if let Err(sentence) = allocator::install() {
-        eprintln!("{sentence}");
-        return ExitCode::from(2);
-    }
+fn run_memory(wanted: &Memory) -> anyhow::Result<ExitCode> {
+    allocator::install().map_err(Error::msg)?;
     // A panic is counted and described; its own lines would stand between those of the table.
     std::panic::set_hook(Box::new(|_| {}));
     let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };

@@ -5,12 +5,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt as _, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use rustix::fs::{FlockOperation, RenameFlags, CWD};
+use fs2::FileExt;
+use rustix::fs::{RenameFlags, CWD};
 use rustix::io::Errno;
 
 use super::kind::FOLDER;
@@ -275,10 +275,10 @@ impl File for SystemFile {
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match rustix::fs::flock(self.0.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+        match FileExt::try_lock_exclusive(&self.0) {
             Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
