@@ -8,8 +8,13 @@ pub mod help;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cli::describe::{command, is_group, option_text, CommandText, EVERYWHERE};
+use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, HELP, OPTIONS};
 use crate::decide::facts::Request;
+
+/// Wrong characters of a word for which another one is proposed.
+const SLIPS_MAX: usize = 2;
+/// Characters of a word that are compared.
+const SLIP_CHARS_MAX: usize = 32;
 
 /// What a person or a unit asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +196,7 @@ impl Draft {
             _ => (word, None),
         };
         let Some(option) = option_text(name) else {
-            return Err(format!("`{name}` is not known; see `bootmigrate --help`"));
+            return Err(unknown(name, OPTIONS.iter().map(|option| option.name), ""));
         };
         if option.value.is_none() {
             if value.is_some() {
@@ -203,6 +208,9 @@ impl Draft {
         let value = value.take().or_else(|| rest.next()).filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| format!("{name} needs a value"))?;
         let Ok(value) = value.into_string() else { return Err(format!("the value of {name} is not UTF-8")) };
+        if self.value(option.name).is_some() {
+            return Err(format!("{name} is given twice"));
+        }
         self.given.push((option.name, Some(value)));
         Ok(())
     }
@@ -211,9 +219,8 @@ impl Draft {
         self.given.iter().any(|(given, _)| *given == flag)
     }
 
-    /// The last one given counts.
     fn value(&self, name: &str) -> Option<&str> {
-        self.given.iter().rev().find(|(given, _)| *given == name).and_then(|(_, value)| value.as_deref())
+        self.given.iter().find(|(given, _)| *given == name).and_then(|(_, value)| value.as_deref())
     }
 
     fn count(&self, flag: &str) -> usize {
@@ -221,21 +228,16 @@ impl Draft {
     }
 
     fn finish(self) -> Result<Command, String> {
-        let helps = self.has("--help") || self.has("-h");
-        let action = match self.command() {
-            Err(_) if helps => Action::Help(self.words.join(" ")),
-            Err(sentence) => return Err(sentence),
-            Ok((known, argument)) => {
+        let action = match self.wants_help() {
+            Some(words) => self.help(words)?,
+            None => {
+                let (known, argument) = self.command(&self.words)?;
                 self.check_options(known)?;
-                if helps {
-                    Action::Help(known.name.to_owned())
-                } else {
-                    self.action(known, argument)?
-                }
+                self.action(known, argument)?
             }
         };
         let verbose = self.count("-v") + self.count("--verbose") + 2 * self.count("-vv");
-        let verbosity = match (self.has("-q"), verbose) {
+        let verbosity = match (self.has("-q") || self.has("--quiet"), verbose) {
             (true, 0) => Verbosity::Quiet,
             (true, _) => return Err("-q and -v exclude each other".into()),
             (false, 0) => Verbosity::Normal,
@@ -252,24 +254,47 @@ impl Draft {
         })
     }
 
-    /// The command that the words name, and the word after it.
-    fn command(&self) -> Result<(&'static CommandText, Option<String>), String> {
-        let mut words = self.words.iter();
+    fn asks_for_help(&self) -> bool {
+        self.has("--help") || self.has("-h")
+    }
+
+    /// The words that help is asked for: those after `help`, or those before `--help`.
+    fn wants_help(&self) -> Option<&[String]> {
+        match self.words.split_first() {
+            Some((first, rest)) if first == "help" => Some(rest),
+            _ => self.asks_for_help().then_some(self.words.as_slice()),
+        }
+    }
+
+    fn help(&self, words: &[String]) -> Result<Action, String> {
+        let known = match words {
+            [group] if is_group(group) => return self.check_options(&HELP).map(|()| Action::Help(group.clone())),
+            _ => self.command(words)?.0,
+        };
+        self.check_options(if self.asks_for_help() { known } else { &HELP })?;
+        Ok(Action::Help(known.name.to_owned()))
+    }
+
+    /// The command that these words name, and the word after it.
+    fn command(&self, words: &[String]) -> Result<(&'static CommandText, Option<String>), String> {
+        let mut words = words.iter();
         let first = words.next().map_or("", String::as_str);
         let known = if is_group(first) {
             let second = words.next().map_or("", String::as_str);
             if second.is_empty() {
                 return Err(format!("`{first}` needs another word; see `bootmigrate {first} --help`"));
             }
-            command(&format!("{first} {second}"))
-                .ok_or_else(|| format!("`{first} {second}` is not known; see `bootmigrate {first} --help`"))?
+            let verbs = COMMANDS.iter().map(|one| one.name).filter(|name| name.split(' ').next() == Some(first));
+            let name = format!("{first} {second}");
+            command(&name).ok_or_else(|| unknown(&name, verbs, &format!("{first} ")))?
         } else {
-            command(first).ok_or_else(|| format!("`{first}` is not known; see `bootmigrate --help`"))?
+            let names = COMMANDS.iter().map(|one| one.name.split(' ').next().unwrap_or(""));
+            command(first).ok_or_else(|| unknown(first, names, ""))?
         };
         let argument = known.argument.and_then(|_| words.next().cloned()).filter(|word| !word.is_empty());
         match (known.argument, words.next()) {
             (_, Some(more)) => Err(format!("`{more}` is one word too many; see `bootmigrate --help`")),
-            (Some((name, true)), None) if argument.is_none() && !self.has("--help") && !self.has("-h") => {
+            (Some((name, true)), None) if argument.is_none() && self.wants_help().is_none() => {
                 Err(format!("`{}` needs a {name}; see `bootmigrate {} --help`", known.name, known.name))
             }
             _ => Ok((known, argument)),
@@ -291,7 +316,7 @@ impl Draft {
     fn action(&self, known: &CommandText, argument: Option<String>) -> Result<Action, String> {
         let run = |request| Ok(Action::Run { request, program: self.program.clone() });
         match known.name {
-            "" if self.has("--version") => Ok(Action::Version),
+            "" if self.has("--version") || self.has("-V") => Ok(Action::Version),
             "" if self.has("--purge-and-retry") => run(Request::PurgeAndRetry),
             "" => Ok(Action::Status { exit_code: false, format: self.format()? }),
             "run" => match (self.has("--retry"), self.has("--purge-and-retry")) {
@@ -394,6 +419,39 @@ impl Draft {
             _ => Err(format!("`{verb}` takes only one of {choices}")),
         }
     }
+}
+
+/// Says that this word is not known, and which known one it may be a slip of.
+fn unknown(word: &str, known: impl Iterator<Item = &'static str>, group: &str) -> String {
+    let near = known.filter(|known| known.len() > 2).map(|known| (slips(word, known), known)).min();
+    match near {
+        Some((slips, near)) if slips <= SLIPS_MAX && slips * 2 < word.len() => format!("`{word}` is not known; perhaps `{near}` is meant"),
+        _ => format!("`{word}` is not known; see `bootmigrate {group}--help`"),
+    }
+}
+
+/// How many characters are wrong, missing, too many, or swapped with the next one.
+fn slips(typed: &str, meant: &str) -> usize {
+    let (typed, meant): (Vec<char>, Vec<char>) = (typed.chars().take(SLIP_CHARS_MAX).collect(), meant.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=meant.len()).collect()];
+    for (at, letter) in typed.iter().enumerate() {
+        let mut row = vec![at + 1];
+        for (column, other) in meant.iter().enumerate() {
+            let before = |rows_up: usize, columns_left: usize| {
+                let row = rows.len().checked_sub(rows_up).and_then(|row| rows.get(row));
+                (column + 1)
+                    .checked_sub(columns_left)
+                    .and_then(|column| row.and_then(|row| row.get(column)).copied())
+                    .unwrap_or(usize::MAX / 2)
+            };
+            let left = row.last().copied().unwrap_or(0);
+            let swapped = at > 0 && column > 0 && typed.get(at - 1) == Some(other) && meant.get(column - 1) == Some(letter);
+            let swap = if swapped { before(2, 2) + 1 } else { usize::MAX };
+            row.push((before(1, 1) + usize::from(letter != other)).min(before(1, 0) + 1).min(left + 1).min(swap));
+        }
+        rows.push(row);
+    }
+    rows.last().and_then(|row| row.last()).copied().unwrap_or(0)
 }
 
 /// `RUN_MIGRATIONS=0|false|no|off`.

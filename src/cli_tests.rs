@@ -52,6 +52,13 @@ fn what_a_unit_and_a_technician_type() {
     means("snapshot --help", Action::Help("snapshot".into()));
     means("bundle -h", Action::Help("bundle".into()));
     means("--version", Action::Version);
+    means("-V", Action::Version);
+    means("help", Action::Help(String::new()));
+    means("help run", Action::Help("run".into()));
+    means("help snapshot", Action::Help("snapshot".into()));
+    means("help snapshot restore", Action::Help("snapshot restore".into()));
+    means("help run --root /r", Action::Help("run".into()));
+    assert_eq!(parse(words("run --quiet")).unwrap().verbosity, Verbosity::Quiet);
 }
 
 #[test]
@@ -69,7 +76,17 @@ fn a_program_keeps_its_own_options() {
 
 #[test]
 fn every_mistake_has_one_sentence_that_names_the_word() {
-    refuses("rnu", "`rnu` is not known; see `bootmigrate --help`");
+    refuses("statsu", "`statsu` is not known; perhaps `status` is meant");
+    refuses("statsu --help", "`statsu` is not known; perhaps `status` is meant");
+    refuses("help statsu", "`statsu` is not known; perhaps `status` is meant");
+    refuses("rnu", "`rnu` is not known; perhaps `run` is meant");
+    refuses("start", "`start` is not known; see `bootmigrate --help`");
+    refuses("snapshot lst", "`snapshot lst` is not known; perhaps `snapshot list` is meant");
+    refuses("run --purge-and-rerty", "`--purge-and-rerty` is not known; perhaps `--purge-and-retry` is meant");
+    refuses("run --db a --db b", "--db is given twice");
+    refuses("run --root=/a --root=/a", "--root is given twice");
+    refuses("help run run", "`run` is one word too many; see `bootmigrate --help`");
+    refuses("help --json", "--json does not go with `help`; see `bootmigrate --help`");
     refuses("--purge", "`--purge` is not known; see `bootmigrate --help`");
     refuses("run now", "`now` is one word too many; see `bootmigrate --help`");
     refuses("run --root", "--root needs a value");

@@ -1,5 +1,6 @@
 //! Owns the choice of every n-th trial of a sweep that would take too long as a whole.
 //! Promises: the same seed and scenario choose the same trials; every trial is chosen by some seed.
+//! Never knows what a trial is.
 
 use crate::sim::hash::{Hash128, Random};
 

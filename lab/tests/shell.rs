@@ -13,7 +13,7 @@ use roff::{bold, italic, roman, Roff};
 
 /// Options that a person types; the others are other names for them.
 fn shown(options: &[&str]) -> Vec<&'static OptionText> {
-    let aliases = ["-vv", "--verbose", "-h", "--help", "--version"];
+    let aliases = ["-vv", "--verbose", "-h", "--help", "--quiet", "--version", "-V"];
     options.iter().filter(|name| !aliases.contains(name)).map(|name| option_text(name).unwrap()).collect()
 }
 
@@ -59,7 +59,7 @@ fn whole() -> Command {
             None => whole = whole.subcommand(clap_command(text, text.name)),
             Some((group, verb)) => {
                 if whole.find_subcommand(group).is_none() {
-                    whole = whole.subcommand(Command::new(group).about(about(group)));
+                    whole = whole.subcommand(Command::new(group).about(about(group)).disable_help_subcommand(true));
                 }
                 whole = whole.mut_subcommand(group, |parent| parent.subcommand(clap_command(text, verb)));
             }

@@ -35,7 +35,7 @@ const fn option(name: &'static str, value: Option<&'static str>, help: &'static 
 }
 
 /// Options of every command.
-pub const EVERYWHERE: &[&str] = &["--db", "--config", "--root", "-v", "-vv", "--verbose", "-q", "--help", "-h"];
+pub const EVERYWHERE: &[&str] = &["--db", "--config", "--root", "-v", "-vv", "--verbose", "-q", "--quiet", "--help", "-h"];
 
 /// All options.
 pub const OPTIONS: &[OptionText] = &[
@@ -46,9 +46,11 @@ pub const OPTIONS: &[OptionText] = &[
     option("-vv", None, "say each statement, with time and rows"),
     option("--verbose", None, "as -v"),
     option("-q", None, "say errors alone"),
+    option("--quiet", None, "as -q"),
     option("--help", None, "this text; after a command, that command's"),
     option("-h", None, "as --help"),
     option("--version", None, "print the version"),
+    option("-V", None, "as --version"),
     option("--json", None, "print facts as JSON"),
     option("--format", Some("FORMAT"), "text, json, prometheus or mender"),
     option("--exit-code", None, "answer with the exit code that a run would have"),
@@ -74,7 +76,7 @@ pub const COMMANDS: &[CommandText] = &[
         usage: "[--purge-and-retry] [--json]",
         summary: "status, and what `run` would do",
         text: "Prints the state of every database and what the next run would do to it. Reads\nonly. With --purge-and-retry it is the same as `run --purge-and-retry`.",
-        options: &["--json", "--purge-and-retry", "--version"],
+        options: &["--json", "--purge-and-retry", "--version", "-V"],
         argument: None,
     },
     CommandText {
@@ -268,6 +270,16 @@ pub const COMMANDS: &[CommandText] = &[
         argument: None,
     },
 ];
+
+/// `help`, which takes the words of another command; it is in no list of commands, and has no options of its own.
+pub const HELP: CommandText = CommandText {
+    name: "help",
+    usage: "[COMMAND]",
+    summary: "this text, or a command's",
+    text: "As `bootmigrate --help` and `bootmigrate COMMAND --help`.",
+    options: &[],
+    argument: None,
+};
 
 /// What each exit code answers, for the help and the man page.
 pub const EXIT_CODES: &[(u8, &str)] = &[

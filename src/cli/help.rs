@@ -17,7 +17,7 @@ pub fn help(words: &str) -> String {
 }
 
 fn all() -> String {
-    let mut text = String::from("bootmigrate: brings this device's SQLite databases to the schema its firmware expects\n\nCommands (`bootmigrate COMMAND --help` says more)\n");
+    let mut text = String::from("bootmigrate: brings this device's SQLite databases to the schema its firmware expects\n\nCommands (`bootmigrate help COMMAND` says more)\n");
     for command in COMMANDS {
         let name = if command.name.is_empty() { "(none)" } else { command.name };
         text.push_str(&format!("  {name:<17} {}\n", command.summary));

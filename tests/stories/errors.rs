@@ -71,7 +71,7 @@ fn command_line_with_an_unknown_option() {
     let before = oracle::folder(&bench.root());
     let ran = bench.run(&["run", "--purge-and-retri"]);
     expect![[r#"
-        bootmigrate: `--purge-and-retri` is not known; see `bootmigrate --help`. [BM-2]
+        bootmigrate: `--purge-and-retri` is not known; perhaps `--purge-and-retry` is meant. [BM-2]
         exit 2
     "#]]
     .assert_eq(&format!("{}exit {}\n", tidy(&bench, &ran.stderr), ran.exit));

@@ -7,7 +7,11 @@ use crate::oracle;
 
 /// What is typed, and what the one sentence must name.
 const MISTAKES: &[(&str, &str)] = &[
-    ("rnu", "`rnu` is not known"),
+    ("rnu", "`rnu` is not known; perhaps `run` is meant"),
+    ("rnu --help", "`rnu` is not known; perhaps `run` is meant"),
+    ("help rnu", "`rnu` is not known; perhaps `run` is meant"),
+    ("help --all", "--all does not go with `help`"),
+    ("run --db settings --db telemetry", "--db is given twice"),
     ("run now", "`now` is one word too many"),
     ("run --db nothing", "--db nothing is not configured; there is settings, telemetry"),
     ("run --json=yes", "--json takes no value"),

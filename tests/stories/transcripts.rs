@@ -276,7 +276,7 @@ fn help_for_a_technician() {
         expect![[r#"
         bootmigrate: brings this device's SQLite databases to the schema its firmware expects
 
-        Commands (`bootmigrate COMMAND --help` says more)
+        Commands (`bootmigrate help COMMAND` says more)
           (none)            status, and what `run` would do
           run               what the unit does at boot
           status            versions and state
