@@ -17,6 +17,7 @@ use bootmigrate::decide::record::{read_slots, write_slot, Slots, SLOT_BYTES};
 use bootmigrate::device::disk::Step;
 use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::sqlite::script::{self, Lane};
+use bootmigrate::device::sqlite::session::FileOptions;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, World};
 use bootmigrate::error::Class;
@@ -106,8 +107,9 @@ pub fn script(bytes: &[u8]) {
         // A query may be endless, as `WITH RECURSIVE` allows: only its parsing is looked at.
         let endless = sql.to_ascii_lowercase().contains("recursive");
         if !endless && (lane == Lane::NoTransaction || database.begin_exclusive(Step("fuzz")).is_ok()) {
-            let ran =
-                database.file(Step("fuzz"), lane, adopted, |database, session| script::run(database, session, &migration, &mut |_| {}));
+            let ran = database.file(Step("fuzz"), lane, FileOptions::from(&migration), |database, session| {
+                script::run(database, session, &migration, &mut |_| {})
+            });
             // Whatever it did to its connection has been taken back.
             assert!(ran.as_ref().err().is_none_or(|failure| failure.class != Class::Defect), "{ran:?}");
         }

@@ -305,7 +305,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
 ///
 /// # Errors
 /// As SQLite.
-pub fn set_user_version(device: &Device<'_>, database: &Database, version: i32) -> Result<(), Failure> {
+pub fn set_user_version(device: &Device<'_>, database: &Database, version: i64) -> Result<(), Failure> {
     match device.settings.user_version {
         UserVersion::Ours => history::set_user_version(database, APPLY, version),
         UserVersion::Product => Ok(()),
