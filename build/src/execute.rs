@@ -7,6 +7,7 @@ mod catalogue;
 #[allow(dead_code)] // The device uses the rest.
 mod compile;
 mod connection;
+mod rebuild;
 #[allow(dead_code)]
 mod references;
 mod refusal;

@@ -188,6 +188,17 @@ fn a_new_file_that_relies_on_an_action_is_told_to_ask_for_it() {
     );
 }
 
+#[test]
+fn what_a_rebuild_forgets_is_a_note() {
+    let first = ("settings/V1__first.sql", "CREATE TABLE a (b);\nCREATE INDEX by_b ON a (b);\n");
+    let rebuild = "CREATE TABLE n (b NOT NULL);\nINSERT INTO n SELECT b FROM a;\nDROP TABLE a;\nALTER TABLE n RENAME TO a;\n";
+    let said = executed(&[first, ("settings/V2__x.sql", rebuild)]);
+    assert!(said.starts_with("note migrations/settings/V2__x.sql:3:1: the index by_b went with this table"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let again = format!("{rebuild}CREATE INDEX by_b ON a (b);\n");
+    assert_eq!(executed(&[first, ("settings/V2__x.sql", &again)]), "");
+}
+
 /// What one file leaves, what a later one would meet of it, and whether that stops the build in one and the same file.
 const LEFT: [(&str, &str); 7] = [
     ("CREATE TEMP TABLE a (b UNIQUE); INSERT INTO temp.a VALUES (1);", "INSERT INTO a VALUES (1);"),

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::actions::Watch;
 use super::compile::{self, Compiled};
 use super::connection::{self, Fault, Image, Keys, UNREADABLE};
+use super::rebuild::Hanging;
 use super::references::{self, References};
 use super::refusal::{self, Lane, Rules};
 use super::Run;
@@ -74,7 +75,13 @@ impl Run<'_> {
         let before = self.look(&connection)?;
         let rules = self.rules(lane, migration.adopted);
         let ours = refusal::ours(&connection, &rules.history_table).map_err(internal)?;
+        let hanging = Hanging::read(&connection).map_err(internal)?;
         connection::run(&mut connection, text, &rules, self.keys(migration, lane))?;
+        // Nobody can edit the others.
+        if !migration.released && !migration.adopted {
+            let lost = hanging.lost(&Hanging::read(&connection).map_err(internal)?, text);
+            self.found.warnings.extend(lost.into_iter().map(|lost| Problem::at(file, lost.line, lost.column, lost.sentence)));
+        }
         self.note_actions(file, migration, &rules, image)?;
         if let Some(object) = refusal::ours(&connection, &rules.history_table)
             .map_err(internal)?
