@@ -58,6 +58,11 @@ impl Search<'_> {
             }
         }
         let all = || ALL.iter().map(|(name, _)| *name);
+        if let Some(count) = hints.files {
+            if let Some(caught) = self.files(count, &mut before)? {
+                return Ok(Some(caught));
+            }
+        }
         for name in &hints.scenarios {
             if let Some(caught) = self.cuts(name, self.states, &mut before)? {
                 return Ok(Some(caught));
@@ -97,6 +102,21 @@ impl Search<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Harmed files in every world.
+    fn files(&self, count: u64, before: &mut u64) -> Result<Option<Caught>, String> {
+        let numbers = [count.to_string(), self.seed.to_string()];
+        let mut command = bounded(self.program);
+        command.args(["corrupt-files", "--count", &numbers[0], "--seed", &numbers[1], "--workers", "1", "--worker", "0"]);
+        let output = command.output().map_err(|error| error.to_string())?;
+        let by = format!("corrupt-files {count}");
+        let Ok(tally) = serde_json::from_slice::<Value>(&output.stdout) else {
+            return Ok(Some(Caught { rule: "no panic".into(), by, states: *before }));
+        };
+        *before += tally["cases"].as_u64().unwrap_or(0);
+        let rule = tally["described"][0][1].as_str().map(str::to_owned);
+        Ok(rule.map(|rule| Caught { rule, by, states: *before }))
     }
 
     fn cuts(&self, scenario: &str, states: u64, before: &mut u64) -> Result<Option<Caught>, String> {

@@ -38,6 +38,10 @@ const V2_REFERS_TO_NOTHING: &str =
 /// Takes the readings of a sensor along, and the wait for its violation ends with the file.
 const V3_ENFORCED: &str = "DELETE FROM sensor WHERE id = 1;\nPRAGMA defer_foreign_keys = ON;\n\
 INSERT INTO reading(sensor, value) VALUES (900, 9);\nINSERT INTO sensor VALUES (900, 'late');\n";
+/// Each leaves in the connection what would change what the other does: a PRAGMA, and a table that hides a real one.
+const V2_LEAVES: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nPRAGMA case_sensitive_like = ON;\n\
+CREATE TEMP TABLE sensor(id, name);\n";
+const V3_MEETS: &str = "UPDATE sensor SET name = name || ' met' WHERE name LIKE 'SENSOR%';\n";
 /// The ways back of `unit` and `place`.
 const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
 const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
@@ -87,6 +91,8 @@ pub enum Version {
     TwoRefersToNothing,
     /// The third runs with foreign keys enforced.
     ThreeEnforced,
+    /// The second leaves in its connection what the third would meet.
+    ThreeMeets,
     /// The third is code, too.
     ThreeInCode,
     /// The third's code fails.
@@ -115,6 +121,7 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
         Version::ThreeEnforced => all.push((ENFORCED, V3_ENFORCED)),
+        Version::ThreeMeets => all = vec![all[0], ("leaves", V2_LEAVES), ("meets", V3_MEETS)],
         Version::ThreeDownFails => all.push(("corner", V3)),
         Version::ThreeDownAstray => all.push(("roof", V3)),
         Version::ThreeInCode => all.push(("code", V3_CODE)),

@@ -183,6 +183,13 @@ pub(super) fn enforced() -> Scenario {
     Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeEnforced, ""), before("delete"), old, vec![end]) }
 }
 
+/// What the second migration leaves in its connection is nothing to the third.
+pub(super) fn one_after_another() -> Scenario {
+    let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
+    let end = new(expected(Version::ThreeMeets, 1, &[ROWS]), "delete");
+    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeMeets, ""), before("delete"), old, vec![end]) }
+}
+
 /// Room for the snapshot and for the migration, but not for what a directive asks for.
 pub(super) fn needs_space() -> Scenario {
     let state = before("delete");

@@ -107,6 +107,8 @@ pub fn picture(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -
             } else {
                 run(sql);
             }
+            // As on the connection of its own that each file has.
+            run("DROP TABLE IF EXISTS temp.sensor; PRAGMA case_sensitive_like = OFF");
             run(code_of(name).unwrap_or(""));
             run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(index + 1, name, sql)));
         }
