@@ -41,6 +41,8 @@ pub mod config;
 pub mod decide;
 pub mod device;
 pub mod error;
+#[cfg(feature = "refinery")]
+mod from_refinery;
 #[doc(hidden)]
 pub mod lex;
 mod migrator;
@@ -50,10 +52,14 @@ mod reserved;
 #[doc(hidden)]
 pub mod sqlite_min;
 pub mod steps;
+#[cfg(feature = "refinery")]
+mod sums;
 
 pub use device::sqlite::application::{sql, Connection};
 pub use device::sqlite::code::CodeError;
 pub use migrator::{testing, Migrator, NotReady};
+#[cfg(feature = "refinery")]
+pub use refinery_core;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -33,6 +33,8 @@ pub struct Migrator {
     stop: Arc<AtomicBool>,
     on_loss: Vec<OnLoss>,
     code: Registered,
+    /// Why there is no catalogue, in a sentence.
+    refused: Option<String>,
 }
 
 /// Told of each database that gave rows up.
@@ -54,7 +56,40 @@ impl Migrator {
     /// With what the build embedded; on the device's own paths.
     pub fn new(embedded: Embedded) -> Migrator {
         let stop = Arc::new(AtomicBool::new(false));
-        Migrator { embedded, root: PathBuf::new(), config: None, database: None, stop, on_loss: Vec::new(), code: Registered::default() }
+        Migrator {
+            embedded,
+            root: PathBuf::new(),
+            config: None,
+            database: None,
+            stop,
+            on_loss: Vec::new(),
+            code: Registered::default(),
+            refused: None,
+        }
+    }
+
+    /// With what `refinery::embed_migrations!` embedded, and the text of a `bootmigrate.toml` with one database: snapshots, swaps,
+    /// fallbacks, ready files and the whole command line for a product that has refinery today. Its migrations have no directives, no
+    /// down SQL and no build that looks at them; a version that refinery would refuse, and a file `U…`, are refused (exit code 2)
+    /// before anything is opened.
+    ///
+    /// ```ignore
+    /// mod embedded {
+    ///     refinery::embed_migrations!("migrations");
+    /// }
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     let settings = include_str!("../bootmigrate.toml");
+    ///     bootmigrate::Migrator::from_refinery(&embedded::migrations::runner(), settings).main()
+    /// }
+    /// ```
+    #[cfg(feature = "refinery")]
+    pub fn from_refinery(runner: &refinery_core::Runner, settings: &'static str) -> Migrator {
+        let none = Embedded { configuration: settings, configuration_file: "bootmigrate.toml", databases: &[] };
+        match crate::from_refinery::embedded(runner, settings) {
+            Ok(embedded) => Migrator::new(embedded),
+            Err(refused) => Migrator { refused: Some(refused), ..Migrator::new(none) },
+        }
     }
 
     /// As `--root`: put before every path.
@@ -149,7 +184,10 @@ impl Migrator {
     /// `gateway migrate status` (`args_os().skip(2)`). Help and advice call it `bootmigrate` all the same. The process is bootmigrate's
     /// from here on: a panic ends it.
     pub fn main_from(self, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-        crate::command_line(&self.embedded, &self.code, arguments)
+        match &self.refused {
+            Some(sentence) => crate::refuse(sentence),
+            None => crate::command_line(&self.embedded, &self.code, arguments),
+        }
     }
 
     /// As [`Embedded::validate`], with the code that is registered.
@@ -157,7 +195,10 @@ impl Migrator {
     /// # Errors
     /// Every problem, one a line, with file, line and column.
     pub fn validate(&self) -> Result<(), String> {
-        validate(&self.embedded, Some(&self.code))
+        match &self.refused {
+            Some(sentence) => Err(sentence.clone()),
+            None => validate(&self.embedded, Some(&self.code)),
+        }
     }
 
     /// As [`testing::at`], with what is registered.
@@ -212,6 +253,9 @@ impl Migrator {
     }
 
     fn command(&self, action: Action) -> Result<Command, String> {
+        if let Some(sentence) = &self.refused {
+            return Err(sentence.clone());
+        }
         let root = if self.root.as_os_str().is_empty() { PathBuf::new() } else { absolute(&self.root)? };
         let (config, database) = (self.config.clone(), self.database.clone());
         Ok(Command { action, config, root, verbosity: Verbosity::Normal, json: false, database })

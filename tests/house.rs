@@ -35,6 +35,7 @@ fn whatever_sets_sqlites_options_sets_all_of_them() {
         ("packaging/yocto/meta-bootmigrate/recipes-support/bootmigrate/bootmigrate_git.bb", 1),
         ("packaging/buildroot/package/bootmigrate/bootmigrate.mk", 1),
         ("examples/product/.cargo/config.toml", 1),
+        ("examples/from_refinery/.cargo/config.toml", 1),
     ];
     for (path, wanted) in places {
         let text = fs::read_to_string(root.join(path)).unwrap();
@@ -111,6 +112,7 @@ fn rooms_are_kept() {
     reported("src/steps/inspect.rs", &format!("{HEAD}use rusqlite::Connection;\n"), "rusqlite");
     reported("src/device/lock.rs", &format!("{HEAD}fn f(c: &rusqlite::Connection) {{ g(c) }}\n"), "rusqlite");
     reported("src/device/history.rs", &format!("{HEAD}use refinery_core::Migration;\n"), "refinery");
+    accepted("src/from_refinery.rs", "use refinery_core::Migration;\n");
     reported("src/steps/prune.rs", &format!("{HEAD}use std::fs;\n"), "std::fs");
     reported("src/device/lock.rs", &format!("{HEAD}use std::{{fs, io}};\n"), "std::fs");
     reported("src/lib.rs", &format!("{HEAD}fn f() {{\n    eprintln!(\"said\");\n}}\n"), "printable");

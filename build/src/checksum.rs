@@ -1,57 +1,32 @@
-//! Owns the numbers that tell texts apart: refinery's checksum and the catalogue's fingerprint.
-//! Promises: the checksum is the one that refinery computes, which its test asks; the fingerprint depends on contents alone, and no
-//!   content can slide into another.
+//! Owns refinery's checksums and the fingerprint of what was read.
+//! Promises: refinery itself computes the checksum of its own form and reads version and name; where it contradicts us, nothing is embedded.
 //! Never normalises a text.
-
-use std::hash::{Hash, Hasher};
-
-use sha2::{Digest, Sha256};
-use siphasher::sip::SipHasher13;
 
 use crate::name::Stem;
 use crate::product::{Checksums, Migration};
+use crate::sums;
 
-/// refinery's checksums of a migration with this text, and of the same text with the other line ends.
-pub(crate) fn of_refinery(stem: &Stem, text: &str, other: &str) -> Checksums {
-    // What 32 bits cannot hold refinery's default does not have, and no history of it has such a row.
-    let int4 = |text| i32::try_from(stem.version).map_or_else(|_| sip(stem, stem.version, text), |version| sip(stem, version, text));
-    let int8 = |text| sip(stem, stem.version, text);
-    Checksums { int4: [int4(text), int4(other)], int8: [int8(text), int8(other)] }
-}
-
-/// SipHash-1-3 over name, version and text, each as Rust hashes it: the version's bytes are those of its type.
-fn sip<V: Hash>(stem: &Stem, version: V, text: &str) -> u64 {
-    let mut hasher = SipHasher13::new();
-    (stem.name.as_str(), version, text).hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The text with LF line ends, which the fingerprint and `migrations.lock` go by: they must not depend on how a checkout writes lines.
-pub(crate) fn with_lf(text: &str) -> String {
-    text.replace("\r\n", "\n")
-}
-
-/// First 16 bytes of SHA-256 over all migrations in order. Of each: the version (4 bytes, big end first; one that needs more is 80000000
-/// and then 8 bytes), then name and SQL with LF line ends, each behind its length in bytes (8 bytes, big end first).
-pub fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
-    let mut hasher = Sha256::new();
-    for migration in migrations {
-        match i32::try_from(migration.version) {
-            Ok(version) => hasher.update(version.to_be_bytes()),
-            Err(_) => {
-                // No version is negative.
-                hasher.update(i32::MIN.to_be_bytes());
-                hasher.update(migration.version.to_be_bytes());
-            }
-        }
-        for text in [&migration.name, &with_lf(&migration.sql)] {
-            hasher.update((text.len() as u64).to_be_bytes());
-            hasher.update(text);
-        }
+/// refinery's checksums of a migration with this text, in both forms. This build's refinery has one of them.
+///
+/// # Errors
+/// The sentence that says where refinery reads a file otherwise than we do: a defect of one of the two.
+pub(crate) fn of_refinery(stem: &Stem, text: &str) -> Result<Checksums, String> {
+    let (int4, int8) = sums::of_refinery(stem.version, &stem.name, text);
+    let ours = if size_of::<refinery_core::SchemaVersion>() == size_of::<i64>() { int8 } else { int4 };
+    match refinery_core::Migration::unapplied(&stem.text, text) {
+        #[allow(clippy::useless_conversion)] // Of 32 or of 64 bits.
+        Ok(theirs) if (i64::from(theirs.version()), theirs.name(), theirs.checksum()) == (stem.version, &*stem.name, ours[0]) => {}
+        // Its default knows no such version.
+        Err(_) if i32::try_from(stem.version).is_err() => {}
+        Ok(theirs) => return Err(format!("refinery reads it as {theirs} with another checksum than ours; rename it with plain letters")),
+        Err(error) => return Err(format!("refinery does not read it ({error}); rename it with plain letters")),
     }
-    let mut first = [0; 16];
-    first.iter_mut().zip(hasher.finalize()).for_each(|(byte, hashed)| *byte = hashed);
-    first
+    Ok(Checksums { int4, int8 })
+}
+
+/// See [`sums::fingerprint`].
+pub fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
+    sums::fingerprint(migrations.iter().map(|migration| (migration.version, &*migration.name, &*migration.sql)))
 }
 
 #[cfg(test)]
@@ -80,7 +55,7 @@ mod tests {
         for (version, name) in [(7, &*plain), (i64::from(i32::MAX), "x"), (0, "_"), (12, "größe"), (1 << 31, "y"), (i64::MAX, "z")] {
             let stem = Stem { text: format!("V00{version}__{name}"), version, name: name.to_owned() };
             for text in ["", "SELECT 1;\n", "SELECT 'ä\0';\r\n"] {
-                let Checksums { int4: [int4, _], int8: [int8, _] } = of_refinery(&stem, text, "");
+                let Checksums { int4: [int4, _], int8: [int8, _] } = of_refinery(&stem, text).unwrap();
                 let theirs = refinery_int8::Migration::unapplied(&stem.text, text).unwrap();
                 assert_eq!((theirs.version(), theirs.name(), theirs.checksum()), (version, name, int8), "{text:?}");
                 match refinery::Migration::unapplied(&stem.text, text) {

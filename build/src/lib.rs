@@ -27,6 +27,7 @@ mod reserved;
 mod rule;
 mod sql;
 mod sqlite_min;
+mod sums;
 
 use std::env;
 use std::ffi::OsString;

@@ -8,7 +8,7 @@ use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVe
 use crate::directive::{self, Place};
 use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
 use crate::own;
-use crate::product::{Database, ForeignKeys, Migration, Product, Versions};
+use crate::product::{Checksums, Database, ForeignKeys, Migration, Product, Versions};
 use crate::release::{self, Lock};
 use crate::reserved::HISTORY;
 use crate::rule::{self, Context};
@@ -256,11 +256,14 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
         // refinery never looked at this file: it can be edited, adopted or not.
         read_sql(down, &Place { file: &shown, down: true, ..place }, frame, false, said).0.sql
     });
-    let other = other_line_ends(&contents.sql);
+    let checksums = checksum::of_refinery(&up.stem, &contents.sql).unwrap_or_else(|sentence| {
+        said.problems.push(Problem::whole(&shown, sentence));
+        Checksums::default()
+    });
     Migration {
         version: up.stem.version,
         name: up.stem.name.clone(),
-        checksums: checksum::of_refinery(&up.stem, &contents.sql, &other),
+        checksums,
         file: up.file.clone(),
         sql: contents.sql,
         statements: contents.statements,
@@ -316,15 +319,6 @@ fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, 
     }
     contents.statements = u32::try_from(statements.len()).unwrap_or(u32::MAX);
     (contents, directives)
-}
-
-/// The text as a checkout with the other kind of line ends has it: LF for a file with CRLF or both kinds, else CRLF.
-fn other_line_ends(text: &str) -> String {
-    if text.contains("\r\n") {
-        checksum::with_lf(text)
-    } else {
-        text.replace('\n', "\r\n")
-    }
 }
 
 /// Finds what a text may not contain.

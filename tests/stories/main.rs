@@ -25,6 +25,7 @@ mod doctor;
 mod enforced;
 mod errors;
 mod failures;
+mod from_refinery;
 mod full;
 mod generated;
 mod in_c;
