@@ -215,7 +215,7 @@ fn an_unreachable_number_of_bytes_is_never_asked_for() {
         let bench = Bench::booted_at(40).firmware(40).file(LARGE).key("copy = \"never\"").on(|at, folder| Mount::ext4(at, folder, 8192));
         mount(&bench).fill_but(400);
         let stored = asked_for(&runs(&bench, &["run"], "14"));
-        let room = rustix::fs::statvfs(&bench.main()).unwrap();
+        let room = rustix::fs::statvfs(bench.main()).unwrap();
         let (total, main) = (size_of(&room, room.f_blocks), fs::metadata(bench.main()).unwrap().len());
         remembers(&bench, stored, unreachable(total, main));
         for command in ["status", "plan", "doctor"] {
@@ -227,7 +227,7 @@ fn an_unreachable_number_of_bytes_is_never_asked_for() {
         assert!(said.contains("database or disk is full") && !said.contains("must be free"), "value {number}: {said}");
         // One that can be had is waited for.
         mount(&bench).empty();
-        let room = rustix::fs::statvfs(&bench.main()).unwrap();
+        let room = rustix::fs::statvfs(bench.main()).unwrap();
         remembers(&bench, asked_for(&said), size_of(&room, room.f_bavail) + 1);
         assert!(runs(&bench, &["run"], "14").contains("bytes must be free and"));
         remembers(&bench, size_of(&room, room.f_bavail) + 1, unreachable(total, main));
