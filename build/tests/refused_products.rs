@@ -44,7 +44,7 @@ fn directives() {
         &[("settings/V2__x.sql", "-- bootmigrate: irreversible\n-- bootmigrate: irreversible\nSELECT 1;")],
         "migrations/settings/V2__x.sql:2:1: `irreversible` stands here twice; remove one of the two",
     );
-    check(&[("settings/V2__x.sql", "-- bootmigrate: foreign-keys = yes\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: `foreign-keys` takes on, deferred or off; write for example `-- bootmigrate: foreign-keys = on`");
+    check(&[("settings/V2__x.sql", "-- bootmigrate: foreign-keys = yes\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: `foreign-keys` takes on, deferred, enforced or off; write for example `-- bootmigrate: foreign-keys = on`");
     check(&[("settings/V2__x.sql", "-- bootmigrate: compatible-from = 3\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: `compatible-from` takes the oldest schema version whose firmware can use the result, from 1 to 2; write for example `-- bootmigrate: compatible-from = 1`");
     check(&[("settings/V2__x.sql", "-- bootmigrate: compatible-from\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: `compatible-from` takes the oldest schema version whose firmware can use the result, from 1 to 2; write for example `-- bootmigrate: compatible-from = 1`");
     check(&[("settings/V2__x.sql", "-- bootmigrate: needs-space = 2,0\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: `needs-space` takes a multiple of the database's size, from 0.01 to 100 with at most two decimals; write for example `-- bootmigrate: needs-space = 2.0`");
