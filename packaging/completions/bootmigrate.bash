@@ -61,23 +61,11 @@ _bootmigrate() {
             bootmigrate,status)
                 cmd="bootmigrate__subcmd__status"
                 ;;
-            bootmigrate__subcmd__data,help)
-                cmd="bootmigrate__subcmd__data__subcmd__help"
-                ;;
             bootmigrate__subcmd__data,run)
                 cmd="bootmigrate__subcmd__data__subcmd__run"
                 ;;
             bootmigrate__subcmd__data,status)
                 cmd="bootmigrate__subcmd__data__subcmd__status"
-                ;;
-            bootmigrate__subcmd__data__subcmd__help,help)
-                cmd="bootmigrate__subcmd__data__subcmd__help__subcmd__help"
-                ;;
-            bootmigrate__subcmd__data__subcmd__help,run)
-                cmd="bootmigrate__subcmd__data__subcmd__help__subcmd__run"
-                ;;
-            bootmigrate__subcmd__data__subcmd__help,status)
-                cmd="bootmigrate__subcmd__data__subcmd__help__subcmd__status"
                 ;;
             bootmigrate__subcmd__help,adopt)
                 cmd="bootmigrate__subcmd__help__subcmd__adopt"
@@ -148,9 +136,6 @@ _bootmigrate() {
             bootmigrate__subcmd__snapshot,create)
                 cmd="bootmigrate__subcmd__snapshot__subcmd__create"
                 ;;
-            bootmigrate__subcmd__snapshot,help)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help"
-                ;;
             bootmigrate__subcmd__snapshot,list)
                 cmd="bootmigrate__subcmd__snapshot__subcmd__list"
                 ;;
@@ -162,24 +147,6 @@ _bootmigrate() {
                 ;;
             bootmigrate__subcmd__snapshot,verify)
                 cmd="bootmigrate__subcmd__snapshot__subcmd__verify"
-                ;;
-            bootmigrate__subcmd__snapshot__subcmd__help,create)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help__subcmd__create"
-                ;;
-            bootmigrate__subcmd__snapshot__subcmd__help,help)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help__subcmd__help"
-                ;;
-            bootmigrate__subcmd__snapshot__subcmd__help,list)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help__subcmd__list"
-                ;;
-            bootmigrate__subcmd__snapshot__subcmd__help,prune)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help__subcmd__prune"
-                ;;
-            bootmigrate__subcmd__snapshot__subcmd__help,restore)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help__subcmd__restore"
-                ;;
-            bootmigrate__subcmd__snapshot__subcmd__help,verify)
-                cmd="bootmigrate__subcmd__snapshot__subcmd__help__subcmd__verify"
                 ;;
             *)
                 ;;
@@ -316,64 +283,8 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__data)
-            opts="-h --help status run help"
+            opts="-h --help status run"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__data__subcmd__help)
-            opts="status run help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__data__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__data__subcmd__help__subcmd__run)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__data__subcmd__help__subcmd__status)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1176,7 +1087,7 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__snapshot)
-            opts="-h --help list create verify restore prune help"
+            opts="-h --help list create verify restore prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1222,104 +1133,6 @@ _bootmigrate() {
                     fi
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help)
-            opts="list create verify restore prune help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help__subcmd__create)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help__subcmd__list)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help__subcmd__prune)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help__subcmd__restore)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        bootmigrate__subcmd__snapshot__subcmd__help__subcmd__verify)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -110,10 +110,9 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -l jso
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s q -d 'say errors alone'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run help" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run help" -f -a "status" -d 'the data migrations of each database'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run help" -f -a "run" -d 'apply data migrations, beside running applications'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run" -f -a "status" -d 'the data migrations of each database'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run" -f -a "run" -d 'apply data migrations, beside running applications'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
@@ -132,16 +131,12 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s q -d 'say errors alone'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "status" -d 'the data migrations of each database'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "run" -d 'apply data migrations, beside running applications'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -f -a "list" -d 'the copies of each database'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -f -a "create" -d 'make a copy now, beside running applications'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -f -a "verify" -d 'is each copy good?'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -f -a "restore" -d 'put a copy in the database\'s place'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -f -a "prune" -d 'remove what the configuration does not keep'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -f -a "list" -d 'the copies of each database'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -f -a "create" -d 'make a copy now, beside running applications'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -f -a "verify" -d 'is each copy good?'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -f -a "restore" -d 'put a copy in the database\'s place'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -f -a "prune" -d 'remove what the configuration does not keep'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
@@ -176,12 +171,6 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s q -d 'say errors alone'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from help" -f -a "list" -d 'the copies of each database'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from help" -f -a "create" -d 'make a copy now, beside running applications'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from help" -f -a "verify" -d 'is each copy good?'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from help" -f -a "restore" -d 'put a copy in the database\'s place'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from help" -f -a "prune" -d 'remove what the configuration does not keep'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
