@@ -35,9 +35,10 @@ const V2_BREAKS_VIEW: &str = "UPDATE reading SET value = value + 1;\nCREATE VIEW
 /// Nobody can write to it with foreign keys on.
 const V2_REFERS_TO_NOTHING: &str =
     "UPDATE reading SET value = value + 1;\nCREATE TABLE badge(id INTEGER PRIMARY KEY, place INTEGER REFERENCES place(id));\n";
-/// Takes the readings of a sensor along, and the wait for its violation ends with the file.
-const V3_ENFORCED: &str = "DELETE FROM sensor WHERE id = 1;\nPRAGMA defer_foreign_keys = ON;\n\
-INSERT INTO reading(sensor, value) VALUES (900, 9);\nINSERT INTO sensor VALUES (900, 'late');\n";
+/// Takes the readings of a sensor along, but not what an application adds meanwhile (of the first); and the wait for its violation ends
+/// with the file.
+const V3_ENFORCED: &str = "DELETE FROM sensor WHERE id = 2;\nPRAGMA defer_foreign_keys = ON;\n\
+INSERT INTO reading(id, sensor, value) VALUES (900, 900, 9);\nINSERT INTO sensor VALUES (900, 'late');\n";
 /// Each leaves in the connection what would change what the other does: a PRAGMA, and a table that hides a real one.
 const V2_LEAVES: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nPRAGMA case_sensitive_like = ON;\n\
 CREATE TEMP TABLE sensor(id, name);\n";
