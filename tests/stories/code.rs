@@ -100,7 +100,7 @@ fn code_that_panics() {
     if program::a_panic_ends_it() {
         for bench in worlds(91) {
             let ran = ends_every_boot_until_nobody_begins(&bench, 91, "10");
-            let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("the code of a migration panicked at ")).collect();
+            let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("on each connection) panicked at ")).collect();
             assert!(said.len() == 1 && said[0].ends_with(". [BM-10]"), "{}", ran.stderr);
             assert!(said[0].contains("firmware.rs:") && said[0].contains(": a guest may; built with panic = \"abort\""), "{}", said[0]);
         }
