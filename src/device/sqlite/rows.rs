@@ -322,10 +322,11 @@ impl Pour<'_> {
     /// Interrupted; or as SQLite, but for corruption of what is read and refusals of single rows.
     pub fn pour(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
         let mut rows = Writer::new(self, table, keep, aside)?;
-        let unread = match table.row_number {
-            Some(number) => self.by_number(table, number, &mut |row| rows.write(row))?,
-            None => self.by_key(table, &mut rows)?,
+        let read = match table.row_number {
+            Some(number) => self.by_number(table, number, &mut |row| rows.write(row)),
+            None => self.by_key(table, &mut rows),
         };
+        let unread = if rows.most == 0 { true } else { read? };
         let mut poured = Poured { unread, ..rows.poured };
         if unread {
             poured.known = self.from.count_rows(self.step, table)?;
@@ -369,8 +370,7 @@ impl Pour<'_> {
             Err(Stopped::Corrupt) => Ok(false),
             Err(Stopped::By(failure)) => Err(*failure),
         };
-        // Below every row of a table that is numbered from 1.
-        let base = after.max(0);
+        let base = after.max(0); // Below every row of a table that is numbered from 1.
         let (mut bad, mut good) = (after, None);
         for power in 0..63u32 {
             let Some(there) = base.checked_add(1i64 << power) else { break };
@@ -432,6 +432,8 @@ pub(super) struct Writer<'a> {
     name: &'a Aside,
     keep: Option<Statement<'a>>,
     aside: Option<Statement<'a>>,
+    /// Rows that the file has room for. Pages that refer to each other would be read for ever.
+    most: u64,
     pub(super) poured: Poured,
 }
 
@@ -446,14 +448,19 @@ impl<'a> Writer<'a> {
         } else {
             None
         };
-        Ok(Writer { pour, table, name, keep, aside: None, poured: Poured::default() })
+        // A row takes at least a pointer, two sizes and a header.
+        let most = pour.from.bytes(pour.step)? / 4 + 1;
+        Ok(Writer { pour, table, name, keep, aside: None, most, poured: Poured::default() })
     }
 
     pub(super) fn write(&mut self, row: &Row<'_>) -> Result<(), Failure> {
         let pour = self.pour;
         let failed = |error: rusqlite::Error| pour.into.failure(pour.step, &error);
-        // The row number is selected first, and inserted only where no column has it.
-        let first = usize::from(self.table.row_number.is_some());
+        self.most = self.most.saturating_sub(1);
+        if self.most == 0 {
+            return Err(Failure::new(Class::Damaged, pour.step, "pages of a table refer to each other").at(&pour.from.path));
+        }
+        let first = usize::from(self.table.row_number.is_some()); // Selected first, and inserted only where no column has it.
         if let Some(keep) = &mut self.keep {
             let from = if self.table.numbered_by_key { first } else { 0 };
             match insert(keep, row, from) {
