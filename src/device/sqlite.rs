@@ -16,6 +16,7 @@ pub mod findings;
 pub mod foreign;
 pub mod missing;
 mod partial;
+pub mod pour;
 pub mod rebuild;
 pub mod references;
 pub mod refusal;

@@ -11,7 +11,8 @@ use crate::device::disk::Step;
 use crate::device::family::MainFile;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
-use crate::device::sqlite::rows::{Aside, Pour, Poured, Table};
+use crate::device::sqlite::pour::{Pour, Poured};
+use crate::device::sqlite::rows::{Aside, Table};
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
@@ -222,7 +223,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     lost.extend(brought.lost);
     let of_two_times = if rows.carry.damaged { misfit(device, rows.main)? } else { None };
     if of_two_times.is_some() {
-        lost.push("what the version of it had that its WAL belongs to".to_owned());
+        lost.push("what was in the version of the file that its WAL belongs to".to_owned());
     } else if lost.is_empty() && !findings.tables_are_whole() {
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }

@@ -273,7 +273,7 @@ fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
                 let aside = fs::read_dir(bench.state("settings").join("quarantine")).unwrap().next().unwrap().unwrap().path();
                 assert!(aside.join("settings.db-wal").exists(), "{change}");
             } else {
-                assert!(ran.stderr.contains("what the version of it had that its WAL belongs to"), "{change}: {}", ran.stderr);
+                assert!(ran.stderr.contains("what was in the version of the file that its WAL belongs to"), "{change}: {}", ran.stderr);
                 assert!(fs::read_to_string(kept.with_file_name("reason.txt")).unwrap().contains(said), "{change}");
                 assert_eq!(fs::read(kept).unwrap(), main, "{change}: the copy is kept");
                 assert_eq!(ask(&bench, "SELECT count(*) FROM lost_t"), "40", "{change}");
@@ -289,7 +289,7 @@ fn rows_of_two_times_are_said_where_all_pages_fit() {
     let changed = "UPDATE t SET a = 'new' WHERE id = 1; PRAGMA user_version = 8; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA user_version = 7";
     let bench = under_a_newer_wal(Bench::wal_at(40).firmware(41), &table, changed, "PRAGMA user_version = 9");
     let ran = bench.run(&["run"]);
-    let said = "what the version of it had that its WAL belongs to";
+    let said = "what was in the version of the file that its WAL belongs to";
     assert!(ran.exit == "11" && ran.stderr.contains(said), "exit {}: {}", ran.exit, ran.stderr);
     assert_eq!(rows(&bench)[2..], ["41", "ok"]);
 }

@@ -1,19 +1,13 @@
-//! Owns bringing rows from one open database into another, table by table, past pages that cannot be read.
-//! Promises: a value arrives as it was, byte for byte; a row that the other table refuses goes to a table of its own.
-//! Never changes the database that is read, and never believes that a page was the last one because it was corrupt.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Owns an ordinary table as a source and as a place of rows: its columns, its key, what its rows can be asked by.
+//! Promises: a table is read from its own pages, never from an index that has all of its columns.
+//! Never brings a row from one database into another.
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{params_from_iter, OptionalExtension, Row, Statement};
+use rusqlite::{params_from_iter, OptionalExtension, Row};
 
 use crate::device::disk::Step;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
-
-/// Gaps in one table after which the rest is not looked for: each costs up to 130 seeks.
-const GAPS_MAX: u32 = 1000;
 
 /// An ordinary table: no view, not virtual, no shadow of a virtual one, not SQLite's, not a history's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,42 +27,11 @@ pub struct Table {
     pub(super) numbered_by_key: bool,
 }
 
-/// What became of one table's rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Poured {
-    /// In the table.
-    pub kept: u64,
-    /// In the table for what it refused.
-    pub aside: u64,
-    /// Pages could not be read.
-    pub unread: bool,
-    /// Rows that an index knows of, where pages could not be read.
-    pub known: Option<u64>,
-}
-
 /// Where rows go that a table does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aside {
     /// Its name.
     pub name: String,
-}
-
-/// What stops: the reader met a corrupt page, or anything else.
-pub(super) enum Stopped {
-    Corrupt,
-    By(Box<Failure>),
-}
-
-/// Two open databases, and what ends the work between two rows.
-pub struct Pour<'a> {
-    /// Read.
-    pub from: &'a Database,
-    /// Written, inside a transaction.
-    pub into: &'a Database,
-    /// Raised by a stop signal.
-    pub stop: &'a AtomicBool,
-    /// For failures.
-    pub step: Step,
 }
 
 pub(super) fn quote(identifier: &str) -> String {
@@ -314,186 +277,3 @@ impl Database {
         Ok(())
     }
 }
-
-impl Pour<'_> {
-    /// Brings the rows of one table: into the table where `keep` says so, and what it refuses, or all of them, into `aside`.
-    ///
-    /// # Errors
-    /// Interrupted; or as SQLite, but for corruption of what is read and refusals of single rows.
-    pub fn pour(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
-        let mut rows = Writer::new(self, table, keep, aside)?;
-        let read = match table.row_number {
-            Some(number) => self.by_number(table, number, &mut |row| rows.write(row)),
-            None => self.by_key(table, &mut rows),
-        };
-        let unread = if rows.most == 0 { true } else { read? };
-        let mut poured = Poured { unread, ..rows.poured };
-        if unread {
-            poured.known = self.from.count_rows(self.step, table)?;
-        }
-        Ok(poured)
-    }
-
-    /// Ascending; after a corrupt page from the next row on that can be found and read. `true`: there was one.
-    pub(super) fn by_number(
-        &self,
-        table: &Table,
-        number: &str,
-        each: &mut dyn FnMut(&Row<'_>) -> Result<(), Failure>,
-    ) -> Result<bool, Failure> {
-        let all = format!("SELECT {} FROM {} WHERE {number} >= ?1 ORDER BY {number}", table.selected(), table.itself());
-        let one = format!("{all} LIMIT 1");
-        let mut begin = i64::MIN;
-        for _ in 0..GAPS_MAX {
-            let mut last = None;
-            match self.scan(&all, Some(begin), |row| {
-                last = row.get(0).ok();
-                each(row)
-            }) {
-                Ok(()) => return Ok(begin != i64::MIN),
-                Err(Stopped::By(failure)) => return Err(*failure),
-                Err(Stopped::Corrupt) => {}
-            }
-            let Some(after) = last.unwrap_or(begin).checked_add(i64::from(last.is_some())) else { return Ok(true) };
-            match self.next_readable(&one, after)? {
-                Some(next) => begin = next,
-                None => return Ok(true),
-            }
-        }
-        Ok(true)
-    }
-
-    /// The first row number from which a row can be read again: by doubling the distance, then halving the rest.
-    fn next_readable(&self, one: &str, after: i64) -> Result<Option<i64>, Failure> {
-        let readable = |begin: i64| match self.scan(one, Some(begin), |_| Ok(())) {
-            Ok(()) => Ok(true),
-            Err(Stopped::Corrupt) => Ok(false),
-            Err(Stopped::By(failure)) => Err(*failure),
-        };
-        let base = after.max(0); // Below every row of a table that is numbered from 1.
-        let (mut bad, mut good) = (after, None);
-        for power in 0..63u32 {
-            let Some(there) = base.checked_add(1i64 << power) else { break };
-            if readable(there)? {
-                good = Some(there);
-                break;
-            }
-            bad = there;
-        }
-        let Some(mut good) = good else { return Ok(None) };
-        while good.saturating_sub(bad) > 1 {
-            let middle = i64::midpoint(bad, good);
-            if readable(middle)? {
-                good = middle;
-            } else {
-                bad = middle;
-            }
-        }
-        Ok(Some(good))
-    }
-
-    /// By the primary key, from the first row up to a corrupt page and from the last one down to it. A table whose columns have taken
-    /// every name of the row number, and that has no key, is read in its own order, and nothing can be asked for behind that page.
-    fn by_key(&self, table: &Table, rows: &mut Writer<'_>) -> Result<bool, Failure> {
-        let directions: &[&str] = if table.key.is_empty() { &[""] } else { &["", " DESC"] };
-        for direction in directions {
-            let order = if table.key.is_empty() { String::new() } else { format!(" ORDER BY {}", list(&table.key, direction)) };
-            let sql = format!("SELECT {} FROM {}{order}", table.selected(), table.itself());
-            match self.scan(&sql, None, |row| rows.write(row)) {
-                Ok(()) => return Ok(!direction.is_empty()),
-                Err(Stopped::By(failure)) => return Err(*failure),
-                Err(Stopped::Corrupt) => {}
-            }
-        }
-        Ok(true)
-    }
-
-    pub(super) fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Failure>) -> Result<(), Stopped> {
-        let stopped = |error: rusqlite::Error| match class_of(&error) {
-            Class::Damaged => Stopped::Corrupt,
-            _ => Stopped::By(Box::new(self.from.failure(self.step, &error))),
-        };
-        let mut statement = self.from.connection.prepare(sql).map_err(stopped)?;
-        let mut rows = statement.query(params_from_iter(begin)).map_err(stopped)?;
-        while let Some(row) = rows.next().map_err(stopped)? {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Stopped::By(Box::new(Failure::new(Class::Interrupted, self.step, "a stop signal came"))));
-            }
-            each(row).map_err(|failure| Stopped::By(Box::new(failure)))?;
-        }
-        Ok(())
-    }
-}
-
-/// The statements that take one table's rows.
-pub(super) struct Writer<'a> {
-    pour: &'a Pour<'a>,
-    table: &'a Table,
-    name: &'a Aside,
-    keep: Option<Statement<'a>>,
-    aside: Option<Statement<'a>>,
-    /// Rows that the file has room for. Pages that refer to each other would be read for ever.
-    most: u64,
-    pub(super) poured: Poured,
-}
-
-impl<'a> Writer<'a> {
-    pub(super) fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a Aside) -> Result<Writer<'a>, Failure> {
-        let keep = if keep {
-            let number = table.row_number.filter(|_| !table.numbered_by_key).map(|number| format!("{number}, ")).unwrap_or_default();
-            let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
-            // Whatever the table says of conflicts: one row must not take another one's place.
-            let sql = format!("INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})", quote(&table.name), list(&table.columns, ""));
-            Some(pour.into.connection.prepare(&sql).map_err(|error| pour.into.failure(pour.step, &error))?)
-        } else {
-            None
-        };
-        // A row takes at least a pointer, two sizes and a header.
-        let most = pour.from.bytes(pour.step)? / 4 + 1;
-        Ok(Writer { pour, table, name, keep, aside: None, most, poured: Poured::default() })
-    }
-
-    pub(super) fn write(&mut self, row: &Row<'_>) -> Result<(), Failure> {
-        let pour = self.pour;
-        let failed = |error: rusqlite::Error| pour.into.failure(pour.step, &error);
-        self.most = self.most.saturating_sub(1);
-        if self.most == 0 {
-            return Err(Failure::new(Class::Damaged, pour.step, "pages of a table refer to each other").at(&pour.from.path));
-        }
-        let first = usize::from(self.table.row_number.is_some()); // Selected first, and inserted only where no column has it.
-        if let Some(keep) = &mut self.keep {
-            let from = if self.table.numbered_by_key { first } else { 0 };
-            match insert(keep, row, from) {
-                Ok(()) => {
-                    self.poured.kept += 1;
-                    return Ok(());
-                }
-                Err(error) if class_of(&error) == Class::Failed => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        if self.aside.is_none() {
-            pour.into.make_aside(self.table, self.name).map_err(failed)?;
-            let marks = vec!["?"; self.table.columns.len()].join(", ");
-            let sql = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&self.name.name), list(&self.table.columns, ""));
-            self.aside = Some(pour.into.connection.prepare(&sql).map_err(failed)?);
-        }
-        if let Some(aside) = &mut self.aside {
-            insert(aside, row, first).map_err(failed)?;
-        }
-        self.poured.aside += 1;
-        Ok(())
-    }
-}
-
-fn insert(statement: &mut Statement<'_>, row: &Row<'_>, from: usize) -> rusqlite::Result<()> {
-    for parameter in 0..statement.parameter_count() {
-        let value: ValueRef<'_> = row.get_ref(from + parameter)?;
-        statement.raw_bind_parameter(parameter + 1, ToSqlOutput::Borrowed(value))?;
-    }
-    statement.raw_execute().map(drop)
-}
-
-#[cfg(test)]
-#[path = "rows_tests.rs"]
-mod tests;

@@ -5,7 +5,8 @@
 use rusqlite::Row;
 
 use crate::device::disk::Step;
-use crate::device::sqlite::rows::{Aside, Pour, Poured, Stopped, Table, Writer};
+use crate::device::sqlite::pour::{Pour, Poured, Stopped, Writer};
+use crate::device::sqlite::rows::{Aside, Table};
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
@@ -71,12 +72,11 @@ impl Pour<'_> {
         let unread = self.by_number(numbers, number, &mut |row: &Row<'_>| {
             let number = row.get(0).map_err(|error| self.from.failure(self.step, &error))?;
             match self.scan(&sql, Some(number), |row| rows.write(row)) {
-                Ok(()) => Ok(()),
                 Err(Stopped::Corrupt) => {
                     broken = true;
                     Ok(())
                 }
-                Err(Stopped::By(failure)) => Err(*failure),
+                ended => ended,
             }
         })?;
         let known = if unread || broken { self.from.count_rows(self.step, numbers)? } else { None };
@@ -87,7 +87,7 @@ impl Pour<'_> {
     fn is_readable(&self, table: &Table) -> Result<bool, Failure> {
         match self.scan(&all_rows(table), None, |_| Ok(())) {
             Ok(()) => Ok(true),
-            Err(Stopped::Corrupt) => Ok(false),
+            Err(Stopped::Corrupt | Stopped::Endless) => Ok(false),
             Err(Stopped::By(failure)) => Err(*failure),
         }
     }
@@ -97,7 +97,7 @@ impl Pour<'_> {
         let mut rows = self.begin_virtual(table, keep, aside)?;
         match self.scan(&all_rows(table), None, |row| rows.write(row)) {
             Ok(()) => Ok(rows.poured),
-            Err(Stopped::Corrupt) => Ok(Poured { unread: true, ..rows.poured }),
+            Err(Stopped::Corrupt | Stopped::Endless) => Ok(Poured { unread: true, ..rows.poured }),
             Err(Stopped::By(failure)) => Err(*failure),
         }
     }

@@ -3,7 +3,8 @@
 //! Never takes the tables in which a module keeps its content for ordinary ones.
 
 use super::{counted, is_carried, lines, Rows, Way, STEP};
-use crate::device::sqlite::rows::{Pour, Table};
+use crate::device::sqlite::pour::Pour;
+use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::{progress, Device};
 use crate::error::Failure;

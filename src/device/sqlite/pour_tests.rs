@@ -1,7 +1,7 @@
 //! Owns the rows that must arrive as they were, and those that a table refuses.
 //! Promises: values are compared byte for byte.
-//! Never touches a file.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+//! Never touches a file, but for one whose pages are damaged by hand.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 use super::*;
 use crate::device::sqlite::Sqlite;
@@ -54,4 +54,43 @@ fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
     assert_eq!(poured, [Poured { kept: 1, aside: 2, ..Poured::default() }]);
     assert_eq!(into.texts(STEP, "SELECT b FROM numbered").unwrap(), ["x"]);
     assert_eq!(into.texts(STEP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
+}
+
+/// Every pointer of an interior page of a table leads to this page.
+fn lead_all(page: &mut [u8], to: u32) {
+    let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));
+    let at = |cell: usize| usize::from(u16::from_be_bytes([page[12 + 2 * cell], page[13 + 2 * cell]]));
+    let pointers: Vec<usize> = (0..cells).map(at).chain([8]).collect();
+    pointers.into_iter().for_each(|pointer| page[pointer..pointer + 4].copy_from_slice(&to.to_be_bytes()));
+}
+
+#[test]
+fn pages_that_lead_to_the_same_page_are_not_read_for_ever() {
+    const PAGE: usize = 512;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shared.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let rows = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1500) INSERT INTO numbered(id, a) SELECT i, i FROM n";
+    let sql = format!("PRAGMA page_size = {PAGE}; CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); {rows}");
+    connection.execute_batch(&sql).unwrap();
+    let root: u32 = connection.query_row("SELECT rootpage FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    let root = root as usize;
+    drop(connection);
+    let mut file = std::fs::read(&path).unwrap();
+    let page = |number: usize| (number - 1) * PAGE..number * PAGE;
+    assert_eq!(file[page(root)][0], 5, "the root is an interior page");
+    let (leaf, shared) = (root + 1, root + 2);
+    // The root leads to one page alone, by every pointer, and that one to one leaf.
+    let above = file[page(root)].to_vec();
+    file[page(shared)].copy_from_slice(&above);
+    lead_all(&mut file[page(shared)], u32::try_from(leaf).unwrap());
+    lead_all(&mut file[page(root)], u32::try_from(shared).unwrap());
+    std::fs::write(&path, &file).unwrap();
+
+    let (from, into) =
+        (Sqlite::default().look_immutable(STEP, &path).unwrap(), database("CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b)"));
+    let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
+    let table = from.ordinary_tables(STEP, "history").unwrap().remove(0);
+    let poured = pour.pour(&table, true, &into.aside(STEP, &table.name).unwrap()).unwrap();
+    assert!(poured.unread && poured.kept > 0 && poured.kept + poured.aside <= file.len() as u64 / ROW_BYTES_MIN, "{poured:?}");
 }
