@@ -8,13 +8,12 @@ pub mod help;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, HELP, OPTIONS};
+use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, OPTIONS};
+use crate::config::words::nearest;
 use crate::decide::facts::Request;
 
-/// Wrong characters of a word for which another one is proposed.
-const SLIPS_MAX: usize = 2;
-/// Characters of a word that are compared.
-const SLIP_CHARS_MAX: usize = 32;
+/// Takes the words of another command, whose text it prints; it is in no list of commands.
+const HELP: &str = "help";
 
 /// What a person or a unit asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +195,9 @@ impl Draft {
             _ => (word, None),
         };
         let Some(option) = option_text(name) else {
-            return Err(unknown(name, OPTIONS.iter().map(|option| option.name), ""));
+            // One letter is near to every other.
+            let long = OPTIONS.iter().map(|option| option.name).filter(|known| known.starts_with("--") && name.starts_with("--"));
+            return Err(unknown(name, long, ""));
         };
         if option.value.is_none() {
             if value.is_some() {
@@ -232,7 +233,7 @@ impl Draft {
             Some(words) => self.help(words)?,
             None => {
                 let (known, argument) = self.command(&self.words)?;
-                self.check_options(known)?;
+                self.check_options(known.name, known.options)?;
                 self.action(known, argument)?
             }
         };
@@ -261,18 +262,19 @@ impl Draft {
     /// The words that help is asked for: those after `help`, or those before `--help`.
     fn wants_help(&self) -> Option<&[String]> {
         match self.words.split_first() {
-            Some((first, rest)) if first == "help" => Some(rest),
+            Some((first, rest)) if first == HELP => Some(rest),
             _ => self.asks_for_help().then_some(self.words.as_slice()),
         }
     }
 
     fn help(&self, words: &[String]) -> Result<Action, String> {
-        let known = match words {
-            [group] if is_group(group) => return self.check_options(&HELP).map(|()| Action::Help(group.clone())),
-            _ => self.command(words)?.0,
+        let (name, options): (&str, &[&str]) = match words {
+            [group] if is_group(group) => (group, &[]),
+            _ => self.command(words).map(|(known, _)| (known.name, known.options))?,
         };
-        self.check_options(if self.asks_for_help() { known } else { &HELP })?;
-        Ok(Action::Help(known.name.to_owned()))
+        let (asked, options) = if self.asks_for_help() { (name, options) } else { (HELP, &[][..]) };
+        self.check_options(asked, options)?;
+        Ok(Action::Help(name.to_owned()))
     }
 
     /// The command that these words name, and the word after it.
@@ -284,12 +286,12 @@ impl Draft {
             if second.is_empty() {
                 return Err(format!("`{first}` needs another word; see `bootmigrate {first} --help`"));
             }
-            let verbs = COMMANDS.iter().map(|one| one.name).filter(|name| name.split(' ').next() == Some(first));
-            let name = format!("{first} {second}");
-            command(&name).ok_or_else(|| unknown(&name, verbs, &format!("{first} ")))?
+            let verbs =
+                COMMANDS.iter().filter_map(|one| one.name.split_once(' ')).filter(|(group, _)| *group == first).map(|(_, verb)| verb);
+            command(&format!("{first} {second}")).ok_or_else(|| unknown(second, verbs, &format!("{first} ")))?
         } else {
-            let names = COMMANDS.iter().map(|one| one.name.split(' ').next().unwrap_or(""));
-            command(first).ok_or_else(|| unknown(first, names, ""))?
+            let names = COMMANDS.iter().filter_map(|one| one.name.split(' ').next()).filter(|name| !name.is_empty());
+            command(first).ok_or_else(|| unknown(first, names.chain([HELP]), ""))?
         };
         let argument = known.argument.and_then(|_| words.next().cloned()).filter(|word| !word.is_empty());
         match (known.argument, words.next()) {
@@ -301,14 +303,14 @@ impl Draft {
         }
     }
 
-    fn check_options(&self, known: &CommandText) -> Result<(), String> {
+    fn check_options(&self, name: &str, options: &[&str]) -> Result<(), String> {
         for (flag, _) in &self.given {
-            if !EVERYWHERE.contains(flag) && !known.options.contains(flag) {
-                return Err(format!("{flag} does not go with `{}`; see `bootmigrate --help`", known.name));
+            if !EVERYWHERE.contains(flag) && !options.contains(flag) {
+                return Err(format!("{flag} does not go with `{name}`; see `bootmigrate --help`"));
             }
         }
-        if !self.program.is_empty() && known.name != "run" {
-            return Err(format!("`-- PROGRAM` goes with `run`, not with `{}`", known.name));
+        if !self.program.is_empty() && name != "run" {
+            return Err(format!("`-- PROGRAM` goes with `run`, not with `{name}`"));
         }
         Ok(())
     }
@@ -421,37 +423,12 @@ impl Draft {
     }
 }
 
-/// Says that this word is not known, and which known one it may be a slip of.
+/// Says that this word is not known, and which known one may be meant.
 fn unknown(word: &str, known: impl Iterator<Item = &'static str>, group: &str) -> String {
-    let near = known.filter(|known| known.len() > 2).map(|known| (slips(word, known), known)).min();
-    match near {
-        Some((slips, near)) if slips <= SLIPS_MAX && slips * 2 < word.len() => format!("`{word}` is not known; perhaps `{near}` is meant"),
-        _ => format!("`{word}` is not known; see `bootmigrate {group}--help`"),
+    match nearest(word, known) {
+        Some(near) => format!("`{group}{word}` is not known; perhaps `{group}{near}` is meant"),
+        None => format!("`{group}{word}` is not known; see `bootmigrate {group}--help`"),
     }
-}
-
-/// How many characters are wrong, missing, too many, or swapped with the next one.
-fn slips(typed: &str, meant: &str) -> usize {
-    let (typed, meant): (Vec<char>, Vec<char>) = (typed.chars().take(SLIP_CHARS_MAX).collect(), meant.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=meant.len()).collect()];
-    for (at, letter) in typed.iter().enumerate() {
-        let mut row = vec![at + 1];
-        for (column, other) in meant.iter().enumerate() {
-            let before = |rows_up: usize, columns_left: usize| {
-                let row = rows.len().checked_sub(rows_up).and_then(|row| rows.get(row));
-                (column + 1)
-                    .checked_sub(columns_left)
-                    .and_then(|column| row.and_then(|row| row.get(column)).copied())
-                    .unwrap_or(usize::MAX / 2)
-            };
-            let left = row.last().copied().unwrap_or(0);
-            let swapped = at > 0 && column > 0 && typed.get(at - 1) == Some(other) && meant.get(column - 1) == Some(letter);
-            let swap = if swapped { before(2, 2) + 1 } else { usize::MAX };
-            row.push((before(1, 1) + usize::from(letter != other)).min(before(1, 0) + 1).min(left + 1).min(swap));
-        }
-        rows.push(row);
-    }
-    rows.last().and_then(|row| row.last()).copied().unwrap_or(0)
 }
 
 /// `RUN_MIGRATIONS=0|false|no|off`.

@@ -79,7 +79,9 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("statsu", "`statsu` is not known; perhaps `status` is meant");
     refuses("statsu --help", "`statsu` is not known; perhaps `status` is meant");
     refuses("help statsu", "`statsu` is not known; perhaps `status` is meant");
-    refuses("rnu", "`rnu` is not known; perhaps `run` is meant");
+    refuses("rnu", "`rnu` is not known; see `bootmigrate --help`");
+    refuses("hlep", "`hlep` is not known; perhaps `help` is meant");
+    refuses("runn", "`runn` is not known; perhaps `run` is meant");
     refuses("start", "`start` is not known; see `bootmigrate --help`");
     refuses("snapshot lst", "`snapshot lst` is not known; perhaps `snapshot list` is meant");
     refuses("run --purge-and-rerty", "`--purge-and-rerty` is not known; perhaps `--purge-and-retry` is meant");

@@ -13,7 +13,7 @@ mod keys;
 pub mod names;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 /// Reads the embedded file and then single keys of the files over it, in order.
 ///

@@ -30,7 +30,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l root -d 'put be
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l purge-and-retry -d 'also: what fails or is damaged is set aside and made anew'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s V -l version -d 'Print version'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "run" -d 'what the unit does at boot'
@@ -55,7 +55,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l json -d 
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l retry -d 'forget the counted tries; purges nothing'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l purge-and-retry -d 'also: what fails or is damaged is set aside and made anew'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -l format -d 'text, json, prometheus or mender' -r -f -a "text\t''
 json\t''
@@ -67,7 +67,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -l root 
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -l exit-code -d 'answer with the exit code that a run would have'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand status" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
@@ -75,20 +75,20 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -l root -d
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -l sql -d 'print the SQL too'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rehearse" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand ready" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l step -d 'so many migrations' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l to -d 'up (or down) to version V, V included' -r
@@ -99,7 +99,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l root
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l all -d 'everything that is pending'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -l step -d 'so many migrations' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -l to -d 'up (or down) to version V, V included' -r
@@ -108,7 +108,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -l con
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand rollback" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and not __fish_seen_subcommand_from status run" -f -a "status" -d 'the data migrations of each database'
@@ -119,7 +119,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -l exit-code -d 'answer with the exit code that a run would have'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l step -d 'so many migrations' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l to -d 'up (or down) to version V, V included' -r
@@ -129,7 +129,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l all -d 'everything that is pending'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and not __fish_seen_subcommand_from list create verify restore prune" -f -a "list" -d 'the copies of each database'
@@ -142,20 +142,20 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
@@ -163,13 +163,13 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l yes -d 'yes, rows may be given up'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
@@ -177,20 +177,20 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l root 
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l full -d 'check every page, whatever the size'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l from -d 'the tool that made the database' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l at -d 'the version that it is at' -r
@@ -199,7 +199,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l config
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
@@ -207,7 +207,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l root -
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l yes -d 'yes, rows may be given up'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s q -d 'say errors alone'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "run" -d 'what the unit does at boot'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "status" -d 'versions and state'

@@ -45,7 +45,7 @@ pub const OPTIONS: &[OptionText] = &[
     option("-v", None, "say each migration"),
     option("-vv", None, "say each statement, with time and rows"),
     option("--verbose", None, "as -v"),
-    option("-q", None, "say errors alone"),
+    option("-q", None, "print only errors"),
     option("--quiet", None, "as -q"),
     option("--help", None, "this text; after a command, that command's"),
     option("-h", None, "as --help"),
@@ -270,16 +270,6 @@ pub const COMMANDS: &[CommandText] = &[
         argument: None,
     },
 ];
-
-/// `help`, which takes the words of another command; it is in no list of commands, and has no options of its own.
-pub const HELP: CommandText = CommandText {
-    name: "help",
-    usage: "[COMMAND]",
-    summary: "this text, or a command's",
-    text: "As `bootmigrate --help` and `bootmigrate COMMAND --help`.",
-    options: &[],
-    argument: None,
-};
 
 /// What each exit code answers, for the help and the man page.
 pub const EXIT_CODES: &[(u8, &str)] = &[

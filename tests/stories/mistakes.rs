@@ -7,9 +7,9 @@ use crate::oracle;
 
 /// What is typed, and what the one sentence must name.
 const MISTAKES: &[(&str, &str)] = &[
-    ("rnu", "`rnu` is not known; perhaps `run` is meant"),
-    ("rnu --help", "`rnu` is not known; perhaps `run` is meant"),
-    ("help rnu", "`rnu` is not known; perhaps `run` is meant"),
+    ("statsu", "`statsu` is not known; perhaps `status` is meant"),
+    ("runn --help", "`runn` is not known; perhaps `run` is meant"),
+    ("help statsu", "`statsu` is not known; perhaps `status` is meant"),
     ("help --all", "--all does not go with `help`"),
     ("run --db settings --db telemetry", "--db is given twice"),
     ("run now", "`now` is one word too many"),

@@ -228,7 +228,7 @@ fn limits() {
         ("statement_timeout_s = 0", "2:23: statement_timeout_s = 0 is out of range: a statement takes some time, and no boot waits for longer than a day; write a number from 1 to 86400"),
         ("adopted_up_to = 9_223_372_036_854_775_808", "2:17: adopted_up_to = 9223372036854775808 is out of range: versions of migrations are 64-bit numbers without a sign; write a number from 0 to 9223372036854775807"),
         ("versions = 32", "2:12: versions = 32 is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32"),
-        ("versions = -64", "2:12: versions = -64 is out of range: it is how many bits a version has in the history; write a number from 0 to 4294967295"),
+        ("versions = -64", "2:12: versions = -64 is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32"),
         ("sqlite_min = 3.40", r#"2:14: sqlite_min is a number with a fraction, not text in quotes; write sqlite_min = "3.40""#),
         (r#"sqlite_min = "4.0""#, r#"2:14: sqlite_min = "4.0" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
         (r#"sqlite_min = "3.x""#, r#"2:14: sqlite_min = "3.x" is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example "3.40""#),
