@@ -4,8 +4,9 @@
 
 use refinery_core::{Migration as Theirs, Runner, SchemaVersion};
 
-use crate::catalog::{Catalog, Checksums, Directives, Embedded, Migration, Versions};
+use crate::catalog::{Catalog, Checksums, Directives, Embedded, ForeignKeys, Migration, Versions};
 use crate::config::{self, DatabaseSettings, Source, UnknownKey};
+use crate::pragma::turns_foreign_keys_off;
 use crate::sums;
 
 /// How a message names the text of the configuration.
@@ -62,6 +63,8 @@ fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, 
     if ![int4, int8].iter().any(|[as_it_is, _]| *as_it_is == theirs.checksum()) {
         return Err(format!("{file} has another checksum than refinery 0.10 gives it; build bootmigrate with the product's refinery"));
     }
+    let adopted = settings.adopted_up_to.is_some_and(|last| version <= last);
+    let enforced = adopted && settings.adopted_foreign_keys == Some(true) && !turns_foreign_keys_off(sql);
     Ok(Migration {
         version,
         name: theirs.name().to_owned().leak(),
@@ -70,8 +73,8 @@ fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, 
         sql: sql.to_owned().leak(),
         statements: 0,
         down: None,
-        directives: Directives::NONE,
-        adopted: settings.adopted_up_to.is_some_and(|last| version <= last),
+        directives: Directives { foreign_keys: if enforced { ForeignKeys::Enforced } else { ForeignKeys::Off }, ..Directives::NONE },
+        adopted,
     })
 }
 
@@ -96,6 +99,18 @@ mod tests {
         let lf = Theirs::unapplied("V2__second", "SELECT 2;\n").unwrap();
         assert!(notes.migrations.iter().any(|step| step.checksums.contain(lf.checksum())), "the other line ends are known");
         assert_eq!((notes.database, notes.versions), ("notes", Versions::Int4));
+    }
+
+    #[test]
+    fn adopted_files_run_with_foreign_keys_enforced_where_the_key_says_so() {
+        let settings = "slots = \"single\"\n[databases.notes]\nadopted_up_to = 2\nadopted_foreign_keys = \"enforced\"\n";
+        let rebuild = "PRAGMA foreign_keys = OFF; DROP TABLE a;";
+        let files = [("V1__one", "DELETE FROM a;"), ("V2__rebuild", rebuild), ("V3__new", "DELETE FROM a;")];
+        let files: Vec<Theirs> = files.iter().map(|(name, sql)| Theirs::unapplied(name, sql).unwrap()).collect();
+        let embedded = embedded(&Runner::new(&files), settings).unwrap();
+        let [notes] = embedded.databases else { unreachable!("one database") };
+        let said: Vec<_> = notes.migrations.iter().map(|step| step.directives.foreign_keys).collect();
+        assert_eq!(said, [ForeignKeys::Enforced, ForeignKeys::Off, ForeignKeys::Off]);
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 //! catalog.rs         the embedded migrations, as constants
 //! pragma.rs          the PRAGMAs that a migration may have; shared with the build crate
+//! reserved.rs        names that are bootmigrate's own; shared with the build crate
+//! sums.rs            refinery's checksums and the fingerprint of a catalogue; shared with the build crate
 //! lex.rs             SQL text as tokens; shared with the build crate
 //! sqlite_min.rs      which SQLite a schema's text needs; shared with the build crate
 //! commands/          one file a command; cli/describe.rs has their texts
@@ -19,6 +21,7 @@
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
 //! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor
 //! migrator.rs        the same as a library, for a supervisor, an application, a product's tests
+//! from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
 //! report.rs          what happened → one sentence and its code, JSON, exit code
 //! error.rs           Failure and its class (a whitelist)
 //! ```
@@ -46,6 +49,7 @@ mod from_refinery;
 #[doc(hidden)]
 pub mod lex;
 mod migrator;
+#[cfg_attr(not(feature = "refinery"), allow(dead_code))]
 mod pragma;
 pub mod report;
 mod reserved;

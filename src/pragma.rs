@@ -2,7 +2,7 @@
 //! Promises: a list of what is allowed, one for the build's rules and for the device's authorizer; what is not in it is refused.
 //! Never knows in which file a statement stands, and runs none.
 
-use crate::lex::lex;
+use crate::lex::{lex, Token};
 
 /// What a PRAGMA is to a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,23 @@ pub fn can_be_left_out(name: &str) -> bool {
     matches!(effect(name), Effect::Refused { can_be_left_out: true, .. })
 }
 
+/// A statement of this text turns foreign keys off, as a table's rebuild does that must not take its children along.
+pub fn turns_foreign_keys_off(text: &str) -> bool {
+    let lexed = lex(text);
+    let tokens: Vec<_> = lexed.tokens.iter().filter(|token| !token.is_comment()).collect();
+    let off = |token: &Token<'_>| ["OFF", "0", "FALSE", "NO"].iter().any(|word| bare(token.text).eq_ignore_ascii_case(word));
+    // `PRAGMA main.foreign_keys = OFF`, or with the value in parentheses.
+    tokens.iter().enumerate().filter(|(_, token)| token.is("PRAGMA")).any(|(at, _)| {
+        let place = at + if tokens.get(at + 2).is_some_and(|token| token.text == ".") { 3 } else { 1 };
+        let named = tokens.get(place).is_some_and(|token| bare(token.text).eq_ignore_ascii_case("foreign_keys"));
+        named && tokens.get(place + 2).is_some_and(|token| off(token))
+    })
+}
+
+fn bare(name: &str) -> &str {
+    name.trim_matches(['"', '`', '[', ']', '\''])
+}
+
 /// A statement that is not run in a file that was released before bootmigrate: transaction words, since bootmigrate's own transaction
 /// makes them needless; a PRAGMA that [`can_be_left_out`]; and in a transaction VACUUM, which only compacts.
 pub fn is_left_out(statement: &str, in_transaction: bool) -> bool {
@@ -156,7 +173,7 @@ pub fn is_left_out(statement: &str, in_transaction: bool) -> bool {
     }
     // `PRAGMA main.synchronous`
     let place = if tokens.get(2).is_some_and(|token| token.text == ".") { 3 } else { 1 };
-    let name = tokens.get(place).map_or("", |token| token.text.trim_matches(['"', '`', '[', ']', '\'']));
+    let name = tokens.get(place).map_or("", |token| bare(token.text));
     ["BEGIN", "COMMIT", "END"].iter().any(|word| is(0, word)) || (is(0, "PRAGMA") && can_be_left_out(name))
 }
 
@@ -176,6 +193,18 @@ mod tests {
             assert!(is_left_out(left_out, true), "{left_out}");
         }
         assert!(!is_left_out(";CREATE TABLE a (b)", true));
+    }
+
+    #[test]
+    fn a_rebuild_says_that_its_children_stay() {
+        for off in ["PRAGMA foreign_keys = OFF;", "SELECT 1; pragma main.\"foreign_keys\"(0)", "PRAGMA/**/foreign_keys='no'"] {
+            assert!(turns_foreign_keys_off(off), "{off}");
+        }
+        for other in
+            ["PRAGMA foreign_keys = ON", "PRAGMA foreign_keys", "-- PRAGMA foreign_keys = OFF", "SELECT 'PRAGMA foreign_keys = OFF'"]
+        {
+            assert!(!turns_foreign_keys_off(other), "{other}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVe
 use crate::directive::{self, Place};
 use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
 use crate::own;
+use crate::pragma::turns_foreign_keys_off;
 use crate::product::{Checksums, Database, ForeignKeys, Migration, Product, Versions};
 use crate::release::{self, Lock};
 use crate::reserved::HISTORY;
@@ -176,11 +177,11 @@ fn check_adopted(configuration_file: &str, database: &Database, entry: &Database
 
 /// refinery's default as long as it can have all of them, since more histories are like that.
 fn versions(migrations: &[Migration], entry: Option<&DatabaseSettings>) -> Versions {
-    let asked_for = entry.is_some_and(|entry| entry.versions_64);
-    match migrations.last() {
-        Some(newest) if i32::try_from(newest.version).is_err() => Versions::Int8,
-        _ if asked_for => Versions::Int8,
-        _ => Versions::Int4,
+    let too_long = migrations.last().is_some_and(|newest| i32::try_from(newest.version).is_err());
+    if too_long || entry.is_some_and(|entry| entry.versions_64) {
+        Versions::Int8
+    } else {
+        Versions::Int4
     }
 }
 
@@ -247,8 +248,9 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
     let place =
         Place { file: &shown, version: up.stem.version, data: frame.data, down: false, has_down: down.is_some(), together: frame.together };
     let (contents, mut directives) = read_sql(up, &place, frame, adopted, said);
-    // Nobody can write the directive into it.
-    if adopted && frame.adopted_enforced && directives.foreign_keys == ForeignKeys::Off {
+    // Nobody can write the directive into it; and one that turns enforcement off itself wants its children kept.
+    let enforced = adopted && frame.adopted_enforced && !turns_foreign_keys_off(&contents.sql);
+    if enforced && directives.foreign_keys == ForeignKeys::Off {
         directives.foreign_keys = ForeignKeys::Enforced;
     }
     let down = down.map(|down| {
