@@ -198,11 +198,8 @@ fn run_mode(entry: &Entry<'_, '_>) -> Result<bool, ConfigError> {
 
 /// 64 alone: without the key the catalogue decides.
 fn versions(entry: &Entry<'_, '_>) -> Result<(), ConfigError> {
-    let why = "it is how many bits a version has in the history";
-    match entry.number(0, u32::MAX, why)? {
-        64 => Ok(()),
-        _ => Err(entry.refuse("is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32")),
-    }
+    let remedy = "is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32";
+    entry.number(64, 64, "").map(drop).map_err(|_| entry.refuse(remedy))
 }
 
 /// A file, or a folder (it ends in `/`) in which the file is `NAME.db`.

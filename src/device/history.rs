@@ -350,12 +350,12 @@ pub fn record_act(database: &Database, step: Step, act: u64, token: &str) -> Res
     write().map_err(|error: rusqlite::Error| database.failure(step, &error))
 }
 
-/// `user_version` in the header, for products that gave it to us.
+/// `user_version` in the header, for products that gave it to us. It has 32 bits: a longer version of other firmware is not written.
 ///
 /// # Errors
 /// As SQLite.
 pub fn set_user_version(database: &Database, step: Step, version: i64) -> Result<(), Failure> {
-    database.run(step, &format!("PRAGMA user_version = {version}"))
+    i32::try_from(version).map_or(Ok(()), |version| database.run(step, &format!("PRAGMA user_version = {version}")))
 }
 
 /// Where a database's history says otherwise than the catalogue; printed, it is the sentence for a release engineer.

@@ -63,7 +63,7 @@ pub fn boot_id(disk: &dyn Disk) -> String {
 }
 
 /// Bytes of a ready file that are read at most: a version and the end of its line.
-const READY_BYTES_MAX: usize = 16;
+const READY_BYTES_MAX: usize = "9223372036854775807\n".len();
 
 /// The files on /run.
 pub struct RunFolder<'a> {

@@ -231,6 +231,21 @@ fn long_versions_are_said_written_and_asked_for_in_full() {
 }
 
 #[test]
+fn a_ready_file_of_the_longest_version_is_believed() {
+    let longest = "V9223372036854775807__wifi.sql";
+    let bench = Bench::at(30).file((longest, WIFI.1));
+    assert_eq!(bench.run(&["run"]).exit, "0");
+    let ready = bench.run(&["ready", "--db", "settings"]);
+    assert_eq!(ready.exit, "0", "{}", ready.stderr);
+    let status = bench.run(&["status"]);
+    assert!(status.stdout.contains("9223372036854775807") && status.stdout.contains("ready yes"), "{}", status.stdout);
+    // Another firmware's ready file, of as many digits, is not.
+    let file = bench.root().join("run/bootmigrate/ready/settings");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("807", "806")).unwrap();
+    assert_ne!(bench.run(&["ready", "--db", "settings"]).exit, "0");
+}
+
+#[test]
 fn a_failure_at_a_long_version_is_remembered_in_full() {
     let bench = Bench::at(30).file(("V20240101120000__wifi.sql", "CREATE TABLE wifi (ssid TEXT);\nINSERT INTO nowhere VALUES (1);\n"));
     let content = oracle::content(&bench.main()).unwrap();

@@ -10,8 +10,8 @@ use crate::error::{Class, Failure};
 /// The whitelist: which class an error of a *migration's own statement* has.
 pub fn class_of(error: &rusqlite::Error) -> Class {
     let Some(failure) = sqlite_error(error) else {
-        // SQLite stores UTF-8 alone where it is given text; only a file that was changed from outside has names that are none.
-        return if is_not_utf8(error) { Class::Damaged } else { Class::Storage };
+        // SQLite takes any bytes for text: the file may be whole, and the storage has nothing to do with it.
+        return if is_not_utf8(error) { Class::Failed } else { Class::Storage };
     };
     match failure.code {
         // rusqlite calls SQLITE_ERROR "Unknown", and every code that it does not know.
@@ -26,7 +26,7 @@ pub fn class_of(error: &rusqlite::Error) -> Class {
     }
 }
 
-/// A text that our own statement has read is no UTF-8.
+/// A text of the database is not UTF-8, where our own statement or a product's code must have UTF-8.
 fn is_not_utf8(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::Utf8Error(..) => true,
@@ -73,7 +73,7 @@ pub fn describe(error: &rusqlite::Error) -> String {
         rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
         rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-        other if is_not_utf8(other) => format!("a name or a text of the schema is not UTF-8 ({other})"),
+        other if is_not_utf8(other) => format!("a text in the database is not UTF-8 ({other})"),
         other => other.to_string(),
     };
     let missing = Missing::of(error).map(|missing| format!("; {}", missing.advice())).unwrap_or_default();
@@ -89,12 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_no_utf8_is_damage() {
+    fn a_text_that_is_not_utf8_is_neither_damage_nor_the_storage() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap_err();
         let error = read("SELECT CAST(x'61ff' AS TEXT)");
-        assert_eq!(class_of(&error), Class::Damaged);
-        assert!(describe(&error).starts_with("a name or a text of the schema is not UTF-8"), "{}", describe(&error));
+        assert_eq!(class_of(&error), Class::Failed);
+        assert!(describe(&error).starts_with("a text in the database is not UTF-8"), "{}", describe(&error));
         assert_eq!(class_of(&read("SELECT 1")), Class::Storage);
     }
 }
