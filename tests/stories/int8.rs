@@ -238,7 +238,7 @@ fn a_ready_file_of_the_longest_version_is_believed() {
     let ready = bench.run(&["ready", "--db", "settings"]);
     assert_eq!(ready.exit, "0", "{}", ready.stderr);
     let status = bench.run(&["status"]);
-    assert!(status.stdout.contains("9223372036854775807") && status.stdout.contains("ready yes"), "{}", status.stdout);
+    assert!(status.stdout.contains("9223372036854775807") && status.stdout.contains("ready       yes"), "{}", status.stdout);
     // Another firmware's ready file, of as many digits, is not.
     let file = bench.root().join("run/bootmigrate/ready/settings");
     std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("807", "806")).unwrap();

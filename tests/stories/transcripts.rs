@@ -274,64 +274,64 @@ fn help_for_a_technician() {
         &bench,
         "--help",
         expect![[r#"
-        bootmigrate: brings this device's SQLite databases to the schema its firmware expects
+            bootmigrate: brings this device's SQLite databases to the schema its firmware expects
 
-        Commands (`bootmigrate help COMMAND` says more)
-          (none)            status, and what `run` would do
-          run               what the unit does at boot
-          status            versions and state
-          plan              what the next boot would do, and why
-          rehearse          the real migration on a copy, thrown away
-          ready             may an application open it?
-          migrate           apply pending migrations, all or some
-          rollback          go back by the down SQL that was stored when it was applied
-          data status       the data migrations of each database
-          data run          apply data migrations, beside running applications
-          snapshot list     the copies of each database
-          snapshot create   make a copy now, beside running applications
-          snapshot verify   is each copy good?
-          snapshot restore  put a copy in the database's place
-          snapshot prune    remove what the configuration does not keep
-          doctor            look at everything, and name the cure
-          bundle            all that support needs, in one file; no rows
-          mark-good         this slot is good: what was kept for the way back may go
-          adopt             take over a database that another tool made, then run
-          purge             set this database aside and make it anew
+            Commands (`bootmigrate help COMMAND` says more)
+              (none)            status, and what `run` would do
+              run               what the unit does at boot
+              status            versions and state
+              plan              what the next boot would do, and why
+              rehearse          the real migration on a copy, thrown away
+              ready             may an application open it?
+              migrate           apply pending migrations, all or some
+              rollback          go back by the down SQL that was stored when it was applied
+              data status       the data migrations of each database
+              data run          apply data migrations, beside running applications
+              snapshot list     the copies of each database
+              snapshot create   make a copy now, beside running applications
+              snapshot verify   is each copy good?
+              snapshot restore  put a copy in the database's place
+              snapshot prune    remove what the configuration does not keep
+              doctor            look at everything, and name the cure
+              bundle            all that support needs, in one file; no rows
+              mark-good         this slot is good: what was kept for the way back may go
+              adopt             take over a database that another tool made, then run
+              purge             set this database aside and make it anew
 
-        Where a device does not start its application
-          1. bootmigrate doctor              what is wrong, and which command mends it
-          2. bootmigrate run --retry         try once more; gives nothing up
-          3. bootmigrate bundle FILE         for support, before anything is given up
-          4. bootmigrate --purge-and-retry   what fails or is damaged is made anew
+            Where a device does not start its application
+              1. bootmigrate doctor              what is wrong, and which command mends it
+              2. bootmigrate run --retry         try once more; gives nothing up
+              3. bootmigrate bundle FILE         for support, before anything is given up
+              4. bootmigrate --purge-and-retry   what fails or is damaged is made anew
 
-        Options of every command
-          --db NAME          only this database; without it all of them
-          --config FILE      instead of /etc/bootmigrate.toml
-          --root DIR         put before every path; mounts are not checked under it
-          -v                 say each migration
-          -vv                say each statement, with time and rows
-          -q                 say errors alone
-          --help             this text; after a command, that command's
+            Options of every command
+              --db NAME          only this database; without it all of them
+              --config FILE      instead of /etc/bootmigrate.toml
+              --root DIR         put before every path; mounts are not checked under it
+              -v                 say each migration
+              -vv                say each statement, with time and rows
+              -q                 print only errors
+              --help             this text; after a command, that command's
 
-        Exit codes: may the application start?
-           0  usable, nothing was given up
-          11  usable, and data was given up; the report says what
-           3  work is pending
-          10  a migration failed; the database is whole at its old version
-          12  newer than this firmware, and no way back
-          13  in use by another process
-          14  not enough space
-          15  read-only, or an I/O error
-          16  not our database
-          17  damaged, not recovered
-          18  a mount or folder is missing
-          19  tries used up
-          20  interrupted; the next boot goes on
-          21  the migrations do not fit the database
-           2  usage or configuration
-           1  a defect of bootmigrate
-        exit 0, touched nothing
-    "#]],
+            Exit codes: may the application start?
+               0  usable, nothing was given up
+              11  usable, and data was given up; the report says what
+               3  work is pending
+              10  a migration failed; the database is whole at its old version
+              12  newer than this firmware, and no way back
+              13  in use by another process
+              14  not enough space
+              15  read-only, or an I/O error
+              16  not our database
+              17  damaged, not recovered
+              18  a mount or folder is missing
+              19  tries used up
+              20  interrupted; the next boot goes on
+              21  the migrations do not fit the database
+               2  usage or configuration
+               1  a defect of bootmigrate
+            exit 0, touched nothing
+        "#]],
     );
     unchanged(&bench, &rows);
 }
