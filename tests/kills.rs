@@ -7,8 +7,8 @@
 
 #[path = "stories/application.rs"]
 mod application;
-#[path = "stories/bench.rs"]
-mod bench;
+#[path = "stories/device.rs"]
+mod device;
 #[path = "stories/mount.rs"]
 mod mount;
 #[path = "stories/oracle.rs"]
@@ -20,7 +20,7 @@ mod program;
 #[path = "stories/strace.rs"]
 mod strace;
 
-use bench::{copy_tree, Bench};
+use device::{copy_tree, TestDevice};
 use oracle::Content;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use strace::{calls, Call};
@@ -30,7 +30,7 @@ const POINTS_MIN: usize = 20;
 const THREADS: usize = 2;
 
 struct Story {
-    template: Bench,
+    template: TestDevice,
     arguments: &'static [&'static str],
     old: Option<Content>,
     new: Content,
@@ -40,19 +40,19 @@ struct Story {
 
 impl Story {
     /// A device of its own that is as the template is.
-    fn device(&self, firmware: &Bench) -> Bench {
-        let bench = Bench::empty(10);
-        copy_tree(&firmware.firmware_folder(), &bench.firmware_folder());
-        copy_tree(&self.template.root(), &bench.root());
-        bench
+    fn a_copy(&self, firmware: &TestDevice) -> TestDevice {
+        let device = TestDevice::empty(10);
+        copy_tree(&firmware.firmware_folder(), &device.firmware_folder());
+        copy_tree(&self.template.root(), &device.root());
+        device
     }
 
     /// Kills at every point, on two threads.
     fn kill_everywhere(&self, name: &str) {
-        let bench = self.device(&self.template);
-        let (points, ran) = calls(&bench, self.arguments);
+        let device = self.a_copy(&self.template);
+        let (points, ran) = calls(&device, self.arguments);
         assert_eq!(ran.exit, self.exit, "{name}, the run that counts: {}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(&self.new), "{name}, the run that counts");
+        assert_eq!(oracle::content(&device.main()).as_ref(), Ok(&self.new), "{name}, the run that counts");
         assert!(points.len() >= POINTS_MIN, "{name}: only {} write-like calls", points.len());
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -68,29 +68,29 @@ impl Story {
     }
 
     fn kill_at(&self, name: &str, call: &Call) {
-        let bench = self.device(&self.template);
-        killed_at(&bench, self.arguments, call);
-        self.old_or_new(name, call, &bench);
-        let next = bench.run(self.arguments);
+        let device = self.a_copy(&self.template);
+        killed_at(&device, self.arguments, call);
+        self.old_or_new(name, call, &device);
+        let next = device.run(self.arguments);
         let ends = [self.exit, "0"];
         assert!(ends.contains(&next.exit.as_str()), "{name}, boot after {call:?}: {} {}", next.exit, next.stderr);
-        let now = oracle::content(&bench.main());
+        let now = oracle::content(&device.main());
         assert_eq!(now.as_ref(), Ok(&self.new), "{name}, boot after {call:?}: {}", next.stderr);
-        let folder = bench.firmware_folder();
-        assert_eq!(oracle::complaints(&bench.main(), &folder, "settings"), Vec::<String>::new(), "{name}, {call:?}");
+        let folder = device.firmware_folder();
+        assert_eq!(oracle::complaints(&device.main(), &folder, "settings"), Vec::<String>::new(), "{name}, {call:?}");
         if self.exit == "11" {
-            self.old_family_is_kept(name, call, &bench);
+            self.old_family_is_kept(name, call, &device);
         }
-        let before = oracle::folder(&bench.root());
-        let quiet = bench.run(&["run"]);
-        let touched = oracle::touched(&before, &oracle::folder(&bench.root()));
+        let before = oracle::folder(&device.root());
+        let quiet = device.run(&["run"]);
+        let touched = oracle::touched(&before, &oracle::folder(&device.root()));
         assert_eq!((quiet.exit.as_str(), touched.as_str()), ("0", "nothing"), "{name}, second boot after {call:?}");
     }
 
     /// Under the database's name stands the old one or the new one; or a ready file says what must become it.
-    fn old_or_new(&self, name: &str, call: &Call, bench: &Bench) {
-        let now = oracle::content(&bench.main());
-        let ready = std::fs::read_dir(bench.state("settings")).into_iter().flatten();
+    fn old_or_new(&self, name: &str, call: &Call, device: &TestDevice) {
+        let now = oracle::content(&device.main());
+        let ready = std::fs::read_dir(device.state("settings")).into_iter().flatten();
         let ready = ready.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("ready-")).count();
         let whole = match &now {
             Ok(content) => Some(content) == self.old.as_ref() || content == &self.new,
@@ -99,8 +99,8 @@ impl Story {
         assert!(whole || ready == 1, "{name}, killed at {call:?}: {now:?}");
     }
 
-    fn old_family_is_kept(&self, name: &str, call: &Call, bench: &Bench) {
-        let quarantine = bench.state("settings").join("quarantine");
+    fn old_family_is_kept(&self, name: &str, call: &Call, device: &TestDevice) {
+        let quarantine = device.state("settings").join("quarantine");
         let families: Vec<_> = std::fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path()).collect();
         let old = families.iter().filter(|family| oracle::content(&family.join("settings.db")).ok() == self.old).count();
         assert_eq!(old, 1, "{name}, killed at {call:?}: the old family in {families:?}");
@@ -109,42 +109,42 @@ impl Story {
 
 /// Runs the program and kills it as it enters this call; the call does not happen.
 #[track_caller]
-fn killed_at(bench: &Bench, arguments: &[&str], call: &Call) {
-    let log = bench.folder().join("kill.log");
+fn killed_at(device: &TestDevice, arguments: &[&str], call: &Call) {
+    let log = device.folder().join("kill.log");
     let inject = format!("{}:signal=SIGKILL:when={}", call.name, call.nth);
-    let ran = program::finish(bench.command(&strace::words(bench, arguments, &log, Some(inject))));
+    let ran = program::finish(device.command(&strace::words(device, arguments, &log, Some(inject))));
     // strace ends as its child did.
     assert_eq!(ran.exit, "signal 9", "not killed at {call:?}: {}", ran.stderr);
 }
 
 /// A story whose run applies what is pending.
-fn upgrade(template: Bench) -> Story {
+fn upgrade(template: TestDevice) -> Story {
     let expected = template.expectations(&template.databases[0]);
     Story { new: expected.new.unwrap(), old: expected.old, template, arguments: &["run"], exit: "0" }
 }
 
 #[test]
 fn killed_in_a_first_boot() {
-    let template = Bench::empty(42);
+    let template = TestDevice::empty(42);
     let new = template.expectations(&template.databases[0]).fresh.unwrap();
     Story { template, arguments: &["run"], old: None, new, exit: "0" }.kill_everywhere("first boot");
 }
 
 #[test]
 fn killed_in_an_upgrade() {
-    upgrade(Bench::at(40).firmware(42)).kill_everywhere("upgrade, rollback journal");
+    upgrade(TestDevice::at(40).firmware(42)).kill_everywhere("upgrade, rollback journal");
 }
 
 #[test]
 fn killed_in_an_upgrade_in_wal_mode() {
-    upgrade(Bench::wal_at(40).firmware(42)).kill_everywhere("upgrade, WAL");
+    upgrade(TestDevice::wal_at(40).firmware(42)).kill_everywhere("upgrade, WAL");
 }
 
 /// Children go with their parents, or nobody does.
 #[test]
 fn killed_where_foreign_keys_are_enforced() {
     let sql = "-- bootmigrate: foreign-keys = enforced\nDELETE FROM parent WHERE id % 3 = 0;\n";
-    let template = Bench::at(40).firmware(40).file(("V43__enforced.sql", sql));
+    let template = TestDevice::at(40).firmware(40).file(("V43__enforced.sql", sql));
     let expected = template.expectations(&template.databases[0]);
     let copy = oracle::Copy::of(&template.main()).unwrap();
     copy.open().execute_batch(&format!("PRAGMA foreign_keys = ON; {sql}")).unwrap();
@@ -155,18 +155,18 @@ fn killed_where_foreign_keys_are_enforced() {
 
 #[test]
 fn killed_in_a_migration_outside_any_transaction() {
-    upgrade(Bench::at(42).firmware(50)).kill_everywhere("no-transaction migration");
+    upgrade(TestDevice::at(42).firmware(50)).kill_everywhere("no-transaction migration");
 }
 
 #[test]
 fn killed_in_a_migration_outside_any_transaction_in_wal_mode() {
-    upgrade(Bench::wal_at(42).firmware(50)).kill_everywhere("no-transaction migration, WAL");
+    upgrade(TestDevice::wal_at(42).firmware(50)).kill_everywhere("no-transaction migration, WAL");
 }
 
 #[test]
 fn killed_in_a_replace() {
     // Rebuildable: each boot purges by itself, as a device does when nobody is there.
-    let template = Bench::at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
+    let template = TestDevice::at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
     let expected = template.expectations(&template.databases[0]);
     let new = expected.fresh.unwrap();
     Story { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace");
@@ -174,7 +174,7 @@ fn killed_in_a_replace() {
 
 #[test]
 fn killed_in_a_replace_in_wal_mode() {
-    let template = Bench::wal_at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
+    let template = TestDevice::wal_at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
     let expected = template.expectations(&template.databases[0]);
     let new = expected.fresh.unwrap();
     Story { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace, WAL");

@@ -43,7 +43,7 @@ enum Action {
     /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
     OtherSlot(other_slot::Wanted),
     /// Shut down this machine's own ext4 under the running program
-    Shutdowns(bootlab::Bench),
+    Shutdowns(bootlab::Options),
     /// Boot an ARM machine, log every write of its disk, and replay the log
     WriteLog(InMachine),
     /// Pull the plug of an ARM machine, or give it another trouble
@@ -55,7 +55,7 @@ enum Action {
 #[derive(Args)]
 struct InMachine {
     #[command(flatten)]
-    bench: bootlab::Bench,
+    options: bootlab::Options,
     #[command(flatten)]
     hardware: bootlab::machine::Hardware,
 }
@@ -75,7 +75,7 @@ struct Containers {
     #[arg(long)]
     root_image: std::path::PathBuf,
     #[command(flatten)]
-    bench: bootlab::Bench,
+    options: bootlab::Options,
 }
 
 #[derive(Args)]
@@ -228,10 +228,10 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::PlantedBugs(wanted) => Ok(planted::run(&wanted)),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
         Action::OtherSlot(wanted) => Ok(other_slot::run(&wanted)),
-        Action::Shutdowns(bench) => Ok(bootlab::shutdowns::run(&bench)),
-        Action::Machines(wanted) => Ok(bootlab::machines::run(&wanted.machine.bench, &wanted.machine.hardware, wanted.trouble)),
-        Action::Containers(wanted) => Ok(bootlab::containers::run(&wanted.bench, &wanted.root_image)),
-        Action::WriteLog(wanted) => Ok(bootlab::write_log::run(&wanted.bench, &wanted.hardware)),
+        Action::Shutdowns(options) => Ok(bootlab::shutdowns::run(&options)),
+        Action::Machines(wanted) => Ok(bootlab::machines::run(&wanted.machine.options, &wanted.machine.hardware, wanted.trouble)),
+        Action::Containers(wanted) => Ok(bootlab::containers::run(&wanted.options, &wanted.root_image)),
+        Action::WriteLog(wanted) => Ok(bootlab::write_log::run(&wanted.options, &wanted.hardware)),
     }
 }
 

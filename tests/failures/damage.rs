@@ -2,7 +2,7 @@
 //! Promises: the story itself damages the bytes, so that it is known what was there.
 //! Never lets SQLite open a family before the program under test has.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::product::UNIQUE_BADGE;
 use crate::row::{after, cut_at, row, Before};
@@ -17,75 +17,75 @@ fn scribble(path: &Path, offset: u64, bytes: &[u8]) {
 const NO_HEADER: &[u8] = b"this is no database";
 
 /// Overwrites the first page of an object.
-fn corrupt(bench: &Bench, object: &str) {
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
+fn corrupt(device: &TestDevice, object: &str) {
+    let copy = oracle::Copy::of(&device.main()).unwrap();
     let page: i64 = copy.open().query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get(0)).unwrap();
-    scribble(&bench.main(), (page as u64 - 1) * 4096, &[0xa5; 4096]);
+    scribble(&device.main(), (page as u64 - 1) * 4096, &[0xa5; 4096]);
 }
 
 /// A device at 41 with a snapshot of 40, whose application has written nothing since.
-fn with_a_snapshot() -> Bench {
-    let bench = Bench::booted_at(40).firmware(41);
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    let mut bench = bench;
-    bench.databases[0].version = 41;
-    bench
+fn with_a_snapshot() -> TestDevice {
+    let device = TestDevice::booted_at(40).firmware(41);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let mut device = device;
+    device.databases[0].version = 41;
+    device
 }
 
 /// The next boot, after `event`, beside the rows that were there before it.
 #[track_caller]
-fn boot_after(row: &mut crate::row::Row, bench: &Bench, event: impl FnOnce(&Bench)) {
-    let before = Before::of(bench);
-    event(bench);
-    let before = before.again(bench);
-    let ran = bench.run(&["run"]);
-    row.saw(bench, before, "", &ran);
+fn boot_after(row: &mut crate::row::Row, device: &TestDevice, event: impl FnOnce(&TestDevice)) {
+    let before = Before::of(device);
+    event(device);
+    let before = before.again(device);
+    let ran = device.run(&["run"]);
+    row.saw(device, before, "", &ran);
 }
 
 #[test]
 fn row_16_not_a_database() {
     let mut row = row(16);
-    boot_after(&mut row, &with_a_snapshot(), |bench| scribble(&bench.main(), 0, NO_HEADER));
-    boot_after(&mut row, &Bench::at(40).firmware(41), |bench| scribble(&bench.main(), 0, NO_HEADER));
+    boot_after(&mut row, &with_a_snapshot(), |device| scribble(&device.main(), 0, NO_HEADER));
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| scribble(&device.main(), 0, NO_HEADER));
     row.whole();
 }
 
 #[test]
 fn row_17_zero_bytes_or_absent() {
     let mut row = row(17);
-    let bench = Bench::empty(41);
-    fs::write(bench.main(), "").unwrap();
-    row.boot(&bench);
-    boot_after(&mut row, &with_a_snapshot(), |bench| fs::remove_file(bench.main()).unwrap());
-    boot_after(&mut row, &Bench::booted_at(40), |bench| fs::write(bench.main(), "").unwrap());
+    let device = TestDevice::empty(41);
+    fs::write(device.main(), "").unwrap();
+    row.boot(&device);
+    boot_after(&mut row, &with_a_snapshot(), |device| fs::remove_file(device.main()).unwrap());
+    boot_after(&mut row, &TestDevice::booted_at(40), |device| fs::write(device.main(), "").unwrap());
     let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
-    let bench = Bench::wal_at(40).application(&lines).killed();
-    let before = Before::of(&bench);
-    fs::OpenOptions::new().write(true).open(bench.main()).unwrap().set_len(0).unwrap();
-    let wal = fs::read(oracle::beside(&bench.main(), "-wal")).unwrap();
-    let before = before.again(&bench);
-    let ran = bench.run(&["run"]);
-    assert_eq!(fs::read(oracle::beside(&bench.main(), "-wal")).unwrap(), wal, "the WAL is all that is left");
-    row.saw(&bench, before, "", &ran);
+    let device = TestDevice::wal_at(40).application(&lines).killed();
+    let before = Before::of(&device);
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().set_len(0).unwrap();
+    let wal = fs::read(oracle::beside(&device.main(), "-wal")).unwrap();
+    let before = before.again(&device);
+    let ran = device.run(&["run"]);
+    assert_eq!(fs::read(oracle::beside(&device.main(), "-wal")).unwrap(), wal, "the WAL is all that is left");
+    row.saw(&device, before, "", &ran);
     row.whole();
 }
 
 #[test]
 fn row_18_corrupt_page_in_the_middle() {
     let mut row = row(18);
-    let mut bench = with_a_snapshot();
-    bench = bench.firmware(42);
-    boot_after(&mut row, &bench, |bench| corrupt(bench, "child"));
-    boot_after(&mut row, &Bench::at(40).firmware(41), |bench| corrupt(bench, "child"));
-    let by_copies_alone = Bench::at(40).firmware(41).key("on_damage = [\"snapshot\"]");
-    boot_after(&mut row, &by_copies_alone, |bench| corrupt(bench, "child"));
+    let mut device = with_a_snapshot();
+    device = device.firmware(42);
+    boot_after(&mut row, &device, |device| corrupt(device, "child"));
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| corrupt(device, "child"));
+    let by_copies_alone = TestDevice::at(40).firmware(41).key("on_damage = [\"snapshot\"]");
+    boot_after(&mut row, &by_copies_alone, |device| corrupt(device, "child"));
     row.whole();
 }
 
 #[test]
 fn row_19_only_an_index_is_corrupt() {
     let mut row = row(19);
-    boot_after(&mut row, &Bench::at(40).firmware(41), |bench| corrupt(bench, "child_parent"));
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| corrupt(device, "child_parent"));
     row.whole();
 }
 
@@ -93,12 +93,12 @@ fn row_19_only_an_index_is_corrupt() {
 fn row_20_hot_rollback_journal() {
     let mut row = row(20);
     let lines = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
-    let bench = Bench::at(40).firmware(41).application(&lines).killed();
-    assert_ne!(fs::read(oracle::beside(&bench.main(), "-journal")).unwrap()[0], 0, "the journal is hot");
-    let before = Before::of(&bench);
-    let plan = bench.run(&["plan"]);
-    row.saw(&bench, before, "plan ", &said(plan));
-    row.boot(&bench);
+    let device = TestDevice::at(40).firmware(41).application(&lines).killed();
+    assert_ne!(fs::read(oracle::beside(&device.main(), "-journal")).unwrap()[0], 0, "the journal is hot");
+    let before = Before::of(&device);
+    let plan = device.run(&["plan"]);
+    row.saw(&device, before, "plan ", &said(plan));
+    row.boot(&device);
     row.whole();
 }
 
@@ -112,26 +112,26 @@ pub fn said(mut ran: crate::program::Ran) -> crate::program::Ran {
 fn row_21_wal_left_and_nothing_pending() {
     let mut row = row(21);
     let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql DELETE FROM child WHERE id > 1500"];
-    let bench = Bench::wal_at(40).after(|bench| assert_eq!(bench.run(&["run"]).exit, "0")).application(&lines).killed();
-    assert!(fs::metadata(oracle::beside(&bench.main(), "-wal")).unwrap().len() > 0, "rows are in the WAL");
-    row.boot(&bench);
+    let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0")).application(&lines).killed();
+    assert!(fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len() > 0, "rows are in the WAL");
+    row.boot(&device);
     row.whole();
 }
 
 #[test]
 fn row_34_a_snapshot_is_corrupt_when_it_is_needed() {
     let mut row = row(34);
-    let bench = with_a_snapshot().key("snapshots_max = 2").firmware(42);
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    let mut bench = bench;
-    bench.databases[0].version = 42;
-    let snapshots = bench.state("settings").join("snapshots");
-    boot_after(&mut row, &bench, |bench| {
-        scribble(&bench.main(), 0, NO_HEADER);
+    let device = with_a_snapshot().key("snapshots_max = 2").firmware(42);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let mut device = device;
+    device.databases[0].version = 42;
+    let snapshots = device.state("settings").join("snapshots");
+    boot_after(&mut row, &device, |device| {
+        scribble(&device.main(), 0, NO_HEADER);
         scribble(&snapshots.join("v41-2.db"), 8192, &[0xa5; 4096]);
     });
-    boot_after(&mut row, &bench, |bench| {
-        scribble(&bench.main(), 0, NO_HEADER);
+    boot_after(&mut row, &device, |device| {
+        scribble(&device.main(), 0, NO_HEADER);
         for entry in fs::read_dir(&snapshots).unwrap() {
             scribble(&entry.unwrap().path(), 0, NO_HEADER);
         }
@@ -149,9 +149,9 @@ fn row_35_a_snapshot_of_something_else() {
         "UPDATE refinery_schema_history SET checksum = '7' WHERE version = 20",
     ];
     for sql in ways {
-        boot_after(&mut row, &with_a_snapshot(), |bench| {
-            scribble(&bench.main(), 0, NO_HEADER);
-            let snapshot = bench.state("settings").join("snapshots/v40-1.db");
+        boot_after(&mut row, &with_a_snapshot(), |device| {
+            scribble(&device.main(), 0, NO_HEADER);
+            let snapshot = device.state("settings").join("snapshots/v40-1.db");
             rusqlite::Connection::open(&snapshot).unwrap().execute_batch(sql).unwrap();
         });
     }
@@ -162,13 +162,13 @@ fn row_35_a_snapshot_of_something_else() {
 fn row_53_what_this_sqlite_cannot_read() {
     let mut row = row(53);
     // Schema format 5, written by SQLite 3.99.
-    boot_after(&mut row, &Bench::at(40).firmware(41), |bench| {
-        scribble(&bench.main(), 44, &5u32.to_be_bytes());
-        scribble(&bench.main(), 96, &3_099_000u32.to_be_bytes());
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| {
+        scribble(&device.main(), 44, &5u32.to_be_bytes());
+        scribble(&device.main(), 96, &3_099_000u32.to_be_bytes());
     });
     // An index in an order that only the application has.
-    boot_after(&mut row, &Bench::at(40).firmware(41), |bench| {
-        let connection = rusqlite::Connection::open(bench.main()).unwrap();
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| {
+        let connection = rusqlite::Connection::open(device.main()).unwrap();
         let sql = "CREATE INDEX parent_sorted ON parent (name); PRAGMA writable_schema = ON;
                    UPDATE sqlite_schema SET sql = 'CREATE INDEX parent_sorted ON parent (name COLLATE german)' WHERE name = 'parent_sorted'";
         connection.execute_batch(sql).unwrap();
@@ -203,19 +203,19 @@ fn of_another_format(record: &Path) {
 #[test]
 fn row_57_records_of_other_firmware_or_none() {
     let mut row = row(57);
-    let record = |bench: &Bench| bench.state("settings").join("record");
-    boot_after(&mut row, &Bench::booted_at(40).firmware(41), |bench| of_another_format(&record(bench)));
-    boot_after(&mut row, &Bench::booted_at(40).firmware(41), |bench| fs::remove_file(record(bench)).unwrap());
-    boot_after(&mut row, &Bench::booted_at(40).firmware(41), |bench| scribble(&record(bench), 0, &[0xa5; 8192]));
+    let record = |device: &TestDevice| device.state("settings").join("record");
+    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| of_another_format(&record(device)));
+    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| fs::remove_file(record(device)).unwrap());
+    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| scribble(&record(device), 0, &[0xa5; 8192]));
     // A ready file is rolled forward, whatever the record says or does not say.
     for lose in [|record: &Path| fs::remove_file(record).unwrap(), of_another_format as fn(&Path)] {
-        let bench = Bench::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"");
-        let before = Before::of(&bench);
-        cut_at(&bench, &["run"], |all| after(all, "rename", &["staging-", "ready-"]));
-        lose(&record(&bench));
-        let before = before.again(&bench);
-        let ran = bench.run(&["run"]);
-        row.saw(&bench, before, "cut, then ", &ran);
+        let device = TestDevice::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"");
+        let before = Before::of(&device);
+        cut_at(&device, &["run"], |all| after(all, "rename", &["staging-", "ready-"]));
+        lose(&record(&device));
+        let before = before.again(&device);
+        let ran = device.run(&["run"]);
+        row.saw(&device, before, "cut, then ", &ran);
     }
     row.whole();
 }

@@ -7,12 +7,12 @@
 
 #[path = "../stories/application.rs"]
 mod application;
-#[path = "../stories/bench.rs"]
-mod bench;
 mod catalogue;
 mod counted;
 mod cuts;
 mod damage;
+#[path = "../stories/device.rs"]
+mod device;
 #[path = "../stories/mount.rs"]
 mod mount;
 mod names;

@@ -2,7 +2,7 @@
 //! Promises: the application of the story has what the program under test has not.
 //! Never damages a page.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::row::{row, Before};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::Connection;
@@ -11,8 +11,8 @@ const NOTE: (&str, &str) = ("V41__note.sql", "CREATE TABLE note (id INTEGER PRIM
 /// Fails where the application has written children.
 const FAILS: (&str, &str) = ("V42__fails.sql", "CREATE TABLE z (a CHECK (a <= 1000)); INSERT INTO z SELECT count(*) FROM child;\n");
 
-fn applies(bench: &Bench, sql: &str) {
-    let connection = Connection::open(bench.main()).unwrap();
+fn applies(device: &TestDevice, sql: &str) {
+    let connection = Connection::open(device.main()).unwrap();
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase())).unwrap();
     connection.execute_batch(sql).unwrap();
@@ -25,17 +25,17 @@ fn row_74_what_only_the_application_has() {
         PRAGMA writable_schema = ON;
         INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0, 'CREATE VIRTUAL TABLE vectors USING vec0(e)')";
     // The module is not in the judge's SQLite either: the rows are compared without it.
-    let without = |bench: &Bench| applies(bench, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'vectors'");
-    let bench = Bench::at(40).file(NOTE);
-    applies(&bench, own);
-    let judged = Bench::at(40).file(NOTE);
+    let without = |device: &TestDevice| applies(device, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'vectors'");
+    let device = TestDevice::at(40).file(NOTE);
+    applies(&device, own);
+    let judged = TestDevice::at(40).file(NOTE);
     applies(&judged, own);
     without(&judged);
-    let before = Before::of(&judged).with_names_of(Before::of(&judged).again(&bench));
-    let ran = bench.run(&["run"]);
-    without(&bench);
-    row.saw(&bench, before, "", &ran);
-    row.boot(&Bench::at(40).file(("V41__slug.sql", "UPDATE parent SET badge = slug(name);\n")));
+    let before = Before::of(&judged).with_names_of(Before::of(&judged).again(&device));
+    let ran = device.run(&["run"]);
+    without(&device);
+    row.saw(&device, before, "", &ran);
+    row.boot(&TestDevice::at(40).file(("V41__slug.sql", "UPDATE parent SET badge = slug(name);\n")));
     row.whole();
 }
 
@@ -45,9 +45,9 @@ const WORDS: &str = "CREATE VIRTUAL TABLE words USING fts5(body); INSERT INTO wo
 fn row_75_an_index_that_does_not_fit_its_text() {
     let mut row = row(75);
     for fault in ["INSERT INTO words_content VALUES (3, 'three')", "DELETE FROM words_content WHERE id = 1"] {
-        let bench = Bench::at(40).file(NOTE);
-        applies(&bench, &format!("{WORDS}; {fault}"));
-        row.boot(&bench);
+        let device = TestDevice::at(40).file(NOTE);
+        applies(&device, &format!("{WORDS}; {fault}"));
+        row.boot(&device);
     }
     row.whole();
 }
@@ -58,12 +58,12 @@ fn row_76_virtual_tables_are_carried() {
     let search = "CREATE VIRTUAL TABLE found USING fts5(name, content = 'parent', content_rowid = 'id');
 INSERT INTO found(found) VALUES ('rebuild');
 CREATE VIRTUAL TABLE words USING fts5(body);\n";
-    let bench = Bench::at(40).file(("V41__search.sql", search));
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    applies(&bench, "INSERT INTO words VALUES ('one'), ('two')");
-    let bench = bench.file(FAILS).key("on_failure = \"purge\"");
-    row.boot(&bench);
-    let connection = Connection::open(bench.main()).unwrap();
+    let device = TestDevice::at(40).file(("V41__search.sql", search));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    applies(&device, "INSERT INTO words VALUES ('one'), ('two')");
+    let device = device.file(FAILS).key("on_failure = \"purge\"");
+    row.boot(&device);
+    let connection = Connection::open(device.main()).unwrap();
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
         (count("SELECT count(*) FROM words WHERE words MATCH 'two'"), count("SELECT count(*) FROM found WHERE found MATCH 'factory'")),

@@ -2,7 +2,7 @@
 //! Promises: what does not fit the document fails the story at once; a row that was seen whole leaves a file for the table.
 //! Never writes that file with another program in the binary's place.
 
-use crate::bench::{Bench, Expectations};
+use crate::device::{Expectations, TestDevice};
 use crate::oracle::{self, Entry};
 use crate::program::{self, Ran};
 use crate::strace::{self, calls, Call};
@@ -26,13 +26,13 @@ pub struct Before {
 
 impl Before {
     /// Looks at the device; run what is to be seen after this.
-    pub fn of(bench: &Bench) -> Before {
-        Before { names: oracle::folder(&bench.root()), expected: bench.expectations(&bench.databases[0]) }
+    pub fn of(device: &TestDevice) -> Before {
+        Before { names: oracle::folder(&device.root()), expected: device.expectations(&device.databases[0]) }
     }
 
     /// The rows expected are those of an earlier look.
-    pub fn again(self, bench: &Bench) -> Before {
-        Before { names: oracle::folder(&bench.root()), ..self }
+    pub fn again(self, device: &TestDevice) -> Before {
+        Before { names: oracle::folder(&device.root()), ..self }
     }
 
     /// `new` is this content.
@@ -57,44 +57,44 @@ pub fn row(number: usize) -> Row {
 impl Row {
     /// One boot, which is the next line of the row.
     #[track_caller]
-    pub fn boot(&mut self, bench: &Bench) -> Ran {
-        self.run(bench, &["run"])
+    pub fn boot(&mut self, device: &TestDevice) -> Ran {
+        self.run(device, &["run"])
     }
 
     /// One run, which is the next line of the row.
     #[track_caller]
-    pub fn run(&mut self, bench: &Bench, arguments: &[&str]) -> Ran {
-        let before = Before::of(bench);
-        let ran = bench.run(arguments);
-        self.saw(bench, before, "", &ran);
+    pub fn run(&mut self, device: &TestDevice, arguments: &[&str]) -> Ran {
+        let before = Before::of(device);
+        let ran = device.run(arguments);
+        self.saw(device, before, "", &ran);
         ran
     }
 
     /// The power goes at this call of a boot; the next boot is the next line of the row.
     #[track_caller]
-    pub fn cut(&mut self, bench: &Bench, choose: impl Fn(&[Call]) -> &Call) -> Ran {
-        self.cut_run(bench, &["run"], choose)
+    pub fn cut(&mut self, device: &TestDevice, choose: impl Fn(&[Call]) -> &Call) -> Ran {
+        self.cut_run(device, &["run"], choose)
     }
 
     /// As [`Row::cut`], for another run than a boot.
     #[track_caller]
-    pub fn cut_run(&mut self, bench: &Bench, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) -> Ran {
-        let before = Before::of(bench);
-        cut_at(bench, arguments, choose);
-        let before = before.again(bench);
-        let ran = bench.run(&["run"]);
-        self.saw(bench, before, "cut, then ", &ran);
+    pub fn cut_run(&mut self, device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) -> Ran {
+        let before = Before::of(device);
+        cut_at(device, arguments, choose);
+        let before = before.again(device);
+        let ran = device.run(&["run"]);
+        self.saw(device, before, "cut, then ", &ran);
         ran
     }
 
     /// What was seen is the next line of the row.
     #[track_caller]
-    pub fn saw(&mut self, bench: &Bench, before: Before, how: &str, ran: &Ran) {
+    pub fn saw(&mut self, device: &TestDevice, before: Before, how: &str, ran: &Ran) {
         let seen = Line {
             exit: format!("{how}{}", ran.exit),
-            said: tidy(bench, &ran.stderr),
-            database: which(&before.expected, bench),
-            changed: changed(bench, &before.names),
+            said: tidy(device, &ran.stderr),
+            database: which(&before.expected, device),
+            changed: changed(device, &before.names),
         };
         let number = self.number;
         let Some(wanted) = self.wanted.get(self.seen.len()) else { panic!("row {number} has no line for {seen:#?}") };
@@ -119,24 +119,24 @@ impl Row {
 }
 
 /// A device of its own that is as this one is.
-pub fn twin(bench: &Bench) -> Bench {
-    bench.twin()
+pub fn twin(device: &TestDevice) -> TestDevice {
+    device.twin()
 }
 
 /// Runs the program and kills it as it enters the chosen call; the calls are counted on a twin.
 #[track_caller]
-pub fn cut_at(bench: &Bench, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) {
-    let (all, ran) = calls(&twin(bench), arguments);
+pub fn cut_at(device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) {
+    let (all, ran) = calls(&twin(device), arguments);
     assert!(all.len() >= 5, "only {} write-like calls: exit {} {}", all.len(), ran.exit, ran.stderr);
-    cut_at_call(bench, arguments, choose(&all));
+    cut_at_call(device, arguments, choose(&all));
 }
 
 /// Runs the program and kills it as it enters this call; the call does not happen.
 #[track_caller]
-pub fn cut_at_call(bench: &Bench, arguments: &[&str], call: &Call) {
-    let log = bench.folder().join("cut.log");
+pub fn cut_at_call(device: &TestDevice, arguments: &[&str], call: &Call) {
+    let log = device.folder().join("cut.log");
     let inject = format!("{}:signal=SIGKILL:when={}", call.name, call.nth);
-    let ran = program::finish(bench.command(&strace::words(bench, arguments, &log, Some(inject))));
+    let ran = program::finish(device.command(&strace::words(device, arguments, &log, Some(inject))));
     assert_eq!(ran.exit, "signal 9", "not killed at {call:?}: {}", ran.stderr);
 }
 
@@ -160,17 +160,17 @@ fn position(all: &[Call], name: &str, words: &[&str]) -> usize {
 }
 
 /// A sentence without what differs from machine to machine, in one line.
-fn tidy(bench: &Bench, text: &str) -> String {
-    let text = text.replace(&*bench.root().to_string_lossy(), "ROOT").trim_end().replace('\n', " / ");
-    match bench.application.as_ref().map(|application| application.id().to_string()) {
+fn tidy(device: &TestDevice, text: &str) -> String {
+    let text = text.replace(&*device.root().to_string_lossy(), "ROOT").trim_end().replace('\n', " / ");
+    match device.application.as_ref().map(|application| application.id().to_string()) {
         Some(id) => text.replace(&id, "PID"),
         None => text,
     }
 }
 
 /// Which of the contents that the database may have it has.
-fn which(expected: &Expectations, bench: &Bench) -> String {
-    let now = match oracle::content(&bench.main()) {
+fn which(expected: &Expectations, device: &TestDevice) -> String {
+    let now = match oracle::content(&device.main()) {
         Ok(now) => now,
         Err(error) => return error.split(' ').next().unwrap().into(),
     };
@@ -185,13 +185,13 @@ fn which(expected: &Expectations, bench: &Bench) -> String {
 }
 
 /// The names that differ: files beside the database by their name, those of the state folder by their place in it.
-fn changed(bench: &Bench, before: &BTreeMap<String, Entry>) -> String {
-    let after = oracle::folder(&bench.root());
+fn changed(device: &TestDevice, before: &BTreeMap<String, Entry>) -> String {
+    let after = oracle::folder(&device.root());
     let mut names = BTreeSet::new();
     for name in before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)) {
         let existed = before.contains_key(name) && after.contains_key(name);
         // A folder's own times, and the lock's, change with what is done in it.
-        if existed && (bench.root().join(name).is_dir() || name.ends_with("/lock")) {
+        if existed && (device.root().join(name).is_dir() || name.ends_with("/lock")) {
             continue;
         }
         let short = match name.rsplit_once("/settings.db/").filter(|(above, _)| above.ends_with(".bootmigrate")) {
@@ -200,7 +200,7 @@ fn changed(bench: &Bench, before: &BTreeMap<String, Entry>) -> String {
         };
         let act = |path: &str| path.split('/').take(2).collect::<Vec<_>>().join("/");
         let short = if short.starts_with("quarantine/") { act(&short) } else { short };
-        if [".bootmigrate", "settings.db", "snapshots", "quarantine"].contains(&short.as_str()) && bench.root().join(name).is_dir() {
+        if [".bootmigrate", "settings.db", "snapshots", "quarantine"].contains(&short.as_str()) && device.root().join(name).is_dir() {
             continue;
         }
         names.insert(if after.contains_key(name) { short } else { format!("{short} gone") });

@@ -2,7 +2,7 @@
 //! Promises: histories of sqlx and dbmate are those of the real tools (`tests/adoption`); every tool by itself is in `tools`.
 //! Never lets a row go: what is adopted is compared with plain SQLite.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::{check, check_step, perform, tidy};
 use expect_test::expect;
@@ -12,16 +12,16 @@ const SQLX: &str = include_str!("../adoption/sqlx.sql");
 const DBMATE: &str = include_str!("../adoption/dbmate.sql");
 
 /// A device whose product was migrated to 30 by another tool, which left this; its firmware knows `firmware`.
-pub fn left_by(history: &str, firmware: i32, adopt: &str) -> Bench {
-    let bench = Bench::at(30).firmware(firmware).after(|bench| {
-        let connection = Connection::open(bench.main()).unwrap();
+pub fn left_by(history: &str, firmware: i32, adopt: &str) -> TestDevice {
+    let device = TestDevice::at(30).firmware(firmware).after(|device| {
+        let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch("DROP TABLE refinery_schema_history").unwrap();
         connection.execute_batch(history).unwrap();
     });
     if adopt.is_empty() {
-        bench
+        device
     } else {
-        bench.key(&format!("adopt = {adopt}"))
+        device.key(&format!("adopt = {adopt}"))
     }
 }
 
@@ -104,25 +104,25 @@ fn versions_of_diesel_and_dbmate_are_in_the_order_of_strings() {
     for (tool, table) in [("diesel", "__diesel_schema_migrations"), ("dbmate", "schema_migrations")] {
         let versions = if tool == "dbmate" { versions.replace('-', "") } else { versions.to_owned() };
         let left = format!("CREATE TABLE {table}(version VARCHAR(50) PRIMARY KEY); INSERT INTO {table} VALUES {versions}");
-        let bench = left_by(
+        let device = left_by(
             &left,
             40,
             &format!("{{ from = \"{tool}\", versions = {{ 20231006090000 = 10, 20231006093000 = 20, 2023100610000 = 30 }} }}"),
         );
-        let ran = bench.run(&["run"]);
+        let ran = device.run(&["run"]);
         assert!(ran.stderr.contains("[BM-0 settings 30>40]"), "{tool}: {}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+        assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
     }
 }
 
 #[test]
 fn another_schema_is_refused_with_the_difference() {
-    let bench = left_by(SQLX, 41, "\"sqlx\"").after(|bench| {
-        let connection = Connection::open(bench.main()).unwrap();
+    let device = left_by(SQLX, 41, "\"sqlx\"").after(|device| {
+        let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch("DROP INDEX child_parent; ALTER TABLE child ADD COLUMN changes INTEGER").unwrap();
     });
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: refuse: it cannot be adopted: sqlx left it at our version 30, and its schema is another: index child_parent is missing; column child.changes is there already, and a later migration makes it
@@ -139,48 +139,48 @@ fn another_schema_is_refused_with_the_difference() {
 #[test]
 fn tables_without_a_version_are_somebody_elses() {
     for (history, adopt) in [("PRAGMA user_version = 0", "user_version"), ("CREATE TABLE schema_migrations (version TEXT)", "dbmate")] {
-        let bench = left_by(history, 41, &format!("\"{adopt}\""));
-        let act = perform(&bench, &["run"]);
+        let device = left_by(history, 41, &format!("\"{adopt}\""));
+        let act = perform(&device, &["run"]);
         assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{adopt}: {}", act.ran.stderr);
         assert!(act.ran.stderr.contains(&format!("{adopt} left no version, and table child is there")), "{}", act.ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+        assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
     }
 }
 
 #[test]
 fn a_history_that_is_half_done_is_refused() {
-    let bench = left_by(SQLX, 41, "\"sqlx\"").after(|bench| {
-        Connection::open(bench.main()).unwrap().execute("UPDATE _sqlx_migrations SET success = 0 WHERE version = 30", []).unwrap();
+    let device = left_by(SQLX, 41, "\"sqlx\"").after(|device| {
+        Connection::open(device.main()).unwrap().execute("UPDATE _sqlx_migrations SET success = 0 WHERE version = 30", []).unwrap();
     });
-    let act = perform(&bench, &["run"]);
+    let act = perform(&device, &["run"]);
     assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{}", act.ran.stderr);
     expect![[r#"
         settings: it cannot be adopted: sqlx was cut off in its version 30; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
-    "#]].assert_eq(&tidy(&bench, &act.ran.stderr));
-    assert_eq!(oracle::content(&bench.main()).unwrap().rows["parent"], 2000);
+    "#]].assert_eq(&tidy(&device, &act.ran.stderr));
+    assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
 }
 
 #[test]
 fn taken_over_by_hand() {
-    let bench = left_by("PRAGMA user_version = 5", 41, "");
-    let want = bench.expectations(&bench.databases[0]).new;
-    let act = perform(&bench, &["run"]);
+    let device = left_by("PRAGMA user_version = 5", 41, "");
+    let want = device.expectations(&device.databases[0]).new;
+    let act = perform(&device, &["run"]);
     assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{}", act.ran.stderr);
     expect![[r#"
         settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
-    "#]].assert_eq(&tidy(&bench, &act.ran.stderr));
+    "#]].assert_eq(&tidy(&device, &act.ran.stderr));
     for (words, said) in [
         (vec!["adopt", "--db", "settings"], "`adopt` needs --from TOOL or --at VERSION"),
         (vec!["adopt", "--db", "settings", "--from", "rails"], "--from rails is no tool that is known; there is user_version, refinery"),
         (vec!["adopt", "--db", "settings", "--from", "sqlx"], "sqlx's table _sqlx_migrations is not in it"),
         (vec!["adopt", "--db", "settings", "--at", "20"], "index child_parent is there already, and a later migration makes it"),
     ] {
-        let act = perform(&bench, &words);
+        let act = perform(&device, &words);
         assert_eq!(act.touched, "nothing", "{words:?}");
         assert!(act.ran.stderr.contains(said), "{words:?}: {}", act.ran.stderr);
         assert!(["2", "16"].contains(&act.ran.exit.as_str()), "{words:?}: {}", act.ran.exit);
     }
-    let ran = bench.run(&["adopt", "--db", "settings", "--at", "30"]);
+    let ran = device.run(&["adopt", "--db", "settings", "--at", "30"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     expect![[r#"
         settings: settings/V10__parents.sql was done before and is recorded now.
@@ -189,8 +189,8 @@ fn taken_over_by_hand() {
         settings: migrated from 30 to 41 (2 applied, snapshot snapshots/v30-2.db). [BM-0 settings 30>41]
           note: taken over from another tool at version 30
     "#]]
-    .assert_eq(&tidy(&bench, &ran.stderr));
-    assert_eq!(oracle::content(&bench.main()).ok(), want);
-    let act = perform(&bench, &["run"]);
+    .assert_eq(&tidy(&device, &ran.stderr));
+    assert_eq!(oracle::content(&device.main()).ok(), want);
+    let act = perform(&device, &["run"]);
     assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("0", "nothing"), "{}", act.ran.stderr);
 }

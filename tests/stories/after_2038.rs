@@ -3,7 +3,7 @@
 //! Never changes the clock of the machine: the files are dated.
 
 use crate::application::Application;
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::picture::check_step;
 use expect_test::expect;
 use std::fs::File;
@@ -28,18 +28,18 @@ fn dated(path: &Path) {
 }
 
 #[track_caller]
-fn date_everything(bench: &Bench) {
-    let files: Vec<_> = std::fs::read_dir(bench.home()).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn date_everything(device: &TestDevice) {
+    let files: Vec<_> = std::fs::read_dir(device.home()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.iter().for_each(|path| date(path));
-    date(&bench.home());
+    date(&device.home());
 }
 
 #[test]
 fn upgrade_in_2049() {
-    for bench in [Bench::at(40), Bench::wal_at(40)] {
-        let bench = bench.firmware(41).after(date_everything);
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.firmware(41).after(date_everything);
         check_step(
-            &bench,
+            &device,
             "run",
             expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -52,15 +52,15 @@ fn upgrade_in_2049() {
             again:    exit 0, quiet, touched nothing
         "#]],
         );
-        Application::start(bench.folder(), None).expect_ok(&format!("open {}", bench.main().display()));
+        Application::start(device.folder(), None).expect_ok(&format!("open {}", device.main().display()));
     }
 }
 
 #[test]
 fn quiet_boot_in_2049() {
-    let bench = Bench::booted_at(41).after(date_everything);
+    let device = TestDevice::booted_at(41).after(date_everything);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
         plan:     settings: nothing to do: at version 41
@@ -72,5 +72,5 @@ fn quiet_boot_in_2049() {
         again:    exit 0, quiet, touched nothing
     "#]],
     );
-    dated(&bench.main());
+    dated(&device.main());
 }

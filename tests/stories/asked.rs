@@ -2,8 +2,8 @@
 //! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite alone makes them.
 //! Never shows a run: those are in `transcripts.rs`, `commands.rs` and `errors.rs`.
 
-use crate::bench::Bench;
 use crate::commands::transcript;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::transcripts::unchanged;
 use expect_test::expect;
@@ -11,10 +11,10 @@ use rusqlite::Connection;
 
 #[test]
 fn snapshots_come() {
-    let bench = Bench::booted_at(40).key("snapshots_max = 3");
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40).key("snapshots_max = 3");
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "snapshot list",
         expect![[r#"
         settings: no snapshots
@@ -22,7 +22,7 @@ fn snapshots_come() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "snapshot create",
         expect![[r#"
         settings: snapshot v40-1 made, whole and at version 40.
@@ -30,7 +30,7 @@ fn snapshots_come() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "snapshot create",
         expect![[r#"
         settings: snapshot v40-2 made, whole and at version 40.
@@ -38,7 +38,7 @@ fn snapshots_come() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "snapshot create",
         expect![[r#"
         settings: snapshot v40-3 made, whole and at version 40.
@@ -46,7 +46,7 @@ fn snapshots_come() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "snapshot list",
         expect![[r#"
         settings: v40-3            217088 bytes
@@ -55,27 +55,27 @@ fn snapshots_come() {
         exit 0, touched nothing
     "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn snapshots_go() {
-    let bench = Bench::booted_at(40).key("snapshots_max = 3");
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40).key("snapshots_max = 3");
+    let rows = oracle::content(&device.main());
     for _ in 0..3 {
-        assert_eq!(bench.run(&["snapshot", "create"]).exit, "0");
+        assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
     }
     transcript(
-        &bench,
+        &device,
         "snapshot prune",
         expect![[r#"
         settings: 0 snapshots removed, 3 kept.
         exit 0, touched nothing
     "#]],
     );
-    let bench = bench.key("snapshots_max = 1");
+    let device = device.key("snapshots_max = 1");
     transcript(
-        &bench,
+        &device,
         "snapshot prune",
         expect![[r#"
         settings: 2 snapshots removed, 1 kept.
@@ -83,7 +83,7 @@ fn snapshots_go() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "snapshot verify --json",
         expect![[r#"
         {
@@ -106,25 +106,25 @@ fn snapshots_go() {
         exit 0, touched nothing
     "#]],
     );
-    assert_eq!(oracle::content(&bench.state("settings").join("snapshots/v40-3.db")), rows);
-    unchanged(&bench, &rows);
+    assert_eq!(oracle::content(&device.state("settings").join("snapshots/v40-3.db")), rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn good_is_marked_as_json_too() {
-    let bench = Bench::at(40).slots("ab").firmware(41);
-    let new = bench.expectations(&bench.databases[0]).new.ok_or_else(String::new);
+    let device = TestDevice::at(40).slots("ab").firmware(41);
+    let new = device.expectations(&device.databases[0]).new.ok_or_else(String::new);
     transcript(
-        &bench,
+        &device,
         "mark-good",
         expect![[r#"
         settings: not marked good, because the next boot would migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot. Next: `bootmigrate run`.
         exit 3, touched nothing
     "#]],
     );
-    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(device.run(&["run"]).exit, "0");
     transcript(
-        &bench,
+        &device,
         "mark-good --json",
         expect![[r#"
         {
@@ -144,34 +144,34 @@ fn good_is_marked_as_json_too() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "mark-good",
         expect![[r#"
         settings: version 41 was marked good before; no snapshot goes.
         exit 0, touched nothing
     "#]],
     );
-    unchanged(&bench, &new);
+    unchanged(&device, &new);
 }
 
 #[test]
 fn a_database_is_adopted_by_its_version() {
-    let bench = Bench::at(40).firmware(41);
-    Connection::open(bench.main()).unwrap().execute_batch("DROP TABLE refinery_schema_history").unwrap();
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::at(40).firmware(41);
+    Connection::open(device.main()).unwrap().execute_batch("DROP TABLE refinery_schema_history").unwrap();
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "adopt --db settings --at 30",
         expect![[r#"
             settings: it cannot be adopted: another tool left it at our version 30, and its schema is another: column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
             exit 16, touched nothing
         "#]],
     );
-    unchanged(&bench, &rows);
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
-    let new = oracle::migrated(&copy, &bench.firmware_folder(), "settings", 40).ok_or_else(String::new);
+    unchanged(&device, &rows);
+    let copy = oracle::Copy::of(&device.main()).unwrap();
+    let new = oracle::migrated(&copy, &device.firmware_folder(), "settings", 40).ok_or_else(String::new);
     transcript(
-        &bench,
+        &device,
         "adopt --db settings --at 40",
         expect![[r#"
             settings: settings/V10__parents.sql was done before and is recorded now.
@@ -183,14 +183,14 @@ fn a_database_is_adopted_by_its_version() {
             exit 0, touched database, state
         "#]],
     );
-    unchanged(&bench, &new);
+    unchanged(&device, &new);
 }
 
 #[test]
 fn rehearsed_as_json() {
-    let bench = Bench::booted_at(40).firmware(42);
-    let rows = oracle::content(&bench.main());
-    let ran = bench.run(&["rehearse", "--json"]);
+    let device = TestDevice::booted_at(40).firmware(42);
+    let rows = oracle::content(&device.main());
+    let ran = device.run(&["rehearse", "--json"]);
     let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.exit.as_str(), answer["exit"].as_u64(), ran.stderr.as_str()), ("0", Some(0), ""));
     let one = &answer["databases"][0];
@@ -199,16 +199,16 @@ fn rehearsed_as_json() {
         (Some("settings"), Some(42), Some("migrated"))
     );
     assert!(one["bytes"].as_u64().unwrap() > 100_000, "{one:#}");
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn a_bundle_that_has_no_place() {
-    let bench = Bench::booted_at(40);
-    let rows = oracle::content(&bench.main());
-    let nowhere = format!("bundle {}", bench.root().join("nowhere/bundle.json").display());
+    let device = TestDevice::booted_at(40);
+    let rows = oracle::content(&device.main());
+    let nowhere = format!("bundle {}", device.root().join("nowhere/bundle.json").display());
     transcript(
-        &bench,
+        &device,
         &nowhere,
         expect![[r#"
         bootmigrate: no such file or directory (errno 2) (ROOT/nowhere/bundle.json, while: write the file). [BM-2]
@@ -216,12 +216,12 @@ fn a_bundle_that_has_no_place() {
     "#]],
     );
     transcript(
-        &bench,
-        &format!("bundle {}", bench.home().display()),
+        &device,
+        &format!("bundle {}", device.home().display()),
         expect![[r#"
         bootmigrate: file exists (errno 17) (ROOT/var/lib/gateway, while: write the file). [BM-2]
         exit 2, touched nothing
     "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }

@@ -2,7 +2,7 @@
 //! Promises: whatever puts a file under the database's name, or keeps a copy of it, lets in whom the old file let in, and nobody else.
 //! Never relies on the modes that a new database would get.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::mount::require_root;
 use crate::product::UNIQUE_BADGE;
 use rustix::fs::{lgetxattr, llistxattr, setxattr, XattrFlags};
@@ -46,10 +46,10 @@ fn attributes(path: &Path) -> Attributes {
 }
 
 /// The application's own choice, narrower than any default.
-fn private(bench: &Bench) {
-    chown(bench.main(), Some(USER), Some(FRIEND)).unwrap();
-    fs::set_permissions(bench.main(), fs::Permissions::from_mode(0o600)).unwrap();
-    setxattr(bench.main(), "user.note", b"backed up", XattrFlags::empty()).unwrap();
+fn private(device: &TestDevice) {
+    chown(device.main(), Some(USER), Some(FRIEND)).unwrap();
+    fs::set_permissions(device.main(), fs::Permissions::from_mode(0o600)).unwrap();
+    setxattr(device.main(), "user.note", b"backed up", XattrFlags::empty()).unwrap();
 }
 
 /// Every file under the database's name and every copy of it, beside it and in the state folder.
@@ -66,63 +66,63 @@ fn copies(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 
 /// Runs; says `words`; each file of the database has the attributes that the live one had before, and there are `files` of them.
 #[track_caller]
-fn kept(bench: &Bench, wanted: &Attributes, arguments: &[&str], exit: &str, words: &str, files: usize) {
-    let ran = bench.run(arguments);
+fn kept(device: &TestDevice, wanted: &Attributes, arguments: &[&str], exit: &str, words: &str, files: usize) {
+    let ran = device.run(arguments);
     assert!(ran.exit == exit && ran.stderr.contains(words), "{arguments:?}: exit {}: {}{}", ran.exit, ran.stderr, ran.stdout);
     let mut found = Vec::new();
-    copies(&bench.home(), &mut found);
+    copies(&device.home(), &mut found);
     for path in &found {
         assert_eq!(attributes(path), *wanted, "{arguments:?}: {}", path.display());
     }
     assert_eq!(found.len(), files, "{found:?}");
 }
 
-fn scribble(bench: &Bench) {
-    fs::OpenOptions::new().write(true).open(bench.main()).unwrap().write_all_at(&[7; 64], 0).unwrap();
+fn scribble(device: &TestDevice) {
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&[7; 64], 0).unwrap();
 }
 
 #[test]
 fn every_way_keeps_who_may_read() {
     require_root();
     for listed in [false, true] {
-        let dress = |bench: &Bench| {
-            private(bench);
+        let dress = |device: &TestDevice| {
+            private(device);
             if listed {
-                let_a_friend_in(&bench.main(), "system.posix_acl_access");
+                let_a_friend_in(&device.main(), "system.posix_acl_access");
             }
-            attributes(&bench.main())
+            attributes(&device.main())
         };
         // In its place, and the snapshot.
-        let bench = Bench::at(40).home_of(USER).firmware(41);
-        let wanted = dress(&bench);
+        let device = TestDevice::at(40).home_of(USER).firmware(41);
+        let wanted = dress(&device);
         assert_eq!(wanted.2, if listed { 0o640 } else { 0o600 });
         assert_eq!(wanted.3.len(), 1 + usize::from(listed));
-        kept(&bench, &wanted, &["run"], "0", "migrated from 40 to 41", 2);
+        kept(&device, &wanted, &["run"], "0", "migrated from 40 to 41", 2);
         // A snapshot in the place of a damaged file, and of a lost one.
-        let bench = bench.key("on_damage = [\"snapshot\"]").after(scribble);
-        kept(&bench, &wanted, &["run"], "11", "restored from a snapshot", 3);
-        let bench = bench.after(|bench| fs::remove_file(bench.main()).unwrap());
-        kept(&bench, &wanted, &["run"], "11", "restored from a snapshot", 3);
+        let device = device.key("on_damage = [\"snapshot\"]").after(scribble);
+        kept(&device, &wanted, &["run"], "11", "restored from a snapshot", 3);
+        let device = device.after(|device| fs::remove_file(device.main()).unwrap());
+        kept(&device, &wanted, &["run"], "11", "restored from a snapshot", 3);
         // A copy that a person asks for, beside the one from before the loss; back by the stored down SQL.
-        kept(&bench, &wanted, &["snapshot", "create", "--db", "settings"], "0", "", 4);
+        kept(&device, &wanted, &["snapshot", "create", "--db", "settings"], "0", "", 4);
         let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
-        let bench = Bench::at(41).home_of(USER).firmware(42).file(down);
-        let wanted = dress(&bench);
-        kept(&bench, &wanted, &["run"], "0", "migrated from 41 to 42", 2);
-        let bench = bench.without(down.0).older(41);
-        kept(&bench, &wanted, &["run"], "11", "gone back to 41 by its stored down SQL", 3);
+        let device = TestDevice::at(41).home_of(USER).firmware(42).file(down);
+        let wanted = dress(&device);
+        kept(&device, &wanted, &["run"], "0", "migrated from 41 to 42", 2);
+        let device = device.without(down.0).older(41);
+        kept(&device, &wanted, &["run"], "11", "gone back to 41 by its stored down SQL", 3);
         // A copy that is swapped in.
-        let bench = Bench::at(42).home_of(USER).firmware(50);
-        let wanted = dress(&bench);
-        kept(&bench, &wanted, &["run"], "0", "migrated from 42 to 50", 2);
+        let device = TestDevice::at(42).home_of(USER).firmware(50);
+        let wanted = dress(&device);
+        kept(&device, &wanted, &["run"], "0", "migrated from 42 to 50", 2);
         // A purge that keeps nothing; of a lost database.
-        kept(&bench, &wanted, &["purge", "--db", "settings", "--yes"], "11", "replaced by a fresh database", 3);
-        let bench = bench.key("on_damage = [\"purge\"]").after(|bench| fs::remove_file(bench.main()).unwrap());
-        kept(&bench, &wanted, &["run"], "11", "replaced by a fresh database", 3);
+        kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], "11", "replaced by a fresh database", 3);
+        let device = device.key("on_damage = [\"purge\"]").after(|device| fs::remove_file(device.main()).unwrap());
+        kept(&device, &wanted, &["run"], "11", "replaced by a fresh database", 3);
         // A purge that keeps rows.
-        let bench = Bench::at(40).home_of(USER).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
-        let wanted = dress(&bench);
-        kept(&bench, &wanted, &["run", "--purge-and-retry"], "11", "replaced by a fresh database", 3);
+        let device = TestDevice::at(40).home_of(USER).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+        let wanted = dress(&device);
+        kept(&device, &wanted, &["run", "--purge-and-retry"], "11", "replaced by a fresh database", 3);
     }
 }
 
@@ -130,11 +130,11 @@ fn every_way_keeps_who_may_read() {
 #[test]
 fn a_folder_s_default_list_lets_nobody_in() {
     require_root();
-    let bench = Bench::at(42).home_of(USER).firmware(50);
-    private(&bench);
-    fs::set_permissions(bench.main(), fs::Permissions::from_mode(0o640)).unwrap();
-    let_a_friend_in(&bench.home(), "system.posix_acl_default");
-    let wanted = attributes(&bench.main());
-    kept(&bench, &wanted, &["run"], "0", "migrated from 42 to 50", 2);
-    kept(&bench, &wanted, &["purge", "--db", "settings", "--yes"], "11", "replaced by a fresh database", 3);
+    let device = TestDevice::at(42).home_of(USER).firmware(50);
+    private(&device);
+    fs::set_permissions(device.main(), fs::Permissions::from_mode(0o640)).unwrap();
+    let_a_friend_in(&device.home(), "system.posix_acl_default");
+    let wanted = attributes(&device.main());
+    kept(&device, &wanted, &["run"], "0", "migrated from 42 to 50", 2);
+    kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], "11", "replaced by a fresh database", 3);
 }

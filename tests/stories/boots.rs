@@ -2,14 +2,14 @@
 //! Promises: each ends with the next boot, which must be quiet and touch nothing.
 //! Never has a fault in it.
 
-use crate::bench::{Bench, Program};
+use crate::device::{Program, TestDevice};
 use crate::picture::{check, check_step};
 use expect_test::expect;
 
 #[test]
 fn first_boot_makes_the_database() {
     check(
-        Bench::empty(42),
+        TestDevice::empty(42),
         "run",
         expect![[r#"
             plan:     settings: first boot: build version 42 beside, then put it in place
@@ -26,7 +26,7 @@ fn first_boot_makes_the_database() {
 #[test]
 fn first_boot_into_a_root_that_is_empty() {
     check(
-        Bench::empty(40).after(|bench| std::fs::remove_dir_all(bench.root().join("var")).unwrap()),
+        TestDevice::empty(40).after(|device| std::fs::remove_dir_all(device.root().join("var")).unwrap()),
         "run",
         expect![[r#"
             plan:     settings: first boot: build version 40 beside, then put it in place
@@ -42,9 +42,9 @@ fn first_boot_into_a_root_that_is_empty() {
 
 #[test]
 fn quiet_boot_touches_nothing() {
-    let bench = Bench::at(41);
+    let device = TestDevice::at(41);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 41
@@ -57,7 +57,7 @@ fn quiet_boot_touches_nothing() {
         "#]],
     );
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 41
@@ -74,7 +74,7 @@ fn quiet_boot_touches_nothing() {
 #[test]
 fn quiet_boot_in_wal_mode_touches_nothing() {
     check(
-        Bench::wal_at(41).after(|bench| assert_eq!(bench.run(&["run"]).exit, "0")),
+        TestDevice::wal_at(41).after(|device| assert_eq!(device.run(&["run"]).exit, "0")),
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 41
@@ -91,7 +91,7 @@ fn quiet_boot_in_wal_mode_touches_nothing() {
 #[test]
 fn upgrade_by_one() {
     check(
-        Bench::at(40).firmware(41),
+        TestDevice::at(40).firmware(41),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -109,7 +109,7 @@ fn upgrade_by_one() {
 #[test]
 fn upgrade_by_one_in_wal_mode() {
     check(
-        Bench::wal_at(40).firmware(41),
+        TestDevice::wal_at(40).firmware(41),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -127,7 +127,7 @@ fn upgrade_by_one_in_wal_mode() {
 #[test]
 fn upgrade_by_many() {
     check(
-        Bench::at(20).firmware(42),
+        TestDevice::at(20).firmware(42),
         "run",
         expect![[r#"
             plan:     settings: migrate 20 to 42: V30 look, V40 stamp, V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
@@ -145,7 +145,7 @@ fn upgrade_by_many() {
 #[test]
 fn upgrade_by_many_in_wal_mode() {
     check(
-        Bench::wal_at(20).firmware(42),
+        TestDevice::wal_at(20).firmware(42),
         "run",
         expect![[r#"
             plan:     settings: migrate 20 to 42: V30 look, V40 stamp, V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
@@ -163,7 +163,7 @@ fn upgrade_by_many_in_wal_mode() {
 #[test]
 fn upgrade_with_a_migration_outside_any_transaction() {
     check(
-        Bench::at(41).firmware(50),
+        TestDevice::at(41).firmware(50),
         "run",
         expect![[r#"
             plan:     settings: migrate a copy 41 to 50: V42 preferences, V50 compact, then put it in place
@@ -181,7 +181,7 @@ fn upgrade_with_a_migration_outside_any_transaction() {
 #[test]
 fn two_databases_in_one_run() {
     check(
-        Bench::at(40).with_telemetry(20).firmware(41),
+        TestDevice::at(40).with_telemetry(20).firmware(41),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -204,8 +204,8 @@ fn two_databases_in_one_run() {
 fn a_table_rebuild_loses_no_child() {
     // DROP TABLE with foreign keys on fires ON DELETE CASCADE: the children would be gone.
     check(
-        Bench::at(40).firmware(41).after(|bench| {
-            let rows = crate::oracle::content(&bench.main()).unwrap().rows;
+        TestDevice::at(40).firmware(41).after(|device| {
+            let rows = crate::oracle::content(&device.main()).unwrap().rows;
             assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
         }),
         "run -v",
@@ -225,31 +225,31 @@ fn a_table_rebuild_loses_no_child() {
 const SECONDS_TRIED: u32 = 40;
 
 /// The example product after its first boot.
-fn made_product() -> Bench {
-    let mut bench = Bench::empty(10);
-    bench.program = Program::Product;
-    let ran = bench.run(&["run"]);
+fn made_product() -> TestDevice {
+    let mut device = TestDevice::empty(10);
+    device.program = Program::Product;
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    bench
+    device
 }
 
 /// It holds what SQLite alone makes of its files; its tables are its own.
-fn is_fresh(bench: &Bench, name: &str) -> bool {
-    let now = crate::oracle::content(&bench.path(name)).unwrap();
-    Some(now) == crate::oracle::fresh(&bench.catalogue_folder(), name)
+fn is_fresh(device: &TestDevice, name: &str) -> bool {
+    let now = crate::oracle::content(&device.path(name)).unwrap();
+    Some(now) == crate::oracle::fresh(&device.catalogue_folder(), name)
 }
 
 #[test]
 fn the_example_product_boots() {
     // A trigger of its V9 writes the second it runs in: the oracle's copy has to be made in the same one.
-    let bench = (0..SECONDS_TRIED).map(|_| made_product()).find(|bench| is_fresh(bench, "settings"));
-    let bench = bench.expect("what a fresh database holds is what SQLite makes of its files");
+    let device = (0..SECONDS_TRIED).map(|_| made_product()).find(|device| is_fresh(device, "settings"));
+    let device = device.expect("what a fresh database holds is what SQLite makes of its files");
     for name in ["settings", "telemetry"] {
-        let path = bench.path(name);
-        assert!(name == "settings" || is_fresh(&bench, name), "{name} holds what SQLite makes of its files");
-        assert_eq!(crate::oracle::complaints(&path, &bench.catalogue_folder(), name), Vec::<String>::new(), "{name}");
+        let path = device.path(name);
+        assert!(name == "settings" || is_fresh(&device, name), "{name} holds what SQLite makes of its files");
+        assert_eq!(crate::oracle::complaints(&path, &device.catalogue_folder(), name), Vec::<String>::new(), "{name}");
     }
-    let before = crate::oracle::folder(&bench.root());
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    assert_eq!(crate::oracle::touched(&before, &crate::oracle::folder(&bench.root())), "nothing");
+    let before = crate::oracle::folder(&device.root());
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(crate::oracle::touched(&before, &crate::oracle::folder(&device.root())), "nothing");
 }

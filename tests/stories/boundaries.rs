@@ -2,7 +2,7 @@
 //! Promises: what they must end at is made and read by plain SQLite, each file on a connection of its own.
 //! Never compares two runs of the program with each other alone.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle::{Copy, HISTORY};
 use rusqlite::{Connection, Row};
 use std::fs;
@@ -162,16 +162,16 @@ pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), S
 }
 
 /// A device without a database, whose firmware has these files as far as the version.
-pub fn device(catalogue: &Catalogue, version: usize) -> Bench {
-    let bench = catalogue.keys.iter().fold(Bench::empty(0), |bench, key| bench.key(key));
-    let bench = if catalogue.adopted { bench.key("adopted_up_to = 0") } else { bench };
-    carry(&bench, catalogue, version);
-    bench
+pub fn new_device(catalogue: &Catalogue, version: usize) -> TestDevice {
+    let device = catalogue.keys.iter().fold(TestDevice::empty(0), |device, key| device.key(key));
+    let device = if catalogue.adopted { device.key("adopted_up_to = 0") } else { device };
+    carry(&device, catalogue, version);
+    device
 }
 
 /// The firmware carries these files, and no others.
-pub fn carry(bench: &Bench, catalogue: &Catalogue, version: usize) {
-    let folder = bench.firmware_folder().join("settings");
+pub fn carry(device: &TestDevice, catalogue: &Catalogue, version: usize) {
+    let folder = device.firmware_folder().join("settings");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     for (name, sql) in &catalogue.files[..version] {
@@ -182,7 +182,7 @@ pub fn carry(bench: &Bench, catalogue: &Catalogue, version: usize) {
         }
     }
     if catalogue.adopted {
-        let configuration = bench.firmware_folder().join("bootmigrate.toml");
+        let configuration = device.firmware_folder().join("bootmigrate.toml");
         let adopted = |line: &str| if line.starts_with("adopted_up_to") { format!("adopted_up_to = {version}") } else { line.to_owned() };
         let text: Vec<String> = fs::read_to_string(&configuration).unwrap().lines().map(adopted).collect();
         fs::write(&configuration, text.join("\n")).unwrap();
@@ -193,9 +193,9 @@ pub fn carry(bench: &Bench, catalogue: &Catalogue, version: usize) {
 ///
 /// # Errors
 /// What a run said that did not end with 0.
-pub fn upgrade(bench: &Bench, catalogue: &Catalogue, done: usize, pace: Pace) -> Result<(), String> {
+pub fn upgrade(device: &TestDevice, catalogue: &Catalogue, done: usize, pace: Pace) -> Result<(), String> {
     let run = |words: &[&str]| {
-        let ran = bench.run(words);
+        let ran = device.run(words);
         if ran.exit == "0" {
             Ok(())
         } else {
@@ -205,18 +205,18 @@ pub fn upgrade(bench: &Bench, catalogue: &Catalogue, done: usize, pace: Pace) ->
     let last = catalogue.files.len();
     match pace {
         Pace::OneBoot => {
-            carry(bench, catalogue, last);
+            carry(device, catalogue, last);
             run(&["run"])
         }
         Pace::BootAVersion => (done + 1..=last).try_for_each(|version| {
-            carry(bench, catalogue, version);
+            carry(device, catalogue, version);
             run(&["run"])
         }),
         Pace::Steps => {
-            carry(bench, catalogue, last);
+            carry(device, catalogue, last);
             (done + 1..last).try_for_each(|_| {
                 // What is short of the firmware's version is not ready.
-                let ran = bench.run(&["migrate", "--step", "1"]);
+                let ran = device.run(&["migrate", "--step", "1"]);
                 if ran.exit == "3" || ran.exit == "0" {
                     Ok(())
                 } else {
@@ -229,8 +229,8 @@ pub fn upgrade(bench: &Bench, catalogue: &Catalogue, done: usize, pace: Pace) ->
 }
 
 /// The history and the content of the device are what plain SQLite has made.
-pub fn compare(bench: &Bench, wanted: &Seen, versions: usize) -> Result<(), String> {
-    let (seen, history) = look(&bench.main())?;
+pub fn compare(device: &TestDevice, wanted: &Seen, versions: usize) -> Result<(), String> {
+    let (seen, history) = look(&device.main())?;
     let all: Vec<String> = (1..=versions).map(|version| version.to_string()).collect();
     if history != all {
         return Err(format!("the history is {history:?}"));
@@ -253,17 +253,17 @@ pub fn judge(catalogue: &Catalogue, paces: &[Pace]) -> Vec<String> {
             Err(error) => return vec![format!("plain SQLite refuses it: {error}")],
         };
         for pace in paces {
-            let bench = device(catalogue, catalogue.written_after());
+            let device = new_device(catalogue, catalogue.written_after());
             let mut done = 0;
             if with_rows {
                 done = catalogue.written_after();
-                let ran = bench.run(&["run"]);
+                let ran = device.run(&["run"]);
                 if ran.exit != "0" {
                     return vec![format!("the first version: {}", ran.stderr)];
                 }
-                apply(&bench.main(), &catalogue.rows, None).unwrap();
+                apply(&device.main(), &catalogue.rows, None).unwrap();
             }
-            let ended = upgrade(&bench, catalogue, done, *pace).and_then(|()| compare(&bench, &wanted, catalogue.files.len()));
+            let ended = upgrade(&device, catalogue, done, *pace).and_then(|()| compare(&device, &wanted, catalogue.files.len()));
             if let Err(what) = ended {
                 found.push(format!("{pace:?}, {}: {what}", if with_rows { "with rows" } else { "from nothing" }));
             }

@@ -2,7 +2,7 @@
 //! Promises: each is run by both as the newest file of an empty device; the rules, which would have stopped most of them, are passed by.
 //! Never compares sentences: that a statement is refused, and where.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use std::fs;
 
 const FIRST: &str =
@@ -22,34 +22,34 @@ enum As {
 fn alike(how: As, text: &str, refused_at: Option<u32>) {
     let head = if how == As::NoTransaction { "-- bootmigrate: no-transaction\n" } else { "" };
     let name = if how == As::Data { "data/V1__x.sql" } else { "V2__x.sql" };
-    let bench = Bench::empty(0).file(("V1__first.sql", FIRST));
-    let bench = if how == As::Adopted { bench.key("adopted_up_to = 2") } else { bench };
+    let device = TestDevice::empty(0).file(("V1__first.sql", FIRST));
+    let device = if how == As::Adopted { device.key("adopted_up_to = 2") } else { device };
     // What the rules see, and what runs.
     for (folder, text) in [("migrations", format!("{head}SELECT 1;\n")), ("unchecked", format!("{head}{text}\n"))] {
-        let path = bench.folder().join(folder).join("settings").join(name);
+        let path = device.folder().join(folder).join("settings").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let unchecked = bench.folder().join("unchecked").to_str().unwrap().to_owned();
-    let mut bench = bench.environment("BOOTMIGRATE_TEST_UNCHECKED", &unchecked);
-    let device = if how == As::Data {
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        bench.run(&["data", "run", "--all"])
+    let unchecked = device.folder().join("unchecked").to_str().unwrap().to_owned();
+    let mut device = device.environment("BOOTMIGRATE_TEST_UNCHECKED", &unchecked);
+    let ran = if how == As::Data {
+        assert_eq!(device.run(&["run"]).exit, "0");
+        device.run(&["data", "run", "--all"])
     } else {
-        bench.run(&["run"])
+        device.run(&["run"])
     };
-    bench = bench.environment("BOOTMIGRATE_TEST_BUILD", "1");
-    let build = bench.run(&["run"]);
-    let what = format!("{text} as {how:?}\nbuild: {}\ndevice: {} {}", build.stderr, device.exit, device.stderr);
+    device = device.environment("BOOTMIGRATE_TEST_BUILD", "1");
+    let build = device.run(&["run"]);
+    let what = format!("{text} as {how:?}\nbuild: {}\ndevice: {} {}", build.stderr, ran.exit, ran.stderr);
     let place = |line: u32| format!("{name}:{}", line + u32::from(how == As::NoTransaction));
     match refused_at {
         // What no statement says has no line.
-        Some(0) => assert!(device.exit == "10" && build.stderr.contains(&format!("{name}: ")), "{what}"),
+        Some(0) => assert!(ran.exit == "10" && build.stderr.contains(&format!("{name}: ")), "{what}"),
         Some(line) => {
-            assert!(device.exit == "10" && device.stderr.contains(&place(line)), "{what}");
+            assert!(ran.exit == "10" && ran.stderr.contains(&place(line)), "{what}");
             assert!(build.stderr.contains(&place(line)), "{what}");
         }
-        None => assert!(device.exit == "0" && build.stderr == "the build accepts it\n", "{what}"),
+        None => assert!(ran.exit == "0" && build.stderr == "the build accepts it\n", "{what}"),
     }
 }
 

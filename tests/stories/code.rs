@@ -2,7 +2,7 @@
 //! Promises: the code is that of `examples/firmware`; every row is compared with what SQLite alone makes of the same change.
 //! Never expects a half: what fails leaves the database as it was.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::check;
 use crate::program::{self, Ran};
@@ -13,9 +13,9 @@ const FILE: &str = "-- bootmigrate: code revision=1\nUPDATE child SET label = 'f
 
 #[test]
 fn code_runs_with_everything_else_in_one_transaction() {
-    for bench in [Bench::at(40), Bench::wal_at(40)] {
-        let bench = bench.firmware(42).file(("V90__code.sql", FILE));
-        let copy = oracle::Copy::of(&bench.main()).unwrap();
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.firmware(42).file(("V90__code.sql", FILE));
+        let copy = oracle::Copy::of(&device.main()).unwrap();
         let at_42 = tempfile::tempdir().unwrap();
         crate::product::write(at_42.path(), "settings", 42);
         oracle::migrated(&copy, at_42.path(), "settings", 40).unwrap();
@@ -23,67 +23,67 @@ fn code_runs_with_everything_else_in_one_transaction() {
         wanted.execute_batch("UPDATE child SET label = 'first the SQL'; UPDATE parent SET reading = id * 2, badge = 'by code'").unwrap();
         wanted.execute_batch("DELETE FROM child WHERE id % 2 = 0").unwrap();
         let wanted = oracle::read(&wanted).unwrap();
-        let ran = bench.run(&["run"]);
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{}", ran.stderr);
         assert!(ran.stderr.contains("settings: migrated from 40 to 90 (3 applied, "), "{}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()), Ok(wanted.clone()));
-        assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
-        let before = oracle::folder(&bench.root());
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-        assert_eq!(oracle::content(&bench.main()), Ok(wanted));
+        assert_eq!(oracle::content(&device.main()), Ok(wanted.clone()));
+        assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+        let before = oracle::folder(&device.root());
+        assert_eq!(device.run(&["run"]).exit, "0");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
+        assert_eq!(oracle::content(&device.main()), Ok(wanted));
     }
 }
 
 /// Code that ends the program: each boot ends so, with the old rows, until it is not begun any more.
 #[track_caller]
-fn ends_every_boot_until_nobody_begins(bench: &Bench, version: i32, exit: &str) -> Ran {
-    let old = oracle::content(&bench.main());
+fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: &str) -> Ran {
+    let old = oracle::content(&device.main());
     let ran: Vec<Ran> = (1..=5)
         .map(|interrupted| {
-            let ran = bench.run(&["run"]);
+            let ran = device.run(&["run"]);
             assert_eq!(ran.exit, exit, "{interrupted}: {}", ran.stderr);
-            assert_eq!(oracle::content(&bench.main()), old, "{interrupted}");
+            assert_eq!(oracle::content(&device.main()), old, "{interrupted}");
             ran
         })
         .collect();
-    let before = oracle::folder(&bench.root());
+    let before = oracle::folder(&device.root());
     for _ in 0..2 {
-        let ran = bench.run(&["run"]);
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "19", "{}", ran.stderr);
         assert!(ran.stderr.contains("this firmware's migrations were interrupted 5 times; nothing was changed"), "{}", ran.stderr);
         assert!(ran.stderr.contains(&format!(">{version}]")), "{}", ran.stderr);
     }
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-    assert_eq!(oracle::content(&bench.main()), old);
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
+    assert_eq!(oracle::content(&device.main()), old);
     ran.into_iter().next().unwrap()
 }
 
 /// Taken over from plain refinery, from an application that counts in `user_version`, and ours already.
-fn worlds(version: i32) -> Vec<Bench> {
-    let adopted = Bench::at(40).key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
+fn worlds(version: i32) -> Vec<TestDevice> {
+    let adopted = TestDevice::at(40).key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
     let connection = Connection::open(adopted.main()).unwrap();
     connection.execute_batch("DROP TABLE refinery_schema_history; PRAGMA user_version = 40").unwrap();
     drop(connection);
     let file = format!("V{version}__code.sql");
-    [Bench::at(40), Bench::wal_at(40), adopted, Bench::booted_at(40)].map(|bench| bench.file((&file, FILE))).into()
+    [TestDevice::at(40), TestDevice::wal_at(40), adopted, TestDevice::booted_at(40)].map(|device| device.file((&file, FILE))).into()
 }
 
 #[test]
 fn code_that_ends_the_program() {
-    for bench in worlds(96) {
-        ends_every_boot_until_nobody_begins(&bench, 96, "signal 6");
+    for device in worlds(96) {
+        ends_every_boot_until_nobody_begins(&device, 96, "signal 6");
     }
 }
 
 /// Plain refinery runs the file, and not the code: what it began is no version of ours.
 #[test]
 fn what_refinery_began_of_a_migration_with_code_is_said() {
-    let bench = Bench::at(40).file(("V90__code.sql", "-- bootmigrate: code revision=1\nCREATE TABLE begun (n);\n"));
-    Connection::open(bench.main()).unwrap().execute_batch("CREATE TABLE begun (n)").unwrap();
-    let old = oracle::content(&bench.main());
-    let before = oracle::folder(&bench.root());
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::at(40).file(("V90__code.sql", "-- bootmigrate: code revision=1\nCREATE TABLE begun (n);\n"));
+    Connection::open(device.main()).unwrap().execute_batch("CREATE TABLE begun (n)").unwrap();
+    let old = oracle::content(&device.main());
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "21", "{}", ran.stderr);
     assert!(
         ran.stderr.contains("begun.n is in the database already")
@@ -91,15 +91,15 @@ fn what_refinery_began_of_a_migration_with_code_is_said() {
         "{}",
         ran.stderr
     );
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-    assert_eq!(oracle::content(&bench.main()), old);
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
+    assert_eq!(oracle::content(&device.main()), old);
 }
 
 #[test]
 fn code_that_panics() {
     if program::a_panic_ends_it() {
-        for bench in worlds(91) {
-            let ran = ends_every_boot_until_nobody_begins(&bench, 91, "10");
+        for device in worlds(91) {
+            let ran = ends_every_boot_until_nobody_begins(&device, 91, "10");
             let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("on each connection) panicked at ")).collect();
             assert!(said.len() == 1 && said[0].ends_with(". [BM-10]"), "{}", ran.stderr);
             assert!(said[0].contains("firmware.rs:") && said[0].contains(": a guest may; built with panic = \"abort\""), "{}", said[0]);
@@ -107,7 +107,7 @@ fn code_that_panics() {
         return;
     }
     check(
-        Bench::at(40).file(("V91__code.sql", FILE)),
+        TestDevice::at(40).file(("V91__code.sql", FILE)),
         "run",
         expect![[r#"
         plan:     settings: migrate 40 to 91: V91 code, in one transaction, after a snapshot
@@ -124,7 +124,7 @@ fn code_that_panics() {
 #[test]
 fn code_that_fails() {
     check(
-        Bench::at(40).file(("V92__code.sql", FILE)),
+        TestDevice::at(40).file(("V92__code.sql", FILE)),
         "run",
         expect![[r#"
         plan:     settings: migrate 40 to 92: V92 code, in one transaction, after a snapshot
@@ -141,7 +141,7 @@ fn code_that_fails() {
 #[test]
 fn code_that_commits() {
     check(
-        Bench::at(40).file(("V93__code.sql", FILE)),
+        TestDevice::at(40).file(("V93__code.sql", FILE)),
         "run",
         expect![[r#"
         plan:     settings: migrate 40 to 93: V93 code, in one transaction, after a snapshot
@@ -157,20 +157,20 @@ fn code_that_commits() {
 
 #[test]
 fn code_that_goes_on_after_sqlite_has_rolled_back() {
-    for bench in [Bench::at(40), Bench::wal_at(40)] {
-        let bench = bench.file(("V94__code.sql", FILE));
-        let old = oracle::content(&bench.main());
-        let ran = bench.run(&["run"]);
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.file(("V94__code.sql", FILE));
+        let old = oracle::content(&device.main());
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "10", "{}", ran.stderr);
         assert!(ran.stderr.contains("SQLite ended the transaction by itself, and the code went on"), "{}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()), old);
+        assert_eq!(oracle::content(&device.main()), old);
     }
 }
 
 #[test]
 fn code_that_nobody_has_registered() {
     check(
-        Bench::at(40).file(("V95__code.sql", FILE)),
+        TestDevice::at(40).file(("V95__code.sql", FILE)),
         "run",
         expect![[r#"
             plan:     settings: refuse: settings/V95__code.sql asks for Rust code (revision 1), and this binary registers none
@@ -182,14 +182,14 @@ fn code_that_nobody_has_registered() {
             again:    exit 21, refused, touched nothing
         "#]],
     );
-    let bench = Bench::empty(40).file(("V95__code.sql", FILE));
-    let before = oracle::folder(&bench.root());
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::empty(40).file(("V95__code.sql", FILE));
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "21", "{}", ran.stderr);
     assert!(
         ran.stderr.contains("settings/V95__code.sql asks for Rust code (revision 1), and this binary registers none"),
         "{}",
         ran.stderr
     );
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
 }

@@ -2,8 +2,8 @@
 //! Promises: each directive has a boot where it decides, and one beside it where it does not.
 //! Never repeats what has a file of its own: batch (data), code, no-transaction (boots), needs-space (full).
 
-use crate::bench::Bench;
 use crate::commands::transcript;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::{check, check_step, tidy};
 use expect_test::expect;
@@ -13,12 +13,12 @@ const FORGET: (&str, &str) = ("V43__forget.sql", "-- bootmigrate: irreversible\n
 const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
 
 /// At 43, whose last step says that there is no way back over it.
-fn over_the_edge() -> Bench {
-    let mut bench = Bench::at(30).firmware(40).file(STAMP_DOWN).file(FORGET);
-    let ran = bench.run(&["run"]);
+fn over_the_edge() -> TestDevice {
+    let mut device = TestDevice::at(30).firmware(40).file(STAMP_DOWN).file(FORGET);
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    bench.databases[0].version = 43;
-    bench
+    device.databases[0].version = 43;
+    device
 }
 
 #[test]
@@ -40,10 +40,10 @@ fn an_irreversible_step_is_not_gone_back_over_by_an_older_firmware() {
 
 #[test]
 fn an_irreversible_step_is_not_gone_back_over_by_hand() {
-    let bench = over_the_edge();
-    let rows = oracle::content(&bench.main());
+    let device = over_the_edge();
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "rollback --db settings --to 30",
         expect![[r#"
         bootmigrate: settings cannot go back from 43 to 30: V43 forget is irreversible. [BM-2]
@@ -51,15 +51,15 @@ fn an_irreversible_step_is_not_gone_back_over_by_hand() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "rollback --db settings --step 1",
         expect![[r#"
         bootmigrate: settings cannot go back from 43 to 40: V43 forget is irreversible. [BM-2]
         exit 2, touched nothing
     "#]],
     );
-    assert_eq!(oracle::content(&bench.main()), rows);
-    assert!(bench.root().join("run/bootmigrate/ready/settings").exists());
+    assert_eq!(oracle::content(&device.main()), rows);
+    assert!(device.root().join("run/bootmigrate/ready/settings").exists());
 }
 
 /// Takes the parents of three children away; the step after it gives the children up.
@@ -69,9 +69,9 @@ const MENDED: (&str, &str) = ("V44__mended.sql", "DELETE FROM child WHERE parent
 #[test]
 fn foreign_keys_may_be_broken_between_two_steps() {
     for said in ["", "-- bootmigrate: foreign-keys = off\n"] {
-        let bench = Bench::at(40).file(("V43__orphans.sql", &format!("{said}{ORPHANS}"))).file(MENDED);
+        let device = TestDevice::at(40).file(("V43__orphans.sql", &format!("{said}{ORPHANS}"))).file(MENDED);
         check(
-            bench,
+            device,
             "run",
             expect![[r#"
                 plan:     settings: migrate 40 to 44: V43 orphans, V44 mended, in one transaction, after a snapshot
@@ -90,36 +90,37 @@ fn foreign_keys_may_be_broken_between_two_steps() {
 #[test]
 fn foreign_keys_on_are_looked_at_after_their_own_step() {
     for said in ["on", "deferred"] {
-        let bench = Bench::at(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = {said}\n{ORPHANS}"))).file(MENDED);
-        let rows = oracle::content(&bench.main());
-        let ran = bench.run(&["run"]);
+        let device =
+            TestDevice::at(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = {said}\n{ORPHANS}"))).file(MENDED);
+        let rows = oracle::content(&device.main());
+        let ran = device.run(&["run"]);
         expect![[r#"
             settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>44]
               child rowid 2 names no row of parent
               child rowid 4 names no row of parent
               child rowid 6 names no row of parent
-        "#]].assert_eq(&tidy(&bench, &ran.stderr));
+        "#]].assert_eq(&tidy(&device, &ran.stderr));
         assert_eq!(ran.exit, "10");
-        assert_eq!(oracle::content(&bench.main()), rows);
+        assert_eq!(oracle::content(&device.main()), rows);
     }
 }
 
 #[test]
 fn foreign_keys_on_are_looked_at_where_a_database_is_made() {
-    let bench = Bench::empty(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = on\n{ORPHANS}"))).file(MENDED);
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::empty(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = on\n{ORPHANS}"))).file(MENDED);
+    let ran = device.run(&["run"]);
     expect![[r#"
         settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); nothing was changed. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 0>44]
           child rowid 2 names no row of parent
           child rowid 4 names no row of parent
           child rowid 6 names no row of parent
-    "#]].assert_eq(&tidy(&bench, &ran.stderr));
-    assert!(!bench.main().exists());
-    let bench = bench.file(("V43__orphans.sql", ORPHANS));
-    let fresh = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
+    "#]].assert_eq(&tidy(&device, &ran.stderr));
+    assert!(!device.main().exists());
+    let device = device.file(("V43__orphans.sql", ORPHANS));
+    let fresh = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
     assert_eq!((fresh.rows["parent"], fresh.rows["child"]), (997, 997));
-    let ran = bench.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), oracle::content(&bench.main())), ("0", Ok(fresh)), "{}", ran.stderr);
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), oracle::content(&device.main())), ("0", Ok(fresh)), "{}", ran.stderr);
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn expectations_that_hold_cost_nothing() {
         "-- bootmigrate: expect = SELECT 1 FROM parent WHERE reading <> 0\n-- bootmigrate: expect = SELECT 1 FROM child WHERE label = 'changed'\nUPDATE parent SET reading = 0;\nUPDATE child SET label = 'wished';\n",
     );
     check(
-        Bench::wal_at(40).file(file),
+        TestDevice::wal_at(40).file(file),
         "run",
         expect![[r#"
         plan:     settings: migrate 40 to 43: V43 wish, in one transaction, after a snapshot
@@ -150,10 +151,10 @@ fn of_two_expectations_the_second_counts_too() {
         "V43__wish.sql",
         "-- bootmigrate: expect = SELECT 1 FROM parent WHERE reading <> 0\n-- bootmigrate: expect = SELECT id, label FROM child WHERE id = 1500\nUPDATE parent SET reading = 0;\n",
     );
-    let bench = Bench::booted_at(40).file(file);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40).file(file);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "run",
         expect![[r#"
         settings: settings/V43__wish.sql:2:1: `expect` must return no row and returned: 1500, NULL; the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>43 V43:2]
@@ -162,7 +163,7 @@ fn of_two_expectations_the_second_counts_too() {
         exit 10, touched state
     "#]],
     );
-    assert_eq!(oracle::content(&bench.main()), rows);
+    assert_eq!(oracle::content(&device.main()), rows);
 }
 
 /// As another tool wanted it: with a transaction of its own, and the words against cascades.
@@ -173,15 +174,15 @@ const OF_BEFORE: (&str, &str) = (
 
 #[test]
 fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
-    let bench = Bench::booted_at(40).key("adopted_up_to = 41").file(OF_BEFORE).file(MENDED);
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let device = TestDevice::booted_at(40).key("adopted_up_to = 41").file(OF_BEFORE).file(MENDED);
+    let copy = oracle::Copy::of(&device.main()).unwrap();
     let alone = copy.open();
     alone.execute_batch(OF_BEFORE.1).unwrap();
     alone.execute_batch(MENDED.1).unwrap();
     let wanted = oracle::read(&alone).unwrap();
     assert_eq!((wanted.rows["parent"], wanted.rows["child"]), (2000, 1990));
     transcript(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             settings/V41__of_before.sql:1: skipped in a file of before bootmigrate: PRAGMA foreign_keys = OFF;
@@ -192,9 +193,9 @@ fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
             exit 0, touched database, state
         "#]],
     );
-    assert_eq!(oracle::content(&bench.main()), Ok(wanted));
+    assert_eq!(oracle::content(&device.main()), Ok(wanted));
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
         plan:     settings: nothing to do: at version 44
@@ -212,25 +213,25 @@ fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
 fn a_file_of_before_bootmigrate_that_fails_leaves_no_half() {
     // Its COMMIT would have made the first step durable.
     let broken = ("V42__broken.sql", "BEGIN;\nUPDATE parent SET reading = 8;\nCOMMIT;\nUPDATE parent SET nowhere = 1;\n");
-    let bench = Bench::at(40).key("adopted_up_to = 42").file(OF_BEFORE).file(broken);
-    let rows = oracle::content(&bench.main());
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::at(40).key("adopted_up_to = 42").file(OF_BEFORE).file(broken);
+    let rows = oracle::content(&device.main());
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
     assert!(ran.stderr.contains("settings/V42__broken.sql:4:1: no such column: nowhere (SQLite 1), in statement 4 of 4"), "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()), rows);
+    assert_eq!(oracle::content(&device.main()), rows);
 }
 
 #[test]
 fn the_same_file_of_today_is_refused() {
-    let bench = Bench::at(40).file(OF_BEFORE);
-    let rows = oracle::content(&bench.main());
-    let before = oracle::folder(&bench.root());
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::at(40).file(OF_BEFORE);
+    let rows = oracle::content(&device.main());
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "2", "{}", ran.stderr);
     assert!(ran.stderr.contains("settings/V41__of_before.sql:2:1: "), "{}", ran.stderr);
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-    assert_eq!(oracle::content(&bench.main()), rows);
-    let parents: i64 = Connection::open(bench.main()).unwrap().query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
+    assert_eq!(oracle::content(&device.main()), rows);
+    let parents: i64 = Connection::open(device.main()).unwrap().query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
     assert_eq!(parents, 2000);
 }
 
@@ -239,16 +240,16 @@ fn a_new_device_leaves_out_what_a_released_file_does_not_need() {
     let released = "PRAGMA journal_mode = DELETE;\nPRAGMA main.synchronous(OFF);\nPRAGMA busy_timeout = 5;\nPRAGMA encoding = 'UTF-16';\n\
                     PRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE of_before (x);\nINSERT INTO of_before VALUES (7);\nCOMMIT;\n\
                     PRAGMA wal_checkpoint(TRUNCATE);\nVACUUM;\n";
-    let bench = Bench::empty(40).key("adopted_up_to = 5").file(("V5__before.sql", released));
-    let done = bench.run(&["run"]);
+    let device = TestDevice::empty(40).key("adopted_up_to = 5").file(("V5__before.sql", released));
+    let done = device.run(&["run"]);
     assert_eq!(done.exit, "0", "{}", done.stderr);
     for left_out in ["PRAGMA journal_mode = DELETE", "PRAGMA main.synchronous(OFF)", "VACUUM"] {
         let said = done.stderr.lines().filter(|line| line.contains("skipped in a file of before bootmigrate") && line.contains(left_out));
         assert_eq!(said.count(), 1, "{left_out}: {}", done.stderr);
     }
     let rows =
-        Connection::open(bench.main()).unwrap().query_row("SELECT group_concat(x) FROM of_before", [], |row| row.get::<_, String>(0));
+        Connection::open(device.main()).unwrap().query_row("SELECT group_concat(x) FROM of_before", [], |row| row.get::<_, String>(0));
     assert_eq!(rows.unwrap(), "7");
-    let again = bench.run(&["run"]);
+    let again = device.run(&["run"]);
     assert_eq!(again.exit, "0", "{}", again.stderr);
 }

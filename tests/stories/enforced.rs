@@ -2,8 +2,8 @@
 //! Promises: rows and children are those that plain SQLite leaves with its own enforcement on, at every pace; a violation changes nothing.
 //! Never relies on enforcement in a file that does not ask for it.
 
-use crate::bench::Bench;
-use crate::boundaries::{device, judge, Catalogue, PACES};
+use crate::boundaries::{judge, new_device, Catalogue, PACES};
+use crate::device::TestDevice;
 use crate::oracle;
 use refinery::{Migration, Report, Runner};
 use rusqlite::Connection;
@@ -80,14 +80,14 @@ fn a_violation_fails_the_migration_and_nothing_has_changed() {
         ),
     ] {
         let first = Catalogue { rows: ROWS.into(), ..Catalogue::of(&[FIRST]) };
-        let bench = device(&first, 1);
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        let old = oracle::content(&bench.main());
-        let bench = bench.file(("V2__file.sql", &enforced(text)));
-        let ran = bench.run(&["run"]);
+        let device = new_device(&first, 1);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let old = oracle::content(&device.main());
+        let device = device.file(("V2__file.sql", &enforced(text)));
+        let ran = device.run(&["run"]);
         assert!(ran.exit == "10" && ran.stderr.contains(words), "{text}: {} {}", ran.exit, ran.stderr);
-        assert_eq!(oracle::content(&bench.main()), old, "{text}");
-        let fresh = Bench::empty(0).file(("V1__file.sql", FIRST)).file(("V2__file.sql", &enforced(text)));
+        assert_eq!(oracle::content(&device.main()), old, "{text}");
+        let fresh = TestDevice::empty(0).file(("V1__file.sql", FIRST)).file(("V2__file.sql", &enforced(text)));
         let ran = fresh.run(&["run"]);
         assert!(ran.exit == "10" && ran.stderr.contains(words) && !fresh.main().exists(), "{text}: {} {}", ran.exit, ran.stderr);
     }
@@ -113,13 +113,13 @@ fn files_of_before_end_as_they_did_with_refinery() {
         let keys = ["adopted_foreign_keys = \"enforced\"".to_owned()];
         let catalogue = Catalogue { adopted: true, rows: ROWS.into(), keys: keys.into(), ..Catalogue::of(&files) };
         alike(&catalogue);
-        let bench = device(&catalogue, 1);
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        Connection::open(bench.main()).unwrap().execute_batch(ROWS).unwrap();
-        crate::boundaries::carry(&bench, &catalogue, 3);
-        let ran = bench.run(&["run"]);
+        let device = new_device(&catalogue, 1);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        Connection::open(device.main()).unwrap().execute_batch(ROWS).unwrap();
+        crate::boundaries::carry(&device, &catalogue, 3);
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{text}: {}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).unwrap(), oracle::read(&plain).unwrap(), "{text}");
+        assert_eq!(oracle::content(&device.main()).unwrap(), oracle::read(&plain).unwrap(), "{text}");
     }
 }
 
@@ -132,12 +132,12 @@ fn an_older_firmware_builds_its_schema_with_it() {
     let mut catalogue = Catalogue::of(&[FIRST, &waits, "CREATE TABLE three(a);"]);
     catalogue.downs.push(("V3__file.sql".into(), "DROP TABLE three;".into()));
     catalogue.keys.push("on_newer = [\"downgrade\"]".into());
-    let bench = device(&catalogue, 3);
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    Connection::open(bench.main()).unwrap().execute("INSERT INTO visit(sensor) VALUES (3)", []).unwrap();
-    crate::boundaries::carry(&bench, &catalogue, 2);
-    let ran = bench.run(&["run", "-v"]);
+    let device = new_device(&catalogue, 3);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    Connection::open(device.main()).unwrap().execute("INSERT INTO visit(sensor) VALUES (3)", []).unwrap();
+    crate::boundaries::carry(&device, &catalogue, 2);
+    let ran = device.run(&["run", "-v"]);
     assert!(ran.exit == "0" && !ran.stderr.contains("cannot be built from nothing"), "{} {}", ran.exit, ran.stderr);
-    let left: i64 = Connection::open(bench.main()).unwrap().query_row("SELECT count(*) FROM visit", [], |row| row.get(0)).unwrap();
+    let left: i64 = Connection::open(device.main()).unwrap().query_row("SELECT count(*) FROM visit", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 2);
 }

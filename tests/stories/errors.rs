@@ -2,7 +2,7 @@
 //! Promises: the folder is byte for byte as it was, times too, after every one of them.
 //! Never shortens what was said: standard error is compared whole.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::tidy;
 use crate::product::ORPHANS;
@@ -13,27 +13,27 @@ use std::os::unix::fs::symlink;
 
 /// Runs `run` and compares the transcript; nothing may be touched.
 #[track_caller]
-fn transcript(bench: &Bench, expect: Expect) {
-    let before = oracle::folder(&bench.root());
-    let rows = oracle::content(&bench.main());
-    let ran = bench.run(&["run"]);
-    let touched = oracle::touched(&before, &oracle::folder(&bench.root()));
-    expect.assert_eq(&format!("{}exit {}, touched {touched}\n", tidy(bench, &ran.stderr), ran.exit));
-    assert_eq!(oracle::content(&bench.main()), rows);
+fn transcript(device: &TestDevice, expect: Expect) {
+    let before = oracle::folder(&device.root());
+    let rows = oracle::content(&device.main());
+    let ran = device.run(&["run"]);
+    let touched = oracle::touched(&before, &oracle::folder(&device.root()));
+    expect.assert_eq(&format!("{}exit {}, touched {touched}\n", tidy(device, &ran.stderr), ran.exit));
+    assert_eq!(oracle::content(&device.main()), rows);
 }
 
 /// The device's own configuration file.
-fn configured(bench: Bench, text: &str) -> Bench {
-    fs::create_dir_all(bench.root().join("etc")).unwrap();
-    fs::write(bench.root().join("etc/bootmigrate.toml"), text).unwrap();
-    bench
+fn configured(device: TestDevice, text: &str) -> TestDevice {
+    fs::create_dir_all(device.root().join("etc")).unwrap();
+    fs::write(device.root().join("etc/bootmigrate.toml"), text).unwrap();
+    device
 }
 
 #[test]
 fn configuration_with_a_wrong_type() {
-    let bench = configured(Bench::at(40).firmware(41), "[databases.settings]\nbusy_timeout_s = \"ten\"\n");
+    let device = configured(TestDevice::at(40).firmware(41), "[databases.settings]\nbusy_timeout_s = \"ten\"\n");
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             bootmigrate: ROOT/etc/bootmigrate.toml:2:18: busy_timeout_s is text, not a whole number; write busy_timeout_s = 10. [BM-2]
             exit 2, touched nothing
@@ -43,9 +43,9 @@ fn configuration_with_a_wrong_type() {
 
 #[test]
 fn configuration_that_is_no_toml() {
-    let bench = configured(Bench::at(40).firmware(41), "[databases.settings\n");
+    let device = configured(TestDevice::at(40).firmware(41), "[databases.settings\n");
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             bootmigrate: ROOT/etc/bootmigrate.toml:1:20: not TOML: unclosed table, expected `]`; write key = value, or a table header such as [databases.settings]. [BM-2]
             exit 2, touched nothing
@@ -55,9 +55,9 @@ fn configuration_that_is_no_toml() {
 
 #[test]
 fn configuration_with_an_unknown_word() {
-    let bench = configured(Bench::at(40).firmware(41), "[databases.settings]\non_failure = \"pray\"\n");
+    let device = configured(TestDevice::at(40).firmware(41), "[databases.settings]\non_failure = \"pray\"\n");
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             bootmigrate: ROOT/etc/bootmigrate.toml:2:14: on_failure = "pray" is not known; write "restore" or "purge". [BM-2]
             exit 2, touched nothing
@@ -67,23 +67,23 @@ fn configuration_with_an_unknown_word() {
 
 #[test]
 fn command_line_with_an_unknown_option() {
-    let bench = Bench::at(40).firmware(41);
-    let before = oracle::folder(&bench.root());
-    let ran = bench.run(&["run", "--purge-and-retri"]);
+    let device = TestDevice::at(40).firmware(41);
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["run", "--purge-and-retri"]);
     expect![[r#"
         bootmigrate: `--purge-and-retri` is not known; perhaps `--purge-and-retry` is meant. [BM-2]
         exit 2
     "#]]
-    .assert_eq(&format!("{}exit {}\n", tidy(&bench, &ran.stderr), ran.exit));
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+    .assert_eq(&format!("{}exit {}\n", tidy(&device, &ran.stderr), ran.exit));
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
 }
 
 #[test]
 fn path_is_a_dangling_link() {
-    let bench = Bench::empty(41);
-    symlink("/nowhere/settings.db", bench.main()).unwrap();
+    let device = TestDevice::empty(41);
+    symlink("/nowhere/settings.db", device.main()).unwrap();
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: ROOT/var/lib/gateway/settings.db is a symbolic link to nothing; nothing was changed. Next: give bootmigrate a plain file of its own in `path`. [BM-16 settings ?>41]
             exit 16, touched nothing
@@ -93,10 +93,10 @@ fn path_is_a_dangling_link() {
 
 #[test]
 fn path_is_a_folder() {
-    let bench = Bench::empty(41);
-    fs::create_dir(bench.main()).unwrap();
+    let device = TestDevice::empty(41);
+    fs::create_dir(device.main()).unwrap();
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: ROOT/var/lib/gateway/settings.db is a folder; nothing was changed. Next: give bootmigrate a plain file of its own in `path`. [BM-16 settings ?>41]
             exit 16, touched nothing
@@ -106,10 +106,10 @@ fn path_is_a_folder() {
 
 #[test]
 fn path_has_a_second_name() {
-    let bench = Bench::at(40).firmware(41);
-    fs::hard_link(bench.main(), bench.home().join("another-name")).unwrap();
+    let device = TestDevice::at(40).firmware(41);
+    fs::hard_link(device.main(), device.home().join("another-name")).unwrap();
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: ROOT/var/lib/gateway/settings.db has 2 names (hard links); a swap would split them; nothing was changed. Next: give bootmigrate a plain file of its own in `path`. [BM-16 settings ?>41]
             exit 16, touched nothing
@@ -119,11 +119,11 @@ fn path_has_a_second_name() {
 
 #[test]
 fn path_runs_through_a_file() {
-    let bench = Bench::empty(41);
-    fs::remove_dir_all(bench.home()).unwrap();
-    fs::write(bench.home(), "a file where the folder should be").unwrap();
+    let device = TestDevice::empty(41);
+    fs::remove_dir_all(device.home()).unwrap();
+    fs::write(device.home(), "a file where the folder should be").unwrap();
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: ROOT/var/lib/gateway is not a folder (ROOT/var/lib/gateway, while: make the state folder); nothing was made. Next: bring it there, then run again. [BM-18 settings ?>41]
             exit 18, touched nothing
@@ -133,9 +133,9 @@ fn path_runs_through_a_file() {
 
 #[test]
 fn owner_that_does_not_exist() {
-    let bench = Bench::empty(41).key("owner = \"nosuchuser:nosuchgroup\"");
+    let device = TestDevice::empty(41).key("owner = \"nosuchuser:nosuchgroup\"");
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: owner = "nosuchuser:nosuchgroup" is not in /etc/passwd and /etc/group (while: take the lock); nothing was changed. Next: correct bootmigrate.toml. [BM-2 settings ?>41]
             exit 2, touched nothing
@@ -145,13 +145,13 @@ fn owner_that_does_not_exist() {
 
 #[test]
 fn owner_is_another_user() {
-    let mut bench = Bench::at(40).firmware(41);
+    let mut device = TestDevice::at(40).firmware(41);
     crate::mount::require_root();
-    std::os::unix::fs::chown(bench.root().join("run"), Some(65534), Some(65534)).unwrap();
-    fs::set_permissions(bench.main(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    bench.user = Some(65534);
+    std::os::unix::fs::chown(device.root().join("run"), Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(device.main(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    device.user = Some(65534);
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: it belongs to 0:0 with mode 0600, and uid 65534 may not read and write it (ROOT/var/lib/gateway/settings.db, while: look at the database); nothing was changed. Next: look at the storage and at who owns the files, then run again. [BM-15 settings ?>41]
             exit 15, touched nothing
@@ -161,10 +161,10 @@ fn owner_is_another_user() {
 
 #[test]
 fn not_a_database() {
-    let bench = Bench::empty(41);
-    fs::write(bench.main(), "some notes that somebody saved under this name\n".repeat(200)).unwrap();
+    let device = TestDevice::empty(41);
+    fs::write(device.main(), "some notes that somebody saved under this name\n".repeat(200)).unwrap();
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: its header is not that of an SQLite database; nothing was changed. Next: keep the file for support, then run `bootmigrate run --purge-and-retry --db settings` to start with an empty one. [BM-17 settings ?>41]
             exit 17, touched nothing
@@ -173,18 +173,18 @@ fn not_a_database() {
 }
 
 /// A database that somebody made, with 1,000 parents and 1,000 children.
-fn foreign(bench: Bench, head: &str) -> Bench {
-    let connection = Connection::open(bench.main()).unwrap();
+fn foreign(device: TestDevice, head: &str) -> TestDevice {
+    let connection = Connection::open(device.main()).unwrap();
     connection.execute_batch(head).unwrap();
     crate::product::FILES[..2].iter().for_each(|(_, sql)| connection.execute_batch(sql).unwrap());
-    bench
+    device
 }
 
 #[test]
 fn another_applications_database() {
     let head = "PRAGMA application_id = 0x47504B47; CREATE TABLE gpkg_contents (table_name TEXT);";
     transcript(
-        &foreign(Bench::empty(41), head),
+        &foreign(TestDevice::empty(41), head),
         expect![[r#"
             settings: this is another application's database (application_id 1196444487, 3 tables, no migration history); nothing was changed. Next: correct `path`, or move that file away. [BM-16 settings ?>41]
             exit 16, touched nothing
@@ -195,7 +195,7 @@ fn another_applications_database() {
 #[test]
 fn tables_without_a_history() {
     transcript(
-        &foreign(Bench::empty(41), ""),
+        &foreign(TestDevice::empty(41), ""),
         expect![[r#"
             settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
             exit 16, touched nothing
@@ -206,12 +206,12 @@ fn tables_without_a_history() {
 #[test]
 fn history_that_is_malformed() {
     // refinery panics on such a row.
-    let bench = Bench::at(40).firmware(41).after(|bench| {
-        let connection = Connection::open(bench.main()).unwrap();
+    let device = TestDevice::at(40).firmware(41).after(|device| {
+        let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch("UPDATE refinery_schema_history SET applied_on = 'yesterday', checksum = 'x' WHERE version = 20").unwrap();
     });
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: the history cannot be read: row 2 has no whole version, name and checksum; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
             exit 21, touched nothing
@@ -222,7 +222,7 @@ fn history_that_is_malformed() {
 #[test]
 fn newer_than_the_firmware() {
     transcript(
-        &Bench::at(42).firmware(40),
+        &TestDevice::at(42).firmware(40),
         expect![[r#"
             settings: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences; nothing was changed. Next: boot the newer firmware. [BM-12 settings 42>40]
             exit 12, touched nothing
@@ -232,9 +232,9 @@ fn newer_than_the_firmware() {
 
 #[test]
 fn text_that_was_changed_after_release() {
-    let bench = Bench::at(40).firmware(41).file(("V20__children.sql", "CREATE TABLE child (id INTEGER);\n"));
+    let device = TestDevice::at(40).firmware(41).file(("V20__children.sql", "CREATE TABLE child (id INTEGER);\n"));
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: the text of settings/V20__children.sql differs from what was applied; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
             exit 21, touched nothing
@@ -245,9 +245,9 @@ fn text_that_was_changed_after_release() {
 #[test]
 fn several_texts_that_were_changed_are_all_named() {
     let changed = "CREATE TABLE other (id INTEGER);\n";
-    let bench = Bench::at(40).firmware(41).file(("V20__children.sql", changed)).file(("V30__look.sql", changed));
+    let device = TestDevice::at(40).firmware(41).file(("V20__children.sql", changed)).file(("V30__look.sql", changed));
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: the text of settings/V20__children.sql, settings/V30__look.sql differs from what was applied; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
             exit 21, touched nothing
@@ -257,9 +257,9 @@ fn several_texts_that_were_changed_are_all_named() {
 
 #[test]
 fn a_migration_that_this_firmware_does_not_have() {
-    let bench = Bench::at(40).firmware(41).without("V30__look.sql");
+    let device = TestDevice::at(40).firmware(41).without("V30__look.sql");
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: V30__look was applied and is not in this firmware, which knows 41; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
             exit 21, touched nothing
@@ -269,9 +269,9 @@ fn a_migration_that_this_firmware_does_not_have() {
 
 #[test]
 fn another_migration_under_a_number() {
-    let bench = Bench::at(40).firmware(41).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
+    let device = TestDevice::at(40).firmware(41).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: version 30 is "look" in the database and "hotfix" in this firmware; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
             exit 21, touched nothing
@@ -281,9 +281,9 @@ fn another_migration_under_a_number() {
 
 #[test]
 fn migration_out_of_order() {
-    let bench = Bench::at(40).firmware(41).file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n"));
+    let device = TestDevice::at(40).firmware(41).file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n"));
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: settings/V25__late.sql was never applied and version 40 was; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>41]
             exit 21, touched nothing
@@ -295,7 +295,7 @@ fn migration_out_of_order() {
 fn foreign_keys_with_their_rows() {
     // The try is counted in the record, so the state folder is touched; the database is not.
     transcript(
-        &Bench::booted_at(40).file(ORPHANS),
+        &TestDevice::booted_at(40).file(ORPHANS),
         expect![[r#"
             settings: foreign keys are violated after migrating: child rowid 2 names no row of parent (while: verify); the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>41]
               child rowid 2 names no row of parent
@@ -308,9 +308,9 @@ fn foreign_keys_with_their_rows() {
 
 #[test]
 fn in_use_by_an_application() {
-    let bench = Bench::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(&[]);
+    let device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(&[]);
     transcript(
-        &bench,
+        &device,
         expect![[r#"
             settings: the database is open in application (pid PID) (ROOT/var/lib/gateway/settings.db, while: ask whether the application has it open); nothing was written. Next: stop it, then run again. [BM-13 settings 40>41]
             exit 13, touched nothing
@@ -320,14 +320,14 @@ fn in_use_by_an_application() {
 
 #[test]
 fn the_example_product_outside_a_root() {
-    let mut bench = Bench::empty(10).without_root();
-    bench.program = crate::bench::Program::Product;
-    let before = oracle::folder(&bench.root());
-    let ran = bench.run(&["run"]);
+    let mut device = TestDevice::empty(10).without_root();
+    device.program = crate::device::Program::Product;
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["run"]);
     expect![[r#"
         bootmigrate: this binary carries the example product, which runs only under --root DIR; build it with your own migrations. [BM-2]
         exit 2
     "#]]
-    .assert_eq(&format!("{}exit {}\n", tidy(&bench, &ran.stderr), ran.exit));
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+    .assert_eq(&format!("{}exit {}\n", tidy(&device, &ran.stderr), ran.exit));
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
 }

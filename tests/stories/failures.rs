@@ -2,16 +2,16 @@
 //! Promises: the database stands as it was, and the sentence names file, line, column and statement.
 //! Never ends with data given up.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::picture::{check, check_step, tidy};
 use crate::product::{BROKEN, ORPHANS};
 use expect_test::expect;
 
 #[test]
 fn a_failing_statement_changes_nothing() {
-    let bench = Bench::at(30).firmware(42).without("V41__rebuild_parents.sql").file(BROKEN);
+    let device = TestDevice::at(30).firmware(42).without("V41__rebuild_parents.sql").file(BROKEN);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate 30 to 42: V40 stamp, V41 x, V42 preferences, in one transaction, after a snapshot
@@ -23,16 +23,16 @@ fn a_failing_statement_changes_nothing() {
             again:    exit 10, failed, touched state
         "#]],
     );
-    let ran = bench.run(&["run"]);
+    let ran = device.run(&["run"]);
     for said in ["settings/V41__x.sql:12:5", "statement 4 of 5", "no such column: nowhere"] {
-        assert!(ran.stderr.contains(said), "{said:?} is not in: {}", tidy(&bench, &ran.stderr));
+        assert!(ran.stderr.contains(said), "{said:?} is not in: {}", tidy(&device, &ran.stderr));
     }
 }
 
 #[test]
 fn a_failing_statement_in_wal_mode_changes_nothing() {
     check(
-        Bench::wal_at(30).firmware(42).without("V41__rebuild_parents.sql").file(BROKEN),
+        TestDevice::wal_at(30).firmware(42).without("V41__rebuild_parents.sql").file(BROKEN),
         "run",
         expect![[r#"
             plan:     settings: migrate 30 to 42: V40 stamp, V41 x, V42 preferences, in one transaction, after a snapshot
@@ -48,9 +48,9 @@ fn a_failing_statement_in_wal_mode_changes_nothing() {
 
 #[test]
 fn foreign_key_violations_are_listed() {
-    let bench = Bench::at(40).firmware(40).file(ORPHANS);
+    let device = TestDevice::at(40).firmware(40).file(ORPHANS);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 orphans, in one transaction, after a snapshot
@@ -62,7 +62,7 @@ fn foreign_key_violations_are_listed() {
             again:    exit 10, failed, touched state
         "#]],
     );
-    let ran = bench.run(&["run"]);
+    let ran = device.run(&["run"]);
     for said in ["child", "parent", "2", "4", "6"] {
         assert!(ran.stderr.contains(said), "{said:?} is not in: {}", ran.stderr);
     }
@@ -70,12 +70,12 @@ fn foreign_key_violations_are_listed() {
 
 #[test]
 fn violations_that_were_there_before_stop_nothing() {
-    let bench = Bench::at(40).firmware(42).after(|bench| {
-        let connection = rusqlite::Connection::open(bench.main()).unwrap();
+    let device = TestDevice::at(40).firmware(42).after(|device| {
+        let connection = rusqlite::Connection::open(device.main()).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id IN (8, 9)").unwrap();
     });
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
@@ -95,7 +95,7 @@ fn violations_that_were_there_before_stop_nothing() {
 fn an_expectation_that_does_not_hold_fails() {
     let file = ("V41__wish.sql", "-- bootmigrate: expect = SELECT 1 FROM parent WHERE id > 1999\nUPDATE parent SET reading = 0;\n");
     check(
-        Bench::at(40).firmware(40).file(file),
+        TestDevice::at(40).firmware(40).file(file),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 wish, in one transaction, after a snapshot
@@ -111,13 +111,13 @@ fn an_expectation_that_does_not_hold_fails() {
 
 #[test]
 fn tries_end_and_retry_begins_again() {
-    let bench = Bench::at(40).firmware(40).file(BROKEN);
+    let device = TestDevice::at(40).firmware(40).file(BROKEN);
     for _ in 0..2 {
-        assert_eq!(bench.run(&["run"]).exit, "10");
+        assert_eq!(device.run(&["run"]).exit, "10");
     }
     // The third failure, and the boot after it: one read.
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 x, in one transaction, after a snapshot
@@ -130,11 +130,11 @@ fn tries_end_and_retry_begins_again() {
             again:    exit 19, refused, touched nothing
         "#]],
     );
-    let ran = bench.run(&["run"]);
+    let ran = device.run(&["run"]);
     let named = ran.stderr.find("run --retry").unwrap_or_else(|| panic!("--retry is not named: {}", ran.stderr));
     assert!(ran.stderr.find("--purge-and-retry").is_none_or(|purge| named < purge), "named first: {}", ran.stderr);
     check_step(
-        &bench,
+        &device,
         "run --retry",
         expect![[r#"
             exit:     10
@@ -149,11 +149,11 @@ fn tries_end_and_retry_begins_again() {
 
 #[test]
 fn firmware_that_was_mended_begins_with_no_tries() {
-    let bench = Bench::at(40).firmware(40).file(BROKEN);
-    let exits: Vec<String> = (0..4).map(|_| bench.run(&["run"]).exit).collect();
+    let device = TestDevice::at(40).firmware(40).file(BROKEN);
+    let exits: Vec<String> = (0..4).map(|_| device.run(&["run"]).exit).collect();
     assert_eq!(exits, ["10", "10", "10", "19"]);
     check(
-        bench.firmware(41),
+        device.firmware(41),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -172,7 +172,7 @@ fn firmware_that_was_mended_begins_with_no_tries() {
 #[test]
 fn newer_database_is_left_alone() {
     check(
-        Bench::at(42).firmware(40),
+        TestDevice::at(42).firmware(40),
         "run",
         expect![[r#"
             plan:     settings: refuse: the database is at version 42, this firmware knows 40; no down SQL is stored for V42 preferences
@@ -189,11 +189,11 @@ fn newer_database_is_left_alone() {
 #[test]
 fn newer_database_that_says_compatible_is_used() {
     let compatible = ("V42__preferences.sql", "-- bootmigrate: compatible-from = 40\nCREATE TABLE preference (name TEXT);\n");
-    let mut bench = Bench::at(41).firmware(42).file(compatible);
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    bench.databases[0].version = 42;
+    let mut device = TestDevice::at(41).firmware(42).file(compatible);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    device.databases[0].version = 42;
     check(
-        bench.firmware(41),
+        device.firmware(41),
         "run",
         expect![[r#"
             plan:     settings: use it as it is: at version 42, which firmware of version 41 can use
@@ -210,7 +210,7 @@ fn newer_database_that_says_compatible_is_used() {
 #[test]
 fn run_migrations_0_skips_and_says_so() {
     check(
-        Bench::at(40).firmware(41).environment("RUN_MIGRATIONS", "0"),
+        TestDevice::at(40).firmware(41).environment("RUN_MIGRATIONS", "0"),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -227,7 +227,7 @@ fn run_migrations_0_skips_and_says_so() {
 #[test]
 fn run_migrations_no_with_nothing_pending() {
     check(
-        Bench::at(40).environment("RUN_MIGRATIONS", "off"),
+        TestDevice::at(40).environment("RUN_MIGRATIONS", "off"),
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 40
@@ -243,9 +243,12 @@ fn run_migrations_no_with_nothing_pending() {
 
 #[test]
 fn newer_database_is_newer_whatever_changed_text_says() {
-    let bench =
-        Bench::at(42).firmware(41).without("V20__children.sql").file(("V20__children.sql", "SELECT 1;\n")).key("changed_text = \"warn\"");
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::at(42)
+        .firmware(41)
+        .without("V20__children.sql")
+        .file(("V20__children.sql", "SELECT 1;\n"))
+        .key("changed_text = \"warn\"");
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "12", "{}", ran.stderr);
-    assert!(!bench.root().join("run/bootmigrate/ready/settings").exists());
+    assert!(!device.root().join("run/bootmigrate/ready/settings").exists());
 }

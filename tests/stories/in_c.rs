@@ -2,7 +2,7 @@
 //! Promises: compiled by the story with the machine's `cc`; what it opens is seen by its system calls.
 //! Never waits for a time: the application waits, and is ended where nothing will come.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::program::{finish, Ran};
 use std::fs;
@@ -16,9 +16,9 @@ const NOT_READY: &str = "75";
 
 /// Compiles it into the story's folder.
 #[track_caller]
-fn compiled(bench: &Bench) -> PathBuf {
+fn compiled(device: &TestDevice) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/waits_until_ready.c");
-    let program = bench.folder().join("waits_until_ready");
+    let program = device.folder().join("waits_until_ready");
     let mut cc = Command::new("cc");
     cc.args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).arg("-lsqlite3");
     cc.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -27,20 +27,20 @@ fn compiled(bench: &Bench) -> PathBuf {
     program
 }
 
-fn words(bench: &Bench, program: &Path, patience: Option<&str>) -> Command {
+fn words(device: &TestDevice, program: &Path, patience: Option<&str>) -> Command {
     let mut command = Command::new(program);
-    command.arg(bench.root().join("run/bootmigrate/ready/settings")).arg(bench.main());
+    command.arg(device.root().join("run/bootmigrate/ready/settings")).arg(device.main());
     command.arg("SELECT count(*) || ' children, ' || sum(changes) FROM child").args(patience);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Runs it to its end; also whether it has named the database in any system call.
-fn traced(bench: &Bench, program: &Path) -> (Ran, bool) {
-    let log = bench.folder().join("application.log");
+fn traced(device: &TestDevice, program: &Path) -> (Ran, bool) {
+    let log = device.folder().join("application.log");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-e", "trace=file", "-o"]).arg(&log).arg(program);
-    command.args(words(bench, program, None).get_args());
+    command.args(words(device, program, None).get_args());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = finish(command);
     let calls = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
@@ -52,24 +52,24 @@ fn traced(bench: &Bench, program: &Path) -> (Ran, bool) {
 
 #[test]
 fn an_application_in_c_opens_nothing_before_the_boot_and_reads_its_rows_after_it() {
-    let bench = Bench::at(30).firmware(40);
-    let program = compiled(&bench);
-    let (ran, opens) = traced(&bench, &program);
+    let device = TestDevice::at(30).firmware(40);
+    let program = compiled(&device);
+    let (ran, opens) = traced(&device, &program);
     assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), (NOT_READY, "", false), "{}", ran.stderr);
-    let want = bench.expectations(&bench.databases[0]).new;
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    let (ran, opens) = traced(&bench, &program);
+    let want = device.expectations(&device.databases[0]).new;
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let (ran, opens) = traced(&device, &program);
     // V40 made the column: the application sees the schema that it was built for, and every row.
     assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), ("0", "2000 children, 0\n", true), "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()).ok(), want);
+    assert_eq!(oracle::content(&device.main()).ok(), want);
 }
 
 #[test]
 fn an_application_in_c_waits_for_the_boot() {
-    let bench = Bench::at(30).firmware(40);
-    let mut waits = words(&bench, &compiled(&bench), Some(PATIENCE_S)).spawn().unwrap();
-    let ran = bench.run(&["run"]);
-    if !bench.root().join("run/bootmigrate/ready/settings").exists() {
+    let device = TestDevice::at(30).firmware(40);
+    let mut waits = words(&device, &compiled(&device), Some(PATIENCE_S)).spawn().unwrap();
+    let ran = device.run(&["run"]);
+    if !device.root().join("run/bootmigrate/ready/settings").exists() {
         waits.kill().unwrap();
     }
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -80,33 +80,33 @@ fn an_application_in_c_waits_for_the_boot() {
 #[test]
 fn an_application_in_c_stays_away_from_a_migration_that_failed() {
     let bad = ("V40__stamp.sql", "ALTER TABLE child ADD COLUMN changes INTEGER;\nINSERT INTO child (id) SELECT id FROM child;\n");
-    let bench = Bench::at(30).firmware(40).file(bad);
-    let program = compiled(&bench);
-    let old = oracle::content(&bench.main()).unwrap();
+    let device = TestDevice::at(30).firmware(40).file(bad);
+    let program = compiled(&device);
+    let old = oracle::content(&device.main()).unwrap();
     // A ready file of the boot before: it goes first.
-    let ready = bench.root().join("run/bootmigrate/ready");
+    let ready = device.root().join("run/bootmigrate/ready");
     fs::create_dir_all(&ready).unwrap();
     fs::write(ready.join("settings"), "").unwrap();
-    let ran = bench.run(&["run"]);
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
-    let (ran, opens) = traced(&bench, &program);
+    let (ran, opens) = traced(&device, &program);
     assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), (NOT_READY, "", false), "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()).unwrap(), old);
+    assert_eq!(oracle::content(&device.main()).unwrap(), old);
     assert_eq!((old.rows["parent"], old.rows["child"]), (2000, 2000));
 }
 
 /// The program that docs/manual.md shows, with the story's places for the device's.
 #[track_caller]
-fn of_the_manual(bench: &Bench) -> PathBuf {
+fn of_the_manual(device: &TestDevice) -> PathBuf {
     let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md")).unwrap();
     let text = manual.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert!(text.contains("/run/bootmigrate/ready/settings") && text.lines().count() <= 25, "{text}");
-    let root = bench.root().display().to_string();
+    let root = device.root().display().to_string();
     let here = text.replace("\"/run/", &format!("\"{root}/run/")).replace("\"/var/", &format!("\"{root}/var/"));
     // What its own work would be.
     let work = "sqlite3_exec(database, \"DELETE FROM child WHERE id > 1500\", NULL, NULL, NULL);";
     assert!(here.contains("/* ... */"), "{here}");
-    let (source, program) = (bench.folder().join("manual.c"), bench.folder().join("manual"));
+    let (source, program) = (device.folder().join("manual.c"), device.folder().join("manual"));
     fs::write(&source, here.replace("/* ... */", work)).unwrap();
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).arg("-lsqlite3");
@@ -118,24 +118,24 @@ fn of_the_manual(bench: &Bench) -> PathBuf {
 
 #[test]
 fn the_program_in_the_manual_opens_its_database_when_its_ready_file_is_there() {
-    let bench = Bench::at(30).firmware(40);
-    let program = of_the_manual(&bench);
+    let device = TestDevice::at(30).firmware(40);
+    let program = of_the_manual(&device);
     let ran = || {
         let mut command = Command::new(&program);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         finish(command)
     };
-    let before = oracle::content(&bench.main());
+    let before = oracle::content(&device.main());
     let not_ready = ran();
     assert_eq!((not_ready.exit.as_str(), not_ready.stderr.as_str()), (NOT_READY, "settings is not ready: `bootmigrate status` says why\n"));
-    assert_eq!(oracle::content(&bench.main()), before);
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    assert_eq!(oracle::content(&bench.main()).unwrap().rows["child"], 2000);
+    assert_eq!(oracle::content(&device.main()), before);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(oracle::content(&device.main()).unwrap().rows["child"], 2000);
     assert_eq!(ran().exit, "0");
-    let after = oracle::content(&bench.main()).unwrap();
+    let after = oracle::content(&device.main()).unwrap();
     assert_eq!((after.rows["parent"], after.rows["child"]), (2000, 1500));
     // Its next boot is quiet.
-    let folder = oracle::folder(&bench.root());
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    assert_eq!(oracle::touched(&folder, &oracle::folder(&bench.root())), "nothing");
+    let folder = oracle::folder(&device.root());
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(oracle::touched(&folder, &oracle::folder(&device.root())), "nothing");
 }

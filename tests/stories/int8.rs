@@ -2,7 +2,7 @@
 //! Promises: refinery itself, built with that feature, writes what is taken over and judges what is left.
 //! Never computes a checksum.
 
-use crate::bench::{populate, Bench};
+use crate::device::{populate, TestDevice};
 use crate::oracle::{self, Content};
 use crate::product;
 use expect_test::expect;
@@ -46,25 +46,25 @@ impl Query<Vec<Migration>> for Int8 {
 impl refinery_int8::Migrate for Int8 {}
 
 /// As that refinery reads the firmware's files.
-fn files(bench: &Bench) -> Vec<Migration> {
-    let read = product::read(&bench.firmware_folder(), "settings");
+fn files(device: &TestDevice) -> Vec<Migration> {
+    let read = product::read(&device.firmware_folder(), "settings");
     read.iter().map(|(file, sql)| Migration::unapplied(file.trim_end_matches(".sql"), sql).unwrap()).collect()
 }
 
 /// A device that this refinery migrated up to a version, and whose application has written rows.
-fn left_by_refinery(bench: Bench, version: i64) -> Bench {
-    bench.after(|bench| {
-        let mut connection = Int8(Connection::open(bench.main()).unwrap());
-        Runner::new(&files(bench)).set_target(Target::Version(version)).run(&mut connection).unwrap();
+fn left_by_refinery(device: TestDevice, version: i64) -> TestDevice {
+    device.after(|device| {
+        let mut connection = Int8(Connection::open(device.main()).unwrap());
+        Runner::new(&files(device)).set_target(Target::Version(version)).run(&mut connection).unwrap();
         populate(&connection.0);
     })
 }
 
 /// The product's own tables as SQLite makes them of what is there and the files after a version.
-fn wanted(bench: &Bench, from: i64) -> Content {
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
+fn wanted(device: &TestDevice, from: i64) -> Content {
+    let copy = oracle::Copy::of(&device.main()).unwrap();
     let connection = copy.open();
-    for (file, sql) in product::read(&bench.firmware_folder(), "settings") {
+    for (file, sql) in product::read(&device.firmware_folder(), "settings") {
         if product::version(&file) > from {
             connection.execute_batch(&sql).unwrap();
         }
@@ -73,20 +73,20 @@ fn wanted(bench: &Bench, from: i64) -> Content {
 }
 
 /// The versions that this refinery reads, all of its rules kept and nothing left to do; else its complaint.
-fn judged(bench: &Bench) -> Result<Vec<i64>, String> {
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
+fn judged(device: &TestDevice) -> Result<Vec<i64>, String> {
+    let copy = oracle::Copy::of(&device.main()).unwrap();
     let mut connection = Int8(copy.open());
-    let runner = Runner::new(&files(bench));
+    let runner = Runner::new(&files(device));
     let report = runner.run(&mut connection).map_err(|error| error.to_string())?;
     assert!(report.applied_migrations().is_empty(), "refinery would apply more");
     Ok(runner.get_applied_migrations(&mut connection).unwrap().iter().map(Migration::version).collect())
 }
 
 /// One boot: the exit code; the type of the history's column.
-fn boot(bench: &Bench) -> (String, Option<String>) {
-    let ran = bench.run(&["run"]);
+fn boot(device: &TestDevice) -> (String, Option<String>) {
+    let ran = device.run(&["run"]);
     println!("{}", ran.stderr);
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let copy = oracle::Copy::of(&device.main()).unwrap();
     let sql = "SELECT type FROM pragma_table_info('refinery_schema_history') WHERE name = 'version'";
     let declared = copy.open().query_row(sql, [], |row| row.get(0)).optional().unwrap();
     (ran.exit, declared)
@@ -94,136 +94,138 @@ fn boot(bench: &Bench) -> (String, Option<String>) {
 
 /// The next boot has nothing to do.
 #[track_caller]
-fn quiet(bench: &Bench) {
-    let before = oracle::folder(&bench.root());
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
+fn quiet(device: &TestDevice) {
+    let before = oracle::folder(&device.root());
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
 }
 
 const INT8: Option<&str> = Some("int8");
 const INT4: Option<&str> = Some("int4");
 
 #[track_caller]
-fn ends(bench: &Bench, declared: Option<&str>, content: &Content, versions: &[i64]) {
-    let (exit, found) = boot(bench);
+fn ends(device: &TestDevice, declared: Option<&str>, content: &Content, versions: &[i64]) {
+    let (exit, found) = boot(device);
     assert_eq!((exit.as_str(), found.as_deref()), ("0", declared));
-    assert_eq!(oracle::content(&bench.main()).as_ref(), Ok(content));
-    assert_eq!(judged(bench), Ok(versions.to_vec()));
-    quiet(bench);
+    assert_eq!(oracle::content(&device.main()).as_ref(), Ok(content));
+    assert_eq!(judged(device), Ok(versions.to_vec()));
+    quiet(device);
 }
 
 #[test]
 fn a_database_of_refinery_with_64_bit_versions_is_taken_over() {
-    let new = || Bench::empty(30).file(WIFI).file(PRIORITY);
+    let new = || TestDevice::empty(30).file(WIFI).file(PRIORITY);
     for left_at in [30, 20_240_101_120_000, 20_240_301_093_000] {
-        let bench = left_by_refinery(new(), left_at);
-        let content = wanted(&bench, left_at);
+        let device = left_by_refinery(new(), left_at);
+        let content = wanted(&device, left_at);
         assert_eq!(content.rows["parent"], 2000);
-        ends(&bench, INT8, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_301_093_000]);
+        ends(&device, INT8, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_301_093_000]);
     }
 }
 
 #[test]
 fn a_first_boot_writes_what_that_refinery_reads() {
-    let bench = Bench::empty(30).file(WIFI).file(PRIORITY);
-    let content = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
-    ends(&bench, INT8, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_301_093_000]);
+    let device = TestDevice::empty(30).file(WIFI).file(PRIORITY);
+    let content = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
+    ends(&device, INT8, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_301_093_000]);
     // Where no version needs 64 bits, the key asks for them.
-    let bench = Bench::empty(30).key("versions = 64");
-    let content = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
-    ends(&bench, INT8, &content, &[10, 20, 30]);
+    let device = TestDevice::empty(30).key("versions = 64");
+    let content = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
+    ends(&device, INT8, &content, &[10, 20, 30]);
 }
 
 #[test]
 fn a_history_goes_on_in_its_own_form_where_32_bits_do() {
     // Of refinery with the feature: it reads on, and the other one would not.
-    let bench = left_by_refinery(Bench::empty(30).file(LATER), 30);
-    let content = wanted(&bench, 30);
-    ends(&bench, INT8, &content, &[10, 20, 30, 31]);
-    assert!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings").join("").contains("refinery complains"));
+    let device = left_by_refinery(TestDevice::empty(30).file(LATER), 30);
+    let content = wanted(&device, 30);
+    ends(&device, INT8, &content, &[10, 20, 30, 31]);
+    assert!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings").join("").contains("refinery complains"));
     // Of refinery without it, as it always was.
-    let bench = Bench::at(30).file(LATER);
-    let content = wanted(&bench, 30);
-    assert_eq!(boot(&bench), ("0".into(), INT4.map(str::to_owned)));
-    assert_eq!(oracle::content(&bench.main()), Ok(content));
-    assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
-    assert!(judged(&bench).is_err());
+    let device = TestDevice::at(30).file(LATER);
+    let content = wanted(&device, 30);
+    assert_eq!(boot(&device), ("0".into(), INT4.map(str::to_owned)));
+    assert_eq!(oracle::content(&device.main()), Ok(content));
+    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+    assert!(judged(&device).is_err());
 }
 
 #[test]
 fn the_first_long_version_brings_a_32_bit_history_to_64_bits() {
-    for (bench, version) in [(Bench::at(30).file(WIFI), 20_240_101_120_000), (Bench::wal_at(30).file(LATER).key("versions = 64"), 31)] {
-        let content = wanted(&bench, 30);
-        ends(&bench, INT4, &content, &[10, 20, 30, version]);
+    for (device, version) in
+        [(TestDevice::at(30).file(WIFI), 20_240_101_120_000), (TestDevice::wal_at(30).file(LATER).key("versions = 64"), 31)]
+    {
+        let content = wanted(&device, 30);
+        ends(&device, INT4, &content, &[10, 20, 30, version]);
     }
     // A row whose text differs stays as it is: what was applied nobody knows.
-    let bench = Bench::at(30).file(WIFI).key("changed_text = \"warn\"").after(|bench| {
+    let device = TestDevice::at(30).file(WIFI).key("changed_text = \"warn\"").after(|device| {
         let sql = "UPDATE refinery_schema_history SET checksum = '7' WHERE version = 20";
-        Connection::open(bench.main()).unwrap().execute(sql, []).unwrap();
+        Connection::open(device.main()).unwrap().execute(sql, []).unwrap();
     });
-    let content = wanted(&bench, 30);
-    assert_eq!(boot(&bench).0, "0");
-    assert_eq!(oracle::content(&bench.main()), Ok(content));
-    assert!(judged(&bench).unwrap_err().contains("applied migration V20"), "{:?}", judged(&bench));
+    let content = wanted(&device, 30);
+    assert_eq!(boot(&device).0, "0");
+    assert_eq!(oracle::content(&device.main()), Ok(content));
+    assert!(judged(&device).unwrap_err().contains("applied migration V20"), "{:?}", judged(&device));
     let sql = "UPDATE refinery_schema_history SET checksum = ?1 WHERE version = 20";
-    let v20 = files(&bench).iter().find(|file| file.version() == 20).unwrap().checksum().to_string();
-    Connection::open(bench.main()).unwrap().execute(sql, [v20]).unwrap();
-    assert_eq!(judged(&bench), Ok(vec![10, 20, 30, 20_240_101_120_000]));
+    let v20 = files(&device).iter().find(|file| file.version() == 20).unwrap().checksum().to_string();
+    Connection::open(device.main()).unwrap().execute(sql, [v20]).unwrap();
+    assert_eq!(judged(&device), Ok(vec![10, 20, 30, 20_240_101_120_000]));
 }
 
 #[test]
 fn a_history_that_went_back_below_the_first_long_version_keeps_64_bits() {
-    let mut bench = Bench::at(30).slots("ab").file(WIFI).file(WIFI_DOWN);
-    let content = oracle::content(&bench.main()).unwrap();
-    assert_eq!(boot(&bench).0, "0");
-    bench = bench.without(WIFI.0).without(WIFI_DOWN.0);
+    let mut device = TestDevice::at(30).slots("ab").file(WIFI).file(WIFI_DOWN);
+    let content = oracle::content(&device.main()).unwrap();
+    assert_eq!(boot(&device).0, "0");
+    device = device.without(WIFI.0).without(WIFI_DOWN.0);
     // The one row of `wifi` is in the quarantine.
-    assert_eq!(boot(&bench), ("11".into(), INT4.map(str::to_owned)));
-    ends(&bench, INT4, &content, &[10, 20, 30]);
-    let bench = bench.file(LATER);
-    let content = wanted(&bench, 30);
-    ends(&bench, INT4, &content, &[10, 20, 30, 31]);
+    assert_eq!(boot(&device), ("11".into(), INT4.map(str::to_owned)));
+    ends(&device, INT4, &content, &[10, 20, 30]);
+    let device = device.file(LATER);
+    let content = wanted(&device, 30);
+    ends(&device, INT4, &content, &[10, 20, 30, 31]);
 }
 
 #[test]
 fn a_swap_and_a_restored_snapshot_keep_long_versions() {
-    let bench = Bench::at(30).file(WIFI).file(("V20240401080000__vacuum.sql", "-- bootmigrate: no-transaction\nVACUUM;\n"));
-    let content = wanted(&bench, 30);
-    ends(&bench, INT4, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_401_080_000]);
-    let bench = bench.file(("V20240501080000__more.sql", "CREATE TABLE more (a);\n"));
-    assert_eq!(boot(&bench).0, "0");
+    let device = TestDevice::at(30).file(WIFI).file(("V20240401080000__vacuum.sql", "-- bootmigrate: no-transaction\nVACUUM;\n"));
+    let content = wanted(&device, 30);
+    ends(&device, INT4, &content, &[10, 20, 30, 20_240_101_120_000, 20_240_401_080_000]);
+    let device = device.file(("V20240501080000__more.sql", "CREATE TABLE more (a);\n"));
+    assert_eq!(boot(&device).0, "0");
     // Its firmware takes the snapshot of its own version.
-    let snapshot = bench.state("settings").join("snapshots/v20240401080000-2.db");
-    let bench = bench.without("V20240501080000__more.sql");
-    let ran = bench.run(&["snapshot", "restore", &snapshot.to_string_lossy(), "--db", "settings", "--yes"]);
+    let snapshot = device.state("settings").join("snapshots/v20240401080000-2.db");
+    let device = device.without("V20240501080000__more.sql");
+    let ran = device.run(&["snapshot", "restore", &snapshot.to_string_lossy(), "--db", "settings", "--yes"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()), Ok(content));
-    assert_eq!(judged(&bench), Ok(vec![10, 20, 30, 20_240_101_120_000, 20_240_401_080_000]));
+    assert_eq!(oracle::content(&device.main()), Ok(content));
+    assert_eq!(judged(&device), Ok(vec![10, 20, 30, 20_240_101_120_000, 20_240_401_080_000]));
 }
 
 #[test]
 fn another_text_is_found_in_a_64_bit_history_too() {
-    let bench = left_by_refinery(Bench::empty(30).file(WIFI), 20_240_101_120_000);
-    let bench = bench.file((WIFI.0, "CREATE TABLE wifi (ssid TEXT, note TEXT);\n"));
-    let content = oracle::content(&bench.main()).unwrap();
-    let ran = bench.run(&["run"]);
+    let device = left_by_refinery(TestDevice::empty(30).file(WIFI), 20_240_101_120_000);
+    let device = device.file((WIFI.0, "CREATE TABLE wifi (ssid TEXT, note TEXT);\n"));
+    let content = oracle::content(&device.main()).unwrap();
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "21", "{}", ran.stderr);
     expect!["settings: the text of settings/V20240101120000__wifi.sql differs from what was applied; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>20240101120000]"].assert_eq(ran.stderr.lines().next().unwrap());
-    assert_eq!(oracle::content(&bench.main()), Ok(content));
+    assert_eq!(oracle::content(&device.main()), Ok(content));
 }
 
 #[test]
 fn long_versions_are_said_written_and_asked_for_in_full() {
-    let bench = Bench::at(30).file(WIFI).file(PRIORITY);
-    let ran = bench.run(&["migrate", "--db", "settings", "--to", "20240101120000"]);
+    let device = TestDevice::at(30).file(WIFI).file(PRIORITY);
+    let ran = device.run(&["migrate", "--db", "settings", "--to", "20240101120000"]);
     expect![[r#"
         settings: migrated from 30 to 20240101120000 (1 applied, snapshot snapshots/v30-1.db). This firmware expects 20240301093000: not ready, and its next run goes there. [BM-3 settings 30>20240301093000]
     "#]].assert_eq(&ran.stderr);
-    let ran = bench.run(&["run", "--json"]);
+    let ran = device.run(&["run", "--json"]);
     assert!(ran.stdout.contains("\"target\": 20240301093000") || ran.stdout.contains("\"target\":20240301093000"), "{}", ran.stdout);
-    let ready = std::fs::read_to_string(bench.root().join("run/bootmigrate/ready/settings")).unwrap();
+    let ready = std::fs::read_to_string(device.root().join("run/bootmigrate/ready/settings")).unwrap();
     assert!(ready.contains("20240301093000"), "{ready}");
-    let snapshots: Vec<String> = std::fs::read_dir(bench.state("settings").join("snapshots"))
+    let snapshots: Vec<String> = std::fs::read_dir(device.state("settings").join("snapshots"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
@@ -233,36 +235,37 @@ fn long_versions_are_said_written_and_asked_for_in_full() {
 #[test]
 fn a_ready_file_of_the_longest_version_is_believed() {
     let longest = "V9223372036854775807__wifi.sql";
-    let bench = Bench::at(30).file((longest, WIFI.1));
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    let ready = bench.run(&["ready", "--db", "settings"]);
+    let device = TestDevice::at(30).file((longest, WIFI.1));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let ready = device.run(&["ready", "--db", "settings"]);
     assert_eq!(ready.exit, "0", "{}", ready.stderr);
-    let status = bench.run(&["status"]);
+    let status = device.run(&["status"]);
     assert!(status.stdout.contains("9223372036854775807") && status.stdout.contains("ready       yes"), "{}", status.stdout);
     // Another firmware's ready file, of as many digits, is not.
-    let file = bench.root().join("run/bootmigrate/ready/settings");
+    let file = device.root().join("run/bootmigrate/ready/settings");
     std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("807", "806")).unwrap();
-    assert_ne!(bench.run(&["ready", "--db", "settings"]).exit, "0");
+    assert_ne!(device.run(&["ready", "--db", "settings"]).exit, "0");
 }
 
 #[test]
 fn a_failure_at_a_long_version_is_remembered_in_full() {
-    let bench = Bench::at(30).file(("V20240101120000__wifi.sql", "CREATE TABLE wifi (ssid TEXT);\nINSERT INTO nowhere VALUES (1);\n"));
-    let content = oracle::content(&bench.main()).unwrap();
-    assert_eq!(bench.run(&["run"]).exit, "10");
-    assert_eq!(oracle::content(&bench.main()), Ok(content));
-    let status = bench.run(&["status", "--json"]);
+    let device =
+        TestDevice::at(30).file(("V20240101120000__wifi.sql", "CREATE TABLE wifi (ssid TEXT);\nINSERT INTO nowhere VALUES (1);\n"));
+    let content = oracle::content(&device.main()).unwrap();
+    assert_eq!(device.run(&["run"]).exit, "10");
+    assert_eq!(oracle::content(&device.main()), Ok(content));
+    let status = device.run(&["status", "--json"]);
     assert!(status.stdout.contains("20240101120000"), "{}", status.stdout);
 }
 
 #[test]
 fn sqlites_own_version_cannot_be_ours_where_it_does_not_fit() {
-    let bench = Bench::at(30).file(WIFI);
-    let content = oracle::content(&bench.main()).unwrap();
-    std::fs::create_dir_all(bench.root().join("etc")).unwrap();
-    std::fs::write(bench.root().join("etc/bootmigrate.toml"), "[databases.settings]\nuser_version = \"ours\"\n").unwrap();
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::at(30).file(WIFI);
+    let content = oracle::content(&device.main()).unwrap();
+    std::fs::create_dir_all(device.root().join("etc")).unwrap();
+    std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.settings]\nuser_version = \"ours\"\n").unwrap();
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "2", "{}", ran.stderr);
     assert!(ran.stderr.contains("SQLite's user_version cannot hold 20240101120000; write user_version = \"product\""), "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()), Ok(content));
+    assert_eq!(oracle::content(&device.main()), Ok(content));
 }

@@ -2,7 +2,7 @@
 //! Promises: no run waits for what never comes: it ends with the right code and a sentence that names the file; the rows stay.
 //! Never reads a planted name itself.
 
-use crate::bench::{copy_tree, Bench};
+use crate::device::{copy_tree, TestDevice};
 use crate::oracle;
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 use std::fs;
@@ -61,19 +61,19 @@ fn remove(path: &Path) {
 
 /// A device at version 40, booted once, and the same after an upgrade.
 struct Template {
-    bench: Bench,
-    /// Takes the work of every test: made anew from `bench` each time.
-    work: Bench,
+    device: TestDevice,
+    /// Takes the work of every test: made anew from `device` each time.
+    work: TestDevice,
     old: oracle::Content,
     new: oracle::Content,
 }
 
 impl Template {
     fn new() -> Template {
-        let bench = Bench::booted_at(40);
-        let work = Bench::empty(41);
-        let old = oracle::content(&bench.main()).unwrap();
-        let template = Template { new: old.clone(), old, bench, work };
+        let device = TestDevice::booted_at(40);
+        let work = TestDevice::empty(41);
+        let old = oracle::content(&device.main()).unwrap();
+        let template = Template { new: old.clone(), old, device, work };
         template.reset();
         assert_eq!(template.work.run(&["run"]).exit, "0");
         let new = oracle::content(&template.work.main()).unwrap();
@@ -86,7 +86,7 @@ impl Template {
             remove(&self.work.root().join(name));
         }
         fs::create_dir_all(self.work.home()).unwrap();
-        copy_tree(&self.bench.home(), &self.work.home());
+        copy_tree(&self.device.home(), &self.work.home());
     }
 
     /// What stands under `name` (below the databases' folder) ends the run and is named; nothing is changed, and without it
@@ -176,16 +176,16 @@ fn where_a_leftover_or_a_copy_stands() {
 #[test]
 fn where_the_newest_snapshot_stands() {
     for kind in EVERY {
-        let bench = Bench::booted_at(40).firmware(41);
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        let new = oracle::content(&bench.main()).unwrap();
-        kind.plant(&bench.state("settings").join("snapshots/v40-7.db"));
-        let bench = bench.key("on_damage = [\"snapshot\"]").after(|bench| fs::write(bench.main(), "no database at all").unwrap());
-        let ran = bench.run(&["run"]);
+        let device = TestDevice::booted_at(40).firmware(41);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let new = oracle::content(&device.main()).unwrap();
+        kind.plant(&device.state("settings").join("snapshots/v40-7.db"));
+        let device = device.key("on_damage = [\"snapshot\"]").after(|device| fs::write(device.main(), "no database at all").unwrap());
+        let ran = device.run(&["run"]);
         assert!(ran.exit == "11" && ran.stderr.contains("restored from a snapshot"), "{kind:?}: exit {}: {}", ran.exit, ran.stderr);
         let words = format!("snapshot v40-7 is not a good copy: {} is where a regular file belongs", kind.words());
         assert!(ran.stderr.contains(&words), "{kind:?}: {}", ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).unwrap(), new, "{kind:?}");
+        assert_eq!(oracle::content(&device.main()).unwrap(), new, "{kind:?}");
     }
 }
 

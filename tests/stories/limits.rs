@@ -2,7 +2,7 @@
 //! Promises: a stop signal ends every statement and every wait; a time limit counts as a failure; memory has a bound that holds.
 //! Never measures time: what would never end has ended.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::program::{finish, Ran};
 use crate::strace::{calls, stopped_after};
@@ -28,38 +28,38 @@ fn endless() -> [(&'static str, String); 4] {
 /// A program that would build anew has run the endless statement itself by then: it is told from ours first.
 #[track_caller]
 fn leaves_a_current_database_alone() {
-    let bench = Bench::at(40).firmware(40);
-    let old = oracle::content(&bench.main()).unwrap();
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::at(40).firmware(40);
+    let old = oracle::content(&device.main()).unwrap();
+    let ran = device.run(&["run"]);
     assert!(ran.stderr.contains("at version 40, nothing to do"), "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()).unwrap(), old);
+    assert_eq!(oracle::content(&device.main()).unwrap(), old);
 }
 
 #[test]
 fn a_statement_that_is_given_time_fails_after_it() {
     leaves_a_current_database_alone();
     for (name, sql) in &endless()[..] {
-        let bench = Bench::booted_at(40).firmware(40).file((name, sql)).key("statement_timeout_s = 1");
-        let old = oracle::content(&bench.main()).unwrap();
+        let device = TestDevice::booted_at(40).firmware(40).file((name, sql)).key("statement_timeout_s = 1");
+        let old = oracle::content(&device.main()).unwrap();
         // Counted as any failure of a migration.
         let exits = if name.contains("query") { &["10", "10", "10", "19"][..] } else { &["10"] };
         for exit in exits {
-            let ran = bench.run(&["run"]);
+            let ran = device.run(&["run"]);
             let said = ran.stderr.contains("the statement took longer than statement_timeout_s = 1 allows");
             assert!(ran.exit == *exit && (said || *exit == "19"), "{name}: exit {}: {}", ran.exit, ran.stderr);
             assert!(!ran.stderr.contains("damaged"), "{name}: {}", ran.stderr);
-            assert_eq!(oracle::content(&bench.main()).unwrap(), old, "{name}");
+            assert_eq!(oracle::content(&device.main()).unwrap(), old, "{name}");
         }
         // The time is each statement's own, and none where it is not asked for.
-        let bench = bench.without(name).firmware(41);
-        let ran = bench.run(&["run", "--retry"]);
+        let device = device.without(name).firmware(41);
+        let ran = device.run(&["run", "--retry"]);
         assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "{name}: exit {}: {}", ran.exit, ran.stderr);
     }
 }
 
 /// Runs until the log says that the migration is applied, which then never ends by itself, and asks it to stop.
-fn told_to_stop(bench: &Bench) -> Ran {
-    let mut child = bench.command(&bench.words(&["run", "-v"])).spawn().unwrap();
+fn told_to_stop(device: &TestDevice) -> Ran {
+    let mut child = device.command(&device.words(&["run", "-v"])).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
     while !text.contains("applying settings/V41") {
@@ -78,13 +78,13 @@ fn told_to_stop(bench: &Bench) -> Ran {
 fn a_statement_without_an_end_obeys_a_stop_signal() {
     leaves_a_current_database_alone();
     for (name, sql) in &endless()[..] {
-        let bench = Bench::booted_at(40).firmware(40).file((name, sql));
-        let old = oracle::content(&bench.main()).unwrap();
-        let ran = told_to_stop(&bench);
+        let device = TestDevice::booted_at(40).firmware(40).file((name, sql));
+        let old = oracle::content(&device.main()).unwrap();
+        let ran = told_to_stop(&device);
         assert!(ran.exit == "20" && ran.stderr.contains("Next: the next boot goes on"), "{name}: exit {}: {}", ran.exit, ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).unwrap(), old, "{name}");
-        let bench = bench.without(name).firmware(41);
-        let ran = bench.run(&["run"]);
+        assert_eq!(oracle::content(&device.main()).unwrap(), old, "{name}");
+        let device = device.without(name).firmware(41);
+        let ran = device.run(&["run"]);
         assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "{name}: exit {}: {}", ran.exit, ran.stderr);
     }
 }
@@ -94,36 +94,36 @@ fn a_statement_without_an_end_obeys_a_stop_signal() {
 #[test]
 fn a_look_comes_to_an_end() {
     let (name, sql) = &endless()[0];
-    let bench = Bench::at(40).firmware(40).file((name, sql));
-    let ran = bench.run(&["status"]);
+    let device = TestDevice::at(40).firmware(40).file((name, sql));
+    let ran = device.run(&["status"]);
     assert!(ran.exit == "0" && ran.stdout.contains("V41 query"), "exit {}: {}{}", ran.exit, ran.stdout, ran.stderr);
-    assert_eq!(told_to_stop(&bench).exit, "20");
+    assert_eq!(told_to_stop(&device).exit, "20");
 }
 
 /// Another bootmigrate keeps the lock, or an application the database, for longer than anybody would wait.
 #[test]
 fn a_wait_obeys_a_stop_signal() {
-    let bench = Bench::booted_at(40).firmware(41).key("busy_timeout_s = 300");
-    let old = oracle::content(&bench.main()).unwrap();
+    let device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 300");
+    let old = oracle::content(&device.main()).unwrap();
     let template = tempfile::tempdir().unwrap();
-    crate::bench::copy_tree(&bench.home(), template.path());
-    let (all, _) = calls(&bench, &["run"]);
+    crate::device::copy_tree(&device.home(), template.path());
+    let (all, _) = calls(&device, &["run"]);
     let lock = all.into_iter().find(|call| call.line.contains("/lock\"")).expect("the lock is opened");
-    fs::remove_dir_all(bench.home()).unwrap();
-    fs::create_dir_all(bench.home()).unwrap();
-    crate::bench::copy_tree(template.path(), &bench.home());
-    let stop = |bench: &Bench| stopped_after(bench, &["run"], &lock, |pid| kill_process(pid, Signal::TERM).unwrap());
-    let held = File::open(bench.state("settings").join("lock")).unwrap();
+    fs::remove_dir_all(device.home()).unwrap();
+    fs::create_dir_all(device.home()).unwrap();
+    crate::device::copy_tree(template.path(), &device.home());
+    let stop = |device: &TestDevice| stopped_after(device, &["run"], &lock, |pid| kill_process(pid, Signal::TERM).unwrap());
+    let held = File::open(device.state("settings").join("lock")).unwrap();
     flock(&held, FlockOperation::LockExclusive).unwrap();
-    let ran = stop(&bench);
+    let ran = stop(&device);
     assert!(ran.exit == "20" && ran.stderr.contains("a stop signal came"), "lock: exit {}: {}", ran.exit, ran.stderr);
     drop(held);
-    let mut bench = bench.application(&["sql BEGIN IMMEDIATE"]);
-    let ran = stop(&bench);
+    let mut device = device.application(&["sql BEGIN IMMEDIATE"]);
+    let ran = stop(&device);
     assert!(ran.exit == "20" && ran.stderr.contains("a stop signal came"), "database: exit {}: {}", ran.exit, ran.stderr);
-    bench.application = None;
-    assert_eq!(oracle::content(&bench.main()).unwrap(), old);
-    let ran = bench.run(&["run"]);
+    device.application = None;
+    assert_eq!(oracle::content(&device.main()).unwrap(), old);
+    let ran = device.run(&["run"]);
     assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
 }
 
@@ -131,11 +131,11 @@ fn a_wait_obeys_a_stop_signal() {
 const ADDRESS_SPACE_KIB: u32 = 120_000;
 
 #[track_caller]
-fn bounded(bench: &Bench, arguments: &[&str]) -> Ran {
+fn bounded(device: &TestDevice, arguments: &[&str]) -> Ran {
     let script = format!("ulimit -v {ADDRESS_SPACE_KIB} && exec \"$@\"");
     let mut words: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
-    words.extend(bench.words(arguments));
-    finish(bench.command(&words))
+    words.extend(device.words(arguments));
+    finish(device.command(&words))
 }
 
 #[test]
@@ -158,12 +158,12 @@ fn a_history_of_any_size_costs_no_memory() {
         (format!("UPDATE bootmigrate_steps SET firmware = {long}, irreversible = 0"), "0", "migrated from 41 to 42"),
         (format!("CREATE TABLE large (a); INSERT INTO large VALUES ({long})"), "0", "migrated from 41 to 42"),
     ] {
-        let bench = Bench::booted_at(40).firmware(41);
-        assert_eq!(bench.run(&["run"]).exit, "0");
-        let bench = bench.firmware(42);
-        Connection::open(bench.main()).unwrap().execute_batch(&sql).unwrap();
+        let device = TestDevice::booted_at(40).firmware(41);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let device = device.firmware(42);
+        Connection::open(device.main()).unwrap().execute_batch(&sql).unwrap();
         for command in ["status", "run"] {
-            let ran = bounded(&bench, &[command]);
+            let ran = bounded(&device, &[command]);
             let (exit, words) = if command == "run" { (exit, words) } else { ("0", "settings") };
             let text = format!("{}{}", ran.stdout, ran.stderr);
             assert!(ran.exit == exit && text.contains(words), "{command}: {sql}: exit {}: {text}", ran.exit);
@@ -175,16 +175,16 @@ fn a_history_of_any_size_costs_no_memory() {
 #[test]
 fn a_migration_has_the_memory_that_is_configured() {
     let sql = "CREATE TABLE more (a);\nINSERT INTO more SELECT length(replace(hex(zeroblob(20000000)), '0', 'ab'));\n";
-    let bench = Bench::at(40).firmware(40).file(("V41__large.sql", sql)).top("memory_max_mib = 32");
-    let old = oracle::content(&bench.main()).unwrap();
+    let device = TestDevice::at(40).firmware(40).file(("V41__large.sql", sql)).top("memory_max_mib = 32");
+    let old = oracle::content(&device.main()).unwrap();
     for _ in 0..4 {
-        let ran = bench.run(&["run"]);
+        let ran = device.run(&["run"]);
         let said = ran.stderr.contains("out of memory, of which SQLite may have memory_max_mib (SQLite 7)");
         assert!(ran.exit == "15" && said, "exit {}: {}", ran.exit, ran.stderr);
-        assert_eq!(oracle::content(&bench.main()).unwrap(), old);
+        assert_eq!(oracle::content(&device.main()).unwrap(), old);
     }
-    fs::create_dir_all(bench.root().join("etc")).unwrap();
-    fs::write(bench.root().join("etc/bootmigrate.toml"), "memory_max_mib = 512\n").unwrap();
-    let ran = bench.run(&["run"]);
+    fs::create_dir_all(device.root().join("etc")).unwrap();
+    fs::write(device.root().join("etc/bootmigrate.toml"), "memory_max_mib = 512\n").unwrap();
+    let ran = device.run(&["run"]);
     assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
 }

@@ -2,7 +2,7 @@
 //! Promises: what stands below a command is what it printed; UPDATE_EXPECT=1 writes it anew.
 //! Never runs a block that does not begin with `$`.
 
-use crate::bench::{Bench, Program};
+use crate::device::{Program, TestDevice};
 use crate::program::{finish, runner};
 use expect_test::expect_file;
 use std::fs;
@@ -11,12 +11,12 @@ use std::path::Path;
 
 /// The manual with the answers of this program below its commands.
 fn tried(manual: &str) -> String {
-    let mut bench = Bench::empty(10);
-    bench.program = Program::Product;
+    let mut device = TestDevice::empty(10);
+    device.program = Program::Product;
     let folder = tempfile::tempdir().unwrap();
     let tools = folder.path().join("bin");
     fs::create_dir(&tools).unwrap();
-    put_on_path(&bench.executable(), &tools.join("bootmigrate"));
+    put_on_path(&device.executable(), &tools.join("bootmigrate"));
     let home = folder.path().join("home");
     fs::create_dir(&home).unwrap();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
@@ -33,7 +33,7 @@ fn tried(manual: &str) -> String {
             }
             (true, _) => {
                 let Some(typed) = line.strip_prefix("$ ") else { continue };
-                let mut command = bench.command(&["sh", "-c", &format!("exec 2>&1; {typed}")].map(Into::into));
+                let mut command = device.command(&["sh", "-c", &format!("exec 2>&1; {typed}")].map(Into::into));
                 command.current_dir(&home).env("PATH", &path);
                 let ran = finish(command);
                 let said = ran.stdout.replace(&format!("{}/", home.display()), "");
@@ -67,7 +67,7 @@ fn the_manual_says_what_is_printed() {
 fn every_command_of_the_help_is_tried_in_the_manual() {
     let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/manual.md")).unwrap();
     let tried: Vec<&str> = manual.lines().filter(|line| line.starts_with("$ ")).collect();
-    let help = Bench::at(40).run(&["--help"]).stdout;
+    let help = TestDevice::at(40).run(&["--help"]).stdout;
     let commands = help.lines().skip_while(|line| !line.starts_with("Commands")).skip(1).take_while(|line| !line.is_empty());
     let names: Vec<&str> = commands.map(|line| line.trim().split("  ").next().unwrap()).filter(|name| *name != "(none)").collect();
     assert!(names.len() > 10, "{help}");

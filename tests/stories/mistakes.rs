@@ -2,7 +2,7 @@
 //! Promises: one sentence on standard error, exit 2, and not one byte, time or name of the device changed, `/run` included.
 //! Never lists a command that the help does not.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 
 /// What is typed, and what the one sentence must name.
@@ -83,13 +83,13 @@ const MISTAKES: &[(&str, &str)] = &[
 
 #[test]
 fn every_mistake_is_one_sentence_and_touches_nothing() {
-    let bench = Bench::at(40).firmware(42).with_telemetry(10);
-    let rows = oracle::content(&bench.main());
-    let look = || (oracle::folder(&bench.root()), oracle::folder(&bench.root().join("run")));
+    let device = TestDevice::at(40).firmware(42).with_telemetry(10);
+    let rows = oracle::content(&device.main());
+    let look = || (oracle::folder(&device.root()), oracle::folder(&device.root().join("run")));
     let before = look();
     for (typed, sentence) in MISTAKES {
         let words: Vec<&str> = typed.split(' ').collect();
-        let ran = bench.run(&words);
+        let ran = device.run(&words);
         assert_eq!(ran.exit, "2", "{typed}: {}{}", ran.stdout, ran.stderr);
         assert!(ran.stderr.contains(sentence), "{typed}: {}", ran.stderr);
         assert!(ran.stderr.starts_with("bootmigrate: ") && ran.stderr.ends_with(". [BM-2]\n"), "{typed}: {}", ran.stderr);
@@ -98,19 +98,19 @@ fn every_mistake_is_one_sentence_and_touches_nothing() {
         assert_eq!(oracle::touched(&before.0, &now.0), "nothing", "{typed}");
         assert_eq!(oracle::touched(&before.1, &now.1), "nothing", "{typed} under /run");
     }
-    assert_eq!(oracle::content(&bench.main()), rows);
+    assert_eq!(oracle::content(&device.main()), rows);
 }
 
 #[test]
 fn every_command_of_the_help_has_its_mistakes_here() {
-    let help = Bench::at(40).run(&["--help"]).stdout;
+    let help = TestDevice::at(40).run(&["--help"]).stdout;
     let commands = help.lines().skip_while(|line| !line.starts_with("Commands")).skip(1).take_while(|line| !line.is_empty());
     let names: Vec<&str> = commands.map(|line| line.trim().split("  ").next().unwrap()).filter(|name| *name != "(none)").collect();
     assert!(names.len() > 10, "{help}");
     for name in names {
         assert!(MISTAKES.iter().any(|(typed, _)| typed.starts_with(name)), "no mistake of `{name}` is tried");
         assert!(RIGHT.iter().any(|right| right.starts_with(name)), "`{name}` is not among those that are right");
-        let own = Bench::at(40).run(&[name.split(' ').next().unwrap(), "--help"]);
+        let own = TestDevice::at(40).run(&[name.split(' ').next().unwrap(), "--help"]);
         assert!(own.exit == "0" && own.stdout.contains(name), "{name} --help: {}", own.stdout);
     }
 }
@@ -149,28 +149,28 @@ fn options(help: &str) -> Vec<(String, bool)> {
 
 /// Exit 2, one sentence, nothing touched.
 struct Refusals {
-    bench: Bench,
+    device: TestDevice,
     before: [std::collections::BTreeMap<String, oracle::Entry>; 2],
     count: usize,
 }
 
 impl Refusals {
-    fn of(bench: Bench) -> Refusals {
-        let before = Refusals::look(&bench);
-        Refusals { bench, before, count: 0 }
+    fn of(device: TestDevice) -> Refusals {
+        let before = Refusals::look(&device);
+        Refusals { device, before, count: 0 }
     }
 
-    fn look(bench: &Bench) -> [std::collections::BTreeMap<String, oracle::Entry>; 2] {
-        [oracle::folder(&bench.root()), oracle::folder(&bench.root().join("run"))]
+    fn look(device: &TestDevice) -> [std::collections::BTreeMap<String, oracle::Entry>; 2] {
+        [oracle::folder(&device.root()), oracle::folder(&device.root().join("run"))]
     }
 
     #[track_caller]
     fn refused(&mut self, typed: &[&str], sentence: &str) {
-        let ran = self.bench.run(typed);
+        let ran = self.device.run(typed);
         let said = format!("{typed:?}: {}{}", ran.stdout, ran.stderr);
         assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), ran.stderr.lines().count()), ("2", "", 1), "{said}");
         assert!(ran.stderr.contains(sentence) && ran.stderr.ends_with(". [BM-2]\n"), "{said}");
-        let now = Refusals::look(&self.bench);
+        let now = Refusals::look(&self.device);
         for (old, new) in self.before.iter().zip(&now) {
             assert_eq!(oracle::touched(old, new), "nothing", "{said}");
         }
@@ -180,16 +180,16 @@ impl Refusals {
 
 #[test]
 fn an_option_of_another_command_is_refused() {
-    let bench = Bench::at(40).firmware(42);
-    let rows = oracle::content(&bench.main());
-    let general = options(&bench.run(&["--help"]).stdout);
+    let device = TestDevice::at(40).firmware(42);
+    let rows = oracle::content(&device.main());
+    let general = options(&device.run(&["--help"]).stdout);
     let helps: Vec<(&str, Vec<(String, bool)>)> = RIGHT
         .iter()
-        .map(|right| (*right, options(&bench.run(&[&right.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat()).stdout)))
+        .map(|right| (*right, options(&device.run(&[&right.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat()).stdout)))
         .collect();
     let all: std::collections::BTreeSet<(String, bool)> = helps.iter().flat_map(|(_, own)| own.clone()).collect();
     assert!(general.len() > 5 && all.len() > 10, "{general:?} {all:?}");
-    let mut refusals = Refusals::of(bench);
+    let mut refusals = Refusals::of(device);
     let mut untried: Vec<&(String, bool)> = all.iter().collect();
     for (right, own) in &helps {
         // Every pair of the two is the parser's own test; here each command, and each option, is refused by the program once or more.
@@ -202,14 +202,14 @@ fn an_option_of_another_command_is_refused() {
         refusals.refused(&typed, &format!("{option} does not go with `"));
     }
     assert_eq!((untried, refusals.count), (Vec::new(), RIGHT.len()));
-    assert_eq!(oracle::content(&refusals.bench.main()), rows);
+    assert_eq!(oracle::content(&refusals.device.main()), rows);
 }
 
 #[test]
 fn every_command_refuses_the_same_mistakes() {
-    let bench = Bench::at(40).firmware(42);
-    let rows = oracle::content(&bench.main());
-    let mut refusals = Refusals::of(bench);
+    let device = TestDevice::at(40).firmware(42);
+    let rows = oracle::content(&device.main());
+    let mut refusals = Refusals::of(device);
     // What the parser alone refuses, every command refuses in its own test; here they take turns.
     let parsed = [
         (&["--nonsense"][..], "`--nonsense` is not known"),
@@ -229,7 +229,7 @@ fn every_command_refuses_the_same_mistakes() {
         let unknown = format!("{} --db nothing", right.replace(" --db settings", ""));
         refusals.refused(&unknown.split(' ').collect::<Vec<_>>(), "--db nothing is not configured");
     }
-    assert_eq!(oracle::content(&refusals.bench.main()), rows);
+    assert_eq!(oracle::content(&refusals.device.main()), rows);
 }
 
 #[test]
@@ -239,14 +239,14 @@ fn every_command_refuses_a_wrong_configuration() {
         ("[databases.settings]\nbusy_timeout_s = \"ten\"\n", "/etc/bootmigrate.toml:2:18: busy_timeout_s is text"),
         ("[databases.another]\npath = \"/var/lib/another.db\"\n", "/etc/bootmigrate.toml:1:"),
     ] {
-        let bench = Bench::at(40).firmware(42);
-        let rows = oracle::content(&bench.main());
-        std::fs::create_dir_all(bench.root().join("etc")).unwrap();
-        std::fs::write(bench.root().join("etc/bootmigrate.toml"), text).unwrap();
-        let mut refusals = Refusals::of(bench);
+        let device = TestDevice::at(40).firmware(42);
+        let rows = oracle::content(&device.main());
+        std::fs::create_dir_all(device.root().join("etc")).unwrap();
+        std::fs::write(device.root().join("etc/bootmigrate.toml"), text).unwrap();
+        let mut refusals = Refusals::of(device);
         for right in RIGHT {
             refusals.refused(&right.split(' ').collect::<Vec<_>>(), sentence);
         }
-        assert_eq!(oracle::content(&refusals.bench.main()), rows);
+        assert_eq!(oracle::content(&refusals.device.main()), rows);
     }
 }

@@ -2,7 +2,7 @@
 //! Promises: the neighbour is a real process; what it sees afterwards is asked of it.
 //! Never times anything: a wait is bounded by `busy_timeout_s` of the program alone.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::{check, check_step};
 use crate::program::{finish, rounds};
@@ -12,14 +12,14 @@ const PAIRS: usize = 200;
 
 #[test]
 fn pairs_started_together_migrate_once() {
-    let template = Bench::at(40).firmware(41).key("busy_timeout_s = 10");
+    let template = TestDevice::at(40).firmware(41).key("busy_timeout_s = 10");
     let want = template.expectations(&template.databases[0]).new.unwrap();
     let mut ends = std::collections::BTreeMap::new();
     let pairs = rounds(PAIRS);
     for pair in 0..pairs {
-        let bench = Bench::empty(41).key("busy_timeout_s = 10");
-        crate::bench::copy_tree(&template.root(), &bench.root());
-        let command = || bench.command(&bench.words(&["run"]));
+        let device = TestDevice::empty(41).key("busy_timeout_s = 10");
+        crate::device::copy_tree(&template.root(), &device.root());
+        let command = || device.command(&device.words(&["run"]));
         let (one, other) = (command(), command());
         let first = std::thread::spawn(move || finish(one));
         let second = finish(other);
@@ -27,9 +27,9 @@ fn pairs_started_together_migrate_once() {
         for ran in [&first, &second] {
             assert_eq!(ran.exit, "0", "pair {pair}: {}", ran.stderr);
         }
-        assert_eq!(oracle::content(&bench.main()).unwrap(), want, "pair {pair}");
-        assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
-        assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "pair {pair}: no ready file");
+        assert_eq!(oracle::content(&device.main()).unwrap(), want, "pair {pair}");
+        assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+        assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "pair {pair}: no ready file");
         let migrated = [&first, &second].iter().filter(|ran| ran.stderr.contains("40>41")).count();
         *ends.entry(migrated).or_insert(0) += 1;
     }
@@ -40,25 +40,25 @@ fn pairs_started_together_migrate_once() {
 #[test]
 fn pairs_started_together_at_a_first_boot() {
     for pair in 0..rounds(PAIRS) / 4 {
-        let bench = Bench::empty(41).key("busy_timeout_s = 10");
-        let command = || bench.command(&bench.words(&["run"]));
+        let device = TestDevice::empty(41).key("busy_timeout_s = 10");
+        let command = || device.command(&device.words(&["run"]));
         let (one, other) = (command(), command());
         let first = std::thread::spawn(move || finish(one));
         let exits = [finish(other).exit, first.join().unwrap().exit];
         assert_eq!(exits, ["0", "0"], "pair {pair}");
-        let want = oracle::fresh(&bench.firmware_folder(), "settings").unwrap();
-        assert_eq!(oracle::content(&bench.main()).unwrap(), want, "pair {pair}");
-        let before = oracle::folder(&bench.root());
-        assert_eq!(bench.run(&["run"]).exit, "0", "pair {pair}");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "pair {pair}");
+        let want = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
+        assert_eq!(oracle::content(&device.main()).unwrap(), want, "pair {pair}");
+        let before = oracle::folder(&device.root());
+        assert_eq!(device.run(&["run"]).exit, "0", "pair {pair}");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "pair {pair}");
     }
 }
 
 #[test]
 fn idle_application_in_delete_mode_is_noticed() {
-    let mut bench = Bench::booted_at(40).firmware(41).key("busy_timeout_s = 1").application(&[]);
+    let mut device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 1").application(&[]);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -70,13 +70,13 @@ fn idle_application_in_delete_mode_is_noticed() {
             again:    exit 13, refused, touched nothing
         "#]],
     );
-    bench.application.as_mut().unwrap().expect_ok("sql UPDATE parent SET reading = 1");
+    device.application.as_mut().unwrap().expect_ok("sql UPDATE parent SET reading = 1");
     // Nothing was counted: it may go on for ever, and the boot after the application has gone migrates.
     for _ in 0..4 {
-        assert_eq!(bench.run(&["run"]).exit, "13");
+        assert_eq!(device.run(&["run"]).exit, "13");
     }
     check(
-        bench.killed(),
+        device.killed(),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -93,10 +93,10 @@ fn idle_application_in_delete_mode_is_noticed() {
 
 #[test]
 fn idle_application_in_wal_mode_is_noticed() {
-    let bench = Bench::wal_at(40).after(|bench| assert_eq!(bench.run(&["run"]).exit, "0"));
-    let mut bench = bench.firmware(41).key("busy_timeout_s = 1").application(&["sql UPDATE parent SET reading = 1"]);
+    let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
+    let mut device = device.firmware(41).key("busy_timeout_s = 1").application(&["sql UPDATE parent SET reading = 1"]);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -108,14 +108,14 @@ fn idle_application_in_wal_mode_is_noticed() {
             again:    exit 13, refused, touched nothing
         "#]],
     );
-    bench.application.as_mut().unwrap().expect_ok("sql UPDATE parent SET reading = 2");
+    device.application.as_mut().unwrap().expect_ok("sql UPDATE parent SET reading = 2");
 }
 
 #[test]
 fn application_in_the_middle_of_a_transaction_is_noticed() {
-    let bench = Bench::booted_at(40).firmware(41).key("busy_timeout_s = 1");
+    let device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 1");
     check(
-        bench.application(&["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 1 WHERE id = 1"]),
+        device.application(&["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 1 WHERE id = 1"]),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -132,7 +132,7 @@ fn application_in_the_middle_of_a_transaction_is_noticed() {
 #[test]
 fn application_that_is_running_does_not_disturb_a_quiet_boot() {
     check(
-        Bench::booted_at(40).application(&[]),
+        TestDevice::booted_at(40).application(&[]),
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 40
@@ -148,9 +148,9 @@ fn application_that_is_running_does_not_disturb_a_quiet_boot() {
 
 #[test]
 fn nothing_is_purged_under_a_running_application() {
-    let bench = Bench::booted_at(40).firmware(40).file(crate::product::UNIQUE_BADGE).key("busy_timeout_s = 1");
+    let device = TestDevice::booted_at(40).firmware(40).file(crate::product::UNIQUE_BADGE).key("busy_timeout_s = 1");
     check(
-        bench.application(&[]),
+        device.application(&[]),
         "run --purge-and-retry",
         expect![[r#"
             exit:     13

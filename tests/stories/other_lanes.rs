@@ -2,8 +2,8 @@
 //! Promises: each ends as with a run a file, and as by plain SQLite with a connection for every file; so do the products of this repository.
 //! Never judges a single file.
 
-use crate::bench::Bench;
-use crate::boundaries::{apply, carry, compare, device, judge, make, see, upgrade, wanted, Catalogue, Pace, Seen, PACES};
+use crate::boundaries::{apply, carry, compare, judge, make, new_device, see, upgrade, wanted, Catalogue, Pace, Seen, PACES};
+use crate::device::TestDevice;
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
@@ -73,19 +73,19 @@ fn rows_that_are_carried_over_meet_each_file_alone() {
         let catalogue = Catalogue { adopted, rows: ROWS.into(), keys: vec!["on_failure = \"purge\"".into()], ..Catalogue::of(&files) };
         let wanted = wanted(&catalogue, true).unwrap();
         for (done, pace) in [(1, Pace::OneBoot), (1, Pace::BootAVersion), (2, Pace::OneBoot), (4, Pace::OneBoot)] {
-            let bench = device(&catalogue, 1);
-            let ran = bench.run(&["run"]);
+            let device = new_device(&catalogue, 1);
+            let ran = device.run(&["run"]);
             assert_eq!(ran.exit, "0", "{}", ran.stderr);
-            apply(&bench.main(), ROWS, None).unwrap();
+            apply(&device.main(), ROWS, None).unwrap();
             if done > 1 {
-                upgrade(&bench, &Catalogue { files: catalogue.files[..done].to_vec(), ..catalogue.clone() }, 1, Pace::OneBoot).unwrap();
+                upgrade(&device, &Catalogue { files: catalogue.files[..done].to_vec(), ..catalogue.clone() }, 1, Pace::OneBoot).unwrap();
             }
             let table = if done < 4 { "sensor" } else { "probe" };
-            apply(&bench.main(), &format!("CREATE INDEX by_hand ON {table}(place)"), None).unwrap();
-            upgrade(&bench, &catalogue, done, pace).and_then(|()| compare(&bench, &wanted, files.len())).unwrap_or_else(|what| {
+            apply(&device.main(), &format!("CREATE INDEX by_hand ON {table}(place)"), None).unwrap();
+            upgrade(&device, &catalogue, done, pace).and_then(|()| compare(&device, &wanted, files.len())).unwrap_or_else(|what| {
                 panic!("{leaves} from {done} by {pace:?}: {what}");
             });
-            assert!(bench.state("settings").join("quarantine").exists(), "{leaves} from {done} by {pace:?}: nothing was carried over");
+            assert!(device.state("settings").join("quarantine").exists(), "{leaves} from {done} by {pace:?}: nothing was carried over");
         }
     }
 }
@@ -122,26 +122,26 @@ fn ways_back_end_alike(catalogue: &Catalogue, newest: usize) {
     for back in [Back::OneBoot, Back::BootAVersion, Back::Rollback] {
         let mut catalogue = catalogue.clone();
         catalogue.keys.push("on_newer = [\"downgrade\"]".into());
-        let bench = device(&catalogue, oldest);
+        let device = new_device(&catalogue, oldest);
         let boot = |words: &[&str]| {
-            let ran = bench.run(words);
+            let ran = device.run(words);
             assert!(["0", "3", "11"].contains(&ran.exit.as_str()), "{back:?}, {words:?} exits {}: {}", ran.exit, ran.stderr);
         };
         boot(&["run"]);
-        apply(&bench.main(), &catalogue.rows, None).unwrap();
-        upgrade(&bench, &catalogue, oldest, Pace::OneBoot).unwrap();
+        apply(&device.main(), &catalogue.rows, None).unwrap();
+        upgrade(&device, &catalogue, oldest, Pace::OneBoot).unwrap();
         match back {
             Back::OneBoot => {
-                carry(&bench, &catalogue, oldest);
+                carry(&device, &catalogue, oldest);
                 boot(&["run"]);
             }
             Back::BootAVersion => (oldest..newest).rev().for_each(|version| {
-                carry(&bench, &catalogue, version);
+                carry(&device, &catalogue, version);
                 boot(&["run"]);
             }),
             Back::Rollback => boot(&["rollback", "--db", "settings", "--to", &oldest.to_string()]),
         }
-        compare(&bench, &wanted, oldest).unwrap_or_else(|what| panic!("{back:?}, {:?}: {what}", catalogue.downs));
+        compare(&device, &wanted, oldest).unwrap_or_else(|what| panic!("{back:?}, {:?}: {what}", catalogue.downs));
     }
 }
 
@@ -164,8 +164,8 @@ fn ways_back_meet_each_other_alone() {
 }
 
 /// The firmware carries these data migrations.
-fn carry_data(bench: &Bench, texts: &[String]) {
-    let folder = bench.firmware_folder().join("settings/data");
+fn carry_data(device: &TestDevice, texts: &[String]) {
+    let folder = device.firmware_folder().join("settings/data");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     for (version, text) in (1..).zip(texts) {
@@ -204,28 +204,28 @@ fn data_migrations_and_their_rounds_meet_each_other_alone() {
         let catalogue = Catalogue { rows: ROWS.into(), ..Catalogue::of(&[FIRST]) };
         let wanted = wanted_of_data(&catalogue, &texts);
         for pace in PACES {
-            let bench = device(&catalogue, 1);
-            assert_eq!(bench.run(&["run"]).exit, "0");
-            apply(&bench.main(), ROWS, None).unwrap();
+            let device = new_device(&catalogue, 1);
+            assert_eq!(device.run(&["run"]).exit, "0");
+            apply(&device.main(), ROWS, None).unwrap();
             let run = |words: &[&str], exits: &[&str]| {
-                let ran = bench.run(words);
+                let ran = device.run(words);
                 assert!(exits.contains(&ran.exit.as_str()), "{leaves}, {pace:?}, {words:?} exits {}: {}", ran.exit, ran.stderr);
             };
             match pace {
                 Pace::OneBoot => {
-                    carry_data(&bench, &texts);
+                    carry_data(&device, &texts);
                     run(&["data", "run", "--all"], &["0"]);
                 }
                 Pace::BootAVersion => (1..=texts.len()).for_each(|version| {
-                    carry_data(&bench, &texts[..version]);
+                    carry_data(&device, &texts[..version]);
                     run(&["data", "run", "--all"], &["0"]);
                 }),
                 Pace::Steps => {
-                    carry_data(&bench, &texts);
+                    carry_data(&device, &texts);
                     (1..=texts.len()).for_each(|version| run(&["data", "run", "--to", &version.to_string()], &["0", "3"]));
                 }
             }
-            compare(&bench, &wanted, 1).unwrap_or_else(|what| panic!("{leaves}, {pace:?}: {what}"));
+            compare(&device, &wanted, 1).unwrap_or_else(|what| panic!("{leaves}, {pace:?}: {what}"));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Promises: refused, by the build with its place or by the run, nothing is changed; the next firmware goes on at its first boot.
 //! Never ends with a history that a later boot calls another's (21).
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::tidy;
 use rusqlite::Connection;
@@ -12,27 +12,27 @@ const OURS: &str = "belongs to bootmigrate";
 const CHANGED: &str = "the migrations have changed bootmigrate's own tables";
 
 #[track_caller]
-fn runs(bench: &Bench, arguments: &[&str], exit: &str) -> String {
-    let ran = bench.run(arguments);
-    let said = tidy(bench, &ran.stderr);
+fn runs(device: &TestDevice, arguments: &[&str], exit: &str) -> String {
+    let ran = device.run(arguments);
+    let said = tidy(device, &ran.stderr);
     assert_eq!(ran.exit, exit, "{arguments:?}: {said}");
     said
 }
 
 /// Refused with these words, and mended by the next firmware.
 #[track_caller]
-fn is_refused(bench: Bench, sql: &str, words: &str) {
-    let bench = bench.firmware(40).file((FILE, sql));
+fn is_refused(device: TestDevice, sql: &str, words: &str) {
+    let device = device.firmware(40).file((FILE, sql));
     // The firmware of the tests is built when it starts.
-    let said = runs(&bench, &["run"], if words == OURS { "2" } else { "10" });
+    let said = runs(&device, &["run"], if words == OURS { "2" } else { "10" });
     assert!(said.contains(words) && said.contains("V41__touches.sql:") == (words == OURS), "{sql}: {said}");
-    let expected = bench.expectations(&bench.databases[0]);
-    assert_eq!(oracle::content(&bench.main()).unwrap(), expected.old.unwrap(), "{sql}");
-    let bench = bench.file((FILE, "CREATE TABLE touched (a);\n"));
-    let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
-    assert!(runs(&bench, &["run"], "0").contains("migrated from 40 to 41"), "{sql}");
-    assert_eq!(oracle::content(&bench.main()).unwrap(), wanted, "{sql}");
-    assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
+    let expected = device.expectations(&device.databases[0]);
+    assert_eq!(oracle::content(&device.main()).unwrap(), expected.old.unwrap(), "{sql}");
+    let device = device.file((FILE, "CREATE TABLE touched (a);\n"));
+    let wanted = device.expectations(&device.databases[0]).new.unwrap();
+    assert!(runs(&device, &["run"], "0").contains("migrated from 40 to 41"), "{sql}");
+    assert_eq!(oracle::content(&device.main()).unwrap(), wanted, "{sql}");
+    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
 }
 
 #[test]
@@ -45,11 +45,11 @@ fn statements_that_write_to_them() {
         "UPDATE bootmigrate_steps SET down_sql = 'DROP TABLE parent';",
         "WITH old AS (SELECT 10 AS v) DELETE FROM refinery_schema_history WHERE version IN old;",
     ] {
-        is_refused(Bench::booted_at(40), sql, OURS);
+        is_refused(TestDevice::booted_at(40), sql, OURS);
     }
     // On a copy, where VACUUM reads and writes all of them.
-    is_refused(Bench::at(40), "-- bootmigrate: no-transaction\nDELETE FROM refinery_schema_history;\nVACUUM;\n", OURS);
-    is_refused(Bench::wal_at(40), "DELETE FROM bootmigrate_state;", OURS);
+    is_refused(TestDevice::at(40), "-- bootmigrate: no-transaction\nDELETE FROM refinery_schema_history;\nVACUUM;\n", OURS);
+    is_refused(TestDevice::wal_at(40), "DELETE FROM bootmigrate_state;", OURS);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn statements_that_change_what_they_are() {
         "CREATE VIEW bootmigrate_later AS SELECT 1 AS a;",
         "CREATE VIRTUAL TABLE bootmigrate_text USING fts5(a);",
     ] {
-        is_refused(Bench::at(40), sql, OURS);
+        is_refused(TestDevice::at(40), sql, OURS);
     }
 }
 
@@ -77,30 +77,30 @@ fn triggers_of_an_application_that_change_the_history() {
         ("AFTER INSERT ON refinery_schema_history", "UPDATE refinery_schema_history SET checksum = '7' WHERE version = new.version", "41"),
         ("BEFORE INSERT ON refinery_schema_history", "SELECT raise(IGNORE)", "41"),
     ] {
-        let bench = Bench::at(40).firmware(40).file((FILE, "CREATE TABLE touched (a);\n"));
-        let connection = Connection::open(bench.main()).unwrap();
+        let device = TestDevice::at(40).firmware(40).file((FILE, "CREATE TABLE touched (a);\n"));
+        let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch(&format!("CREATE TRIGGER of_theirs {on} BEGIN {body}; END")).unwrap();
         drop(connection);
-        let old = oracle::content(&bench.main()).unwrap();
-        let said = runs(&bench, &["run"], "10");
+        let old = oracle::content(&device.main()).unwrap();
+        let said = runs(&device, &["run"], "10");
         assert!(said.contains(CHANGED) && said.contains(mend.rsplit(' ').next().unwrap()), "{body}: {said}");
-        assert_eq!(oracle::content(&bench.main()).unwrap(), old);
-        Connection::open(bench.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
-        let wanted = bench.expectations(&bench.databases[0]).new.unwrap();
-        runs(&bench, &["run"], "0");
-        assert_eq!(oracle::content(&bench.main()).unwrap(), wanted);
+        assert_eq!(oracle::content(&device.main()).unwrap(), old);
+        Connection::open(device.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
+        let wanted = device.expectations(&device.databases[0]).new.unwrap();
+        runs(&device, &["run"], "0");
+        assert_eq!(oracle::content(&device.main()).unwrap(), wanted);
     }
 }
 
 #[test]
 fn a_history_of_another_name_is_the_one_that_is_kept() {
-    let named = |bench: Bench| bench.key("history_table = \"past\"");
+    let named = |device: TestDevice| device.key("history_table = \"past\"");
     let sql = "CREATE TABLE refinery_schema_history (a);\nINSERT INTO refinery_schema_history VALUES (1);\n";
-    let bench = named(Bench::empty(30)).file(("V40__own.sql", "DELETE FROM Past;"));
-    assert!(runs(&bench, &["run"], "2").contains("V40__own.sql:1:13: `Past` belongs"));
-    let bench = bench.file(("V40__own.sql", sql));
-    assert!(runs(&bench, &["run"], "0").contains("made at version 40"));
-    let connection = Connection::open(bench.main()).unwrap();
+    let device = named(TestDevice::empty(30)).file(("V40__own.sql", "DELETE FROM Past;"));
+    assert!(runs(&device, &["run"], "2").contains("V40__own.sql:1:13: `Past` belongs"));
+    let device = device.file(("V40__own.sql", sql));
+    assert!(runs(&device, &["run"], "0").contains("made at version 40"));
+    let connection = Connection::open(device.main()).unwrap();
     let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!((read("SELECT a FROM refinery_schema_history"), read("SELECT max(version) FROM past")), (1, 40));
 }
@@ -108,9 +108,9 @@ fn a_history_of_another_name_is_the_one_that_is_kept() {
 #[test]
 fn reading_the_history_is_allowed() {
     let sql = "CREATE TABLE came_from (version);\nINSERT INTO came_from SELECT max(version) FROM refinery_schema_history;\n";
-    let bench = Bench::at(40).firmware(40).file((FILE, sql));
-    assert!(runs(&bench, &["run"], "0").contains("migrated from 40 to 41"));
+    let device = TestDevice::at(40).firmware(40).file((FILE, sql));
+    assert!(runs(&device, &["run"], "0").contains("migrated from 40 to 41"));
     let version = "SELECT version FROM came_from";
-    let read: i64 = Connection::open(bench.main()).unwrap().query_row(version, [], |row| row.get(0)).unwrap();
+    let read: i64 = Connection::open(device.main()).unwrap().query_row(version, [], |row| row.get(0)).unwrap();
     assert_eq!(read, 40);
 }

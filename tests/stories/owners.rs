@@ -3,7 +3,7 @@
 //! Never relaxes the modes that the program chose.
 
 use crate::application::Application;
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::mount::require_root;
 use crate::picture::check_step;
 use crate::product::UNIQUE_BADGE;
@@ -14,9 +14,9 @@ const USER: u32 = 65534;
 
 /// The application opens the database and writes a row, as its own user.
 #[track_caller]
-fn written_by_the_application(bench: &Bench) {
-    let mut application = Application::start(bench.folder(), Some(USER));
-    application.expect_ok(&format!("open {}", bench.main().display()));
+fn written_by_the_application(device: &TestDevice) {
+    let mut application = Application::start(device.folder(), Some(USER));
+    application.expect_ok(&format!("open {}", device.main().display()));
     application.expect_ok("sql INSERT INTO parent (name) VALUES ('by the application')");
     assert_eq!(application.tell("row SELECT count(*) FROM parent WHERE name = 'by the application'"), "ok Integer(1)");
 }
@@ -24,9 +24,9 @@ fn written_by_the_application(bench: &Bench) {
 #[test]
 fn first_boot_by_root_is_the_applications() {
     require_root();
-    let bench = Bench::empty(41).home_of(USER);
+    let device = TestDevice::empty(41).home_of(USER);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: first boot: build version 41 beside, then put it in place
@@ -38,15 +38,15 @@ fn first_boot_by_root_is_the_applications() {
             again:    exit 0, quiet, touched nothing
         "#]],
     );
-    written_by_the_application(&bench);
+    written_by_the_application(&device);
 }
 
 #[test]
 fn first_boot_in_wal_mode_by_root_is_the_applications() {
     require_root();
-    let bench = Bench::empty(41).home_of(USER).key("journal_mode = \"wal\"");
+    let device = TestDevice::empty(41).home_of(USER).key("journal_mode = \"wal\"");
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: first boot: build version 41 beside, then put it in place
@@ -58,16 +58,16 @@ fn first_boot_in_wal_mode_by_root_is_the_applications() {
             again:    exit 0, quiet, touched nothing
         "#]],
     );
-    written_by_the_application(&bench);
+    written_by_the_application(&device);
 }
 
 #[test]
 fn upgrade_by_root_is_the_applications() {
     require_root();
-    for bench in [Bench::at(40), Bench::wal_at(40)] {
-        let bench = bench.firmware(41).home_of(USER);
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.firmware(41).home_of(USER);
         check_step(
-            &bench,
+            &device,
             "run -v",
             expect![[r#"
                 exit:     0
@@ -79,16 +79,16 @@ fn upgrade_by_root_is_the_applications() {
                 again:    exit 0, quiet, touched nothing
             "#]],
         );
-        written_by_the_application(&bench);
+        written_by_the_application(&device);
     }
 }
 
 #[test]
 fn swap_by_root_is_the_applications() {
     require_root();
-    let bench = Bench::at(42).firmware(50).home_of(USER);
+    let device = TestDevice::at(42).firmware(50).home_of(USER);
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate a copy 42 to 50: V50 compact, then put it in place
@@ -101,16 +101,16 @@ fn swap_by_root_is_the_applications() {
             again:    exit 0, quiet, touched nothing
         "#]],
     );
-    written_by_the_application(&bench);
+    written_by_the_application(&device);
 }
 
 #[test]
 fn purge_by_root_is_the_applications() {
     require_root();
-    for bench in [Bench::at(40), Bench::wal_at(40)] {
-        let bench = bench.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
         check_step(
-            &bench,
+            &device,
             "run --purge-and-retry",
             expect![[r#"
                 exit:     11
@@ -122,6 +122,6 @@ fn purge_by_root_is_the_applications() {
                 again:    exit 0, quiet, touched nothing
             "#]],
         );
-        written_by_the_application(&bench);
+        written_by_the_application(&device);
     }
 }

@@ -2,7 +2,7 @@
 //! Promises: one checker for every story; a line `wrong:` for everything that no story may do.
 //! Never judges by the program's own words where a file can be looked at.
 
-use crate::bench::{Bench, Database, Expectations};
+use crate::device::{Database, Expectations, TestDevice};
 use crate::oracle::{self, Content};
 use crate::program::Ran;
 use expect_test::Expect;
@@ -31,34 +31,34 @@ struct Before {
 
 /// The world, an act in one line, and its picture. The act is a command line; `--root` is put in.
 #[track_caller]
-pub fn check(bench: Bench, act: &str, expect: Expect) {
-    let picture = picture(&bench, act);
+pub fn check(device: TestDevice, act: &str, expect: Expect) {
+    let picture = picture(&device, act);
     expect.assert_eq(&picture);
 }
 
 /// As [`check`], for a world that goes on.
 #[track_caller]
-pub fn check_step(bench: &Bench, act: &str, expect: Expect) {
-    expect.assert_eq(&picture(bench, act));
+pub fn check_step(device: &TestDevice, act: &str, expect: Expect) {
+    expect.assert_eq(&picture(device, act));
 }
 
 /// The picture of one act.
 #[track_caller]
-pub fn picture(bench: &Bench, act: &str) -> String {
+pub fn picture(device: &TestDevice, act: &str) -> String {
     let words: Vec<&str> = act.split(' ').collect();
-    let plan = (words == ["run"]).then(|| plan(bench));
-    let act = perform(bench, &words);
+    let plan = (words == ["run"]).then(|| plan(device));
+    let act = perform(device, &words);
     let mut text = String::new();
     if let Some(plan) = plan {
         let _ = writeln!(text, "plan:     {plan}");
     }
     let _ = writeln!(text, "exit:     {}", act.ran.exit);
-    for (database, before) in bench.databases.iter().zip(&act.before) {
-        text.push_str(&lines_of(bench, database, before, &act));
+    for (database, before) in device.databases.iter().zip(&act.before) {
+        text.push_str(&lines_of(device, database, before, &act));
     }
     let _ = writeln!(text, "touched:  {}", act.touched);
-    let _ = writeln!(text, "again:    {}", again(bench));
-    for wrong in wrong(bench, &act) {
+    let _ = writeln!(text, "again:    {}", again(device));
+    for wrong in wrong(device, &act) {
         let _ = writeln!(text, "wrong:    {wrong}");
     }
     text
@@ -66,11 +66,11 @@ pub fn picture(bench: &Bench, act: &str) -> String {
 
 /// What `plan` prints, the databases' lines alone; it must touch nothing.
 #[track_caller]
-fn plan(bench: &Bench) -> String {
-    let before = oracle::folder(&bench.root());
-    let ran = bench.run(&["plan"]);
-    let touched = oracle::touched(&before, &oracle::folder(&bench.root()));
-    let mut lines: Vec<String> = ran.stdout.lines().map(|line| tidy(bench, line)).collect();
+fn plan(device: &TestDevice) -> String {
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["plan"]);
+    let touched = oracle::touched(&before, &oracle::folder(&device.root()));
+    let mut lines: Vec<String> = ran.stdout.lines().map(|line| tidy(device, line)).collect();
     if touched != "nothing" {
         lines.push(format!("(plan touched: {touched})"));
     }
@@ -78,9 +78,9 @@ fn plan(bench: &Bench) -> String {
 }
 
 /// A sentence without what differs from machine to machine.
-pub fn tidy(bench: &Bench, text: &str) -> String {
-    let text = text.replace(&*bench.root().to_string_lossy(), "ROOT");
-    match bench.application.as_ref().map(|application| application.id().to_string()) {
+pub fn tidy(device: &TestDevice, text: &str) -> String {
+    let text = text.replace(&*device.root().to_string_lossy(), "ROOT");
+    match device.application.as_ref().map(|application| application.id().to_string()) {
         Some(id) => text.replace(&id, "PID"),
         None => text,
     }
@@ -88,22 +88,22 @@ pub fn tidy(bench: &Bench, text: &str) -> String {
 
 /// Runs it once, and looks before and after.
 #[track_caller]
-pub fn perform(bench: &Bench, words: &[&str]) -> Act {
-    let before = bench.databases.iter().map(|database| look(bench, database)).collect();
-    let report = bench.root().join("run/bootmigrate/status.json");
+pub fn perform(device: &TestDevice, words: &[&str]) -> Act {
+    let before = device.databases.iter().map(|database| look(device, database)).collect();
+    let report = device.root().join("run/bootmigrate/status.json");
     let _ = fs::remove_file(&report);
-    let old = oracle::folder(&bench.root());
-    let ran = bench.run(words);
-    let touched = oracle::touched(&old, &oracle::folder(&bench.root()));
+    let old = oracle::folder(&device.root());
+    let ran = device.run(words);
+    let touched = oracle::touched(&old, &oracle::folder(&device.root()));
     let report = fs::read_to_string(&report).ok().and_then(|text| serde_json::from_str(&text).ok());
     Act { ran, report: report.unwrap_or(Value::Null), touched, before }
 }
 
-fn look(bench: &Bench, database: &Database) -> Before {
-    let path = bench.path(&database.name);
-    let data = fs::metadata(&path).or_else(|_| fs::metadata(bench.home())).or_else(|_| fs::metadata(bench.root())).unwrap();
+fn look(device: &TestDevice, database: &Database) -> Before {
+    let path = device.path(&database.name);
+    let data = fs::metadata(&path).or_else(|_| fs::metadata(device.home())).or_else(|_| fs::metadata(device.root())).unwrap();
     let owner = (data.uid(), data.gid(), if path.exists() { data.mode() & 0o7777 } else { 0o640 });
-    Before { expected: bench.expectations(database), owner, family: family(&path) }
+    Before { expected: device.expectations(database), owner, family: family(&path) }
 }
 
 /// The bytes of a family's members that matter, by their ending.
@@ -123,7 +123,7 @@ impl Act {
     }
 }
 
-fn lines_of(bench: &Bench, database: &Database, before: &Before, act: &Act) -> String {
+fn lines_of(device: &TestDevice, database: &Database, before: &Before, act: &Act) -> String {
     let (name, part) = (&database.name, act.of(&database.name));
     let mut text = format!("{:<10}", format!("{name}:"));
     if part.is_null() {
@@ -137,15 +137,15 @@ fn lines_of(bench: &Bench, database: &Database, before: &Before, act: &Act) -> S
         }
         let _ = writeln!(text, ", {}usable, exit {}", if part["usable"] == true { "" } else { "not " }, part["exit"]);
         let _ = writeln!(text, "code:     {}", word(&part["code"]));
-        backup_line(bench, database, before, part, &mut text);
+        backup_line(device, database, before, part, &mut text);
     }
-    let now = oracle::content(&bench.path(name));
+    let now = oracle::content(&device.path(name));
     let _ = writeln!(text, "database: {}", which(&before.expected, &now));
     text
 }
 
-fn backup_line(bench: &Bench, database: &Database, before: &Before, part: &Value, text: &mut String) {
-    let state = bench.state(&database.name);
+fn backup_line(device: &TestDevice, database: &Database, before: &Before, part: &Value, text: &mut String) {
+    let state = device.state(&database.name);
     if let Some(backup) = part["backup"].as_str().filter(|backup| *backup != "none") {
         let now = oracle::content(&state.join(backup));
         let _ = writeln!(text, "backup:   {backup} {}", which(&before.expected, &now));
@@ -181,14 +181,14 @@ pub fn which(expected: &Expectations, now: &Result<Content, String>) -> String {
 }
 
 /// The boot after the act: how it ends and what it touches.
-fn again(bench: &Bench) -> String {
-    let act = perform(bench, &["run"]);
-    let outcomes: Vec<&str> = bench.databases.iter().map(|one| word(&act.of(&one.name)["outcome"])).collect();
+fn again(device: &TestDevice) -> String {
+    let act = perform(device, &["run"]);
+    let outcomes: Vec<&str> = device.databases.iter().map(|one| word(&act.of(&one.name)["outcome"])).collect();
     format!("exit {}, {}, touched {}", act.ran.exit, outcomes.join(" and "), act.touched)
 }
 
 /// What no story may do.
-fn wrong(bench: &Bench, act: &Act) -> Vec<String> {
+fn wrong(device: &TestDevice, act: &Act) -> Vec<String> {
     let mut found = Vec::new();
     let report = &act.report;
     if report.is_null() {
@@ -203,15 +203,15 @@ fn wrong(bench: &Bench, act: &Act) -> Vec<String> {
     if report["data_loss"] != (act.ran.exit == "11") && usable {
         found.push(format!("data_loss is {} with exit {}", report["data_loss"], act.ran.exit));
     }
-    for (database, before) in bench.databases.iter().zip(&act.before) {
-        wrong_with(bench, database, before, act, &mut found);
+    for (database, before) in device.databases.iter().zip(&act.before) {
+        wrong_with(device, database, before, act, &mut found);
     }
     found
 }
 
-fn wrong_with(bench: &Bench, database: &Database, before: &Before, act: &Act, found: &mut Vec<String>) {
-    let (name, part, path) = (&database.name, act.of(&database.name), bench.path(&database.name));
-    let ready = bench.root().join("run/bootmigrate/ready").join(name).exists();
+fn wrong_with(device: &TestDevice, database: &Database, before: &Before, act: &Act, found: &mut Vec<String>) {
+    let (name, part, path) = (&database.name, act.of(&database.name), device.path(&database.name));
+    let ready = device.root().join("run/bootmigrate/ready").join(name).exists();
     if ready != (part["usable"] == true) {
         found.push(format!("{name}: the ready file is {}", if ready { "there" } else { "not there" }));
     }
@@ -220,7 +220,7 @@ fn wrong_with(bench: &Bench, database: &Database, before: &Before, act: &Act, fo
         found.push(format!("{name}: standard error does not have the report's sentence and code"));
     }
     if part["usable"] == true && !["compatible", "skipped"].contains(&word(&part["outcome"])) {
-        let folder = bench.catalogue_folder();
+        let folder = device.catalogue_folder();
         found.extend(oracle::complaints(&path, &folder, name).iter().map(|wrong| format!("{name}: {wrong}")));
         let data = fs::metadata(&path).unwrap();
         let owner = (data.uid(), data.gid(), data.mode() & 0o7777);
@@ -228,14 +228,14 @@ fn wrong_with(bench: &Bench, database: &Database, before: &Before, act: &Act, fo
             found.push(format!("{name}: owner and mode {owner:?}, were {:?}; {} links", before.owner, data.nlink()));
         }
     }
-    for leftover in leftovers(bench, name) {
+    for leftover in leftovers(device, name) {
         found.push(format!("{name}: left over: {leftover}"));
     }
 }
 
 /// Names in the state folder that no finished run leaves behind.
-fn leftovers(bench: &Bench, name: &str) -> Vec<String> {
-    let state = bench.state(name);
+fn leftovers(device: &TestDevice, name: &str) -> Vec<String> {
+    let state = device.state(name);
     let known = |file: &str| ["lock", "record", "snapshots", "quarantine"].contains(&file);
     let names = |folder: &std::path::Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten();

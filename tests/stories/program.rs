@@ -2,7 +2,7 @@
 //! Promises: nothing of the caller's environment reaches it but PATH; a run that hangs is ended and said.
 //! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST`, `BOOTMIGRATE_PROGRAMS`, `BOOTMIGRATE_RUNNER` (what starts it) say another.
 
-use crate::bench::{Bench, Program};
+use crate::device::{Program, TestDevice};
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -58,7 +58,7 @@ pub fn rounds(usual: usize) -> usize {
     usual.min(most)
 }
 
-impl Bench {
+impl TestDevice {
     /// The program under test.
     pub fn executable(&self) -> PathBuf {
         match (env::var_os("BOOTMIGRATE_UNDER_TEST"), self.program) {

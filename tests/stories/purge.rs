@@ -2,21 +2,21 @@
 //! Promises: the old family lies in the quarantine with its own bytes, or still stands under its name.
 //! Never ends a loss with exit 0.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use crate::picture::{check, check_step};
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::expect;
 
 /// Only a person's word purges it, and no row is carried over.
-fn no_row_is_kept(bench: Bench) -> Bench {
-    bench.key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("copy = \"auto\"")
+fn no_row_is_kept(device: TestDevice) -> TestDevice {
+    device.key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("copy = \"auto\"")
 }
 
 #[test]
 fn precious_data_is_never_purged_by_itself() {
     check(
-        Bench::at(40).firmware(40).file(UNIQUE_BADGE),
+        TestDevice::at(40).firmware(40).file(UNIQUE_BADGE),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 unique_badge, in one transaction, after a snapshot
@@ -33,7 +33,7 @@ fn precious_data_is_never_purged_by_itself() {
 #[test]
 fn rebuildable_data_is_purged_when_its_migration_fails() {
     check(
-        Bench::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""),
+        TestDevice::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 unique_badge, in one transaction, without a snapshot (copy = "never")
@@ -50,11 +50,11 @@ fn rebuildable_data_is_purged_when_its_migration_fails() {
 
 #[test]
 fn purge_and_retry_after_the_tries_are_used_up() {
-    let bench = no_row_is_kept(Bench::wal_at(40).firmware(40).file(UNIQUE_BADGE));
-    let exits: Vec<String> = (0..4).map(|_| bench.run(&["run"]).exit).collect();
+    let device = no_row_is_kept(TestDevice::wal_at(40).firmware(40).file(UNIQUE_BADGE));
+    let exits: Vec<String> = (0..4).map(|_| device.run(&["run"]).exit).collect();
     assert_eq!(exits, ["10", "10", "10", "19"]);
     check(
-        bench,
+        device,
         "run --purge-and-retry",
         expect![[r#"
             exit:     11
@@ -70,9 +70,9 @@ fn purge_and_retry_after_the_tries_are_used_up() {
 
 #[test]
 fn purge_and_retry_leaves_a_healthy_database_alone() {
-    let bench = Bench::booted_at(40);
+    let device = TestDevice::booted_at(40);
     check_step(
-        &bench,
+        &device,
         "run --purge-and-retry",
         expect![[r#"
             exit:     0
@@ -84,7 +84,7 @@ fn purge_and_retry_leaves_a_healthy_database_alone() {
         "#]],
     );
     check(
-        bench.firmware(41),
+        device.firmware(41),
         "run --purge-and-retry",
         expect![[r#"
             exit:     0
@@ -100,9 +100,9 @@ fn purge_and_retry_leaves_a_healthy_database_alone() {
 
 #[test]
 fn the_short_spelling_does_the_same() {
-    let bench = no_row_is_kept(Bench::at(40).firmware(40).file(UNIQUE_BADGE));
+    let device = no_row_is_kept(TestDevice::at(40).firmware(40).file(UNIQUE_BADGE));
     check(
-        bench,
+        device,
         "--purge-and-retry",
         expect![[r#"
             exit:     11
@@ -119,7 +119,7 @@ fn the_short_spelling_does_the_same() {
 #[test]
 fn purge_whose_fresh_build_fails_costs_nothing() {
     check(
-        Bench::at(40).firmware(40).file(BROKEN).key("on_failure = \"purge\""),
+        TestDevice::at(40).firmware(40).file(BROKEN).key("on_failure = \"purge\""),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 x, in one transaction, after a snapshot
@@ -136,7 +136,7 @@ fn purge_whose_fresh_build_fails_costs_nothing() {
 #[test]
 fn purge_and_retry_whose_fresh_build_fails_costs_nothing() {
     check(
-        Bench::at(40).firmware(40).file(BROKEN),
+        TestDevice::at(40).firmware(40).file(BROKEN),
         "run --purge-and-retry",
         expect![[r#"
             exit:     19
@@ -151,22 +151,22 @@ fn purge_and_retry_whose_fresh_build_fails_costs_nothing() {
 
 #[test]
 fn a_token_on_the_kernels_command_line_is_honoured_once() {
-    let bench = Bench::at(40).firmware(40).file(UNIQUE_BADGE);
-    let old = bench.folder().join("old.db");
-    std::fs::copy(bench.main(), &old).unwrap();
-    std::fs::create_dir_all(bench.root().join("proc")).unwrap();
-    std::fs::write(bench.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n").unwrap();
-    let purged = bench.run(&["run"]);
+    let device = TestDevice::at(40).firmware(40).file(UNIQUE_BADGE);
+    let old = device.folder().join("old.db");
+    std::fs::copy(device.main(), &old).unwrap();
+    std::fs::create_dir_all(device.root().join("proc")).unwrap();
+    std::fs::write(device.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n").unwrap();
+    let purged = device.run(&["run"]);
     assert_eq!(purged.exit, "11", "{}", purged.stderr);
-    assert_eq!(bench.run(&["run"]).exit, "0");
+    assert_eq!(device.run(&["run"]).exit, "0");
     // The word is still there at every boot. What fails now fails as it does without it.
-    std::fs::copy(&old, bench.main()).unwrap();
-    let rows = oracle::content(&bench.main()).unwrap();
-    let failed = bench.run(&["run"]);
+    std::fs::copy(&old, device.main()).unwrap();
+    let rows = oracle::content(&device.main()).unwrap();
+    let failed = device.run(&["run"]);
     assert_eq!(failed.exit, "10", "{}", failed.stderr);
-    assert_eq!(oracle::content(&bench.main()).unwrap(), rows, "{}", failed.stderr);
+    assert_eq!(oracle::content(&device.main()).unwrap(), rows, "{}", failed.stderr);
     // Another ticket is another word.
-    std::fs::write(bench.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4712\n").unwrap();
-    let again = bench.run(&["run"]);
+    std::fs::write(device.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4712\n").unwrap();
+    let again = device.run(&["run"]);
     assert_eq!(again.exit, "11", "{}", again.stderr);
 }

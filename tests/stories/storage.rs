@@ -2,7 +2,7 @@
 //! Promises: real mounts, unmounted also when the story fails.
 //! Never pretends: the kernel refuses, not a wrapper.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::mount::{require_root, Mount};
 use crate::oracle;
 use crate::picture::{check, check_step, picture};
@@ -11,26 +11,26 @@ use std::fs;
 use std::os::unix::fs::{chown, PermissionsExt};
 
 /// The program runs as an unprivileged user, to whom the folder is read-only.
-fn in_a_read_only_folder(mut bench: Bench) -> Bench {
+fn in_a_read_only_folder(mut device: TestDevice) -> TestDevice {
     require_root();
-    fs::set_permissions(bench.main(), fs::Permissions::from_mode(0o666)).unwrap();
-    fs::set_permissions(bench.home(), fs::Permissions::from_mode(0o555)).unwrap();
-    chown(bench.root().join("run"), Some(65534), Some(65534)).unwrap();
-    bench.user = Some(65534);
-    bench
+    fs::set_permissions(device.main(), fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(device.home(), fs::Permissions::from_mode(0o555)).unwrap();
+    chown(device.root().join("run"), Some(65534), Some(65534)).unwrap();
+    device.user = Some(65534);
+    device
 }
 
 /// The file system is mounted read-only before the boot.
-fn on_a_read_only_mount(bench: Bench) -> Bench {
-    let bench = bench.on(|at, _| Mount::tmpfs(at, 8192));
-    bench.mount.as_ref().unwrap().read_only();
-    bench
+fn on_a_read_only_mount(device: TestDevice) -> TestDevice {
+    let device = device.on(|at, _| Mount::tmpfs(at, 8192));
+    device.mount.as_ref().unwrap().read_only();
+    device
 }
 
 #[test]
 fn read_only_folder_with_work_pending() {
     check(
-        in_a_read_only_folder(Bench::at(40).firmware(41)),
+        in_a_read_only_folder(TestDevice::at(40).firmware(41)),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -47,7 +47,7 @@ fn read_only_folder_with_work_pending() {
 #[test]
 fn read_only_folder_with_nothing_pending() {
     check(
-        in_a_read_only_folder(Bench::at(40)),
+        in_a_read_only_folder(TestDevice::at(40)),
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 40
@@ -64,7 +64,7 @@ fn read_only_folder_with_nothing_pending() {
 #[test]
 fn read_only_mount_with_work_pending() {
     check(
-        on_a_read_only_mount(Bench::at(40).firmware(41)),
+        on_a_read_only_mount(TestDevice::at(40).firmware(41)),
         "run",
         expect![[r#"
             plan:     settings: refuse: work is pending and the file system is read-only
@@ -81,7 +81,7 @@ fn read_only_mount_with_work_pending() {
 #[test]
 fn read_only_mount_with_nothing_pending() {
     check(
-        on_a_read_only_mount(Bench::at(40)),
+        on_a_read_only_mount(TestDevice::at(40)),
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 40
@@ -98,10 +98,10 @@ fn read_only_mount_with_nothing_pending() {
 #[test]
 fn read_only_mount_with_a_wal_is_not_called_malformed() {
     let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
-    let bench = Bench::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
-    bench.mount.as_ref().unwrap().read_only();
+    let device = TestDevice::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
+    device.mount.as_ref().unwrap().read_only();
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: refuse: a WAL lies beside it, and the file system is read-only
@@ -117,11 +117,11 @@ fn read_only_mount_with_a_wal_is_not_called_malformed() {
 
 #[test]
 fn full_file_system_with_nothing_pending() {
-    let bench = Bench::wal_at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    bench.mount.as_ref().unwrap().fill();
+    let device = TestDevice::wal_at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    device.mount.as_ref().unwrap().fill();
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: nothing to do: at version 40
@@ -137,12 +137,12 @@ fn full_file_system_with_nothing_pending() {
 
 #[test]
 fn full_before_the_snapshot() {
-    let bench = Bench::at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    let bench = bench.firmware(41).key("copy = \"always\"");
-    bench.mount.as_ref().unwrap().fill();
+    let device = TestDevice::at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let device = device.firmware(41).key("copy = \"always\"");
+    device.mount.as_ref().unwrap().fill();
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: refuse: a copy needs 554393 bytes free and 0 are
@@ -154,9 +154,9 @@ fn full_before_the_snapshot() {
             again:    exit 14, refused, touched nothing
         "#]],
     );
-    bench.mount.as_ref().unwrap().empty();
+    device.mount.as_ref().unwrap().empty();
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -173,10 +173,10 @@ fn full_before_the_snapshot() {
 
 #[test]
 fn full_before_the_first_boot() {
-    let bench = Bench::empty(41).on(|at, folder| Mount::ext4(at, folder, 8192));
-    bench.mount.as_ref().unwrap().fill();
+    let device = TestDevice::empty(41).on(|at, folder| Mount::ext4(at, folder, 8192));
+    device.mount.as_ref().unwrap().fill();
     // A block that ext4 kept back may still hold the state folder: that is no matter.
-    let seen = picture(&bench, "run").replace("touched:  state\n", "touched:  nothing\n");
+    let seen = picture(&device, "run").replace("touched:  state\n", "touched:  nothing\n");
     expect![[r#"
         plan:     settings: first boot: build version 41 beside, then put it in place
         exit:     14
@@ -192,7 +192,7 @@ fn full_before_the_first_boot() {
 #[test]
 fn missing_mount_is_no_first_boot() {
     check(
-        Bench::empty(41).without_root(),
+        TestDevice::empty(41).without_root(),
         "run",
         expect![[r#"
             plan:     settings: refuse: ROOT/var/lib/gateway is not mounted, and require_mount says that it must be (ROOT/var/lib/gateway, while: take the lock)
@@ -209,7 +209,7 @@ fn missing_mount_is_no_first_boot() {
 #[test]
 fn mount_that_cannot_be_seen() {
     check(
-        Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc(),
+        TestDevice::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc(),
         "run",
         expect![[r#"
             plan:     settings: refuse: whether ROOT/var/lib/gateway is mounted cannot be seen without /proc (/proc/self/mountinfo: No such file or directory (os error 2)), and require_mount says that it must be (ROOT/var/lib/gateway, while: take the lock)
@@ -226,7 +226,7 @@ fn mount_that_cannot_be_seen() {
 #[test]
 fn folder_that_a_sandbox_mounted_on_itself_is_no_mount() {
     check(
-        Bench::empty(41).on(|at, _| Mount::on_itself(at)).without_root(),
+        TestDevice::empty(41).on(|at, _| Mount::on_itself(at)).without_root(),
         "run",
         expect![[r#"
             plan:     settings: refuse: ROOT/var/lib/gateway is not mounted, and require_mount says that it must be (ROOT/var/lib/gateway, while: take the lock)
@@ -243,7 +243,7 @@ fn folder_that_a_sandbox_mounted_on_itself_is_no_mount() {
 #[test]
 fn mount_that_a_sandbox_mounted_on_itself_is_used() {
     check(
-        Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192).and_on_itself()).without_root(),
+        TestDevice::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192).and_on_itself()).without_root(),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -260,9 +260,9 @@ fn mount_that_a_sandbox_mounted_on_itself_is_used() {
 
 #[test]
 fn mount_that_is_there_is_used() {
-    let bench = Bench::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192)).without_root();
+    let device = TestDevice::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192)).without_root();
     check_step(
-        &bench,
+        &device,
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -275,5 +275,5 @@ fn mount_that_is_there_is_used() {
             again:    exit 0, quiet, touched nothing
         "#]],
     );
-    assert!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings").is_empty());
+    assert!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings").is_empty());
 }

@@ -2,7 +2,7 @@
 //! Promises: the calls are counted first, then each is broken in turn; a kill that did not kill fails the test.
 //! Never uses `--seccomp-bpf`: with it an injection never fires.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::program::{finish, Ran};
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 use rustix::process::Pid;
@@ -29,7 +29,7 @@ pub struct Call {
 }
 
 /// strace's command line before the program's own; `inject` as its option says.
-pub fn words(bench: &Bench, arguments: &[&str], log: &Path, inject: Option<String>) -> Vec<OsString> {
+pub fn words(device: &TestDevice, arguments: &[&str], log: &Path, inject: Option<String>) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["strace", "-f", "-qq", "-y", "-o"].map(OsString::from).into();
     words.push(log.into());
     words.extend([OsString::from("-e"), format!("trace={WRITE_LIKE}").into()]);
@@ -37,15 +37,15 @@ pub fn words(bench: &Bench, arguments: &[&str], log: &Path, inject: Option<Strin
         words.extend([OsString::from("-e"), format!("inject={inject}").into()]);
     }
     words.push("--".into());
-    words.extend(bench.words(arguments));
+    words.extend(device.words(arguments));
     words
 }
 
 /// Runs the program once and lists its write-like calls in their order, but those to its own standard output and error.
 #[track_caller]
-pub fn calls(bench: &Bench, arguments: &[&str]) -> (Vec<Call>, Ran) {
-    let log = bench.folder().join("calls.log");
-    let ran = finish(bench.command(&words(bench, arguments, &log, None)));
+pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, Ran) {
+    let log = device.folder().join("calls.log");
+    let ran = finish(device.command(&words(device, arguments, &log, None)));
     let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
     let mut counts = std::collections::HashMap::new();
     let mut found = Vec::new();
@@ -71,12 +71,12 @@ pub fn calls(bench: &Bench, arguments: &[&str]) -> (Vec<Call>, Ran) {
 
 /// Runs the program, stops it right after this call, does something to the world, and lets it go on.
 #[track_caller]
-pub fn stopped_after(bench: &Bench, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> Ran {
-    let log = bench.folder().join("stop.log");
+pub fn stopped_after(device: &TestDevice, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> Ran {
+    let log = device.folder().join("stop.log");
     let _ = fs::remove_file(&log);
     mknodat(CWD, &log, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let inject = format!("{}:signal=SIGSTOP:when={}", call.name, call.nth);
-    let child = bench.command(&words(bench, arguments, &log, Some(inject))).spawn().unwrap();
+    let child = device.command(&words(device, arguments, &log, Some(inject))).spawn().unwrap();
     let Some(pid) = stopped(&follow(log)) else {
         let ran = Ran::from(child.wait_with_output().unwrap());
         panic!("not stopped at {call:?}: exit {} {}", ran.exit, ran.stderr);

@@ -2,24 +2,24 @@
 //! Promises: the history is taken over as it is, and refinery reads it afterwards.
 //! Never writes a history row by hand: refinery writes them.
 
-use crate::bench::{Bench, Grouped, Mode};
+use crate::device::{Grouped, Mode, TestDevice};
 use crate::oracle;
 use crate::picture::check;
 use expect_test::expect;
 use rusqlite::Connection;
 
 /// The file's statements ran and were committed; the power went before refinery's second transaction.
-fn half_done(bench: &Bench, version: i32) {
-    let files = crate::product::read(&bench.firmware_folder(), "settings");
+fn half_done(device: &TestDevice, version: i32) {
+    let files = crate::product::read(&device.firmware_folder(), "settings");
     let (_, sql) = files.iter().find(|(file, _)| crate::product::version(file) == i64::from(version)).unwrap();
-    let connection = Connection::open(bench.main()).unwrap();
+    let connection = Connection::open(device.main()).unwrap();
     connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
 }
 
 #[test]
 fn taken_over_from_refinery_one_by_one() {
     check(
-        Bench::written(30, Mode::Delete, Grouped::No).firmware(41),
+        TestDevice::written(30, Mode::Delete, Grouped::No).firmware(41),
         "run",
         expect![[r#"
             plan:     settings: migrate 30 to 41: V40 stamp, V41 rebuild_parents, in one transaction, after a snapshot
@@ -37,14 +37,14 @@ fn taken_over_from_refinery_one_by_one() {
 #[test]
 fn a_history_of_our_own_has_refinerys_columns() {
     // As SQLite describes them: number, name, type, not null, default, place in the primary key.
-    let columns = |bench: &Bench| -> Vec<(i32, String, String, bool, Option<String>, i32)> {
-        let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let columns = |device: &TestDevice| -> Vec<(i32, String, String, bool, Option<String>, i32)> {
+        let copy = oracle::Copy::of(&device.main()).unwrap();
         let connection = copy.open();
         let mut statement = connection.prepare("PRAGMA table_info(refinery_schema_history)").unwrap();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)));
         rows.unwrap().collect::<Result<_, _>>().unwrap()
     };
-    let (ours, theirs) = (Bench::empty(40), Bench::at(41));
+    let (ours, theirs) = (TestDevice::empty(40), TestDevice::at(41));
     assert_eq!(ours.run(&["run"]).exit, "0");
     Connection::open(ours.main()).unwrap().execute("UPDATE child SET label = 'kept'", []).unwrap();
     let ours = ours.firmware(41);
@@ -58,7 +58,7 @@ fn a_history_of_our_own_has_refinerys_columns() {
 #[test]
 fn taken_over_from_refinery_grouped() {
     check(
-        Bench::written(30, Mode::Wal, Grouped::Yes).firmware(41),
+        TestDevice::written(30, Mode::Wal, Grouped::Yes).firmware(41),
         "run",
         expect![[r#"
             plan:     settings: migrate 30 to 41: V40 stamp, V41 rebuild_parents, in one transaction, after a snapshot
@@ -76,10 +76,10 @@ fn taken_over_from_refinery_grouped() {
 #[test]
 fn half_done_step_of_refinery_is_recorded() {
     // The trigger and the column of V40 are there, its row is not: refinery says "duplicate column" for ever.
-    let mut bench = Bench::at(30).firmware(41).after(|bench| half_done(bench, 40));
-    bench.databases[0].version = 40;
+    let mut device = TestDevice::at(30).firmware(41).after(|device| half_done(device, 40));
+    device.databases[0].version = 40;
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: record V40, whose schema is there already; migrate 30 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -96,10 +96,10 @@ fn half_done_step_of_refinery_is_recorded() {
 
 #[test]
 fn half_done_last_step_of_refinery_is_recorded() {
-    let mut bench = Bench::at(30).firmware(40).after(|bench| half_done(bench, 40));
-    bench.databases[0].version = 40;
+    let mut device = TestDevice::at(30).firmware(40).after(|device| half_done(device, 40));
+    device.databases[0].version = 40;
     check(
-        bench,
+        device,
         "run",
         expect![[r#"
             plan:     settings: record V40, whose schema is there already, after a snapshot
@@ -118,8 +118,8 @@ fn half_done_last_step_of_refinery_is_recorded() {
 fn something_like_a_half_done_step_is_refused() {
     // A column of the same name that V40 does not make so: nobody knows what it is.
     check(
-        Bench::at(30).firmware(41).after(|bench| {
-            let connection = Connection::open(bench.main()).unwrap();
+        TestDevice::at(30).firmware(41).after(|device| {
+            let connection = Connection::open(device.main()).unwrap();
             connection.execute_batch("ALTER TABLE child ADD COLUMN changes TEXT").unwrap();
         }),
         "run",
@@ -138,25 +138,25 @@ fn something_like_a_half_done_step_is_refused() {
 #[test]
 fn line_ends_are_no_change() {
     // The old firmware was built on a machine that checked files out with CRLF.
-    let bench = Bench::empty(30);
-    for (file, sql) in crate::product::read(&bench.firmware_folder(), "settings") {
-        std::fs::write(bench.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n")).unwrap();
+    let device = TestDevice::empty(30);
+    for (file, sql) in crate::product::read(&device.firmware_folder(), "settings") {
+        std::fs::write(device.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n")).unwrap();
     }
-    let mut connection = Connection::open(bench.main()).unwrap();
-    let files = oracle::refinery(&bench.firmware_folder(), "settings");
+    let mut connection = Connection::open(device.main()).unwrap();
+    let files = oracle::refinery(&device.firmware_folder(), "settings");
     refinery::Runner::new(&files).run(&mut connection).unwrap();
-    crate::bench::populate(&connection);
+    crate::device::populate(&connection);
     drop(connection);
-    let mut bench = bench.firmware(30);
-    bench.databases[0].version = 30;
-    let ran = bench.run(&["run"]);
+    let mut device = device.firmware(30);
+    device.databases[0].version = 30;
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    let before = oracle::folder(&bench.root());
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing");
-    let rows = oracle::content(&bench.main()).unwrap().rows;
+    let before = oracle::folder(&device.root());
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
+    let rows = oracle::content(&device.main()).unwrap().rows;
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
-    assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "an application may open it");
+    assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "an application may open it");
 }
 
 /// `t`'s rows as bytes, and the history's version, name and checksum.
@@ -178,35 +178,35 @@ fn text_and_history(main: &std::path::Path) -> (Vec<String>, Vec<(i32, String, S
 #[test]
 fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
     let sql = "CREATE TABLE line_ends(id INTEGER PRIMARY KEY, a TEXT DEFAULT 'p\r\nq');\r\nINSERT INTO line_ends(a) VALUES ('x\r\ny');\r\nINSERT INTO line_ends DEFAULT VALUES;\r\n";
-    let bench = Bench::empty(30);
-    std::fs::write(bench.firmware_folder().join("settings/V31__line_ends.sql"), sql).unwrap();
-    let ran = bench.run(&["run"]);
+    let device = TestDevice::empty(30);
+    std::fs::write(device.firmware_folder().join("settings/V31__line_ends.sql"), sql).unwrap();
+    let ran = device.run(&["run"]);
     assert!(ran.stderr.contains("[BM-0 settings 0>31]"), "{}", ran.stderr);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    let theirs = bench.root().join("refinery.db");
-    let files = oracle::refinery(&bench.firmware_folder(), "settings");
+    let theirs = device.root().join("refinery.db");
+    let files = oracle::refinery(&device.firmware_folder(), "settings");
     refinery::Runner::new(&files).run(&mut Connection::open(&theirs).unwrap()).unwrap();
-    let ours = text_and_history(&bench.main());
+    let ours = text_and_history(&device.main());
     assert_eq!(ours, text_and_history(&theirs));
     assert_eq!(ours.0, ["780D0A79", "700D0A71"]);
     // refinery goes on where we stopped: nothing diverges for it.
-    let report = refinery::Runner::new(&files).set_abort_divergent(true).run(&mut Connection::open(bench.main()).unwrap()).unwrap();
+    let report = refinery::Runner::new(&files).set_abort_divergent(true).run(&mut Connection::open(device.main()).unwrap()).unwrap();
     assert_eq!(report.applied_migrations().len(), 0);
 }
 
 /// A device that refinery left at 30, whose application then ran `application`; its firmware has one more file.
-fn next_to_an_application(file: &str, application: &str) -> Bench {
-    let bench = Bench::at(30).after(|bench| Connection::open(bench.main()).unwrap().execute_batch(application).unwrap());
-    std::fs::write(bench.firmware_folder().join("settings/V31__next.sql"), file).unwrap();
-    bench
+fn next_to_an_application(file: &str, application: &str) -> TestDevice {
+    let device = TestDevice::at(30).after(|device| Connection::open(device.main()).unwrap().execute_batch(application).unwrap());
+    std::fs::write(device.firmware_folder().join("settings/V31__next.sql"), file).unwrap();
+    device
 }
 
 /// What the file's rows are after one boot, as text; the exit code; the versions of the history.
 #[track_caller]
-fn boot_and_read(bench: &Bench, arguments: &[&str], query: &str) -> (String, String, i32) {
-    let ran = bench.run(arguments);
+fn boot_and_read(device: &TestDevice, arguments: &[&str], query: &str) -> (String, String, i32) {
+    let ran = device.run(arguments);
     assert!(ran.stderr.contains("[BM-0 settings "), "{}", ran.stderr);
-    let copy = oracle::Copy::of(&bench.main()).unwrap();
+    let copy = oracle::Copy::of(&device.main()).unwrap();
     let connection = copy.open();
     let rows: Vec<String> = connection.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     let version = connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
@@ -233,8 +233,8 @@ fn what_an_application_created_is_no_half_done_step() {
         ),
     ] {
         // As SQLite keeps the text of a table that IF NOT EXISTS creates.
-        let bench = next_to_an_application(file, application);
-        assert_eq!(boot_and_read(&bench, &["run"], "SELECT k || '=' || v FROM t"), ("0".into(), "mode=auto".into(), 31), "{file}");
+        let device = next_to_an_application(file, application);
+        assert_eq!(boot_and_read(&device, &["run"], "SELECT k || '=' || v FROM t"), ("0".into(), "mode=auto".into(), 31), "{file}");
     }
 }
 
@@ -247,8 +247,8 @@ fn a_half_done_step_is_recorded_where_its_rows_are_there() {
         // A rebuild is no application's doing.
         "CREATE TABLE t(k, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\nDROP VIEW family;\nCREATE TABLE child_new AS SELECT * FROM child;\nDROP TABLE child;\nALTER TABLE child_new RENAME TO child;\n",
     ] {
-        let bench = next_to_an_application(file, file);
-        let rows = boot_and_read(&bench, &["run"], "SELECT k || '=' || v FROM t ORDER BY 1");
+        let device = next_to_an_application(file, file);
+        let rows = boot_and_read(&device, &["run"], "SELECT k || '=' || v FROM t ORDER BY 1");
         assert_eq!(rows, ("0".into(), "led=on mode=auto".into(), 31), "{file}");
     }
 }
@@ -259,35 +259,35 @@ fn a_step_of_which_nobody_can_tell_is_refused_with_the_operators_choice() {
         ("CREATE TABLE t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', 'auto');\n", "CREATE TABLE t(k TEXT PRIMARY KEY, v);"),
         ("ALTER TABLE parent ADD COLUMN mode TEXT;\nUPDATE parent SET mode = 'auto';\n", "ALTER TABLE parent ADD COLUMN mode TEXT;"),
     ] {
-        let bench = next_to_an_application(file, application);
-        let ran = bench.run(&["run"]);
+        let device = next_to_an_application(file, application);
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "21", "{}", ran.stderr);
         assert!(ran.stderr.contains("whether its rows were written cannot be told"), "{}", ran.stderr);
         assert!(ran.stderr.contains("bootmigrate adopt --db settings --at 31"), "{}", ran.stderr);
-        let adopted = boot_and_read(&bench, &["adopt", "--db", "settings", "--at", "31"], "SELECT count(*) || '' FROM parent");
+        let adopted = boot_and_read(&device, &["adopt", "--db", "settings", "--at", "31"], "SELECT count(*) || '' FROM parent");
         assert_eq!(adopted, ("0".into(), "2000".into(), 31), "{file}");
-        assert_eq!(bench.run(&["run"]).exit, "0");
+        assert_eq!(device.run(&["run"]).exit, "0");
     }
 }
 
 #[test]
 fn version_0_of_refinery_is_a_migration_like_any_other() {
-    let device = || {
-        let bench = Bench::empty(30).key("adopted_up_to = 10");
-        std::fs::write(bench.firmware_folder().join("settings/V0__zero.sql"), "CREATE TABLE zero(a);\nINSERT INTO zero VALUES ('0');\n")
+    let left_by_refinery = || {
+        let device = TestDevice::empty(30).key("adopted_up_to = 10");
+        std::fs::write(device.firmware_folder().join("settings/V0__zero.sql"), "CREATE TABLE zero(a);\nINSERT INTO zero VALUES ('0');\n")
             .unwrap();
-        bench
+        device
     };
-    let files = |bench: &Bench| oracle::refinery(&bench.firmware_folder(), "settings");
+    let files = |device: &TestDevice| oracle::refinery(&device.firmware_folder(), "settings");
     // A new device runs it, and refinery accepts the history.
-    let new = device();
+    let new = left_by_refinery();
     assert_eq!(boot_and_read(&new, &["run"], "SELECT a FROM zero"), ("0".into(), "0".into(), 30));
     let report = refinery::Runner::new(&files(&new)).run(&mut Connection::open(new.main()).unwrap()).unwrap();
     assert_eq!(report.applied_migrations().len(), 0);
     assert_eq!(boot_and_read(&new, &["run"], "SELECT a FROM zero"), ("0".into(), "0".into(), 30));
     // One that refinery left at 0, and one that it left at 10.
     for version in [0, 10] {
-        let old = device();
+        let old = left_by_refinery();
         let runner = refinery::Runner::new(&files(&old));
         runner.set_target(refinery::Target::Version(version)).run(&mut Connection::open(old.main()).unwrap()).unwrap();
         Connection::open(old.main()).unwrap().execute("UPDATE zero SET a = 'kept'", []).unwrap();

@@ -9,16 +9,16 @@ use crate::picture::perform;
 /// A device that the tool left at its third migration boots a firmware with two more, twice.
 #[track_caller]
 fn taken_over(left: &str, adopt: &str) {
-    let bench = left_by(left, 41, adopt);
-    let old = oracle::content(&bench.main()).unwrap();
+    let device = left_by(left, 41, adopt);
+    let old = oracle::content(&device.main()).unwrap();
     assert_eq!((old.rows["parent"], old.rows["child"]), (2000, 2000));
-    let want = bench.expectations(&bench.databases[0]).new;
-    let ran = bench.run(&["run"]);
+    let want = device.expectations(&device.databases[0]).new;
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     assert!(ran.stderr.contains("[BM-0 settings 30>41]"), "{}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()).ok(), want);
-    assert_eq!(oracle::complaints(&bench.main(), &bench.firmware_folder(), "settings"), Vec::<String>::new());
-    let again = perform(&bench, &["run"]);
+    assert_eq!(oracle::content(&device.main()).ok(), want);
+    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+    let again = perform(&device, &["run"]);
     assert_eq!((again.ran.exit.as_str(), again.touched.as_str()), ("0", "nothing"), "{}", again.ran.stderr);
 }
 

@@ -2,24 +2,24 @@
 //! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite alone makes them.
 //! Never repeats what docs/manual.md shows: those are run by `manual.rs`.
 
-use crate::bench::Bench;
 use crate::commands::transcript;
+use crate::device::TestDevice;
 use crate::oracle;
 use expect_test::expect;
 use std::fs;
 
 #[track_caller]
-pub fn unchanged(bench: &Bench, rows: &Result<oracle::Content, String>) {
-    assert_eq!(&oracle::content(&bench.main()), rows);
+pub fn unchanged(device: &TestDevice, rows: &Result<oracle::Content, String>) {
+    assert_eq!(&oracle::content(&device.main()), rows);
     assert!(rows.as_ref().is_ok_and(|content| content.rows["parent"] >= 2000));
 }
 
 #[test]
 fn status_of_what_is_pending() {
-    let bench = Bench::booted_at(40).firmware(42).with_telemetry(0);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40).firmware(42).with_telemetry(0);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "status",
         expect![[r#"
         settings  ROOT/var/lib/gateway/settings.db
@@ -36,7 +36,7 @@ fn status_of_what_is_pending() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "status --exit-code --db settings",
         expect![[r#"
         settings  ROOT/var/lib/gateway/settings.db
@@ -48,7 +48,7 @@ fn status_of_what_is_pending() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "status --db settings --format mender",
         expect![[r#"
         bootmigrate_version=0.1.0
@@ -60,15 +60,15 @@ fn status_of_what_is_pending() {
         exit 0, touched nothing
     "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn status_of_what_is_refused_and_of_what_failed() {
-    let bench = Bench::at(42).firmware(40);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::at(42).firmware(40);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "status",
         expect![[r#"
         settings  ROOT/var/lib/gateway/settings.db
@@ -80,7 +80,7 @@ fn status_of_what_is_refused_and_of_what_failed() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "status --exit-code",
         expect![[r#"
         settings  ROOT/var/lib/gateway/settings.db
@@ -91,12 +91,12 @@ fn status_of_what_is_refused_and_of_what_failed() {
         exit 12, touched nothing
     "#]],
     );
-    unchanged(&bench, &rows);
-    let bench = Bench::booted_at(40).file(crate::product::BROKEN);
-    let rows = oracle::content(&bench.main());
-    assert_eq!(bench.run(&["run"]).exit, "10");
+    unchanged(&device, &rows);
+    let device = TestDevice::booted_at(40).file(crate::product::BROKEN);
+    let rows = oracle::content(&device.main());
+    assert_eq!(device.run(&["run"]).exit, "10");
     transcript(
-        &bench,
+        &device,
         "status",
         expect![[r#"
             settings  ROOT/var/lib/gateway/settings.db
@@ -110,15 +110,15 @@ fn status_of_what_is_refused_and_of_what_failed() {
             exit 0, touched nothing
         "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn plan_with_its_sql() {
-    let bench = Bench::booted_at(40).firmware(42);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40).firmware(42);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "plan",
         expect![[r#"
         settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
@@ -126,7 +126,7 @@ fn plan_with_its_sql() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "plan --sql",
         expect![[r#"
         settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
@@ -151,7 +151,7 @@ fn plan_with_its_sql() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "plan --json --sql",
         expect![[r#"
             {
@@ -171,39 +171,39 @@ fn plan_with_its_sql() {
             exit 0, touched nothing
         "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn ready_or_not() {
-    let bench = Bench::booted_at(40);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "ready --db settings",
         expect![[r#"
         settings: ready
         exit 0, touched nothing
     "#]],
     );
-    fs::remove_file(bench.root().join("run/bootmigrate/ready/settings")).unwrap();
+    fs::remove_file(device.root().join("run/bootmigrate/ready/settings")).unwrap();
     transcript(
-        &bench,
+        &device,
         "ready --db settings",
         expect![[r#"
         settings: not ready: no run has made its ready file; `bootmigrate status` says more
         exit 3, touched nothing
     "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn run_as_told_about_one_database() {
-    let bench = Bench::booted_at(40).firmware(41).with_telemetry(10);
-    let new = bench.expectations(&bench.databases[0]).new.ok_or_else(String::new);
+    let device = TestDevice::booted_at(40).firmware(41).with_telemetry(10);
+    let new = device.expectations(&device.databases[0]).new.ok_or_else(String::new);
     transcript(
-        &bench,
+        &device,
         "run --db settings -v",
         expect![[r#"
         settings: plan: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot.
@@ -212,16 +212,16 @@ fn run_as_told_about_one_database() {
         exit 0, touched database, state
     "#]],
     );
-    unchanged(&bench, &new);
+    unchanged(&device, &new);
     transcript(
-        &bench,
+        &device,
         "run -q",
         expect![[r#"
         exit 0, touched state
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "run --retry",
         expect![[r#"
         settings: at version 41, nothing to do. [BM-0 settings 41]
@@ -230,48 +230,48 @@ fn run_as_told_about_one_database() {
     "#]],
     );
     transcript(
-        &bench,
+        &device,
         "run --db settings --purge-and-retry",
         expect![[r#"
         settings: at version 41, nothing to do. [BM-0 settings 41]
         exit 0, touched nothing
     "#]],
     );
-    unchanged(&bench, &new);
+    unchanged(&device, &new);
 }
 
 #[test]
 fn purge_as_told() {
-    let bench = Bench::booted_at(40);
-    let rows = oracle::content(&bench.main());
-    let fresh = oracle::fresh(&bench.firmware_folder(), "settings").ok_or_else(String::new);
+    let device = TestDevice::booted_at(40);
+    let rows = oracle::content(&device.main());
+    let fresh = oracle::fresh(&device.firmware_folder(), "settings").ok_or_else(String::new);
     transcript(
-        &bench,
+        &device,
         "purge --db settings",
         expect![[r#"
         bootmigrate: `purge` gives up all rows of the database; say --yes. [BM-2]
         exit 2, touched nothing
     "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
     transcript(
-        &bench,
+        &device,
         "purge --db settings --yes",
         expect![[r#"
         settings: replaced by a fresh database at version 40, because `purge` was asked for; the old family is in quarantine/1; given up: all its rows. [BM-11 settings 40]
         exit 11, touched database, state
     "#]],
     );
-    assert_eq!(oracle::content(&bench.main()), fresh);
-    assert_eq!(oracle::content(&bench.state("settings").join("quarantine/1/settings.db")), rows);
+    assert_eq!(oracle::content(&device.main()), fresh);
+    assert_eq!(oracle::content(&device.state("settings").join("quarantine/1/settings.db")), rows);
 }
 
 #[test]
 fn help_for_a_technician() {
-    let bench = Bench::booted_at(40);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "--help",
         expect![[r#"
             bootmigrate: brings this device's SQLite databases to the schema its firmware expects
@@ -333,15 +333,15 @@ fn help_for_a_technician() {
             exit 0, touched nothing
         "#]],
     );
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn help_of_one_command_and_the_version() {
-    let bench = Bench::booted_at(40);
-    let rows = oracle::content(&bench.main());
+    let device = TestDevice::booted_at(40);
+    let rows = oracle::content(&device.main());
     transcript(
-        &bench,
+        &device,
         "run --help",
         expect![[r#"
         bootmigrate run [--retry | --purge-and-retry] [-- PROGRAM ARGS...]
@@ -361,22 +361,22 @@ fn help_of_one_command_and_the_version() {
         exit 0, touched nothing
     "#]],
     );
-    let version = bench.run(&["--version"]);
+    let version = device.run(&["--version"]);
     assert_eq!((version.exit.as_str(), version.stdout.as_str()), ("0", concat!("bootmigrate ", env!("CARGO_PKG_VERSION"), "\n")));
-    unchanged(&bench, &rows);
+    unchanged(&device, &rows);
 }
 
 #[test]
 fn observing_lets_no_command_change_anything() {
     let down = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
-    let bench = Bench::at(30).slots("ab").firmware(40).file(down);
-    fs::create_dir_all(bench.firmware_folder().join("settings/data")).unwrap();
-    fs::write(bench.firmware_folder().join("settings/data/V1__x.sql"), "UPDATE child SET label = 'x' WHERE id < 10;\n").unwrap();
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    assert_eq!(bench.run(&["snapshot", "create"]).exit, "0");
-    let bench = bench.top("mode = \"observe\"");
-    let rows = oracle::content(&bench.main());
-    let before = oracle::folder(&bench.root());
+    let device = TestDevice::at(30).slots("ab").firmware(40).file(down);
+    fs::create_dir_all(device.firmware_folder().join("settings/data")).unwrap();
+    fs::write(device.firmware_folder().join("settings/data/V1__x.sql"), "UPDATE child SET label = 'x' WHERE id < 10;\n").unwrap();
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
+    let device = device.top("mode = \"observe\"");
+    let rows = oracle::content(&device.main());
+    let before = oracle::folder(&device.root());
     for typed in [
         "migrate --all",
         "rollback --db settings --to 30",
@@ -392,11 +392,11 @@ fn observing_lets_no_command_change_anything() {
         "adopt --db settings --at 40",
         "--purge-and-retry",
     ] {
-        let ran = bench.run(&typed.split(' ').collect::<Vec<_>>());
+        let ran = device.run(&typed.split(' ').collect::<Vec<_>>());
         let said = format!("{typed}: exit {}: {}{}", ran.exit, ran.stdout, ran.stderr);
         assert!(said.contains("mode = \"observe\" changes nothing"), "{said}");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&bench.root())), "nothing", "{said}");
-        unchanged(&bench, &rows);
+        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{said}");
+        unchanged(&device, &rows);
     }
-    assert!(bench.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
+    assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
 }

@@ -2,8 +2,8 @@
 //! Promises: text, boxes and search are asked of plain SQLite; other rows that were written since a snapshot are there.
 //! Never takes an index for healthy because it is there: `integrity-check` says so.
 
-use crate::bench::Bench;
 use crate::carry_over::rows;
+use crate::device::TestDevice;
 use crate::oracle::Copy;
 use rusqlite::Connection;
 use std::fs;
@@ -40,42 +40,42 @@ const NEXT: (&str, &str) = ("V42__next.sql", "CREATE TABLE more (id INTEGER PRIM
 /// Fails where the application has written children, and on nothing else.
 const FAILS: (&str, &str) = ("V42__fails.sql", "CREATE TABLE z (a CHECK (a <= 1000)); INSERT INTO z SELECT count(*) FROM child;\n");
 
-fn world() -> Bench {
-    let bench = Bench::at(40).firmware(40).file(VIRTUAL);
-    let ran = bench.run(&["run"]);
+fn world() -> TestDevice {
+    let device = TestDevice::at(40).firmware(40).file(VIRTUAL);
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    applies(&bench, CONTENT);
-    bench
+    applies(&device, CONTENT);
+    device
 }
 
-fn applies(bench: &Bench, sql: &str) {
-    Connection::open(bench.main()).unwrap().execute_batch(sql).unwrap();
+fn applies(device: &TestDevice, sql: &str) {
+    Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
 }
 
-fn open(bench: &Bench) -> (Copy, Connection) {
-    let copy = Copy::of(&bench.main()).unwrap();
+fn open(device: &TestDevice) -> (Copy, Connection) {
+    let copy = Copy::of(&device.main()).unwrap();
     let connection = copy.open();
     (copy, connection)
 }
 
-fn now(bench: &Bench, table: &str) -> Vec<String> {
-    rows(&open(bench).1, table)
+fn now(device: &TestDevice, table: &str) -> Vec<String> {
+    rows(&open(device).1, table)
 }
 
-fn text(bench: &Bench, sql: &str) -> String {
-    let (_copy, connection) = open(bench);
+fn text(device: &TestDevice, sql: &str) -> String {
+    let (_copy, connection) = open(device);
     let mut statement = connection.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     rows.map(|row| row.unwrap_or_else(|error| format!("<{error}>"))).collect::<Vec<_>>().join(" ")
 }
 
-fn version(bench: &Bench) -> String {
-    text(bench, "SELECT CAST(max(version) AS TEXT) FROM refinery_schema_history")
+fn version(device: &TestDevice) -> String {
+    text(device, "SELECT CAST(max(version) AS TEXT) FROM refinery_schema_history")
 }
 
 /// Text and boxes as CONTENT has written them, each found by search.
 #[track_caller]
-fn searched(bench: &Bench, why: &str) {
+fn searched(device: &TestDevice, why: &str) {
     for (sql, found) in [
         ("SELECT rowid || extra FROM own WHERE own MATCH 'hello'", "3a"),
         ("SELECT rowid || extra FROM own WHERE own MATCH 'farewell'", "9b"),
@@ -87,9 +87,9 @@ fn searched(bench: &Bench, why: &str) {
         ("SELECT count(*) || '' FROM box", "500"),
         ("SELECT term FROM words ORDER BY term", "farewell hello"),
     ] {
-        assert_eq!(text(bench, sql), found, "{why}: {sql}");
+        assert_eq!(text(device, sql), found, "{why}: {sql}");
     }
-    let (_copy, connection) = open(bench);
+    let (_copy, connection) = open(device);
     let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok", "{why}");
     connection.execute_batch("DELETE FROM note WHERE id = 7; INSERT INTO note VALUES (8, 'later')").unwrap();
@@ -106,14 +106,14 @@ fn searched(bench: &Bench, why: &str) {
 }
 
 /// No byte of the page is what it was.
-fn harm(bench: &Bench, page: u64) {
-    let file = fs::OpenOptions::new().write(true).open(bench.main()).unwrap();
+fn harm(device: &TestDevice, page: u64) {
+    let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
     file.write_all_at(&[0xa5; 4096], (page - 1) * 4096).unwrap();
 }
 
 #[track_caller]
-fn loss(bench: &Bench) -> String {
-    let report = fs::read_to_string(bench.root().join("run/bootmigrate/status.json")).unwrap();
+fn loss(device: &TestDevice) -> String {
+    let report = fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap();
     let report = serde_json::from_str::<serde_json::Value>(&report).unwrap();
     report["databases"][0]["loss"].as_str().unwrap_or("nothing").to_owned()
 }
@@ -135,20 +135,20 @@ fn an_index_that_does_not_fit_its_text_is_no_damage() {
     ];
     for (fault, name, rebuilt) in faults {
         for kind in ["precious", "rebuildable"] {
-            let bench = world().key(&format!("kind = \"{kind}\""));
-            assert_eq!(bench.run(&["snapshot", "create"]).exit, "0");
-            applies(&bench, "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the snapshot')");
-            applies(&bench, fault);
+            let device = world().key(&format!("kind = \"{kind}\""));
+            assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
+            applies(&device, "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the snapshot')");
+            applies(&device, fault);
             let shadows: Vec<Vec<String>> =
-                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&bench, table)).into();
-            let bench = bench.file(NEXT);
-            let ran = bench.run(&["run"]);
+                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&device, table)).into();
+            let device = device.file(NEXT);
+            let ran = device.run(&["run"]);
             let why = format!("{kind}: {fault}: {}", ran.stderr);
-            assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("0", "42"), "{why}");
+            assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("0", "42"), "{why}");
             let after: Vec<Vec<String>> =
-                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&bench, table)).into();
+                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&device, table)).into();
             assert_eq!(after, shadows, "{why}");
-            assert_eq!(text(&bench, "SELECT count(*) || '' FROM parent WHERE reading = 77"), "2000", "{why}");
+            assert_eq!(text(&device, "SELECT count(*) || '' FROM parent WHERE reading = 77"), "2000", "{why}");
             let said = ran.stderr.contains(&format!("the full-text index {name} did not fit its text and was built again from it"));
             assert_eq!(said, rebuilt, "{why}");
             if name != "bare" {
@@ -160,16 +160,16 @@ fn an_index_that_does_not_fit_its_text_is_no_damage() {
 
 #[test]
 fn a_purge_with_carried_rows_keeps_virtual_tables() {
-    let bench = world().file(FAILS).key("on_failure = \"purge\"");
-    let ran = bench.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
+    let device = world().file(FAILS).key("on_failure = \"purge\"");
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
     assert_eq!(
-        loss(&bench),
+        loss(&device),
         "2000 rows of child (in lost_child), the virtual table bare, an index whose text is not in the database (1 row)"
     );
     assert!(ran.stderr.contains("the virtual table ext was built again from note"), "{}", ran.stderr);
-    searched(&bench, "carried");
-    assert_eq!(bench.run(&["run"]).exit, "0");
+    searched(&device, "carried");
+    assert_eq!(device.run(&["run"]).exit, "0");
 }
 
 #[test]
@@ -179,106 +179,106 @@ fn rows_of_a_virtual_table_that_a_migration_does_not_work_on_are_put_aside() {
         ("box", "INSERT INTO z SELECT count(*) FROM box", "500 rows of box (in lost_box)"),
     ] {
         let fails = format!("CREATE TABLE z (a CHECK (a < 1)); {sql};\n");
-        let bench = world().file(("V42__fails.sql", &fails)).key("on_failure = \"purge\"");
-        let ran = bench.run(&["run"]);
-        assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{table}: {}", ran.stderr);
-        assert!(loss(&bench).contains(lost), "{table}: {}", loss(&bench));
-        assert_eq!((now(&bench, "child").len(), now(&bench, "parent").len()), (2000, 2000), "{table}");
-        assert_eq!(now(&bench, &format!("lost_{table}")).len(), if table == "own" { 2 } else { 500 });
+        let device = world().file(("V42__fails.sql", &fails)).key("on_failure = \"purge\"");
+        let ran = device.run(&["run"]);
+        assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{table}: {}", ran.stderr);
+        assert!(loss(&device).contains(lost), "{table}: {}", loss(&device));
+        assert_eq!((now(&device, "child").len(), now(&device, "parent").len()), (2000, 2000), "{table}");
+        assert_eq!(now(&device, &format!("lost_{table}")).len(), if table == "own" { 2 } else { 500 });
     }
 }
 
 #[test]
 fn named_tables_alone_are_carried_and_the_others_counted() {
-    let bench = world().file(FAILS).key("kind = \"rebuildable\"").key("carry_over = [\"note\", \"box\"]");
-    let ran = bench.run(&["run"]);
+    let device = world().file(FAILS).key("kind = \"rebuildable\"").key("carry_over = [\"note\", \"box\"]");
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    let loss = loss(&bench);
+    let loss = loss(&device);
     for line in ["2 rows of own", "2 rows of own4", "1 row of own3", "2000 rows of parent", "the virtual table bare"] {
         assert!(loss.contains(line), "{line}: {loss}");
     }
     assert!(!["own_", " box", " note", " ext"].iter().any(|word| loss.contains(word)), "{loss}");
-    assert_eq!(text(&bench, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"), "1hello world");
-    assert_eq!(text(&bench, "SELECT count(*) || '' FROM box"), "500");
+    assert_eq!(text(&device, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"), "1hello world");
+    assert_eq!(text(&device, "SELECT count(*) || '' FROM box"), "500");
 }
 
 #[test]
 fn a_salvage_keeps_virtual_tables() {
-    let bench = world();
+    let device = world();
     let root =
-        text(&bench, "SELECT CAST(min(pageno) AS TEXT) FROM dbstat WHERE name = 'child' AND path LIKE '/00%'").parse::<u64>().unwrap();
-    harm(&bench, root);
-    let bench = bench.file(NEXT).key("on_damage = [\"salvage\"]");
-    let ran = bench.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
-    assert!(!loss(&bench).contains("own"), "{}", loss(&bench));
-    assert!(loss(&bench).contains("the virtual table bare, an index whose text is not in the database (1 row)"), "{}", loss(&bench));
-    searched(&bench, "salvaged");
+        text(&device, "SELECT CAST(min(pageno) AS TEXT) FROM dbstat WHERE name = 'child' AND path LIKE '/00%'").parse::<u64>().unwrap();
+    harm(&device, root);
+    let device = device.file(NEXT).key("on_damage = [\"salvage\"]");
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
+    assert!(!loss(&device).contains("own"), "{}", loss(&device));
+    assert!(loss(&device).contains("the virtual table bare, an index whose text is not in the database (1 row)"), "{}", loss(&device));
+    searched(&device, "salvaged");
 }
 
 #[test]
 fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
     for (shadow, intact) in [("own_data", true), ("own4_segdir", true), ("box_node", false)] {
-        let bench = world();
+        let device = world();
         let root =
-            text(&bench, &format!("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = '{shadow}'")).parse::<u64>().unwrap();
-        harm(&bench, root);
-        let bench = bench.file(NEXT).key("on_damage = [\"salvage\"]");
-        let ran = bench.run(&["run"]);
-        assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{shadow}: {}", ran.stderr);
-        let lost = loss(&bench);
+            text(&device, &format!("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = '{shadow}'")).parse::<u64>().unwrap();
+        harm(&device, root);
+        let device = device.file(NEXT).key("on_damage = [\"salvage\"]");
+        let ran = device.run(&["run"]);
+        assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{shadow}: {}", ran.stderr);
+        let lost = loss(&device);
         assert_eq!(lost.contains("500 rows of box that cannot be read"), !intact, "{shadow}: {lost}");
         if intact {
-            searched(&bench, shadow);
+            searched(&device, shadow);
         }
-        assert_eq!((now(&bench, "child").len(), now(&bench, "note").len()), (2000, 2), "{shadow}");
+        assert_eq!((now(&device, "child").len(), now(&device, "note").len()), (2000, 2), "{shadow}");
     }
 }
 
 #[test]
 fn what_does_not_fit_is_carried_and_what_an_index_alone_knew_is_said() {
-    let bench = world().file(FAILS).key("on_failure = \"purge\"");
+    let device = world().file(FAILS).key("on_failure = \"purge\"");
     applies(
-        &bench,
+        &device,
         "DELETE FROM box_rowid WHERE rowid = 7; DELETE FROM own4_content WHERE docid = 5; DELETE FROM own_docsize WHERE id = 3",
     );
-    let ran = bench.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
-    assert!(loss(&bench).contains("1 row of own4 that its index alone knew"), "{}", loss(&bench));
-    assert!(!loss(&bench).contains("own,") && !loss(&bench).contains("box"), "{}", loss(&bench));
-    assert_eq!(text(&bench, "SELECT count(*) || '' FROM box"), "500");
-    assert_eq!(text(&bench, "SELECT id || ' ' || x0 FROM box WHERE id = 7"), "7 7.0");
-    assert_eq!(text(&bench, "SELECT rowid || extra FROM own WHERE own MATCH 'hello'"), "3a");
-    assert_eq!(text(&bench, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
+    assert!(loss(&device).contains("1 row of own4 that its index alone knew"), "{}", loss(&device));
+    assert!(!loss(&device).contains("own,") && !loss(&device).contains("box"), "{}", loss(&device));
+    assert_eq!(text(&device, "SELECT count(*) || '' FROM box"), "500");
+    assert_eq!(text(&device, "SELECT id || ' ' || x0 FROM box WHERE id = 7"), "7 7.0");
+    assert_eq!(text(&device, "SELECT rowid || extra FROM own WHERE own MATCH 'hello'"), "3a");
+    assert_eq!(text(&device, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
 }
 
 #[test]
 fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
-    let bench = world();
+    let device = world();
     // Nodes are rows of a table, each on a page: the root, and those with the boxes.
-    let page = text(&bench, "SELECT CAST(max(pageno) AS TEXT) FROM dbstat WHERE name = 'box_node' AND pagetype = 'leaf'").parse().unwrap();
-    harm(&bench, page);
-    let bench = bench.file(NEXT).key("on_damage = [\"salvage\"]");
-    let ran = bench.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "42"), "{}", ran.stderr);
-    let kept = now(&bench, "box").len();
-    assert!((1..500).contains(&kept), "{kept}: {}", loss(&bench));
-    assert!(loss(&bench).contains(&format!("{} rows of box that cannot be read", 500 - kept)), "{kept}: {}", loss(&bench));
+    let page = text(&device, "SELECT CAST(max(pageno) AS TEXT) FROM dbstat WHERE name = 'box_node' AND pagetype = 'leaf'").parse().unwrap();
+    harm(&device, page);
+    let device = device.file(NEXT).key("on_damage = [\"salvage\"]");
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
+    let kept = now(&device, "box").len();
+    assert!((1..500).contains(&kept), "{kept}: {}", loss(&device));
+    assert!(loss(&device).contains(&format!("{} rows of box that cannot be read", 500 - kept)), "{kept}: {}", loss(&device));
 }
 
 #[test]
 fn a_migration_that_needs_an_index_which_does_not_fit_fails_and_nothing_is_replaced() {
     let needs = ("V42__needs.sql", "INSERT INTO own4(own4) VALUES ('integrity-check');\n");
     for kind in ["precious", "rebuildable"] {
-        let bench = world().key(&format!("kind = \"{kind}\"")).key("on_failure = \"restore\"");
-        applies(&bench, "DELETE FROM own4_content WHERE docid = 4");
-        let (notes, boxes) = (now(&bench, "note"), now(&bench, "box"));
-        let bench = bench.file(needs);
-        let ran = bench.run(&["run"]);
-        assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("10", "41"), "{kind}: {}", ran.stderr);
+        let device = world().key(&format!("kind = \"{kind}\"")).key("on_failure = \"restore\"");
+        applies(&device, "DELETE FROM own4_content WHERE docid = 4");
+        let (notes, boxes) = (now(&device, "note"), now(&device, "box"));
+        let device = device.file(needs);
+        let ran = device.run(&["run"]);
+        assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("10", "41"), "{kind}: {}", ran.stderr);
         assert!(ran.stderr.contains("V42__needs.sql:1:1"), "{kind}: {}", ran.stderr);
-        assert_eq!((now(&bench, "note"), now(&bench, "box")), (notes, boxes), "{kind}");
-        assert_eq!(fs::read_dir(bench.state("settings").join("quarantine")).map_or(0, Iterator::count), 0, "{kind}: {}", ran.stderr);
+        assert_eq!((now(&device, "note"), now(&device, "box")), (notes, boxes), "{kind}");
+        assert_eq!(fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count), 0, "{kind}: {}", ran.stderr);
     }
 }
 
@@ -289,10 +289,10 @@ fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
         CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);
         CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2); PRAGMA writable_schema = ON;
         INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)');";
-    let bench = world().after(|bench| applies(bench, made)).file(FAILS).key("on_failure = \"purge\"");
-    let ran = bench.run(&["run"]);
+    let device = world().after(|device| applies(device, made)).file(FAILS).key("on_failure = \"purge\"");
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    let lost = loss(&bench);
+    let lost = loss(&device);
     for line in [
         "2 rows of mine (in lost_mine)",
         "the virtual table of_parent, an index of parent",
@@ -302,20 +302,20 @@ fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
         assert!(lost.contains(line), "{line}: {lost}");
     }
     assert!(!lost.contains("_content") && !lost.contains("_data") && !lost.contains("_node") && !lost.contains("v_rows"), "{lost}");
-    assert_eq!((now(&bench, "lost_mine").len(), now(&bench, "lost_place").len()), (2, 1));
-    searched(&bench, "beside others");
+    assert_eq!((now(&device, "lost_mine").len(), now(&device, "lost_place").len()), (2, 1));
+    searched(&device, "beside others");
 }
 
 #[test]
 fn a_way_back_counts_the_rows_of_a_virtual_table() {
     let down = ("V41__search.down.sql", "DROP TRIGGER note_in; DROP TRIGGER note_out; DROP TABLE words; DROP TABLE own; DROP TABLE own4; DROP TABLE own3; DROP TABLE ext; DROP TABLE ext4; DROP TABLE bare; DROP TABLE box; DROP TABLE note;\n");
-    let bench = Bench::at(40).firmware(40).file(VIRTUAL).file(down);
-    assert_eq!(bench.run(&["run"]).exit, "0");
-    applies(&bench, CONTENT);
-    let bench = bench.older(40);
-    let ran = bench.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), version(&bench).as_str()), ("11", "40"), "{}", ran.stderr);
-    let lost = loss(&bench);
+    let device = TestDevice::at(40).firmware(40).file(VIRTUAL).file(down);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    applies(&device, CONTENT);
+    let device = device.older(40);
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "40"), "{}", ran.stderr);
+    let lost = loss(&device);
     for line in [
         "table own (2 rows)",
         "table own4 (2 rows)",

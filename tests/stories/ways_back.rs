@@ -2,7 +2,7 @@
 //! Promises: what a way back leaves behind is refused with its name, the newer file stays whole, and the newer firmware starts on it again.
 //! Never compares a schema by the program's own eyes: SQLite says what is there.
 
-use crate::bench::Bench;
+use crate::device::TestDevice;
 use crate::oracle;
 use rusqlite::Connection;
 
@@ -26,60 +26,60 @@ CREATE TABLE gone (name TEXT, kind TEXT);
 
 /// The firmware that made `unit` has run; a newer one then brings V44 with this way back, and its application has written.
 #[track_caller]
-fn newer(up: &str, down: &str) -> Bench {
-    let bench = Bench::at(41).key("on_newer = [\"downgrade\"]").file(("V43__unit.sql", UNIT));
-    let ran = bench.run(&["run"]);
+fn newer(up: &str, down: &str) -> TestDevice {
+    let device = TestDevice::at(41).key("on_newer = [\"downgrade\"]").file(("V43__unit.sql", UNIT));
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    Connection::open(bench.main()).unwrap().execute("UPDATE unit SET size = 9 WHERE id = 2", []).unwrap();
-    let bench = bench.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
-    let ran = bench.run(&["run"]);
+    Connection::open(device.main()).unwrap().execute("UPDATE unit SET size = 9 WHERE id = 2", []).unwrap();
+    let device = device.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "the newer firmware: {}", ran.stderr);
-    Connection::open(bench.main()).unwrap().execute("UPDATE parent SET reading = -7 WHERE id = 3", []).unwrap();
-    bench
+    Connection::open(device.main()).unwrap().execute("UPDATE parent SET reading = -7 WHERE id = 3", []).unwrap();
+    device
 }
 
-fn older(bench: Bench) -> Bench {
-    bench.without("V44__step.sql").without("V44__step.down.sql")
+fn older(device: TestDevice) -> TestDevice {
+    device.without("V44__step.sql").without("V44__step.down.sql")
 }
 
 /// The older firmware refuses, by name; nothing is lost, and the newer one starts as if nothing had been.
 #[track_caller]
 fn refused(up: &str, down: &str, difference: &str) {
-    let bench = newer(up, down);
-    let written = oracle::content(&bench.main()).unwrap();
-    let by_hand = bench.run(&["rollback", "--db", "settings", "--to", "43"]);
+    let device = newer(up, down);
+    let written = oracle::content(&device.main()).unwrap();
+    let by_hand = device.run(&["rollback", "--db", "settings", "--to", "43"]);
     assert!(by_hand.stderr.contains(difference), "rollback of {down}: {}", by_hand.stderr);
-    let bench = older(bench);
-    let ran = bench.run(&["run"]);
+    let device = older(device);
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "12", "{down}: {}", ran.stderr);
     assert!(ran.stderr.contains(difference), "{down}: {}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()).unwrap(), written, "{down}");
-    let bench = bench.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
-    let ran = bench.run(&["run"]);
+    assert_eq!(oracle::content(&device.main()).unwrap(), written, "{down}");
+    let device = device.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "the newer firmware again, {down}: {}", ran.stderr);
-    assert_eq!(oracle::content(&bench.main()).unwrap(), written, "{down}");
+    assert_eq!(oracle::content(&device.main()).unwrap(), written, "{down}");
 }
 
 /// The older firmware goes back, and the newer one comes again: twice.
 #[track_caller]
 fn accepted(up: &str, down: &str) -> String {
-    let mut bench = newer(up, down);
+    let mut device = newer(up, down);
     let mut said = String::new();
     for _ in 0..2 {
-        bench = older(bench);
-        let ran = bench.run(&["run"]);
+        device = older(device);
+        let ran = device.run(&["run"]);
         assert!(["0", "11"].contains(&ran.exit.as_str()), "{down}: {}", ran.stderr);
-        assert_eq!(sizes(&bench), [5, 9], "{down}");
+        assert_eq!(sizes(&device), [5, 9], "{down}");
         said = ran.stderr;
-        bench = bench.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
-        let ran = bench.run(&["run"]);
+        device = device.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "forward again over {up}: {}", ran.stderr);
     }
     said
 }
 
-fn sizes(bench: &Bench) -> Vec<i64> {
-    let connection = Connection::open(bench.main()).unwrap();
+fn sizes(device: &TestDevice) -> Vec<i64> {
+    let connection = Connection::open(device.main()).unwrap();
     let version: i64 = connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
     assert_eq!(version, 43);
     let mut statement = connection.prepare("SELECT size FROM unit ORDER BY id").unwrap();
@@ -180,15 +180,15 @@ fn columns_in_another_order_are_said_and_refused_where_something_counts_them() {
 
 #[test]
 fn what_the_application_made_is_its_own() {
-    let bench = newer("ALTER TABLE unit ADD COLUMN extra;", "ALTER TABLE unit DROP COLUMN extra;");
+    let device = newer("ALTER TABLE unit ADD COLUMN extra;", "ALTER TABLE unit DROP COLUMN extra;");
     let own = "CREATE TABLE cache (k); INSERT INTO cache VALUES (1); CREATE INDEX quick ON unit (size);
         CREATE VIEW shown AS SELECT k FROM cache; CREATE TRIGGER noted AFTER DELETE ON unit BEGIN DELETE FROM cache; END;";
-    Connection::open(bench.main()).unwrap().execute_batch(own).unwrap();
-    let bench = older(bench);
-    let ran = bench.run(&["run"]);
+    Connection::open(device.main()).unwrap().execute_batch(own).unwrap();
+    let device = older(device);
+    let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    assert_eq!(sizes(&bench), [5, 9]);
+    assert_eq!(sizes(&device), [5, 9]);
     let kept = "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE name IN ('cache', 'quick', 'shown', 'noted') ORDER BY 1)";
-    let kept: String = Connection::open(bench.main()).unwrap().query_row(kept, [], |row| row.get(0)).unwrap();
+    let kept: String = Connection::open(device.main()).unwrap().query_row(kept, [], |row| row.get(0)).unwrap();
     assert_eq!(kept, "cache noted quick shown");
 }

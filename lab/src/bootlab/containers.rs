@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::judge::{after_cuts, judge, Acknowledged};
 use super::partition::Mounted;
 use super::world::{World, HOME, NAMES};
-use super::{Bench, Figures, Program};
+use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
 /// Longer than any boot of the container on a busy computer.
@@ -31,15 +31,15 @@ struct Container {
 }
 
 /// Cuts, judges and prints. `root_image`: the mounted, read-only root.
-pub fn run(bench: &Bench, root_image: &Path) -> ExitCode {
-    assert!(!bench.control, "the control of this method is that of `shutdowns`");
-    let folder = bench.folder();
-    let program = Program::new(&bench.program);
-    let world = World::make(&folder, &program, &bench.migrations);
+pub fn run(options: &Options, root_image: &Path) -> ExitCode {
+    assert!(!options.control, "the control of this method is that of `shutdowns`");
+    let folder = options.folder();
+    let program = Program::new(&options.program);
+    let world = World::make(&folder, &program, &options.migrations);
     fs::create_dir_all(folder.join("root/run")).unwrap();
-    let mut random = Random::new(bench.seed);
+    let mut random = Random::new(options.seed);
     let (mut figures, started) = (Figures::default(), Instant::now());
-    for cut in 0..bench.cuts {
+    for cut in 0..options.cuts {
         let after = Duration::from_millis(random.below(CUT_LATEST_MS));
         figures.judged(&format!("cut {cut} after {after:?}"), one(&world, &program, root_image, &folder, after));
     }

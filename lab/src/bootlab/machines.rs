@@ -14,7 +14,7 @@ use super::judge::judge;
 use super::machine::{plain_disk, Hardware, Machine, BOOT_LIMIT};
 use super::partition::Mounted;
 use super::world::{World, HOME};
-use super::{Bench, Figures, Program};
+use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
 /// Room that is too little for a snapshot, in KiB.
@@ -45,10 +45,10 @@ struct Lab<'a> {
 }
 
 /// Does it, judges and prints.
-pub fn run(bench: &Bench, hardware: &Hardware, trouble: Trouble) -> ExitCode {
-    let folder = bench.folder();
-    let program = Program::new(&bench.program);
-    let world = World::make(&folder, &program, &bench.migrations);
+pub fn run(options: &Options, hardware: &Hardware, trouble: Trouble) -> ExitCode {
+    let folder = options.folder();
+    let program = Program::new(&options.program);
+    let world = World::make(&folder, &program, &options.migrations);
     fs::create_dir_all(folder.join("root/run")).unwrap();
     let lab = Lab { world, program, hardware, folder };
     let started = Instant::now();
@@ -57,8 +57,8 @@ pub fn run(bench: &Bench, hardware: &Hardware, trouble: Trouble) -> ExitCode {
         Trouble::Boot => figures.judged("boot", lab.boot(hardware, "", true)),
         Trouble::Memory => figures.judged("64 MiB", lab.boot(&Hardware { memory: 64, ..hardware.clone() }, "", false)),
         Trouble::Slow => figures.judged("100 operations a second", lab.boot(hardware, ",throttling.iops-total=100", false)),
-        Trouble::Plug => lab.plug(bench, &mut figures),
-        Trouble::Errors => lab.errors(bench, &mut figures),
+        Trouble::Plug => lab.plug(options, &mut figures),
+        Trouble::Errors => lab.errors(options, &mut figures),
         Trouble::Full => NEARLY_FULL_KIB.iter().for_each(|kib| figures.judged(&format!("{kib} KiB free"), lab.full(*kib))),
     }
     let method = format!("{} machine: {}", hardware.architecture, name(trouble));
@@ -105,12 +105,12 @@ impl Lab<'_> {
     }
 
     /// From a machine that was saved before it looked at its disk.
-    fn plug(&self, bench: &Bench, figures: &mut Figures) {
+    fn plug(&self, options: &Options, figures: &mut Figures) {
         let saved = self.folder.join("saved");
         self.save(&saved);
-        let mut random = Random::new(bench.seed);
+        let mut random = Random::new(options.seed);
         let mut span = None;
-        while figures.cuts < bench.cuts {
+        while figures.cuts < options.cuts {
             let disk = self.disk();
             let incoming = ["-incoming".to_owned(), format!("exec:cat {}", saved.display())];
             let mut machine = self.hardware.start("lab.phase=saved", &plain_disk(&disk, ""), &incoming);
@@ -160,9 +160,9 @@ impl Lab<'_> {
     }
 
     /// The n-th write or flush fails, once or from then on, for n spread over the run.
-    fn errors(&self, bench: &Bench, figures: &mut Figures) {
-        let mut random = Random::new(bench.seed);
-        for number in 0..bench.cuts {
+    fn errors(&self, options: &Options, figures: &mut Figures) {
+        let mut random = Random::new(options.seed);
+        for number in 0..options.cuts {
             let (event, kind, most) = if number % 2 == 0 { ("pwritev", "write", 300) } else { ("flush_to_disk", "flush", 100) };
             let (nth, once) = (1 + random.below(most), number % 4 < 2);
             let disk = self.disk();

@@ -22,7 +22,7 @@ use clap::Args;
 
 /// What every method needs.
 #[derive(Debug, Clone, Args)]
-pub struct Bench {
+pub struct Options {
     /// The program under test, built for this machine with the migrations below
     #[arg(long)]
     pub program: PathBuf,
@@ -43,7 +43,7 @@ pub struct Bench {
     pub control: bool,
 }
 
-impl Bench {
+impl Options {
     /// An empty folder for the work.
     pub fn folder(&self) -> PathBuf {
         let _ = fs::remove_dir_all(&self.work);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::judge::{judge, Acknowledged};
 use super::partition::Mounted;
 use super::world::{World, HOME};
-use super::{Bench, Figures, Program};
+use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
 /// Workers side by side: one waits for the disk while the other judges.
@@ -38,11 +38,11 @@ struct Worker<'a> {
 }
 
 /// Cuts, judges and prints.
-pub fn run(bench: &Bench) -> ExitCode {
-    let folder = bench.folder();
-    let program = Program::new(&bench.program);
-    let world = World::make(&folder, &program, &bench.migrations);
-    let before: &[&str] = if bench.control { &WITHOUT_SYNC } else { &[] };
+pub fn run(options: &Options) -> ExitCode {
+    let folder = options.folder();
+    let program = Program::new(&options.program);
+    let world = World::make(&folder, &program, &options.migrations);
+    let before: &[&str] = if options.control { &WITHOUT_SYNC } else { &[] };
     let started = Instant::now();
     let mut all = Figures::default();
     std::thread::scope(|scope| {
@@ -51,9 +51,9 @@ pub fn run(bench: &Bench) -> ExitCode {
             scope.spawn(move || {
                 let mut worker = Worker { world, program, before, folder, span: Duration::ZERO };
                 worker.span = worker.uncut();
-                let mut random = Random::new(bench.seed.wrapping_mul(WORKERS) + number);
+                let mut random = Random::new(options.seed.wrapping_mul(WORKERS) + number);
                 let mut figures = Figures::default();
-                for cut in (number..bench.cuts).step_by(WORKERS as usize) {
+                for cut in (number..options.cuts).step_by(WORKERS as usize) {
                     let after = worker.span.mul_f64(random.below(1050) as f64 / 1000.0);
                     figures.judged(&format!("cut {cut} after {after:?}"), worker.cut(after));
                 }
@@ -64,8 +64,8 @@ pub fn run(bench: &Bench) -> ExitCode {
             all.add(worker.join().expect("a worker ends"));
         }
     });
-    let method = if bench.control { "ext4 shut down, syncs dropped (control)" } else { "ext4 shut down under the program" };
-    all.finish(method, bench.control, started.elapsed().as_secs_f64())
+    let method = if options.control { "ext4 shut down, syncs dropped (control)" } else { "ext4 shut down under the program" };
+    all.finish(method, options.control, started.elapsed().as_secs_f64())
 }
 
 impl Worker<'_> {

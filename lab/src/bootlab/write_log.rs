@@ -12,7 +12,7 @@ use super::judge::{judge, Acknowledged};
 use super::machine::{Hardware, BOOT_LIMIT};
 use super::partition::Mounted;
 use super::world::{World, FILE_SYSTEM_MIB, HOME, NAMES};
-use super::{Bench, Figures, Program};
+use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
 /// "jsfwsh" and more: the magic number of dm-log-writes, which QEMU's blklogwrites writes too.
@@ -47,15 +47,15 @@ struct State {
 }
 
 /// Runs the machine with its disk's log, replays, judges and prints.
-pub fn run(bench: &Bench, hardware: &Hardware) -> ExitCode {
-    let folder = bench.folder();
-    let program = Program::new(&bench.program);
-    let world = World::make(&folder, &program, &bench.migrations);
-    let log = record(&folder, &world, hardware, bench.control);
+pub fn run(options: &Options, hardware: &Hardware) -> ExitCode {
+    let folder = options.folder();
+    let program = Program::new(&options.program);
+    let world = World::make(&folder, &program, &options.migrations);
+    let log = record(&folder, &world, hardware, options.control);
     let entries = read(&log);
-    let mut states = states(&entries, bench.control);
+    let mut states = states(&entries, options.control);
     let all = states.len();
-    thin_out(&mut states, bench.cuts as usize);
+    thin_out(&mut states, options.cuts as usize);
     let flushes = entries.iter().filter(|entry| entry.flags & (FLUSH | FORCED) != 0).count();
     println!("    {} entries in the log, {flushes} of them flushes; {all} states, {} of them judged", entries.len(), states.len());
     let started = Instant::now();
@@ -72,9 +72,9 @@ pub fn run(bench: &Bench, hardware: &Hardware) -> ExitCode {
             .collect();
         workers.into_iter().for_each(|worker| figures.add(worker.join().expect("a worker ends")));
     });
-    let method = if bench.control { "write log, flushes dropped (control)" } else { "write log of the disk, replayed" };
+    let method = if options.control { "write log, flushes dropped (control)" } else { "write log of the disk, replayed" };
     let method = format!("{method}, {}", hardware.architecture);
-    figures.finish(&method, bench.control, started.elapsed().as_secs_f64())
+    figures.finish(&method, options.control, started.elapsed().as_secs_f64())
 }
 
 /// One boot of the machine; every write of it is logged. The control mounts without barriers: no flush reaches the disk.

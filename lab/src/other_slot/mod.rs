@@ -65,7 +65,7 @@ pub struct Wanted {
 }
 
 /// One situation with both programs, its world made.
-struct Bench {
+struct Trial {
     slots: Slots,
     earlier: Slot,
     today: Slot,
@@ -185,9 +185,9 @@ fn work(wanted: &Wanted, worker: u64, today: &Path, earlier: &[(&str, PathBuf)])
     for (commit, program) in earlier {
         for slots in &situations {
             let worlds = wanted.work.join("worlds").join(built::short(commit)).join(slots.name);
-            let bench = Bench::make(slots.clone(), &worlds, &wanted.work.join(format!("worker-{worker}")), today, program);
+            let trial = Trial::make(slots.clone(), &worlds, &wanted.work.join(format!("worker-{worker}")), today, program);
             let share = Share { states: each, seed: wanted.seed, worker, workers: wanted.workers };
-            tallies.push(bench.sweep(&format!("{}/{}", built::short(commit), slots.name), share));
+            tallies.push(trial.sweep(&format!("{}/{}", built::short(commit), slots.name), share));
         }
     }
     println!("{}", serde_json::to_string(&tallies).unwrap());
@@ -203,14 +203,14 @@ struct Share {
     workers: u64,
 }
 
-impl Bench {
-    fn make(mut slots: Slots, world: &Path, folder: &Path, today: &Path, earlier: &Path) -> Bench {
+impl Trial {
+    fn make(mut slots: Slots, world: &Path, folder: &Path, today: &Path, earlier: &Path) -> Trial {
         if matches!(slots.made, Made::ByTheEarlier(_)) {
             slots.today.initial = read_back(world);
         }
         let earlier = Slot::make(earlier, slots.earlier, folder.join("earlier"));
         let today = Slot::make(today, slots.today.firmware, folder.join("today"));
-        Bench { slots, earlier, today, root: folder.join("root") }
+        Trial { slots, earlier, today, root: folder.join("root") }
     }
 
     fn today_logged(&self, firmware: Firmware, state: &State, again: bool) -> Logged {
@@ -357,11 +357,11 @@ fn replay(name: &str, folder: &Path, today: &Path, earlier: &[(&str, PathBuf)]) 
     };
     let world = folder.join("world");
     make_world(&slots, program, &world);
-    let bench = Bench::make(slots, &world, folder, today, program);
-    let first = bench.today_logged(bench.slots.today.firmware, &bench.slots.today.initial, false);
+    let trial = Trial::make(slots, &world, folder, today, program);
+    let first = trial.today_logged(trial.slots.today.firmware, &trial.slots.today.initial, false);
     println!("uncut, this boot would end with exit {}: {}", first.booted.report.exit, first.booted.report.sentence);
     println!("cut at {point}; what is left:\n{}", state_at(&first, point).describe());
-    match bench.judge(&first, point, turns, &mut None, &mut |line| println!("{line}")) {
+    match trial.judge(&first, point, turns, &mut None, &mut |line| println!("{line}")) {
         Ok(ended) => println!("good: {} there, {} here", ended.there, ended.here),
         Err(bad) => {
             println!("bad: {}: {}", bad.rule, bad.what);

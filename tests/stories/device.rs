@@ -54,10 +54,10 @@ pub enum Program {
 }
 
 /// A world.
-pub struct Bench {
+pub struct TestDevice {
     /// An application that has the database open; ended first.
     pub application: Option<Application>,
-    /// A small file system under [`Bench::home`]; unmounted before the folder goes.
+    /// A small file system under [`TestDevice::home`]; unmounted before the folder goes.
     pub mount: Option<Mount>,
     /// The databases, in the order of the configuration.
     pub databases: Vec<Database>,
@@ -75,15 +75,15 @@ pub struct Bench {
     folder: TempDir,
 }
 
-impl Bench {
+impl TestDevice {
     /// An empty device; its firmware knows the migrations up to `firmware`.
-    pub fn empty(firmware: i32) -> Bench {
+    pub fn empty(firmware: i32) -> TestDevice {
         let folder = tempfile::Builder::new().prefix("story-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir_all(folder.path().join("root").join(HOME)).unwrap();
         fs::create_dir_all(folder.path().join("root/run")).unwrap();
         let settings = Database { name: "settings".into(), version: 0, keys: Vec::new() };
-        let bench = Bench {
+        let device = TestDevice {
             application: None,
             mount: None,
             databases: vec![settings],
@@ -95,49 +95,49 @@ impl Bench {
             head: "slots = \"single\"\n".into(),
             folder,
         };
-        bench.firmware(firmware).key("busy_timeout_s = 2")
+        device.firmware(firmware).key("busy_timeout_s = 2")
     }
 
     /// A device at `version`, in rollback-journal mode, whose firmware knows no more than that.
-    pub fn at(version: i32) -> Bench {
-        Bench::written(version, Mode::Delete, Grouped::No)
+    pub fn at(version: i32) -> TestDevice {
+        TestDevice::written(version, Mode::Delete, Grouped::No)
     }
 
     /// A device at `version` in WAL mode, its WAL checkpointed.
-    pub fn wal_at(version: i32) -> Bench {
-        Bench::written(version, Mode::Wal, Grouped::No)
+    pub fn wal_at(version: i32) -> TestDevice {
+        TestDevice::written(version, Mode::Wal, Grouped::No)
     }
 
     /// A device that the real refinery migrated to `version`, and whose application wrote its rows.
-    pub fn written(version: i32, mode: Mode, grouped: Grouped) -> Bench {
-        let mut bench = Bench::empty(version);
-        bench.write_database(0, version, mode, grouped);
-        bench
+    pub fn written(version: i32, mode: Mode, grouped: Grouped) -> TestDevice {
+        let mut device = TestDevice::empty(version);
+        device.write_database(0, version, mode, grouped);
+        device
     }
 
-    /// As [`Bench::at`], after one boot of the program: its state folder is there.
+    /// As [`TestDevice::at`], after one boot of the program: its state folder is there.
     #[track_caller]
-    pub fn booted_at(version: i32) -> Bench {
-        let bench = Bench::at(version);
-        let ran = bench.run(&["run"]);
+    pub fn booted_at(version: i32) -> TestDevice {
+        let device = TestDevice::at(version);
+        let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "the boot that makes the world: {}", ran.stderr);
-        bench
+        device
     }
 
     /// A second database, rebuildable, at `version` (0: absent).
-    pub fn with_telemetry(mut self, version: i32) -> Bench {
+    pub fn with_telemetry(mut self, version: i32) -> TestDevice {
         self.databases.push(Database { name: "telemetry".into(), version: 0, keys: vec!["kind = \"rebuildable\"".into()] });
         self.write_last(version, Mode::Delete)
     }
 
     /// A database `log`, as precious as `settings` and in one group with it, at `version` (0: absent).
-    pub fn together_with_log(mut self, version: i32, mode: Mode) -> Bench {
+    pub fn together_with_log(mut self, version: i32, mode: Mode) -> TestDevice {
         let together = "together = \"core\"".to_owned();
         self.databases.push(Database { name: "log".into(), version: 0, keys: vec!["busy_timeout_s = 2".into(), together.clone()] });
         self.key(&together).write_last(version, mode)
     }
 
-    fn write_last(mut self, version: i32, mode: Mode) -> Bench {
+    fn write_last(mut self, version: i32, mode: Mode) -> TestDevice {
         let last = self.databases.len() - 1;
         product::write(&self.firmware_folder(), &self.databases[last].name, version.max(10));
         if version > 0 {
@@ -162,7 +162,7 @@ impl Bench {
     }
 
     /// The firmware now carries the product's files up to `last`.
-    pub fn firmware(self, last: i32) -> Bench {
+    pub fn firmware(self, last: i32) -> TestDevice {
         for database in &self.databases {
             product::write(&self.firmware_folder(), &database.name, last);
         }
@@ -170,40 +170,40 @@ impl Bench {
     }
 
     /// How many slots share the data.
-    pub fn slots(mut self, slots: &str) -> Bench {
+    pub fn slots(mut self, slots: &str) -> TestDevice {
         self.head = format!("slots = \"{slots}\"\n");
         self.configure()
     }
 
     /// The other slot boots: its firmware knows the product's files up to `last`.
-    pub fn older(self, last: i32) -> Bench {
+    pub fn older(self, last: i32) -> TestDevice {
         self.firmware(last)
     }
 
     /// The firmware carries this file of `settings` too, or this text of it.
-    pub fn file(self, file: (&str, &str)) -> Bench {
+    pub fn file(self, file: (&str, &str)) -> TestDevice {
         self.file_of("settings", file)
     }
 
     /// The same of another database.
-    pub fn file_of(self, database: &str, (name, sql): (&str, &str)) -> Bench {
+    pub fn file_of(self, database: &str, (name, sql): (&str, &str)) -> TestDevice {
         fs::write(self.firmware_folder().join(database).join(name), sql).unwrap();
         self
     }
 
     /// The firmware does not carry this file of `settings`.
-    pub fn without(self, name: &str) -> Bench {
+    pub fn without(self, name: &str) -> TestDevice {
         self.without_of("settings", name)
     }
 
     /// The same of another database.
-    pub fn without_of(self, database: &str, name: &str) -> Bench {
+    pub fn without_of(self, database: &str, name: &str) -> TestDevice {
         fs::remove_file(self.firmware_folder().join(database).join(name)).unwrap();
         self
     }
 
     /// A line in `[databases.settings]`; a key that is there already is written anew.
-    pub fn key(mut self, line: &str) -> Bench {
+    pub fn key(mut self, line: &str) -> TestDevice {
         let name = line.split('=').next().unwrap().to_string();
         self.databases[0].keys.retain(|old| !old.starts_with(&name));
         self.databases[0].keys.push(line.into());
@@ -211,12 +211,12 @@ impl Bench {
     }
 
     /// A line above the tables.
-    pub fn top(mut self, line: &str) -> Bench {
+    pub fn top(mut self, line: &str) -> TestDevice {
         self.head.push_str(&format!("{line}\n"));
         self.configure()
     }
 
-    fn configure(self) -> Bench {
+    fn configure(self) -> TestDevice {
         let mut text = self.head.clone();
         let root = if self.namespace { self.root().display().to_string() } else { String::new() };
         for Database { name, keys, .. } in &self.databases {
@@ -228,7 +228,7 @@ impl Bench {
     }
 
     /// Run without `--root`: mounts are looked at.
-    pub fn without_root(mut self) -> Bench {
+    pub fn without_root(mut self) -> TestDevice {
         crate::mount::require_root();
         self.namespace = true;
         let mount = format!("require_mount = \"{}\"", self.home().display());
@@ -236,26 +236,26 @@ impl Bench {
     }
 
     /// The same in a folder that was made a root (chroot) without its `/proc`.
-    pub fn without_proc(mut self) -> Bench {
+    pub fn without_proc(mut self) -> TestDevice {
         self.without_proc = true;
         self.without_root()
     }
 
     /// An environment variable for the program.
-    pub fn environment(mut self, name: &str, value: &str) -> Bench {
+    pub fn environment(mut self, name: &str, value: &str) -> TestDevice {
         self.environment.push((name.into(), value.into()));
         self
     }
 
     /// Anything else that happened to the device before the story begins.
-    pub fn after(self, event: impl FnOnce(&Bench)) -> Bench {
+    pub fn after(self, event: impl FnOnce(&TestDevice)) -> TestDevice {
         event(&self);
         self
     }
 
     /// An application opens `settings` and obeys these lines of [`Application`]'s protocol; it stays.
     #[track_caller]
-    pub fn application(mut self, lines: &[&str]) -> Bench {
+    pub fn application(mut self, lines: &[&str]) -> TestDevice {
         let mut application = Application::start(self.folder.path(), self.user);
         application.expect_ok(&format!("open {}", self.main().display()));
         lines.iter().for_each(|line| application.expect_ok(line));
@@ -264,13 +264,13 @@ impl Bench {
     }
 
     /// The application is killed, as by a power cut.
-    pub fn killed(mut self) -> Bench {
+    pub fn killed(mut self) -> TestDevice {
         self.application = None;
         self
     }
 
     /// The folder of databases belongs to this user.
-    pub fn home_of(self, uid: u32) -> Bench {
+    pub fn home_of(self, uid: u32) -> TestDevice {
         chown(self.home(), Some(uid), Some(uid)).unwrap();
         for database in &self.databases {
             if self.path(&database.name).exists() {
@@ -281,7 +281,7 @@ impl Bench {
     }
 
     /// Makes the folder of databases a small file system of its own, with everything that is in it.
-    pub fn on(mut self, make: impl FnOnce(&Path, &Path) -> Mount) -> Bench {
+    pub fn on(mut self, make: impl FnOnce(&Path, &Path) -> Mount) -> TestDevice {
         let aside = self.folder.path().join("aside");
         fs::rename(self.home(), &aside).unwrap();
         fs::create_dir(self.home()).unwrap();
@@ -292,8 +292,8 @@ impl Bench {
     }
 
     /// A device of its own that is as this one is.
-    pub fn twin(&self) -> Bench {
-        let mut twin = Bench::empty(10);
+    pub fn twin(&self) -> TestDevice {
+        let mut twin = TestDevice::empty(10);
         copy_tree(&self.firmware_folder(), &twin.firmware_folder());
         copy_tree(&self.root(), &twin.root());
         twin.databases[0].version = self.databases[0].version;
