@@ -1,4 +1,4 @@
-//! Owns a product's application for the stories: opens a database, reads and writes as it is told on standard input.
+//! Owns a product's application for the integration tests: opens a database, reads and writes as it is told on standard input.
 //! Promises: one answer for each line, `ok …` or `error …`; what it acknowledged is committed.
 //! Never runs bootmigrate.
 //!
@@ -100,7 +100,7 @@ impl Hammer {
                 let Ok(connection) = open(&path) else { continue };
                 opened += 1;
                 let name = format!("hammer {}", rows + 1);
-                // Without waiting for the disk: the story is about processes, not about power.
+                // Without waiting for the disk: the test is about processes, not about power.
                 let _ = connection.execute_batch("PRAGMA synchronous = OFF");
                 if !writes {
                     let _ = connection.query_row("SELECT count(*) FROM parent", [], |_| Ok(()));

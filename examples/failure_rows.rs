@@ -1,6 +1,6 @@
-//! Owns the table of what the stories have observed for each row of docs/failures.md.
+//! Owns the table of what the integration tests have observed for each row of docs/failures.md.
 //! Promises: a row that was not observed, or not as the document says, is named, and the exit code is 1.
-//! Never runs a story: `cargo test --test failures` has left its observations.
+//! Never runs a test: `cargo test --test failures` has left its observations.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 

@@ -1,8 +1,8 @@
-//! Owns a firmware for the stories: its catalogue is read from the folder `BOOTMIGRATE_TEST_FOLDER` when it starts.
+//! Owns a firmware for the integration tests: its catalogue is read from the folder `BOOTMIGRATE_TEST_FOLDER` when it starts.
 //! Promises: the same rules as the build, and then the same command line as every product's binary.
 //! Never goes into an image: a product embeds its folder when it is built.
 
-#![allow(clippy::panic)] // The code of one version does, for its story.
+#![allow(clippy::panic)] // The code of one version does, for its test.
 
 use bootmigrate::catalog;
 use bootmigrate::sql::functions::FunctionFlags;

@@ -1,4 +1,4 @@
-//! Owns the story of a boot, for one database: lock, roll forward, inspect, decide, carry out, or the ladder's next plan.
+//! Owns the test of a boot, for one database: lock, roll forward, inspect, decide, carry out, or the ladder's next plan.
 //! Promises: reads as the README says it; the number of plans is bounded; what is given up is reported before it is forgotten.
 //! Never looks at a file itself, and never decides.
 
@@ -33,10 +33,10 @@ pub struct Asked {
 
 /// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`Unsaid`].
 pub fn boot<'d>(device: &'d Device<'d>, asked: &Asked) -> (DatabaseReport, Option<Unsaid<'d>>) {
-    story(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    test(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
-fn story<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
+fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
     device.stop_here(Step("begin"))?;
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));

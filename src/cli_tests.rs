@@ -1,4 +1,4 @@
-//! Owns the stories of the command line.
+//! Owns the tests of the command line.
 //! Promises: each line is what a person types, beside what it means or what is said.
 //! Never runs anything.
 #![allow(clippy::unwrap_used)]

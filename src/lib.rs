@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! main.rs            argv → run → print → exit code. Decides nothing.
-//! boot.rs            THE story on one screen; boot/act.rs carries a plan out, one arm a plan; boot/group.rs nests the boots
+//! boot.rs            THE test on one screen; boot/act.rs carries a plan out, one arm a plan; boot/group.rs nests the boots
 //!                    of databases that go together
 //! cli.rs             argv → Command. Pure.
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate

@@ -133,7 +133,7 @@ fn openings_are_kept() {
     reported("src/device/clock.rs", "//! Owns a clock.\nfn f() {}\n", "opens with three");
     reported("build/src/name.rs", "fn f() {}\n", "opens with three");
     reported("lab/src/disk.rs", "// Not a doc comment.\nfn f() {}\n", "opens with three");
-    reported("tests/stories/boots.rs", "//! One.\n//! Two.\n\nfn f() {}\n", "opens with three");
+    reported("tests/integration/boots.rs", "//! One.\n//! Two.\n\nfn f() {}\n", "opens with three");
     reported("examples/firmware.rs", "", "opens with three");
 }
 
@@ -156,7 +156,7 @@ fn words_are_kept() {
     }
     reported("src/steps/probe.rs", &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")), "unfinished");
     reported("lab/src/disk.rs", &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")), "unfinished");
-    reported("tests/stories/boots.rs", &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")), "unfinished");
+    reported("tests/integration/boots.rs", &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")), "unfinished");
     let tests = "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() {\n        a.unwrap();\n    }\n}\n";
     accepted("src/steps/probe.rs", tests);
     reported("src/steps/probe.rs", &format!("{HEAD}{tests}\nfn g() {{\n    a.unwrap();\n}}\n"), "we may not");

@@ -1,23 +1,23 @@
-//! Owns the kill stories: SIGKILL of the real program at every write-like system call.
+//! Owns the kill tests: SIGKILL of the real program at every write-like system call.
 //! Promises: the killed device has the old database or the new one, whole; the next boot ends well, the one after is quiet.
 //! Never counts a kill that did not kill; the number of points is printed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 #![allow(dead_code)]
 
-#[path = "stories/application.rs"]
+#[path = "integration/application.rs"]
 mod application;
-#[path = "stories/device.rs"]
+#[path = "integration/device.rs"]
 mod device;
-#[path = "stories/mount.rs"]
+#[path = "integration/mount.rs"]
 mod mount;
-#[path = "stories/oracle.rs"]
+#[path = "integration/oracle.rs"]
 mod oracle;
-#[path = "stories/product.rs"]
+#[path = "integration/product.rs"]
 mod product;
-#[path = "stories/program.rs"]
+#[path = "integration/program.rs"]
 mod program;
-#[path = "stories/strace.rs"]
+#[path = "integration/strace.rs"]
 mod strace;
 
 use device::{copy_tree, TestDevice};
@@ -29,7 +29,7 @@ use strace::{calls, Call};
 const POINTS_MIN: usize = 20;
 const THREADS: usize = 2;
 
-struct Story {
+struct Test {
     template: TestDevice,
     arguments: &'static [&'static str],
     old: Option<Content>,
@@ -38,7 +38,7 @@ struct Story {
     exit: &'static str,
 }
 
-impl Story {
+impl Test {
     /// A device of its own that is as the template is.
     fn a_copy(&self, firmware: &TestDevice) -> TestDevice {
         let device = TestDevice::empty(10);
@@ -117,17 +117,17 @@ fn killed_at(device: &TestDevice, arguments: &[&str], call: &Call) {
     assert_eq!(ran.exit, "signal 9", "not killed at {call:?}: {}", ran.stderr);
 }
 
-/// A story whose run applies what is pending.
-fn upgrade(template: TestDevice) -> Story {
+/// A test whose run applies what is pending.
+fn upgrade(template: TestDevice) -> Test {
     let expected = template.expectations(&template.databases[0]);
-    Story { new: expected.new.unwrap(), old: expected.old, template, arguments: &["run"], exit: "0" }
+    Test { new: expected.new.unwrap(), old: expected.old, template, arguments: &["run"], exit: "0" }
 }
 
 #[test]
 fn killed_in_a_first_boot() {
     let template = TestDevice::empty(42);
     let new = template.expectations(&template.databases[0]).fresh.unwrap();
-    Story { template, arguments: &["run"], old: None, new, exit: "0" }.kill_everywhere("first boot");
+    Test { template, arguments: &["run"], old: None, new, exit: "0" }.kill_everywhere("first boot");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn killed_where_foreign_keys_are_enforced() {
     copy.open().execute_batch(&format!("PRAGMA foreign_keys = ON; {sql}")).unwrap();
     let new = oracle::read(&copy.open()).unwrap();
     assert!(Some(&new) != expected.old.as_ref() && new.rows["child"] < 1500, "no child has gone");
-    Story { template, arguments: &["run"], old: expected.old, new, exit: "0" }.kill_everywhere("foreign keys enforced");
+    Test { template, arguments: &["run"], old: expected.old, new, exit: "0" }.kill_everywhere("foreign keys enforced");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn killed_in_a_replace() {
     let template = TestDevice::at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
     let expected = template.expectations(&template.databases[0]);
     let new = expected.fresh.unwrap();
-    Story { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace");
+    Test { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace");
 }
 
 #[test]
@@ -177,5 +177,5 @@ fn killed_in_a_replace_in_wal_mode() {
     let template = TestDevice::wal_at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
     let expected = template.expectations(&template.databases[0]);
     let new = expected.fresh.unwrap();
-    Story { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace, WAL");
+    Test { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace, WAL");
 }

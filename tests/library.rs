@@ -1,5 +1,5 @@
-//! Owns the stories of bootmigrate as a library: the example product in a program of its own.
-//! Promises: rows are read by SQLite; each story has a root folder of its own.
+//! Owns the tests of bootmigrate as a library: the example product in a program of its own.
+//! Promises: rows are read by SQLite; each test has a root folder of its own.
 //! Never looks into the library: it calls what a product may call.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]

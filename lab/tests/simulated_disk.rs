@@ -1,5 +1,5 @@
 //! Owns the proof that the simulated disk does what its fault model says, call by call.
-//! Promises: each story is one rule of the model: what a cut leaves, who may open, what fails.
+//! Promises: each test is one rule of the model: what a cut leaves, who may open, what fails.
 //! Never judges the product.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

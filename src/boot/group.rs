@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::act::leads_to_the_target;
-use super::{look, story, Asked, Unsaid};
+use super::{look, test, Asked, Unsaid};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::disk::Step;
@@ -136,7 +136,7 @@ impl Others for Group<'_, '_> {
 }
 
 fn booted<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Booted<'d> {
-    story(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    test(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
 /// A person named this one, and wants it whatever the others are.

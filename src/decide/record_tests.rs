@@ -1,4 +1,4 @@
-//! Owns the stories of the record: torn, lost, foreign and full slots.
+//! Owns the tests of the record: torn, lost, foreign and full slots.
 //! Promises: fails when a byte of the frozen format moves.
 //! Never touches a file.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]

@@ -19,7 +19,7 @@ pub use system::SystemDisk;
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 16;
 
-/// The name of one place in the protocol where something durable changes. A story breaks exactly one place by it.
+/// The name of one place in the protocol where something durable changes. A test breaks exactly one place by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Step(pub &'static str);
 

@@ -385,7 +385,7 @@ impl fmt::Display for Contradiction<'_> {
 }
 
 /// Every one of them, rows first, by version. The rules are refinery's: each row stands in the catalogue with the same name and text, and
-/// nothing older than the last row was left out. (`verify_migrations` of refinery-core 0.10; refinery itself judges it in the stories.)
+/// nothing older than the last row was left out. (`verify_migrations` of refinery-core 0.10; refinery itself judges it in the integration tests.)
 pub fn contradictions<'h>(catalog: &Catalog, applied: &'h [Applied]) -> Vec<Contradiction<'h>> {
     let of_row = |row: &'h Applied| match catalog.find(row.version) {
         None => Some(Contradiction::Unknown(row)),

@@ -10,13 +10,13 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A library that tells the program another time: seconds since 1970 in `STORY_CLOCK`.
+/// A library that tells the program another time: seconds since 1970 in `TEST_CLOCK`.
 fn clock(device: &TestDevice) -> PathBuf {
     let (source, library) = (device.folder().join("clock.c"), device.folder().join("clock.so"));
     let text = "#include <stdlib.h>\n#include <time.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
         int clock_gettime(clockid_t which, struct timespec *now) {\n\
             int done = syscall(SYS_clock_gettime, which, now);\n\
-            if (which == CLOCK_REALTIME) now->tv_sec = atoll(getenv(\"STORY_CLOCK\"));\n\
+            if (which == CLOCK_REALTIME) now->tv_sec = atoll(getenv(\"TEST_CLOCK\"));\n\
             return done;\n}\n";
     fs::write(&source, text).unwrap();
     let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().unwrap();
@@ -32,8 +32,8 @@ fn row_29_clock_at_1970_or_jumping() {
     let mut device = device.environment("LD_PRELOAD", &library);
     // 2099, then 1970, then 2000: the newest snapshots by count stay, whatever their times say.
     for (firmware, seconds, from) in [(41, "4070908800", 40), (42, "0", 41), (50, "946684800", 42)] {
-        device.environment.retain(|(name, _)| name != "STORY_CLOCK");
-        device = device.environment("STORY_CLOCK", seconds).firmware(firmware);
+        device.environment.retain(|(name, _)| name != "TEST_CLOCK");
+        device = device.environment("TEST_CLOCK", seconds).firmware(firmware);
         device.databases[0].version = from;
         row.boot(&device);
     }

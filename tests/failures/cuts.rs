@@ -1,5 +1,5 @@
 //! Owns the rows in which a cut, a kill or a signal ends a run: what the next boot makes of it.
-//! Promises: the run is killed as it enters a chosen call, and the story fails where it was not.
+//! Promises: the run is killed as it enters a chosen call, and the test fails where it was not.
 //! Never lets the killed run speak for itself: the next boot is what is compared.
 
 use crate::device::TestDevice;

@@ -1,5 +1,5 @@
 //! Owns the rows about files that are damaged, lost or unreadable: the database, its snapshots, the record.
-//! Promises: the story itself damages the bytes, so that it is known what was there.
+//! Promises: the test itself damages the bytes, so that it is known what was there.
 //! Never lets SQLite open a family before the program under test has.
 
 use crate::device::TestDevice;

@@ -5,29 +5,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 #![allow(dead_code)]
 
-#[path = "../stories/application.rs"]
+#[path = "../integration/application.rs"]
 mod application;
 mod catalogue;
 mod counted;
 mod cuts;
 mod damage;
-#[path = "../stories/device.rs"]
+#[path = "../integration/device.rs"]
 mod device;
-#[path = "../stories/mount.rs"]
+#[path = "../integration/mount.rs"]
 mod mount;
 mod names;
 mod neighbours;
 mod objects;
-#[path = "../stories/oracle.rs"]
+#[path = "../integration/oracle.rs"]
 mod oracle;
-#[path = "../stories/product.rs"]
+#[path = "../integration/product.rs"]
 mod product;
-#[path = "../stories/program.rs"]
+#[path = "../integration/program.rs"]
 mod program;
 mod row;
 mod space;
 mod stale;
 mod storage;
-#[path = "../stories/strace.rs"]
+#[path = "../integration/strace.rs"]
 mod strace;
 mod table;

@@ -1,6 +1,6 @@
 //! Owns the rows about names and files that are not, or not only, ours.
 //! Promises: each device is refused before anything is written, unless the document says otherwise.
-//! Never leaves a link behind that leads out of the story's folder.
+//! Never leaves a link behind that leads out of the test's folder.
 
 use crate::device::TestDevice;
 use crate::mount::Mount;

@@ -1,5 +1,5 @@
 //! Owns the rows about objects of the schema that SQLite alone cannot use, and about virtual tables.
-//! Promises: the application of the story has what the program under test has not.
+//! Promises: the application of the test has what the program under test has not.
 //! Never damages a page.
 
 use crate::device::TestDevice;

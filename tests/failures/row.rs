@@ -1,5 +1,5 @@
 //! Owns one row's observation: exit, sentence, database and changed names of a real run, beside docs/failures.md.
-//! Promises: what does not fit the document fails the story at once; a row that was seen whole leaves a file for the table.
+//! Promises: what does not fit the document fails the test at once; a row that was seen whole leaves a file for the table.
 //! Never writes that file with another program in the binary's place.
 
 use crate::device::{Expectations, TestDevice};

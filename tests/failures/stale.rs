@@ -1,5 +1,5 @@
 //! Owns the rows about pages of two times in one file: a write that flash lost, and an older copy beside a newer WAL.
-//! Promises: which rows are gone is known by the story, which counts what is kept of them.
+//! Promises: which rows are gone is known by the test, which counts what is kept of them.
 //! Never lets SQLite open the family between the harm and the program under test.
 
 use crate::damage::said;

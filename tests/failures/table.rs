@@ -1,6 +1,6 @@
 //! Owns the reading of docs/failures.md: one row a situation, one line of a row a way it ends.
 //! Promises: a table that cannot be read is said with its line; cells that belong together have as many lines.
-//! Never looks at a device: the stories observe, and `examples/failure_rows.rs` prints.
+//! Never looks at a device: the integration tests observe, and `examples/failure_rows.rs` prints.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub struct Row {
     pub lines: Vec<Line>,
 }
 
-/// One way a situation ends; also what a story has seen.
+/// One way a situation ends; also what a test has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Exit code, `cut, then 0`, or [`NOT_YET`].

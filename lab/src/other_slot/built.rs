@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const NAMED: &str = include_str!("../../../tests/slots-firmware.txt");
-/// How the stories build them, too.
+/// How the integration tests build them, too.
 const CHEAPLY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/slots-firmware.toml");
 /// The workbench's own folder.
 const LAB: &str = env!("CARGO_MANIFEST_DIR");
@@ -41,7 +41,7 @@ pub fn today() -> Result<PathBuf, String> {
     build(&tree(), &target(), &[])
 }
 
-/// The stories build it in the same place: whoever comes first builds it.
+/// The integration tests build it in the same place: whoever comes first builds it.
 fn folder() -> PathBuf {
     target().join("tmp/older")
 }

@@ -136,9 +136,9 @@ impl Garden {
         Ok(self.target.join("lab/deps").join(program_name(&self.recipe())?))
     }
 
-    /// Runs one story (`NAME`, or `kills/NAME`) with the real program on real files; the last lines of one that fails.
-    pub fn story(&self, name: &str) -> Result<Option<String>, String> {
-        let (test, name) = name.split_once('/').unwrap_or(("stories", name));
+    /// Runs one test (`NAME`, or `kills/NAME`) with the real program on real files; the last lines of one that fails.
+    pub fn test(&self, name: &str) -> Result<Option<String>, String> {
+        let (test, name) = name.split_once('/').unwrap_or(("tests", name));
         let cargo = |arguments: &[&str]| {
             let mut command = bounded("cargo");
             command.current_dir(&self.tree).args(arguments).arg("--target-dir").arg(&self.target);
@@ -154,7 +154,7 @@ impl Garden {
             return Err(line.trim().to_owned());
         }
         if words.contains("running 0 tests") {
-            return Err(format!("there is no story {name} in --test {test}"));
+            return Err(format!("there is no test {name} in --test {test}"));
         }
         Ok((!output.status.success()).then(|| words.lines().find(|line| line.contains("panicked at")).unwrap_or(name).trim().to_owned()))
     }

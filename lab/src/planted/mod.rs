@@ -70,7 +70,7 @@ struct Hints {
     scenarios: Vec<String>,
     /// Other commands of the workbench, and the scenario.
     others: Vec<(String, String)>,
-    stories: Vec<String>,
+    tests: Vec<String>,
     /// Harmed files, so many.
     files: Option<u64>,
 }
@@ -208,7 +208,7 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// Lines `scenario: NAME`, `faults: NAME`, `neighbours: NAME`, `story: NAME` and `files: COUNT` before the first hunk.
+/// Lines `scenario: NAME`, `faults: NAME`, `neighbours: NAME`, `test: NAME` and `files: COUNT` before the first hunk.
 fn hints(text: &str) -> Hints {
     let mut hints = Hints::default();
     for line in text.lines().take_while(|line| !line.starts_with("diff ")) {
@@ -216,7 +216,7 @@ fn hints(text: &str) -> Hints {
             Some(("scenario", name)) => hints.scenarios.push(name.trim().to_owned()),
             Some((command @ ("faults" | "neighbours"), name)) => hints.others.push((command.to_owned(), name.trim().to_owned())),
             Some(("files", count)) => hints.files = count.trim().parse().ok(),
-            Some(("story", name)) => hints.stories.push(name.trim().to_owned()),
+            Some(("test", name)) => hints.tests.push(name.trim().to_owned()),
             _ => {}
         }
     }

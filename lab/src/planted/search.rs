@@ -27,9 +27,9 @@ const SHOWN_CHARS_MAX: usize = 60;
 pub struct Caught {
     /// The rule that did not hold.
     pub rule: String,
-    /// The command and the scenario, or the story.
+    /// The command and the scenario, or the test.
     pub by: String,
-    /// States and failing runs judged until then; 0 for a story.
+    /// States and failing runs judged until then; 0 for a test.
     pub states: u64,
 }
 
@@ -43,7 +43,7 @@ pub struct Search<'a> {
     pub seed: u64,
     /// What the storage lies about.
     pub crook: Option<Crook>,
-    /// For stories.
+    /// For tests.
     pub garden: Option<&'a Garden>,
 }
 
@@ -51,10 +51,10 @@ impl Search<'_> {
     /// Where the hints point, then every scenario: with the fates that need no dice, with failing calls, with all states.
     pub fn everywhere(&self, hints: &Hints) -> Result<Option<Caught>, String> {
         let mut before = 0;
-        for name in &hints.stories {
-            let garden = self.garden.ok_or("a storage that lies has no story")?;
-            if let Some(rule) = garden.story(name)? {
-                return Ok(Some(Caught { rule, by: format!("story {name}"), states: 0 }));
+        for name in &hints.tests {
+            let garden = self.garden.ok_or("a storage that lies has no test")?;
+            if let Some(rule) = garden.test(name)? {
+                return Ok(Some(Caught { rule, by: format!("test {name}"), states: 0 }));
             }
         }
         let all = || ALL.iter().map(|(name, _)| *name);

@@ -1,16 +1,16 @@
-//! Owns two tools that are libraries, older releases of both: each makes a database of the stories' first three migrations.
+//! Owns two tools that are libraries, older releases of both: each makes a database of the integration tests' first three migrations.
 //! Promises: the tool's own calls with its defaults; prints which release it was.
 //! Never reads or writes a history itself.
 
 #[allow(dead_code)]
-#[path = "../../../stories/product.rs"]
+#[path = "../../../integration/product.rs"]
 mod product;
 
 use refinery::{Migration, Runner};
 use rusqlite::Connection;
 use rusqlite_migration::{Migrations, M};
 
-/// The stories' devices were at this version when they were taken over.
+/// The integration tests' devices were at this version when they were taken over.
 const LEFT_AT: &str = "V30__";
 
 fn main() {

@@ -1,0 +1,149 @@
+//! Owns the tests of a purge that keeps rows: all of them, those of named tables, or aside where a migration does not work on them.
+//! Promises: each row of the old database is looked for by plain SQLite: in its table, in `lost_TABLE`, or in the count of the loss.
+//! Never counts a row as kept whose values changed.
+
+use crate::device::TestDevice;
+use crate::oracle::{self, Copy};
+use crate::picture::check_step;
+use crate::product::UNIQUE_BADGE;
+use expect_test::expect;
+use rusqlite::Connection;
+
+/// Fails where two children have the same amount, as those of the application do.
+const UNIQUE_AMOUNT: (&str, &str) = ("V41__unique_amount.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n");
+/// Fails where somebody has made the same index by hand.
+const INDEX: (&str, &str) = ("V41__index.sql", "CREATE INDEX parent_reading ON parent (reading);\n");
+
+/// The rows of a query, in words that tell types apart, sorted.
+pub fn rows(connection: &Connection, table: &str) -> Vec<String> {
+    let columns: Vec<String> = connection
+        .prepare("SELECT name FROM pragma_table_info(?1)")
+        .and_then(|mut statement| statement.query_map([table], |row| row.get(0))?.collect())
+        .unwrap();
+    let cells: Vec<String> = columns.iter().map(|name| format!("typeof(\"{name}\") || ':' || quote(\"{name}\")")).collect();
+    let sql = format!("SELECT {} FROM \"{table}\"", if cells.is_empty() { "NULL".into() } else { cells.join(" || '|' || ") });
+    let mut rows: Vec<String> =
+        connection.prepare(&sql).and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect()).unwrap_or_default();
+    rows.sort();
+    rows
+}
+
+fn now(device: &TestDevice, table: &str) -> Vec<String> {
+    rows(&Copy::of(&device.main()).unwrap().open(), table)
+}
+
+#[track_caller]
+fn kept(device: &TestDevice, wanted: &[String], table: &str) {
+    assert!(wanted.len() >= 1000, "the world is too small");
+    assert_eq!(now(device, table), wanted, "the rows of {table}");
+}
+
+#[track_caller]
+fn said(device: &TestDevice) -> serde_json::Value {
+    let report = std::fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap();
+    serde_json::from_str::<serde_json::Value>(&report).unwrap()["databases"][0]["loss"].clone()
+}
+
+#[test]
+fn a_purge_for_what_was_made_by_hand_keeps_every_row() {
+    // Migrated by this program before: what is there already was no half-done step of another.
+    let mut device = TestDevice::at(30).firmware(40);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    device.databases[0].version = 40;
+    let device = device.after(|device| Connection::open(device.main()).unwrap().execute_batch(INDEX.1).unwrap());
+    let (parents, children) = (now(&device, "parent"), now(&device, "child"));
+    let device = device.file(INDEX).key("on_failure = \"purge\"");
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 index, in one transaction, after a snapshot
+            exit:     0
+            settings: purged 40>41 of 41, applied [10,20,30,40,41], usable, exit 0
+            code:     BM-0 settings 40>41
+            kept:     quarantine/3 the old family, with a reason
+            database: old, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    kept(&device, &parents, "parent");
+    kept(&device, &children, "child");
+    let reason = std::fs::read_to_string(device.state("settings").join("quarantine/3/reason.txt")).unwrap();
+    assert!(reason.ends_with("data given up: nothing\n"), "{reason}");
+}
+
+#[test]
+fn rows_that_a_migration_does_not_work_on_are_put_aside() {
+    let device = TestDevice::wal_at(40);
+    let (parents, children) = (now(&device, "parent"), now(&device, "child"));
+    let device = device.firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    // Children refer to parents: under the fresh database's own parents they would be somebody else's.
+    assert_eq!(said(&device), "2000 rows of child (in lost_child), 2000 rows of parent (in lost_parent)");
+    kept(&device, &parents, "lost_parent");
+    kept(&device, &children, "lost_child");
+    let fresh = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
+    assert_eq!((now(&device, "parent").len() as u64, now(&device, "child").len() as u64), (fresh.rows["parent"], fresh.rows["child"]));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    kept(&device, &parents, "lost_parent");
+    let doctor = device.run(&["doctor"]);
+    assert!(doctor.stdout.contains("lost_child, lost_parent\n"), "{}", doctor.stdout);
+    assert!(!doctor.stdout.contains("is not from a migration"), "{}", doctor.stdout);
+}
+
+#[test]
+fn another_tables_rows_stay_where_a_migration_fails_on_one() {
+    let device = TestDevice::at(40);
+    let (parents, children) = (now(&device, "parent"), now(&device, "child"));
+    let device = device.firmware(40).file(UNIQUE_AMOUNT).key("on_failure = \"purge\"");
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(said(&device), "2000 rows of child (in lost_child)");
+    kept(&device, &parents, "parent");
+    kept(&device, &children, "lost_child");
+}
+
+#[test]
+fn named_tables_are_kept_and_the_others_counted() {
+    let device = TestDevice::at(40);
+    let parents = now(&device, "parent");
+    let device = device.firmware(40).file(UNIQUE_AMOUNT).key("kind = \"rebuildable\"").key("carry_over = [\"parent\", \"nowhere\"]");
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 41: V41 unique_amount, in one transaction, without a snapshot (copy = "never")
+        exit:     11
+        settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+        code:     BM-11 settings 40>41
+        kept:     quarantine/2 the old family, with a reason
+        database: OTHER, 2000 parents, 1000 children
+        touched:  database, state
+        again:    exit 0, quiet, touched nothing
+    "#]],
+    );
+    kept(&device, &parents, "parent");
+    assert_eq!(now(&device, "lost_child").len(), 0);
+}
+
+#[test]
+fn rows_of_newer_firmware_are_put_aside() {
+    let device = TestDevice::at(42);
+    let parents = now(&device, "parent");
+    let device = device.older(40).key("kind = \"rebuildable\"").key("carry_over = [\"parent\"]");
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(said(&device), "2000 rows of parent (in lost_parent), 1000 rows of child, 1 row of preference");
+    kept(&device, &parents, "lost_parent");
+    assert_eq!(now(&device, "parent").len(), 1000);
+}
+
+#[test]
+fn a_purge_by_hand_keeps_nothing() {
+    let device = TestDevice::at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
+    let ran = device.run(&["purge", "--db", "settings", "--yes"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(oracle::content(&device.main()).ok(), oracle::fresh(&device.firmware_folder(), "settings"));
+}

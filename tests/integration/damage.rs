@@ -1,0 +1,319 @@
+//! Owns the tests of families that are damaged, half-written, or not ours.
+//! Promises: bytes are damaged by the test itself, so that it is known what was there.
+//! Never lets SQLite open a family before the program under test has.
+
+use crate::device::TestDevice;
+use crate::oracle;
+use crate::picture::{check, check_step};
+use expect_test::expect;
+use rusqlite::Connection;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+/// Overwrites bytes of the main file, at an offset.
+fn scribble(device: &TestDevice, offset: u64, bytes: &[u8]) {
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(bytes, offset).unwrap();
+}
+
+/// Overwrites a page that holds rows of `child`.
+fn corrupt_page(device: &TestDevice) {
+    let bytes = fs::read(device.main()).unwrap();
+    let page = root_page(device, "child");
+    assert!(bytes.len() as u64 > page * 4096, "the page lies in the file");
+    scribble(device, (page - 1) * 4096, &[0xa5; 4096]);
+}
+
+/// The first page of an object, counted from 1.
+fn root_page(device: &TestDevice, object: &str) -> u64 {
+    let copy = oracle::Copy::of(&device.main()).unwrap();
+    let page: i64 = copy.open().query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get(0)).unwrap();
+    page as u64
+}
+
+#[test]
+fn corrupt_header_is_refused_untouched() {
+    check(
+        TestDevice::at(40).firmware(41).after(|device| scribble(device, 0, b"this is no database")),
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: its header is not that of an SQLite database
+            exit:     17
+            settings: refused null>null of 41, applied [], not usable, exit 17
+            code:     BM-17 settings ?>41
+            database: unreadable (file is not a database)
+            touched:  nothing
+            again:    exit 17, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn corrupt_header_is_restored_from_the_snapshot() {
+    // Two upgrades by the program: its snapshot of version 40 is a good copy, migrated forward.
+    let device = TestDevice::booted_at(40).firmware(41);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let want = oracle::content(&device.main()).unwrap();
+    let device = device.after(|device| scribble(device, 0, b"this is no database"));
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: replace by the snapshot v40-1 migrated forward, the old family goes to quarantine: its header is not that of an SQLite database
+            exit:     11
+            settings: restored null>41 of 41, applied [41], data given up, usable, exit 11
+            code:     BM-11 settings ?>41
+            kept:     quarantine/2 the old family, with a reason
+            database: OTHER, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    assert_eq!(oracle::content(&device.main()).unwrap(), want);
+}
+
+#[test]
+fn corrupt_page_is_never_copied_over_anything() {
+    check(
+        TestDevice::at(40).firmware(41).key("on_damage = [\"reindex\", \"snapshot\"]").after(corrupt_page),
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     17
+            settings: refused null>null of 41, applied [], not usable, exit 17
+            code:     BM-17 settings ?>41
+            database: unreadable (database disk image is malformed)
+            touched:  state
+            again:    exit 17, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn corrupt_page_with_consent_is_purged_and_kept() {
+    check(
+        TestDevice::at(40).firmware(41).key("on_damage = [\"reindex\"]").after(corrupt_page),
+        "run --purge-and-retry",
+        expect![[r#"
+            exit:     11
+            settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+            code:     BM-11 settings 40>41
+            kept:     quarantine/1 the old family, with a reason
+            database: OTHER, 2000 parents, 0 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn corrupt_index_is_rebuilt_on_a_copy() {
+    let device = TestDevice::at(40).firmware(41);
+    let want = device.expectations(&device.databases[0]).new.unwrap();
+    let page = root_page(&device, "child_parent");
+    scribble(&device, (page - 1) * 4096, &[0xa5; 4096]);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-2.db old, 2000 parents, 2000 children
+            kept:     quarantine/1 the old family, with a reason
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    assert_eq!(oracle::content(&device.main()).unwrap(), want);
+}
+
+#[test]
+fn hot_journal_is_settled_before_anything_is_copied() {
+    // The cache is small and spills: half of the update is in the main file when the power goes.
+    let device = TestDevice::at(40).firmware(41);
+    let old = oracle::content(&device.main()).unwrap();
+    let device = device.application(&["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"]).killed();
+    assert_ne!(fs::read(oracle::beside(&device.main(), "-journal")).unwrap()[0], 0, "the journal is hot");
+    assert_eq!(oracle::content(&device.main()).unwrap(), old);
+    check(
+        device,
+        "run",
+        expect![[r#"
+            plan:     settings: settle, then look again: a hot journal was left by a power cut; unknown until settled
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+/// A device whose power went while the application had rows in its WAL alone.
+fn left_over_wal(version: i32) -> TestDevice {
+    let lines =
+        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'", "sql DELETE FROM child WHERE id > 1500"];
+    let device = TestDevice::wal_at(version).application(&lines).killed();
+    let wal = fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len();
+    assert!(wal > 0, "rows are in the WAL");
+    device
+}
+
+#[test]
+fn left_over_wal_is_read_without_writing() {
+    // `-shm` is left from the application too; the first boot makes the state folder, so it is not looked at.
+    let device = left_over_wal(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
+    check(
+        device,
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 40
+            exit:     0
+            settings: quiet 40>40 of 40, applied [], usable, exit 0
+            code:     BM-0 settings 40
+            database: old, 2000 parents, 1500 children
+            touched:  nothing
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn left_over_wal_is_migrated_with_its_rows() {
+    check(
+        left_over_wal(40).firmware(41),
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-1.db old, 2000 parents, 1500 children
+            database: new, 2000 parents, 1500 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn zero_byte_file_beside_a_wal_is_damage() {
+    // SQLite would delete the WAL, which is all that is left of the rows.
+    let device = left_over_wal(40).firmware(41);
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().set_len(0).unwrap();
+    check(
+        device,
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: the main file is empty, but its WAL has content
+            exit:     17
+            settings: refused null>null of 41, applied [], not usable, exit 17
+            code:     BM-17 settings ?>41
+            database: old, no parents, no children
+            touched:  nothing
+            again:    exit 17, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn database_that_is_gone_is_no_first_boot() {
+    let device = TestDevice::booted_at(40);
+    fs::remove_file(device.main()).unwrap();
+    check(
+        device,
+        "run",
+        expect![[r#"
+            plan:     settings: replace by a fresh database, the old family goes to quarantine: the main file is absent, but it held data before
+            exit:     11
+            settings: purged null>40 of 40, applied [10,20,30,40], data given up, usable, exit 11
+            code:     BM-11 settings ?>40
+            kept:     quarantine/1 the old family, with a reason
+            database: fresh, 1000 parents, 1000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn another_applications_database_is_refused() {
+    let device = TestDevice::empty(41);
+    let connection = Connection::open(device.main()).unwrap();
+    let other = "PRAGMA application_id = 0x47504B47;
+        CREATE TABLE parent (id INTEGER PRIMARY KEY, other TEXT); CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id);
+        WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO parent SELECT i, 'o' || i FROM n;
+        INSERT INTO child SELECT id, id FROM parent;";
+    connection.execute_batch(other).unwrap();
+    drop(connection);
+    check(
+        device,
+        "run",
+        expect![[r#"
+            plan:     settings: refuse: this is another application's database (application_id 1196444487, 2 tables, no migration history)
+            exit:     16
+            settings: refused null>null of 41, applied [], not usable, exit 16
+            code:     BM-16 settings ?>41
+            database: old, 1000 parents, 1000 children
+            touched:  nothing
+            again:    exit 16, refused, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
+    // The application's own connection let them in; the pages are whole.
+    let device = TestDevice::at(40).firmware(41).application(&[
+        "sql PRAGMA ignore_check_constraints = ON",
+        "sql CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER CHECK (b > 0))",
+        "sql INSERT INTO odd VALUES (1, -1)",
+        "sql PRAGMA writable_schema = ON",
+        "sql UPDATE sqlite_schema SET sql = 'CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER NOT NULL CHECK (b > 0))' WHERE name = 'odd'",
+        "sql INSERT INTO odd VALUES (2, NULL)",
+    ]);
+    let device = device.killed();
+    let wrong: String = oracle::Copy::of(&device.main()).unwrap().open().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_ne!(wrong, "ok", "the world is not odd");
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let connection = oracle::Copy::of(&device.main()).unwrap();
+    let rows: i64 = connection.open().query_row("SELECT count(*) FROM odd", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 2, "{}", ran.stderr);
+    let version: i64 = connection.open().query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 41, "{}", ran.stderr);
+    assert_eq!(device.run(&["run"]).exit, "0");
+}
+
+/// The power went in the middle of a swap: main has a second name in quarantine, its WAL has only the one there, and the file
+/// that was to take main's name waits.
+fn in_the_middle_of_a_swap(device: &TestDevice, waiting: &[u8]) {
+    let aside = device.state("settings").join("quarantine/7");
+    fs::create_dir_all(&aside).unwrap();
+    fs::write(aside.join("reason.txt"), "act: 7\nreason: `purge` was asked for\ndata given up: everything\n").unwrap();
+    fs::hard_link(device.main(), aside.join("settings.db")).unwrap();
+    let wal = device.home().join("settings.db-wal");
+    assert!(fs::metadata(&wal).unwrap().len() > 0, "the WAL holds what was written last");
+    fs::rename(wal, aside.join("settings.db-wal")).unwrap();
+    fs::write(device.state("settings").join("ready-7.db"), waiting).unwrap();
+}
+
+#[test]
+fn a_damaged_replacement_gives_the_wal_back_from_quarantine() {
+    let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
+    let device = device.firmware(41).application(&["sql UPDATE parent SET reading = -0.5 WHERE id > 1900"]).killed();
+    in_the_middle_of_a_swap(&device, &[0xa5; 8192]);
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let copy = oracle::Copy::of(&device.main()).unwrap();
+    let asked = "SELECT (SELECT max(version) FROM refinery_schema_history) || ' ' || count(*) || ' ' || sum(reading = -0.5) FROM parent";
+    let found: String = copy.open().query_row(asked, [], |row| row.get(0)).unwrap();
+    assert_eq!(found, "41 2000 100", "{}", ran.stderr);
+    assert!(!device.state("settings").join("quarantine/7").exists(), "nothing was given up");
+    assert!(!device.state("settings").join("ready-7.db").exists());
+    assert_eq!(device.run(&["run"]).exit, "0");
+}

@@ -1,0 +1,362 @@
+//! Owns the tests of `doctor`: a world for each finding, what it says, what it means, and the command that mends it.
+//! Promises: looking touches nothing and changes no row; where the cure is a command, the command is run and the finding gone.
+//! Never looks at the sentence alone: level, subject and exit code are the JSON's.
+
+use crate::carry_over::rows;
+use crate::device::TestDevice;
+use crate::mount::Mount;
+use crate::oracle;
+use crate::product::{BROKEN, UNIQUE_BADGE};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::{chown, FileExt};
+
+/// What must be found.
+struct Finding<'a> {
+    exit: &'a str,
+    level: &'a str,
+    about: &'a str,
+    what: &'a str,
+    cure: &'a str,
+}
+
+/// All findings about one subject.
+#[track_caller]
+fn about(device: &TestDevice, words: &[&str], subject: &str) -> (String, Vec<Value>) {
+    let ran = device.run(&[&["doctor", "--json"], words].concat());
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("no JSON: {}{}", ran.stdout, ran.stderr));
+    assert_eq!(answer["exit"].to_string(), ran.exit);
+    let findings = answer["databases"][0]["findings"].as_array().unwrap().clone();
+    (ran.exit, findings.into_iter().filter(|finding| finding["about"] == subject).collect())
+}
+
+/// The finding is there, in both forms, and looking changed nothing.
+#[track_caller]
+fn finds(device: &TestDevice, words: &[&str], wanted: &Finding<'_>) {
+    let (folder, content) = (oracle::folder(&device.root()), oracle::content(&device.main()));
+    let (exit, findings) = about(device, words, wanted.about);
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let found = findings.iter().find(|finding| text(finding, "what").contains(wanted.what)).unwrap_or_else(|| panic!("{findings:#?}"));
+    assert_eq!((exit.as_str(), found["level"].as_str()), (wanted.exit, Some(wanted.level)), "{findings:#?}");
+    let read = device.run(&[&["doctor"], words].concat());
+    assert_eq!(read.exit, exit);
+    assert!(read.stdout.contains(&text(found, "what")), "{}", read.stdout);
+    if wanted.level == "ok" {
+        assert_eq!((text(found, "means"), text(found, "cure")), (String::new(), String::new()));
+    } else {
+        assert!(!text(found, "means").is_empty() && text(found, "cure").contains(wanted.cure), "{found:#}");
+        let lines = format!("means       {}\n           do          {}\n", text(found, "means"), text(found, "cure"));
+        assert!(read.stdout.contains(&lines), "{}", read.stdout);
+    }
+    assert_eq!(oracle::touched(&folder, &oracle::folder(&device.root())), "nothing");
+    assert_eq!(oracle::content(&device.main()), content);
+}
+
+#[track_caller]
+fn is_well(device: &TestDevice, words: &[&str], subject: &str) {
+    let (_, findings) = about(device, words, subject);
+    assert!(!findings.is_empty() && findings.iter().all(|finding| finding["level"] == "ok"), "{findings:#?}");
+}
+
+/// The page in the middle of the file holds no byte of what it held.
+fn harm(device: &TestDevice) {
+    let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+    let middle = file.metadata().unwrap().len() / 8192 * 4096;
+    file.write_all_at(&[0xA5; 4096], middle).unwrap();
+}
+
+fn sql(device: &TestDevice, text: &str) {
+    let connection = Connection::open(device.main()).unwrap();
+    connection.execute_batch(text).unwrap();
+    connection.close().unwrap();
+}
+
+#[test]
+fn work_that_is_pending() {
+    let device = TestDevice::booted_at(40).firmware(42);
+    let pending =
+        Finding { exit: "3", level: "problem", about: "next boot", what: "migrate 40 to 42", cure: "`bootmigrate run --db settings`" };
+    finds(&device, &[], &pending);
+    let new = device.expectations(&device.databases[0]).new;
+    assert_eq!(device.run(&["run", "--db", "settings"]).exit, "0");
+    is_well(&device, &[], "next boot");
+    assert_eq!(oracle::content(&device.main()).ok(), new);
+}
+
+#[test]
+fn a_history_that_is_not_this_firmwares() {
+    let look = "-- Another comment.\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n";
+    let changed = || TestDevice::booted_at(40).file(("V30__look.sql", look));
+    let renamed = TestDevice::booted_at(40).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
+    let late = TestDevice::booted_at(40).file(("V25__late.sql", "CREATE TABLE late (id);\n"));
+    for (device, exit, what) in [
+        (changed(), "21", "the text of settings/V30__look.sql differs from what was applied"),
+        (changed().key("changed_text = \"warn\""), "0", "the text of settings/V30__look.sql differs from what was applied"),
+        (renamed, "21", "version 30 is \"look\" in the database and \"hotfix\" in this firmware"),
+        (late, "21", "settings/V25__late.sql was never applied and version 40 was"),
+        (TestDevice::booted_at(42).firmware(41), "12", "V42__preferences was applied and is not in this firmware"),
+    ] {
+        finds(
+            &device,
+            &[],
+            &Finding { exit, level: "note", about: "history", what, cure: "a firmware with the migrations of the history fits" },
+        );
+    }
+    let well = Finding { exit: "0", level: "ok", about: "history", what: "4 migrations, each as this firmware has it", cure: "" };
+    finds(&TestDevice::booted_at(40), &[], &well);
+}
+
+#[test]
+fn tries_that_are_counted() {
+    let device = TestDevice::booted_at(40).file(BROKEN);
+    for exit in ["10", "10", "10", "19"] {
+        assert_eq!(device.run(&["run"]).exit, exit);
+    }
+    let counted = Finding {
+        exit: "19",
+        level: "note",
+        about: "tries",
+        what: "3 failed, 0 interrupted",
+        cure: "`bootmigrate run --retry --db settings`",
+    };
+    finds(&device, &[], &counted);
+    let device = device.without("V41__x.sql");
+    assert_eq!(device.run(&["run", "--retry", "--db", "settings"]).exit, "0");
+    assert_eq!(about(&device, &[], "tries").1, Vec::<Value>::new());
+}
+
+#[test]
+fn a_header_that_is_none() {
+    let none = Finding { exit: "3", level: "note", about: "header", what: "there is no file, or it is empty", cure: "`bootmigrate plan`" };
+    finds(&TestDevice::empty(41), &[], &none);
+    let device = TestDevice::booted_at(41);
+    assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
+    let content = oracle::content(&device.main());
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(b"not a database", 0).unwrap();
+    let other =
+        Finding { exit: "17", level: "problem", about: "header", what: "it is not that of an SQLite database", cure: "`next boot`" };
+    finds(&device, &[], &other);
+    assert_eq!(device.run(&["run", "--db", "settings"]).exit, "11");
+    is_well(&device, &[], "header");
+    assert_eq!(oracle::content(&device.main()), content);
+}
+
+#[test]
+fn a_database_that_a_newer_sqlite_wrote() {
+    let device = TestDevice::booted_at(41);
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&3_999_000u32.to_be_bytes(), 96).unwrap();
+    let newer =
+        Finding { exit: "0", level: "note", about: "sqlite", what: "last written by SQLite 3999000", cure: "boot the newer firmware" };
+    finds(&device, &[], &newer);
+}
+
+#[test]
+fn pages_that_hold_nothing() {
+    let device = TestDevice::booted_at(42);
+    is_well(&device, &[], "free pages");
+    sql(&device, "CREATE TABLE ballast (a); INSERT INTO ballast SELECT randomblob(900) FROM child; DROP TABLE ballast");
+    let free = Finding { exit: "0", level: "note", about: "free pages", what: "hold nothing", cure: "VACUUM" };
+    finds(&device, &[], &free);
+    // The migration that the cure names.
+    let device = device.firmware(50);
+    let new = device.expectations(&device.databases[0]).new;
+    assert_eq!(device.run(&["run"]).exit, "0");
+    is_well(&device, &[], "free pages");
+    assert_eq!(oracle::content(&device.main()).ok(), new);
+}
+
+#[test]
+fn a_journal_that_a_power_cut_left() {
+    let device = TestDevice::booted_at(41);
+    let content = oracle::content(&device.main());
+    let lines = ["sql PRAGMA cache_size = 2", "sql BEGIN IMMEDIATE", "sql UPDATE child SET label = 'half', amount = zeroblob(300)"];
+    let device = device.application(&lines).killed();
+    let hot = Finding {
+        exit: "3",
+        level: "note",
+        about: "journals",
+        what: "a rollback journal has content",
+        cure: "the next run, or the application's next read, settles it",
+    };
+    finds(&device, &[], &hot);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    is_well(&device, &[], "journals");
+    assert_eq!(oracle::content(&device.main()), content);
+}
+
+#[test]
+fn a_wal_that_grew_without_end() {
+    let device = TestDevice::wal_at(41);
+    let content = oracle::content(&device.main());
+    assert_eq!(device.run(&["run"]).exit, "0");
+    is_well(&device, &[], "journals");
+    // A sparse file: SQLite takes a WAL without a header for an empty one.
+    fs::File::create(oracle::beside(&device.main(), "-wal")).unwrap().set_len(65 << 20).unwrap();
+    let (_, findings) = about(&device, &[], "journals");
+    assert_eq!((findings[0]["level"].as_str(), findings[0]["what"].as_str()), (Some("note"), Some("the WAL has 68157440 bytes")));
+    assert_eq!(findings[0]["cure"], "look for a connection that reads for ever");
+    assert_eq!(oracle::content(&device.main()), content);
+}
+
+#[test]
+fn files_of_two_owners() {
+    crate::mount::require_root();
+    let device = TestDevice::booted_at(41);
+    is_well(&device, &[], "owner");
+    chown(device.main(), Some(65534), Some(65534)).unwrap();
+    let two =
+        Finding { exit: "0", level: "note", about: "owner", what: "65534:65534, mode", cure: "give folder and file to the same user" };
+    finds(&device, &[], &two);
+    chown(device.home(), Some(65534), Some(65534)).unwrap();
+    is_well(&device, &[], "owner");
+    let second = device.home().join("second-name");
+    fs::hard_link(device.main(), &second).unwrap();
+    let linked = Finding { exit: "16", level: "note", about: "owner", what: "the file has 2 names", cure: "remove the other names" };
+    finds(&device, &[], &linked);
+    fs::remove_file(second).unwrap();
+    is_well(&device, &[], "owner");
+}
+
+#[test]
+fn a_mount_that_is_missing() {
+    let device = TestDevice::at(41).without_root();
+    let missing = Finding { exit: "18", level: "problem", about: "mount", what: "is not mounted", cure: "mount it, then run again" };
+    finds(&device, &[], &missing);
+    let device = TestDevice::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc();
+    finds(&device, &[], &Finding { what: "cannot be seen without /proc", cure: "mount /proc, then run again", ..missing });
+    let device = TestDevice::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_root();
+    assert_eq!(device.run(&["run"]).exit, "0");
+    is_well(&device, &[], "mount");
+}
+
+#[test]
+fn a_disk_that_is_full_or_read_only() {
+    let device = TestDevice::booted_at(41).on(|at, _| Mount::tmpfs(at, 4096));
+    is_well(&device, &[], "space");
+    device.mount.as_ref().unwrap().fill_but(64);
+    let full = Finding { exit: "0", level: "note", about: "space", what: "65536 bytes free of", cure: "`bootmigrate snapshot prune`" };
+    finds(&device, &[], &full);
+    device.mount.as_ref().unwrap().empty();
+    is_well(&device, &[], "space");
+    device.mount.as_ref().unwrap().read_only();
+    let fixed =
+        Finding { exit: "0", level: "note", about: "space", what: "the file system is mounted read-only", cure: "make it writable" };
+    finds(&device, &[], &fixed);
+}
+
+#[test]
+fn pages_that_are_not_whole() {
+    let device = TestDevice::booted_at(41).key("on_damage = []");
+    let content = oracle::content(&device.main());
+    let device = device.after(harm);
+    let damaged = Finding {
+        exit: "17",
+        level: "problem",
+        about: "integrity",
+        what: "findings, the first: ",
+        cure: "`bootmigrate run --purge-and-retry --db settings`",
+    };
+    finds(&device, &["--full"], &damaged);
+    let ran = device.run(&["run", "--purge-and-retry", "--db", "settings"]);
+    // It was a page of an index: each row is still there.
+    assert_eq!((ran.exit.as_str(), oracle::content(&device.main())), ("0", content), "{}", ran.stderr);
+    is_well(&device, &["--full"], "integrity");
+}
+
+#[test]
+fn pages_that_nobody_looked_at() {
+    let device = TestDevice::booted_at(41).key("quick_check_max_mib = 0");
+    let unknown = Finding { exit: "0", level: "note", about: "integrity", what: "not checked: ", cure: "`bootmigrate doctor --full`" };
+    finds(&device, &[], &unknown);
+    is_well(&device, &["--full"], "integrity");
+    let device = device.application(&["sql PRAGMA locking_mode = EXCLUSIVE", "sql BEGIN EXCLUSIVE"]);
+    let (_, findings) = about(&device, &["--full"], "integrity");
+    assert_eq!(findings[0]["level"], "note", "{findings:#?}");
+    assert!(findings[0]["what"].as_str().unwrap().starts_with("it cannot be read now: "), "{findings:#?}");
+    assert_eq!(findings[0]["cure"], "stop the applications, then ask again");
+    let device = device.killed();
+    is_well(&device, &["--full"], "integrity");
+}
+
+#[test]
+fn a_schema_that_was_changed_by_hand() {
+    let device = TestDevice::booted_at(41);
+    is_well(&device, &[], "schema");
+    sql(&device, "DROP INDEX child_parent; DROP VIEW family; CREATE VIEW family AS SELECT 1; CREATE TABLE notes (id)");
+    for what in [
+        "index child_parent is missing",
+        "view family has `1` where `p.name, c.label from parent p join child` should be",
+        "table notes is not from a migration",
+    ] {
+        finds(&device, &[], &Finding { exit: "0", level: "note", about: "schema", what, cure: "a migration that puts it right" });
+    }
+    // Such a migration.
+    let right = "DROP TABLE notes;\nDROP VIEW family;\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n";
+    sql(&device, right);
+    is_well(&device, &[], "schema");
+}
+
+#[test]
+fn rows_that_had_no_place() {
+    let device = TestDevice::wal_at(40).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+    assert_eq!(device.run(&["run"]).exit, "11");
+    let lost = rows(&Connection::open(device.main()).unwrap(), "lost_parent").len();
+    assert!(lost >= 1000);
+    let aside = Finding { exit: "0", level: "note", about: "aside", what: "lost_parent", cure: "the application takes what it needs" };
+    finds(&device, &[], &aside);
+    let kept = Finding { exit: "0", level: "note", about: "quarantine", what: "because ", cure: "it goes when quarantine_max is reached" };
+    finds(&device, &[], &kept);
+    is_well(&device, &[], "schema");
+    sql(&device, "DROP TABLE lost_parent; DROP TABLE IF EXISTS lost_child");
+    assert_eq!(about(&device, &[], "aside").1, Vec::<Value>::new());
+}
+
+#[test]
+fn a_copy_that_is_not_good() {
+    let device = TestDevice::booted_at(41);
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "none", cure: "" });
+    assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "v41-1, ", cure: "" });
+    let copy = fs::OpenOptions::new().write(true).open(device.state("settings").join("snapshots/v41-1.db")).unwrap();
+    copy.write_all_at(&[0xA5; 4096], 8 * 4096).unwrap();
+    let bad = Finding {
+        exit: "0",
+        level: "note",
+        about: "snapshots",
+        what: "v41-1 is not good: ",
+        cure: "`bootmigrate snapshot create --db settings` makes a good one",
+    };
+    finds(&device, &[], &bad);
+    assert_eq!(device.run(&["snapshot", "create", "--db", "settings"]).exit, "0");
+    is_well(&device, &[], "snapshots");
+}
+
+#[test]
+fn a_record_that_was_lost() {
+    finds(
+        &TestDevice::empty(41),
+        &[],
+        &Finding { exit: "3", level: "ok", about: "record", what: "none; the first run makes it", cure: "" },
+    );
+    let device = TestDevice::at(40).firmware(41);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "record", what: "whole; the last act was number 1", cure: "" });
+    let lost = Finding {
+        exit: "0",
+        level: "note",
+        about: "record",
+        what: "it is gone, or neither",
+        cure: "the next run that writes makes it anew",
+    };
+    let record = device.state("settings").join("record");
+    fs::write(&record, [0x5A; 8192]).unwrap();
+    finds(&device, &[], &lost);
+    fs::remove_file(&record).unwrap();
+    finds(&device, &[], &lost);
+    let device = device.firmware(42);
+    let new = device.expectations(&device.databases[0]).new;
+    assert_eq!(device.run(&["run"]).exit, "0");
+    is_well(&device, &[], "record");
+    assert_eq!(oracle::content(&device.main()).ok(), new);
+}

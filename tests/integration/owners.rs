@@ -1,0 +1,127 @@
+//! Owns the tests of users: root migrates, an unprivileged application opens and writes.
+//! Promises: the application is a process of its own under another user.
+//! Never relaxes the modes that the program chose.
+
+use crate::application::Application;
+use crate::device::TestDevice;
+use crate::mount::require_root;
+use crate::picture::check_step;
+use crate::product::UNIQUE_BADGE;
+use expect_test::expect;
+
+/// `nobody`, by number: the name may be missing.
+const USER: u32 = 65534;
+
+/// The application opens the database and writes a row, as its own user.
+#[track_caller]
+fn written_by_the_application(device: &TestDevice) {
+    let mut application = Application::start(device.folder(), Some(USER));
+    application.expect_ok(&format!("open {}", device.main().display()));
+    application.expect_ok("sql INSERT INTO parent (name) VALUES ('by the application')");
+    assert_eq!(application.tell("row SELECT count(*) FROM parent WHERE name = 'by the application'"), "ok Integer(1)");
+}
+
+#[test]
+fn first_boot_by_root_is_the_applications() {
+    require_root();
+    let device = TestDevice::empty(41).home_of(USER);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: first boot: build version 41 beside, then put it in place
+            exit:     0
+            settings: created 0>41 of 41, applied [10,20,30,40,41], usable, exit 0
+            code:     BM-0 settings 0>41
+            database: fresh, 1000 parents, 1000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    written_by_the_application(&device);
+}
+
+#[test]
+fn first_boot_in_wal_mode_by_root_is_the_applications() {
+    require_root();
+    let device = TestDevice::empty(41).home_of(USER).key("journal_mode = \"wal\"");
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: first boot: build version 41 beside, then put it in place
+            exit:     0
+            settings: created 0>41 of 41, applied [10,20,30,40,41], usable, exit 0
+            code:     BM-0 settings 0>41
+            database: fresh, 1000 parents, 1000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    written_by_the_application(&device);
+}
+
+#[test]
+fn upgrade_by_root_is_the_applications() {
+    require_root();
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.firmware(41).home_of(USER);
+        check_step(
+            &device,
+            "run -v",
+            expect![[r#"
+                exit:     0
+                settings: migrated 40>41 of 41, applied [41], usable, exit 0
+                code:     BM-0 settings 40>41
+                backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+                database: new, 2000 parents, 2000 children
+                touched:  database, state
+                again:    exit 0, quiet, touched nothing
+            "#]],
+        );
+        written_by_the_application(&device);
+    }
+}
+
+#[test]
+fn swap_by_root_is_the_applications() {
+    require_root();
+    let device = TestDevice::at(42).firmware(50).home_of(USER);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: migrate a copy 42 to 50: V50 compact, then put it in place
+            exit:     0
+            settings: migrated 42>50 of 50, applied [50], usable, exit 0
+            code:     BM-0 settings 42>50
+            backup:   snapshots/v42-1.db old, 2000 parents, 1000 children
+            database: old, 2000 parents, 1000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
+        "#]],
+    );
+    written_by_the_application(&device);
+}
+
+#[test]
+fn purge_by_root_is_the_applications() {
+    require_root();
+    for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
+        let device = device.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
+        check_step(
+            &device,
+            "run --purge-and-retry",
+            expect![[r#"
+                exit:     11
+                settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+                code:     BM-11 settings 40>41
+                kept:     quarantine/2 the old family, with a reason
+                database: fresh, 1000 parents, 1000 children
+                touched:  database, state
+                again:    exit 0, quiet, touched nothing
+            "#]],
+        );
+        written_by_the_application(&device);
+    }
+}

@@ -1,0 +1,141 @@
+//! Owns the tests of a damaged database from which rows are saved: past one page, without a table, out of a WAL.
+//! Promises: the test harms a page whose rows it knows; every row that is not on it must be there afterwards, unchanged.
+//! Never lets SQLite open a family before the program under test has.
+
+use crate::carry_over::rows;
+use crate::device::TestDevice;
+use crate::oracle::{self, Copy};
+use crate::picture::check_step;
+use expect_test::expect;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+fn now(device: &TestDevice, table: &str) -> Vec<String> {
+    rows(&Copy::of(&device.main()).unwrap().open(), table)
+}
+
+/// A page of a table, by its place in the b-tree: `/000/` is the first leaf, `/` the root.
+fn page(device: &TestDevice, table: &str, path: &str) -> u64 {
+    let sql = "SELECT pageno FROM dbstat WHERE name = ?1 AND path LIKE ?2 ORDER BY path LIMIT 1";
+    let copy = Copy::of(&device.main()).unwrap();
+    let page: i64 = copy.open().query_row(sql, (table, path), |row| row.get(0)).unwrap();
+    page as u64
+}
+
+/// No byte of the page is what it was.
+fn harm(device: &TestDevice, page: u64) {
+    let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+    file.write_all_at(&[0xa5; 4096], (page - 1) * 4096).unwrap();
+}
+
+/// Rows that were and are no more; each that is, was.
+fn gone(before: &[String], after: &[String]) -> usize {
+    let strange: Vec<&String> = after.iter().filter(|row| before.binary_search(row).is_err()).collect();
+    assert!(strange.is_empty(), "rows that never were: {strange:?}");
+    before.len() - after.len()
+}
+
+#[track_caller]
+fn report(device: &TestDevice) -> serde_json::Value {
+    let report = fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap();
+    serde_json::from_str::<serde_json::Value>(&report).unwrap()["databases"][0].clone()
+}
+
+/// The number that a loss begins with.
+fn said(device: &TestDevice) -> usize {
+    report(device)["loss"].as_str().unwrap_or("none").split(' ').next().unwrap().parse().unwrap_or(0)
+}
+
+#[test]
+fn rows_on_both_sides_of_a_harmed_page_are_saved() {
+    for path in ["/000/", "/003/", "/00a/"] {
+        let device = TestDevice::at(40);
+        let (parents, children) = (now(&device, "parent"), now(&device, "child"));
+        harm(&device, page(&device, "child", path));
+        let device = device.firmware(40).file(("V41__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n"));
+        let ran = device.run(&["run"]);
+        assert_eq!(ran.exit, "11", "{path}: {}", ran.stderr);
+        assert_eq!(now(&device, "parent"), parents, "{path}");
+        let lost = gone(&children, &now(&device, "child"));
+        assert!((1..200).contains(&lost), "{path}: {lost} rows were on one page");
+        // The index on parent_id knows how many there were.
+        assert_eq!(said(&device), lost, "{path}: {}", ran.stderr);
+        assert_eq!(now(&device, "note").len(), 0, "{path}");
+        assert_eq!(device.run(&["run"]).exit, "0", "{path}");
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_read_takes_no_other_with_it() {
+    let device = TestDevice::at(40);
+    let parents = now(&device, "parent");
+    harm(&device, page(&device, "child", "/"));
+    let device = device.firmware(41);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
+        exit:     11
+        settings: migrated 40>41 of 41, applied [41], data given up, usable, exit 11
+        code:     BM-11 settings 40>41
+        backup:   snapshots/v40-2.db OTHER, 2000 parents, 0 children
+        kept:     quarantine/1 the old family, with a reason
+        database: OTHER, 2000 parents, 0 children
+        touched:  database, state
+        again:    exit 0, quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(now(&device, "parent").len(), parents.len());
+    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+}
+
+#[test]
+fn children_of_a_parent_that_cannot_be_read_are_put_aside() {
+    let device = TestDevice::at(40);
+    let children = now(&device, "child");
+    harm(&device, page(&device, "parent", "/001/"));
+    let device = device.firmware(41);
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let mut all = now(&device, "child");
+    let kept = all.len();
+    all.extend(now(&device, "lost_child"));
+    all.sort();
+    assert_eq!(all, children, "each child is in one of both");
+    assert!((1800..2000).contains(&kept), "{kept} children have their parent");
+    assert_eq!(said(&device), 2000 - kept, "{}", ran.stderr);
+}
+
+#[test]
+fn a_snapshot_is_better_than_a_table_without_rows() {
+    let device = TestDevice::booted_at(40).firmware(41);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let (parents, children) = (now(&device, "parent"), now(&device, "child"));
+    harm(&device, page(&device, "child", "/"));
+    let device = device.firmware(42);
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(report(&device)["outcome"], "restored");
+    assert_eq!((now(&device, "parent"), now(&device, "child")), (parents, children));
+}
+
+#[test]
+fn rows_that_only_a_wal_has_are_saved_too() {
+    let lines =
+        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'", "sql DELETE FROM child WHERE id > 1500"];
+    let device = TestDevice::wal_at(40);
+    let first = page(&device, "child", "/000/");
+    let device = device.application(&lines).killed();
+    let (parents, children) = (now(&device, "parent"), now(&device, "child"));
+    assert_eq!((parents.len(), children.len()), (2000, 1500));
+    harm(&device, first);
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(report(&device)["outcome"], "salvaged");
+    assert_eq!(now(&device, "parent"), parents, "the application's last words");
+    let lost = gone(&children, &now(&device, "child"));
+    assert!((1..200).contains(&lost), "{lost} rows were on one page");
+    let mode: String = Copy::of(&device.main()).unwrap().open().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}

@@ -1,0 +1,459 @@
+//! Owns the tests of databases that go `together`: both are migrated, or neither is.
+//! Promises: rows of both are compared after every act; who waits has neither a ready file nor a changed byte of its database.
+//! Never lets one member of a group be opened while another is not there.
+
+use crate::device::{Mode, TestDevice};
+use crate::oracle;
+use crate::picture::{check, check_step, perform};
+use crate::product::BROKEN;
+use expect_test::expect;
+
+/// Databases with a ready file.
+fn ready(device: &TestDevice) -> Vec<String> {
+    let files = std::fs::read_dir(device.root().join("run/bootmigrate/ready")).map_or(Vec::new(), |files| files.collect());
+    let mut names: Vec<String> = files.into_iter().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Both at 40; the new firmware's migration 41 of `database` fails.
+fn failing(database: &str, mode: Mode) -> TestDevice {
+    let device = match mode {
+        Mode::Delete => TestDevice::at(40),
+        Mode::Wal => TestDevice::wal_at(40),
+    };
+    device.together_with_log(40, mode).firmware(42).without_of(database, "V41__rebuild_parents.sql").file_of(database, BROKEN)
+}
+
+#[test]
+fn two_go_together() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(ready(&device), ["log", "settings"]);
+}
+
+#[test]
+fn two_in_wal_mode_go_together() {
+    check(
+        TestDevice::wal_at(40).together_with_log(40, Mode::Wal).firmware(42),
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+}
+
+#[test]
+fn two_are_made_together() {
+    let device = TestDevice::empty(20).together_with_log(0, Mode::Delete).firmware(20);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: first boot: build version 20 beside, then put it in place, together with log
+                  log: first boot: build version 20 beside, then put it in place, together with settings
+        exit:     0
+        settings: created 0>20 of 20, applied [10,20], usable, exit 0
+        code:     BM-0 settings 0>20
+        database: fresh, 1000 parents, 1000 children
+        log:      created 0>20 of 20, applied [10,20], usable, exit 0
+        code:     BM-0 log 0>20
+        database: fresh, 1000 parents, 1000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(ready(&device), ["log", "settings"]);
+}
+
+#[test]
+fn neither_is_made_where_one_cannot_be() {
+    let device = TestDevice::empty(20).together_with_log(0, Mode::Delete).firmware(42);
+    let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", ("V41__x.sql", "INSERT INTO nowhere VALUES (1);\n"));
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: first boot: build version 42 beside, then put it in place, together with log
+                  log: first boot: build version 42 beside, then put it in place, together with settings
+        exit:     10
+        settings: refused 0>0 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 0>42
+        database: absent
+        log:      failed 0>0 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 0>42 V41:1
+        database: absent
+        touched:  state
+        again:    exit 10, refused and failed, touched state
+    "#]],
+    );
+    assert!(!device.main().exists() && !device.path("log").exists());
+    assert_eq!(ready(&device), [""; 0]);
+}
+
+#[test]
+fn the_first_is_rolled_back_where_the_second_fails() {
+    let device = failing("log", Mode::Delete);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     10
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        touched:  state
+        again:    exit 10, refused and failed, touched state
+    "#]],
+    );
+    assert_eq!(ready(&device), [""; 0]);
+}
+
+#[test]
+fn the_first_is_rolled_back_in_wal_mode_where_the_second_fails() {
+    check(
+        failing("log", Mode::Wal),
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     10
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        touched:  state
+        again:    exit 10, refused and failed, touched state
+    "#]],
+    );
+}
+
+#[test]
+fn the_second_does_not_begin_where_the_first_fails() {
+    let device = failing("settings", Mode::Delete);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+        exit:     10
+        settings: failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 settings 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        log:      refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 log 40>42
+        database: old, 2000 parents, 2000 children
+        touched:  state
+        again:    exit 10, failed and refused, touched state
+    "#]],
+    );
+    assert_eq!(ready(&device), [""; 0]);
+}
+
+#[test]
+fn tries_are_counted_for_the_one_that_fails_and_then_nobody_begins() {
+    let device = failing("log", Mode::Delete);
+    for _ in 0..3 {
+        assert_eq!(device.run(&["run"]).exit, "10");
+    }
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: wait for log, which it goes together with; then migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+                      log: refuse: this firmware's migrations failed 3 times, the last time with: log/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5
+                        last failure: log/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 log 40>42 V41:12]
+            exit:     19
+            settings: refused 40>40 of 42, applied [], not usable, exit 3
+            code:     BM-3 settings 40>42
+            database: old, 2000 parents, 2000 children
+            log:      refused 40>40 of 42, applied [], not usable, exit 19
+            code:     BM-19 log 40>42
+            database: old, 2000 parents, 2000 children
+            touched:  nothing
+            again:    exit 19, refused and refused, touched nothing
+        "#]],
+    );
+    // Other firmware brings both there, with the tries that settings has never lost.
+    std::fs::remove_file(device.firmware_folder().join("log").join(BROKEN.0)).unwrap();
+    check(
+        device.firmware(42),
+        "run",
+        expect![[r#"
+            plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                      log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with settings
+                        last failure: log/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5 [BM-10 log 40>42 V41:12]
+            exit:     0
+            settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+            code:     BM-0 settings 40>42
+            backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+            code:     BM-0 log 40>42
+            backup:   snapshots/v40-4.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet and quiet, touched nothing
+        "#]],
+    );
+}
+
+#[test]
+fn one_that_is_there_already_waits_unchanged() {
+    let device = TestDevice::at(42).together_with_log(40, Mode::Delete).firmware(42);
+    let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 42
+                      log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot
+            exit:     10
+            settings: quiet 42>42 of 42, applied [], not usable, exit 3
+            code:     BM-3 settings 42
+            database: old, 2000 parents, 1000 children
+            log:      failed 40>40 of 42, applied [], not usable, exit 10
+            code:     BM-10 log 40>42 V41:12
+            database: old, 2000 parents, 2000 children
+            touched:  state
+            again:    exit 10, quiet and failed, touched state
+        "#]],
+    );
+    assert_eq!(ready(&device), [""; 0]);
+    let status = device.run(&["status", "--exit-code", "--db", "settings"]);
+    assert_eq!(status.exit, "3", "{}", status.stdout);
+    assert!(status.stdout.contains("at version 42; not ready before log, which it goes together with"), "{}", status.stdout);
+}
+
+#[test]
+fn a_database_of_no_group_does_not_wait() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).with_telemetry(40).firmware(42);
+    let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+        plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
+                  log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
+                  telemetry: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, without a snapshot (copy = "never")
+        exit:     10
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      failed 40>40 of 42, applied [], not usable, exit 10
+        code:     BM-10 log 40>42 V41:12
+        database: old, 2000 parents, 2000 children
+        telemetry:migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 telemetry 40>42
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 10, refused and failed and quiet, touched state
+    "#]],
+    );
+    assert_eq!(ready(&device), ["telemetry"]);
+}
+
+#[test]
+fn a_damaged_one_keeps_the_other_from_beginning() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|device| {
+        let mut bytes = std::fs::read(device.path("log")).unwrap();
+        bytes[4096..8192].fill(0xA5);
+        bytes[0..16].fill(0);
+        std::fs::write(device.path("log"), bytes).unwrap();
+    });
+    check(
+        device,
+        "run",
+        expect![[r#"
+        plan:     settings: wait for log, which it goes together with; then migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+                  log: refuse: its header is not that of an SQLite database
+        exit:     17
+        settings: refused 40>40 of 42, applied [], not usable, exit 3
+        code:     BM-3 settings 40>42
+        database: old, 2000 parents, 2000 children
+        log:      refused null>null of 42, applied [], not usable, exit 17
+        code:     BM-17 log ?>42
+        database: unreadable (file is not a database)
+        touched:  state
+        again:    exit 17, refused and refused, touched nothing
+    "#]],
+    );
+}
+
+#[test]
+fn one_alone_is_migrated_by_hand_and_opened_only_with_the_other() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    let act = perform(&device, &["migrate", "--db", "settings", "--all"]);
+    assert_eq!(act.ran.exit, "3", "{}", act.ran.stderr);
+    expect![[r#"
+        settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-1.db). It goes together with log, which is not ready: not ready either. [BM-3 settings 40>42]
+    "#]].assert_eq(&act.ran.stderr);
+    assert_eq!(ready(&device), [""; 0]);
+    // What a cut between the two commits leaves, too: the next boot finishes.
+    check_step(
+        &device,
+        "run",
+        expect![[r#"
+            plan:     settings: nothing to do: at version 42
+                      log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
+            exit:     0
+            settings: quiet 42>42 of 42, applied [], usable, exit 0
+            code:     BM-0 settings 42
+            database: old, 2000 parents, 2000 children
+            log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+            code:     BM-0 log 40>42
+            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+            database: new, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet and quiet, touched nothing
+        "#]],
+    );
+    assert_eq!(ready(&device), ["log", "settings"]);
+}
+
+#[test]
+fn the_run_of_one_takes_the_other_along() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    check_step(
+        &device,
+        "run --db log",
+        expect![[r#"
+        exit:     0
+        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 settings 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
+        code:     BM-0 log 40>42
+        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
+        database: new, 2000 parents, 2000 children
+        touched:  database, state
+        again:    exit 0, quiet and quiet, touched nothing
+    "#]],
+    );
+    assert_eq!(ready(&device), ["log", "settings"]);
+}
+
+#[test]
+fn a_purge_of_one_purges_no_other() {
+    let device = TestDevice::at(42).together_with_log(40, Mode::Delete).firmware(42);
+    let act = perform(&device, &["purge", "--db", "settings", "--yes"]);
+    assert_eq!(act.ran.exit, "11", "{}", act.ran.stderr);
+    assert_eq!((act.of("settings")["outcome"].as_str(), act.of("log")["outcome"].as_str()), (Some("purged"), Some("migrated")));
+    let parents = |name| oracle::content(&device.path(name)).unwrap().rows["parent"];
+    assert_eq!((parents("settings"), parents("log")), (1000, 2000));
+    assert_eq!(ready(&device), ["log", "settings"]);
+}
+
+#[test]
+fn two_that_refuse_can_be_purged_one_after_another() {
+    // Each has a migration under a number that is another one in this firmware.
+    let other = ("V30__other.sql", "CREATE TABLE other (id INTEGER PRIMARY KEY);\n");
+    let mut device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(40);
+    for name in ["settings", "log"] {
+        device = device.without_of(name, "V30__look.sql").file_of(name, other);
+    }
+    assert_eq!(device.run(&["run"]).exit, "21");
+    let purged = perform(&device, &["purge", "--db", "settings", "--yes"]);
+    assert_eq!((purged.ran.exit.as_str(), &purged.of("settings")["outcome"]), ("21", &"purged".into()), "{}", purged.ran.stderr);
+    assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 1000);
+    assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
+    assert_eq!(ready(&device), [""; 0]);
+    // The loss is said again by the run after which both may be opened.
+    let purged = perform(&device, &["purge", "--db", "log", "--yes"]);
+    assert_eq!(purged.ran.exit, "11", "{}", purged.ran.stderr);
+    assert_eq!((&purged.of("settings")["data_loss"], &purged.of("log")["data_loss"]), (&true.into(), &true.into()));
+    assert_eq!(ready(&device), ["log", "settings"]);
+    assert_eq!(device.run(&["run"]).exit, "0");
+}
+
+#[test]
+fn nothing_begins_while_an_application_has_the_second_open() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    let open = rusqlite::Connection::open(device.path("log")).unwrap();
+    open.execute_batch("BEGIN; SELECT * FROM parent LIMIT 1").unwrap();
+    let parents: i64 = open.query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
+    let act = perform(&device, &["run"]);
+    assert_eq!((act.ran.exit.as_str(), parents), ("13", 2000), "{}", act.ran.stderr);
+    assert_eq!((&act.of("settings")["cause"], &act.of("log")["cause"]), (&"waits".into(), &"in-use".into()));
+    assert!(!device.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
+    drop(open);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(ready(&device), ["log", "settings"]);
+}
+
+#[test]
+fn a_hidden_damage_of_the_second_keeps_the_first_from_beginning() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|device| {
+        let mut bytes = std::fs::read(device.path("log")).unwrap();
+        let middle = bytes.len() / 2 / 4096 * 4096;
+        bytes[middle..middle + 4096].fill(0xA5);
+        std::fs::write(device.path("log"), bytes).unwrap();
+    });
+    std::fs::create_dir_all(device.root().join("etc")).unwrap();
+    std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.log]\non_damage = []\n").unwrap();
+    let act = perform(&device, &["run"]);
+    assert_eq!(act.ran.exit, "17", "{}", act.ran.stderr);
+    assert_eq!((&act.of("settings")["cause"], &act.of("log")["cause"]), (&"waits".into(), &"damaged".into()));
+    assert!(!device.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
+    assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
+}
+
+#[test]
+fn a_member_that_goes_back_takes_the_ready_file_of_the_other_along() {
+    let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
+    let device = TestDevice::at(41).together_with_log(41, Mode::Delete).firmware(42).file_of("log", down);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(ready(&device), ["log", "settings"]);
+    let back = device.run(&["rollback", "--db", "log", "--to", "41"]);
+    assert_eq!((back.exit.as_str(), ready(&device).len()), ("11", 0), "{}", back.stderr);
+    let marked = device.run(&["mark-good"]);
+    assert!(
+        marked.stdout.contains("settings: not marked good, because it goes together with log, which is not ready"),
+        "{}",
+        marked.stdout
+    );
+    // By hand, too: the whole group is there again.
+    let act = perform(&device, &["migrate", "--db", "log", "--all"]);
+    assert_eq!(act.ran.exit, "0", "{}", act.ran.stderr);
+    assert_eq!(ready(&device), ["log", "settings"]);
+    assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
+}
