@@ -2,8 +2,8 @@
 //! Promises: reads as the README says it; the number of plans is bounded; what is given up is reported before it is forgotten.
 //! Never looks at a file itself, and never decides.
 
-mod act;
 pub mod group;
+mod operation;
 
 use crate::decide::facts::{Database, Facts, Request, Tried};
 use crate::decide::ladder::{after_failure, Next, Stop};
@@ -70,12 +70,12 @@ pub struct Unsaid<'d> {
 impl<'d> Unsaid<'d> {
     fn of(device: &'d Device<'d>, locked: Locked, ledger: Ledger, report: &DatabaseReport) -> Unsaid<'d> {
         let at_target = report.version == Some(device.catalog.target());
-        let reported = Reported { act: report.act, at_target, said: report.must_be_closed };
+        let reported = Reported { operation: report.operation, at_target, said: report.must_be_closed };
         let learns = (report.usable && ledger.must_learn(&reported)).then_some(reported);
-        Unsaid { device, locked, ledger, learns, acted: report.act.is_some() }
+        Unsaid { device, locked, ledger, learns, acted: report.operation.is_some() }
     }
 
-    /// The report is out: its act has ended, a loss in it has been said, a token in it is handled, old copies may go.
+    /// The report is out: its operation has ended, a loss in it has been said, a token in it is handled, old copies may go.
     pub fn said(mut self) {
         if !self.locked.writable() {
             return;
@@ -102,7 +102,7 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
     understood(device, &ledger)?;
     let ask = Ask { request: &request, tried: &[], closeness: Closeness::Boot, may_write: false };
     let seen = inspect(device, &locked, &mut ledger, &ask)?;
-    let waiting = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let plan = if waiting {
         Plan::Settle { why: "a replacement was cut off, and its ready file takes the name first" }
     } else {
@@ -133,7 +133,7 @@ fn roll_forward_here(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) 
     }
 }
 
-/// A record in a format of other firmware: it may know of acts that ours would break.
+/// A record in a format of other firmware: it may know of operations that ours would break.
 fn understood(device: &Device<'_>, ledger: &Ledger) -> Result<(), Failure> {
     match ledger.unknown_format {
         None => Ok(()),
@@ -173,7 +173,9 @@ fn rungs(
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
-        match act::carry_out(device, locked, ledger, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure)) {
+        match operation::carry_out(device, locked, ledger, &seen, &plan, asked, others)
+            .map_err(|failure| device.naming_the_refused(failure))
+        {
             // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
             Ok(Ended::LookAgain) if matches!(plan, Plan::Settle { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;
@@ -215,14 +217,14 @@ fn rungs(
     Err(Failure::new(Class::Defect, Step("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
 }
 
-/// A token is honoured once: one whose act is done, or that was there when the record was lost, asks for nothing.
+/// A token is honoured once: one whose operation is done, or that was there when the record was lost, asks for nothing.
 fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Asked, rolled: &[Replaced]) -> Result<Asked, Failure> {
     if asked.token.is_empty() {
         return Ok(asked.clone());
     }
     let open = ledger.record().open.clone();
-    let rolled_forward = open.is_some_and(|open| open.token == asked.token && rolled.iter().any(|done| done.act == open.number));
-    // Whether its act is done, the database knows.
+    let rolled_forward = open.is_some_and(|open| open.token == asked.token && rolled.iter().any(|done| done.operation == open.number));
+    // Whether its operation is done, the database knows.
     let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
     let mut seen = inspect(device, locked, ledger, &ask)?;
     // A hot journal hides it; one that cannot be settled hides it from everybody.
@@ -231,9 +233,9 @@ fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked:
         seen = inspect(device, locked, ledger, &ask)?;
     }
     let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
-    // Or the ready file that had its act's number: an application's hot journal may hide what the new database knows.
+    // Or the ready file that had its operation's number: an application's hot journal may hide what the new database knows.
     if !committed && !rolled_forward && !ledger.knows_token(&asked.token) {
-        // Its act was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
+        // Its operation was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
         let goes_on = ledger.open_token() == asked.token;
         let worn_out = asked.request == Request::Retry || ledger.tries().interrupted >= INTERRUPTED_MAX;
         let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! main.rs            argv → run → print → exit code. Decides nothing.
-//! boot.rs            THE test on one screen; boot/act.rs carries a plan out, one arm a plan; boot/group.rs nests the boots
+//! boot.rs            THE test on one screen; boot/operation.rs carries a plan out, one arm a plan; boot/group.rs nests the boots
 //!                    of databases that go together
 //! cli.rs             argv → Command. Pure.
 //! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
@@ -30,7 +30,7 @@
 //! `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `steps` never
 //! `boot` or `commands`. `tests/house.rs` checks it, and is itself fed bad files.
 //!
-//! Running again after a power cut is no special path: a ready file and an open act are facts like any other. A quiet boot
+//! Running again after a power cut is no special path: a ready file and an open operation are facts like any other. A quiet boot
 //! reaches neither the snapshot nor the migration code.
 //!
 //! Two seams let everything be broken from outside, with no switch in the product: the trait [`device::disk::Disk`] for our

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::decide::facts::{Database, Facts};
 use crate::decide::plan::{Plan, Refusal, RefusalClass};
-use crate::decide::record::ActKind;
+use crate::decide::record::OperationKind;
 use crate::device::family::SnapshotName;
 use crate::device::Device;
 use crate::error::printable::{json, printable};
@@ -92,8 +92,8 @@ pub struct Finished {
     pub applied: Vec<i64>,
     /// The snapshot before.
     pub backup: Option<SnapshotName>,
-    /// The act.
-    pub act: Option<u64>,
+    /// The operation.
+    pub operation: Option<u64>,
     /// The folder in quarantine.
     pub quarantine: Option<u64>,
     /// What was given up, in words.
@@ -162,9 +162,9 @@ pub struct DatabaseReport {
     pub sentence: String,
     /// The code alone: `BM-10 settings 40>41 V41:12`.
     pub code: String,
-    /// The act of this run, if it began one that ended well.
-    pub act: Option<u64>,
-    /// Why the last act that failed did so, where the database is not usable.
+    /// The operation of this run, if it began one that ended well.
+    pub operation: Option<u64>,
+    /// Why the last operation that failed did so, where the database is not usable.
     pub last_failure: Option<LastFailure>,
     /// A loss or a token in this report is still open in the record.
     #[serde(skip)]
@@ -294,10 +294,10 @@ impl DatabaseReport {
         report.loss = done.loss.clone().or_else(|| earlier.and_then(|replaced| replaced.loss.clone())).or_else(|| facts.loss.clone());
         if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {
             report.outcome = match earlier.and_then(|replaced| replaced.kind) {
-                Some(ActKind::Reindex) => Outcome::Reindexed,
-                Some(ActKind::Salvage) => Outcome::Salvaged,
-                Some(ActKind::ReplaceSnapshot) => Outcome::Restored,
-                Some(ActKind::Downgrade) => Outcome::Downgraded,
+                Some(OperationKind::Reindex) => Outcome::Reindexed,
+                Some(OperationKind::Salvage) => Outcome::Salvaged,
+                Some(OperationKind::ReplaceSnapshot) => Outcome::Restored,
+                Some(OperationKind::Downgrade) => Outcome::Downgraded,
                 _ => Outcome::Purged,
             };
         }
@@ -305,11 +305,12 @@ impl DatabaseReport {
         report.reduced = report.data_loss && report.outcome == Outcome::Downgraded;
         report.exit = if report.data_loss { EXIT_DATA_LOSS } else { 0 };
         report.usable = true;
-        let act = done.act.or(earlier.map(|replaced| replaced.act));
-        report.quarantine = done.quarantine.or(earlier.map(|replaced| replaced.act)).map(|act| format!("quarantine/{act}"));
+        let operation = done.operation.or(earlier.map(|replaced| replaced.operation));
+        report.quarantine =
+            done.quarantine.or(earlier.map(|replaced| replaced.operation)).map(|operation| format!("quarantine/{operation}"));
         report.backup =
-            done.backup.as_ref().map_or_else(|| "none".to_owned(), |name| format!("snapshots/v{}-{}.db", name.version, name.act));
-        report.act = act;
+            done.backup.as_ref().map_or_else(|| "none".to_owned(), |name| format!("snapshots/v{}-{}.db", name.version, name.operation));
+        report.operation = operation;
         report.must_be_closed = report.data_loss || done.quarantine.is_some() || earlier.is_some();
         report.applied.clone_from(&done.applied);
         let earlier_notes = rolled.iter().flat_map(|replaced| &replaced.notes);
@@ -409,7 +410,7 @@ impl DatabaseReport {
             notes: Vec::new(),
             sentence: String::new(),
             code: String::new(),
-            act: None,
+            operation: None,
             last_failure: None,
             must_be_closed: false,
         }

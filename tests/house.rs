@@ -91,7 +91,7 @@ fn arrows_that_go_up_are_reported() {
     arrow("src/steps/swap.rs", "use crate::commands::status;");
     arrow("src/steps/swap.rs", "use crate::report::Report;");
     arrow("src/boot.rs", "use crate::commands::status;");
-    arrow("src/boot/act.rs", "use crate::cli::Command;");
+    arrow("src/boot/operation.rs", "use crate::cli::Command;");
     arrow("src/error.rs", "use crate::steps::probe;");
     arrow("src/config.rs", "use crate::device::disk::Disk;");
     arrow("src/catalog.rs", "use crate::config::Settings;");

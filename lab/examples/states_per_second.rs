@@ -61,7 +61,7 @@ fn main() -> rusqlite::Result<()> {
         }
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{journal}: {} operations, {made} states made, {} distinct, {bad} bad, {:.0} distinct states a second ({:.0} us in checks each)",
+            "{journal}: {} effects, {made} states made, {} distinct, {bad} bad, {:.0} distinct states a second ({:.0} us in checks each)",
             log.len(),
             seen.len(),
             seen.len() as f64 / seconds,

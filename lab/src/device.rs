@@ -63,10 +63,10 @@ pub struct Firmware {
 pub struct Booted {
     /// What it reported.
     pub report: DatabaseReport,
-    /// So many operations were logged when a loss was published; `None` where none was.
+    /// So many effects were logged when a loss was published; `None` where none was.
     pub loss_said_at: Option<u64>,
-    /// Operations of the whole boot: 0 for a quiet one.
-    pub operations: u64,
+    /// Effects of the whole boot: 0 for a quiet one.
+    pub effects: u64,
 }
 
 /// The clock of a simulated device: only calls and sleeps move it.
@@ -101,7 +101,7 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
 
 /// The boot of a group of two; the report is that of both.
 fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &Asked) -> Booted {
-    let before = sim.operations();
+    let before = sim.effects();
     let other = Device::new(device.world, companion.settings, companion.catalog, device.slots, PathBuf::from(OTHER));
     let mut members = vec![(device, asked), (&other, asked)];
     members.rotate_left(usize::from(companion.first));
@@ -109,17 +109,17 @@ fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &Asked
     ended.rotate_left(usize::from(companion.first));
     let run = RunReport::of(&ended.iter().map(|(report, _)| report.clone()).collect::<Vec<_>>(), Identity::default(), None);
     let sentence = run.databases.iter().map(|report| report.sentence.as_str()).collect::<Vec<_>>().join(" | ");
-    let loss_said_at = run.data_loss.then(|| sim.operations());
+    let loss_said_at = run.data_loss.then(|| sim.effects());
     let report = DatabaseReport { exit: run.exit, usable: run.usable, data_loss: run.data_loss, sentence, ..run.databases[0].clone() };
     ended.into_iter().filter_map(|(_, unsaid)| unsaid).for_each(Unsaid::said);
-    Booted { report, loss_said_at, operations: sim.operations() - before }
+    Booted { report, loss_said_at, effects: sim.effects() - before }
 }
 
 /// One boot of a device that is there; where the firmware has data migrations, `data run` follows it.
 pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
-    let before = sim.operations();
+    let before = sim.effects();
     let (mut report, unsaid) = boot(device, asked);
-    let loss_said_at = (report.exit == 11).then(|| sim.operations());
+    let loss_said_at = (report.exit == 11).then(|| sim.effects());
     if let Some(unsaid) = unsaid {
         unsaid.said();
     }
@@ -129,7 +129,7 @@ pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
             (report.exit, report.usable, report.sentence) = (data.exit, false, data.sentence);
         }
     }
-    Booted { report, loss_said_at, operations: sim.operations() - before }
+    Booted { report, loss_said_at, effects: sim.effects() - before }
 }
 
 /// The code that a product with these migrations registers.

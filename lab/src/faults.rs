@@ -1,4 +1,4 @@
-//! Owns the sweep over failing calls: every operation of a scenario's run, a boot or a command, fails, once and for ever, in every way
+//! Owns the sweep over failing calls: every effect of a scenario's run, a boot or a command, fails, once and for ever, in every way
 //!   that it can.
 //! Promises: the run's exit is one that the failure explains, nothing is lost, and the next boots without it end well.
 //! Never lets a failure lead to a purge or a restore.
@@ -29,7 +29,7 @@ const DESCRIBED_MAX: usize = 3;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     scenario: String,
-    operations: u64,
+    effects: u64,
     /// Runs that met their failure.
     pub runs: u64,
     /// Runs that broke a rule.
@@ -41,7 +41,7 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<24} {:>5} operations {:>6} failing runs {:>4} bad", self.scenario, self.operations, self.runs, self.bad)?;
+        write!(f, "{:<24} {:>5} effects {:>6} failing runs {:>4} bad", self.scenario, self.effects, self.runs, self.bad)?;
         for (exit, count) in &self.exits {
             write!(f, "; {exit}: {count}")?;
         }
@@ -57,9 +57,9 @@ impl fmt::Display for Tally {
 enum Trouble {
     /// A call fails.
     Fault(Fault),
-    /// From this operation on the disk has so many bytes left, or no inode, or no byte of the quota, and at the next boot too; then
+    /// From this effect on the disk has so many bytes left, or no inode, or no byte of the quota, and at the next boot too; then
     /// somebody makes room.
-    Filled { operation: u64, lack: Lack, room: u64 },
+    Filled { effect: u64, lack: Lack, room: u64 },
     /// The medium has lost this page of a file that was there before, until somebody mends it after the run.
     Lost { file: usize, page: u64 },
 }
@@ -67,12 +67,12 @@ enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Filled { operation, lack, room } => write!(f, "fault:{operation}:{}:{room}", filled_with(*lack)),
+            Trouble::Filled { effect, lack, room } => write!(f, "fault:{effect}:{}:{room}", filled_with(*lack)),
             Trouble::Lost { file, page } => write!(f, "fault:file-{file}:lost:{page}"),
             Trouble::Fault(fault) => {
                 let many = if fault.for_ever { "for-ever" } else { "once" };
                 match fault.at {
-                    Moment::Operation(at) => write!(f, "fault:{at}:{:?}:{many}", fault.kind),
+                    Moment::Effect(at) => write!(f, "fault:{at}:{:?}:{many}", fault.kind),
                     Moment::Call(at) => write!(f, "fault:call-{at}:{:?}:{many}", fault.kind),
                 }
             }
@@ -80,12 +80,12 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Every operation, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too: of all
+/// Every effect, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too: of all
 /// these a share.
 pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
     let whole = first_of(scenario);
-    let (operations, calls) = (whole.log.len() as u64, whole.sim.calls());
-    let mut tally = Tally { scenario: scenario.name.to_owned(), operations, ..Tally::default() };
+    let (effects, calls) = (whole.log.len() as u64, whole.sim.calls());
+    let mut tally = Tally { scenario: scenario.name.to_owned(), effects, ..Tally::default() };
     let mut judge = Judge::default();
     let unharmed = whole.booted.report.exit;
     let mut chosen = share.of(scenario.name);
@@ -94,14 +94,14 @@ pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
             tally.try_it(scenario, trouble, unharmed, &mut judge);
         }
     };
-    for operation in 0..operations {
+    for effect in 0..effects {
         for kind in FaultKind::ALL {
             for for_ever in [false, true] {
-                try_it(Trouble::Fault(Fault::at_operation(operation, kind, for_ever)));
+                try_it(Trouble::Fault(Fault::at_effect(effect, kind, for_ever)));
             }
         }
         for (lack, room) in LEFT {
-            try_it(Trouble::Filled { operation, lack, room });
+            try_it(Trouble::Filled { effect, lack, room });
         }
     }
     for (file, pages) in files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate() {
@@ -134,8 +134,8 @@ impl Tally {
                 let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
                 (format!("{}{looked}", fault.kind), one(scenario, fault, unharmed, judge, &mut |_| {}))
             }
-            Trouble::Filled { operation, lack, room } => {
-                (filled_with(lack).to_owned(), filled(scenario, operation, (lack, room), unharmed, judge, &mut |_| {}))
+            Trouble::Filled { effect, lack, room } => {
+                (filled_with(lack).to_owned(), filled(scenario, effect, (lack, room), unharmed, judge, &mut |_| {}))
             }
             Trouble::Lost { file, page } => ("lost page".to_owned(), lost(scenario, file, page, unharmed, judge, &mut |_| {})),
         };
@@ -170,10 +170,10 @@ fn is_named(lack: Lack, sentence: &str) -> bool {
     sentence.contains(words) && !sentence.contains("must be free")
 }
 
-/// The disk is full from this operation on, really: what is freed can be used again. Full at the next boot, too; then not.
+/// The disk is full from this effect on, really: what is freed can be used again. Full at the next boot, too; then not.
 fn filled(
     scenario: &Scenario,
-    operation: u64,
+    effect: u64,
     (lack, room): (Lack, u64),
     unharmed: u8,
     judge: &mut Judge,
@@ -183,10 +183,10 @@ fn filled(
     if lack != Lack::Bytes && scenario.options.total_bytes.is_none() {
         sim.set_available_bytes(ROOM_BYTES);
     }
-    sim.at_operation(operation, move |sim| sim.leave(lack, room));
+    sim.at_effect(effect, move |sim| sim.leave(lack, room));
     let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
     let exit = first.report.exit;
-    tell(&format!("{} from operation {operation} on: exit {exit}: {}", filled_with(lack), first.report.sentence));
+    tell(&format!("{} from effect {effect} on: exit {exit}: {}", filled_with(lack), first.report.sentence));
     if let Err(bad) = left(scenario, &sim, exit, &mut Album::default()) {
         return Some((exit, Err(bad)));
     }
@@ -261,7 +261,7 @@ fn met(
     tell(&format!("exit {}: {}", booted.report.exit, booted.report.sentence));
     let exit = booted.report.exit;
     let state = sim.state().swept();
-    let before_it = |said_at: u64| kind != FaultKind::Kill || matches!(at, Moment::Operation(killed) if said_at < killed);
+    let before_it = |said_at: u64| kind != FaultKind::Kill || matches!(at, Moment::Effect(killed) if said_at < killed);
     let said = booted.loss_said_at.is_some_and(before_it);
     let explained = exit == unharmed || explains(kind, exit) || scenario.exits.contains(&exit) && exit != 0 && exit != 11;
     if !explained {
@@ -291,7 +291,7 @@ fn cut_after(
     let state = Replay::at(&sim.initial(), Order::Kept, &sim.log()).durable.swept();
     (judge.cuts, judge.copies_more) = (1, 1);
     tell("the power goes, and everything that was not synced");
-    // A run without the act did not say that anything is done.
+    // A run without the operation did not say that anything is done.
     let stands = if booted.report.usable { judge.stands(scenario, &state) } else { Ok(()) };
     let kept = || kept(scenario, &sim.initial(), booted.report.exit == 0, &state, &mut Album::default());
     let judged = stands.and_then(|()| kept()).and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
@@ -316,9 +316,9 @@ fn explains(kind: FaultKind, exit: u8) -> bool {
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parts: Vec<&str> = name.split(':').collect();
     let kind = |text: &str| FaultKind::ALL.into_iter().find(|kind| format!("{kind:?}") == text);
-    let ([operation, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
+    let ([effect, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
         return Err(format!(
-            "{name} is no failure; write OPERATION:KIND:once, call-NUMBER:KIND:for-ever, OPERATION:filled:BYTES (no-inodes, no-quota) or \
+            "{name} is no failure; write EFFECT:KIND:once, call-NUMBER:KIND:for-ever, EFFECT:filled:BYTES (no-inodes, no-quota) or \
              file-NUMBER:lost:PAGE"
         ));
     };
@@ -326,21 +326,21 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     for (number, line) in whole.log.iter().enumerate() {
         out(&format!("{number:>4} {line}"));
     }
-    let wrong = || format!("{name} names no operation, no call or no kind of failure");
+    let wrong = || format!("{name} names no effect, no call or no kind of failure");
     let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default().by_booting());
-    let outcome = match (operation.strip_prefix("call-"), what) {
+    let outcome = match (effect.strip_prefix("call-"), what) {
         (None, what) if LEFT.iter().any(|(lack, _)| filled_with(*lack) == what) => {
-            let (operation, room) = (operation.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
+            let (effect, room) = (effect.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
             let lack = LEFT.iter().find(|(lack, _)| filled_with(*lack) == what).map_or(Lack::Bytes, |(lack, _)| *lack);
-            filled(scenario, operation, (lack, room), unharmed, &mut judge, out)
+            filled(scenario, effect, (lack, room), unharmed, &mut judge, out)
         }
         (_, "lost") => {
-            let file = operation.strip_prefix("file-").and_then(|file| file.parse().ok()).ok_or_else(wrong)?;
+            let file = effect.strip_prefix("file-").and_then(|file| file.parse().ok()).ok_or_else(wrong)?;
             lost(scenario, file, many.parse().map_err(|_| wrong())?, unharmed, &mut judge, out)
         }
         (call, _) => {
-            let at = call.unwrap_or(operation).parse().map_err(|_| wrong())?;
-            let make = if call.is_some() { Fault::at_call } else { Fault::at_operation };
+            let at = call.unwrap_or(effect).parse().map_err(|_| wrong())?;
+            let make = if call.is_some() { Fault::at_call } else { Fault::at_effect };
             let fault = make(at, kind(what).ok_or_else(wrong)?, many == "for-ever");
             one(scenario, fault, unharmed, &mut judge, out)
         }

@@ -162,10 +162,10 @@ impl Judge {
             self.booted += 1;
             state = sim.state().swept();
             first_boot.get_or_insert_with(|| First { mask: sim.seen(), left: state.hash(), roomy: roomy(scenario, &sim, &state, used) });
-            tell(&format!("boot {number}: exit {}, {} operations: {}", booted.report.exit, booted.operations, booted.report.sentence));
+            tell(&format!("boot {number}: exit {}, {} effects: {}", booted.report.exit, booted.effects, booted.report.sentence));
             self.after_boot(scenario, &sim, &state, &booted, used, &mut said)?;
             short_or_not(scenario, number, &booted)?;
-            if booted.operations == 0 && !scenario.is_short(number) {
+            if booted.effects == 0 && !scenario.is_short(number) {
                 let end = self.at_rest(scenario, &state, &booted)?;
                 return Ok((Good { end, boots: number }, state));
             }
@@ -409,7 +409,7 @@ impl Judge {
         }
         for folder in folders {
             let note = state.read_file(&format!("{folder}/reason.txt")).unwrap_or_default();
-            if !note.starts_with(b"act: ") {
+            if !note.starts_with(b"operation: ") {
                 return bad("a quarantine has its reason", format!("{folder}/reason.txt is {} bytes", note.len()));
             }
             let main = format!("{folder}/settings.db");
@@ -457,5 +457,6 @@ fn roomy(scenario: &Scenario, sim: &Sim, state: &State, used_before: u64) -> boo
 
 fn is_snapshot(path: &str) -> bool {
     let name = path.strip_prefix("snapshots/v").and_then(|name| name.strip_suffix(".db"));
-    name.and_then(|name| name.split_once('-')).is_some_and(|(version, act)| version.parse::<i64>().is_ok() && act.parse::<u64>().is_ok())
+    name.and_then(|name| name.split_once('-'))
+        .is_some_and(|(version, operation)| version.parse::<i64>().is_ok() && operation.parse::<u64>().is_ok())
 }

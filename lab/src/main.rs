@@ -28,11 +28,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Cut the power at every operation of every scenario, with every fate of what was not synced
+    /// Cut the power at every effect of every scenario, with every fate of what was not synced
     PowerCuts(PowerCuts),
-    /// Let every operation of every scenario fail, once and for ever
+    /// Let every effect of every scenario fail, once and for ever
     Faults(Faults),
-    /// At every operation of every scenario let an application, or a second bootmigrate, come in between
+    /// At every effect of every scenario let an application, or a second bootmigrate, come in between
     Neighbours(Neighbours),
     /// Refuse SQLite the memory it asks for, at every allocation of every scenario, once and for ever
     Memory(Memory),
@@ -337,9 +337,9 @@ fn print(tally: &Tally, json: bool) {
         counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
     };
     println!(
-        "{:<24} {:>5} operations {:>8} distinct states ({} second cuts) {:>4} bad {:>6.0} states/s",
+        "{:<24} {:>5} effects {:>8} distinct states ({} second cuts) {:>4} bad {:>6.0} states/s",
         tally.scenario,
-        tally.operations,
+        tally.effects,
         tally.distinct,
         tally.second_cuts,
         tally.bad,

@@ -60,25 +60,25 @@ pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &Asked) -> Boot
 
 /// As the command: the file is taken in, and then restored as a snapshot is.
 fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
-    let before = sim.operations();
+    let before = sim.effects();
     let taken = importable(device, file.as_ref())
         .and_then(|()| lock(device))
         .and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, file.as_ref()));
     match taken {
         Ok(name) => {
-            let request = Request::Restore(Snapshot { version: name.version, act: name.act, ..Snapshot::default() });
+            let request = Request::Restore(Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() });
             let booted = boot_of(device, sim, &Asked { request, token: String::new() });
-            Booted { operations: sim.operations() - before, ..booted }
+            Booted { effects: sim.effects() - before, ..booted }
         }
         Err(failure) => {
             let report = DatabaseReport::failed(device, None, &failure);
-            Booted { report, loss_said_at: None, operations: sim.operations() - before }
+            Booted { report, loss_said_at: None, effects: sim.effects() - before }
         }
     }
 }
 
 fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Booted {
-    let before = sim.operations();
+    let before = sim.effects();
     let settings = config::read(Source { file: "bootmigrate.toml", text: firmware.text }, &[], UnknownKey::Refuse);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let action = Action::MarkGood;
@@ -95,7 +95,7 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
     // A command reports about itself; that an application may start only a boot says.
     let report = DatabaseReport::failed(device, None, &Failure::new(Class::Defect, LOOK, "a command has no report"));
     let report = DatabaseReport { exit: printed.exit, usable: false, sentence, ..report };
-    Booted { report, loss_said_at: None, operations: sim.operations() - before }
+    Booted { report, loss_said_at: None, effects: sim.effects() - before }
 }
 
 fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {

@@ -27,8 +27,8 @@ pub struct Picture {
     pub versions: Vec<i64>,
     /// Versions that our own table tells of.
     pub steps: Vec<i64>,
-    /// The last act that committed; `None` where none did.
-    pub act: Option<i64>,
+    /// The last operation that committed; `None` where none did.
+    pub operation: Option<i64>,
     /// `journal_mode`.
     pub journal: String,
 }
@@ -145,7 +145,7 @@ pub fn take(connection: &Connection) -> Result<Picture, String> {
     if checked != ["ok"] {
         return Err(format!("integrity_check says: {}", checked.first().map_or("nothing", String::as_str)));
     }
-    let mut picture = Picture { text: String::new(), versions: Vec::new(), steps: Vec::new(), act: None, journal: String::new() };
+    let mut picture = Picture { text: String::new(), versions: Vec::new(), steps: Vec::new(), operation: None, journal: String::new() };
     picture.journal = strings(connection, "PRAGMA journal_mode").map_err(words)?.concat();
     let schema = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
                   WHERE tbl_name NOT LIKE 'bootmigrate%' AND tbl_name <> 'refinery_schema_history' ORDER BY 1";
@@ -170,7 +170,7 @@ pub fn take(connection: &Connection) -> Result<Picture, String> {
     };
     picture.versions = numbers("SELECT version FROM refinery_schema_history ORDER BY version");
     picture.steps = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
-    picture.act = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
+    picture.operation = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
     Ok(picture)
 }
 
@@ -210,7 +210,7 @@ impl Picture {
         if let Some(stray) = self.steps.iter().find(|step| !self.versions.contains(step)) {
             return Err(format!("bootmigrate_steps tells of version {stray}, which the history does not have"));
         }
-        if !self.steps.is_empty() && self.act.is_none() {
+        if !self.steps.is_empty() && self.operation.is_none() {
             return Err("bootmigrate_steps has rows and bootmigrate_state has no act".into());
         }
         Ok(())

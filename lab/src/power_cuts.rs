@@ -1,5 +1,5 @@
 //! Owns the sweep over crash states: a scenario's log, every cut of it, cuts during the recovery, and what came of them.
-//! Promises: every operation of the log at least once with every plain fate; distinct states counted by hash; repeatable by seed.
+//! Promises: every effect of the log at least once with every plain fate; distinct states counted by hash; repeatable by seed.
 //! Never judges: that is [`Judge`](crate::judge::Judge).
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,7 @@ use crate::picture::Album;
 use crate::record;
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
-use crate::sim::{CrashPoint, Enumerator, FatePlan, Operation, Options, Order, Replay, Seen, Sim, State};
+use crate::sim::{CrashPoint, Effect, Enumerator, FatePlan, Options, Order, Replay, Seen, Sim, State};
 
 /// Bad states that are described; the rest is counted.
 const DESCRIBED_MAX: usize = 5;
@@ -47,8 +47,8 @@ pub struct Extent {
 pub struct Tally {
     /// The scenario.
     pub scenario: String,
-    /// Operations of its log.
-    pub operations: u64,
+    /// Effects of its log.
+    pub effects: u64,
     /// Distinct states judged.
     pub distinct: u64,
     /// Of these, cuts during the recovery from a cut.
@@ -76,7 +76,7 @@ impl Tally {
         self.second_cuts += other.second_cuts;
         self.boots += other.boots;
         self.bad += other.bad;
-        self.operations += other.operations;
+        self.effects += other.effects;
         self.seconds += other.seconds;
         for (fate, count) in other.by_fate {
             *self.by_fate.entry(fate).or_default() += count;
@@ -97,8 +97,8 @@ impl Tally {
 pub struct Logged {
     /// What was durable before.
     pub initial: State,
-    /// Its operations.
-    pub log: Vec<Operation>,
+    /// Its effects.
+    pub log: Vec<Effect>,
     /// For each cut, the newest update of the record that the disk had made durable.
     pub synced: Vec<u64>,
     /// How it went.
@@ -164,7 +164,7 @@ struct Sweep<'a> {
     tally: Tally,
 }
 
-/// A cut of this run, not before operation `from`, with one of its fates.
+/// A cut of this run, not before effect `from`, with one of its fates.
 pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
     let order = Order::ALL[random.below(2) as usize];
     let cut = (from + random.below(run.log.len() as u64 + 1 - from)) as usize;
@@ -180,7 +180,7 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
     let mut sweep = Sweep { scenario, extent, judge: Judge::default(), album: Album::default(), seen: Seen::default(), tally };
     let first = first_of(scenario);
-    sweep.tally.operations = first.log.len() as u64;
+    sweep.tally.effects = first.log.len() as u64;
     sweep.without_a_cut(&first);
     sweep.first_cuts(&first, PLAIN, u64::MAX);
     let ordinary = FatePlan { seed: extent.seed, ..FatePlan::default() };
@@ -298,7 +298,7 @@ impl Sweep<'_> {
     }
 }
 
-/// Shows one state step by step: the operations before the cut, what is on the disk then, and every boot after it.
+/// Shows one state step by step: the effects before the cut, what is on the disk then, and every boot after it.
 ///
 /// # Errors
 /// The name is none.
@@ -311,9 +311,9 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
             let run = if first { first_of(scenario) } else { logged(scenario, firmware, &state, asked) };
             first = false;
             out(&format!("this boot would end with exit {}: {}", run.booted.report.exit, run.booted.report.sentence));
-            for (number, operation) in run.log.iter().enumerate().take(point.cut + 3) {
+            for (number, effect) in run.log.iter().enumerate().take(point.cut + 3) {
                 let mark = if number < point.cut { "done" } else { "cut " };
-                out(&format!("{mark} {number:>4} {operation}"));
+                out(&format!("{mark} {number:>4} {effect}"));
             }
             said |= run.said(point.cut);
             state = Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }.state_at(point);

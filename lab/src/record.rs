@@ -3,7 +3,7 @@
 //! Never calls the device's code.
 
 use crate::device::STATE;
-use crate::sim::{Change, Operation, Order, Replay, State};
+use crate::sim::{Change, Effect, Order, Replay, State};
 
 const SLOT_BYTES: usize = 4096;
 const HEADER_BYTES: usize = 32;
@@ -15,15 +15,15 @@ pub fn sequence(state: &State) -> u64 {
 }
 
 /// For each cut of a log, the newest update that the disk had been asked to make durable, and had.
-pub fn synced(initial: &State, log: &[Operation]) -> Vec<u64> {
+pub fn synced(initial: &State, log: &[Effect]) -> Vec<u64> {
     let path = path();
     let mut newest = sequence(initial);
     let mut all = vec![newest];
     // Content is durable in both variants alike, and no scenario takes the record's name away.
     let mut replay = Replay::new(initial, Order::Free);
-    for operation in log {
-        replay.step(operation);
-        if let (Change::Sync { node }, true) = (&operation.change, *operation.path == *path) {
+    for effect in log {
+        replay.step(effect);
+        if let (Change::Sync { node }, true) = (&effect.change, *effect.path == *path) {
             let bytes = replay.durable.content(*node).map(|content| {
                 let mut bytes = vec![0; content.size() as usize];
                 content.read(0, &mut bytes);

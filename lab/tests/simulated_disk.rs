@@ -38,7 +38,7 @@ fn sqlite(sim: &Sim) -> Connection {
     Connection::open_with_flags_and_vfs("/data/app.db", OpenFlags::default(), sim.vfs_name()).unwrap()
 }
 
-/// Every different content of these files (`-`: absent) that a cut after the last operation can leave.
+/// Every different content of these files (`-`: absent) that a cut after the last effect can leave.
 fn left_by_cut(sim: &Sim, order: Order, files: &[&str]) -> BTreeSet<String> {
     let (initial, log) = (sim.initial(), sim.log());
     let mut left = BTreeSet::new();
@@ -99,7 +99,7 @@ fn no_inode_and_no_quota_leave_bytes_free() {
 }
 
 #[test]
-fn a_rename_between_folders_is_one_operation_or_two() {
+fn a_rename_between_folders_is_one_effect_or_two() {
     let sim = device();
     sim.rename(STEP, path("/data/old"), path("/data/other/new"), Rename::Replace).unwrap();
     let files = ["/data/old", "/data/other/new"];
@@ -165,7 +165,7 @@ fn a_write_is_torn_only_between_sectors() {
 fn run_is_empty_after_a_cut_and_is_not_logged() {
     let sim = device();
     create(&sim, "/run/ready", b"").sync(STEP).unwrap();
-    assert_eq!(sim.operations(), 0);
+    assert_eq!(sim.effects(), 0);
     assert!(sim.read_file("/run/ready").is_some());
     assert!(Sim::from_state(&sim.state()).read_file("/run/ready").is_none());
 }
@@ -295,7 +295,7 @@ fn a_read_only_device_opens_and_reads() {
 }
 
 #[test]
-fn every_operation_can_be_made_to_fail_and_a_dead_process_changes_nothing() {
+fn every_effect_can_be_made_to_fail_and_a_dead_process_changes_nothing() {
     let run = |fault: Option<Fault>| {
         seed_sqlite(3);
         let sim = device();
@@ -307,29 +307,28 @@ fn every_operation_can_be_made_to_fail_and_a_dead_process_changes_nothing() {
     let (whole, done) = run(None);
     done.unwrap();
     let mut fired = 0;
-    for operation in 0..whole.operations() {
+    for effect in 0..whole.effects() {
         for kind in FaultKind::ALL {
-            let (sim, _) = run(Some(Fault::at_operation(operation, kind, true)));
+            let (sim, _) = run(Some(Fault::at_effect(effect, kind, true)));
             fired += sim.fired().len();
             if kind == FaultKind::Kill {
-                assert_eq!(sim.operations(), operation);
+                assert_eq!(sim.effects(), effect);
                 let connection = sqlite(&Sim::from_state(&sim.state()));
                 let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
                 assert_eq!(check, "ok");
             }
         }
     }
-    assert!(fired as u64 > whole.operations() * 2, "{fired}");
+    assert!(fired as u64 > whole.effects() * 2, "{fired}");
 }
 
 #[test]
 fn a_guest_runs_just_before_the_chosen_operation() {
     let sim = device();
     let guest = sim.process();
-    sim.at_operation(1, move |_| drop(create(&guest, "/data/guest", b"here")));
+    sim.at_effect(1, move |_| drop(create(&guest, "/data/guest", b"here")));
     create(&sim, "/data/new", b"new");
-    let lines: Vec<String> =
-        sim.log().iter().map(|operation| operation.to_string().split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines: Vec<String> = sim.log().iter().map(|effect| effect.to_string().split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(
         lines,
         [
@@ -361,5 +360,5 @@ fn a_copy_shares_whole_blocks_and_is_in_the_log() {
     let copy = sim.open(STEP, path("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
     assert_eq!(copy.copy_from(STEP, source.as_ref(), &AtomicBool::new(false)).unwrap(), 150_000);
     assert_eq!(sim.read_file("/data/copy").unwrap(), bytes);
-    assert!(sim.operations() > 3);
+    assert!(sim.effects() > 3);
 }

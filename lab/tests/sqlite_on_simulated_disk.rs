@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use bootmigrate_lab::sim::{seed_sqlite, Enumerator, FatePlan, Operation, Order, Seen, Sim, State};
+use bootmigrate_lab::sim::{seed_sqlite, Effect, Enumerator, FatePlan, Order, Seen, Sim, State};
 use rusqlite::{Connection, OpenFlags};
 
 const DATABASE: &str = "/data/app.db";
@@ -25,8 +25,8 @@ fn open(sim: &Sim) -> rusqlite::Result<Connection> {
     Connection::open_with_flags_and_vfs(DATABASE, flags, sim.vfs_name())
 }
 
-/// A database of a few pages, settled; then transactions of an application, each acknowledged at an operation.
-fn scenario(journal: &str, synchronous: &str) -> (State, Vec<Operation>, Vec<usize>) {
+/// A database of a few pages, settled; then transactions of an application, each acknowledged at an effect.
+fn scenario(journal: &str, synchronous: &str) -> (State, Vec<Effect>, Vec<usize>) {
     seed_sqlite(7);
     let setup = Sim::from_state(&State::new());
     setup.prepare(|state| {
@@ -57,7 +57,7 @@ fn scenario(journal: &str, synchronous: &str) -> (State, Vec<Operation>, Vec<usi
                 n * 300
             ))
             .unwrap();
-        acknowledged.push(sim.operations() as usize);
+        acknowledged.push(sim.effects() as usize);
     }
     connection.close().unwrap();
     (sim.initial(), sim.log(), acknowledged)
@@ -99,7 +99,7 @@ fn enumerate(journal: &str, synchronous: &str) -> Counts {
         });
     }
     let rate = counts.states as f64 / started.elapsed().as_secs_f64();
-    println!("{journal:>8} {synchronous:>6}: {} operations, {counts:?}, {rate:.0} states a second", log.len());
+    println!("{journal:>8} {synchronous:>6}: {} effects, {counts:?}, {rate:.0} states a second", log.len());
     counts
 }
 

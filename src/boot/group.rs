@@ -1,12 +1,12 @@
 //! Owns the boot of databases that go `together`: each boots inside the one before it, between its verification and its commit.
 //! Promises: nothing is committed before everything is verified, and the last commits first; nothing is begun before everybody was
-//!   asked, by a boot that ends where an act would begin. A cut between two commits leaves the rest pending for the next boot.
+//!   asked, by a boot that ends where an operation would begin. A cut between two commits leaves the rest pending for the next boot.
 //! Never decides about a database, and costs a quiet group nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::act::leads_to_the_target;
+use super::operation::leads_to_the_target;
 use super::{look, test, Asked, Unsaid};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
@@ -41,7 +41,7 @@ struct Group<'g, 'd> {
     ended: RefCell<BTreeMap<usize, Booted<'d>>>,
 }
 
-/// Asked in a member's place: its boot goes as far as an act would begin, and no further.
+/// Asked in a member's place: its boot goes as far as an operation would begin, and no further.
 struct Willing(Cell<bool>);
 
 impl Others for Willing {

@@ -210,7 +210,7 @@ fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &
 /// The plan of the next boot, where it is not to leave everything as it is.
 fn waits_for(device: &Device<'_>) -> Result<Option<(u8, String)>, Failure> {
     let (facts, plan) = boot::look(device, Request::Boot)?;
-    let waiting = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let fits = match (&plan, &facts.database) {
         (Plan::Quiet { .. }, _) => true,
         // An application is writing now, or was when the power went: SQLite's own locks tell, as any reader sees it.

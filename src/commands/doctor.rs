@@ -381,7 +381,7 @@ fn the_copies(device: &Device<'_>, chart: &mut Chart) {
         Err(failure) => chart.note("snapshots", failure.to_string(), "they cannot be looked at", "look at who owns the state folder"),
     }
     for one in quarantine(device).unwrap_or_default() {
-        let what = format!("{}: {} bytes, because {}", one.act, one.bytes, one.reason);
+        let what = format!("{}: {} bytes, because {}", one.operation, one.bytes, one.reason);
         chart.note("quarantine", what, "a family that was set aside, whole", "copy it for support; it goes when quarantine_max is reached");
     }
 }
@@ -390,7 +390,7 @@ fn the_record(device: &Device<'_>, chart: &mut Chart) {
     match record(device) {
         Ok(Kept::NothingYet) => chart.ok("record", "none; the first run makes it"),
         Ok(Kept::Blank) => chart.ok("record", "whole, and nothing was begun yet"),
-        Ok(Kept::Whole(act)) => chart.ok("record", format!("whole; the last act was number {act}")),
+        Ok(Kept::Whole(operation)) => chart.ok("record", format!("whole; the last operation was number {operation}")),
         Ok(Kept::Lost) => chart.note(
             "record",
             "it is gone, or neither of its two halves is whole",

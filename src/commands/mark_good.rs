@@ -59,7 +59,7 @@ fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     let old = names();
     prune(device, &ledger);
     let left = names();
-    marked.removed = old.iter().filter(|name| !left.contains(name)).map(|name| format!("v{}-{}", name.version, name.act)).collect();
+    marked.removed = old.iter().filter(|name| !left.contains(name)).map(|name| format!("v{}-{}", name.version, name.operation)).collect();
     let word = if new { "is good" } else { "was marked good before" };
     let gone = if marked.removed.is_empty() { "no snapshot goes".to_owned() } else { format!("removed: {}", marked.removed.join(", ")) };
     marked.sentence = format!("{}: version {} {word}; {gone}.", marked.name, marked.version.unwrap_or(0));

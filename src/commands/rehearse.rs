@@ -69,7 +69,7 @@ fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
     let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
     // Where a cut-off replacement waits, no copy of main says what comes of it.
-    let waits = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    let waits = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     if waits || matches!(plan, Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Refuse(_)) {
         let lines = vec![format!("{name}: nothing to rehearse: {plan}.")];
         let exit = pending_exit(device, &plan);
@@ -92,7 +92,9 @@ fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
 
 fn next(database: &Database, plan: &Plan) -> Next {
     let snapshot = match plan {
-        Plan::Replace { by: Replacement::Snapshot { version, act }, .. } => Some(SnapshotName { version: *version, act: *act }),
+        Plan::Replace { by: Replacement::Snapshot { version, operation }, .. } => {
+            Some(SnapshotName { version: *version, operation: *operation })
+        }
         _ => None,
     };
     Next {

@@ -37,7 +37,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
         Err(failure) => return Ok(not_begun(device, failure)),
     };
     let session = Session::begin(house.settings, house.world, &[device], house.all);
-    let snapshot = Snapshot { version: name.version, act: name.act, ..Snapshot::default() };
+    let snapshot = Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
     let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
@@ -48,7 +48,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
 fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, String> {
     let disk = device.disk();
     let all = device.state.list_snapshots(disk).map_err(|error| format!("the snapshots cannot be listed: {error}"))?;
-    let label = |name: &SnapshotName| format!("v{}-{}", name.version, name.act);
+    let label = |name: &SnapshotName| format!("v{}-{}", name.version, name.operation);
     if let Some(found) = all.iter().find(|name| label(name) == which.trim_end_matches(".db")) {
         return Ok(Some(found.clone()));
     }

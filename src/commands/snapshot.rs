@@ -45,8 +45,8 @@ pub fn snapshot(house: &House<'_>, verb: SnapshotVerb) -> Printed {
     match verb {
         SnapshotVerb::List => show(house, false),
         SnapshotVerb::Verify => show(house, true),
-        SnapshotVerb::Create => act(house, created),
-        SnapshotVerb::Prune => act(house, pruned),
+        SnapshotVerb::Create => operation(house, created),
+        SnapshotVerb::Prune => operation(house, pruned),
     }
 }
 
@@ -92,7 +92,7 @@ fn copy(one: Snapshot) -> OneCopy {
 }
 
 /// Under the lock of each database.
-fn act(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<String, Failure>) -> Printed {
+fn operation(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<String, Failure>) -> Printed {
     if let Err(printed) = changes(house) {
         return printed;
     }
@@ -117,7 +117,7 @@ fn act(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<Stri
 fn created(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {
     let name = create(device, locked, ledger)?;
     prune(device, ledger);
-    Ok(format!("snapshot v{}-{} made, whole and at version {}.", name.version, name.act, name.version))
+    Ok(format!("snapshot v{}-{} made, whole and at version {}.", name.version, name.operation, name.version))
 }
 
 fn pruned(device: &Device<'_>, _locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {

@@ -57,7 +57,7 @@ struct DatabaseStatus {
 
 /// The exit code that says what a plan means for the application while nobody carries it out.
 pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
-    let waiting = device.state.ready_acts(device.disk()).is_ok_and(|acts| !acts.is_empty());
+    let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     match plan {
         _ if waiting => EXIT_PENDING,
         Plan::Quiet { .. } | Plan::UseNewer { .. } => 0,
@@ -115,7 +115,7 @@ fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
         failed_tries: 0,
         interrupted_tries: 0,
         last_failure: None,
-        snapshots: snapshots.iter().map(|name| format!("v{}-{}", name.version, name.act)).collect(),
+        snapshots: snapshots.iter().map(|name| format!("v{}-{}", name.version, name.operation)).collect(),
         quarantine: device.state.list_quarantine(disk).unwrap_or_default(),
         settings: device.settings.sources.iter().map(|(key, place)| (key.clone(), place.file.clone())).collect(),
     };
@@ -183,8 +183,8 @@ impl DatabaseStatus {
             lines.push(format!("  snapshots   {}", self.snapshots.join(", ")));
         }
         if !self.quarantine.is_empty() {
-            let acts: Vec<String> = self.quarantine.iter().map(u64::to_string).collect();
-            lines.push(format!("  quarantine  {}", acts.join(", ")));
+            let operations: Vec<String> = self.quarantine.iter().map(u64::to_string).collect();
+            lines.push(format!("  quarantine  {}", operations.join(", ")));
         }
         lines.push(format!("  next boot   {}", self.plan));
         if let Some(next) = &self.next {

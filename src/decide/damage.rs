@@ -79,11 +79,11 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
 /// The newest copy that gives up fewer rows than a repair of the file itself: it has more of those that only indexes know than it
 /// lacks of what was written since.
 fn better_snapshot<'a>(facts: &'a Facts, policy: &Policy) -> Option<&'a Snapshot> {
-    let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Tried::Snapshot(snapshot.act));
+    let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Tried::Snapshot(snapshot.operation));
     facts.snapshots.iter().find(better).filter(|_| policy.on_damage.contains(&Cure::Snapshot))
 }
 
 /// The newest good copy that was not tried.
 fn next_snapshot(facts: &Facts) -> Option<&Snapshot> {
-    facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act)))
+    facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.operation)))
 }

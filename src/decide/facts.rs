@@ -2,7 +2,7 @@
 //! Promises: a new kind of fact fails to compile wherever it is not decided.
 //! Never holds a handle, a path to open, or a guess.
 
-use crate::decide::record::{ActKind, Counts, LastFailure};
+use crate::decide::record::{Counts, LastFailure, OperationKind};
 
 /// Everything a decision may look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub struct Facts {
     pub catalog: Vec<Migration>,
     /// Who asks.
     pub request: Request,
-    /// Tries of this catalogue, an act that is open and not done already counted.
+    /// Tries of this catalogue, an operation that is open and not done already counted.
     pub tries: Counts,
-    /// An act of an earlier run that did not end.
-    pub open_act: OpenAct,
+    /// An operation of an earlier run that did not end.
+    pub open_operation: OpenOperation,
     /// Snapshots that were looked at and found good, newest first; looked for only where the file is damaged, lost or newer.
     pub snapshots: Vec<Snapshot>,
-    /// The act that was current at the last `mark-good`; snapshots of later acts are the way back of a slot on trial.
-    pub good_act: u64,
+    /// The operation that was current at the last `mark-good`; snapshots of later operations are the way back of a slot on trial.
+    pub good_operation: u64,
     /// Room on the file system.
     pub room: Room,
     /// What of ours takes room there and may go when a person says so; looked for only where something is to be done.
@@ -33,9 +33,9 @@ pub struct Facts {
     pub read_only: String,
     /// The database file is a mount of its own: nothing can be renamed over it.
     pub own_mount: bool,
-    /// Data was given up by an act that is done, and no run has ended with saying so.
+    /// Data was given up by an operation that is done, and no run has ended with saying so.
     pub loss: Option<String>,
-    /// Why the last act that failed did so, where none has ended well since.
+    /// Why the last operation that failed did so, where none has ended well since.
     pub last_failure: Option<LastFailure>,
     /// Cures that this run tried and that did not help.
     pub tried: Vec<Tried>,
@@ -191,15 +191,15 @@ pub enum Request {
     Restore(Snapshot),
 }
 
-/// An act of an earlier run.
+/// An operation of an earlier run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OpenAct {
+pub enum OpenOperation {
     /// None, or it is done: its number is in the database.
     None,
     /// Ended by a power cut, a kill or a stop signal.
     Interrupted {
         /// What it did.
-        kind: ActKind,
+        kind: OperationKind,
         /// This catalogue's own.
         ours: bool,
         /// How often it was started.
@@ -214,8 +214,8 @@ pub enum OpenAct {
 pub struct Snapshot {
     /// Its version.
     pub version: i64,
-    /// The act that made it.
-    pub act: u64,
+    /// The operation that made it.
+    pub operation: u64,
     /// Of the damaged file's rows that only its indexes know, so many.
     pub holds: u64,
     /// Rows in the damaged file's tables that this copy does not have; not counted beyond `holds`.
@@ -257,7 +257,7 @@ pub enum Tried {
     Reindex,
     /// What can be read.
     Salvage,
-    /// The snapshot of this act.
+    /// The snapshot of this operation.
     Snapshot(u64),
     /// A fresh database.
     Fresh,

@@ -44,8 +44,8 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
             Next::Stop(Stop::AsItFailed)
         }
         // This copy cannot be brought forward, or is none: the next cure.
-        (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { act, .. }, .. }) => {
-            Next::Without(Tried::Snapshot(*act))
+        (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. }) => {
+            Next::Without(Tried::Snapshot(*operation))
         }
         (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => Next::Without(Tried::Reindex),
         // Too little can be read, or what was read fits no table: the next cure.

@@ -73,8 +73,8 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -
 
 /// Until `mark-good` the slot that came back may have its own version again.
 fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
-    let on_trial = |snapshot: &&Snapshot| snapshot.version == facts.target && snapshot.act > facts.good_act;
-    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.act)))
+    let on_trial = |snapshot: &&Snapshot| snapshot.version == facts.target && snapshot.operation > facts.good_operation;
+    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.operation)))
 }
 
 /// What stops a replacement of a healthy, newer database.

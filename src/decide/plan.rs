@@ -6,10 +6,10 @@ use std::fmt;
 
 use crate::config::{ChangedText, CopyPolicy};
 use crate::decide::damage::{damaged, lost};
-use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenAct, Request, Snapshot};
+use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenOperation, Request, Snapshot};
 use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
-use crate::decide::record::ActKind;
+use crate::decide::record::OperationKind;
 use crate::decide::space::{less_than_asked, no_room, refuse_until_free};
 use crate::error::Class;
 
@@ -117,8 +117,8 @@ pub enum Replacement {
     Snapshot {
         /// Its version.
         version: i64,
-        /// The act that made it.
-        act: u64,
+        /// The operation that made it.
+        operation: u64,
     },
 }
 
@@ -169,7 +169,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         Request::Restore(snapshot) => return restore(facts, snapshot),
         Request::Boot | Request::Retry | Request::PurgeAndRetry | Request::Rollback => {}
     }
-    match (&facts.database, &facts.open_act) {
+    match (&facts.database, &facts.open_operation) {
         // A link, a folder, a second name: whatever it is, it is not only ours.
         (Database::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
@@ -184,7 +184,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         // A replacement that this firmware began, the old family still untouched: its reason lives only in the record.
         (
             Database::Behind { .. },
-            OpenAct::Interrupted { kind: ActKind::ReplaceFresh | ActKind::ReplaceCarried, ours: true, reason, .. },
+            OpenOperation::Interrupted { kind: OperationKind::ReplaceFresh | OperationKind::ReplaceCarried, ours: true, reason, .. },
         ) => worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone())),
         (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
         (Database::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
@@ -221,7 +221,7 @@ fn settle(facts: &Facts, why: &'static str) -> Plan {
     }
 }
 
-/// What stops any act before it begins, in the order of what a person can mend.
+/// What stops any operation before it begins, in the order of what a person can mend.
 fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     if !facts.writable {
         return Some(refuse(Class::Storage, &format!("work is pending and {}", facts.read_only), "make it writable, then run again"));
@@ -316,7 +316,7 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
 /// worse cure, and what is refused here still has its old family and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
-    let OpenAct::Interrupted { kind, ours: true, starts, reason } = &facts.open_act else { return None };
+    let OpenOperation::Interrupted { kind, ours: true, starts, reason } = &facts.open_operation else { return None };
     if !kind.replaces() || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
         return None;
     }
@@ -326,7 +326,7 @@ pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
 }
 
 pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
-    let by = Replacement::Snapshot { version: snapshot.version, act: snapshot.act };
+    let by = Replacement::Snapshot { version: snapshot.version, operation: snapshot.operation };
     Plan::Replace { by, why: what.to_owned(), loss: true }
 }
 
@@ -364,7 +364,7 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
     if !facts.writable {
         return refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again");
     }
-    let going_on = matches!(&facts.open_act, OpenAct::Interrupted { kind, ours: true, .. } if kind.purges());
+    let going_on = matches!(&facts.open_operation, OpenOperation::Interrupted { kind, ours: true, .. } if kind.purges());
     // Where the file is gone, a fresh one gives up nothing more, and nobody could start without it.
     if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
         let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
@@ -478,7 +478,7 @@ impl fmt::Display for Replacement {
                 let beside = if *aside { " put aside in it" } else { "" };
                 write!(f, "a fresh database with the rows of {tables}{beside}")
             }
-            Replacement::Snapshot { version, act } => write!(f, "the snapshot v{version}-{act} migrated forward"),
+            Replacement::Snapshot { version, operation } => write!(f, "the snapshot v{version}-{operation} migrated forward"),
         }
     }
 }

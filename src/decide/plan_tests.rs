@@ -13,8 +13,8 @@ fn step(version: i64) -> Migration {
     Migration { version, name: format!("m{version}"), no_transaction: version == 9 }
 }
 
-fn copy(version: i64, act: u64) -> Snapshot {
-    Snapshot { version, act, ..Snapshot::default() }
+fn copy(version: i64, operation: u64) -> Snapshot {
+    Snapshot { version, operation, ..Snapshot::default() }
 }
 
 /// A healthy precious database on a roomy disk.
@@ -25,9 +25,9 @@ fn facts(database: Database) -> Facts {
         catalog: (1..=3).map(step).collect(),
         request: Request::Boot,
         tries: Counts { fingerprint: [1; 16], failed: 0, interrupted: 0, purges: 0 },
-        open_act: OpenAct::None,
+        open_operation: OpenOperation::None,
         snapshots: Vec::new(),
-        good_act: 0,
+        good_operation: 0,
         room: Room { available: 1 << 30, total: 1 << 32, size: 1 << 20, reclaimable: 0, asked: 0, needed: None },
         kept: Vec::new(),
         writable: true,
@@ -233,10 +233,10 @@ fn what_can_be_read_of_a_damaged_file_is_saved() {
     check(&Facts { tried: vec![Tried::Salvage], ..readable() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
     let unwanted = Policy { on_damage: vec![Cure::Snapshot], ..precious() };
     check(&with_copy, &unwanted, newest);
-    let cut = |starts| OpenAct::Interrupted { kind: ActKind::Salvage, ours: true, starts, reason: "page 7 is torn".into() };
-    check(&Facts { open_act: cut(2), ..readable() }, &precious(), salvage);
+    let cut = |starts| OpenOperation::Interrupted { kind: OperationKind::Salvage, ours: true, starts, reason: "page 7 is torn".into() };
+    check(&Facts { open_operation: cut(2), ..readable() }, &precious(), salvage);
     let left = "refuse: replacing it was interrupted 3 times (page 7 is torn) [TriesUsedUp]";
-    check(&Facts { open_act: cut(3), ..readable() }, &precious(), left);
+    check(&Facts { open_operation: cut(3), ..readable() }, &precious(), left);
     let in_vain = Facts { tries: Counts { failed: 3, ..readable().tries }, ..readable() };
     check(&in_vain, &precious(), "refuse: page 7 is torn [As(Damaged)]");
 }
@@ -251,9 +251,10 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
     // Rows of a version that nobody knows fit nowhere.
     let none = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
     check(&damaged(), &keeps(&["*"]), none);
-    let cut = OpenAct::Interrupted { kind: ActKind::ReplaceCarried, ours: true, starts: 1, reason: "its migration failed".into() };
+    let cut =
+        OpenOperation::Interrupted { kind: OperationKind::ReplaceCarried, ours: true, starts: 1, reason: "its migration failed".into() };
     let again = "replace by a fresh database with the rows of a, the old family goes to quarantine: its migration failed";
-    check(&Facts { open_act: cut, ..behind() }, &keeps(&["a"]), again);
+    check(&Facts { open_operation: cut, ..behind() }, &keeps(&["a"]), again);
     let way_back = WayBack::Missing("no down SQL is stored for V5 m5".into());
     let newer = facts(Database::Newer { version: 5, compatible_from: None, way_back });
     let aside = "replace by a fresh database with the rows of a put aside in it, the old family goes to quarantine: \
@@ -330,10 +331,11 @@ fn what_stands_in_the_way_of_going_back() {
     let mounted = "refuse: the database is at version 5, this firmware knows 3; \
                    going back needs a copy that is swapped in, and the database file is a mount of its own [As(Newer)]";
     check(&Facts { own_mount: true, ..newer_with_down() }, &precious(), mounted);
-    let cut = |starts| OpenAct::Interrupted { kind: ActKind::Downgrade, ours: true, starts, reason: "the slots flipped".into() };
-    check(&Facts { open_act: cut(2), ..newer_with_down() }, &precious(), BACK);
+    let cut =
+        |starts| OpenOperation::Interrupted { kind: OperationKind::Downgrade, ours: true, starts, reason: "the slots flipped".into() };
+    check(&Facts { open_operation: cut(2), ..newer_with_down() }, &precious(), BACK);
     let left = "refuse: replacing it was interrupted 3 times (the slots flipped) [TriesUsedUp]";
-    check(&Facts { open_act: cut(3), ..newer_with_down() }, &precious(), left);
+    check(&Facts { open_operation: cut(3), ..newer_with_down() }, &precious(), left);
 }
 
 #[test]
@@ -349,7 +351,7 @@ fn a_slot_on_trial_may_have_its_own_snapshot_again() {
     let refused = "refuse: the database is at version 5, this firmware knows 3; its stored down SQL failed [As(Newer)]";
     check(&no_way_back, &precious(), refused);
     // `mark-good` said that nobody comes back.
-    check(&Facts { good_act: 8, ..no_way_back }, &on_trial, refused);
+    check(&Facts { good_operation: 8, ..no_way_back }, &on_trial, refused);
 }
 
 #[test]
@@ -380,29 +382,34 @@ fn a_fresh_database_is_built_twice_by_a_firmware_and_no_more() {
 
 #[test]
 fn a_replacement_that_was_interrupted_goes_on_twice() {
-    let open = |starts, ours| OpenAct::Interrupted { kind: ActKind::ReplaceFresh, ours, starts, reason: "its migration failed".into() };
+    let open = |starts, ours| OpenOperation::Interrupted {
+        kind: OperationKind::ReplaceFresh,
+        ours,
+        starts,
+        reason: "its migration failed".into(),
+    };
     let again = "replace by a fresh database, the old family goes to quarantine: its migration failed";
-    check(&Facts { open_act: open(2, true), ..behind() }, &rebuildable(), again);
+    check(&Facts { open_operation: open(2, true), ..behind() }, &rebuildable(), again);
     let ended = "refuse: replacing it was interrupted 3 times (its migration failed) [TriesUsedUp]";
-    check(&Facts { open_act: open(3, true), ..behind() }, &rebuildable(), ended);
+    check(&Facts { open_operation: open(3, true), ..behind() }, &rebuildable(), ended);
     // The other slot's intent is its own.
     let own = "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")";
-    check(&Facts { open_act: open(1, false), ..behind() }, &rebuildable(), own);
+    check(&Facts { open_operation: open(1, false), ..behind() }, &rebuildable(), own);
 }
 
 #[test]
 fn a_cure_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
-    let open = |kind, starts| OpenAct::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
+    let open = |kind, starts| OpenOperation::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
     let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
     let by_copy = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
-    check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 2), ..copies.clone() }, &precious(), by_copy);
-    let worn_out = Facts { open_act: open(ActKind::ReplaceSnapshot, 3), ..copies };
+    check(&Facts { open_operation: open(OperationKind::ReplaceSnapshot, 2), ..copies.clone() }, &precious(), by_copy);
+    let worn_out = Facts { open_operation: open(OperationKind::ReplaceSnapshot, 3), ..copies };
     let left = "refuse: replacing it was interrupted 3 times (page 7 is torn) [TriesUsedUp]";
     check(&worn_out, &precious(), left);
     check(&Facts { request: Request::Retry, ..worn_out }, &precious(), by_copy);
-    check(&Facts { open_act: open(ActKind::ReplaceFresh, 3), ..damaged() }, &rebuildable(), left);
+    check(&Facts { open_operation: open(OperationKind::ReplaceFresh, 3), ..damaged() }, &rebuildable(), left);
     let gone = facts(Database::Lost { what: "the main file is absent".into(), remains: false });
-    check(&Facts { open_act: open(ActKind::ReplaceSnapshot, 3), ..gone }, &precious(), left);
+    check(&Facts { open_operation: open(OperationKind::ReplaceSnapshot, 3), ..gone }, &precious(), left);
 }
 
 #[test]

@@ -30,12 +30,12 @@ pub type Fingerprint = [u8; 16];
 pub struct Record {
     /// A database with content has stood under this name.
     pub held_data: bool,
-    /// The largest act number ever begun.
-    pub last_act: u64,
-    /// The act that was current at the last `mark-good`; 0 for never.
-    pub good_act: u64,
+    /// The largest operation number ever begun.
+    pub last_operation: u64,
+    /// The operation that was current at the last `mark-good`; 0 for never.
+    pub good_operation: u64,
     /// Begun, and not known to be finished.
-    pub open: Option<OpenAct>,
+    pub open: Option<OpenOperation>,
     /// Most recently used first, at most [`FINGERPRINTS_MAX`].
     pub counts: Vec<Counts>,
     /// Most recent first, at most [`TOKENS_MAX`].
@@ -44,18 +44,18 @@ pub struct Record {
     pub needs: Option<Needs>,
     /// Data that was given up and that no run has yet ended with saying.
     pub loss: Option<Loss>,
-    /// Why the last act of a catalogue that failed did so; most recent first, at most [`FAILURES_MAX`].
+    /// Why the last operation of a catalogue that failed did so; most recent first, at most [`FAILURES_MAX`].
     pub failures: Vec<LastFailure>,
 }
 
 /// One dangerous thing, begun by one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenAct {
+pub struct OpenOperation {
     /// Its sequence.
     pub number: u64,
     /// What it does.
-    pub kind: ActKind,
-    /// Whose act it is.
+    pub kind: OperationKind,
+    /// Whose operation it is.
     pub fingerprint: Fingerprint,
     /// How often it was started.
     pub starts: u8,
@@ -65,9 +65,9 @@ pub struct OpenAct {
     pub reason: String,
 }
 
-/// What an act does. The numbers are part of the frozen format.
+/// What an operation does. The numbers are part of the frozen format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActKind {
+pub enum OperationKind {
     /// The transaction lane, forward.
     Upgrade = 1,
     /// A copy that went back by the stored down SQL takes the newer one's place.
@@ -88,23 +88,23 @@ pub enum ActKind {
     ReplaceCarried = 9,
 }
 
-impl ActKind {
+impl OperationKind {
     /// Another database takes the old one's place.
     pub fn replaces(self) -> bool {
         match self {
-            ActKind::ReplaceFresh
-            | ActKind::ReplaceCarried
-            | ActKind::ReplaceSnapshot
-            | ActKind::Reindex
-            | ActKind::Salvage
-            | ActKind::Downgrade => true,
-            ActKind::Upgrade | ActKind::FirstBoot | ActKind::MigrateCopy => false,
+            OperationKind::ReplaceFresh
+            | OperationKind::ReplaceCarried
+            | OperationKind::ReplaceSnapshot
+            | OperationKind::Reindex
+            | OperationKind::Salvage
+            | OperationKind::Downgrade => true,
+            OperationKind::Upgrade | OperationKind::FirstBoot | OperationKind::MigrateCopy => false,
         }
     }
 
     /// It is counted as a purge.
     pub fn purges(self) -> bool {
-        matches!(self, ActKind::ReplaceFresh | ActKind::ReplaceCarried)
+        matches!(self, OperationKind::ReplaceFresh | OperationKind::ReplaceCarried)
     }
 }
 
@@ -115,7 +115,7 @@ pub struct Counts {
     pub fingerprint: Fingerprint,
     /// Migrations that failed.
     pub failed: u8,
-    /// Acts that a power cut, a kill or a stop signal ended.
+    /// Operations that a power cut, a kill or a stop signal ended.
     pub interrupted: u8,
     /// Fresh databases built in place of an old one.
     pub purges: u8,
@@ -133,8 +133,8 @@ pub struct Needs {
 /// Data that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// By which act.
-    pub act: u64,
+    /// By which operation.
+    pub operation: u64,
     /// In words.
     pub text: String,
 }
@@ -298,8 +298,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn encode(record: &Record) -> Vec<u8> {
     let mut out = Vec::new();
     out.push(u8::from(record.held_data));
-    out.extend(record.last_act.to_le_bytes());
-    out.extend(record.good_act.to_le_bytes());
+    out.extend(record.last_operation.to_le_bytes());
+    out.extend(record.good_operation.to_le_bytes());
     out.push(u8::from(record.open.is_some()));
     if let Some(open) = &record.open {
         out.extend(open.number.to_le_bytes());
@@ -325,7 +325,7 @@ fn encode(record: &Record) -> Vec<u8> {
     }
     out.push(u8::from(record.loss.is_some()));
     if let Some(loss) = &record.loss {
-        out.extend(loss.act.to_le_bytes());
+        out.extend(loss.operation.to_le_bytes());
         put_text(&mut out, clip(&loss.text, TEXT_BYTES_MAX));
     }
     failure::put_all(&mut out, &record.failures);
@@ -353,11 +353,12 @@ fn put_version(out: &mut Vec<u8>, version: i64) {
 
 fn decode(payload: &[u8]) -> Option<Record> {
     let mut reader = Reader { bytes: payload };
-    let mut record = Record { held_data: reader.flag()?, last_act: reader.u64()?, good_act: reader.u64()?, ..Record::default() };
+    let mut record =
+        Record { held_data: reader.flag()?, last_operation: reader.u64()?, good_operation: reader.u64()?, ..Record::default() };
     if reader.flag()? {
-        record.open = Some(OpenAct {
+        record.open = Some(OpenOperation {
             number: reader.u64()?,
-            kind: act_kind(reader.u8()?)?,
+            kind: operation_kind(reader.u8()?)?,
             fingerprint: reader.array()?,
             starts: reader.u8()?,
             token: reader.text(TOKEN_BYTES_MAX)?,
@@ -374,14 +375,14 @@ fn decode(payload: &[u8]) -> Option<Record> {
         record.needs = Some(Needs { fingerprint: reader.array()?, bytes: reader.u64()? });
     }
     if reader.flag()? {
-        record.loss = Some(Loss { act: reader.u64()?, text: reader.text(TEXT_BYTES_MAX)? });
+        record.loss = Some(Loss { operation: reader.u64()?, text: reader.text(TEXT_BYTES_MAX)? });
     }
     record.failures = failure::read_all(&mut reader)?;
     Some(record)
 }
 
-fn act_kind(number: u8) -> Option<ActKind> {
-    use ActKind::{Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceCarried, ReplaceFresh, ReplaceSnapshot, Salvage, Upgrade};
+fn operation_kind(number: u8) -> Option<OperationKind> {
+    use OperationKind::{Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceCarried, ReplaceFresh, ReplaceSnapshot, Salvage, Upgrade};
     let known = [Upgrade, Downgrade, FirstBoot, MigrateCopy, ReplaceFresh, ReplaceSnapshot, Reindex, Salvage, ReplaceCarried];
     known.into_iter().find(|kind| *kind as u8 == number)
 }

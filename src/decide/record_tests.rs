@@ -11,11 +11,11 @@ fn full() -> Record {
     let counts = |n: u8| Counts { fingerprint: [n; 16], failed: n, interrupted: 255, purges: 2 };
     Record {
         held_data: true,
-        last_act: u64::MAX,
-        good_act: 7,
-        open: Some(OpenAct {
+        last_operation: u64::MAX,
+        good_operation: 7,
+        open: Some(OpenOperation {
             number: 9,
-            kind: ActKind::ReplaceFresh,
+            kind: OperationKind::ReplaceFresh,
             fingerprint: [3; 16],
             starts: 2,
             token: text(TOKEN_BYTES_MAX),
@@ -24,7 +24,7 @@ fn full() -> Record {
         counts: (1..=4).map(counts).collect(),
         tokens: (0..8).map(|n| format!("{n}{}", "t".repeat(TOKEN_BYTES_MAX - 1))).collect(),
         needs: Some(Needs { fingerprint: [3; 16], bytes: 1 << 40 }),
-        loss: Some(Loss { act: 9, text: text(TEXT_BYTES_MAX) }),
+        loss: Some(Loss { operation: 9, text: text(TEXT_BYTES_MAX) }),
         failures: [3, 4].into_iter().map(failure).collect(),
     }
 }
@@ -32,7 +32,7 @@ fn full() -> Record {
 fn failure(n: u8) -> LastFailure {
     let text = |length: usize| "é".repeat(length / 2);
     LastFailure {
-        act: 8,
+        operation: 8,
         fingerprint: [n; 16],
         class: text(WORD_BYTES_MAX),
         from: Some(-1),
@@ -94,10 +94,10 @@ fn versions_of_64_bits_are_read_back_even_when_everything_is_full() {
 #[test]
 fn a_failure_is_kept_for_each_slot_and_the_oldest_falls_off() {
     let mut record = full();
-    record.keep_failure(LastFailure { act: 10, ..failure(3) });
-    assert_eq!(record.failures, [LastFailure { act: 10, ..failure(3) }, failure(4)]);
-    record.keep_failure(LastFailure { act: 11, ..failure(5) });
-    assert_eq!(record.failures, [LastFailure { act: 11, ..failure(5) }, LastFailure { act: 10, ..failure(3) }]);
+    record.keep_failure(LastFailure { operation: 10, ..failure(3) });
+    assert_eq!(record.failures, [LastFailure { operation: 10, ..failure(3) }, failure(4)]);
+    record.keep_failure(LastFailure { operation: 11, ..failure(5) });
+    assert_eq!(record.failures, [LastFailure { operation: 11, ..failure(5) }, LastFailure { operation: 10, ..failure(3) }]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Owns the names: the database's four files, and what stands beside them in the state folder.
-//! Promises: one type for the family, so that nothing moves one of its files alone; names carry version and act.
+//! Promises: one type for the family, so that nothing moves one of its files alone; names carry version and operation.
 //! Never touches a file but to look (`lstat`).
 
 use std::io;
@@ -142,13 +142,13 @@ pub struct StateFolder {
     pub root: PathBuf,
 }
 
-/// `snapshots/v12-7.db`: a copy made before act 7, of schema 12.
+/// `snapshots/v12-7.db`: a copy made before operation 7, of schema 12.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotName {
     /// The schema version.
     pub version: i64,
-    /// The act that made it.
-    pub act: u64,
+    /// The operation that made it.
+    pub operation: u64,
 }
 
 impl StateFolder {
@@ -168,18 +168,18 @@ impl StateFolder {
     }
 
     /// A database being built; never trusted at boot.
-    pub fn staging(&self, act: u64) -> PathBuf {
-        self.root.join(format!("staging-{act}.db"))
+    pub fn staging(&self, operation: u64) -> PathBuf {
+        self.root.join(format!("staging-{operation}.db"))
     }
 
     /// The second name of an empty main file while the first database takes its name; swept like staging.
-    pub fn staging_old(&self, act: u64) -> PathBuf {
-        self.root.join(format!("staging-{act}-old.db"))
+    pub fn staging_old(&self, operation: u64) -> PathBuf {
+        self.root.join(format!("staging-{operation}-old.db"))
     }
 
     /// A verified database that must become main: its name is the intent.
-    pub fn ready(&self, act: u64) -> PathBuf {
-        self.root.join(format!("ready-{act}.db"))
+    pub fn ready(&self, operation: u64) -> PathBuf {
+        self.root.join(format!("ready-{operation}.db"))
     }
 
     /// Where a rehearsal works on its copy; never trusted, removed by the next run.
@@ -194,7 +194,7 @@ impl StateFolder {
 
     /// A snapshot.
     pub fn snapshot(&self, name: &SnapshotName) -> PathBuf {
-        self.snapshots().join(format!("v{}-{}.db", name.version, name.act))
+        self.snapshots().join(format!("v{}-{}.db", name.version, name.operation))
     }
 
     /// The folder of families that were set aside.
@@ -202,19 +202,19 @@ impl StateFolder {
         self.root.join("quarantine")
     }
 
-    /// One family set aside, by act.
-    pub fn quarantined(&self, act: u64) -> PathBuf {
-        self.quarantine().join(act.to_string())
+    /// One family set aside, by operation.
+    pub fn quarantined(&self, operation: u64) -> PathBuf {
+        self.quarantine().join(operation.to_string())
     }
 
-    /// Acts whose ready file waits, oldest first.
+    /// Operations whose ready file waits, oldest first.
     ///
     /// # Errors
     /// As `readdir`.
-    pub fn ready_acts(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
-        let mut acts: Vec<u64> = disk.list(&self.root)?.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
-        acts.sort_unstable();
-        Ok(acts)
+    pub fn ready_operations(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
+        let mut operations: Vec<u64> = disk.list(&self.root)?.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
+        operations.sort_unstable();
+        Ok(operations)
     }
 
     /// All snapshots, newest first.
@@ -223,7 +223,7 @@ impl StateFolder {
     /// As `readdir`.
     pub fn list_snapshots(&self, disk: &dyn Disk) -> io::Result<Vec<SnapshotName>> {
         let mut names: Vec<SnapshotName> = disk.list(&self.snapshots())?.iter().filter_map(|name| parse_snapshot(name)).collect();
-        names.sort_by_key(|name| std::cmp::Reverse(name.act));
+        names.sort_by_key(|name| std::cmp::Reverse(name.operation));
         Ok(names)
     }
 
@@ -232,9 +232,9 @@ impl StateFolder {
     /// # Errors
     /// As `readdir`.
     pub fn list_quarantine(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
-        let mut acts: Vec<u64> = disk.list(&self.quarantine())?.iter().filter_map(|name| name.parse().ok()).collect();
-        acts.sort_unstable();
-        Ok(acts)
+        let mut operations: Vec<u64> = disk.list(&self.quarantine())?.iter().filter_map(|name| name.parse().ok()).collect();
+        operations.sort_unstable();
+        Ok(operations)
     }
 }
 
@@ -243,8 +243,8 @@ fn number_between(name: &str, before: &str, after: &str) -> Option<u64> {
 }
 
 fn parse_snapshot(name: &str) -> Option<SnapshotName> {
-    let (version, act) = name.strip_prefix('v')?.strip_suffix(".db")?.rsplit_once('-')?;
-    Some(SnapshotName { version: version.parse().ok()?, act: act.parse().ok()? })
+    let (version, operation) = name.strip_prefix('v')?.strip_suffix(".db")?.rsplit_once('-')?;
+    Some(SnapshotName { version: version.parse().ok()?, operation: operation.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_known_by_its_name_and_nothing_else_is_one() {
-        assert_eq!(parse_snapshot("v12-7.db"), Some(SnapshotName { version: 12, act: 7 }));
+        assert_eq!(parse_snapshot("v12-7.db"), Some(SnapshotName { version: 12, operation: 7 }));
         for other in ["tmp-7.db", "v12.db", "v12-7.db-wal", "v-7.db", "vx-7.db", "v12--7.db", ""] {
             assert_eq!(parse_snapshot(other), None, "{other}");
         }

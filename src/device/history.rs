@@ -25,15 +25,15 @@ use crate::error::{Class, Failure};
 const REFINERYS_COLUMNS: &str = "name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255)";
 /// Ours, one row a migration: what refinery's table has no room for.
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
-    version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
+    version INTEGER PRIMARY KEY, operation INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
     compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
-/// Ours: `format`, `act` (the last act that committed), `token` (the last one handled).
+/// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled).
 const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
 /// Reads them; names every column, so that a table with others is found before anything is written.
 fn steps() -> String {
     let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::word);
     format!(
-        "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible}, octet_length(act), octet_length(duration_ms), \
+        "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible}, octet_length(operation), octet_length(duration_ms), \
          octet_length(firmware) FROM bootmigrate_steps ORDER BY version LIMIT {}",
         bounds::sql("down_sql"),
         bounds::ROWS_MAX
@@ -73,8 +73,8 @@ pub struct History {
     pub applied: Vec<Applied>,
     /// The first row that is none, in words.
     pub malformed: Option<String>,
-    /// The last act that committed here; `None` where bootmigrate never did.
-    pub act: Option<u64>,
+    /// The last operation that committed here; `None` where bootmigrate never did.
+    pub operation: Option<u64>,
     /// The last token handled.
     pub token: Option<String>,
     /// By version: what the firmware that applied it said of other firmware.
@@ -198,7 +198,7 @@ fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusql
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         match (text(row.get_ref(0)?).as_deref(), row.get_ref(1)?) {
-            (Some("act"), ValueRef::Integer(act)) => history.act = u64::try_from(act).ok(),
+            (Some("act"), ValueRef::Integer(operation)) => history.operation = u64::try_from(operation).ok(),
             (Some("token"), token) => history.token = text(token),
             _ => {}
         }
@@ -300,8 +300,8 @@ pub fn create_tables(database: &mut Database, step: Step, table: &str, catalog: 
 /// Who applied a migration, when, and how long it took.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp<'a> {
-    /// The act.
-    pub act: u64,
+    /// The operation.
+    pub operation: u64,
     /// Seconds since 1970 as the device believes; shown, never trusted.
     pub unix_seconds: i64,
     /// Milliseconds it took.
@@ -322,26 +322,26 @@ pub fn record(database: &Database, step: Step, table: &str, migration: &Migratio
         let checksum = migration.checksum(database.history_versions).to_string();
         database.connection.execute(&sql, params![migration.version, migration.name, date, checksum])?;
         let sql = "INSERT OR REPLACE INTO bootmigrate_steps\
-                   (version, act, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                   (version, operation, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let directives = &migration.directives;
-        let act = i64::try_from(stamp.act).unwrap_or(i64::MAX);
+        let operation = i64::try_from(stamp.operation).unwrap_or(i64::MAX);
         let duration = i64::try_from(stamp.duration_ms).unwrap_or(i64::MAX);
         let (irreversible, compatible) = (directives.irreversible, directives.compatible_from);
         database
             .connection
-            .execute(sql, params![migration.version, act, migration.down, irreversible, compatible, duration, stamp.firmware])
+            .execute(sql, params![migration.version, operation, migration.down, irreversible, compatible, duration, stamp.firmware])
     };
     write().map(drop).map_err(|error| database.failure(step, &error))
 }
 
-/// Writes the act's number, which proves after a power cut that it was committed; inside the caller's transaction.
+/// Writes the operation's number, which proves after a power cut that it was committed; inside the caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
-pub fn record_act(database: &Database, step: Step, act: u64, token: &str) -> Result<(), Failure> {
+pub fn record_operation(database: &Database, step: Step, operation: u64, token: &str) -> Result<(), Failure> {
     let write = || {
         let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('act', ?1)";
-        database.connection.execute(sql, [i64::try_from(act).unwrap_or(i64::MAX)])?;
+        database.connection.execute(sql, [i64::try_from(operation).unwrap_or(i64::MAX)])?;
         if !token.is_empty() {
             database.connection.execute("INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('token', ?1)", [token])?;
         }

@@ -9,7 +9,7 @@ use crate::error::Class;
 use crate::report::exit_of;
 use crate::report::sentence::code_of;
 
-/// Why the last act of a database that failed did so, until one ends well.
+/// Why the last operation of a database that failed did so, until one ends well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LastFailure {
     /// The code that was said then.

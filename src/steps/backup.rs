@@ -112,21 +112,21 @@ fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn
     Ok(file)
 }
 
-/// Version and act come from what is in it.
+/// Version and operation come from what is in it.
 fn name_it(device: &Device<'_>, ledger: &Ledger, temporary: &Path, step: Step) -> Result<SnapshotName, Failure> {
     let version = good_copy(device, temporary, None).map_err(|look| look.failure(step, temporary, "it is no good copy"))?;
-    let act = act_in(device, temporary, step)?;
-    let name = SnapshotName { version, act: ledger.next_number(device)?.max(act.saturating_add(1)) };
+    let operation = operation_in(device, temporary, step)?;
+    let name = SnapshotName { version, operation: ledger.next_number(device)?.max(operation.saturating_add(1)) };
     let path = device.state.snapshot(&name);
     rename_durably(device.disk(), step, temporary, &path, Rename::NoReplace).map_err(|error| Failure::io(step, &path, &error))?;
     Ok(name)
 }
 
-fn act_in(device: &Device<'_>, copy: &Path, step: Step) -> Result<u64, Failure> {
+fn operation_in(device: &Device<'_>, copy: &Path, step: Step) -> Result<u64, Failure> {
     let database = device.sqlite().look_immutable(step, copy)?;
     let read = history::read(&database, step, &device.settings.history_table);
     database.close(step)?;
-    Ok(read?.act.unwrap_or(0))
+    Ok(read?.operation.unwrap_or(0))
 }
 
 fn remove(device: &Device<'_>, path: &Path) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::steps::index_rows::words;
-use crate::steps::ledger::Act;
+use crate::steps::ledger::Operation;
 use crate::steps::lock::Locked;
 use crate::steps::stage::{stage, Base, Staged};
 use crate::steps::wal::misfit;
@@ -69,7 +69,7 @@ pub struct Rows<'a> {
 pub fn stage_with_rows(
     device: &Device<'_>,
     locked: &Locked,
-    act: Act,
+    operation: Operation,
     main: &MainFile,
     carry: Carry<'_>,
     steps: &[&Migration],
@@ -78,7 +78,7 @@ pub fn stage_with_rows(
     let mut aside = BTreeSet::new();
     loop {
         let rows = Rows { main, carry, aside: &aside };
-        let failure = match stage(device, locked, act, &Base::Rows(&rows), steps, token) {
+        let failure = match stage(device, locked, operation, &Base::Rows(&rows), steps, token) {
             Err(failure) if failure.class == Class::Failed => failure,
             other => return other,
         };

@@ -14,7 +14,7 @@ use crate::device::sqlite::Database;
 use crate::device::{supervisor, Device};
 use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
-use crate::steps::ledger::Act;
+use crate::steps::ledger::Operation;
 use crate::steps::migrate::{finish_history, set_user_version};
 use crate::steps::scratch::Scratch;
 use crate::steps::verify::verify;
@@ -26,7 +26,12 @@ const STEP: Step = Step("go back by the stored down SQL");
 ///
 /// # Errors
 /// Failed where the down SQL is not there, does not work, or leads elsewhere; the copy is worth nothing then.
-pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
+pub fn go_back(
+    device: &Device<'_>,
+    database: &mut Database,
+    operation: Operation,
+    token: &str,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let table = &device.settings.history_table;
     let target = device.catalog.target();
     let Some(downs) = history::ways_back(database, STEP, table, target)? else {
@@ -45,9 +50,9 @@ pub fn go_back(device: &Device<'_>, database: &mut Database, act: Act, token: &s
         device.stop_here(STEP)?;
     }
     history::data::reopen_above(database, STEP, target)?;
-    finish_history(device, database, device.catalog.migrations.last(), act, token)?;
+    finish_history(device, database, device.catalog.migrations.last(), operation, token)?;
     let removed: Vec<i64> = downs.iter().map(|down| down.version).collect();
-    ours.unharmed(database, STEP, table, &Change { added: &[], removed: &removed, act: act.number })?;
+    ours.unharmed(database, STEP, table, &Change { added: &[], removed: &removed, operation: operation.number })?;
     leads_here(device, &database.schema(STEP, table)?, &made)?;
     let lost = database.survey(STEP, table)?.lacks(&before);
     let verified = verify(device, database, &schema, &Changes::Back(&downs), target)?;

@@ -49,7 +49,7 @@ pub struct Inside {
     pub contradictions: Vec<String>,
 }
 
-/// What is left of the record of acts and tries.
+/// What is left of the record of operations and tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// No state folder: nothing was ever begun.
@@ -60,7 +60,7 @@ pub enum Kept {
     Blank,
     /// Of a firmware that writes another format.
     Format(u32),
-    /// Whole; the number of the last act.
+    /// Whole; the number of the last operation.
     Whole(u64),
 }
 
@@ -76,8 +76,8 @@ pub struct Snapshot {
 
 /// A family that was set aside.
 pub struct Quarantined {
-    /// Its act.
-    pub act: u64,
+    /// Its operation.
+    pub operation: u64,
     /// Bytes of all its files.
     pub bytes: u64,
     /// The second line of its reason.txt.
@@ -151,7 +151,7 @@ pub fn record(device: &Device<'_>) -> Result<Kept, Failure> {
     }
     let bytes = read_own_start(disk, LOOK, &path, 2 * SLOT_BYTES).map_err(failed)?;
     Ok(match read_slots(&bytes) {
-        Slots::Valid { record, .. } => Kept::Whole(record.last_act),
+        Slots::Valid { record, .. } => Kept::Whole(record.last_operation),
         Slots::UnknownFormat(format) => Kept::Format(format),
         Slots::Nothing if bytes.iter().all(|byte| *byte == 0) => Kept::Blank,
         Slots::Nothing => Kept::Lost,
@@ -249,7 +249,7 @@ pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Fai
         let path = device.state.snapshot(&name);
         let bytes = device.disk().stat(&path).map_err(|error| failed(&path, &error))?.map_or(0, |stat| stat.size);
         let good = verify.then(|| good_copy(device, &path, Some(name.version)).map_err(Look::why));
-        found.push(Snapshot { name: format!("v{}-{}", name.version, name.act), bytes, good });
+        found.push(Snapshot { name: format!("v{}-{}", name.version, name.operation), bytes, good });
     }
     Ok(found)
 }
@@ -265,12 +265,12 @@ pub fn quarantine(device: &Device<'_>) -> Result<Vec<Quarantined>, Failure> {
     let disk = device.disk();
     let failed = |error: std::io::Error| Failure::io(LOOK, &device.state.quarantine(), &error);
     let mut found = Vec::new();
-    for act in device.state.list_quarantine(disk).map_err(failed)? {
-        let folder = device.state.quarantined(act);
+    for operation in device.state.list_quarantine(disk).map_err(failed)? {
+        let folder = device.state.quarantined(operation);
         let names = disk.list(&folder).map_err(failed)?;
         let sizes = names.iter().filter_map(|name| disk.stat(&folder.join(name)).ok().flatten()).map(|stat| stat.size);
         let bytes = sizes.fold(0, u64::saturating_add);
-        found.push(Quarantined { act, bytes, reason: reason(disk, &folder.join("reason.txt")) });
+        found.push(Quarantined { operation, bytes, reason: reason(disk, &folder.join("reason.txt")) });
     }
     Ok(found)
 }

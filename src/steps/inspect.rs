@@ -12,7 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::Slots;
-use crate::decide::facts::{self, Database, Facts, OpenAct, Request, Room, Tried};
+use crate::decide::facts::{self, Database, Facts, OpenOperation, Request, Room, Tried};
 use crate::device::disk::{FileKind, Space};
 use crate::device::family::{FamilyState, MainFile};
 use crate::device::history::History;
@@ -92,13 +92,13 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
         seen.facts.database = Database::WithoutCode { version, what };
     }
     ledger.committed = match (&seen.history, &seen.facts.database) {
-        (Some(history), _) => Some(history.act.unwrap_or(0)),
+        (Some(history), _) => Some(history.operation.unwrap_or(0)),
         (None, Database::Absent) => Some(0),
         (None, _) => None,
     };
     ledger.version = seen.history.as_ref().map(History::version);
     seen.facts.tries = ledger.tries();
-    seen.facts.open_act = ledger.open_act();
+    seen.facts.open_operation = ledger.open_operation();
     // A person who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
     let reachable = space.total.saturating_sub(seen.facts.room.size);
     seen.facts.room.needed = ledger.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
@@ -106,7 +106,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
     // A person may have brought a file that is this firmware's: what failed before counts no more.
     let arrived = matches!(seen.facts.database, Database::Current { .. });
     seen.facts.last_failure = ledger.last_failure(arrived).cloned();
-    seen.facts.good_act = ledger.record().good_act;
+    seen.facts.good_operation = ledger.record().good_operation;
     let snapshots_matter = match &seen.facts.database {
         Database::Damaged { .. } | Database::Lost { .. } => true,
         // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks.
@@ -166,9 +166,9 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
         catalog: device.catalog.migrations.iter().map(migration).collect(),
         request: ask.request.clone(),
         tries: crate::decide::record::Counts { fingerprint: device.catalog.fingerprint, failed: 0, interrupted: 0, purges: 0 },
-        open_act: OpenAct::None,
+        open_operation: OpenOperation::None,
         snapshots: Vec::new(),
-        good_act: 0,
+        good_operation: 0,
         room: Room {
             available: space.available,
             total: space.total,

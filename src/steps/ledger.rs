@@ -1,11 +1,13 @@
-//! Owns the record on disk: which act is open, what was tried, what must still be said.
-//! Promises: an act is durable before its danger begins; every update is synced; an interrupted act is counted with the next update.
+//! Owns the record on disk: which operation is open, what was tried, what must still be said.
+//! Promises: an operation is durable before its danger begins; every update is synced; an interrupted operation is counted with the next update.
 //! Never writes at a quiet boot, and never again after an update failed.
 
 use std::io;
 
-use crate::decide::facts::OpenAct as OpenActFact;
-use crate::decide::record::{self, ActKind, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenAct, Record, Slots, SLOT_BYTES};
+use crate::decide::facts::OpenOperation as OpenOperationFact;
+use crate::decide::record::{
+    self, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenOperation, OperationKind, Record, Slots, SLOT_BYTES,
+};
 use crate::device::disk::{parent, File, Open, Step};
 use crate::device::Device;
 use crate::error::{Class, Failure, Place};
@@ -30,19 +32,19 @@ pub struct Ledger {
     pub lost: bool,
     /// The format of another firmware: nothing may be touched.
     pub unknown_format: Option<u32>,
-    /// The last act that committed in the database, known after inspection; `None` where it cannot be read.
+    /// The last operation that committed in the database, known after inspection; `None` where it cannot be read.
     pub committed: Option<u64>,
     /// The database's version, known after inspection; `None` where it cannot be read.
     pub version: Option<i64>,
 }
 
-/// An act that is durable in the record. Made only by [`Ledger::begin`].
+/// An operation that is durable in the record. Made only by [`Ledger::begin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Act {
+pub struct Operation {
     /// Its number.
     pub number: u64,
     /// What it does.
-    pub kind: ActKind,
+    pub kind: OperationKind,
     /// It is counted as a purge.
     counted: bool,
 }
@@ -119,20 +121,20 @@ impl Ledger {
         &self.record
     }
 
-    /// The open act is not done: its number is not in the database. Of a database that cannot be read only a replacement is
+    /// The open operation is not done: its number is not in the database. Of a database that cannot be read only a replacement is
     /// known to be open, since one that is done closes the record.
-    fn interrupted(&self) -> Option<&OpenAct> {
+    fn interrupted(&self) -> Option<&OpenOperation> {
         self.record.open.as_ref().filter(|open| match self.committed {
             Some(committed) => open.number > committed,
             None => open.kind.replaces(),
         })
     }
 
-    /// The open act, for a decision.
-    pub fn open_act(&self) -> OpenActFact {
+    /// The open operation, for a decision.
+    pub fn open_operation(&self) -> OpenOperationFact {
         match self.interrupted() {
-            None => OpenActFact::None,
-            Some(open) => OpenActFact::Interrupted {
+            None => OpenOperationFact::None,
+            Some(open) => OpenOperationFact::Interrupted {
                 kind: open.kind,
                 ours: open.fingerprint == self.fingerprint,
                 starts: open.starts,
@@ -141,7 +143,7 @@ impl Ledger {
         }
     }
 
-    /// Tries of this catalogue, with an interrupted act of its own counted.
+    /// Tries of this catalogue, with an interrupted operation of its own counted.
     pub fn tries(&self) -> Counts {
         let mut counts = self.record.counts_of(&self.fingerprint);
         let migrates = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && !open.kind.replaces());
@@ -149,21 +151,21 @@ impl Ledger {
         counts
     }
 
-    /// A loss of an act that is done and that no run has ended with saying.
+    /// A loss of an operation that is done and that no run has ended with saying.
     pub fn loss(&self) -> Option<&Loss> {
-        self.record.loss.as_ref().filter(|loss| self.committed.is_some_and(|committed| loss.act <= committed))
+        self.record.loss.as_ref().filter(|loss| self.committed.is_some_and(|committed| loss.operation <= committed))
     }
 
-    /// Why the last act that failed did so, unless one after it ended well: this catalogue's, unless `others_only`, else another's.
+    /// Why the last operation that failed did so, unless one after it ended well: this catalogue's, unless `others_only`, else another's.
     pub fn last_failure(&self, others_only: bool) -> Option<&LastFailure> {
-        let counts = |failure: &&LastFailure| self.committed.is_none_or(|committed| failure.act > committed);
+        let counts = |failure: &&LastFailure| self.committed.is_none_or(|committed| failure.operation > committed);
         let ours = |failure: &&LastFailure| failure.fingerprint == self.fingerprint;
         let mut failures = self.record.failures.iter().filter(counts);
         let other = failures.clone().find(|failure| !ours(failure));
         failures.find(|failure| ours(failure) && !others_only).or(other)
     }
 
-    /// This token was honoured to its end, or may have been before the record was lost. One whose act was cut off was not.
+    /// This token was honoured to its end, or may have been before the record was lost. One whose operation was cut off was not.
     pub fn knows_token(&self, token: &str) -> bool {
         match &self.record.open {
             Some(open) if open.token == token => self.interrupted().is_none(),
@@ -176,12 +178,12 @@ impl Ledger {
         self.record.needs.as_ref().filter(|needs| needs.fingerprint == self.fingerprint).map(|needs| needs.bytes)
     }
 
-    /// Makes an act durable before its danger begins. An interrupted one before it is counted and closed by the same update;
+    /// Makes an operation durable before its danger begins. An interrupted one before it is counted and closed by the same update;
     /// a replacement that was interrupted goes on under its own number.
     ///
     /// # Errors
     /// The record cannot be written: nothing is begun.
-    pub fn begin(&mut self, device: &Device<'_>, kind: ActKind, order: &Order<'_>) -> Result<Act, Failure> {
+    pub fn begin(&mut self, device: &Device<'_>, kind: OperationKind, order: &Order<'_>) -> Result<Operation, Failure> {
         let going_on = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && open.kind == kind && kind.replaces());
         let (number, starts, token) = match going_on {
             Some(open) => (open.number, open.starts.saturating_add(1), open.token.clone()),
@@ -199,15 +201,15 @@ impl Ledger {
             next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_add(1));
         }
         let reason = order.reason.to_owned();
-        next.open = Some(OpenAct { number, kind, fingerprint: self.fingerprint, starts, token, reason });
-        next.last_act = next.last_act.max(number);
+        next.open = Some(OpenOperation { number, kind, fingerprint: self.fingerprint, starts, token, reason });
+        next.last_operation = next.last_operation.max(number);
         next.needs = None;
-        // One that is done and not yet said stays until it was said, whatever becomes of this act.
+        // One that is done and not yet said stays until it was said, whatever becomes of this operation.
         if self.loss().is_none() {
-            next.loss = order.loss.map(|text| Loss { act: number, text: text.to_owned() });
+            next.loss = order.loss.map(|text| Loss { operation: number, text: text.to_owned() });
         }
         self.update(device, next)?;
-        Ok(Act { number, kind, counted })
+        Ok(Operation { number, kind, counted })
     }
 
     /// 1 + the largest number that record, database, snapshots or quarantine have seen.
@@ -219,31 +221,31 @@ impl Ledger {
         let failed = |error: io::Error| Failure::io(READ, &device.state.root, &error);
         let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
         let quarantine = device.state.list_quarantine(disk).map_err(failed)?;
-        let seen = snapshots.iter().map(|name| name.act).chain(quarantine);
-        Ok(seen.chain([self.record.last_act, self.committed.unwrap_or(0)]).max().unwrap_or(0).saturating_add(1))
+        let seen = snapshots.iter().map(|name| name.operation).chain(quarantine);
+        Ok(seen.chain([self.record.last_operation, self.committed.unwrap_or(0)]).max().unwrap_or(0).saturating_add(1))
     }
 
-    /// Closes an act that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else (and for [`Class::Waits`]) as if it had never begun.
-    pub fn close_failed(&mut self, device: &Device<'_>, act: Act, failure: &Failure) {
+    /// Closes an operation that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else (and for [`Class::Waits`]) as if it had never begun.
+    pub fn close_failed(&mut self, device: &Device<'_>, operation: Operation, failure: &Failure) {
         if failure.class == Class::Interrupted {
             return;
         }
         let mut next = self.record.clone();
-        self.kept(device, act.number, failure).into_iter().for_each(|kept| next.keep_failure(kept));
+        self.kept(device, operation.number, failure).into_iter().for_each(|kept| next.keep_failure(kept));
         if let (Class::Waits, Some(open)) = (failure.class, next.open.as_mut().filter(|open| open.starts > 1)) {
             // What was going on before this run goes on after it.
             open.starts -= 1;
             return self.update_or_say(device, next);
         }
         let open = next.open.take();
-        if act.counted {
+        if operation.counted {
             // It was not built.
             next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_sub(1));
         }
         let token = open.map(|open| open.token).unwrap_or_default();
-        next.loss = next.loss.filter(|loss| loss.act != act.number);
+        next.loss = next.loss.filter(|loss| loss.operation != operation.number);
         // A cure that finds its source damaged will find it so at every boot: counted, so that it ends.
-        let vain_cure = failure.class == Class::Damaged && act.kind.replaces();
+        let vain_cure = failure.class == Class::Damaged && operation.kind.replaces();
         if vain_cure {
             next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
         }
@@ -260,14 +262,14 @@ impl Ledger {
     }
 
     /// What is kept of a failure; `None` where it says nothing of this firmware or of its storage.
-    fn kept(&self, device: &Device<'_>, act: u64, failure: &Failure) -> Option<LastFailure> {
+    fn kept(&self, device: &Device<'_>, operation: u64, failure: &Failure) -> Option<LastFailure> {
         if matches!(failure.class, Class::InUse | Class::Waits | Class::Interrupted) {
             return None;
         }
         let place = failure.place.as_ref();
         let at = |place: &Place| FailedAt { file: place.file.clone(), version: place.version, line: place.line, column: place.column };
         Some(LastFailure {
-            act,
+            operation,
             fingerprint: self.fingerprint,
             class: failure.class.word().to_owned(),
             from: self.version,
@@ -281,7 +283,7 @@ impl Ledger {
     /// A failure that no check of the file explains is the migration's: counted, so that it ends.
     pub fn count_failure(&mut self, device: &Device<'_>, failure: &Failure) {
         let mut next = self.record.clone();
-        self.kept(device, self.record.last_act, failure).into_iter().for_each(|kept| next.keep_failure(kept));
+        self.kept(device, self.record.last_operation, failure).into_iter().for_each(|kept| next.keep_failure(kept));
         next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
         self.update_or_say(device, next);
     }
@@ -290,13 +292,13 @@ impl Ledger {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn keep_loss(&mut self, device: &Device<'_>, act: u64, text: &str) -> Result<(), Failure> {
+    pub fn keep_loss(&mut self, device: &Device<'_>, operation: u64, text: &str) -> Result<(), Failure> {
         if self.record.loss.is_some() {
             return Ok(());
         }
         let mut next = self.record.clone();
-        next.loss = Some(Loss { act, text: text.to_owned() });
-        next.last_act = next.last_act.max(act);
+        next.loss = Some(Loss { operation, text: text.to_owned() });
+        next.last_operation = next.last_operation.max(operation);
         self.update(device, next)
     }
 
@@ -308,25 +310,25 @@ impl Ledger {
     }
 
     /// It is in the database, or nothing is left for this catalogue to do.
-    fn has_ended(&self, open: &OpenAct, reported: &Reported) -> bool {
+    fn has_ended(&self, open: &OpenOperation, reported: &Reported) -> bool {
         self.is_done(open, reported) || (reported.at_target && open.fingerprint == self.fingerprint)
     }
 
-    fn is_done(&self, open: &OpenAct, reported: &Reported) -> bool {
-        Some(open.number) <= self.committed.max(reported.act)
+    fn is_done(&self, open: &OpenOperation, reported: &Reported) -> bool {
+        Some(open.number) <= self.committed.max(reported.operation)
     }
 
-    /// The report is written: the act in it has ended, whatever database stands under the name at a later boot. Its token is
+    /// The report is written: the operation in it has ended, whatever database stands under the name at a later boot. Its token is
     /// handled, and its loss, where it had one, has been reported.
     ///
     /// # Errors
-    /// The record cannot be written: the loss is said once more, and the next boot closes the act.
+    /// The record cannot be written: the loss is said once more, and the next boot closes the operation.
     pub fn close_reported(&mut self, device: &Device<'_>, reported: &Reported) -> Result<(), Failure> {
         let mut next = self.record.clone();
         let ended = next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
         if let Some(open) = ended {
             if !self.is_done(&open, reported) {
-                next.loss = next.loss.filter(|loss| loss.act != open.number);
+                next.loss = next.loss.filter(|loss| loss.operation != open.number);
                 if open.fingerprint != self.fingerprint && !open.kind.replaces() {
                     next.change_counts(&open.fingerprint, |counts| counts.interrupted = counts.interrupted.saturating_add(1));
                 }
@@ -352,11 +354,11 @@ impl Ledger {
     /// # Errors
     /// The record cannot be written.
     pub fn mark_good(&mut self, device: &Device<'_>) -> Result<bool, Failure> {
-        let good_act = self.next_number(device)?.saturating_sub(1);
-        if self.record.good_act >= good_act {
+        let good_operation = self.next_number(device)?.saturating_sub(1);
+        if self.record.good_operation >= good_operation {
             return Ok(false);
         }
-        self.update(device, Record { good_act, ..self.record.clone() }).map(|()| true)
+        self.update(device, Record { good_operation, ..self.record.clone() }).map(|()| true)
     }
 
     /// A database with content stands under the name; remembered once.
@@ -376,7 +378,7 @@ impl Ledger {
         }
     }
 
-    /// The token of the open act.
+    /// The token of the open operation.
     pub fn open_token(&self) -> &str {
         self.record.open.as_ref().map_or("", |open| &open.token)
     }
@@ -384,7 +386,7 @@ impl Ledger {
     fn update_or_say(&mut self, device: &Device<'_>, next: Record) {
         if let Err(failure) = self.update(device, next) {
             log::warn!(
-                "{}: the record could not be updated: {failure}; the next boot counts this act as interrupted.",
+                "{}: the record could not be updated: {failure}; the next boot counts this operation as interrupted.",
                 device.settings.name
             );
         }
@@ -413,15 +415,15 @@ impl Ledger {
 /// What a run has reported of a database that may be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reported {
-    /// The act of this run.
-    pub act: Option<u64>,
+    /// The operation of this run.
+    pub operation: Option<u64>,
     /// The schema is this firmware's.
     pub at_target: bool,
     /// A loss or a replacement was part of the report.
     pub said: bool,
 }
 
-/// What an act is begun with.
+/// What an operation is begun with.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
     /// Why.

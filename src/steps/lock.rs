@@ -226,7 +226,7 @@ fn ownership(device: &Device<'_>) -> Result<(Ownership, Vec<Extended>), Failure>
 fn latest_copy(device: &Device<'_>) -> Result<Option<PathBuf>, Failure> {
     let (disk, state) = (device.disk(), &device.state);
     let failed = |error: io::Error| Failure::io(STEP, &state.root, &error);
-    let ready = state.ready_acts(disk).map_err(failed)?.last().map(|act| state.ready(*act));
+    let ready = state.ready_operations(disk).map_err(failed)?.last().map(|operation| state.ready(*operation));
     let snapshot = || state.list_snapshots(disk).map(|names| names.first().map(|name| state.snapshot(name)));
     ready.map_or_else(|| snapshot().map_err(failed), |ready| Ok(Some(ready)))
 }

@@ -4,7 +4,7 @@
 
 use crate::catalog::Migration;
 use crate::config::{JournalMode, UserVersion};
-use crate::decide::record::ActKind;
+use crate::decide::record::OperationKind;
 use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history::own::{Change, Ours};
@@ -18,7 +18,7 @@ use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
 use crate::steps::inspect::copies::expendable;
 use crate::steps::inspect::Seen;
-use crate::steps::ledger::{Act, Ledger, Order};
+use crate::steps::ledger::{Ledger, Operation, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::{in_use, probe};
 use crate::steps::prune::prune;
@@ -66,8 +66,8 @@ impl Job<'_> {
 /// The new schema is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// The act.
-    pub act: u64,
+    /// The operation.
+    pub operation: u64,
     /// Versions applied, oldest first.
     pub applied: Vec<i64>,
     /// The snapshot.
@@ -107,15 +107,15 @@ pub fn migrate(
             return Err(failure);
         }
     }
-    let act = match ledger.begin(device, ActKind::Upgrade, &job.order) {
-        Ok(act) => act,
+    let operation = match ledger.begin(device, OperationKind::Upgrade, &job.order) {
+        Ok(operation) => operation,
         Err(failure) => {
             abandon(device, database);
             return Err(failure);
         }
     };
-    let result = lane(device, locked, ledger, seen, main, job, act, database, journal);
-    result.map(Some).inspect_err(|failure| ledger.close_failed(device, act, failure))
+    let result = lane(device, locked, ledger, seen, main, job, operation, database, journal);
+    result.map(Some).inspect_err(|failure| ledger.close_failed(device, operation, failure))
 }
 
 /// The facts still hold, and within `quick_check_max_mib` the file is whole.
@@ -137,7 +137,7 @@ fn lane(
     seen: &Seen,
     main: &MainFile,
     job: &Job<'_>,
-    act: Act,
+    operation: Operation,
     mut database: Database,
     journal: Journal,
 ) -> Result<Committed, Failure> {
@@ -145,10 +145,10 @@ fn lane(
     progress::expect(job.steps.len() + usize::from(job.snapshot) + 1);
     let transaction: Result<(Option<Copied>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
-        let copied = copy(device, locked, ledger, seen, main, job, act)?;
+        let copied = copy(device, locked, ledger, seen, main, job, operation)?;
         device.stop_here(APPLY)?;
         let mut notes = rebuild_unfit(device, &database)?;
-        apply(device, &mut database, job, act, &mut before)?;
+        apply(device, &mut database, job, operation, &mut before)?;
         let verified = verify(device, &database, &before, &Changes::Up(&job.steps), job.target())?;
         notes.extend(verified.notes.iter().cloned());
         room_for_the_wal(device, &verified, journal, main)?;
@@ -160,14 +160,14 @@ fn lane(
     match transaction {
         Ok((copied, notes)) => {
             finish(device, database, journal);
-            Ok(committed(job, act, copied, notes))
+            Ok(committed(job, operation, copied, notes))
         }
         Err(mut failure) => {
             let commit_failed = failure.step == COMMIT;
             // Before the journal goes, which has its part of what was free.
             failure = explain(device, failure, may_write(main.stat.size));
             abandon(device, database);
-            if commit_failed && is_committed(device, main.stat.size, act) {
+            if commit_failed && is_committed(device, main.stat.size, operation) {
                 // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
                 note_unconfirmed(device);
@@ -187,9 +187,9 @@ fn note_unconfirmed(device: &Device<'_>) {
     }
 }
 
-fn committed(job: &Job<'_>, act: Act, copied: Option<Copied>, notes: Vec<String>) -> Committed {
+fn committed(job: &Job<'_>, operation: Operation, copied: Option<Copied>, notes: Vec<String>) -> Committed {
     let applied = job.recorded.iter().chain(&job.steps).map(|step| step.version);
-    Committed { act: act.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
+    Committed { operation: operation.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
 }
 
 /// Opens with every lock taken, the journal settled and the WAL empty; asked again until `busy_timeout_s`.
@@ -230,7 +230,7 @@ fn copy(
     seen: &Seen,
     main: &MainFile,
     job: &Job<'_>,
-    act: Act,
+    operation: Operation,
 ) -> Result<Option<Copied>, Failure> {
     if !job.snapshot {
         return Ok(None);
@@ -240,36 +240,36 @@ fn copy(
     prune(device, ledger);
     let first_remove = if job.prune_first { expendable(device, ledger)? } else { Vec::new() };
     let version = seen.history.as_ref().map_or(0, History::version);
-    snapshot(device, locked, main, version, act, &first_remove).map(Some)
+    snapshot(device, locked, main, version, operation, &first_remove).map(Some)
 }
 
-fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, act: Act, before: &mut Before) -> Result<(), Failure> {
+fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation: Operation, before: &mut Before) -> Result<(), Failure> {
     let table = &device.settings.history_table;
     history::create_tables(database, APPLY, table, device.catalog)?;
     let ours = Ours::of(database, APPLY, table)?;
     for done in &job.recorded {
         log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
-        history::record(database, APPLY, table, done, stamp(device, act, 0))?;
+        history::record(database, APPLY, table, done, stamp(device, operation, 0))?;
         history::made::record(database, APPLY, done.version, &Scratch::made_by(device, done)?)?;
         set_user_version(device, database, done.version)?;
     }
     for (index, step) in job.steps.iter().enumerate() {
-        run_one(device, database, step, Lane::Transaction, act)?;
+        run_one(device, database, step, Lane::Transaction, operation)?;
         after_each(database, before, step)?;
         if step.adopted && !job.steps.get(index + 1).is_some_and(|next| next.adopted) {
             before.accept(device, database)?;
         }
     }
-    finish_history(device, database, job.last(), act, job.order.token)?;
+    finish_history(device, database, job.last(), operation, job.order.token)?;
     let added: Vec<&Migration> = job.recorded.iter().chain(&job.steps).copied().collect();
-    ours.unharmed(database, APPLY, table, &Change { added: &added, removed: &[], act: act.number })
+    ours.unharmed(database, APPLY, table, &Change { added: &added, removed: &[], operation: operation.number })
 }
 
 /// One migration and its rows in the histories.
 ///
 /// # Errors
 /// With the place of the statement.
-pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, act: Act) -> Result<(), Failure> {
+pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, operation: Operation) -> Result<(), Failure> {
     log::info!("{}: applying {}.", device.settings.name, step.file);
     progress::begin(&format!("{}: {}", device.settings.name, step.file));
     let began = device.world.clock.monotonic();
@@ -296,7 +296,7 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
     history::made::record(database, APPLY, step.version, &made)?;
     let took = device.world.clock.monotonic().saturating_sub(began);
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    history::record(database, APPLY, &device.settings.history_table, step, stamp(device, act, took))?;
+    history::record(database, APPLY, &device.settings.history_table, step, stamp(device, operation, took))?;
     // The next one may read it.
     set_user_version(device, database, step.version)
 }
@@ -312,17 +312,23 @@ pub fn set_user_version(device: &Device<'_>, database: &Database, version: i64) 
     }
 }
 
-/// The act's number, which proves the commit, and `user_version` where it is ours.
+/// The operation's number, which proves the commit, and `user_version` where it is ours.
 ///
 /// # Errors
 /// As SQLite.
-pub fn finish_history(device: &Device<'_>, database: &Database, last: Option<&Migration>, act: Act, token: &str) -> Result<(), Failure> {
-    history::record_act(database, APPLY, act.number, token)?;
+pub fn finish_history(
+    device: &Device<'_>,
+    database: &Database,
+    last: Option<&Migration>,
+    operation: Operation,
+    token: &str,
+) -> Result<(), Failure> {
+    history::record_operation(database, APPLY, operation.number, token)?;
     last.map_or(Ok(()), |last| set_user_version(device, database, last.version))
 }
 
-fn stamp<'a>(device: &Device<'a>, act: Act, duration_ms: u64) -> Stamp<'a> {
-    Stamp { act: act.number, unix_seconds: device.world.clock.unix_seconds(), duration_ms, firmware: &device.world.firmware }
+fn stamp<'a>(device: &Device<'a>, operation: Operation, duration_ms: u64) -> Stamp<'a> {
+    Stamp { operation: operation.number, unix_seconds: device.world.clock.unix_seconds(), duration_ms, firmware: &device.world.firmware }
 }
 
 /// A statement for a line of the log.
@@ -391,13 +397,13 @@ fn close_and_sync(device: &Device<'_>, database: Database) {
     }
 }
 
-/// Opened again, does the database read as having this act?
-fn is_committed(device: &Device<'_>, size: u64, act: Act) -> bool {
+/// Opened again, does the database read as having this operation?
+fn is_committed(device: &Device<'_>, size: u64, operation: Operation) -> bool {
     let look = || {
         let (database, _) = device.sqlite().to_the_end().work(COMMIT, &device.family.main, size)?;
         let history = history::read(&database, COMMIT, &device.settings.history_table);
         database.close(COMMIT)?;
         history
     };
-    look().is_ok_and(|history| history.act == Some(act.number))
+    look().is_ok_and(|history| history.operation == Some(operation.number))
 }

@@ -1,4 +1,4 @@
-//! Owns the question "is the application running?", asked before the first step of any act.
+//! Owns the question "is the application running?", asked before the first step of any operation.
 //! Promises: asks with a write lease on the one descriptor of main and gives it up at once; nothing is written or counted.
 //! Never asked while a connection of ours is open.
 

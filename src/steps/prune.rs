@@ -32,16 +32,16 @@ pub fn prune_by_hand(device: &Device<'_>, ledger: &Ledger) {
 /// # Errors
 /// As `readdir`.
 pub fn last_loss(device: &Device<'_>, ledger: &Ledger) -> io::Result<Option<u64>> {
-    let good_act = ledger.record().good_act;
-    let set_aside = device.state.list_quarantine(device.disk())?.into_iter().filter(|act| *act > good_act);
-    let quarantined = set_aside.filter(|act| gave_up_rows(device, *act)).max();
-    let open = ledger.record().loss.as_ref().map(|loss| loss.act).filter(|act| *act > good_act);
+    let good_operation = ledger.record().good_operation;
+    let set_aside = device.state.list_quarantine(device.disk())?.into_iter().filter(|operation| *operation > good_operation);
+    let quarantined = set_aside.filter(|operation| gave_up_rows(device, *operation)).max();
+    let open = ledger.record().loss.as_ref().map(|loss| loss.operation).filter(|operation| *operation > good_operation);
     Ok(quarantined.max(open))
 }
 
 /// As its reason.txt says. One that cannot be read gave up whatever it was.
-fn gave_up_rows(device: &Device<'_>, act: u64) -> bool {
-    let note = device.state.quarantined(act).join("reason.txt");
+fn gave_up_rows(device: &Device<'_>, operation: u64) -> bool {
+    let note = device.state.quarantined(operation).join("reason.txt");
     let text = match read_own_start(device.disk(), STEP, &note, NOTE_BYTES_MAX) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => return true,
@@ -59,29 +59,29 @@ fn say(device: &Device<'_>, pruned: io::Result<()>) {
 
 fn snapshots(device: &Device<'_>, ledger: &Ledger, loss: Option<u64>) -> io::Result<()> {
     let names = device.state.list_snapshots(device.disk())?;
-    let since_good = names.iter().filter(|name| name.act > ledger.record().good_act);
-    let first = since_good.map(|name| name.act).min().filter(|_| device.slots == Slots::Ab);
+    let since_good = names.iter().filter(|name| name.operation > ledger.record().good_operation);
+    let first = since_good.map(|name| name.operation).min().filter(|_| device.slots == Slots::Ab);
     // On trial the newest and the first are kept, whatever is configured for the time after it.
     let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };
-    for name in names.iter().skip(keep_newest).filter(|name| Some(name.act) != first && !is_older(name.act, loss)) {
+    for name in names.iter().skip(keep_newest).filter(|name| Some(name.operation) != first && !is_older(name.operation, loss)) {
         device.disk().unlink(STEP, &device.state.snapshot(name))?;
     }
     Ok(())
 }
 
 /// It was made before rows were given up.
-pub fn is_older(act: u64, loss: Option<u64>) -> bool {
-    loss.is_some_and(|loss| act < loss)
+pub fn is_older(operation: u64, loss: Option<u64>) -> bool {
+    loss.is_some_and(|loss| operation < loss)
 }
 
 fn quarantine(device: &Device<'_>, loss: Option<u64>) -> io::Result<()> {
-    let acts = device.state.list_quarantine(device.disk())?;
+    let operations = device.state.list_quarantine(device.disk())?;
     let max = device.settings.quarantine_max as usize;
-    let excess = acts.len().saturating_sub(max);
+    let excess = operations.len().saturating_sub(max);
     // The first shows how it began, the newest how it is.
     let skip = usize::from(max > 1);
-    for act in acts.iter().skip(skip).take(excess).filter(|act| Some(**act) != loss) {
-        let folder = device.state.quarantined(*act);
+    for operation in operations.iter().skip(skip).take(excess).filter(|operation| Some(**operation) != loss) {
+        let folder = device.state.quarantined(*operation);
         for name in device.disk().list(&folder)? {
             device.disk().unlink(STEP, &folder.join(name))?;
         }

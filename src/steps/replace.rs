@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::catalog::Migration;
-use crate::decide::record::{ActKind, OpenAct};
+use crate::decide::record::{OpenOperation, OperationKind};
 use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::history;
@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::error::printable::printable;
 use crate::error::{Class, Failure};
 use crate::steps::carry_over::{stage_with_rows, Carry, Rows};
-use crate::steps::ledger::{Act, Ledger, Order};
+use crate::steps::ledger::{Ledger, Operation, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{discard, stage, Base, Staged};
@@ -44,10 +44,10 @@ pub enum By<'a> {
 /// The new database is main and the old family is in quarantine. Made only here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
-    /// The act; its folder in quarantine.
-    pub act: u64,
+    /// The operation; its folder in quarantine.
+    pub operation: u64,
     /// What it did; `None` where the record no longer knows.
-    pub kind: Option<ActKind>,
+    pub kind: Option<OperationKind>,
     /// Versions applied while it was built.
     pub applied: Vec<i64>,
     /// What was given up, in words; `None` for nothing.
@@ -62,7 +62,10 @@ impl Replaced {
     /// What a run that then ends badly says of it all the same; the first one that ends well says it as its exit.
     pub fn given_up(&self) -> Option<String> {
         let loss = self.loss.as_ref()?;
-        Some(format!("it was replaced before that ({}), and gave up {loss}; the old family is in quarantine/{}", self.reason, self.act))
+        Some(format!(
+            "it was replaced before that ({}), and gave up {loss}; the old family is in quarantine/{}",
+            self.reason, self.operation
+        ))
     }
 }
 
@@ -81,26 +84,26 @@ pub fn replace(
 ) -> Result<Replaced, Failure> {
     probe(device, main)?;
     let kind = match by {
-        By::Fresh => ActKind::ReplaceFresh,
-        By::Carried(..) => ActKind::ReplaceCarried,
-        By::Salvaged(..) => ActKind::Salvage,
-        By::Snapshot(_) => ActKind::ReplaceSnapshot,
-        By::Reindexed(_) => ActKind::Reindex,
-        By::Downgraded(_) => ActKind::Downgrade,
+        By::Fresh => OperationKind::ReplaceFresh,
+        By::Carried(..) => OperationKind::ReplaceCarried,
+        By::Salvaged(..) => OperationKind::Salvage,
+        By::Snapshot(_) => OperationKind::ReplaceSnapshot,
+        By::Reindexed(_) => OperationKind::Reindex,
+        By::Downgraded(_) => OperationKind::Downgrade,
     };
     order.others.may_begin()?;
-    let act = ledger.begin(device, kind, order)?;
-    let ready = device.state.ready(act.number);
-    let staged =
-        build(device, locked, act, by, steps, ledger.open_token()).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    let operation = ledger.begin(device, kind, order)?;
+    let ready = device.state.ready(operation.number);
+    let staged = build(device, locked, operation, by, steps, ledger.open_token())
+        .inspect_err(|failure| ledger.close_failed(device, operation, failure))?;
     order.others.go_first().inspect_err(|failure| {
         discard(device, &staged.path);
-        ledger.close_failed(device, act, failure);
+        ledger.close_failed(device, operation, failure);
     })?;
     let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
     if let Some(reduced) = &reduced {
         // Known only now, and to be said by whichever boot finds it done.
-        ledger.keep_loss(device, act.number, reduced)?;
+        ledger.keep_loss(device, operation.number, reduced)?;
     }
     rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| {
         let failure = Failure::io(READY, &ready, &error);
@@ -108,23 +111,30 @@ pub fn replace(
         failure
     })?;
     let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
-    let replaced = put_in_place(device, locked, main, act.number, &words, staged.copied_from, staged.applied)?;
+    let replaced = put_in_place(device, locked, main, operation.number, &words, staged.copied_from, staged.applied)?;
     Ok(Replaced { notes: staged.notes, ..replaced })
 }
 
-fn build(device: &Device<'_>, locked: &Locked, act: Act, by: &By<'_>, steps: &[&Migration], token: &str) -> Result<Staged, Failure> {
+fn build(
+    device: &Device<'_>,
+    locked: &Locked,
+    operation: Operation,
+    by: &By<'_>,
+    steps: &[&Migration],
+    token: &str,
+) -> Result<Staged, Failure> {
     let base = match by {
-        By::Carried(main, carry) => return stage_with_rows(device, locked, act, main, *carry, steps, token),
+        By::Carried(main, carry) => return stage_with_rows(device, locked, operation, main, *carry, steps, token),
         By::Salvaged(main, carry) => {
             let rows = Rows { main, carry: *carry, aside: &BTreeSet::new() };
-            return stage(device, locked, act, &Base::Rows(&rows), steps, token);
+            return stage(device, locked, operation, &Base::Rows(&rows), steps, token);
         }
         By::Fresh => Base::Nothing,
         By::Snapshot(name) => Base::Snapshot(name),
         By::Reindexed(main) => Base::LiveReindexed(main),
         By::Downgraded(main) => Base::LiveDowngraded(main),
     };
-    stage(device, locked, act, &base, steps, token)
+    stage(device, locked, operation, &base, steps, token)
 }
 
 /// Rolls forward every ready file of an earlier boot, whichever firmware made it.
@@ -132,54 +142,54 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, by: &By<'_>, steps: &[&
 /// # Errors
 /// As the swap; the ready file stays.
 pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -> Result<Vec<Replaced>, Failure> {
-    let acts = device.state.ready_acts(device.disk()).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
+    let operations = device.state.ready_operations(device.disk()).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
     let mut done = Vec::new();
-    for act in acts {
-        let open: Option<OpenAct> = ledger.record().open.clone().filter(|open| open.number == act);
+    for operation in operations {
+        let open: Option<OpenOperation> = ledger.record().open.clone().filter(|open| open.number == operation);
         let kind = open.as_ref().map(|open| open.kind);
         let main = open_main(device)?;
-        if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, act, main.as_ref())? {
+        if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, operation, main.as_ref())? {
             // Made from a live file that may have been written since: made anew from what it is now.
-            throw_away(device, main.as_ref(), act)?;
+            throw_away(device, main.as_ref(), operation)?;
             continue;
         }
-        if !is_ready(device, act, main.as_ref())? {
-            if let Some(wrong) = damage_of(device, act)? {
-                // The old family still stands. What the act was for is still known to the record.
+        if !is_ready(device, operation, main.as_ref())? {
+            if let Some(wrong) = damage_of(device, operation)? {
+                // The old family still stands. What the operation was for is still known to the record.
                 log::warn!("{}: the file that was to replace it is damaged and is thrown away: {wrong}.", device.settings.name);
-                throw_away(device, main.as_ref(), act)?;
+                throw_away(device, main.as_ref(), operation)?;
                 continue;
             }
         }
-        let said = ledger.record().loss.clone().filter(|loss| loss.act == act).map(|loss| loss.text);
+        let said = ledger.record().loss.clone().filter(|loss| loss.operation == operation).map(|loss| loss.text);
         let (reason, loss) = match open {
             Some(open) if said.is_some() || made_from_live(Some(open.kind)) => (open.reason, said),
             // Every other replacement gives up rows, whatever is known of it.
             open => {
                 let loss = "what the quarantined family holds";
-                ledger.keep_loss(device, act, loss)?;
+                ledger.keep_loss(device, operation, loss)?;
                 let unknown = "an earlier run's replacement, whose reason is no longer known";
                 (open.map_or_else(|| unknown.to_owned(), |open| open.reason), Some(loss.to_owned()))
             }
         };
-        log::warn!("{}: a power cut stopped a replacement; rolling act {act} forward.", device.settings.name);
+        log::warn!("{}: a power cut stopped a replacement; rolling operation {operation} forward.", device.settings.name);
         probe(device, main.as_ref())?;
         let words = Words { reason: &reason, loss: loss.as_deref(), kind };
-        done.push(put_in_place(device, locked, main.as_ref(), act, &words, None, Vec::new())?);
+        done.push(put_in_place(device, locked, main.as_ref(), operation, &words, None, Vec::new())?);
     }
     Ok(done)
 }
 
 /// The ready file goes, and before it what the live family got in quarantine.
-fn throw_away(device: &Device<'_>, main: Option<&MainFile>, act: u64) -> Result<(), Failure> {
-    let ready = device.state.ready(act);
-    let gone = take_back(device, main, act).and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]));
+fn throw_away(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> Result<(), Failure> {
+    let ready = device.state.ready(operation);
+    let gone = take_back(device, main, operation).and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]));
     gone.map(drop).map_err(|error| Failure::io(DONE, &ready, &error))
 }
 
 /// What is wrong with a ready file, which was whole when it got its name. `None`: nothing, or nothing that this SQLite can judge.
-fn damage_of(device: &Device<'_>, act: u64) -> Result<Option<String>, Failure> {
-    let ready = device.state.ready(act);
+fn damage_of(device: &Device<'_>, operation: u64) -> Result<Option<String>, Failure> {
+    let ready = device.state.ready(operation);
     let stat = device.disk().stat(&ready).map_err(|error| Failure::io(READY, &ready, &error))?;
     if !stat.is_some_and(|stat| within_budget(device, stat.size)) {
         return Ok(None);
@@ -201,15 +211,15 @@ fn damage_of(device: &Device<'_>, act: u64) -> Result<Option<String>, Failure> {
 }
 
 /// Its ready file is what the live one was when it was copied.
-fn made_from_live(kind: Option<ActKind>) -> bool {
-    matches!(kind, Some(ActKind::Reindex | ActKind::Downgrade | ActKind::ReplaceCarried | ActKind::Salvage))
+fn made_from_live(kind: Option<OperationKind>) -> bool {
+    matches!(kind, Some(OperationKind::Reindex | OperationKind::Downgrade | OperationKind::ReplaceCarried | OperationKind::Salvage))
 }
 
 /// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL and its
 /// journal may have no other name any more; what cannot be given back stays there.
-fn take_back(device: &Device<'_>, main: Option<&MainFile>, act: u64) -> io::Result<()> {
+fn take_back(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> io::Result<()> {
     let disk = device.disk();
-    let folder = device.state.quarantined(act);
+    let folder = device.state.quarantined(operation);
     if disk.stat(&folder)?.is_none() {
         return Ok(());
     }
@@ -229,16 +239,16 @@ fn take_back(device: &Device<'_>, main: Option<&MainFile>, act: u64) -> io::Resu
     disk.sync_folder(DONE, &device.state.quarantine())
 }
 
-/// What a report and reason.txt say of an act.
+/// What a report and reason.txt say of an operation.
 struct Words<'a> {
     reason: &'a str,
     loss: Option<&'a str>,
-    kind: Option<ActKind>,
+    kind: Option<OperationKind>,
 }
 
 /// Main is the ready file already, or its copy where a file has one name: the rename was done, and only the ready name is left.
-fn is_ready(device: &Device<'_>, act: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
-    let ready = device.state.ready(act);
+fn is_ready(device: &Device<'_>, operation: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
+    let ready = device.state.ready(operation);
     match main {
         Some(_) => is_same(device.disk(), &device.family.main, main, &ready).map_err(|error| Failure::io(READY, &ready, &error)),
         None => Ok(false),
@@ -257,14 +267,14 @@ fn put_in_place(
     device: &Device<'_>,
     locked: &Locked,
     main: Option<&MainFile>,
-    act: u64,
+    operation: u64,
     words: &Words<'_>,
     made_from: Option<MadeFrom>,
     applied: Vec<i64>,
 ) -> Result<Replaced, Failure> {
-    let ready = device.state.ready(act);
+    let ready = device.state.ready(operation);
     let replaced = Replaced {
-        act,
+        operation,
         kind: words.kind,
         applied,
         loss: words.loss.map(str::to_owned),
@@ -275,31 +285,31 @@ fn put_in_place(
         let ready = ready.clone();
         move |error: io::Error| Failure::io(step, &ready, &error)
     };
-    if is_ready(device, act, main)? {
+    if is_ready(device, operation, main)? {
         // The rename was done through a link: only the second name is left.
         device.disk().sync_folder(DONE, device.family.folder()).map_err(failed(DONE))?;
         device.disk().unlink(DONE, &ready).map_err(failed(DONE))?;
         device.disk().sync_folder(DONE, &device.state.root).map_err(failed(DONE))?;
         return Ok(replaced);
     }
-    set_aside(device, locked, main, act, words).map_err(failed(QUARANTINE))?;
-    let aside = device.state.quarantined(act).join(device.family.file_name());
+    set_aside(device, locked, main, operation, words).map_err(failed(QUARANTINE))?;
+    let aside = device.state.quarantined(operation).join(device.family.file_name());
     swap(device, locked, main, &New { path: &ready, made_from }, &SecondName::Has(aside))?;
     Ok(replaced)
 }
 
 /// quarantine/N/ with reason.txt, then a second name for main; the swap adds the WAL and the journal when nobody can write to
 /// them any more. What is there already is left alone.
-fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, act: u64, words: &Words<'_>) -> io::Result<()> {
+fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, operation: u64, words: &Words<'_>) -> io::Result<()> {
     let disk = device.disk();
-    let folder = device.state.quarantined(act);
+    let folder = device.state.quarantined(operation);
     let owner = locked.ownership.ids();
     make_folder_durably(disk, QUARANTINE, &device.state.quarantine(), 0o700, owner)?;
     make_folder_durably(disk, QUARANTINE, &folder, 0o700, owner)?;
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
         let (reason, loss) = (printable(words.reason), printable(words.loss.unwrap_or("nothing")));
-        let text = format!("act: {act}\nreason: {reason}\ndata given up: {loss}\n");
+        let text = format!("operation: {operation}\nreason: {reason}\ndata given up: {loss}\n");
         // Its name says that the family is set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");
         unlink_durably(disk, QUARANTINE, &folder, &[&unfinished])?;

@@ -105,8 +105,8 @@ pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<K
         Ok(disk.stat(path)?.filter(|stat| stat.links == 1).map_or(0, |stat| stat.size))
     };
     let mut kept = Vec::new();
-    for act in device.state.list_quarantine(disk)? {
-        let folder = device.state.quarantined(act);
+    for operation in device.state.list_quarantine(disk)? {
+        let folder = device.state.quarantined(operation);
         // Whatever else has such a name is not a copy of ours.
         if disk.stat(&folder)?.is_none_or(|stat| stat.kind != FileKind::Folder) {
             continue;

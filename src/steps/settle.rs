@@ -1,6 +1,6 @@
 //! Owns settling: SQLite rolls a hot journal back, or moves a WAL into main, and closes.
 //! Promises: after return no side file has content, and a power cut does not bring one back.
-//! Never begins an act: what SQLite does here it would do at the application's first read.
+//! Never begins an operation: what SQLite does here it would do at the application's first read.
 
 use crate::device::disk::Step;
 use crate::device::family::MainFile;

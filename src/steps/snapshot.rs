@@ -6,7 +6,7 @@ use crate::device::disk::{rename_durably, Open, Rename, Step};
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::Failure;
-use crate::steps::ledger::Act;
+use crate::steps::ledger::Operation;
 use crate::steps::lock::Locked;
 use crate::steps::room::explain;
 
@@ -17,11 +17,11 @@ const PRUNE: Step = Step("remove an older snapshot");
 /// A whole copy of the database as it was, under its own name. Made only by [`snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// Version and act.
+    /// Version and operation.
     pub name: SnapshotName,
 }
 
-/// Copies main to `snapshots/v{version}-{act}.db`; `first_remove` goes before, to make room.
+/// Copies main to `snapshots/v{version}-{operation}.db`; `first_remove` goes before, to make room.
 ///
 /// # Errors
 /// No space, or storage; what was being made is removed.
@@ -30,7 +30,7 @@ pub fn snapshot(
     locked: &Locked,
     main: &MainFile,
     version: i64,
-    act: Act,
+    operation: Operation,
     first_remove: &[SnapshotName],
 ) -> Result<Copied, Failure> {
     let disk = device.disk();
@@ -38,8 +38,8 @@ pub fn snapshot(
         let path = device.state.snapshot(name);
         disk.unlink(PRUNE, &path).map_err(|error| Failure::io(PRUNE, &path, &error))?;
     }
-    let temporary = device.state.snapshots().join(format!("tmp-{}.db", act.number));
-    let name = SnapshotName { version, act: act.number };
+    let temporary = device.state.snapshots().join(format!("tmp-{}.db", operation.number));
+    let name = SnapshotName { version, operation: operation.number };
     let copy = || {
         let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
         locked.give_attributes(COPY, &*file)?;

@@ -17,7 +17,7 @@ use crate::steps::before::{Before, Changes};
 use crate::steps::carry_over::{fill as fill_with_rows, Rows};
 use crate::steps::downgrade::go_back;
 use crate::steps::index_rows::keep_index_rows;
-use crate::steps::ledger::Act;
+use crate::steps::ledger::Operation;
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{finish_history, open_exclusive, run_one};
 use crate::steps::room::{explain, may_write};
@@ -69,13 +69,13 @@ pub enum Base<'a> {
 pub fn stage(
     device: &Device<'_>,
     locked: &Locked,
-    act: Act,
+    operation: Operation,
     base: &Base<'_>,
     steps: &[&Migration],
     token: &str,
 ) -> Result<Staged, Failure> {
-    let path = device.state.staging(act.number);
-    let result = build(device, locked, act, base, steps, token);
+    let path = device.state.staging(operation.number);
+    let result = build(device, locked, operation, base, steps, token);
     result.map_err(|failure| {
         let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
         discard(device, &path);
@@ -92,9 +92,16 @@ pub fn discard(device: &Device<'_>, path: &Path) {
     }
 }
 
-fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps: &[&Migration], token: &str) -> Result<Staged, Failure> {
+fn build(
+    device: &Device<'_>,
+    locked: &Locked,
+    operation: Operation,
+    base: &Base<'_>,
+    steps: &[&Migration],
+    token: &str,
+) -> Result<Staged, Failure> {
     let disk = device.disk();
-    let path = device.state.staging(act.number);
+    let path = device.state.staging(operation.number);
     let failed = |step| {
         let path = path.clone();
         move |error: std::io::Error| Failure::io(step, &path, &error)
@@ -117,11 +124,11 @@ fn build(device: &Device<'_>, locked: &Locked, act: Act, base: &Base<'_>, steps:
         database.rebuild_indexes(BUILD)?;
     }
     let (more, notes) = match base {
-        Base::LiveDowngraded(_) => go_back(device, &mut database, act, token)?,
+        Base::LiveDowngraded(_) => go_back(device, &mut database, operation, token)?,
         Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
-            apply(device, &mut database, steps, act, token, None)?
+            apply(device, &mut database, steps, operation, token, None)?
         }
-        Base::Rows(rows) => apply(device, &mut database, steps, act, token, Some(rows))?,
+        Base::Rows(rows) => apply(device, &mut database, steps, operation, token, Some(rows))?,
     };
     lost.extend(more);
     if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first_damage()) {
@@ -233,7 +240,7 @@ fn apply(
     device: &Device<'_>,
     database: &mut Database,
     steps: &[&Migration],
-    act: Act,
+    operation: Operation,
     token: &str,
     rows: Option<&Rows<'_>>,
 ) -> Result<(Vec<String>, Vec<String>), Failure> {
@@ -254,10 +261,10 @@ fn apply(
         }
         if step.directives.no_transaction {
             database.commit(BUILD)?;
-            run_one(device, database, step, Lane::NoTransaction, act)?;
+            run_one(device, database, step, Lane::NoTransaction, operation)?;
             database.run(BUILD, "BEGIN")?;
         } else {
-            run_one(device, database, step, Lane::Transaction, act)?;
+            run_one(device, database, step, Lane::Transaction, operation)?;
         }
         after_each(database, &before, step)?;
         if is_given(step) && !steps.get(index + 1).is_some_and(|next| is_given(next)) {
@@ -268,8 +275,8 @@ fn apply(
         (lost, more) = fill_with_rows(device, database, due)?;
     }
     notes.append(&mut more);
-    finish_history(device, database, steps.last().copied(), act, token)?;
-    ours.unharmed(database, BUILD, table, &Change { added: steps, removed: &[], act: act.number })?;
+    finish_history(device, database, steps.last().copied(), operation, token)?;
+    ours.unharmed(database, BUILD, table, &Change { added: steps, removed: &[], operation: operation.number })?;
     let target =
         steps.last().map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |step| Ok(step.version))?;
     let verified = verify(device, database, &before, &Changes::Up(steps), target)?;

@@ -65,8 +65,8 @@ fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf
     }
     // A family is linked into quarantine only after its ready file is durable, and roll-forward came before this.
     if main.is_some_and(|main| main.links > 1) {
-        for act in device.state.list_quarantine(disk)? {
-            let path = device.state.quarantined(act).join(device.family.file_name());
+        for operation in device.state.list_quarantine(disk)? {
+            let path = device.state.quarantined(operation).join(device.family.file_name());
             if is_main(device, main, &path)? {
                 found.push(path);
             }

@@ -1,5 +1,5 @@
-//! Owns what an act asks of the other databases of its group (`together` in the configuration).
-//! Promises: they are asked before this one is opened to be changed, before its act begins, and when everything is verified and
+//! Owns what an operation asks of the other databases of its group (`together` in the configuration).
+//! Promises: they are asked before this one is opened to be changed, before its operation begins, and when everything is verified and
 //!   nothing is committed.
 //! Never knows who they are.
 
@@ -13,7 +13,7 @@ pub trait Others {
     /// [`Class::Waits`](crate::error::Class::Waits), with the name of one that cannot.
     fn can_go(&self) -> Result<(), Failure>;
 
-    /// Nothing stands in the way of this one's act, which begins now.
+    /// Nothing stands in the way of this one's operation, which begins now.
     ///
     /// # Errors
     /// [`Class::Waits`](crate::error::Class::Waits): it shall not.

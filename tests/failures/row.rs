@@ -198,8 +198,8 @@ fn changed(device: &TestDevice, before: &BTreeMap<String, Entry>) -> String {
             Some((_, inside)) => inside.to_string(),
             None => name.rsplit('/').next().unwrap().to_string(),
         };
-        let act = |path: &str| path.split('/').take(2).collect::<Vec<_>>().join("/");
-        let short = if short.starts_with("quarantine/") { act(&short) } else { short };
+        let operation = |path: &str| path.split('/').take(2).collect::<Vec<_>>().join("/");
+        let short = if short.starts_with("quarantine/") { operation(&short) } else { short };
         if [".bootmigrate", "settings.db", "snapshots", "quarantine"].contains(&short.as_str()) && device.root().join(name).is_dir() {
             continue;
         }

@@ -140,9 +140,9 @@ fn another_schema_is_refused_with_the_difference() {
 fn tables_without_a_version_are_somebody_elses() {
     for (history, adopt) in [("PRAGMA user_version = 0", "user_version"), ("CREATE TABLE schema_migrations (version TEXT)", "dbmate")] {
         let device = left_by(history, 41, &format!("\"{adopt}\""));
-        let act = perform(&device, &["run"]);
-        assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{adopt}: {}", act.ran.stderr);
-        assert!(act.ran.stderr.contains(&format!("{adopt} left no version, and table child is there")), "{}", act.ran.stderr);
+        let operation = perform(&device, &["run"]);
+        assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"), "{adopt}: {}", operation.ran.stderr);
+        assert!(operation.ran.stderr.contains(&format!("{adopt} left no version, and table child is there")), "{}", operation.ran.stderr);
         assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
     }
 }
@@ -152,11 +152,11 @@ fn a_history_that_is_half_done_is_refused() {
     let device = left_by(SQLX, 41, "\"sqlx\"").after(|device| {
         Connection::open(device.main()).unwrap().execute("UPDATE _sqlx_migrations SET success = 0 WHERE version = 30", []).unwrap();
     });
-    let act = perform(&device, &["run"]);
-    assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{}", act.ran.stderr);
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"), "{}", operation.ran.stderr);
     expect![[r#"
         settings: it cannot be adopted: sqlx was cut off in its version 30; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
-    "#]].assert_eq(&tidy(&device, &act.ran.stderr));
+    "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
 }
 
@@ -164,21 +164,21 @@ fn a_history_that_is_half_done_is_refused() {
 fn taken_over_by_hand() {
     let device = left_by("PRAGMA user_version = 5", 41, "");
     let want = device.expectations(&device.databases[0]).new;
-    let act = perform(&device, &["run"]);
-    assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("16", "nothing"), "{}", act.ran.stderr);
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"), "{}", operation.ran.stderr);
     expect![[r#"
         settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
-    "#]].assert_eq(&tidy(&device, &act.ran.stderr));
+    "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
     for (words, said) in [
         (vec!["adopt", "--db", "settings"], "`adopt` needs --from TOOL or --at VERSION"),
         (vec!["adopt", "--db", "settings", "--from", "rails"], "--from rails is no tool that is known; there is user_version, refinery"),
         (vec!["adopt", "--db", "settings", "--from", "sqlx"], "sqlx's table _sqlx_migrations is not in it"),
         (vec!["adopt", "--db", "settings", "--at", "20"], "index child_parent is there already, and a later migration makes it"),
     ] {
-        let act = perform(&device, &words);
-        assert_eq!(act.touched, "nothing", "{words:?}");
-        assert!(act.ran.stderr.contains(said), "{words:?}: {}", act.ran.stderr);
-        assert!(["2", "16"].contains(&act.ran.exit.as_str()), "{words:?}: {}", act.ran.exit);
+        let operation = perform(&device, &words);
+        assert_eq!(operation.touched, "nothing", "{words:?}");
+        assert!(operation.ran.stderr.contains(said), "{words:?}: {}", operation.ran.stderr);
+        assert!(["2", "16"].contains(&operation.ran.exit.as_str()), "{words:?}: {}", operation.ran.exit);
     }
     let ran = device.run(&["adopt", "--db", "settings", "--at", "30"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -191,6 +191,6 @@ fn taken_over_by_hand() {
     "#]]
     .assert_eq(&tidy(&device, &ran.stderr));
     assert_eq!(oracle::content(&device.main()).ok(), want);
-    let act = perform(&device, &["run"]);
-    assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("0", "nothing"), "{}", act.ran.stderr);
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("0", "nothing"), "{}", operation.ran.stderr);
 }

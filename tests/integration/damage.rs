@@ -294,7 +294,7 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
 fn in_the_middle_of_a_swap(device: &TestDevice, waiting: &[u8]) {
     let aside = device.state("settings").join("quarantine/7");
     fs::create_dir_all(&aside).unwrap();
-    fs::write(aside.join("reason.txt"), "act: 7\nreason: `purge` was asked for\ndata given up: everything\n").unwrap();
+    fs::write(aside.join("reason.txt"), "operation: 7\nreason: `purge` was asked for\ndata given up: everything\n").unwrap();
     fs::hard_link(device.main(), aside.join("settings.db")).unwrap();
     let wal = device.home().join("settings.db-wal");
     assert!(fs::metadata(&wal).unwrap().len() > 0, "the WAL holds what was written last");

@@ -347,7 +347,7 @@ impl TestDevice {
     }
 }
 
-/// The contents that a database may have after the act.
+/// The contents that a database may have after the operation.
 pub struct Expectations {
     /// As it is.
     pub old: Option<Content>,

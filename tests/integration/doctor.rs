@@ -341,7 +341,7 @@ fn a_record_that_was_lost() {
     );
     let device = TestDevice::at(40).firmware(41);
     assert_eq!(device.run(&["run"]).exit, "0");
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "record", what: "whole; the last act was number 1", cure: "" });
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "record", what: "whole; the last operation was number 1", cure: "" });
     let lost = Finding {
         exit: "0",
         level: "note",

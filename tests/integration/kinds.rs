@@ -334,7 +334,7 @@ fn other_files_beyond_their_limit() {
     assert!(ran.exit == "0" && ran.stderr.contains(words), "exit {}: {}", ran.exit, ran.stderr);
     let quarantined = template.work.state("settings").join("quarantine/9");
     fs::create_dir(&quarantined).unwrap();
-    fs::write(quarantined.join("reason.txt"), format!("act: 9\nreason: {}", "because ".repeat(1000).trim_end())).unwrap();
+    fs::write(quarantined.join("reason.txt"), format!("operation: 9\nreason: {}", "because ".repeat(1000).trim_end())).unwrap();
     let ran = template.work.run(&["doctor"]);
     assert!(ran.stdout.contains("(cut: reason.txt is longer)"), "{}", ran.stdout);
 }

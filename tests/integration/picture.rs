@@ -1,4 +1,4 @@
-//! Owns the picture of one act: what was planned, how it ended, what stands there now, what was touched, what comes next.
+//! Owns the picture of one operation: what was planned, how it ended, what stands there now, what was touched, what comes next.
 //! Promises: one checker for every test; a line `wrong:` for everything that no test may do.
 //! Never judges by the program's own words where a file can be looked at.
 
@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 /// One run, and everything around it.
-pub struct Act {
+pub struct Operation {
     /// How it ended.
     pub ran: Ran,
     /// `status.json`; null where it is missing or is no JSON.
@@ -29,36 +29,36 @@ struct Before {
     family: BTreeMap<String, Vec<u8>>,
 }
 
-/// The world, an act in one line, and its picture. The act is a command line; `--root` is put in.
+/// The world, an operation in one line, and its picture. The operation is a command line; `--root` is put in.
 #[track_caller]
-pub fn check(device: TestDevice, act: &str, expect: Expect) {
-    let picture = picture(&device, act);
+pub fn check(device: TestDevice, operation: &str, expect: Expect) {
+    let picture = picture(&device, operation);
     expect.assert_eq(&picture);
 }
 
 /// As [`check`], for a world that goes on.
 #[track_caller]
-pub fn check_step(device: &TestDevice, act: &str, expect: Expect) {
-    expect.assert_eq(&picture(device, act));
+pub fn check_step(device: &TestDevice, operation: &str, expect: Expect) {
+    expect.assert_eq(&picture(device, operation));
 }
 
-/// The picture of one act.
+/// The picture of one operation.
 #[track_caller]
-pub fn picture(device: &TestDevice, act: &str) -> String {
-    let words: Vec<&str> = act.split(' ').collect();
+pub fn picture(device: &TestDevice, operation: &str) -> String {
+    let words: Vec<&str> = operation.split(' ').collect();
     let plan = (words == ["run"]).then(|| plan(device));
-    let act = perform(device, &words);
+    let operation = perform(device, &words);
     let mut text = String::new();
     if let Some(plan) = plan {
         let _ = writeln!(text, "plan:     {plan}");
     }
-    let _ = writeln!(text, "exit:     {}", act.ran.exit);
-    for (database, before) in device.databases.iter().zip(&act.before) {
-        text.push_str(&lines_of(device, database, before, &act));
+    let _ = writeln!(text, "exit:     {}", operation.ran.exit);
+    for (database, before) in device.databases.iter().zip(&operation.before) {
+        text.push_str(&lines_of(device, database, before, &operation));
     }
-    let _ = writeln!(text, "touched:  {}", act.touched);
+    let _ = writeln!(text, "touched:  {}", operation.touched);
     let _ = writeln!(text, "again:    {}", again(device));
-    for wrong in wrong(device, &act) {
+    for wrong in wrong(device, &operation) {
         let _ = writeln!(text, "wrong:    {wrong}");
     }
     text
@@ -88,7 +88,7 @@ pub fn tidy(device: &TestDevice, text: &str) -> String {
 
 /// Runs it once, and looks before and after.
 #[track_caller]
-pub fn perform(device: &TestDevice, words: &[&str]) -> Act {
+pub fn perform(device: &TestDevice, words: &[&str]) -> Operation {
     let before = device.databases.iter().map(|database| look(device, database)).collect();
     let report = device.root().join("run/bootmigrate/status.json");
     let _ = fs::remove_file(&report);
@@ -96,7 +96,7 @@ pub fn perform(device: &TestDevice, words: &[&str]) -> Act {
     let ran = device.run(words);
     let touched = oracle::touched(&old, &oracle::folder(&device.root()));
     let report = fs::read_to_string(&report).ok().and_then(|text| serde_json::from_str(&text).ok());
-    Act { ran, report: report.unwrap_or(Value::Null), touched, before }
+    Operation { ran, report: report.unwrap_or(Value::Null), touched, before }
 }
 
 fn look(device: &TestDevice, database: &Database) -> Before {
@@ -115,7 +115,7 @@ fn family(main: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-impl Act {
+impl Operation {
     /// A database's part of the report.
     pub fn of(&self, name: &str) -> &Value {
         let databases = self.report["databases"].as_array();
@@ -123,8 +123,8 @@ impl Act {
     }
 }
 
-fn lines_of(device: &TestDevice, database: &Database, before: &Before, act: &Act) -> String {
-    let (name, part) = (&database.name, act.of(&database.name));
+fn lines_of(device: &TestDevice, database: &Database, before: &Before, operation: &Operation) -> String {
+    let (name, part) = (&database.name, operation.of(&database.name));
     let mut text = format!("{:<10}", format!("{name}:"));
     if part.is_null() {
         text.push_str("no report\n");
@@ -180,42 +180,42 @@ pub fn which(expected: &Expectations, now: &Result<Content, String>) -> String {
     }
 }
 
-/// The boot after the act: how it ends and what it touches.
+/// The boot after the operation: how it ends and what it touches.
 fn again(device: &TestDevice) -> String {
-    let act = perform(device, &["run"]);
-    let outcomes: Vec<&str> = device.databases.iter().map(|one| word(&act.of(&one.name)["outcome"])).collect();
-    format!("exit {}, {}, touched {}", act.ran.exit, outcomes.join(" and "), act.touched)
+    let operation = perform(device, &["run"]);
+    let outcomes: Vec<&str> = device.databases.iter().map(|one| word(&operation.of(&one.name)["outcome"])).collect();
+    format!("exit {}, {}, touched {}", operation.ran.exit, outcomes.join(" and "), operation.touched)
 }
 
 /// What no test may do.
-fn wrong(device: &TestDevice, act: &Act) -> Vec<String> {
+fn wrong(device: &TestDevice, operation: &Operation) -> Vec<String> {
     let mut found = Vec::new();
-    let report = &act.report;
+    let report = &operation.report;
     if report.is_null() {
         found.push("there is no status.json, or it is no JSON".to_string());
         return found;
     }
-    let usable = ["0", "11"].contains(&act.ran.exit.as_str());
-    let exit: Value = act.ran.exit.parse::<u64>().map_or(Value::Null, Value::from);
+    let usable = ["0", "11"].contains(&operation.ran.exit.as_str());
+    let exit: Value = operation.ran.exit.parse::<u64>().map_or(Value::Null, Value::from);
     if report["schema"] != 1 || report["exit"] != exit || report["usable"] != usable {
         found.push(format!("status.json says {} and usable {}", report["exit"], report["usable"]));
     }
-    if report["data_loss"] != (act.ran.exit == "11") && usable {
-        found.push(format!("data_loss is {} with exit {}", report["data_loss"], act.ran.exit));
+    if report["data_loss"] != (operation.ran.exit == "11") && usable {
+        found.push(format!("data_loss is {} with exit {}", report["data_loss"], operation.ran.exit));
     }
-    for (database, before) in device.databases.iter().zip(&act.before) {
-        wrong_with(device, database, before, act, &mut found);
+    for (database, before) in device.databases.iter().zip(&operation.before) {
+        wrong_with(device, database, before, operation, &mut found);
     }
     found
 }
 
-fn wrong_with(device: &TestDevice, database: &Database, before: &Before, act: &Act, found: &mut Vec<String>) {
-    let (name, part, path) = (&database.name, act.of(&database.name), device.path(&database.name));
+fn wrong_with(device: &TestDevice, database: &Database, before: &Before, operation: &Operation, found: &mut Vec<String>) {
+    let (name, part, path) = (&database.name, operation.of(&database.name), device.path(&database.name));
     let ready = device.root().join("run/bootmigrate/ready").join(name).exists();
     if ready != (part["usable"] == true) {
         found.push(format!("{name}: the ready file is {}", if ready { "there" } else { "not there" }));
     }
-    let said = |key: &str| act.ran.stderr.contains(part[key].as_str().unwrap_or("\0"));
+    let said = |key: &str| operation.ran.stderr.contains(part[key].as_str().unwrap_or("\0"));
     if part["outcome"] != "quiet" && !(said("sentence") && said("code")) {
         found.push(format!("{name}: standard error does not have the report's sentence and code"));
     }

@@ -128,7 +128,7 @@ fn interruptions_of_the_other_slot_outlive_a_quiet_boot_of_this_one() {
     for _ in 0..4 {
         interrupted(&device);
     }
-    // The interrupted act stays open: this slot has nothing to do, and counts nothing.
+    // The interrupted operation stays open: this slot has nothing to do, and counts nothing.
     let device = device.older(40);
     assert!(runs(&device, &["run"], "0").contains("nothing to do"));
     let device = device.firmware(41);

@@ -118,7 +118,7 @@ fn goes_back_and_says_what_did_not_fit() {
     assert_eq!(oracle::content(&aside.join("settings.db")).unwrap(), old, "what did not fit is in quarantine");
     let reason = fs::read_to_string(aside.join("reason.txt")).unwrap();
     expect![[r#"
-        act: 2
+        operation: 2
         reason: it is at version 43 and this firmware knows 30
         data given up: column child.changes (1 value), table note (2 rows)
     "#]]
@@ -190,8 +190,8 @@ fn a_way_back_that_leads_elsewhere_is_refused() {
     "#]].assert_eq(&tidy(&device, &ran.stderr));
     // Three tries, and then a read a boot.
     assert_eq!([device.run(&["run"]).exit, device.run(&["run"]).exit], ["12", "12"]);
-    let act = perform(&device, &["run"]);
-    assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("12", "nothing"), "{}", act.ran.stderr);
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("12", "nothing"), "{}", operation.ran.stderr);
     assert_eq!(content(&device), old);
     assert_eq!(fs::read_dir(device.state("settings").join("quarantine")).unwrap().count(), 0, "nothing was set aside");
 }
@@ -209,8 +209,8 @@ fn after_mark_good_nothing_goes_back_by_a_snapshot() {
     assert_eq!((again.exit.as_str(), again.stdout.as_str()), ("0", "settings: version 43 was marked good before; no snapshot goes.\n"));
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     let device = device.older(30);
-    let act = perform(&device, &["run"]);
-    assert_eq!((act.ran.exit.as_str(), act.touched.as_str()), ("12", "nothing"), "{}", act.ran.stderr);
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("12", "nothing"), "{}", operation.ran.stderr);
     let rows = content(&device).rows;
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
 }

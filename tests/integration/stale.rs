@@ -261,7 +261,7 @@ fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
             let said = "its WAL is of another version of the file";
             assert_eq!(ran.exit, exit, "{change}: {}", ran.stderr);
             let quarantine = fs::read_dir(device.state("settings").join("quarantine")).ok().and_then(|mut all| all.next());
-            let kept = quarantine.map_or_else(Default::default, |act| act.unwrap().path().join("settings.db"));
+            let kept = quarantine.map_or_else(Default::default, |operation| operation.unwrap().path().join("settings.db"));
             if exit == "17" {
                 assert!(ran.stderr.contains(said), "{change}: {}", ran.stderr);
                 assert_eq!(fs::read(device.main()).unwrap(), main, "{change}: the copy stays what it was");

@@ -1,5 +1,5 @@
 //! Owns the tests of databases that go `together`: both are migrated, or neither is.
-//! Promises: rows of both are compared after every act; who waits has neither a ready file nor a changed byte of its database.
+//! Promises: rows of both are compared after every operation; who waits has neither a ready file nor a changed byte of its database.
 //! Never lets one member of a group be opened while another is not there.
 
 use crate::device::{Mode, TestDevice};
@@ -321,11 +321,11 @@ fn a_damaged_one_keeps_the_other_from_beginning() {
 #[test]
 fn one_alone_is_migrated_by_hand_and_opened_only_with_the_other() {
     let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
-    let act = perform(&device, &["migrate", "--db", "settings", "--all"]);
-    assert_eq!(act.ran.exit, "3", "{}", act.ran.stderr);
+    let operation = perform(&device, &["migrate", "--db", "settings", "--all"]);
+    assert_eq!(operation.ran.exit, "3", "{}", operation.ran.stderr);
     expect![[r#"
         settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-1.db). It goes together with log, which is not ready: not ready either. [BM-3 settings 40>42]
-    "#]].assert_eq(&act.ran.stderr);
+    "#]].assert_eq(&operation.ran.stderr);
     assert_eq!(ready(&device), [""; 0]);
     // What a cut between the two commits leaves, too: the next boot finishes.
     check_step(
@@ -375,9 +375,9 @@ fn the_run_of_one_takes_the_other_along() {
 #[test]
 fn a_purge_of_one_purges_no_other() {
     let device = TestDevice::at(42).together_with_log(40, Mode::Delete).firmware(42);
-    let act = perform(&device, &["purge", "--db", "settings", "--yes"]);
-    assert_eq!(act.ran.exit, "11", "{}", act.ran.stderr);
-    assert_eq!((act.of("settings")["outcome"].as_str(), act.of("log")["outcome"].as_str()), (Some("purged"), Some("migrated")));
+    let operation = perform(&device, &["purge", "--db", "settings", "--yes"]);
+    assert_eq!(operation.ran.exit, "11", "{}", operation.ran.stderr);
+    assert_eq!((operation.of("settings")["outcome"].as_str(), operation.of("log")["outcome"].as_str()), (Some("purged"), Some("migrated")));
     let parents = |name| oracle::content(&device.path(name)).unwrap().rows["parent"];
     assert_eq!((parents("settings"), parents("log")), (1000, 2000));
     assert_eq!(ready(&device), ["log", "settings"]);
@@ -411,9 +411,9 @@ fn nothing_begins_while_an_application_has_the_second_open() {
     let open = rusqlite::Connection::open(device.path("log")).unwrap();
     open.execute_batch("BEGIN; SELECT * FROM parent LIMIT 1").unwrap();
     let parents: i64 = open.query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
-    let act = perform(&device, &["run"]);
-    assert_eq!((act.ran.exit.as_str(), parents), ("13", 2000), "{}", act.ran.stderr);
-    assert_eq!((&act.of("settings")["cause"], &act.of("log")["cause"]), (&"waits".into(), &"in-use".into()));
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), parents), ("13", 2000), "{}", operation.ran.stderr);
+    assert_eq!((&operation.of("settings")["cause"], &operation.of("log")["cause"]), (&"waits".into(), &"in-use".into()));
     assert!(!device.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
     drop(open);
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -430,9 +430,9 @@ fn a_hidden_damage_of_the_second_keeps_the_first_from_beginning() {
     });
     std::fs::create_dir_all(device.root().join("etc")).unwrap();
     std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.log]\non_damage = []\n").unwrap();
-    let act = perform(&device, &["run"]);
-    assert_eq!(act.ran.exit, "17", "{}", act.ran.stderr);
-    assert_eq!((&act.of("settings")["cause"], &act.of("log")["cause"]), (&"waits".into(), &"damaged".into()));
+    let operation = perform(&device, &["run"]);
+    assert_eq!(operation.ran.exit, "17", "{}", operation.ran.stderr);
+    assert_eq!((&operation.of("settings")["cause"], &operation.of("log")["cause"]), (&"waits".into(), &"damaged".into()));
     assert!(!device.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
 }
@@ -452,8 +452,8 @@ fn a_member_that_goes_back_takes_the_ready_file_of_the_other_along() {
         marked.stdout
     );
     // By hand, too: the whole group is there again.
-    let act = perform(&device, &["migrate", "--db", "log", "--all"]);
-    assert_eq!(act.ran.exit, "0", "{}", act.ran.stderr);
+    let operation = perform(&device, &["migrate", "--db", "log", "--all"]);
+    assert_eq!(operation.ran.exit, "0", "{}", operation.ran.stderr);
     assert_eq!(ready(&device), ["log", "settings"]);
     assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
 }

@@ -2,7 +2,7 @@
 //! Promises: an fsync of a file makes its bytes durable and, as on ext4, every earlier name; an fsync of a folder its names.
 //! Never tears a write, never reorders two names, nor a file's new size with an earlier name: a real disk is worse, for all alike.
 
-use crate::log::Operation;
+use crate::log::Effect;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -49,7 +49,7 @@ pub struct Disk {
     names: Names,
     durable: Names,
     pending: Vec<(u64, Name)>,
-    /// Operations so far: orders names and sizes.
+    /// Effects so far: orders names and sizes.
     clock: u64,
     folders: BTreeSet<PathBuf>,
 }
@@ -88,36 +88,36 @@ impl Disk {
         }
     }
 
-    /// One operation more.
-    pub fn apply(&mut self, operation: &Operation) {
+    /// One effect more.
+    pub fn apply(&mut self, effect: &Effect) {
         self.clock += 1;
-        match operation {
-            Operation::Create(path) if !self.names.contains_key(path) => {
+        match effect {
+            Effect::Create(path) if !self.names.contains_key(path) => {
                 self.contents.push(Content::default());
                 self.name(Name::Add(path.clone(), self.contents.len() - 1));
             }
-            Operation::Create(_) => {}
-            Operation::Write(path, offset, bytes) => self.change(path, Change::Write(*offset, bytes.clone())),
-            Operation::Truncate(path, size) => self.change(path, Change::Size(*size)),
-            Operation::Copy(from, at, to, offset, count) => {
+            Effect::Create(_) => {}
+            Effect::Write(path, offset, bytes) => self.change(path, Change::Write(*offset, bytes.clone())),
+            Effect::Truncate(path, size) => self.change(path, Change::Size(*size)),
+            Effect::Copy(from, at, to, offset, count) => {
                 let Some(source) = self.names.get(from) else { return };
                 let bytes = self.contents[*source].now[*at as usize..(*at + *count) as usize].to_vec();
                 self.change(to, Change::Write(*offset, bytes));
             }
-            Operation::Unlink(path) => self.name(Name::Remove(path.clone())),
-            Operation::Rename(from, to) => {
+            Effect::Unlink(path) => self.name(Name::Remove(path.clone())),
+            Effect::Rename(from, to) => {
                 if let Some(file) = self.names.get(from) {
                     self.name(Name::Move(from.clone(), to.clone(), *file));
                 }
             }
-            Operation::Link(from, to) => {
+            Effect::Link(from, to) => {
                 if let Some(file) = self.names.get(from) {
                     self.name(Name::Add(to.clone(), *file));
                 }
             }
             // An empty folder more or less changes nothing for anyone.
-            Operation::Folder(path) => drop(self.folders.insert(path.clone())),
-            Operation::Sync(path) => self.sync(path),
+            Effect::Folder(path) => drop(self.folders.insert(path.clone())),
+            Effect::Sync(path) => self.sync(path),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Owns the reading of an strace log: system calls of all threads, in the order in which they ended, as operations on the device.
-//! Promises: every byte that was written is in the operation; a call that is not understood stops the comparison.
+//! Owns the reading of an strace log: system calls of all threads, in the order in which they ended, as effects on the device.
+//! Promises: every byte that was written is in the effect; a call that is not understood stops the comparison.
 //! Never looks outside the device's folder.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ symlinkat,mkdir,mkdirat,rmdir,ftruncate,truncate,fallocate,fsync,fdatasync,sync_
 
 /// One change, with paths below the device's folder; the folder itself is the empty path.
 #[derive(Debug, Clone)]
-pub enum Operation {
+pub enum Effect {
     /// A new, empty file.
     Create(PathBuf),
     /// Bytes at an offset.
@@ -32,8 +32,8 @@ pub enum Operation {
     Folder(PathBuf),
 }
 
-/// The operations of a log, those on files below `device` and not below its `run`.
-pub fn read(text: &str, device: &Path) -> Vec<Operation> {
+/// The effects of a log, those on files below `device` and not below its `run`.
+pub fn read(text: &str, device: &Path) -> Vec<Effect> {
     let mut unfinished: HashMap<&str, String> = HashMap::new();
     let mut found = Vec::new();
     for line in text.lines() {
@@ -44,15 +44,15 @@ pub fn read(text: &str, device: &Path) -> Vec<Operation> {
         } else if let Some(rest) = call.strip_prefix("<... ") {
             let begun = unfinished.remove(thread).unwrap_or_default();
             let (_, rest) = rest.split_once("resumed>").unwrap_or_default();
-            found.extend(operation(&format!("{begun}{rest}"), device));
+            found.extend(effect(&format!("{begun}{rest}"), device));
         } else {
-            found.extend(operation(call, device));
+            found.extend(effect(call, device));
         }
     }
     found
 }
 
-fn operation(call: &str, device: &Path) -> Option<Operation> {
+fn effect(call: &str, device: &Path) -> Option<Effect> {
     let (name, rest) = call.split_once('(')?;
     let (operands, result) =
         rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") ").map(|(one, two)| (one, two.trim_start_matches([' ', '=']))))?;
@@ -67,20 +67,20 @@ fn operation(call: &str, device: &Path) -> Option<Operation> {
     let path = |at: usize| below(&PathBuf::from(text(word(at))), device);
     let path_at = |at: usize| below(&PathBuf::from(described(word(at))).join(text(word(at + 1))), device);
     match name {
-        "open" | "creat" => (name == "creat" || word(1).contains("O_CREAT")).then(|| path(0).map(Operation::Create))?,
-        "openat" => word(2).contains("O_CREAT").then(|| path_at(0).map(Operation::Create))?,
-        "pwrite64" => Some(Operation::Write(descriptor(0)?, number(3), bytes(word(1)))),
-        "ftruncate" => Some(Operation::Truncate(descriptor(0)?, number(1))),
-        "fsync" | "fdatasync" => Some(Operation::Sync(descriptor(0)?)),
-        "unlink" | "rmdir" => Some(Operation::Unlink(path(0)?)),
-        "unlinkat" => Some(Operation::Unlink(path_at(0)?)),
-        "rename" => Some(Operation::Rename(path(0)?, path(1)?)),
-        "renameat" | "renameat2" => Some(Operation::Rename(path_at(0)?, path_at(2)?)),
-        "link" => Some(Operation::Link(path(0)?, path(1)?)),
-        "linkat" => Some(Operation::Link(path_at(0)?, path_at(2)?)),
-        "mkdir" => Some(Operation::Folder(path(0)?)),
-        "mkdirat" => Some(Operation::Folder(path_at(0)?)),
-        "copy_file_range" => Some(Operation::Copy(descriptor(0)?, number(1), descriptor(2)?, number(3), result as u64)),
+        "open" | "creat" => (name == "creat" || word(1).contains("O_CREAT")).then(|| path(0).map(Effect::Create))?,
+        "openat" => word(2).contains("O_CREAT").then(|| path_at(0).map(Effect::Create))?,
+        "pwrite64" => Some(Effect::Write(descriptor(0)?, number(3), bytes(word(1)))),
+        "ftruncate" => Some(Effect::Truncate(descriptor(0)?, number(1))),
+        "fsync" | "fdatasync" => Some(Effect::Sync(descriptor(0)?)),
+        "unlink" | "rmdir" => Some(Effect::Unlink(path(0)?)),
+        "unlinkat" => Some(Effect::Unlink(path_at(0)?)),
+        "rename" => Some(Effect::Rename(path(0)?, path(1)?)),
+        "renameat" | "renameat2" => Some(Effect::Rename(path_at(0)?, path_at(2)?)),
+        "link" => Some(Effect::Link(path(0)?, path(1)?)),
+        "linkat" => Some(Effect::Link(path_at(0)?, path_at(2)?)),
+        "mkdir" => Some(Effect::Folder(path(0)?)),
+        "mkdirat" => Some(Effect::Folder(path_at(0)?)),
+        "copy_file_range" => Some(Effect::Copy(descriptor(0)?, number(1), descriptor(2)?, number(3), result as u64)),
         _ => {
             let on_device = words.iter().enumerate().any(|(at, _)| descriptor(at).is_some() || path(at).is_some());
             assert!(!on_device, "a call on the device that is not understood: {}", call.chars().take(200).collect::<String>());

@@ -1,4 +1,4 @@
-//! Owns the sweep: each tool, each scenario, a cut after each operation, each fate of what was not durable; two boots; the judge.
+//! Owns the sweep: each tool, each scenario, a cut after each effect, each fate of what was not durable; two boots; the judge.
 //! Promises: a state that two cuts have in common counts once; the first bad state of each kind is told.
 //! Never goes on when the run that is cut does not do its work undisturbed.
 
@@ -22,7 +22,7 @@ const SEEDS: u64 = 2;
 
 #[derive(Default)]
 struct Tally {
-    operations: usize,
+    effects: usize,
     states: usize,
     stuck: usize,
     torn: usize,
@@ -31,7 +31,7 @@ struct Tally {
 
 /// Sweeps every tool whose name has this in it, and prints a line of a table for each scenario.
 pub fn all(tools: &[Tool], only: &str) {
-    println!("| tool | scenario | operations | states | stuck | torn | rows lost |");
+    println!("| tool | scenario | effects | states | stuck | torn | rows lost |");
     println!("|---|---|---|---|---|---|---|");
     for tool in tools.iter().filter(|tool| tool.name.contains(only)) {
         let mut sum = Tally::default();
@@ -42,7 +42,7 @@ pub fn all(tools: &[Tool], only: &str) {
             }
             let tally = sweep(tool, scenario);
             print(tool.name, scenario.name, &tally);
-            sum.operations += tally.operations;
+            sum.effects += tally.effects;
             sum.states += tally.states;
             sum.stuck += tally.stuck;
             sum.torn += tally.torn;
@@ -57,8 +57,8 @@ pub fn all(tools: &[Tool], only: &str) {
 }
 
 fn print(tool: &str, scenario: &str, tally: &Tally) {
-    let Tally { operations, states, stuck, torn, lost } = tally;
-    println!("| {tool} | {scenario} | {operations} | {states} | {stuck} | {torn} | {lost} |");
+    let Tally { effects, states, stuck, torn, lost } = tally;
+    println!("| {tool} | {scenario} | {effects} | {states} | {stuck} | {torn} | {lost} |");
 }
 
 /// A folder that is no disk's: what is durable is the model's affair.
@@ -122,10 +122,10 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     let fails = scenario.run.len() != scenario.after.len();
     assert_ne!(ran.status.success(), fails, "{}: {}", tool.name, String::from_utf8_lossy(&ran.stderr));
     // The replayed log must end where the real run ended.
-    let operations = read(&fs::read_to_string(&log).unwrap(), &world.device);
+    let effects = read(&fs::read_to_string(&log).unwrap(), &world.device);
     let mut states: Vec<(usize, Fate, State)> = vec![(0, Fate::Kept, start)];
-    for (index, operation) in operations.iter().enumerate() {
-        disk.apply(operation);
+    for (index, effect) in effects.iter().enumerate() {
+        disk.apply(effect);
         let seeds = (0..SEEDS).map(|seed| Fate::Some((index as u64 + 1) * 0x9E37_79B9 + seed * 0x85EB_CA6B));
         let fates = [Fate::Kept, Fate::Lost].into_iter().chain(seeds);
         states.extend(fates.map(|fate| (index + 1, fate, disk.cut(fate))));
@@ -135,7 +135,7 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     let new = content(&world.device).unwrap();
     let mut seen = HashSet::new();
     states.retain(|(_, _, state)| seen.insert(state.hash()));
-    let tally = Mutex::new(Tally { operations: operations.len(), states: states.len(), ..Tally::default() });
+    let tally = Mutex::new(Tally { effects: effects.len(), states: states.len(), ..Tally::default() });
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -143,7 +143,7 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
                 while let Some((index, fate, state)) = states.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let (verdict, said) = booted(tool, &world, state, old.as_ref(), &new);
                     count(&mut tally.lock().unwrap(), verdict, || {
-                        format!("{}, {}, after operation {index}, {fate:?}: {verdict:?} {said}", tool.name, scenario.name)
+                        format!("{}, {}, after effect {index}, {fate:?}: {verdict:?} {said}", tool.name, scenario.name)
                     });
                 }
             });

@@ -145,7 +145,7 @@ fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
     }
     for family in families {
         let family = folder.join(family);
-        if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("act: ") {
+        if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
             return Err(format!("a quarantine has its reason: {}", family.display()));
         }
         let kept = look(&family.join(format!("{}.db", database.name)));

@@ -33,7 +33,7 @@ pub enum Trouble {
     Full,
     /// 64 MiB of memory
     Memory,
-    /// 100 operations a second
+    /// 100 effects a second
     Slow,
 }
 
@@ -56,7 +56,7 @@ pub fn run(options: &Options, hardware: &Hardware, trouble: Trouble) -> ExitCode
     match trouble {
         Trouble::Boot => figures.judged("boot", lab.boot(hardware, "", true)),
         Trouble::Memory => figures.judged("64 MiB", lab.boot(&Hardware { memory: 64, ..hardware.clone() }, "", false)),
-        Trouble::Slow => figures.judged("100 operations a second", lab.boot(hardware, ",throttling.iops-total=100", false)),
+        Trouble::Slow => figures.judged("100 effects a second", lab.boot(hardware, ",throttling.iops-total=100", false)),
         Trouble::Plug => lab.plug(options, &mut figures),
         Trouble::Errors => lab.errors(options, &mut figures),
         Trouble::Full => NEARLY_FULL_KIB.iter().for_each(|kib| figures.judged(&format!("{kib} KiB free"), lab.full(*kib))),
@@ -72,7 +72,7 @@ fn name(trouble: Trouble) -> &'static str {
         Trouble::Errors => "I/O errors",
         Trouble::Full => "nearly full",
         Trouble::Memory => "64 MiB of memory",
-        Trouble::Slow => "100 operations a second",
+        Trouble::Slow => "100 effects a second",
     }
 }
 

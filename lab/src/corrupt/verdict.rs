@@ -97,12 +97,12 @@ impl Verdict {
         for number in 1..=QUIET_BY {
             let (booted, after) = self.boot(world, &state, &plain())?;
             let report = &booted.report;
-            tell(&format!("boot {number}: exit {}, {} operations: {}", report.exit, booted.operations, report.sentence));
+            tell(&format!("boot {number}: exit {}, {} effects: {}", report.exit, booted.effects, report.sentence));
             unlooked |= self.after_boot(world, case, &state, &after, &booted)?;
             // SQLite tries again to settle a journal that it cannot settle, and what it opened is synced: the bytes stay the same.
             let in_vain = matches!(report.exit, 15 | 17) && after.hash() == state.hash();
             state = after;
-            if booted.operations == 0 || in_vain {
+            if booted.effects == 0 || in_vain {
                 if unlooked {
                     self.technician(world, case, &state, tell)?;
                 }
@@ -151,7 +151,7 @@ impl Verdict {
         self.kept(case, before, after, booted)?;
         self.allowed(world, case, before, &old, booted)?;
         let ready = names(before, "ready-").next().is_some();
-        if UNTOUCHED.contains(&report.exit) && !old.side && !ready && old.main != new.main && report.act.is_none() {
+        if UNTOUCHED.contains(&report.exit) && !old.side && !ready && old.main != new.main && report.operation.is_none() {
             return bad("a refusal touches nothing", says("main has other bytes"));
         }
         if !matches!(report.exit, 0 | 11) {
@@ -167,7 +167,7 @@ impl Verdict {
         match &new.damage {
             None if new.main.is_none() => bad("usable means there", says("main is absent")),
             None => Ok(false),
-            Some(_) if booted.operations == 0 && report.outcome == Outcome::Quiet => Ok(true),
+            Some(_) if booted.effects == 0 && report.outcome == Outcome::Quiet => Ok(true),
             Some(damage) => bad("usable means whole", says(damage)),
         }
     }
@@ -236,7 +236,7 @@ fn names<'a>(state: &State, begin: &'a str) -> impl Iterator<Item = String> + 'a
     paths.filter(move |path| path.strip_prefix(STATE).is_some_and(|inside| inside.trim_start_matches('/').starts_with(begin)))
 }
 
-/// Main files in quarantine, the second of two of the same act among them.
+/// Main files in quarantine, the second of two of the same operation among them.
 fn families(state: &State) -> impl Iterator<Item = String> {
     names(state, "quarantine/").filter(|path| path.ends_with("/settings.db") || path.ends_with("/settings.db.1"))
 }

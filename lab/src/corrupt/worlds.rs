@@ -127,11 +127,11 @@ fn upgraded(journal: &str) -> State {
     booted(&before, firmware(Version::Two, ""), &plain(), 1, 0)
 }
 
-/// The process dies at the first operation after which this holds.
+/// The process dies at the first effect after which this holds.
 fn killed(state: &State, firmware: Firmware, found: impl Fn(&State) -> bool) -> State {
-    for operation in 0..10_000 {
+    for effect in 0..10_000 {
         let sim = Sim::from_state(state);
-        sim.inject(Fault::at_operation(operation, FaultKind::Kill, true));
+        sim.inject(Fault::at_effect(effect, FaultKind::Kill, true));
         switch_on(firmware, &sim, &plain());
         let left = sim.state().swept();
         if found(&left) {

@@ -1,5 +1,5 @@
 //! Owns the application that comes in the middle of a run: plain SQLite, as a process of its own on the same device.
-//! Promises: a row counts as acknowledged when SQLite said so, with the number of operations made by then.
+//! Promises: a row counts as acknowledged when SQLite said so, with the number of effects made by then.
 //! Never knows what the device's code is doing; never waits with a lock in its hand.
 
 use std::sync::{Arc, Mutex};
@@ -37,8 +37,8 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// Those that come at an operation.
-    pub const AT_OPERATIONS: [Manner; 6] = [Manner::Closes, Manner::Creates, Manner::Founds, Manner::Dies, Manner::Stays, Manner::Lives];
+    /// Those that come at an effect.
+    pub const AT_EFFECTS: [Manner; 6] = [Manner::Closes, Manner::Creates, Manner::Founds, Manner::Dies, Manner::Stays, Manner::Lives];
     /// Those that come at a look.
     pub const AT_LOOKS: [Manner; 3] = [Manner::Passes, Manner::Lingers, Manner::Leaves];
 }
@@ -52,14 +52,14 @@ pub struct Application {
     gone: bool,
     /// Rows of a transaction that is not committed.
     begun: Vec<(i64, u64)>,
-    /// Rows that SQLite acknowledged: id, and operations made by then.
+    /// Rows that SQLite acknowledged: id, and effects made by then.
     pub acknowledged: Vec<(i64, u64)>,
 }
 
 /// Shared with the step that runs in the middle of the boot.
 pub type Shared = Arc<Mutex<Application>>;
 
-/// Starts at this operation, or look, and comes again before later ones as long as it has something to do.
+/// Starts at this effect, or look, and comes again before later ones as long as it has something to do.
 pub fn start(boot: &Sim, number: u64, manner: Manner) -> Shared {
     let application = Application {
         sim: boot.process(),
@@ -91,23 +91,23 @@ pub fn start(boot: &Sim, number: u64, manner: Manner) -> Shared {
     shared
 }
 
-fn at_look(boot: &Sim, look: u64, shared: &Shared, act: impl FnOnce(&mut Application) + Send + 'static) {
+fn at_look(boot: &Sim, look: u64, shared: &Shared, operation: impl FnOnce(&mut Application) + Send + 'static) {
     let shared = shared.clone();
     boot.at_look(look, move |_| {
         // Held: the boot is over, and what comes now is its own.
         if let Ok(mut application) = shared.try_lock() {
-            act(&mut application);
+            operation(&mut application);
         }
     });
 }
 
-fn come(boot: &Sim, operation: u64, shared: Shared) {
-    boot.at_operation(operation, move |boot| {
+fn come(boot: &Sim, effect: u64, shared: Shared) {
+    boot.at_effect(effect, move |boot| {
         // Held: the boot is over, and what comes now is its own.
         let again = shared.try_lock().is_ok_and(|mut application| application.turn());
         if again {
-            // After the operation that it came before.
-            let next = boot.operations() + 1;
+            // After the effect that it came before.
+            let next = boot.effects() + 1;
             come(boot, next, shared);
         }
     });
@@ -141,7 +141,7 @@ impl Application {
 
     fn commit_and_close(&mut self) {
         if self.connection.as_ref().is_some_and(|connection| connection.execute_batch("COMMIT").is_ok()) {
-            let now = self.sim.operations();
+            let now = self.sim.effects();
             self.acknowledged = self.begun.iter().map(|(id, _)| (*id, now)).collect();
         }
         self.close();
@@ -210,7 +210,7 @@ impl Application {
         // A fresh database has no sensor yet.
         let written = connection.execute(&reading, []).or_else(|_| connection.execute(&sensor, [])).is_ok();
         if written {
-            self.acknowledged.push((id, self.sim.operations()));
+            self.acknowledged.push((id, self.sim.effects()));
         }
         written
     }

@@ -34,12 +34,12 @@ fn is_locked(boot: &Sim) -> bool {
     boot.is_locked(format!("{STATE}/lock"))
 }
 
-/// Starts at this operation; `waits`: its first pause lasts until the first one has ended.
-pub fn start(boot: &Sim, operation: u64, firmware: Firmware, asked: Asked, waits: bool) -> Started {
+/// Starts at this effect; `waits`: its first pause lasts until the first one has ended.
+pub fn start(boot: &Sim, effect: u64, firmware: Firmware, asked: Asked, waits: bool) -> Started {
     let started = Started::default();
     let here = started.clone();
     let sim = boot.process();
-    boot.at_operation(operation, move |boot| {
+    boot.at_effect(effect, move |boot| {
         let locked = is_locked(boot);
         let running = if waits {
             patient(sim, firmware, asked, locked)

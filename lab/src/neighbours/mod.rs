@@ -1,4 +1,4 @@
-//! Owns the sweep over neighbours: at every operation of a scenario's run, a boot or a command, an application or a second bootmigrate
+//! Owns the sweep over neighbours: at every effect of a scenario's run, a boot or a command, an application or a second bootmigrate
 //!   comes in between; at every look of our own code an application comes or goes.
 //! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
 //! Never lets the neighbour's rows decide what the scenario must come to.
@@ -21,8 +21,8 @@ use crate::picture::guests;
 use crate::power_cuts::{draw, first_of, Logged, PLAIN};
 use crate::scenarios::Scenario;
 use crate::share::Share;
+use crate::sim::effect::SQLITE;
 use crate::sim::hash::Random;
-use crate::sim::operation::SQLITE;
 use crate::sim::state::STORAGE;
 use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
 
@@ -39,7 +39,7 @@ const MORE_BOOTS: u32 = 1;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     scenario: String,
-    operations: u64,
+    effects: u64,
     /// Runs beside an application.
     applications: u64,
     /// Rows that were acknowledged in them.
@@ -58,8 +58,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<24} {:>5} operations {:>6} runs beside an application ({} rows, {} states after a cut) {:>5} beside a second migrator {:>4} bad",
-            self.scenario, self.operations, self.applications, self.rows, self.states, self.migrators, self.bad
+            "{:<24} {:>5} effects {:>6} runs beside an application ({} rows, {} states after a cut) {:>5} beside a second migrator {:>4} bad",
+            self.scenario, self.effects, self.applications, self.rows, self.states, self.migrators, self.bad
         )?;
         let exits: Vec<String> = self.exits.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
         write!(f, "\n    {}", exits.join("; "))?;
@@ -92,12 +92,12 @@ struct Sweep {
     tally: Tally,
 }
 
-/// Every operation, every neighbour; or a share of them.
+/// Every effect, every neighbour; or a share of them.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let alone = first_of(scenario);
-    let operations = alone.log.len() as u64;
+    let effects = alone.log.len() as u64;
     let mut sweep = Sweep::new(scenario, alone.booted.report.exit);
-    sweep.tally.operations = operations;
+    sweep.tally.effects = effects;
     if !scenario.options.links {
         // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit order keeps the application out.
         return sweep.tally;
@@ -106,15 +106,15 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let mut chosen = extent.share.of(scenario.name);
     // Only where nothing stands can an application make the file.
     let stands = scenario.initial.follow(MAIN).is_ok();
-    for operation in 0..operations {
-        for manner in Manner::AT_OPERATIONS.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
+    for effect in 0..effects {
+        for manner in Manner::AT_EFFECTS.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
             if chosen() {
-                sweep.beside_application(operation, manner, extent.cuts, &mut random);
+                sweep.beside_application(effect, manner, extent.cuts, &mut random);
             }
         }
         for waits in [false, true] {
             if chosen() {
-                sweep.beside_migrator(operation, waits);
+                sweep.beside_migrator(effect, waits);
             }
         }
     }
@@ -259,7 +259,7 @@ impl Sweep {
             None => Ok(()),
             Some((id, at)) => {
                 let where_else = if aside.contains(id) { "only in quarantine" } else { "nowhere" };
-                let what = format!("row {id}, acknowledged when {at} operations were made, is {where_else}");
+                let what = format!("row {id}, acknowledged when {at} effects were made, is {where_else}");
                 Err(Bad { rule: "an acknowledged row is kept", what })
             }
         }
@@ -269,9 +269,9 @@ impl Sweep {
         let mut state = state.clone();
         for _ in 0..=self.scenario.quiet_by {
             let sim = Sim::with(&state, Options { log: false, ..self.scenario.options.clone() });
-            let operations = switch_on(self.scenario.then(), &sim, &self.scenario.again).operations;
+            let effects = switch_on(self.scenario.then(), &sim, &self.scenario.again).effects;
             state = sim.state().swept();
-            if operations == 0 {
+            if effects == 0 {
                 break;
             }
         }
@@ -281,24 +281,24 @@ impl Sweep {
         (guests(&state, MAIN).into_iter().collect(), aside)
     }
 
-    fn beside_migrator(&mut self, operation: u64, waits: bool) {
+    fn beside_migrator(&mut self, effect: u64, waits: bool) {
         self.tally.migrators += 1;
-        let name = format!("{}@migrator:{operation}:{}", self.scenario.name, if waits { "waits" } else { "at-once" });
-        let judged = self.judge_migrators(operation, waits, &mut |_| {});
+        let name = format!("{}@migrator:{effect}:{}", self.scenario.name, if waits { "waits" } else { "at-once" });
+        let judged = self.judge_migrators(effect, waits, &mut |_| {});
         self.note(name, judged);
     }
 
-    fn judge_migrators(&mut self, operation: u64, waits: bool, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+    fn judge_migrators(&mut self, effect: u64, waits: bool, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
         let scenario = self.scenario.clone();
         let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
-        let started = migrator::start(&sim, operation, scenario.firmware, scenario.again.clone(), waits);
+        let started = migrator::start(&sim, effect, scenario.firmware, scenario.again.clone(), waits);
         let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
         let Some(second) = started.finish() else { return Ok(()) };
         let log = sim.log();
         let theirs = log.iter().filter(|line| line.process != 0).count();
         tell(&format!("the first: exit {}: {}", first.report.exit, first.report.sentence));
         tell(&format!(
-            "the second, {theirs} operations, {}: exit {}: {}",
+            "the second, {theirs} effects, {}: exit {}: {}",
             if second.locked { "started under the first one's lock" } else { "started before there was a lock" },
             second.booted.report.exit,
             second.booted.report.sentence
@@ -306,7 +306,7 @@ impl Sweep {
         let how = if waits { "second, waits" } else { "second, at once" };
         *self.tally.exits.entry(format!("{how} {}", second.booted.report.exit)).or_default() += 1;
         if second.locked && !waits && (second.booted.report.exit != 13 || theirs > 0) {
-            let what = format!("beside the first the second made {theirs} operations: {}", second.booted.report.sentence);
+            let what = format!("beside the first the second made {theirs} effects: {}", second.booted.report.sentence);
             return Err(Bad { rule: "never two migrators", what });
         }
         let state = sim.state().swept();
@@ -349,7 +349,7 @@ fn in_the_snapshot(run: &Beside) -> Result<(), Bad> {
     match run.acknowledged.iter().find(|(id, at)| *at <= first && !held.contains(id)) {
         None => Ok(()),
         Some((id, _)) => {
-            Err(Bad { rule: "a snapshot is complete", what: format!("row {id}, acknowledged before operation {first}, is in no snapshot") })
+            Err(Bad { rule: "a snapshot is complete", what: format!("row {id}, acknowledged before effect {first}, is in no snapshot") })
         }
     }
 }
@@ -368,21 +368,21 @@ impl Beside {
     }
 }
 
-/// Shows one run: `application:OPERATION:MANNER` (with a manner that comes at looks the number is a look's), with `:CUT` one state of it, or `migrator:OPERATION:waits`.
+/// Shows one run: `application:EFFECT:MANNER` (with a manner that comes at looks the number is a look's), with `:CUT` one state of it, or `migrator:EFFECT:waits`.
 ///
 /// # Errors
 /// The name is none.
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parts: Vec<&str> = name.splitn(4, ':').collect();
-    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} names no operation"));
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} names no effect"));
     let mut sweep = Sweep::new(scenario, first_of(scenario).booted.report.exit);
     sweep.judge = sweep.judge.by_booting();
     let judged = match parts.as_slice() {
-        ["migrator", operation, how] => sweep.judge_migrators(number(operation)?, *how == "waits", out),
-        ["application", operation, manner, cut @ ..] => {
-            let wanted = Manner::AT_OPERATIONS.into_iter().chain(Manner::AT_LOOKS).find(|known| format!("{known:?}") == *manner);
+        ["migrator", effect, how] => sweep.judge_migrators(number(effect)?, *how == "waits", out),
+        ["application", effect, manner, cut @ ..] => {
+            let wanted = Manner::AT_EFFECTS.into_iter().chain(Manner::AT_LOOKS).find(|known| format!("{known:?}") == *manner);
             let manner = wanted.ok_or_else(|| format!("{name} names no manner of an application"))?;
-            let run = Beside::run(&sweep.scenario, number(operation)?, manner);
+            let run = Beside::run(&sweep.scenario, number(effect)?, manner);
             for (number, line) in run.logged.log.iter().enumerate() {
                 out(&format!("{number:>4} {line}"));
             }
@@ -392,7 +392,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
                 _ => sweep.judge_run(&run, out),
             }
         }
-        _ => return Err(format!("{name} is no neighbour; write application:OPERATION:MANNER or migrator:OPERATION:waits")),
+        _ => return Err(format!("{name} is no neighbour; write application:EFFECT:MANNER or migrator:EFFECT:waits")),
     };
     match judged {
         Ok(()) => out("good"),

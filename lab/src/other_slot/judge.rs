@@ -190,7 +190,7 @@ impl<'a> Judge<'a> {
         }
         let mut kept = false;
         for family in &families {
-            if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("act: ") {
+            if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
                 return bad("a quarantine has its reason", family.display().to_string());
             }
             kept |= match (look(&family.join("settings.db")), &self.slots.today.old) {

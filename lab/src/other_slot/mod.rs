@@ -221,7 +221,7 @@ impl Trial {
     fn sweep(&self, name: &str, share: Share) -> Tally {
         let mut tally = Tally::named(name);
         let first = self.today_logged(self.slots.today.firmware, &self.slots.today.initial, false);
-        tally.operations = first.log.len() as u64;
+        tally.effects = first.log.len() as u64;
         let seen = Seen::default();
         let mut random = Random::new(share.seed);
         let (mut found, mut drawn) = (0, 0);

@@ -18,8 +18,8 @@ const DESCRIBED_MAX: usize = 5;
 pub struct Tally {
     /// Commit and situation.
     pub situation: String,
-    /// Operations of the run that is cut.
-    pub operations: u64,
+    /// Effects of the run that is cut.
+    pub effects: u64,
     /// Distinct states.
     pub states: u64,
     /// Of these, cut once more on the way.
@@ -63,7 +63,7 @@ impl Tally {
 
     /// Another worker's, or another situation's.
     pub(super) fn add(&mut self, other: &Tally) {
-        self.operations = self.operations.max(other.operations);
+        self.effects = self.effects.max(other.effects);
         self.states += other.states;
         self.second_cuts += other.second_cuts;
         self.boots += other.boots;
@@ -79,8 +79,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<30} {:>4} operations {:>5} states ({} cut twice) {:>6} boots ({} refused as newer) {:>4} bad",
-            self.situation, self.operations, self.states, self.second_cuts, self.boots, self.refusals, self.bad
+            "{:<30} {:>4} effects {:>5} states ({} cut twice) {:>6} boots ({} refused as newer) {:>4} bad",
+            self.situation, self.effects, self.states, self.second_cuts, self.boots, self.refusals, self.bad
         )?;
         let ends: Vec<String> = self.ends.iter().map(|(end, count)| format!("{end} {count}")).collect();
         write!(f, "\n    {}", ends.join(", "))?;

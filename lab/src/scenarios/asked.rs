@@ -65,7 +65,7 @@ pub(super) fn snapshot_restore() -> Scenario {
     let state = with_snapshot();
     let name = state.walk().into_iter().find_map(|(path, _)| path.rsplit_once("/snapshots/v").map(|(_, name)| name.to_owned()));
     let numbers = name.as_deref().and_then(|name| name.strip_suffix(".db")?.split_once('-')).unwrap();
-    let snapshot = Snapshot { version: numbers.0.parse().unwrap(), act: numbers.1.parse().unwrap(), ..Snapshot::default() };
+    let snapshot = Snapshot { version: numbers.0.parse().unwrap(), operation: numbers.1.parse().unwrap(), ..Snapshot::default() };
     let asked = Asked { request: Request::Restore(snapshot), token: String::new() };
     Scenario { asked, ..restoring(state, restored(Version::Two)) }
 }

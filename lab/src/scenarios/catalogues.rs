@@ -1,4 +1,4 @@
-//! Owns the migrations of the scenarios' firmware, small enough that a log has some hundred operations.
+//! Owns the migrations of the scenarios' firmware, small enough that a log has some hundred effects.
 //! Promises: constant; each firmware differs from the one before by what its scenario is about.
 //! Never read from a file.
 

@@ -62,12 +62,12 @@ impl Sim {
         call: Call,
         step: Step,
         path: &Path,
-        act: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>,
+        operation: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
         let path = text(path);
         let caller = Caller { process: self.process_number(), step, path };
         let entered = self.enter(call, step, Target::Path(path));
-        answer(entered.and_then(|(mut model, _)| act(&mut model, &caller)))
+        answer(entered.and_then(|(mut model, _)| operation(&mut model, &caller)))
     }
 }
 
@@ -166,10 +166,10 @@ impl Disk for Sim {
 
 impl SimFile {
     /// One call on this file; the flag says that a write must be cut short.
-    fn call<T>(&self, call: Call, step: Step, act: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> io::Result<T> {
+    fn call<T>(&self, call: Call, step: Step, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> io::Result<T> {
         let caller = Caller { process: self.sim.process_number(), step, path: &self.path };
         let entered = self.sim.enter(call, step, Target::Handle(self.handle));
-        answer(entered.and_then(|(mut model, short)| act(&mut model, &caller, short)))
+        answer(entered.and_then(|(mut model, short)| operation(&mut model, &caller, short)))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Owns the fates that unsynced changes meet at a cut, and the enumerator that makes a state of each.
-//! Promises: a fate has a name that can be printed, read back and replayed; all cuts before, between and after the operations.
+//! Promises: a fate has a name that can be printed, read back and replayed; all cuts before, between and after the effects.
 //! Never judges a state: that is the scenario's oracle.
 
 use std::collections::HashSet;
@@ -10,8 +10,8 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use super::content::SECTOR_BYTES;
+use super::effect::Effect;
 use super::hash::Random;
-use super::operation::Operation;
 use super::replay::{apply_data, apply_names, DataChange, Order, PendingData, Replay};
 use super::state::State;
 
@@ -64,10 +64,10 @@ pub struct Fate {
     pub names: Names,
 }
 
-/// One state: the cut comes before the operation `cut`, or after the last one.
+/// One state: the cut comes before the effect `cut`, or after the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CrashPoint {
-    /// So many operations were made.
+    /// So many effects were made.
     pub cut: usize,
     /// The file system.
     pub order: Order,
@@ -254,10 +254,10 @@ impl Fate {
 
 /// Every crash state of one log.
 pub struct Enumerator<'a> {
-    /// What was durable before the first operation.
+    /// What was durable before the first effect.
     pub initial: &'a State,
-    /// The operations.
-    pub log: &'a [Operation],
+    /// The effects.
+    pub log: &'a [Effect],
     /// The file system.
     pub order: Order,
     /// Which fates.
@@ -275,16 +275,16 @@ impl Enumerator<'_> {
                     return;
                 }
             }
-            if let Some(operation) = self.log.get(cut) {
-                replay.step(operation);
+            if let Some(effect) = self.log.get(cut) {
+                replay.step(effect);
             }
         }
     }
 
     /// The state of one point, for a replay.
     pub fn state_at(&self, point: CrashPoint) -> State {
-        let operations = &self.log[..point.cut.min(self.log.len())];
-        point.fate.materialise(&Replay::at(self.initial, point.order, operations))
+        let effects = &self.log[..point.cut.min(self.log.len())];
+        point.fate.materialise(&Replay::at(self.initial, point.order, effects))
     }
 }
 

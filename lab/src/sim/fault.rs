@@ -119,8 +119,8 @@ impl fmt::Display for FaultKind {
 /// When it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Instead of the operation that would have had this place in the log.
-    Operation(u64),
+    /// Instead of the effect that would have had this place in the log.
+    Effect(u64),
     /// At the call with this number, reads and looks counted too.
     Call(u64),
 }
@@ -137,9 +137,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// At an operation of the log.
-    pub fn at_operation(operation: u64, kind: FaultKind, for_ever: bool) -> Fault {
-        Fault { at: Moment::Operation(operation), kind, for_ever }
+    /// At an effect of the log.
+    pub fn at_effect(effect: u64, kind: FaultKind, for_ever: bool) -> Fault {
+        Fault { at: Moment::Effect(effect), kind, for_ever }
     }
 
     /// At a call of any kind.
@@ -147,10 +147,10 @@ impl Fault {
         Fault { at: Moment::Call(call), kind, for_ever }
     }
 
-    /// Is this the moment? `operations` and `calls` are those made so far; `logged` says whether this one may be logged.
-    pub(super) fn is_due(&self, operations: u64, calls: u64, logged: bool) -> bool {
+    /// Is this the moment? `effects` and `calls` are those made so far; `logged` says whether this one may be logged.
+    pub(super) fn is_due(&self, effects: u64, calls: u64, logged: bool) -> bool {
         match self.at {
-            Moment::Operation(at) => logged && (operations == at || self.for_ever && operations > at),
+            Moment::Effect(at) => logged && (effects == at || self.for_ever && effects > at),
             Moment::Call(at) => calls == at || self.for_ever && calls > at,
         }
     }

@@ -1,5 +1,5 @@
 //! Owns the simulated storage device: one model in memory that is both our own `Disk` and SQLite's VFS.
-//! Promises: every operation of both is in one log, from which every state that a power cut can leave is made.
+//! Promises: every effect of both is in one log, from which every state that a power cut can leave is made.
 //! Never touches a real file, the clock or a random source: the same scenario gives the same log.
 //!
 //! # The fault model
@@ -16,16 +16,16 @@
 //! **Names.** Creating, linking, renaming and unlinking are *pending* until `fsync` of the folder returns, each folder by
 //! itself. A new file's inode exists as soon as a durable name leads to it, empty until its own sync. A folder whose own
 //! name is lost takes everything below it with it. Two variants ([`replay::Order`]):
-//! - *Kept*: a journalled file system. What is durable of the pending name operations is a prefix in the order of all of
-//!   them; a rename is one operation, between two folders too; the sync of a folder makes all earlier ones durable.
-//! - *Free*: any subset, but operations on the same name of the same folder keep their order. A rename within one folder is
-//!   one operation; between two folders each half is durable by itself, so the file may stand under both names or under
-//!   none. The sync of a folder makes the operations on that folder durable and no other.
+//! - *Kept*: a journalled file system. What is durable of the pending name effects is a prefix in the order of all of
+//!   them; a rename is one effect, between two folders too; the sync of a folder makes all earlier ones durable.
+//! - *Free*: any subset, but effects on the same name of the same folder keep their order. A rename within one folder is
+//!   one effect; between two folders each half is durable by itself, so the file may stand under both names or under
+//!   none. The sync of a folder makes the effects on that folder durable and no other.
 //!
 //! **Owner, mode and times** are changed in the running system and are not part of a state. Inode numbers are the lowest
 //! free ones, used again at once, and start afresh after every cut; times are coarse (4 ms) on a clock that only calls move.
 //!
-//! **Volatile.** Mounts given to device [`state::VOLATILE`] (`/run`) are empty after a cut; operations there are not logged.
+//! **Volatile.** Mounts given to device [`state::VOLATILE`] (`/run`) are empty after a cut; effects there are not logged.
 //! Temporary files of SQLite have no name, use space, and are not logged.
 //!
 //! **Processes.** One simulation can hold several; each has its own handles. An unlinked file lives as long as a handle.
@@ -34,7 +34,7 @@
 //! write lease is granted iff the asker's handle is the only one on that inode and nobody waits to open it; an opener breaks
 //! it and is turned away, or (`begin_open`) waits and goes on later with the inode that the name stood for when it asked.
 //!
-//! **Failing.** At a chosen call or operation, once or from then on: EIO, ENOSPC, EROFS, EACCES where that system call can give it,
+//! **Failing.** At a chosen call or effect, once or from then on: EIO, ENOSPC, EROFS, EACCES where that system call can give it,
 //! a short write, or the death of the process (every later call of it fails, nothing more reaches the disk). A device can
 //! be small, fill up, have no inode left while bytes are free, have a quota of which `statvfs` knows nothing (EDQUOT), be
 //! read-only, or be one where an overwrite needs new blocks. A sync of a file that fails loses what was
@@ -45,13 +45,13 @@ pub mod allocator;
 pub mod content;
 pub mod crooked;
 mod disk;
+pub mod effect;
 pub mod fate;
 pub mod fault;
 mod handles;
 pub mod hash;
 mod locks;
 mod model;
-pub mod operation;
 pub mod reads;
 pub mod replay;
 mod room;
@@ -61,9 +61,9 @@ mod sqlite_file;
 pub mod state;
 mod vfs;
 
+pub use effect::{Change, Effect};
 pub use fate::{CrashPoint, Enumerator, Fate, FatePlan, Seen};
 pub use fault::{Fault, FaultKind, Moment};
-pub use operation::{Change, Operation};
 pub use replay::{Order, Replay};
 pub use room::Lack;
 pub use simulation::{LeaseSupport, Options, Sim};

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bootmigrate::device::disk::{Rename, Step};
 
 use super::content::{Payload, BLOCK, BLOCK_BYTES};
+use super::effect::{Change, Effect};
 use super::fault::{Call, Fault, FaultKind};
 use super::handles::{Handle, HandleId};
 use super::hash::Random;
-use super::operation::{Change, Operation};
 use super::reads::Reads;
 use super::shared_memory::SharedMemory;
 use super::simulation::{Options, Sim, Target};
@@ -30,8 +30,8 @@ pub(super) type Guest = Box<dyn FnOnce(&Sim) + Send>;
 /// When a guest's step is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Before the call that would make this operation.
-    Operation(u64),
+    /// Before the call that would make this effect.
+    Effect(u64),
     /// Before this look of the first process's own code.
     Look(u64),
 }
@@ -54,8 +54,8 @@ pub(super) struct Caller<'a> {
 pub(super) struct Model {
     pub state: State,
     pub initial: State,
-    pub log: Vec<Operation>,
-    pub operations: u64,
+    pub log: Vec<Effect>,
+    pub effects: u64,
     pub calls: u64,
     pub looks: u64,
     pub bytes_written: u64,
@@ -86,7 +86,7 @@ impl Model {
             initial: state.clone(),
             state,
             log: Vec::new(),
-            operations: 0,
+            effects: 0,
             calls: 0,
             looks: 0,
             bytes_written: 0,
@@ -116,7 +116,7 @@ impl Model {
     }
 
     pub fn prepare(&mut self, change: impl FnOnce(&mut State)) {
-        assert!(self.operations == 0, "a state is prepared before the first operation");
+        assert!(self.effects == 0, "a state is prepared before the first effect");
         change(&mut self.state);
         self.initial = self.state.clone();
         self.used_blocks = self.state.used_bytes(STORAGE) / BLOCK_BYTES as u64;
@@ -149,7 +149,7 @@ impl Model {
     /// The step that is due before a call which will be logged, which is a look, or neither.
     pub fn due_guest(&mut self, logged: bool, look: bool) -> Option<Guest> {
         let due = self.guests.iter().position(|(due, _)| match due {
-            Due::Operation(at) => logged && *at <= self.operations,
+            Due::Effect(at) => logged && *at <= self.effects,
             Due::Look(at) => look && *at <= self.looks,
         })?;
         Some(self.guests.remove(due).1)
@@ -163,10 +163,10 @@ impl Model {
         if self.dead.contains(&process) {
             return Err(libc::EIO);
         }
-        let operations = self.operations;
+        let effects = self.effects;
         let due = self.faults.iter_mut().find(|planned| {
             let fits = planned.process == process && !planned.spent && planned.fault.kind.fits(call);
-            fits && planned.fault.is_due(operations, number, logged)
+            fits && planned.fault.is_due(effects, number, logged)
         });
         let Some(planned) = due else { return Ok(None) };
         planned.spent = !planned.fault.for_ever;
@@ -183,7 +183,7 @@ impl Model {
         if let (Call::Sync, Target::Handle(id), true) = (call, target, fault.kind != FaultKind::Kill) {
             self.sync_failed(process, step, *id);
         }
-        self.fired.push(format!("{} for {call:?} of {path} in step {step}, operation {operations}, call {number}", fault.kind));
+        self.fired.push(format!("{} for {call:?} of {path} in step {step}, effect {effects}, call {number}", fault.kind));
         Ok(Some(fault.kind))
     }
 
@@ -198,7 +198,7 @@ impl Model {
             other.sync_failed = true;
         }
         if self.options.log {
-            self.log.push(Operation { process, step, path, change: Change::SyncFailed { node } });
+            self.log.push(Effect { process, step, path, change: Change::SyncFailed { node } });
         }
     }
 
@@ -207,10 +207,10 @@ impl Model {
         if !durable {
             return;
         }
-        self.operations += 1;
+        self.effects += 1;
         if self.options.log {
             let path: Arc<str> = caller.path.into();
-            self.log.push(Operation { process: caller.process, step: caller.step, path, change: change() });
+            self.log.push(Effect { process: caller.process, step: caller.step, path, change: change() });
         }
     }
 

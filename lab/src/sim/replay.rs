@@ -5,15 +5,15 @@
 use std::sync::Arc;
 
 use super::content::Payload;
-use super::operation::{Change, Operation};
+use super::effect::{Change, Effect};
 use super::state::{Body, Node, NodeId, State, STORAGE};
 
-/// What a file system does with the order of operations on names.
+/// What a file system does with the order of effects on names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Order {
-    /// A journal: what is durable is a prefix of all name operations.
+    /// A journal: what is durable is a prefix of all name effects.
     Kept,
-    /// Each folder by itself, any subset, but the order of operations on one name.
+    /// Each folder by itself, any subset, but the order of effects on one name.
     Free,
 }
 
@@ -42,7 +42,7 @@ pub enum DataChange {
 
 /// One name and what it stands for afterwards.
 #[derive(Clone)]
-pub struct Effect {
+pub struct NameChange {
     /// The folder.
     pub folder: NodeId,
     /// The name.
@@ -55,7 +55,7 @@ pub struct Effect {
 #[derive(Clone)]
 pub struct PendingNames {
     /// One or two names.
-    pub effects: Vec<Effect>,
+    pub changes: Vec<NameChange>,
 }
 
 /// A point in a log.
@@ -72,23 +72,23 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Before the first operation.
+    /// Before the first effect.
     pub fn new(initial: &State, order: Order) -> Replay {
         Replay { durable: initial.clone(), data: Vec::new(), names: Vec::new(), order }
     }
 
-    /// After these operations.
-    pub fn at(initial: &State, order: Order, operations: &[Operation]) -> Replay {
+    /// After these effects.
+    pub fn at(initial: &State, order: Order, effects: &[Effect]) -> Replay {
         let mut replay = Replay::new(initial, order);
-        for operation in operations {
-            replay.step(operation);
+        for effect in effects {
+            replay.step(effect);
         }
         replay
     }
 
-    /// One operation further.
-    pub fn step(&mut self, operation: &Operation) {
-        match &operation.change {
+    /// One effect further.
+    pub fn step(&mut self, effect: &Effect) {
+        match &effect.change {
             Change::Write { node, offset, payload } => {
                 self.data.push(PendingData { node: *node, change: DataChange::Write(*offset, payload.clone()) });
             }
@@ -103,13 +103,13 @@ impl Replay {
                 // It exists from now on; whether anything leads to it is what is pending.
                 self.durable.nodes.insert(*node, Node::new(device, *mode, empty(body)));
                 self.durable.next = self.durable.next.max(*node + 1);
-                self.push_names(vec![effect(*folder, name, Some(*node))]);
+                self.push_names(vec![name_change(*folder, name, Some(*node))]);
             }
-            Change::Link { folder, name, node } => self.push_names(vec![effect(*folder, name, Some(*node))]),
-            Change::Unlink { folder, name } => self.push_names(vec![effect(*folder, name, None)]),
+            Change::Link { folder, name, node } => self.push_names(vec![name_change(*folder, name, Some(*node))]),
+            Change::Unlink { folder, name } => self.push_names(vec![name_change(*folder, name, None)]),
             Change::Rename { from, to, node } => {
-                let gone = effect(from.0, &from.1, None);
-                let there = effect(to.0, &to.1, Some(*node));
+                let gone = name_change(from.0, &from.1, None);
+                let there = name_change(to.0, &to.1, Some(*node));
                 if self.order == Order::Kept || from.0 == to.0 {
                     self.push_names(vec![gone, there]);
                 } else {
@@ -120,8 +120,8 @@ impl Replay {
         }
     }
 
-    fn push_names(&mut self, effects: Vec<Effect>) {
-        self.names.push(PendingNames { effects });
+    fn push_names(&mut self, changes: Vec<NameChange>) {
+        self.names.push(PendingNames { changes });
     }
 
     fn sync_file(&mut self, node: NodeId) {
@@ -135,7 +135,7 @@ impl Replay {
     }
 
     fn sync_folder(&mut self, folder: NodeId) {
-        let touches = |pending: &PendingNames| pending.effects.iter().any(|effect| effect.folder == folder);
+        let touches = |pending: &PendingNames| pending.changes.iter().any(|effect| effect.folder == folder);
         match self.order {
             Order::Kept => {
                 let Some(last) = self.names.iter().rposition(touches) else { return };
@@ -156,22 +156,22 @@ impl Replay {
         }
     }
 
-    /// Which of `wanted` pending name operations can be durable together: in the kept order what follows a lost one is lost,
+    /// Which of `wanted` pending name effects can be durable together: in the kept order what follows a lost one is lost,
     /// in the free order what follows a lost one on the same name is.
     pub fn possible_names(&self, wanted: impl Fn(usize) -> bool) -> Vec<bool> {
-        let mut lost: Vec<&Effect> = Vec::new();
+        let mut lost: Vec<&NameChange> = Vec::new();
         let mut kept = Vec::with_capacity(self.names.len());
         for (index, pending) in self.names.iter().enumerate() {
             let blocked = match self.order {
                 Order::Kept => !lost.is_empty(),
                 Order::Free => pending
-                    .effects
+                    .changes
                     .iter()
                     .any(|effect| lost.iter().any(|earlier| earlier.folder == effect.folder && earlier.name == effect.name)),
             };
             let keep = wanted(index) && !blocked;
             if !keep {
-                lost.extend(&pending.effects);
+                lost.extend(&pending.changes);
             }
             kept.push(keep);
         }
@@ -179,8 +179,8 @@ impl Replay {
     }
 }
 
-fn effect(folder: NodeId, name: &Arc<str>, node: Option<NodeId>) -> Effect {
-    Effect { folder, name: name.clone(), node }
+fn name_change(folder: NodeId, name: &Arc<str>, node: Option<NodeId>) -> NameChange {
+    NameChange { folder, name: name.clone(), node }
 }
 
 fn empty(body: &Body) -> Body {
@@ -203,7 +203,7 @@ pub fn apply_data(state: &mut State, pending: &PendingData) {
 
 /// Carries out a pending change of names as a whole.
 pub fn apply_names(state: &mut State, pending: &PendingNames) {
-    for effect in &pending.effects {
+    for effect in &pending.changes {
         state.set_entry(effect.folder, &effect.name, effect.node);
     }
 }

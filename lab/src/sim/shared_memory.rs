@@ -5,9 +5,9 @@
 use std::sync::atomic::AtomicU64;
 
 use super::content::Payload;
+use super::effect::{Change, SQLITE};
 use super::handles::{HandleId, OpenHow};
 use super::model::{Caller, Model};
-use super::operation::{Change, SQLITE};
 use super::state::{Errno, NodeId};
 
 /// What a process's connection holds: bits of the eight locks.

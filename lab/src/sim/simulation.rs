@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bootmigrate::device::disk::Step;
 
 use super::content::BLOCK;
+use super::effect::{Effect, SQLITE};
 use super::fault::{Call, Fault, FaultKind};
 use super::handles::HandleId;
 use super::model::{Due, Model, Planned};
-use super::operation::{Operation, SQLITE};
 use super::reads::Mask;
 use super::room::Lack;
 use super::state::{Errno, State};
@@ -36,7 +36,7 @@ pub struct Options {
     pub leases: LeaseSupport,
     /// Paths that are mounts of their own: renaming over them or unlinking them is EBUSY.
     pub busy_paths: Vec<String>,
-    /// Keep the log. Without it operations are only counted.
+    /// Keep the log. Without it effects are only counted.
     pub log: bool,
     /// Seed of SQLite's `xRandomness`.
     pub seed: u64,
@@ -128,12 +128,12 @@ impl Sim {
         WeakSim { model: Arc::downgrade(&self.model), process: Arc::downgrade(&self.process) }
     }
 
-    /// Makes or replaces a file, durable from the start; before the first operation only.
+    /// Makes or replaces a file, durable from the start; before the first effect only.
     pub fn put_file(&self, path: impl AsRef<Path>, bytes: &[u8]) {
         self.prepare(|state| state.put_file(text(path.as_ref()), bytes));
     }
 
-    /// Changes the state that the device is switched on with; before the first operation only.
+    /// Changes the state that the device is switched on with; before the first effect only.
     pub fn prepare(&self, change: impl FnOnce(&mut State)) {
         self.lock().prepare(change);
     }
@@ -153,14 +153,14 @@ impl Sim {
         self.lock().initial.clone()
     }
 
-    /// Every operation since then.
-    pub fn log(&self) -> Vec<Operation> {
+    /// Every effect since then.
+    pub fn log(&self) -> Vec<Effect> {
         self.lock().log.clone()
     }
 
-    /// How many operations there were.
-    pub fn operations(&self) -> u64 {
-        self.lock().operations
+    /// How many effects there were.
+    pub fn effects(&self) -> u64 {
+        self.lock().effects
     }
 
     /// How many calls there were, reads and looks counted too.
@@ -194,9 +194,9 @@ impl Sim {
         self.lock().hazards.clone()
     }
 
-    /// Runs a step of a guest just before the call that would make this operation; it gets this process's handle.
-    pub fn at_operation(&self, operation: u64, step: impl FnOnce(&Sim) + Send + 'static) {
-        self.lock().guests.push((Due::Operation(operation), Box::new(step)));
+    /// Runs a step of a guest just before the call that would make this effect; it gets this process's handle.
+    pub fn at_effect(&self, effect: u64, step: impl FnOnce(&Sim) + Send + 'static) {
+        self.lock().guests.push((Due::Effect(effect), Box::new(step)));
     }
 
     /// Runs a step of a guest just before this look of the first process's own code.

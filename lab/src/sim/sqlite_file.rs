@@ -8,11 +8,11 @@ use rusqlite::ffi;
 
 use super::content::Payload;
 use super::crooked::{self, Crook};
+use super::effect::SQLITE;
 use super::fault::Call;
 use super::handles::{HandleId, OpenHow};
 use super::locks::FileLock;
 use super::model::{Caller, Model};
-use super::operation::SQLITE;
 use super::simulation::{Sim, Target};
 use super::state::Errno;
 use super::vfs::failed;
@@ -41,10 +41,15 @@ fn folder_of(path: &str) -> &str {
 }
 
 impl Sim {
-    fn sqlite_call<T>(&self, call: Call, path: &str, act: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>) -> Result<T, Errno> {
+    fn sqlite_call<T>(
+        &self,
+        call: Call,
+        path: &str,
+        operation: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         let caller = Caller { process: self.process_number(), step: SQLITE, path };
         let entered = self.enter(call, SQLITE, Target::Path(path));
-        entered.and_then(|(mut model, _)| act(&mut model, &caller)).map_err(failed)
+        entered.and_then(|(mut model, _)| operation(&mut model, &caller)).map_err(failed)
     }
 
     /// `xOpen`: the file and the flags it was really opened with.
@@ -129,10 +134,10 @@ impl Sim {
 }
 
 impl SqliteFile {
-    fn call<T>(&self, call: Call, act: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> Result<T, Errno> {
+    fn call<T>(&self, call: Call, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> Result<T, Errno> {
         let caller = Caller { process: self.sim.process_number(), step: SQLITE, path: &self.path };
         let entered = self.sim.enter(call, SQLITE, Target::Handle(self.handle));
-        entered.and_then(|(mut model, short)| act(&mut model, &caller, short)).map_err(failed)
+        entered.and_then(|(mut model, short)| operation(&mut model, &caller, short)).map_err(failed)
     }
 
     /// `xRead`: what lies beyond the end reads as zeros, with a code that says so.

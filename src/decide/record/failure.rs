@@ -1,5 +1,5 @@
-//! Owns why the last act of a firmware that failed did so: what the record keeps of it, and its bytes.
-//! Promises: it fits beside the fullest record; it counts until an act with a larger number ends well, so a success writes nothing.
+//! Owns why the last operation of a firmware that failed did so: what the record keeps of it, and its bytes.
+//! Promises: it fits beside the fullest record; it counts until an operation with a larger number ends well, so a success writes nothing.
 //! Never more than the first bytes of a long text, cut between two characters.
 
 use super::{clip, put_text, put_version, Fingerprint, Reader};
@@ -13,11 +13,11 @@ pub const FILE_BYTES_MAX: usize = 160;
 /// Bytes of a firmware's version, and of the word for a class.
 pub const WORD_BYTES_MAX: usize = 64;
 
-/// Why an act failed.
+/// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
-    /// The act.
-    pub act: u64,
+    /// The operation.
+    pub operation: u64,
     /// Whose.
     pub fingerprint: Fingerprint,
     /// The word for its class.
@@ -34,7 +34,7 @@ pub struct LastFailure {
     pub what: String,
 }
 
-/// Where in a migration an act failed; line and column count from 1.
+/// Where in a migration an operation failed; line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FailedAt {
     /// The migration's file.
@@ -57,7 +57,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>) -> Option<Vec<LastFailure>> {
 }
 
 fn put(out: &mut Vec<u8>, failure: &LastFailure) {
-    out.extend(failure.act.to_le_bytes());
+    out.extend(failure.operation.to_le_bytes());
     out.extend(failure.fingerprint);
     put_text(out, clip(&failure.class, WORD_BYTES_MAX));
     out.push(u8::from(failure.from.is_some()));
@@ -75,7 +75,7 @@ fn put(out: &mut Vec<u8>, failure: &LastFailure) {
 }
 
 fn read(reader: &mut Reader<'_>) -> Option<LastFailure> {
-    let (act, fingerprint, class) = (reader.u64()?, reader.array()?, reader.text(WORD_BYTES_MAX)?);
+    let (operation, fingerprint, class) = (reader.u64()?, reader.array()?, reader.text(WORD_BYTES_MAX)?);
     let (known, from) = (reader.flag()?, reader.version()?);
     let target = reader.version()?;
     let place = match reader.flag()? {
@@ -85,5 +85,5 @@ fn read(reader: &mut Reader<'_>) -> Option<LastFailure> {
         }
     };
     let (firmware, what) = (reader.text(WORD_BYTES_MAX)?, reader.text(WHAT_BYTES_MAX)?);
-    Some(LastFailure { act, fingerprint, class, from: known.then_some(from), target, place, firmware, what })
+    Some(LastFailure { operation, fingerprint, class, from: known.then_some(from), target, place, firmware, what })
 }

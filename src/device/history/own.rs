@@ -23,8 +23,8 @@ pub struct Change<'a> {
     pub added: &'a [&'a Migration],
     /// Taken out by it.
     pub removed: &'a [i64],
-    /// Its act.
-    pub act: u64,
+    /// Its operation.
+    pub operation: u64,
 }
 
 impl Ours {
@@ -74,7 +74,7 @@ impl Ours {
         match lost.or_else(|| change.added.iter().find(added).map(|step| step.version)) {
             Some(version) => Some(format!("what was recorded of version {version} is gone, or another")),
             None if now.applied.len() != kept.len() + change.added.len() => Some(format!("{table} has rows that nobody recorded")),
-            None if now.act != Some(change.act) => Some("the number of this run is gone, or another".to_owned()),
+            None if now.operation != Some(change.operation) => Some("the number of this run is gone, or another".to_owned()),
             None => None,
         }
     }
@@ -113,7 +113,7 @@ mod tests {
         let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
         let ran = database.file(STEP, lane, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
         run(&database, "REPLACE INTO bootmigrate_state VALUES ('act', 7)");
-        let change = Change { added: &[], removed: &[], act: 7 };
+        let change = Change { added: &[], removed: &[], operation: 7 };
         ran.and_then(|()| ours.unharmed(&database, STEP, table, &change)).err().map(|failure| failure.to_string())
     }
 

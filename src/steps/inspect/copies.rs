@@ -52,12 +52,12 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     for name in names {
         let path = device.state.snapshot(&name);
         match good_copy(device, &path, Some(name.version)) {
-            Ok(version) => good.push(Snapshot { version, act: name.act, ..Snapshot::default() }),
+            Ok(version) => good.push(Snapshot { version, operation: name.operation, ..Snapshot::default() }),
             // Who looks without the lock may have been overtaken by a run that prunes.
             Err(Look::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
             Err(Look::Failed(failure)) => return Err(failure),
             Err(Look::NotGood(why)) => {
-                log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.act)
+                log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.operation)
             }
         }
     }
@@ -133,11 +133,11 @@ pub fn reclaimable(device: &Device<'_>, ledger: &Ledger) -> Result<u64, Failure>
 pub fn expendable(device: &Device<'_>, ledger: &Ledger) -> Result<Vec<SnapshotName>, Failure> {
     let mut names = list(device)?;
     if device.slots == crate::config::Slots::Ab {
-        let first = names.iter().map(|name| name.act).filter(|act| *act > ledger.record().good_act).min();
-        names.retain(|name| Some(name.act) != first);
+        let first = names.iter().map(|name| name.operation).filter(|operation| *operation > ledger.record().good_operation).min();
+        names.retain(|name| Some(name.operation) != first);
     }
     let loss = last_loss(device, ledger).map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
-    names.retain(|name| !is_older(name.act, loss));
+    names.retain(|name| !is_older(name.operation, loss));
     Ok(names)
 }
 

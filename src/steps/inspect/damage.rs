@@ -138,7 +138,7 @@ fn is_ours(device: &Device<'_>, name: &str) -> bool {
 
 fn open_copies(device: &Device<'_>) -> Result<Vec<(Snapshot, sqlite::Database)>, Failure> {
     let open = |snapshot: Snapshot| {
-        let name = SnapshotName { version: snapshot.version, act: snapshot.act };
+        let name = SnapshotName { version: snapshot.version, operation: snapshot.operation };
         let copy = device.sqlite().look_immutable(STEP, &device.state.snapshot(&name))?;
         Ok((snapshot, copy))
     };

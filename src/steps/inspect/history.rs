@@ -23,7 +23,7 @@ pub fn compare(device: &Device<'_>, history: &History, settle: bool, live: &cut_
         name: step.name.to_owned(),
         no_transaction: step.directives.no_transaction,
     };
-    let first_take_over = history.act.is_none() && history.tables > 0;
+    let first_take_over = history.operation.is_none() && history.tables > 0;
     let cut_off = if first_take_over { cut_off::cut_off(device, history, live)? } else { CutOff::No };
     let half_done = match cut_off {
         CutOff::No => None,

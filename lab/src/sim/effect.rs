@@ -1,6 +1,6 @@
-//! Owns the log's line: one operation that changes what is durable or may become so.
+//! Owns the log's line: one effect that changes what is durable or may become so.
 //! Promises: holds all that is needed to carry it out again on another disk; prints as one readable line.
-//! Never an operation of a volatile file system, a read, or a lock.
+//! Never an effect of a volatile file system, a read, or a lock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::state::{Body, NodeId};
 /// The step of everything that SQLite does.
 pub const SQLITE: Step = Step("sqlite");
 
-/// One operation, in the order in which all processes of the simulation made them.
+/// One effect, in the order in which all processes of the simulation made them.
 #[derive(Clone)]
-pub struct Operation {
+pub struct Effect {
     /// Which process made it; 0 is the first.
     pub process: u32,
     /// The product's name for the place in its protocol, or [`SQLITE`].
@@ -26,7 +26,7 @@ pub struct Operation {
     pub change: Change,
 }
 
-/// What an operation does to the tree.
+/// What an effect does to the tree.
 #[derive(Clone)]
 pub enum Change {
     /// Bytes in a file.
@@ -100,7 +100,7 @@ pub enum Change {
     },
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<24} ", self.step.0)?;
         match &self.change {

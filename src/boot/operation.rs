@@ -7,7 +7,7 @@ use crate::catalog::Migration;
 use crate::decide::facts::{self, Request};
 use crate::decide::newer::reason;
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
-use crate::decide::record::ActKind;
+use crate::decide::record::OperationKind;
 use crate::device::disk::Step;
 use crate::device::family::{MainFile, SnapshotName};
 use crate::device::Device;
@@ -15,7 +15,7 @@ use crate::error::{Class, Failure};
 use crate::report::{Ended, Finished, Outcome, ALL_ROWS};
 use crate::steps::carry_over::{Carry, Least};
 use crate::steps::inspect::Seen;
-use crate::steps::ledger::{Act, Ledger, Order};
+use crate::steps::ledger::{Ledger, Operation, Order};
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{migrate, Job};
 use crate::steps::probe::probe;
@@ -46,7 +46,7 @@ pub fn carry_out(
     if leads_to_the_target(plan) {
         others.can_go()?;
     }
-    // A token's act that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
+    // A token's operation that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
     let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || ledger.open_token() != asked.token);
     let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
     let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
@@ -130,8 +130,8 @@ fn in_its_place(
             };
             replaced(device, locked, ledger, seen, &by, &after(i64::MIN), order, Outcome::Purged)
         }
-        Replacement::Snapshot { version, act } => {
-            let name = SnapshotName { version: *version, act: *act };
+        Replacement::Snapshot { version, operation } => {
+            let name = SnapshotName { version: *version, operation: *operation };
             replaced(device, locked, ledger, seen, &By::Snapshot(&name), &after(*version), order, Outcome::Restored)
         }
     }
@@ -168,13 +168,13 @@ fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Se
         to: device.catalog.target(),
         applied: done.applied,
         backup: done.snapshot,
-        act: Some(done.act),
+        operation: Some(done.operation),
         notes: done.notes,
         ..Finished::default()
     }))
 }
 
-#[allow(clippy::too_many_arguments)] // The plan's own words, and what every act takes.
+#[allow(clippy::too_many_arguments)] // The plan's own words, and what every operation takes.
 fn adopted(
     device: &Device<'_>,
     locked: &Locked,
@@ -194,8 +194,12 @@ fn adopted(
     if !is_last {
         return Ok(Ended::Adopted(format!("taken over from {by} at version {version}")));
     }
-    let finished =
-        Finished { applied: done.applied, act: Some(done.act), reason: Some(by.to_owned()), ..Finished::at(Outcome::Adopted, version) };
+    let finished = Finished {
+        applied: done.applied,
+        operation: Some(done.operation),
+        reason: Some(by.to_owned()),
+        ..Finished::at(Outcome::Adopted, version)
+    };
     Ok(Ended::finished(finished))
 }
 
@@ -216,12 +220,12 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
     let main = seen.empty_main(device)?;
     probe(device, main.as_ref())?;
     order.others.may_begin()?;
-    let act = ledger.begin(device, ActKind::FirstBoot, order)?;
+    let operation = ledger.begin(device, OperationKind::FirstBoot, order)?;
     let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
-    let built = stage(device, locked, act, &Base::Nothing, &all, order.token).and_then(|staged| {
+    let built = stage(device, locked, operation, &Base::Nothing, &all, order.token).and_then(|staged| {
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         // An empty file may be filled while we build; then it is somebody's.
-        let aside = device.state.staging_old(act.number);
+        let aside = device.state.staging_old(operation.number);
         let new = New { path: &staged.path, made_from: main.as_ref().map(|main| MadeFrom { main: main.stat, wal: None }) };
         let second = if main.is_some() { SecondName::Make(aside.clone()) } else { SecondName::None };
         swap(device, locked, main.as_ref(), &new, &second).inspect_err(|_| discard(device, &staged.path))?;
@@ -230,14 +234,14 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
         }
         Ok((staged.applied, staged.notes))
     });
-    let (applied, notes) = built.inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    let (applied, notes) = built.inspect_err(|failure| ledger.close_failed(device, operation, failure))?;
     ledger.remember_data(device);
     Ok(Ended::finished(Finished {
         outcome: Outcome::Created,
         from: Some(0),
         to: device.catalog.target(),
         applied,
-        act: Some(act.number),
+        operation: Some(operation.number),
         notes,
         ..Finished::default()
     }))
@@ -254,10 +258,10 @@ fn migrate_copy(
 ) -> Result<Ended, Failure> {
     probe(device, seen.main.as_ref())?;
     order.others.may_begin()?;
-    let act = ledger.begin(device, ActKind::MigrateCopy, order)?;
-    let name = SnapshotName { version: from, act: act.number };
-    let (applied, notes) =
-        copy_and_swap(device, locked, seen, act, &name, steps, order).inspect_err(|failure| ledger.close_failed(device, act, failure))?;
+    let operation = ledger.begin(device, OperationKind::MigrateCopy, order)?;
+    let name = SnapshotName { version: from, operation: operation.number };
+    let (applied, notes) = copy_and_swap(device, locked, seen, operation, &name, steps, order)
+        .inspect_err(|failure| ledger.close_failed(device, operation, failure))?;
     ledger.remember_data(device);
     let to = device.catalog.target();
     Ok(Ended::finished(Finished {
@@ -266,7 +270,7 @@ fn migrate_copy(
         to,
         applied,
         backup: Some(name),
-        act: Some(act.number),
+        operation: Some(operation.number),
         notes,
         ..Finished::default()
     }))
@@ -276,7 +280,7 @@ fn copy_and_swap(
     device: &Device<'_>,
     locked: &Locked,
     seen: &Seen,
-    act: Act,
+    operation: Operation,
     name: &SnapshotName,
     steps: &[&'static Migration],
     order: &Order<'_>,
@@ -285,7 +289,7 @@ fn copy_and_swap(
     let mut tries = 0;
     loop {
         tries += 1;
-        let staged = stage(device, locked, act, &Base::Live(main), steps, order.token)?;
+        let staged = stage(device, locked, operation, &Base::Live(main), steps, order.token)?;
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
         match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
@@ -319,8 +323,8 @@ fn replaced(
         from: seen.history.as_ref().map(crate::device::history::History::version),
         to: device.catalog.target(),
         applied: done.applied,
-        act: Some(done.act),
-        quarantine: Some(done.act),
+        operation: Some(done.operation),
+        quarantine: Some(done.operation),
         loss: done.loss,
         reason: Some(done.reason),
         notes: done.notes,
