@@ -80,7 +80,7 @@ use device::sqlite::code::{self, Registered};
 use device::sqlite::watch::bound_memory;
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
-use device::World;
+use device::Environment;
 
 /// Exit code of a usage or configuration mistake.
 const EXIT_USAGE: u8 = 2;
@@ -150,7 +150,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
-    let world = World {
+    let environment = Environment {
         disk: &disk,
         sqlite: Sqlite { registered: Some(code), ..Sqlite::default() },
         clock: &SystemClock,
@@ -159,14 +159,14 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         firmware,
         code: Some(code),
     };
-    let all = commands::devices(embedded, &settings, &world)?;
+    let all = commands::devices(embedded, &settings, &environment)?;
     let devices = commands::named(&all, command.database.as_deref());
     let json = command.json;
-    let house = House { settings: &settings, world: &world, devices: &devices, all: &all, command };
+    let house = House { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
     match &command.action {
         Action::Run { request, program } => {
             let temporary_folder = commands::run::temporary_folder();
-            let (report, unsaid) = commands::run::run(&settings, &world, &all, command.database.as_deref(), request);
+            let (report, unsaid) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
             let printed = commands::run::said(&report, command, unsaid);
             if report.usable && !program.is_empty() {
                 return Err(commands::run::become_program(program, temporary_folder));

@@ -20,7 +20,7 @@ use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::forget_signals;
-use crate::device::World;
+use crate::device::Environment;
 use crate::report::{DatabaseReport, RunReport};
 use crate::{commands, config, firmware_version};
 
@@ -219,9 +219,9 @@ impl Migrator {
         let disk = SystemDisk;
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
-        let world = self.world(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &world)?;
-        let (report, unsaid) = commands::run::run(&settings, &world, &devices, self.database.as_deref(), &Request::Boot);
+        let environment = self.environment(&disk, command.root.clone());
+        let devices = commands::devices(&self.embedded, &settings, &environment)?;
+        let (report, unsaid) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
         // The caller has the report: a loss in it has been said.
         unsaid.into_iter().for_each(Unsaid::said);
         for database in report.databases.iter().filter(|database| database.data_loss) {
@@ -243,8 +243,8 @@ impl Migrator {
         let disk = SystemDisk;
         let command = self.command(Action::Ready).map_err(NotReady)?;
         let settings = commands::settings(&self.embedded, &command, &disk).map_err(NotReady)?;
-        let world = self.world(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &world).map_err(NotReady)?;
+        let environment = self.environment(&disk, command.root.clone());
+        let devices = commands::devices(&self.embedded, &settings, &environment).map_err(NotReady)?;
         let Some(device) = devices.iter().find(|device| device.settings.name == name) else {
             return Err(NotReady(format!("{name} is not configured")));
         };
@@ -261,9 +261,9 @@ impl Migrator {
         Ok(Command { action, config, root, verbosity: Verbosity::Normal, json: false, database })
     }
 
-    fn world<'a>(&'a self, disk: &'a SystemDisk, root: PathBuf) -> World<'a> {
+    fn environment<'a>(&'a self, disk: &'a SystemDisk, root: PathBuf) -> Environment<'a> {
         let firmware = firmware_version(disk, &root);
-        World {
+        Environment {
             disk,
             sqlite: Sqlite { registered: Some(&self.code), ..Sqlite::default() },
             clock: &SystemClock,

@@ -16,7 +16,7 @@ use bootmigrate::device::clock::Clock;
 use bootmigrate::device::disk::Disk;
 use bootmigrate::device::sqlite::code::Registered;
 use bootmigrate::device::sqlite::Sqlite;
-use bootmigrate::device::{Device, World};
+use bootmigrate::device::{Device, Environment};
 use bootmigrate::report::{DatabaseReport, Identity, RunReport};
 
 use crate::scenarios::catalogues::code_of;
@@ -102,7 +102,7 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
 /// The boot of a group of two; the report is that of both.
 fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &Asked) -> Booted {
     let before = sim.effects();
-    let other = Device::new(device.world, companion.settings, companion.catalog, device.slots, PathBuf::from(OTHER));
+    let other = Device::new(device.environment, companion.settings, companion.catalog, device.slots, PathBuf::from(OTHER));
     let mut members = vec![(device, asked), (&other, asked)];
     members.rotate_left(usize::from(companion.first));
     let mut ended = boot_together(&members);
@@ -150,7 +150,7 @@ pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, r
         Some(crooked) => crooked,
         None => sim,
     };
-    let world = World {
+    let environment = Environment {
         disk,
         sqlite: Sqlite { vfs: Some(sim.vfs_name()), ..Sqlite::default() },
         clock,
@@ -159,5 +159,5 @@ pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, r
         firmware: "lab".into(),
         code: Some(&registered(firmware.catalog)),
     };
-    run(&Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN)))
+    run(&Device::new(&environment, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN)))
 }

@@ -243,7 +243,7 @@ fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     if wanted.one {
         let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
         let scenario = &named(Some(names[0]))[0];
-        // The world before it was made on an honest storage.
+        // The situation before it was made on an honest storage.
         lie(wanted.crook.as_deref());
         println!("{}", serde_json::to_string(&sweep(scenario, extent))?);
         return Ok(ExitCode::SUCCESS);

@@ -19,13 +19,13 @@ use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::sqlite::script::{self, Lane};
 use bootmigrate::device::sqlite::session::FileOptions;
 use bootmigrate::device::sqlite::Sqlite;
-use bootmigrate::device::{Device, World};
+use bootmigrate::device::{Device, Environment};
 use bootmigrate::error::Class;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::device::{Firmware, SimClock, MAIN, STATE};
 use crate::scenarios::catalogues::{firmware, Version};
-use crate::scenarios::worlds::{empty, managed};
+use crate::scenarios::situations::{empty, managed};
 use crate::sim::{Options, Sim, State};
 
 /// A parser: any bytes go in.
@@ -197,7 +197,7 @@ fn looked(state: &State) {
     let firmware = FIRMWARE.get_or_init(|| firmware(Version::Two, ""));
     let sim = Sim::with(state, Options { log: false, ..Options::default() });
     let clock = SimClock(&sim);
-    let world = World {
+    let environment = Environment {
         disk: &sim,
         sqlite: Sqlite { vfs: Some(sim.vfs_name()), ..Sqlite::default() },
         clock: &clock,
@@ -206,7 +206,7 @@ fn looked(state: &State) {
         firmware: "lab".into(),
         code: None,
     };
-    let device = Device::new(&world, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
+    let device = Device::new(&environment, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
     match look(&device, Request::Boot) {
         Ok((facts, plan)) => drop(format!("{plan} {facts:?}")),
         Err(failure) => drop(failure.to_string()),

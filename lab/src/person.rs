@@ -84,7 +84,7 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
     let action = Action::MarkGood;
     let asked = Command { action, config: None, root: "".into(), verbosity: Verbosity::Normal, json: false, database: None };
     let devices = std::slice::from_ref(device);
-    let house = House { settings: &settings, world: device.world, devices, all: devices, command: &asked };
+    let house = House { settings: &settings, environment: device.environment, devices, all: devices, command: &asked };
     let printed = match run {
         Run::SnapshotCreate => snapshot(&house, SnapshotVerb::Create),
         Run::Rehearse => rehearse(&house),

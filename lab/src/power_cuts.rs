@@ -114,7 +114,7 @@ pub fn logged(scenario: &Scenario, firmware: Firmware, state: &State, asked: &As
     Logged::of(sim, booted)
 }
 
-/// The run that is cut, from the world before it.
+/// The run that is cut, from the situation before it.
 pub fn first_of(scenario: &Scenario) -> Logged {
     let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
     let booted = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);

@@ -5,7 +5,7 @@
 
 use bootmigrate_lab::corrupt::{replay, sweep, Extent};
 
-/// Every kind of file in every world, in every way, at least once.
+/// Every kind of file in every situation, in every way, at least once.
 const CASES: u64 = 1_000;
 
 /// What each of these found, and what was done about it.

@@ -14,7 +14,7 @@ const STEP: Step = Step("a test");
 const SECTOR: usize = 512;
 const FILE_BYTES: usize = 3 * 4096;
 
-fn world(change: impl FnOnce(&mut Vec<u8>)) -> State {
+fn situation(change: impl FnOnce(&mut Vec<u8>)) -> State {
     let mut bytes = vec![7; FILE_BYTES];
     change(&mut bytes);
     let mut state = State::new();
@@ -23,9 +23,9 @@ fn world(change: impl FnOnce(&mut Vec<u8>)) -> State {
     state
 }
 
-/// Runs on a world, and says whether a changed world would be taken for the same.
+/// Runs on a situation, and says whether a changed situation would be taken for the same.
 fn same(run: fn(&dyn File, &Sim), change: fn(&mut Vec<u8>)) -> bool {
-    let (state, other) = (world(|_| {}), world(change));
+    let (state, other) = (situation(|_| {}), situation(change));
     let sim = Sim::from_state(&state);
     let file = sim.open(STEP, Path::new("/data/file"), Open::ReadWrite).unwrap();
     run(&*file, &sim);

@@ -88,7 +88,7 @@ update_ends() {
 # What an agent's service has said so far.
 update_heard() { cat "$update_folder/service.log" 2>/dev/null || true; }
 
-# update_device WORLD: the data partition is where the device has it. Its applications have settled what the cut of this world left;
+# update_device PARTITION: the data partition is where the device has it. Its applications have settled what the cut of this one left;
 # of the damaged one they can make nothing.
 update_device() {
     local database
@@ -332,7 +332,7 @@ greenboot_checks() {
     update_called "status --exit-code,boot_success=0,run,status --exit-code,boot_success=1,mark-good,"
 }
 
-# update_checks AGENT WORLD: on a device with these databases.
+# update_checks AGENT PARTITION: on a device with these databases.
 update_checks() {
     case $1 in
     swupdate) update_has swupdate swupdate ;;

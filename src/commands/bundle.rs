@@ -39,15 +39,15 @@ pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Pri
     // A name alone has no folder that could be synced.
     let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
     free_for_a_file(house, &place)?;
-    export(house.world.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
+    export(house.environment.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
     let line = format!("{} written, {} bytes; no row of any table is in it.", file.display(), text.len());
     Ok(Printed::outcome(Lines::of(&line), Lines::default(), 0))
 }
 
 fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
-    let root = &house.world.root;
+    let root = &house.environment.root;
     let text = |path: &Path| {
-        let bytes = house.world.disk.read_start(path, FILE_BYTES_MAX + 1).ok()?;
+        let bytes = house.environment.disk.read_start(path, FILE_BYTES_MAX + 1).ok()?;
         let kept = bytes.get(..FILE_BYTES_MAX).unwrap_or(&bytes);
         let cut = if kept.len() < bytes.len() { format!("\n(cut after {FILE_BYTES_MAX} bytes)") } else { String::new() };
         Some(String::from_utf8_lossy(kept).into_owned() + &cut)
@@ -57,8 +57,8 @@ fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "sqlite": crate::device::sqlite::version_number(),
-        "made": house.world.clock.unix_seconds(),
-        "identity": identity(house.world),
+        "made": house.environment.clock.unix_seconds(),
+        "identity": identity(house.environment),
         "status": look_at(house),
         "doctor": diagnose(house, false),
         "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| report_of(&text)),

@@ -10,7 +10,7 @@ use crate::commands::run::{said, Session};
 use crate::commands::{changes, House, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
-use crate::device::{Device, World};
+use crate::device::{Device, Environment};
 use crate::report::{version_of, DatabaseReport, Outcome, EXIT_DATA_LOSS};
 
 /// Applies what is pending up to where the extent says.
@@ -110,15 +110,15 @@ impl<'a> Limit<'a> {
     }
 
     /// The device as far as the limit.
-    pub fn device<'b>(&'b self, world: &'b World<'b>) -> Device<'b> {
-        Device::new(world, &self.settings, &self.catalog, self.device.slots, self.device.family.main.clone())
+    pub fn device<'b>(&'b self, environment: &'b Environment<'b>) -> Device<'b> {
+        Device::new(environment, &self.settings, &self.catalog, self.device.slots, self.device.family.main.clone())
     }
 }
 
 /// Runs each as far as its limit.
 pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>], request: Request) -> Printed {
-    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.world)).collect();
-    let session = Session::begin(house.settings, house.world, &devices.iter().collect::<Vec<_>>(), house.all);
+    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.environment)).collect();
+    let session = Session::begin(house.settings, house.environment, &devices.iter().collect::<Vec<_>>(), house.all);
     let asked = Asked { request, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
     let (reports, unsaid) = session.boot_each(&members);

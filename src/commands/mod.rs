@@ -28,7 +28,7 @@ use crate::config::names::DEVICE_FILE;
 use crate::config::{self, Settings, Source, UnknownKey, FILE_BYTES_MAX};
 use crate::device::disk::Disk;
 use crate::device::supervisor::place;
-use crate::device::{Device, World};
+use crate::device::{Device, Environment};
 use crate::error::{Class, Failure};
 use crate::report::{self, exit_of, EXIT_PENDING};
 use crate::steps::room::{explained, kept};
@@ -41,7 +41,7 @@ pub struct House<'a> {
     /// The configuration.
     pub settings: &'a Settings,
     /// The effects.
-    pub world: &'a World<'a>,
+    pub environment: &'a Environment<'a>,
     /// The databases that the command is about.
     pub devices: &'a [Device<'a>],
     /// Every database of this device.

@@ -10,22 +10,24 @@ use crate::config::names::{self, Taken};
 use crate::config::{DatabaseSettings, Place, Settings, UserVersion};
 use crate::device::disk::{parent, Disk, Stat};
 use crate::device::supervisor::place;
-use crate::device::{Device, World};
+use crate::device::{Device, Environment};
 
 /// The databases of this device, each at its place.
 ///
 /// # Errors
 /// A database without migrations, or a path (of the marker, too) that is another's, or leads to a name of ours.
-pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, world: &'a World<'a>) -> Result<Vec<Device<'a>>, String> {
+pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: &'a Environment<'a>) -> Result<Vec<Device<'a>>, String> {
     let mut devices: Vec<Device<'a>> = Vec::new();
     for database in &settings.databases {
         let catalog = catalog_of(embedded, database)?;
-        let main = resolve(world, &database.path);
-        if !world.root.as_os_str().is_empty() && !main.starts_with(world.disk.resolve(&world.root).unwrap_or_else(|_| world.root.clone())) {
-            let path = place(&world.root, &database.path);
+        let main = resolve(environment, &database.path);
+        if !environment.root.as_os_str().is_empty()
+            && !main.starts_with(environment.disk.resolve(&environment.root).unwrap_or_else(|_| environment.root.clone()))
+        {
+            let path = place(&environment.root, &database.path);
             return Err(format!("{} leads out of --root, to {}; make that link relative", path.display(), main.display()));
         }
-        devices.push(Device::new(world, database, catalog, settings.slots, main));
+        devices.push(Device::new(environment, database, catalog, settings.slots, main));
     }
     // Refused where the second path stands; where the first lies under a name of the second, there.
     for (position, device) in devices.iter().enumerate() {
@@ -36,8 +38,8 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, world: &'a Wo
         apart(device, &named_otherwise(&devices, device))?;
     }
     if let Some(marker) = &settings.marker {
-        let found = Found { key: "marker", written: marker, is: &resolve(world, marker), may_stand_above: false };
-        if let Some(why) = found.taken(world, devices.iter()) {
+        let found = Found { key: "marker", written: marker, is: &resolve(environment, marker), may_stand_above: false };
+        if let Some(why) = found.taken(environment, devices.iter()) {
             return Err(complaint(settings.sources.get("marker"), format!("{why}; write another path")));
         }
     }
@@ -56,7 +58,7 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
         let sentence = format!("{} and {name} are the same file, {}; give each database one of its own", other.settings.name, is.display());
         return Err(complaint(at, sentence));
     }
-    match (Found { key: "path", written: &device.settings.path, is, may_stand_above: false }).taken(device.world, others.iter()) {
+    match (Found { key: "path", written: &device.settings.path, is, may_stand_above: false }).taken(device.environment, others.iter()) {
         Some(why) => Err(complaint(at, format!("in [databases.{name}], {why}; write another path"))),
         None => Ok(()),
     }
@@ -67,9 +69,9 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
 /// # Errors
 /// Whose name it is.
 pub fn free_for_a_file(house: &House<'_>, file: &Path) -> Result<(), String> {
-    let is = followed(house.world.disk, file);
+    let is = followed(house.environment.disk, file);
     let found = Found { key: "FILE", written: file, is: &is, may_stand_above: true };
-    found.taken(house.world, house.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
+    found.taken(house.environment, house.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
 }
 
 /// A path as it is written, and the file that it is on this device.
@@ -83,23 +85,23 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// What it is instead, in words; `None` where it is its own.
-    fn taken<'d, 'a: 'd>(&self, world: &World<'_>, others: impl Iterator<Item = &'d Device<'a>> + Clone) -> Option<String> {
+    fn taken<'d, 'a: 'd>(&self, environment: &Environment<'_>, others: impl Iterator<Item = &'d Device<'a>> + Clone) -> Option<String> {
         let Found { key, written, is, may_stand_above } = self;
         let leads = if is.ends_with(written.strip_prefix("/").unwrap_or(written)) {
             String::new()
         } else {
             format!(" leads to {}, which", is.display())
         };
-        let program = names::of_the_program(|path| resolve(world, path));
+        let program = names::of_the_program(|path| resolve(environment, path));
         let taken: Vec<Taken> = others.clone().flat_map(|other| names::of_database(&other.settings.name, &other.family.main)).collect();
         let taken = taken.iter().chain(&program);
         let conflict = if *may_stand_above { names::conflict_of_folder(is, taken) } else { names::conflict(is, taken) };
         if let Some(conflict) = conflict {
             return Some(format!("{key} {}{leads} {conflict}", written.display()));
         }
-        let stat = world.disk.stat(is).ok().flatten().filter(|stat| stat.links > 1)?;
+        let stat = environment.disk.stat(is).ok().flatten().filter(|stat| stat.links > 1)?;
         let (other, file) = others.flat_map(|other| files(other).into_iter().map(move |file| (other, file))).find(|(_, file)| {
-            let there = world.disk.stat(file).ok().flatten();
+            let there = environment.disk.stat(file).ok().flatten();
             there.is_some_and(|there| identity(&there) == identity(&stat))
         })?;
         Some(format!("{key} {} is a hard link of {}, which is of {}", written.display(), file.display(), other.settings.name))
@@ -146,8 +148,8 @@ fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result
 }
 
 /// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.
-fn resolve(world: &World<'_>, path: &Path) -> PathBuf {
-    followed(world.disk, &place(&world.root, path))
+fn resolve(environment: &Environment<'_>, path: &Path) -> PathBuf {
+    followed(environment.disk, &place(&environment.root, path))
 }
 
 /// Links followed as far as the path is there.

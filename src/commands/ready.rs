@@ -45,7 +45,7 @@ pub fn seen_ready(device: &Device<'_>, looked: &Result<(Facts, Plan), Failure>) 
 }
 
 fn ready_version(device: &Device<'_>) -> Result<i64, String> {
-    match RunFolder::new(device.disk(), &device.world.root).ready_version(&device.settings.name) {
+    match RunFolder::new(device.disk(), &device.environment.root).ready_version(&device.settings.name) {
         Ok(Some(version)) => Ok(version),
         Ok(None) => Err(NO_FILE.to_owned()),
         Err(error) => Err(format!("its ready file cannot be read: {error}")),

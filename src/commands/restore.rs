@@ -36,7 +36,7 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
         Ok(name) => name,
         Err(failure) => return Ok(not_begun(device, failure)),
     };
-    let session = Session::begin(house.settings, house.world, &[device], house.all);
+    let session = Session::begin(house.settings, house.environment, &[device], house.all);
     let snapshot = Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
     let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];

@@ -31,7 +31,7 @@ pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
 
 /// Where there is no way back nothing is begun, and the application's ready file stays.
 fn possible(house: &House<'_>, limit: &Limit<'_>, now: i64, target: i64) -> Result<(), String> {
-    let device = limit.device(house.world);
+    let device = limit.device(house.environment);
     let name = &device.settings.name;
     match look(&device, Request::Rollback) {
         Ok((_, Plan::Refuse(refusal))) => Err(format!("{name} cannot go back from {now} to {target}: {}", refusal.what)),

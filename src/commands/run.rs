@@ -15,7 +15,7 @@ use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
 use crate::device::disk::{put_text, system_text, Disk, Step};
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
-use crate::device::{Device, World};
+use crate::device::{Device, Environment};
 use crate::error::printable::json;
 use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
@@ -32,7 +32,7 @@ const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
 /// `only` this database, and as at every boot those that go together with it.
 pub fn run<'d>(
     settings: &Settings,
-    world: &World<'_>,
+    environment: &Environment<'_>,
     all: &'d [Device<'d>],
     only: Option<&str>,
     request: &Request,
@@ -40,13 +40,13 @@ pub fn run<'d>(
     let wanted = |device: &&Device<'_>| only.is_none_or(|only| device.settings.name == only);
     let devices: Vec<&'d Device<'d>> =
         all.iter().filter(|device| all.iter().filter(wanted).any(|named| go_together(named, device))).collect();
-    let session = Session::begin(settings, world, &devices, all);
+    let session = Session::begin(settings, environment, &devices, all);
     if let Some(why) = skip_reason(settings) {
         let mut reports: Vec<DatabaseReport> = devices.iter().map(|device| skip(device, &why)).collect();
         session.ready(&mut reports);
         return (session.end(&reports), Vec::new());
     }
-    let asked = asked(settings, world, request);
+    let asked = asked(settings, environment, request);
     let as_at_a_boot = Asked { request: Request::Boot, token: String::new() };
     let members: Vec<Member<'_, 'd>> =
         devices.into_iter().map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot })).collect();
@@ -56,7 +56,7 @@ pub fn run<'d>(
 
 /// What every command that changes databases has around it: ready files, the report on /run.
 pub struct Session<'a> {
-    world: &'a World<'a>,
+    environment: &'a Environment<'a>,
     folder: RunFolder<'a>,
     /// Every database of this device: a member of a group is ready when all of them are.
     all: &'a [Device<'a>],
@@ -65,11 +65,11 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Ready files go first.
-    pub fn begin(settings: &Settings, world: &'a World<'a>, devices: &[&Device<'_>], all: &'a [Device<'a>]) -> Session<'a> {
+    pub fn begin(settings: &Settings, environment: &'a Environment<'a>, devices: &[&Device<'_>], all: &'a [Device<'a>]) -> Session<'a> {
         for warning in &settings.warnings {
             log::warn!("{warning}.");
         }
-        let folder = RunFolder::new(world.disk, &world.root);
+        let folder = RunFolder::new(environment.disk, &environment.root);
         // One that may not be opened keeps its whole group from being opened.
         for device in all.iter().filter(|one| devices.iter().any(|device| go_together(device, one))) {
             if let Err(error) = folder.remove_ready(&device.settings.name) {
@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
             }
         }
         temporary_files_beside(devices.first().copied());
-        Session { world, folder, all, written_before: bytes_written(world.disk) }
+        Session { environment, folder, all, written_before: bytes_written(environment.disk) }
     }
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
@@ -144,8 +144,8 @@ impl<'a> Session<'a> {
 
     /// The report of all of them, on /run and for the supervisor.
     pub fn end(&self, reports: &[DatabaseReport]) -> RunReport {
-        let written = bytes_written(self.world.disk).zip(self.written_before).map(|(now, before)| now.saturating_sub(before));
-        let mut report = RunReport::of(reports, identity(self.world), written);
+        let written = bytes_written(self.environment.disk).zip(self.written_before).map(|(now, before)| now.saturating_sub(before));
+        let mut report = RunReport::of(reports, identity(self.environment), written);
         report.published = publish_report(&self.folder, &report);
         notify_status(&summary(&report));
         report
@@ -166,12 +166,12 @@ fn bytes_written(disk: &dyn Disk) -> Option<u64> {
 }
 
 /// Which device, firmware and boot this is.
-pub fn identity(world: &World<'_>) -> Identity {
-    let line = |path: &Path| system_text(world.disk, path, TOKEN_SOURCE_BYTES_MAX).trim().to_owned();
+pub fn identity(environment: &Environment<'_>) -> Identity {
+    let line = |path: &Path| system_text(environment.disk, path, TOKEN_SOURCE_BYTES_MAX).trim().to_owned();
     Identity {
-        device_id: line(&place(&world.root, Path::new("/etc/machine-id"))),
-        firmware: world.firmware.clone(),
-        boot_id: boot_id(world.disk),
+        device_id: line(&place(&environment.root, Path::new("/etc/machine-id"))),
+        firmware: environment.firmware.clone(),
+        boot_id: boot_id(environment.disk),
     }
 }
 
@@ -205,14 +205,14 @@ fn skip(device: &Device<'_>, why: &str) -> DatabaseReport {
 }
 
 /// A person's word counts; else a token on the kernel's command line, or in the marker file.
-fn asked(settings: &Settings, world: &World<'_>, request: &Request) -> Asked {
+fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) -> Asked {
     if *request != Request::Boot {
         return Asked { request: request.clone(), token: String::new() };
     }
-    let at = |path: &Path| place(&world.root, path);
-    let read = |path: &Path| put_text(world.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
+    let at = |path: &Path| place(&environment.root, path);
+    let read = |path: &Path| put_text(environment.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
     let marker = settings.marker.as_deref().map(read).unwrap_or_default();
-    let kernel_words = system_text(world.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX);
+    let kernel_words = system_text(environment.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX);
     asked_by(&kernel_words, &marker)
 }
 

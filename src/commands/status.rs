@@ -93,7 +93,7 @@ pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
 pub fn look_at(house: &House<'_>) -> Status {
     let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, house.all)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
-    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(house.world), exit, databases }
+    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(house.environment), exit, databases }
 }
 
 fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {

@@ -31,7 +31,7 @@ use sqlite::Sqlite;
 
 /// The effects that all databases of one run share.
 #[derive(Clone)]
-pub struct World<'a> {
+pub struct Environment<'a> {
     /// Our own files.
     pub disk: &'a dyn Disk,
     /// SQLite's files.
@@ -52,7 +52,7 @@ pub struct World<'a> {
 #[derive(Clone)]
 pub struct Device<'a> {
     /// The effects.
-    pub world: &'a World<'a>,
+    pub environment: &'a Environment<'a>,
     /// Its settings.
     pub settings: &'a DatabaseSettings,
     /// What this firmware carries for it.
@@ -69,10 +69,16 @@ pub struct Device<'a> {
 
 impl<'a> Device<'a> {
     /// The device's view of one database whose path has been resolved.
-    pub fn new(world: &'a World<'a>, settings: &'a DatabaseSettings, catalog: &'a Catalog, slots: Slots, main: PathBuf) -> Device<'a> {
+    pub fn new(
+        environment: &'a Environment<'a>,
+        settings: &'a DatabaseSettings,
+        catalog: &'a Catalog,
+        slots: Slots,
+        main: PathBuf,
+    ) -> Device<'a> {
         let family = Family { main };
         let state = StateFolder::of(&family);
-        Device { world, settings, catalog, slots, family, state, is_copy: false }
+        Device { environment, settings, catalog, slots, family, state, is_copy: false }
     }
 
     /// The same database, of which this file is a copy.
@@ -83,13 +89,16 @@ impl<'a> Device<'a> {
 
     /// Our own files.
     pub fn disk(&self) -> &'a dyn Disk {
-        self.world.disk
+        self.environment.disk
     }
 
     /// SQLite's files.
     pub fn sqlite(&self) -> Sqlite<'a> {
         let statement = self.settings.statement_timeout_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        Sqlite { limits: Limits { stop: Some(&self.world.stop), statement, scratch_steps: Some(SCRATCH_STEPS_MAX) }, ..self.world.sqlite }
+        Sqlite {
+            limits: Limits { stop: Some(&self.environment.stop), statement, scratch_steps: Some(SCRATCH_STEPS_MAX) },
+            ..self.environment.sqlite
+        }
     }
 
     /// How long somebody who has the database open is waited for.
@@ -104,7 +113,7 @@ impl<'a> Device<'a> {
 
     /// A wait of this length.
     pub fn wait_for(&self, limit: Duration) -> Wait<'_> {
-        Wait { clock: self.world.clock, limit, stop: &self.world.stop }
+        Wait { clock: self.environment.clock, limit, stop: &self.environment.stop }
     }
 
     /// Opens main. Somebody who holds a lease on it has to give that up now, and is waited for until `limit`.
@@ -159,7 +168,7 @@ impl<'a> Device<'a> {
 
     /// A stop signal came.
     pub fn must_stop(&self) -> bool {
-        self.world.stop.load(Ordering::Relaxed)
+        self.environment.stop.load(Ordering::Relaxed)
     }
 
     /// The end of a long step: a stop signal ends the run here.
@@ -188,7 +197,7 @@ impl<'a> Device<'a> {
 
     /// What is mounted at this path; nothing under `--root`, where mounts are not looked at.
     pub fn mounted(&self, path: &Path) -> Option<Mounted> {
-        if !self.world.root.as_os_str().is_empty() {
+        if !self.environment.root.as_os_str().is_empty() {
             return None;
         }
         mounted(self.disk(), path)
@@ -197,7 +206,7 @@ impl<'a> Device<'a> {
     /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and where nobody asks:
     /// under `--root`, and for a copy.
     pub fn not_mounted(&self, path: &Path) -> Option<Missing> {
-        if self.is_copy || !self.world.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
+        if self.is_copy || !self.environment.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
             return None;
         }
         Some(match mounts::table(self.disk()) {

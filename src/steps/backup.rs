@@ -65,7 +65,7 @@ pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path
     let copy = || {
         let source = disk.open(IMPORT, file, Open::Read)?;
         let made = make(device, locked, &temporary)?;
-        made.copy_from(IMPORT, &*source, &device.world.stop)?;
+        made.copy_from(IMPORT, &*source, &device.environment.stop)?;
         made.sync(IMPORT)
     };
     let named = copy().map_err(failed).and_then(|()| name_it(device, ledger, &temporary, IMPORT));

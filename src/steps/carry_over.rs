@@ -190,7 +190,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     let (ours, others): (Vec<&Table>, Vec<&Table>) =
         found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
     let made = fresh.ordinary_tables(STEP, history)?;
-    let pour = Pour { from: old, into: fresh, stop: &device.world.stop, step: STEP };
+    let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, step: STEP };
     let mut ways = Vec::new();
     for table in ours {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
@@ -233,7 +233,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
 impl Way<'_> {
     /// Rows that only indexes of the old table know go aside.
     fn take_index_rows(&mut self, device: &Device<'_>, old: &Database, fresh: &Database, findings: &Findings) -> Result<(), Failure> {
-        let found = old.index_rows(STEP, self.table, findings, &device.world.stop)?;
+        let found = old.index_rows(STEP, self.table, findings, &device.environment.stop)?;
         found.put_aside(fresh, &self.aside)?;
         self.by_index = found.absent;
         self.lines = words(&found, Some(&self.aside));

@@ -119,7 +119,7 @@ impl Beside<'_> {
     /// # Errors
     /// With the place of the statement; the round that failed is rolled back, those before it stay.
     pub fn run(&mut self, step: &Migration, before: Progress, told: &mut dyn FnMut(Progress)) -> Result<(), Failure> {
-        let (device, clock) = (self.device, self.device.world.clock);
+        let (device, clock) = (self.device, self.device.environment.clock);
         let name = &device.settings.name;
         log::info!("{name}: applying {}.", step.file);
         progress::begin(&format!("{name}: {}", step.file));
@@ -144,7 +144,7 @@ impl Beside<'_> {
     fn round(&mut self, step: &Migration, now: &mut Progress, alike: &mut Alike) -> Result<bool, Failure> {
         let device = self.device;
         self.patient(|database| database.begin_beside(STEP))?;
-        let began = device.world.clock.monotonic();
+        let began = device.environment.clock.monotonic();
         let mut next = *now;
         self.database.reserve(&device.settings.history_table);
         let done = self.database.file(STEP, Lane::Beside, FileOptions::default(), |database, session| {
@@ -164,10 +164,10 @@ impl Beside<'_> {
                 Next::NoProgress(why) => Err(Failure::new(Class::Failed, STEP, why).place(directive(step))),
             }
         })?;
-        let took = device.world.clock.monotonic().saturating_sub(began);
+        let took = device.environment.clock.monotonic().saturating_sub(began);
         next.duration_ms = next.duration_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        let finished = done.then(|| device.world.clock.unix_seconds());
-        let stamp = Stamp { finished, schema: device.catalog.target(), firmware: &device.world.firmware };
+        let finished = done.then(|| device.environment.clock.unix_seconds());
+        let stamp = Stamp { finished, schema: device.catalog.target(), firmware: &device.environment.firmware };
         data::write(&self.database, STEP, step, &next, &stamp)?;
         self.patient(|database| database.commit(STEP))?;
         *now = next;

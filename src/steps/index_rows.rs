@@ -40,7 +40,7 @@ pub fn keep_index_rows(device: &Device<'_>, database: &Database, step: Step) -> 
     let findings = database.integrity_check(step)?;
     let mut lines = Vec::new();
     for table in &database.ordinary_tables(step, &device.settings.history_table)? {
-        let found = database.index_rows(step, table, &findings, &device.world.stop)?;
+        let found = database.index_rows(step, table, &findings, &device.environment.stop)?;
         let aside = database.aside(step, &table.name)?;
         found.put_aside(database, &aside)?;
         lines.extend(words(&found, Some(&aside)));

@@ -133,7 +133,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
 
 /// A migration that is to be run asks for Rust code that this binary does not have.
 fn code_missing(device: &Device<'_>, database: &Database) -> Option<String> {
-    let missing = |step: &crate::catalog::Migration| code::missing(device.world.code, &device.settings.name, step);
+    let missing = |step: &crate::catalog::Migration| code::missing(device.environment.code, &device.settings.name, step);
     match database {
         Database::Absent => device.catalog.migrations.iter().find_map(missing),
         Database::Behind { pending, .. } => pending.iter().filter_map(|step| device.catalog.find(step.version)).find_map(missing),

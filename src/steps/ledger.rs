@@ -275,7 +275,7 @@ impl Ledger {
             from: self.version,
             target: device.catalog.target(),
             place: place.map(at),
-            firmware: device.world.firmware.clone(),
+            firmware: device.environment.firmware.clone(),
             what: without_row(&failure.words()),
         })
     }

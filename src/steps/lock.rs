@@ -156,7 +156,7 @@ fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
 
 /// After a COMMIT that failed, what is read before the next power-up proves nothing.
 fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
-    if !RunFolder::new(device.disk(), &device.world.root).is_unconfirmed(&device.settings.name) {
+    if !RunFolder::new(device.disk(), &device.environment.root).is_unconfirmed(&device.settings.name) {
         return Ok(());
     }
     let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
@@ -193,7 +193,7 @@ fn check_above(device: &Device<'_>) -> Result<(), Failure> {
         let cause = format!("{} is not a folder", folder.display());
         return if found.kind == FileKind::Folder { Ok(()) } else { Err(Failure::new(Class::Missing, MAKE, cause).at(folder)) };
     }
-    if !device.world.root.as_os_str().is_empty() || stat(device, parent(folder))?.is_some() {
+    if !device.environment.root.as_os_str().is_empty() || stat(device, parent(folder))?.is_some() {
         return Ok(());
     }
     let cause = format!("the folder {} is missing, and so is the one above it", folder.display());
@@ -252,7 +252,7 @@ fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
 
 fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
     let owner = device.settings.owner.as_ref()?;
-    let file = |name: &str| supervisor::place(&device.world.root, Path::new(name));
+    let file = |name: &str| supervisor::place(&device.environment.root, Path::new(name));
     let disk = device.disk();
     Some((account(disk, &file("/etc/passwd"), &owner.user)?, account(disk, &file("/etc/group"), &owner.group)?))
 }

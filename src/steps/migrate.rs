@@ -182,7 +182,7 @@ fn note_unconfirmed(device: &Device<'_>) {
     if device.is_copy {
         return;
     }
-    if let Err(error) = RunFolder::new(device.disk(), &device.world.root).make_unconfirmed(&device.settings.name) {
+    if let Err(error) = RunFolder::new(device.disk(), &device.environment.root).make_unconfirmed(&device.settings.name) {
         log::warn!("{}: a second run before a reboot cannot be told of it: {error}.", device.settings.name);
     }
 }
@@ -272,7 +272,7 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation:
 pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, operation: Operation) -> Result<(), Failure> {
     log::info!("{}: applying {}.", device.settings.name, step.file);
     progress::begin(&format!("{}: {}", device.settings.name, step.file));
-    let began = device.world.clock.monotonic();
+    let began = device.environment.clock.monotonic();
     let objects = database.objects(APPLY)?;
     database.reserve(&device.settings.history_table);
     database.file(APPLY, lane, step.into(), |database, session| {
@@ -288,13 +288,13 @@ pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, l
                 one_line(ran.sql)
             );
         })?;
-        code::run(database, session, device.world.code, &device.settings.name, step)?;
+        code::run(database, session, device.environment.code, &device.settings.name, step)?;
         device.stop_here(APPLY)?;
         expectations(database, step)
     })?;
     let made = database.objects(APPLY)?.difference(&objects).cloned().collect();
     history::made::record(database, APPLY, step.version, &made)?;
-    let took = device.world.clock.monotonic().saturating_sub(began);
+    let took = device.environment.clock.monotonic().saturating_sub(began);
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     history::record(database, APPLY, &device.settings.history_table, step, stamp(device, operation, took))?;
     // The next one may read it.
@@ -328,7 +328,12 @@ pub fn finish_history(
 }
 
 fn stamp<'a>(device: &Device<'a>, operation: Operation, duration_ms: u64) -> Stamp<'a> {
-    Stamp { operation: operation.number, unix_seconds: device.world.clock.unix_seconds(), duration_ms, firmware: &device.world.firmware }
+    Stamp {
+        operation: operation.number,
+        unix_seconds: device.environment.clock.unix_seconds(),
+        duration_ms,
+        firmware: &device.environment.firmware,
+    }
 }
 
 /// A statement for a line of the log.

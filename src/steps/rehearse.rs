@@ -134,7 +134,7 @@ fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
 
 fn copy(device: &Device<'_>, from: &Path, to: &Path) -> io::Result<()> {
     let source = device.disk().open(STEP, from, Open::Read)?;
-    device.disk().open(STEP, to, Open::CreateNew { mode: 0o600 })?.copy_from(STEP, &*source, &device.world.stop).map(drop)
+    device.disk().open(STEP, to, Open::CreateNew { mode: 0o600 })?.copy_from(STEP, &*source, &device.environment.stop).map(drop)
 }
 
 impl Stage<'_> {

@@ -72,10 +72,10 @@ impl<'a> Scratch<'a> {
 
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
     fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
-        let (world, name) = (self.device.world, &self.device.settings.name);
+        let (environment, name) = (self.device.environment, &self.device.settings.name);
         let ran = self.database.file(LOOK, Lane::NoTransaction, step.into(), |database, session| {
             script::run(database, session, step, &mut |_| {})?;
-            code::run(database, session, world.code, name, step)
+            code::run(database, session, environment.code, name, step)
         });
         works(ran)
     }

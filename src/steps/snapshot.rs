@@ -43,7 +43,7 @@ pub fn snapshot(
     let copy = || {
         let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
         locked.give_attributes(COPY, &*file)?;
-        file.copy_from(COPY, &*main.file, &device.world.stop)?;
+        file.copy_from(COPY, &*main.file, &device.environment.stop)?;
         file.sync(COPY)
     };
     let made = copy().and_then(|()| rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace));

@@ -159,7 +159,7 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
             let path = device.state.snapshot(name);
             let failed = |error: std::io::Error| Failure::io(BUILD, &path, &error);
             let source = device.disk().open(BUILD, &path, Open::Read).map_err(failed)?;
-            file.copy_from(BUILD, &*source, &device.world.stop).map_err(failed)?;
+            file.copy_from(BUILD, &*source, &device.environment.stop).map_err(failed)?;
             Ok(None)
         }
         Base::Live(main) | Base::LiveReindexed(main) | Base::LiveDowngraded(main) => {
@@ -197,7 +197,7 @@ fn copy_live(
     let failed = |error: std::io::Error| Failure::io(COPY, &device.family.main, &error);
     let stat = main.file.stat().map_err(failed)?;
     wait_for_a_later_stamp(device, locked, &stat).map_err(failed)?;
-    file.copy_from(COPY, &*main.file, &device.world.stop).map_err(failed)?;
+    file.copy_from(COPY, &*main.file, &device.environment.stop).map_err(failed)?;
     main.file.stat().map_err(failed)
 }
 
@@ -211,7 +211,7 @@ fn wait_for_a_later_stamp(device: &Device<'_>, locked: &Locked, main: &Stat) -> 
         if locked.touch()?.is_none_or(|stamp| stamp > main.modified_ns) {
             return Ok(());
         }
-        device.world.clock.sleep(POLL);
+        device.environment.clock.sleep(POLL);
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ fn now(device: &TestDevice, table: &str) -> Vec<String> {
 
 #[track_caller]
 fn kept(device: &TestDevice, wanted: &[String], table: &str) {
-    assert!(wanted.len() >= 1000, "the world is too small");
+    assert!(wanted.len() >= 1000, "the situation is too small");
     assert_eq!(now(device, table), wanted, "the rows of {table}");
 }
 

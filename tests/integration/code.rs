@@ -60,7 +60,7 @@ fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: 
 }
 
 /// Taken over from plain refinery, from an application that counts in `user_version`, and ours already.
-fn worlds(version: i32) -> Vec<TestDevice> {
+fn situations(version: i32) -> Vec<TestDevice> {
     let adopted = TestDevice::at(40).key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
     let connection = Connection::open(adopted.main()).unwrap();
     connection.execute_batch("DROP TABLE refinery_schema_history; PRAGMA user_version = 40").unwrap();
@@ -71,7 +71,7 @@ fn worlds(version: i32) -> Vec<TestDevice> {
 
 #[test]
 fn code_that_ends_the_program() {
-    for device in worlds(96) {
+    for device in situations(96) {
         ends_every_boot_until_nobody_begins(&device, 96, "signal 6");
     }
 }
@@ -98,7 +98,7 @@ fn what_refinery_began_of_a_migration_with_code_is_said() {
 #[test]
 fn code_that_panics() {
     if program::a_panic_ends_it() {
-        for device in worlds(91) {
+        for device in situations(91) {
             let ran = ends_every_boot_until_nobody_begins(&device, 91, "10");
             let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("on each connection) panicked at ")).collect();
             assert!(said.len() == 1 && said[0].ends_with(". [BM-10]"), "{}", ran.stderr);

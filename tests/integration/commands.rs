@@ -361,14 +361,14 @@ fn the_doctor_names_the_cure() {
     let by_hand = TestDevice::booted_at(41).after(|device| {
         Connection::open(device.main()).unwrap().execute_batch("DROP INDEX child_parent; CREATE TABLE notes (id)").unwrap();
     });
-    let worlds = [
+    let situations = [
         (damaged, "17", "bootmigrate run --purge-and-retry --db settings"),
         (by_hand, "0", "index child_parent is missing; table notes is not from a migration"),
         (TestDevice::booted_at(40).firmware(41), "3", "stop the applications, then `bootmigrate run --db settings`"),
         (TestDevice::at(42).firmware(41), "12", "boot the newer firmware"),
         (TestDevice::empty(41), "3", "a first boot makes it"),
     ];
-    for (device, exit, cure) in worlds {
+    for (device, exit, cure) in situations {
         let before = oracle::folder(&device.root());
         let ran = device.run(&["doctor", "--full"]);
         assert_eq!(ran.exit, exit, "{}", ran.stdout);

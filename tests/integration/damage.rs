@@ -278,7 +278,7 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
     ]);
     let device = device.killed();
     let wrong: String = oracle::Copy::of(&device.main()).unwrap().open().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_ne!(wrong, "ok", "the world is not odd");
+    assert_ne!(wrong, "ok", "the situation is not odd");
     let ran = device.run(&["run", "--purge-and-retry"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     let connection = oracle::Copy::of(&device.main()).unwrap();

@@ -1,4 +1,4 @@
-//! Owns the world of a test: a root folder, a firmware folder, databases written by the real refinery.
+//! Owns the situation of a test: a root folder, a firmware folder, databases written by the real refinery.
 //! Promises: everything lies in one temporary folder of its own, and goes with it, also when the test fails.
 //! Never looks into the program under test: it is a file that is run.
 
@@ -34,7 +34,7 @@ pub enum Grouped {
     No,
 }
 
-/// One database of the world, as it was when the world was ready.
+/// One database of the situation, as it was when the situation was ready.
 pub struct Database {
     /// Its folder in the firmware and its name in the configuration.
     pub name: String,
@@ -53,7 +53,7 @@ pub enum Program {
     Product,
 }
 
-/// A world.
+/// A situation.
 pub struct TestDevice {
     /// An application that has the database open; ended first.
     pub application: Option<Application>,
@@ -120,7 +120,7 @@ impl TestDevice {
     pub fn booted_at(version: i32) -> TestDevice {
         let device = TestDevice::at(version);
         let ran = device.run(&["run"]);
-        assert_eq!(ran.exit, "0", "the boot that makes the world: {}", ran.stderr);
+        assert_eq!(ran.exit, "0", "the boot that makes the situation: {}", ran.stderr);
         device
     }
 

@@ -101,7 +101,7 @@ fn outcome(device: &TestDevice) -> (String, Value) {
 #[test]
 fn the_plan_printed_is_the_plan_done() {
     // What a plan's line must say, and how the run that follows must end.
-    let worlds: [(TestDevice, &[&str], &str, &str); 8] = [
+    let situations: [(TestDevice, &[&str], &str, &str); 8] = [
         (TestDevice::empty(41), &["41"], "created", "0"),
         (TestDevice::at(41), &["41"], "quiet", "0"),
         (TestDevice::at(40).firmware(41), &["40", "41", "V41"], "migrated", "0"),
@@ -111,7 +111,7 @@ fn the_plan_printed_is_the_plan_done() {
         (TestDevice::at(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""), &["40", "41"], "purged", "11"),
         (TestDevice::at(40).file(BROKEN), &["40", "41"], "failed", "10"),
     ];
-    for (device, words, want, exit) in worlds {
+    for (device, words, want, exit) in situations {
         let plan = device.run(&["plan"]).stdout;
         let line = plan.lines().find(|line| line.starts_with("settings:")).unwrap_or_else(|| panic!("no line: {plan}"));
         for word in words {

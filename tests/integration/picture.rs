@@ -29,14 +29,14 @@ struct Before {
     family: BTreeMap<String, Vec<u8>>,
 }
 
-/// The world, an operation in one line, and its picture. The operation is a command line; `--root` is put in.
+/// The situation, an operation in one line, and its picture. The operation is a command line; `--root` is put in.
 #[track_caller]
 pub fn check(device: TestDevice, operation: &str, expect: Expect) {
     let picture = picture(&device, operation);
     expect.assert_eq(&picture);
 }
 
-/// As [`check`], for a world that goes on.
+/// As [`check`], for a situation that goes on.
 #[track_caller]
 pub fn check_step(device: &TestDevice, operation: &str, expect: Expect) {
     expect.assert_eq(&picture(device, operation));

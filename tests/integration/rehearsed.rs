@@ -96,7 +96,7 @@ fn rehearsed_and_booted(name: &str, device: &TestDevice, exit: &str, says: &str)
 }
 
 /// Its name, the exit, what the sentence says, and the rows of parent and child after the boot.
-type World = (&'static str, TestDevice, &'static str, &'static str, [RangeInclusive<u64>; 2]);
+type Situation = (&'static str, TestDevice, &'static str, &'static str, [RangeInclusive<u64>; 2]);
 
 #[test]
 fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
@@ -104,7 +104,7 @@ fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
     const FRESH: [RangeInclusive<u64>; 2] = [1000..=1000, 1000..=1000];
     let salvaged = || upgraded().key("on_damage = [\"salvage\"]").after(leaf_gone).file(RELEASE);
     let headless = || TestDevice::booted_at(42).after(header_gone).key("kind = \"rebuildable\"");
-    let worlds: [World; 10] = [
+    let situations: [Situation; 10] = [
         ("header", upgraded().after(header_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
         ("header, WAL", with_a_wal().after(header_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
         ("file", upgraded().after(file_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
@@ -116,7 +116,7 @@ fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
         ("newer", upgraded().older(40).key("kind = \"rebuildable\""), "11", "replaced by a fresh database", FRESH),
         ("header, no snapshot", headless(), "11", "replaced by a fresh database", FRESH),
     ];
-    for (name, device, exit, says, rows) in worlds {
+    for (name, device, exit, says, rows) in situations {
         let set_aside = || fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count);
         assert_eq!(set_aside(), 0, "{name}");
         rehearsed_and_booted(name, &device, exit, says);

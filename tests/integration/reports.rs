@@ -30,7 +30,7 @@ fn report(device: &TestDevice) -> Value {
 #[test]
 fn status_json_is_what_its_schema_says() {
     let damaged = |device: &TestDevice| fs::write(device.main(), vec![0x5A; 8192]).unwrap();
-    let worlds = [
+    let situations = [
         (TestDevice::empty(41), "0"),
         (TestDevice::booted_at(41), "0"),
         (TestDevice::at(40).firmware(41), "0"),
@@ -41,7 +41,7 @@ fn status_json_is_what_its_schema_says() {
         (TestDevice::at(40).firmware(41).environment("RUN_MIGRATIONS", "off"), "3"),
         (TestDevice::at(40).firmware(41).with_telemetry(0), "0"),
     ];
-    for (device, exit) in worlds {
+    for (device, exit) in situations {
         let ran = device.run(&["run", "--json"]);
         assert_eq!(ran.exit, exit, "{}", ran.stderr);
         let report = report(&device);
@@ -75,7 +75,7 @@ fn status_json_says_why_in_one_word() {
     without_room.mount.as_ref().unwrap().fill_but(64);
     let fixed = TestDevice::booted_at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096));
     fixed.mount.as_ref().unwrap().read_only();
-    let worlds = [
+    let situations = [
         (TestDevice::at(40).file(BROKEN), "10", "migration-failed", "failed"),
         (TestDevice::at(42).firmware(41), "12", "newer", "refused"),
         (TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(&[]), "13", "in-use", "refused"),
@@ -86,7 +86,7 @@ fn status_json_says_why_in_one_word() {
         (TestDevice::empty(41).without_root(), "18", "missing", "refused"),
         (TestDevice::at(40).file(("V25__late.sql", "SELECT 1;\n")), "21", "catalogue", "refused"),
     ];
-    for (device, exit, cause, outcome) in worlds {
+    for (device, exit, cause, outcome) in situations {
         let rows = oracle::content(&device.main());
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, exit, "{}", ran.stderr);

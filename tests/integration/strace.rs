@@ -69,7 +69,7 @@ pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, Ran) {
     (found, ran)
 }
 
-/// Runs the program, stops it right after this call, does something to the world, and lets it go on.
+/// Runs the program, stops it right after this call, does something to the situation, and lets it go on.
 #[track_caller]
 pub fn stopped_after(device: &TestDevice, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> Ran {
     let log = device.folder().join("stop.log");

@@ -27,7 +27,7 @@ CREATE TRIGGER note_out AFTER DELETE ON note BEGIN INSERT INTO ext(ext, rowid, b
 );
 
 const CONTENT: &str = "
-INSERT INTO note VALUES (1, 'hello world'), (7, 'good bye');
+INSERT INTO note VALUES (1, 'hello situation'), (7, 'good bye');
 INSERT INTO ext4(ext4) VALUES ('rebuild');
 INSERT INTO own(rowid, body, extra) VALUES (3, 'hello', 'a'), (9, 'farewell', 'b');
 INSERT INTO own4(docid, title, body) VALUES (4, 'hello', 'x'), (5, 'bye', 'y');
@@ -40,7 +40,7 @@ const NEXT: (&str, &str) = ("V42__next.sql", "CREATE TABLE more (id INTEGER PRIM
 /// Fails where the application has written children, and on nothing else.
 const FAILS: (&str, &str) = ("V42__fails.sql", "CREATE TABLE z (a CHECK (a <= 1000)); INSERT INTO z SELECT count(*) FROM child;\n");
 
-fn world() -> TestDevice {
+fn situation() -> TestDevice {
     let device = TestDevice::at(40).firmware(40).file(VIRTUAL);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -81,7 +81,7 @@ fn searched(device: &TestDevice, why: &str) {
         ("SELECT rowid || extra FROM own WHERE own MATCH 'farewell'", "9b"),
         ("SELECT docid || body FROM own4 WHERE own4 MATCH 'title:bye'", "5y"),
         ("SELECT docid || body FROM own3 WHERE own3 MATCH 'run'", "6running"),
-        ("SELECT rowid || body FROM ext WHERE ext MATCH 'hello'", "1hello world"),
+        ("SELECT rowid || body FROM ext WHERE ext MATCH 'hello'", "1hello situation"),
         ("SELECT docid || body FROM ext4 WHERE ext4 MATCH 'bye'", "7good bye"),
         ("SELECT id || label FROM box WHERE x0 >= 99.9 AND x1 <= 101.6 ORDER BY id", "100box 100 101box 101"),
         ("SELECT count(*) || '' FROM box", "500"),
@@ -135,7 +135,7 @@ fn an_index_that_does_not_fit_its_text_is_no_damage() {
     ];
     for (fault, name, rebuilt) in faults {
         for kind in ["precious", "rebuildable"] {
-            let device = world().key(&format!("kind = \"{kind}\""));
+            let device = situation().key(&format!("kind = \"{kind}\""));
             assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
             applies(&device, "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the snapshot')");
             applies(&device, fault);
@@ -160,7 +160,7 @@ fn an_index_that_does_not_fit_its_text_is_no_damage() {
 
 #[test]
 fn a_purge_with_carried_rows_keeps_virtual_tables() {
-    let device = world().file(FAILS).key("on_failure = \"purge\"");
+    let device = situation().file(FAILS).key("on_failure = \"purge\"");
     let ran = device.run(&["run"]);
     assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
     assert_eq!(
@@ -179,7 +179,7 @@ fn rows_of_a_virtual_table_that_a_migration_does_not_work_on_are_put_aside() {
         ("box", "INSERT INTO z SELECT count(*) FROM box", "500 rows of box (in lost_box)"),
     ] {
         let fails = format!("CREATE TABLE z (a CHECK (a < 1)); {sql};\n");
-        let device = world().file(("V42__fails.sql", &fails)).key("on_failure = \"purge\"");
+        let device = situation().file(("V42__fails.sql", &fails)).key("on_failure = \"purge\"");
         let ran = device.run(&["run"]);
         assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{table}: {}", ran.stderr);
         assert!(loss(&device).contains(lost), "{table}: {}", loss(&device));
@@ -190,7 +190,7 @@ fn rows_of_a_virtual_table_that_a_migration_does_not_work_on_are_put_aside() {
 
 #[test]
 fn named_tables_alone_are_carried_and_the_others_counted() {
-    let device = world().file(FAILS).key("kind = \"rebuildable\"").key("carry_over = [\"note\", \"box\"]");
+    let device = situation().file(FAILS).key("kind = \"rebuildable\"").key("carry_over = [\"note\", \"box\"]");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     let loss = loss(&device);
@@ -198,13 +198,13 @@ fn named_tables_alone_are_carried_and_the_others_counted() {
         assert!(loss.contains(line), "{line}: {loss}");
     }
     assert!(!["own_", " box", " note", " ext"].iter().any(|word| loss.contains(word)), "{loss}");
-    assert_eq!(text(&device, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"), "1hello world");
+    assert_eq!(text(&device, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"), "1hello situation");
     assert_eq!(text(&device, "SELECT count(*) || '' FROM box"), "500");
 }
 
 #[test]
 fn a_salvage_keeps_virtual_tables() {
-    let device = world();
+    let device = situation();
     let root =
         text(&device, "SELECT CAST(min(pageno) AS TEXT) FROM dbstat WHERE name = 'child' AND path LIKE '/00%'").parse::<u64>().unwrap();
     harm(&device, root);
@@ -219,7 +219,7 @@ fn a_salvage_keeps_virtual_tables() {
 #[test]
 fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
     for (shadow, intact) in [("own_data", true), ("own4_segdir", true), ("box_node", false)] {
-        let device = world();
+        let device = situation();
         let root =
             text(&device, &format!("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = '{shadow}'")).parse::<u64>().unwrap();
         harm(&device, root);
@@ -237,7 +237,7 @@ fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
 
 #[test]
 fn what_does_not_fit_is_carried_and_what_an_index_alone_knew_is_said() {
-    let device = world().file(FAILS).key("on_failure = \"purge\"");
+    let device = situation().file(FAILS).key("on_failure = \"purge\"");
     applies(
         &device,
         "DELETE FROM box_rowid WHERE rowid = 7; DELETE FROM own4_content WHERE docid = 5; DELETE FROM own_docsize WHERE id = 3",
@@ -254,7 +254,7 @@ fn what_does_not_fit_is_carried_and_what_an_index_alone_knew_is_said() {
 
 #[test]
 fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
-    let device = world();
+    let device = situation();
     // Nodes are rows of a table, each on a page: the root, and those with the boxes.
     let page = text(&device, "SELECT CAST(max(pageno) AS TEXT) FROM dbstat WHERE name = 'box_node' AND pagetype = 'leaf'").parse().unwrap();
     harm(&device, page);
@@ -270,7 +270,7 @@ fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
 fn a_migration_that_needs_an_index_which_does_not_fit_fails_and_nothing_is_replaced() {
     let needs = ("V42__needs.sql", "INSERT INTO own4(own4) VALUES ('integrity-check');\n");
     for kind in ["precious", "rebuildable"] {
-        let device = world().key(&format!("kind = \"{kind}\"")).key("on_failure = \"restore\"");
+        let device = situation().key(&format!("kind = \"{kind}\"")).key("on_failure = \"restore\"");
         applies(&device, "DELETE FROM own4_content WHERE docid = 4");
         let (notes, boxes) = (now(&device, "note"), now(&device, "box"));
         let device = device.file(needs);
@@ -289,7 +289,7 @@ fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
         CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);
         CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2); PRAGMA writable_schema = ON;
         INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)');";
-    let device = world().after(|device| applies(device, made)).file(FAILS).key("on_failure = \"purge\"");
+    let device = situation().after(|device| applies(device, made)).file(FAILS).key("on_failure = \"purge\"");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     let lost = loss(&device);

@@ -69,15 +69,15 @@ fn folder() -> TempDir {
 }
 
 /// Folders of one scenario.
-struct World {
+struct Situation {
     home: TempDir,
     device: PathBuf,
     run: PathBuf,
     after: PathBuf,
 }
 
-impl World {
-    fn of(tool: &Tool, scenario: &Scenario) -> World {
+impl Situation {
+    fn of(tool: &Tool, scenario: &Scenario) -> Situation {
         let home = folder();
         let make = |name: &str| {
             let path = home.path().join(name);
@@ -98,7 +98,7 @@ impl World {
             // One quiet boot, so that nothing of the tool's own is new.
             must(tool, &device, &before);
         }
-        World { home, device, run, after }
+        Situation { home, device, run, after }
     }
 }
 
@@ -109,20 +109,20 @@ fn must(tool: &Tool, device: &Path, folder: &Path) {
 }
 
 fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
-    let world = World::of(tool, scenario);
-    let old = content(&world.device);
+    let situation = Situation::of(tool, scenario);
+    let old = content(&situation.device);
     assert!(scenario.before.is_empty() || old.is_some(), "{ROWS} rows were there");
-    let mut disk = Disk::of(&world.device);
+    let mut disk = Disk::of(&situation.device);
     let start = disk.cut(Fate::Kept);
-    let log = world.home.path().join("strace.log");
-    let words = tool.command(&world.device, &world.run);
+    let log = situation.home.path().join("strace.log");
+    let words = tool.command(&situation.device, &situation.run);
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-y", "-xx", "-s", "67108864", "-e", &format!("trace={TRACED}"), "-o"]).arg(&log).arg("--").args(&words);
-    let ran = tool.prepared(&mut strace, &world.device, &world.run).output().unwrap();
+    let ran = tool.prepared(&mut strace, &situation.device, &situation.run).output().unwrap();
     let fails = scenario.run.len() != scenario.after.len();
     assert_ne!(ran.status.success(), fails, "{}: {}", tool.name, String::from_utf8_lossy(&ran.stderr));
     // The replayed log must end where the real run ended.
-    let effects = read(&fs::read_to_string(&log).unwrap(), &world.device);
+    let effects = read(&fs::read_to_string(&log).unwrap(), &situation.device);
     let mut states: Vec<(usize, Fate, State)> = vec![(0, Fate::Kept, start)];
     for (index, effect) in effects.iter().enumerate() {
         disk.apply(effect);
@@ -130,9 +130,9 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
         let fates = [Fate::Kept, Fate::Lost].into_iter().chain(seeds);
         states.extend(fates.map(|fate| (index + 1, fate, disk.cut(fate))));
     }
-    replayed(&world, &disk);
-    must(tool, &world.device, &world.after);
-    let new = content(&world.device).unwrap();
+    replayed(&situation, &disk);
+    must(tool, &situation.device, &situation.after);
+    let new = content(&situation.device).unwrap();
     let mut seen = HashSet::new();
     states.retain(|(_, _, state)| seen.insert(state.hash()));
     let tally = Mutex::new(Tally { effects: effects.len(), states: states.len(), ..Tally::default() });
@@ -141,7 +141,7 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 while let Some((index, fate, state)) = states.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let (verdict, said) = booted(tool, &world, state, old.as_ref(), &new);
+                    let (verdict, said) = booted(tool, &situation, state, old.as_ref(), &new);
                     count(&mut tally.lock().unwrap(), verdict, || {
                         format!("{}, {}, after effect {index}, {fate:?}: {verdict:?} {said}", tool.name, scenario.name)
                     });
@@ -163,20 +163,20 @@ fn count(tally: &mut Tally, verdict: Verdict, told: impl Fn() -> String) {
 }
 
 /// What the model says is there is what is there.
-fn replayed(world: &World, disk: &Disk) {
+fn replayed(situation: &Situation, disk: &Disk) {
     let again = folder();
     disk.cut(Fate::Kept).lay_out(again.path());
     for name in ["app.db", "app.db-wal"] {
-        let (real, model) = (fs::read(world.device.join(name)).ok(), fs::read(again.path().join(name)).ok());
+        let (real, model) = (fs::read(situation.device.join(name)).ok(), fs::read(again.path().join(name)).ok());
         assert!(real == model, "the replayed {name} is not the real one");
     }
 }
 
 /// Two boots after a cut.
-fn booted(tool: &Tool, world: &World, state: &State, old: Option<&Content>, new: &Content) -> (Verdict, String) {
+fn booted(tool: &Tool, situation: &Situation, state: &State, old: Option<&Content>, new: &Content) -> (Verdict, String) {
     let device = folder();
     state.lay_out(device.path());
-    tool.boot(device.path(), &world.after);
-    let second = tool.boot(device.path(), &world.after);
+    tool.boot(device.path(), &situation.after);
+    let second = tool.boot(device.path(), &situation.after);
     (judge(content(device.path()).as_ref(), old, new, second.good), second.said)
 }

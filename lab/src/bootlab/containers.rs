@@ -8,9 +8,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::data_partition::{DataPartition, HOME, NAMES};
 use super::judge::{after_cuts, judge, Acknowledged};
 use super::partition::Mounted;
-use super::world::{World, HOME, NAMES};
 use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
@@ -35,21 +35,27 @@ pub fn run(options: &Options, root_image: &Path) -> ExitCode {
     assert!(!options.control, "the control of this method is that of `shutdowns`");
     let folder = options.folder();
     let program = Program::new(&options.program);
-    let world = World::make(&folder, &program, &options.migrations);
+    let data_partition = DataPartition::make(&folder, &program, &options.migrations);
     fs::create_dir_all(folder.join("root/run")).unwrap();
     let mut random = Random::new(options.seed);
     let (mut figures, started) = (Figures::default(), Instant::now());
     for cut in 0..options.cuts {
         let after = Duration::from_millis(random.below(CUT_LATEST_MS));
-        figures.judged(&format!("cut {cut} after {after:?}"), one(&world, &program, root_image, &folder, after));
+        figures.judged(&format!("cut {cut} after {after:?}"), one(&data_partition, &program, root_image, &folder, after));
     }
     figures.finish("container with systemd, cut and killed", false, started.elapsed().as_secs_f64())
 }
 
-fn one(world: &World, program: &Program, root_image: &Path, folder: &Path, after: Duration) -> Result<Vec<String>, String> {
+fn one(
+    data_partition: &DataPartition,
+    program: &Program,
+    root_image: &Path,
+    folder: &Path,
+    after: Duration,
+) -> Result<Vec<String>, String> {
     let (image, root) = (folder.join("partition.img"), folder.join("root"));
     let home = root.join(HOME);
-    fs::copy(&world.image, &image).unwrap();
+    fs::copy(&data_partition.image, &image).unwrap();
     let mounted = Mounted::new(&image, &home);
     let mut known = Acknowledged::default();
     let mut container = Container::boot(root_image, &home)?;
@@ -64,7 +70,7 @@ fn one(world: &World, program: &Program, root_image: &Path, folder: &Path, after
     container.kill();
     drop(mounted);
     let _mounted = Mounted::new(&image, &home);
-    let stood = after_cuts(world, &home, &known)?;
+    let stood = after_cuts(data_partition, &home, &known)?;
     let mut container = Container::boot(root_image, &home)?;
     container.wait_for(|container| container.asks(&["systemctl", "is-active", "gateway.service"]).trim() == "active")?;
     known.hear(&container.asks(&JOURNAL));
@@ -73,7 +79,7 @@ fn one(world: &World, program: &Program, root_image: &Path, folder: &Path, after
     if known.ready.len() != NAMES.len() {
         return Err(format!("usable means ready: after the container's boot only {:?}", known.ready));
     }
-    judge(world, program, &root, known).map(|_| stood)
+    judge(data_partition, program, &root, known).map(|_| stood)
 }
 
 impl Container {

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::world::{look, Expected, World, HOME};
+use super::data_partition::{look, DataPartition, Expected, HOME};
 use super::Program;
 use crate::picture::{difference, Stands};
 use crate::sim::hash::Hash128;
@@ -43,9 +43,9 @@ impl Acknowledged {
 ///
 /// # Errors
 /// The first rule that does not hold.
-pub fn judge(world: &World, program: &Program, root: &Path, mut known: Acknowledged) -> Result<Vec<String>, String> {
+pub fn judge(data_partition: &DataPartition, program: &Program, root: &Path, mut known: Acknowledged) -> Result<Vec<String>, String> {
     let home = root.join(HOME);
-    let stood = after_cuts(world, &home, &known)?;
+    let stood = after_cuts(data_partition, &home, &known)?;
     for number in 1..=BOOTS_MAX {
         let _ = fs::remove_dir_all(root.join("run"));
         fs::create_dir_all(root.join("run")).unwrap();
@@ -55,12 +55,16 @@ pub fn judge(world: &World, program: &Program, root: &Path, mut known: Acknowled
         if ![Some(0), Some(11)].contains(&ran.exit) {
             return Err(format!("exit code: boot {number} ended with {:?}: {}", ran.exit, ran.stderr));
         }
-        for database in &world.databases {
+        for database in &data_partition.databases {
             let stands = look(&home.join(format!("{}.db", database.name)));
             is_new(database, &stands).map_err(|why| format!("usable means new: boot {number}: {why}: {}", ran.stderr))?;
         }
         if names(&home) == before {
-            return if ran.exit == Some(0) { at_rest(world, &home, &known).map(|()| stood) } else { Err("quiet with exit 11".into()) };
+            return if ran.exit == Some(0) {
+                at_rest(data_partition, &home, &known).map(|()| stood)
+            } else {
+                Err("quiet with exit 11".into())
+            };
         }
     }
     Err(format!("quiet in time: boot {BOOTS_MAX} after the cut still wrote"))
@@ -70,9 +74,9 @@ pub fn judge(world: &World, program: &Program, root: &Path, mut known: Acknowled
 ///
 /// # Errors
 /// One is neither the old nor the new, or not what was acknowledged.
-pub fn after_cuts(world: &World, home: &Path, known: &Acknowledged) -> Result<Vec<String>, String> {
+pub fn after_cuts(data_partition: &DataPartition, home: &Path, known: &Acknowledged) -> Result<Vec<String>, String> {
     let stood = |database: &Expected| Ok(format!("{} {}", database.name, after_cut(database, home, known)?));
-    world.databases.iter().map(stood).collect()
+    data_partition.databases.iter().map(stood).collect()
 }
 
 /// Right after the cut, before any boot: what was acknowledged stands, and else the old or the new, whole.
@@ -110,8 +114,8 @@ fn is_new(database: &Expected, stands: &Stands) -> Result<(), String> {
 }
 
 /// The rules when a boot has changed nothing.
-fn at_rest(world: &World, home: &Path, known: &Acknowledged) -> Result<(), String> {
-    let main_names: Vec<String> = world.databases.iter().map(|database| format!("{}.db", database.name)).collect();
+fn at_rest(data_partition: &DataPartition, home: &Path, known: &Acknowledged) -> Result<(), String> {
+    let main_names: Vec<String> = data_partition.databases.iter().map(|database| format!("{}.db", database.name)).collect();
     for name in entries(home) {
         let ours = ["lost+found", ".bootmigrate"].contains(&name.as_str());
         let family = main_names
@@ -121,7 +125,7 @@ fn at_rest(world: &World, home: &Path, known: &Acknowledged) -> Result<(), Strin
             return Err(format!("nothing left over: {name} is left"));
         }
     }
-    for database in &world.databases {
+    for database in &data_partition.databases {
         let state = home.join(format!(".bootmigrate/{}.db", database.name));
         if let Some(left) = entries(&state).iter().find(|name| !["lock", "record", "snapshots", "quarantine"].contains(&name.as_str())) {
             return Err(format!("nothing left over: {}: {left}", database.name));

@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::data_partition::{DataPartition, HOME};
 use super::judge::judge;
 use super::machine::{plain_disk, Hardware, Machine, BOOT_LIMIT};
 use super::partition::Mounted;
-use super::world::{World, HOME};
 use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
@@ -38,7 +38,7 @@ pub enum Trouble {
 }
 
 struct Lab<'a> {
-    world: World,
+    data_partition: DataPartition,
     program: Program,
     hardware: &'a Hardware,
     folder: PathBuf,
@@ -48,9 +48,9 @@ struct Lab<'a> {
 pub fn run(options: &Options, hardware: &Hardware, trouble: Trouble) -> ExitCode {
     let folder = options.folder();
     let program = Program::new(&options.program);
-    let world = World::make(&folder, &program, &options.migrations);
+    let data_partition = DataPartition::make(&folder, &program, &options.migrations);
     fs::create_dir_all(folder.join("root/run")).unwrap();
-    let lab = Lab { world, program, hardware, folder };
+    let lab = Lab { data_partition, program, hardware, folder };
     let started = Instant::now();
     let mut figures = Figures::default();
     match trouble {
@@ -79,14 +79,14 @@ fn name(trouble: Trouble) -> &'static str {
 impl Lab<'_> {
     fn disk(&self) -> PathBuf {
         let disk = self.folder.join("disk.img");
-        fs::copy(&self.world.image, &disk).unwrap();
+        fs::copy(&self.data_partition.image, &disk).unwrap();
         disk
     }
 
     fn judge(&self, disk: &Path, machine: &Machine) -> Result<Vec<String>, String> {
         let root = self.folder.join("root");
         let _mounted = Mounted::new(disk, &root.join(HOME));
-        judge(&self.world, &self.program, &root, machine.acknowledged()).map_err(|why| format!("{why}\n{}", machine.console))
+        judge(&self.data_partition, &self.program, &root, machine.acknowledged()).map_err(|why| format!("{why}\n{}", machine.console))
     }
 
     /// One boot, a second that is quiet, and the console if it is wanted.

@@ -6,12 +6,12 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod containers;
+pub mod data_partition;
 pub mod judge;
 pub mod machine;
 pub mod machines;
 pub mod partition;
 pub mod shutdowns;
-pub mod world;
 pub mod write_log;
 
 use std::fs;

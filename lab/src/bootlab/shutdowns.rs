@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::data_partition::{DataPartition, HOME};
 use super::judge::{judge, Acknowledged};
 use super::partition::Mounted;
-use super::world::{World, HOME};
 use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
@@ -29,7 +29,7 @@ const WITHOUT_SYNC: [&str; 7] = [
 
 /// One worker's part of the method.
 struct Worker<'a> {
-    world: &'a World,
+    data_partition: &'a DataPartition,
     program: &'a Program,
     before: &'a [&'a str],
     folder: std::path::PathBuf,
@@ -41,15 +41,15 @@ struct Worker<'a> {
 pub fn run(options: &Options) -> ExitCode {
     let folder = options.folder();
     let program = Program::new(&options.program);
-    let world = World::make(&folder, &program, &options.migrations);
+    let data_partition = DataPartition::make(&folder, &program, &options.migrations);
     let before: &[&str] = if options.control { &WITHOUT_SYNC } else { &[] };
     let started = Instant::now();
     let mut all = Figures::default();
     std::thread::scope(|scope| {
         let work = |number: u64| {
-            let (world, program, folder) = (&world, &program, folder.join(format!("worker-{number}")));
+            let (data_partition, program, folder) = (&data_partition, &program, folder.join(format!("worker-{number}")));
             scope.spawn(move || {
-                let mut worker = Worker { world, program, before, folder, span: Duration::ZERO };
+                let mut worker = Worker { data_partition, program, before, folder, span: Duration::ZERO };
                 worker.span = worker.uncut();
                 let mut random = Random::new(options.seed.wrapping_mul(WORKERS) + number);
                 let mut figures = Figures::default();
@@ -69,12 +69,12 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 impl Worker<'_> {
-    /// The device as the world has it, its partition mounted.
+    /// The device as the data_partition has it, its partition mounted.
     fn device(&self) -> Mounted {
         fs::create_dir_all(self.folder.join("root")).unwrap();
         let _ = fs::remove_dir_all(self.folder.join("root/run"));
         fs::create_dir_all(self.folder.join("root/run")).unwrap();
-        fs::copy(&self.world.image, self.image()).unwrap();
+        fs::copy(&self.data_partition.image, self.image()).unwrap();
         self.mount()
     }
 
@@ -114,7 +114,7 @@ impl Worker<'_> {
         drop(mounted);
         known.hear(&sentences(&said));
         let _mounted = self.mount();
-        judge(self.world, self.program, &self.root(), known)
+        judge(self.data_partition, self.program, &self.root(), known)
     }
 }
 

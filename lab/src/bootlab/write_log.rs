@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::data_partition::{DataPartition, FILE_SYSTEM_MIB, HOME, NAMES};
 use super::judge::{judge, Acknowledged};
 use super::machine::{Hardware, BOOT_LIMIT};
 use super::partition::Mounted;
-use super::world::{World, FILE_SYSTEM_MIB, HOME, NAMES};
 use super::{Figures, Options, Program};
 use crate::sim::hash::Random;
 
@@ -50,8 +50,8 @@ struct State {
 pub fn run(options: &Options, hardware: &Hardware) -> ExitCode {
     let folder = options.folder();
     let program = Program::new(&options.program);
-    let world = World::make(&folder, &program, &options.migrations);
-    let log = record(&folder, &world, hardware, options.control);
+    let data_partition = DataPartition::make(&folder, &program, &options.migrations);
+    let log = record(&folder, &data_partition, hardware, options.control);
     let entries = read(&log);
     let mut states = states(&entries, options.control);
     let all = states.len();
@@ -61,12 +61,12 @@ pub fn run(options: &Options, hardware: &Hardware) -> ExitCode {
     let started = Instant::now();
     let mut figures = Figures::default();
     std::thread::scope(|scope| {
-        let (world, program, entries, states) = (&world, &program, &entries, &states);
+        let (data_partition, program, entries, states) = (&data_partition, &program, &entries, &states);
         let workers: Vec<_> = (0..2)
             .map(|number| {
                 let folder = folder.join(format!("replay-{number}"));
                 scope.spawn(move || {
-                    replay(world, program, entries, &states[number * states.len() / 2..(number + 1) * states.len() / 2], &folder)
+                    replay(data_partition, program, entries, &states[number * states.len() / 2..(number + 1) * states.len() / 2], &folder)
                 })
             })
             .collect();
@@ -78,9 +78,9 @@ pub fn run(options: &Options, hardware: &Hardware) -> ExitCode {
 }
 
 /// One boot of the machine; every write of it is logged. The control mounts without barriers: no flush reaches the disk.
-fn record(folder: &Path, world: &World, hardware: &Hardware, control: bool) -> PathBuf {
+fn record(folder: &Path, data_partition: &DataPartition, hardware: &Hardware, control: bool) -> PathBuf {
     let (disk, log) = (folder.join("disk.img"), folder.join("disk.log"));
-    fs::copy(&world.image, &disk).unwrap();
+    fs::copy(&data_partition.image, &disk).unwrap();
     File::create(&log).unwrap().set_len(LOG_BYTES).unwrap();
     let file = |name: &str, path: &Path| format!("driver=file,node-name={name},filename={},discard=unmap", path.display());
     let logged = "driver=blklogwrites,node-name=data,file=image,log=log,log-super-update-interval=1,log-sector-size=512";
@@ -92,7 +92,7 @@ fn record(folder: &Path, world: &World, hardware: &Hardware, control: bool) -> P
     let mut machine = hardware.start(&format!("lab.phase=mark lab.options={options} lab.mark={mark}"), &words, &[]);
     let ended = machine.ended(BOOT_LIMIT);
     let exits: Vec<Option<i32>> = NAMES.iter().map(|name| machine.exit_of(name)).collect();
-    let wanted: Vec<Option<i32>> = NAMES.iter().map(|name| Some(if world.database(name).loss { 11 } else { 0 })).collect();
+    let wanted: Vec<Option<i32>> = NAMES.iter().map(|name| Some(if data_partition.database(name).loss { 11 } else { 0 })).collect();
     assert!(ended && exits == wanted, "the machine's boot: {exits:?}\n{}", machine.console);
     log
 }
@@ -187,11 +187,11 @@ fn said(entries: &[Entry]) -> Vec<(usize, String)> {
 }
 
 /// Makes and judges these states, which are in order.
-fn replay(world: &World, program: &Program, entries: &[Entry], states: &[State], folder: &Path) -> Figures {
+fn replay(data_partition: &DataPartition, program: &Program, entries: &[Entry], states: &[State], folder: &Path) -> Figures {
     let root = folder.join("root");
     fs::create_dir_all(root.join("run")).unwrap();
     let (stable, image) = (folder.join("stable.img"), folder.join("partition.img"));
-    fs::copy(&world.image, &stable).unwrap();
+    fs::copy(&data_partition.image, &stable).unwrap();
     let flushed = OpenOptions::new().write(true).open(&stable).unwrap();
     let mut figures = Figures::default();
     let mut known = Acknowledged::default();
@@ -214,7 +214,7 @@ fn replay(world: &World, program: &Program, entries: &[Entry], states: &[State],
             pending.iter().filter(|_| state.part.is_none() || coin.below(2) == 0).for_each(|entry| entry.apply(&now));
             drop(now);
             let _mounted = Mounted::new(&image, &root.join(HOME));
-            figures.judged(&format!("{state:?}"), judge(world, program, &root, known.clone()));
+            figures.judged(&format!("{state:?}"), judge(data_partition, program, &root, known.clone()));
         }
         if entry.flushes() {
             pending.drain(..).for_each(|entry| entry.apply(&flushed));

@@ -1,10 +1,10 @@
-//! Owns the sweep over harmed files: every kind of file in every world, harmed in every way, and what the boots make of it.
+//! Owns the sweep over harmed files: every kind of file in every situation, harmed in every way, and what the boots make of it.
 //! Promises: a case is named by seed and number, and comes back the same; kinds and ways are visited in turn, none is left out.
 //! Never judges: that is [`verdict`].
 
 mod mutation;
+mod situations;
 mod verdict;
-mod worlds;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use mutation::Mutation;
-pub use worlds::Kind;
+pub use situations::Kind;
 
 use crate::judge::Bad;
 use crate::sim::hash::Random;
 use crate::sim::{seed_sqlite, State};
 use mutation::harm;
+use situations::Situation;
 use verdict::{Ended, Verdict};
-use worlds::World;
 
 /// Bad cases that are described.
 const DESCRIBED_MAX: usize = 12;
@@ -46,8 +46,8 @@ pub struct Extent {
 /// One harmed file.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
-    /// Which world.
-    world: usize,
+    /// Which situation.
+    situation: usize,
     /// Which of its files.
     file: usize,
     /// What it is.
@@ -107,34 +107,34 @@ impl Tally {
     }
 }
 
-/// Every world, and every way in which one of its files can be harmed.
+/// Every situation, and every way in which one of its files can be harmed.
 struct Sweep {
-    worlds: Vec<World>,
+    situations: Vec<Situation>,
     cases: Vec<Case>,
 }
 
 impl Sweep {
     fn new() -> Sweep {
-        let worlds = worlds::all();
+        let situations = situations::all();
         let mut cases = Vec::new();
-        for (number, world) in worlds.iter().enumerate() {
-            for (file, (kind, _)) in world.files.iter().enumerate() {
+        for (number, situation) in situations.iter().enumerate() {
+            for (file, (kind, _)) in situation.files.iter().enumerate() {
                 let ways = Mutation::of(*kind).iter();
-                cases.extend(ways.map(|mutation| Case { world: number, file, kind: *kind, mutation: *mutation }));
+                cases.extend(ways.map(|mutation| Case { situation: number, file, kind: *kind, mutation: *mutation }));
             }
         }
-        Sweep { worlds, cases }
+        Sweep { situations, cases }
     }
 
-    /// The case with this number, its world and its disk.
-    fn case(&self, seed: u64, number: u64) -> (Case, &World, State, String) {
+    /// The case with this number, its situation and its disk.
+    fn case(&self, seed: u64, number: u64) -> (Case, &Situation, State, String) {
         let case = self.cases[(number % self.cases.len() as u64) as usize];
         let mut random = Random::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         seed_sqlite(random.draw() as u32);
-        let world = &self.worlds[case.world];
-        let (_, path) = &world.files[case.file];
-        let (state, how) = harm(world, case.kind, path, case.mutation, &mut random);
-        (case, world, state, format!("{}: {path}: {how}", world.name))
+        let situation = &self.situations[case.situation];
+        let (_, path) = &situation.files[case.file];
+        let (state, how) = harm(situation, case.kind, path, case.mutation, &mut random);
+        (case, situation, state, format!("{}: {path}: {how}", situation.name))
     }
 }
 
@@ -147,11 +147,11 @@ pub fn sweep(extent: Extent) -> Tally {
     let mut tally = Tally::default();
     for number in (extent.worker..extent.count).step_by(extent.workers.max(1) as usize) {
         current.store(number + 1, Ordering::Relaxed);
-        let (case, world, state, how) = sweep.case(extent.seed, number);
+        let (case, situation, state, how) = sweep.case(extent.seed, number);
         tally.cases += 1;
         let (kind, mutation) = (format!("{:?}", case.kind), format!("{:?}", case.mutation));
         *tally.by_kind.entry(kind).or_default().entry(mutation).or_default() += 1;
-        match verdict.judge(world, &case, &state, &mut |_| {}) {
+        match verdict.judge(situation, &case, &state, &mut |_| {}) {
             Ok(Ended { exit, unlooked }) => {
                 *tally.by_exit.entry(exit).or_default() += 1;
                 tally.unlooked += u64::from(unlooked);
@@ -242,10 +242,10 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
         return Err(format!("{name} is not the name of a case; write SEED/NUMBER as a bad case is printed"));
     };
     let sweep = Sweep::new();
-    let (case, world, state, how) = sweep.case(seed, number);
+    let (case, situation, state, how) = sweep.case(seed, number);
     out(&format!("{:?}, {:?}: {how}", case.kind, case.mutation));
     out(&state.describe());
-    match Verdict::default().judge(world, &case, &state, out) {
+    match Verdict::default().judge(situation, &case, &state, out) {
         Ok(Ended { exit, unlooked }) => {
             out(&format!("good: exit {exit}{}", if unlooked { ", depths not looked into" } else { "" }));
             Ok(true)

@@ -5,12 +5,12 @@
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
-use super::worlds::{Kind, World};
+use super::situations::{Kind, Situation};
 use crate::device::MAIN;
 use crate::sim::hash::Random;
 use crate::sim::{Sim, State};
 
-/// Bytes of a page in these worlds.
+/// Bytes of a page in these situations.
 const PAGE: usize = 4096;
 /// Bytes of the shared memory that SQLite would make.
 const SHARED_MEMORY_BYTES: usize = 32 << 10;
@@ -65,9 +65,9 @@ impl Mutation {
     }
 }
 
-/// Harms one file of a world, and says how.
-pub fn harm(world: &World, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
-    let mut state = world.state.clone();
+/// Harms one file of a situation, and says how.
+pub fn harm(situation: &Situation, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
+    let mut state = situation.state.clone();
     let settled = !["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty()));
     // What SQL would settle is harmed as it lies there.
     let mutation = if mutation == Mutation::Entries && !settled { Mutation::Stale } else { mutation };
@@ -82,7 +82,7 @@ pub fn harm(world: &World, kind: Kind, path: &str, mutation: Mutation, random: &
     let how = match mutation {
         Mutation::Bits => bits(&mut bytes, random),
         Mutation::Zeroed | Mutation::Garbage => run(&mut bytes, mutation, random),
-        Mutation::Torn => torn(&mut bytes, &other(world, kind, path), random),
+        Mutation::Torn => torn(&mut bytes, &other(situation, kind, path), random),
         Mutation::SwappedPages => swapped(&mut bytes, random),
         Mutation::Truncated => {
             let end = if random.below(4) == 0 { random.below(600) } else { random.draw() } as usize % bytes.len().max(1);
@@ -101,7 +101,7 @@ pub fn harm(world: &World, kind: Kind, path: &str, mutation: Mutation, random: &
             bytes = garbage(random.below(2 * bytes.len() as u64 + 1) as usize, random);
             format!("{} bytes of anything", bytes.len())
         }
-        Mutation::Stale => stale(&mut bytes, &other(world, kind, path), random),
+        Mutation::Stale => stale(&mut bytes, &other(situation, kind, path), random),
         Mutation::Rows | Mutation::Entries => String::new(),
     };
     state.put_file(path, &bytes);
@@ -141,9 +141,9 @@ fn run(bytes: &mut [u8], mutation: Mutation, random: &mut Random) -> String {
 }
 
 /// What the other half is of: the same file in an earlier state, or the earlier main.
-fn other(world: &World, kind: Kind, path: &str) -> Vec<u8> {
-    let main = || world.earlier.read_file(MAIN);
-    let other = if kind == Kind::Record { world.earlier.read_file(path) } else { main() };
+fn other(situation: &Situation, kind: Kind, path: &str) -> Vec<u8> {
+    let main = || situation.earlier.read_file(MAIN);
+    let other = if kind == Kind::Record { situation.earlier.read_file(path) } else { main() };
     other.or_else(main).unwrap_or_default()
 }
 

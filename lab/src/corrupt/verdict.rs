@@ -11,7 +11,7 @@ use bootmigrate::decide::facts::Request;
 use bootmigrate::report::Outcome;
 use rusqlite::{Connection, OpenFlags};
 
-use super::worlds::{plain, Kind, World};
+use super::situations::{plain, Kind, Situation};
 use super::Case;
 use crate::device::{switch_on, Booted, MAIN, STATE};
 use crate::judge::Bad;
@@ -20,7 +20,7 @@ use crate::sim::{Fault, FaultKind, Options, Sim, State};
 
 /// The boot that must be quiet, at the latest: three tries, a cure, another, and what they leave.
 const QUIET_BY: u32 = 8;
-/// Calls of one boot; the largest boot of these worlds makes some thousands. After them the process is killed.
+/// Calls of one boot; the largest boot of these situations makes some thousands. After them the process is killed.
 const CALLS_MAX: u64 = 300_000;
 /// Exit codes of a run that refused, which leaves the file byte for byte.
 const UNTOUCHED: [u8; 5] = [12, 13, 16, 17, 21];
@@ -91,20 +91,20 @@ impl Verdict {
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn judge(&mut self, world: &World, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<Ended, Bad> {
+    pub fn judge(&mut self, situation: &Situation, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<Ended, Bad> {
         let mut state = state.clone();
         let mut unlooked = false;
         for number in 1..=QUIET_BY {
-            let (booted, after) = self.boot(world, &state, &plain())?;
+            let (booted, after) = self.boot(situation, &state, &plain())?;
             let report = &booted.report;
             tell(&format!("boot {number}: exit {}, {} effects: {}", report.exit, booted.effects, report.sentence));
-            unlooked |= self.after_boot(world, case, &state, &after, &booted)?;
+            unlooked |= self.after_boot(situation, case, &state, &after, &booted)?;
             // SQLite tries again to settle a journal that it cannot settle, and what it opened is synced: the bytes stay the same.
             let in_vain = matches!(report.exit, 15 | 17) && after.hash() == state.hash();
             state = after;
             if booted.effects == 0 || in_vain {
                 if unlooked {
-                    self.technician(world, case, &state, tell)?;
+                    self.technician(situation, case, &state, tell)?;
                 }
                 return Ok(Ended { exit: report.exit, unlooked });
             }
@@ -113,9 +113,9 @@ impl Verdict {
     }
 
     /// What a quiet boot has no time to look for, a run that looks at everything finds.
-    fn technician(&mut self, world: &World, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+    fn technician(&mut self, situation: &Situation, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
         let asked = Asked { request: Request::PurgeAndRetry, token: String::new() };
-        let (booted, after) = self.boot(world, state, &asked)?;
+        let (booted, after) = self.boot(situation, state, &asked)?;
         tell(&format!("--purge-and-retry: exit {}: {}", booted.report.exit, booted.report.sentence));
         let seen = self.look(&after);
         match (booted.report.exit, &seen.damage) {
@@ -124,11 +124,11 @@ impl Verdict {
         }
     }
 
-    fn boot(&mut self, world: &World, state: &State, asked: &Asked) -> Result<(Booted, State), Bad> {
+    fn boot(&mut self, situation: &Situation, state: &State, asked: &Asked) -> Result<(Booted, State), Bad> {
         self.boots += 1;
         let sim = Sim::with(state, Options { log: false, ..Options::default() });
         sim.inject(Fault::at_call(CALLS_MAX, FaultKind::Kill, true));
-        let booted = catch_unwind(AssertUnwindSafe(|| switch_on(world.firmware, &sim, asked)));
+        let booted = catch_unwind(AssertUnwindSafe(|| switch_on(situation.firmware, &sim, asked)));
         let Ok(booted) = booted else { return bad("no panic", "it panicked") };
         if !sim.fired().is_empty() {
             return bad("no hang", format!("more than {CALLS_MAX} calls: {}", booted.report.sentence));
@@ -144,12 +144,12 @@ impl Verdict {
     }
 
     /// The rules after every boot. `true`: a quiet boot said 0 of a file that is not whole.
-    fn after_boot(&mut self, world: &World, case: &Case, before: &State, after: &State, booted: &Booted) -> Result<bool, Bad> {
+    fn after_boot(&mut self, situation: &Situation, case: &Case, before: &State, after: &State, booted: &Booted) -> Result<bool, Bad> {
         let (old, new) = (self.look(before), self.look(after));
         let report = &booted.report;
         let says = |what: &str| format!("{what}; exit {}: {}", report.exit, report.sentence);
         self.kept(case, before, after, booted)?;
-        self.allowed(world, case, before, &old, booted)?;
+        self.allowed(situation, case, before, &old, booted)?;
         let ready = names(before, "ready-").next().is_some();
         if UNTOUCHED.contains(&report.exit) && !old.side && !ready && old.main != new.main && report.operation.is_none() {
             return bad("a refusal touches nothing", says("main has other bytes"));
@@ -159,7 +159,7 @@ impl Verdict {
         }
         if let Some(history) = new.history.as_ref().filter(|_| report.outcome != Outcome::Compatible) {
             let wanted: Vec<String> =
-                world.firmware.catalog.migrations.iter().map(|m| format!("{}|{}|{}", m.version, m.name, m.checksums.int4[0])).collect();
+                situation.firmware.catalog.migrations.iter().map(|m| format!("{}|{}|{}", m.version, m.name, m.checksums.int4[0])).collect();
             if *history != wanted {
                 return bad("usable means this firmware's history", says(&history.join(", ")));
             }
@@ -200,20 +200,20 @@ impl Verdict {
     }
 
     /// A purge or a restore follows only where the owner allows it, and never on a database that is whole.
-    fn allowed(&mut self, world: &World, case: &Case, before: &State, old: &Seen, booted: &Booted) -> Result<(), Bad> {
+    fn allowed(&mut self, situation: &Situation, case: &Case, before: &State, old: &Seen, booted: &Booted) -> Result<(), Bad> {
         let report = &booted.report;
         let says =
             |what: &str| Err(Bad { rule: "only what policy allows", what: format!("{what}; exit {}: {}", report.exit, report.sentence) });
-        // A ready file is the intent of an earlier run, which was judged in its own world; a record whose sums are right is believed.
-        let begun = names(before, "ready-").next().is_some() || world.name.starts_with("half-done");
+        // A ready file is the intent of an earlier run, which was judged in its own situation; a record whose sums are right is believed.
+        let begun = names(before, "ready-").next().is_some() || situation.name.starts_with("half-done");
         if begun || case.kind == Kind::Record && case.mutation == super::Mutation::Resealed {
             return Ok(());
         }
         let lost = old.main.is_none() || old.size == 0;
         match report.outcome {
-            Outcome::Purged if world.purges_failure() => Ok(()),
+            Outcome::Purged if situation.purges_failure() => Ok(()),
             Outcome::Purged if lost => Ok(()),
-            Outcome::Purged if world.purges_damage() && !old.whole() => Ok(()),
+            Outcome::Purged if situation.purges_damage() && !old.whole() => Ok(()),
             Outcome::Purged => says("a fresh database stands there"),
             Outcome::Restored | Outcome::Reindexed | Outcome::Salvaged if old.whole() => says("the file was whole"),
             Outcome::Created if !lost => says("a first database was made over another"),
@@ -319,7 +319,7 @@ fn strings(connection: &Connection, sql: &str, each: &mut dyn FnMut(String)) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::worlds::trees;
+    use super::super::situations::trees;
     use super::super::Mutation;
     use super::*;
     use crate::scenarios::catalogues::{firmware, Version};
@@ -334,11 +334,11 @@ mod tests {
     }
 
     /// A table's page of an earlier time: some rows are in an index alone.
-    fn stale(world: &World) -> State {
-        let (bytes, earlier) = (world.state.read_file(MAIN).unwrap(), world.earlier.read_file(MAIN).unwrap());
+    fn stale(situation: &Situation) -> State {
+        let (bytes, earlier) = (situation.state.read_file(MAIN).unwrap(), situation.earlier.read_file(MAIN).unwrap());
         let pages = (0..earlier.len() / 4096).map(|number| number * 4096..(number + 1) * 4096);
         let states = pages.filter(|page| bytes[page.start] == 13 && bytes[page.clone()] != earlier[page.clone()]).map(|page| {
-            let (mut stale, mut state) = (bytes.clone(), world.state.clone());
+            let (mut stale, mut state) = (bytes.clone(), situation.state.clone());
             stale[page.clone()].copy_from_slice(&earlier[page]);
             state.put_file(MAIN, &stale);
             state
@@ -349,19 +349,19 @@ mod tests {
 
     #[test]
     fn a_run_that_loses_rows_silently_is_noticed() {
-        let world = trees("trees", firmware(Version::Two, ""), &[]);
-        let case = Case { world: 0, file: 0, kind: Kind::Database, mutation: Mutation::Stale };
+        let situation = trees("trees", firmware(Version::Two, ""), &[]);
+        let case = Case { situation: 0, file: 0, kind: Kind::Database, mutation: Mutation::Stale };
         let mut verdict = Verdict::default();
         // Whatever it says, it says 0: what is compared are rows.
-        let (quiet, _) = verdict.boot(&world, &world.state, &plain()).unwrap_or_else(|bad| panic!("{}", bad.what));
+        let (quiet, _) = verdict.boot(&situation, &situation.state, &plain()).unwrap_or_else(|bad| panic!("{}", bad.what));
         assert_eq!(quiet.report.exit, 0);
         let mut judged = |before: &State, after: &State| verdict.kept(&case, before, after, &quiet).err().map(|bad| bad.rule);
-        assert_eq!(judged(&world.state, &world.state), None);
-        let stale = stale(&world);
+        assert_eq!(judged(&situation.state, &situation.state), None);
+        let stale = stale(&situation);
         assert_eq!(judged(&stale, &stale), None);
         // The table is taken at its word, and the index built from it.
         assert_eq!(judged(&stale, &with(&stale, "REINDEX")), Some("no silent loss"));
-        assert_eq!(judged(&world.state, &with(&world.state, "DELETE FROM reading WHERE id = 300")), Some("no silent loss"));
-        assert_eq!(judged(&world.state, &with(&world.state, "DELETE FROM sensor WHERE id = 7")), Some("no silent loss"));
+        assert_eq!(judged(&situation.state, &with(&situation.state, "DELETE FROM reading WHERE id = 300")), Some("no silent loss"));
+        assert_eq!(judged(&situation.state, &with(&situation.state, "DELETE FROM sensor WHERE id = 7")), Some("no silent loss"));
     }
 }

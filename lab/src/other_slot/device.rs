@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::device::Firmware;
-use crate::scenarios::worlds::empty;
+use crate::scenarios::situations::empty;
 use crate::sim::hash::Hash128;
 use crate::sim::state::{Body, STORAGE};
 use crate::sim::State;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::device::{below, footprint, Ran, Slot};
-use crate::bootlab::world::look;
+use crate::bootlab::data_partition::look;
 use crate::judge::Bad;
 use crate::picture::{difference, Stands};
 use crate::scenarios::slots::Slots;

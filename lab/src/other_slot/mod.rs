@@ -19,8 +19,8 @@ use crate::device::Firmware;
 use crate::judge::Bad;
 use crate::power_cuts::{draw, logged, Logged, PLAIN};
 use crate::scenarios::plain;
+use crate::scenarios::situations::empty;
 use crate::scenarios::slots::{named, Made, Slots};
-use crate::scenarios::worlds::empty;
 use crate::sim::hash::Random;
 use crate::sim::{CrashPoint, Enumerator, Seen, State};
 use device::{materialise, read_back, Slot};
@@ -64,7 +64,7 @@ pub struct Wanted {
     worker: Option<u64>,
 }
 
-/// One situation with both programs, its world made.
+/// One situation with both programs, its situation made.
 struct Trial {
     slots: Slots,
     earlier: Slot,
@@ -96,17 +96,17 @@ pub fn run(wanted: &Wanted) -> ExitCode {
     if let Some(name) = &wanted.replay {
         return replay(name, folder.path(), &today, &earlier);
     }
-    let worlds = folder.path().join("worlds");
+    let situations = folder.path().join("situations");
     for (commit, program) in &earlier {
         for slots in named(wanted.scenario.as_deref()) {
-            make_world(&slots, program, &worlds.join(built::short(commit)).join(slots.name));
+            make_situation(&slots, program, &situations.join(built::short(commit)).join(slots.name));
         }
     }
     by_workers(wanted, folder.path())
 }
 
-/// What the earlier release and the application left, where the world is theirs.
-fn make_world(slots: &Slots, earlier: &Path, root: &Path) {
+/// What the earlier release and the application left, where the situation is theirs.
+fn make_situation(slots: &Slots, earlier: &Path, root: &Path) {
     let Made::ByTheEarlier(then) = slots.made else { return };
     materialise(&empty(), root);
     let slot = Slot::make(earlier, slots.earlier, root.join("firmware"));
@@ -184,8 +184,8 @@ fn work(wanted: &Wanted, worker: u64, today: &Path, earlier: &[(&str, PathBuf)])
     let mut tallies = Vec::new();
     for (commit, program) in earlier {
         for slots in &situations {
-            let worlds = wanted.work.join("worlds").join(built::short(commit)).join(slots.name);
-            let trial = Trial::make(slots.clone(), &worlds, &wanted.work.join(format!("worker-{worker}")), today, program);
+            let situations = wanted.work.join("situations").join(built::short(commit)).join(slots.name);
+            let trial = Trial::make(slots.clone(), &situations, &wanted.work.join(format!("worker-{worker}")), today, program);
             let share = Share { states: each, seed: wanted.seed, worker, workers: wanted.workers };
             tallies.push(trial.sweep(&format!("{}/{}", built::short(commit), slots.name), share));
         }
@@ -204,9 +204,9 @@ struct Share {
 }
 
 impl Trial {
-    fn make(mut slots: Slots, world: &Path, folder: &Path, today: &Path, earlier: &Path) -> Trial {
+    fn make(mut slots: Slots, situation: &Path, folder: &Path, today: &Path, earlier: &Path) -> Trial {
         if matches!(slots.made, Made::ByTheEarlier(_)) {
-            slots.today.initial = read_back(world);
+            slots.today.initial = read_back(situation);
         }
         let earlier = Slot::make(earlier, slots.earlier, folder.join("earlier"));
         let today = Slot::make(today, slots.today.firmware, folder.join("today"));
@@ -355,9 +355,9 @@ fn replay(name: &str, folder: &Path, today: &Path, earlier: &[(&str, PathBuf)]) 
         eprintln!("{name} is not the name of a state; write COMMIT/SITUATION@POINT+TURNS as a bad state is printed");
         return ExitCode::from(2);
     };
-    let world = folder.join("world");
-    make_world(&slots, program, &world);
-    let trial = Trial::make(slots, &world, folder, today, program);
+    let situation = folder.join("situation");
+    make_situation(&slots, program, &situation);
+    let trial = Trial::make(slots, &situation, folder, today, program);
     let first = trial.today_logged(trial.slots.today.firmware, &trial.slots.today.initial, false);
     println!("uncut, this boot would end with exit {}: {}", first.booted.report.exit, first.booted.report.sentence);
     println!("cut at {point}; what is left:\n{}", state_at(&first, point).describe());

@@ -104,7 +104,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Harmed files in every world.
+    /// Harmed files in every situation.
     fn files(&self, count: u64, before: &mut u64) -> Result<Option<Caught>, String> {
         let numbers = [count.to_string(), self.seed.to_string()];
         let mut command = bounded(self.program);
@@ -144,9 +144,9 @@ impl Search<'_> {
         }
         let text = String::from_utf8_lossy(&output.stdout);
         let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()) else {
-            // A scenario whose world cannot even be made: an older firmware's boot or the judge has stopped.
+            // A scenario whose situation cannot even be made: an older firmware's boot or the judge has stopped.
             let said: String = said.chars().take(SHOWN_CHARS_MAX).collect();
-            return Ok(Some(Caught { rule: format!("the world can be made: {said}"), by, states: *before }));
+            return Ok(Some(Caught { rule: format!("the situation can be made: {said}"), by, states: *before }));
         };
         let number = |name: &str| tally[name].as_u64().unwrap_or(0);
         let bad = number("bad") > 0;

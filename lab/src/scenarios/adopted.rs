@@ -3,8 +3,8 @@
 //! Never allows a loss.
 
 use super::catalogues::{firmware, sql_of, Version};
+use super::situations::{applied, empty, expected, ROWS};
 use super::upgraded::{new, scenario};
-use super::worlds::{applied, empty, expected, ROWS};
 use super::{Old, Scenario};
 use crate::device::MAIN;
 use crate::picture::take;

@@ -1,5 +1,5 @@
 //! Owns the scenarios of a person's commands: snapshots made and restored, a rehearsal, a slot that is marked good.
-//! Promises: the world before is one that boots have left; what a restore brings is computed by plain SQLite.
+//! Promises: the situation before is one that boots have left; what a restore brings is computed by plain SQLite.
 //! Never allows a command to change rows that it was not asked to give up.
 
 use bootmigrate::boot::Asked;
@@ -9,8 +9,8 @@ use super::catalogues::{firmware, two_slots, Version};
 use super::kept::salvage;
 use super::newer::{lived, Life};
 use super::replaced::{fails, restore_forward, restore_lost, restored, stays, with_snapshot};
+use super::situations::{applied, booted, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::{delete, new, scenario, take_over, wal_left};
-use super::worlds::{applied, booted, cut_off, expected, managed, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::MAIN;
 use crate::person::Run;

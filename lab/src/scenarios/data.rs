@@ -3,8 +3,8 @@
 //! Never allows a loss, a snapshot or a family in quarantine.
 
 use super::catalogues::{firmware, Version, BATCH, TENFOLD};
+use super::situations::{cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::worlds::{cut_off, expected, managed, LATER, ROWS};
 use super::{Old, Scenario};
 use crate::sim::State;
 

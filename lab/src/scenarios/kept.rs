@@ -5,8 +5,8 @@
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalogues::{checksum, firmware, sql_of, Version};
+use super::situations::{applied, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::scenario;
-use super::worlds::{applied, cut_off, expected, managed, LATER, ROWS};
 use super::{End, Old, Scenario};
 use crate::device::MAIN;
 use crate::picture::{bytes_hash, take};

@@ -1,4 +1,4 @@
-//! Owns the scenarios: a world before the boot, what the boot is asked, and every way it may end.
+//! Owns the scenarios: a situation before the boot, what the boot is asked, and every way it may end.
 //! Promises: what must come out is computed with plain SQLite, never with the device's code.
 //! Never says how the device gets there.
 
@@ -10,10 +10,10 @@ mod kept;
 mod newer;
 mod replaced;
 mod short;
+pub(crate) mod situations;
 pub mod slots;
 mod together;
 mod upgraded;
-pub(crate) mod worlds;
 
 use bootmigrate::boot::Asked;
 use bootmigrate::decide::facts::Request;
@@ -68,7 +68,7 @@ pub struct Short {
     pub boots: u32,
 }
 
-/// A world, a request, and the ways it may end.
+/// A situation, a request, and the ways it may end.
 #[derive(Clone)]
 pub struct Scenario {
     /// Its name on the command line.
@@ -101,7 +101,7 @@ pub struct Scenario {
     pub quiet_by: u32,
     /// Pictures that a snapshot may have.
     pub snapshots: Vec<String>,
-    /// They must be whole; `false` where the world began with one that is not.
+    /// They must be whole; `false` where the situation began with one that is not.
     pub snapshots_are_checked: bool,
     /// How many there must be at rest.
     pub snapshots_min: usize,

@@ -5,8 +5,8 @@
 use rusqlite::Connection;
 
 use super::catalogues::{checksum, down_of, firmware, sql_of, two_slots, Version};
+use super::situations::{applied, booted, cut_off, managed, ROWS};
 use super::upgraded::scenario;
-use super::worlds::{applied, booted, cut_off, managed, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::picture::take;
 use crate::sim::State;

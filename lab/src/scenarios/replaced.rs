@@ -7,8 +7,8 @@ use bootmigrate::decide::facts::Request;
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalogues::{firmware, Version};
+use super::situations::{applied, booted, cut_off, expected, managed, AUTO_VACUUM, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::worlds::{applied, booted, cut_off, expected, managed, AUTO_VACUUM, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::{Firmware, MAIN};
 use crate::picture::bytes_hash;

@@ -3,8 +3,8 @@
 //! Never leaves a device waiting for bytes: there were enough all the time.
 
 use super::catalogues::{firmware, Version};
+use super::situations::{empty, expected, managed, ROWS};
 use super::upgraded::{new, scenario};
-use super::worlds::{empty, expected, managed, ROWS};
 use super::{Old, Scenario, Short};
 use crate::sim::state::STORAGE;
 use crate::sim::{Options, State};

@@ -4,13 +4,13 @@
 
 use super::catalogues::{firmware, two_slots, Version};
 use super::newer::{self, back_again, lived, to_three, Life, PLACES, WRITTEN};
+use super::situations::{applied, cut_off, empty, expected, managed, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::worlds::{applied, cut_off, empty, expected, managed, LATER, ROWS};
 use super::{replaced, End, Old, Scenario};
 use crate::device::Firmware;
 use crate::sim::State;
 
-/// Who made the world before.
+/// Who made the situation before.
 #[derive(Clone, Copy)]
 pub enum Made {
     /// The scenario.
@@ -19,7 +19,7 @@ pub enum Made {
     ByTheEarlier(fn(&State) -> State),
 }
 
-/// Two slots and a world.
+/// Two slots and a situation.
 #[derive(Clone)]
 pub struct Slots {
     /// Its name on the command line.
@@ -30,7 +30,7 @@ pub struct Slots {
     pub earlier: Firmware,
     /// What that one may call usable.
     pub earlier_ends: Vec<End>,
-    /// The world before.
+    /// The situation before.
     pub made: Made,
 }
 
@@ -77,11 +77,11 @@ const FORWARD: [Life<'static>; 2] = [Life::Up(2), Life::Up(3)];
 const BACK: [Life<'static>; 2] = [Life::Down(3), Life::Down(2)];
 
 /// One migration there, three here. What was taken back is brought forward again.
-fn upgrading(world: State, texts: &[&'static str]) -> Slots {
+fn upgrading(situation: State, texts: &[&'static str]) -> Slots {
     let old = life(texts, &[]);
     let ends = vec![end("new", life(texts, &FORWARD), false), end("forward again", life(texts, &[FORWARD, BACK, FORWARD].concat()), false)];
     let earlier_ends = vec![end("old", old.clone(), false), end("back", life(texts, &[FORWARD, BACK].concat()), false)];
-    let today = scenario(two_slots(Version::Three, ""), world, Old::Whole(old), ends);
+    let today = scenario(two_slots(Version::Three, ""), situation, Old::Whole(old), ends);
     slots(today, two_slots(Version::One, ""), earlier_ends)
 }
 

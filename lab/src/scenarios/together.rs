@@ -4,8 +4,8 @@
 
 use super::catalogues::{self, firmware, Version};
 use super::replaced::{broken_header, damaged, old_at_one, restored, stays, with_snapshot_of};
+use super::situations::{applied, applied_to, booted, empty, expected, ROWS};
 use super::upgraded::{new, scenario};
-use super::worlds::{applied, applied_to, booted, empty, expected, ROWS};
 use super::{plain, Ends, Old, Scenario};
 use crate::device::{Firmware, MAIN, OTHER, STATE};
 use crate::sim::State;

@@ -3,7 +3,7 @@
 //! Never allows a loss.
 
 use super::catalogues::{firmware, Version};
-use super::worlds::{applied, booted, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS};
+use super::situations::{applied, booted, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS};
 use super::{plain, End, Old, Scenario};
 use crate::device::{Firmware, MAIN};
 use crate::person::Run;
@@ -219,7 +219,7 @@ fn taken_over(recorded: usize, done: usize) -> Scenario {
     let state = of_refinery(Version::Three, recorded, done);
     let mut scenario = upgrade("", state, &[ROWS], "delete");
     if done > recorded {
-        let half = super::worlds::half_done(Version::Three, recorded, done, &[ROWS]);
+        let half = super::situations::half_done(Version::Three, recorded, done, &[ROWS]);
         scenario.snapshots = vec![half.clone()];
         scenario.old = Old::Whole(half);
     }

@@ -1,4 +1,4 @@
-//! Owns the worlds in which an index and its table disagree, of every kind of index and of table.
+//! Owns the situations in which an index and its table disagree, of every kind of index and of table.
 //! Promises: the table is changed while its indexes are not in the schema, so that only they stay as they were.
 //! Never touches a file.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

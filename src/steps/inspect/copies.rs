@@ -85,7 +85,7 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Res
     let (findings, history) = checks.map_err(not_good)?;
     if let Some(first) = findings.first_damage() {
         // What cannot be read is not known to be bad.
-        read_through(device.disk(), LOOK, path, &device.world.stop).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
+        read_through(device.disk(), LOOK, path, &device.environment.stop).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
         return Err(Look::NotGood(first.to_owned()));
     }
     if let Some(what) = history.malformed {

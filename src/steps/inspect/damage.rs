@@ -40,7 +40,7 @@ pub(super) fn prove(device: &Device<'_>, seen: &mut Seen, header: &[u8]) -> Resu
         (Err(failure), _) => return Err(failure),
     };
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
-    read_through(device.disk(), STEP, &device.family.main, &device.world.stop)
+    read_through(device.disk(), STEP, &device.family.main, &device.environment.stop)
         .map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
     let database = newer_schema(header, &what).unwrap_or(Database::Damaged { what, tables_whole, version: None });
     Ok(Some(Proven { database, history_is_whole }))
@@ -110,7 +110,7 @@ fn only_in_indexes(device: &Device<'_>, database: &sqlite::Database, findings: &
     };
     let mut copies: Option<Vec<(Snapshot, sqlite::Database)>> = None;
     for table in &tables {
-        let found = match database.index_rows(STEP, table, findings, &device.world.stop) {
+        let found = match database.index_rows(STEP, table, findings, &device.environment.stop) {
             Err(failure) if failure.class == Class::Damaged => continue,
             found => found?,
         };

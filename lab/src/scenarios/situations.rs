@@ -1,4 +1,4 @@
-//! Owns the worlds before a boot: a device that older firmware has run on, its application's rows, and what a cut left of both.
+//! Owns the situations before a boot: a device that older firmware has run on, its application's rows, and what a cut left of both.
 //! Promises: made by the older firmware's own boot and by plain SQLite; rows that count as committed are those SQLite acknowledged.
 //! Never contains anything that the scenario's text does not say.
 
@@ -39,7 +39,7 @@ pub fn booted(state: &State, firmware: Firmware, asked: &Asked, times: u32, exit
     for _ in 0..times {
         let sim = Sim::from_state(&state);
         let booted = switch_on(firmware, &sim, asked);
-        assert!(booted.report.exit == exit, "this world should have exit {exit}: {}", booted.report.sentence);
+        assert!(booted.report.exit == exit, "this situation should have exit {exit}: {}", booted.report.sentence);
         state = sim.state().swept();
     }
     state

@@ -1,4 +1,4 @@
-//! Owns the worlds whose files are harmed: a device at rest, in the middle of something, or with something left over.
+//! Owns the situations whose files are harmed: a device at rest, in the middle of something, or with something left over.
 //! Promises: each is made by the product's own boots and by plain SQLite; each file in it has a kind.
 //! Never harms anything itself.
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Firmware, MAIN, STATE};
 use crate::scenarios::catalogues::{firmware, Version};
-use crate::scenarios::worlds::{applied, booted, cut_off, empty, managed, of_refinery, AUTO_VACUUM, LATER};
+use crate::scenarios::situations::{applied, booted, cut_off, empty, managed, of_refinery, AUTO_VACUUM, LATER};
 use crate::sim::{Fault, FaultKind, Sim, State};
 
 /// Data that can be built again.
@@ -72,8 +72,8 @@ impl Kind {
     }
 }
 
-/// One world.
-pub struct World {
+/// One situation.
+pub struct Situation {
     /// In some words.
     pub name: &'static str,
     /// What boots.
@@ -86,8 +86,8 @@ pub struct World {
     pub files: Vec<(Kind, String)>,
 }
 
-impl World {
-    fn new(name: &'static str, firmware: Firmware, state: State) -> World {
+impl Situation {
+    fn new(name: &'static str, firmware: Firmware, state: State) -> Situation {
         let mut files: Vec<(Kind, String)> = Vec::new();
         for (path, id) in state.walk() {
             let (Some(kind), Ok(content)) = (Kind::of(&path), state.content(id)) else { continue };
@@ -102,7 +102,7 @@ impl World {
         if settled && files.iter().any(|(kind, _)| *kind == Kind::Database) {
             files.push((Kind::History, MAIN.to_owned()));
         }
-        World { name, firmware, state, earlier: managed(self::firmware(Version::One, ""), "delete"), files }
+        Situation { name, firmware, state, earlier: managed(self::firmware(Version::One, ""), "delete"), files }
     }
 
     /// The owner allows a fresh database in place of a damaged one.
@@ -191,15 +191,15 @@ const MODULES: &str =
     CREATE VIRTUAL TABLE places USING rtree(id, x0, x1); INSERT INTO places SELECT id, id, id + 1 FROM reading WHERE id < 400;";
 
 /// A device whose application made trees of every kind, and changed them.
-pub fn trees(name: &'static str, firmware: Firmware, texts: &[&str]) -> World {
+pub fn trees(name: &'static str, firmware: Firmware, texts: &[&str]) -> Situation {
     let before = applied(&upgraded("delete"), "delete", texts);
     let before = applied(&before, "delete", &[TREES]);
     let grown = applied(&before, "delete", &[GROWN]);
-    World { earlier: before, ..World::new(name, firmware, grown) }
+    Situation { earlier: before, ..Situation::new(name, firmware, grown) }
 }
 
-/// Every world.
-pub fn all() -> Vec<World> {
+/// Every situation.
+pub fn all() -> Vec<Situation> {
     let rest = applied(&upgraded("delete"), "delete", &[LATER]);
     let hot = |journal: &str| cut_off(&upgraded(journal), journal, &[LATER]);
     let (two, three) = (firmware(Version::Two, ""), firmware(Version::Three, ""));
@@ -209,32 +209,32 @@ pub fn all() -> Vec<World> {
     let journal =
         |state: &State| has(state, "record") && state.read_file(&format!("{MAIN}-journal")).is_some_and(|bytes| bytes.len() > 512);
     vec![
-        World::new("current", two, rest.clone()),
-        World::new("pending", three, rest.clone()),
-        World::new("pending, rebuildable", firmware(Version::Three, REBUILDABLE), rest.clone()),
-        World::new("pending, purge last", firmware(Version::Three, PURGE_LAST), rest.clone()),
-        World::new("current, purge last", firmware(Version::Two, PURGE_LAST), rest.clone()),
-        World::new("failing", firmware(Version::ThreeFails, ""), rest.clone()),
-        World::new("failing, rebuildable", purging, rest.clone()),
-        World::new("pending on a copy", firmware(Version::ThreeVacuums, ""), rest.clone()),
-        World::new("WAL left, current", two, hot("wal")),
-        World::new("WAL left, pending", three, hot("wal")),
-        World::new("WAL left, rebuildable", firmware(Version::Three, REBUILDABLE), hot("wal")),
-        World::new("hot journal, current", two, hot("delete")),
-        World::new("hot journal, pending", three, hot("delete")),
-        World::new("hot journal, persist", three, hot("persist")),
-        World::new("half-done upgrade", three, killed(&rest, three, journal)),
-        World::new("half-done purge, staging", purging, killed(&rest, purging, |state| has(state, "staging-"))),
-        World::new("half-done purge, ready", purging, killed(&rest, purging, ready)),
-        World::new("half-done restore", two, killed(&no_header, two, ready)),
-        World::new("half-done reindex", three, killed(&broken_index(&rest), three, ready)),
-        World::new("damaged, with a snapshot", two, no_header.clone()),
-        World::new("damaged, behind, with a snapshot", three, no_header),
-        World::new("taken over from refinery", three, of_refinery(Version::Three, 1, 1)),
+        Situation::new("current", two, rest.clone()),
+        Situation::new("pending", three, rest.clone()),
+        Situation::new("pending, rebuildable", firmware(Version::Three, REBUILDABLE), rest.clone()),
+        Situation::new("pending, purge last", firmware(Version::Three, PURGE_LAST), rest.clone()),
+        Situation::new("current, purge last", firmware(Version::Two, PURGE_LAST), rest.clone()),
+        Situation::new("failing", firmware(Version::ThreeFails, ""), rest.clone()),
+        Situation::new("failing, rebuildable", purging, rest.clone()),
+        Situation::new("pending on a copy", firmware(Version::ThreeVacuums, ""), rest.clone()),
+        Situation::new("WAL left, current", two, hot("wal")),
+        Situation::new("WAL left, pending", three, hot("wal")),
+        Situation::new("WAL left, rebuildable", firmware(Version::Three, REBUILDABLE), hot("wal")),
+        Situation::new("hot journal, current", two, hot("delete")),
+        Situation::new("hot journal, pending", three, hot("delete")),
+        Situation::new("hot journal, persist", three, hot("persist")),
+        Situation::new("half-done upgrade", three, killed(&rest, three, journal)),
+        Situation::new("half-done purge, staging", purging, killed(&rest, purging, |state| has(state, "staging-"))),
+        Situation::new("half-done purge, ready", purging, killed(&rest, purging, ready)),
+        Situation::new("half-done restore", two, killed(&no_header, two, ready)),
+        Situation::new("half-done reindex", three, killed(&broken_index(&rest), three, ready)),
+        Situation::new("damaged, with a snapshot", two, no_header.clone()),
+        Situation::new("damaged, behind, with a snapshot", three, no_header),
+        Situation::new("taken over from refinery", three, of_refinery(Version::Three, 1, 1)),
         trees("trees, pending", three, &[]),
         trees("trees, pending, purge last", firmware(Version::Three, PURGE_LAST), &[]),
         trees("trees, with a pointer map", three, &[AUTO_VACUUM]),
         trees("trees, with virtual tables", three, &[MODULES]),
-        World::new("half-done first boot", two, killed(&empty(), two, |state| has(state, "staging-"))),
+        Situation::new("half-done first boot", two, killed(&empty(), two, |state| has(state, "staging-"))),
     ]
 }

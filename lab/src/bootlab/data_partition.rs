@@ -44,17 +44,17 @@ pub struct Expected {
 }
 
 /// The device before the boot that is judged.
-pub struct World {
+pub struct DataPartition {
     /// The partition as a file: an ext4, and room for marks behind it.
     pub image: PathBuf,
     /// One for each of [`NAMES`].
     pub databases: Vec<Expected>,
 }
 
-impl World {
+impl DataPartition {
     /// Makes it in `work`, with the new firmware's program and its folder of migrations.
-    pub fn make(work: &Path, program: &Program, migrations: &Path) -> World {
-        let root = work.join("world");
+    pub fn make(work: &Path, program: &Program, migrations: &Path) -> DataPartition {
+        let root = work.join("data_partition");
         let home = root.join(HOME);
         fs::create_dir_all(&home).unwrap();
         fs::create_dir_all(root.join("run")).unwrap();
@@ -62,7 +62,7 @@ impl World {
         at_one("identity").execute_batch(ROWS).unwrap();
         // The new firmware's first boot makes the snapshot of schema 1. Then rows come, and the header breaks.
         let made = program.run(&root, &["--db", "identity"]);
-        assert_eq!(made.exit, Some(0), "the boot that makes the world: {}", made.stderr);
+        assert_eq!(made.exit, Some(0), "the boot that makes the data_partition: {}", made.stderr);
         Connection::open(home.join("identity.db")).unwrap().execute_batch("DELETE FROM reading WHERE id > 100").unwrap();
         let identity = expected_of(&home, migrations, "identity", 1, None);
         break_header(&home.join("identity.db"));
@@ -88,10 +88,10 @@ impl World {
             assert!(matches!(one.old, Stands::Broken(..)) == broken, "{} is not as it should be: {:?}", one.name, one.old);
         }
         ran(Command::new("chown").args(["-R", &format!("{OWNER}:{OWNER}")]).arg(&home));
-        let image = work.join("world.img");
+        let image = work.join("partition.img");
         fs::File::create(&image).unwrap().set_len((FILE_SYSTEM_MIB + 1) << 20).unwrap();
         ran(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0", "-d"]).arg(&home).arg(&image).arg(format!("{FILE_SYSTEM_MIB}M")));
-        World { image, databases }
+        DataPartition { image, databases }
     }
 
     /// The one with this name.
