@@ -43,7 +43,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const BUSY_TIMEOUT_S_MAX: u32 = 300;
 /// Most snapshots kept: each may be a whole copy of the database.
 pub const SNAPSHOTS_MAX_MAX: u32 = 16;
-/// Most families kept in quarantine: each is a whole copy of the database.
+/// Most sets kept in quarantine: each is a whole copy of the database.
 pub const QUARANTINE_MAX_MAX: u32 = 16;
 /// Longest time for one statement of a migration, in seconds: a day is longer than any boot.
 pub const STATEMENT_TIMEOUT_S_MAX: u32 = 86_400;
@@ -136,7 +136,7 @@ pub struct DatabaseSettings {
     pub statement_timeout_s: Option<u32>,
     /// `snapshots_max`, after `mark-good`.
     pub snapshots_max: u32,
-    /// `quarantine_max`, families.
+    /// `quarantine_max`, sets.
     pub quarantine_max: u32,
     /// `quick_check_max_mib`: larger files are not checked in full at a migration.
     pub quick_check_max_mib: u32,

@@ -19,7 +19,7 @@
 //! commands/          one file a command; cli/describe.rs has their texts
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
 //! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
-//! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, family, clock, supervisor
+//! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, files, clock, supervisor
 //! migrator.rs        the same as a library, for a supervisor, an application, a product's tests
 //! from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
 //! report.rs          what happened → one sentence and its code, JSON, exit code

@@ -249,7 +249,7 @@ impl Migrator {
             return Err(NotReady(format!("{name} is not configured")));
         };
         commands::ready::is_ready(device).map_err(|why| NotReady(format!("{name} is not ready: {why}; `bootmigrate status` says more")))?;
-        application::open(&device.family.main, device.busy_limit(), &self.code).map_err(|error| NotReady(format!("{name}: {error}")))
+        application::open(&device.files.main, device.busy_limit(), &self.code).map_err(|error| NotReady(format!("{name}: {error}")))
     }
 
     fn command(&self, action: Action) -> Result<Command, String> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::decide::facts::{Database, Facts};
 use crate::decide::plan::{Plan, Refusal, RefusalClass};
 use crate::decide::record::OperationKind;
-use crate::device::family::SnapshotName;
+use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::printable::{json, printable};
 use crate::error::{Class, Failure, Place};
@@ -138,7 +138,7 @@ pub struct DatabaseReport {
     pub applied: Vec<i64>,
     /// `snapshots/v10-3.db`, or `none`.
     pub backup: String,
-    /// `quarantine/3`, where a family was set aside.
+    /// `quarantine/3`, where files were set aside.
     pub quarantine: Option<String>,
     /// What was given up, in words.
     pub loss: Option<String>,
@@ -387,7 +387,7 @@ impl DatabaseReport {
     fn blank(device: &Device<'_>, outcome: Outcome) -> DatabaseReport {
         DatabaseReport {
             name: device.settings.name.clone(),
-            path: device.family.main.display().to_string(),
+            path: device.files.main.display().to_string(),
             outcome,
             exit: 0,
             usable: false,

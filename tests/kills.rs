@@ -79,7 +79,7 @@ impl Test {
         let folder = device.firmware_folder();
         assert_eq!(oracle::complaints(&device.main(), &folder, "settings"), Vec::<String>::new(), "{name}, {call:?}");
         if self.exit == "11" {
-            self.old_family_is_kept(name, call, &device);
+            self.old_files_are_kept(name, call, &device);
         }
         let before = oracle::folder(&device.root());
         let quiet = device.run(&["run"]);
@@ -99,11 +99,11 @@ impl Test {
         assert!(whole || ready == 1, "{name}, killed at {call:?}: {now:?}");
     }
 
-    fn old_family_is_kept(&self, name: &str, call: &Call, device: &TestDevice) {
+    fn old_files_are_kept(&self, name: &str, call: &Call, device: &TestDevice) {
         let quarantine = device.state("settings").join("quarantine");
-        let families: Vec<_> = std::fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path()).collect();
-        let old = families.iter().filter(|family| oracle::content(&family.join("settings.db")).ok() == self.old).count();
-        assert_eq!(old, 1, "{name}, killed at {call:?}: the old family in {families:?}");
+        let sets: Vec<_> = std::fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let old = sets.iter().filter(|files| oracle::content(&files.join("settings.db")).ok() == self.old).count();
+        assert_eq!(old, 1, "{name}, killed at {call:?}: the old files in {sets:?}");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sim::{Options, Sim, State};
 
 /// Snapshots that may be kept at rest: the first since the last good one, and the newest.
 const SNAPSHOTS_MAX: usize = 2;
-/// Copies of main that may lie beside it at one instant: staging, two snapshots, journal or WAL and a family in quarantine.
+/// Copies of main that may lie beside it at one instant: staging, two snapshots, journal or WAL and files in quarantine.
 const COPIES_MAX: u64 = 6;
 /// Folders, record, notes, and the blocks at the end of each file.
 const SMALL_FILES_BYTES: u64 = 192 << 10;
@@ -402,10 +402,10 @@ impl Judge {
         let mut folders: Vec<String> = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect();
         folders.retain(|path| !path[prefix.len()..].contains('/'));
         if folders.len() > scenario.quarantines_max {
-            return bad("one quarantine", format!("{} families are in quarantine", folders.len()));
+            return bad("one quarantine", format!("{} sets of files are in quarantine", folders.len()));
         }
         if folders.is_empty() && end.loss {
-            return bad("the old family is kept", "rows are gone and the quarantine is empty");
+            return bad("the old files are kept", "rows are gone and the quarantine is empty");
         }
         for folder in folders {
             let note = state.read_file(&format!("{folder}/reason.txt")).unwrap_or_default();
@@ -423,7 +423,7 @@ impl Judge {
                 && matches!(kept, Old::Broken(_))
                 && scenario.quarantined.iter().any(|old| matches!(old, Old::Broken(_)));
             if !with_guests && !scenario.quarantined.contains(&kept) {
-                return bad("the old family is kept", format!("{folder} holds something else: {kept:?}"));
+                return bad("the old files are kept", format!("{folder} holds something else: {kept:?}"));
             }
         }
         Ok(())

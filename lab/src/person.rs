@@ -153,8 +153,8 @@ pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, alb
     }
     let (now, then) = (copies(state), copies(before));
     if scenario.run == Run::Rehearse {
-        let family = [MAIN.to_owned(), format!("{MAIN}-wal"), format!("{MAIN}-journal"), format!("{STATE}/record")];
-        for path in family.into_iter().chain(then.iter().cloned()) {
+        let files = [MAIN.to_owned(), format!("{MAIN}-wal"), format!("{MAIN}-journal"), format!("{STATE}/record")];
+        for path in files.into_iter().chain(then.iter().cloned()) {
             if bytes_hash(state, &path) != bytes_hash(before, &path) {
                 return bad("a rehearsal leaves the originals", path);
             }

@@ -1,5 +1,5 @@
 //! Owns the picture of a database: schema, rows as multisets and history, as text that can be compared.
-//! Promises: made with plain SQLite on a copy of the family, journal or WAL included; two pictures are equal iff the databases are.
+//! Promises: made with plain SQLite on a copy of the files, journal or WAL included; two pictures are equal iff the databases are.
 //! Never uses the device's code to look at what the device's code has done.
 
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ pub const GUESTS_FROM: i64 = 1000;
 /// Where such rows can be: a purge that puts newer rows aside takes them along.
 const GUEST_TABLES: [&str; 4] = ["reading", "sensor", "lost_reading", "lost_sensor"];
 
-/// Pictures by the hash of the family's bytes.
+/// Pictures by the hash of the files's bytes.
 #[derive(Default)]
 pub struct Album {
     known: HashMap<u128, Stands>,
@@ -68,7 +68,7 @@ impl Album {
             return Stands::Absent;
         }
         let mut hash = Hash128::new();
-        for name in family(main) {
+        for name in files(main) {
             let content = state.follow(&name).and_then(|(node, _)| state.content(node).map(|content| content.hash()));
             hash.wide(content.unwrap_or(0));
         }
@@ -78,12 +78,12 @@ impl Album {
 }
 
 /// Main and the side files that hold data.
-fn family(main: &str) -> [String; 3] {
+fn files(main: &str) -> [String; 3] {
     [main.to_owned(), format!("{main}-wal"), format!("{main}-journal")]
 }
 
 fn look(state: &State, main: &str, without_guests: bool) -> Stands {
-    let sizes = family(main).map(|name| state.read_file(&name).map_or(0, |bytes| bytes.len()));
+    let sizes = files(main).map(|name| state.read_file(&name).map_or(0, |bytes| bytes.len()));
     if without_guests && sizes == [0, 0, 0] {
         return Stands::Absent;
     }
@@ -102,11 +102,11 @@ fn look(state: &State, main: &str, without_guests: bool) -> Stands {
     }
 }
 
-/// Opens a private copy of the family with plain SQLite.
+/// Opens a private copy of the files with plain SQLite.
 fn copied<T>(state: &State, main: &str, look: impl FnOnce(&Connection) -> Result<T, String>) -> Result<T, String> {
     let mut copy = State::new();
     copy.put_folder("/copy");
-    for (from, to) in family(main).iter().zip(family(COPY)) {
+    for (from, to) in files(main).iter().zip(files(COPY)) {
         if let Some(bytes) = state.read_file(from) {
             copy.put_file(&to, &bytes);
         }

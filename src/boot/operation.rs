@@ -9,7 +9,7 @@ use crate::decide::newer::reason;
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
 use crate::decide::record::OperationKind;
 use crate::device::disk::Step;
-use crate::device::family::{MainFile, SnapshotName};
+use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::report::{Ended, Finished, Outcome, ALL_ROWS};

@@ -213,7 +213,7 @@ pub const COMMANDS: &[CommandText] = &[
         name: "snapshot prune",
         usage: "",
         summary: "remove what the configuration does not keep",
-        text: "Snapshots beyond snapshots_max and families in quarantine beyond quarantine_max,\n\
+        text: "Snapshots beyond snapshots_max and sets in quarantine beyond quarantine_max,\n\
                as every run that did something does.",
         options: &[],
         argument: None,
@@ -264,7 +264,7 @@ pub const COMMANDS: &[CommandText] = &[
         name: "purge",
         usage: "--db NAME --yes",
         summary: "set this database aside and make it anew",
-        text: "Unconditional: all its rows are given up (the old family stays in quarantine).\n\
+        text: "Unconditional: all its rows are given up (the old files stays in quarantine).\n\
                A device that is only stuck is helped by `run --retry` first.",
         options: &["--json", "--yes"],
         argument: None,

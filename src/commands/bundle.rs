@@ -107,7 +107,7 @@ fn one(device: &Device<'_>) -> Value {
         device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum(device.catalog.versions)));
     json!({
         "name": device.settings.name,
-        "path": device.family.main,
+        "path": device.files.main,
         "plan": plan,
         "schema": schema,
         "history": history,

@@ -184,7 +184,7 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
 fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     match &seen.header {
         Some(header) => the_header(header, chart),
-        None if seen.family.main_is_empty() => {
+        None if seen.files.main_is_empty() => {
             chart.note("header", "there is no file, or it is empty", "a first boot makes it", "`bootmigrate plan` says what would be done")
         }
         None => chart.problem(
@@ -195,8 +195,8 @@ fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
             "see `next boot` above",
         ),
     }
-    let wal = seen.family.wal.map_or(0, |wal| wal.size);
-    match (seen.family.journal_has_content, wal) {
+    let wal = seen.files.wal.map_or(0, |wal| wal.size);
+    match (seen.files.journal_has_content, wal) {
         (true, _) => chart.note(
             "journals",
             "a rollback journal has content",
@@ -246,7 +246,7 @@ fn the_header(header: &Header, chart: &mut Chart) {
 }
 
 fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
-    let Some((main, folder)) = seen.family.main.zip(seen.folder) else { return };
+    let Some((main, folder)) = seen.files.main.zip(seen.folder) else { return };
     let what =
         format!("{}:{}, mode {:04o}; its folder {}:{}, mode {:04o}", main.uid, main.gid, main.mode, folder.uid, folder.gid, folder.mode);
     if main.links > 1 {
@@ -340,7 +340,7 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
 
 fn the_space(device: &Device<'_>, chart: &mut Chart) {
     let Ok(space) = device.space() else { return };
-    let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
+    let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
     let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
     let what = match space.is_known() {
         true => format!("{} bytes free of {}", space.available, space.total),
@@ -382,7 +382,7 @@ fn the_copies(device: &Device<'_>, chart: &mut Chart) {
     }
     for one in quarantine(device).unwrap_or_default() {
         let what = format!("{}: {} bytes, because {}", one.operation, one.bytes, one.reason);
-        chart.note("quarantine", what, "a family that was set aside, whole", "copy it for support; it goes when quarantine_max is reached");
+        chart.note("quarantine", what, "files that were set aside, whole", "copy it for support; it goes when quarantine_max is reached");
     }
 }
 

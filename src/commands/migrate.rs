@@ -111,7 +111,7 @@ impl<'a> Limit<'a> {
 
     /// The device as far as the limit.
     pub fn device<'b>(&'b self, environment: &'b Environment<'b>) -> Device<'b> {
-        Device::new(environment, &self.settings, &self.catalog, self.device.slots, self.device.family.main.clone())
+        Device::new(environment, &self.settings, &self.catalog, self.device.slots, self.device.files.main.clone())
     }
 }
 

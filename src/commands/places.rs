@@ -52,7 +52,7 @@ fn named_otherwise<'a>(devices: &[Device<'a>], device: &Device<'_>) -> Vec<Devic
 
 /// A database's path is neither another's, nor a name that goes with another, nor one of the program's.
 fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
-    let (name, is) = (&device.settings.name, &device.family.main);
+    let (name, is) = (&device.settings.name, &device.files.main);
     let at = device.settings.sources.get("path");
     if let Some(other) = others.iter().find(|other| same_file(other, device)) {
         let sentence = format!("{} and {name} are the same file, {}; give each database one of its own", other.settings.name, is.display());
@@ -93,7 +93,7 @@ impl Found<'_> {
             format!(" leads to {}, which", is.display())
         };
         let program = names::of_the_program(|path| resolve(environment, path));
-        let taken: Vec<Taken> = others.clone().flat_map(|other| names::of_database(&other.settings.name, &other.family.main)).collect();
+        let taken: Vec<Taken> = others.clone().flat_map(|other| names::of_database(&other.settings.name, &other.files.main)).collect();
         let taken = taken.iter().chain(&program);
         let conflict = if *may_stand_above { names::conflict_of_folder(is, taken) } else { names::conflict(is, taken) };
         if let Some(conflict) = conflict {
@@ -113,8 +113,8 @@ fn complaint(at: Option<&Place>, sentence: String) -> String {
 }
 
 fn same_file(one: &Device<'_>, other: &Device<'_>) -> bool {
-    let inode = |device: &Device<'_>| device.disk().stat(&device.family.main).ok().flatten().as_ref().map(identity);
-    one.family.main == other.family.main || inode(one).is_some_and(|found| inode(other) == Some(found))
+    let inode = |device: &Device<'_>| device.disk().stat(&device.files.main).ok().flatten().as_ref().map(identity);
+    one.files.main == other.files.main || inode(one).is_some_and(|found| inode(other) == Some(found))
 }
 
 fn identity(stat: &Stat) -> (u64, u64) {
@@ -125,8 +125,8 @@ fn identity(stat: &Stat) -> (u64, u64) {
 fn files(device: &Device<'_>) -> Vec<PathBuf> {
     let disk = device.disk();
     let list = |folder: &Path| disk.list(folder).unwrap_or_default().into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
-    let (family, state) = (&device.family, &device.state);
-    let mut found = vec![family.main.clone(), family.wal(), family.shm(), family.journal(), family.beside()];
+    let (files, state) = (&device.files, &device.state);
+    let mut found = vec![files.main.clone(), files.wal(), files.shm(), files.journal(), files.beside()];
     found.extend(list(&state.root));
     found.extend(list(&state.snapshots()));
     found.extend(list(&state.quarantine()).iter().flat_map(|folder| list(folder)));

@@ -10,7 +10,7 @@ use crate::commands::status::pending_exit;
 use crate::commands::{changes, lacking, House, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::{Plan, Replacement};
-use crate::device::family::SnapshotName;
+use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::Failure;
 use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};

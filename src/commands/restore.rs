@@ -1,5 +1,5 @@
 //! Owns `snapshot restore`: a copy of ours, or a file that a person brings, in the database's place.
-//! Promises: the protocol's replace: checked, migrated forward beside, the old family in quarantine, the loss said (11).
+//! Promises: the protocol's replace: checked, migrated forward beside, the old files in quarantine, the loss said (11).
 //! Never copies a file over a database.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::commands::run::{said, Session};
 use crate::commands::{changes, not_begun, House, Printed};
 use crate::decide::facts::{Request, Snapshot};
 use crate::device::disk::FileKind;
-use crate::device::family::SnapshotName;
+use crate::device::files::SnapshotName;
 use crate::device::{Device, LOOK};
 use crate::error::Failure;
 use crate::report::DatabaseReport;
@@ -55,7 +55,7 @@ fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, Strin
     // A link to the database itself is the database itself.
     let path = disk.resolve(Path::new(which)).unwrap_or_else(|_| Path::new(which).to_path_buf());
     let file = disk.stat(&path).ok().flatten();
-    let main = disk.stat(&device.family.main).ok().flatten();
+    let main = disk.stat(&device.files.main).ok().flatten();
     match (file, main) {
         (None, _) => {
             let list = if all.is_empty() { "no snapshot".to_owned() } else { all.iter().map(label).collect::<Vec<_>>().join(", ") };

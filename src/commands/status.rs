@@ -101,14 +101,14 @@ fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
     let snapshots = device.state.list_snapshots(disk).unwrap_or_default();
     let mut status = DatabaseStatus {
         name: device.settings.name.clone(),
-        path: device.family.main.display().to_string(),
+        path: device.files.main.display().to_string(),
         exit: 0,
         version: None,
         target: device.catalog.target(),
         pending: Vec::new(),
         ready: false,
         not_ready: None,
-        bytes: disk.stat(&device.family.main).ok().flatten().map(|main| main.size),
+        bytes: disk.stat(&device.files.main).ok().flatten().map(|main| main.size),
         free_bytes: device.space().ok().filter(Space::is_known).map(|space| space.available),
         plan: String::new(),
         next: None,

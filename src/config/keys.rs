@@ -109,7 +109,7 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         Ok(())
     }),
     known("quarantine_max", "2", |draft, entry| {
-        let why = "each family in quarantine is a whole copy of the database";
+        let why = "each files in quarantine is a whole copy of the database";
         draft.settings.quarantine_max = entry.number(0, QUARANTINE_MAX_MAX, why)?;
         Ok(())
     }),

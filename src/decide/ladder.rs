@@ -26,7 +26,7 @@ pub enum Next {
 pub enum Stop {
     /// With the failure's own exit code.
     AsItFailed,
-    /// The fresh build failed too: 19, the old family in its place.
+    /// The fresh build failed too: 19, the old files in its place.
     FreshBuildFailed,
 }
 

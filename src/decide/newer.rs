@@ -28,7 +28,7 @@ pub fn newer(facts: &Facts, policy: &Policy, version: i64, compatible_from: Opti
                     return in_its_place(facts, policy, &why).unwrap_or_else(|| by_snapshot(snapshot, &why));
                 }
             }
-            // Rebuildable data: the newer family is set aside, not destroyed.
+            // Rebuildable data: the newer files are set aside, not destroyed.
             OnNewer::Purge => return replace_fresh(facts, policy, why),
             // Not possible here: the next entry.
             OnNewer::Compatible => {}

@@ -88,7 +88,7 @@ pub enum Plan {
         /// A table of which nothing can be read is too little: there is a snapshot to fall back on.
         each: bool,
     },
-    /// Another database takes the old one's place; the old family goes to quarantine.
+    /// Another database takes the old one's place; the old files go to quarantine.
     Replace {
         /// By what.
         by: Replacement,
@@ -181,7 +181,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         // The application could not open a WAL on a disk this full; we can.
         (Database::Current { settle: true, .. }, _) => settle(facts, "a WAL was left and the disk is nearly full"),
         (Database::Current { version, settle: false }, _) => Plan::Quiet { version: *version },
-        // A replacement that this firmware began, the old family still untouched: its reason lives only in the record.
+        // A replacement that this firmware began, the old files still untouched: its reason lives only in the record.
         (
             Database::Behind { .. },
             OpenOperation::Interrupted { kind: OperationKind::ReplaceFresh | OperationKind::ReplaceCarried, ours: true, reason, .. },
@@ -314,7 +314,7 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
 }
 
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
-/// worse cure, and what is refused here still has its old family and its snapshots.
+/// worse cure, and what is refused here still has its old files and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     let OpenOperation::Interrupted { kind, ours: true, starts, reason } = &facts.open_operation else { return None };
     if !kind.replaces() || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
@@ -430,7 +430,7 @@ impl fmt::Display for Plan {
                 write!(f, "build version {version} anew with what can be read of the old one, then put it in place: {why}")
             }
             Plan::Reindex { why } => write!(f, "build the indexes anew on a copy, then put it in place: {why}"),
-            Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old family goes to quarantine: {why}"),
+            Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old files go to quarantine: {why}"),
             Plan::Refuse(refusal) => write!(f, "refuse: {}", refusal.what),
         }
     }

@@ -174,15 +174,15 @@ fn tries_end_and_a_person_can_begin_again() {
 #[test]
 fn damage_is_cured_in_the_owners_order() {
     check(&damaged(), &precious(), "refuse: page 7 is torn [As(Damaged)]");
-    let fresh = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
+    let fresh = "replace by a fresh database, the old files go to quarantine: page 7 is torn";
     check(&damaged(), &rebuildable(), fresh);
     check(&Facts { request: Request::PurgeAndRetry, ..damaged() }, &precious(), fresh);
     check(&Facts { request: Request::Retry, ..damaged() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
     let copies = vec![copy(2, 8), copy(1, 4)];
-    let newest = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
+    let newest = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn";
     let with_copies = Facts { snapshots: copies, ..damaged() };
     check(&with_copies, &precious(), newest);
-    let older = "replace by the snapshot v1-4 migrated forward, the old family goes to quarantine: page 7 is torn";
+    let older = "replace by the snapshot v1-4 migrated forward, the old files go to quarantine: page 7 is torn";
     check(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copies }, &precious(), older);
     let index = facts(Database::Damaged { what: "an index is torn".into(), tables_whole: true, version: None });
     check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
@@ -197,7 +197,7 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
     let rows = |holds, lacks| Snapshot { holds, lacks, ..copy(2, 8) };
     let index = facts(Database::Damaged { what: "20 rows are in an index alone".into(), tables_whole: true, version: Some(2) });
     let with = |snapshots: Vec<Snapshot>| Facts { snapshots, ..index.clone() };
-    let restored = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: 20 rows are in an index alone";
+    let restored = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: 20 rows are in an index alone";
     let reindexed = "build the indexes anew on a copy, then put it in place: 20 rows are in an index alone";
     check(&with(vec![copy(3, 9), rows(20, 0)]), &precious(), restored);
     check(&with(vec![rows(20, 19)]), &precious(), restored);
@@ -209,7 +209,7 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
     check(
         &torn(vec![rows(20, 3)]),
         &precious(),
-        "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn",
+        "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn",
     );
 }
 
@@ -228,7 +228,7 @@ fn what_can_be_read_of_a_damaged_file_is_saved() {
     let each = |facts: &Facts| matches!(decide(facts, &precious()), Plan::Salvage { each: true, .. });
     assert!(each(&with_copy) && !each(&readable()));
     assert!(!each(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copy.clone() }));
-    let newest = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
+    let newest = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn";
     check(&Facts { tried: vec![Tried::Salvage], ..with_copy.clone() }, &precious(), newest);
     check(&Facts { tried: vec![Tried::Salvage], ..readable() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
     let unwanted = Policy { on_damage: vec![Cure::Snapshot], ..precious() };
@@ -244,24 +244,24 @@ fn what_can_be_read_of_a_damaged_file_is_saved() {
 #[test]
 fn a_purge_keeps_the_rows_that_the_owner_names() {
     let keeps = |tables: &[&str]| Policy { carry_over: tables.iter().map(|table| (*table).to_owned()).collect(), ..rebuildable() };
-    let two = "replace by a fresh database with the rows of a, b, the old family goes to quarantine: page 7 is torn";
+    let two = "replace by a fresh database with the rows of a, b, the old files go to quarantine: page 7 is torn";
     check(&readable(), &keeps(&["a", "b"]), two);
-    let all = "replace by a fresh database with the rows of every table, the old family goes to quarantine: page 7 is torn";
+    let all = "replace by a fresh database with the rows of every table, the old files go to quarantine: page 7 is torn";
     check(&readable(), &keeps(&["*"]), all);
     // Rows of a version that nobody knows fit nowhere.
-    let none = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
+    let none = "replace by a fresh database, the old files go to quarantine: page 7 is torn";
     check(&damaged(), &keeps(&["*"]), none);
     let cut =
         OpenOperation::Interrupted { kind: OperationKind::ReplaceCarried, ours: true, starts: 1, reason: "its migration failed".into() };
-    let again = "replace by a fresh database with the rows of a, the old family goes to quarantine: its migration failed";
+    let again = "replace by a fresh database with the rows of a, the old files go to quarantine: its migration failed";
     check(&Facts { open_operation: cut, ..behind() }, &keeps(&["a"]), again);
     let way_back = WayBack::Missing("no down SQL is stored for V5 m5".into());
     let newer = facts(Database::Newer { version: 5, compatible_from: None, way_back });
-    let aside = "replace by a fresh database with the rows of a put aside in it, the old family goes to quarantine: \
+    let aside = "replace by a fresh database with the rows of a put aside in it, the old files go to quarantine: \
                  it is at version 5 and this firmware knows 3";
     check(&newer, &keeps(&["a"]), aside);
     // A person said that the rows go.
-    let named = "replace by a fresh database, the old family goes to quarantine: `purge` was asked for";
+    let named = "replace by a fresh database, the old files go to quarantine: `purge` was asked for";
     check(&Facts { request: Request::Purge, ..behind() }, &keeps(&["*"]), named);
 }
 
@@ -269,7 +269,7 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
 fn data_that_is_gone_is_no_first_boot() {
     let lost = |remains| facts(Database::Lost { what: "the main file is empty".into(), remains });
     // Nothing is left that could be lost once more.
-    let fresh = "replace by a fresh database, the old family goes to quarantine: the main file is empty";
+    let fresh = "replace by a fresh database, the old files go to quarantine: the main file is empty";
     check(&lost(false), &precious(), fresh);
     // However often the file was taken away.
     let purged = |remains| Facts { tries: Counts { purges: 2, ..lost(remains).tries }, ..lost(remains) };
@@ -288,7 +288,7 @@ fn newer_firmware_was_here() {
     check(&newer(None), &precious(), refused);
     check(&newer(Some(4)), &precious(), refused);
     check(&newer(Some(3)), &precious(), "use it as it is: at version 5, which firmware of version 3 can use");
-    let aside = "replace by a fresh database, the old family goes to quarantine: it is at version 5 and this firmware knows 3";
+    let aside = "replace by a fresh database, the old files go to quarantine: it is at version 5 and this firmware knows 3";
     check(&newer(None), &rebuildable(), aside);
     // A technician's consent is for what failed or is damaged, never for what is newer.
     let asked = Facts { request: Request::PurgeAndRetry, ..newer(None) };
@@ -345,7 +345,7 @@ fn a_slot_on_trial_may_have_its_own_snapshot_again() {
     let with_copies = Facts { snapshots, ..newer_with_down() };
     check(&with_copies, &on_trial, BACK);
     let no_way_back = Facts { tried: vec![Tried::Downgrade], ..with_copies };
-    let own = "replace by the snapshot v3-8 migrated forward, the old family goes to quarantine: \
+    let own = "replace by the snapshot v3-8 migrated forward, the old files go to quarantine: \
                it is at version 5 and this firmware knows 3";
     check(&no_way_back, &on_trial, own);
     let refused = "refuse: the database is at version 5, this firmware knows 3; its stored down SQL failed [As(Newer)]";
@@ -371,12 +371,12 @@ fn what_another_tool_made_is_taken_over() {
 #[test]
 fn a_fresh_database_is_built_twice_by_a_firmware_and_no_more() {
     let purged = |purges| Facts { tries: Counts { purges, ..damaged().tries }, ..damaged() };
-    let fresh = "replace by a fresh database, the old family goes to quarantine: page 7 is torn";
+    let fresh = "replace by a fresh database, the old files go to quarantine: page 7 is torn";
     check(&purged(1), &rebuildable(), fresh);
     let bound = "refuse: page 7 is torn, and this firmware has built a fresh database 2 times already [TriesUsedUp]";
     check(&purged(2), &rebuildable(), bound);
     check(&Facts { request: Request::PurgeAndRetry, ..purged(2) }, &rebuildable(), bound);
-    let named = "replace by a fresh database, the old family goes to quarantine: `purge` was asked for";
+    let named = "replace by a fresh database, the old files go to quarantine: `purge` was asked for";
     check(&Facts { request: Request::Purge, ..purged(2) }, &rebuildable(), named);
 }
 
@@ -388,7 +388,7 @@ fn a_replacement_that_was_interrupted_goes_on_twice() {
         starts,
         reason: "its migration failed".into(),
     };
-    let again = "replace by a fresh database, the old family goes to quarantine: its migration failed";
+    let again = "replace by a fresh database, the old files go to quarantine: its migration failed";
     check(&Facts { open_operation: open(2, true), ..behind() }, &rebuildable(), again);
     let ended = "refuse: replacing it was interrupted 3 times (its migration failed) [TriesUsedUp]";
     check(&Facts { open_operation: open(3, true), ..behind() }, &rebuildable(), ended);
@@ -401,7 +401,7 @@ fn a_replacement_that_was_interrupted_goes_on_twice() {
 fn a_cure_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
     let open = |kind, starts| OpenOperation::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
     let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
-    let by_copy = "replace by the snapshot v2-8 migrated forward, the old family goes to quarantine: page 7 is torn";
+    let by_copy = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn";
     check(&Facts { open_operation: open(OperationKind::ReplaceSnapshot, 2), ..copies.clone() }, &precious(), by_copy);
     let worn_out = Facts { open_operation: open(OperationKind::ReplaceSnapshot, 3), ..copies };
     let left = "refuse: replacing it was interrupted 3 times (page 7 is torn) [TriesUsedUp]";

@@ -4,7 +4,7 @@
 
 pub mod clock;
 pub mod disk;
-pub mod family;
+pub mod files;
 pub mod history;
 pub mod logging;
 pub mod mounts;
@@ -23,7 +23,7 @@ use crate::config::{DatabaseSettings, Slots};
 use crate::error::{Class, Failure};
 use clock::{Clock, Wait};
 use disk::{Disk, Space, Stat, Step};
-use family::{Family, MainFile, StateFolder};
+use files::{DatabaseFiles, MainFile, StateFolder};
 use mounts::{mounted, Missing, Mounted};
 use sqlite::code::Registered;
 use sqlite::watch::{Limits, SCRATCH_STEPS_MAX};
@@ -60,7 +60,7 @@ pub struct Device<'a> {
     /// How many slots share it.
     pub slots: Slots,
     /// Its four files, symbolic links followed.
-    pub family: Family,
+    pub files: DatabaseFiles,
     /// D.
     pub state: StateFolder,
     /// A copy of the database that will be thrown away: its place is no mount of its own, and nothing is told of it to other runs.
@@ -76,15 +76,15 @@ impl<'a> Device<'a> {
         slots: Slots,
         main: PathBuf,
     ) -> Device<'a> {
-        let family = Family { main };
-        let state = StateFolder::of(&family);
-        Device { environment, settings, catalog, slots, family, state, is_copy: false }
+        let files = DatabaseFiles { main };
+        let state = StateFolder::of(&files);
+        Device { environment, settings, catalog, slots, files, state, is_copy: false }
     }
 
     /// The same database, of which this file is a copy.
     pub fn copied_to(&self, main: PathBuf) -> Device<'a> {
-        let family = Family { main };
-        Device { state: StateFolder::of(&family), family, is_copy: true, ..self.clone() }
+        let files = DatabaseFiles { main };
+        Device { state: StateFolder::of(&files), files, is_copy: true, ..self.clone() }
     }
 
     /// Our own files.
@@ -121,7 +121,7 @@ impl<'a> Device<'a> {
     /// # Errors
     /// As [`MainFile::open`]; in use where the lease stays.
     pub fn open_main(&self, step: Step, limit: Duration) -> Result<MainFile, Failure> {
-        let main = &self.family.main;
+        let main = &self.files.main;
         let open = || match MainFile::open(self.disk(), main) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
             opened => opened.map(Some).map_err(|error| self.cannot_open(step, &error)),
@@ -132,7 +132,7 @@ impl<'a> Device<'a> {
 
     /// Whose file it is, for a packaging fault.
     fn cannot_open(&self, step: Step, error: &std::io::Error) -> Failure {
-        let failure = Failure::io(step, &self.family.main, error);
+        let failure = Failure::io(step, &self.files.main, error);
         match error.kind() {
             std::io::ErrorKind::PermissionDenied => self.refused(step).unwrap_or(failure),
             _ => failure,
@@ -141,7 +141,7 @@ impl<'a> Device<'a> {
 
     /// The first of the four files that this process may not open, and whose it is.
     pub fn refused(&self, step: Step) -> Option<Failure> {
-        let files = [self.family.main.clone(), self.family.journal(), self.family.wal(), self.family.shm()];
+        let files = [self.files.main.clone(), self.files.journal(), self.files.wal(), self.files.shm()];
         files.iter().find_map(|path| {
             let stat = self.disk().stat(path).ok().flatten()?;
             self.disk().check_access(path).err().filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied)?;
@@ -154,7 +154,7 @@ impl<'a> Device<'a> {
 
     /// SQLite and the kernel name the main file whichever of the four they were refused: this names the one, and keeps their words.
     pub fn naming_the_refused(&self, failure: Failure) -> Failure {
-        if failure.class != Class::Storage || failure.path.as_deref() != Some(&self.family.main) || failure.place.is_some() {
+        if failure.class != Class::Storage || failure.path.as_deref() != Some(&self.files.main) || failure.place.is_some() {
             return failure;
         }
         match self.refused(failure.step).filter(|refused| refused.cause != failure.cause) {
@@ -188,7 +188,7 @@ impl<'a> Device<'a> {
     /// As `statvfs`.
     pub fn space(&self) -> std::io::Result<Space> {
         // Before a first boot the folder may be missing: then where it will be made.
-        let mut folder = self.family.folder();
+        let mut folder = self.files.folder();
         while self.disk().stat(folder)?.is_none() && folder != disk::parent(folder) {
             folder = disk::parent(folder);
         }

@@ -38,7 +38,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::Versions;
 use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
-use crate::device::family::side;
+use crate::device::files::side;
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};

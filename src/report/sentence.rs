@@ -47,14 +47,14 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Purged if report.loss.is_none() => {
-            format!("replaced by a fresh database at version {version} with every row, because {reason}; the old family is in {kept}.")
+            format!("replaced by a fresh database at version {version} with every row, because {reason}; the old files are in {kept}.")
         }
         Outcome::Purged if report.loss.as_deref() != Some(ALL_ROWS) => format!(
-            "replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}; given up: {}.",
+            "replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; given up: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Purged => format!(
-            "replaced by a fresh database at version {version}, because {reason}; the old family is in {kept}; given up: all its rows."
+            "replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; given up: all its rows."
         ),
         Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
     };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::decide::facts::Room;
 use crate::device::disk::{rename_durably, unlink_durably, File, Open, Rename, Step};
-use crate::device::family::{side, SnapshotName};
+use crate::device::files::{side, SnapshotName};
 use crate::device::{history, Device};
 use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::good_copy;
@@ -77,7 +77,7 @@ pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path
 /// # Errors
 /// As [`create`].
 pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), Failure> {
-    let main = &device.family.main;
+    let main = &device.files.main;
     let size = device.disk().stat(main).map_err(|error| Failure::io(COPY, main, &error))?.map_or(0, |stat| stat.size);
     room_for(device, size, COPY)?;
     let file = make(device, locked, path).map_err(|error| Failure::io(COPY, path, &error))?;
@@ -97,13 +97,13 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
 /// # Errors
 /// No space, or as `statvfs`.
 pub fn room_for(device: &Device<'_>, size: u64, step: Step) -> Result<(), Failure> {
-    let space = device.space().map_err(|error| Failure::io(step, device.family.folder(), &error))?;
+    let space = device.space().map_err(|error| Failure::io(step, device.files.folder(), &error))?;
     let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
     if room.fits(0) {
         return Ok(());
     }
     let cause = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
-    Err(Failure::new(Class::NoSpace, step, cause).at(device.family.folder()).needs(room.for_a_copy()))
+    Err(Failure::new(Class::NoSpace, step, cause).at(device.files.folder()).needs(room.for_a_copy()))
 }
 
 fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn File>> {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::Migration;
 use crate::device::disk::Step;
-use crate::device::family::MainFile;
+use crate::device::files::MainFile;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
 use crate::device::sqlite::pour::{Pour, Poured};
@@ -97,7 +97,7 @@ pub fn stage_with_rows(
 
 /// The old tables, over a connection of its own that is closed again.
 fn tables_of(device: &Device<'_>) -> Result<Vec<Table>, Failure> {
-    let old = device.sqlite().look_without_writing(STEP, &device.family.main)?;
+    let old = device.sqlite().look_without_writing(STEP, &device.files.main)?;
     let tables = old.ordinary_tables(STEP, &device.settings.history_table);
     let virtual_tables = old.virtual_tables(STEP);
     old.close(STEP)?;
@@ -148,7 +148,7 @@ fn names(text: &str, name: &str) -> bool {
 /// # Errors
 /// Damaged where too little can be read; in use; else as SQLite.
 pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let old = device.sqlite().look_without_writing(STEP, &device.family.main)?;
+    let old = device.sqlite().look_without_writing(STEP, &device.files.main)?;
     // Nobody writes from here until it is closed; the swap looks whether somebody did after that.
     let filled = old.begin_exclusive(STEP).and_then(|()| fresh.triggers(STEP, false)).and_then(|()| pour_all(device, &old, fresh, rows));
     old.rollback();

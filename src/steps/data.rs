@@ -38,7 +38,7 @@ pub fn look(device: &Device<'_>) -> Result<Vec<Row>, Failure> {
         Some(header) if header.wal => read_quietly(device, Duration::ZERO, |database| data::read(database, STEP)),
         // A reader's locks: whoever writes is seen.
         Some(_) => {
-            let database = device.sqlite().look_beside(STEP, &device.family.main)?;
+            let database = device.sqlite().look_beside(STEP, &device.files.main)?;
             let rows = data::read(&database, STEP);
             database.close(STEP)?;
             rows
@@ -67,9 +67,9 @@ pub struct Beside<'d> {
 /// Storage where nothing can be written, else as SQLite.
 pub fn open<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Option<Beside<'d>>, Failure> {
     if let Some(reason) = &locked.read_only {
-        return Err(Failure::new(Class::Storage, STEP, reason.clone()).at(&device.family.main));
+        return Err(Failure::new(Class::Storage, STEP, reason.clone()).at(&device.files.main));
     }
-    let database = device.sqlite().beside(STEP, &device.family.main, size(device))?;
+    let database = device.sqlite().beside(STEP, &device.files.main, size(device))?;
     let beside = Beside { device, database };
     match beside.fits() {
         Ok(true) => Ok(Some(beside)),
@@ -82,7 +82,7 @@ pub fn open<'d>(device: &'d Device<'d>, locked: &Locked) -> Result<Option<Beside
 }
 
 fn size(device: &Device<'_>) -> u64 {
-    device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size)
+    device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size)
 }
 
 impl Beside<'_> {
@@ -109,7 +109,7 @@ impl Beside<'_> {
     /// # Errors
     /// As SQLite, and `fsync`.
     pub fn close(self) -> Result<(), Failure> {
-        let folder = self.device.family.folder();
+        let folder = self.device.files.folder();
         self.database.close(STEP)?;
         self.device.disk().sync_folder(STEP, folder).map_err(|error| Failure::io(STEP, folder, &error))
     }
@@ -206,7 +206,7 @@ fn statements(database: &mut Database, session: &Session, step: &Migration) -> R
 fn room_for(device: &Device<'_>, step: &Migration) -> Result<(), Failure> {
     let (size, space) = (size(device), device.space());
     let asked = step.directives.space_bytes(size);
-    let available = space.map_err(|error| Failure::io(STEP, device.family.folder(), &error))?.available;
+    let available = space.map_err(|error| Failure::io(STEP, device.files.folder(), &error))?.available;
     if available >= asked {
         return Ok(());
     }
@@ -215,7 +215,7 @@ fn room_for(device: &Device<'_>, step: &Migration) -> Result<(), Failure> {
         "`needs-space` of {} asks for {asked} bytes beside the database's {size}, {available} are free: {missing} are missing",
         step.file
     );
-    Err(Failure::new(Class::NoSpace, STEP, cause).at(&device.family.main).needs(asked))
+    Err(Failure::new(Class::NoSpace, STEP, cause).at(&device.files.main).needs(asked))
 }
 
 /// Where `batch` stands.

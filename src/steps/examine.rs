@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::decide::record::{read_slots, Slots, SLOT_BYTES};
 use crate::device::disk::{read_own_start, Disk, FileKind, Open, Stat};
-use crate::device::family::FamilyState;
+use crate::device::files::FilesState;
 use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
@@ -74,7 +74,7 @@ pub struct Snapshot {
     pub good: Option<Result<i64, String>>,
 }
 
-/// A family that was set aside.
+/// files that were set aside.
 pub struct Quarantined {
     /// Its operation.
     pub operation: u64,
@@ -87,7 +87,7 @@ pub struct Quarantined {
 /// What lies under the database's name.
 pub struct Outside {
     /// The four files.
-    pub family: FamilyState,
+    pub files: FilesState,
     /// `None` where it cannot be read or is no SQLite header.
     pub header: Option<Header>,
     /// The folder that holds it.
@@ -99,20 +99,20 @@ pub struct Outside {
 /// # Errors
 /// As `lstat` and `read`.
 pub fn outside(device: &Device<'_>) -> Result<Outside, Failure> {
-    let failed = |error: std::io::Error| Failure::io(LOOK, &device.family.main, &error);
+    let failed = |error: std::io::Error| Failure::io(LOOK, &device.files.main, &error);
     let disk = device.disk();
-    let family = device.family.look(disk).map_err(failed)?;
+    let files = device.files.look(disk).map_err(failed)?;
     let mut bytes = [0u8; 100];
-    let header = match family.main {
+    let header = match files.main {
         // No connection is open: closing this descriptor takes no lock away.
         Some(main) if main.kind == FileKind::File && main.size >= 100 => {
-            let file = disk.open(LOOK, &device.family.main, Open::Read).map_err(failed)?;
+            let file = disk.open(LOOK, &device.files.main, Open::Read).map_err(failed)?;
             file.read_at(0, &mut bytes).map_err(failed)?;
             header(&bytes)
         }
         _ => None,
     };
-    Ok(Outside { family, header, folder: disk.stat(device.family.folder()).map_err(failed)? })
+    Ok(Outside { files, header, folder: disk.stat(device.files.folder()).map_err(failed)? })
 }
 
 fn header(bytes: &[u8; 100]) -> Option<Header> {
@@ -171,9 +171,9 @@ pub fn inside(device: &Device<'_>, outside: &Outside, check_bytes_max: u64) -> R
 
 /// The way that fits what lies beside it: beside a running application with its shared memory, else without writing.
 fn open(device: &Device<'_>, outside: &Outside) -> Result<Database, Failure> {
-    let main = &device.family.main;
-    let (wal, family) = (outside.header.is_some_and(|header| header.wal), &outside.family);
-    match (wal, family.shm.is_some(), family.wal_has_content()) {
+    let main = &device.files.main;
+    let (wal, files) = (outside.header.is_some_and(|header| header.wal), &outside.files);
+    match (wal, files.shm.is_some(), files.wal_has_content()) {
         // A plain reader's locks: writers are seen.
         (false, _, _) => device.sqlite().look_beside(LOOK, main),
         (true, false, false) => device.sqlite().look_immutable(LOOK, main),
@@ -196,7 +196,7 @@ fn readable(database: Database) -> Result<Database, Failure> {
 }
 
 fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes_max: u64) -> Result<Inside, Failure> {
-    let size = outside.family.main.map_or(0, |main| main.size);
+    let size = outside.files.main.map_or(0, |main| main.size);
     let mut notes = Vec::new();
     let wrong = if size > check_bytes_max {
         Err(format!("{size} bytes are more than quick_check_max_mib allows; `doctor --full` reads them all"))
@@ -257,7 +257,7 @@ pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Fai
 /// Bytes of a reason that are read at most.
 const REASON_BYTES_MAX: usize = 4096;
 
-/// The families set aside, oldest first.
+/// Sets of files in quarantine, oldest first.
 ///
 /// # Errors
 /// As `readdir`.

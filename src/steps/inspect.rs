@@ -1,4 +1,4 @@
-//! Owns looking: the family before SQLite opens anything, the header, the history, and what follows from them as facts.
+//! Owns looking: the files before SQLite opens anything, the header, the history, and what follows from them as facts.
 //! Promises: nothing is written to the database; what SQLite calls corrupt is proven over a fresh locked connection.
 //! Never decides what to do about a fact.
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::config::Slots;
 use crate::decide::facts::{self, Database, Facts, OpenOperation, Request, Room, Tried};
 use crate::device::disk::{FileKind, Space};
-use crate::device::family::{FamilyState, MainFile};
+use crate::device::files::{FilesState, MainFile};
 use crate::device::history::History;
 use crate::device::sqlite::code;
 use crate::device::{sqlite, Device, LOOK};
@@ -42,7 +42,7 @@ pub struct Seen {
     /// Open until SQLite's last connection is closed; `None` where main is absent or empty.
     pub main: Option<MainFile>,
     /// The four files.
-    pub family: FamilyState,
+    pub files: FilesState,
     /// What the database says of its past, where it could be read.
     pub history: Option<History>,
 }
@@ -53,7 +53,7 @@ impl Seen {
     /// # Errors
     /// As `open`.
     pub fn empty_main(&self, device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
-        if self.main.is_some() || self.family.main.is_none() {
+        if self.main.is_some() || self.files.main.is_none() {
             return Ok(None);
         }
         device.open_main(LOOK, device.busy_limit()).map(Some)
@@ -78,14 +78,14 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &
 }
 
 fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &Ask<'_>) -> Result<Seen, Failure> {
-    let failed = |error: io::Error| Failure::io(LOOK, &device.family.main, &error);
-    let mut family = device.family.look(device.disk()).map_err(failed)?;
+    let failed = |error: io::Error| Failure::io(LOOK, &device.files.main, &error);
+    let mut files = device.files.look(device.disk()).map_err(failed)?;
     if ask.may_write && locked.writable() {
-        sweep(device, locked, family.main.as_ref())?;
-        family.main = device.disk().stat(&device.family.main).map_err(failed)?;
+        sweep(device, locked, files.main.as_ref())?;
+        files.main = device.disk().stat(&device.files.main).map_err(failed)?;
     }
     let space = device.space().map_err(failed)?;
-    let mut seen = Seen { facts: frame(device, locked, &family, space, ask), main: None, family, history: None };
+    let mut seen = Seen { facts: frame(device, locked, &files, space, ask), main: None, files, history: None };
     seen.facts.database = look(device, ledger, ask, &mut seen)?;
     if let Some(what) = code_missing(device, &seen.facts.database) {
         let version = seen.history.as_ref().map_or(0, History::version);
@@ -154,7 +154,7 @@ pub struct Ask<'a> {
     pub may_write: bool,
 }
 
-fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Space, ask: &Ask<'_>) -> Facts {
+fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space, ask: &Ask<'_>) -> Facts {
     let migration = |m: &crate::catalog::Migration| facts::Migration {
         version: m.version,
         name: m.name.to_owned(),
@@ -172,7 +172,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
         room: Room {
             available: space.available,
             total: space.total,
-            size: family.main.map_or(0, |main| main.size),
+            size: files.main.map_or(0, |main| main.size),
             reclaimable: 0,
             asked: 0,
             needed: None,
@@ -180,7 +180,7 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
         kept: Vec::new(),
         writable: locked.writable(),
         read_only: locked.read_only.clone().unwrap_or_default(),
-        own_mount: device.mounted(&device.family.main).is_some(),
+        own_mount: device.mounted(&device.files.main).is_some(),
         loss: None,
         last_failure: None,
         tried: ask.tried.to_vec(),
@@ -189,14 +189,14 @@ fn frame(device: &Device<'_>, locked: &Locked, family: &FamilyState, space: Spac
 
 /// What stands under the name; fills in the descriptor and the history on the way.
 fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) -> Result<Database, Failure> {
-    let family = seen.family;
+    let files = seen.files;
     // A boot has swept by now; whoever only looks sees what it will sweep.
-    let left = if ask.may_write { 0 } else { left_names(device, &family)? };
-    if let Some(what) = not_ours(device, &family, seen.facts.writable, left) {
+    let left = if ask.may_write { 0 } else { left_names(device, &files)? };
+    if let Some(what) = not_ours(device, &files, seen.facts.writable, left) {
         return Ok(Database::NotOurs { what });
     }
-    if family.main_is_empty() {
-        return Ok(absent_or_lost(&family, ledger));
+    if files.main_is_empty() {
+        return Ok(absent_or_lost(&files, ledger));
     }
     // `status` and `plan` never wait.
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
@@ -209,18 +209,18 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
     let header = main.header.clone();
     let size = main.stat.size;
     seen.main = Some(main);
-    if family.journal_has_content {
+    if files.journal_has_content {
         let what = format!("a hot journal lies beside it, and {}", seen.facts.read_only);
         return Ok(if seen.facts.writable { Database::Unsettled } else { Database::Unreadable { what } });
     }
-    if family.wal_has_content() && !seen.facts.writable {
+    if files.wal_has_content() && !seen.facts.writable {
         let what = format!("a WAL lies beside it, and {}", seen.facts.read_only);
         return Ok(Database::Unreadable { what });
     }
-    if let Some(database) = bad_header(&header, size, family.wal_has_content()) {
+    if let Some(database) = bad_header(&header, size, files.wal_has_content()) {
         return Ok(database);
     }
-    let settle = family.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
+    let settle = files.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
     match read_history(device, limit) {
         Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
         Ok(history) => match prove(device, seen, &header)? {
@@ -239,7 +239,7 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
             match prove(device, seen, &header)? {
                 Some(proven) => Ok(proven.database),
                 None => Err(Failure::new(Class::Storage, LOOK, format!("{}; a second look did not confirm it", failure.cause))
-                    .at(&device.family.main)),
+                    .at(&device.files.main)),
             }
         }
         Err(failure) => Err(failure),
@@ -247,10 +247,10 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
 }
 
 fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Result<Database, Failure> {
-    let mut database = history::compare(device, &history, settle, &|read| read_live(device, &seen.family, read))?;
+    let mut database = history::compare(device, &history, settle, &|read| read_live(device, &seen.files, read))?;
     seen.history = Some(history);
     if let (Database::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
-        let live = open_to_look(device, &seen.family)?;
+        let live = open_to_look(device, &seen.files)?;
         let found = adoption::adoption(device, &live, adopt);
         live.close(LOOK)?;
         *adoption = found?;
@@ -259,38 +259,38 @@ fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool)
 }
 
 /// Reads the live database, for one that plain refinery may have left between its two transactions.
-fn read_live<T>(device: &Device<'_>, family: &FamilyState, read: &dyn Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
+fn read_live<T>(device: &Device<'_>, files: &FilesState, read: &dyn Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
     let read = |database: sqlite::Database| {
         let found = read(&database);
         database.close(LOOK)?;
         found
     };
-    match open_to_look(device, family).and_then(read) {
-        Err(failure) if failure.class == Class::InUse => device.sqlite().look_beside(LOOK, &device.family.main).and_then(read),
+    match open_to_look(device, files).and_then(read) {
+        Err(failure) if failure.class == Class::InUse => device.sqlite().look_beside(LOOK, &device.files.main).and_then(read),
         other => other,
     }
 }
 
-fn left_names(device: &Device<'_>, family: &FamilyState) -> Result<u64, Failure> {
-    family.main.map_or(Ok(0), |main| second_names(device, &main)).map_err(|error| Failure::io(LOOK, &device.state.root, &error))
+fn left_names(device: &Device<'_>, files: &FilesState) -> Result<u64, Failure> {
+    files.main.map_or(Ok(0), |main| second_names(device, &main)).map_err(|error| Failure::io(LOOK, &device.state.root, &error))
 }
 
-fn not_ours(device: &Device<'_>, family: &FamilyState, swept: bool, left: u64) -> Option<String> {
-    let main = family.main?;
+fn not_ours(device: &Device<'_>, files: &FilesState, swept: bool, left: u64) -> Option<String> {
+    let main = files.main?;
     match main.kind {
         FileKind::File if main.links > left.saturating_add(1) && swept => {
-            Some(format!("{} has {} names (hard links); a swap would split them", device.family.main.display(), main.links))
+            Some(format!("{} has {} names (hard links); a swap would split them", device.files.main.display(), main.links))
         }
         FileKind::File => None,
-        FileKind::Folder => Some(format!("{} is a folder", device.family.main.display())),
-        FileKind::Symlink => Some(format!("{} is a symbolic link to nothing", device.family.main.display())),
-        FileKind::Other => Some(format!("{} is not a plain file", device.family.main.display())),
+        FileKind::Folder => Some(format!("{} is a folder", device.files.main.display())),
+        FileKind::Symlink => Some(format!("{} is a symbolic link to nothing", device.files.main.display())),
+        FileKind::Other => Some(format!("{} is not a plain file", device.files.main.display())),
     }
 }
 
-fn absent_or_lost(family: &FamilyState, ledger: &Ledger) -> Database {
-    let how = if family.main.is_some() { "empty" } else { "absent" };
-    let side = match (family.wal_has_content(), family.journal_has_content) {
+fn absent_or_lost(files: &FilesState, ledger: &Ledger) -> Database {
+    let how = if files.main.is_some() { "empty" } else { "absent" };
+    let side = match (files.wal_has_content(), files.journal_has_content) {
         (true, _) => Some("WAL"),
         (false, true) => Some("journal"),
         (false, false) => None,
@@ -338,9 +338,9 @@ fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
     None
 }
 
-fn open_to_look(device: &Device<'_>, family: &FamilyState) -> Result<sqlite::Database, Failure> {
-    let main = &device.family.main;
-    if !family.wal_has_content() {
+fn open_to_look(device: &Device<'_>, files: &FilesState) -> Result<sqlite::Database, Failure> {
+    let main = &device.files.main;
+    if !files.wal_has_content() {
         return device.sqlite().look_immutable(LOOK, main);
     }
     device.sqlite().look_without_writing(LOOK, main)
@@ -351,7 +351,7 @@ fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure
 }
 
 /// Reads without a byte written. An application that opens and closes meanwhile makes and removes the WAL and its shared memory
-/// between two of our calls: then the family is looked at again, until `limit`.
+/// between two of our calls: then the files are looked at again, until `limit`.
 ///
 /// # Errors
 /// In use, or the reader's own.
@@ -362,12 +362,10 @@ pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqli
         answer
     };
     let ask = || {
-        let family = device.family.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.family.main, &error))?;
-        match open_to_look(device, &family).and_then(&read) {
+        let files = device.files.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+        match open_to_look(device, &files).and_then(&read) {
             // A running application has the WAL: its own shared memory lets us read beside it.
-            Err(failure) if failure.class == Class::InUse => {
-                Ok(device.sqlite().look_beside(LOOK, &device.family.main).and_then(&read).ok())
-            }
+            Err(failure) if failure.class == Class::InUse => Ok(device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read).ok()),
             other => other.map(Some),
         }
     };

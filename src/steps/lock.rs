@@ -65,7 +65,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
     check_above(device)?;
     // Nothing is made, so it does not matter who would own it.
     let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
-    let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
+    let space = device.space().map_err(|error| Failure::io(STEP, device.files.folder(), &error))?;
     let read_only = space.read_only.then(|| "the file system is read-only".to_owned());
     Ok(Locked { file: None, read_only, ownership, extended: Vec::new(), first_run: false })
 }
@@ -79,7 +79,7 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     check_mount(device)?;
     make_database_folder(device)?;
     let (ownership, extended) = ownership(device)?;
-    let space = device.space().map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
+    let space = device.space().map_err(|error| Failure::io(STEP, device.files.folder(), &error))?;
     if space.read_only {
         let read_only = Some("the file system is read-only".into());
         return Ok(Locked { file: None, read_only, ownership, extended, first_run: false });
@@ -120,7 +120,7 @@ fn unwritable_or(device: &Device<'_>, step: Step, path: &Path, error: &io::Error
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => Take::Unwritable("the file system is read-only".into()),
         io::ErrorKind::PermissionDenied => {
-            let folder = device.family.folder();
+            let folder = device.files.folder();
             let owner = device.disk().stat(folder).ok().flatten();
             let owner = owner.map_or_else(String::new, |stat| format!(" (owner {}:{}, mode {:04o})", stat.uid, stat.gid, stat.mode));
             Take::Unwritable(format!("uid {} may not write in {}{owner}", rustix::process::geteuid().as_raw(), folder.display()))
@@ -145,7 +145,7 @@ fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<(
 fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
     let root = &device.state.root;
     let device_of = |path: &Path| stat(device, path).map(|found| found.map(|stat| stat.device)).map_err(Take::Failed);
-    match (device_of(device.family.folder())?, device_of(root)?) {
+    match (device_of(device.files.folder())?, device_of(root)?) {
         (Some(here), Some(there)) if here != there => {
             let cause = format!("{} is on another file system than the database; mount one folder that holds both", root.display());
             Err(Take::Failed(Failure::new(Class::Configuration, MAKE, cause).at(root)))
@@ -160,7 +160,7 @@ fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
-    Err(Failure::new(Class::Storage, STEP, cause).at(&device.family.main))
+    Err(Failure::new(Class::Storage, STEP, cause).at(&device.files.main))
 }
 
 fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
@@ -172,7 +172,7 @@ fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
 
 /// The database's folder is made where its parent is there; below `--root` the whole way is made.
 fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
-    let folder = device.family.folder();
+    let folder = device.files.folder();
     check_above(device)?;
     if stat(device, folder)?.is_some() {
         return Ok(());
@@ -188,7 +188,7 @@ fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
 
 /// Outside `--root` one level may be missing, no more: a wrong path must not grow a tree.
 fn check_above(device: &Device<'_>) -> Result<(), Failure> {
-    let folder = device.family.folder();
+    let folder = device.files.folder();
     if let Some(found) = stat(device, folder)? {
         let cause = format!("{} is not a folder", folder.display());
         return if found.kind == FileKind::Folder { Ok(()) } else { Err(Failure::new(Class::Missing, MAKE, cause).at(folder)) };
@@ -214,7 +214,7 @@ fn stat(device: &Device<'_>, path: &Path) -> Result<Option<crate::device::disk::
 
 /// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
 fn ownership(device: &Device<'_>) -> Result<(Ownership, Vec<Extended>), Failure> {
-    for path in [Some(device.family.main.clone()), latest_copy(device)?].into_iter().flatten() {
+    for path in [Some(device.files.main.clone()), latest_copy(device)?].into_iter().flatten() {
         if let Some(found) = stat(device, &path)?.filter(|found| found.kind == FileKind::File) {
             return Ok((Ownership::of(&found), device.disk().extended(&path)));
         }
@@ -237,15 +237,15 @@ fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
     if let Some((uid, gid)) = configured_owner(device) {
         return Ok(Ownership { uid, gid, mode });
     }
-    match (&device.settings.owner, stat(device, device.family.folder())?) {
+    match (&device.settings.owner, stat(device, device.files.folder())?) {
         (Some(owner), _) => {
             let cause = format!("owner = \"{}:{}\" is not in /etc/passwd and /etc/group", owner.user, owner.group);
             Err(Failure::new(Class::Configuration, STEP, cause))
         }
         (None, Some(folder)) => Ok(Ownership { uid: folder.uid, gid: folder.gid, mode }),
         (None, None) => {
-            let cause = format!("the folder {} is missing", device.family.folder().display());
-            Err(Failure::new(Class::Missing, STEP, cause).at(device.family.folder()))
+            let cause = format!("the folder {} is missing", device.files.folder().display());
+            Err(Failure::new(Class::Missing, STEP, cause).at(device.files.folder()))
         }
     }
 }

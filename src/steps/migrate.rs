@@ -6,7 +6,7 @@ use crate::catalog::Migration;
 use crate::config::{JournalMode, UserVersion};
 use crate::decide::record::OperationKind;
 use crate::device::disk::Step;
-use crate::device::family::{MainFile, SnapshotName};
+use crate::device::files::{MainFile, SnapshotName};
 use crate::device::history::own::{Change, Ours};
 use crate::device::history::{self, History, Stamp};
 use crate::device::sqlite::code;
@@ -206,7 +206,7 @@ pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journ
 }
 
 fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
-    let (database, journal) = device.sqlite().work(OPEN, &device.family.main, size)?;
+    let (database, journal) = device.sqlite().work(OPEN, &device.files.main, size)?;
     let ready = database.checkpoint(OPEN).and_then(|finished| if finished { database.begin_exclusive(OPEN) } else { Err(in_use(device)) });
     match ready {
         Ok(()) => Ok((database, journal)),
@@ -348,12 +348,12 @@ fn room_for_the_wal(device: &Device<'_>, verified: &Verified<'_>, journal: Journ
         return Ok(());
     }
     let grows = verified.database.bytes(COMMIT)?.saturating_sub(main.stat.size).saturating_add(WAL_RESERVE_BYTES);
-    let space = device.space().map_err(|error| Failure::io(APPLY, device.family.folder(), &error))?;
+    let space = device.space().map_err(|error| Failure::io(APPLY, device.files.folder(), &error))?;
     if space.available >= grows {
         return Ok(());
     }
     let cause = format!("the commit needs {grows} bytes free and {} are", space.available);
-    Err(Failure::new(Class::NoSpace, APPLY, cause).at(&device.family.main).needs(grows))
+    Err(Failure::new(Class::NoSpace, APPLY, cause).at(&device.files.main).needs(grows))
 }
 
 /// The point of no return.
@@ -393,7 +393,7 @@ fn abandon(device: &Device<'_>, database: Database) {
 }
 
 fn close_and_sync(device: &Device<'_>, database: Database) {
-    let folder = device.family.folder();
+    let folder = device.files.folder();
     let closed = database.close(FINISH);
     // SQLite does not sync its unlink of a WAL: after a cut it would be back at full size, and could fill the disk.
     let synced = device.disk().sync_folder(FINISH, folder).map_err(|error| Failure::io(FINISH, folder, &error));
@@ -405,7 +405,7 @@ fn close_and_sync(device: &Device<'_>, database: Database) {
 /// Opened again, does the database read as having this operation?
 fn is_committed(device: &Device<'_>, size: u64, operation: Operation) -> bool {
     let look = || {
-        let (database, _) = device.sqlite().to_the_end().work(COMMIT, &device.family.main, size)?;
+        let (database, _) = device.sqlite().to_the_end().work(COMMIT, &device.files.main, size)?;
         let history = history::read(&database, COMMIT, &device.settings.history_table);
         database.close(COMMIT)?;
         history

@@ -3,7 +3,7 @@
 //! Never asked while a connection of ours is open.
 
 use crate::device::disk::{Lease, Step};
-use crate::device::family::MainFile;
+use crate::device::files::MainFile;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 
@@ -22,7 +22,7 @@ pub struct Unused {
 /// In use (13), with who has it open.
 pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Failure> {
     let Some(main) = main else { return Ok(Unused { certain: true }) };
-    let failed = |error: std::io::Error| Failure::io(STEP, &device.family.main, &error);
+    let failed = |error: std::io::Error| Failure::io(STEP, &device.files.main, &error);
     let ask = || {
         Ok(match main.file.lease().map_err(failed)? {
             Lease::Held => {
@@ -33,7 +33,7 @@ pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Fai
                 log::warn!(
                     "{}: neither owner of {} nor allowed to take leases (packaging fault): an idle application is not noticed.",
                     device.settings.name,
-                    device.family.main.display()
+                    device.files.main.display()
                 );
                 Some(Unused { certain: false })
             }
@@ -55,7 +55,7 @@ pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Fai
 
 /// Somebody has the database open; by whom, as far as it can be seen.
 pub fn in_use(device: &Device<'_>) -> Failure {
-    let who = device.disk().openers(&device.family.main);
+    let who = device.disk().openers(&device.files.main);
     let by = if who.is_empty() { "another process".to_owned() } else { who.join(", ") };
-    Failure::new(Class::InUse, STEP, format!("the database is open in {by}")).at(&device.family.main)
+    Failure::new(Class::InUse, STEP, format!("the database is open in {by}")).at(&device.files.main)
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::disk::{make_folder_durably, read_own_start, Disk, FileKind, Open, Stat, Step};
-use crate::device::family::{side, Family, SnapshotName, StateFolder};
+use crate::device::files::{side, DatabaseFiles, SnapshotName, StateFolder};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::backup::{back_up, room_for};
@@ -47,19 +47,19 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &Next) -> Result
     let folder = device.state.rehearsal();
     let failed = |error: io::Error| Failure::io(STEP, &folder, &error);
     remove_tree(disk, &folder).map_err(failed)?;
-    let main = disk.stat(&device.family.main).map_err(failed)?;
+    let main = disk.stat(&device.files.main).map_err(failed)?;
     let size = |path: &Path| disk.stat(path).map(|stat| stat.map_or(0, |stat| stat.size)).map_err(failed);
     let beside = match &next.snapshot {
         Some(name) => size(&device.state.snapshot(name))?,
-        None if next.another => size(&device.family.main)?,
+        None if next.another => size(&device.files.main)?,
         None => 0,
     };
     if beside > 0 {
         // At the boot no application is there to miss it.
-        room_for(device, size(&device.family.main)?.saturating_add(beside), STEP)?;
+        room_for(device, size(&device.files.main)?.saturating_add(beside), STEP)?;
     }
-    let stage = Stage { device, main: folder.join(device.family.file_name()) };
-    let copy = StateFolder::of(&Family { main: stage.main.clone() });
+    let stage = Stage { device, main: folder.join(device.files.file_name()) };
+    let copy = StateFolder::of(&DatabaseFiles { main: stage.main.clone() });
     let folders = [folder.clone(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
     for made in &folders {
         make_folder_durably(disk, STEP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
@@ -104,13 +104,13 @@ fn second_name(device: &Device<'_>, from: &Path, to: &Path, needed: bool) -> Res
 
 /// Main and what stands beside it, byte for byte, of one instant.
 fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::io(STEP, &device.family.main, &error);
-    let look = || device.family.look(device.disk()).map(|family| [family.main, family.wal, family.journal]);
+    let failed = |error: io::Error| Failure::io(STEP, &device.files.main, &error);
+    let look = || device.files.look(device.disk()).map(|files| [files.main, files.wal, files.journal]);
     for _ in 0..COPIES_MAX {
         let before = look().map_err(failed)?;
         room_for(device, before.iter().flatten().map(|stat| stat.size).sum(), STEP)?;
         for (suffix, stat) in ["", "-wal", "-journal"].iter().zip(&before) {
-            let (from, to) = (side(&device.family.main, suffix), side(to, suffix));
+            let (from, to) = (side(&device.files.main, suffix), side(to, suffix));
             remove_copy(device, &to).map_err(failed)?;
             match stat.map_or(Ok(()), |_| copy(device, &from, &to)) {
                 // An application has ended its transaction: the next look sees it.
@@ -122,7 +122,7 @@ fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    Err(Failure::new(Class::InUse, STEP, "somebody writes into it whenever it is copied").at(&device.family.main))
+    Err(Failure::new(Class::InUse, STEP, "somebody writes into it whenever it is copied").at(&device.files.main))
 }
 
 fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {

@@ -1,5 +1,5 @@
-//! Owns replacing: another database takes the old one's place, and the old family goes to quarantine.
-//! Promises: the old family is untouched until the new one is verified, synced and named ready; from then on every boot rolls forward.
+//! Owns replacing: another database takes the old one's place, and the old files go to quarantine.
+//! Promises: the old files are untouched until the new one is verified, synced and named ready; from then on every boot rolls forward.
 //! Never needs the record to roll forward: the ready file's name is the intent.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::io;
 use crate::catalog::Migration;
 use crate::decide::record::{OpenOperation, OperationKind};
 use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Rename, Step};
-use crate::device::family::{MainFile, SnapshotName};
+use crate::device::files::{MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::Device;
 use crate::error::printable::printable;
@@ -22,7 +22,7 @@ use crate::steps::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, Ne
 use crate::steps::verify::within_budget;
 
 const READY: Step = Step("name it ready");
-const QUARANTINE: Step = Step("set the old family aside");
+const QUARANTINE: Step = Step("set the old files aside");
 const DONE: Step = Step("finish the replacement");
 
 /// What takes the old one's place.
@@ -41,7 +41,7 @@ pub enum By<'a> {
     Downgraded(&'a MainFile),
 }
 
-/// The new database is main and the old family is in quarantine. Made only here.
+/// The new database is main and the old files are in quarantine. Made only here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
     /// The operation; its folder in quarantine.
@@ -63,7 +63,7 @@ impl Replaced {
     pub fn given_up(&self) -> Option<String> {
         let loss = self.loss.as_ref()?;
         Some(format!(
-            "it was replaced before that ({}), and gave up {loss}; the old family is in quarantine/{}",
+            "it was replaced before that ({}), and gave up {loss}; the old files are in quarantine/{}",
             self.reason, self.operation
         ))
     }
@@ -72,7 +72,7 @@ impl Replaced {
 /// Builds and puts in place.
 ///
 /// # Errors
-/// Before the ready file: the old family is untouched. After it: the next boot rolls forward.
+/// Before the ready file: the old files are untouched. After it: the next boot rolls forward.
 pub fn replace(
     device: &Device<'_>,
     locked: &Locked,
@@ -155,7 +155,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
         }
         if !is_ready(device, operation, main.as_ref())? {
             if let Some(wrong) = damage_of(device, operation)? {
-                // The old family still stands. What the operation was for is still known to the record.
+                // The old files still stand. What the operation was for is still known to the record.
                 log::warn!("{}: the file that was to replace it is damaged and is thrown away: {wrong}.", device.settings.name);
                 throw_away(device, main.as_ref(), operation)?;
                 continue;
@@ -166,7 +166,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
             Some(open) if said.is_some() || made_from_live(Some(open.kind)) => (open.reason, said),
             // Every other replacement gives up rows, whatever is known of it.
             open => {
-                let loss = "what the quarantined family holds";
+                let loss = "what the quarantined files hold";
                 ledger.keep_loss(device, operation, loss)?;
                 let unknown = "an earlier run's replacement, whose reason is no longer known";
                 (open.map_or_else(|| unknown.to_owned(), |open| open.reason), Some(loss.to_owned()))
@@ -180,7 +180,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
     Ok(done)
 }
 
-/// The ready file goes, and before it what the live family got in quarantine.
+/// The ready file goes, and before it what the live files got in quarantine.
 fn throw_away(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> Result<(), Failure> {
     let ready = device.state.ready(operation);
     let gone = take_back(device, main, operation).and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]));
@@ -215,7 +215,7 @@ fn made_from_live(kind: Option<OperationKind>) -> bool {
     matches!(kind, Some(OperationKind::Reindex | OperationKind::Downgrade | OperationKind::ReplaceCarried | OperationKind::Salvage))
 }
 
-/// The live family stands: names that it got in quarantine go again, while the ready file still tells of them. Its WAL and its
+/// The live files stand: names that it got in quarantine go again, while the ready file still tells of them. Its WAL and its
 /// journal may have no other name any more; what cannot be given back stays there.
 fn take_back(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> io::Result<()> {
     let disk = device.disk();
@@ -223,7 +223,7 @@ fn take_back(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> io
     if disk.stat(&folder)?.is_none() {
         return Ok(());
     }
-    let aside = folder.join(device.family.file_name());
+    let aside = folder.join(device.files.file_name());
     let given = match main {
         Some(main) if disk.stat(&aside)?.is_some() => give_back_side_files(device, main, &aside)?,
         _ => disk.list(&folder)?.iter().all(|name| name.starts_with("reason.")),
@@ -250,14 +250,14 @@ struct Words<'a> {
 fn is_ready(device: &Device<'_>, operation: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
     let ready = device.state.ready(operation);
     match main {
-        Some(_) => is_same(device.disk(), &device.family.main, main, &ready).map_err(|error| Failure::io(READY, &ready, &error)),
+        Some(_) => is_same(device.disk(), &device.files.main, main, &ready).map_err(|error| Failure::io(READY, &ready, &error)),
         None => Ok(false),
     }
 }
 
 fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
-    let failed = |error: io::Error| Failure::io(READY, &device.family.main, &error);
-    match device.disk().stat(&device.family.main).map_err(failed)? {
+    let failed = |error: io::Error| Failure::io(READY, &device.files.main, &error);
+    match device.disk().stat(&device.files.main).map_err(failed)? {
         Some(_) => device.open_main(READY, device.busy_limit()).map(Some),
         None => Ok(None),
     }
@@ -287,13 +287,13 @@ fn put_in_place(
     };
     if is_ready(device, operation, main)? {
         // The rename was done through a link: only the second name is left.
-        device.disk().sync_folder(DONE, device.family.folder()).map_err(failed(DONE))?;
+        device.disk().sync_folder(DONE, device.files.folder()).map_err(failed(DONE))?;
         device.disk().unlink(DONE, &ready).map_err(failed(DONE))?;
         device.disk().sync_folder(DONE, &device.state.root).map_err(failed(DONE))?;
         return Ok(replaced);
     }
     set_aside(device, locked, main, operation, words).map_err(failed(QUARANTINE))?;
-    let aside = device.state.quarantined(operation).join(device.family.file_name());
+    let aside = device.state.quarantined(operation).join(device.files.file_name());
     swap(device, locked, main, &New { path: &ready, made_from }, &SecondName::Has(aside))?;
     Ok(replaced)
 }
@@ -310,14 +310,14 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, oper
     if disk.stat(&note)?.is_none() {
         let (reason, loss) = (printable(words.reason), printable(words.loss.unwrap_or("nothing")));
         let text = format!("operation: {operation}\nreason: {reason}\ndata given up: {loss}\n");
-        // Its name says that the family is set aside: it must not stand there before its text does.
+        // Its name says that the files are set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");
         unlink_durably(disk, QUARANTINE, &folder, &[&unfinished])?;
         write_new_durably(disk, QUARANTINE, &unfinished, text.as_bytes(), owner)?;
         rename_durably(disk, QUARANTINE, &unfinished, &note, Rename::Replace)?;
     }
     if main.is_some() {
-        keep(device, &device.family.main, main, &folder.join(device.family.file_name()))?;
+        keep(device, &device.files.main, main, &folder.join(device.files.file_name()))?;
     }
     disk.sync_folder(QUARANTINE, &folder)?;
     disk.sync_folder(QUARANTINE, &device.state.quarantine())

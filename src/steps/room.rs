@@ -6,7 +6,7 @@ use std::io;
 
 use crate::decide::facts::Kept;
 use crate::device::disk::{FileKind, Open, Step};
-use crate::device::family::SnapshotName;
+use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure, Lack};
 
@@ -33,7 +33,7 @@ pub fn may_write(size: u64) -> u64 {
 
 /// [`explain`], of a command that may have needed another copy.
 pub fn explained(device: &Device<'_>, failure: Failure) -> Failure {
-    let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
+    let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
     explain(device, failure, size)
 }
 
@@ -52,7 +52,7 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
         return failure;
     }
     let Ok(space) = device.space() else { return failure };
-    let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
+    let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
     let by_sqlite = failure.sqlite_code.is_some_and(|code| code & 0xff == FULL);
     match failure.size_limit {
         // The limit would have been reached before the disk was full.

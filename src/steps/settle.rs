@@ -3,7 +3,7 @@
 //! Never begins an operation: what SQLite does here it would do at the application's first read.
 
 use crate::device::disk::Step;
-use crate::device::family::MainFile;
+use crate::device::files::MainFile;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::probe::{in_use, probe};
@@ -29,7 +29,7 @@ pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failur
 /// What the application's first read would do, made durable.
 fn roll_back(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
     let size = main.map_or(0, |main| main.stat.size);
-    let (database, _) = device.sqlite().work(STEP, &device.family.main, size)?;
+    let (database, _) = device.sqlite().work(STEP, &device.files.main, size)?;
     database.begin_exclusive(STEP)?;
     database.commit(STEP)?;
     let finished = database.checkpoint(STEP)?;
@@ -38,19 +38,19 @@ fn roll_back(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure
         return Err(in_use(device));
     }
     // SQLite does not sync its unlink of a WAL: after a cut it would be back, at full size.
-    let folder = device.family.folder();
+    let folder = device.files.folder();
     device.disk().sync_folder(STEP, folder).map_err(|error| Failure::io(STEP, folder, &error))
 }
 
 /// A side file with content, as the failure that it would be. SQLite leaves no hot journal behind; but one that it cannot look
 /// at it takes for absent, and half a transaction would count.
 fn left_behind(device: &Device<'_>) -> Result<Option<Failure>, Failure> {
-    let left = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, device.family.folder(), &error))?;
+    let left = device.files.look(device.disk()).map_err(|error| Failure::io(STEP, device.files.folder(), &error))?;
     let failure = |cause: &str, path| Failure::new(Class::Storage, STEP, cause).at(path);
     Ok(if left.journal_has_content {
-        Some(failure("SQLite left a hot journal that it should have rolled back", &device.family.journal()))
+        Some(failure("SQLite left a hot journal that it should have rolled back", &device.files.journal()))
     } else if left.wal_has_content() {
-        Some(failure("SQLite left a WAL behind that it should have emptied", &device.family.wal()))
+        Some(failure("SQLite left a WAL behind that it should have emptied", &device.files.wal()))
     } else {
         None
     })

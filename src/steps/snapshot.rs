@@ -3,7 +3,7 @@
 //! Never opens main again: the copy is made through the one descriptor.
 
 use crate::device::disk::{rename_durably, Open, Rename, Step};
-use crate::device::family::{MainFile, SnapshotName};
+use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::steps::ledger::Operation;

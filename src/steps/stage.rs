@@ -1,12 +1,12 @@
 //! Owns building a database beside the live one: from zero, from a snapshot, or from a copy of the live file.
 //! Promises: [`Staged`] is complete, verified, closed, without side files, and synced through the descriptor it was created with.
-//! Never trusted at boot before it has the name that says so; never touches the live family but to read it.
+//! Never trusted at boot before it has the name that says so; never touches the live files but to read it.
 
 use crate::catalog::Migration;
 use crate::config::JournalMode;
 use crate::device::clock::POLL;
 use crate::device::disk::{unlink_durably, File, Open, Stat, Step};
-use crate::device::family::{side, MainFile, SnapshotName};
+use crate::device::files::{side, MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::history::own::{Change, Ours};
 use crate::device::sqlite::script::Lane;
@@ -77,7 +77,7 @@ pub fn stage(
     let path = device.state.staging(operation.number);
     let result = build(device, locked, operation, base, steps, token);
     result.map_err(|failure| {
-        let size = device.disk().stat(&device.family.main).ok().flatten().map_or(0, |main| main.size);
+        let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
         discard(device, &path);
         explain(device, failure, may_write(size))
     })
@@ -174,10 +174,10 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
         }
         // Its rows are read later, and what is written from now on is noticed before the swap.
         Base::Rows(rows) => {
-            let failed = |error: std::io::Error| Failure::io(BUILD, &device.family.main, &error);
+            let failed = |error: std::io::Error| Failure::io(BUILD, &device.files.main, &error);
             let main = rows.main.file.stat().map_err(failed)?;
             wait_for_a_later_stamp(device, locked, &main).map_err(failed)?;
-            let wal = device.disk().stat(&device.family.wal()).map_err(failed)?;
+            let wal = device.disk().stat(&device.files.wal()).map_err(failed)?;
             Ok(Some(MadeFrom { main, wal }))
         }
     }
@@ -194,7 +194,7 @@ fn copy_live(
     if check && within_budget(device, main.stat.size) {
         whole(database)?;
     }
-    let failed = |error: std::io::Error| Failure::io(COPY, &device.family.main, &error);
+    let failed = |error: std::io::Error| Failure::io(COPY, &device.files.main, &error);
     let stat = main.file.stat().map_err(failed)?;
     wait_for_a_later_stamp(device, locked, &stat).map_err(failed)?;
     file.copy_from(COPY, &*main.file, &device.environment.stop).map_err(failed)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::device::disk::{parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Open, Rename, Stat, Step};
-use crate::device::family::{side, MainFile};
+use crate::device::files::{side, MainFile};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::lock::Locked;
@@ -79,7 +79,7 @@ pub fn swap(
 
 /// Nothing has the name: whoever made it meanwhile is not overwritten.
 fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Swapped, Failure> {
-    let main = &device.family.main;
+    let main = &device.files.main;
     let disk = device.disk();
     let made = || Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main);
     // Before anything of theirs is touched.
@@ -104,7 +104,7 @@ fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Sw
 
 /// A write lease, kept. `false`: the kernel cannot give one, and only the unit's order keeps the application out.
 fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
-    let failed = |error: io::Error| Failure::io(LEASE, &device.family.main, &error);
+    let failed = |error: io::Error| Failure::io(LEASE, &device.files.main, &error);
     let ask = || {
         Ok(match main.file.lease().map_err(failed)? {
             Lease::Held => Some(Ok(true)),
@@ -114,7 +114,7 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
                 LEASE,
                 "a swap needs a lease, and this process is neither the file's owner nor has CAP_LEASE",
             )
-            .at(&device.family.main))),
+            .at(&device.files.main))),
             Lease::Busy => None,
         })
     };
@@ -122,14 +122,14 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
 }
 
 fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
-    let path = &device.family.main;
+    let path = &device.files.main;
     let failed = |step| move |error: io::Error| Failure::io(step, path, &error);
     unchanged(device, main, new)?;
     if let SecondName::Make(name) = second {
         second_name(device, main, name).map_err(failed(SECOND_NAME))?;
     }
     let kept = match second {
-        SecondName::Has(old) => keep_family(device, main, old).map_err(failed(SECOND_NAME)),
+        SecondName::Has(old) => keep_files(device, main, old).map_err(failed(SECOND_NAME)),
         SecondName::Make(_) | SecondName::None => Ok(()),
     };
     let removed = kept.and_then(|()| remove_side_files(device));
@@ -144,7 +144,7 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
 
 fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
     let disk = device.disk();
-    let path = &device.family.main;
+    let path = &device.files.main;
     let failed = |step| move |error: io::Error| Failure::io(step, path, &error);
     let held = || if leased { main.file.lease_state() } else { Ok(Lease::Held) };
     let beside = put_beside(device, new.path).map_err(failed(RENAME))?;
@@ -165,8 +165,8 @@ fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'
 }
 
 /// Main's copy in quarantine, where links are refused, is as main is now; then the side files.
-fn keep_family(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<()> {
-    if keep(device, &device.family.main, Some(main), old)? {
+fn keep_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<()> {
+    if keep(device, &device.files.main, Some(main), old)? {
         device.disk().sync_folder(SECOND_NAME, parent(old))?;
     }
     keep_side_files(device, old)
@@ -177,7 +177,7 @@ fn keep_family(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<(
 fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     let disk = device.disk();
     let mut kept_more = false;
-    for (name, kept) in [(device.family.wal(), side(old, "-wal")), (device.family.journal(), side(old, "-journal"))] {
+    for (name, kept) in [(device.files.wal(), side(old, "-wal")), (device.files.journal(), side(old, "-journal"))] {
         if disk.stat(&name)?.is_some_and(|live| live.size > 0) {
             kept_more |= match keep(device, &name, None, &kept) {
                 // Without leases: what was in it is in main then.
@@ -192,7 +192,7 @@ fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A file of the family gets its name in quarantine; `false` where it has it. What else an earlier start has left there is kept.
+/// A database file get its name in quarantine; `false` where it has it. What else an earlier start has left there is kept.
 ///
 /// # Errors
 /// As `lstat`, `read`, `link` and `rename`.
@@ -236,11 +236,11 @@ pub fn is_same(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path)
 pub fn give_back_side_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<bool> {
     let disk = device.disk();
     let inode = |stat: Stat| (stat.device, stat.inode);
-    if disk.stat(&device.family.main)?.map(inode) != Some(inode(main.stat)) || !is_same(disk, &device.family.main, Some(main), old)? {
+    if disk.stat(&device.files.main)?.map(inode) != Some(inode(main.stat)) || !is_same(disk, &device.files.main, Some(main), old)? {
         return Ok(false);
     }
-    let wal = give_back(device, &side(old, "-wal"), &device.family.wal())?;
-    let journal = give_back(device, &side(old, "-journal"), &device.family.journal())?;
+    let wal = give_back(device, &side(old, "-wal"), &device.files.wal())?;
+    let journal = give_back(device, &side(old, "-journal"), &device.files.journal())?;
     Ok(wal && journal)
 }
 
@@ -254,7 +254,7 @@ fn give_back(device: &Device<'_>, kept: &Path, name: &Path) -> io::Result<bool> 
             Err(error) if links_are_refused(&error) => disk.rename(UNDO, kept, name, Rename::NoReplace)?,
             other => other?,
         }
-        disk.sync_folder(UNDO, device.family.folder())?;
+        disk.sync_folder(UNDO, device.files.folder())?;
     } else if !is_same(disk, name, None, kept)? {
         return Ok(false);
     }
@@ -267,19 +267,19 @@ fn give_back(device: &Device<'_>, kept: &Path, name: &Path) -> io::Result<bool> 
 /// there is no room for one.
 fn put_beside(device: &Device<'_>, new: &Path) -> io::Result<Option<PathBuf>> {
     let disk = device.disk();
-    let beside = device.family.beside();
-    unlink_durably(disk, RENAME, device.family.folder(), &[&beside])?;
+    let beside = device.files.beside();
+    unlink_durably(disk, RENAME, device.files.folder(), &[&beside])?;
     match disk.link(RENAME, new, &beside) {
         Err(error) if links_are_refused(&error) => match copy_beside(disk, new, &beside) {
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                unlink_durably(disk, RENAME, device.family.folder(), &[&beside])?;
+                unlink_durably(disk, RENAME, device.files.folder(), &[&beside])?;
                 return Ok(None);
             }
             other => other?,
         },
         other => other?,
     }
-    disk.sync_folder(RENAME, device.family.folder())?;
+    disk.sync_folder(RENAME, device.files.folder())?;
     Ok(Some(beside))
 }
 
@@ -296,7 +296,7 @@ fn copy_beside(disk: &dyn Disk, new: &Path, beside: &Path) -> io::Result<()> {
 /// Main has the new file durably; only then its old name goes.
 fn drop_old_name(device: &Device<'_>, new: &Path) -> io::Result<()> {
     let disk = device.disk();
-    disk.sync_folder(RENAME, device.family.folder())?;
+    disk.sync_folder(RENAME, device.files.folder())?;
     disk.unlink(RENAME, new)?;
     disk.sync_folder(RENAME, parent(new))
 }
@@ -308,26 +308,26 @@ pub fn links_are_refused(error: &io::Error) -> bool {
 
 /// Main is the file that was looked at, and, where the new one was made from it, nobody has written since.
 fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::io(LEASE, &device.family.main, &error);
-    let named = device.disk().stat(&device.family.main).map_err(failed)?;
+    let failed = |error: io::Error| Failure::io(LEASE, &device.files.main, &error);
+    let named = device.disk().stat(&device.files.main).map_err(failed)?;
     let open = main.file.stat().map_err(failed)?;
     let same_file = named.is_some_and(|named| (named.device, named.inode) == (open.device, open.inode));
-    let family = device.family.look(device.disk()).map_err(failed)?;
+    let files = device.files.look(device.disk()).map_err(failed)?;
     let is = |then: &Stat, now: &Stat| (then.size, then.modified_ns, then.inode) == (now.size, now.modified_ns, now.inode);
     let content = |wal: Option<Stat>| wal.filter(|wal| wal.size > 0);
     // In WAL mode what they wrote lies beside main.
     let same_content = new.made_from.is_none_or(|then| {
-        let same_wal = match (content(then.wal), content(family.wal)) {
+        let same_wal = match (content(then.wal), content(files.wal)) {
             (None, None) => true,
             (Some(then), Some(now)) => is(&then, &now),
             (Some(_), None) | (None, Some(_)) => false,
         };
-        is(&then.main, &open) && same_wal && !family.journal_has_content
+        is(&then.main, &open) && same_wal && !files.journal_has_content
     });
     if same_file && same_content {
         return Ok(());
     }
-    Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made").at(&device.family.main))
+    Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made").at(&device.files.main))
 }
 
 /// A link; where the file system has none, a copy.
@@ -336,11 +336,11 @@ fn second_name(device: &Device<'_>, main: &MainFile, name: &Path) -> io::Result<
     if disk.stat(name)?.is_some() {
         disk.unlink(SECOND_NAME, name)?;
     }
-    link_or_copy(device, &device.family.main, Some(main), name)?;
+    link_or_copy(device, &device.files.main, Some(main), name)?;
     disk.sync_folder(SECOND_NAME, parent(name))
 }
 
-/// Gives a file of the family another name; the copy that stands in for a link is whole or has a temporary name.
+/// Gives a database file another name; the copy that stands in for a link is whole or has a temporary name.
 fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<()> {
     let disk = device.disk();
     match disk.link(SECOND_NAME, from, to) {
@@ -369,13 +369,13 @@ fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &
 /// synced, and a stale side file beside a new main brings the old data back or corrupts the new.
 fn remove_side_files(device: &Device<'_>) -> Result<(), Failure> {
     let disk = device.disk();
-    for path in [device.family.wal(), device.family.journal(), device.family.shm()] {
+    for path in [device.files.wal(), device.files.journal(), device.files.shm()] {
         match disk.unlink(SIDE_FILES, &path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::io(SIDE_FILES, &path, &error)),
             _ => {}
         }
     }
-    let folder = device.family.folder();
+    let folder = device.files.folder();
     disk.sync_folder(SIDE_FILES, folder).map_err(|error| Failure::io(SIDE_FILES, folder, &error))
 }
 
@@ -383,7 +383,7 @@ fn remove_side_files(device: &Device<'_>) -> Result<(), Failure> {
 fn undo(device: &Device<'_>, new: &Path, second: &SecondName) -> io::Result<()> {
     let disk = device.disk();
     let (SecondName::Make(old) | SecondName::Has(old)) = second else { return Ok(()) };
-    let main = &device.family.main;
+    let main = &device.files.main;
     let again = device.state.root.join("undo-main.db");
     if disk.stat(&again)?.is_some() {
         disk.unlink(UNDO, &again)?;

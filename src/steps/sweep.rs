@@ -48,8 +48,8 @@ pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
 fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf>> {
     let disk = device.disk();
     let mut found = Vec::new();
-    if disk.stat(&device.family.beside())?.is_some() {
-        found.push(device.family.beside());
+    if disk.stat(&device.files.beside())?.is_some() {
+        found.push(device.files.beside());
     }
     for name in disk.list(&device.state.root)? {
         if name.starts_with("staging-") || name.starts_with("undo-") || name == "rehearsal" {
@@ -63,10 +63,10 @@ fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf
             found.push(path);
         }
     }
-    // A family is linked into quarantine only after its ready file is durable, and roll-forward came before this.
+    // Files is linked into quarantine only after its ready file is durable, and roll-forward came before this.
     if main.is_some_and(|main| main.links > 1) {
         for operation in device.state.list_quarantine(disk)? {
-            let path = device.state.quarantined(operation).join(device.family.file_name());
+            let path = device.state.quarantined(operation).join(device.files.file_name());
             if is_main(device, main, &path)? {
                 found.push(path);
             }

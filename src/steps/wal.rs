@@ -3,7 +3,7 @@
 //! Never writes, and never asked at a quiet boot.
 
 use crate::device::disk::{Open, Step};
-use crate::device::family::MainFile;
+use crate::device::files::MainFile;
 use crate::device::{wal, Device};
 use crate::error::{Class, Failure};
 use crate::steps::probe::in_use;
@@ -16,7 +16,7 @@ const STEP: Step = Step("check the WAL");
 /// # Errors
 /// As `open` and `read`.
 pub fn misfit(device: &Device<'_>, main: &MainFile) -> Result<Option<String>, Failure> {
-    let path = device.family.wal();
+    let path = device.files.wal();
     let failed = |error: std::io::Error| Failure::io(STEP, &path, &error);
     if device.disk().stat(&path).map_err(failed)?.is_none_or(|stat| stat.size == 0) {
         return Ok(None);
@@ -35,12 +35,12 @@ pub fn misfit(device: &Device<'_>, main: &MainFile) -> Result<Option<String>, Fa
 /// # Errors
 /// Damaged where they are not; in use; as SQLite.
 pub fn fits(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
-    let family = device.family.look(device.disk()).map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
-    if !family.wal_has_content() {
+    let files = device.files.look(device.disk()).map_err(|error| Failure::io(STEP, &device.files.main, &error))?;
+    if !files.wal_has_content() {
         return Ok(());
     }
     if let Some(why) = misfit(device, main)? {
-        return Err(Failure::new(Class::Damaged, STEP, why).at(&device.family.wal()));
+        return Err(Failure::new(Class::Damaged, STEP, why).at(&device.files.wal()));
     }
     if !within_budget(device, main.stat.size) {
         return Ok(());
@@ -53,7 +53,7 @@ pub fn fits(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
 }
 
 fn look(device: &Device<'_>) -> Result<(), Failure> {
-    let database = device.sqlite().look_without_writing(STEP, &device.family.main)?;
+    let database = device.sqlite().look_without_writing(STEP, &device.files.main)?;
     let checked = database.begin_exclusive(STEP).and_then(|()| whole(&database));
     database.rollback();
     database.close(STEP)?;

@@ -1,6 +1,6 @@
 //! Owns the rows about pages of two times in one file: a write that flash lost, and an older copy beside a newer WAL.
 //! Promises: which rows are gone is known by the test, which counts what is kept of them.
-//! Never lets SQLite open the family between the harm and the program under test.
+//! Never lets SQLite open the files between the harm and the program under test.
 
 use crate::damage::said;
 use crate::device::TestDevice;

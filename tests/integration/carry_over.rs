@@ -61,7 +61,7 @@ fn a_purge_for_what_was_made_by_hand_keeps_every_row() {
             exit:     0
             settings: purged 40>41 of 41, applied [10,20,30,40,41], usable, exit 0
             code:     BM-0 settings 40>41
-            kept:     quarantine/3 the old family, with a reason
+            kept:     quarantine/3 the old files, with a reason
             database: old, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -118,7 +118,7 @@ fn named_tables_are_kept_and_the_others_counted() {
         exit:     11
         settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
         code:     BM-11 settings 40>41
-        kept:     quarantine/2 the old family, with a reason
+        kept:     quarantine/2 the old files, with a reason
         database: OTHER, 2000 parents, 1000 children
         touched:  database, state
         again:    exit 0, quiet, touched nothing

@@ -223,7 +223,7 @@ fn a_snapshot_beside_an_application_has_what_was_committed() {
         let copies: Vec<_> = copies.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
         let (kept, live) = (oracle::content(&copies[0]).unwrap(), oracle::content(&device.main()).unwrap());
-        // A copy of the live family has the rollback journal beside it, so SQLite takes the open transaction back.
+        // A copy of the live files have the rollback journal beside it, so SQLite takes the open transaction back.
         assert_eq!(kept, live);
         assert!(kept.rows["parent"] >= 1000 && kept.rows["child"] >= 1000);
     }

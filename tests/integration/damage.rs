@@ -1,6 +1,6 @@
-//! Owns the tests of families that are damaged, half-written, or not ours.
+//! Owns the tests of files that are damaged, half-written, or not ours.
 //! Promises: bytes are damaged by the test itself, so that it is known what was there.
-//! Never lets SQLite open a family before the program under test has.
+//! Never lets SQLite open files before the program under test has.
 
 use crate::device::TestDevice;
 use crate::oracle;
@@ -58,11 +58,11 @@ fn corrupt_header_is_restored_from_the_snapshot() {
         &device,
         "run",
         expect![[r#"
-            plan:     settings: replace by the snapshot v40-1 migrated forward, the old family goes to quarantine: its header is not that of an SQLite database
+            plan:     settings: replace by the snapshot v40-1 migrated forward, the old files go to quarantine: its header is not that of an SQLite database
             exit:     11
             settings: restored null>41 of 41, applied [41], data given up, usable, exit 11
             code:     BM-11 settings ?>41
-            kept:     quarantine/2 the old family, with a reason
+            kept:     quarantine/2 the old files, with a reason
             database: OTHER, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -97,7 +97,7 @@ fn corrupt_page_with_consent_is_purged_and_kept() {
             exit:     11
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
             code:     BM-11 settings 40>41
-            kept:     quarantine/1 the old family, with a reason
+            kept:     quarantine/1 the old files, with a reason
             database: OTHER, 2000 parents, 0 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -120,7 +120,7 @@ fn corrupt_index_is_rebuilt_on_a_copy() {
             settings: migrated 40>41 of 41, applied [41], usable, exit 0
             code:     BM-0 settings 40>41
             backup:   snapshots/v40-2.db old, 2000 parents, 2000 children
-            kept:     quarantine/1 the old family, with a reason
+            kept:     quarantine/1 the old files, with a reason
             database: new, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -228,11 +228,11 @@ fn database_that_is_gone_is_no_first_boot() {
         device,
         "run",
         expect![[r#"
-            plan:     settings: replace by a fresh database, the old family goes to quarantine: the main file is absent, but it held data before
+            plan:     settings: replace by a fresh database, the old files go to quarantine: the main file is absent, but it held data before
             exit:     11
             settings: purged null>40 of 40, applied [10,20,30,40], data given up, usable, exit 11
             code:     BM-11 settings ?>40
-            kept:     quarantine/1 the old family, with a reason
+            kept:     quarantine/1 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing

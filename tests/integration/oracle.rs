@@ -1,5 +1,5 @@
 //! Owns the judgement of a database: rows by SQLite itself, history by the real refinery, files by bytes.
-//! Promises: reads a private copy of the family, so that looking changes nothing on the device.
+//! Promises: reads a private copy of the files, so that looking changes nothing on the device.
 //! Never calls the code under test.
 
 use crate::product;
@@ -25,7 +25,7 @@ pub struct Content {
     pub rows: BTreeMap<String, u64>,
 }
 
-/// A copy of a family in a folder of its own.
+/// A copy of files in a folder of its own.
 pub struct Copy {
     folder: TempDir,
     name: String,

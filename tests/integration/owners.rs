@@ -116,7 +116,7 @@ fn purge_by_root_is_the_applications() {
                 exit:     11
                 settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
                 code:     BM-11 settings 40>41
-                kept:     quarantine/2 the old family, with a reason
+                kept:     quarantine/2 the old files, with a reason
                 database: fresh, 1000 parents, 1000 children
                 touched:  database, state
                 again:    exit 0, quiet, touched nothing

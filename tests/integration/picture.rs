@@ -26,7 +26,7 @@ pub struct Operation {
 struct Before {
     expected: Expectations,
     owner: (u32, u32, u32),
-    family: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, Vec<u8>>,
 }
 
 /// The situation, an operation in one line, and its picture. The operation is a command line; `--root` is put in.
@@ -103,11 +103,11 @@ fn look(device: &TestDevice, database: &Database) -> Before {
     let path = device.path(&database.name);
     let data = fs::metadata(&path).or_else(|_| fs::metadata(device.home())).or_else(|_| fs::metadata(device.root())).unwrap();
     let owner = (data.uid(), data.gid(), if path.exists() { data.mode() & 0o7777 } else { 0o640 });
-    Before { expected: device.expectations(database), owner, family: family(&path) }
+    Before { expected: device.expectations(database), owner, files: files(&path) }
 }
 
-/// The bytes of a family's members that matter, by their ending.
-fn family(main: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
+/// The bytes of files's members that matter, by their ending.
+fn files(main: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     ["", "-wal", "-journal"]
         .into_iter()
         .filter_map(|side| Some((side.to_string(), fs::read(oracle::beside(main, side)).ok()?)))
@@ -152,9 +152,9 @@ fn backup_line(device: &TestDevice, database: &Database, before: &Before, part: 
     }
     if let Some(quarantine) = part["quarantine"].as_str() {
         let aside = state.join(quarantine);
-        let same = family(&aside.join(format!("{}.db", database.name))) == before.family;
+        let same = files(&aside.join(format!("{}.db", database.name))) == before.files;
         let reason = aside.join("reason.txt").exists();
-        let _ = write!(text, "kept:     {quarantine} {}", if same { "the old family" } else { "NOT the old family" });
+        let _ = write!(text, "kept:     {quarantine} {}", if same { "the old files" } else { "NOT the old files" });
         let _ = writeln!(text, "{}", if reason { ", with a reason" } else { ", WITHOUT a reason" });
     }
 }

@@ -1,5 +1,5 @@
 //! Owns the tests of data given up: purge, purge and retry, and a purge that finds no fresh database.
-//! Promises: the old family lies in the quarantine with its own bytes, or still stands under its name.
+//! Promises: the old files lie in the quarantine with its own bytes, or still stands under its name.
 //! Never ends a loss with exit 0.
 
 use crate::device::TestDevice;
@@ -40,7 +40,7 @@ fn rebuildable_data_is_purged_when_its_migration_fails() {
             exit:     11
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
             code:     BM-11 settings 40>41
-            kept:     quarantine/2 the old family, with a reason
+            kept:     quarantine/2 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -60,7 +60,7 @@ fn purge_and_retry_after_the_tries_are_used_up() {
             exit:     11
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
             code:     BM-11 settings 40>41
-            kept:     quarantine/5 the old family, with a reason
+            kept:     quarantine/5 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -108,7 +108,7 @@ fn the_short_spelling_does_the_same() {
             exit:     11
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
             code:     BM-11 settings 40>41
-            kept:     quarantine/2 the old family, with a reason
+            kept:     quarantine/2 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing

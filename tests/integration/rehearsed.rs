@@ -1,6 +1,6 @@
 //! Owns the tests of a rehearsal on a device that is not well: what the next boot would cure is cured on the copy, and only there.
 //! Promises: the run that follows must end as the rehearsal said, with the same exit code and the same sentence.
-//! Never lets SQLite open a harmed family before the program under test has.
+//! Never lets SQLite open harmed files before the program under test has.
 
 use crate::device::TestDevice;
 use crate::mount::Mount;
@@ -16,7 +16,7 @@ const RELEASE: (&str, &str) = ("V43__none.sql", "CREATE TABLE note (id INTEGER P
 /// A file's bytes, and what else `stat` says of it.
 type Seen = (Vec<u8>, [i64; 6]);
 
-/// Every file of the device but the lock: the family, what is kept of it, the record, and what runs have left on /run.
+/// Every file of the device but the lock: the files, what is kept of it, the record, and what runs have left on /run.
 fn files(device: &TestDevice) -> BTreeMap<PathBuf, Seen> {
     let (mut folders, mut found) = (vec![device.root()], BTreeMap::new());
     while let Some(folder) = folders.pop() {

@@ -1,6 +1,6 @@
 //! Owns the tests of a damaged database from which rows are saved: past one page, without a table, out of a WAL.
 //! Promises: the test harms a page whose rows it knows; every row that is not on it must be there afterwards, unchanged.
-//! Never lets SQLite open a family before the program under test has.
+//! Never lets SQLite open files before the program under test has.
 
 use crate::carry_over::rows;
 use crate::device::TestDevice;
@@ -80,7 +80,7 @@ fn a_table_that_cannot_be_read_takes_no_other_with_it() {
         settings: migrated 40>41 of 41, applied [41], data given up, usable, exit 11
         code:     BM-11 settings 40>41
         backup:   snapshots/v40-2.db OTHER, 2000 parents, 0 children
-        kept:     quarantine/1 the old family, with a reason
+        kept:     quarantine/1 the old files, with a reason
         database: OTHER, 2000 parents, 0 children
         touched:  database, state
         again:    exit 0, quiet, touched nothing

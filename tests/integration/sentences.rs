@@ -154,7 +154,7 @@ fn a_purge_says_that_all_rows_went() {
     assert_eq!(ran.exit, "11");
     says(
         &ran.stderr,
-        &["because `purge` was asked for; the old family is in quarantine/1; given up: all its rows. [BM-11 settings 40>42]"],
+        &["because `purge` was asked for; the old files are in quarantine/1; given up: all its rows. [BM-11 settings 40>42]"],
     );
     let device = TestDevice::at(40)
         .firmware(40)

@@ -70,7 +70,7 @@ fn goes_back_without_losing_a_row() {
             exit:     0
             settings: downgraded 43>30 of 30, applied [], usable, exit 0
             code:     BM-0 settings 43>30
-            kept:     quarantine/2 the old family, with a reason
+            kept:     quarantine/2 the old files, with a reason
             database: OTHER, 2000 parents, 1999 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -107,7 +107,7 @@ fn goes_back_and_says_what_did_not_fit() {
             exit:     11
             settings: downgraded 43>30 of 30, applied [], data given up, reduced, usable, exit 11
             code:     BM-11 settings 43>30
-            kept:     quarantine/2 the old family, with a reason
+            kept:     quarantine/2 the old files, with a reason
             database: OTHER, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
@@ -167,7 +167,7 @@ fn a_way_back_that_fails_gives_way_to_the_snapshot_of_a_slot_on_trial() {
             exit:     11
             settings: restored 43>30 of 30, applied [], data given up, usable, exit 11
             code:     BM-11 settings 43>30
-            kept:     quarantine/3 the old family, with a reason
+            kept:     quarantine/3 the old files, with a reason
             database: OTHER, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing

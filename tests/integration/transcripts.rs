@@ -258,7 +258,7 @@ fn purge_as_told() {
         &device,
         "purge --db settings --yes",
         expect![[r#"
-        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old family is in quarantine/1; given up: all its rows. [BM-11 settings 40]
+        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old files are in quarantine/1; given up: all its rows. [BM-11 settings 40]
         exit 11, touched database, state
     "#]],
     );

@@ -94,7 +94,7 @@ fn after_cut(database: &Expected, home: &Path, known: &Acknowledged) -> Result<&
     match new {
         Ok(()) => Ok("new"),
         Err(_) if same => Ok("old"),
-        // Between the ready file's name and the swap the old family's parts go one by one.
+        // Between the ready file's name and the swap the old files's parts go one by one.
         Err(_) if has_ready(&home.join(format!(".bootmigrate/{}.db", database.name))) => Ok("on the way"),
         Err(why) => Err(format!("old or new: {why}")),
     }
@@ -118,10 +118,10 @@ fn at_rest(data_partition: &DataPartition, home: &Path, known: &Acknowledged) ->
     let main_names: Vec<String> = data_partition.databases.iter().map(|database| format!("{}.db", database.name)).collect();
     for name in entries(home) {
         let ours = ["lost+found", ".bootmigrate"].contains(&name.as_str());
-        let family = main_names
+        let files = main_names
             .iter()
             .any(|main| name.strip_prefix(main.as_str()).is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end)));
-        if !ours && !family {
+        if !ours && !files {
             return Err(format!("nothing left over: {name} is left"));
         }
     }
@@ -141,25 +141,25 @@ fn at_rest(data_partition: &DataPartition, home: &Path, known: &Acknowledged) ->
     Ok(())
 }
 
-/// The old family is kept where data was given up, once; and nowhere else.
+/// The old files are kept where data was given up, once; and nowhere else.
 fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
-    let families = entries(folder);
-    if families.len() != usize::from(database.loss) {
-        return Err(format!("one quarantine: {} has {families:?}", database.name));
+    let sets = entries(folder);
+    if sets.len() != usize::from(database.loss) {
+        return Err(format!("one quarantine: {} has {sets:?}", database.name));
     }
-    for family in families {
-        let family = folder.join(family);
-        if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
-            return Err(format!("a quarantine has its reason: {}", family.display()));
+    for files in sets {
+        let files = folder.join(files);
+        if !fs::read_to_string(files.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
+            return Err(format!("a quarantine has its reason: {}", files.display()));
         }
-        let kept = look(&family.join(format!("{}.db", database.name)));
+        let kept = look(&files.join(format!("{}.db", database.name)));
         let same = match (&kept, &database.old) {
             (Stands::Whole(kept), Stands::Whole(old)) => kept.text == old.text,
             (Stands::Broken(kept, _), Stands::Broken(old, _)) => kept == old,
             _ => false,
         };
         if !same {
-            return Err(format!("the old family is kept: {} holds something else: {kept:?}", family.display()));
+            return Err(format!("the old files are kept: {} holds something else: {kept:?}", files.display()));
         }
     }
     Ok(())

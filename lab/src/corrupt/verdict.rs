@@ -190,11 +190,11 @@ impl Verdict {
         if !replaced || old.main.is_none() || old.size == 0 {
             return Ok(());
         }
-        let mains: Vec<Option<u128>> = families(after).map(|path| bytes_hash(after, &path)).collect();
-        // What a journal or WAL changes before it is set aside is another family; and what was in quarantine may be the harmed one.
+        let mains: Vec<Option<u128>> = sets(after).map(|path| bytes_hash(after, &path)).collect();
+        // What a journal or WAL changes before it is set aside is another set of files; and what was in quarantine may be the harmed one.
         let same = old.side || case.kind == Kind::Quarantine || mains.contains(&old.main);
         if mains.is_empty() || !same {
-            return bad("the old file is kept", format!("{} families in quarantine, and none is what stood there", mains.len()));
+            return bad("the old file is kept", format!("{} sets of files in quarantine, and none is what stood there", mains.len()));
         }
         Ok(())
     }
@@ -237,7 +237,7 @@ fn names<'a>(state: &State, begin: &'a str) -> impl Iterator<Item = String> + 'a
 }
 
 /// Main files in quarantine, the second of two of the same operation among them.
-fn families(state: &State) -> impl Iterator<Item = String> {
+fn sets(state: &State) -> impl Iterator<Item = String> {
     names(state, "quarantine/").filter(|path| path.ends_with("/settings.db") || path.ends_with("/settings.db.1"))
 }
 
@@ -246,7 +246,7 @@ fn bytes_hash(state: &State, path: &str) -> Option<u128> {
     state.content(node).ok().map(|content| content.hash())
 }
 
-/// A copy of the family in the hands of plain SQLite.
+/// A copy of the files in the hands of plain SQLite.
 fn look(state: &State) -> Seen {
     let mut copy = State::new();
     copy.put_folder("/copy");

@@ -276,8 +276,8 @@ impl Sweep {
             }
         }
         let prefix = format!("{STATE}/quarantine/");
-        let families = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix) && path.ends_with(".db"));
-        let aside = families.flat_map(|path| guests(&state, &path)).collect();
+        let sets = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix) && path.ends_with(".db"));
+        let aside = sets.flat_map(|path| guests(&state, &path)).collect();
         (guests(&state, MAIN).into_iter().collect(), aside)
     }
 

@@ -15,8 +15,8 @@ use crate::scenarios::{End, Old};
 
 /// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a cure, and the quiet one.
 const BOOTS_MAX: u32 = 4;
-/// Families that may be kept: `quarantine_max`, and the one that the last boot has added.
-const FAMILIES_MAX: usize = 3;
+/// Files that may be kept: `quarantine_max`, and the one that the last boot has added.
+const KEPT_MAX: usize = 3;
 
 const HOME: &str = "data/product";
 
@@ -182,18 +182,18 @@ impl<'a> Judge<'a> {
         self.quarantine(end, &state.join("quarantine"))
     }
 
-    /// Where rows are gone, the family that had them is kept, with its reason.
+    /// Where rows are gone, the files that had them is kept, with its reason.
     fn quarantine(&self, end: &End, folder: &Path) -> Result<(), Bad> {
-        let families: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        if families.len() > FAMILIES_MAX {
-            return bad("copies bounded", format!("{} families are in quarantine", families.len()));
+        let sets: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        if sets.len() > KEPT_MAX {
+            return bad("copies bounded", format!("{} sets of files are in quarantine", sets.len()));
         }
         let mut kept = false;
-        for family in &families {
-            if !fs::read_to_string(family.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
-                return bad("a quarantine has its reason", family.display().to_string());
+        for files in &sets {
+            if !fs::read_to_string(files.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
+                return bad("a quarantine has its reason", files.display().to_string());
             }
-            kept |= match (look(&family.join("settings.db")), &self.slots.today.old) {
+            kept |= match (look(&files.join("settings.db")), &self.slots.today.old) {
                 (Stands::Whole(picture), Old::Whole(old)) => picture.text == *old,
                 (Stands::Broken(hash, _), Old::Broken(old)) => hash == *old,
                 (Stands::Absent, Old::Absent) => true,
@@ -201,7 +201,7 @@ impl<'a> Judge<'a> {
             };
         }
         if end.loss && !kept {
-            return bad("the old family is kept", format!("{} families are in quarantine, and none is the old one", families.len()));
+            return bad("the old files are kept", format!("{} sets of files are in quarantine, and none is the old one", sets.len()));
         }
         Ok(())
     }

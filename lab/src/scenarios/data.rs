@@ -1,6 +1,6 @@
 //! Owns the scenarios in which each boot is followed by a `data run`: a batch in rounds, and what must run exactly once.
 //! Promises: what must come out is the same text, run by plain SQLite until it changes nothing.
-//! Never allows a loss, a snapshot or a family in quarantine.
+//! Never allows a loss, a snapshot or files in quarantine.
 
 use super::catalogues::{firmware, Version, BATCH, TENFOLD};
 use super::situations::{cut_off, expected, managed, LATER, ROWS};

@@ -105,7 +105,7 @@ pub struct Scenario {
     pub snapshots_are_checked: bool,
     /// How many there must be at rest.
     pub snapshots_min: usize,
-    /// What a family in quarantine may be.
+    /// What files in quarantine may be.
     pub quarantined: Vec<Old>,
     /// How many of them there may be.
     pub quarantines_max: usize,

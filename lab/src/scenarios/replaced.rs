@@ -143,7 +143,7 @@ pub(super) fn purge() -> Scenario {
     Scenario { asked, exits: &[0, 11], quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..purge }
 }
 
-/// The old family has rows that only its WAL holds: it must not stand beside the new main, and goes to quarantine with its own.
+/// The old files have rows that only its WAL holds: it must not stand beside the new main, and goes to quarantine with its own.
 pub(super) fn purge_wal_left() -> Scenario {
     let old = expected(Version::One, 1, &[ROWS, LATER]);
     let mut purge = purge();
@@ -154,7 +154,7 @@ pub(super) fn purge_wal_left() -> Scenario {
     Scenario { old: Old::Whole(old), ..purge }
 }
 
-/// On a file system where a file has one name: the old family is copied into quarantine.
+/// On a file system where a file has one name: the old files are copied into quarantine.
 pub(super) fn purge_without_links() -> Scenario {
     let mut purge = purge_wal_left();
     purge.options.links = false;

@@ -18,7 +18,7 @@ const METRICS: &[Metric] = &[
     ("failed_tries", "Failed tries of this firmware's migrations.", |one| Some(u64::from(one.failed_tries))),
     ("interrupted_tries", "Interrupted tries of this firmware's migrations.", |one| Some(u64::from(one.interrupted_tries))),
     ("snapshots", "Snapshots kept.", |one| Some(one.snapshots.len() as u64)),
-    ("quarantined", "Families set aside.", |one| Some(one.quarantine.len() as u64)),
+    ("quarantined", "Files set aside.", |one| Some(one.quarantine.len() as u64)),
     ("database_bytes", "Size of the main file.", |one| one.bytes),
     ("free_bytes", "Free bytes on the file system of the database.", |one| one.free_bytes),
 ];

@@ -217,8 +217,8 @@ fn lists() {
 fn limits() {
     check_keys(&[
         ("quarantine_max = 0", r#"2:1: in [databases.settings], quarantine_max = 0 would let precious data go without a trace; write 1 or more, or kind = "rebuildable""#),
-        ("quarantine_max = 17", "2:18: quarantine_max = 17 is out of range: each family in quarantine is a whole copy of the database; write a number from 0 to 16"),
-        ("quarantine_max = -1", "2:18: quarantine_max = -1 is out of range: each family in quarantine is a whole copy of the database; write a number from 0 to 16"),
+        ("quarantine_max = 17", "2:18: quarantine_max = 17 is out of range: each files in quarantine is a whole copy of the database; write a number from 0 to 16"),
+        ("quarantine_max = -1", "2:18: quarantine_max = -1 is out of range: each files in quarantine is a whole copy of the database; write a number from 0 to 16"),
         ("quarantine_max = 1.5", "2:18: quarantine_max is a number with a fraction, not a whole number; write quarantine_max = 2"),
         (r#"quarantine_max = "2""#, "2:18: quarantine_max is text, not a whole number; write quarantine_max = 2"),
         ("busy_timeout_s = 301", "2:18: busy_timeout_s = 301 is out of range: a longer wait outlasts a service manager's patience at boot; write a number from 0 to 300"),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::device::disk::{Disk, SystemDisk};
-use crate::device::family::side;
+use crate::device::files::side;
 use crate::device::progress;
 use crate::device::sqlite::Database;
 use crate::error::{Class, Failure};

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::bad_header;
 use crate::decide::facts::{Database, Snapshot};
 use crate::device::disk::{read_own_start, read_through, Step};
-use crate::device::family::{SnapshotName, HEADER_BYTES};
+use crate::device::files::{SnapshotName, HEADER_BYTES};
 use crate::device::history::{self, History};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};

@@ -4,7 +4,7 @@
 
 use crate::decide::facts::{Database, Snapshot};
 use crate::device::disk::{read_through, Step};
-use crate::device::family::SnapshotName;
+use crate::device::files::SnapshotName;
 use crate::device::sqlite::findings::{Findings, Kind};
 use crate::device::sqlite::rows::Table;
 use crate::device::{sqlite, Device};
@@ -40,8 +40,8 @@ pub(super) fn prove(device: &Device<'_>, seen: &mut Seen, header: &[u8]) -> Resu
         (Err(failure), _) => return Err(failure),
     };
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
-    read_through(device.disk(), STEP, &device.family.main, &device.environment.stop)
-        .map_err(|error| Failure::io(STEP, &device.family.main, &error))?;
+    read_through(device.disk(), STEP, &device.files.main, &device.environment.stop)
+        .map_err(|error| Failure::io(STEP, &device.files.main, &error))?;
     let database = newer_schema(header, &what).unwrap_or(Database::Damaged { what, tables_whole, version: None });
     Ok(Some(Proven { database, history_is_whole }))
 }
@@ -59,7 +59,7 @@ struct Checks {
 
 /// With every lock, and without a checkpoint: a WAL is not written into a file that may be damaged.
 fn check_locked(device: &Device<'_>, seen: &mut Seen) -> Result<Option<Checks>, Failure> {
-    let database = device.sqlite().look_without_writing(STEP, &device.family.main)?;
+    let database = device.sqlite().look_without_writing(STEP, &device.files.main)?;
     let checks = database.begin_exclusive(STEP).and_then(|()| check(device, &database, seen));
     database.rollback();
     database.close(STEP)?;
@@ -67,7 +67,7 @@ fn check_locked(device: &Device<'_>, seen: &mut Seen) -> Result<Option<Checks>, 
 }
 
 fn check_unlocked(device: &Device<'_>, seen: &mut Seen) -> Result<Option<Checks>, Failure> {
-    let database = device.sqlite().look_immutable(STEP, &device.family.main)?;
+    let database = device.sqlite().look_immutable(STEP, &device.files.main)?;
     let checks = check(device, &database, seen);
     database.close(STEP)?;
     checks

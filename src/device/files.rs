@@ -1,5 +1,5 @@
 //! Owns the names: the database's four files, and what stands beside them in the state folder.
-//! Promises: one type for the family, so that nothing moves one of its files alone; names carry version and operation.
+//! Promises: one type for the files, so that nothing moves one of its files alone; names carry version and operation.
 //! Never touches a file but to look (`lstat`).
 
 use std::io;
@@ -11,14 +11,14 @@ use crate::device::disk::{parent, Disk, File, Open, Stat, Step, WrongKind};
 
 /// A database's four files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Family {
+pub struct DatabaseFiles {
     /// The main file.
     pub main: PathBuf,
 }
 
 /// What lies under the four names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FamilyState {
+pub struct FilesState {
     /// The main file.
     pub main: Option<Stat>,
     /// `-wal`.
@@ -31,7 +31,7 @@ pub struct FamilyState {
     pub journal_has_content: bool,
 }
 
-impl FamilyState {
+impl FilesState {
     /// The WAL holds something.
     pub fn wal_has_content(&self) -> bool {
         self.wal.is_some_and(|wal| wal.size > 0)
@@ -43,7 +43,7 @@ impl FamilyState {
     }
 }
 
-impl Family {
+impl DatabaseFiles {
     /// The folder that holds all four.
     pub fn folder(&self) -> &Path {
         parent(&self.main)
@@ -78,7 +78,7 @@ impl Family {
     ///
     /// # Errors
     /// As `lstat` and `read`; [`WrongKind`] where a side file is no regular file.
-    pub fn look(&self, disk: &dyn Disk) -> io::Result<FamilyState> {
+    pub fn look(&self, disk: &dyn Disk) -> io::Result<FilesState> {
         let regular = |path: PathBuf| -> io::Result<Option<Stat>> {
             let stat = disk.stat(&path)?;
             stat.as_ref().map_or(Ok(()), |stat| WrongKind::unless_file(&path, stat))?;
@@ -94,7 +94,7 @@ impl Family {
                 Err(error) => return Err(error),
             }
         }
-        Ok(FamilyState { main: disk.stat(&self.main)?, wal: regular(self.wal())?, shm: regular(self.shm())?, journal, journal_has_content })
+        Ok(FilesState { main: disk.stat(&self.main)?, wal: regular(self.wal())?, shm: regular(self.shm())?, journal, journal_has_content })
     }
 }
 
@@ -153,8 +153,8 @@ pub struct SnapshotName {
 
 impl StateFolder {
     /// The state folder of this database.
-    pub fn of(family: &Family) -> StateFolder {
-        StateFolder { root: names::state_folder(&family.main) }
+    pub fn of(files: &DatabaseFiles) -> StateFolder {
+        StateFolder { root: names::state_folder(&files.main) }
     }
 
     /// Locked by one bootmigrate at a time; never deleted.
@@ -197,12 +197,12 @@ impl StateFolder {
         self.snapshots().join(format!("v{}-{}.db", name.version, name.operation))
     }
 
-    /// The folder of families that were set aside.
+    /// The folder of files that were set aside.
     pub fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
 
-    /// One family set aside, by operation.
+    /// Files set aside, by operation.
     pub fn quarantined(&self, operation: u64) -> PathBuf {
         self.quarantine().join(operation.to_string())
     }
@@ -227,7 +227,7 @@ impl StateFolder {
         Ok(names)
     }
 
-    /// Families set aside, oldest first.
+    /// Files set aside, oldest first.
     ///
     /// # Errors
     /// As `readdir`.
