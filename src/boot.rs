@@ -14,11 +14,11 @@ use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::report::{DatabaseReport, Ended, LastFailure};
 use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
-use crate::steps::ledger::{Ledger, Reported};
 use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
 use crate::steps::replace::{roll_forward, Replaced};
 use crate::steps::settle::settle;
+use crate::steps::store::{RecordStore, Reported};
 use crate::steps::together::{Alone, Others};
 use crate::steps::verify::within_budget;
 
@@ -42,19 +42,19 @@ fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Resul
         return Ok((report, None));
     }
     let locked = lock(device)?; // one migrator per database
-    let mut ledger = Ledger::open(device, &locked)?;
-    let mut rolled = roll_forward_here(device, &locked, &mut ledger)?; // a ready file of an earlier boot takes its name
-    understood(device, &ledger)?;
-    let asked = &still_asked(device, &locked, &mut ledger, asked, &rolled)?; // a token is honoured once
-    let mut report = rungs(device, &locked, &mut ledger, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
+    let mut store = RecordStore::open(device, &locked)?;
+    let mut rolled = roll_forward_here(device, &locked, &mut store)?; // a ready file of an earlier boot takes its name
+    understood(device, &store)?;
+    let asked = &still_asked(device, &locked, &mut store, asked, &rolled)?; // a token is honoured once
+    let mut report = rungs(device, &locked, &mut store, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
-        report.last_failure = ledger.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
+        report.last_failure = store.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
         report.notes.extend(rolled.iter().filter_map(Replaced::given_up));
     }
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
-    let unsaid = Unsaid::of(device, locked, ledger, &report);
+    let unsaid = Unsaid::of(device, locked, store, &report);
     Ok((report, Some(unsaid)))
 }
 
@@ -62,17 +62,17 @@ fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Resul
 pub struct Unsaid<'d> {
     device: &'d Device<'d>,
     locked: Locked,
-    ledger: Ledger,
+    store: RecordStore,
     learns: Option<Reported>,
     acted: bool,
 }
 
 impl<'d> Unsaid<'d> {
-    fn of(device: &'d Device<'d>, locked: Locked, ledger: Ledger, report: &DatabaseReport) -> Unsaid<'d> {
+    fn of(device: &'d Device<'d>, locked: Locked, store: RecordStore, report: &DatabaseReport) -> Unsaid<'d> {
         let at_target = report.version == Some(device.catalog.target());
         let reported = Reported { operation: report.operation, at_target, said: report.must_be_closed };
-        let learns = (report.usable && ledger.must_learn(&reported)).then_some(reported);
-        Unsaid { device, locked, ledger, learns, acted: report.operation.is_some() }
+        let learns = (report.usable && store.must_learn(&reported)).then_some(reported);
+        Unsaid { device, locked, store, learns, acted: report.operation.is_some() }
     }
 
     /// The report is out: its operation has ended, a loss in it has been said, a token in it is handled, old copies may go.
@@ -81,13 +81,13 @@ impl<'d> Unsaid<'d> {
             return;
         }
         if let Some(reported) = &self.learns {
-            if let Err(failure) = self.ledger.close_reported(self.device, reported) {
+            if let Err(failure) = self.store.close_reported(self.device, reported) {
                 let next = if reported.said { "says once more what this one did" } else { "writes it" };
                 log::warn!("{}: {failure}; the next boot {next}.", self.device.settings.name);
             }
         }
         if self.acted {
-            prune(self.device, &self.ledger);
+            prune(self.device, &self.store);
         }
     }
 }
@@ -98,10 +98,10 @@ impl<'d> Unsaid<'d> {
 /// What stands in the way of looking.
 pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Failure> {
     let locked = look_only(device)?;
-    let mut ledger = Ledger::look(device)?;
-    understood(device, &ledger)?;
+    let mut store = RecordStore::look(device)?;
+    understood(device, &store)?;
     let ask = Ask { request: &request, tried: &[], closeness: Closeness::Boot, may_write: false };
-    let seen = inspect(device, &locked, &mut ledger, &ask)?;
+    let seen = inspect(device, &locked, &mut store, &ask)?;
     let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let plan = if waiting {
         Plan::Settle { why: "a replacement was cut off, and its ready file takes the name first" }
@@ -125,17 +125,17 @@ fn refused_untouched(device: &Device<'_>, asked: &Asked) -> Result<Option<Databa
     }
 }
 
-fn roll_forward_here(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -> Result<Vec<Replaced>, Failure> {
+fn roll_forward_here(device: &Device<'_>, locked: &Locked, store: &mut RecordStore) -> Result<Vec<Replaced>, Failure> {
     if locked.writable() {
-        roll_forward(device, locked, ledger)
+        roll_forward(device, locked, store)
     } else {
         Ok(Vec::new())
     }
 }
 
 /// A record in a format of other firmware: it may know of operations that ours would break.
-fn understood(device: &Device<'_>, ledger: &Ledger) -> Result<(), Failure> {
-    match ledger.unknown_format {
+fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failure> {
+    match store.unknown_format {
         None => Ok(()),
         Some(format) => {
             let cause = format!("the record is in format {format}, written by newer firmware; this one knows format 1");
@@ -148,7 +148,7 @@ fn understood(device: &Device<'_>, ledger: &Ledger) -> Result<(), Failure> {
 fn rungs(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     asked: &Asked,
     others: &dyn Others,
     rolled: &mut Vec<Replaced>,
@@ -166,15 +166,14 @@ fn rungs(
             Some(rung) => rung,
             None => {
                 let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
-                let seen = inspect(device, locked, ledger, &ask)?;
+                let seen = inspect(device, locked, store, &ask)?;
                 let plan = decide(&seen.facts, &policy);
                 (seen, plan)
             }
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
-        match operation::carry_out(device, locked, ledger, &seen, &plan, asked, others)
-            .map_err(|failure| device.naming_the_refused(failure))
+        match operation::carry_out(device, locked, store, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure))
         {
             // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
             Ok(Ended::LookAgain) if matches!(plan, Plan::Settle { .. }) && within_budget(device, facts.room.size) => {
@@ -196,7 +195,7 @@ fn rungs(
                 {
                     // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
                     failure.class = Class::Failed;
-                    ledger.count_failure(device, &failure);
+                    store.count_failure(device, &failure);
                 }
                 match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
                     Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
@@ -218,30 +217,36 @@ fn rungs(
 }
 
 /// A token is honoured once: one whose operation is done, or that was there when the record was lost, asks for nothing.
-fn still_asked(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, asked: &Asked, rolled: &[Replaced]) -> Result<Asked, Failure> {
+fn still_asked(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+    asked: &Asked,
+    rolled: &[Replaced],
+) -> Result<Asked, Failure> {
     if asked.token.is_empty() {
         return Ok(asked.clone());
     }
-    let open = ledger.record().open.clone();
+    let open = store.record().open.clone();
     let rolled_forward = open.is_some_and(|open| open.token == asked.token && rolled.iter().any(|done| done.operation == open.number));
     // Whether its operation is done, the database knows.
     let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
-    let mut seen = inspect(device, locked, ledger, &ask)?;
+    let mut seen = inspect(device, locked, store, &ask)?;
     // A hot journal hides it; one that cannot be settled hides it from everybody.
     if seen.facts.database == Database::Unsettled && locked.writable() && settle(device, seen.main.as_ref()).is_ok() {
         drop(seen);
-        seen = inspect(device, locked, ledger, &ask)?;
+        seen = inspect(device, locked, store, &ask)?;
     }
     let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
     // Or the ready file that had its operation's number: an application's hot journal may hide what the new database knows.
-    if !committed && !rolled_forward && !ledger.knows_token(&asked.token) {
+    if !committed && !rolled_forward && !store.knows_token(&asked.token) {
         // Its operation was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
-        let goes_on = ledger.open_token() == asked.token;
-        let worn_out = asked.request == Request::Retry || ledger.tries().interrupted >= INTERRUPTED_MAX;
+        let goes_on = store.open_token() == asked.token;
+        let worn_out = asked.request == Request::Retry || store.tries().interrupted >= INTERRUPTED_MAX;
         let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };
         return Ok(Asked { request, token: asked.token.clone() });
     }
     log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
-    ledger.remember_token(device, &asked.token);
+    store.remember_token(device, &asked.token);
     Ok(Asked { request: Request::Boot, token: String::new() })
 }

@@ -1,6 +1,6 @@
 //! Owns `bootmigrate.toml`: the embedded file, then `/etc/bootmigrate.toml` over it, into validated [`Settings`].
 //! Promises: every error is one sentence with file, line and column; every limit has its unit in its name.
-//! Never touches the file system and knows nothing of the rest of the house: the build crate reads the same file.
+//! Never touches the file system and knows nothing of the rest of the context: the build crate reads the same file.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 //! Promises: the old database or the new one, whole, at every instant; nothing given up silently; an answer at every boot.
 //! Never reboots the device, never touches what is not proven to be its own, never decides by a clock.
 //!
-//! # The house
+//! # The context
 //!
 //! ```text
 //! main.rs            argv → run → print → exit code. Decides nothing.
@@ -28,7 +28,7 @@
 //!
 //! Arrows only go down: `main → cli, commands, boot → steps → device`; `boot, commands, steps → decide`; everyone may use
 //! `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `steps` never
-//! `boot` or `commands`. `tests/house.rs` checks it, and is itself fed bad files.
+//! `boot` or `commands`. `tests/context.rs` checks it, and is itself fed bad files.
 //!
 //! Running again after a power cut is no special path: a ready file and an open operation are facts like any other. A quiet boot
 //! reaches neither the snapshot nor the migration code.
@@ -71,7 +71,7 @@ use std::process::ExitCode;
 
 use catalog::Embedded;
 use cli::{Action, Command, Verbosity};
-use commands::{House, Lines, Printed};
+use commands::{CommandContext, Lines, Printed};
 use device::clock::SystemClock;
 use device::disk::{system_text, Disk, SystemDisk};
 use device::logging;
@@ -162,7 +162,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     let all = commands::devices(embedded, &settings, &environment)?;
     let devices = commands::named(&all, command.database.as_deref());
     let json = command.json;
-    let house = House { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
+    let context = CommandContext { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
     match &command.action {
         Action::Run { request, program } => {
             let temporary_folder = commands::run::temporary_folder();
@@ -173,21 +173,21 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
             }
             Ok(printed)
         }
-        Action::Plan { sql } => Ok(commands::plan::plan(&house, *sql)),
-        Action::Ready => Ok(commands::ready::ready(&house)),
-        Action::Status { exit_code, format } => Ok(commands::status::status(&house, *format, *exit_code)),
-        Action::MarkGood => match commands::changes(&house) {
+        Action::Plan { sql } => Ok(commands::plan::plan(&context, *sql)),
+        Action::Ready => Ok(commands::ready::ready(&context)),
+        Action::Status { exit_code, format } => Ok(commands::status::status(&context, *format, *exit_code)),
+        Action::MarkGood => match commands::changes(&context) {
             Ok(()) => Ok(commands::mark_good::mark_good(&devices, &all, json)),
             Err(printed) => Ok(printed),
         },
-        Action::Migrate(extent) => commands::migrate::migrate(&house, *extent),
-        Action::Rollback(extent) => commands::rollback::rollback(&house, *extent),
-        Action::Rehearse => Ok(commands::rehearse::rehearse(&house)),
-        Action::Data(verb) => commands::data::data(&house, *verb),
-        Action::Snapshot(verb) => Ok(commands::snapshot::snapshot(&house, *verb)),
-        Action::Restore(which) => commands::restore::restore(&house, which),
-        Action::Doctor { full } => Ok(commands::doctor::doctor(&house, *full)),
-        Action::Bundle(file) => commands::bundle::bundle(&house, embedded, file),
+        Action::Migrate(extent) => commands::migrate::migrate(&context, *extent),
+        Action::Rollback(extent) => commands::rollback::rollback(&context, *extent),
+        Action::Rehearse => Ok(commands::rehearse::rehearse(&context)),
+        Action::Data(verb) => commands::data::data(&context, *verb),
+        Action::Snapshot(verb) => Ok(commands::snapshot::snapshot(&context, *verb)),
+        Action::Restore(which) => commands::restore::restore(&context, which),
+        Action::Doctor { full } => Ok(commands::doctor::doctor(&context, *full)),
+        Action::Bundle(file) => commands::bundle::bundle(&context, embedded, file),
         Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(Lines::default(), 0)),
     }
 }

@@ -7,15 +7,15 @@ use bootmigrate::cli::{Action, Command, SnapshotVerb, Verbosity};
 use bootmigrate::commands::mark_good::mark_good;
 use bootmigrate::commands::rehearse::rehearse;
 use bootmigrate::commands::snapshot::snapshot;
-use bootmigrate::commands::House;
+use bootmigrate::commands::CommandContext;
 use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::{Request, Snapshot};
 use bootmigrate::device::{Device, LOOK};
 use bootmigrate::error::{Class, Failure};
 use bootmigrate::report::DatabaseReport;
 use bootmigrate::steps::backup::{import, importable};
-use bootmigrate::steps::ledger::Ledger;
 use bootmigrate::steps::lock::lock;
+use bootmigrate::steps::store::RecordStore;
 
 use crate::device::{boot_of, switch_on, with_device, Booted, Firmware, SimClock, MAIN, STATE};
 use crate::judge::Bad;
@@ -63,7 +63,7 @@ fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
     let before = sim.effects();
     let taken = importable(device, file.as_ref())
         .and_then(|()| lock(device))
-        .and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, file.as_ref()));
+        .and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, file.as_ref()));
     match taken {
         Ok(name) => {
             let request = Request::Restore(Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() });
@@ -84,10 +84,10 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
     let action = Action::MarkGood;
     let asked = Command { action, config: None, root: "".into(), verbosity: Verbosity::Normal, json: false, database: None };
     let devices = std::slice::from_ref(device);
-    let house = House { settings: &settings, environment: device.environment, devices, all: devices, command: &asked };
+    let context = CommandContext { settings: &settings, environment: device.environment, devices, all: devices, command: &asked };
     let printed = match run {
-        Run::SnapshotCreate => snapshot(&house, SnapshotVerb::Create),
-        Run::Rehearse => rehearse(&house),
+        Run::SnapshotCreate => snapshot(&context, SnapshotVerb::Create),
+        Run::Rehearse => rehearse(&context),
         Run::MarkGood => mark_good(devices, devices, false),
         Run::Boot | Run::SnapshotRestore(_) => panic!("{run:?} reports for itself"),
     };

@@ -15,13 +15,13 @@ use crate::error::{Class, Failure};
 use crate::report::{Ended, Finished, Outcome, ALL_ROWS};
 use crate::steps::carry_over::{Carry, Least};
 use crate::steps::inspect::Seen;
-use crate::steps::ledger::{Ledger, Operation, Order};
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{migrate, Job};
 use crate::steps::probe::probe;
 use crate::steps::replace::{replace, By};
 use crate::steps::settle::settle;
 use crate::steps::stage::{discard, stage, Base};
+use crate::steps::store::{Operation, Order, RecordStore};
 use crate::steps::swap::{swap, MadeFrom, New, SecondName};
 use crate::steps::together::{Alone, Others};
 
@@ -37,7 +37,7 @@ const COPIES_MAX: u32 = 3;
 pub fn carry_out(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     seen: &Seen,
     plan: &Plan,
     asked: &Asked,
@@ -47,20 +47,20 @@ pub fn carry_out(
         others.can_go()?;
     }
     // A token's operation that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
-    let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || ledger.open_token() != asked.token);
+    let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || store.open_token() != asked.token);
     let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
     let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
             // Remembered once: from now on an absent file is a lost one.
-            ledger.remember_data(device);
-            ledger.remember_token(device, &asked.token);
+            store.remember_data(device);
+            store.remember_token(device, &asked.token);
             let outcome = if matches!(plan, Plan::Quiet { .. }) { Outcome::Quiet } else { Outcome::Compatible };
             Ok(Ended::finished(Finished::at(outcome, *version)))
         }
         Plan::Refuse(refusal) => Ok(Ended::Refused(refusal.clone())),
         Plan::Settle { .. } => settle(device, seen.main.as_ref()).map(|()| Ended::LookAgain),
-        Plan::FirstBoot { .. } => first_boot(device, locked, ledger, seen, &order),
+        Plan::FirstBoot { .. } => first_boot(device, locked, store, seen, &order),
         Plan::Migrate { from, steps, snapshot, half_done } => {
             let job = Job {
                 steps: find(device, steps),
@@ -69,30 +69,30 @@ pub fn carry_out(
                 recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
                 order,
             };
-            migrated(device, locked, ledger, seen, *from, &job)
+            migrated(device, locked, store, seen, *from, &job)
         }
-        Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, ledger, seen, *from, &find(device, steps), &order),
-        Plan::Adopt { version, by, pending } => adopted(device, locked, ledger, seen, *version, by, pending.is_empty(), order),
+        Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, store, seen, *from, &find(device, steps), &order),
+        Plan::Adopt { version, by, pending } => adopted(device, locked, store, seen, *version, by, pending.is_empty(), order),
         Plan::Downgrade { from, .. } => {
             let main = present(seen)?;
             let why = reason(&seen.facts, *from);
             let order = Order { reason: &why, ..order };
-            replaced(device, locked, ledger, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
+            replaced(device, locked, store, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
         }
         Plan::Salvage { version, why, each } => {
             let order = Order { reason: why, others: &Alone, ..order };
             let least = if *each { Least::RowOfEach } else { Least::Row };
-            salvaged(device, locked, ledger, present(seen)?, *version, least, &order)
+            salvaged(device, locked, store, present(seen)?, *version, least, &order)
         }
         Plan::Reindex { why } => {
             let main = present(seen)?;
             let order = Order { reason: why, others: &Alone, ..order };
-            replace(device, locked, ledger, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
+            replace(device, locked, store, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
         }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
-            in_its_place(device, locked, ledger, seen, by, &order)
+            in_its_place(device, locked, store, seen, by, &order)
         }
     }
 }
@@ -114,7 +114,7 @@ pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
 fn in_its_place(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     seen: &Seen,
     by: &Replacement,
     order: &Order<'_>,
@@ -128,11 +128,11 @@ fn in_its_place(
                 Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
                 _ => By::Fresh,
             };
-            replaced(device, locked, ledger, seen, &by, &after(i64::MIN), order, Outcome::Purged)
+            replaced(device, locked, store, seen, &by, &after(i64::MIN), order, Outcome::Purged)
         }
         Replacement::Snapshot { version, operation } => {
             let name = SnapshotName { version: *version, operation: *operation };
-            replaced(device, locked, ledger, seen, &By::Snapshot(&name), &after(*version), order, Outcome::Restored)
+            replaced(device, locked, store, seen, &By::Snapshot(&name), &after(*version), order, Outcome::Restored)
         }
     }
 }
@@ -144,7 +144,7 @@ fn is_damaged(seen: &Seen) -> bool {
 fn salvaged(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     main: &MainFile,
     version: i64,
     least: Least,
@@ -152,16 +152,23 @@ fn salvaged(
 ) -> Result<Ended, Failure> {
     let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
     let steps: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
-    replace(device, locked, ledger, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Cured)
+    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Cured)
 }
 
 fn present(seen: &Seen) -> Result<&MainFile, Failure> {
     seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Step("copy the live database"), "there is no main file to copy"))
 }
 
-fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, from: i64, job: &Job<'_>) -> Result<Ended, Failure> {
-    let Some(done) = migrate(device, locked, ledger, seen, job)? else { return Ok(Ended::LookAgain) };
-    ledger.remember_data(device);
+fn migrated(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+    seen: &Seen,
+    from: i64,
+    job: &Job<'_>,
+) -> Result<Ended, Failure> {
+    let Some(done) = migrate(device, locked, store, seen, job)? else { return Ok(Ended::LookAgain) };
+    store.remember_data(device);
     Ok(Ended::finished(Finished {
         outcome: Outcome::Migrated,
         from: Some(from),
@@ -178,7 +185,7 @@ fn migrated(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Se
 fn adopted(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     seen: &Seen,
     version: i64,
     by: &str,
@@ -189,8 +196,8 @@ fn adopted(
     // What is recorded is what it is already.
     let order = Order { others: &Alone, ..order };
     let job = Job { steps: Vec::new(), snapshot: false, prune_first: false, recorded, order };
-    let Some(done) = migrate(device, locked, ledger, seen, &job)? else { return Ok(Ended::LookAgain) };
-    ledger.remember_data(device);
+    let Some(done) = migrate(device, locked, store, seen, &job)? else { return Ok(Ended::LookAgain) };
+    store.remember_data(device);
     if !is_last {
         return Ok(Ended::Adopted(format!("taken over from {by} at version {version}")));
     }
@@ -216,11 +223,11 @@ fn give_up(by: &Replacement) -> String {
     }
 }
 
-fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &Seen, order: &Order<'_>) -> Result<Ended, Failure> {
+fn first_boot(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, seen: &Seen, order: &Order<'_>) -> Result<Ended, Failure> {
     let main = seen.empty_main(device)?;
     probe(device, main.as_ref())?;
     order.others.may_begin()?;
-    let operation = ledger.begin(device, OperationKind::FirstBoot, order)?;
+    let operation = store.begin(device, OperationKind::FirstBoot, order)?;
     let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
     let built = stage(device, locked, operation, &Base::Nothing, &all, order.token).and_then(|staged| {
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
@@ -234,8 +241,8 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
         }
         Ok((staged.applied, staged.notes))
     });
-    let (applied, notes) = built.inspect_err(|failure| ledger.close_failed(device, operation, failure))?;
-    ledger.remember_data(device);
+    let (applied, notes) = built.inspect_err(|failure| store.close_failed(device, operation, failure))?;
+    store.remember_data(device);
     Ok(Ended::finished(Finished {
         outcome: Outcome::Created,
         from: Some(0),
@@ -250,7 +257,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, seen: &
 fn migrate_copy(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     seen: &Seen,
     from: i64,
     steps: &[&'static Migration],
@@ -258,11 +265,11 @@ fn migrate_copy(
 ) -> Result<Ended, Failure> {
     probe(device, seen.main.as_ref())?;
     order.others.may_begin()?;
-    let operation = ledger.begin(device, OperationKind::MigrateCopy, order)?;
+    let operation = store.begin(device, OperationKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, operation: operation.number };
     let (applied, notes) = copy_and_swap(device, locked, seen, operation, &name, steps, order)
-        .inspect_err(|failure| ledger.close_failed(device, operation, failure))?;
-    ledger.remember_data(device);
+        .inspect_err(|failure| store.close_failed(device, operation, failure))?;
+    store.remember_data(device);
     let to = device.catalog.target();
     Ok(Ended::finished(Finished {
         outcome: Outcome::Migrated,
@@ -309,7 +316,7 @@ fn copy_and_swap(
 fn replaced(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     seen: &Seen,
     by: &By<'_>,
     steps: &[&Migration],
@@ -317,7 +324,7 @@ fn replaced(
     outcome: Outcome,
 ) -> Result<Ended, Failure> {
     let empty = seen.empty_main(device)?;
-    let done = replace(device, locked, ledger, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
+    let done = replace(device, locked, store, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
     Ok(Ended::finished(Finished {
         outcome,
         from: seen.history.as_ref().map(crate::device::history::History::version),

@@ -11,7 +11,7 @@ use crate::catalog::Embedded;
 use crate::commands::doctor::diagnose;
 use crate::commands::run::identity;
 use crate::commands::status::look_at;
-use crate::commands::{free_for_a_file, House, Lines, Printed};
+use crate::commands::{free_for_a_file, CommandContext, Lines, Printed};
 use crate::config::names::{DEVICE_FILE, RUN_FOLDER};
 use crate::decide::facts::Request;
 use crate::decide::record::SLOT_BYTES;
@@ -30,24 +30,24 @@ const FILE_BYTES_MAX: usize = 256 << 10;
 ///
 /// # Errors
 /// One sentence where the file cannot be written.
-pub fn bundle(house: &House<'_>, embedded: &Embedded, file: &Path) -> Result<Printed, String> {
-    let text = Lines::json(&without_rows(collect(house, embedded)));
+pub fn bundle(context: &CommandContext<'_>, embedded: &Embedded, file: &Path) -> Result<Printed, String> {
+    let text = Lines::json(&without_rows(collect(context, embedded)));
     if file == Path::new("-") {
         return Ok(Printed::answer(text, 0));
     }
     let text = text.as_str();
     // A name alone has no folder that could be synced.
     let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
-    free_for_a_file(house, &place)?;
-    export(house.environment.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
+    free_for_a_file(context, &place)?;
+    export(context.environment.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
     let line = format!("{} written, {} bytes; no row of any table is in it.", file.display(), text.len());
     Ok(Printed::outcome(Lines::of(&line), Lines::default(), 0))
 }
 
-fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
-    let root = &house.environment.root;
+fn collect(context: &CommandContext<'_>, embedded: &Embedded) -> Value {
+    let root = &context.environment.root;
     let text = |path: &Path| {
-        let bytes = house.environment.disk.read_start(path, FILE_BYTES_MAX + 1).ok()?;
+        let bytes = context.environment.disk.read_start(path, FILE_BYTES_MAX + 1).ok()?;
         let kept = bytes.get(..FILE_BYTES_MAX).unwrap_or(&bytes);
         let cut = if kept.len() < bytes.len() { format!("\n(cut after {FILE_BYTES_MAX} bytes)") } else { String::new() };
         Some(String::from_utf8_lossy(kept).into_owned() + &cut)
@@ -57,22 +57,22 @@ fn collect(house: &House<'_>, embedded: &Embedded) -> Value {
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "sqlite": crate::device::sqlite::version_number(),
-        "made": house.environment.clock.unix_seconds(),
-        "identity": identity(house.environment),
-        "status": look_at(house),
-        "doctor": diagnose(house, false),
+        "made": context.environment.clock.unix_seconds(),
+        "identity": identity(context.environment),
+        "status": look_at(context),
+        "doctor": diagnose(context, false),
         "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| report_of(&text)),
         "configuration": {
             "embedded": embedded.configuration,
-            "device": house.command.config.as_deref().map_or_else(|| below(DEVICE_FILE), text),
-            "warnings": house.settings.warnings,
+            "device": context.command.config.as_deref().map_or_else(|| below(DEVICE_FILE), text),
+            "warnings": context.settings.warnings,
         },
         "system": {
             "os-release": below("/etc/os-release"),
             "kernel": text(Path::new("/proc/version")),
             "mounts": text(Path::new("/proc/self/mountinfo")),
         },
-        "databases": house.devices.iter().map(one).collect::<Vec<Value>>(),
+        "databases": context.devices.iter().map(one).collect::<Vec<Value>>(),
     })
 }
 

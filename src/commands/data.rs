@@ -9,7 +9,7 @@ use crate::catalog::Migration;
 use crate::cli::{DataVerb, Extent};
 use crate::commands::run::{line_of, temporary_files_beside};
 use crate::commands::status::pending_exit;
-use crate::commands::{changes, lacking, House, Lines, Printed};
+use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::Plan;
 use crate::device::history::data::{Progress, Row};
@@ -17,9 +17,9 @@ use crate::device::Device;
 use crate::error::{Class, Failure, Place};
 use crate::report::{exit_of, gravest, EXIT_PENDING, SCHEMA};
 use crate::steps::data::{left_to_do, look, open, Beside};
-use crate::steps::ledger::Ledger;
 use crate::steps::lock::lock;
 use crate::steps::room::explained;
+use crate::steps::store::RecordStore;
 
 #[derive(Debug, Serialize)]
 struct Reports {
@@ -64,23 +64,23 @@ pub struct DataMigration {
 ///
 /// # Errors
 /// One sentence where the extent names no place to go to; nothing was touched.
-pub fn data(house: &House<'_>, verb: DataVerb) -> Result<Printed, String> {
+pub fn data(context: &CommandContext<'_>, verb: DataVerb) -> Result<Printed, String> {
     let reports: Vec<DataReport> = match verb {
-        DataVerb::Status { .. } => house.devices.iter().map(status).collect(),
+        DataVerb::Status { .. } => context.devices.iter().map(status).collect(),
         DataVerb::Run(extent) => {
-            for device in house.devices {
-                check_extent(house, device, extent)?;
+            for device in context.devices {
+                check_extent(context, device, extent)?;
             }
-            if let Err(printed) = changes(house) {
+            if let Err(printed) = changes(context) {
                 return Ok(printed);
             }
-            temporary_files_beside(house.devices.first());
-            house.devices.iter().map(|device| run(device, extent)).collect()
+            temporary_files_beside(context.devices.first());
+            context.devices.iter().map(|device| run(device, extent)).collect()
         }
     };
     let exit = gravest(reports.iter().map(|report| report.exit));
     let exit = if verb == (DataVerb::Status { exit_code: false }) { 0 } else { exit };
-    if house.command.json {
+    if context.command.json {
         let json = Lines::json(&Reports { schema: SCHEMA, exit, databases: reports });
         return Ok(match verb {
             DataVerb::Status { .. } => Printed::answer(json, exit),
@@ -94,10 +94,10 @@ pub fn data(house: &House<'_>, verb: DataVerb) -> Result<Printed, String> {
     Ok(Printed::outcome(Lines::default(), lines.collect(), exit))
 }
 
-fn check_extent(house: &House<'_>, device: &Device<'_>, extent: Extent) -> Result<(), String> {
+fn check_extent(context: &CommandContext<'_>, device: &Device<'_>, extent: Extent) -> Result<(), String> {
     match extent {
         Extent::All => Ok(()),
-        _ if house.devices.len() > 1 => Err("--step and --to are about one database; name it with --db NAME".into()),
+        _ if context.devices.len() > 1 => Err("--step and --to are about one database; name it with --db NAME".into()),
         Extent::To(version) | Extent::ToExclusive(version) if !device.catalog.data.iter().any(|step| step.version == version) => {
             let list: Vec<String> = device.catalog.data.iter().map(|step| step.version.to_string()).collect();
             let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
@@ -171,7 +171,7 @@ fn test(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut 
         return Ok(None);
     }
     let locked = lock(device)?; // no migrator swaps the file meanwhile
-    Ledger::open(device, &locked)?; // a state folder without a record would look like a lost one
+    RecordStore::open(device, &locked)?; // a state folder without a record would look like a lost one
     if let Some(waits) = waits_for(device)? {
         return Ok(Some(waits));
     }

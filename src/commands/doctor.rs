@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::boot::look;
 use crate::commands::status::pending_exit;
-use crate::commands::{House, Lines, Printed};
+use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{Facts, Request, Room};
 use crate::decide::plan::Plan;
 use crate::device::mounts::Missing;
@@ -65,9 +65,9 @@ pub struct Diagnosis {
 }
 
 /// Looks, and prints.
-pub fn doctor(house: &House<'_>, full: bool) -> Printed {
-    let diagnosis = diagnose(house, full);
-    let text = match house.command.json {
+pub fn doctor(context: &CommandContext<'_>, full: bool) -> Printed {
+    let diagnosis = diagnose(context, full);
+    let text = match context.command.json {
         true => Lines::json(&diagnosis),
         false => diagnosis.databases.iter().flat_map(lines).collect(),
     };
@@ -75,8 +75,8 @@ pub fn doctor(house: &House<'_>, full: bool) -> Printed {
 }
 
 /// Looks at each database.
-pub fn diagnose(house: &House<'_>, full: bool) -> Diagnosis {
-    let databases: Vec<Findings> = house.devices.iter().map(|device| of(device, full)).collect();
+pub fn diagnose(context: &CommandContext<'_>, full: bool) -> Diagnosis {
+    let databases: Vec<Findings> = context.devices.iter().map(|device| of(device, full)).collect();
     Diagnosis { schema: SCHEMA, exit: gravest(databases.iter().map(|one| one.exit)), databases }
 }
 

@@ -12,9 +12,9 @@ use crate::decide::facts::Request;
 use crate::device::Device;
 use crate::error::Failure;
 use crate::report::{exit_of, gravest, version_of, EXIT_PENDING, SCHEMA};
-use crate::steps::ledger::Ledger;
 use crate::steps::lock::lock;
 use crate::steps::prune::prune;
+use crate::steps::store::RecordStore;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -53,11 +53,11 @@ fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     if marked.exit != 0 {
         return Ok(marked);
     }
-    let mut ledger = Ledger::open(device, &locked)?;
-    let new = ledger.mark_good(device)?;
+    let mut store = RecordStore::open(device, &locked)?;
+    let new = store.mark_good(device)?;
     let names = || device.state.list_snapshots(device.disk()).unwrap_or_default();
     let old = names();
-    prune(device, &ledger);
+    prune(device, &store);
     let left = names();
     marked.removed = old.iter().filter(|name| !left.contains(name)).map(|name| format!("v{}-{}", name.version, name.operation)).collect();
     let word = if new { "is good" } else { "was marked good before" };

@@ -7,7 +7,7 @@ use crate::boot::{look, Asked};
 use crate::catalog::Catalog;
 use crate::cli::Extent;
 use crate::commands::run::{said, Session};
-use crate::commands::{changes, House, Printed};
+use crate::commands::{changes, CommandContext, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
 use crate::device::{Device, Environment};
@@ -17,27 +17,27 @@ use crate::report::{version_of, DatabaseReport, Outcome, EXIT_DATA_LOSS};
 ///
 /// # Errors
 /// One sentence where the extent names no place to go to; nothing was touched.
-pub fn migrate(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
-    one_database(house, extent)?;
+pub fn migrate(context: &CommandContext<'_>, extent: Extent) -> Result<Printed, String> {
+    one_database(context, extent)?;
     let mut limits = Vec::new();
-    for device in house.devices {
+    for device in context.devices {
         limits.push(Limit::new(device, target(device, extent)?, Vec::new()));
     }
-    match changes(house) {
-        Ok(()) => Ok(run_limited(house, &limits, Request::Boot)),
+    match changes(context) {
+        Ok(()) => Ok(run_limited(context, &limits, Request::Boot)),
         Err(printed) => Ok(printed),
     }
 }
 
 /// Versions belong to one database.
-fn one_database(house: &House<'_>, extent: Extent) -> Result<(), String> {
+fn one_database(context: &CommandContext<'_>, extent: Extent) -> Result<(), String> {
     let option = match extent {
         Extent::All => return Ok(()),
         Extent::Step(_) => "--step",
         Extent::To(_) => "--to",
         Extent::ToExclusive(_) => "--to-exclusive",
     };
-    if house.devices.len() > 1 {
+    if context.devices.len() > 1 {
         return Err(format!("{option} is about one database; name it with --db NAME"));
     }
     Ok(())
@@ -116,14 +116,14 @@ impl<'a> Limit<'a> {
 }
 
 /// Runs each as far as its limit.
-pub fn run_limited(house: &House<'_>, limits: &[Limit<'_>], request: Request) -> Printed {
-    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(house.environment)).collect();
-    let session = Session::begin(house.settings, house.environment, &devices.iter().collect::<Vec<_>>(), house.all);
+pub fn run_limited(context: &CommandContext<'_>, limits: &[Limit<'_>], request: Request) -> Printed {
+    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(context.environment)).collect();
+    let session = Session::begin(context.settings, context.environment, &devices.iter().collect::<Vec<_>>(), context.all);
     let asked = Asked { request, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
     let (reports, unsaid) = session.boot_each(&members);
     let report = session.end(&reports);
-    let printed = said(&report, house.command, unsaid);
+    let printed = said(&report, context.command, unsaid);
     match limits.iter().all(|limit| limit.went_back(&reports)) {
         true => Printed { exit: if report.data_loss { EXIT_DATA_LOSS } else { 0 }, ..printed },
         false => printed,

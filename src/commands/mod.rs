@@ -37,7 +37,7 @@ pub use printed::{Lines, Printed};
 pub use places::{devices, free_for_a_file};
 
 /// What every command is handed.
-pub struct House<'a> {
+pub struct CommandContext<'a> {
     /// The configuration.
     pub settings: &'a Settings,
     /// The effects.
@@ -54,8 +54,8 @@ pub struct House<'a> {
 ///
 /// # Errors
 /// What is printed instead.
-pub fn changes(house: &House<'_>) -> Result<(), Printed> {
-    if !house.settings.observe {
+pub fn changes(context: &CommandContext<'_>) -> Result<(), Printed> {
+    if !context.settings.observe {
         return Ok(());
     }
     let sentence = "bootmigrate: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]";

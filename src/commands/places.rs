@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{Catalog, Embedded};
-use crate::commands::House;
+use crate::commands::CommandContext;
 use crate::config::names::{self, Taken};
 use crate::config::{DatabaseSettings, Place, Settings, UserVersion};
 use crate::device::disk::{parent, Disk, Stat};
@@ -68,10 +68,10 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
 ///
 /// # Errors
 /// Whose name it is.
-pub fn free_for_a_file(house: &House<'_>, file: &Path) -> Result<(), String> {
-    let is = followed(house.environment.disk, file);
+pub fn free_for_a_file(context: &CommandContext<'_>, file: &Path) -> Result<(), String> {
+    let is = followed(context.environment.disk, file);
     let found = Found { key: "FILE", written: file, is: &is, may_stand_above: true };
-    found.taken(house.environment, house.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
+    found.taken(context.environment, context.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
 }
 
 /// A path as it is written, and the file that it is on this device.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::group::plan_in_words;
 use crate::boot::look;
 use crate::catalog::Migration;
-use crate::commands::{House, Lines, Printed};
+use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{self, Request};
 use crate::decide::plan::{Plan, Replacement};
 use crate::device::Device;
@@ -28,9 +28,9 @@ struct DatabasePlan {
 }
 
 /// A line a database; with `--sql` the text that would run.
-pub fn plan(house: &House<'_>, sql: bool) -> Printed {
-    let databases: Vec<DatabasePlan> = house.devices.iter().map(|device| of(device, house.all, sql)).collect();
-    if house.command.json {
+pub fn plan(context: &CommandContext<'_>, sql: bool) -> Printed {
+    let databases: Vec<DatabasePlan> = context.devices.iter().map(|device| of(device, context.all, sql)).collect();
+    if context.command.json {
         return Printed::answer(Lines::json(&Plans { schema: SCHEMA, databases }), 0);
     }
     let mut text = Lines::default();

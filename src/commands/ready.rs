@@ -3,7 +3,7 @@
 //! Never waits, and creates nothing.
 
 use crate::boot::look;
-use crate::commands::{House, Lines, Printed};
+use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::supervisor::RunFolder;
@@ -15,8 +15,8 @@ use crate::report::{version_of, EXIT_PENDING};
 pub const NO_FILE: &str = "no run has made its ready file";
 
 /// For the one database that was named.
-pub fn ready(house: &House<'_>) -> Printed {
-    let (lines, exits): (Vec<String>, Vec<u8>) = house
+pub fn ready(context: &CommandContext<'_>) -> Printed {
+    let (lines, exits): (Vec<String>, Vec<u8>) = context
         .devices
         .iter()
         .map(|device| match is_ready(device) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::boot::{boot, look, Asked};
 use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
-use crate::commands::{changes, lacking, House, Lines, Printed};
+use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
 use crate::decide::facts::{Database, Request};
 use crate::decide::plan::{Plan, Replacement};
 use crate::device::files::SnapshotName;
@@ -41,15 +41,15 @@ struct Rehearsal {
 }
 
 /// Rehearses each database.
-pub fn rehearse(house: &House<'_>) -> Printed {
+pub fn rehearse(context: &CommandContext<'_>) -> Printed {
     // The copy lies beside the database.
-    if let Err(printed) = changes(house) {
+    if let Err(printed) = changes(context) {
         return printed;
     }
     let databases: Vec<Rehearsal> =
-        house.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, failure))).collect();
+        context.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, failure))).collect();
     let exit = gravest(databases.iter().map(|one| one.exit));
-    if house.command.json {
+    if context.command.json {
         return Printed::answer(Lines::json(&Rehearsals { schema: SCHEMA, exit, databases }), exit);
     }
     Printed::answer(databases.iter().flat_map(|one| &one.lines).collect(), exit)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::boot::{boot, Asked};
 use crate::commands::run::{said, Session};
-use crate::commands::{changes, not_begun, House, Printed};
+use crate::commands::{changes, not_begun, CommandContext, Printed};
 use crate::decide::facts::{Request, Snapshot};
 use crate::device::disk::FileKind;
 use crate::device::files::SnapshotName;
@@ -15,18 +15,18 @@ use crate::error::Failure;
 use crate::report::DatabaseReport;
 use crate::steps::backup::{import, importable};
 use crate::steps::inspect::copies::good_copy;
-use crate::steps::ledger::Ledger;
 use crate::steps::lock::lock;
+use crate::steps::store::RecordStore;
 
 /// Restores the one database that was named.
 ///
 /// # Errors
 /// One sentence where the copy is neither a snapshot nor a file; nothing was touched.
-pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
-    if let Err(printed) = changes(house) {
+pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, String> {
+    if let Err(printed) = changes(context) {
         return Ok(printed);
     }
-    let Some(device) = house.devices.first() else { return Err("no database was named".into()) };
+    let Some(device) = context.devices.first() else { return Err("no database was named".into()) };
     let named = named(device, which)?;
     let taken = match named {
         Some(name) => checked(device, name),
@@ -36,12 +36,12 @@ pub fn restore(house: &House<'_>, which: &str) -> Result<Printed, String> {
         Ok(name) => name,
         Err(failure) => return Ok(not_begun(device, failure)),
     };
-    let session = Session::begin(house.settings, house.environment, &[device], house.all);
+    let session = Session::begin(context.settings, context.environment, &[device], context.all);
     let snapshot = Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
     let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
-    Ok(said(&session.end(&reports), house.command, unsaid.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect()))
+    Ok(said(&session.end(&reports), context.command, unsaid.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect()))
 }
 
 /// A snapshot of this name; `None` where it is a file.
@@ -73,7 +73,7 @@ fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, Strin
 fn take_in(device: &Device<'_>, which: &str) -> Result<SnapshotName, Failure> {
     let file = device.disk().resolve(Path::new(which)).map_err(|error| Failure::io(LOOK, Path::new(which), &error))?;
     importable(device, &file)?;
-    lock(device).and_then(|locked| import(device, &locked, &Ledger::open(device, &locked)?, &file))
+    lock(device).and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, &file))
 }
 
 fn checked(device: &Device<'_>, name: SnapshotName) -> Result<SnapshotName, Failure> {

@@ -5,7 +5,7 @@
 use crate::boot::look;
 use crate::cli::Extent;
 use crate::commands::migrate::{run_limited, version_now, Limit};
-use crate::commands::{changes, House, Printed};
+use crate::commands::{changes, CommandContext, Printed};
 use crate::config::OnNewer;
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
@@ -15,23 +15,23 @@ use crate::device::Device;
 ///
 /// # Errors
 /// One sentence where the extent names no place to go to; nothing was touched.
-pub fn rollback(house: &House<'_>, extent: Extent) -> Result<Printed, String> {
+pub fn rollback(context: &CommandContext<'_>, extent: Extent) -> Result<Printed, String> {
     let mut limits = Vec::new();
-    for device in house.devices {
+    for device in context.devices {
         let (now, target) = (version_now(device)?, target(device, extent)?);
         let limit = Limit::new(device, target, vec![OnNewer::Downgrade]);
-        possible(house, &limit, now, target)?;
+        possible(context, &limit, now, target)?;
         limits.push(limit);
     }
-    match changes(house) {
-        Ok(()) => Ok(run_limited(house, &limits, Request::Rollback)),
+    match changes(context) {
+        Ok(()) => Ok(run_limited(context, &limits, Request::Rollback)),
         Err(printed) => Ok(printed),
     }
 }
 
 /// Where there is no way back nothing is begun, and the application's ready file stays.
-fn possible(house: &House<'_>, limit: &Limit<'_>, now: i64, target: i64) -> Result<(), String> {
-    let device = limit.device(house.environment);
+fn possible(context: &CommandContext<'_>, limit: &Limit<'_>, now: i64, target: i64) -> Result<(), String> {
+    let device = limit.device(context.environment);
     let name = &device.settings.name;
     match look(&device, Request::Rollback) {
         Ok((_, Plan::Refuse(refusal))) => Err(format!("{name} cannot go back from {now} to {target}: {}", refusal.what)),

@@ -5,15 +5,15 @@
 use serde::Serialize;
 
 use crate::cli::SnapshotVerb;
-use crate::commands::{changes, not_begun, House, Lines, Printed};
+use crate::commands::{changes, not_begun, CommandContext, Lines, Printed};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::report::{exit_of, gravest, SCHEMA};
 use crate::steps::backup::create;
 use crate::steps::examine::{snapshots, Snapshot};
-use crate::steps::ledger::Ledger;
 use crate::steps::lock::{lock, Locked};
 use crate::steps::prune::{prune, prune_by_hand};
+use crate::steps::store::RecordStore;
 
 /// Exit code for a copy that is not good.
 const EXIT_BAD_COPY: u8 = 17;
@@ -41,18 +41,18 @@ struct OneCopy {
 }
 
 /// What the verb says, for each database.
-pub fn snapshot(house: &House<'_>, verb: SnapshotVerb) -> Printed {
+pub fn snapshot(context: &CommandContext<'_>, verb: SnapshotVerb) -> Printed {
     match verb {
-        SnapshotVerb::List => show(house, false),
-        SnapshotVerb::Verify => show(house, true),
-        SnapshotVerb::Create => operation(house, created),
-        SnapshotVerb::Prune => operation(house, pruned),
+        SnapshotVerb::List => show(context, false),
+        SnapshotVerb::Verify => show(context, true),
+        SnapshotVerb::Create => operation(context, created),
+        SnapshotVerb::Prune => operation(context, pruned),
     }
 }
 
-fn show(house: &House<'_>, verify: bool) -> Printed {
+fn show(context: &CommandContext<'_>, verify: bool) -> Printed {
     let (mut text, mut databases, mut exits) = (Lines::default(), Vec::new(), vec![0]);
-    for device in house.devices {
+    for device in context.devices {
         let name = device.settings.name.clone();
         match snapshots(device, verify) {
             Ok(found) => {
@@ -71,7 +71,7 @@ fn show(house: &House<'_>, verify: bool) -> Printed {
         }
     }
     let exit = gravest(exits.into_iter());
-    if house.command.json {
+    if context.command.json {
         return Printed::answer(Lines::json(&Copies { schema: SCHEMA, exit, databases }), exit);
     }
     Printed::answer(text, exit)
@@ -92,15 +92,15 @@ fn copy(one: Snapshot) -> OneCopy {
 }
 
 /// Under the lock of each database.
-fn operation(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Result<String, Failure>) -> Printed {
-    if let Err(printed) = changes(house) {
+fn operation(context: &CommandContext<'_>, what: fn(&Device<'_>, &Locked, &RecordStore) -> Result<String, Failure>) -> Printed {
+    if let Err(printed) = changes(context) {
         return printed;
     }
     let (mut text, mut exits) = (Lines::default(), vec![0]);
-    for device in house.devices {
+    for device in context.devices {
         let done = lock(device).and_then(|locked| {
-            let ledger = Ledger::open(device, &locked)?;
-            what(device, &locked, &ledger)
+            let store = RecordStore::open(device, &locked)?;
+            what(device, &locked, &store)
         });
         match done {
             Ok(said) => text.line(&format!("{}: {said}", device.settings.name)),
@@ -114,15 +114,15 @@ fn operation(house: &House<'_>, what: fn(&Device<'_>, &Locked, &Ledger) -> Resul
     Printed::outcome(Lines::default(), text, gravest(exits.into_iter()))
 }
 
-fn created(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {
-    let name = create(device, locked, ledger)?;
-    prune(device, ledger);
+fn created(device: &Device<'_>, locked: &Locked, store: &RecordStore) -> Result<String, Failure> {
+    let name = create(device, locked, store)?;
+    prune(device, store);
     Ok(format!("snapshot v{}-{} made, whole and at version {}.", name.version, name.operation, name.version))
 }
 
-fn pruned(device: &Device<'_>, _locked: &Locked, ledger: &Ledger) -> Result<String, Failure> {
+fn pruned(device: &Device<'_>, _locked: &Locked, store: &RecordStore) -> Result<String, Failure> {
     let before = snapshots(device, false)?.len();
-    prune_by_hand(device, ledger);
+    prune_by_hand(device, store);
     let after = snapshots(device, false)?.len();
     Ok(format!("{} snapshots removed, {after} kept.", before.saturating_sub(after)))
 }

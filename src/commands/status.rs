@@ -11,7 +11,7 @@ use crate::boot::look;
 use crate::cli::Format;
 use crate::commands::ready::{seen_ready, NO_FILE};
 use crate::commands::run::identity;
-use crate::commands::{House, Lines, Printed};
+use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{Adoption, Database, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::disk::Space;
@@ -75,14 +75,14 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
 }
 
 /// Text or one of the formats; `--exit-code` makes the answer the exit code, else it is 0.
-pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
-    let status = look_at(house);
+pub fn status(context: &CommandContext<'_>, format: Format, exit_code: bool) -> Printed {
+    let status = look_at(context);
     let text = match format {
         Format::Json => Lines::json(&status),
         Format::Prometheus => formats::prometheus(&status),
         Format::Mender => formats::mender(&status),
         Format::Text => {
-            let warnings = house.settings.warnings.iter().map(|warning| format!("warning: {warning}"));
+            let warnings = context.settings.warnings.iter().map(|warning| format!("warning: {warning}"));
             warnings.chain(status.databases.iter().flat_map(DatabaseStatus::lines)).collect()
         }
     };
@@ -90,10 +90,10 @@ pub fn status(house: &House<'_>, format: Format, exit_code: bool) -> Printed {
 }
 
 /// Every database, as it is.
-pub fn look_at(house: &House<'_>) -> Status {
-    let databases: Vec<DatabaseStatus> = house.devices.iter().map(|device| of(device, house.all)).collect();
+pub fn look_at(context: &CommandContext<'_>) -> Status {
+    let databases: Vec<DatabaseStatus> = context.devices.iter().map(|device| of(device, context.all)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
-    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(house.environment), exit, databases }
+    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(context.environment), exit, databases }
 }
 
 fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {

@@ -11,9 +11,9 @@ use crate::device::files::{side, SnapshotName};
 use crate::device::{history, Device};
 use crate::error::{Class, Failure};
 use crate::steps::inspect::copies::good_copy;
-use crate::steps::ledger::Ledger;
 use crate::steps::lock::Locked;
 use crate::steps::room::explain;
+use crate::steps::store::RecordStore;
 
 const COPY: Step = Step("copy beside the applications");
 const IMPORT: Step = Step("take the file in");
@@ -22,10 +22,10 @@ const IMPORT: Step = Step("take the file in");
 ///
 /// # Errors
 /// In use, no space, or storage; what was being made is removed.
-pub fn create(device: &Device<'_>, locked: &Locked, ledger: &Ledger) -> Result<SnapshotName, Failure> {
+pub fn create(device: &Device<'_>, locked: &Locked, store: &RecordStore) -> Result<SnapshotName, Failure> {
     let temporary = device.state.snapshots().join("tmp-backup.db");
     remove(device, &temporary)?;
-    let made = back_up(device, locked, &temporary).and_then(|()| name_it(device, ledger, &temporary, COPY));
+    let made = back_up(device, locked, &temporary).and_then(|()| name_it(device, store, &temporary, COPY));
     made.inspect_err(|_| drop(remove(device, &temporary)))
 }
 
@@ -56,7 +56,7 @@ pub fn importable(device: &Device<'_>, file: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`importable`], or no space.
-pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path) -> Result<SnapshotName, Failure> {
+pub fn import(device: &Device<'_>, locked: &Locked, store: &RecordStore, file: &Path) -> Result<SnapshotName, Failure> {
     let failed = |error: io::Error| Failure::io(IMPORT, file, &error);
     let disk = device.disk();
     room_for(device, disk.stat(file).map_err(failed)?.map_or(0, |stat| stat.size), IMPORT)?;
@@ -68,7 +68,7 @@ pub fn import(device: &Device<'_>, locked: &Locked, ledger: &Ledger, file: &Path
         made.copy_from(IMPORT, &*source, &device.environment.stop)?;
         made.sync(IMPORT)
     };
-    let named = copy().map_err(failed).and_then(|()| name_it(device, ledger, &temporary, IMPORT));
+    let named = copy().map_err(failed).and_then(|()| name_it(device, store, &temporary, IMPORT));
     named.inspect_err(|_| drop(remove(device, &temporary)))
 }
 
@@ -113,10 +113,10 @@ fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn
 }
 
 /// Version and operation come from what is in it.
-fn name_it(device: &Device<'_>, ledger: &Ledger, temporary: &Path, step: Step) -> Result<SnapshotName, Failure> {
+fn name_it(device: &Device<'_>, store: &RecordStore, temporary: &Path, step: Step) -> Result<SnapshotName, Failure> {
     let version = good_copy(device, temporary, None).map_err(|look| look.failure(step, temporary, "it is no good copy"))?;
     let operation = operation_in(device, temporary, step)?;
-    let name = SnapshotName { version, operation: ledger.next_number(device)?.max(operation.saturating_add(1)) };
+    let name = SnapshotName { version, operation: store.next_number(device)?.max(operation.saturating_add(1)) };
     let path = device.state.snapshot(&name);
     rename_durably(device.disk(), step, temporary, &path, Rename::NoReplace).map_err(|error| Failure::io(step, &path, &error))?;
     Ok(name)

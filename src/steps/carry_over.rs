@@ -17,9 +17,9 @@ use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::steps::index_rows::words;
-use crate::steps::ledger::Operation;
 use crate::steps::lock::Locked;
 use crate::steps::stage::{stage, Base, Staged};
+use crate::steps::store::Operation;
 use crate::steps::wal::misfit;
 use virtual_tables::{bring, Brought};
 

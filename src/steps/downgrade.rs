@@ -14,9 +14,9 @@ use crate::device::sqlite::Database;
 use crate::device::{supervisor, Device};
 use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
-use crate::steps::ledger::Operation;
 use crate::steps::migrate::{finish_history, set_user_version};
 use crate::steps::scratch::Scratch;
+use crate::steps::store::Operation;
 use crate::steps::verify::verify;
 
 const STEP: Step = Step("go back by the stored down SQL");

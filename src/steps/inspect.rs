@@ -19,10 +19,10 @@ use crate::device::history::History;
 use crate::device::sqlite::code;
 use crate::device::{sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
-use crate::steps::ledger::Ledger;
 use crate::steps::lock::Locked;
 use crate::steps::probe::in_use;
 use crate::steps::room::kept;
+use crate::steps::store::RecordStore;
 use crate::steps::sweep::{second_names, sweep};
 
 pub use copies::good_copy;
@@ -73,11 +73,11 @@ pub enum Closeness {
 ///
 /// # Errors
 /// In use, storage; what is wrong with the database itself is a fact and no error.
-pub fn inspect(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &Ask<'_>) -> Result<Seen, Failure> {
-    inspected(device, locked, ledger, ask).map_err(|failure| device.naming_the_refused(failure))
+pub fn inspect(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Seen, Failure> {
+    inspected(device, locked, store, ask).map_err(|failure| device.naming_the_refused(failure))
 }
 
-fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &Ask<'_>) -> Result<Seen, Failure> {
+fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Seen, Failure> {
     let failed = |error: io::Error| Failure::io(LOOK, &device.files.main, &error);
     let mut files = device.files.look(device.disk()).map_err(failed)?;
     if ask.may_write && locked.writable() {
@@ -86,27 +86,27 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
     }
     let space = device.space().map_err(failed)?;
     let mut seen = Seen { facts: frame(device, locked, &files, space, ask), main: None, files, history: None };
-    seen.facts.database = look(device, ledger, ask, &mut seen)?;
+    seen.facts.database = look(device, store, ask, &mut seen)?;
     if let Some(what) = code_missing(device, &seen.facts.database) {
         let version = seen.history.as_ref().map_or(0, History::version);
         seen.facts.database = Database::WithoutCode { version, what };
     }
-    ledger.committed = match (&seen.history, &seen.facts.database) {
+    store.committed = match (&seen.history, &seen.facts.database) {
         (Some(history), _) => Some(history.operation.unwrap_or(0)),
         (None, Database::Absent) => Some(0),
         (None, _) => None,
     };
-    ledger.version = seen.history.as_ref().map(History::version);
-    seen.facts.tries = ledger.tries();
-    seen.facts.open_operation = ledger.open_operation();
+    store.version = seen.history.as_ref().map(History::version);
+    seen.facts.tries = store.tries();
+    seen.facts.open_operation = store.open_operation();
     // A person who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
     let reachable = space.total.saturating_sub(seen.facts.room.size);
-    seen.facts.room.needed = ledger.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
-    seen.facts.loss = ledger.loss().map(|loss| loss.text.clone());
+    seen.facts.room.needed = store.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
+    seen.facts.loss = store.loss().map(|loss| loss.text.clone());
     // A person may have brought a file that is this firmware's: what failed before counts no more.
     let arrived = matches!(seen.facts.database, Database::Current { .. });
-    seen.facts.last_failure = ledger.last_failure(arrived).cloned();
-    seen.facts.good_operation = ledger.record().good_operation;
+    seen.facts.last_failure = store.last_failure(arrived).cloned();
+    seen.facts.good_operation = store.record().good_operation;
     let snapshots_matter = match &seen.facts.database {
         Database::Damaged { .. } | Database::Lost { .. } => true,
         // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks.
@@ -117,7 +117,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
     };
     if !matches!(seen.facts.database, Database::Current { .. } | Database::Absent) {
         // While a snapshot may have to take its place, none of them is one that may go.
-        let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, ledger)? };
+        let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, store)? };
         seen.facts.kept = kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
     }
     if snapshots_matter && seen.facts.snapshots.is_empty() {
@@ -126,7 +126,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger, ask: &As
     if let Database::Behind { pending, .. } = &seen.facts.database {
         let steps = pending.iter().filter_map(|step| device.catalog.find(step.version));
         seen.facts.room.asked = steps.map(|step| step.directives.space_bytes(seen.facts.room.size)).max().unwrap_or(0);
-        seen.facts.room.reclaimable = copies::reclaimable(device, ledger)?;
+        seen.facts.room.reclaimable = copies::reclaimable(device, store)?;
     }
     Ok(seen)
 }
@@ -188,7 +188,7 @@ fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space,
 }
 
 /// What stands under the name; fills in the descriptor and the history on the way.
-fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) -> Result<Database, Failure> {
+fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen) -> Result<Database, Failure> {
     let files = seen.files;
     // A boot has swept by now; whoever only looks sees what it will sweep.
     let left = if ask.may_write { 0 } else { left_names(device, &files)? };
@@ -196,7 +196,7 @@ fn look(device: &Device<'_>, ledger: &Ledger, ask: &Ask<'_>, seen: &mut Seen) ->
         return Ok(Database::NotOurs { what });
     }
     if files.main_is_empty() {
-        return Ok(absent_or_lost(&files, ledger));
+        return Ok(absent_or_lost(&files, store));
     }
     // `status` and `plan` never wait.
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
@@ -288,14 +288,14 @@ fn not_ours(device: &Device<'_>, files: &FilesState, swept: bool, left: u64) -> 
     }
 }
 
-fn absent_or_lost(files: &FilesState, ledger: &Ledger) -> Database {
+fn absent_or_lost(files: &FilesState, store: &RecordStore) -> Database {
     let how = if files.main.is_some() { "empty" } else { "absent" };
     let side = match (files.wal_has_content(), files.journal_has_content) {
         (true, _) => Some("WAL"),
         (false, true) => Some("journal"),
         (false, false) => None,
     };
-    match (side, ledger.record().held_data) {
+    match (side, store.record().held_data) {
         (Some(side), _) => Database::Lost { what: format!("the main file is {how}, but its {side} has content"), remains: true },
         (None, true) => Database::Lost { what: format!("the main file is {how}, but it held data before"), remains: false },
         (None, false) => Database::Absent,

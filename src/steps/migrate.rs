@@ -18,13 +18,13 @@ use crate::error::{Class, Failure};
 use crate::steps::before::{Before, Changes};
 use crate::steps::inspect::copies::expendable;
 use crate::steps::inspect::Seen;
-use crate::steps::ledger::{Ledger, Operation, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::{in_use, probe};
 use crate::steps::prune::prune;
 use crate::steps::room::{explain, may_write};
 use crate::steps::scratch::Scratch;
 use crate::steps::snapshot::{snapshot, Copied};
+use crate::steps::store::{Operation, Order, RecordStore};
 use crate::steps::verify::{after_each, expectations, verify, whole, within_budget, Verified};
 use crate::steps::virtual_tables::rebuild_unfit;
 use crate::steps::wal;
@@ -83,7 +83,7 @@ pub struct Committed {
 pub fn migrate(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     seen: &Seen,
     job: &Job<'_>,
 ) -> Result<Option<Committed>, Failure> {
@@ -107,15 +107,15 @@ pub fn migrate(
             return Err(failure);
         }
     }
-    let operation = match ledger.begin(device, OperationKind::Upgrade, &job.order) {
+    let operation = match store.begin(device, OperationKind::Upgrade, &job.order) {
         Ok(operation) => operation,
         Err(failure) => {
             abandon(device, database);
             return Err(failure);
         }
     };
-    let result = lane(device, locked, ledger, seen, main, job, operation, database, journal);
-    result.map(Some).inspect_err(|failure| ledger.close_failed(device, operation, failure))
+    let result = lane(device, locked, store, seen, main, job, operation, database, journal);
+    result.map(Some).inspect_err(|failure| store.close_failed(device, operation, failure))
 }
 
 /// The facts still hold, and within `quick_check_max_mib` the file is whole.
@@ -133,7 +133,7 @@ fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Seen, main: &
 fn lane(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &Ledger,
+    store: &RecordStore,
     seen: &Seen,
     main: &MainFile,
     job: &Job<'_>,
@@ -145,7 +145,7 @@ fn lane(
     progress::expect(job.steps.len() + usize::from(job.snapshot) + 1);
     let transaction: Result<(Option<Copied>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
-        let copied = copy(device, locked, ledger, seen, main, job, operation)?;
+        let copied = copy(device, locked, store, seen, main, job, operation)?;
         device.stop_here(APPLY)?;
         let mut notes = rebuild_unfit(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
@@ -226,7 +226,7 @@ fn still_holds(device: &Device<'_>, database: &Database, seen: &Seen) -> Result<
 fn copy(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &Ledger,
+    store: &RecordStore,
     seen: &Seen,
     main: &MainFile,
     job: &Job<'_>,
@@ -237,8 +237,8 @@ fn copy(
     }
     progress::begin(&format!("{}: copying the snapshot", device.settings.name));
     // Tries that were cut off or failed made copies too: they must not add up.
-    prune(device, ledger);
-    let first_remove = if job.prune_first { expendable(device, ledger)? } else { Vec::new() };
+    prune(device, store);
+    let first_remove = if job.prune_first { expendable(device, store)? } else { Vec::new() };
     let version = seen.history.as_ref().map_or(0, History::version);
     snapshot(device, locked, main, version, operation, &first_remove).map(Some)
 }

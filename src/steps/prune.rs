@@ -9,21 +9,21 @@ use crate::config::Slots;
 use crate::decide::plan::{PURGE_ASKED, RESTORE_ASKED};
 use crate::device::disk::{read_own_start, Step};
 use crate::device::Device;
-use crate::steps::ledger::Ledger;
+use crate::steps::store::RecordStore;
 
 const STEP: Step = Step("prune");
 /// Bytes of a reason.txt that are read.
 const NOTE_BYTES_MAX: usize = 4096;
 
 /// Removes what the configuration does not keep.
-pub fn prune(device: &Device<'_>, ledger: &Ledger) {
-    let pruned = last_loss(device, ledger).and_then(|loss| snapshots(device, ledger, loss).and_then(|()| quarantine(device, loss)));
+pub fn prune(device: &Device<'_>, store: &RecordStore) {
+    let pruned = last_loss(device, store).and_then(|loss| snapshots(device, store, loss).and_then(|()| quarantine(device, loss)));
     say(device, pruned);
 }
 
 /// The same, also of snapshots that hold rows which the database no longer has: a person said so.
-pub fn prune_by_hand(device: &Device<'_>, ledger: &Ledger) {
-    say(device, snapshots(device, ledger, None).and_then(|()| quarantine(device, None)));
+pub fn prune_by_hand(device: &Device<'_>, store: &RecordStore) {
+    say(device, snapshots(device, store, None).and_then(|()| quarantine(device, None)));
 }
 
 /// The newest operation since `mark-good` that gave up rows, not by a person's own word: snapshots from before it may be the only
@@ -31,11 +31,11 @@ pub fn prune_by_hand(device: &Device<'_>, ledger: &Ledger) {
 ///
 /// # Errors
 /// As `readdir`.
-pub fn last_loss(device: &Device<'_>, ledger: &Ledger) -> io::Result<Option<u64>> {
-    let good_operation = ledger.record().good_operation;
+pub fn last_loss(device: &Device<'_>, store: &RecordStore) -> io::Result<Option<u64>> {
+    let good_operation = store.record().good_operation;
     let set_aside = device.state.list_quarantine(device.disk())?.into_iter().filter(|operation| *operation > good_operation);
     let quarantined = set_aside.filter(|operation| gave_up_rows(device, *operation)).max();
-    let open = ledger.record().loss.as_ref().map(|loss| loss.operation).filter(|operation| *operation > good_operation);
+    let open = store.record().loss.as_ref().map(|loss| loss.operation).filter(|operation| *operation > good_operation);
     Ok(quarantined.max(open))
 }
 
@@ -57,9 +57,9 @@ fn say(device: &Device<'_>, pruned: io::Result<()>) {
     }
 }
 
-fn snapshots(device: &Device<'_>, ledger: &Ledger, loss: Option<u64>) -> io::Result<()> {
+fn snapshots(device: &Device<'_>, store: &RecordStore, loss: Option<u64>) -> io::Result<()> {
     let names = device.state.list_snapshots(device.disk())?;
-    let since_good = names.iter().filter(|name| name.operation > ledger.record().good_operation);
+    let since_good = names.iter().filter(|name| name.operation > store.record().good_operation);
     let first = since_good.map(|name| name.operation).min().filter(|_| device.slots == Slots::Ab);
     // On trial the newest and the first are kept, whatever is configured for the time after it.
     let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };

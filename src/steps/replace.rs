@@ -14,10 +14,10 @@ use crate::device::Device;
 use crate::error::printable::printable;
 use crate::error::{Class, Failure};
 use crate::steps::carry_over::{stage_with_rows, Carry, Rows};
-use crate::steps::ledger::{Ledger, Operation, Order};
 use crate::steps::lock::Locked;
 use crate::steps::probe::probe;
 use crate::steps::stage::{discard, stage, Base, Staged};
+use crate::steps::store::{Operation, Order, RecordStore};
 use crate::steps::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, New, SecondName};
 use crate::steps::verify::within_budget;
 
@@ -76,7 +76,7 @@ impl Replaced {
 pub fn replace(
     device: &Device<'_>,
     locked: &Locked,
-    ledger: &mut Ledger,
+    store: &mut RecordStore,
     main: Option<&MainFile>,
     by: &By<'_>,
     steps: &[&Migration],
@@ -92,18 +92,18 @@ pub fn replace(
         By::Downgraded(_) => OperationKind::Downgrade,
     };
     order.others.may_begin()?;
-    let operation = ledger.begin(device, kind, order)?;
+    let operation = store.begin(device, kind, order)?;
     let ready = device.state.ready(operation.number);
-    let staged = build(device, locked, operation, by, steps, ledger.open_token())
-        .inspect_err(|failure| ledger.close_failed(device, operation, failure))?;
+    let staged = build(device, locked, operation, by, steps, store.open_token())
+        .inspect_err(|failure| store.close_failed(device, operation, failure))?;
     order.others.go_first().inspect_err(|failure| {
         discard(device, &staged.path);
-        ledger.close_failed(device, operation, failure);
+        store.close_failed(device, operation, failure);
     })?;
     let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
     if let Some(reduced) = &reduced {
         // Known only now, and to be said by whichever boot finds it done.
-        ledger.keep_loss(device, operation.number, reduced)?;
+        store.keep_loss(device, operation.number, reduced)?;
     }
     rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| {
         let failure = Failure::io(READY, &ready, &error);
@@ -141,11 +141,11 @@ fn build(
 ///
 /// # Errors
 /// As the swap; the ready file stays.
-pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -> Result<Vec<Replaced>, Failure> {
+pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStore) -> Result<Vec<Replaced>, Failure> {
     let operations = device.state.ready_operations(device.disk()).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
     let mut done = Vec::new();
     for operation in operations {
-        let open: Option<OpenOperation> = ledger.record().open.clone().filter(|open| open.number == operation);
+        let open: Option<OpenOperation> = store.record().open.clone().filter(|open| open.number == operation);
         let kind = open.as_ref().map(|open| open.kind);
         let main = open_main(device)?;
         if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, operation, main.as_ref())? {
@@ -161,13 +161,13 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, ledger: &mut Ledger) -
                 continue;
             }
         }
-        let said = ledger.record().loss.clone().filter(|loss| loss.operation == operation).map(|loss| loss.text);
+        let said = store.record().loss.clone().filter(|loss| loss.operation == operation).map(|loss| loss.text);
         let (reason, loss) = match open {
             Some(open) if said.is_some() || made_from_live(Some(open.kind)) => (open.reason, said),
             // Every other replacement gives up rows, whatever is known of it.
             open => {
                 let loss = "what the quarantined files hold";
-                ledger.keep_loss(device, operation, loss)?;
+                store.keep_loss(device, operation, loss)?;
                 let unknown = "an earlier run's replacement, whose reason is no longer known";
                 (open.map_or_else(|| unknown.to_owned(), |open| open.reason), Some(loss.to_owned()))
             }

@@ -6,9 +6,9 @@ use crate::device::disk::{rename_durably, Open, Rename, Step};
 use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::Failure;
-use crate::steps::ledger::Operation;
 use crate::steps::lock::Locked;
 use crate::steps::room::explain;
+use crate::steps::store::Operation;
 
 const COPY: Step = Step("copy the snapshot");
 const NAME: Step = Step("name the snapshot");

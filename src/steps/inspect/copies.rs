@@ -12,8 +12,8 @@ use crate::device::files::{SnapshotName, HEADER_BYTES};
 use crate::device::history::{self, History};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
-use crate::steps::ledger::Ledger;
 use crate::steps::prune::{is_older, last_loss};
+use crate::steps::store::RecordStore;
 
 /// Why a copy cannot take the database's place.
 #[derive(Debug)]
@@ -114,9 +114,9 @@ pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
 ///
 /// # Errors
 /// As `readdir` and `lstat`.
-pub fn reclaimable(device: &Device<'_>, ledger: &Ledger) -> Result<u64, Failure> {
+pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Failure> {
     let mut bytes = 0u64;
-    for name in expendable(device, ledger)? {
+    for name in expendable(device, store)? {
         let path = device.state.snapshot(&name);
         let stat = device.disk().stat(&path).map_err(|error| Failure::io(LOOK, &path, &error))?;
         // A second name of it elsewhere would keep its bytes.
@@ -130,13 +130,13 @@ pub fn reclaimable(device: &Device<'_>, ledger: &Ledger) -> Result<u64, Failure>
 ///
 /// # Errors
 /// As `readdir`.
-pub fn expendable(device: &Device<'_>, ledger: &Ledger) -> Result<Vec<SnapshotName>, Failure> {
+pub fn expendable(device: &Device<'_>, store: &RecordStore) -> Result<Vec<SnapshotName>, Failure> {
     let mut names = list(device)?;
     if device.slots == crate::config::Slots::Ab {
-        let first = names.iter().map(|name| name.operation).filter(|operation| *operation > ledger.record().good_operation).min();
+        let first = names.iter().map(|name| name.operation).filter(|operation| *operation > store.record().good_operation).min();
         names.retain(|name| Some(name.operation) != first);
     }
-    let loss = last_loss(device, ledger).map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
+    let loss = last_loss(device, store).map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
     names.retain(|name| !is_older(name.operation, loss));
     Ok(names)
 }

@@ -20,7 +20,7 @@ const MAKE: Step = Step("make the record");
 const UPDATE: Step = Step("update the record");
 
 /// The record of one database, open for this run.
-pub struct Ledger {
+pub struct RecordStore {
     file: Option<Box<dyn File>>,
     record: Record,
     sequence: u64,
@@ -38,7 +38,7 @@ pub struct Ledger {
     pub version: Option<i64>,
 }
 
-/// An operation that is durable in the record. Made only by [`Ledger::begin`].
+/// An operation that is durable in the record. Made only by [`RecordStore::begin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
     /// Its number.
@@ -49,12 +49,12 @@ pub struct Operation {
     counted: bool,
 }
 
-impl Ledger {
+impl RecordStore {
     /// Reads the record; makes an empty one where state may be written and none is there.
     ///
     /// # Errors
     /// As `open`, `read`, and (making it) `write` and `fsync`.
-    pub fn open(device: &Device<'_>, locked: &Locked) -> Result<Ledger, Failure> {
+    pub fn open(device: &Device<'_>, locked: &Locked) -> Result<RecordStore, Failure> {
         let path = device.state.record();
         let failed = |step, error: &io::Error| Failure::io(step, &path, error);
         let disk = device.disk();
@@ -65,27 +65,27 @@ impl Ledger {
             (None, true) => Some(make(device, locked).map_err(|error| failed(MAKE, &error))?),
             (None, false) => None,
         };
-        let mut ledger = Ledger::read(device, file.as_deref())?;
+        let mut store = RecordStore::read(device, file.as_deref())?;
         // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
-        let blank = there.is_some() && ledger.blank;
-        ledger.lost = ledger.sequence == 0 && ledger.unknown_format.is_none() && locked.writable() && !locked.first_run && !blank;
-        if ledger.lost {
+        let blank = there.is_some() && store.blank;
+        store.lost = store.sequence == 0 && store.unknown_format.is_none() && locked.writable() && !locked.first_run && !blank;
+        if store.lost {
             log::warn!("{}: the record of earlier tries was lost; they count as none.", device.settings.name);
         }
-        ledger.file = file.filter(|_| locked.writable());
-        Ok(ledger)
+        store.file = file.filter(|_| locked.writable());
+        Ok(store)
     }
 
     /// Reads the record for somebody who only looks; one that is absent is empty.
     ///
     /// # Errors
     /// As `read`.
-    pub fn look(device: &Device<'_>) -> Result<Ledger, Failure> {
+    pub fn look(device: &Device<'_>) -> Result<RecordStore, Failure> {
         let file = device.disk().open(READ, &device.state.record(), Open::Read).ok();
-        Ledger::read(device, file.as_deref())
+        RecordStore::read(device, file.as_deref())
     }
 
-    fn read(device: &Device<'_>, file: Option<&dyn File>) -> Result<Ledger, Failure> {
+    fn read(device: &Device<'_>, file: Option<&dyn File>) -> Result<RecordStore, Failure> {
         let mut bytes = vec![0; 2 * SLOT_BYTES];
         if let Some(file) = file {
             let failed = |error: io::Error| Failure::io(READ, &device.state.record(), &error);
@@ -94,7 +94,7 @@ impl Ledger {
             }
             file.read_at(0, &mut bytes).map_err(failed)?;
         }
-        let mut ledger = Ledger {
+        let mut store = RecordStore {
             file: None,
             record: Record::default(),
             sequence: 0,
@@ -108,12 +108,12 @@ impl Ledger {
         };
         match record::read_slots(&bytes) {
             Slots::Valid { record, sequence, next_slot } => {
-                (ledger.record, ledger.sequence, ledger.next_slot) = (*record, sequence, next_slot);
+                (store.record, store.sequence, store.next_slot) = (*record, sequence, next_slot);
             }
-            Slots::UnknownFormat(format) => ledger.unknown_format = Some(format),
+            Slots::UnknownFormat(format) => store.unknown_format = Some(format),
             Slots::Nothing => {}
         }
-        Ok(ledger)
+        Ok(store)
     }
 
     /// What the record says.

@@ -1,12 +1,12 @@
-//! Owns the rules of the house that a compiler does not check: arrows, rooms, sizes, openings, words.
+//! Owns the rules of the structure that a compiler does not check: arrows, rooms, sizes, openings, words.
 //! Promises: no list of exceptions; every rule is fed a bad file of its own and must report it.
 //! Never looks outside `src`, `build`, `lab`, `tests` and `examples`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
-#[path = "house/rules.rs"]
+#[path = "structure/rules.rs"]
 mod rules;
-#[path = "house/text.rs"]
+#[path = "structure/text.rs"]
 mod text;
 
 use rules::violations;
@@ -49,25 +49,25 @@ fn whatever_sets_sqlites_options_sets_all_of_them() {
 
 const HEAD: &str = "//! Owns a sample.\n//! Promises: nothing.\n//! Never anything.\n\n";
 
-/// One bad file in an empty house; its rule must be reported, and no other.
+/// One bad file in an empty structure; its rule must be reported, and no other.
 #[track_caller]
 fn reported(path: &str, text: &str, rule: &str) {
-    let house = tempfile::tempdir().unwrap();
-    let file = house.path().join(path);
+    let structure = tempfile::tempdir().unwrap();
+    let file = structure.path().join(path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, text).unwrap();
-    let found = violations(house.path());
+    let found = violations(structure.path());
     assert!(found.len() == 1 && found[0].contains(rule) && found[0].starts_with(path), "{path} {rule:?}: {found:#?}");
 }
 
 /// A file that keeps every rule.
 #[track_caller]
 fn accepted(path: &str, text: &str) {
-    let house = tempfile::tempdir().unwrap();
-    let file = house.path().join(path);
+    let structure = tempfile::tempdir().unwrap();
+    let file = structure.path().join(path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, format!("{HEAD}{text}")).unwrap();
-    assert_eq!(violations(house.path()), Vec::<String>::new(), "{path}");
+    assert_eq!(violations(structure.path()), Vec::<String>::new(), "{path}");
 }
 
 #[track_caller]

@@ -65,7 +65,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // A crate with a workspace of its own is a guest: it shows how a product looks, not how this house does.
+            // A crate with a workspace of its own is a guest: it shows how a product looks, not how this structure does.
             let manifest = fs::read_to_string(path.join("Cargo.toml")).unwrap_or_default();
             if !path.ends_with("target") && !manifest.contains("[workspace]") {
                 walk(&path, found);
