@@ -1,4 +1,4 @@
-//! Owns the test of a boot, for one database: lock, roll forward, inspect, decide, carry out, or the ladder's next plan.
+//! Owns the test of a boot, for one database: lock, roll forward, inspect, decide, carry out, or the fallbacks's next plan.
 //! Promises: reads as the README says it; the number of plans is bounded; what is given up is reported before it is forgotten.
 //! Never looks at a file itself, and never decides.
 
@@ -6,7 +6,7 @@ pub mod group;
 mod operation;
 
 use crate::decide::facts::{Database, Facts, Request, Tried};
-use crate::decide::ladder::{after_failure, Next, Stop};
+use crate::decide::fallback::{after_failure, Next, Stop};
 use crate::decide::plan::{decide, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Step;
@@ -16,8 +16,8 @@ use crate::report::{DatabaseReport, Ended, LastFailure};
 use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
 use crate::steps::lock::{lock, look_only, Locked};
 use crate::steps::prune::prune;
+use crate::steps::recover::recover;
 use crate::steps::replace::{roll_forward, Replaced};
-use crate::steps::settle::settle;
 use crate::steps::store::{RecordStore, Reported};
 use crate::steps::together::{Alone, Others};
 use crate::steps::verify::within_budget;
@@ -46,7 +46,7 @@ fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Resul
     let mut rolled = roll_forward_here(device, &locked, &mut store)?; // a ready file of an earlier boot takes its name
     understood(device, &store)?;
     let asked = &still_asked(device, &locked, &mut store, asked, &rolled)?; // a token is honoured once
-    let mut report = rungs(device, &locked, &mut store, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
+    let mut report = fallbacks(device, &locked, &mut store, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
         report.last_failure = store.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
         report.notes.extend(rolled.iter().filter_map(Replaced::given_up));
@@ -104,7 +104,7 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
     let seen = inspect(device, &locked, &mut store, &ask)?;
     let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let plan = if waiting {
-        Plan::Settle { why: "a replacement was cut off, and its ready file takes the name first" }
+        Plan::Recover { why: "a replacement was cut off, and its ready file takes the name first" }
     } else {
         decide(&seen.facts, &Policy::of(device.settings))
     };
@@ -144,8 +144,8 @@ fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failure> {
     }
 }
 
-/// Plans until one ends the run: the first, or the rung after a failure, or a second look.
-fn rungs(
+/// Plans until one ends the run: the first, or the fallback after a failure, or a second look.
+fn fallbacks(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
@@ -163,7 +163,7 @@ fn rungs(
     let mut next: Option<(Seen, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
         let (seen, plan) = match next.take() {
-            Some(rung) => rung,
+            Some(fallback) => fallback,
             None => {
                 let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
                 let seen = inspect(device, locked, store, &ask)?;
@@ -176,12 +176,12 @@ fn rungs(
         match operation::carry_out(device, locked, store, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure))
         {
             // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
-            Ok(Ended::LookAgain) if matches!(plan, Plan::Settle { .. }) && within_budget(device, facts.room.size) => {
+            Ok(Ended::LookAgain) if matches!(plan, Plan::Recover { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;
             }
             Ok(Ended::LookAgain) => {}
             Ok(Ended::Adopted(note)) => notes.push(note),
-            Ok(Ended::Cured(replaced)) => {
+            Ok(Ended::Repaired(replaced)) => {
                 closeness = Closeness::Boot;
                 rolled.push(replaced);
             }
@@ -201,13 +201,13 @@ fn rungs(
                     Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
                     Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
                     Next::LookForDamage => closeness = Closeness::Everything,
-                    Next::Without(cure) => {
+                    Next::Without(repair) => {
                         log::warn!("{}: {failure}; what comes next in the configured order is tried.", device.settings.name);
-                        tried.push(cure);
+                        tried.push(repair);
                     }
-                    Next::Plan(rung) => {
-                        log::warn!("{}: {failure}; next: {rung}.", device.settings.name);
-                        next = Some((seen, rung));
+                    Next::Plan(fallback) => {
+                        log::warn!("{}: {failure}; next: {fallback}.", device.settings.name);
+                        next = Some((seen, fallback));
                     }
                 }
             }
@@ -232,8 +232,8 @@ fn still_asked(
     // Whether its operation is done, the database knows.
     let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
     let mut seen = inspect(device, locked, store, &ask)?;
-    // A hot journal hides it; one that cannot be settled hides it from everybody.
-    if seen.facts.database == Database::Unsettled && locked.writable() && settle(device, seen.main.as_ref()).is_ok() {
+    // A hot journal hides it; one that cannot be recovered hides it from everybody.
+    if seen.facts.database == Database::NeedsRecovery && locked.writable() && recover(device, seen.main.as_ref()).is_ok() {
         drop(seen);
         seen = inspect(device, locked, store, &ask)?;
     }

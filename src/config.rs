@@ -108,7 +108,7 @@ pub struct DatabaseSettings {
     /// `on_failure`.
     pub on_failure: OnFailure,
     /// `on_damage`, in order.
-    pub on_damage: Vec<Cure>,
+    pub on_damage: Vec<Repair>,
     /// `on_newer`, in order; refuse comes after the last.
     pub on_newer: Vec<OnNewer>,
     /// `carry_over`: tables to keep when purging; `["*"]` is all.
@@ -186,7 +186,7 @@ pub enum OnFailure {
 
 /// An entry of `on_damage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cure {
+pub enum Repair {
     /// Rebuild the indexes on a copy.
     Reindex,
     /// Read what can be read.

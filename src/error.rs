@@ -1,5 +1,5 @@
 //! Owns [`Failure`]: which step, on what, because of whom; and its [`Class`], the only thing decisions look at.
-//! Promises: the class is a whitelist (protocol: "Which failures may lead to a rung"); what is not proven stops and touches nothing.
+//! Promises: the class is a whitelist (protocol: "Which failures may lead to a fallback"); what is not proven stops and touches nothing.
 //! Never repeats its source in its own text; never printed but by the report.
 
 pub mod printable;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::device::disk::{Step, WrongKind};
 
-/// What a failure means for the ladder and for the exit code.
+/// What a failure means for the fallbacks and for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The migration's own statements, foreign keys or `expect` queries failed. Counted; may lead to a rung. Exit 10.
+    /// The migration's own statements, foreign keys or `expect` queries failed. Counted; may lead to a fallback. Exit 10.
     Failed,
     /// SQLite says that the file is corrupt. Proven only when seen twice over a fresh, locked connection. Exit 17.
     Damaged,

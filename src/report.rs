@@ -66,8 +66,8 @@ pub enum Ended {
     LookAgain,
     /// Taken over from another tool, in words: go on with what is pending.
     Adopted(String),
-    /// Cured without losing a row: go on with what is pending.
-    Cured(Replaced),
+    /// Repaired without losing a row: go on with what is pending.
+    Repaired(Replaced),
     /// The plan was to do nothing.
     Refused(Refusal),
 }
@@ -280,7 +280,7 @@ impl DatabaseReport {
         match ended {
             Ended::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
             Ended::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
-            Ended::LookAgain | Ended::Cured(_) | Ended::Adopted(_) => {
+            Ended::LookAgain | Ended::Repaired(_) | Ended::Adopted(_) => {
                 let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
                 DatabaseReport::failed(device, Some(facts), &failure)
             }
@@ -472,7 +472,7 @@ pub fn version_of(facts: &Facts) -> Option<i64> {
         | Database::Behind { version, .. }
         | Database::Newer { version, .. } => Some(*version),
         Database::Lost { .. }
-        | Database::Unsettled
+        | Database::NeedsRecovery
         | Database::Unreadable { .. }
         | Database::Mismatch { .. }
         | Database::NoHistory { .. }

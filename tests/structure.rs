@@ -118,8 +118,8 @@ fn rooms_are_kept() {
     reported("src/lib.rs", &format!("{HEAD}fn f() {{\n    eprintln!(\"said\");\n}}\n"), "printable");
     reported("src/steps/prune.rs", &format!("{HEAD}fn f() {{\n    io::stdout().flush();\n}}\n"), "printable");
     accepted("src/device/logging.rs", "fn f() {\n    io::stderr();\n}\n");
-    reported("src/decide/ladder.rs", &format!("{HEAD}use std::time::SystemTime;\n"), "pure");
-    reported("src/decide/ladder.rs", &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"), "pure");
+    reported("src/decide/fallback.rs", &format!("{HEAD}use std::time::SystemTime;\n"), "pure");
+    reported("src/decide/fallback.rs", &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"), "pure");
     reported("src/cli.rs", &format!("{HEAD}use std::{{env, path::Path}};\n"), "pure");
     accepted("src/device/sqlite.rs", "use rusqlite::Connection;\n");
     accepted("src/device/sqlite/script.rs", "use rusqlite::Batch;\n");

@@ -31,13 +31,13 @@ pub(crate) struct Folder {
 #[derive(Debug, Default)]
 pub(crate) struct DatabaseFolder {
     pub name: String,
-    pub schema: Lane,
-    pub data: Lane,
+    pub schema: Mode,
+    pub data: Mode,
 }
 
 /// The files of one order of versions.
 #[derive(Debug, Default)]
-pub(crate) struct Lane {
+pub(crate) struct Mode {
     pub ups: Vec<SqlFile>,
     pub downs: Vec<SqlFile>,
 }
@@ -107,13 +107,13 @@ fn stray_folder(label: &str, inside: &str, name: &str) -> Problem {
     Problem::whole(&format!("{label}/{inside}/{name}"), sentence)
 }
 
-fn take(entry: &Entry, label: &str, inside: &str, lane: &mut Lane, problems: &mut Vec<Problem>) {
+fn take(entry: &Entry, label: &str, inside: &str, mode: &mut Mode, problems: &mut Vec<Problem>) {
     let file = format!("{inside}/{}", entry.name);
     let shown = format!("{label}/{file}");
     let (files, stem) = match name::parse(&entry.name) {
         Ok(Named::Other) => return,
-        Ok(Named::Up(stem)) => (&mut lane.ups, stem),
-        Ok(Named::Down(stem)) => (&mut lane.downs, stem),
+        Ok(Named::Up(stem)) => (&mut mode.ups, stem),
+        Ok(Named::Down(stem)) => (&mut mode.downs, stem),
         Err(sentence) => return problems.push(Problem::whole(&shown, sentence)),
     };
     if let Some(text) = read_text(&entry.path, &shown, problems) {

@@ -2,7 +2,7 @@
 //! Promises: the same functions as a build calls, with a folder made of texts instead of files.
 //! Never called by a build.
 
-use crate::folder::{DatabaseFolder, Folder, Lane, SqlFile};
+use crate::folder::{DatabaseFolder, Folder, Mode, SqlFile};
 use crate::name::{self, Named};
 use crate::{read, Problem};
 
@@ -13,18 +13,18 @@ pub fn file_name(name: &str) -> Result<bool, String> {
 
 /// Every problem of a product with this configuration and lock, whose database `settings` has one migration with a way back.
 pub fn product(configuration: &str, lock: &str, up: &str, down: &str) -> Vec<Problem> {
-    let lane = match (name::parse("V1__first.sql"), name::parse("V1__first.down.sql")) {
-        (Ok(Named::Up(forth)), Ok(Named::Down(back))) => Lane {
+    let mode = match (name::parse("V1__first.sql"), name::parse("V1__first.down.sql")) {
+        (Ok(Named::Up(forth)), Ok(Named::Down(back))) => Mode {
             ups: vec![SqlFile { stem: forth, file: "settings/V1__first.sql".into(), text: up.into() }],
             downs: vec![SqlFile { stem: back, file: "settings/V1__first.down.sql".into(), text: down.into() }],
         },
-        _ => Lane::default(),
+        _ => Mode::default(),
     };
     let folder = Folder {
         label: "migrations".into(),
         configuration: Some(configuration.into()),
         lock: Some(lock.into()),
-        databases: vec![DatabaseFolder { name: "settings".into(), schema: lane, data: Lane::default() }],
+        databases: vec![DatabaseFolder { name: "settings".into(), schema: mode, data: Mode::default() }],
         watched: Vec::new(),
     };
     read::problems(&folder)

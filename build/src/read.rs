@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVersion};
 use crate::directive::{self, Place};
-use crate::folder::{self, Folder, Lane, SqlFile, CONFIGURATION, LOCK};
+use crate::folder::{self, Folder, Mode, SqlFile, CONFIGURATION, LOCK};
 use crate::own;
 use crate::pragma::turns_foreign_keys_off;
 use crate::product::{Checksums, Database, ForeignKeys, Migration, Product, Versions};
@@ -85,9 +85,9 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
             user_version_ours: entry.is_some_and(|entry| entry.user_version == UserVersion::Ours),
             history_table: entry.map_or(HISTORY, |entry| &entry.history_table),
         };
-        let migrations = read_lane(&found.schema, &found.name, frame, &lock, said);
+        let migrations = read_folder_of(&found.schema, &found.name, frame, &lock, said);
         let inside = format!("{}/data", found.name);
-        let data = read_lane(&found.data, &inside, Frame { data: true, adopted_up_to: 0, ..frame }, &lock, said);
+        let data = read_folder_of(&found.data, &inside, Frame { data: true, adopted_up_to: 0, ..frame }, &lock, said);
         let (name, fingerprint) = (found.name.clone(), checksum::fingerprint(&migrations));
         let database = Database { name, fingerprint, versions: versions(&migrations, entry), migrations, data };
         if let (Some(settings), Some(entry)) = (&settings, entry) {
@@ -198,8 +198,8 @@ fn check_user_version(configuration_file: &str, database: &Database, entry: &Dat
 }
 
 /// All migrations of one folder, oldest first.
-fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mut Said) -> Vec<Migration> {
-    let mut ups: Vec<&SqlFile> = lane.ups.iter().collect();
+fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mut Said) -> Vec<Migration> {
+    let mut ups: Vec<&SqlFile> = mode.ups.iter().collect();
     // Of two files with one version the released one keeps it.
     ups.sort_by_cached_key(|up| (up.stem.version, !lock.names(inside, &up.file), up.file.clone()));
     for pair in ups.windows(2) {
@@ -215,7 +215,7 @@ fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mu
         let sentence = "version 0 means a database without any migration; number from 1 (or write `adopted_up_to` in bootmigrate.toml where refinery has run this file on devices)";
         said.problems.push(Problem::whole(&format!("{}/{}", frame.label, zero.file), sentence));
     }
-    for down in &lane.downs {
+    for down in &mode.downs {
         if frame.data {
             let sentence = "a data migration is never gone back over; remove this file, or write the way back as a new data migration";
             said.problems.push(Problem::whole(&format!("{}/{}", frame.label, down.file), sentence));
@@ -235,7 +235,7 @@ fn read_lane(lane: &Lane, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mu
     }
     let mut migrations = Vec::new();
     for up in ups {
-        let down = lane.downs.iter().find(|down| down.stem.version == up.stem.version && down.stem.name == up.stem.name);
+        let down = mode.downs.iter().find(|down| down.stem.version == up.stem.version && down.stem.name == up.stem.name);
         migrations.push(read_migration(up, down, frame, said));
     }
     lock.compare(frame.label, inside, &mut migrations, &mut said.problems);

@@ -16,7 +16,7 @@ use bootmigrate::decide::facts::Request;
 use bootmigrate::decide::record::{read_slots, write_slot, Slots, SLOT_BYTES};
 use bootmigrate::device::disk::Step;
 use bootmigrate::device::mounts::mounted;
-use bootmigrate::device::sqlite::script::{self, Lane};
+use bootmigrate::device::sqlite::script::{self, Mode};
 use bootmigrate::device::sqlite::session::FileOptions;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, Environment};
@@ -91,7 +91,7 @@ pub fn lock_file(bytes: &[u8]) {
 pub fn script(bytes: &[u8]) {
     // The catalogue is constant; this text lives as long as the process.
     let sql: &'static str = Box::leak(String::from_utf8_lossy(bytes).into_owned().into_boxed_str());
-    for (adopted, lane) in [(false, Lane::Transaction), (true, Lane::NoTransaction)] {
+    for (adopted, mode) in [(false, Mode::Transaction), (true, Mode::NoTransaction)] {
         let migration = Migration {
             version: 1,
             name: "first",
@@ -106,8 +106,8 @@ pub fn script(bytes: &[u8]) {
         let Ok(mut database) = Sqlite::default().scratch(Step("fuzz")) else { return };
         // A query may be endless, as `WITH RECURSIVE` allows: only its parsing is looked at.
         let endless = sql.to_ascii_lowercase().contains("recursive");
-        if !endless && (lane == Lane::NoTransaction || database.begin_exclusive(Step("fuzz")).is_ok()) {
-            let ran = database.file(Step("fuzz"), lane, FileOptions::from(&migration), |database, session| {
+        if !endless && (mode == Mode::NoTransaction || database.begin_exclusive(Step("fuzz")).is_ok()) {
+            let ran = database.file(Step("fuzz"), mode, FileOptions::from(&migration), |database, session| {
                 script::run(database, session, &migration, &mut |_| {})
             });
             // Whatever it did to its connection has been taken back.

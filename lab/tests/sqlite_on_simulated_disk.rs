@@ -25,7 +25,7 @@ fn open(sim: &Sim) -> rusqlite::Result<Connection> {
     Connection::open_with_flags_and_vfs(DATABASE, flags, sim.vfs_name())
 }
 
-/// A database of a few pages, settled; then transactions of an application, each acknowledged at an effect.
+/// A database of a few pages, recovered; then transactions of an application, each acknowledged at an effect.
 fn scenario(journal: &str, synchronous: &str) -> (State, Vec<Effect>, Vec<usize>) {
     seed_sqlite(7);
     let setup = Sim::from_state(&State::new());

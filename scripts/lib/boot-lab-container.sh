@@ -96,7 +96,7 @@ container_order() {
     container_kill
 }
 
-# A file that nothing can cure, but the technician's word.
+# A file that nothing can repair, but the technician's word.
 container_refusal() {
     rm -rf "$1/.bootmigrate/settings.db/snapshots"
     dd if=/dev/zero of="$1/settings.db" bs=16 count=1 conv=notrunc status=none

@@ -88,7 +88,7 @@ update_ends() {
 # What an agent's service has said so far.
 update_heard() { cat "$update_folder/service.log" 2>/dev/null || true; }
 
-# update_device PARTITION: the data partition is where the device has it. Its applications have settled what the cut of this one left;
+# update_device PARTITION: the data partition is where the device has it. Its applications have recovered what the cut of this one left;
 # of the damaged one they can make nothing.
 update_device() {
     local database

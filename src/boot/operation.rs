@@ -18,8 +18,8 @@ use crate::steps::inspect::Seen;
 use crate::steps::lock::Locked;
 use crate::steps::migrate::{migrate, Job};
 use crate::steps::probe::probe;
+use crate::steps::recover::recover;
 use crate::steps::replace::{replace, By};
-use crate::steps::settle::settle;
 use crate::steps::stage::{discard, stage, Base};
 use crate::steps::store::{Operation, Order, RecordStore};
 use crate::steps::swap::{swap, MadeFrom, New, SecondName};
@@ -33,7 +33,7 @@ const COPIES_MAX: u32 = 3;
 /// Does what the plan says.
 ///
 /// # Errors
-/// With the class that the ladder looks at.
+/// With the class that the fallbacks looks at.
 pub fn carry_out(
     device: &Device<'_>,
     locked: &Locked,
@@ -59,7 +59,7 @@ pub fn carry_out(
             Ok(Ended::finished(Finished::at(outcome, *version)))
         }
         Plan::Refuse(refusal) => Ok(Ended::Refused(refusal.clone())),
-        Plan::Settle { .. } => settle(device, seen.main.as_ref()).map(|()| Ended::LookAgain),
+        Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ended::LookAgain),
         Plan::FirstBoot { .. } => first_boot(device, locked, store, seen, &order),
         Plan::Migrate { from, steps, snapshot, half_done } => {
             let job = Job {
@@ -87,7 +87,7 @@ pub fn carry_out(
         Plan::Reindex { why } => {
             let main = present(seen)?;
             let order = Order { reason: why, others: &Alone, ..order };
-            replace(device, locked, store, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Cured)
+            replace(device, locked, store, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Repaired)
         }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
@@ -97,14 +97,14 @@ pub fn carry_out(
     }
 }
 
-/// What this firmware's applications need is there after it; a cure only mends what is there.
+/// What this firmware's applications need is there after it; a repair only mends what is there.
 pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
     match plan {
         Plan::FirstBoot { .. } | Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Replace { .. } => true,
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }
         | Plan::Refuse(_)
-        | Plan::Settle { .. }
+        | Plan::Recover { .. }
         | Plan::Adopt { .. }
         | Plan::Salvage { .. }
         | Plan::Reindex { .. } => false,
@@ -152,7 +152,7 @@ fn salvaged(
 ) -> Result<Ended, Failure> {
     let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
     let steps: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
-    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Cured)
+    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Repaired)
 }
 
 fn present(seen: &Seen) -> Result<&MainFile, Failure> {

@@ -221,7 +221,7 @@ pub const COMMANDS: &[CommandText] = &[
     CommandText {
         name: "doctor",
         usage: "[--full] [--json]",
-        summary: "look at everything, and name the cure",
+        summary: "look at everything, and name the repair",
         text: "Header, journals, free pages, integrity, history, schema, space, owner and mount,\n\
                snapshots, tries. Reads only. Each finding has its meaning and the command that\n\
                mends it. Large files are checked only with --full (quick_check_max_mib).",

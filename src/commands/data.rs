@@ -214,7 +214,7 @@ fn waits_for(device: &Device<'_>) -> Result<Option<(u8, String)>, Failure> {
     let fits = match (&plan, &facts.database) {
         (Plan::Quiet { .. }, _) => true,
         // An application is writing now, or was when the power went: SQLite's own locks tell, as any reader sees it.
-        (Plan::Settle { .. }, Database::Unsettled | Database::Current { .. }) => true,
+        (Plan::Recover { .. }, Database::NeedsRecovery | Database::Current { .. }) => true,
         _ => false,
     };
     if fits && !waiting {

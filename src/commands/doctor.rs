@@ -1,5 +1,5 @@
 //! Owns `doctor`: everything that can be looked at, each finding with what it means and the command that mends it.
-//! Promises: reads only, beside running applications; a finding without a cure says so.
+//! Promises: reads only, beside running applications; a finding without a repair says so.
 //! Never mends anything.
 
 use serde::Serialize;
@@ -45,7 +45,7 @@ struct Finding {
     /// What it means for the device.
     means: String,
     /// The command that mends it, or what a person does.
-    cure: String,
+    repair: String,
 }
 
 /// What was found about one database.
@@ -91,7 +91,7 @@ fn lines(findings: &Findings) -> Vec<String> {
         lines.push(format!("  {mark}  {:<11} {}", one.about, one.what));
         if one.level != Level::Ok {
             lines.push(format!("           means       {}", one.means));
-            lines.push(format!("           do          {}", one.cure));
+            lines.push(format!("           do          {}", one.repair));
         }
     }
     lines
@@ -109,17 +109,17 @@ impl Chart {
         self.add(Level::Ok, about, what.into(), "", "");
     }
 
-    fn note(&mut self, about: &'static str, what: impl Into<String>, means: &str, cure: &str) {
-        self.add(Level::Note, about, what.into(), means, cure);
+    fn note(&mut self, about: &'static str, what: impl Into<String>, means: &str, repair: &str) {
+        self.add(Level::Note, about, what.into(), means, repair);
     }
 
-    fn problem(&mut self, exit: u8, about: &'static str, what: impl Into<String>, means: &str, cure: &str) {
+    fn problem(&mut self, exit: u8, about: &'static str, what: impl Into<String>, means: &str, repair: &str) {
         self.exits.push(exit);
-        self.add(Level::Problem, about, what.into(), means, cure);
+        self.add(Level::Problem, about, what.into(), means, repair);
     }
 
-    fn add(&mut self, level: Level, about: &'static str, what: String, means: &str, cure: &str) {
-        self.findings.push(Finding { level, about, what, means: means.to_owned(), cure: cure.to_owned() });
+    fn add(&mut self, level: Level, about: &'static str, what: String, means: &str, repair: &str) {
+        self.findings.push(Finding { level, about, what, means: means.to_owned(), repair: repair.to_owned() });
     }
 }
 
@@ -169,12 +169,12 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
     let tries = &facts.tries;
     if u16::from(tries.failed) + u16::from(tries.interrupted) > 0 {
         let what = format!("{} failed, {} interrupted", tries.failed, tries.interrupted);
-        let cure = format!("`bootmigrate run --retry --db {name}` forgets them and tries once more");
-        chart.note("tries", what, "3 failed or 5 interrupted tries of one firmware, and it is left alone", &cure);
+        let repair = format!("`bootmigrate run --retry --db {name}` forgets them and tries once more");
+        chart.note("tries", what, "3 failed or 5 interrupted tries of one firmware, and it is left alone", &repair);
     }
     if let Some(failure) = &facts.last_failure {
-        let cure = "install firmware whose migrations work on these rows, or mend what stood in their way";
-        chart.note("failure", LastFailure::of(name, failure).line(), "why the last try failed; kept until one succeeds", cure);
+        let repair = "install firmware whose migrations work on these rows, or mend what stood in their way";
+        chart.note("failure", LastFailure::of(name, failure).line(), "why the last try failed; kept until one succeeds", repair);
     }
     if let Some(loss) = &facts.loss {
         chart.note("loss", format!("given up: {loss}"), "an earlier run had no time to say so", "the next run says it (exit 11)");
@@ -201,7 +201,7 @@ fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
             "journals",
             "a rollback journal has content",
             "an application is writing, or a power cut left it",
-            "the next run, or the application's next read, settles it",
+            "the next run, or the application's next read, recovers it",
         ),
         (false, 0) => chart.ok("journals", "nothing is left in them"),
         (false, wal) if wal > WAL_BYTES_WORTH_SAYING => chart.note(
@@ -233,12 +233,12 @@ fn the_header(header: &Header, chart: &mut Chart) {
     }
     let free = header.free_pages.saturating_mul(page);
     if header.free_pages.saturating_mul(100) > pages.saturating_mul(FREE_PERCENT_WORTH_SAYING) {
-        let cure = "a migration with `-- bootmigrate: no-transaction` and VACUUM";
+        let repair = "a migration with `-- bootmigrate: no-transaction` and VACUUM";
         chart.note(
             "free pages",
             format!("{} of {pages} hold nothing: {free} bytes", header.free_pages),
             "they are used again; the file does not shrink by itself",
-            cure,
+            repair,
         );
     } else {
         chart.ok("free pages", format!("{} of {pages}", header.free_pages));
@@ -266,11 +266,11 @@ fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     let Some(mount) = &device.settings.require_mount else { return };
     match device.not_mounted(mount) {
         Some(why) => {
-            let (means, cure) = match why {
+            let (means, repair) = match why {
                 Missing::NotMounted(_) => ("what is there now is not the data partition", "mount it, then run again"),
                 Missing::Unseen(..) => ("every run refuses, for it may not be the data partition", "mount /proc, then run again"),
             };
-            chart.problem(18, "mount", why.to_string(), means, cure);
+            chart.problem(18, "mount", why.to_string(), means, repair);
         }
         None => chart.ok("mount", format!("{}", mount.display())),
     }
@@ -286,7 +286,7 @@ fn the_content(device: &Device<'_>, seen: &Outside, full: bool, chart: &mut Char
         Err(failure) => chart.note(
             "integrity",
             format!("it cannot be read now: {failure}"),
-            "somebody holds it, or a journal must be settled first",
+            "somebody holds it, or a journal must be recovered first",
             "stop the applications, then ask again",
         ),
     }
@@ -305,9 +305,9 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
             "Migrator::on_connection registers what is missing; `INSERT INTO t(t) VALUES ('rebuild')` builds a full-text index again",
         ),
         Ok(rows) => {
-            let cure = format!("copy the file for support, then `bootmigrate run --purge-and-retry --db {}`", device.settings.name);
+            let repair = format!("copy the file for support, then `bootmigrate run --purge-and-retry --db {}`", device.settings.name);
             let what = format!("{} findings, the first: {}", rows.len(), rows.first().map_or("", String::as_str));
-            chart.problem(EXIT_DAMAGED, "integrity", what, "rows may be lost; on_damage says what is tried first", &cure);
+            chart.problem(EXIT_DAMAGED, "integrity", what, "rows may be lost; on_damage says what is tried first", &repair);
         }
     }
     match inside.contradictions.as_slice() {

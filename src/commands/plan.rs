@@ -65,7 +65,7 @@ fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
         Plan::Replace { by: Replacement::Snapshot { version, .. }, .. } => after(*version),
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }
-        | Plan::Settle { .. }
+        | Plan::Recover { .. }
         | Plan::Downgrade { .. }
         | Plan::Salvage { .. }
         | Plan::Reindex { .. }

@@ -60,7 +60,7 @@ fn agrees(device: &Device<'_>, ready: i64, looked: &Result<(Facts, Plan), Failur
         Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. })) if version_of(facts) == Some(ready) => Ok(()),
         Ok((_, Plan::Quiet { .. } | Plan::UseNewer { .. })) => of_other(),
         // An application is in the middle of a transaction, or has the file for itself.
-        Ok((_, Plan::Settle { .. })) if ready == target => Ok(()),
+        Ok((_, Plan::Recover { .. })) if ready == target => Ok(()),
         Err(failure) if failure.class == Class::InUse && ready == target => Ok(()),
         Ok(_) | Err(_) if ready != target => of_other(),
         Ok((_, plan)) => Err(format!("the plan of its next run is: {plan}")),

@@ -1,5 +1,5 @@
 //! Owns `rollback`: back to an older version, by the down SQL that was stored when each step was applied.
-//! Promises: the lane of an older firmware that finds newer data, with its snapshot; the database must be named.
+//! Promises: the mode of an older firmware that finds newer data, with its snapshot; the database must be named.
 //! Never runs down SQL of this binary: what was stored with a step is what fits it.
 
 use crate::boot::look;

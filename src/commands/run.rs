@@ -109,8 +109,8 @@ impl<'a> Session<'a> {
 
     /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
     pub fn ready(&self, reports: &mut [DatabaseReport]) {
-        let settled: Vec<Result<Vec<(String, i64)>, String>> = reports.iter().map(|report| self.group_of(report, reports)).collect();
-        for (report, group) in reports.iter_mut().zip(settled).filter(|(report, _)| report.usable) {
+        let recovered: Vec<Result<Vec<(String, i64)>, String>> = reports.iter().map(|report| self.group_of(report, reports)).collect();
+        for (report, group) in reports.iter_mut().zip(recovered).filter(|(report, _)| report.usable) {
             match group {
                 Err(missing) => *report = report.clone().waiting_for(&missing),
                 Ok(group) => group.iter().for_each(|(name, version)| self.make_ready(name, *version)),

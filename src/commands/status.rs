@@ -61,7 +61,7 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
     match plan {
         _ if waiting => EXIT_PENDING,
         Plan::Quiet { .. } | Plan::UseNewer { .. } => 0,
-        Plan::Settle { .. }
+        Plan::Recover { .. }
         | Plan::FirstBoot { .. }
         | Plan::Migrate { .. }
         | Plan::MigrateCopy { .. }

@@ -63,7 +63,7 @@ impl DatabaseDraft {
                     settings.copy = CopyPolicy::Never;
                 }
                 if !written("on_damage") {
-                    settings.on_damage = vec![Cure::Purge];
+                    settings.on_damage = vec![Repair::Purge];
                 }
                 if !written("on_newer") {
                     settings.on_newer = vec![OnNewer::Compatible, OnNewer::Downgrade, OnNewer::Purge];
@@ -84,7 +84,7 @@ impl DatabaseDraft {
                 "quarantine_max = 0 would let precious data go without a trace; write 1 or more, or kind = \"rebuildable\"",
             ));
         }
-        let purges = settings.on_failure == OnFailure::Purge || settings.on_damage.contains(&Cure::Purge);
+        let purges = settings.on_failure == OnFailure::Purge || settings.on_damage.contains(&Repair::Purge);
         if purges && settings.carry_over.is_empty() {
             return Err(self.error(
                 "carry_over",
@@ -95,7 +95,7 @@ impl DatabaseDraft {
     }
 
     fn check_damage(&self) -> Result<(), ConfigError> {
-        let mut after_purge = self.settings.on_damage.iter().skip_while(|cure| **cure != Cure::Purge);
+        let mut after_purge = self.settings.on_damage.iter().skip_while(|repair| **repair != Repair::Purge);
         if after_purge.nth(1).is_some() {
             return Err(self.error("on_damage", "on_damage has more after \"purge\", which always ends the search; write \"purge\" last"));
         }

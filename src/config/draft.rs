@@ -116,7 +116,7 @@ impl DatabaseDraft {
             require_mount: None,
             user_version: UserVersion::Product,
             on_failure: OnFailure::Restore,
-            on_damage: vec![Cure::Reindex, Cure::Salvage, Cure::Snapshot],
+            on_damage: vec![Repair::Reindex, Repair::Salvage, Repair::Snapshot],
             on_newer: vec![OnNewer::Compatible, OnNewer::Downgrade],
             carry_over: vec!["*".to_owned()],
             copy: CopyPolicy::Auto,

@@ -72,7 +72,7 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
     known("user_version", "\"product\"", |draft, entry| entry.choice(&USER_VERSIONS).map(|value| draft.settings.user_version = value)),
     known("on_failure", "\"restore\"", |draft, entry| entry.choice(&ON_FAILURE).map(|value| draft.settings.on_failure = value)),
     known("on_damage", "[\"reindex\", \"salvage\", \"snapshot\"]", |draft, entry| {
-        entry.choices(&CURES).map(|cures| draft.settings.on_damage = cures)
+        entry.choices(&CURES).map(|repairs| draft.settings.on_damage = repairs)
     }),
     known("on_newer", "[\"compatible\", \"downgrade\"]", |draft, entry| {
         entry.choices(&ON_NEWER).map(|answers| draft.settings.on_newer = answers)
@@ -147,8 +147,8 @@ const KINDS: [(&str, Kind); 2] = [("precious", Kind::Precious), ("rebuildable", 
 const ADOPTED_FOREIGN_KEYS: [(&str, bool); 2] = [("off", false), ("enforced", true)];
 const USER_VERSIONS: [(&str, UserVersion); 2] = [("product", UserVersion::Product), ("ours", UserVersion::Ours)];
 const ON_FAILURE: [(&str, OnFailure); 2] = [("restore", OnFailure::Restore), ("purge", OnFailure::Purge)];
-const CURES: [(&str, Cure); 4] =
-    [("reindex", Cure::Reindex), ("salvage", Cure::Salvage), ("snapshot", Cure::Snapshot), ("purge", Cure::Purge)];
+const CURES: [(&str, Repair); 4] =
+    [("reindex", Repair::Reindex), ("salvage", Repair::Salvage), ("snapshot", Repair::Snapshot), ("purge", Repair::Purge)];
 const ON_NEWER: [(&str, OnNewer); 4] = [
     ("compatible", OnNewer::Compatible),
     ("downgrade", OnNewer::Downgrade),

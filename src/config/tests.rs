@@ -98,7 +98,7 @@ fn precious_data_has_careful_defaults() {
     assert_eq!(database.on_failure, OnFailure::Restore);
     assert_eq!(database.carry_over, ["*"]);
     assert_eq!(database.copy, CopyPolicy::Auto);
-    assert_eq!(database.on_damage, [Cure::Reindex, Cure::Salvage, Cure::Snapshot]);
+    assert_eq!(database.on_damage, [Repair::Reindex, Repair::Salvage, Repair::Snapshot]);
     assert_eq!(database.on_newer, [OnNewer::Compatible, OnNewer::Downgrade]);
     assert_eq!(database.mode, 0o640);
     assert_eq!((database.busy_timeout_s, database.quick_check_max_mib), (10, 64));
@@ -117,7 +117,7 @@ fn precious_data_has_careful_defaults() {
 fn rebuildable_data_is_built_anew_by_default() {
     let database = only_database("slots = \"ab\"\n[databases.t]\nkind = \"rebuildable\"");
     assert_eq!(database.on_failure, OnFailure::Purge);
-    assert_eq!(database.on_damage, [Cure::Purge]);
+    assert_eq!(database.on_damage, [Repair::Purge]);
     assert_eq!(database.on_newer, [OnNewer::Compatible, OnNewer::Downgrade, OnNewer::Purge]);
     assert_eq!(database.copy, CopyPolicy::Never);
     assert!(database.carry_over.is_empty());
@@ -168,7 +168,7 @@ fn every_key_is_read() {
         require_mount: Some("/var/lib/gateway".into()),
         user_version: UserVersion::Ours,
         on_failure: OnFailure::Purge,
-        on_damage: vec![Cure::Reindex, Cure::Snapshot, Cure::Purge],
+        on_damage: vec![Repair::Reindex, Repair::Snapshot, Repair::Purge],
         on_newer: vec![OnNewer::Downgrade, OnNewer::TrialSnapshot],
         carry_over: vec!["wifi".to_owned(), "größe".to_owned()],
         copy: CopyPolicy::Always,

@@ -1,8 +1,8 @@
 //! Owns the answers to a damaged or lost database: `on_damage`, in the owner's order.
-//! Promises: what keeps rows comes before what gives them up, as the owner wrote it; each cure is tried once a run.
-//! Never gives a cure up for a power cut, and never purges where neither the owner nor a person said so.
+//! Promises: what keeps rows comes before what gives them up, as the owner wrote it; each repair is tried once a run.
+//! Never gives a repair up for a power cut, and never purges where neither the owner nor a person said so.
 
-use crate::config::Cure;
+use crate::config::Repair;
 use crate::decide::facts::{Facts, Request, Snapshot, Tried};
 use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan, Refusal, RefusalClass};
 use crate::decide::policy::{Policy, FAILED_MAX};
@@ -28,43 +28,43 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
         let next = "mount its folder instead, so that another file can take its place";
         return refuse(Class::NotOurs, &format!("{what}, and the database file is a mount of its own"), next);
     }
-    if let Some(refusal) = refuse_until_free(facts, policy, &format!("{what}; to cure it ")) {
+    if let Some(refusal) = refuse_until_free(facts, policy, &format!("{what}; to repair it ")) {
         return refusal;
     }
     if let Some(refusal) = worn_out(facts, policy) {
         return refusal;
     }
     let hopeful = facts.tries.failed < FAILED_MAX || facts.request != Request::Boot;
-    let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Cure::Purge);
+    let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Repair::Purge);
     let better = better_snapshot(facts, policy).filter(|_| hopeful);
-    for cure in policy.on_damage.iter().copied().chain(consent.then_some(Cure::Purge)) {
-        match cure {
+    for repair in policy.on_damage.iter().copied().chain(consent.then_some(Repair::Purge)) {
+        match repair {
             // Both would give up rows that this copy has.
-            Cure::Reindex | Cure::Salvage if better.is_some() => {
+            Repair::Reindex | Repair::Salvage if better.is_some() => {
                 if let Some(snapshot) = better {
                     return by_snapshot(snapshot, what);
                 }
             }
             // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
-            Cure::Reindex if tables_whole && hopeful && !facts.tried.contains(&Tried::Reindex) => {
+            Repair::Reindex if tables_whole && hopeful && !facts.tried.contains(&Tried::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
             // What was written last is worth more than a copy of before, as far as it can be read.
-            Cure::Salvage if hopeful && !facts.tried.contains(&Tried::Salvage) => {
+            Repair::Salvage if hopeful && !facts.tried.contains(&Tried::Salvage) => {
                 if let Some(version) = version {
-                    let each = policy.on_damage.contains(&Cure::Snapshot) && next_snapshot(facts).is_some();
+                    let each = policy.on_damage.contains(&Repair::Snapshot) && next_snapshot(facts).is_some();
                     return Plan::Salvage { version, why: what.to_owned(), each };
                 }
             }
             // A copy that this firmware could not bring forward so often will not come forward now.
-            Cure::Snapshot if hopeful => {
+            Repair::Snapshot if hopeful => {
                 if let Some(snapshot) = next_snapshot(facts) {
                     return by_snapshot(snapshot, what);
                 }
             }
-            Cure::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
+            Repair::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
             // Not possible here, or tried: the next one.
-            Cure::Reindex | Cure::Salvage | Cure::Snapshot | Cure::Purge => {}
+            Repair::Reindex | Repair::Salvage | Repair::Snapshot | Repair::Purge => {}
         }
     }
     let vain = match facts.last_time() {
@@ -80,7 +80,7 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
 /// lacks of what was written since.
 fn better_snapshot<'a>(facts: &'a Facts, policy: &Policy) -> Option<&'a Snapshot> {
     let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Tried::Snapshot(snapshot.operation));
-    facts.snapshots.iter().find(better).filter(|_| policy.on_damage.contains(&Cure::Snapshot))
+    facts.snapshots.iter().find(better).filter(|_| policy.on_damage.contains(&Repair::Snapshot))
 }
 
 /// The newest good copy that was not tried.

@@ -37,7 +37,7 @@ pub struct Facts {
     pub loss: Option<String>,
     /// Why the last operation that failed did so, where none has ended well since.
     pub last_failure: Option<LastFailure>,
-    /// Cures that this run tried and that did not help.
+    /// Repairs that this run tried and that did not help.
     pub tried: Vec<Tried>,
 }
 
@@ -61,7 +61,7 @@ pub enum Database {
         remains: bool,
     },
     /// A hot journal: what it holds cannot be read before SQLite has rolled it back.
-    Unsettled,
+    NeedsRecovery,
     /// A WAL or hot journal that only a writer can read, on a file system that takes no writes.
     Unreadable {
         /// In words.
@@ -72,7 +72,7 @@ pub enum Database {
         /// The version.
         version: i64,
         /// The WAL's content must be moved into main first: the application could not open it on a disk this full.
-        settle: bool,
+        recover: bool,
     },
     /// Migrations are pending.
     Behind {

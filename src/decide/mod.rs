@@ -4,7 +4,7 @@
 
 pub mod damage;
 pub mod facts;
-pub mod ladder;
+pub mod fallback;
 pub mod newer;
 pub mod plan;
 pub mod policy;

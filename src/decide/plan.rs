@@ -28,8 +28,8 @@ pub enum Plan {
         /// This firmware's.
         known: i64,
     },
-    /// Let SQLite settle a journal or WAL, then look again.
-    Settle {
+    /// Let SQLite recover a journal or WAL, then look again.
+    Recover {
         /// Why, in words.
         why: &'static str,
     },
@@ -38,7 +38,7 @@ pub enum Plan {
         /// Its version.
         to: i64,
     },
-    /// The transaction lane.
+    /// The transaction mode.
     Migrate {
         /// From this version.
         from: i64,
@@ -174,13 +174,13 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
         (Database::Unreadable { what }, _) => refuse(Class::Storage, what, "make it writable, then run again"),
-        // Corruption is what an old SQLite sees in a new schema: never a reason for a rung.
+        // Corruption is what an old SQLite sees in a new schema: never a reason for a fallback.
         (Database::NewerSqlite { what }, _) => refuse(Class::Newer, what, "boot the newer firmware"),
         // What a hot journal hides decides everything else.
-        (Database::Unsettled, _) => settle(facts, "a hot journal was left by a power cut"),
+        (Database::NeedsRecovery, _) => recover(facts, "a hot journal was left by a power cut"),
         // The application could not open a WAL on a disk this full; we can.
-        (Database::Current { settle: true, .. }, _) => settle(facts, "a WAL was left and the disk is nearly full"),
-        (Database::Current { version, settle: false }, _) => Plan::Quiet { version: *version },
+        (Database::Current { recover: true, .. }, _) => recover(facts, "a WAL was left and the disk is nearly full"),
+        (Database::Current { version, recover: false }, _) => Plan::Quiet { version: *version },
         // A replacement that this firmware began, the old files still untouched: its reason lives only in the record.
         (
             Database::Behind { .. },
@@ -202,7 +202,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (Database::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
         (Database::Absent, _) => first_boot(facts, policy),
-        // There was data: a first boot would hide that, so the cures come first.
+        // There was data: a first boot would hide that, so the repairs come first.
         (Database::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
         (Database::Damaged { what, tables_whole, version }, _) => damaged(facts, policy, what, *tables_whole, *version),
     }
@@ -212,10 +212,10 @@ pub(super) fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan 
     Plan::Refuse(Refusal { class: RefusalClass::As(class), what: what.to_owned(), next: next.into() })
 }
 
-fn settle(facts: &Facts, why: &'static str) -> Plan {
+fn recover(facts: &Facts, why: &'static str) -> Plan {
     // Rolling back writes.
     if facts.writable {
-        Plan::Settle { why }
+        Plan::Recover { why }
     } else {
         refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again")
     }
@@ -314,7 +314,7 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
 }
 
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
-/// worse cure, and what is refused here still has its old files and its snapshots.
+/// worse repair, and what is refused here still has its old files and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     let OpenOperation::Interrupted { kind, ours: true, starts, reason } = &facts.open_operation else { return None };
     if !kind.replaces() || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
@@ -378,7 +378,7 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         Database::Damaged { version, .. } => *version,
         Database::Absent
         | Database::Lost { .. }
-        | Database::Unsettled
+        | Database::NeedsRecovery
         | Database::Unreadable { .. }
         | Database::Current { .. }
         | Database::Mismatch { .. }
@@ -401,7 +401,7 @@ impl fmt::Display for Plan {
             Plan::UseNewer { version, known } => {
                 write!(f, "use it as it is: at version {version}, which firmware of version {known} can use")
             }
-            Plan::Settle { why } => write!(f, "settle, then look again: {why}; unknown until settled"),
+            Plan::Recover { why } => write!(f, "recover, then look again: {why}; unknown until recovered"),
             Plan::FirstBoot { to } => write!(f, "first boot: build version {to} beside, then put it in place"),
             Plan::Migrate { from, steps, snapshot, half_done } => {
                 if let Some(version) = half_done {

@@ -1,12 +1,12 @@
 //! Owns the golden plans: a environment in one line, and the words that a person reads before it is done.
-//! Promises: each row of the table is one reason of `decide` or of the ladder; the whole text is compared.
+//! Promises: each row of the table is one reason of `decide` or of the fallbacks; the whole text is compared.
 //! Never inspects anything: facts are written down, not found.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::config::{Cure, OnFailure, OnNewer};
+use crate::config::{OnFailure, OnNewer, Repair};
 use crate::decide::facts::{Kept, Room, Tried, WayBack};
-use crate::decide::ladder::{after_failure, Next, Stop};
+use crate::decide::fallback::{after_failure, Next, Stop};
 use crate::decide::record::Counts;
 
 fn step(version: i64) -> Migration {
@@ -42,7 +42,7 @@ fn facts(database: Database) -> Facts {
 fn precious() -> Policy {
     Policy {
         on_failure: OnFailure::Restore,
-        on_damage: vec![Cure::Reindex, Cure::Salvage, Cure::Snapshot],
+        on_damage: vec![Repair::Reindex, Repair::Salvage, Repair::Snapshot],
         on_newer: vec![OnNewer::Compatible, OnNewer::Downgrade],
         changed_text: ChangedText::Refuse,
         carry_over: vec!["*".into()],
@@ -54,7 +54,7 @@ fn precious() -> Policy {
 fn rebuildable() -> Policy {
     Policy {
         on_failure: OnFailure::Purge,
-        on_damage: vec![Cure::Purge],
+        on_damage: vec![Repair::Purge],
         on_newer: vec![OnNewer::Compatible, OnNewer::Purge],
         carry_over: Vec::new(),
         copy: CopyPolicy::Never,
@@ -87,7 +87,7 @@ fn check(facts: &Facts, policy: &Policy, expected: &str) {
 
 #[test]
 fn a_healthy_database() {
-    check(&facts(Database::Current { version: 3, settle: false }), &precious(), "nothing to do: at version 3");
+    check(&facts(Database::Current { version: 3, recover: false }), &precious(), "nothing to do: at version 3");
     check(&facts(Database::Absent), &precious(), "first boot: build version 3 beside, then put it in place");
     check(&behind(), &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot");
     check(&behind(), &rebuildable(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")");
@@ -97,10 +97,10 @@ fn a_healthy_database() {
 
 #[test]
 fn what_a_power_cut_or_another_tool_left() {
-    let unsettled = "settle, then look again: a hot journal was left by a power cut; unknown until settled";
-    check(&facts(Database::Unsettled), &precious(), unsettled);
-    let full = "settle, then look again: a WAL was left and the disk is nearly full; unknown until settled";
-    check(&facts(Database::Current { version: 3, settle: true }), &precious(), full);
+    let needs_recovery = "recover, then look again: a hot journal was left by a power cut; unknown until recovered";
+    check(&facts(Database::NeedsRecovery), &precious(), needs_recovery);
+    let full = "recover, then look again: a WAL was left and the disk is nearly full; unknown until recovered";
+    check(&facts(Database::Current { version: 3, recover: true }), &precious(), full);
     let half = facts(Database::Behind { version: 1, pending: vec![step(2), step(3)], half_done: Some(2) });
     let words = "record V2, whose schema is there already; migrate 1 to 3: V3 m3, in one transaction, after a snapshot";
     check(&half, &precious(), words);
@@ -172,7 +172,7 @@ fn tries_end_and_a_person_can_begin_again() {
 }
 
 #[test]
-fn damage_is_cured_in_the_owners_order() {
+fn damage_is_repaired_in_the_owners_order() {
     check(&damaged(), &precious(), "refuse: page 7 is torn [As(Damaged)]");
     let fresh = "replace by a fresh database, the old files go to quarantine: page 7 is torn";
     check(&damaged(), &rebuildable(), fresh);
@@ -204,7 +204,7 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
     check(&with(vec![rows(20, 20)]), &precious(), reindexed);
     check(&with(vec![rows(0, 0)]), &precious(), reindexed);
     check(&Facts { tried: vec![Tried::Snapshot(8)], ..with(vec![rows(20, 0)]) }, &precious(), reindexed);
-    check(&with(vec![rows(20, 0)]), &Policy { on_damage: vec![Cure::Reindex, Cure::Purge], ..precious() }, reindexed);
+    check(&with(vec![rows(20, 0)]), &Policy { on_damage: vec![Repair::Reindex, Repair::Purge], ..precious() }, reindexed);
     let torn = |snapshots| Facts { snapshots, ..readable() };
     check(
         &torn(vec![rows(20, 3)]),
@@ -231,7 +231,7 @@ fn what_can_be_read_of_a_damaged_file_is_saved() {
     let newest = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn";
     check(&Facts { tried: vec![Tried::Salvage], ..with_copy.clone() }, &precious(), newest);
     check(&Facts { tried: vec![Tried::Salvage], ..readable() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
-    let unwanted = Policy { on_damage: vec![Cure::Snapshot], ..precious() };
+    let unwanted = Policy { on_damage: vec![Repair::Snapshot], ..precious() };
     check(&with_copy, &unwanted, newest);
     let cut = |starts| OpenOperation::Interrupted { kind: OperationKind::Salvage, ours: true, starts, reason: "page 7 is torn".into() };
     check(&Facts { open_operation: cut(2), ..readable() }, &precious(), salvage);
@@ -398,7 +398,7 @@ fn a_replacement_that_was_interrupted_goes_on_twice() {
 }
 
 #[test]
-fn a_cure_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
+fn a_repair_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
     let open = |kind, starts| OpenOperation::Interrupted { kind, ours: true, starts, reason: "page 7 is torn".into() };
     let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
     let by_copy = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn";
@@ -415,7 +415,7 @@ fn a_cure_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_o
 #[test]
 fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
     let read_only = |facts: Facts| Facts { writable: false, ..facts };
-    check(&read_only(facts(Database::Current { version: 3, settle: false })), &precious(), "nothing to do: at version 3");
+    check(&read_only(facts(Database::Current { version: 3, recover: false })), &precious(), "nothing to do: at version 3");
     check(&read_only(behind()), &precious(), "refuse: work is pending and the file system is read-only [As(Storage)]");
     check(&read_only(damaged()), &rebuildable(), "refuse: page 7 is torn, and the file system is read-only [As(Storage)]");
     let purge = Facts { request: Request::Purge, ..read_only(behind()) };
@@ -423,7 +423,7 @@ fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
 }
 
 #[track_caller]
-fn rung(facts: &Facts, policy: &Policy, class: Class, expected: &Next) {
+fn fallback(facts: &Facts, policy: &Policy, class: Class, expected: &Next) {
     let plan = decide(facts, policy);
     assert_eq!(after_failure(&plan, class, "V2: no such table", facts, policy), *expected, "{plan}, {class:?}");
 }
@@ -445,26 +445,26 @@ fn only_a_failed_migration_or_damage_leads_to_a_rung() {
     ] {
         for facts in [behind(), damaged(), newer_with_down(), facts(Database::Absent)] {
             for request in [Request::Boot, Request::PurgeAndRetry] {
-                rung(&Facts { request, ..facts.clone() }, &rebuildable(), class, &stop);
+                fallback(&Facts { request, ..facts.clone() }, &rebuildable(), class, &stop);
             }
         }
     }
-    rung(&behind(), &precious(), Class::Failed, &stop);
-    rung(&facts(Database::Absent), &rebuildable(), Class::Failed, &stop);
-    rung(&behind(), &precious(), Class::Damaged, &Next::LookForDamage);
-    rung(&damaged(), &rebuildable(), Class::Failed, &Next::Stop(Stop::FreshBuildFailed));
+    fallback(&behind(), &precious(), Class::Failed, &stop);
+    fallback(&facts(Database::Absent), &rebuildable(), Class::Failed, &stop);
+    fallback(&behind(), &precious(), Class::Damaged, &Next::LookForDamage);
+    fallback(&damaged(), &rebuildable(), Class::Failed, &Next::Stop(Stop::FreshBuildFailed));
     let why = "its migration failed: V2: no such table".to_owned();
     let fresh = |carry: &[&str], loss| {
         let by = Replacement::Fresh { carry: carry.iter().map(|table| (*table).to_owned()).collect(), from: 1, aside: false };
         Next::Plan(Plan::Replace { by, why: why.clone(), loss })
     };
-    rung(&behind(), &rebuildable(), Class::Failed, &fresh(&[], true));
-    rung(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh(&["*"], false));
+    fallback(&behind(), &rebuildable(), Class::Failed, &fresh(&[], true));
+    fallback(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh(&["*"], false));
     for class in [Class::Failed, Class::Damaged] {
-        rung(&readable(), &precious(), class, &Next::Without(Tried::Salvage));
+        fallback(&readable(), &precious(), class, &Next::Without(Tried::Salvage));
     }
     let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
-    rung(&copies, &precious(), Class::Failed, &Next::Without(Tried::Snapshot(8)));
-    rung(&newer_with_down(), &precious(), Class::Failed, &Next::Without(Tried::Downgrade));
-    rung(&newer_with_down(), &precious(), Class::Damaged, &Next::LookForDamage);
+    fallback(&copies, &precious(), Class::Failed, &Next::Without(Tried::Snapshot(8)));
+    fallback(&newer_with_down(), &precious(), Class::Failed, &Next::Without(Tried::Downgrade));
+    fallback(&newer_with_down(), &precious(), Class::Damaged, &Next::LookForDamage);
 }

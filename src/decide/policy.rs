@@ -2,7 +2,7 @@
 //! Promises: a plain copy of the settings that decisions look at; each limit has a name and a why.
 //! Never has a default of its own: `config` has them.
 
-use crate::config::{ChangedText, CopyPolicy, Cure, DatabaseSettings, OnFailure, OnNewer};
+use crate::config::{ChangedText, CopyPolicy, DatabaseSettings, OnFailure, OnNewer, Repair};
 
 /// A migration that failed this often is not tried again by itself: the third time proved that it was no accident.
 pub const FAILED_MAX: u8 = 3;
@@ -12,7 +12,7 @@ pub const INTERRUPTED_MAX: u8 = 5;
 pub const PURGES_MAX: u8 = 2;
 /// Starts of the same replacement: begun again twice, because nothing is lost by it, and then left to a person.
 pub const REPLACE_STARTS_MAX: u8 = 3;
-/// Plans that one run carries out for one database: one for each rung, and looks between them.
+/// Plans that one run carries out for one database: one for each fallback, and looks between them.
 pub const ROUNDS_MAX: usize = 12;
 
 /// What the owner allows for one database.
@@ -21,7 +21,7 @@ pub struct Policy {
     /// A migration failed.
     pub on_failure: OnFailure,
     /// The file is damaged: in this order.
-    pub on_damage: Vec<Cure>,
+    pub on_damage: Vec<Repair>,
     /// The file is newer: in this order.
     pub on_newer: Vec<OnNewer>,
     /// A released migration's text differs.

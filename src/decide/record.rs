@@ -68,7 +68,7 @@ pub struct OpenOperation {
 /// What an operation does. The numbers are part of the frozen format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationKind {
-    /// The transaction lane, forward.
+    /// The transaction mode, forward.
     Upgrade = 1,
     /// A copy that went back by the stored down SQL takes the newer one's place.
     Downgrade = 2,

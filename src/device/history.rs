@@ -290,7 +290,7 @@ pub fn create_tables(database: &mut Database, step: Step, table: &str, catalog: 
         Versions::Int8 => "int8",
     };
     database.run(step, &format!("CREATE TABLE IF NOT EXISTS {}(version {version} PRIMARY KEY, {REFINERYS_COLUMNS})", quote(table)))?;
-    database.history_versions = form::settle(database, step, table, catalog)?;
+    database.history_versions = form::recover(database, step, table, catalog)?;
     database.run(step, STEPS_TABLE)?;
     database.run(step, STATE_TABLE)?;
     let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('format', ?1)";

@@ -119,7 +119,7 @@ impl<'a> Sqlite<'a> {
         self.open(step, path, Path::new(&uri), flags)
     }
 
-    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they settle.
+    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they recover.
     /// Whoever closes last brings a WAL into main; `wal_stays` leaves that to an application, whose WAL it is.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl Database {
         Ok(())
     }
 
-    /// The journal mode; the first read of the file, which settles a hot journal.
+    /// The journal mode; the first read of the file, which recovers a hot journal.
     fn journal(&self, step: Step) -> Result<Journal, Failure> {
         let mode: String =
             self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
@@ -319,7 +319,7 @@ impl Database {
     pub fn rollback(&self) {
         if self.in_transaction() {
             if let Err(error) = self.connection.execute_batch("ROLLBACK") {
-                log::warn!("ROLLBACK of {} said: {error}; the next open settles it.", self.path.display());
+                log::warn!("ROLLBACK of {} said: {error}; the next open recovers it.", self.path.display());
             }
         }
     }
@@ -405,7 +405,7 @@ fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
         // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;
     } else if failure.class == Class::Failed {
-        // A statement of ours, not of a migration: never a reason for a rung.
+        // A statement of ours, not of a migration: never a reason for a fallback.
         failure.class = Class::Storage;
     }
     failure

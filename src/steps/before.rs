@@ -7,7 +7,7 @@ use crate::device::disk::Step;
 use crate::device::history::Down;
 use crate::device::sqlite::compile::Compiled;
 use crate::device::sqlite::references::References;
-use crate::device::sqlite::script::{self, Lane, Source};
+use crate::device::sqlite::script::{self, Mode, Source};
 use crate::device::sqlite::session::FileOptions;
 use crate::device::sqlite::Database;
 use crate::device::Device;
@@ -145,7 +145,7 @@ fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, 
             return None;
         }
         let ran =
-            scratch.file(STEP, Lane::NoTransaction, *options, |scratch, session| script::run_text(scratch, session, source, &mut |_| {}));
+            scratch.file(STEP, Mode::NoTransaction, *options, |scratch, session| script::run_text(scratch, session, source, &mut |_| {}));
         ran.ok()?;
         let broken = Before::of(device, &scratch, STEP).ok()?.broken_since(before, device);
         since = if broken.contains(sentence) { since.or(Some(index)) } else { None };

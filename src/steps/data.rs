@@ -11,7 +11,7 @@ use crate::device::disk::Step;
 use crate::device::history;
 use crate::device::history::data::{self, Progress, Row, Stamp};
 use crate::device::sqlite::changes::Changes;
-use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::session::{FileOptions, Session};
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
@@ -147,7 +147,7 @@ impl Beside<'_> {
         let began = device.environment.clock.monotonic();
         let mut next = *now;
         self.database.reserve(&device.settings.history_table);
-        let done = self.database.file(STEP, Lane::Beside, FileOptions::default(), |database, session| {
+        let done = self.database.file(STEP, Mode::Beside, FileOptions::default(), |database, session| {
             let changes = statements(database, session, step)?;
             next.rows = next.rows.saturating_add(changes.rows);
             next.rounds = next.rounds.saturating_add(u64::from(changes.rows > 0));

@@ -8,7 +8,7 @@ use crate::device::disk::Step;
 use crate::device::history::own::{Change, Ours};
 use crate::device::history::{self, Down};
 use crate::device::sqlite::schema::{Difference, How, Schema};
-use crate::device::sqlite::script::{self, Lane, Source};
+use crate::device::sqlite::script::{self, Mode, Source};
 use crate::device::sqlite::session::FileOptions;
 use crate::device::sqlite::Database;
 use crate::device::{supervisor, Device};
@@ -67,7 +67,7 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     supervisor::notify_status(&format!("{}: {file}", device.settings.name));
     let source = Source { file: &file, version: down.version, sql: &down.sql, statements: 0 };
     database.reserve(&device.settings.history_table);
-    database.file(STEP, Lane::Transaction, FileOptions::default(), |database, session| {
+    database.file(STEP, Mode::Transaction, FileOptions::default(), |database, session| {
         script::run_text(database, session, &source, &mut |ran| {
             log::debug!("  {file}:{} statement {}: {} rows in {} ms", ran.line, ran.statement, ran.rows, ran.took.as_millis());
         })

@@ -146,7 +146,7 @@ fn code_missing(device: &Device<'_>, database: &Database) -> Option<String> {
 pub struct Ask<'a> {
     /// Who asks.
     pub request: &'a Request,
-    /// Cures tried by this run.
+    /// Repairs tried by this run.
     pub tried: &'a [Tried],
     /// How closely to look.
     pub closeness: Closeness,
@@ -211,7 +211,7 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
     seen.main = Some(main);
     if files.journal_has_content {
         let what = format!("a hot journal lies beside it, and {}", seen.facts.read_only);
-        return Ok(if seen.facts.writable { Database::Unsettled } else { Database::Unreadable { what } });
+        return Ok(if seen.facts.writable { Database::NeedsRecovery } else { Database::Unreadable { what } });
     }
     if files.wal_has_content() && !seen.facts.writable {
         let what = format!("a WAL lies beside it, and {}", seen.facts.read_only);
@@ -220,9 +220,9 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
     if let Some(database) = bad_header(&header, size, files.wal_has_content()) {
         return Ok(database);
     }
-    let settle = files.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
+    let recover = files.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
     match read_history(device, limit) {
-        Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, settle),
+        Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, recover),
         Ok(history) => match prove(device, seen, &header)? {
             Some(Proven { mut database, history_is_whole }) => {
                 if let Database::Damaged { version, .. } = &mut database {
@@ -232,7 +232,7 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
                 seen.history = Some(history).filter(|_| history_is_whole);
                 Ok(database)
             }
-            None => compare(device, seen, history, settle),
+            None => compare(device, seen, history, recover),
         },
         // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
         Err(failure) if failure.class == Class::Damaged => {
@@ -246,8 +246,8 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
     }
 }
 
-fn compare(device: &Device<'_>, seen: &mut Seen, history: History, settle: bool) -> Result<Database, Failure> {
-    let mut database = history::compare(device, &history, settle, &|read| read_live(device, &seen.files, read))?;
+fn compare(device: &Device<'_>, seen: &mut Seen, history: History, recover: bool) -> Result<Database, Failure> {
+    let mut database = history::compare(device, &history, recover, &|read| read_live(device, &seen.files, read))?;
     seen.history = Some(history);
     if let (Database::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
         let live = open_to_look(device, &seen.files)?;

@@ -1,4 +1,4 @@
-//! Owns the transaction lane: everything pending in one transaction, with history, down SQL and verification.
+//! Owns the transaction mode: everything pending in one transaction, with history, down SQL and verification.
 //! Promises: a cut, a kill or a failure at any instant leaves the old database or the new one, by SQLite alone.
 //! Never runs a statement after SQLite has ended the transaction by itself; never lets anything after a durable commit fail the run.
 
@@ -10,7 +10,7 @@ use crate::device::files::{MainFile, SnapshotName};
 use crate::device::history::own::{Change, Ours};
 use crate::device::history::{self, History, Stamp};
 use crate::device::sqlite::code;
-use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::{Database, Journal};
 use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
@@ -79,7 +79,7 @@ pub struct Committed {
 /// Migrates; `None` where the facts that were decided on no longer hold and must be looked at again.
 ///
 /// # Errors
-/// With the class that decides about a rung; the database is as it was.
+/// With the class that decides about a fallback; the database is as it was.
 pub fn migrate(
     device: &Device<'_>,
     locked: &Locked,
@@ -114,7 +114,7 @@ pub fn migrate(
             return Err(failure);
         }
     };
-    let result = lane(device, locked, store, seen, main, job, operation, database, journal);
+    let result = mode(device, locked, store, seen, main, job, operation, database, journal);
     result.map(Some).inspect_err(|failure| store.close_failed(device, operation, failure))
 }
 
@@ -130,7 +130,7 @@ fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Seen, main: &
 }
 
 #[allow(clippy::too_many_arguments)] // Everything that the transaction stands on, each once.
-fn lane(
+fn mode(
     device: &Device<'_>,
     locked: &Locked,
     store: &RecordStore,
@@ -192,7 +192,7 @@ fn committed(job: &Job<'_>, operation: Operation, copied: Option<Copied>, notes:
     Committed { operation: operation.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
 }
 
-/// Opens with every lock taken, the journal settled and the WAL empty; asked again until `busy_timeout_s`.
+/// Opens with every lock taken, the journal recovered and the WAL empty; asked again until `busy_timeout_s`.
 ///
 /// # Errors
 /// In use (13), or as SQLite.
@@ -254,7 +254,7 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation:
         set_user_version(device, database, done.version)?;
     }
     for (index, step) in job.steps.iter().enumerate() {
-        run_one(device, database, step, Lane::Transaction, operation)?;
+        run_one(device, database, step, Mode::Transaction, operation)?;
         after_each(database, before, step)?;
         if step.adopted && !job.steps.get(index + 1).is_some_and(|next| next.adopted) {
             before.accept(device, database)?;
@@ -269,13 +269,13 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation:
 ///
 /// # Errors
 /// With the place of the statement.
-pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, lane: Lane, operation: Operation) -> Result<(), Failure> {
+pub fn run_one(device: &Device<'_>, database: &mut Database, step: &Migration, mode: Mode, operation: Operation) -> Result<(), Failure> {
     log::info!("{}: applying {}.", device.settings.name, step.file);
     progress::begin(&format!("{}: {}", device.settings.name, step.file));
     let began = device.environment.clock.monotonic();
     let objects = database.objects(APPLY)?;
     database.reserve(&device.settings.history_table);
-    database.file(APPLY, lane, step.into(), |database, session| {
+    database.file(APPLY, mode, step.into(), |database, session| {
         script::run(database, session, step, &mut |ran| {
             log::debug!(
                 "  {}:{} statement {} of {}: {} rows in {} ms: {}",

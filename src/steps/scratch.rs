@@ -9,7 +9,7 @@ use crate::device::sqlite::code;
 use crate::device::sqlite::contents::Values;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::schema::Schema;
-use crate::device::sqlite::script::{self, Lane, Ran};
+use crate::device::sqlite::script::{self, Mode, Ran};
 use crate::device::sqlite::{is_constraint, Database};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
@@ -73,7 +73,7 @@ impl<'a> Scratch<'a> {
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
     fn apply(&mut self, step: &Migration) -> Result<bool, Failure> {
         let (environment, name) = (self.device.environment, &self.device.settings.name);
-        let ran = self.database.file(LOOK, Lane::NoTransaction, step.into(), |database, session| {
+        let ran = self.database.file(LOOK, Mode::NoTransaction, step.into(), |database, session| {
             script::run(database, session, step, &mut |_| {})?;
             code::run(database, session, environment.code, name, step)
         });
@@ -101,7 +101,7 @@ impl<'a> Scratch<'a> {
     }
 
     fn run_sql(&mut self, step: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
-        self.database.file(LOOK, Lane::NoTransaction, step.into(), |database, session| script::run(database, session, step, seen))
+        self.database.file(LOOK, Mode::NoTransaction, step.into(), |database, session| script::run(database, session, step, seen))
     }
 
     /// Its rows, table by table.

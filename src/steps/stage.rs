@@ -9,7 +9,7 @@ use crate::device::disk::{unlink_durably, File, Open, Stat, Step};
 use crate::device::files::{side, MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::history::own::{Change, Ours};
-use crate::device::sqlite::script::Lane;
+use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
@@ -261,10 +261,10 @@ fn apply(
         }
         if step.directives.no_transaction {
             database.commit(BUILD)?;
-            run_one(device, database, step, Lane::NoTransaction, operation)?;
+            run_one(device, database, step, Mode::NoTransaction, operation)?;
             database.run(BUILD, "BEGIN")?;
         } else {
-            run_one(device, database, step, Lane::Transaction, operation)?;
+            run_one(device, database, step, Mode::Transaction, operation)?;
         }
         after_each(database, &before, step)?;
         if is_given(step) && !steps.get(index + 1).is_some_and(|next| is_given(next)) {

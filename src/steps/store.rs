@@ -244,9 +244,9 @@ impl RecordStore {
         }
         let token = open.map(|open| open.token).unwrap_or_default();
         next.loss = next.loss.filter(|loss| loss.operation != operation.number);
-        // A cure that finds its source damaged will find it so at every boot: counted, so that it ends.
-        let vain_cure = failure.class == Class::Damaged && operation.kind.replaces();
-        if vain_cure {
+        // A repair that finds its source damaged will find it so at every boot: counted, so that it ends.
+        let vain_repair = failure.class == Class::Damaged && operation.kind.replaces();
+        if vain_repair {
             next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
         }
         if failure.class == Class::Failed {

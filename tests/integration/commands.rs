@@ -350,7 +350,7 @@ fn the_doctor_finds_nothing_where_nothing_is_wrong() {
 }
 
 #[test]
-fn the_doctor_names_the_cure() {
+fn the_doctor_names_the_repair() {
     let damaged = TestDevice::booted_at(41).after(|device| {
         let bytes = fs::read(device.main()).unwrap();
         let middle = bytes.len() / 8192 * 4096;
@@ -368,11 +368,11 @@ fn the_doctor_names_the_cure() {
         (TestDevice::at(42).firmware(41), "12", "boot the newer firmware"),
         (TestDevice::empty(41), "3", "a first boot makes it"),
     ];
-    for (device, exit, cure) in situations {
+    for (device, exit, repair) in situations {
         let before = oracle::folder(&device.root());
         let ran = device.run(&["doctor", "--full"]);
         assert_eq!(ran.exit, exit, "{}", ran.stdout);
-        assert!(ran.stdout.contains(cure), "{cure}: {}", ran.stdout);
+        assert!(ran.stdout.contains(repair), "{repair}: {}", ran.stdout);
         let json = device.run(&["doctor", "--json"]);
         let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
         assert_eq!(value["exit"].to_string(), exit, "{value}");

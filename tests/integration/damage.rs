@@ -130,7 +130,7 @@ fn corrupt_index_is_rebuilt_on_a_copy() {
 }
 
 #[test]
-fn hot_journal_is_settled_before_anything_is_copied() {
+fn hot_journal_is_recovered_before_anything_is_copied() {
     // The cache is small and spills: half of the update is in the main file when the power goes.
     let device = TestDevice::at(40).firmware(41);
     let old = oracle::content(&device.main()).unwrap();
@@ -141,7 +141,7 @@ fn hot_journal_is_settled_before_anything_is_copied() {
         device,
         "run",
         expect![[r#"
-            plan:     settings: settle, then look again: a hot journal was left by a power cut; unknown until settled
+            plan:     settings: recover, then look again: a hot journal was left by a power cut; unknown until recovered
             exit:     0
             settings: migrated 40>41 of 41, applied [41], usable, exit 0
             code:     BM-0 settings 40>41

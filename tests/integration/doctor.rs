@@ -1,5 +1,5 @@
 //! Owns the tests of `doctor`: a situation for each finding, what it says, what it means, and the command that mends it.
-//! Promises: looking touches nothing and changes no row; where the cure is a command, the command is run and the finding gone.
+//! Promises: looking touches nothing and changes no row; where the repair is a command, the command is run and the finding gone.
 //! Never looks at the sentence alone: level, subject and exit code are the JSON's.
 
 use crate::carry_over::rows;
@@ -18,7 +18,7 @@ struct Finding<'a> {
     level: &'a str,
     about: &'a str,
     what: &'a str,
-    cure: &'a str,
+    repair: &'a str,
 }
 
 /// All findings about one subject.
@@ -43,10 +43,10 @@ fn finds(device: &TestDevice, words: &[&str], wanted: &Finding<'_>) {
     assert_eq!(read.exit, exit);
     assert!(read.stdout.contains(&text(found, "what")), "{}", read.stdout);
     if wanted.level == "ok" {
-        assert_eq!((text(found, "means"), text(found, "cure")), (String::new(), String::new()));
+        assert_eq!((text(found, "means"), text(found, "repair")), (String::new(), String::new()));
     } else {
-        assert!(!text(found, "means").is_empty() && text(found, "cure").contains(wanted.cure), "{found:#}");
-        let lines = format!("means       {}\n           do          {}\n", text(found, "means"), text(found, "cure"));
+        assert!(!text(found, "means").is_empty() && text(found, "repair").contains(wanted.repair), "{found:#}");
+        let lines = format!("means       {}\n           do          {}\n", text(found, "means"), text(found, "repair"));
         assert!(read.stdout.contains(&lines), "{}", read.stdout);
     }
     assert_eq!(oracle::touched(&folder, &oracle::folder(&device.root())), "nothing");
@@ -76,7 +76,7 @@ fn sql(device: &TestDevice, text: &str) {
 fn work_that_is_pending() {
     let device = TestDevice::booted_at(40).firmware(42);
     let pending =
-        Finding { exit: "3", level: "problem", about: "next boot", what: "migrate 40 to 42", cure: "`bootmigrate run --db settings`" };
+        Finding { exit: "3", level: "problem", about: "next boot", what: "migrate 40 to 42", repair: "`bootmigrate run --db settings`" };
     finds(&device, &[], &pending);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run", "--db", "settings"]).exit, "0");
@@ -100,10 +100,10 @@ fn a_history_that_is_not_this_firmwares() {
         finds(
             &device,
             &[],
-            &Finding { exit, level: "note", about: "history", what, cure: "a firmware with the migrations of the history fits" },
+            &Finding { exit, level: "note", about: "history", what, repair: "a firmware with the migrations of the history fits" },
         );
     }
-    let well = Finding { exit: "0", level: "ok", about: "history", what: "4 migrations, each as this firmware has it", cure: "" };
+    let well = Finding { exit: "0", level: "ok", about: "history", what: "4 migrations, each as this firmware has it", repair: "" };
     finds(&TestDevice::booted_at(40), &[], &well);
 }
 
@@ -118,7 +118,7 @@ fn tries_that_are_counted() {
         level: "note",
         about: "tries",
         what: "3 failed, 0 interrupted",
-        cure: "`bootmigrate run --retry --db settings`",
+        repair: "`bootmigrate run --retry --db settings`",
     };
     finds(&device, &[], &counted);
     let device = device.without("V41__x.sql");
@@ -128,14 +128,15 @@ fn tries_that_are_counted() {
 
 #[test]
 fn a_header_that_is_none() {
-    let none = Finding { exit: "3", level: "note", about: "header", what: "there is no file, or it is empty", cure: "`bootmigrate plan`" };
+    let none =
+        Finding { exit: "3", level: "note", about: "header", what: "there is no file, or it is empty", repair: "`bootmigrate plan`" };
     finds(&TestDevice::empty(41), &[], &none);
     let device = TestDevice::booted_at(41);
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
     let content = oracle::content(&device.main());
     fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(b"not a database", 0).unwrap();
     let other =
-        Finding { exit: "17", level: "problem", about: "header", what: "it is not that of an SQLite database", cure: "`next boot`" };
+        Finding { exit: "17", level: "problem", about: "header", what: "it is not that of an SQLite database", repair: "`next boot`" };
     finds(&device, &[], &other);
     assert_eq!(device.run(&["run", "--db", "settings"]).exit, "11");
     is_well(&device, &[], "header");
@@ -147,7 +148,7 @@ fn a_database_that_a_newer_sqlite_wrote() {
     let device = TestDevice::booted_at(41);
     fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&3_999_000u32.to_be_bytes(), 96).unwrap();
     let newer =
-        Finding { exit: "0", level: "note", about: "sqlite", what: "last written by SQLite 3999000", cure: "boot the newer firmware" };
+        Finding { exit: "0", level: "note", about: "sqlite", what: "last written by SQLite 3999000", repair: "boot the newer firmware" };
     finds(&device, &[], &newer);
 }
 
@@ -156,9 +157,9 @@ fn pages_that_hold_nothing() {
     let device = TestDevice::booted_at(42);
     is_well(&device, &[], "free pages");
     sql(&device, "CREATE TABLE ballast (a); INSERT INTO ballast SELECT randomblob(900) FROM child; DROP TABLE ballast");
-    let free = Finding { exit: "0", level: "note", about: "free pages", what: "hold nothing", cure: "VACUUM" };
+    let free = Finding { exit: "0", level: "note", about: "free pages", what: "hold nothing", repair: "VACUUM" };
     finds(&device, &[], &free);
-    // The migration that the cure names.
+    // The migration that the repair names.
     let device = device.firmware(50);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -177,7 +178,7 @@ fn a_journal_that_a_power_cut_left() {
         level: "note",
         about: "journals",
         what: "a rollback journal has content",
-        cure: "the next run, or the application's next read, settles it",
+        repair: "the next run, or the application's next read, recovers it",
     };
     finds(&device, &[], &hot);
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -195,7 +196,7 @@ fn a_wal_that_grew_without_end() {
     fs::File::create(oracle::beside(&device.main(), "-wal")).unwrap().set_len(65 << 20).unwrap();
     let (_, findings) = about(&device, &[], "journals");
     assert_eq!((findings[0]["level"].as_str(), findings[0]["what"].as_str()), (Some("note"), Some("the WAL has 68157440 bytes")));
-    assert_eq!(findings[0]["cure"], "look for a connection that reads for ever");
+    assert_eq!(findings[0]["repair"], "look for a connection that reads for ever");
     assert_eq!(oracle::content(&device.main()), content);
 }
 
@@ -206,13 +207,13 @@ fn files_of_two_owners() {
     is_well(&device, &[], "owner");
     chown(device.main(), Some(65534), Some(65534)).unwrap();
     let two =
-        Finding { exit: "0", level: "note", about: "owner", what: "65534:65534, mode", cure: "give folder and file to the same user" };
+        Finding { exit: "0", level: "note", about: "owner", what: "65534:65534, mode", repair: "give folder and file to the same user" };
     finds(&device, &[], &two);
     chown(device.home(), Some(65534), Some(65534)).unwrap();
     is_well(&device, &[], "owner");
     let second = device.home().join("second-name");
     fs::hard_link(device.main(), &second).unwrap();
-    let linked = Finding { exit: "16", level: "note", about: "owner", what: "the file has 2 names", cure: "remove the other names" };
+    let linked = Finding { exit: "16", level: "note", about: "owner", what: "the file has 2 names", repair: "remove the other names" };
     finds(&device, &[], &linked);
     fs::remove_file(second).unwrap();
     is_well(&device, &[], "owner");
@@ -221,10 +222,10 @@ fn files_of_two_owners() {
 #[test]
 fn a_mount_that_is_missing() {
     let device = TestDevice::at(41).without_root();
-    let missing = Finding { exit: "18", level: "problem", about: "mount", what: "is not mounted", cure: "mount it, then run again" };
+    let missing = Finding { exit: "18", level: "problem", about: "mount", what: "is not mounted", repair: "mount it, then run again" };
     finds(&device, &[], &missing);
     let device = TestDevice::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc();
-    finds(&device, &[], &Finding { what: "cannot be seen without /proc", cure: "mount /proc, then run again", ..missing });
+    finds(&device, &[], &Finding { what: "cannot be seen without /proc", repair: "mount /proc, then run again", ..missing });
     let device = TestDevice::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_root();
     assert_eq!(device.run(&["run"]).exit, "0");
     is_well(&device, &[], "mount");
@@ -235,13 +236,13 @@ fn a_disk_that_is_full_or_read_only() {
     let device = TestDevice::booted_at(41).on(|at, _| Mount::tmpfs(at, 4096));
     is_well(&device, &[], "space");
     device.mount.as_ref().unwrap().fill_but(64);
-    let full = Finding { exit: "0", level: "note", about: "space", what: "65536 bytes free of", cure: "`bootmigrate snapshot prune`" };
+    let full = Finding { exit: "0", level: "note", about: "space", what: "65536 bytes free of", repair: "`bootmigrate snapshot prune`" };
     finds(&device, &[], &full);
     device.mount.as_ref().unwrap().empty();
     is_well(&device, &[], "space");
     device.mount.as_ref().unwrap().read_only();
     let fixed =
-        Finding { exit: "0", level: "note", about: "space", what: "the file system is mounted read-only", cure: "make it writable" };
+        Finding { exit: "0", level: "note", about: "space", what: "the file system is mounted read-only", repair: "make it writable" };
     finds(&device, &[], &fixed);
 }
 
@@ -255,7 +256,7 @@ fn pages_that_are_not_whole() {
         level: "problem",
         about: "integrity",
         what: "findings, the first: ",
-        cure: "`bootmigrate run --purge-and-retry --db settings`",
+        repair: "`bootmigrate run --purge-and-retry --db settings`",
     };
     finds(&device, &["--full"], &damaged);
     let ran = device.run(&["run", "--purge-and-retry", "--db", "settings"]);
@@ -267,14 +268,14 @@ fn pages_that_are_not_whole() {
 #[test]
 fn pages_that_nobody_looked_at() {
     let device = TestDevice::booted_at(41).key("quick_check_max_mib = 0");
-    let unknown = Finding { exit: "0", level: "note", about: "integrity", what: "not checked: ", cure: "`bootmigrate doctor --full`" };
+    let unknown = Finding { exit: "0", level: "note", about: "integrity", what: "not checked: ", repair: "`bootmigrate doctor --full`" };
     finds(&device, &[], &unknown);
     is_well(&device, &["--full"], "integrity");
     let device = device.application(&["sql PRAGMA locking_mode = EXCLUSIVE", "sql BEGIN EXCLUSIVE"]);
     let (_, findings) = about(&device, &["--full"], "integrity");
     assert_eq!(findings[0]["level"], "note", "{findings:#?}");
     assert!(findings[0]["what"].as_str().unwrap().starts_with("it cannot be read now: "), "{findings:#?}");
-    assert_eq!(findings[0]["cure"], "stop the applications, then ask again");
+    assert_eq!(findings[0]["repair"], "stop the applications, then ask again");
     let device = device.killed();
     is_well(&device, &["--full"], "integrity");
 }
@@ -289,7 +290,7 @@ fn a_schema_that_was_changed_by_hand() {
         "view files has `1` where `p.name, c.label from parent p join child` should be",
         "table notes is not from a migration",
     ] {
-        finds(&device, &[], &Finding { exit: "0", level: "note", about: "schema", what, cure: "a migration that puts it right" });
+        finds(&device, &[], &Finding { exit: "0", level: "note", about: "schema", what, repair: "a migration that puts it right" });
     }
     // Such a migration.
     let right = "DROP TABLE notes;\nDROP VIEW family;\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n";
@@ -303,9 +304,10 @@ fn rows_that_had_no_place() {
     assert_eq!(device.run(&["run"]).exit, "11");
     let lost = rows(&Connection::open(device.main()).unwrap(), "lost_parent").len();
     assert!(lost >= 1000);
-    let aside = Finding { exit: "0", level: "note", about: "aside", what: "lost_parent", cure: "the application takes what it needs" };
+    let aside = Finding { exit: "0", level: "note", about: "aside", what: "lost_parent", repair: "the application takes what it needs" };
     finds(&device, &[], &aside);
-    let kept = Finding { exit: "0", level: "note", about: "quarantine", what: "because ", cure: "it goes when quarantine_max is reached" };
+    let kept =
+        Finding { exit: "0", level: "note", about: "quarantine", what: "because ", repair: "it goes when quarantine_max is reached" };
     finds(&device, &[], &kept);
     is_well(&device, &[], "schema");
     sql(&device, "DROP TABLE lost_parent; DROP TABLE IF EXISTS lost_child");
@@ -315,9 +317,9 @@ fn rows_that_had_no_place() {
 #[test]
 fn a_copy_that_is_not_good() {
     let device = TestDevice::booted_at(41);
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "none", cure: "" });
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "none", repair: "" });
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "v41-1, ", cure: "" });
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "v41-1, ", repair: "" });
     let copy = fs::OpenOptions::new().write(true).open(device.state("settings").join("snapshots/v41-1.db")).unwrap();
     copy.write_all_at(&[0xA5; 4096], 8 * 4096).unwrap();
     let bad = Finding {
@@ -325,7 +327,7 @@ fn a_copy_that_is_not_good() {
         level: "note",
         about: "snapshots",
         what: "v41-1 is not good: ",
-        cure: "`bootmigrate snapshot create --db settings` makes a good one",
+        repair: "`bootmigrate snapshot create --db settings` makes a good one",
     };
     finds(&device, &[], &bad);
     assert_eq!(device.run(&["snapshot", "create", "--db", "settings"]).exit, "0");
@@ -337,17 +339,17 @@ fn a_record_that_was_lost() {
     finds(
         &TestDevice::empty(41),
         &[],
-        &Finding { exit: "3", level: "ok", about: "record", what: "none; the first run makes it", cure: "" },
+        &Finding { exit: "3", level: "ok", about: "record", what: "none; the first run makes it", repair: "" },
     );
     let device = TestDevice::at(40).firmware(41);
     assert_eq!(device.run(&["run"]).exit, "0");
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "record", what: "whole; the last operation was number 1", cure: "" });
+    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "record", what: "whole; the last operation was number 1", repair: "" });
     let lost = Finding {
         exit: "0",
         level: "note",
         about: "record",
         what: "it is gone, or neither",
-        cure: "the next run that writes makes it anew",
+        repair: "the next run that writes makes it anew",
     };
     let record = device.state("settings").join("record");
     fs::write(&record, [0x5A; 8192]).unwrap();

@@ -78,14 +78,14 @@ fn looking_on_a_full_file_system() {
 }
 
 #[test]
-fn looking_beside_a_hot_journal_settles_nothing() {
+fn looking_beside_a_hot_journal_recovers_nothing() {
     let lines = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
     let device = TestDevice::at(40).application(&lines).killed();
     let before = oracle::folder(&device.root());
     for arguments in [&["plan"][..], &["status"], &["status", "--json"]] {
         let ran = device.run(arguments);
         let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(said.contains("unknown until settled"), "{arguments:?}: {said}");
+        assert!(said.contains("unknown until recovered"), "{arguments:?}: {said}");
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{arguments:?}");
     }
 }

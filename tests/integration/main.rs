@@ -41,7 +41,7 @@ mod neighbours;
 mod older;
 mod one_boot;
 mod oracle;
-mod other_lanes;
+mod other_modes;
 mod own_tables;
 mod owners;
 mod paths;

@@ -138,12 +138,12 @@ fn pragma(device: &TestDevice, name: &str) -> String {
 
 #[test]
 fn user_version_is_the_applications_unless_it_is_ours() {
-    let settled = |device: &TestDevice| Connection::open(device.main()).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    let device = TestDevice::at(40).firmware(42).after(settled);
+    let recovered = |device: &TestDevice| Connection::open(device.main()).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let device = TestDevice::at(40).firmware(42).after(recovered);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!((pragma(&device, "user_version").as_str(), oracle::content(&device.main()).ok()), ("7", new));
-    let device = TestDevice::at(40).firmware(42).key("user_version = \"ours\"").after(settled);
+    let device = TestDevice::at(40).firmware(42).key("user_version = \"ours\"").after(recovered);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!((pragma(&device, "user_version").as_str(), oracle::content(&device.main()).ok()), ("42", new));

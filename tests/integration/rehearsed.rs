@@ -1,4 +1,4 @@
-//! Owns the tests of a rehearsal on a device that is not well: what the next boot would cure is cured on the copy, and only there.
+//! Owns the tests of a rehearsal on a device that is not well: what the next boot would repair is repaired on the copy, and only there.
 //! Promises: the run that follows must end as the rehearsal said, with the same exit code and the same sentence.
 //! Never lets SQLite open harmed files before the program under test has.
 
@@ -120,7 +120,7 @@ fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
         let set_aside = || fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count);
         assert_eq!(set_aside(), 0, "{name}");
         rehearsed_and_booted(name, &device, exit, says);
-        assert_eq!(set_aside(), 1, "{name}: something was cured");
+        assert_eq!(set_aside(), 1, "{name}: something was repaired");
         let content = oracle::content(&device.main()).unwrap();
         for (table, rows) in ["parent", "child"].iter().zip(rows) {
             assert!(rows.contains(&content.rows[*table]), "{name}: {} rows of {table}", content.rows[*table]);
@@ -162,8 +162,8 @@ fn a_rehearsal_where_there_is_just_room() {
 }
 
 #[test]
-fn a_cure_is_rehearsed_only_where_there_is_room_beside_the_applications() {
-    // Room for the copy, and not for the cure beside it: it would fill the partition while applications write.
+fn a_repair_is_rehearsed_only_where_there_is_room_beside_the_applications() {
+    // Room for the copy, and not for the repair beside it: it would fill the partition while applications write.
     const KIB: u64 = 2048;
     let device = TestDevice::at(40).on(|at, _| Mount::tmpfs(at, KIB)).firmware(42);
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -189,7 +189,7 @@ fn a_replacement_that_waits_is_not_rehearsed() {
     let before = files(&device);
     let rehearsed = device.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, "3", "{}", rehearsed.stdout);
-    assert!(rehearsed.stdout.contains("nothing to rehearse: settle, then look again: a replacement was cut off"), "{}", rehearsed.stdout);
+    assert!(rehearsed.stdout.contains("nothing to rehearse: recover, then look again: a replacement was cut off"), "{}", rehearsed.stdout);
     assert!(files(&device) == before);
     let ran = device.run(&["run"]);
     assert!(["0", "11"].contains(&ran.exit.as_str()), "{}", ran.stderr);

@@ -292,7 +292,7 @@ fn help_for_a_technician() {
               snapshot verify   is each copy good?
               snapshot restore  put a copy in the database's place
               snapshot prune    remove what the configuration does not keep
-              doctor            look at everything, and name the cure
+              doctor            look at everything, and name the repair
               bundle            all that support needs, in one file; no rows
               mark-good         this slot is good: what was kept for the way back may go
               adopt             take over a database that another tool made, then run

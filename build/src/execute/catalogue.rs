@@ -9,7 +9,7 @@ use super::compile::{self, Compiled};
 use super::connection::{self, Fault, Image, Keys, UNREADABLE};
 use super::rebuild::Hanging;
 use super::references::{self, References};
-use super::refusal::{self, Lane, Rules};
+use super::refusal::{self, Mode, Rules};
 use super::Run;
 use crate::product::{Expect, ForeignKeys, Migration};
 use crate::{sql, Problem};
@@ -50,8 +50,8 @@ impl Run<'_> {
     /// What the device would say.
     pub fn up(&mut self, migration: &Migration, image: &Image) -> Result<Image, Fault> {
         let file = self.file(migration);
-        let lane = if migration.directives.no_transaction { Lane::NoTransaction } else { Lane::Transaction };
-        self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, lane, image))
+        let mode = if migration.directives.no_transaction { Mode::NoTransaction } else { Mode::Transaction };
+        self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, mode, image))
     }
 
     /// Runs again as long as something that is missing can be stood in for.
@@ -70,13 +70,13 @@ impl Run<'_> {
         }
     }
 
-    fn once(&mut self, file: &str, migration: &Migration, text: &str, lane: Lane, image: &Image) -> Result<Image, Fault> {
+    fn once(&mut self, file: &str, migration: &Migration, text: &str, mode: Mode, image: &Image) -> Result<Image, Fault> {
         let mut connection = self.open(image)?;
         let before = self.look(&connection)?;
-        let rules = self.rules(lane, migration.adopted);
+        let rules = self.rules(mode, migration.adopted);
         let ours = refusal::ours(&connection, &rules.history_table).map_err(internal)?;
         let hanging = Hanging::read(&connection).map_err(internal)?;
-        connection::run(&mut connection, text, &rules, self.keys(migration, lane))?;
+        connection::run(&mut connection, text, &rules, self.keys(migration, mode))?;
         // Nobody can edit the others.
         if !migration.released && !migration.adopted {
             let lost = hanging.lost(&Hanging::read(&connection).map_err(internal)?, text);
@@ -104,8 +104,8 @@ impl Run<'_> {
     }
 
     /// What a file may do.
-    pub fn rules(&self, lane: Lane, adopted: bool) -> Rules {
-        Rules { lane, adopted, history_table: self.settings.history_table.clone() }
+    pub fn rules(&self, mode: Mode, adopted: bool) -> Rules {
+        Rules { mode, adopted, history_table: self.settings.history_table.clone() }
     }
 
     /// A connection as a file finds it.
@@ -139,8 +139,8 @@ impl Run<'_> {
         Ok(found)
     }
 
-    fn keys(&self, migration: &Migration, lane: Lane) -> Keys {
-        Keys { enforced: lane == Lane::Beside || migration.directives.foreign_keys == ForeignKeys::Enforced, ..Keys::OFF }
+    fn keys(&self, migration: &Migration, mode: Mode) -> Keys {
+        Keys { enforced: mode == Mode::Beside || migration.directives.foreign_keys == ForeignKeys::Enforced, ..Keys::OFF }
     }
 
     /// Once more on a connection of its own: to be asked, a statement is compiled and run as EXPLAIN, which `changes()` notices.
@@ -148,7 +148,7 @@ impl Run<'_> {
         let watch = match (migration.adopted, migration.directives.foreign_keys) {
             (_, ForeignKeys::Enforced) => Watch::Nothing,
             (true, _) if self.settings.adopted_foreign_keys.is_none() => Watch::ChangesAndDrops,
-            (false, ForeignKeys::Off) if !migration.released && rules.lane != Lane::Beside => Watch::Changes,
+            (false, ForeignKeys::Off) if !migration.released && rules.mode != Mode::Beside => Watch::Changes,
             // Somebody has said how it runs, or nobody can say it any more.
             _ => Watch::Nothing,
         };
@@ -190,7 +190,7 @@ impl Run<'_> {
         let database = self.database;
         for (place, migration) in database.data.iter().enumerate() {
             let file = self.file(migration);
-            let ran = self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, Lane::Beside, &image));
+            let ran = self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, Mode::Beside, &image));
             match ran {
                 Ok(after) => image = after,
                 Err(fault) if migration.released => {

@@ -12,7 +12,7 @@ use rusqlite::hooks::{AuthContext, Authorization};
 use rusqlite::{Batch, Connection};
 
 use super::actions::{Fires, Watch};
-use super::refusal::{is_vacuum, Answer, Lane, Rules};
+use super::refusal::{is_vacuum, Answer, Mode, Rules};
 use crate::{folder, pragma, sql};
 
 /// A database between two files.
@@ -136,7 +136,7 @@ pub fn run(connection: &mut Connection, text: &str, rules: &Rules, keys: Keys) -
     if keys.enforced {
         connection.execute_batch("PRAGMA foreign_keys = ON").map_err(whole)?;
     }
-    if rules.lane != Lane::NoTransaction {
+    if rules.mode != Mode::NoTransaction {
         connection.execute_batch("BEGIN IMMEDIATE").map_err(whole)?;
     }
     let (noted, asked) = (Arc::clone(&shared), rules.clone());
@@ -155,7 +155,7 @@ pub fn run(connection: &mut Connection, text: &str, rules: &Rules, keys: Keys) -
     let ran = statements(connection, text, rules, keys.watch, &shared);
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).map_err(whole)?;
     let fires = ran?;
-    if rules.lane != Lane::NoTransaction {
+    if rules.mode != Mode::NoTransaction {
         connection.execute_batch("COMMIT").map_err(whole)?;
     }
     Ok(fires)
@@ -163,7 +163,7 @@ pub fn run(connection: &mut Connection, text: &str, rules: &Rules, keys: Keys) -
 
 fn statements(connection: &Connection, text: &str, rules: &Rules, watch: Watch, shared: &Mutex<Noted>) -> Result<Vec<Fires>, Fault> {
     let noted = || shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let in_transaction = rules.lane != Lane::NoTransaction;
+    let in_transaction = rules.mode != Mode::NoTransaction;
     let mut fires = Vec::new();
     let mut batch = Batch::new(connection, text);
     for number in 0.. {

@@ -4,7 +4,7 @@
 
 use super::catalogue::internal;
 use super::connection::{self, Fault, Image, Keys};
-use super::refusal::Lane;
+use super::refusal::Mode;
 use super::schema::{self, Difference, How, Schema};
 use super::Run;
 use crate::product::Migration;
@@ -23,7 +23,7 @@ impl Run<'_> {
         }
         let gone_back = self.with_stand_ins(&file, &mut |run| {
             let mut connection = run.open(after)?;
-            connection::run(&mut connection, down, &run.rules(Lane::Transaction, false), Keys::OFF)?;
+            connection::run(&mut connection, down, &run.rules(Mode::Transaction, false), Keys::OFF)?;
             connection::image(&mut connection).map_err(internal)
         });
         let gone_back = match gone_back {

@@ -68,9 +68,10 @@ impl Mutation {
 /// Harms one file of a situation, and says how.
 pub fn harm(situation: &Situation, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
     let mut state = situation.state.clone();
-    let settled = !["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty()));
-    // What SQL would settle is harmed as it lies there.
-    let mutation = if mutation == Mutation::Entries && !settled { Mutation::Stale } else { mutation };
+    let recovered =
+        !["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty()));
+    // What SQL would recover is harmed as it lies there.
+    let mutation = if mutation == Mutation::Entries && !recovered { Mutation::Stale } else { mutation };
     if let Mutation::Rows | Mutation::Entries = mutation {
         let sql = if mutation == Mutation::Rows { rows(random) } else { entries(random) };
         return match rewritten(&state, &sql) {

@@ -3,7 +3,7 @@
 //! Never harms anything itself.
 
 use bootmigrate::boot::Asked;
-use bootmigrate::config::{Cure, OnFailure};
+use bootmigrate::config::{OnFailure, Repair};
 use bootmigrate::decide::facts::Request;
 use serde::{Deserialize, Serialize};
 
@@ -98,8 +98,8 @@ impl Situation {
         if files.iter().any(|(kind, _)| *kind == Kind::Wal) {
             files.push((Kind::SharedMemory, format!("{MAIN}-shm")));
         }
-        let settled = !files.iter().any(|(kind, _)| matches!(kind, Kind::Wal | Kind::Journal));
-        if settled && files.iter().any(|(kind, _)| *kind == Kind::Database) {
+        let recovered = !files.iter().any(|(kind, _)| matches!(kind, Kind::Wal | Kind::Journal));
+        if recovered && files.iter().any(|(kind, _)| *kind == Kind::Database) {
             files.push((Kind::History, MAIN.to_owned()));
         }
         Situation { name, firmware, state, earlier: managed(self::firmware(Version::One, ""), "delete"), files }
@@ -107,7 +107,7 @@ impl Situation {
 
     /// The owner allows a fresh database in place of a damaged one.
     pub fn purges_damage(&self) -> bool {
-        self.firmware.settings.on_damage.contains(&Cure::Purge)
+        self.firmware.settings.on_damage.contains(&Repair::Purge)
     }
 
     /// The owner allows a fresh database where a migration fails.

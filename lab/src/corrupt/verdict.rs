@@ -18,7 +18,7 @@ use crate::judge::Bad;
 use crate::sim::hash::Hash128;
 use crate::sim::{Fault, FaultKind, Options, Sim, State};
 
-/// The boot that must be quiet, at the latest: three tries, a cure, another, and what they leave.
+/// The boot that must be quiet, at the latest: three tries, a repair, another, and what they leave.
 const QUIET_BY: u32 = 8;
 /// Calls of one boot; the largest boot of these situations makes some thousands. After them the process is killed.
 const CALLS_MAX: u64 = 300_000;
@@ -99,7 +99,7 @@ impl Verdict {
             let report = &booted.report;
             tell(&format!("boot {number}: exit {}, {} effects: {}", report.exit, booted.effects, report.sentence));
             unlooked |= self.after_boot(situation, case, &state, &after, &booted)?;
-            // SQLite tries again to settle a journal that it cannot settle, and what it opened is synced: the bytes stay the same.
+            // SQLite tries again to recover a journal that it cannot recover, and what it opened is synced: the bytes stay the same.
             let in_vain = matches!(report.exit, 15 | 17) && after.hash() == state.hash();
             state = after;
             if booted.effects == 0 || in_vain {

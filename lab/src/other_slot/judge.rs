@@ -13,7 +13,7 @@ use crate::picture::{difference, Stands};
 use crate::scenarios::slots::Slots;
 use crate::scenarios::{End, Old};
 
-/// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a cure, and the quiet one.
+/// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a repair, and the quiet one.
 const BOOTS_MAX: u32 = 4;
 /// Files that may be kept: `quarantine_max`, and the one that the last boot has added.
 const KEPT_MAX: usize = 3;

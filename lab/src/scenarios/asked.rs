@@ -99,7 +99,7 @@ pub(super) fn rehearse_failing() -> Scenario {
     Scenario { run: Run::Rehearse, ..fails(Version::ThreeFails) }
 }
 
-/// What the next boot would cure is cured on the copy alone: a snapshot in the place of a file that is none of SQLite's.
+/// What the next boot would repair is repaired on the copy alone: a snapshot in the place of a file that is none of SQLite's.
 pub(super) fn rehearse_restore() -> Scenario {
     Scenario { run: Run::Rehearse, ..restore_forward() }
 }

@@ -14,12 +14,12 @@ use crate::error::Failure;
 ///
 /// # Errors
 /// As SQLite.
-pub fn settle(database: &Database, step: Step, table: &str, catalog: &Catalog) -> Result<Versions, Failure> {
+pub fn recover(database: &Database, step: Step, table: &str, catalog: &Catalog) -> Result<Versions, Failure> {
     let applied = read(database, step, table)?.applied;
     let rows: Vec<(&Applied, &Migration)> = applied.iter().filter_map(|row| catalog.find(row.version).map(|ours| (row, ours))).collect();
     let is_int8 =
         |(row, ours): &(&Applied, &Migration)| index(row, ours, Versions::Int4).is_none() && index(row, ours, Versions::Int8).is_some();
-    let settle = || {
+    let recover = || {
         if catalog.versions == Versions::Int4 && !declared_int8(database, table)? && !rows.iter().any(is_int8) {
             return Ok(Versions::Int4);
         }
@@ -35,7 +35,7 @@ pub fn settle(database: &Database, step: Step, table: &str, catalog: &Catalog) -
         }
         Ok(Versions::Int8)
     };
-    settle().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    recover().map_err(|error: rusqlite::Error| database.failure(step, &error))
 }
 
 /// Which of the checksums of this form the row has.

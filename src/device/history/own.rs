@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Catalog, Versions};
     use crate::device::history::create_tables;
-    use crate::device::sqlite::script::{run_text, Lane, Source};
+    use crate::device::sqlite::script::{run_text, Mode, Source};
     use crate::device::sqlite::session::FileOptions;
     use crate::device::sqlite::Sqlite;
     use crate::reserved::HISTORY;
@@ -98,7 +98,7 @@ mod tests {
     const STEP: Step = Step("test");
 
     /// What is said of this text, by the authorizer or before the commit.
-    fn said(table: &str, before: &str, sql: &str, lane: Lane) -> Option<String> {
+    fn said(table: &str, before: &str, sql: &str, mode: Mode) -> Option<String> {
         let mut database = Sqlite::default().scratch(STEP).unwrap_or_else(|failure| panic!("{failure}"));
         database.reserve(table);
         let run = |database: &Database, sql: &str| database.run(STEP, sql).unwrap_or_else(|failure| panic!("{failure}"));
@@ -106,12 +106,12 @@ mod tests {
         let catalog = Catalog { database: "", fingerprint: [0; 16], versions: Versions::Int4, migrations: &[], data: &[] };
         create_tables(&mut database, STEP, table, &catalog).unwrap_or_else(|failure| panic!("{failure}"));
         run(&database, before);
-        if lane == Lane::Transaction {
+        if mode == Mode::Transaction {
             run(&database, "BEGIN");
         }
         let ours = Ours::of(&database, STEP, table).unwrap_or_else(|failure| panic!("{failure}"));
         let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
-        let ran = database.file(STEP, lane, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
+        let ran = database.file(STEP, mode, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
         run(&database, "REPLACE INTO bootmigrate_state VALUES ('act', 7)");
         let change = Change { added: &[], removed: &[], operation: 7 };
         ran.and_then(|()| ours.unharmed(&database, STEP, table, &change)).err().map(|failure| failure.to_string())
@@ -135,12 +135,12 @@ mod tests {
             "CREATE VIEW bootmigrate_later AS SELECT 1",
             "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_steps; END; INSERT INTO a VALUES (1)",
         ] {
-            let said = said(HISTORY, "", sql, Lane::Transaction).unwrap_or_default();
+            let said = said(HISTORY, "", sql, Mode::Transaction).unwrap_or_default();
             assert!(said.contains("belongs to bootmigrate"), "{sql}: {said}");
         }
         let hooked = "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_state; END";
-        let said = |lane| said(HISTORY, hooked, "INSERT INTO a VALUES (1)", lane).unwrap_or_default();
-        assert!([Lane::Transaction, Lane::NoTransaction].map(said).iter().all(|said| said.contains("belongs to bootmigrate")));
+        let said = |mode| said(HISTORY, hooked, "INSERT INTO a VALUES (1)", mode).unwrap_or_default();
+        assert!([Mode::Transaction, Mode::NoTransaction].map(said).iter().all(|said| said.contains("belongs to bootmigrate")));
     }
 
     #[test]
@@ -149,24 +149,24 @@ mod tests {
             "CREATE TABLE x (a); ALTER TABLE x RENAME TO bootmigrate_data",
             "CREATE TRIGGER t AFTER UPDATE ON a BEGIN DELETE FROM Refinery_Schema_History; END",
         ] {
-            let said = said(HISTORY, "", sql, Lane::Transaction).unwrap_or_default();
+            let said = said(HISTORY, "", sql, Mode::Transaction).unwrap_or_default();
             assert!(said.contains("have changed bootmigrate's own tables"), "{sql}: {said}");
         }
         let stays = "CREATE TRIGGER t AFTER INSERT ON bootmigrate_state BEGIN UPDATE bootmigrate_state SET value = 8; END";
-        let said = said(HISTORY, stays, "SELECT 1", Lane::Transaction).unwrap_or_default();
+        let said = said(HISTORY, stays, "SELECT 1", Mode::Transaction).unwrap_or_default();
         assert!(said.contains("the number of this run is gone"), "{said}");
     }
 
     #[test]
     fn reading_them_and_other_names_are_allowed() {
-        for (table, sql, lane) in [
-            (HISTORY, "INSERT INTO a SELECT version FROM refinery_schema_history", Lane::Transaction),
-            (HISTORY, "CREATE TABLE bootmigrated (a); DROP TABLE bootmigrated", Lane::Transaction),
-            (HISTORY, "VACUUM", Lane::NoTransaction),
-            ("past", "CREATE TABLE refinery_schema_history (a); INSERT INTO refinery_schema_history VALUES (1)", Lane::Transaction),
+        for (table, sql, mode) in [
+            (HISTORY, "INSERT INTO a SELECT version FROM refinery_schema_history", Mode::Transaction),
+            (HISTORY, "CREATE TABLE bootmigrated (a); DROP TABLE bootmigrated", Mode::Transaction),
+            (HISTORY, "VACUUM", Mode::NoTransaction),
+            ("past", "CREATE TABLE refinery_schema_history (a); INSERT INTO refinery_schema_history VALUES (1)", Mode::Transaction),
         ] {
-            assert_eq!(said(table, "", sql, lane), None, "{sql}");
+            assert_eq!(said(table, "", sql, mode), None, "{sql}");
         }
-        assert!(said("past", "", "DELETE FROM Past", Lane::Transaction).is_some_and(|said| said.contains("`past` belongs")));
+        assert!(said("past", "", "DELETE FROM Past", Mode::Transaction).is_some_and(|said| said.contains("`past` belongs")));
     }
 }

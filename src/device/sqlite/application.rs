@@ -14,7 +14,7 @@ use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{self, Registered};
 use crate::device::sqlite::compile::Compiled;
 use crate::device::sqlite::references::References;
-use crate::device::sqlite::script::{self, Lane};
+use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::{describe, Database, Sqlite};
 use crate::error::Failure;
 
@@ -51,7 +51,7 @@ pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, olde
     };
     let mut given = Given { sqlite, ..Given::default() };
     for step in catalog.migrations.iter().filter(|step| step.version <= version) {
-        let ran = database.file(TEST, Lane::NoTransaction, step.into(), |database, session| {
+        let ran = database.file(TEST, Mode::NoTransaction, step.into(), |database, session| {
             script::run(database, session, step, &mut |_| {})?;
             code::run(database, session, code, catalog.database, step)?;
             Ok(expectation(database, step))

@@ -23,7 +23,7 @@ impl Database {
         let forgotten = self.run(step, forget);
         self.defensive(step, true)?;
         forgotten?;
-        // Rows that a UNIQUE index should have kept out, or an order that only the application has: this cure cannot help, and the next one is asked.
+        // Rows that a UNIQUE index should have kept out, or an order that only the application has: this repair cannot help, and the next one is asked.
         let not_by_this = |error: rusqlite::Error| {
             let mut failure = self.failure(step, &error);
             if class_of(&error) == Class::Failed {

@@ -13,7 +13,7 @@ use crate::reserved::{self, is_reserved, PREFIX};
 
 /// Where a migration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
+pub enum Mode {
     /// Inside the runner's transaction.
     Transaction,
     /// On a copy, outside any transaction: VACUUM and page_size work.
@@ -26,7 +26,7 @@ pub enum Lane {
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Where it runs.
-    pub lane: Lane,
+    pub mode: Mode,
     /// It was released before bootmigrate.
     pub adopted: bool,
     /// The table that no migration may touch.
@@ -82,12 +82,12 @@ impl Rules {
                 let name = pragma_name.to_ascii_lowercase();
                 let why = pragma::refusal(context.database_name, &name, pragma_value.is_some()).or_else(|| {
                     let too_early = pragma::effect(&name) == Effect::Vacuum && pragma_value.is_some();
-                    let too_early = too_early && self.lane != Lane::NoTransaction && !self.adopted;
+                    let too_early = too_early && self.mode != Mode::NoTransaction && !self.adopted;
                     too_early.then_some("it takes effect with VACUUM only, in a `no-transaction` migration")
                 })?;
                 Some(format!("PRAGMA {name} is not possible in a migration: {why}"))
             }
-            action if self.lane == Lane::Beside && changes_the_schema(action) => {
+            action if self.mode == Mode::Beside && changes_the_schema(action) => {
                 Some("a data migration changes rows alone: write what changes the schema in a migration of its own, outside `data`".into())
             }
             _ => None,

@@ -11,7 +11,7 @@ use rusqlite::Batch;
 
 use crate::catalog::Migration;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
-pub use crate::device::sqlite::refusal::Lane;
+pub use crate::device::sqlite::refusal::Mode;
 use crate::device::sqlite::refusal::{is_vacuum, Answer, Rules};
 use crate::device::sqlite::session::{Noted, Session};
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
@@ -70,7 +70,7 @@ pub struct Source<'a> {
 }
 
 fn statements(database: &Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
-    let (step, lane) = (session.step, session.lane);
+    let (step, mode) = (session.step, session.mode);
     let mut batch = Batch::new(&database.connection, source.sql);
     let (mut position, mut number) = (0usize, 0u32);
     loop {
@@ -86,9 +86,9 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         let begin = source.sql.get(position..).and_then(|rest| rest.find(&text)).map_or(position, |found| position + found);
         let start = begin + first_token(&text);
         position = begin + text.len();
-        if session.adopted && pragma::is_left_out(&text, lane != Lane::NoTransaction) {
+        if session.adopted && pragma::is_left_out(&text, mode != Mode::NoTransaction) {
             // Outside a transaction such a file runs in memory alone, where schemas are compared: the device is told once.
-            let level = if lane == Lane::NoTransaction { log::Level::Debug } else { log::Level::Warn };
+            let level = if mode == Mode::NoTransaction { log::Level::Debug } else { log::Level::Warn };
             log::log!(level, "{}:{}: skipped in a file of before bootmigrate: {}", source.file, line_of(source.sql, start).0, text.trim());
             continue;
         }
@@ -108,7 +108,7 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         drop(timed);
         session.noted().vacuum_runs = false;
         outcome.map_err(|error| database.limited(database.timed_out(failed(session, source, number, start, &error))))?;
-        if lane != Lane::NoTransaction && !database.in_transaction() {
+        if mode != Mode::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
             return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
         }
@@ -210,7 +210,7 @@ pub fn may_change_rows(statement: &str) -> bool {
 /// words are let through: they are not run.
 pub(super) fn authorize(database: &mut Database, session: &Session, adopted: bool) -> Result<(), Failure> {
     let noted = session.share();
-    let rules = Rules { lane: session.lane, adopted, history_table: database.history_table.clone() };
+    let rules = Rules { mode: session.mode, adopted, history_table: database.history_table.clone() };
     let ask = move |context: AuthContext<'_>| {
         let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
         match rules.answer(&context, noted.vacuum_runs) {

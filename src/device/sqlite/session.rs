@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 
 use crate::catalog::{ForeignKeys, Migration};
 use crate::device::disk::Step;
-use crate::device::sqlite::script::Lane;
+use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{describe, Database};
 use crate::error::{Class, Failure};
 use crate::pragma::{Effect, PRAGMAS};
@@ -87,7 +87,7 @@ impl From<&Migration> for FileOptions {
 /// A file that is running. Made by [`Database::file`] alone.
 pub struct Session {
     pub(super) step: Step,
-    pub(super) lane: Lane,
+    pub(super) mode: Mode,
     /// It was released before bootmigrate.
     pub(super) adopted: bool,
     noted: Arc<Mutex<Noted>>,
@@ -122,15 +122,15 @@ impl Database {
     pub fn file<T>(
         &mut self,
         step: Step,
-        lane: Lane,
+        mode: Mode,
         options: FileOptions,
         run: impl FnOnce(&mut Database, &Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.forget_counters(step)?;
-        let before = self.state(step, lane)?;
-        let of_its_own = options.enforces_foreign_keys && lane == Lane::NoTransaction && !options.no_transaction;
-        let session_lane = if of_its_own { Lane::Transaction } else { lane };
-        let session = Session { step, lane: session_lane, adopted: options.adopted, noted: Arc::default() };
+        let before = self.state(step, mode)?;
+        let of_its_own = options.enforces_foreign_keys && mode == Mode::NoTransaction && !options.no_transaction;
+        let session_mode = if of_its_own { Mode::Transaction } else { mode };
+        let session = Session { step, mode: session_mode, adopted: options.adopted, noted: Arc::default() };
         if options.enforces_foreign_keys {
             self.enforce_foreign_keys(step)?;
         }
@@ -140,7 +140,7 @@ impl Database {
             Ok(value) => self.take_back(&session, &before).map(|()| value),
             Err(failure) => {
                 // Where schemas are compared, the others are still asked.
-                if lane == Lane::NoTransaction && self.take_back(&session, &before).is_err() {
+                if mode == Mode::NoTransaction && self.take_back(&session, &before).is_err() {
                     log::debug!("{step}: the connection is not as before a file that failed");
                 }
                 Err(failure)
@@ -165,9 +165,9 @@ impl Database {
         let savepoints = std::mem::take(&mut session.noted().savepoints);
         self.release(step, &savepoints)?;
         if self.in_transaction() {
-            self.settle_virtual_tables(step)?;
+            self.recover_virtual_tables(step)?;
         }
-        let left = self.state(step, session.lane)?;
+        let left = self.state(step, session.mode)?;
         if left == *before && !session.noted().sets_next_vacuum {
             return Ok(());
         }
@@ -177,9 +177,9 @@ impl Database {
             self.forget_next_vacuum(step)?;
         }
         // What was just done has changed some of it.
-        let left = self.state(step, session.lane)?;
+        let left = self.state(step, session.mode)?;
         self.restore(step, before, &left)?;
-        let after = self.state(step, session.lane)?;
+        let after = self.state(step, session.mode)?;
         if after == *before {
             return Ok(());
         }
@@ -187,10 +187,10 @@ impl Database {
             .at(&self.path))
     }
 
-    fn state(&self, step: Step, lane: Lane) -> Result<State, Failure> {
+    fn state(&self, step: Step, mode: Mode) -> Result<State, Failure> {
         let failed = |error: rusqlite::Error| self.failure(step, &error);
         let named = PRAGMAS.iter().filter(|(_, effect)| *effect == Effect::Connection).map(|(name, _)| *name);
-        let kept = named.filter(|name| lane != Lane::Beside || *name != UNTIL_THE_COMMIT);
+        let kept = named.filter(|name| mode != Mode::Beside || *name != UNTIL_THE_COMMIT);
         let mut pragmas = Vec::new();
         // A product's code may set how long it waits, too.
         for name in kept.chain(["busy_timeout"]) {
@@ -268,7 +268,7 @@ impl Database {
 
     /// At a savepoint virtual tables write what they keep in memory, which must be before the schema is read again, and close what they
     /// have open: until then SQLite counts a statement as running, and takes no other `LIKE` from `case_sensitive_like`.
-    fn settle_virtual_tables(&self, step: Step) -> Result<(), Failure> {
+    fn recover_virtual_tables(&self, step: Step) -> Result<(), Failure> {
         self.run(step, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")
     }
 
@@ -279,7 +279,7 @@ impl Database {
             set.map(drop).map_err(|error| self.failure(step, &error))
         };
         let before = self.connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).map_err(|error| self.failure(step, &error))?;
-        self.settle_virtual_tables(step)?;
+        self.recover_virtual_tables(step)?;
         defensive(false)?;
         let renamed = self.run(
             step,

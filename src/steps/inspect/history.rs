@@ -14,8 +14,8 @@ use crate::steps::inspect::cut_off::{self, CutOff};
 ///
 /// # Errors
 /// The database cannot be read, or there is no memory to compare it: what is half done must not be run again.
-pub fn compare(device: &Device<'_>, history: &History, settle: bool, live: &cut_off::Live<'_>) -> Result<Database, Failure> {
-    if let Some(database) = without_pending(device, history, settle) {
+pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut_off::Live<'_>) -> Result<Database, Failure> {
+    if let Some(database) = without_pending(device, history, recover) {
         return Ok(database);
     }
     let migration = |step: &'static catalog::Migration| Migration {
@@ -35,7 +35,7 @@ pub fn compare(device: &Device<'_>, history: &History, settle: bool, live: &cut_
 }
 
 /// Whatever is not behind this firmware; `None` for a history that the catalogue continues.
-fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Option<Database> {
+fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Option<Database> {
     let target = device.catalog.target();
     if !history.recorded && history.tables > 0 {
         let adoption = Adoption::NotAsked;
@@ -51,7 +51,7 @@ fn without_pending(device: &Device<'_>, history: &History, settle: bool) -> Opti
         let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
         return Some(Database::Newer { version: history.version(), compatible_from, way_back });
     }
-    (history.version() == target).then_some(Database::Current { version: target, settle })
+    (history.version() == target).then_some(Database::Current { version: target, recover })
 }
 
 /// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.

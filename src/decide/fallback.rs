@@ -1,5 +1,5 @@
-//! Owns the ladder: what comes after a plan that failed.
-//! Promises: total; a rung follows only a migration that failed or proven damage; the loop above it is bounded.
+//! Owns the fallbacks: what comes after a plan that failed.
+//! Promises: total; a fallback follows only a migration that failed or proven damage; the loop above it is bounded.
 //! Never looks at the text of an error, only at its class.
 
 use crate::config::OnFailure;
@@ -17,7 +17,7 @@ pub enum Next {
     Plan(Plan),
     /// Look once more, over a fresh locked connection: SQLite spoke of corruption.
     LookForDamage,
-    /// This cure did not help: decide again without it.
+    /// This repair did not help: decide again without it.
     Without(Tried),
 }
 
@@ -43,17 +43,17 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
         {
             Next::Stop(Stop::AsItFailed)
         }
-        // This copy cannot be brought forward, or is none: the next cure.
+        // This copy cannot be brought forward, or is none: the next repair.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. }) => {
             Next::Without(Tried::Snapshot(*operation))
         }
         (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => Next::Without(Tried::Reindex),
-        // Too little can be read, or what was read fits no table: the next cure.
+        // Too little can be read, or what was read fits no table: the next repair.
         (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => Next::Without(Tried::Salvage),
         // The stored way back does not lead here: the next entry of `on_newer`.
         (Class::Failed, Plan::Downgrade { .. }) => Next::Without(Tried::Downgrade),
         // One connection's word is no proof.
-        (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Settle { .. }) => {
+        (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Recover { .. }) => {
             Next::LookForDamage
         }
         // First boot: there is no old database to go back to.

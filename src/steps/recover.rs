@@ -1,4 +1,4 @@
-//! Owns settling: SQLite rolls a hot journal back, or moves a WAL into main, and closes.
+//! Owns recovery: SQLite rolls a hot journal back, or moves a WAL into main, and closes.
 //! Promises: after return no side file has content, and a power cut does not bring one back.
 //! Never begins an operation: what SQLite does here it would do at the application's first read.
 
@@ -8,19 +8,19 @@ use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::steps::probe::{in_use, probe};
 
-const STEP: Step = Step("settle the journal");
+const STEP: Step = Step("recover the journal");
 
 /// Rolls back, checkpoints, closes, syncs the folder.
 ///
 /// # Errors
 /// In use, or as SQLite.
-pub fn settle(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
+pub fn recover(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure> {
     probe(device, main)?;
     roll_back(device, main)?;
     if left_behind(device)?.is_none() {
         return Ok(());
     }
-    // What SQLite had not to settle may be of an application that came meanwhile: it is there (13), or has left or died.
+    // What SQLite had not to recover may be of an application that came meanwhile: it is there (13), or has left or died.
     probe(device, main)?;
     roll_back(device, main)?;
     left_behind(device)?.map_or(Ok(()), Err)
