@@ -169,9 +169,9 @@ fn words_are_kept() {
 
 /// A bug that no longer fits is one that nobody looks for any more.
 #[test]
-fn planted_bugs_fit_the_sources() {
+fn mutants_fit_the_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let patches = std::fs::read_dir(root.join("lab/planted")).unwrap().map(|entry| entry.unwrap().path());
+    let patches = std::fs::read_dir(root.join("lab/mutants")).unwrap().map(|entry| entry.unwrap().path());
     let mut fitted = 0;
     for patch in patches.filter(|path| path.extension().is_some_and(|end| end == "patch")) {
         let mut command = std::process::Command::new("patch");
@@ -179,5 +179,5 @@ fn planted_bugs_fit_the_sources() {
         assert!(output.status.success(), "{} does not fit: {}", patch.display(), String::from_utf8_lossy(&output.stdout));
         fitted += 1;
     }
-    assert!(fitted > 70, "{fitted} planted bugs");
+    assert!(fitted > 70, "{fitted} mutants");
 }

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use bootmigrate_lab::sim::{keep_freed_memory, Enumerator, FatePlan, Order, Seen, Sim, State};
+use bootmigrate_lab::sim::{keep_freed_memory, Enumerator, Order, OutcomePlan, Seen, Sim, State};
 use rusqlite::{Connection, OpenFlags};
 
 fn open(sim: &Sim) -> rusqlite::Result<Connection> {
@@ -48,7 +48,7 @@ fn main() -> rusqlite::Result<()> {
         let start = Instant::now();
         let mut checking = std::time::Duration::ZERO;
         for order in Order::ALL {
-            let plan = FatePlan { random: 200, ..FatePlan::default() };
+            let plan = OutcomePlan { random: 200, ..OutcomePlan::default() };
             Enumerator { initial: &initial, log: &log, order, plan }.each(|_, state| {
                 made += 1;
                 if seen.insert(state.hash()) {

@@ -20,7 +20,7 @@ use bootmigrate::device::{Device, Environment};
 use bootmigrate::report::{DatabaseReport, Identity, RunReport};
 
 use crate::scenarios::catalogues::code_of;
-use crate::sim::crooked::{self, Crooked};
+use crate::sim::lying::{self, LyingStorage};
 use crate::sim::{seed_sqlite, Sim};
 
 /// The database of every scenario.
@@ -145,9 +145,9 @@ fn registered(catalog: &Catalog) -> Registered {
 pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, run: impl FnOnce(&Device<'_>) -> T) -> T {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
     seed_sqlite(7);
-    let crooked = crooked::chosen().map(|crook| Crooked { sim: sim.clone(), crook });
-    let disk: &dyn Disk = match &crooked {
-        Some(crooked) => crooked,
+    let lying = lying::chosen().map(|flaw| LyingStorage { sim: sim.clone(), flaw });
+    let disk: &dyn Disk = match &lying {
+        Some(lying) => lying,
         None => sim,
     };
     let environment = Environment {

@@ -8,9 +8,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted};
+use crate::dump::Album;
 use crate::judge::{Bad, Judge, Start};
 use crate::person::{carry_out, kept, left};
-use crate::picture::Album;
 use crate::power_cuts::first_of;
 use crate::scenarios::Scenario;
 use crate::share::Share;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use bootmigrate::boot::Asked;
 
 use crate::device::{switch_on, Booted, MAIN, OTHER, OTHER_STATE, STATE};
-use crate::picture::{bytes_hash, difference, Album, Stands};
+use crate::dump::{bytes_hash, difference, Album, Stands};
 use crate::recall::{Answer, Question, Recall};
 use crate::record;
 use crate::scenarios::{End, Ends, Old, Scenario};
@@ -242,22 +242,22 @@ impl Judge {
 
     fn end<'s>(&self, scenario: &'s Scenario, stands: &Stands) -> Result<Option<&'s End>, Bad> {
         match (stands, &scenario.old) {
-            (Stands::Whole(picture), old) => {
-                picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
-                let same = |end: &&End| end.cuts <= self.cuts && end.text == picture.text && end.journal == picture.journal;
+            (Stands::Whole(dump), old) => {
+                dump.consistent().or_else(|why| bad("our tables fit the history", why))?;
+                let same = |end: &&End| end.cuts <= self.cuts && end.text == dump.text && end.journal == dump.journal;
                 if let Some(end) = scenario.ends.iter().find(same) {
                     return Ok(Some(end));
                 }
-                if matches!(old, Old::Whole(text) if *text == picture.text) {
+                if matches!(old, Old::Whole(text) if *text == dump.text) {
                     return Ok(None);
                 }
                 // Mended, or taken over from another tool, and an application was there before the migration could begin.
                 let first = matches!(old, Old::Broken(_)) || scenario.name.starts_with("adopt");
-                if self.beside_guests && first && scenario.snapshots.contains(&picture.text) {
+                if self.beside_guests && first && scenario.snapshots.contains(&dump.text) {
                     return Ok(None);
                 }
                 let near = scenario.ends.first().map_or("", |end| end.text.as_str());
-                bad("old or new", format!("main is another database ({}): {}", picture.journal, difference(near, &picture.text)))
+                bad("old or new", format!("main is another database ({}): {}", dump.journal, difference(near, &dump.text)))
             }
             (Stands::Absent, Old::Absent) => Ok(None),
             // An application may have written into a broken one, too.
@@ -297,14 +297,14 @@ impl Judge {
 
     fn is_new(&mut self, ends: &Ends, state: &State) -> Result<bool, Bad> {
         match (self.album.look(state, OTHER), &ends.old) {
-            (Stands::Whole(picture), old) => {
-                picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
-                if ends.new.as_ref().is_some_and(|(text, journal)| *text == picture.text && *journal == picture.journal) {
+            (Stands::Whole(dump), old) => {
+                dump.consistent().or_else(|why| bad("our tables fit the history", why))?;
+                if ends.new.as_ref().is_some_and(|(text, journal)| *text == dump.text && *journal == dump.journal) {
                     return Ok(true);
                 }
                 match old {
-                    Old::Whole(text) if *text == picture.text => Ok(false),
-                    _ => bad("old or new", format!("what goes together with it is another database: {}", picture.text)),
+                    Old::Whole(text) if *text == dump.text => Ok(false),
+                    _ => bad("old or new", format!("what goes together with it is another database: {}", dump.text)),
                 }
             }
             (Stands::Absent, Old::Absent) => Ok(false),
@@ -377,19 +377,19 @@ impl Judge {
             return bad("there is a way back", "no snapshot is kept");
         }
         for path in paths {
-            let Stands::Whole(picture) = self.album.look(state, &path) else {
+            let Stands::Whole(dump) = self.album.look(state, &path) else {
                 return bad("a snapshot is whole", path);
             };
-            if !scenario.snapshots.contains(&picture.text) {
+            if !scenario.snapshots.contains(&dump.text) {
                 return bad(
                     "a snapshot is what it says",
                     format!(
                         "{path} is another database: {}",
-                        difference(scenario.snapshots.first().map_or("", String::as_str), &picture.text)
+                        difference(scenario.snapshots.first().map_or("", String::as_str), &dump.text)
                     ),
                 );
             }
-            let version = picture.versions.last().copied().unwrap_or(0);
+            let version = dump.versions.last().copied().unwrap_or(0);
             if !path[prefix.len()..].starts_with(&format!("v{version}-")) {
                 return bad("a snapshot is what it says", format!("{path} is at version {version}"));
             }
@@ -415,7 +415,7 @@ impl Judge {
             let main = format!("{folder}/settings.db");
             let kept = match self.album.look(state, &main) {
                 Stands::Absent => Old::Absent,
-                Stands::Whole(picture) => Old::Whole(picture.text),
+                Stands::Whole(dump) => Old::Whole(dump.text),
                 Stands::Broken(..) => Old::Broken(bytes_hash(state, &main)),
             };
             // A guest's row is in the bytes of a broken one too.

@@ -6,17 +6,17 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::expect_used, clippy::unwrap_used)]
 
 pub mod bootlab;
+pub mod concurrent;
 pub mod corrupt;
 pub mod device;
+pub mod dump;
 pub mod faults;
 pub mod judge;
 pub mod memory;
-pub mod neighbours;
+pub mod mutants;
 pub mod other_slot;
 pub mod parsers;
 pub mod person;
-pub mod picture;
-pub mod planted;
 pub mod power_cuts;
 pub mod recall;
 pub mod record;

@@ -12,10 +12,10 @@ use anyhow::{bail, Context as _, Error};
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
 use bootmigrate_lab::scenarios::{named, Scenario, ALL};
 use bootmigrate_lab::share::Share;
-use bootmigrate_lab::sim::crooked::{self, Crook};
+use bootmigrate_lab::sim::lying::{self, Flaw};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
 use bootmigrate_lab::workers::by_workers;
-use bootmigrate_lab::{bootlab, corrupt, faults, memory, neighbours, other_slot, planted};
+use bootmigrate_lab::{bootlab, concurrent, corrupt, faults, memory, mutants, other_slot};
 use clap::{Args, Parser, Subcommand};
 use serde::{de::DeserializeOwned, Serialize};
 
@@ -28,16 +28,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Cut the power at every effect of every scenario, with every fate of what was not synced
+    /// Cut the power at every effect of every scenario, with every outcome of what was not synced
     PowerCuts(PowerCuts),
     /// Let every effect of every scenario fail, once and for ever
     Faults(Faults),
     /// At every effect of every scenario let an application, or a second bootmigrate, come in between
-    Neighbours(Neighbours),
+    Concurrent(Concurrent),
     /// Refuse SQLite the memory it asks for, at every allocation of every scenario, once and for ever
     Memory(Memory),
-    /// Plant one-line bugs in a copy of the device's sources and see each one caught
-    PlantedBugs(planted::Wanted),
+    /// Apply one-line bugs in a copy of the device's sources and see each one caught
+    Mutants(mutants::Wanted),
     /// Harm every kind of file in every way, and see what the boots make of it
     CorruptFiles(CorruptFiles),
     /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
@@ -103,7 +103,7 @@ struct PowerCuts {
     stop: bool,
     /// The storage tells this lie
     #[arg(long, hide = true)]
-    crook: Option<String>,
+    flaw: Option<String>,
     /// Scenarios at a time, each in a process of its own
     #[arg(long, default_value_t = 2)]
     workers: u64,
@@ -130,7 +130,7 @@ struct Faults {
     json: bool,
     /// The storage tells this lie
     #[arg(long, hide = true)]
-    crook: Option<String>,
+    flaw: Option<String>,
     /// Scenarios at a time, each in a process of its own
     #[arg(long, default_value_t = 2)]
     workers: u64,
@@ -141,8 +141,8 @@ struct Faults {
 
 /// From now on; a name that is none is no lie.
 fn lie(name: Option<&str>) {
-    if let Some(crook) = name.and_then(Crook::named) {
-        crooked::choose(crook);
+    if let Some(flaw) = name.and_then(Flaw::named) {
+        lying::choose(flaw);
     }
 }
 
@@ -169,7 +169,7 @@ struct CorruptFiles {
 }
 
 #[derive(Args)]
-struct Neighbours {
+struct Concurrent {
     /// Only scenarios with this in their name
     #[arg(long)]
     scenario: Option<String>,
@@ -223,9 +223,9 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::PowerCuts(wanted) => power_cuts(&wanted),
         Action::Faults(wanted) => run_faults(&wanted),
-        Action::Neighbours(wanted) => run_neighbours(&wanted),
+        Action::Concurrent(wanted) => run_concurrent(&wanted),
         Action::Memory(wanted) => run_memory(&wanted),
-        Action::PlantedBugs(wanted) => Ok(planted::run(&wanted)),
+        Action::Mutants(wanted) => Ok(mutants::run(&wanted)),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
         Action::OtherSlot(wanted) => Ok(other_slot::run(&wanted)),
         Action::Shutdowns(options) => Ok(bootlab::shutdowns::run(&options)),
@@ -237,14 +237,14 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
 
 fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     if let Some(name) = &wanted.replay {
-        return show(name, wanted.crook.as_deref());
+        return show(name, wanted.flaw.as_deref());
     }
     let names = names(wanted.scenario.as_deref())?;
     if wanted.one {
         let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
         let scenario = &named(Some(names[0]))[0];
         // The situation before it was made on an honest storage.
-        lie(wanted.crook.as_deref());
+        lie(wanted.flaw.as_deref());
         println!("{}", serde_json::to_string(&sweep(scenario, extent))?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -252,7 +252,7 @@ fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let mut command = words(&["power-cuts", "--states", &wanted.states.to_string(), "--boots", &wanted.boots.to_string()]);
     command.extend(words(&["--seed", &wanted.seed.to_string()]));
-    command.extend(wanted.crook.iter().flat_map(|crook| words(&["--crook", crook])));
+    command.extend(wanted.flaw.iter().flat_map(|flaw| words(&["--flaw", flaw])));
     command.extend(wanted.stop.then(|| "--stop".to_owned()));
     by_workers(wanted.workers, &command, &names, &mut |ended| {
         match ended {
@@ -346,25 +346,25 @@ fn print(tally: &Tally, json: bool) {
         tally.distinct as f64 / tally.seconds.max(0.001)
     );
     println!("    ends: {}", list(&tally.by_end));
-    println!("    data/names: {}", list(&tally.by_fate));
+    println!("    data/names: {}", list(&tally.by_outcome));
     for (name, rule, what) in tally.described.iter().filter(|_| tally.scenario != "all") {
         println!("    BAD {rule}: {what}\n        --replay '{name}'");
     }
 }
 
-fn show(name: &str, crook: Option<&str>) -> anyhow::Result<ExitCode> {
+fn show(name: &str, flaw: Option<&str>) -> anyhow::Result<ExitCode> {
     allocator::install().map_err(Error::msg)?;
     let state =
         name.split_once('@').with_context(|| format!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed"));
     let (scenario, points) = state?;
     let scenario = named(Some(scenario)).into_iter().next().with_context(|| format!("there is no scenario {scenario}"))?;
-    lie(crook);
+    lie(flaw);
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
     } else if let Some(allocation) = points.strip_prefix("memory:") {
         memory::replay(&scenario, allocation, &mut |line| println!("{line}"))
     } else if points.starts_with("application:") || points.starts_with("migrator:") {
-        neighbours::replay(&scenario, points, &mut |line| println!("{line}"))
+        concurrent::replay(&scenario, points, &mut |line| println!("{line}"))
     } else {
         replay(&scenario, points, &mut |line| println!("{line}"))
     };
@@ -373,12 +373,12 @@ fn show(name: &str, crook: Option<&str>) -> anyhow::Result<ExitCode> {
 }
 
 fn run_faults(wanted: &Faults) -> anyhow::Result<ExitCode> {
-    lie(wanted.crook.as_deref());
+    lie(wanted.flaw.as_deref());
     let side =
         Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: wanted.stop, one: wanted.one };
     let mut command = words(&["faults", "--calls", &wanted.calls.to_string()]);
     command.extend(wanted.share.arguments());
-    command.extend(wanted.crook.iter().flat_map(|crook| words(&["--crook", crook])));
+    command.extend(wanted.flaw.iter().flat_map(|flaw| words(&["--flaw", flaw])));
     side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| faults::sweep(scenario, wanted.calls, wanted.share))
 }
 
@@ -404,12 +404,12 @@ fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(tally.bad > 0)))
 }
 
-fn run_neighbours(wanted: &Neighbours) -> anyhow::Result<ExitCode> {
+fn run_concurrent(wanted: &Concurrent) -> anyhow::Result<ExitCode> {
     let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
-    let mut command = words(&["neighbours", "--cuts", &wanted.cuts.to_string()]);
+    let mut command = words(&["concurrent", "--cuts", &wanted.cuts.to_string()]);
     command.extend(wanted.share.arguments());
-    let extent = neighbours::Extent { cuts: wanted.cuts, share: wanted.share };
-    side.run(&command, |tally: &neighbours::Tally| tally.bad, &|scenario| neighbours::sweep(scenario, extent))
+    let extent = concurrent::Extent { cuts: wanted.cuts, share: wanted.share };
+    side.run(&command, |tally: &concurrent::Tally| tally.bad, &|scenario| concurrent::sweep(scenario, extent))
 }
 
 fn run_memory(wanted: &Memory) -> anyhow::Result<ExitCode> {

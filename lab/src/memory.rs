@@ -9,9 +9,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use serde::{Deserialize, Serialize};
 
+use crate::dump::Album;
 use crate::judge::{Bad, Judge};
 use crate::person::{carry_out, left};
-use crate::picture::Album;
 use crate::scenarios::Scenario;
 use crate::sim::{allocator, Options, Sim};
 

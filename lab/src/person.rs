@@ -18,8 +18,8 @@ use bootmigrate::steps::lock::lock;
 use bootmigrate::steps::store::RecordStore;
 
 use crate::device::{boot_of, switch_on, with_device, Booted, Firmware, SimClock, MAIN, STATE};
+use crate::dump::{bytes_hash, Album, Stands};
 use crate::judge::Bad;
-use crate::picture::{bytes_hash, Album, Stands};
 use crate::record;
 use crate::scenarios::{Old, Scenario};
 use crate::sim::{Sim, State};
@@ -145,7 +145,7 @@ pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, alb
         return Ok(());
     }
     match (album.look(state, MAIN), &scenario.old) {
-        (Stands::Whole(picture), Old::Whole(old)) if picture.text == *old => {}
+        (Stands::Whole(dump), Old::Whole(old)) if dump.text == *old => {}
         // What was harmed, or is gone, is so still: its bytes are compared below.
         (_, Old::Broken(bytes)) if bytes_hash(state, MAIN) == *bytes => {}
         (_, Old::Absent) if state.read_file(MAIN).is_none() => {}
@@ -181,7 +181,7 @@ fn album_look(state: &State, path: &str) -> Stands {
 }
 
 fn is_old(scenario: &Scenario, stands: &Stands) -> bool {
-    matches!((stands, &scenario.old), (Stands::Whole(picture), Old::Whole(old)) if picture.text == *old)
+    matches!((stands, &scenario.old), (Stands::Whole(dump), Old::Whole(old)) if dump.text == *old)
 }
 
 /// The snapshots that have their name.

@@ -1,5 +1,5 @@
 //! Owns the sweep over crash states: a scenario's log, every cut of it, cuts during the recovery, and what came of them.
-//! Promises: every effect of the log at least once with every plain fate; distinct states counted by hash; repeatable by seed.
+//! Promises: every effect of the log at least once with every plain outcome; distinct states counted by hash; repeatable by seed.
 //! Never judges: that is [`Judge`](crate::judge::Judge).
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,31 +10,31 @@ use bootmigrate::boot::Asked;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
+use crate::dump::Album;
 use crate::judge::{self, Bad, Judge, Start};
 use crate::person::{carry_out, kept, left};
-use crate::picture::Album;
 use crate::record;
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
-use crate::sim::{CrashPoint, Effect, Enumerator, FatePlan, Options, Order, Replay, Seen, Sim, State};
+use crate::sim::{CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Replay, Seen, Sim, State};
 
 /// Bad states that are described; the rest is counted.
 const DESCRIBED_MAX: usize = 5;
-/// Random fates at each cut of a later pass.
+/// Random outcomes at each cut of a later pass.
 const LATER_RANDOM: u64 = 48;
-/// Passes of random fates at most: a small log has only so many states.
+/// Passes of random outcomes at most: a small log has only so many states.
 const PASSES_MAX: u64 = 40;
-/// So often the random fates of a second cut are doubled.
+/// So often the random outcomes of a second cut are doubled.
 const SECOND_DOUBLED_MAX: u32 = 5;
-/// Every cut with the fates that need no dice.
-pub(crate) const PLAIN: FatePlan = FatePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
+/// Every cut with the outcomes that need no dice.
+pub(crate) const PLAIN: OutcomePlan = OutcomePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
 
 /// How much, and which part of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
-    /// Distinct states of one scenario; the plain fates are all visited even where they are more.
+    /// Distinct states of one scenario; the plain outcomes are all visited even where they are more.
     pub states: u64,
-    /// Boots that are really carried out; after the plain fates the sweep ends when it has had so many.
+    /// Boots that are really carried out; after the plain outcomes the sweep ends when it has had so many.
     pub boots: u64,
     /// Seed of everything random.
     pub seed: u64,
@@ -54,7 +54,7 @@ pub struct Tally {
     /// Of these, cuts during the recovery from a cut.
     pub second_cuts: u64,
     /// Distinct states by what became of data and names.
-    pub by_fate: BTreeMap<String, u64>,
+    pub by_outcome: BTreeMap<String, u64>,
     /// Distinct states by how they ended.
     pub by_end: BTreeMap<String, u64>,
     /// Boots that were carried out.
@@ -78,8 +78,8 @@ impl Tally {
         self.bad += other.bad;
         self.effects += other.effects;
         self.seconds += other.seconds;
-        for (fate, count) in other.by_fate {
-            *self.by_fate.entry(fate).or_default() += count;
+        for (outcome, count) in other.by_outcome {
+            *self.by_outcome.entry(outcome).or_default() += count;
         }
         for (end, count) in other.by_end {
             *self.by_end.entry(end).or_default() += count;
@@ -164,14 +164,14 @@ struct Sweep<'a> {
     tally: Tally,
 }
 
-/// A cut of this run, not before effect `from`, with one of its fates.
+/// A cut of this run, not before effect `from`, with one of its outcomes.
 pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
     let order = Order::ALL[random.below(2) as usize];
     let cut = (from + random.below(run.log.len() as u64 + 1 - from)) as usize;
     let replay = Replay::at(&run.initial, order, &run.log[..cut]);
-    let plan = FatePlan { random: 6, seed: random.draw(), ..FatePlan::default() };
-    let fates = plan.fates(&replay, cut);
-    CrashPoint { cut, order, fate: fates[random.below(fates.len() as u64) as usize] }
+    let plan = OutcomePlan { random: 6, seed: random.draw(), ..OutcomePlan::default() };
+    let outcomes = plan.outcomes(&replay, cut);
+    CrashPoint { cut, order, outcome: outcomes[random.below(outcomes.len() as u64) as usize] }
 }
 
 /// Sweeps one scenario.
@@ -183,14 +183,14 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     sweep.tally.effects = first.log.len() as u64;
     sweep.without_a_cut(&first);
     sweep.first_cuts(&first, PLAIN, u64::MAX);
-    let ordinary = FatePlan { seed: extent.seed, ..FatePlan::default() };
+    let ordinary = OutcomePlan { seed: extent.seed, ..OutcomePlan::default() };
     sweep.first_cuts(&first, ordinary, extent.states);
     let rest = extent.states.saturating_sub(sweep.tally.distinct);
     sweep.second_cuts(&first, sweep.tally.distinct + rest / 2);
     for pass in 0..PASSES_MAX {
         let before = sweep.tally.distinct;
         let seed = extent.seed.wrapping_add(1000 + pass);
-        sweep.first_cuts(&first, FatePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 }, extent.states);
+        sweep.first_cuts(&first, OutcomePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 }, extent.states);
         if sweep.has_enough(extent.states) || sweep.tally.distinct == before {
             break;
         }
@@ -224,7 +224,7 @@ impl Sweep<'_> {
         self.tally.distinct >= states || worked || self.extent.stop && self.tally.bad > 0
     }
 
-    fn first_cuts(&mut self, first: &Logged, plan: FatePlan, states: u64) {
+    fn first_cuts(&mut self, first: &Logged, plan: OutcomePlan, states: u64) {
         for order in Order::ALL {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
@@ -257,9 +257,9 @@ impl Sweep<'_> {
             let state = enumerator.state_at(outer);
             let recovery = logged(self.scenario, self.scenario.then(), &state, &self.scenario.again);
             let said = first.said(outer.cut);
-            // A state that is drawn again has shown its plain fates: more of the others.
+            // A state that is drawn again has shown its plain outcomes: more of the others.
             let before_now = drawn.entry(state.hash()).or_insert(0);
-            let plan = FatePlan { random: 3 << *before_now, seed: random.draw(), single: false, exhaustive_up_to: 3 };
+            let plan = OutcomePlan { random: 3 << *before_now, seed: random.draw(), single: false, exhaustive_up_to: 3 };
             *before_now = (*before_now + 1).min(SECOND_DOUBLED_MAX);
             let enumerator = Enumerator { initial: &recovery.initial, log: &recovery.log, order: outer.order, plan };
             enumerator.each(|point, state| {
@@ -278,8 +278,8 @@ impl Sweep<'_> {
         }
         self.tally.distinct += 1;
         self.tally.second_cuts += u64::from(cuts.second);
-        let fate = format!("{}/{}", point.fate.data.kind(), point.fate.names.kind());
-        *self.tally.by_fate.entry(fate).or_default() += 1;
+        let outcome = format!("{}/{}", point.outcome.data.kind(), point.outcome.names.kind());
+        *self.tally.by_outcome.entry(outcome).or_default() += 1;
         self.judge.cuts = 1 + u32::from(cuts.second);
         let kept = judge::record_kept(state, cuts.synced);
         let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };

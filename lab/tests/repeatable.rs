@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use bootmigrate_lab::sim::{seed_sqlite, CrashPoint, Enumerator, FatePlan, Options, Order, Sim, State};
+use bootmigrate_lab::sim::{seed_sqlite, CrashPoint, Enumerator, Options, Order, OutcomePlan, Sim, State};
 use rusqlite::{Connection, OpenFlags};
 
 #[test]
@@ -24,7 +24,7 @@ fn the_same_scenario_gives_the_same_log_and_a_named_state_comes_back() {
     let hashes = |(initial, log): &(State, Vec<_>)| {
         let mut hashes = Vec::new();
         let mut contents: HashMap<u128, Vec<u8>> = HashMap::new();
-        let enumerator = Enumerator { initial, log, order: Order::Free, plan: FatePlan::default() };
+        let enumerator = Enumerator { initial, log, order: Order::Free, plan: OutcomePlan::default() };
         enumerator.each(|point, state| {
             let again: CrashPoint = point.to_string().parse().unwrap();
             assert_eq!(enumerator.state_at(again).hash(), state.hash(), "{point}");

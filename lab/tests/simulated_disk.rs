@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Step};
-use bootmigrate_lab::sim::{seed_sqlite, Enumerator, FatePlan, Fault, FaultKind, Lack, Options, Order, Sim};
+use bootmigrate_lab::sim::{seed_sqlite, Enumerator, Fault, FaultKind, Lack, Options, Order, OutcomePlan, Sim};
 use rusqlite::{Connection, OpenFlags};
 
 const STEP: Step = Step("test");
@@ -42,7 +42,7 @@ fn sqlite(sim: &Sim) -> Connection {
 fn left_by_cut(sim: &Sim, order: Order, files: &[&str]) -> BTreeSet<String> {
     let (initial, log) = (sim.initial(), sim.log());
     let mut left = BTreeSet::new();
-    let plan = FatePlan { exhaustive_up_to: 12, ..FatePlan::default() };
+    let plan = OutcomePlan { exhaustive_up_to: 12, ..OutcomePlan::default() };
     Enumerator { initial: &initial, log: &log, order, plan }.each(|point, state| {
         if point.cut == log.len() {
             let show = |file: &&str| state.read_file(file).map_or("-".into(), |bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -159,7 +159,7 @@ pub(super) fn check_query(query: &str) -> Result<(), Problem> {
 }
 
 /// The known word that `word` was most likely meant to be: at most a third of it differs, or two
-/// characters (two neighbours changed places).
+/// characters (two concurrent changed places).
 pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = word.chars().count();
     let allowed = (length / 3).max(if length < 4 { 1 } else { 2 });

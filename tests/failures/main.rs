@@ -8,6 +8,7 @@
 #[path = "../integration/application.rs"]
 mod application;
 mod catalogue;
+mod concurrent;
 mod counted;
 mod cuts;
 mod damage;
@@ -16,7 +17,6 @@ mod device;
 #[path = "../integration/mount.rs"]
 mod mount;
 mod names;
-mod neighbours;
 mod objects;
 #[path = "../integration/oracle.rs"]
 mod oracle;

@@ -3,8 +3,8 @@
 //! Never lets a row go: what is adopted is compared with plain SQLite.
 
 use crate::device::TestDevice;
+use crate::dump::{check, check_step, perform, tidy};
 use crate::oracle;
-use crate::picture::{check, check_step, perform, tidy};
 use expect_test::expect;
 use rusqlite::Connection;
 

@@ -4,7 +4,7 @@
 
 use crate::application::Application;
 use crate::device::TestDevice;
-use crate::picture::check_step;
+use crate::dump::check_step;
 use expect_test::expect;
 use std::fs::File;
 use std::path::Path;

@@ -3,7 +3,7 @@
 //! Never has a fault in it.
 
 use crate::device::{Program, TestDevice};
-use crate::picture::{check, check_step};
+use crate::dump::{check, check_step};
 use expect_test::expect;
 
 #[test]

@@ -3,8 +3,8 @@
 //! Never counts a row as kept whose values changed.
 
 use crate::device::TestDevice;
+use crate::dump::check_step;
 use crate::oracle::{self, Copy};
-use crate::picture::check_step;
 use crate::product::UNIQUE_BADGE;
 use expect_test::expect;
 use rusqlite::Connection;

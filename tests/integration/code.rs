@@ -3,8 +3,8 @@
 //! Never expects a half: what fails leaves the database as it was.
 
 use crate::device::TestDevice;
+use crate::dump::check;
 use crate::oracle;
-use crate::picture::check;
 use crate::program::{self, Ran};
 use expect_test::expect;
 use rusqlite::Connection;

@@ -3,8 +3,8 @@
 //! Never shortens what was said: both outputs are compared whole.
 
 use crate::device::TestDevice;
+use crate::dump::tidy;
 use crate::oracle::{self, Content};
-use crate::picture::tidy;
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::{expect, Expect};
 use rusqlite::Connection;

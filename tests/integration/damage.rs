@@ -3,8 +3,8 @@
 //! Never lets SQLite open files before the program under test has.
 
 use crate::device::TestDevice;
+use crate::dump::{check, check_step};
 use crate::oracle;
-use crate::picture::{check, check_step};
 use expect_test::expect;
 use rusqlite::Connection;
 use std::fs;

@@ -4,9 +4,9 @@
 
 use crate::commands::transcript;
 use crate::device::TestDevice;
+use crate::dump::tidy;
 use crate::mount::Mount;
 use crate::oracle::{self, Content};
-use crate::picture::tidy;
 use expect_test::expect;
 use refinery::error::Kind;
 use refinery::{Migration, Report, Runner};

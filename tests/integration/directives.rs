@@ -4,8 +4,8 @@
 
 use crate::commands::transcript;
 use crate::device::TestDevice;
+use crate::dump::{check, check_step, tidy};
 use crate::oracle;
-use crate::picture::{check, check_step, tidy};
 use expect_test::expect;
 use rusqlite::Connection;
 

@@ -3,8 +3,8 @@
 //! Never shortens what was said: standard error is compared whole.
 
 use crate::device::TestDevice;
+use crate::dump::tidy;
 use crate::oracle;
-use crate::picture::tidy;
 use crate::product::ORPHANS;
 use expect_test::{expect, Expect};
 use rusqlite::Connection;

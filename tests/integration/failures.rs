@@ -3,7 +3,7 @@
 //! Never ends with data given up.
 
 use crate::device::TestDevice;
-use crate::picture::{check, check_step, tidy};
+use crate::dump::{check, check_step, tidy};
 use crate::product::{BROKEN, ORPHANS};
 use expect_test::expect;
 

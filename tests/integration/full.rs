@@ -3,9 +3,9 @@
 //! Never accepts a purge, a half, or a word like "corrupt" for a disk that is full.
 
 use crate::device::{copy_tree, TestDevice};
+use crate::dump::check_step;
 use crate::mount::Mount;
 use crate::oracle::{self, Content};
-use crate::picture::check_step;
 use crate::product::UNIQUE_BADGE;
 use crate::strace::{calls, stopped_after};
 use expect_test::expect;

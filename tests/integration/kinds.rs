@@ -1,6 +1,6 @@
 //! Owns the tests of a name under which no regular file stands (FIFO, socket, device, folder, link), and of files that are too long.
 //! Promises: no run waits for what never comes: it ends with the right code and a sentence that names the file; the rows stay.
-//! Never reads a planted name itself.
+//! Never reads a mutant name itself.
 
 use crate::device::{copy_tree, TestDevice};
 use crate::oracle;
@@ -32,7 +32,7 @@ impl Kind {
     }
 
     /// Stands there instead of what was there.
-    fn plant(self, path: &Path) {
+    fn apply(self, path: &Path) {
         remove(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match self {
@@ -101,7 +101,7 @@ impl Template {
         let path = self.work.home().join(name);
         let aside = path.with_file_name("aside");
         let was_there = fs::rename(&path, &aside).is_ok();
-        kind.plant(&path);
+        kind.apply(&path);
         let before = oracle::folder(&self.work.home());
         for command in [&["run"][..], &["run", "--retry"]] {
             let ran = self.work.run(command);
@@ -164,7 +164,7 @@ fn where_a_leftover_or_a_copy_stands() {
         for kind in EVERY.into_iter().filter(|kind| *kind != Kind::Folder) {
             template.reset();
             let folder = if name.starts_with('.') { template.work.home() } else { template.work.state("settings") };
-            kind.plant(&folder.join(name));
+            kind.apply(&folder.join(name));
             template.goes_on(kind, name);
             let gone = fs::symlink_metadata(folder.join(name)).is_err();
             assert!(gone || kept.contains(name), "{kind:?} {name} is still there");
@@ -179,7 +179,7 @@ fn where_the_newest_snapshot_stands() {
         let device = TestDevice::booted_at(40).firmware(41);
         assert_eq!(device.run(&["run"]).exit, "0");
         let new = oracle::content(&device.main()).unwrap();
-        kind.plant(&device.state("settings").join("snapshots/v40-7.db"));
+        kind.apply(&device.state("settings").join("snapshots/v40-7.db"));
         let device = device.key("on_damage = [\"snapshot\"]").after(|device| fs::write(device.main(), "no database at all").unwrap());
         let ran = device.run(&["run"]);
         assert!(ran.exit == "11" && ran.stderr.contains("restored from a snapshot"), "{kind:?}: exit {}: {}", ran.exit, ran.stderr);
@@ -207,7 +207,7 @@ fn where_a_file_of_the_system_stands() {
             fs::create_dir_all(template.work.root().join("etc")).unwrap();
             fs::write(template.work.root().join("etc/bootmigrate.toml"), "marker = \"/boot/request\"\n").unwrap();
             let path = template.work.root().join(name);
-            kind.plant(&path);
+            kind.apply(&path);
             let ran = template.work.run(&["run"]);
             let migrated = ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41");
             assert!(migrated, "{kind:?} {name}: exit {}: {}", ran.exit, ran.stderr);
@@ -225,7 +225,7 @@ fn where_the_configuration_stands() {
     for kind in EVERY {
         template.reset();
         let file = template.work.root().join("etc/bootmigrate.toml");
-        kind.plant(&file);
+        kind.apply(&file);
         let before = oracle::folder(&template.work.home());
         let named = file.display().to_string();
         for command in [&["run"][..], &["status"], &["run", "--config", &named]] {

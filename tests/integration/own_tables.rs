@@ -3,8 +3,8 @@
 //! Never ends with a history that a later boot calls another's (21).
 
 use crate::device::TestDevice;
+use crate::dump::tidy;
 use crate::oracle;
-use crate::picture::tidy;
 use rusqlite::Connection;
 
 const FILE: &str = "V41__touches.sql";

@@ -4,8 +4,8 @@
 
 use crate::application::Application;
 use crate::device::TestDevice;
+use crate::dump::check_step;
 use crate::mount::require_root;
-use crate::picture::check_step;
 use crate::product::UNIQUE_BADGE;
 use expect_test::expect;
 

@@ -3,8 +3,8 @@
 //! Never tries a key that has a file of its own (on_failure, on_damage, on_newer, carry_over, copy, owner).
 
 use crate::device::TestDevice;
+use crate::dump::{check, check_step, tidy};
 use crate::oracle::{self, Content};
-use crate::picture::{check, check_step, tidy};
 use expect_test::expect;
 use refinery::Runner;
 use rusqlite::Connection;

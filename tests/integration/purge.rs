@@ -3,8 +3,8 @@
 //! Never ends a loss with exit 0.
 
 use crate::device::TestDevice;
+use crate::dump::{check, check_step};
 use crate::oracle;
-use crate::picture::{check, check_step};
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::expect;
 

@@ -3,8 +3,8 @@
 //! Never touches the state folder: what the program remembers is its own.
 
 use crate::device::{Grouped, Mode, TestDevice};
+use crate::dump::tidy;
 use crate::oracle::{self, Content};
-use crate::picture::tidy;
 use crate::product::UNIQUE_BADGE;
 use crate::strace::{calls, stopped_after};
 use rusqlite::Connection;

@@ -3,8 +3,8 @@
 //! Never a file that is taken: those are in `commands.rs`.
 
 use crate::device::TestDevice;
+use crate::dump::tidy;
 use crate::oracle;
-use crate::picture::tidy;
 use crate::transcripts::unchanged;
 use expect_test::expect;
 use rusqlite::Connection;

@@ -4,8 +4,8 @@
 
 use crate::carry_over::rows;
 use crate::device::TestDevice;
+use crate::dump::check_step;
 use crate::oracle::{self, Copy};
-use crate::picture::check_step;
 use expect_test::expect;
 use std::fs;
 use std::os::unix::fs::FileExt;

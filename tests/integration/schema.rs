@@ -5,8 +5,8 @@
 //! Never asks the program under test whether a database can be used: SQLite is asked, with foreign keys on.
 
 use crate::device::{Grouped, Mode, TestDevice};
+use crate::dump::tidy;
 use crate::oracle;
-use crate::picture::tidy;
 use expect_test::{expect, Expect};
 use rusqlite::Connection;
 

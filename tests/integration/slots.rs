@@ -3,9 +3,9 @@
 //! Never writes a history row by hand: the firmware that migrated did.
 
 use crate::device::TestDevice;
+use crate::dump::{check_step, perform, tidy};
 use crate::older;
 use crate::oracle::{self, Content};
-use crate::picture::{check_step, perform, tidy};
 use crate::program::{finish, runner};
 use expect_test::expect;
 use rusqlite::Connection;

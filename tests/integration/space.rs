@@ -3,9 +3,9 @@
 //! Never accepts a number of bytes where bytes were not what was missing.
 
 use crate::device::TestDevice;
+use crate::dump::tidy;
 use crate::mount::{require_root, Mount};
 use crate::oracle;
-use crate::picture::tidy;
 use crate::program::finish;
 use crate::strace::{self, calls};
 use std::fs;

@@ -3,9 +3,9 @@
 //! Never pretends: the kernel refuses, not a wrapper.
 
 use crate::device::TestDevice;
+use crate::dump::{check, check_step, dump};
 use crate::mount::{require_root, Mount};
 use crate::oracle;
-use crate::picture::{check, check_step, picture};
 use expect_test::expect;
 use std::fs;
 use std::os::unix::fs::{chown, PermissionsExt};
@@ -176,7 +176,7 @@ fn full_before_the_first_boot() {
     let device = TestDevice::empty(41).on(|at, folder| Mount::ext4(at, folder, 8192));
     device.mount.as_ref().unwrap().fill();
     // A block that ext4 kept back may still hold the state folder: that is no matter.
-    let seen = picture(&device, "run").replace("touched:  state\n", "touched:  nothing\n");
+    let seen = dump(&device, "run").replace("touched:  state\n", "touched:  nothing\n");
     expect![[r#"
         plan:     settings: first boot: build version 41 beside, then put it in place
         exit:     14

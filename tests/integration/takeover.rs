@@ -3,8 +3,8 @@
 //! Never writes a history row by hand: refinery writes them.
 
 use crate::device::{Grouped, Mode, TestDevice};
+use crate::dump::check;
 use crate::oracle;
-use crate::picture::check;
 use expect_test::expect;
 use rusqlite::Connection;
 

@@ -3,8 +3,8 @@
 //! Never lets one member of a group be opened while another is not there.
 
 use crate::device::{Mode, TestDevice};
+use crate::dump::{check, check_step, perform};
 use crate::oracle;
-use crate::picture::{check, check_step, perform};
 use crate::product::BROKEN;
 use expect_test::expect;
 

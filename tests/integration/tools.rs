@@ -3,8 +3,8 @@
 //! Never writes a tool's history itself.
 
 use crate::adoption::left_by;
+use crate::dump::perform;
 use crate::oracle;
-use crate::picture::perform;
 
 /// A device that the tool left at its third migration boots a firmware with two more, twice.
 #[track_caller]

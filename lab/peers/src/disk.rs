@@ -13,7 +13,7 @@ type Names = BTreeMap<PathBuf, usize>;
 
 /// What becomes of that which is not durable yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum CrashOutcome {
     /// The process is killed: everything that was written is there.
     Kept,
     /// The power goes: nothing of it is there.
@@ -153,8 +153,8 @@ impl Disk {
     }
 
     /// What stands there after a cut now.
-    pub fn cut(&self, fate: Fate) -> State {
-        let mut seed = if let Fate::Some(seed) = fate { seed | 1 } else { 1 };
+    pub fn cut(&self, outcome: CrashOutcome) -> State {
+        let mut seed = if let CrashOutcome::Some(seed) = outcome { seed | 1 } else { 1 };
         let mut coin = || {
             seed ^= seed << 13;
             seed ^= seed >> 7;
@@ -162,10 +162,10 @@ impl Disk {
             seed & 1 == 1
         };
         let mut ordered_until = u64::MAX;
-        let names = match fate {
-            Fate::Kept => self.names.clone(),
-            Fate::Lost => self.durable.clone(),
-            Fate::Some(_) => {
+        let names = match outcome {
+            CrashOutcome::Kept => self.names.clone(),
+            CrashOutcome::Lost => self.durable.clone(),
+            CrashOutcome::Some(_) => {
                 let mut names = self.durable.clone();
                 let kept = self.pending.iter().take_while(|_| coin()).count();
                 self.pending[..kept].iter().for_each(|(_, change)| rename(&mut names, change));
@@ -176,10 +176,10 @@ impl Disk {
         let mut contents = BTreeMap::new();
         for file in names.values() {
             let content = &self.contents[*file];
-            let bytes = match fate {
-                Fate::Kept => content.now.clone(),
-                Fate::Lost => content.durable.clone(),
-                Fate::Some(_) => {
+            let bytes = match outcome {
+                CrashOutcome::Kept => content.now.clone(),
+                CrashOutcome::Lost => content.durable.clone(),
+                CrashOutcome::Some(_) => {
                     let mut bytes = content.durable.clone();
                     let may_be = |when: u64, change: &Change| matches!(change, Change::Write(..)) || when < ordered_until;
                     let kept = content.pending.iter().filter(|(when, change)| coin() && may_be(*when, change));

@@ -1,8 +1,8 @@
-//! Owns the sweep: each tool, each scenario, a cut after each effect, each fate of what was not durable; two boots; the judge.
+//! Owns the sweep: each tool, each scenario, a cut after each effect, each outcome of what was not durable; two boots; the judge.
 //! Promises: a state that two cuts have in common counts once; the first bad state of each kind is told.
 //! Never goes on when the run that is cut does not do its work undisturbed.
 
-use crate::disk::{Disk, Fate, State};
+use crate::disk::{Disk, CrashOutcome, State};
 use crate::judge::{content, judge, Content, Verdict};
 use crate::log::{read, TRACED};
 use crate::scenario::{Scenario, ALL, POPULATE, ROWS};
@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 const THREADS: usize = 2;
-/// Random fates of each cut.
+/// Random outcomes of each cut.
 const SEEDS: u64 = 2;
 
 #[derive(Default)]
@@ -113,7 +113,7 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     let old = content(&situation.device);
     assert!(scenario.before.is_empty() || old.is_some(), "{ROWS} rows were there");
     let mut disk = Disk::of(&situation.device);
-    let start = disk.cut(Fate::Kept);
+    let start = disk.cut(CrashOutcome::Kept);
     let log = situation.home.path().join("strace.log");
     let words = tool.command(&situation.device, &situation.run);
     let mut strace = Command::new("strace");
@@ -123,12 +123,12 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     assert_ne!(ran.status.success(), fails, "{}: {}", tool.name, String::from_utf8_lossy(&ran.stderr));
     // The replayed log must end where the real run ended.
     let effects = read(&fs::read_to_string(&log).unwrap(), &situation.device);
-    let mut states: Vec<(usize, Fate, State)> = vec![(0, Fate::Kept, start)];
+    let mut states: Vec<(usize, CrashOutcome, State)> = vec![(0, CrashOutcome::Kept, start)];
     for (index, effect) in effects.iter().enumerate() {
         disk.apply(effect);
-        let seeds = (0..SEEDS).map(|seed| Fate::Some((index as u64 + 1) * 0x9E37_79B9 + seed * 0x85EB_CA6B));
-        let fates = [Fate::Kept, Fate::Lost].into_iter().chain(seeds);
-        states.extend(fates.map(|fate| (index + 1, fate, disk.cut(fate))));
+        let seeds = (0..SEEDS).map(|seed| CrashOutcome::Some((index as u64 + 1) * 0x9E37_79B9 + seed * 0x85EB_CA6B));
+        let outcomes = [CrashOutcome::Kept, CrashOutcome::Lost].into_iter().chain(seeds);
+        states.extend(outcomes.map(|outcome| (index + 1, outcome, disk.cut(outcome))));
     }
     replayed(&situation, &disk);
     must(tool, &situation.device, &situation.after);
@@ -140,10 +140,10 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while let Some((index, fate, state)) = states.get(next.fetch_add(1, Ordering::SeqCst)) {
+                while let Some((index, outcome, state)) = states.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let (verdict, said) = booted(tool, &situation, state, old.as_ref(), &new);
                     count(&mut tally.lock().unwrap(), verdict, || {
-                        format!("{}, {}, after effect {index}, {fate:?}: {verdict:?} {said}", tool.name, scenario.name)
+                        format!("{}, {}, after effect {index}, {outcome:?}: {verdict:?} {said}", tool.name, scenario.name)
                     });
                 }
             });
@@ -165,7 +165,7 @@ fn count(tally: &mut Tally, verdict: Verdict, told: impl Fn() -> String) {
 /// What the model says is there is what is there.
 fn replayed(situation: &Situation, disk: &Disk) {
     let again = folder();
-    disk.cut(Fate::Kept).lay_out(again.path());
+    disk.cut(CrashOutcome::Kept).lay_out(again.path());
     for name in ["app.db", "app.db-wal"] {
         let (real, model) = (fs::read(situation.device.join(name)).ok(), fs::read(again.path().join(name)).ok());
         assert!(real == model, "the replayed {name} is not the real one");

@@ -10,7 +10,7 @@ use refinery_core::Migration;
 use rusqlite::Connection;
 
 use super::{ran, Program};
-use crate::picture::{take, Picture, Stands};
+use crate::dump::{take, Dump, Stands};
 use crate::sim::hash::Hash128;
 
 /// Where the partition is mounted on the device.
@@ -185,9 +185,9 @@ pub fn look(main: &Path) -> Stands {
     }
     let folder = tempfile::tempdir().unwrap();
     let copy = copied(main, folder.path());
-    let taken: Result<Picture, String> = Connection::open(&copy).map_err(|error| error.to_string()).and_then(|open| take(&open));
+    let taken: Result<Dump, String> = Connection::open(&copy).map_err(|error| error.to_string()).and_then(|open| take(&open));
     match taken {
-        Ok(picture) => Stands::Whole(picture),
+        Ok(dump) => Stands::Whole(dump),
         Err(why) => Stands::Broken(Hash128::of(&fs::read(main).unwrap_or_default()), why),
     }
 }

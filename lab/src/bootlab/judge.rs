@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::data_partition::{look, DataPartition, Expected, HOME};
 use super::Program;
-use crate::picture::{difference, Stands};
+use crate::dump::{difference, Stands};
 use crate::sim::hash::Hash128;
 
 /// Boots after a cut until a quiet one, which is counted: at most one extra boot.

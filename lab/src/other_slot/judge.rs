@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::device::{below, footprint, Ran, Slot};
 use crate::bootlab::data_partition::look;
+use crate::dump::{difference, Stands};
 use crate::judge::Bad;
-use crate::picture::{difference, Stands};
 use crate::scenarios::slots::Slots;
 use crate::scenarios::{End, Old};
 
@@ -114,14 +114,14 @@ impl<'a> Judge<'a> {
         if !usable {
             return self.not_usable(who, ran, &stands);
         }
-        let Stands::Whole(picture) = &stands else {
+        let Stands::Whole(dump) = &stands else {
             return bad("usable means whole", format!("{who:?}: exit {} and main is {stands:?}", ran.exit));
         };
-        picture.consistent().or_else(|why| bad("our tables fit the history", why))?;
-        let found = self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == picture.text);
+        dump.consistent().or_else(|why| bad("our tables fit the history", why))?;
+        let found = self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text);
         let Some(end) = found.filter(|end| end.exits.contains(&0)) else {
             let near = self.ends(who).first().map_or("", |end| end.text.as_str());
-            return bad("old or new", format!("{who:?}: exit {}: {}{}", ran.exit, ran.said, difference(near, &picture.text)));
+            return bad("old or new", format!("{who:?}: exit {}: {}{}", ran.exit, ran.said, difference(near, &dump.text)));
         };
         if end.loss && !self.said {
             return bad("no silent loss", format!("{who:?}: exit {} and rows are gone ({}): {}", ran.exit, end.name, ran.said));
@@ -131,23 +131,23 @@ impl<'a> Judge<'a> {
 
     /// The earlier release has said that the database is newer: so it must be, whole, with every row.
     fn refused(&self, stands: &Stands, ran: &Ran) -> Result<(), Bad> {
-        let Stands::Whole(picture) = stands else {
+        let Stands::Whole(dump) = stands else {
             return bad("refused only what is newer", format!("exit 12 and main is {stands:?}: {}", ran.said));
         };
-        let newest = picture.versions.last().copied().unwrap_or(0);
+        let newest = dump.versions.last().copied().unwrap_or(0);
         if newest <= self.earlier.newest {
             return bad("refused only what is newer", format!("exit 12 and main is at {newest}: {}", ran.said));
         }
-        match self.slots.today.ends.iter().find(|end| end.text == picture.text) {
+        match self.slots.today.ends.iter().find(|end| end.text == dump.text) {
             Some(_) => Ok(()),
-            None => bad("a refusal leaves everything", difference(&self.slots.today.ends[0].text, &picture.text)),
+            None => bad("a refusal leaves everything", difference(&self.slots.today.ends[0].text, &dump.text)),
         }
     }
 
     /// Today's code may fail as the scenario says; the old one stands. The earlier release has no reason to.
     fn not_usable(&self, who: Who, ran: Ran, stands: &Stands) -> Result<(Ran, Option<&'a End>), Bad> {
         let end = match stands {
-            Stands::Whole(picture) => self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == picture.text),
+            Stands::Whole(dump) => self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text),
             Stands::Absent | Stands::Broken(..) => None,
         };
         match end.filter(|end| who == Who::Today && end.exits.contains(&ran.exit)) {
@@ -194,7 +194,7 @@ impl<'a> Judge<'a> {
                 return bad("a quarantine has its reason", files.display().to_string());
             }
             kept |= match (look(&files.join("settings.db")), &self.slots.today.old) {
-                (Stands::Whole(picture), Old::Whole(old)) => picture.text == *old,
+                (Stands::Whole(dump), Old::Whole(old)) => dump.text == *old,
                 (Stands::Broken(hash, _), Old::Broken(old)) => hash == *old,
                 (Stands::Absent, Old::Absent) => true,
                 _ => false,

@@ -7,7 +7,7 @@ use super::situations::{applied, empty, expected, ROWS};
 use super::upgraded::{new, scenario};
 use super::{Old, Scenario};
 use crate::device::MAIN;
-use crate::picture::take;
+use crate::dump::take;
 use crate::sim::State;
 
 const ADOPT: &str = "adopt = \"user_version\"";

@@ -9,7 +9,7 @@ use super::situations::{applied, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::scenario;
 use super::{End, Old, Scenario};
 use crate::device::MAIN;
-use crate::picture::{bytes_hash, take};
+use crate::dump::{bytes_hash, take};
 use crate::sim::{Sim, State};
 
 /// What somebody made by hand, and the third migration makes too.

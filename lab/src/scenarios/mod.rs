@@ -27,7 +27,7 @@ use crate::sim::{Options, State};
 pub enum Old {
     /// Nothing.
     Absent,
-    /// A whole database with this picture.
+    /// A whole database with this dump.
     Whole(String),
     /// Something else, with these bytes.
     Broken(u128),
@@ -38,7 +38,7 @@ pub enum Old {
 pub struct End {
     /// In a word.
     pub name: &'static str,
-    /// The picture of main.
+    /// The dump of main.
     pub text: String,
     /// `journal_mode` of main.
     pub journal: &'static str,
@@ -55,7 +55,7 @@ pub struct End {
 pub struct Ends {
     /// What stood there.
     pub old: Old,
-    /// Its picture and its journal mode.
+    /// Its dump and its journal mode.
     pub new: Option<(String, &'static str)>,
 }
 
@@ -99,7 +99,7 @@ pub struct Scenario {
     pub stays: &'static [u8],
     /// The boot that must be quiet, at the latest, counted after the cut.
     pub quiet_by: u32,
-    /// Pictures that a snapshot may have.
+    /// Dumps that a snapshot may have.
     pub snapshots: Vec<String>,
     /// They must be whole; `false` where the situation began with one that is not.
     pub snapshots_are_checked: bool,

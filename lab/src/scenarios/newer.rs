@@ -8,7 +8,7 @@ use super::catalogues::{checksum, down_of, firmware, sql_of, two_slots, Version}
 use super::situations::{applied, booted, cut_off, managed, ROWS};
 use super::upgraded::scenario;
 use super::{plain, End, Old, Scenario};
-use crate::picture::take;
+use crate::dump::take;
 use crate::sim::State;
 
 /// What the application wrote under the newer firmware, and the older schema has room for.
@@ -27,7 +27,7 @@ pub(super) enum Life<'a> {
     Text(&'a str),
 }
 
-/// The picture of a database that has lived through this, by plain SQLite.
+/// The dump of a database that has lived through this, by plain SQLite.
 pub(super) fn lived(life: &[Life<'_>]) -> String {
     lived_with(Version::Three, life)
 }

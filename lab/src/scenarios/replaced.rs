@@ -11,7 +11,7 @@ use super::situations::{applied, booted, cut_off, expected, managed, AUTO_VACUUM
 use super::upgraded::{new, scenario};
 use super::{plain, End, Old, Scenario};
 use crate::device::{Firmware, MAIN};
-use crate::picture::bytes_hash;
+use crate::dump::bytes_hash;
 use crate::sim::state::STORAGE;
 use crate::sim::{Sim, State};
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::catalogues::{checksum, code_of, sql_of, Version, ENFORCED};
 use super::{plain, Asked};
 use crate::device::{switch_on, Firmware, MAIN};
-use crate::picture::{take, Picture};
+use crate::dump::{take, Dump};
 use crate::sim::{Sim, State};
 
 /// The application's rows at schema 1.
@@ -88,11 +88,11 @@ pub fn managed(firmware: Firmware, journal: &str) -> State {
 
 /// What plain SQLite makes of the same: migrations up to `rows_at`, the texts, and the later migrations.
 pub fn expected(version: Version, rows_at: usize, texts: &[&str]) -> String {
-    picture(version, rows_at, texts, usize::MAX).text
+    dump(version, rows_at, texts, usize::MAX).text
 }
 
 /// As [`expected`], with migrations up to `up_to`.
-pub fn picture(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -> Picture {
+pub fn dump(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -> Dump {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -145,11 +145,11 @@ pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
     applied(&folder, "delete", &texts)
 }
 
-/// The picture of a database in which plain refinery did more than it recorded.
+/// The dump of a database in which plain refinery did more than it recorded.
 pub fn half_done(version: Version, recorded: usize, done: usize, texts: &[&str]) -> String {
-    let mut picture = picture(version, 1, texts, done).text;
+    let mut dump = dump(version, 1, texts, done).text;
     for (index, (name, sql)) in sql_of(version).into_iter().enumerate().take(done).skip(recorded) {
-        picture = picture.replace(&format!("  {}|{name}|{}\n", index + 1, checksum(index + 1, name, sql)), "");
+        dump = dump.replace(&format!("  {}|{name}|{}\n", index + 1, checksum(index + 1, name, sql)), "");
     }
-    picture.replace(&format!("refinery_schema_history: {done} rows"), &format!("refinery_schema_history: {recorded} rows"))
+    dump.replace(&format!("refinery_schema_history: {done} rows"), &format!("refinery_schema_history: {recorded} rows"))
 }

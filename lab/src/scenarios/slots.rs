@@ -1,5 +1,5 @@
 //! Owns the situations in which the power goes, and the other slot, an earlier release, boots first on what is half done.
-//! Promises: both slots' firmware is said; every picture that either may call usable is computed by plain SQLite.
+//! Promises: both slots' firmware is said; every dump that either may call usable is computed by plain SQLite.
 //! Never asks one of the two programs what is right.
 
 use super::catalogues::{firmware, two_slots, Version};

@@ -1,5 +1,5 @@
 //! Owns the scenarios that end with the new schema and every row: first boots, upgrades, take-overs.
-//! Promises: each differs from its neighbours by one thing, which its name says.
+//! Promises: each differs from its concurrent by one thing, which its name says.
 //! Never allows a loss.
 
 use super::catalogues::{firmware, Version};

@@ -5,7 +5,7 @@
 //! # The fault model
 //!
 //! **Running.** Reads see every write at once, whoever made it. Losing power is what makes a difference, so the log is
-//! replayed up to the cut, and what was not yet synced then meets one of the fates of [`fate::Fate`].
+//! replayed up to the cut, and what was not yet synced then meets one of the outcomes of [`outcome::CrashOutcome`].
 //!
 //! **Content.** A write or a truncation is *pending* until `fsync` or `fdatasync` of that file returns; both make content and
 //! size durable, and (to be strict) never a name. At a cut each pending write is by itself kept, lost, or torn: any of its
@@ -43,15 +43,15 @@
 
 pub mod allocator;
 pub mod content;
-pub mod crooked;
 mod disk;
 pub mod effect;
-pub mod fate;
 pub mod fault;
 mod handles;
 pub mod hash;
 mod locks;
+pub mod lying;
 mod model;
+pub mod outcome;
 pub mod reads;
 pub mod replay;
 mod room;
@@ -62,8 +62,8 @@ pub mod state;
 mod vfs;
 
 pub use effect::{Change, Effect};
-pub use fate::{CrashPoint, Enumerator, Fate, FatePlan, Seen};
 pub use fault::{Fault, FaultKind, Moment};
+pub use outcome::{CrashOutcome, CrashPoint, Enumerator, OutcomePlan, Seen};
 pub use replay::{Order, Replay};
 pub use room::Lack;
 pub use simulation::{LeaseSupport, Options, Sim};

@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicU64;
 use rusqlite::ffi;
 
 use super::content::Payload;
-use super::crooked::{self, Crook};
 use super::effect::SQLITE;
 use super::fault::Call;
 use super::handles::{HandleId, OpenHow};
 use super::locks::FileLock;
+use super::lying::{self, Flaw};
 use super::model::{Caller, Model};
 use super::simulation::{Sim, Target};
 use super::state::Errno;
@@ -182,11 +182,11 @@ impl SqliteFile {
 
     /// `xSync`: the file; the first time also the folder of a journal, whose failure the unix VFS overlooks.
     pub(super) fn sync(&mut self) -> Code {
-        let crook = crooked::chosen();
-        if crook == Some(Crook::JournalNames) {
+        let flaw = lying::chosen();
+        if flaw == Some(Flaw::JournalNames) {
             self.sync_folder = false;
         }
-        if crook.is_some_and(|crook| crook.swallows_sqlite_sync(&self.path)) {
+        if flaw.is_some_and(|flaw| flaw.swallows_sqlite_sync(&self.path)) {
             return ffi::SQLITE_OK;
         }
         if self.call(Call::Sync, |model, caller, _| model.sync(caller, self.handle)).is_err() {

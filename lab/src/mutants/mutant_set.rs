@@ -33,14 +33,14 @@ fn root() -> &'static Path {
 }
 
 /// A copy of the tree, and what is compiled from it.
-pub struct Garden {
+pub struct MutantSet {
     tree: PathBuf,
     target: PathBuf,
 }
 
-impl Garden {
+impl MutantSet {
     /// The first copy, made anew; what was compiled in it before is used again.
-    pub fn make() -> Result<Garden, String> {
+    pub fn make() -> Result<MutantSet, String> {
         let (root, base) = (root(), base(0));
         let tree = base.join("tree");
         fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
@@ -60,32 +60,32 @@ impl Garden {
         succeed(Command::new("bash").args(["-c", &copy]))?;
         let target = base.join("target");
         take_what_is_compiled(&target);
-        let garden = Garden { tree, target };
-        garden.compile()?;
-        Ok(garden)
+        let set = MutantSet { tree, target };
+        set.compile()?;
+        Ok(set)
     }
 
     /// Another one for this job, with all that was compiled: only the two commands have to know where they are.
-    pub fn again(&self, job: usize) -> Result<Garden, String> {
+    pub fn again(&self, job: usize) -> Result<MutantSet, String> {
         let (first, base) = (base(0), base(job));
         succeed(Command::new("rm").arg("-rf").arg(&base))?;
         succeed(Command::new("cp").arg("-a").arg(&first).arg(&base))?;
-        let garden = Garden { tree: base.join("tree"), target: base.join("target") };
+        let set = MutantSet { tree: base.join("tree"), target: base.join("target") };
         let recipe = fs::read_to_string(self.recipe()).map_err(|error| error.to_string())?;
         let moved = recipe.replace(&format!("{}/", first.display()), &format!("{}/", base.display()));
-        fs::write(garden.recipe(), moved).map_err(|error| error.to_string())?;
-        Ok(garden)
+        fs::write(set.recipe(), moved).map_err(|error| error.to_string())?;
+        Ok(set)
     }
 
     /// Puts a patch in. Every line around a change must be as it was, or it would be another bug.
-    pub fn plant(&self, patch: &Path) -> Result<(), String> {
+    pub fn apply(&self, patch: &Path) -> Result<(), String> {
         let mut command = Command::new("patch");
         command.current_dir(&self.tree).args(["-p1", "--quiet", "--fuzz=0", "--no-backup-if-mismatch", "-i"]).arg(patch);
         succeed(&mut command).map(|_| ())
     }
 
     /// The files that a patch names are again what they are in the tree that was copied.
-    pub fn weed(&self, patch: &Path) -> Result<(), String> {
+    pub fn revert(&self, patch: &Path) -> Result<(), String> {
         let text = fs::read_to_string(patch).map_err(|error| format!("{}: {error}", patch.display()))?;
         for file in text.lines().filter_map(|line| line.strip_prefix("+++ b/")) {
             let copied = fs::copy(root().join(file), self.tree.join(file));
@@ -161,7 +161,7 @@ impl Garden {
 }
 
 fn base(job: usize) -> PathBuf {
-    Path::new(LAB).parent().unwrap_or(Path::new(".")).join("target/planted-bugs").join(job.to_string())
+    Path::new(LAB).parent().unwrap_or(Path::new(".")).join("target/mutants").join(job.to_string())
 }
 
 /// What the linker was told to make.

@@ -1,4 +1,4 @@
-//! Owns the picture of one operation: what was planned, how it ended, what stands there now, what was touched, what comes next.
+//! Owns the dump of one operation: what was planned, how it ended, what stands there now, what was touched, what comes next.
 //! Promises: one checker for every test; a line `wrong:` for everything that no test may do.
 //! Never judges by the program's own words where a file can be looked at.
 
@@ -29,22 +29,22 @@ struct Before {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// The situation, an operation in one line, and its picture. The operation is a command line; `--root` is put in.
+/// The situation, an operation in one line, and its dump. The operation is a command line; `--root` is put in.
 #[track_caller]
 pub fn check(device: TestDevice, operation: &str, expect: Expect) {
-    let picture = picture(&device, operation);
-    expect.assert_eq(&picture);
+    let dump = dump(&device, operation);
+    expect.assert_eq(&dump);
 }
 
 /// As [`check`], for a situation that goes on.
 #[track_caller]
 pub fn check_step(device: &TestDevice, operation: &str, expect: Expect) {
-    expect.assert_eq(&picture(device, operation));
+    expect.assert_eq(&dump(device, operation));
 }
 
-/// The picture of one operation.
+/// The dump of one operation.
 #[track_caller]
-pub fn picture(device: &TestDevice, operation: &str) -> String {
+pub fn dump(device: &TestDevice, operation: &str) -> String {
     let words: Vec<&str> = operation.split(' ').collect();
     let plan = (words == ["run"]).then(|| plan(device));
     let operation = perform(device, &words);

@@ -1,5 +1,5 @@
-//! Owns the fates that unsynced changes meet at a cut, and the enumerator that makes a state of each.
-//! Promises: a fate has a name that can be printed, read back and replayed; all cuts before, between and after the effects.
+//! Owns the outcomes that unsynced changes meet at a cut, and the enumerator that makes a state of each.
+//! Promises: a outcome has a name that can be printed, read back and replayed; all cuts before, between and after the effects.
 //! Never judges a state: that is the scenario's oracle.
 
 use std::collections::HashSet;
@@ -57,7 +57,7 @@ pub enum Names {
 
 /// What a cut makes of all that is pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fate {
+pub struct CrashOutcome {
     /// Of the data.
     pub data: Data,
     /// Of the names.
@@ -71,39 +71,39 @@ pub struct CrashPoint {
     pub cut: usize,
     /// The file system.
     pub order: Order,
-    /// The fate.
-    pub fate: Fate,
+    /// The outcome.
+    pub outcome: CrashOutcome,
 }
 
-/// How many fates are tried at each cut.
+/// How many outcomes are tried at each cut.
 #[derive(Debug, Clone, Copy)]
-pub struct FatePlan {
-    /// Random fates at each cut.
+pub struct OutcomePlan {
+    /// Random outcomes at each cut.
     pub random: u64,
     /// Their seed.
     pub seed: u64,
-    /// Each pending change alone lost and alone kept, each prefix of names; without it only the plain fates.
+    /// Each pending change alone lost and alone kept, each prefix of names; without it only the plain outcomes.
     pub single: bool,
     /// Every subset where at most so many changes are pending (at most 20).
     pub exhaustive_up_to: u32,
 }
 
-impl Default for FatePlan {
+impl Default for OutcomePlan {
     fn default() -> Self {
-        FatePlan { random: 6, seed: 1, single: true, exhaustive_up_to: 4 }
+        OutcomePlan { random: 6, seed: 1, single: true, exhaustive_up_to: 4 }
     }
 }
 
-impl FatePlan {
-    /// Every fate of this plan at one point, the plain ones first.
-    pub fn fates(&self, replay: &Replay, cut: usize) -> Vec<Fate> {
+impl OutcomePlan {
+    /// Every outcome of this plan at one point, the plain ones first.
+    pub fn outcomes(&self, replay: &Replay, cut: usize) -> Vec<CrashOutcome> {
         let data = replay.data.len() as u32;
         let names = replay.names.len() as u32;
-        let mut fates = Vec::new();
-        let mut add = |data, names| fates.push(Fate { data, names });
+        let mut outcomes = Vec::new();
+        let mut add = |data, names| outcomes.push(CrashOutcome { data, names });
         add(Data::Lost, Names::First(0));
         if data + names == 0 {
-            return fates;
+            return outcomes;
         }
         add(Data::Kept, Names::Kept);
         add(Data::Kept, Names::First(0));
@@ -143,7 +143,7 @@ impl FatePlan {
                 add(Data::Random(random.draw() >> 32), Names::Random(random.draw() >> 32));
             }
         }
-        fates
+        outcomes
     }
 }
 
@@ -242,8 +242,8 @@ impl Names {
     }
 }
 
-impl Fate {
-    /// What a device is switched on with after this fate.
+impl CrashOutcome {
+    /// What a device is switched on with after this outcome.
     pub fn materialise(self, replay: &Replay) -> State {
         let mut state = replay.durable.clone();
         self.names.apply(&mut state, replay);
@@ -260,8 +260,8 @@ pub struct Enumerator<'a> {
     pub log: &'a [Effect],
     /// The file system.
     pub order: Order,
-    /// Which fates.
-    pub plan: FatePlan,
+    /// Which outcomes.
+    pub plan: OutcomePlan,
 }
 
 impl Enumerator<'_> {
@@ -269,9 +269,9 @@ impl Enumerator<'_> {
     pub fn each(&self, mut visit: impl FnMut(CrashPoint, State) -> ControlFlow<()>) {
         let mut replay = Replay::new(self.initial, self.order);
         for cut in 0..=self.log.len() {
-            for fate in self.plan.fates(&replay, cut) {
-                let point = CrashPoint { cut, order: self.order, fate };
-                if visit(point, fate.materialise(&replay)).is_break() {
+            for outcome in self.plan.outcomes(&replay, cut) {
+                let point = CrashPoint { cut, order: self.order, outcome };
+                if visit(point, outcome.materialise(&replay)).is_break() {
                     return;
                 }
             }
@@ -284,7 +284,7 @@ impl Enumerator<'_> {
     /// The state of one point, for a replay.
     pub fn state_at(&self, point: CrashPoint) -> State {
         let effects = &self.log[..point.cut.min(self.log.len())];
-        point.fate.materialise(&Replay::at(self.initial, point.order, effects))
+        point.outcome.materialise(&Replay::at(self.initial, point.order, effects))
     }
 }
 
@@ -336,7 +336,7 @@ impl Hasher for AlreadyHashed {
 }
 
 impl Data {
-    /// The kind of fate, for counts by fate.
+    /// The kind of outcome, for counts by outcome.
     pub fn kind(self) -> &'static str {
         match self {
             Data::Lost => "lost",
@@ -353,7 +353,7 @@ impl Data {
 }
 
 impl Names {
-    /// The kind of fate, for counts by fate.
+    /// The kind of outcome, for counts by outcome.
     pub fn kind(self) -> &'static str {
         match self {
             Names::First(0) => "lost",
@@ -371,15 +371,15 @@ impl fmt::Display for CrashPoint {
     /// `12/kept/data=torn-first:3:1/names=kept`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let order = if self.order == Order::Kept { "kept" } else { "free" };
-        write!(f, "{}/{order}/data={}", self.cut, self.fate.data.kind())?;
-        match self.fate.data {
+        write!(f, "{}/{order}/data={}", self.cut, self.outcome.data.kind())?;
+        match self.outcome.data {
             Data::Lost | Data::Kept | Data::Sizes => Ok(()),
             Data::Without(number) | Data::Only(number) | Data::Bits(number) => write!(f, ":{number}"),
             Data::TornFirst(write, kept) | Data::TornLast(write, kept) => write!(f, ":{write}:{kept}"),
             Data::Random(seed) => write!(f, ":{seed}"),
         }?;
-        write!(f, "/names={}", self.fate.names.kind())?;
-        match self.fate.names {
+        write!(f, "/names={}", self.outcome.names.kind())?;
+        match self.outcome.names {
             Names::First(0) | Names::Kept => Ok(()),
             Names::First(n) | Names::Without(n) | Names::Only(n) | Names::Bits(n) => write!(f, ":{n}"),
             Names::Random(seed) => write!(f, ":{seed}"),
@@ -428,5 +428,5 @@ fn parse(text: &str) -> Option<CrashPoint> {
         ["random", n] => Names::Random(n.parse().ok()?),
         _ => return None,
     };
-    Some(CrashPoint { cut: cut.parse().ok()?, order, fate: Fate { data, names } })
+    Some(CrashPoint { cut: cut.parse().ok()?, order, outcome: CrashOutcome { data, names } })
 }

@@ -1,10 +1,10 @@
 //! Owns the tests of two at once: a second bootmigrate, an application that has the database open.
-//! Promises: the neighbour is a real process; what it sees afterwards is asked of it.
+//! Promises: the concurrent process is a real process; what it sees afterwards is asked of it.
 //! Never times anything: a wait is bounded by `busy_timeout_s` of the program alone.
 
 use crate::device::TestDevice;
+use crate::dump::{check, check_step};
 use crate::oracle;
-use crate::picture::{check, check_step};
 use crate::program::{finish, rounds};
 use expect_test::expect;
 

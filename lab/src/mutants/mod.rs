@@ -1,11 +1,11 @@
-//! Owns the planted bugs: each is put into a copy of the device's sources, compiled, and must be caught.
+//! Owns the mutants: each is put into a copy of the device's sources, compiled, and must be caught.
 //! Promises: says which check caught it, in which scenario and after how many states; one that survives fails the run.
 //! Never touches the sources it was built from.
 
 // The build machine's own files, not a device's.
 #![allow(clippy::disallowed_methods)]
 
-mod garden;
+mod mutant_set;
 mod search;
 mod table;
 
@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use crate::sim::crooked;
-use garden::Garden;
+use crate::sim::lying;
+use mutant_set::MutantSet;
 use search::{Caught, Search};
 
 /// The crate's folder when this program was built.
@@ -27,7 +27,7 @@ const LAB: &str = env!("CARGO_MANIFEST_DIR");
 /// Which bugs, and how long each is looked for.
 #[derive(Debug, Args)]
 pub struct Wanted {
-    /// Only these: numbers or parts of names, `02,17` or `snapshot`; `crooked` are those that need no compiler
+    /// Only these: numbers or parts of names, `02,17` or `snapshot`; `lying` are those that need no compiler
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Distinct states of each scenario, as scripts/test asks for
@@ -61,7 +61,7 @@ pub struct Bug {
 #[derive(Debug, Clone)]
 enum Kind {
     Patch(PathBuf),
-    Crooked(crooked::Crook),
+    LyingStorage(lying::Flaw),
 }
 
 /// What the head of a patch says: where to look first.
@@ -76,15 +76,15 @@ struct Hints {
 }
 
 /// What became of one bug.
-struct Fate {
+struct CrashOutcome {
     name: String,
     caught: Result<Option<Caught>, String>,
     seconds: u64,
 }
 
-/// Plants each, and prints a line for it.
+/// Applies each, and prints a line for it.
 pub fn run(wanted: &Wanted) -> ExitCode {
-    match plant_all(wanted) {
+    match apply_all(wanted) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(sentence) => {
@@ -94,52 +94,52 @@ pub fn run(wanted: &Wanted) -> ExitCode {
     }
 }
 
-fn plant_all(wanted: &Wanted) -> Result<usize, String> {
+fn apply_all(wanted: &Wanted) -> Result<usize, String> {
     let bugs = chosen(wanted)?;
     if bugs.is_empty() {
-        return Err("no planted bug has that name".into());
+        return Err("no mutant has that name".into());
     }
     let began = Instant::now();
     let waiting = Mutex::new(bugs.iter());
-    let fates: Mutex<Vec<Fate>> = Mutex::default();
+    let outcomes: Mutex<Vec<CrashOutcome>> = Mutex::default();
     let first = match bugs.iter().any(|bug| matches!(bug.kind, Kind::Patch(_))) {
-        true => Some(Garden::make()?),
+        true => Some(MutantSet::make()?),
         false => None,
     };
-    if let Some(garden) = first.as_ref().filter(|_| !wanted.without_control) {
-        control(garden, wanted)?;
+    if let Some(set) = first.as_ref().filter(|_| !wanted.without_control) {
+        control(set, wanted)?;
     }
     let again = |job| first.as_ref().map(|first| first.again(job)).transpose();
-    let mut gardens: Vec<Option<Garden>> = (1..wanted.jobs.max(1)).map(again).collect::<Result<_, _>>()?;
-    gardens.push(first);
+    let mut sets: Vec<Option<MutantSet>> = (1..wanted.jobs.max(1)).map(again).collect::<Result<_, _>>()?;
+    sets.push(first);
     std::thread::scope(|scope| {
-        for garden in &gardens {
-            scope.spawn(|| work(wanted, garden.as_ref(), &waiting, &fates));
+        for set in &sets {
+            scope.spawn(|| work(wanted, set.as_ref(), &waiting, &outcomes));
         }
     });
-    let mut fates = fates.into_inner().unwrap();
-    fates.sort_by(|one, two| one.name.cmp(&two.name));
+    let mut outcomes = outcomes.into_inner().unwrap();
+    outcomes.sort_by(|one, two| one.name.cmp(&two.name));
     if let Some(document) = &wanted.table {
-        table::write(document, wanted, &fates, began.elapsed().as_secs())?;
+        table::write(document, wanted, &outcomes, began.elapsed().as_secs())?;
     }
-    let caught = fates.iter().filter(|fate| matches!(fate.caught, Ok(Some(_)))).count();
-    let broken = fates.iter().filter(|fate| fate.caught.is_err()).count();
-    let (planted, seconds) = (bugs.len(), began.elapsed().as_secs());
-    let survived = fates.len() - caught - broken;
-    println!("{planted} planted, {caught} caught, {survived} survived, {broken} could not be planted, in {seconds} s");
-    Ok(planted - caught)
+    let caught = outcomes.iter().filter(|outcome| matches!(outcome.caught, Ok(Some(_)))).count();
+    let broken = outcomes.iter().filter(|outcome| outcome.caught.is_err()).count();
+    let (mutant, seconds) = (bugs.len(), began.elapsed().as_secs());
+    let survived = outcomes.len() - caught - broken;
+    println!("{mutant} mutant, {caught} caught, {survived} survived, {broken} could not be mutant, in {seconds} s");
+    Ok(mutant - caught)
 }
 
 /// One working copy: takes bug after bug until none is left, or one survives.
-fn work(wanted: &Wanted, garden: Option<&Garden>, waiting: &Mutex<std::slice::Iter<'_, Bug>>, fates: &Mutex<Vec<Fate>>) {
+fn work(wanted: &Wanted, set: Option<&MutantSet>, waiting: &Mutex<std::slice::Iter<'_, Bug>>, outcomes: &Mutex<Vec<CrashOutcome>>) {
     loop {
         let Some(bug) = waiting.lock().unwrap().next() else { return };
         let began = Instant::now();
-        let caught = plant(bug, garden, wanted);
-        let fate = Fate { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
-        println!("{}", table::line(&fate));
-        let lives = !matches!(fate.caught, Ok(Some(_)));
-        fates.lock().unwrap().push(fate);
+        let caught = apply(bug, set, wanted);
+        let outcome = CrashOutcome { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
+        println!("{}", table::line(&outcome));
+        let lives = !matches!(outcome.caught, Ok(Some(_)));
+        outcomes.lock().unwrap().push(outcome);
         if lives && !wanted.keep_going {
             // The others finish what they have begun.
             let mut waiting = waiting.lock().unwrap();
@@ -149,29 +149,29 @@ fn work(wanted: &Wanted, garden: Option<&Garden>, waiting: &Mutex<std::slice::It
 }
 
 /// Without a bug nothing is bad: else every bug would count as caught.
-fn control(garden: &Garden, wanted: &Wanted) -> Result<(), String> {
-    let program = garden.build()?;
-    let search = Search { program: &program, states: 1, seed: wanted.seed, crook: None, garden: Some(garden) };
+fn control(set: &MutantSet, wanted: &Wanted) -> Result<(), String> {
+    let program = set.build()?;
+    let search = Search { program: &program, states: 1, seed: wanted.seed, flaw: None, set: Some(set) };
     match search.plain()? {
         Some(caught) => Err(format!("without any bug {} is bad already: {}", caught.by, caught.rule)),
         None => Ok(()),
     }
 }
 
-fn plant(bug: &Bug, garden: Option<&Garden>, wanted: &Wanted) -> Result<Option<Caught>, String> {
-    match (&bug.kind, garden) {
-        (Kind::Crooked(crook), _) => {
+fn apply(bug: &Bug, set: Option<&MutantSet>, wanted: &Wanted) -> Result<Option<Caught>, String> {
+    match (&bug.kind, set) {
+        (Kind::LyingStorage(flaw), _) => {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            let search = Search { program: &program, states: wanted.states, seed: wanted.seed, crook: Some(*crook), garden: None };
+            let search = Search { program: &program, states: wanted.states, seed: wanted.seed, flaw: Some(*flaw), set: None };
             search.everywhere(&bug.hints)
         }
-        (Kind::Patch(patch), Some(garden)) => {
-            let planted = garden.plant(patch);
-            let found = planted.and_then(|()| garden.build()).and_then(|program| {
-                let search = Search { program: &program, states: wanted.states, seed: wanted.seed, crook: None, garden: Some(garden) };
+        (Kind::Patch(patch), Some(set)) => {
+            let mutant = set.apply(patch);
+            let found = mutant.and_then(|()| set.build()).and_then(|program| {
+                let search = Search { program: &program, states: wanted.states, seed: wanted.seed, flaw: None, set: Some(set) };
                 search.everywhere(&bug.hints)
             });
-            garden.weed(patch)?;
+            set.revert(patch)?;
             found
         }
         (Kind::Patch(_), None) => Err("there is no working copy".into()),
@@ -179,16 +179,16 @@ fn plant(bug: &Bug, garden: Option<&Garden>, wanted: &Wanted) -> Result<Option<C
 }
 
 fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
-    let folder = Path::new(LAB).join("planted");
+    let folder = Path::new(LAB).join("mutant");
     let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut found: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     found.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     found.sort();
-    let mut bugs: Vec<Bug> = crooked::ALL
+    let mut bugs: Vec<Bug> = lying::ALL
         .iter()
-        .map(|(crook, scenario)| Bug {
-            name: crook.name().to_owned(),
-            kind: Kind::Crooked(*crook),
+        .map(|(flaw, scenario)| Bug {
+            name: flaw.name().to_owned(),
+            kind: Kind::LyingStorage(*flaw),
             hints: Hints { scenarios: vec![(*scenario).to_owned()], ..Hints::default() },
         })
         .collect();
@@ -208,13 +208,13 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// Lines `scenario: NAME`, `faults: NAME`, `neighbours: NAME`, `test: NAME` and `files: COUNT` before the first hunk.
+/// Lines `scenario: NAME`, `faults: NAME`, `concurrent: NAME`, `test: NAME` and `files: COUNT` before the first hunk.
 fn hints(text: &str) -> Hints {
     let mut hints = Hints::default();
     for line in text.lines().take_while(|line| !line.starts_with("diff ")) {
         match line.split_once(": ") {
             Some(("scenario", name)) => hints.scenarios.push(name.trim().to_owned()),
-            Some((command @ ("faults" | "neighbours"), name)) => hints.others.push((command.to_owned(), name.trim().to_owned())),
+            Some((command @ ("faults" | "concurrent"), name)) => hints.others.push((command.to_owned(), name.trim().to_owned())),
             Some(("files", count)) => hints.files = count.trim().parse().ok(),
             Some(("test", name)) => hints.tests.push(name.trim().to_owned()),
             _ => {}

@@ -1,5 +1,5 @@
-//! Owns the picture of a database: schema, rows as multisets and history, as text that can be compared.
-//! Promises: made with plain SQLite on a copy of the files, journal or WAL included; two pictures are equal iff the databases are.
+//! Owns the dump of a database: schema, rows as multisets and history, as text that can be compared.
+//! Promises: made with plain SQLite on a copy of the files, journal or WAL included; two dumps are equal iff the databases are.
 //! Never uses the device's code to look at what the device's code has done.
 
 use std::collections::HashMap;
@@ -15,12 +15,12 @@ const OURS: [&str; 3] = ["bootmigrate_steps", "bootmigrate_state", "bootmigrate_
 /// Where a copy is looked at.
 const COPY: &str = "/copy/main.db";
 
-/// Longer texts are in a picture by their hash.
+/// Longer texts are in a dump by their hash.
 const SHOWN_BYTES_MAX: usize = 60;
 
 /// One whole database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Dump {
     /// Schema, rows and history of the product.
     pub text: String,
     /// Versions in the history, oldest first.
@@ -39,7 +39,7 @@ pub enum Stands {
     /// Nothing.
     Absent,
     /// A whole database.
-    Whole(Picture),
+    Whole(Dump),
     /// Something else: the hash of main's bytes, and why it is none.
     Broken(u128, String),
 }
@@ -49,7 +49,7 @@ pub const GUESTS_FROM: i64 = 1000;
 /// Where such rows can be: a purge that puts newer rows aside takes them along.
 const GUEST_TABLES: [&str; 4] = ["reading", "sensor", "lost_reading", "lost_sensor"];
 
-/// Pictures by the hash of the files's bytes.
+/// Dumps by the hash of the files's bytes.
 #[derive(Default)]
 pub struct Album {
     known: HashMap<u128, Stands>,
@@ -57,7 +57,7 @@ pub struct Album {
 }
 
 impl Album {
-    /// Its pictures leave out the rows of an application that ran in the middle of a boot, and an empty file that it made.
+    /// Its dumps leave out the rows of an application that ran in the middle of a boot, and an empty file that it made.
     pub fn without_guests() -> Album {
         Album { without_guests: true, ..Album::default() }
     }
@@ -97,7 +97,7 @@ fn look(state: &State, main: &str, without_guests: bool) -> Stands {
         take(connection)
     });
     match taken {
-        Ok(picture) => Stands::Whole(picture),
+        Ok(dump) => Stands::Whole(dump),
         Err(why) => Stands::Broken(bytes_hash(state, main), why),
     }
 }
@@ -135,23 +135,23 @@ pub fn bytes_hash(state: &State, path: &str) -> u128 {
     state.read_file(path).map_or(0, |bytes| Hash128::of(&bytes))
 }
 
-/// The picture of an open database.
+/// The dump of an open database.
 ///
 /// # Errors
 /// It is not whole, or cannot be read.
-pub fn take(connection: &Connection) -> Result<Picture, String> {
+pub fn take(connection: &Connection) -> Result<Dump, String> {
     let words = |error: rusqlite::Error| error.to_string();
     let checked = strings(connection, "PRAGMA integrity_check").map_err(words)?;
     if checked != ["ok"] {
         return Err(format!("integrity_check says: {}", checked.first().map_or("nothing", String::as_str)));
     }
-    let mut picture = Picture { text: String::new(), versions: Vec::new(), steps: Vec::new(), operation: None, journal: String::new() };
-    picture.journal = strings(connection, "PRAGMA journal_mode").map_err(words)?.concat();
+    let mut dump = Dump { text: String::new(), versions: Vec::new(), steps: Vec::new(), operation: None, journal: String::new() };
+    dump.journal = strings(connection, "PRAGMA journal_mode").map_err(words)?.concat();
     let schema = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
                   WHERE tbl_name NOT LIKE 'bootmigrate%' AND tbl_name <> 'refinery_schema_history' ORDER BY 1";
     for line in strings(connection, schema).map_err(words)? {
-        picture.text.push_str(&line);
-        picture.text.push('\n');
+        dump.text.push_str(&line);
+        dump.text.push('\n');
     }
     let tables = strings(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").map_err(words)?;
     for table in tables.iter().filter(|table| !OURS.contains(&table.as_str())) {
@@ -159,19 +159,19 @@ pub fn take(connection: &Connection) -> Result<Picture, String> {
         let columns = if table == "refinery_schema_history" { "version, name, checksum" } else { "*" };
         let mut rows = rows(connection, &format!("SELECT {columns} FROM \"{table}\"")).map_err(words)?;
         rows.sort_unstable();
-        picture.text.push_str(&format!("{table}: {} rows\n", rows.len()));
+        dump.text.push_str(&format!("{table}: {} rows\n", rows.len()));
         for row in rows {
-            picture.text.push_str(&format!("  {row}\n"));
+            dump.text.push_str(&format!("  {row}\n"));
         }
     }
     let numbers = |sql: &str| -> Vec<i64> {
         let numbers = strings(connection, sql).unwrap_or_default();
         numbers.iter().filter_map(|number| number.parse().ok()).collect()
     };
-    picture.versions = numbers("SELECT version FROM refinery_schema_history ORDER BY version");
-    picture.steps = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
-    picture.operation = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
-    Ok(picture)
+    dump.versions = numbers("SELECT version FROM refinery_schema_history ORDER BY version");
+    dump.steps = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
+    dump.operation = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
+    Ok(dump)
 }
 
 fn strings(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
@@ -201,7 +201,7 @@ fn show(value: ValueRef<'_>) -> String {
     }
 }
 
-impl Picture {
+impl Dump {
     /// What our own tables say does not contradict the history.
     ///
     /// # Errors
@@ -217,7 +217,7 @@ impl Picture {
     }
 }
 
-/// The lines in which two pictures differ.
+/// The lines in which two dumps differ.
 pub fn difference(one: &str, two: &str) -> String {
     let only = |one: &str, two: &str, mark: char| {
         let lines = one.lines().filter(|line| !two.lines().any(|other| other == *line));

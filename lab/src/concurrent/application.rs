@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::device::MAIN;
-use crate::picture::GUESTS_FROM;
+use crate::dump::GUESTS_FROM;
 use crate::sim::Sim;
 
 /// Rows that one application writes at most.

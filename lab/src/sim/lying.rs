@@ -14,7 +14,7 @@ use super::simulation::Sim;
 
 /// What the storage lies about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crook {
+pub enum Flaw {
     /// `fsync` of a folder returns at once.
     FolderSyncs,
     /// `fsync` of a note in quarantine returns at once.
@@ -36,81 +36,81 @@ pub enum Crook {
 }
 
 /// Every lie, and the scenario that should notice it first.
-pub const ALL: &[(Crook, &str)] = &[
-    (Crook::FolderSyncs, "failing-purge"),
-    (Crook::NoteSyncs, "restore"),
-    (Crook::RenamesInTwoSteps, "no-transaction"),
-    (Crook::ShortCopies, "upgrade-delete"),
-    (Crook::ReadyUnlinks, "purge"),
-    (Crook::JournalSyncs, "upgrade-delete"),
-    (Crook::JournalNames, "upgrade-delete"),
-    (Crook::MainSyncs, "upgrade-delete"),
-    (Crook::WalSyncs, "upgrade-wal"),
+pub const ALL: &[(Flaw, &str)] = &[
+    (Flaw::FolderSyncs, "failing-purge"),
+    (Flaw::NoteSyncs, "restore"),
+    (Flaw::RenamesInTwoSteps, "no-transaction"),
+    (Flaw::ShortCopies, "upgrade-delete"),
+    (Flaw::ReadyUnlinks, "purge"),
+    (Flaw::JournalSyncs, "upgrade-delete"),
+    (Flaw::JournalNames, "upgrade-delete"),
+    (Flaw::MainSyncs, "upgrade-delete"),
+    (Flaw::WalSyncs, "upgrade-wal"),
 ];
 
-impl Crook {
+impl Flaw {
     /// Its name on the command line and in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Crook::FolderSyncs => "crooked-folder-syncs",
-            Crook::NoteSyncs => "crooked-note-syncs",
-            Crook::RenamesInTwoSteps => "crooked-renames",
-            Crook::ShortCopies => "crooked-copies",
-            Crook::ReadyUnlinks => "crooked-ready-unlinks",
-            Crook::JournalSyncs => "crooked-journal-syncs",
-            Crook::JournalNames => "crooked-journal-names",
-            Crook::MainSyncs => "crooked-main-syncs",
-            Crook::WalSyncs => "crooked-wal-syncs",
+            Flaw::FolderSyncs => "lying-folder-syncs",
+            Flaw::NoteSyncs => "lying-note-syncs",
+            Flaw::RenamesInTwoSteps => "lying-renames",
+            Flaw::ShortCopies => "lying-copies",
+            Flaw::ReadyUnlinks => "lying-ready-unlinks",
+            Flaw::JournalSyncs => "lying-journal-syncs",
+            Flaw::JournalNames => "lying-journal-names",
+            Flaw::MainSyncs => "lying-main-syncs",
+            Flaw::WalSyncs => "lying-wal-syncs",
         }
     }
 
     /// The lie with this name.
-    pub fn named(name: &str) -> Option<Crook> {
-        ALL.iter().map(|(crook, _)| *crook).find(|crook| crook.name() == name)
+    pub fn named(name: &str) -> Option<Flaw> {
+        ALL.iter().map(|(flaw, _)| *flaw).find(|flaw| flaw.name() == name)
     }
 
     /// SQLite's sync of this file shall do nothing.
     pub(super) fn swallows_sqlite_sync(self, path: &str) -> bool {
         match self {
-            Crook::JournalSyncs => path.ends_with("-journal"),
-            Crook::WalSyncs => path.ends_with("-wal"),
-            Crook::MainSyncs => !path.ends_with("-journal") && !path.ends_with("-wal"),
+            Flaw::JournalSyncs => path.ends_with("-journal"),
+            Flaw::WalSyncs => path.ends_with("-wal"),
+            Flaw::MainSyncs => !path.ends_with("-journal") && !path.ends_with("-wal"),
             _ => false,
         }
     }
 }
 
-static CHOSEN: OnceLock<Crook> = OnceLock::new();
+static CHOSEN: OnceLock<Flaw> = OnceLock::new();
 
 /// From now on every simulated storage of this process tells this lie.
-pub fn choose(crook: Crook) {
-    let _ = CHOSEN.set(crook);
+pub fn choose(flaw: Flaw) {
+    let _ = CHOSEN.set(flaw);
 }
 
 /// The lie of this process.
-pub fn chosen() -> Option<Crook> {
+pub fn chosen() -> Option<Flaw> {
     CHOSEN.get().copied()
 }
 
 /// Our own verbs on a storage that lies.
-pub struct Crooked {
+pub struct LyingStorage {
     /// The honest one.
     pub sim: Sim,
     /// The lie.
-    pub crook: Crook,
+    pub flaw: Flaw,
 }
 
-struct CrookedFile {
+struct LyingFile {
     file: Box<dyn File>,
     path: PathBuf,
-    crook: Crook,
+    flaw: Flaw,
 }
 
 fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or("")
 }
 
-impl Disk for Crooked {
+impl Disk for LyingStorage {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
         self.sim.stat(path)
     }
@@ -128,7 +128,7 @@ impl Disk for Crooked {
     }
     fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
         let file = Disk::open(&self.sim, step, path, how)?;
-        Ok(Box::new(CrookedFile { file, path: path.to_path_buf(), crook: self.crook }))
+        Ok(Box::new(LyingFile { file, path: path.to_path_buf(), flaw: self.flaw }))
     }
     fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()> {
         self.sim.make_folder(step, path, mode)
@@ -137,7 +137,7 @@ impl Disk for Crooked {
         self.sim.set_owner(step, path, uid, gid)
     }
     fn rename(&self, step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
-        if self.crook == Crook::RenamesInTwoSteps && how == Rename::Replace && self.sim.stat(to)?.is_some() {
+        if self.flaw == Flaw::RenamesInTwoSteps && how == Rename::Replace && self.sim.stat(to)?.is_some() {
             self.sim.unlink(step, to)?;
         }
         self.sim.rename(step, from, to, how)
@@ -146,7 +146,7 @@ impl Disk for Crooked {
         self.sim.link(step, from, to)
     }
     fn unlink(&self, step: Step, path: &Path) -> io::Result<()> {
-        if self.crook == Crook::ReadyUnlinks && name_of(path).starts_with("ready-") {
+        if self.flaw == Flaw::ReadyUnlinks && name_of(path).starts_with("ready-") {
             return Ok(());
         }
         self.sim.unlink(step, path)
@@ -155,14 +155,14 @@ impl Disk for Crooked {
         self.sim.remove_folder(step, path)
     }
     fn sync_folder(&self, step: Step, path: &Path) -> io::Result<()> {
-        if self.crook == Crook::FolderSyncs {
+        if self.flaw == Flaw::FolderSyncs {
             return Ok(());
         }
         self.sim.sync_folder(step, path)
     }
 }
 
-impl File for CrookedFile {
+impl File for LyingFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.read_at(offset, buffer)
     }
@@ -170,7 +170,7 @@ impl File for CrookedFile {
         self.file.write_at(step, offset, bytes)
     }
     fn sync(&self, step: Step) -> io::Result<()> {
-        if self.crook == Crook::NoteSyncs && name_of(&self.path).starts_with("reason.") {
+        if self.flaw == Flaw::NoteSyncs && name_of(&self.path).starts_with("reason.") {
             return Ok(());
         }
         self.file.sync(step)
@@ -183,12 +183,12 @@ impl File for CrookedFile {
     }
     fn copy_from(&self, step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let size = source.stat()?.size;
-        if self.crook == Crook::ShortCopies {
+        if self.flaw == Flaw::ShortCopies {
             let mut page = [0; 4096];
             let read = source.read_at(0, &mut page)?;
             return self.file.write_at(step, 0, &page[..read]).map(|()| size);
         }
-        match source.as_any().downcast_ref::<CrookedFile>() {
+        match source.as_any().downcast_ref::<LyingFile>() {
             Some(source) => self.file.copy_from(step, &*source.file, stop),
             None => self.file.copy_from(step, source, stop),
         }

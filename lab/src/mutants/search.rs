@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::garden::{bounded, timed_out, Garden};
+use super::mutant_set::{bounded, timed_out, MutantSet};
 use super::Hints;
 use crate::scenarios::ALL;
-use crate::sim::crooked::Crook;
+use crate::sim::lying::Flaw;
 
 /// Failing calls, until the first scenario that is bad.
 const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
@@ -42,18 +42,18 @@ pub struct Search<'a> {
     /// Seed of everything random.
     pub seed: u64,
     /// What the storage lies about.
-    pub crook: Option<Crook>,
+    pub flaw: Option<Flaw>,
     /// For tests.
-    pub garden: Option<&'a Garden>,
+    pub set: Option<&'a MutantSet>,
 }
 
 impl Search<'_> {
-    /// Where the hints point, then every scenario: with the fates that need no dice, with failing calls, with all states.
+    /// Where the hints point, then every scenario: with the outcomes that need no dice, with failing calls, with all states.
     pub fn everywhere(&self, hints: &Hints) -> Result<Option<Caught>, String> {
         let mut before = 0;
         for name in &hints.tests {
-            let garden = self.garden.ok_or("a storage that lies has no test")?;
-            if let Some(rule) = garden.test(name)? {
+            let set = self.set.ok_or("a storage that lies has no test")?;
+            if let Some(rule) = set.test(name)? {
                 return Ok(Some(Caught { rule, by: format!("test {name}"), states: 0 }));
             }
         }
@@ -93,7 +93,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Every scenario with the fates that need no dice.
+    /// Every scenario with the outcomes that need no dice.
     pub fn plain(&self) -> Result<Option<Caught>, String> {
         let mut before = 0;
         for (name, _) in ALL {
@@ -129,8 +129,8 @@ impl Search<'_> {
     fn command(&self, arguments: &[&str], scenario: &str, before: &mut u64) -> Result<Option<Caught>, String> {
         let mut command = bounded(self.program);
         command.args(arguments).args(["--scenario", scenario]);
-        if let Some(crook) = self.crook {
-            command.args(["--crook", crook.name()]);
+        if let Some(flaw) = self.flaw {
+            command.args(["--flaw", flaw.name()]);
         }
         let output = command.output().map_err(|error| error.to_string())?;
         let by = format!("{} {scenario}", arguments[0]);

@@ -1,4 +1,4 @@
-//! Owns how the fates of planted bugs are printed: a line each, and the table in a document.
+//! Owns how the outcomes of mutants are printed: a line each, and the table in a document.
 //! Promises: the table holds the command that made it; what stood in the document before it stays.
 //! Never rounds a survivor away.
 
@@ -7,21 +7,21 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Fate, Wanted};
+use super::{CrashOutcome, Wanted};
 
 /// The document's own text ends here.
 const MARK: &str = "<!-- the table -->";
 
 /// One line for people.
-pub fn line(fate: &Fate) -> String {
-    let name = &fate.name;
-    match &fate.caught {
+pub fn line(outcome: &CrashOutcome) -> String {
+    let name = &outcome.name;
+    match &outcome.caught {
         Ok(Some(caught)) => {
-            let Fate { seconds, .. } = fate;
+            let CrashOutcome { seconds, .. } = outcome;
             format!("{name:<44} caught by \"{}\" in {} after {} states, {seconds} s", caught.rule, caught.by, caught.states)
         }
-        Ok(None) => format!("{name:<44} SURVIVED, {} s", fate.seconds),
-        Err(why) => format!("{name:<44} CANNOT BE PLANTED: {why}"),
+        Ok(None) => format!("{name:<44} SURVIVED, {} s", outcome.seconds),
+        Err(why) => format!("{name:<44} CANNOT BE APPLIED: {why}"),
     }
 }
 
@@ -29,27 +29,27 @@ pub fn line(fate: &Fate) -> String {
 ///
 /// # Errors
 /// It cannot be read or written, or has no mark.
-pub fn write(document: &Path, wanted: &Wanted, fates: &[Fate], seconds: u64) -> Result<(), String> {
+pub fn write(document: &Path, wanted: &Wanted, outcomes: &[CrashOutcome], seconds: u64) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", document.display());
     let text = fs::read_to_string(document).map_err(failed)?;
     let (head, _) = text.split_once(MARK).ok_or_else(|| format!("{} has no line {MARK}", document.display()))?;
     let mut out = format!("{head}{MARK}\n\n");
-    let caught = fates.iter().filter(|fate| matches!(fate.caught, Ok(Some(_)))).count();
+    let caught = outcomes.iter().filter(|outcome| matches!(outcome.caught, Ok(Some(_)))).count();
     out.push_str(&format!(
-        "{} planted, {caught} caught. Command: `bootmigrate-lab planted-bugs --states {} --seed {}`, {} minutes.\n\n",
-        fates.len(),
+        "{} mutant, {caught} caught. Command: `bootmigrate-lab mutants --states {} --seed {}`, {} minutes.\n\n",
+        outcomes.len(),
         wanted.states,
         wanted.seed,
         seconds.div_ceil(60)
     ));
     out.push_str("| bug | the check that caught it | where | states until then |\n|---|---|---|---|\n");
-    for fate in fates {
-        let row = match &fate.caught {
+    for outcome in outcomes {
+        let row = match &outcome.caught {
             Ok(Some(caught)) => format!("{} | {} | {}", caught.rule.replace('|', "/"), caught.by, caught.states),
             Ok(None) => "**survived** | |".into(),
-            Err(why) => format!("**cannot be planted**: {} | |", why.replace('|', "/")),
+            Err(why) => format!("**cannot be mutant**: {} | |", why.replace('|', "/")),
         };
-        out.push_str(&format!("| {} | {row} |\n", fate.name));
+        out.push_str(&format!("| {} | {row} |\n", outcome.name));
     }
     fs::write(document, out).map_err(failed)
 }

@@ -1,7 +1,7 @@
-//! Owns the sweep over neighbours: at every effect of a scenario's run, a boot or a command, an application or a second bootmigrate
+//! Owns the sweep over concurrent: at every effect of a scenario's run, a boot or a command, an application or a second bootmigrate
 //!   comes in between; at every look of our own code an application comes or goes.
 //! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
-//! Never lets the neighbour's rows decide what the scenario must come to.
+//! Never lets the concurrent process's rows decide what the scenario must come to.
 
 mod application;
 mod migrator;
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use self::application::Manner;
 use crate::device::{switch_on, Booted, MAIN, STATE};
+use crate::dump::guests;
 use crate::judge::{Bad, Judge, Start};
 use crate::person::{beside, carry_out, copies, Run};
-use crate::picture::guests;
 use crate::power_cuts::{draw, first_of, Logged, PLAIN};
 use crate::scenarios::Scenario;
 use crate::share::Share;
@@ -32,7 +32,7 @@ const COPIED: Step = Step("copy beside the applications");
 const NAMED: Step = Step("name the snapshot");
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 5;
-/// A boot that ends with 13 because of a neighbour is one more before it is quiet.
+/// A boot that ends with 13 because of a concurrent process is one more before it is quiet.
 const MORE_BOOTS: u32 = 1;
 
 /// What came of one scenario.
@@ -84,7 +84,7 @@ type Rows = (HashSet<i64>, HashSet<i64>);
 
 struct Sweep {
     scenario: Scenario,
-    /// How the run ends without a neighbour.
+    /// How the run ends without a concurrent process.
     alone: u8,
     judge: Judge,
     at_rest: HashMap<u128, Rows>,
@@ -92,7 +92,7 @@ struct Sweep {
     tally: Tally,
 }
 
-/// Every effect, every neighbour; or a share of them.
+/// Every effect, every concurrent process; or a share of them.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let alone = first_of(scenario);
     let effects = alone.log.len() as u64;
@@ -392,7 +392,7 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
                 _ => sweep.judge_run(&run, out),
             }
         }
-        _ => return Err(format!("{name} is no neighbour; write application:EFFECT:MANNER or migrator:EFFECT:waits")),
+        _ => return Err(format!("{name} is no concurrent process; write application:EFFECT:MANNER or migrator:EFFECT:waits")),
     };
     match judged {
         Ok(()) => out("good"),
