@@ -9,18 +9,18 @@ use crate::decide::facts::{Database, Facts, Request, Tried};
 use crate::decide::fallback::{after_failure, Next, Stop};
 use crate::decide::plan::{decide, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};
+use crate::ops::inspect::{inspect, Ask, Closeness, Seen};
+use crate::ops::lock::{lock, look_only, Locked};
+use crate::ops::prune::prune;
+use crate::ops::recover::recover;
+use crate::ops::replace::{roll_forward, Replaced};
+use crate::ops::store::{RecordStore, Reported};
+use crate::ops::together::{Alone, Others};
+use crate::ops::verify::within_budget;
 use crate::report::{DatabaseReport, Ended, LastFailure};
-use crate::steps::inspect::{inspect, Ask, Closeness, Seen};
-use crate::steps::lock::{lock, look_only, Locked};
-use crate::steps::prune::prune;
-use crate::steps::recover::recover;
-use crate::steps::replace::{roll_forward, Replaced};
-use crate::steps::store::{RecordStore, Reported};
-use crate::steps::together::{Alone, Others};
-use crate::steps::verify::within_budget;
 
 /// Who asks for a run, and with which token.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub fn boot<'d>(device: &'d Device<'d>, asked: &Asked) -> (DatabaseReport, Optio
 }
 
 fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
-    device.stop_here(Step("begin"))?;
+    device.stop_here(Op("begin"))?;
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));
     }
@@ -139,7 +139,7 @@ fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failure> {
         None => Ok(()),
         Some(format) => {
             let cause = format!("the record is in format {format}, written by newer firmware; this one knows format 1");
-            Err(Failure::new(Class::Newer, Step("read the record"), cause).at(&device.state.record()))
+            Err(Failure::new(Class::Newer, Op("read the record"), cause).at(&device.state.record()))
         }
     }
 }
@@ -213,7 +213,7 @@ fn fallbacks(
             }
         }
     }
-    Err(Failure::new(Class::Defect, Step("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
+    Err(Failure::new(Class::Defect, Op("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
 }
 
 /// A token is honoured once: one whose operation is done, or that was there when the record was lost, asks for nothing.

@@ -1,4 +1,4 @@
-//! Owns [`Failure`]: which step, on what, because of whom; and its [`Class`], the only thing decisions look at.
+//! Owns [`Failure`]: which op, on what, because of whom; and its [`Class`], the only thing decisions look at.
 //! Promises: the class is a whitelist (protocol: "Which failures may lead to a fallback"); what is not proven stops and touches nothing.
 //! Never repeats its source in its own text; never printed but by the report.
 
@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{Step, WrongKind};
+use crate::device::disk::{Op, WrongKind};
 
 /// What a failure means for the fallbacks and for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +121,8 @@ pub struct Place {
 pub struct Failure {
     /// What it means.
     pub class: Class,
-    /// The step of the protocol.
-    pub step: Step,
+    /// The place in the protocol.
+    pub op: Op,
     /// The file or folder.
     pub path: Option<PathBuf>,
     /// One clause, no final dot.
@@ -144,11 +144,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of this class in this step.
-    pub fn new(class: Class, step: Step, cause: impl Into<String>) -> Failure {
+    /// A failure of this class in this op.
+    pub fn new(class: Class, op: Op, cause: impl Into<String>) -> Failure {
         Failure {
             class,
-            step,
+            op,
             path: None,
             cause: cause.into(),
             place: None,
@@ -162,16 +162,16 @@ impl Failure {
     }
 
     /// A stop signal came, and this step ended for it.
-    pub fn stopped(step: Step) -> Failure {
-        Failure::new(Class::Interrupted, step, "a stop signal came")
+    pub fn stopped(op: Op) -> Failure {
+        Failure::new(Class::Interrupted, op, "a stop signal came")
     }
 
     /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place
     /// [`Class::Missing`], anything but a file in a file's place [`Class::NotOurs`], everything else [`Class::Storage`].
-    pub fn io(step: Step, path: &Path, error: &io::Error) -> Failure {
+    pub fn io(op: Op, path: &Path, error: &io::Error) -> Failure {
         if let Some(wrong) = WrongKind::of(error) {
             let class = if wrong.wants_folder() { Class::Missing } else { Class::NotOurs };
-            return Failure::new(class, step, wrong.to_string()).at(&wrong.path);
+            return Failure::new(class, op, wrong.to_string()).at(&wrong.path);
         }
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Class::NoSpace,
@@ -185,7 +185,7 @@ impl Failure {
             _ => Class::Storage,
         };
         let lack = (error.kind() == io::ErrorKind::QuotaExceeded).then_some(Lack::Quota);
-        Failure { lack, ..Failure::new(class, step, describe(error)).at(path) }
+        Failure { lack, ..Failure::new(class, op, describe(error)).at(path) }
     }
 
     /// Names the file or folder.
@@ -278,8 +278,8 @@ impl fmt::Display for Failure {
         }
         write!(f, "{}", self.cause)?;
         match (&self.path, &self.place) {
-            (Some(path), None) => write!(f, " ({}, while: {})", path.display(), self.step),
-            (None, None) => write!(f, " (while: {})", self.step),
+            (Some(path), None) => write!(f, " ({}, while: {})", path.display(), self.op),
+            (None, None) => write!(f, " (while: {})", self.op),
             (_, Some(_)) => Ok(()),
         }
     }
@@ -295,14 +295,14 @@ mod tests {
     fn a_full_disk_is_space_and_nothing_else_is() {
         for (errno, class) in [(28, Class::NoSpace), (122, Class::NoSpace), (5, Class::Storage), (30, Class::Storage), (13, Class::Storage)]
         {
-            let failure = Failure::io(Step("test"), Path::new("/x"), &io::Error::from_raw_os_error(errno));
+            let failure = Failure::io(Op("test"), Path::new("/x"), &io::Error::from_raw_os_error(errno));
             assert_eq!(failure.class, class, "errno {errno}");
         }
     }
 
     #[test]
     fn the_number_of_the_operating_system_is_kept() {
-        let failure = Failure::io(Step("copy"), Path::new("/data/x.db"), &io::Error::from_raw_os_error(5));
+        let failure = Failure::io(Op("copy"), Path::new("/data/x.db"), &io::Error::from_raw_os_error(5));
         assert_eq!(failure.to_string(), "input/output error (errno 5) (/data/x.db, while: copy)");
     }
 }

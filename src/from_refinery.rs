@@ -45,7 +45,7 @@ fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, Stri
     Ok(Catalog {
         database: settings.name.clone().leak(),
         versions: if wide_refinery || needs_64 || settings.versions_64 { Versions::Int8 } else { Versions::Int4 },
-        fingerprint: sums::fingerprint(migrations.iter().map(|step| (step.version, step.name, step.sql))),
+        fingerprint: sums::fingerprint(migrations.iter().map(|migration| (migration.version, migration.name, migration.sql))),
         migrations: migrations.leak(),
         data: &[],
     })
@@ -94,10 +94,17 @@ mod tests {
     fn the_runners_migrations_are_the_catalogue_in_order() {
         let embedded = read(&[("V2__second", "SELECT 2;\r\n"), ("V1__first", "SELECT 1;\n")]).unwrap();
         let [notes] = embedded.databases else { unreachable!("one database") };
-        let steps: Vec<_> = notes.migrations.iter().map(|step| (step.version, step.name, step.file, step.sql, step.adopted)).collect();
-        assert_eq!(steps, [(1, "first", "V1__first.sql", "SELECT 1;\n", true), (2, "second", "V2__second.sql", "SELECT 2;\r\n", false)]);
+        let migrations: Vec<_> = notes
+            .migrations
+            .iter()
+            .map(|migration| (migration.version, migration.name, migration.file, migration.sql, migration.adopted))
+            .collect();
+        assert_eq!(
+            migrations,
+            [(1, "first", "V1__first.sql", "SELECT 1;\n", true), (2, "second", "V2__second.sql", "SELECT 2;\r\n", false)]
+        );
         let lf = Theirs::unapplied("V2__second", "SELECT 2;\n").unwrap();
-        assert!(notes.migrations.iter().any(|step| step.checksums.contain(lf.checksum())), "the other line ends are known");
+        assert!(notes.migrations.iter().any(|migration| migration.checksums.contain(lf.checksum())), "the other line ends are known");
         assert_eq!((notes.database, notes.versions), ("notes", Versions::Int4));
     }
 
@@ -109,7 +116,7 @@ mod tests {
         let files: Vec<Theirs> = files.iter().map(|(name, sql)| Theirs::unapplied(name, sql).unwrap()).collect();
         let embedded = embedded(&Runner::new(&files), settings).unwrap();
         let [notes] = embedded.databases else { unreachable!("one database") };
-        let said: Vec<_> = notes.migrations.iter().map(|step| step.directives.foreign_keys).collect();
+        let said: Vec<_> = notes.migrations.iter().map(|migration| migration.directives.foreign_keys).collect();
         assert_eq!(said, [ForeignKeys::Enforced, ForeignKeys::Off, ForeignKeys::Off]);
     }
 

@@ -18,7 +18,7 @@
 //! sqlite_min.rs      which SQLite a schema's text needs; shared with the build crate
 //! commands/          one file a command; cli/describe.rs has their texts
 //! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
-//! steps/             ONE VERB A FILE: takes the device and proof, returns proof or a failure
+//! ops/               ONE VERB A FILE: takes the device and proof, returns proof or a failure
 //! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, files, clock, supervisor
 //! migrator.rs        the same as a library, for a supervisor, an application, a product's tests
 //! from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
@@ -26,8 +26,8 @@
 //! error.rs           Failure and its class (a whitelist)
 //! ```
 //!
-//! Arrows only go down: `main → cli, commands, boot → steps → device`; `boot, commands, steps → decide`; everyone may use
-//! `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `steps` never
+//! Arrows only go down: `main → cli, commands, boot → ops → device`; `boot, commands, ops → decide`; everyone may use
+//! `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `ops` never
 //! `boot` or `commands`. `tests/context.rs` checks it, and is itself fed bad files.
 //!
 //! Running again after a power cut is no special path: a ready file and an open operation are facts like any other. A quiet boot
@@ -49,13 +49,13 @@ mod from_refinery;
 #[doc(hidden)]
 pub mod lex;
 mod migrator;
+pub mod ops;
 #[cfg_attr(not(feature = "refinery"), allow(dead_code))]
 mod pragma;
 pub mod report;
 mod reserved;
 #[doc(hidden)]
 pub mod sqlite_min;
-pub mod steps;
 #[cfg(feature = "refinery")]
 mod sums;
 

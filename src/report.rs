@@ -14,7 +14,7 @@ use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::printable::{json, printable};
 use crate::error::{Class, Failure, Place};
-use crate::steps::replace::Replaced;
+use crate::ops::replace::Replaced;
 pub use last::LastFailure;
 pub use sentence::lacking;
 use sentence::Said;

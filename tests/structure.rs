@@ -78,21 +78,21 @@ fn arrow(path: &str, import: &str) {
 #[test]
 fn arrows_that_go_up_are_reported() {
     arrow("src/decide/plan.rs", "use crate::device::disk::Disk;");
-    arrow("src/decide/plan.rs", "use crate::steps::probe;");
+    arrow("src/decide/plan.rs", "use crate::ops::probe;");
     arrow("src/decide/plan.rs", "use crate::{config::Settings, report::Report};");
     arrow("src/decide/plan.rs", "use super::super::device::disk::Disk;");
     arrow("src/decide.rs", "use super::device::disk::Disk;");
     arrow("src/device/lock.rs", "use crate::decide::record::Record;");
     arrow("src/device/sqlite/script.rs", "use crate::decide::plan::Plan;");
-    arrow("src/device/lock.rs", "fn f() -> crate::steps::Held { g() }");
+    arrow("src/device/lock.rs", "fn f() -> crate::ops::Held { g() }");
     arrow("src/device.rs", "use crate::boot::boot;");
-    arrow("src/steps/swap.rs", "use crate::boot::boot;");
-    arrow("src/steps/swap.rs", "use crate::{\n    boot,\n    device::disk::Disk,\n};");
-    arrow("src/steps/swap.rs", "use crate::commands::status;");
-    arrow("src/steps/swap.rs", "use crate::report::Report;");
+    arrow("src/ops/swap.rs", "use crate::boot::boot;");
+    arrow("src/ops/swap.rs", "use crate::{\n    boot,\n    device::disk::Disk,\n};");
+    arrow("src/ops/swap.rs", "use crate::commands::status;");
+    arrow("src/ops/swap.rs", "use crate::report::Report;");
     arrow("src/boot.rs", "use crate::commands::status;");
     arrow("src/boot/operation.rs", "use crate::cli::Command;");
-    arrow("src/error.rs", "use crate::steps::probe;");
+    arrow("src/error.rs", "use crate::ops::probe;");
     arrow("src/config.rs", "use crate::device::disk::Disk;");
     arrow("src/catalog.rs", "use crate::config::Settings;");
     arrow("src/cli.rs", "use crate::device::disk::Disk;");
@@ -101,7 +101,7 @@ fn arrows_that_go_up_are_reported() {
 #[test]
 fn arrows_that_go_down_are_fine() {
     accepted("src/boot.rs", "use crate::{decide::plan::Plan, steps::swap};\n");
-    accepted("src/steps/swap.rs", "use crate::device::disk::Disk;\nuse super::probe::Probed;\n");
+    accepted("src/ops/swap.rs", "use crate::device::disk::Disk;\nuse super::probe::Probed;\n");
     accepted("src/decide/plan.rs", "use crate::config::Settings;\nuse super::facts::Facts;\n");
     accepted("src/commands/status.rs", "use crate::boot::boot;\n");
     accepted("src/device/lock.rs", "// crate::decide is named in a comment alone\nuse crate::error::Failure;\n");
@@ -109,14 +109,14 @@ fn arrows_that_go_down_are_fine() {
 
 #[test]
 fn rooms_are_kept() {
-    reported("src/steps/inspect.rs", &format!("{HEAD}use rusqlite::Connection;\n"), "rusqlite");
+    reported("src/ops/inspect.rs", &format!("{HEAD}use rusqlite::Connection;\n"), "rusqlite");
     reported("src/device/lock.rs", &format!("{HEAD}fn f(c: &rusqlite::Connection) {{ g(c) }}\n"), "rusqlite");
     reported("src/device/history.rs", &format!("{HEAD}use refinery_core::Migration;\n"), "refinery");
     accepted("src/from_refinery.rs", "use refinery_core::Migration;\n");
-    reported("src/steps/prune.rs", &format!("{HEAD}use std::fs;\n"), "std::fs");
+    reported("src/ops/prune.rs", &format!("{HEAD}use std::fs;\n"), "std::fs");
     reported("src/device/lock.rs", &format!("{HEAD}use std::{{fs, io}};\n"), "std::fs");
     reported("src/lib.rs", &format!("{HEAD}fn f() {{\n    eprintln!(\"said\");\n}}\n"), "printable");
-    reported("src/steps/prune.rs", &format!("{HEAD}fn f() {{\n    io::stdout().flush();\n}}\n"), "printable");
+    reported("src/ops/prune.rs", &format!("{HEAD}fn f() {{\n    io::stdout().flush();\n}}\n"), "printable");
     accepted("src/device/logging.rs", "fn f() {\n    io::stderr();\n}\n");
     reported("src/decide/fallback.rs", &format!("{HEAD}use std::time::SystemTime;\n"), "pure");
     reported("src/decide/fallback.rs", &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"), "pure");
@@ -125,7 +125,7 @@ fn rooms_are_kept() {
     accepted("src/device/sqlite/script.rs", "use rusqlite::Batch;\n");
     accepted("src/device/history.rs", "use rusqlite::Row;\n");
     accepted("src/device/disk/system.rs", "use std::fs;\n");
-    accepted("src/steps/verify.rs", "/// As `rusqlite` says, and `std::fs`.\nfn f() {}\n");
+    accepted("src/ops/verify.rs", "/// As `rusqlite` says, and `std::fs`.\nfn f() {}\n");
 }
 
 #[test]
@@ -151,20 +151,20 @@ fn sizes_are_kept() {
 #[test]
 fn words_are_kept() {
     for word in ["a.unwrap();", "a.expect(\"said\");", "panic!(\"no\");", "unreachable!();", "unimplemented!();", "todo!();"] {
-        reported("src/steps/probe.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
+        reported("src/ops/probe.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
         reported("build/src/name.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
     }
-    reported("src/steps/probe.rs", &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")), "unfinished");
+    reported("src/ops/probe.rs", &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")), "unfinished");
     reported("lab/src/disk.rs", &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")), "unfinished");
     reported("tests/integration/boots.rs", &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")), "unfinished");
     let tests = "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() {\n        a.unwrap();\n    }\n}\n";
-    accepted("src/steps/probe.rs", tests);
-    reported("src/steps/probe.rs", &format!("{HEAD}{tests}\nfn g() {{\n    a.unwrap();\n}}\n"), "we may not");
+    accepted("src/ops/probe.rs", tests);
+    reported("src/ops/probe.rs", &format!("{HEAD}{tests}\nfn g() {{\n    a.unwrap();\n}}\n"), "we may not");
     let after = "fn f() -> &'static str {\n    r\"\\\"\n}\n\nfn g() {\n    a.unwrap();\n}\n";
-    reported("src/steps/probe.rs", &format!("{HEAD}{after}"), "we may not");
+    reported("src/ops/probe.rs", &format!("{HEAD}{after}"), "we may not");
     accepted("src/decide/record_tests.rs", "fn f() {\n    a.unwrap();\n}\n");
     accepted("src/config/tests/keys.rs", "fn f() {\n    a.unwrap();\n}\n");
-    accepted("src/steps/probe.rs", "// unwrap() is not called here: panic! neither.\nfn f() -> &'static str {\n    \"panic!\"\n}\n");
+    accepted("src/ops/probe.rs", "// unwrap() is not called here: panic! neither.\nfn f() -> &'static str {\n    \"panic!\"\n}\n");
 }
 
 /// A bug that no longer fits is one that nobody looks for any more.

@@ -135,7 +135,7 @@ pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
 /// The code that a product with these migrations registers.
 fn registered(catalog: &Catalog) -> Registered {
     let mut registered = Registered::default();
-    for (version, sql) in catalog.migrations.iter().filter_map(|step| Some((step.version, code_of(step.name)?))) {
+    for (version, sql) in catalog.migrations.iter().filter_map(|migration| Some((migration.version, code_of(migration.name)?))) {
         registered.add(catalog.database.to_owned(), version, move |connection| Ok(connection.execute_batch(sql)?));
     }
     registered

@@ -26,7 +26,7 @@ pub struct Dump {
     /// Versions in the history, oldest first.
     pub versions: Vec<i64>,
     /// Versions that our own table tells of.
-    pub steps: Vec<i64>,
+    pub migrations: Vec<i64>,
     /// The last operation that committed; `None` where none did.
     pub operation: Option<i64>,
     /// `journal_mode`.
@@ -145,7 +145,7 @@ pub fn take(connection: &Connection) -> Result<Dump, String> {
     if checked != ["ok"] {
         return Err(format!("integrity_check says: {}", checked.first().map_or("nothing", String::as_str)));
     }
-    let mut dump = Dump { text: String::new(), versions: Vec::new(), steps: Vec::new(), operation: None, journal: String::new() };
+    let mut dump = Dump { text: String::new(), versions: Vec::new(), migrations: Vec::new(), operation: None, journal: String::new() };
     dump.journal = strings(connection, "PRAGMA journal_mode").map_err(words)?.concat();
     let schema = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
                   WHERE tbl_name NOT LIKE 'bootmigrate%' AND tbl_name <> 'refinery_schema_history' ORDER BY 1";
@@ -169,7 +169,7 @@ pub fn take(connection: &Connection) -> Result<Dump, String> {
         numbers.iter().filter_map(|number| number.parse().ok()).collect()
     };
     dump.versions = numbers("SELECT version FROM refinery_schema_history ORDER BY version");
-    dump.steps = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
+    dump.migrations = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
     dump.operation = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
     Ok(dump)
 }
@@ -207,10 +207,10 @@ impl Dump {
     /// # Errors
     /// The contradiction.
     pub fn consistent(&self) -> Result<(), String> {
-        if let Some(stray) = self.steps.iter().find(|step| !self.versions.contains(step)) {
+        if let Some(stray) = self.migrations.iter().find(|migration| !self.versions.contains(migration)) {
             return Err(format!("bootmigrate_steps tells of version {stray}, which the history does not have"));
         }
-        if !self.steps.is_empty() && self.operation.is_none() {
+        if !self.migrations.is_empty() && self.operation.is_none() {
             return Err("bootmigrate_steps has rows and bootmigrate_state has no act".into());
         }
         Ok(())

@@ -14,7 +14,7 @@ use bootmigrate::commands::run::asked_by;
 use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::Request;
 use bootmigrate::decide::record::{read_slots, write_slot, Slots, SLOT_BYTES};
-use bootmigrate::device::disk::Step;
+use bootmigrate::device::disk::Op;
 use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::sqlite::script::{self, Mode};
 use bootmigrate::device::sqlite::session::FileOptions;
@@ -103,11 +103,11 @@ pub fn script(bytes: &[u8]) {
             directives: Directives::NONE,
             adopted,
         };
-        let Ok(mut database) = Sqlite::default().scratch(Step("fuzz")) else { return };
+        let Ok(mut database) = Sqlite::default().scratch(Op("fuzz")) else { return };
         // A query may be endless, as `WITH RECURSIVE` allows: only its parsing is looked at.
         let endless = sql.to_ascii_lowercase().contains("recursive");
-        if !endless && (mode == Mode::NoTransaction || database.begin_exclusive(Step("fuzz")).is_ok()) {
-            let ran = database.file(Step("fuzz"), mode, FileOptions::from(&migration), |database, session| {
+        if !endless && (mode == Mode::NoTransaction || database.begin_exclusive(Op("fuzz")).is_ok()) {
+            let ran = database.file(Op("fuzz"), mode, FileOptions::from(&migration), |database, session| {
                 script::run(database, session, &migration, &mut |_| {})
             });
             // Whatever it did to its connection has been taken back.

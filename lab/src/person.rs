@@ -12,10 +12,10 @@ use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::{Request, Snapshot};
 use bootmigrate::device::{Device, LOOK};
 use bootmigrate::error::{Class, Failure};
+use bootmigrate::ops::backup::{import, importable};
+use bootmigrate::ops::lock::lock;
+use bootmigrate::ops::store::RecordStore;
 use bootmigrate::report::DatabaseReport;
-use bootmigrate::steps::backup::{import, importable};
-use bootmigrate::steps::lock::lock;
-use bootmigrate::steps::store::RecordStore;
 
 use crate::device::{boot_of, switch_on, with_device, Booted, Firmware, SimClock, MAIN, STATE};
 use crate::dump::{bytes_hash, Album, Stands};

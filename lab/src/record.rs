@@ -22,7 +22,7 @@ pub fn synced(initial: &State, log: &[Effect]) -> Vec<u64> {
     // Content is durable in both variants alike, and no scenario takes the record's name away.
     let mut replay = Replay::new(initial, Order::Free);
     for effect in log {
-        replay.step(effect);
+        replay.apply(effect);
         if let (Change::Sync { node }, true) = (&effect.change, *effect.path == *path) {
             let bytes = replay.durable.content(*node).map(|content| {
                 let mut bytes = vec![0; content.size() as usize];
@@ -57,8 +57,8 @@ fn whole(slot: &[u8]) -> Option<u64> {
 
 /// CRC-32 as in Ethernet: reflected, initially and finally inverted.
 fn remainder(bytes: &[u8]) -> u32 {
-    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+    let migration = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| migration(crc)))
 }
 
 #[cfg(test)]

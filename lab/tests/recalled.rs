@@ -7,10 +7,10 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use bootmigrate::device::disk::{Disk, File, Open, Step};
+use bootmigrate::device::disk::{Disk, File, Op, Open};
 use bootmigrate_lab::sim::{Sim, State};
 
-const STEP: Step = Step("a test");
+const OP: Op = Op("a test");
 const SECTOR: usize = 512;
 const FILE_BYTES: usize = 3 * 4096;
 
@@ -27,7 +27,7 @@ fn situation(change: impl FnOnce(&mut Vec<u8>)) -> State {
 fn same(run: fn(&dyn File, &Sim), change: fn(&mut Vec<u8>)) -> bool {
     let (state, other) = (situation(|_| {}), situation(change));
     let sim = Sim::from_state(&state);
-    let file = sim.open(STEP, Path::new("/data/file"), Open::ReadWrite).unwrap();
+    let file = sim.open(OP, Path::new("/data/file"), Open::ReadWrite).unwrap();
     run(&*file, &sim);
     drop(file);
     let mask = sim.seen();
@@ -39,7 +39,7 @@ fn same(run: fn(&dyn File, &Sim), change: fn(&mut Vec<u8>)) -> bool {
 fn overwrite(file: &dyn File) {
     // In pieces that fit no sector, as a journal is written.
     for start in (0..FILE_BYTES).step_by(1000) {
-        file.write_at(STEP, start as u64, &vec![9; 1000.min(FILE_BYTES - start)]).unwrap();
+        file.write_at(OP, start as u64, &vec![9; 1000.min(FILE_BYTES - start)]).unwrap();
     }
 }
 
@@ -47,7 +47,7 @@ fn overwrite(file: &dyn File) {
 fn what_is_read_counts_by_the_sector() {
     let read: fn(&dyn File, &Sim) = |file, sim| {
         file.read_at(4096, &mut [0; 10]).unwrap();
-        sim.unlink(STEP, Path::new("/data/file")).unwrap();
+        sim.unlink(OP, Path::new("/data/file")).unwrap();
     };
     assert!(!same(read, |bytes| bytes[4096 + 100] = 0), "the sector was read");
     assert!(same(read, |bytes| bytes[4096 + SECTOR] = 0), "the next one was not, and the file is gone");
@@ -56,7 +56,7 @@ fn what_is_read_counts_by_the_sector() {
 #[test]
 fn what_is_left_in_place_counts() {
     assert!(!same(|_, _| {}, |bytes| bytes[FILE_BYTES - 1] = 0));
-    assert!(!same(|file, _| file.write_at(STEP, 0, &[1; 100]).unwrap(), |bytes| bytes[100] = 0), "the rest of a sector stays");
+    assert!(!same(|file, _| file.write_at(OP, 0, &[1; 100]).unwrap(), |bytes| bytes[100] = 0), "the rest of a sector stays");
     assert!(same(|file, _| overwrite(file), |bytes| bytes.fill(0)), "nothing stays");
 }
 
@@ -77,16 +77,16 @@ fn what_a_run_wrote_itself_is_no_news_to_it() {
 #[test]
 fn a_copy_lives_on() {
     let run: fn(&dyn File, &Sim) = |file, sim| {
-        let copy = sim.open(STEP, Path::new("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
-        copy.copy_from(STEP, file, &AtomicBool::new(false)).unwrap();
-        sim.unlink(STEP, Path::new("/data/file")).unwrap();
+        let copy = sim.open(OP, Path::new("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
+        copy.copy_from(OP, file, &AtomicBool::new(false)).unwrap();
+        sim.unlink(OP, Path::new("/data/file")).unwrap();
     };
     assert!(!same(run, |bytes| bytes[5000] = 0));
 }
 
 #[test]
 fn names_and_sizes_always_count() {
-    let gone: fn(&dyn File, &Sim) = |_, sim| sim.unlink(STEP, Path::new("/data/file")).unwrap();
+    let gone: fn(&dyn File, &Sim) = |_, sim| sim.unlink(OP, Path::new("/data/file")).unwrap();
     assert!(same(gone, |bytes| bytes.fill(0)));
     assert!(!same(gone, |bytes| bytes.truncate(100)));
 }

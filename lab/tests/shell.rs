@@ -137,7 +137,7 @@ const FILES: &[(&str, &str)] = &[
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("RUN_MIGRATIONS", "0, false, no or off: `run` changes nothing, says so, and exits 3 when work is pending"),
-    ("NOTIFY_SOCKET, JOURNAL_STREAM", "set by systemd: each step becomes the unit's status, and each line has its priority"),
+    ("NOTIFY_SOCKET, JOURNAL_STREAM", "set by systemd: each migration becomes the unit's status, and each line has its priority"),
 ];
 
 const KERNEL: &[(&str, &str)] = &[

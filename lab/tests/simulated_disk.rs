@@ -8,11 +8,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Step};
+use bootmigrate::device::disk::{Disk, File, Lease, Op, Open, Rename};
 use bootmigrate_lab::sim::{seed_sqlite, Enumerator, Fault, FaultKind, Lack, Options, Order, OutcomePlan, Sim};
 use rusqlite::{Connection, OpenFlags};
 
-const STEP: Step = Step("test");
+const OP: Op = Op("test");
 
 fn device() -> Sim {
     let sim = Sim::new(Options::default());
@@ -29,8 +29,8 @@ fn path(text: &str) -> &Path {
 }
 
 fn create(sim: &Sim, name: &str, bytes: &[u8]) -> Box<dyn File> {
-    let file = sim.open(STEP, path(name), Open::CreateNew { mode: 0o600 }).unwrap();
-    file.write_at(STEP, 0, bytes).unwrap();
+    let file = sim.open(OP, path(name), Open::CreateNew { mode: 0o600 }).unwrap();
+    file.write_at(OP, 0, bytes).unwrap();
     file
 }
 
@@ -60,9 +60,9 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
 #[test]
 fn a_synced_file_without_its_folder_may_lose_its_name() {
     let sim = device();
-    create(&sim, "/data/new", b"new").sync(STEP).unwrap();
+    create(&sim, "/data/new", b"new").sync(OP).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Kept, &["/data/new"]), set(&["-", "new"]));
-    sim.sync_folder(STEP, path("/data")).unwrap();
+    sim.sync_folder(OP, path("/data")).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Free, &["/data/new"]), set(&["new"]));
 }
 
@@ -70,7 +70,7 @@ fn a_synced_file_without_its_folder_may_lose_its_name() {
 fn a_synced_folder_without_its_file_may_lose_the_content() {
     let sim = device();
     create(&sim, "/data/new", b"new");
-    sim.sync_folder(STEP, path("/data")).unwrap();
+    sim.sync_folder(OP, path("/data")).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Kept, &["/data/new"]), set(&["", "\0\0\0", "new"]));
 }
 
@@ -83,29 +83,29 @@ fn no_inode_and_no_quota_leave_bytes_free() {
     let space = sim.space(path("/data")).unwrap();
     assert_eq!((space.inodes, space.available), (Some(0), (1 << 20) - 4096));
     let refused = |error: std::io::Error| error.raw_os_error();
-    assert_eq!(sim.open(STEP, path("/data/more"), Open::CreateNew { mode: 0o600 }).map(drop).map_err(refused), Err(Some(libc::ENOSPC)));
-    assert_eq!(sim.make_folder(STEP, path("/data/folder"), 0o700).map_err(refused), Err(Some(libc::ENOSPC)));
+    assert_eq!(sim.open(OP, path("/data/more"), Open::CreateNew { mode: 0o600 }).map(drop).map_err(refused), Err(Some(libc::ENOSPC)));
+    assert_eq!(sim.make_folder(OP, path("/data/folder"), 0o700).map_err(refused), Err(Some(libc::ENOSPC)));
     // What is there can grow, have a second name, and give its inode back.
-    let old = sim.open(STEP, path("/data/old"), Open::ReadWrite).unwrap();
-    old.write_at(STEP, 0, &[1; 9000]).unwrap();
-    sim.link(STEP, path("/data/old"), path("/data/second")).unwrap();
-    sim.unlink(STEP, path("/data/last")).unwrap();
+    let old = sim.open(OP, path("/data/old"), Open::ReadWrite).unwrap();
+    old.write_at(OP, 0, &[1; 9000]).unwrap();
+    sim.link(OP, path("/data/old"), path("/data/second")).unwrap();
+    sim.unlink(OP, path("/data/last")).unwrap();
     create(&sim, "/data/more", b"x");
 
     sim.leave(Lack::Quota, 4096);
-    old.write_at(STEP, 12288, &[1; 4096]).unwrap();
-    assert_eq!(old.write_at(STEP, 16384, &[1; 4096]).map_err(refused), Err(Some(libc::EDQUOT)));
+    old.write_at(OP, 12288, &[1; 4096]).unwrap();
+    assert_eq!(old.write_at(OP, 16384, &[1; 4096]).map_err(refused), Err(Some(libc::EDQUOT)));
     assert!(sim.space(path("/data")).unwrap().available > 1 << 19);
 }
 
 #[test]
 fn a_rename_between_folders_is_one_effect_or_two() {
     let sim = device();
-    sim.rename(STEP, path("/data/old"), path("/data/other/new"), Rename::Replace).unwrap();
+    sim.rename(OP, path("/data/old"), path("/data/other/new"), Rename::Replace).unwrap();
     let files = ["/data/old", "/data/other/new"];
     assert_eq!(left_by_cut(&sim, Order::Kept, &files), set(&["old -", "- old"]));
     assert_eq!(left_by_cut(&sim, Order::Free, &files), set(&["old -", "- old", "old old", "- -"]));
-    sim.sync_folder(STEP, path("/data/other")).unwrap();
+    sim.sync_folder(OP, path("/data/other")).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Kept, &files), set(&["- old"]));
     assert_eq!(left_by_cut(&sim, Order::Free, &files), set(&["- old", "old old"]));
 }
@@ -113,9 +113,9 @@ fn a_rename_between_folders_is_one_effect_or_two() {
 #[test]
 fn a_rename_in_one_folder_is_whole_in_both_variants() {
     let sim = device();
-    create(&sim, "/data/new", b"new").sync(STEP).unwrap();
-    sim.sync_folder(STEP, path("/data")).unwrap();
-    sim.rename(STEP, path("/data/new"), path("/data/old"), Rename::Replace).unwrap();
+    create(&sim, "/data/new", b"new").sync(OP).unwrap();
+    sim.sync_folder(OP, path("/data")).unwrap();
+    sim.rename(OP, path("/data/new"), path("/data/old"), Rename::Replace).unwrap();
     for order in Order::ALL {
         assert_eq!(left_by_cut(&sim, order, &["/data/old", "/data/new"]), set(&["old new", "new -"]));
     }
@@ -124,10 +124,10 @@ fn a_rename_in_one_folder_is_whole_in_both_variants() {
 #[test]
 fn only_the_free_order_swaps_two_unlinks() {
     let sim = device();
-    create(&sim, "/data/new", b"new").sync(STEP).unwrap();
-    sim.sync_folder(STEP, path("/data")).unwrap();
-    sim.unlink(STEP, path("/data/old")).unwrap();
-    sim.unlink(STEP, path("/data/new")).unwrap();
+    create(&sim, "/data/new", b"new").sync(OP).unwrap();
+    sim.sync_folder(OP, path("/data")).unwrap();
+    sim.unlink(OP, path("/data/old")).unwrap();
+    sim.unlink(OP, path("/data/new")).unwrap();
     let files = ["/data/old", "/data/new"];
     assert_eq!(left_by_cut(&sim, Order::Kept, &files), set(&["old new", "- new", "- -"]));
     assert_eq!(left_by_cut(&sim, Order::Free, &files), set(&["old new", "- new", "old -", "- -"]));
@@ -136,11 +136,11 @@ fn only_the_free_order_swaps_two_unlinks() {
 #[test]
 fn a_folder_whose_name_is_lost_takes_all_with_it() {
     let sim = device();
-    sim.make_folder(STEP, path("/data/made"), 0o700).unwrap();
-    create(&sim, "/data/made/new", b"new").sync(STEP).unwrap();
-    sim.sync_folder(STEP, path("/data/made")).unwrap();
+    sim.make_folder(OP, path("/data/made"), 0o700).unwrap();
+    create(&sim, "/data/made/new", b"new").sync(OP).unwrap();
+    sim.sync_folder(OP, path("/data/made")).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Free, &["/data/made/new"]), set(&["-", "new"]));
-    sim.sync_folder(STEP, path("/data")).unwrap();
+    sim.sync_folder(OP, path("/data")).unwrap();
     assert_eq!(left_by_cut(&sim, Order::Free, &["/data/made/new"]), set(&["new"]));
 }
 
@@ -148,8 +148,8 @@ fn a_folder_whose_name_is_lost_takes_all_with_it() {
 fn a_write_is_torn_only_between_sectors() {
     let sim = device();
     sim.prepare(|state| state.put_file("/data/page", &[b'a'; 1536]));
-    let page = sim.open(STEP, path("/data/page"), Open::ReadWrite).unwrap();
-    page.write_at(STEP, 256, &[b'b'; 1024]).unwrap();
+    let page = sim.open(OP, path("/data/page"), Open::ReadWrite).unwrap();
+    page.write_at(OP, 256, &[b'b'; 1024]).unwrap();
     let left = left_by_cut(&sim, Order::Kept, &["/data/page"]);
     assert!(left.len() >= 5, "{} different ones", left.len());
     for text in &left {
@@ -164,7 +164,7 @@ fn a_write_is_torn_only_between_sectors() {
 #[test]
 fn run_is_empty_after_a_cut_and_is_not_logged() {
     let sim = device();
-    create(&sim, "/run/ready", b"").sync(STEP).unwrap();
+    create(&sim, "/run/ready", b"").sync(OP).unwrap();
     assert_eq!(sim.effects(), 0);
     assert!(sim.read_file("/run/ready").is_some());
     assert!(Sim::from_state(&sim.state()).read_file("/run/ready").is_none());
@@ -173,11 +173,11 @@ fn run_is_empty_after_a_cut_and_is_not_logged() {
 #[test]
 fn links_share_content_and_a_rename_over_a_link_of_itself_does_nothing() {
     let sim = device();
-    sim.link(STEP, path("/data/old"), path("/data/second")).unwrap();
+    sim.link(OP, path("/data/old"), path("/data/second")).unwrap();
     assert_eq!(sim.stat(path("/data/old")).unwrap().unwrap().links, 2);
-    sim.rename(STEP, path("/data/old"), path("/data/second"), Rename::Replace).unwrap();
+    sim.rename(OP, path("/data/old"), path("/data/second"), Rename::Replace).unwrap();
     assert_eq!(sim.list(path("/data")).unwrap(), ["old", "other", "second"]);
-    let refused = sim.rename(STEP, path("/data/old"), path("/data/second"), Rename::NoReplace);
+    let refused = sim.rename(OP, path("/data/old"), path("/data/second"), Rename::NoReplace);
     assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
     let both = sim.state().hash();
     let copies = device();
@@ -188,8 +188,8 @@ fn links_share_content_and_a_rename_over_a_link_of_itself_does_nothing() {
 #[test]
 fn an_unlinked_file_lives_as_long_as_it_is_open() {
     let sim = device();
-    let file = sim.open(STEP, path("/data/old"), Open::ReadWrite).unwrap();
-    sim.unlink(STEP, path("/data/old")).unwrap();
+    let file = sim.open(OP, path("/data/old"), Open::ReadWrite).unwrap();
+    sim.unlink(OP, path("/data/old")).unwrap();
     let mut bytes = [0; 3];
     assert_eq!(file.read_at(0, &mut bytes).unwrap(), 3);
     assert_eq!(file.stat().unwrap().links, 0);
@@ -202,12 +202,12 @@ fn an_unlinked_file_lives_as_long_as_it_is_open() {
 fn a_lease_is_refused_beside_another_handle_and_broken_by_an_opener() {
     let sim = device();
     let application = sim.process();
-    let theirs = application.open(STEP, path("/data/old"), Open::Read).unwrap();
-    let ours = sim.open(STEP, path("/data/old"), Open::ReadWrite).unwrap();
+    let theirs = application.open(OP, path("/data/old"), Open::Read).unwrap();
+    let ours = sim.open(OP, path("/data/old"), Open::ReadWrite).unwrap();
     assert_eq!(ours.lease().unwrap(), Lease::Busy);
     drop(theirs);
     assert_eq!(ours.lease().unwrap(), Lease::Held);
-    assert!(application.open(STEP, path("/data/old"), Open::Read).is_err());
+    assert!(application.open(OP, path("/data/old"), Open::Read).is_err());
     assert_eq!(ours.lease_state().unwrap(), Lease::Busy);
 }
 
@@ -216,14 +216,14 @@ fn an_opener_who_waited_goes_on_with_the_old_inode() {
     let sim = device();
     let application = sim.process();
     create(&sim, "/data/new", b"new");
-    let ours = sim.open(STEP, path("/data/old"), Open::ReadWrite).unwrap();
+    let ours = sim.open(OP, path("/data/old"), Open::ReadWrite).unwrap();
     assert_eq!(ours.lease().unwrap(), Lease::Held);
     application.begin_open("/data/old").unwrap();
-    sim.rename(STEP, path("/data/new"), path("/data/old"), Rename::Replace).unwrap();
+    sim.rename(OP, path("/data/new"), path("/data/old"), Rename::Replace).unwrap();
     assert_eq!(ours.lease_state().unwrap(), Lease::Busy);
     drop(ours);
     let mut bytes = [0; 3];
-    application.open(STEP, path("/data/old"), Open::ReadWrite).unwrap().read_at(0, &mut bytes).unwrap();
+    application.open(OP, path("/data/old"), Open::ReadWrite).unwrap().read_at(0, &mut bytes).unwrap();
     assert_eq!(&bytes, b"old");
 }
 
@@ -231,8 +231,8 @@ fn an_opener_who_waited_goes_on_with_the_old_inode() {
 fn one_flock_at_a_time_also_on_a_folder() {
     let sim = device();
     let other = sim.process();
-    let first = sim.open(STEP, path("/data"), Open::Read).unwrap();
-    let second = other.open(STEP, path("/data"), Open::Read).unwrap();
+    let first = sim.open(OP, path("/data"), Open::Read).unwrap();
+    let second = other.open(OP, path("/data"), Open::Read).unwrap();
     assert!(first.try_lock().unwrap());
     assert!(!second.try_lock().unwrap());
     sim.end();
@@ -248,7 +248,7 @@ fn closing_another_handle_drops_the_locks_that_other_processes_see() {
     ours.execute_batch("CREATE TABLE t(n); BEGIN IMMEDIATE; INSERT INTO t VALUES (1);").unwrap();
     let theirs = sqlite(&application);
     assert!(theirs.execute_batch("BEGIN IMMEDIATE").is_err());
-    drop(sim.open(STEP, path("/data/app.db"), Open::Read).unwrap());
+    drop(sim.open(OP, path("/data/app.db"), Open::Read).unwrap());
     assert_eq!(sim.hazards().len(), 1, "{:?}", sim.hazards());
     assert!(theirs.execute_batch("BEGIN IMMEDIATE").is_ok(), "the hazard: both write");
 }
@@ -275,11 +275,11 @@ fn two_connections_share_a_wal() {
 fn a_full_disk_is_full_and_an_unlink_makes_room() {
     let sim = device();
     sim.set_available_bytes(8192);
-    let file = sim.open(STEP, path("/data/new"), Open::CreateNew { mode: 0o600 }).unwrap();
-    assert_eq!(file.write_at(STEP, 0, &[1; 12288]).unwrap_err().raw_os_error(), Some(28));
+    let file = sim.open(OP, path("/data/new"), Open::CreateNew { mode: 0o600 }).unwrap();
+    assert_eq!(file.write_at(OP, 0, &[1; 12288]).unwrap_err().raw_os_error(), Some(28));
     assert_eq!(sim.space(path("/data")).unwrap().available, 0);
-    file.write_at(STEP, 4096, &[2; 4096]).unwrap();
-    sim.unlink(STEP, path("/data/old")).unwrap();
+    file.write_at(OP, 4096, &[2; 4096]).unwrap();
+    sim.unlink(OP, path("/data/old")).unwrap();
     assert_eq!(sim.space(path("/data")).unwrap().available, 4096);
 }
 
@@ -288,7 +288,7 @@ fn a_read_only_device_opens_and_reads() {
     let sim = device();
     sqlite(&sim).execute_batch("CREATE TABLE t(n)").unwrap();
     sim.set_read_only(true);
-    assert_eq!(sim.open(STEP, path("/data/old"), Open::ReadWrite).err().unwrap().raw_os_error(), Some(30));
+    assert_eq!(sim.open(OP, path("/data/old"), Open::ReadWrite).err().unwrap().raw_os_error(), Some(30));
     let connection = sqlite(&sim);
     assert_eq!(connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     assert!(connection.execute_batch("INSERT INTO t VALUES (1)").is_err());
@@ -356,9 +356,9 @@ fn a_copy_shares_whole_blocks_and_is_in_the_log() {
     let sim = device();
     let bytes: Vec<u8> = (0..150_000_u32).map(|number| number as u8).collect();
     sim.prepare(|state| state.put_file("/data/big", &bytes));
-    let source = sim.open(STEP, path("/data/big"), Open::Read).unwrap();
-    let copy = sim.open(STEP, path("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
-    assert_eq!(copy.copy_from(STEP, source.as_ref(), &AtomicBool::new(false)).unwrap(), 150_000);
+    let source = sim.open(OP, path("/data/big"), Open::Read).unwrap();
+    let copy = sim.open(OP, path("/data/copy"), Open::CreateNew { mode: 0o600 }).unwrap();
+    assert_eq!(copy.copy_from(OP, source.as_ref(), &AtomicBool::new(false)).unwrap(), 150_000);
     assert_eq!(sim.read_file("/data/copy").unwrap(), bytes);
     assert!(sim.effects() > 3);
 }

@@ -10,13 +10,13 @@ use super::operation::leads_to_the_target;
 use super::{look, test, Asked, Unsaid};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};
+use crate::ops::together::{Alone, Others};
 use crate::report::{version_of, DatabaseReport};
-use crate::steps::together::{Alone, Others};
 
-const GO_TOGETHER: Step = Step("go together");
+const GO_TOGETHER: Op = Op("go together");
 
 /// One database of a group, and who asks for its run.
 pub type Member<'g, 'd> = (&'d Device<'d>, &'g Asked);

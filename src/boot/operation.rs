@@ -1,5 +1,5 @@
-//! Owns carrying a plan out: one arm a plan, each a call of the steps in the order of the protocol.
-//! Promises: does what the plan's words say; proof of each step is handed to the next.
+//! Owns carrying a plan out: one arm a plan, each a call of the ops in the order of the protocol.
+//! Promises: does what the plan's words say; proof of each op is handed to the next.
 //! Never chooses.
 
 use crate::boot::Asked;
@@ -8,24 +8,24 @@ use crate::decide::facts::{self, Request};
 use crate::decide::newer::reason;
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
 use crate::decide::record::OperationKind;
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
+use crate::ops::carry_over::{Carry, Least};
+use crate::ops::inspect::Seen;
+use crate::ops::lock::Locked;
+use crate::ops::migrate::{migrate, Job};
+use crate::ops::probe::probe;
+use crate::ops::recover::recover;
+use crate::ops::replace::{replace, By};
+use crate::ops::stage::{discard, stage, Base};
+use crate::ops::store::{Operation, Order, RecordStore};
+use crate::ops::swap::{swap, MadeFrom, New, SecondName};
+use crate::ops::together::{Alone, Others};
 use crate::report::{Ended, Finished, Outcome, ALL_ROWS};
-use crate::steps::carry_over::{Carry, Least};
-use crate::steps::inspect::Seen;
-use crate::steps::lock::Locked;
-use crate::steps::migrate::{migrate, Job};
-use crate::steps::probe::probe;
-use crate::steps::recover::recover;
-use crate::steps::replace::{replace, By};
-use crate::steps::stage::{discard, stage, Base};
-use crate::steps::store::{Operation, Order, RecordStore};
-use crate::steps::swap::{swap, MadeFrom, New, SecondName};
-use crate::steps::together::{Alone, Others};
 
-const SWEEP: Step = Step("remove the empty file");
+const SWEEP: Op = Op("remove the empty file");
 
 /// Copies of a live database that are begun anew because somebody wrote meanwhile.
 const COPIES_MAX: u32 = 3;
@@ -61,9 +61,9 @@ pub fn carry_out(
         Plan::Refuse(refusal) => Ok(Ended::Refused(refusal.clone())),
         Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ended::LookAgain),
         Plan::FirstBoot { .. } => first_boot(device, locked, store, seen, &order),
-        Plan::Migrate { from, steps, snapshot, half_done } => {
+        Plan::Migrate { from, migrations, snapshot, half_done } => {
             let job = Job {
-                steps: find(device, steps),
+                migrations: find(device, migrations),
                 snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
                 prune_first: *snapshot == SnapshotPlan::TakeAfterPruning,
                 recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
@@ -71,7 +71,7 @@ pub fn carry_out(
             };
             migrated(device, locked, store, seen, *from, &job)
         }
-        Plan::MigrateCopy { from, steps } => migrate_copy(device, locked, store, seen, *from, &find(device, steps), &order),
+        Plan::MigrateCopy { from, migrations } => migrate_copy(device, locked, store, seen, *from, &find(device, migrations), &order),
         Plan::Adopt { version, by, pending } => adopted(device, locked, store, seen, *version, by, pending.is_empty(), order),
         Plan::Downgrade { from, .. } => {
             let main = present(seen)?;
@@ -119,8 +119,9 @@ fn in_its_place(
     by: &Replacement,
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
-    let after =
-        |version: i64| -> Vec<&'static Migration> { device.catalog.migrations.iter().filter(|step| step.version > version).collect() };
+    let after = |version: i64| -> Vec<&'static Migration> {
+        device.catalog.migrations.iter().filter(|migration| migration.version > version).collect()
+    };
     match by {
         Replacement::Fresh { carry, from, aside } => {
             let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing, damaged: is_damaged(seen) };
@@ -151,12 +152,12 @@ fn salvaged(
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
     let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
-    let steps: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
-    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &steps, order).map(Ended::Repaired)
+    let migrations: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
+    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ended::Repaired)
 }
 
 fn present(seen: &Seen) -> Result<&MainFile, Failure> {
-    seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Step("copy the live database"), "there is no main file to copy"))
+    seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Op("copy the live database"), "there is no main file to copy"))
 }
 
 fn migrated(
@@ -192,10 +193,10 @@ fn adopted(
     is_last: bool,
     order: Order<'_>,
 ) -> Result<Ended, Failure> {
-    let recorded = device.catalog.migrations.iter().filter(|step| step.version <= version).collect();
+    let recorded = device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
     // What is recorded is what it is already.
     let order = Order { others: &Alone, ..order };
-    let job = Job { steps: Vec::new(), snapshot: false, prune_first: false, recorded, order };
+    let job = Job { migrations: Vec::new(), snapshot: false, prune_first: false, recorded, order };
     let Some(done) = migrate(device, locked, store, seen, &job)? else { return Ok(Ended::LookAgain) };
     store.remember_data(device);
     if !is_last {
@@ -210,8 +211,8 @@ fn adopted(
     Ok(Ended::finished(finished))
 }
 
-fn find(device: &Device<'_>, steps: &[facts::Migration]) -> Vec<&'static Migration> {
-    steps.iter().filter_map(|step| device.catalog.find(step.version)).collect()
+fn find(device: &Device<'_>, migrations: &[facts::Migration]) -> Vec<&'static Migration> {
+    migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect()
 }
 
 fn give_up(by: &Replacement) -> String {
@@ -260,14 +261,14 @@ fn migrate_copy(
     store: &mut RecordStore,
     seen: &Seen,
     from: i64,
-    steps: &[&'static Migration],
+    migrations: &[&'static Migration],
     order: &Order<'_>,
 ) -> Result<Ended, Failure> {
     probe(device, seen.main.as_ref())?;
     order.others.may_begin()?;
     let operation = store.begin(device, OperationKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, operation: operation.number };
-    let (applied, notes) = copy_and_swap(device, locked, seen, operation, &name, steps, order)
+    let (applied, notes) = copy_and_swap(device, locked, seen, operation, &name, migrations, order)
         .inspect_err(|failure| store.close_failed(device, operation, failure))?;
     store.remember_data(device);
     let to = device.catalog.target();
@@ -289,21 +290,21 @@ fn copy_and_swap(
     seen: &Seen,
     operation: Operation,
     name: &SnapshotName,
-    steps: &[&'static Migration],
+    migrations: &[&'static Migration],
     order: &Order<'_>,
 ) -> Result<(Vec<i64>, Vec<String>), Failure> {
     let main = present(seen)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        let staged = stage(device, locked, operation, &Base::Live(main), steps, order.token)?;
+        let staged = stage(device, locked, operation, &Base::Live(main), migrations, order.token)?;
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
         match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
             Ok(_) => return Ok((staged.applied, staged.notes)),
             // Somebody wrote while the copy was made: what was copied is thrown away.
             Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
-                device.disk().unlink(failure.step, &staged.path).map_err(|error| Failure::io(failure.step, &staged.path, &error))?;
+                device.disk().unlink(failure.op, &staged.path).map_err(|error| Failure::io(failure.op, &staged.path, &error))?;
             }
             Err(failure) => {
                 discard(device, &staged.path);
@@ -319,12 +320,12 @@ fn replaced(
     store: &mut RecordStore,
     seen: &Seen,
     by: &By<'_>,
-    steps: &[&Migration],
+    migrations: &[&Migration],
     order: &Order<'_>,
     outcome: Outcome,
 ) -> Result<Ended, Failure> {
     let empty = seen.empty_main(device)?;
-    let done = replace(device, locked, store, seen.main.as_ref().or(empty.as_ref()), by, steps, order)?;
+    let done = replace(device, locked, store, seen.main.as_ref().or(empty.as_ref()), by, migrations, order)?;
     Ok(Ended::finished(Finished {
         outcome,
         from: seen.history.as_ref().map(crate::device::history::History::version),

@@ -15,7 +15,7 @@ pub fn as_run(embedded: &Embedded, settings: &mut Settings, command: &Command) -
     let Action::Adopt { from, at } = &command.action else { return Ok(command.clone()) };
     let name = command.database.as_deref().unwrap_or_default();
     let catalog = embedded.databases.iter().find(|catalog| catalog.database == name);
-    let versions = catalog.map_or(&[][..], |catalog| catalog.migrations).iter().map(|step| step.version);
+    let versions = catalog.map_or(&[][..], |catalog| catalog.migrations).iter().map(|migration| migration.version);
     if let Some(at) = at.filter(|at| !versions.clone().any(|version| version == *at)) {
         let list = versions.map(|version| version.to_string()).collect::<Vec<_>>().join(", ");
         return Err(format!("--at {at} is not one of this firmware's versions; there is {list}"));

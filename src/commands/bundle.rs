@@ -18,10 +18,10 @@ use crate::decide::record::SLOT_BYTES;
 use crate::device::disk::read_own_start;
 use crate::device::supervisor::place;
 use crate::device::{Device, LOOK};
+use crate::ops::examine::{inside, outside};
+use crate::ops::export::export;
+use crate::ops::verify::ROW_FOLLOWS;
 use crate::report::SCHEMA;
-use crate::steps::examine::{inside, outside};
-use crate::steps::export::export;
-use crate::steps::verify::ROW_FOLLOWS;
 
 /// Bytes of each file of the system that go in at most.
 const FILE_BYTES_MAX: usize = 256 << 10;
@@ -103,8 +103,11 @@ fn one(device: &Device<'_>) -> Value {
     };
     let record = read_own_start(disk, LOOK, &device.state.record(), 2 * SLOT_BYTES).unwrap_or_default();
     let slots: Vec<String> = record.chunks(SLOT_BYTES).map(hexadecimal).collect();
-    let migrations =
-        device.catalog.migrations.iter().map(|step| format!("{} checksum {}", step.file, step.checksum(device.catalog.versions)));
+    let migrations = device
+        .catalog
+        .migrations
+        .iter()
+        .map(|migration| format!("{} checksum {}", migration.file, migration.checksum(device.catalog.versions)));
     json!({
         "name": device.settings.name,
         "path": device.files.main,

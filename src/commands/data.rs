@@ -15,11 +15,11 @@ use crate::decide::plan::Plan;
 use crate::device::history::data::{Progress, Row};
 use crate::device::Device;
 use crate::error::{Class, Failure, Place};
+use crate::ops::data::{left_to_do, look, open, Beside};
+use crate::ops::lock::lock;
+use crate::ops::room::explained;
+use crate::ops::store::RecordStore;
 use crate::report::{exit_of, gravest, EXIT_PENDING, SCHEMA};
-use crate::steps::data::{left_to_do, look, open, Beside};
-use crate::steps::lock::lock;
-use crate::steps::room::explained;
-use crate::steps::store::RecordStore;
 
 #[derive(Debug, Serialize)]
 struct Reports {
@@ -98,8 +98,8 @@ fn check_extent(context: &CommandContext<'_>, device: &Device<'_>, extent: Exten
     match extent {
         Extent::All => Ok(()),
         _ if context.devices.len() > 1 => Err("--step and --to are about one database; name it with --db NAME".into()),
-        Extent::To(version) | Extent::ToExclusive(version) if !device.catalog.data.iter().any(|step| step.version == version) => {
-            let list: Vec<String> = device.catalog.data.iter().map(|step| step.version.to_string()).collect();
+        Extent::To(version) | Extent::ToExclusive(version) if !device.catalog.data.iter().any(|migration| migration.version == version) => {
+            let list: Vec<String> = device.catalog.data.iter().map(|migration| migration.version.to_string()).collect();
             let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
             Err(format!("version {version} is not one of this firmware's data migrations of {}; there is {list}", device.settings.name))
         }
@@ -107,12 +107,12 @@ fn check_extent(context: &CommandContext<'_>, device: &Device<'_>, extent: Exten
     }
 }
 
-fn within(steps: Vec<&'static Migration>, extent: Extent) -> Vec<&'static Migration> {
+fn within(migrations: Vec<&'static Migration>, extent: Extent) -> Vec<&'static Migration> {
     match extent {
-        Extent::All => steps,
-        Extent::Step(count) => steps.into_iter().take(count as usize).collect(),
-        Extent::To(version) => steps.into_iter().filter(|step| step.version <= version).collect(),
-        Extent::ToExclusive(version) => steps.into_iter().filter(|step| step.version < version).collect(),
+        Extent::All => migrations,
+        Extent::Step(count) => migrations.into_iter().take(count as usize).collect(),
+        Extent::To(version) => migrations.into_iter().filter(|migration| migration.version <= version).collect(),
+        Extent::ToExclusive(version) => migrations.into_iter().filter(|migration| migration.version < version).collect(),
     }
 }
 
@@ -186,14 +186,14 @@ fn test(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut 
 
 fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &mut Vec<String>) -> Result<(), Failure> {
     let rows = beside.rows()?;
-    for step in within(left_to_do(device, &rows)?, extent) {
-        let row = rows.iter().find(|row| row.applied.version == step.version);
+    for migration in within(left_to_do(device, &rows)?, extent) {
+        let row = rows.iter().find(|row| row.applied.version == migration.version);
         // What was edited while it was under way begins anew: its rounds were another text's.
-        let same = |row: &&Row| step.checksums.contain(row.applied.checksum);
+        let same = |row: &&Row| migration.checksums.contain(row.applied.checksum);
         let before = row.filter(same).map_or_else(Progress::default, |row| row.progress);
         let mut now = before;
-        let ran = beside.run(step, before, &mut |progress| now = progress);
-        let counted = format!("V{} {}: {}", step.version, step.name, counted(now.rows, now.rounds));
+        let ran = beside.run(migration, before, &mut |progress| now = progress);
+        let counted = format!("V{} {}: {}", migration.version, migration.name, counted(now.rows, now.rounds));
         match ran {
             Ok(()) => done.push(counted),
             Err(failure) => {
@@ -249,9 +249,9 @@ fn counted(rows: u64, rounds: u64) -> String {
 
 impl DataReport {
     fn of(device: &Device<'_>, rows: &[Row], left: &[&'static Migration], exit: u8, words: &str) -> DataReport {
-        let migrations = device.catalog.data.iter().map(|step| {
-            let row = rows.iter().find(|row| row.applied.version == step.version);
-            let is_left = left.iter().any(|left| left.version == step.version);
+        let migrations = device.catalog.data.iter().map(|migration| {
+            let row = rows.iter().find(|row| row.applied.version == migration.version);
+            let is_left = left.iter().any(|left| left.version == migration.version);
             let state = match row {
                 Some(row) if row.done && !is_left => "done",
                 Some(row) if !row.done && row.progress.rounds > 0 => "under-way",
@@ -259,7 +259,7 @@ impl DataReport {
             };
             let progress = row.map_or_else(Progress::default, |row| row.progress);
             let Progress { rounds, rows, duration_ms } = progress;
-            DataMigration { version: step.version, name: step.name.to_owned(), state, rounds, rows, duration_ms }
+            DataMigration { version: migration.version, name: migration.name.to_owned(), state, rounds, rows, duration_ms }
         });
         let name = device.settings.name.clone();
         let sentence = format!("{name}: {words} [BM-{exit} {name} data]");

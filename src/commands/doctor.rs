@@ -12,8 +12,8 @@ use crate::decide::plan::Plan;
 use crate::device::mounts::Missing;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
+use crate::ops::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Kept, Outside};
 use crate::report::{exit_of, gravest, LastFailure, SCHEMA};
-use crate::steps::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Kept, Outside};
 
 /// Exit code for pages that are not whole.
 const EXIT_DAMAGED: u8 = 17;

@@ -11,10 +11,10 @@ use crate::commands::{Lines, Printed};
 use crate::decide::facts::Request;
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::lock::lock;
+use crate::ops::prune::prune;
+use crate::ops::store::RecordStore;
 use crate::report::{exit_of, gravest, version_of, EXIT_PENDING, SCHEMA};
-use crate::steps::lock::lock;
-use crate::steps::prune::prune;
-use crate::steps::store::RecordStore;
 
 #[derive(Debug, Serialize)]
 struct Report {

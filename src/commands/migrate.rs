@@ -55,8 +55,8 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     };
     let target = match extent {
         Extent::All => device.catalog.target(),
-        Extent::Step(steps) => {
-            let pending = versions.iter().filter(|version| **version > now).take(steps as usize);
+        Extent::Step(migrations) => {
+            let pending = versions.iter().filter(|version| **version > now).take(migrations as usize);
             pending.last().copied().unwrap_or(now)
         }
         Extent::To(version) => {

@@ -30,8 +30,8 @@ use crate::device::disk::Disk;
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
 use crate::error::{Class, Failure};
+use crate::ops::room::{explained, kept};
 use crate::report::{self, exit_of, EXIT_PENDING};
-use crate::steps::room::{explained, kept};
 pub use printed::{Lines, Printed};
 
 pub use places::{devices, free_for_a_file};

@@ -56,10 +56,12 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
 
 /// What the plan would run, and nothing else: in its order, each after a comment with its file.
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
-    let find = |steps: &[facts::Migration]| steps.iter().filter_map(|step| device.catalog.find(step.version)).collect();
-    let after = |version: i64| device.catalog.migrations.iter().filter(|step| step.version > version).collect();
-    let steps: Vec<&Migration> = match plan {
-        Plan::Migrate { steps, .. } | Plan::MigrateCopy { steps, .. } | Plan::Adopt { pending: steps, .. } => find(steps),
+    let find = |migrations: &[facts::Migration]| migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect();
+    let after = |version: i64| device.catalog.migrations.iter().filter(|migration| migration.version > version).collect();
+    let migrations: Vec<&Migration> = match plan {
+        Plan::Migrate { migrations, .. } | Plan::MigrateCopy { migrations, .. } | Plan::Adopt { pending: migrations, .. } => {
+            find(migrations)
+        }
         Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => after(i64::MIN),
         // A copy is at its version.
         Plan::Replace { by: Replacement::Snapshot { version, .. }, .. } => after(*version),
@@ -71,5 +73,5 @@ fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
         | Plan::Reindex { .. }
         | Plan::Refuse(_) => Vec::new(),
     };
-    steps.iter().map(|step| format!("-- {}\n{}", step.file, step.sql.trim_end())).collect()
+    migrations.iter().map(|migration| format!("-- {}\n{}", migration.file, migration.sql.trim_end())).collect()
 }

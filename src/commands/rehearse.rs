@@ -13,10 +13,10 @@ use crate::decide::plan::{Plan, Replacement};
 use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::lock::lock;
+use crate::ops::rehearse::{stage, Next};
+use crate::ops::room::explained;
 use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};
-use crate::steps::lock::lock;
-use crate::steps::rehearse::{stage, Next};
-use crate::steps::room::explained;
 
 #[derive(Debug, Serialize)]
 struct Rehearsals {

@@ -12,11 +12,11 @@ use crate::device::disk::FileKind;
 use crate::device::files::SnapshotName;
 use crate::device::{Device, LOOK};
 use crate::error::Failure;
+use crate::ops::backup::{import, importable};
+use crate::ops::inspect::copies::good_copy;
+use crate::ops::lock::lock;
+use crate::ops::store::RecordStore;
 use crate::report::DatabaseReport;
-use crate::steps::backup::{import, importable};
-use crate::steps::inspect::copies::good_copy;
-use crate::steps::lock::lock;
-use crate::steps::store::RecordStore;
 
 /// Restores the one database that was named.
 ///

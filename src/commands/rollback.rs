@@ -1,6 +1,6 @@
-//! Owns `rollback`: back to an older version, by the down SQL that was stored when each step was applied.
+//! Owns `rollback`: back to an older version, by the down SQL that was stored when each migration was applied.
 //! Promises: the mode of an older firmware that finds newer data, with its snapshot; the database must be named.
-//! Never runs down SQL of this binary: what was stored with a step is what fits it.
+//! Never runs down SQL of this binary: what was stored with a migration is what fits it.
 
 use crate::boot::look;
 use crate::cli::Extent;
@@ -42,14 +42,14 @@ fn possible(context: &CommandContext<'_>, limit: &Limit<'_>, now: i64, target: i
 
 fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     let (name, now) = (&device.settings.name, version_now(device)?);
-    let below: Vec<i64> = device.catalog.migrations.iter().map(|step| step.version).filter(|version| *version < now).collect();
+    let below: Vec<i64> = device.catalog.migrations.iter().map(|migration| migration.version).filter(|version| *version < now).collect();
     let target = match extent {
-        Extent::Step(steps) => {
+        Extent::Step(migrations) => {
             let applied = below.len().saturating_add(1);
-            if steps as usize >= applied {
-                return Err(format!("{name} is at version {now}, and --step {steps} would leave nothing; `purge` starts anew"));
+            if migrations as usize >= applied {
+                return Err(format!("{name} is at version {now}, and --step {migrations} would leave nothing; `purge` starts anew"));
             }
-            below.get(applied - 1 - steps as usize).copied()
+            below.get(applied - 1 - migrations as usize).copied()
         }
         Extent::To(version) => below.iter().copied().find(|known| *known == version),
         Extent::All | Extent::ToExclusive(_) => None,

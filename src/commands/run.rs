@@ -13,14 +13,14 @@ use crate::commands::{Lines, Printed};
 use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
-use crate::device::disk::{put_text, system_text, Disk, Step};
+use crate::device::disk::{put_text, system_text, Disk, Op};
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, Environment};
 use crate::error::printable::json;
 use crate::error::Place;
 use crate::report::{DatabaseReport, Identity, RunReport};
 
-const MARKER: Step = Step("read the marker file");
+const MARKER: Op = Op("read the marker file");
 /// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer file is no request.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 

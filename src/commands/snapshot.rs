@@ -8,12 +8,12 @@ use crate::cli::SnapshotVerb;
 use crate::commands::{changes, not_begun, CommandContext, Lines, Printed};
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::backup::create;
+use crate::ops::examine::{snapshots, Snapshot};
+use crate::ops::lock::{lock, Locked};
+use crate::ops::prune::{prune, prune_by_hand};
+use crate::ops::store::RecordStore;
 use crate::report::{exit_of, gravest, SCHEMA};
-use crate::steps::backup::create;
-use crate::steps::examine::{snapshots, Snapshot};
-use crate::steps::lock::{lock, Locked};
-use crate::steps::prune::{prune, prune_by_hand};
-use crate::steps::store::RecordStore;
 
 /// Exit code for a copy that is not good.
 const EXIT_BAD_COPY: u8 = 17;

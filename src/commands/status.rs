@@ -148,11 +148,13 @@ impl DatabaseStatus {
         (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
         self.last_failure = facts.last_failure.as_ref().map(|failure| LastFailure::of(&self.name, failure));
         self.pending = match &facts.database {
-            Database::Behind { pending, .. } => pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
-            Database::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
-                pending.iter().map(|step| format!("V{} {}", step.version, step.name)).collect()
+            Database::Behind { pending, .. } => {
+                pending.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect()
             }
-            Database::Absent => facts.catalog.iter().map(|step| format!("V{} {}", step.version, step.name)).collect(),
+            Database::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
+                pending.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect()
+            }
+            Database::Absent => facts.catalog.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect(),
             _ => Vec::new(),
         };
         if let Plan::Refuse(refusal) = plan {

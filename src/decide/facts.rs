@@ -87,7 +87,7 @@ pub enum Database {
     Newer {
         /// The version it is at.
         version: i64,
-        /// The oldest version that can use it, where the newer firmware said so for every step.
+        /// The oldest version that can use it, where the newer firmware said so for every migration.
         compatible_from: Option<i64>,
         /// The down SQL that the newer firmware stored in it.
         way_back: WayBack,
@@ -157,9 +157,9 @@ pub enum Adoption {
 /// The way from a newer schema to this firmware's, as the database itself has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WayBack {
-    /// Down SQL for every newer step; these, newest first.
+    /// Down SQL for every newer migration; these, newest first.
     Stored(Vec<Migration>),
-    /// There is none for at least one step; which, in words.
+    /// There is none for at least one migration; which, in words.
     Missing(String),
 }
 

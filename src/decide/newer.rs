@@ -53,8 +53,8 @@ pub fn reason(facts: &Facts, version: i64) -> String {
 
 /// The way back that the newer firmware stored; else why there is none, and the next entry of `on_newer` counts.
 fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -> Result<Plan, String> {
-    let steps = match way_back {
-        WayBack::Stored(steps) => steps,
+    let migrations = match way_back {
+        WayBack::Stored(migrations) => migrations,
         WayBack::Missing(what) => return Err(what.clone()),
     };
     // It was run and did not lead here: it will not the next time either.
@@ -68,7 +68,11 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -
         Request::Rollback => reason(facts, version),
         _ => format!("it is at version {version} and must go back to {}", facts.target),
     };
-    Ok(in_its_place(facts, policy, &why).unwrap_or_else(|| Plan::Downgrade { from: version, to: facts.target, steps: steps.clone() }))
+    Ok(in_its_place(facts, policy, &why).unwrap_or_else(|| Plan::Downgrade {
+        from: version,
+        to: facts.target,
+        migrations: migrations.clone(),
+    }))
 }
 
 /// Until `mark-good` the slot that came back may have its own version again.

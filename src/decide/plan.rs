@@ -43,7 +43,7 @@ pub enum Plan {
         /// From this version.
         from: i64,
         /// These, oldest first.
-        steps: Vec<Migration>,
+        migrations: Vec<Migration>,
         /// The snapshot before.
         snapshot: SnapshotPlan,
         /// Recorded without running: plain refinery had done it.
@@ -54,7 +54,7 @@ pub enum Plan {
         /// From this version.
         from: i64,
         /// These, oldest first.
-        steps: Vec<Migration>,
+        migrations: Vec<Migration>,
     },
     /// The history of what another tool did is written; nothing else changes.
     Adopt {
@@ -72,7 +72,7 @@ pub enum Plan {
         /// To this one, which is the firmware's.
         to: i64,
         /// Undone, newest first.
-        steps: Vec<Migration>,
+        migrations: Vec<Migration>,
     },
     /// A copy gets new indexes and is swapped in.
     Reindex {
@@ -258,9 +258,9 @@ fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[Migration], h
     if let Some(refusal) = obstacle(facts, policy) {
         return refusal;
     }
-    let steps: Vec<Migration> = pending.iter().filter(|step| Some(step.version) != half_done).cloned().collect();
-    if steps.iter().any(|step| step.no_transaction) {
-        return migrate_copy(facts, version, steps);
+    let migrations: Vec<Migration> = pending.iter().filter(|migration| Some(migration.version) != half_done).cloned().collect();
+    if migrations.iter().any(|migration| migration.no_transaction) {
+        return migrate_copy(facts, version, migrations);
     }
     let snapshot = match (policy.copy, facts.room.fits(0), facts.room.fits(facts.room.reclaimable)) {
         // An empty file needs no way back.
@@ -276,10 +276,10 @@ fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[Migration], h
     if facts.room.available < facts.room.asked && snapshot != SnapshotPlan::TakeAfterPruning {
         return less_than_asked(facts);
     }
-    Plan::Migrate { from: version, steps, snapshot, half_done }
+    Plan::Migrate { from: version, migrations, snapshot, half_done }
 }
 
-fn migrate_copy(facts: &Facts, version: i64, steps: Vec<Migration>) -> Plan {
+fn migrate_copy(facts: &Facts, version: i64, migrations: Vec<Migration>) -> Plan {
     // Nothing can be renamed over a mount.
     if facts.own_mount {
         let what = "a migration needs a copy that is swapped in, and the database file is a mount of its own";
@@ -288,7 +288,7 @@ fn migrate_copy(facts: &Facts, version: i64, steps: Vec<Migration>) -> Plan {
     if !facts.room.fits(0) {
         return no_room(facts);
     }
-    Plan::MigrateCopy { from: version, steps }
+    Plan::MigrateCopy { from: version, migrations }
 }
 
 fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, adoption: &Adoption) -> Plan {
@@ -403,18 +403,23 @@ impl fmt::Display for Plan {
             }
             Plan::Recover { why } => write!(f, "recover, then look again: {why}; unknown until recovered"),
             Plan::FirstBoot { to } => write!(f, "first boot: build version {to} beside, then put it in place"),
-            Plan::Migrate { from, steps, snapshot, half_done } => {
+            Plan::Migrate { from, migrations, snapshot, half_done } => {
                 if let Some(version) = half_done {
                     write!(f, "record V{version}, whose schema is there already")?;
-                    if steps.is_empty() {
+                    if migrations.is_empty() {
                         return write!(f, ", {snapshot}");
                     }
                     f.write_str("; ")?;
                 }
-                write!(f, "migrate {from} to {}: {}, in one transaction, {snapshot}", target(*from, steps, *half_done), Names(steps))
+                write!(
+                    f,
+                    "migrate {from} to {}: {}, in one transaction, {snapshot}",
+                    target(*from, migrations, *half_done),
+                    Names(migrations)
+                )
             }
-            Plan::MigrateCopy { from, steps } => {
-                write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, steps, None), Names(steps))
+            Plan::MigrateCopy { from, migrations } => {
+                write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, migrations, None), Names(migrations))
             }
             Plan::Adopt { version, by, pending } => {
                 write!(f, "adopt what {by} left at version {version}, whose schema it has")?;
@@ -423,8 +428,8 @@ impl fmt::Display for Plan {
                     Some(last) => write!(f, ", then migrate {version} to {}: {}", last.version, Names(pending)),
                 }
             }
-            Plan::Downgrade { from, to, steps } => {
-                write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(steps))
+            Plan::Downgrade { from, to, migrations } => {
+                write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(migrations))
             }
             Plan::Salvage { version, why, .. } => {
                 write!(f, "build version {version} anew with what can be read of the old one, then put it in place: {why}")
@@ -436,11 +441,11 @@ impl fmt::Display for Plan {
     }
 }
 
-fn target(from: i64, steps: &[Migration], half_done: Option<i64>) -> i64 {
-    steps.last().map(|step| step.version).or(half_done).unwrap_or(from)
+fn target(from: i64, migrations: &[Migration], half_done: Option<i64>) -> i64 {
+    migrations.last().map(|migration| migration.version).or(half_done).unwrap_or(from)
 }
 
-/// The names of the steps, shortened in the middle.
+/// The names of the migrations, shortened in the middle.
 struct Names<'a>(&'a [Migration]);
 
 /// Names shown of a long list.
@@ -448,7 +453,7 @@ const NAMES_SHOWN_MAX: usize = 6;
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.iter().take(NAMES_SHOWN_MAX).map(|step| format!("V{} {}", step.version, step.name));
+        let names = self.0.iter().take(NAMES_SHOWN_MAX).map(|migration| format!("V{} {}", migration.version, migration.name));
         f.write_str(&names.collect::<Vec<_>>().join(", "))?;
         match self.0.len().checked_sub(NAMES_SHOWN_MAX) {
             None | Some(0) => Ok(()),

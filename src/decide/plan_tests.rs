@@ -9,7 +9,7 @@ use crate::decide::facts::{Kept, Room, Tried, WayBack};
 use crate::decide::fallback::{after_failure, Next, Stop};
 use crate::decide::record::Counts;
 
-fn step(version: i64) -> Migration {
+fn migration(version: i64) -> Migration {
     Migration { version, name: format!("m{version}"), no_transaction: version == 9 }
 }
 
@@ -22,7 +22,7 @@ fn facts(database: Database) -> Facts {
     Facts {
         database,
         target: 3,
-        catalog: (1..=3).map(step).collect(),
+        catalog: (1..=3).map(migration).collect(),
         request: Request::Boot,
         tries: Counts { fingerprint: [1; 16], failed: 0, interrupted: 0, purges: 0 },
         open_operation: OpenOperation::None,
@@ -63,7 +63,7 @@ fn rebuildable() -> Policy {
 }
 
 fn behind() -> Facts {
-    facts(Database::Behind { version: 1, pending: vec![step(2), step(3)], half_done: None })
+    facts(Database::Behind { version: 1, pending: vec![migration(2), migration(3)], half_done: None })
 }
 
 fn damaged() -> Facts {
@@ -91,7 +91,7 @@ fn a_healthy_database() {
     check(&facts(Database::Absent), &precious(), "first boot: build version 3 beside, then put it in place");
     check(&behind(), &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot");
     check(&behind(), &rebuildable(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")");
-    let outside = facts(Database::Behind { version: 1, pending: vec![step(2), step(9)], half_done: None });
+    let outside = facts(Database::Behind { version: 1, pending: vec![migration(2), migration(9)], half_done: None });
     check(&outside, &precious(), "migrate a copy 1 to 9: V2 m2, V9 m9, then put it in place");
 }
 
@@ -101,7 +101,7 @@ fn what_a_power_cut_or_another_tool_left() {
     check(&facts(Database::NeedsRecovery), &precious(), needs_recovery);
     let full = "recover, then look again: a WAL was left and the disk is nearly full; unknown until recovered";
     check(&facts(Database::Current { version: 3, recover: true }), &precious(), full);
-    let half = facts(Database::Behind { version: 1, pending: vec![step(2), step(3)], half_done: Some(2) });
+    let half = facts(Database::Behind { version: 1, pending: vec![migration(2), migration(3)], half_done: Some(2) });
     let words = "record V2, whose schema is there already; migrate 1 to 3: V3 m3, in one transaction, after a snapshot";
     check(&half, &precious(), words);
 }
@@ -297,7 +297,7 @@ fn newer_firmware_was_here() {
 
 /// Schema 5, with a way back over 5 and 4.
 fn newer_with_down() -> Facts {
-    let way_back = WayBack::Stored(vec![step(5), step(4)]);
+    let way_back = WayBack::Stored(vec![migration(5), migration(4)]);
     facts(Database::Newer { version: 5, compatible_from: None, way_back })
 }
 
@@ -307,7 +307,7 @@ const BACK: &str = "go back from 5 to 3 on a copy, by the down SQL stored for V5
 fn newer_firmware_left_the_way_back() {
     check(&newer_with_down(), &precious(), BACK);
     // Nothing is changed that can be used as it is.
-    let way_back = WayBack::Stored(vec![step(5), step(4)]);
+    let way_back = WayBack::Stored(vec![migration(5), migration(4)]);
     let usable = facts(Database::Newer { version: 5, compatible_from: Some(2), way_back });
     check(&usable, &precious(), "use it as it is: at version 5, which firmware of version 3 can use");
     let unwanted = Policy { on_newer: vec![OnNewer::Compatible], ..precious() };
@@ -363,7 +363,7 @@ fn what_another_tool_made_is_taken_over() {
     check(&differs, &precious(), "refuse: it cannot be adopted: table wifi is missing [As(NotOurs)]");
     let at = |pending| of(Adoption::At { version: 2, by: "sqlx".into(), pending });
     check(&at(vec![]), &precious(), "adopt what sqlx left at version 2, whose schema it has");
-    check(&at(vec![step(3)]), &precious(), "adopt what sqlx left at version 2, whose schema it has, then migrate 2 to 3: V3 m3");
+    check(&at(vec![migration(3)]), &precious(), "adopt what sqlx left at version 2, whose schema it has, then migrate 2 to 3: V3 m3");
     let read_only = Facts { writable: false, ..at(vec![]) };
     check(&read_only, &precious(), "refuse: work is pending and the file system is read-only [As(Storage)]");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::error::Failure;
 
 /// Waiting, and the date.
@@ -56,7 +56,7 @@ impl Wait<'_> {
     ///
     /// # Errors
     /// The question's own; interrupted where a stop signal came.
-    pub fn until<T>(&self, step: Step, mut ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+    pub fn until<T>(&self, op: Op, mut ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
         let mut waited = Duration::ZERO;
         loop {
             if let Some(answer) = ask()? {
@@ -66,7 +66,7 @@ impl Wait<'_> {
                 return Ok(None);
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::stopped(step));
+                return Err(Failure::stopped(op));
             }
             self.clock.sleep(POLL);
             waited += POLL;

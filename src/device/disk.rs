@@ -1,5 +1,5 @@
 //! Owns every effect on our own files: the trait [`Disk`] (a dozen primitive verbs) and [`SystemDisk`], the real one.
-//! Promises: each mutating call names its [`Step`]; the durable verbs below the trait say what survives a power cut.
+//! Promises: each mutating call names its [`Op`]; the durable verbs below the trait say what survives a power cut.
 //! Never decides whether; never opens a database file through any path but [`Disk::open`].
 
 mod extended;
@@ -21,9 +21,9 @@ const READ_BYTES: usize = 1 << 16;
 
 /// The name of one place in the protocol where something durable changes. A test breaks exactly one place by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Step(pub &'static str);
+pub struct Op(pub &'static str);
 
-impl fmt::Display for Step {
+impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
@@ -143,22 +143,22 @@ pub trait File {
     /// Reads at `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`. Not durable before [`File::sync`] or [`File::sync_data`].
-    fn write_at(&self, step: Step, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    fn write_at(&self, op: Op, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// `fsync`: after return the file's content and size survive a power cut (its name may not).
-    fn sync(&self, step: Step) -> io::Result<()>;
+    fn sync(&self, op: Op) -> io::Result<()>;
     /// `fdatasync`: as [`File::sync`], without times.
-    fn sync_data(&self, step: Step) -> io::Result<()>;
+    fn sync_data(&self, op: Op) -> io::Result<()>;
     /// What `fstat` says.
     fn stat(&self) -> io::Result<Stat>;
     /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file system can share blocks);
     /// `Interrupted` where `stop` is raised meanwhile.
-    fn copy_from(&self, step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64>;
+    fn copy_from(&self, op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64>;
     /// Gives this file these extended attributes and no others, as far as the kernel lets us; after [`File::take_owner`].
-    fn set_extended(&self, _step: Step, _wanted: &[Extended]) -> io::Result<()> {
+    fn set_extended(&self, _step: Op, _wanted: &[Extended]) -> io::Result<()> {
         Ok(())
     }
     /// Owner, group and permission bits of a file of ours.
-    fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()>;
+    fn take_owner(&self, op: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()>;
     /// Asks for a write lease and keeps it when [`Lease::Held`] comes back.
     fn lease(&self) -> io::Result<Lease>;
     /// Is the lease that [`File::lease`] gave still whole?
@@ -201,21 +201,21 @@ pub trait Disk {
     fn resolve(&self, path: &Path) -> io::Result<std::path::PathBuf>;
     /// Opens or makes a file, without waiting and without following a link: [`WrongKind`] where the name is that of no regular file,
     /// `WouldBlock` where another process holds a lease, which it now has to give up. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
-    fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
+    fn open(&self, op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
     /// Makes a folder; `AlreadyExists` where the name is taken.
-    fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()>;
+    fn make_folder(&self, op: Op, path: &Path, mode: u32) -> io::Result<()>;
     /// Gives a folder or a file of ours to an owner.
-    fn set_owner(&self, step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()>;
+    fn set_owner(&self, op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()>;
     /// Renames. Durable only after [`Disk::sync_folder`] of both folders.
-    fn rename(&self, step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()>;
+    fn rename(&self, op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()>;
     /// A second name for the same file. Durable only after [`Disk::sync_folder`].
-    fn link(&self, step: Step, from: &Path, to: &Path) -> io::Result<()>;
+    fn link(&self, op: Op, from: &Path, to: &Path) -> io::Result<()>;
     /// Takes a file's name away. Durable only after [`Disk::sync_folder`].
-    fn unlink(&self, step: Step, path: &Path) -> io::Result<()>;
+    fn unlink(&self, op: Op, path: &Path) -> io::Result<()>;
     /// Takes an empty folder away.
-    fn remove_folder(&self, step: Step, path: &Path) -> io::Result<()>;
+    fn remove_folder(&self, op: Op, path: &Path) -> io::Result<()>;
     /// `fsync` of a folder: its entries survive a power cut.
-    fn sync_folder(&self, step: Step, path: &Path) -> io::Result<()>;
+    fn sync_folder(&self, op: Op, path: &Path) -> io::Result<()>;
     /// Other processes that have this file open, as `name (pid)`; as far as this process may see them.
     fn openers(&self, _path: &Path) -> Vec<String> {
         Vec::new()
@@ -227,19 +227,19 @@ pub trait Disk {
 ///
 /// # Errors
 /// Nothing was renamed, or the rename is not known to be durable: the caller discards what it was building.
-pub fn rename_durably(disk: &dyn Disk, step: Step, new: &Path, old: &Path, how: Rename) -> io::Result<()> {
-    disk.rename(step, new, old, how)?;
-    sync_parents(disk, step, new, old)
+pub fn rename_durably(disk: &dyn Disk, op: Op, new: &Path, old: &Path, how: Rename) -> io::Result<()> {
+    disk.rename(op, new, old, how)?;
+    sync_parents(disk, op, new, old)
 }
 
 /// Makes both folders' entries durable; once where they are the same folder.
 ///
 /// # Errors
 /// As `fsync`.
-pub fn sync_parents(disk: &dyn Disk, step: Step, one: &Path, other: &Path) -> io::Result<()> {
-    disk.sync_folder(step, parent(other))?;
+pub fn sync_parents(disk: &dyn Disk, op: Op, one: &Path, other: &Path) -> io::Result<()> {
+    disk.sync_folder(op, parent(other))?;
     if parent(one) != parent(other) {
-        disk.sync_folder(step, parent(one))?;
+        disk.sync_folder(op, parent(one))?;
     }
     Ok(())
 }
@@ -249,16 +249,16 @@ pub fn sync_parents(disk: &dyn Disk, step: Step, one: &Path, other: &Path) -> io
 ///
 /// # Errors
 /// As `unlink` and `fsync`.
-pub fn unlink_durably(disk: &dyn Disk, step: Step, folder: &Path, names: &[&Path]) -> io::Result<usize> {
+pub fn unlink_durably(disk: &dyn Disk, op: Op, folder: &Path, names: &[&Path]) -> io::Result<usize> {
     let mut gone = 0;
     for name in names {
         if disk.stat(name)?.is_some() {
-            disk.unlink(step, name)?;
+            disk.unlink(op, name)?;
             gone += 1;
         }
     }
     if gone > 0 {
-        disk.sync_folder(step, folder)?;
+        disk.sync_folder(op, folder)?;
     }
     Ok(gone)
 }
@@ -267,8 +267,8 @@ pub fn unlink_durably(disk: &dyn Disk, step: Step, folder: &Path, names: &[&Path
 ///
 /// # Errors
 /// As `mkdir`, `chown` and `fsync`.
-pub fn make_folder_durably(disk: &dyn Disk, step: Step, folder: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
-    match disk.make_folder(step, folder, mode) {
+pub fn make_folder_durably(disk: &dyn Disk, op: Op, folder: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match disk.make_folder(op, folder, mode) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return disk.stat(folder)?.map_or(Ok(()), |stat| WrongKind::unless_folder(folder, &stat));
@@ -276,32 +276,32 @@ pub fn make_folder_durably(disk: &dyn Disk, step: Step, folder: &Path, mode: u32
         Err(error) => return Err(error),
     }
     if let Some((uid, gid)) = owner {
-        disk.set_owner(step, folder, uid, gid)?;
+        disk.set_owner(op, folder, uid, gid)?;
     }
-    disk.sync_folder(step, folder)?;
-    disk.sync_folder(step, parent(folder))
+    disk.sync_folder(op, folder)?;
+    disk.sync_folder(op, parent(folder))
 }
 
 /// Makes a small file with this content; after return a power cut leaves it whole. A file of that name must not be there.
 ///
 /// # Errors
 /// As `open`, `write` and `fsync`; the name may then be there with less content.
-pub fn write_new_durably(disk: &dyn Disk, step: Step, path: &Path, bytes: &[u8], owner: Option<(u32, u32)>) -> io::Result<()> {
-    let file = disk.open(step, path, Open::CreateNew { mode: 0o600 })?;
-    file.write_at(step, 0, bytes)?;
+pub fn write_new_durably(disk: &dyn Disk, op: Op, path: &Path, bytes: &[u8], owner: Option<(u32, u32)>) -> io::Result<()> {
+    let file = disk.open(op, path, Open::CreateNew { mode: 0o600 })?;
+    file.write_at(op, 0, bytes)?;
     if let Some((uid, gid)) = owner {
-        file.take_owner(step, uid, gid, 0o600)?;
+        file.take_owner(op, uid, gid, 0o600)?;
     }
-    file.sync(step)?;
-    disk.sync_folder(step, parent(path))
+    file.sync(op)?;
+    disk.sync_folder(op, parent(path))
 }
 
 /// The first bytes of a file of ours, at most `max`; a link in its place is not followed.
 ///
 /// # Errors
 /// As `open` and `read`.
-pub fn read_own_start(disk: &dyn Disk, step: Step, path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let file = disk.open(step, path, Open::Read)?;
+pub fn read_own_start(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(op, path, Open::Read)?;
     let size = usize::try_from(file.stat()?.size).unwrap_or(usize::MAX);
     let mut bytes = vec![0; size.min(max)];
     let read = file.read_at(0, &mut bytes)?;
@@ -316,8 +316,8 @@ pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
 
 /// The same of a file that somebody puts where others may write: a link in its place is not followed, because it would show what only
 /// this process may read.
-pub fn put_text(disk: &dyn Disk, step: Step, path: &Path, max: usize) -> String {
-    let whole = read_own_start(disk, step, path, max.saturating_add(1)).and_then(|bytes| no_longer_than(max, bytes));
+pub fn put_text(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> String {
+    let whole = read_own_start(disk, op, path, max.saturating_add(1)).and_then(|bytes| no_longer_than(max, bytes));
     text_or_nothing(path, whole)
 }
 
@@ -345,8 +345,8 @@ fn text_or_nothing(path: &Path, read: io::Result<Vec<u8>>) -> String {
 ///
 /// # Errors
 /// As `open` and `read`: EIO where the medium has lost a sector; `Interrupted` where `stop` is raised meanwhile.
-pub fn read_through(disk: &dyn Disk, step: Step, path: &Path, stop: &AtomicBool) -> io::Result<()> {
-    let file = disk.open(step, path, Open::Read)?;
+pub fn read_through(disk: &dyn Disk, op: Op, path: &Path, stop: &AtomicBool) -> io::Result<()> {
+    let file = disk.open(op, path, Open::Read)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut offset = 0u64;
     loop {

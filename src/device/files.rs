@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::names;
 pub use crate::config::names::side;
-use crate::device::disk::{parent, Disk, File, Open, Stat, Step, WrongKind};
+use crate::device::disk::{parent, Disk, File, Op, Open, Stat, WrongKind};
 
 /// A database's four files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,11 +120,11 @@ impl MainFile {
     /// # Errors
     /// As `open` and `read`.
     pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<MainFile> {
-        const STEP: Step = Step("open the database file");
-        let (file, read_only) = match disk.open(STEP, path, Open::ReadWrite) {
+        const OP: Op = Op("open the database file");
+        let (file, read_only) = match disk.open(OP, path, Open::ReadWrite) {
             Ok(file) => (file, false),
             Err(error) if matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) => {
-                (disk.open(STEP, path, Open::Read)?, true)
+                (disk.open(OP, path, Open::Read)?, true)
             }
             Err(error) => return Err(error),
         };

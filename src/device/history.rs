@@ -17,7 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration, Versions};
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
@@ -30,7 +30,7 @@ const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
 /// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled).
 const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
 /// Reads them; names every column, so that a table with others is found before anything is written.
-fn steps() -> String {
+fn migrations() -> String {
     let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::word);
     format!(
         "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible}, octet_length(operation), octet_length(duration_ms), \
@@ -78,7 +78,7 @@ pub struct History {
     /// The last token handled.
     pub token: Option<String>,
     /// By version: what the firmware that applied it said of other firmware.
-    pub steps: Vec<Said>,
+    pub migrations: Vec<Said>,
 }
 
 /// What our own table has of one migration, as far as another slot's firmware asks.
@@ -116,7 +116,7 @@ impl History {
 ///
 /// # Errors
 /// As SQLite; class damaged where it says so.
-pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Failure> {
+pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure> {
     let connection = &database.connection;
     let read = || {
         let exists = |name: &str| {
@@ -145,8 +145,8 @@ pub fn read(database: &Database, step: Step, table: &str) -> Result<History, Fai
     };
     read().map_err(|error: rusqlite::Error| match class_of(&error) {
         // The statements are ours and right: a table has other columns than it should.
-        Class::Failed => Failure::new(Class::Catalogue, step, format!("the history cannot be read: {}", describe(&error))),
-        _ => database.failure(step, &error),
+        Class::Failed => Failure::new(Class::Catalogue, op, format!("the history cannot be read: {}", describe(&error))),
+        _ => database.failure(op, &error),
     })
 }
 
@@ -207,14 +207,14 @@ fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusql
 }
 
 fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(&steps())?;
+    let mut statement = connection.prepare(&migrations())?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let Some(version) = integer(row.get_ref(0)?) else { continue };
         let compatible_from = integer(row.get_ref(1)?);
         let has_down = integer(row.get_ref(2)?) == Some(1);
         let irreversible = integer(row.get_ref(3)?) != Some(0);
-        history.steps.push(Said { version, compatible_from, has_down, irreversible });
+        history.migrations.push(Said { version, compatible_from, has_down, irreversible });
     }
     Ok(())
 }
@@ -223,7 +223,7 @@ fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqli
 ///
 /// # Errors
 /// As SQLite.
-pub fn ways_back(database: &Database, step: Step, table: &str, above: i64) -> Result<Option<Vec<Down>>, Failure> {
+pub fn ways_back(database: &Database, op: Op, table: &str, above: i64) -> Result<Option<Vec<Down>>, Failure> {
     let read = || {
         let sql = format!(
             "SELECT h.version, {}, {} FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
@@ -245,20 +245,20 @@ pub fn ways_back(database: &Database, step: Step, table: &str, above: i64) -> Re
         }
         Ok(Some(downs))
     };
-    read().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    read().map_err(|error: rusqlite::Error| database.failure(op, &error))
 }
 
 /// Takes one migration out of refinery's table and ours; inside the caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
-pub fn forget(database: &Database, step: Step, table: &str, version: i64) -> Result<(), Failure> {
+pub fn forget(database: &Database, op: Op, table: &str, version: i64) -> Result<(), Failure> {
     let sql = format!("DELETE FROM {} WHERE version = ?1", quote(table));
     let forget = || {
         database.connection.execute(&sql, [version])?;
         database.connection.execute("DELETE FROM bootmigrate_steps WHERE version = ?1", [version])
     };
-    forget().map(drop).map_err(|error| database.failure(step, &error))
+    forget().map(drop).map_err(|error| database.failure(op, &error))
 }
 
 fn integer(value: ValueRef<'_>) -> Option<i64> {
@@ -284,17 +284,17 @@ fn quote(identifier: &str) -> String {
 ///
 /// # Errors
 /// As SQLite.
-pub fn create_tables(database: &mut Database, step: Step, table: &str, catalog: &Catalog) -> Result<(), Failure> {
+pub fn create_tables(database: &mut Database, op: Op, table: &str, catalog: &Catalog) -> Result<(), Failure> {
     let version = match catalog.versions {
         Versions::Int4 => "int4",
         Versions::Int8 => "int8",
     };
-    database.run(step, &format!("CREATE TABLE IF NOT EXISTS {}(version {version} PRIMARY KEY, {REFINERYS_COLUMNS})", quote(table)))?;
-    database.history_versions = form::recover(database, step, table, catalog)?;
-    database.run(step, STEPS_TABLE)?;
-    database.run(step, STATE_TABLE)?;
+    database.run(op, &format!("CREATE TABLE IF NOT EXISTS {}(version {version} PRIMARY KEY, {REFINERYS_COLUMNS})", quote(table)))?;
+    database.history_versions = form::recover(database, op, table, catalog)?;
+    database.run(op, STEPS_TABLE)?;
+    database.run(op, STATE_TABLE)?;
     let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('format', ?1)";
-    database.connection.execute(sql, [FORMAT]).map(drop).map_err(|error| database.failure(step, &error))
+    database.connection.execute(sql, [FORMAT]).map(drop).map_err(|error| database.failure(op, &error))
 }
 
 /// Who applied a migration, when, and how long it took.
@@ -314,7 +314,7 @@ pub struct Stamp<'a> {
 ///
 /// # Errors
 /// As SQLite.
-pub fn record(database: &Database, step: Step, table: &str, migration: &Migration, stamp: Stamp<'_>) -> Result<(), Failure> {
+pub fn record(database: &Database, op: Op, table: &str, migration: &Migration, stamp: Stamp<'_>) -> Result<(), Failure> {
     let date = OffsetDateTime::from_unix_timestamp(stamp.unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let date = date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into());
     let write = || {
@@ -331,14 +331,14 @@ pub fn record(database: &Database, step: Step, table: &str, migration: &Migratio
             .connection
             .execute(sql, params![migration.version, operation, migration.down, irreversible, compatible, duration, stamp.firmware])
     };
-    write().map(drop).map_err(|error| database.failure(step, &error))
+    write().map(drop).map_err(|error| database.failure(op, &error))
 }
 
 /// Writes the operation's number, which proves after a power cut that it was committed; inside the caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
-pub fn record_operation(database: &Database, step: Step, operation: u64, token: &str) -> Result<(), Failure> {
+pub fn record_operation(database: &Database, op: Op, operation: u64, token: &str) -> Result<(), Failure> {
     let write = || {
         let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('act', ?1)";
         database.connection.execute(sql, [i64::try_from(operation).unwrap_or(i64::MAX)])?;
@@ -347,15 +347,15 @@ pub fn record_operation(database: &Database, step: Step, operation: u64, token: 
         }
         Ok(())
     };
-    write().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    write().map_err(|error: rusqlite::Error| database.failure(op, &error))
 }
 
 /// `user_version` in the header, for products that gave it to us. It has 32 bits: a longer version of other firmware is not written.
 ///
 /// # Errors
 /// As SQLite.
-pub fn set_user_version(database: &Database, step: Step, version: i64) -> Result<(), Failure> {
-    i32::try_from(version).map_or(Ok(()), |version| database.run(step, &format!("PRAGMA user_version = {version}")))
+pub fn set_user_version(database: &Database, op: Op, version: i64) -> Result<(), Failure> {
+    i32::try_from(version).map_or(Ok(()), |version| database.run(op, &format!("PRAGMA user_version = {version}")))
 }
 
 /// Where a database's history says otherwise than the catalogue; printed, it is the sentence for a release engineer.

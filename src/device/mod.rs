@@ -22,7 +22,7 @@ use crate::catalog::Catalog;
 use crate::config::{DatabaseSettings, Slots};
 use crate::error::{Class, Failure};
 use clock::{Clock, Wait};
-use disk::{Disk, Space, Stat, Step};
+use disk::{Disk, Op, Space, Stat};
 use files::{DatabaseFiles, MainFile, StateFolder};
 use mounts::{mounted, Missing, Mounted};
 use sqlite::code::Registered;
@@ -96,7 +96,7 @@ impl<'a> Device<'a> {
     pub fn sqlite(&self) -> Sqlite<'a> {
         let statement = self.settings.statement_timeout_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         Sqlite {
-            limits: Limits { stop: Some(&self.environment.stop), statement, scratch_steps: Some(SCRATCH_STEPS_MAX) },
+            limits: Limits { stop: Some(&self.environment.stop), statement, scratch_work: Some(SCRATCH_STEPS_MAX) },
             ..self.environment.sqlite
         }
     }
@@ -120,27 +120,27 @@ impl<'a> Device<'a> {
     ///
     /// # Errors
     /// As [`MainFile::open`]; in use where the lease stays.
-    pub fn open_main(&self, step: Step, limit: Duration) -> Result<MainFile, Failure> {
+    pub fn open_main(&self, op: Op, limit: Duration) -> Result<MainFile, Failure> {
         let main = &self.files.main;
         let open = || match MainFile::open(self.disk(), main) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
-            opened => opened.map(Some).map_err(|error| self.cannot_open(step, &error)),
+            opened => opened.map(Some).map_err(|error| self.cannot_open(op, &error)),
         };
-        let opened = self.wait_for(limit).until(step, open)?;
-        opened.ok_or_else(|| Failure::new(Class::InUse, step, "another process keeps a lease on it").at(main))
+        let opened = self.wait_for(limit).until(op, open)?;
+        opened.ok_or_else(|| Failure::new(Class::InUse, op, "another process keeps a lease on it").at(main))
     }
 
     /// Whose file it is, for a packaging fault.
-    fn cannot_open(&self, step: Step, error: &std::io::Error) -> Failure {
-        let failure = Failure::io(step, &self.files.main, error);
+    fn cannot_open(&self, op: Op, error: &std::io::Error) -> Failure {
+        let failure = Failure::io(op, &self.files.main, error);
         match error.kind() {
-            std::io::ErrorKind::PermissionDenied => self.refused(step).unwrap_or(failure),
+            std::io::ErrorKind::PermissionDenied => self.refused(op).unwrap_or(failure),
             _ => failure,
         }
     }
 
     /// The first of the four files that this process may not open, and whose it is.
-    pub fn refused(&self, step: Step) -> Option<Failure> {
+    pub fn refused(&self, op: Op) -> Option<Failure> {
         let files = [self.files.main.clone(), self.files.journal(), self.files.wal(), self.files.shm()];
         files.iter().find_map(|path| {
             let stat = self.disk().stat(path).ok().flatten()?;
@@ -148,7 +148,7 @@ impl<'a> Device<'a> {
             let us = rustix::process::geteuid().as_raw();
             let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
             let cause = format!("it belongs to {uid}:{gid} with mode {mode:04o}, and uid {us} may not read and write it");
-            Some(Failure::new(Class::Storage, step, cause).at(path))
+            Some(Failure::new(Class::Storage, op, cause).at(path))
         })
     }
 
@@ -157,7 +157,7 @@ impl<'a> Device<'a> {
         if failure.class != Class::Storage || failure.path.as_deref() != Some(&self.files.main) || failure.place.is_some() {
             return failure;
         }
-        match self.refused(failure.step).filter(|refused| refused.cause != failure.cause) {
+        match self.refused(failure.op).filter(|refused| refused.cause != failure.cause) {
             Some(refused) => {
                 let cause = format!("{}: {}", refused.cause, failure.cause);
                 Failure { cause, path: refused.path, ..failure }
@@ -175,9 +175,9 @@ impl<'a> Device<'a> {
     ///
     /// # Errors
     /// Interrupted.
-    pub fn stop_here(&self, step: Step) -> Result<(), Failure> {
+    pub fn stop_here(&self, op: Op) -> Result<(), Failure> {
         if self.must_stop() {
-            return Err(Failure::stopped(step));
+            return Err(Failure::stopped(op));
         }
         Ok(())
     }
@@ -252,5 +252,5 @@ pub fn account(disk: &dyn Disk, file: &Path, name: &str) -> Option<u32> {
     line.split(':').nth(2)?.parse().ok()
 }
 
-/// A step of looking, where nothing durable changes.
-pub const LOOK: Step = Step("look at the database");
+/// An op of looking, where nothing durable changes.
+pub const LOOK: Op = Op("look at the database");

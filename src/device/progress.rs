@@ -47,9 +47,9 @@ pub fn watch(wanted: bool) {
 }
 
 /// So many steps follow.
-pub fn expect(steps: usize) {
+pub fn expect(migrations: usize) {
     if let Some(watched) = watched().as_mut() {
-        (watched.done, watched.of) = (0, steps);
+        (watched.done, watched.of) = (0, migrations);
     }
 }
 

@@ -37,7 +37,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::Versions;
-use crate::device::disk::{Disk, Step, SystemDisk, WrongKind};
+use crate::device::disk::{Disk, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
@@ -91,20 +91,20 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn look_immutable(&self, step: Step, path: &Path) -> Result<Database, Failure> {
+    pub fn look_immutable(&self, op: Op, path: &Path) -> Result<Database, Failure> {
         let uri = format!("file:{}?immutable=1", percent_encode(path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        self.open(step, path, Path::new(&uri), flags)
+        self.open(op, path, Path::new(&uri), flags)
     }
 
     /// Reads a database that has a WAL without writing, syncing or checkpointing anything.
     ///
     /// # Errors
     /// In use where another connection is open; else as SQLite's open.
-    pub fn look_without_writing(&self, step: Step, path: &Path) -> Result<Database, Failure> {
-        let database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        database.leave_the_wal(step)?;
-        database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
+    pub fn look_without_writing(&self, op: Op, path: &Path) -> Result<Database, Failure> {
+        let database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        database.leave_the_wal(op)?;
+        database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         Ok(database)
     }
 
@@ -112,11 +112,11 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn look_beside(&self, step: Step, path: &Path) -> Result<Database, Failure> {
+    pub fn look_beside(&self, op: Op, path: &Path) -> Result<Database, Failure> {
         // A reader would leave its mark in the application's shared memory.
         let uri = format!("file:{}?readonly_shm=1", percent_encode(path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        self.open(step, path, Path::new(&uri), flags)
+        self.open(op, path, Path::new(&uri), flags)
     }
 
     /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they recover.
@@ -124,10 +124,10 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn share(&self, step: Step, path: &Path, wal_stays: bool) -> Result<Database, Failure> {
-        let database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    pub fn share(&self, op: Op, path: &Path, wal_stays: bool) -> Result<Database, Failure> {
+        let database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         if wal_stays {
-            database.leave_the_wal(step)?;
+            database.leave_the_wal(op)?;
         }
         Ok(database)
     }
@@ -136,11 +136,11 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn beside(&self, step: Step, path: &Path, size: u64) -> Result<Database, Failure> {
-        let mut database = self.share(step, path, false)?;
-        database.protect(step, size)?;
-        database.run(step, "PRAGMA foreign_keys = ON")?;
-        database.run(step, "PRAGMA synchronous = EXTRA")?;
+    pub fn beside(&self, op: Op, path: &Path, size: u64) -> Result<Database, Failure> {
+        let mut database = self.share(op, path, false)?;
+        database.protect(op, size)?;
+        database.run(op, "PRAGMA foreign_keys = ON")?;
+        database.run(op, "PRAGMA synchronous = EXTRA")?;
         Ok(database)
     }
 
@@ -148,15 +148,15 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// In use where another connection is open; else as SQLite's open, a hot journal's rollback included.
-    pub fn work(&self, step: Step, path: &Path, size: u64) -> Result<(Database, Journal), Failure> {
-        let mut database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
-        database.protect(step, size)?;
-        let journal = database.journal(step)?;
+    pub fn work(&self, op: Op, path: &Path, size: u64) -> Result<(Database, Journal), Failure> {
+        let mut database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
+        database.protect(op, size)?;
+        let journal = database.journal(op)?;
         let synchronous = if journal == Journal::Wal { "FULL" } else { "EXTRA" };
-        database.run(step, &format!("PRAGMA synchronous = {synchronous}"))?;
+        database.run(op, &format!("PRAGMA synchronous = {synchronous}"))?;
         // COMMIT would do it at once, and could not be interrupted.
-        database.run(step, "PRAGMA wal_autocheckpoint = 0")?;
+        database.run(op, "PRAGMA wal_autocheckpoint = 0")?;
         Ok((database, journal))
     }
 
@@ -164,14 +164,14 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// As SQLite's open.
-    pub fn build(&self, step: Step, path: &Path, size: u64) -> Result<Database, Failure> {
-        let mut database = self.open(step, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        database.run(step, "PRAGMA locking_mode = EXCLUSIVE")?;
+    pub fn build(&self, op: Op, path: &Path, size: u64) -> Result<Database, Failure> {
+        let mut database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         // Pages that change are kept until the commit.
         let journal = if size <= TEMP_IN_MEMORY_BYTES_MAX { "MEMORY" } else { "TRUNCATE" };
-        database.run(step, &format!("PRAGMA journal_mode = {journal}"))?;
-        database.run(step, "PRAGMA synchronous = OFF")?;
-        database.protect(step, size)?;
+        database.run(op, &format!("PRAGMA journal_mode = {journal}"))?;
+        database.run(op, "PRAGMA synchronous = OFF")?;
+        database.protect(op, size)?;
         Ok(database)
     }
 
@@ -179,26 +179,26 @@ impl<'a> Sqlite<'a> {
     ///
     /// # Errors
     /// No memory.
-    pub fn scratch(&self, step: Step) -> Result<Database, Failure> {
+    pub fn scratch(&self, op: Op) -> Result<Database, Failure> {
         let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        let connection = connection.map_err(|error| failure_of(step, Path::new(IN_MEMORY), &error))?;
-        let mut database = self.watched(step, connection, Path::new(IN_MEMORY), self.limits.scratch_steps)?;
+        let connection = connection.map_err(|error| failure_of(op, Path::new(IN_MEMORY), &error))?;
+        let mut database = self.watched(op, connection, Path::new(IN_MEMORY), self.limits.scratch_work)?;
         self.prepare(&mut database.connection);
-        database.distrust(step)?;
+        database.distrust(op)?;
         Ok(database)
     }
 
-    fn open(&self, step: Step, path: &Path, name: &Path, flags: OpenFlags) -> Result<Database, Failure> {
+    fn open(&self, op: Op, path: &Path, name: &Path, flags: OpenFlags) -> Result<Database, Failure> {
         if self.vfs.is_none() {
-            only_files(path).map_err(|error| Failure::io(step, path, &error))?;
+            only_files(path).map_err(|error| Failure::io(op, path, &error))?;
         }
         let connection = match self.vfs {
             Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
             None => Connection::open_with_flags(name, flags),
         };
-        let mut database = self.watched(step, connection.map_err(|error| failure_of(step, path, &error))?, path, None)?;
+        let mut database = self.watched(op, connection.map_err(|error| failure_of(op, path, &error))?, path, None)?;
         // Who waits, and for how long, is decided by the caller.
-        database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(step, &error))?;
+        database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(op, &error))?;
         self.prepare(&mut database.connection);
         Ok(database)
     }
@@ -209,9 +209,9 @@ impl<'a> Sqlite<'a> {
         }
     }
 
-    fn watched(&self, step: Step, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
+    fn watched(&self, op: Op, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
         let watch = Watch::new(self.limits, steps_max);
-        watch.begin(&mut connection).map_err(|error| failure_of(step, path, &error))?;
+        watch.begin(&mut connection).map_err(|error| failure_of(op, path, &error))?;
         Ok(Database { connection, path: path.to_path_buf(), watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 })
     }
 
@@ -228,44 +228,44 @@ impl Database {
     ///
     /// # Errors
     /// No memory.
-    pub(in crate::device) fn temporary(&self, step: Step) -> Result<Database, Failure> {
+    pub(in crate::device) fn temporary(&self, op: Op) -> Result<Database, Failure> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let path = PathBuf::from("a temporary database");
-        let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(step, &path, &error))?;
+        let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(op, &path, &error))?;
         let watch = Arc::clone(&self.watch);
-        watch.begin(&mut connection).map_err(|error| failure_of(step, &path, &error))?;
+        watch.begin(&mut connection).map_err(|error| failure_of(op, &path, &error))?;
         let database = Database { connection, path, watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 };
         // It is never read after a crash.
-        database.run(step, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
+        database.run(op, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
         Ok(database)
     }
 
-    fn leave_the_wal(&self, step: Step) -> Result<(), Failure> {
+    fn leave_the_wal(&self, op: Op) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        set.map(drop).map_err(|error| self.failure(step, &error))
+        set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
     /// What every connection that runs migrations is set to.
-    fn distrust(&self, step: Step) -> Result<(), Failure> {
+    fn distrust(&self, op: Op) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
         let configured = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
             .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false))
             .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false));
-        configured.map_err(|error| self.failure(step, &error))
+        configured.map_err(|error| self.failure(op, &error))
     }
 
-    fn protect(&mut self, step: Step, size: u64) -> Result<(), Failure> {
-        self.distrust(step)?;
+    fn protect(&mut self, op: Op, size: u64) -> Result<(), Failure> {
+        self.distrust(op)?;
         if size <= TEMP_IN_MEMORY_BYTES_MAX {
-            self.run(step, "PRAGMA temp_store = MEMORY")?;
+            self.run(op, "PRAGMA temp_store = MEMORY")?;
         }
         Ok(())
     }
 
     /// The journal mode; the first read of the file, which recovers a hot journal.
-    fn journal(&self, step: Step) -> Result<Journal, Failure> {
+    fn journal(&self, op: Op) -> Result<Journal, Failure> {
         let mode: String =
-            self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
+            self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(op, &error))?;
         Ok(if mode.eq_ignore_ascii_case("wal") { Journal::Wal } else { Journal::Rollback })
     }
 
@@ -273,9 +273,9 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn defensive(&self, step: Step, on: bool) -> Result<(), Failure> {
+    pub fn defensive(&self, op: Op, on: bool) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
-        set.map(drop).map_err(|error| self.failure(step, &error))
+        set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
     /// The history has this name: no migration that runs from now on may touch it.
@@ -287,32 +287,32 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn run(&self, step: Step, sql: &str) -> Result<(), Failure> {
-        self.connection.execute_batch(sql).map_err(|error| self.failure(step, &error))
+    pub fn run(&self, op: Op, sql: &str) -> Result<(), Failure> {
+        self.connection.execute_batch(sql).map_err(|error| self.failure(op, &error))
     }
 
     /// Takes every lock; SQLITE_BUSY is [`Class::InUse`].
     ///
     /// # Errors
     /// As SQLite.
-    pub fn begin_exclusive(&self, step: Step) -> Result<(), Failure> {
-        self.run(step, "BEGIN EXCLUSIVE")
+    pub fn begin_exclusive(&self, op: Op) -> Result<(), Failure> {
+        self.run(op, "BEGIN EXCLUSIVE")
     }
 
     /// Takes the one place of a writer; readers go on. SQLITE_BUSY is [`Class::InUse`].
     ///
     /// # Errors
     /// As SQLite.
-    pub fn begin_beside(&self, step: Step) -> Result<(), Failure> {
-        self.run(step, "BEGIN IMMEDIATE")
+    pub fn begin_beside(&self, op: Op) -> Result<(), Failure> {
+        self.run(op, "BEGIN IMMEDIATE")
     }
 
     /// The transaction becomes durable. An error has an unknown result: reopen and look.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn commit(&self, step: Step) -> Result<(), Failure> {
-        self.run(step, "COMMIT")
+    pub fn commit(&self, op: Op) -> Result<(), Failure> {
+        self.run(op, "COMMIT")
     }
 
     /// Rolls back where a transaction is still open; after an error SQLite may have done so by itself.
@@ -333,9 +333,9 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn checkpoint(&self, step: Step) -> Result<bool, Failure> {
+    pub fn checkpoint(&self, op: Op) -> Result<bool, Failure> {
         let checkpoint = || self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        let busy: i64 = self.interruptible(checkpoint).map_err(|error| self.failure(step, &error))?;
+        let busy: i64 = self.interruptible(checkpoint).map_err(|error| self.failure(op, &error))?;
         Ok(busy == 0)
     }
 
@@ -343,24 +343,24 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, or when the mode did not change.
-    pub fn set_journal(&self, step: Step, wanted: Journal) -> Result<(), Failure> {
+    pub fn set_journal(&self, op: Op, wanted: Journal) -> Result<(), Failure> {
         let word = if wanted == Journal::Wal { "WAL" } else { "DELETE" };
         let sql = format!("PRAGMA journal_mode = {word}");
         let set = || self.connection.query_row(&sql, [], |row| row.get(0));
-        let got: String = self.interruptible(set).map_err(|error| self.failure(step, &error))?;
+        let got: String = self.interruptible(set).map_err(|error| self.failure(op, &error))?;
         if got.eq_ignore_ascii_case(word) {
             return Ok(());
         }
-        Err(Failure::new(Class::Storage, step, format!("journal_mode {word} was asked for and {got} came back")).at(&self.path))
+        Err(Failure::new(Class::Storage, op, format!("journal_mode {word} was asked for and {got} came back")).at(&self.path))
     }
 
     /// Pages and bytes a page, as SQLite counts them inside the open transaction.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn bytes(&self, step: Step) -> Result<u64, Failure> {
+    pub fn bytes(&self, op: Op) -> Result<u64, Failure> {
         let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
-        let bytes: i64 = self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.failure(step, &error))?;
+        let bytes: i64 = self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.failure(op, &error))?;
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
@@ -387,20 +387,20 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn close(self, step: Step) -> Result<(), Failure> {
+    pub fn close(self, op: Op) -> Result<(), Failure> {
         let path = self.path;
-        self.connection.close().map_err(|(_, error)| failure_of(step, &path, &error))
+        self.connection.close().map_err(|(_, error)| failure_of(op, &path, &error))
     }
 
     /// What an error of this connection means.
-    pub fn failure(&self, step: Step, error: &rusqlite::Error) -> Failure {
-        failure_of(step, &self.path, error)
+    pub fn failure(&self, op: Op, error: &rusqlite::Error) -> Failure {
+        failure_of(op, &self.path, error)
     }
 }
 
-fn failure_of(step: Step, path: &Path, error: &rusqlite::Error) -> Failure {
+fn failure_of(op: Op, path: &Path, error: &rusqlite::Error) -> Failure {
     let system = system_error(error);
-    let mut failure = Failure::new(class_of(error), step, describe(error)).at(path).code(extended_code(error)).because(system);
+    let mut failure = Failure::new(class_of(error), op, describe(error)).at(path).code(extended_code(error)).because(system);
     if Missing::of(error).is_some() {
         // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 use crate::config::names::RUN_FOLDER;
-use crate::device::disk::{parent, system_text, Disk, Open, Rename, Step};
+use crate::device::disk::{parent, system_text, Disk, Op, Open, Rename};
 use crate::error::printable::printable;
 
 /// Raised by SIGTERM, SIGINT and SIGXCPU (a limit on time, whose default kills); what [`forget_signals`] names is caught and forgotten.
@@ -105,7 +105,7 @@ impl<'a> RunFolder<'a> {
     /// # Errors
     /// As `unlink`.
     pub fn remove_ready(&self, database: &str) -> io::Result<()> {
-        match self.disk.unlink(STEP, &self.ready(database)) {
+        match self.disk.unlink(OP, &self.ready(database)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -144,12 +144,12 @@ impl<'a> RunFolder<'a> {
         self.make_folders(parent(path))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let temporary = path.with_file_name(format!(".{name}.new"));
-        let _ = self.disk.unlink(STEP, &temporary);
-        let file = self.disk.open(STEP, &temporary, Open::CreateNew { mode: 0o644 })?;
-        file.write_at(STEP, 0, bytes)?;
+        let _ = self.disk.unlink(OP, &temporary);
+        let file = self.disk.open(OP, &temporary, Open::CreateNew { mode: 0o644 })?;
+        file.write_at(OP, 0, bytes)?;
         drop(file);
         // A tmpfs: whole or not there, and gone after a power cut.
-        self.disk.rename(STEP, &temporary, path, Rename::Replace)
+        self.disk.rename(OP, &temporary, path, Rename::Replace)
     }
 
     fn make_folders(&self, folder: &Path) -> io::Result<()> {
@@ -157,14 +157,14 @@ impl<'a> RunFolder<'a> {
             return Ok(());
         }
         self.make_folders(parent(folder))?;
-        match self.disk.make_folder(STEP, folder, 0o755) {
+        match self.disk.make_folder(OP, folder, 0o755) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-const STEP: Step = Step("report on /run");
+const OP: Op = Op("report on /run");
 
 /// An absolute path below a root.
 pub fn below(root: &Path, path: &Path) -> PathBuf {

@@ -3,7 +3,7 @@
 //! Never lets a row go: what is adopted is compared with plain SQLite.
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step, perform, tidy};
+use crate::dump::{check, check_op, perform, tidy};
 use crate::oracle;
 use expect_test::expect;
 use rusqlite::Connection;
@@ -121,7 +121,7 @@ fn another_schema_is_refused_with_the_difference() {
         let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch("DROP INDEX child_parent; ALTER TABLE child ADD COLUMN changes INTEGER").unwrap();
     });
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

@@ -4,7 +4,7 @@
 
 use crate::application::Application;
 use crate::device::TestDevice;
-use crate::dump::check_step;
+use crate::dump::check_op;
 use expect_test::expect;
 use std::fs::File;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn date_everything(device: &TestDevice) {
 fn upgrade_in_2049() {
     for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
         let device = device.firmware(41).after(date_everything);
-        check_step(
+        check_op(
             &device,
             "run",
             expect![[r#"
@@ -59,7 +59,7 @@ fn upgrade_in_2049() {
 #[test]
 fn quiet_boot_in_2049() {
     let device = TestDevice::booted_at(41).after(date_everything);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

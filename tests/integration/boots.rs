@@ -3,7 +3,7 @@
 //! Never has a fault in it.
 
 use crate::device::{Program, TestDevice};
-use crate::dump::{check, check_step};
+use crate::dump::{check, check_op};
 use expect_test::expect;
 
 #[test]
@@ -43,7 +43,7 @@ fn first_boot_into_a_root_that_is_empty() {
 #[test]
 fn quiet_boot_touches_nothing() {
     let device = TestDevice::at(41);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

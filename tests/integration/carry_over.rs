@@ -3,7 +3,7 @@
 //! Never counts a row as kept whose values changed.
 
 use crate::device::TestDevice;
-use crate::dump::check_step;
+use crate::dump::check_op;
 use crate::oracle::{self, Copy};
 use crate::product::UNIQUE_BADGE;
 use expect_test::expect;
@@ -46,14 +46,14 @@ fn said(device: &TestDevice) -> serde_json::Value {
 
 #[test]
 fn a_purge_for_what_was_made_by_hand_keeps_every_row() {
-    // Migrated by this program before: what is there already was no half-done step of another.
+    // Migrated by this program before: what is there already was no half-done migration of another.
     let mut device = TestDevice::at(30).firmware(40);
     assert_eq!(device.run(&["run"]).exit, "0");
     device.databases[0].version = 40;
     let device = device.after(|device| Connection::open(device.main()).unwrap().execute_batch(INDEX.1).unwrap());
     let (parents, children) = (now(&device, "parent"), now(&device, "child"));
     let device = device.file(INDEX).key("on_failure = \"purge\"");
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -110,7 +110,7 @@ fn named_tables_are_kept_and_the_others_counted() {
     let device = TestDevice::at(40);
     let parents = now(&device, "parent");
     let device = device.firmware(40).file(UNIQUE_AMOUNT).key("kind = \"rebuildable\"").key("carry_over = [\"parent\", \"nowhere\"]");
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

@@ -3,7 +3,7 @@
 //! Never times anything: a wait is bounded by `busy_timeout_s` of the program alone.
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step};
+use crate::dump::{check, check_op};
 use crate::oracle;
 use crate::program::{finish, rounds};
 use expect_test::expect;
@@ -57,7 +57,7 @@ fn pairs_started_together_at_a_first_boot() {
 #[test]
 fn idle_application_in_delete_mode_is_noticed() {
     let mut device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 1").application(&[]);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -95,7 +95,7 @@ fn idle_application_in_delete_mode_is_noticed() {
 fn idle_application_in_wal_mode_is_noticed() {
     let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
     let mut device = device.firmware(41).key("busy_timeout_s = 1").application(&["sql UPDATE parent SET reading = 1"]);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

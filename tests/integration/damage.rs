@@ -3,7 +3,7 @@
 //! Never lets SQLite open files before the program under test has.
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step};
+use crate::dump::{check, check_op};
 use crate::oracle;
 use expect_test::expect;
 use rusqlite::Connection;
@@ -54,7 +54,7 @@ fn corrupt_header_is_restored_from_the_snapshot() {
     assert_eq!(device.run(&["run"]).exit, "0");
     let want = oracle::content(&device.main()).unwrap();
     let device = device.after(|device| scribble(device, 0, b"this is no database"));
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -111,7 +111,7 @@ fn corrupt_index_is_rebuilt_on_a_copy() {
     let want = device.expectations(&device.databases[0]).new.unwrap();
     let page = root_page(&device, "child_parent");
     scribble(&device, (page - 1) * 4096, &[0xa5; 4096]);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

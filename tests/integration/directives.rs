@@ -4,7 +4,7 @@
 
 use crate::commands::transcript;
 use crate::device::TestDevice;
-use crate::dump::{check, check_step, tidy};
+use crate::dump::{check, check_op, tidy};
 use crate::oracle;
 use expect_test::expect;
 use rusqlite::Connection;
@@ -194,7 +194,7 @@ fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
         "#]],
     );
     assert_eq!(oracle::content(&device.main()), Ok(wanted));
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

@@ -38,7 +38,7 @@ pub fn check(device: TestDevice, operation: &str, expect: Expect) {
 
 /// As [`check`], for a situation that goes on.
 #[track_caller]
-pub fn check_step(device: &TestDevice, operation: &str, expect: Expect) {
+pub fn check_op(device: &TestDevice, operation: &str, expect: Expect) {
     expect.assert_eq(&dump(device, operation));
 }
 

@@ -3,14 +3,14 @@
 //! Never ends with data given up.
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step, tidy};
+use crate::dump::{check, check_op, tidy};
 use crate::product::{BROKEN, ORPHANS};
 use expect_test::expect;
 
 #[test]
 fn a_failing_statement_changes_nothing() {
     let device = TestDevice::at(30).firmware(42).without("V41__rebuild_parents.sql").file(BROKEN);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -49,7 +49,7 @@ fn a_failing_statement_in_wal_mode_changes_nothing() {
 #[test]
 fn foreign_key_violations_are_listed() {
     let device = TestDevice::at(40).firmware(40).file(ORPHANS);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -116,7 +116,7 @@ fn tries_end_and_retry_begins_again() {
         assert_eq!(device.run(&["run"]).exit, "10");
     }
     // The third failure, and the boot after it: one read.
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -133,7 +133,7 @@ fn tries_end_and_retry_begins_again() {
     let ran = device.run(&["run"]);
     let named = ran.stderr.find("run --retry").unwrap_or_else(|| panic!("--retry is not named: {}", ran.stderr));
     assert!(ran.stderr.find("--purge-and-retry").is_none_or(|purge| named < purge), "named first: {}", ran.stderr);
-    check_step(
+    check_op(
         &device,
         "run --retry",
         expect![[r#"

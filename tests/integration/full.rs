@@ -3,7 +3,7 @@
 //! Never accepts a purge, a half, or a word like "corrupt" for a disk that is full.
 
 use crate::device::{copy_tree, TestDevice};
-use crate::dump::check_step;
+use crate::dump::check_op;
 use crate::mount::Mount;
 use crate::oracle::{self, Content};
 use crate::product::UNIQUE_BADGE;
@@ -106,7 +106,7 @@ fn a_migration_that_asks_for_room() {
     let device = TestDevice::at(40).file(asks).on(|at, _| Mount::tmpfs(at, KIB));
     let mount = device.mount.as_ref().unwrap();
     mount.fill_but(400);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -121,7 +121,7 @@ fn a_migration_that_asks_for_room() {
     );
     // Enough for it, and not for a snapshot too.
     mount.fill_but(1200);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

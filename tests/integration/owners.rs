@@ -4,7 +4,7 @@
 
 use crate::application::Application;
 use crate::device::TestDevice;
-use crate::dump::check_step;
+use crate::dump::check_op;
 use crate::mount::require_root;
 use crate::product::UNIQUE_BADGE;
 use expect_test::expect;
@@ -25,7 +25,7 @@ fn written_by_the_application(device: &TestDevice) {
 fn first_boot_by_root_is_the_applications() {
     require_root();
     let device = TestDevice::empty(41).home_of(USER);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -45,7 +45,7 @@ fn first_boot_by_root_is_the_applications() {
 fn first_boot_in_wal_mode_by_root_is_the_applications() {
     require_root();
     let device = TestDevice::empty(41).home_of(USER).key("journal_mode = \"wal\"");
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -66,7 +66,7 @@ fn upgrade_by_root_is_the_applications() {
     require_root();
     for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
         let device = device.firmware(41).home_of(USER);
-        check_step(
+        check_op(
             &device,
             "run -v",
             expect![[r#"
@@ -87,7 +87,7 @@ fn upgrade_by_root_is_the_applications() {
 fn swap_by_root_is_the_applications() {
     require_root();
     let device = TestDevice::at(42).firmware(50).home_of(USER);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -109,7 +109,7 @@ fn purge_by_root_is_the_applications() {
     require_root();
     for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
         let device = device.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
-        check_step(
+        check_op(
             &device,
             "run --purge-and-retry",
             expect![[r#"

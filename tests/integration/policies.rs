@@ -3,7 +3,7 @@
 //! Never tries a key that has a file of its own (on_failure, on_damage, on_newer, carry_over, copy, owner).
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step, tidy};
+use crate::dump::{check, check_op, tidy};
 use crate::oracle::{self, Content};
 use expect_test::expect;
 use refinery::Runner;
@@ -163,7 +163,7 @@ fn the_journal_mode_is_the_applications_unless_it_is_configured() {
         let new = device.expectations(&device.databases[0]).new;
         assert_eq!(device.run(&["run"]).exit, "0", "{key}");
         assert_eq!((pragma(&device, "journal_mode").as_str(), oracle::content(&device.main()).ok()), (then, new), "{key}");
-        check_step(
+        check_op(
             &device,
             "run",
             expect![[r#"

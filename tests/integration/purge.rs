@@ -3,7 +3,7 @@
 //! Never ends a loss with exit 0.
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step};
+use crate::dump::{check, check_op};
 use crate::oracle;
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::expect;
@@ -71,7 +71,7 @@ fn purge_and_retry_after_the_tries_are_used_up() {
 #[test]
 fn purge_and_retry_leaves_a_healthy_database_alone() {
     let device = TestDevice::booted_at(40);
-    check_step(
+    check_op(
         &device,
         "run --purge-and-retry",
         expect![[r#"

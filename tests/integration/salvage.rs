@@ -4,7 +4,7 @@
 
 use crate::carry_over::rows;
 use crate::device::TestDevice;
-use crate::dump::check_step;
+use crate::dump::check_op;
 use crate::oracle::{self, Copy};
 use expect_test::expect;
 use std::fs;
@@ -71,7 +71,7 @@ fn a_table_that_cannot_be_read_takes_no_other_with_it() {
     let parents = now(&device, "parent");
     harm(&device, page(&device, "child", "/"));
     let device = device.firmware(41);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

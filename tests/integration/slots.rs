@@ -3,7 +3,7 @@
 //! Never writes a history row by hand: the firmware that migrated did.
 
 use crate::device::TestDevice;
-use crate::dump::{check_step, perform, tidy};
+use crate::dump::{check_op, perform, tidy};
 use crate::older;
 use crate::oracle::{self, Content};
 use crate::program::{finish, runner};
@@ -62,7 +62,7 @@ fn goes_back_without_losing_a_row() {
     // What the application wrote under the newer firmware stays, as far as the older schema knows it.
     let device = after_newer(newer(false), "UPDATE parent SET reading = 3.5 WHERE id < 100; DELETE FROM child WHERE id = 7");
     let want = went_back(&device);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -99,7 +99,7 @@ fn goes_back_and_says_what_did_not_fit() {
     let device = after_newer(newer(false), WRITTEN);
     let want = went_back(&device);
     let old = content(&device);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -137,7 +137,7 @@ fn goes_back_in_wal_mode_and_forward_again() {
     // The newer slot boots once more: it migrates as it did before.
     device = device.firmware(40).file(STAMP_DOWN).file(NOTES).file(NOTES_DOWN);
     device.databases[0].version = 30;
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -159,7 +159,7 @@ fn a_way_back_that_fails_gives_way_to_the_snapshot_of_a_slot_on_trial() {
     let device = newer(false).key(CONFIGURED).file(wrong);
     let at_30 = content(&device);
     let device = after_newer(device, WRITTEN);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

@@ -3,7 +3,7 @@
 //! Never pretends: the kernel refuses, not a wrapper.
 
 use crate::device::TestDevice;
-use crate::dump::{check, check_step, dump};
+use crate::dump::{check, check_op, dump};
 use crate::mount::{require_root, Mount};
 use crate::oracle;
 use expect_test::expect;
@@ -141,7 +141,7 @@ fn full_before_the_snapshot() {
     assert_eq!(device.run(&["run"]).exit, "0");
     let device = device.firmware(41).key("copy = \"always\"");
     device.mount.as_ref().unwrap().fill();
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -261,7 +261,7 @@ fn mount_that_a_sandbox_mounted_on_itself_is_used() {
 #[test]
 fn mount_that_is_there_is_used() {
     let device = TestDevice::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192)).without_root();
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"

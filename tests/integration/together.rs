@@ -3,7 +3,7 @@
 //! Never lets one member of a group be opened while another is not there.
 
 use crate::device::{Mode, TestDevice};
-use crate::dump::{check, check_step, perform};
+use crate::dump::{check, check_op, perform};
 use crate::oracle;
 use crate::product::BROKEN;
 use expect_test::expect;
@@ -28,7 +28,7 @@ fn failing(database: &str, mode: Mode) -> TestDevice {
 #[test]
 fn two_go_together() {
     let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -76,7 +76,7 @@ fn two_in_wal_mode_go_together() {
 #[test]
 fn two_are_made_together() {
     let device = TestDevice::empty(20).together_with_log(0, Mode::Delete).firmware(20);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -100,7 +100,7 @@ fn two_are_made_together() {
 fn neither_is_made_where_one_cannot_be() {
     let device = TestDevice::empty(20).together_with_log(0, Mode::Delete).firmware(42);
     let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", ("V41__x.sql", "INSERT INTO nowhere VALUES (1);\n"));
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -124,7 +124,7 @@ fn neither_is_made_where_one_cannot_be() {
 #[test]
 fn the_first_is_rolled_back_where_the_second_fails() {
     let device = failing("log", Mode::Delete);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -168,7 +168,7 @@ fn the_first_is_rolled_back_in_wal_mode_where_the_second_fails() {
 #[test]
 fn the_second_does_not_begin_where_the_first_fails() {
     let device = failing("settings", Mode::Delete);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -194,7 +194,7 @@ fn tries_are_counted_for_the_one_that_fails_and_then_nobody_begins() {
     for _ in 0..3 {
         assert_eq!(device.run(&["run"]).exit, "10");
     }
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -240,7 +240,7 @@ fn tries_are_counted_for_the_one_that_fails_and_then_nobody_begins() {
 fn one_that_is_there_already_waits_unchanged() {
     let device = TestDevice::at(42).together_with_log(40, Mode::Delete).firmware(42);
     let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -267,7 +267,7 @@ fn one_that_is_there_already_waits_unchanged() {
 fn a_database_of_no_group_does_not_wait() {
     let device = TestDevice::at(40).together_with_log(40, Mode::Delete).with_telemetry(40).firmware(42);
     let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -328,7 +328,7 @@ fn one_alone_is_migrated_by_hand_and_opened_only_with_the_other() {
     "#]].assert_eq(&operation.ran.stderr);
     assert_eq!(ready(&device), [""; 0]);
     // What a cut between the two commits leaves, too: the next boot finishes.
-    check_step(
+    check_op(
         &device,
         "run",
         expect![[r#"
@@ -352,7 +352,7 @@ fn one_alone_is_migrated_by_hand_and_opened_only_with_the_other() {
 #[test]
 fn the_run_of_one_takes_the_other_along() {
     let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
-    check_step(
+    check_op(
         &device,
         "run --db log",
         expect![[r#"

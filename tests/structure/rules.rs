@@ -23,10 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &["config", "catalog", "device"]),
     ("decide", &["error", "config", "catalog"]),
     ("device", &["error", "config", "catalog", "pragma", "lex", "sqlite_min"]),
-    ("steps", &["device", "decide", "error", "config", "catalog", "pragma"]),
-    ("report", &["steps", "device", "decide", "error", "config", "catalog"]),
-    ("boot", &["report", "steps", "device", "decide", "error", "config", "catalog"]),
-    ("commands", &["boot", "report", "steps", "device", "decide", "error", "config", "catalog", "cli"]),
+    ("ops", &["device", "decide", "error", "config", "catalog", "pragma"]),
+    ("report", &["ops", "device", "decide", "error", "config", "catalog"]),
+    ("boot", &["report", "ops", "device", "decide", "error", "config", "catalog"]),
+    ("commands", &["boot", "report", "ops", "device", "decide", "error", "config", "catalog", "cli"]),
     ("cli", &["decide", "error", "config", "catalog"]),
 ];
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::PoisonError;
 
-use bootmigrate::device::disk::Step;
+use bootmigrate::device::disk::Op;
 use serde::{Deserialize, Serialize};
 
 use self::application::Manner;
@@ -27,9 +27,9 @@ use crate::sim::state::STORAGE;
 use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
 
 /// Where `snapshot create` copies, and gives the copy its name.
-const COPIED: Step = Step("copy beside the applications");
+const COPIED: Op = Op("copy beside the applications");
 /// Where the device gives a snapshot its name.
-const NAMED: Step = Step("name the snapshot");
+const NAMED: Op = Op("name the snapshot");
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 5;
 /// A boot that ends with 13 because of a concurrent process is one more before it is quiet.
@@ -219,7 +219,7 @@ impl Sweep {
             return Ok(());
         }
         let log = &run.logged.log;
-        let begun = log.iter().position(|line| line.process == 0 && line.step == COPIED).map_or(0, |number| number as u64);
+        let begun = log.iter().position(|line| line.process == 0 && line.op == COPIED).map_or(0, |number| number as u64);
         let then = copies(&run.logged.initial);
         let made = copies(&run.after).into_iter().filter(|path| !then.contains(path));
         let held: Vec<HashSet<i64>> = made.map(|path| guests(&run.after, &path).into_iter().collect()).collect();
@@ -339,7 +339,7 @@ struct Beside {
 /// From the snapshot until the commit nobody writes: every row that was acknowledged by then is in the snapshot.
 fn in_the_snapshot(run: &Beside) -> Result<(), Bad> {
     let log = &run.logged.log;
-    let ours = |number: &usize, step: Step| log[*number].process == 0 && log[*number].step == step;
+    let ours = |number: &usize, op: Op| log[*number].process == 0 && log[*number].op == op;
     let Some(named) = (0..log.len()).rfind(|number| ours(number, NAMED)) else { return Ok(()) };
     let begins = |number: &usize| ours(number, SQLITE) && log[*number].path.starts_with(MAIN);
     let Some(first) = (named..log.len()).find(begins).map(|number| number as u64) else { return Ok(()) };

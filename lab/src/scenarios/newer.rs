@@ -38,8 +38,8 @@ fn lived_with(version: Version, life: &[Life<'_>]) -> String {
     run("PRAGMA foreign_keys = OFF");
     run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
     let all = sql_of(version);
-    for step in life {
-        match step {
+    for migration in life {
+        match migration {
             Life::Text(sql) => run(sql),
             Life::Up(number) => {
                 let (name, sql) = all[number - 1];

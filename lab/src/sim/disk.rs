@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use bootmigrate::device::disk::{Disk, File, FileKind, Lease, Open, Rename, Space, Stat, Step};
+use bootmigrate::device::disk::{Disk, File, FileKind, Lease, Op, Open, Rename, Space, Stat};
 
 use super::content::Payload;
 use super::fault::Call;
@@ -17,7 +17,7 @@ use super::simulation::{text, Sim, Target};
 use super::state::{Body, Errno, NodeId, STORAGE};
 
 /// A call that has no step of its own.
-const LOOK: Step = Step("look");
+const LOOK: Op = Op("look");
 /// Bytes that one round of a copy moves.
 const COPY_ROUND_BYTES: u64 = 64 * 1024;
 /// The size shown of a file system that is not simulated as limited.
@@ -60,13 +60,13 @@ impl Sim {
     fn on_path<T>(
         &self,
         call: Call,
-        step: Step,
+        op: Op,
         path: &Path,
         operation: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>,
     ) -> io::Result<T> {
         let path = text(path);
-        let caller = Caller { process: self.process_number(), step, path };
-        let entered = self.enter(call, step, Target::Path(path));
+        let caller = Caller { process: self.process_number(), op, path };
+        let entered = self.enter(call, op, Target::Path(path));
         answer(entered.and_then(|(mut model, _)| operation(&mut model, &caller)))
     }
 }
@@ -119,7 +119,7 @@ impl Disk for Sim {
         })
     }
 
-    fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
+    fn open(&self, op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
         let (writable, create, exclusive, mode) = match how {
             Open::Read => (false, false, false, 0),
             Open::ReadWrite => (true, false, false, 0),
@@ -128,47 +128,47 @@ impl Disk for Sim {
         };
         let how = OpenHow { writable, create, exclusive, sqlite: false, mode };
         let call = if create { Call::Create } else { Call::Open };
-        let handle = self.on_path(call, step, path, |model, caller| model.open(caller, how))?;
+        let handle = self.on_path(call, op, path, |model, caller| model.open(caller, how))?;
         Ok(Box::new(SimFile { sim: self.clone(), handle, path: text(path).into() }))
     }
 
-    fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()> {
-        self.on_path(Call::MakeFolder, step, path, |model, caller| model.make_folder(caller, mode))
+    fn make_folder(&self, op: Op, path: &Path, mode: u32) -> io::Result<()> {
+        self.on_path(Call::MakeFolder, op, path, |model, caller| model.make_folder(caller, mode))
     }
 
-    fn set_owner(&self, step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-        self.on_path(Call::Owner, step, path, |model, caller| {
+    fn set_owner(&self, op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+        self.on_path(Call::Owner, op, path, |model, caller| {
             let (id, _) = model.state.follow(caller.path)?;
             model.own(id, Some((uid, gid)), None)
         })
     }
 
-    fn rename(&self, step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
-        self.on_path(Call::Rename, step, from, |model, caller| model.rename(caller, text(to), how))
+    fn rename(&self, op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        self.on_path(Call::Rename, op, from, |model, caller| model.rename(caller, text(to), how))
     }
 
-    fn link(&self, step: Step, from: &Path, to: &Path) -> io::Result<()> {
-        self.on_path(Call::Link, step, from, |model, caller| model.link(caller, text(to)))
+    fn link(&self, op: Op, from: &Path, to: &Path) -> io::Result<()> {
+        self.on_path(Call::Link, op, from, |model, caller| model.link(caller, text(to)))
     }
 
-    fn unlink(&self, step: Step, path: &Path) -> io::Result<()> {
-        self.on_path(Call::Unlink, step, path, |model, caller| model.unlink(caller, false))
+    fn unlink(&self, op: Op, path: &Path) -> io::Result<()> {
+        self.on_path(Call::Unlink, op, path, |model, caller| model.unlink(caller, false))
     }
 
-    fn remove_folder(&self, step: Step, path: &Path) -> io::Result<()> {
-        self.on_path(Call::Unlink, step, path, |model, caller| model.unlink(caller, true))
+    fn remove_folder(&self, op: Op, path: &Path) -> io::Result<()> {
+        self.on_path(Call::Unlink, op, path, |model, caller| model.unlink(caller, true))
     }
 
-    fn sync_folder(&self, step: Step, path: &Path) -> io::Result<()> {
-        self.on_path(Call::SyncFolder, step, path, |model, caller| model.sync_folder(caller))
+    fn sync_folder(&self, op: Op, path: &Path) -> io::Result<()> {
+        self.on_path(Call::SyncFolder, op, path, |model, caller| model.sync_folder(caller))
     }
 }
 
 impl SimFile {
     /// One call on this file; the flag says that a write must be cut short.
-    fn call<T>(&self, call: Call, step: Step, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> io::Result<T> {
-        let caller = Caller { process: self.sim.process_number(), step, path: &self.path };
-        let entered = self.sim.enter(call, step, Target::Handle(self.handle));
+    fn call<T>(&self, call: Call, op: Op, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> io::Result<T> {
+        let caller = Caller { process: self.sim.process_number(), op, path: &self.path };
+        let entered = self.sim.enter(call, op, Target::Handle(self.handle));
         answer(entered.and_then(|(mut model, short)| operation(&mut model, &caller, short)))
     }
 }
@@ -181,8 +181,8 @@ impl File for SimFile {
         })
     }
 
-    fn write_at(&self, step: Step, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.call(Call::Write, step, |model, caller, short| {
+    fn write_at(&self, op: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.call(Call::Write, op, |model, caller, short| {
             let kept = if short { &bytes[..bytes.len() / 2] } else { bytes };
             model.write(caller, self.handle, offset, Payload::new(offset, kept))?;
             if short {
@@ -193,25 +193,25 @@ impl File for SimFile {
         })
     }
 
-    fn sync(&self, step: Step) -> io::Result<()> {
-        self.call(Call::Sync, step, |model, caller, _| model.sync(caller, self.handle))
+    fn sync(&self, op: Op) -> io::Result<()> {
+        self.call(Call::Sync, op, |model, caller, _| model.sync(caller, self.handle))
     }
 
-    fn sync_data(&self, step: Step) -> io::Result<()> {
-        self.sync(step)
+    fn sync_data(&self, op: Op) -> io::Result<()> {
+        self.sync(op)
     }
 
     fn stat(&self) -> io::Result<Stat> {
         self.call(Call::Look, LOOK, |model, _, _| stat_of(model, model.handle(self.handle)?.node))
     }
 
-    fn copy_from(&self, step: Step, source: &dyn File, _stop: &AtomicBool) -> io::Result<u64> {
+    fn copy_from(&self, op: Op, source: &dyn File, _stop: &AtomicBool) -> io::Result<u64> {
         let Some(source) = source.as_any().downcast_ref::<SimFile>() else {
             return Err(io::Error::from_raw_os_error(libc::EXDEV));
         };
         let mut done = 0;
         loop {
-            let copied = self.call(Call::Write, step, |model, caller, short| {
+            let copied = self.call(Call::Write, op, |model, caller, short| {
                 let node = model.handle(source.handle)?.node;
                 let round = if short { COPY_ROUND_BYTES / 2 } else { COPY_ROUND_BYTES };
                 // The file's last, partial block goes in a round of its own, so that whole blocks are shared.
@@ -233,8 +233,8 @@ impl File for SimFile {
         }
     }
 
-    fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
-        self.call(Call::Owner, step, |model, _, _| {
+    fn take_owner(&self, op: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+        self.call(Call::Owner, op, |model, _, _| {
             let node = model.handle(self.handle)?.node;
             model.own(node, Some((uid, gid)), Some(mode))
         })

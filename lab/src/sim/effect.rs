@@ -5,13 +5,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bootmigrate::device::disk::Step;
+use bootmigrate::device::disk::Op;
 
 use super::content::Payload;
 use super::state::{Body, NodeId};
 
 /// The step of everything that SQLite does.
-pub const SQLITE: Step = Step("sqlite");
+pub const SQLITE: Op = Op("sqlite");
 
 /// One effect, in the order in which all processes of the simulation made them.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct Effect {
     /// Which process made it; 0 is the first.
     pub process: u32,
     /// The product's name for the place in its protocol, or [`SQLITE`].
-    pub step: Step,
+    pub op: Op,
     /// The path it was called with.
     pub path: Arc<str>,
     /// What it does.
@@ -102,7 +102,7 @@ pub enum Change {
 
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<24} ", self.step.0)?;
+        write!(f, "{:<24} ", self.op.0)?;
         match &self.change {
             Change::Write { offset, payload, .. } => write!(f, "write {} bytes at {offset}: {}", payload.len(), self.path),
             Change::Truncate { size, .. } => write!(f, "truncate to {size}: {}", self.path),

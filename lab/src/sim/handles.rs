@@ -99,7 +99,7 @@ impl Model {
             return Err(libc::ENOSPC);
         }
         let node = self.state.add(Node::new(STORAGE, 0o600, Body::File(Default::default())));
-        let caller = Caller { process, step: super::effect::SQLITE, path: "(temporary)" };
+        let caller = Caller { process, op: super::effect::SQLITE, path: "(temporary)" };
         let how = OpenHow { writable: true, create: true, exclusive: true, sqlite: true, mode: 0o600 };
         let id = self.add_handle(node, &caller, how);
         if let Some(handle) = self.handles.get_mut(&id) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::OnceLock;
 
-use bootmigrate::device::disk::{Disk, File, Lease, Open, Rename, Space, Stat, Step};
+use bootmigrate::device::disk::{Disk, File, Lease, Op, Open, Rename, Space, Stat};
 
 use super::simulation::Sim;
 
@@ -126,39 +126,39 @@ impl Disk for LyingStorage {
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         self.sim.resolve(path)
     }
-    fn open(&self, step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
-        let file = Disk::open(&self.sim, step, path, how)?;
+    fn open(&self, op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
+        let file = Disk::open(&self.sim, op, path, how)?;
         Ok(Box::new(LyingFile { file, path: path.to_path_buf(), flaw: self.flaw }))
     }
-    fn make_folder(&self, step: Step, path: &Path, mode: u32) -> io::Result<()> {
-        self.sim.make_folder(step, path, mode)
+    fn make_folder(&self, op: Op, path: &Path, mode: u32) -> io::Result<()> {
+        self.sim.make_folder(op, path, mode)
     }
-    fn set_owner(&self, step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-        self.sim.set_owner(step, path, uid, gid)
+    fn set_owner(&self, op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+        self.sim.set_owner(op, path, uid, gid)
     }
-    fn rename(&self, step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+    fn rename(&self, op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
         if self.flaw == Flaw::RenamesInTwoSteps && how == Rename::Replace && self.sim.stat(to)?.is_some() {
-            self.sim.unlink(step, to)?;
+            self.sim.unlink(op, to)?;
         }
-        self.sim.rename(step, from, to, how)
+        self.sim.rename(op, from, to, how)
     }
-    fn link(&self, step: Step, from: &Path, to: &Path) -> io::Result<()> {
-        self.sim.link(step, from, to)
+    fn link(&self, op: Op, from: &Path, to: &Path) -> io::Result<()> {
+        self.sim.link(op, from, to)
     }
-    fn unlink(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn unlink(&self, op: Op, path: &Path) -> io::Result<()> {
         if self.flaw == Flaw::ReadyUnlinks && name_of(path).starts_with("ready-") {
             return Ok(());
         }
-        self.sim.unlink(step, path)
+        self.sim.unlink(op, path)
     }
-    fn remove_folder(&self, step: Step, path: &Path) -> io::Result<()> {
-        self.sim.remove_folder(step, path)
+    fn remove_folder(&self, op: Op, path: &Path) -> io::Result<()> {
+        self.sim.remove_folder(op, path)
     }
-    fn sync_folder(&self, step: Step, path: &Path) -> io::Result<()> {
+    fn sync_folder(&self, op: Op, path: &Path) -> io::Result<()> {
         if self.flaw == Flaw::FolderSyncs {
             return Ok(());
         }
-        self.sim.sync_folder(step, path)
+        self.sim.sync_folder(op, path)
     }
 }
 
@@ -166,35 +166,35 @@ impl File for LyingFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.read_at(offset, buffer)
     }
-    fn write_at(&self, step: Step, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_at(step, offset, bytes)
+    fn write_at(&self, op: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(op, offset, bytes)
     }
-    fn sync(&self, step: Step) -> io::Result<()> {
+    fn sync(&self, op: Op) -> io::Result<()> {
         if self.flaw == Flaw::NoteSyncs && name_of(&self.path).starts_with("reason.") {
             return Ok(());
         }
-        self.file.sync(step)
+        self.file.sync(op)
     }
-    fn sync_data(&self, step: Step) -> io::Result<()> {
-        self.file.sync_data(step)
+    fn sync_data(&self, op: Op) -> io::Result<()> {
+        self.file.sync_data(op)
     }
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()
     }
-    fn copy_from(&self, step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
+    fn copy_from(&self, op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let size = source.stat()?.size;
         if self.flaw == Flaw::ShortCopies {
             let mut page = [0; 4096];
             let read = source.read_at(0, &mut page)?;
-            return self.file.write_at(step, 0, &page[..read]).map(|()| size);
+            return self.file.write_at(op, 0, &page[..read]).map(|()| size);
         }
         match source.as_any().downcast_ref::<LyingFile>() {
-            Some(source) => self.file.copy_from(step, &*source.file, stop),
-            None => self.file.copy_from(step, source, stop),
+            Some(source) => self.file.copy_from(op, &*source.file, stop),
+            None => self.file.copy_from(op, source, stop),
         }
     }
-    fn take_owner(&self, step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
-        self.file.take_owner(step, uid, gid, mode)
+    fn take_owner(&self, op: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+        self.file.take_owner(op, uid, gid, mode)
     }
     fn lease(&self) -> io::Result<Lease> {
         self.file.lease()

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bootmigrate::device::disk::{Rename, Step};
+use bootmigrate::device::disk::{Op, Rename};
 
 use super::content::{Payload, BLOCK, BLOCK_BYTES};
 use super::effect::{Change, Effect};
@@ -47,7 +47,7 @@ pub(super) struct Planned {
 #[derive(Clone)]
 pub(super) struct Caller<'a> {
     pub process: u32,
-    pub step: Step,
+    pub op: Op,
     pub path: &'a str,
 }
 
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// Counts the call and says which fault it meets; `Err` for a dead process.
-    pub fn gate(&mut self, process: u32, call: Call, step: Step, target: &Target<'_>, logged: bool) -> Result<Option<FaultKind>, Errno> {
+    pub fn gate(&mut self, process: u32, call: Call, op: Op, target: &Target<'_>, logged: bool) -> Result<Option<FaultKind>, Errno> {
         let number = self.calls;
         self.calls += 1;
         self.clock_ns += CALL_NS;
@@ -181,15 +181,15 @@ impl Model {
             Target::Handle(id) => self.handles.get(id).map_or_else(String::new, |handle| handle.path.to_string()),
         };
         if let (Call::Sync, Target::Handle(id), true) = (call, target, fault.kind != FaultKind::Kill) {
-            self.sync_failed(process, step, *id);
+            self.sync_failed(process, op, *id);
         }
-        self.fired.push(format!("{} for {call:?} of {path} in step {step}, effect {effects}, call {number}", fault.kind));
+        self.fired.push(format!("{} for {call:?} of {path} in op {op}, effect {effects}, call {number}", fault.kind));
         Ok(Some(fault.kind))
     }
 
     /// What was written is lost. Whoever else had the file open then hears of it at the next sync of a descriptor of theirs,
     /// as since Linux 4.13 (`errseq_t`); later descriptors do not.
-    fn sync_failed(&mut self, process: u32, step: Step, id: HandleId) {
+    fn sync_failed(&mut self, process: u32, op: Op, id: HandleId) {
         let Some((node, path)) = self.handles.get(&id).filter(|handle| handle.durable).map(|handle| (handle.node, handle.path.clone()))
         else {
             return;
@@ -198,7 +198,7 @@ impl Model {
             other.sync_failed = true;
         }
         if self.options.log {
-            self.log.push(Effect { process, step, path, change: Change::SyncFailed { node } });
+            self.log.push(Effect { process, op, path, change: Change::SyncFailed { node } });
         }
     }
 
@@ -210,7 +210,7 @@ impl Model {
         self.effects += 1;
         if self.options.log {
             let path: Arc<str> = caller.path.into();
-            self.log.push(Effect { process: caller.process, step: caller.step, path, change: change() });
+            self.log.push(Effect { process: caller.process, op: caller.op, path, change: change() });
         }
     }
 

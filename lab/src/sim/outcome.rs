@@ -276,7 +276,7 @@ impl Enumerator<'_> {
                 }
             }
             if let Some(effect) = self.log.get(cut) {
-                replay.step(effect);
+                replay.apply(effect);
             }
         }
     }

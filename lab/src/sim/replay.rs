@@ -81,13 +81,13 @@ impl Replay {
     pub fn at(initial: &State, order: Order, effects: &[Effect]) -> Replay {
         let mut replay = Replay::new(initial, order);
         for effect in effects {
-            replay.step(effect);
+            replay.apply(effect);
         }
         replay
     }
 
     /// One effect further.
-    pub fn step(&mut self, effect: &Effect) {
+    pub fn apply(&mut self, effect: &Effect) {
         match &effect.change {
             Change::Write { node, offset, payload } => {
                 self.data.push(PendingData { node: *node, change: DataChange::Write(*offset, payload.clone()) });

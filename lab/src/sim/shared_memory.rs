@@ -70,7 +70,7 @@ impl Model {
         let node = self.handle(id)?.node;
         let memory = self.memory.get(&node).ok_or(libc::EIO)?;
         let (file, path) = (memory.file, memory.path.clone());
-        let caller = Caller { process: self.handle(id)?.process, step: SQLITE, path: &path };
+        let caller = Caller { process: self.handle(id)?.process, op: SQLITE, path: &path };
         let from = self.state.content(self.handle(file)?.node)?.size() / 4096 * 4096;
         let zeros = vec![0; ((index + 1) * bytes).saturating_sub(from as usize)];
         self.write(&caller, file, from, Payload::new(from, &zeros))?;

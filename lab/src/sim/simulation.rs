@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bootmigrate::device::disk::Step;
+use bootmigrate::device::disk::Op;
 
 use super::content::BLOCK;
 use super::effect::{Effect, SQLITE};
@@ -195,13 +195,13 @@ impl Sim {
     }
 
     /// Runs a step of a guest just before the call that would make this effect; it gets this process's handle.
-    pub fn at_effect(&self, effect: u64, step: impl FnOnce(&Sim) + Send + 'static) {
-        self.lock().guests.push((Due::Effect(effect), Box::new(step)));
+    pub fn at_effect(&self, effect: u64, op: impl FnOnce(&Sim) + Send + 'static) {
+        self.lock().guests.push((Due::Effect(effect), Box::new(op)));
     }
 
     /// Runs a step of a guest just before this look of the first process's own code.
-    pub fn at_look(&self, look: u64, step: impl FnOnce(&Sim) + Send + 'static) {
-        self.lock().guests.push((Due::Look(look), Box::new(step)));
+    pub fn at_look(&self, look: u64, op: impl FnOnce(&Sim) + Send + 'static) {
+        self.lock().guests.push((Due::Look(look), Box::new(op)));
     }
 
     /// How often the first process's own code looked, read or opened what was there.
@@ -270,18 +270,18 @@ impl Sim {
 
     /// Every call comes in here: the guest's step that is due runs first, then the call fails if it shall.
     /// `Ok((model, true))`: a write that must be cut short.
-    pub(super) fn enter(&self, call: Call, step: Step, target: Target<'_>) -> Result<(MutexGuard<'_, Model>, bool), Errno> {
+    pub(super) fn enter(&self, call: Call, op: Op, target: Target<'_>) -> Result<(MutexGuard<'_, Model>, bool), Errno> {
         loop {
             let mut model = self.lock();
             let logged = call.changes() && model.is_durable(&target);
-            let look = self.process.number == 0 && step != SQLITE && matches!(call, Call::Look | Call::Read | Call::Open);
+            let look = self.process.number == 0 && op != SQLITE && matches!(call, Call::Look | Call::Read | Call::Open);
             if let Some(guest) = model.due_guest(logged, look) {
                 drop(model);
                 guest(self);
                 continue;
             }
             model.looks += u64::from(look);
-            return match model.gate(self.process.number, call, step, &target, logged)? {
+            return match model.gate(self.process.number, call, op, &target, logged)? {
                 None => Ok((model, false)),
                 Some(FaultKind::ShortWrite) => Ok((model, true)),
                 Some(kind) => Err(kind.errno()),

@@ -47,7 +47,7 @@ impl Sim {
         path: &str,
         operation: impl FnOnce(&mut Model, &Caller<'_>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        let caller = Caller { process: self.process_number(), step: SQLITE, path };
+        let caller = Caller { process: self.process_number(), op: SQLITE, path };
         let entered = self.enter(call, SQLITE, Target::Path(path));
         entered.and_then(|(mut model, _)| operation(&mut model, &caller)).map_err(failed)
     }
@@ -135,7 +135,7 @@ impl Sim {
 
 impl SqliteFile {
     fn call<T>(&self, call: Call, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> Result<T, Errno> {
-        let caller = Caller { process: self.sim.process_number(), step: SQLITE, path: &self.path };
+        let caller = Caller { process: self.sim.process_number(), op: SQLITE, path: &self.path };
         let entered = self.sim.enter(call, SQLITE, Target::Handle(self.handle));
         entered.and_then(|(mut model, short)| operation(&mut model, &caller, short)).map_err(failed)
     }

@@ -14,7 +14,7 @@ use rustix::fs::{RenameFlags, CWD};
 use rustix::io::Errno;
 
 use super::kind::FOLDER;
-use super::{extended, go_on, lease, Disk, Extended, File, FileKind, Lease, Open, Rename, Space, Stat, Step, WrongKind};
+use super::{extended, go_on, lease, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
 
 /// The kernel's file system.
 #[derive(Debug, Default, Clone, Copy)]
@@ -101,7 +101,7 @@ impl Disk for SystemDisk {
         fs::canonicalize(path)
     }
 
-    fn open(&self, _step: Step, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
+    fn open(&self, _step: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK);
         if !matches!(how, Open::CreateNew { .. }) {
@@ -119,11 +119,11 @@ impl Disk for SystemDisk {
         Ok(Box::new(SystemFile(file)))
     }
 
-    fn make_folder(&self, _step: Step, path: &Path, mode: u32) -> io::Result<()> {
+    fn make_folder(&self, _step: Op, path: &Path, mode: u32) -> io::Result<()> {
         fs::DirBuilder::new().mode(mode).create(path)
     }
 
-    fn set_owner(&self, _step: Step, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    fn set_owner(&self, _step: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
         let now = fs::symlink_metadata(path)?;
         if (now.uid(), now.gid()) == (uid, gid) {
             return Ok(());
@@ -131,7 +131,7 @@ impl Disk for SystemDisk {
         std::os::unix::fs::lchown(path, Some(uid), Some(gid))
     }
 
-    fn rename(&self, _step: Step, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+    fn rename(&self, _step: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
         let flags = match how {
             Rename::Replace => return fs::rename(from, to),
             Rename::NoReplace => RenameFlags::NOREPLACE,
@@ -146,19 +146,19 @@ impl Disk for SystemDisk {
         }
     }
 
-    fn link(&self, _step: Step, from: &Path, to: &Path) -> io::Result<()> {
+    fn link(&self, _step: Op, from: &Path, to: &Path) -> io::Result<()> {
         fs::hard_link(from, to)
     }
 
-    fn unlink(&self, _step: Step, path: &Path) -> io::Result<()> {
+    fn unlink(&self, _step: Op, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
 
-    fn remove_folder(&self, _step: Step, path: &Path) -> io::Result<()> {
+    fn remove_folder(&self, _step: Op, path: &Path) -> io::Result<()> {
         fs::remove_dir(path)
     }
 
-    fn sync_folder(&self, _step: Step, path: &Path) -> io::Result<()> {
+    fn sync_folder(&self, _step: Op, path: &Path) -> io::Result<()> {
         OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?.sync_all()
     }
 
@@ -206,15 +206,15 @@ impl File for SystemFile {
         Ok(done)
     }
 
-    fn write_at(&self, _step: Step, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&self, _step: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
 
-    fn sync(&self, _step: Step) -> io::Result<()> {
+    fn sync(&self, _step: Op) -> io::Result<()> {
         self.0.sync_all()
     }
 
-    fn sync_data(&self, _step: Step) -> io::Result<()> {
+    fn sync_data(&self, _step: Op) -> io::Result<()> {
         self.0.sync_data()
     }
 
@@ -222,7 +222,7 @@ impl File for SystemFile {
         Ok(stat_of(&self.0.metadata()?))
     }
 
-    fn copy_from(&self, _step: Step, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
+    fn copy_from(&self, _step: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let Some(source) = source.as_any().downcast_ref::<SystemFile>() else {
             return Err(io::Error::other("two kinds of disk"));
         };
@@ -250,11 +250,11 @@ impl File for SystemFile {
         Ok(to)
     }
 
-    fn set_extended(&self, _step: Step, wanted: &[Extended]) -> io::Result<()> {
+    fn set_extended(&self, _step: Op, wanted: &[Extended]) -> io::Result<()> {
         extended::set(&self.0, wanted)
     }
 
-    fn take_owner(&self, _step: Step, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+    fn take_owner(&self, _step: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
         let now = self.0.metadata()?;
         if (now.uid(), now.gid()) != (uid, gid) {
             std::os::unix::fs::fchown(&self.0, Some(uid), Some(gid))?;

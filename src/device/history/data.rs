@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration, Versions};
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::history::{bounds, integer, missing, refusal, text, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
@@ -68,7 +68,7 @@ pub struct Stamp<'a> {
 ///
 /// # Errors
 /// As SQLite; the catalogue's where the table has other columns than it should.
-pub fn read(database: &Database, step: Step) -> Result<Vec<Row>, Failure> {
+pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
     let connection = &database.connection;
     let read = || {
         if !exists(connection)? {
@@ -94,10 +94,8 @@ pub fn read(database: &Database, step: Step) -> Result<Vec<Row>, Failure> {
     };
     read().map_err(|error: rusqlite::Error| match class_of(&error) {
         // The statement is ours and right: the table has other columns, or values of other types.
-        Class::Failed => {
-            Failure::new(Class::Catalogue, step, format!("the history of data migrations cannot be read: {}", describe(&error)))
-        }
-        _ => database.failure(step, &error),
+        Class::Failed => Failure::new(Class::Catalogue, op, format!("the history of data migrations cannot be read: {}", describe(&error))),
+        _ => database.failure(op, &error),
     })
 }
 
@@ -123,7 +121,7 @@ pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result
     }
     let mut left: Vec<_> = missing(&data, &known).collect();
     left.extend(rows.iter().filter(|row| !row.done).filter_map(|row| data.find(row.applied.version)));
-    left.sort_by_key(|step| step.version);
+    left.sort_by_key(|migration| migration.version);
     Ok(left)
 }
 
@@ -131,8 +129,8 @@ pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result
 ///
 /// # Errors
 /// As SQLite.
-pub fn write(database: &Database, step: Step, migration: &Migration, progress: &Progress, stamp: &Stamp<'_>) -> Result<(), Failure> {
-    database.run(step, TABLE)?;
+pub fn write(database: &Database, op: Op, migration: &Migration, progress: &Progress, stamp: &Stamp<'_>) -> Result<(), Failure> {
+    database.run(op, TABLE)?;
     let date = stamp.finished.map(|seconds| {
         let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into())
@@ -155,7 +153,7 @@ pub fn write(database: &Database, step: Step, migration: &Migration, progress: &
             ],
         )
     };
-    write().map(drop).map_err(|error| database.failure(step, &error))
+    write().map(drop).map_err(|error| database.failure(op, &error))
 }
 
 /// The batches that were done on a newer schema than this are left to do again: what they filled in may have gone with it. A batch
@@ -163,7 +161,7 @@ pub fn write(database: &Database, step: Step, migration: &Migration, progress: &
 ///
 /// # Errors
 /// As SQLite.
-pub fn reopen_above(database: &Database, step: Step, schema: i64) -> Result<(), Failure> {
+pub fn reopen_above(database: &Database, op: Op, schema: i64) -> Result<(), Failure> {
     let sql = "UPDATE bootmigrate_data SET applied_on = NULL, rounds = 0, rows = 0, duration_ms = 0 WHERE schema > ?1 AND batch = 1";
     let reopen = || {
         if exists(&database.connection)? {
@@ -171,5 +169,5 @@ pub fn reopen_above(database: &Database, step: Step, schema: i64) -> Result<(), 
         }
         Ok(())
     };
-    reopen().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    reopen().map_err(|error: rusqlite::Error| database.failure(op, &error))
 }

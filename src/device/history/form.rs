@@ -6,7 +6,7 @@ use rusqlite::{params, OptionalExtension};
 
 use super::{quote, read, Applied};
 use crate::catalog::{Catalog, Migration, Versions};
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 
@@ -14,8 +14,8 @@ use crate::error::Failure;
 ///
 /// # Errors
 /// As SQLite.
-pub fn recover(database: &Database, step: Step, table: &str, catalog: &Catalog) -> Result<Versions, Failure> {
-    let applied = read(database, step, table)?.applied;
+pub fn recover(database: &Database, op: Op, table: &str, catalog: &Catalog) -> Result<Versions, Failure> {
+    let applied = read(database, op, table)?.applied;
     let rows: Vec<(&Applied, &Migration)> = applied.iter().filter_map(|row| catalog.find(row.version).map(|ours| (row, ours))).collect();
     let is_int8 =
         |(row, ours): &(&Applied, &Migration)| index(row, ours, Versions::Int4).is_none() && index(row, ours, Versions::Int8).is_some();
@@ -35,7 +35,7 @@ pub fn recover(database: &Database, step: Step, table: &str, catalog: &Catalog) 
         }
         Ok(Versions::Int8)
     };
-    recover().map_err(|error: rusqlite::Error| database.failure(step, &error))
+    recover().map_err(|error: rusqlite::Error| database.failure(op, &error))
 }
 
 /// Which of the checksums of this form the row has.

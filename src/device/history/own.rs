@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{read, Applied, History};
 use crate::catalog::Migration;
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::refusal::ours;
 use crate::device::sqlite::Database;
 use crate::error::{Class, Failure};
@@ -32,20 +32,20 @@ impl Ours {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn of(database: &Database, step: Step, table: &str) -> Result<Ours, Failure> {
-        Ok(Ours { applied: read(database, step, table)?.applied, objects: objects(database, step, table)? })
+    pub fn of(database: &Database, op: Op, table: &str) -> Result<Ours, Failure> {
+        Ok(Ours { applied: read(database, op, table)?.applied, objects: objects(database, op, table)? })
     }
 
     /// They are what they were, and what the run has changed.
     ///
     /// # Errors
     /// Failed: a migration has changed them; with what differs.
-    pub fn unharmed(&self, database: &Database, step: Step, table: &str, change: &Change<'_>) -> Result<(), Failure> {
+    pub fn unharmed(&self, database: &Database, op: Op, table: &str, change: &Change<'_>) -> Result<(), Failure> {
         let differs = |what: String| {
             let cause = format!("the migrations have changed bootmigrate's own tables, which tell what was applied: {what}");
-            Failure::new(Class::Failed, step, cause)
+            Failure::new(Class::Failed, op, cause)
         };
-        let now = match read(database, step, table) {
+        let now = match read(database, op, table) {
             // The statements that read it are right.
             Err(failure) if failure.class == Class::Catalogue => return Err(differs(failure.cause)),
             now => now?,
@@ -53,7 +53,7 @@ impl Ours {
         if let Some(what) = self.in_the_history(&now, table, change) {
             return Err(differs(what));
         }
-        let objects = objects(database, step, table)?;
+        let objects = objects(database, op, table)?;
         match self.objects.symmetric_difference(&objects).next() {
             None => Ok(()),
             Some(object) if objects.contains(object) => Err(differs(format!("there is a new {object}"))),
@@ -67,11 +67,12 @@ impl Ours {
         }
         let kept: Vec<&Applied> = self.applied.iter().filter(|row| !change.removed.contains(&row.version)).collect();
         let lost = kept.iter().find(|row| !now.applied.contains(row)).map(|row| row.version);
-        let added = |step: &&&Migration| {
-            let recorded = now.applied.iter().any(|row| row.is(step)) && now.steps.iter().any(|said| said.version == step.version);
+        let added = |migration: &&&Migration| {
+            let recorded =
+                now.applied.iter().any(|row| row.is(migration)) && now.migrations.iter().any(|said| said.version == migration.version);
             !recorded
         };
-        match lost.or_else(|| change.added.iter().find(added).map(|step| step.version)) {
+        match lost.or_else(|| change.added.iter().find(added).map(|migration| migration.version)) {
             Some(version) => Some(format!("what was recorded of version {version} is gone, or another")),
             None if now.applied.len() != kept.len() + change.added.len() => Some(format!("{table} has rows that nobody recorded")),
             None if now.operation != Some(change.operation) => Some("the number of this run is gone, or another".to_owned()),
@@ -80,8 +81,8 @@ impl Ours {
     }
 }
 
-fn objects(database: &Database, step: Step, table: &str) -> Result<BTreeSet<String>, Failure> {
-    ours(&database.connection, table).map_err(|error| database.failure(step, &error))
+fn objects(database: &Database, op: Op, table: &str) -> Result<BTreeSet<String>, Failure> {
+    ours(&database.connection, table).map_err(|error| database.failure(op, &error))
 }
 
 #[cfg(test)]
@@ -95,26 +96,26 @@ mod tests {
     use crate::device::sqlite::Sqlite;
     use crate::reserved::HISTORY;
 
-    const STEP: Step = Step("test");
+    const OP: Op = Op("test");
 
     /// What is said of this text, by the authorizer or before the commit.
     fn said(table: &str, before: &str, sql: &str, mode: Mode) -> Option<String> {
-        let mut database = Sqlite::default().scratch(STEP).unwrap_or_else(|failure| panic!("{failure}"));
+        let mut database = Sqlite::default().scratch(OP).unwrap_or_else(|failure| panic!("{failure}"));
         database.reserve(table);
-        let run = |database: &Database, sql: &str| database.run(STEP, sql).unwrap_or_else(|failure| panic!("{failure}"));
+        let run = |database: &Database, sql: &str| database.run(OP, sql).unwrap_or_else(|failure| panic!("{failure}"));
         run(&database, "CREATE TABLE a (b)");
         let catalog = Catalog { database: "", fingerprint: [0; 16], versions: Versions::Int4, migrations: &[], data: &[] };
-        create_tables(&mut database, STEP, table, &catalog).unwrap_or_else(|failure| panic!("{failure}"));
+        create_tables(&mut database, OP, table, &catalog).unwrap_or_else(|failure| panic!("{failure}"));
         run(&database, before);
         if mode == Mode::Transaction {
             run(&database, "BEGIN");
         }
-        let ours = Ours::of(&database, STEP, table).unwrap_or_else(|failure| panic!("{failure}"));
+        let ours = Ours::of(&database, OP, table).unwrap_or_else(|failure| panic!("{failure}"));
         let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
-        let ran = database.file(STEP, mode, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
+        let ran = database.file(OP, mode, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
         run(&database, "REPLACE INTO bootmigrate_state VALUES ('act', 7)");
         let change = Change { added: &[], removed: &[], operation: 7 };
-        ran.and_then(|()| ours.unharmed(&database, STEP, table, &change)).err().map(|failure| failure.to_string())
+        ran.and_then(|()| ours.unharmed(&database, OP, table, &change)).err().map(|failure| failure.to_string())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::OpenFlags;
 
 use crate::catalog::{Catalog, Migration};
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{self, Registered};
 use crate::device::sqlite::compile::Compiled;
@@ -18,7 +18,7 @@ use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::{describe, Database, Sqlite};
 use crate::error::Failure;
 
-const TEST: Step = Step("try the migrations");
+const TEST: Op = Op("try the migrations");
 
 /// The library that a connection is of, so that a product need not name its version twice.
 pub use rusqlite as sql;
@@ -50,18 +50,18 @@ pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, olde
         Err(failure) => return (None, vec![Problem(failure.to_string())]),
     };
     let mut given = Given { sqlite, ..Given::default() };
-    for step in catalog.migrations.iter().filter(|step| step.version <= version) {
-        let ran = database.file(TEST, Mode::NoTransaction, step.into(), |database, session| {
-            script::run(database, session, step, &mut |_| {})?;
-            code::run(database, session, code, catalog.database, step)?;
-            Ok(expectation(database, step))
+    for migration in catalog.migrations.iter().filter(|migration| migration.version <= version) {
+        let ran = database.file(TEST, Mode::NoTransaction, migration.into(), |database, session| {
+            script::run(database, session, migration, &mut |_| {})?;
+            code::run(database, session, code, catalog.database, migration)?;
+            Ok(expectation(database, migration))
         });
         match ran {
             Ok(None) => {}
             Ok(Some(problem)) => return (None, vec![problem]),
             Err(failure) => return (None, vec![Problem(failure.to_string())]),
         }
-        if step.adopted {
+        if migration.adopted {
             if let Err(failure) = given.accept(&database) {
                 return (None, vec![Problem(failure.to_string())]);
             }
@@ -106,10 +106,10 @@ impl Given<'_> {
 }
 
 /// The first `expect` query of a migration that does not hold.
-fn expectation(database: &Database, step: &Migration) -> Option<Problem> {
-    step.directives.expect.iter().find_map(|expect| match database.first_row(TEST, expect.query) {
+fn expectation(database: &Database, migration: &Migration) -> Option<Problem> {
+    migration.directives.expect.iter().find_map(|expect| match database.first_row(TEST, expect.query) {
         Ok(None) => None,
-        Ok(Some(row)) => Some(Problem(format!("{}:{}: `expect` returned: {row}", step.file, expect.line))),
-        Err(failure) => Some(Problem(format!("{}:{}: {}", step.file, expect.line, failure.cause))),
+        Ok(Some(row)) => Some(Problem(format!("{}:{}: `expect` returned: {row}", migration.file, expect.line))),
+        Err(failure) => Some(Problem(format!("{}:{}: {}", migration.file, expect.line, failure.cause))),
     })
 }

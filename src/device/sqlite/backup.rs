@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::backup::{Backup, StepResult};
 
 use crate::device::clock::Wait;
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure};
 
@@ -21,10 +21,10 @@ impl Database {
     ///
     /// # Errors
     /// In use where a writer holds it for longer than `wait` allows; interrupted; else as SQLite.
-    pub fn back_up_into(&self, step: Step, target: &mut Database, wait: &Wait<'_>) -> Result<(), Failure> {
+    pub fn back_up_into(&self, op: Op, target: &mut Database, wait: &Wait<'_>) -> Result<(), Failure> {
         let failed = |error: rusqlite::Error| {
             let system = system_error(&error);
-            let mut failure = Failure::new(class_of(&error), step, describe(&error));
+            let mut failure = Failure::new(class_of(&error), op, describe(&error));
             failure = failure.at(&self.path).code(extended_code(&error)).because(system);
             if failure.class == Class::Failed {
                 failure.class = Class::Storage;
@@ -35,14 +35,14 @@ impl Database {
         let (mut restarts, mut remaining) = (0, i32::MAX);
         loop {
             if wait.stop.load(Ordering::Relaxed) {
-                return Err(Failure::stopped(step));
+                return Err(Failure::stopped(op));
             }
-            let part = wait.until(step, || match backup.step(PAGES_A_PART).map_err(failed)? {
+            let part = wait.until(op, || match backup.step(PAGES_A_PART).map_err(failed)? {
                 StepResult::Busy | StepResult::Locked => Ok(None),
                 result => Ok(Some(result)),
             })?;
             match part {
-                None => return Err(Failure::new(Class::InUse, step, "a writer has kept it locked").at(&self.path)),
+                None => return Err(Failure::new(Class::InUse, op, "a writer has kept it locked").at(&self.path)),
                 Some(StepResult::Done) => return Ok(()),
                 Some(_) => {}
             }
@@ -50,20 +50,20 @@ impl Database {
             restarts += u32::from(left > remaining);
             remaining = left;
             if restarts == RESTARTS_MAX && !self.in_transaction() {
-                self.keep_writers_out(step, wait)?;
+                self.keep_writers_out(op, wait)?;
             }
         }
     }
 
     /// Nobody commits from now on until this connection is closed: in WAL mode, nothing that it would see.
-    fn keep_writers_out(&self, step: Step, wait: &Wait<'_>) -> Result<(), Failure> {
-        let read = || match self.run(step, "BEGIN; SELECT count(*) FROM sqlite_schema") {
+    fn keep_writers_out(&self, op: Op, wait: &Wait<'_>) -> Result<(), Failure> {
+        let read = || match self.run(op, "BEGIN; SELECT count(*) FROM sqlite_schema") {
             Err(failure) if failure.class == Class::InUse => {
                 self.rollback();
                 Ok(None)
             }
             read => read.map(Some),
         };
-        wait.until(step, read)?.ok_or_else(|| Failure::new(Class::InUse, step, "a writer has kept it locked").at(&self.path))
+        wait.until(op, read)?.ok_or_else(|| Failure::new(Class::InUse, op, "a writer has kept it locked").at(&self.path))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::hooks::Action;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 
@@ -38,7 +38,7 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn watch_changes(&mut self, step: Step) -> Result<Watch, Failure> {
+    pub fn watch_changes(&mut self, op: Op) -> Result<Watch, Failure> {
         let told = Arc::new(Told::default());
         let heard = Arc::clone(&told);
         let hook = move |action: Action, _: &str, table: &str, row: i64| {
@@ -49,7 +49,7 @@ impl Database {
             heard.mark.fetch_add(hasher.finish(), Ordering::Relaxed);
         };
         let set = self.connection.update_hook(Some(hook));
-        set.map_err(|error| self.failure(step, &error))?;
+        set.map_err(|error| self.failure(op, &error))?;
         Ok(Watch { before: self.connection.total_changes(), told })
     }
 
@@ -57,9 +57,9 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn changes(&mut self, step: Step, watch: &Watch) -> Result<Changes, Failure> {
+    pub fn changes(&mut self, op: Op, watch: &Watch) -> Result<Changes, Failure> {
         let cleared = self.connection.update_hook(None::<fn(Action, &str, &str, i64)>);
-        cleared.map_err(|error| self.failure(step, &error))?;
+        cleared.map_err(|error| self.failure(op, &error))?;
         let rows = self.connection.total_changes().saturating_sub(watch.before);
         let all = watch.told.rows.load(Ordering::Relaxed) == rows;
         Ok(Changes { rows, mark: all.then(|| watch.told.mark.load(Ordering::Relaxed)) })

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
 use crate::device::sqlite::findings::{Findings, Kind, Tree};
 use crate::device::sqlite::missing::RELOAD;
@@ -58,36 +58,36 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite; damaged where the schema itself cannot be read.
-    pub fn quick_check(&self, step: Step) -> Result<Findings, Failure> {
-        self.check(step, "quick_check")
+    pub fn quick_check(&self, op: Op) -> Result<Findings, Failure> {
+        self.check(op, "quick_check")
     }
 
     /// `integrity_check`, indexes included.
     ///
     /// # Errors
     /// As [`Database::quick_check`].
-    pub fn integrity_check(&self, step: Step) -> Result<Findings, Failure> {
-        self.check(step, "integrity_check")
+    pub fn integrity_check(&self, op: Op) -> Result<Findings, Failure> {
+        self.check(op, "integrity_check")
     }
 
-    fn check(&self, step: Step, pragma: &str) -> Result<Findings, Failure> {
-        let trees = self.trees(step)?;
+    fn check(&self, op: Op, pragma: &str) -> Result<Findings, Failure> {
+        let trees = self.trees(op)?;
         let mut checked = self.rows_of_check(pragma, EVERYTHING);
         if checked.as_ref().is_ok_and(|rows| rows.said.iter().any(|row| row.contains(MAP_NOT_READ))) {
             checked = self.rows_of_check(pragma, EVERYTHING);
         }
         let rows = match checked {
             // Something that only the application has, or a virtual table, stopped it: that says nothing of the rest.
-            Err(error) if is_an_objects(&error) => return self.check_by_object(step, pragma, &trees),
-            Ok(Checked { stop: Some(error), .. }) if is_an_objects(&error) => return self.check_by_object(step, pragma, &trees),
-            rows => rows.map_err(|error| self.failure(step, &error))?,
+            Err(error) if is_an_objects(&error) => return self.check_by_object(op, pragma, &trees),
+            Ok(Checked { stop: Some(error), .. }) if is_an_objects(&error) => return self.check_by_object(op, pragma, &trees),
+            rows => rows.map_err(|error| self.failure(op, &error))?,
         };
-        let mut findings = self.read_rows(step, pragma, &rows, &trees)?;
+        let mut findings = self.read_rows(op, pragma, &rows, &trees)?;
         if findings.damage().next().is_some() {
-            self.tell_virtual_tables(step, pragma, &mut findings)?;
+            self.tell_virtual_tables(op, pragma, &mut findings)?;
         }
         if pragma == "integrity_check" && !findings.has(Kind::Stopped) {
-            match self.partial_indexes_with_too_much(step) {
+            match self.partial_indexes_with_too_much(op) {
                 Ok(indexes) => indexes.iter().for_each(|index| findings.add_too_many_entries(index)),
                 // A virtual table that cannot be opened stands in the way of asking for tables; it has been told of.
                 Err(failure) if failure.class == Class::Damaged => {}
@@ -98,9 +98,9 @@ impl Database {
     }
 
     /// What the rows mean; an error where one says that a page could not be read.
-    pub(super) fn read_rows(&self, step: Step, pragma: &str, rows: &Checked, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
+    pub(super) fn read_rows(&self, op: Op, pragma: &str, rows: &Checked, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
         if let Some(line) = rows.said.iter().find_map(|row| unread(row)) {
-            return Err(Failure::new(Class::Storage, step, format!("{pragma} could not read a page: {line}")).at(&self.path));
+            return Err(Failure::new(Class::Storage, op, format!("{pragma} could not read a page: {line}")).at(&self.path));
         }
         let mut findings = Findings::default();
         rows.said.iter().for_each(|row| findings.add(row, trees));
@@ -126,54 +126,54 @@ impl Database {
     }
 
     /// Tables and indexes by their root pages.
-    fn trees(&self, step: Step) -> Result<BTreeMap<i64, Tree>, Failure> {
+    fn trees(&self, op: Op) -> Result<BTreeMap<i64, Tree>, Failure> {
         let read = || {
             let mut statement =
                 self.connection.prepare("SELECT rootpage, name, type = 'index' FROM sqlite_schema WHERE typeof(rootpage) = 'integer'")?;
             let trees = statement.query_map([], |row| Ok((row.get(0)?, Tree { name: lossy(row, 1)?, is_index: row.get(2)? })))?;
             trees.collect::<rusqlite::Result<BTreeMap<i64, Tree>>>()
         };
-        read().map_err(|error| self.failure(step, &error))
+        read().map_err(|error| self.failure(op, &error))
     }
 
     /// Every foreign key, and how many rows violate it.
     ///
     /// # Errors
     /// As SQLite, but for errors of the schema, which are part of the answer.
-    pub fn references(&self, step: Step) -> Result<References, Failure> {
-        references::look(&self.connection).map_err(|error| self.failure(step, &error))
+    pub fn references(&self, op: Op) -> Result<References, Failure> {
+        references::look(&self.connection).map_err(|error| self.failure(op, &error))
     }
 
     /// The rows of these tables that violate a foreign key, for a person.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn violating_rows(&self, step: Step, tables: &[&str]) -> Result<Vec<String>, Failure> {
-        references::rows(&self.connection, tables, ROWS_SHOWN_MAX).map_err(|error| self.failure(step, &error))
+    pub fn violating_rows(&self, op: Op, tables: &[&str]) -> Result<Vec<String>, Failure> {
+        references::rows(&self.connection, tables, ROWS_SHOWN_MAX).map_err(|error| self.failure(op, &error))
     }
 
     /// Every view, trigger and table, compiled.
     ///
     /// # Errors
     /// As SQLite, but for errors of the objects, which are part of the answer.
-    pub fn compiled(&self, step: Step, sqlite: Sqlite<'_>) -> Result<Compiled, Failure> {
-        let empty = || sqlite.scratch(step).ok().map(|scratch| scratch.connection);
-        compile::compile(&self.connection, &empty).map_err(|error| self.failure(step, &error))
+    pub fn compiled(&self, op: Op, sqlite: Sqlite<'_>) -> Result<Compiled, Failure> {
+        let empty = || sqlite.scratch(op).ok().map(|scratch| scratch.connection);
+        compile::compile(&self.connection, &empty).map_err(|error| self.failure(op, &error))
     }
 
     /// Reads the schema from the file again, as whoever opens it next will.
     ///
     /// # Errors
     /// Damaged where it cannot be read; else as SQLite.
-    pub fn read_schema_again(&self, step: Step) -> Result<(), Failure> {
-        self.run(step, &format!("{RELOAD}; SELECT count(*) FROM main.sqlite_schema"))
+    pub fn read_schema_again(&self, op: Op) -> Result<(), Failure> {
+        self.run(op, &format!("{RELOAD}; SELECT count(*) FROM main.sqlite_schema"))
     }
 
     /// The first row of a query that must return none, as text.
     ///
     /// # Errors
     /// As SQLite, with the class of a migration's own statement.
-    pub fn first_row(&self, step: Step, query: &str) -> Result<Option<String>, Failure> {
+    pub fn first_row(&self, op: Op, query: &str) -> Result<Option<String>, Failure> {
         let read = || {
             let mut statement = self.connection.prepare(query)?;
             let columns = statement.column_count();
@@ -184,7 +184,7 @@ impl Database {
         };
         let _timed = self.watch.statement();
         read().map_err(|error: rusqlite::Error| {
-            self.timed_out(Failure::new(super::class_of(&error), step, describe(&error)).code(super::extended_code(&error)))
+            self.timed_out(Failure::new(super::class_of(&error), op, describe(&error)).code(super::extended_code(&error)))
         })
     }
 
@@ -192,29 +192,28 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn schema(&self, step: Step, history_table: &str) -> Result<Schema, Failure> {
+    pub fn schema(&self, op: Op, history_table: &str) -> Result<Schema, Failure> {
         let bytes =
             self.connection.query_row("SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema", [], |row| row.get::<_, i64>(0));
-        let bytes = bytes.map_err(|error| self.failure(step, &error))?;
-        self.not_too_long(step, usize::try_from(bytes).unwrap_or(usize::MAX))?;
-        Schema::read(&self.connection, history_table).map_err(|error| self.failure(step, &error))
+        let bytes = bytes.map_err(|error| self.failure(op, &error))?;
+        self.not_too_long(op, usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        Schema::read(&self.connection, history_table).map_err(|error| self.failure(op, &error))
     }
 
-    fn not_too_long(&self, step: Step, bytes: usize) -> Result<(), Failure> {
+    fn not_too_long(&self, op: Op, bytes: usize) -> Result<(), Failure> {
         if bytes <= TEXT_BYTES_MAX {
             return Ok(());
         }
         let cause = format!("its schema has more than {} MiB of text, which no migration makes", TEXT_BYTES_MAX >> 20);
-        Err(Failure::new(Class::Catalogue, step, cause).at(&self.path))
+        Err(Failure::new(Class::Catalogue, op, cause).at(&self.path))
     }
 
     /// The names of its tables, indexes, views and triggers, as [`Schema::objects`] writes them.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn objects(&self, step: Step) -> Result<BTreeSet<String>, Failure> {
-        let names =
-            self.strings(step, "SELECT type || ' ' || name FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+    pub fn objects(&self, op: Op) -> Result<BTreeSet<String>, Failure> {
+        let names = self.strings(op, "SELECT type || ' ' || name FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
         Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
     }
 
@@ -222,20 +221,20 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn texts(&self, step: Step, sql: &str) -> Result<Vec<String>, Failure> {
-        self.strings(step, sql)
+    pub fn texts(&self, op: Op, sql: &str) -> Result<Vec<String>, Failure> {
+        self.strings(op, sql)
     }
 
     /// One column of text.
-    pub(in crate::device) fn strings(&self, step: Step, sql: &str) -> Result<Vec<String>, Failure> {
+    pub(in crate::device) fn strings(&self, op: Op, sql: &str) -> Result<Vec<String>, Failure> {
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let rows = statement.query_map([], |row| lossy(row, 0))?;
             let mut bytes = 0;
             rows.take_while(|row| within(row, &mut bytes)).collect::<Result<Vec<String>, _>>().map(|found| (found, bytes))
         };
-        let (found, bytes) = read().map_err(|error| self.failure(step, &error))?;
-        self.not_too_long(step, bytes).map(|()| found)
+        let (found, bytes) = read().map_err(|error| self.failure(op, &error))?;
+        self.not_too_long(op, bytes).map(|()| found)
     }
 }
 

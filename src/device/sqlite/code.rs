@@ -10,7 +10,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::Connection;
 
 use crate::catalog::Migration;
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::script::authorize;
 use crate::device::sqlite::session::Session;
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
@@ -115,30 +115,30 @@ pub fn run(
     name: &str,
     migration: &Migration,
 ) -> Result<(), Failure> {
-    let step = session.step;
+    let op = session.op;
     if let Some(what) = missing(registered, name, migration) {
-        return Err(Failure::new(Class::Catalogue, step, what));
+        return Err(Failure::new(Class::Catalogue, op, what));
     }
     let wanted = migration.directives.code_revision.and(registered);
     let Some(code) = wanted.and_then(|registered| registered.find(name, migration.version)) else { return Ok(()) };
     let alone = !database.in_transaction();
     if alone {
-        database.run(step, "BEGIN")?;
+        database.run(op, "BEGIN")?;
     }
     let ran = guarded(database, session, code, migration);
     match (alone, &ran) {
         (false, _) => {}
-        (true, Ok(())) => database.commit(step)?,
+        (true, Ok(())) => database.commit(op)?,
         (true, Err(_)) => database.rollback(),
     }
     ran
 }
 
 fn guarded(database: &mut Database, session: &Session, code: &Code, migration: &Migration) -> Result<(), Failure> {
-    let step = session.step;
+    let op = session.op;
     authorize(database, session, false)?;
     // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
-    let failed = |database: &Database, error: &rusqlite::Error| database.failure(step, error);
+    let failed = |database: &Database, error: &rusqlite::Error| database.failure(op, error);
     database.connection.commit_hook(Some(|| true)).map_err(|error| failed(database, &error))?;
     // All of its statements together.
     let timed = database.watch.statement();
@@ -149,27 +149,27 @@ fn guarded(database: &mut Database, session: &Session, code: &Code, migration: &
     let denied = session.noted().denied.take();
     let ended = !database.in_transaction();
     let failure = match ran {
-        Err(panic) => Failure::new(Class::Failed, step, format!("the code panicked: {}", words_of(&*panic))),
-        Ok(Err(error)) => database.limited(failure_of(step, &error, denied)),
+        Err(panic) => Failure::new(Class::Failed, op, format!("the code panicked: {}", words_of(&*panic))),
+        Ok(Err(error)) => database.limited(failure_of(op, &error, denied)),
         Ok(Ok(())) if ended => {
-            Failure::new(Class::Failed, step, "SQLite ended the transaction by itself, and the code went on after the error that said so")
+            Failure::new(Class::Failed, op, "SQLite ended the transaction by itself, and the code went on after the error that said so")
         }
         // It was refused something, and did not say so.
         Ok(Ok(())) => match denied {
-            Some(why) => Failure::new(Class::Failed, step, why),
+            Some(why) => Failure::new(Class::Failed, op, why),
             None => return cleared.map_err(|error| failed(database, &error)),
         },
     };
     Err(database.timed_out(failure).place(directive(migration)))
 }
 
-fn failure_of(step: Step, error: &CodeError, denied: Option<String>) -> Failure {
+fn failure_of(op: Op, error: &CodeError, denied: Option<String>) -> Failure {
     match error.downcast_ref::<rusqlite::Error>() {
         Some(error) => {
             let system = system_error(error);
-            Failure::new(class_of(error), step, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)).because(system)
+            Failure::new(class_of(error), op, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)).because(system)
         }
-        None => Failure::new(Class::Failed, step, denied.unwrap_or_else(|| error.to_string())),
+        None => Failure::new(Class::Failed, op, denied.unwrap_or_else(|| error.to_string())),
     }
 }
 

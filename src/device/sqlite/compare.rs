@@ -5,7 +5,7 @@
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Row, Statement};
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::entries::{IndexRows, FOUND};
 use crate::device::sqlite::rows::{quote, Table};
 use crate::device::sqlite::{class_of, Database};
@@ -17,23 +17,23 @@ impl IndexRows<'_> {
     /// # Errors
     /// As SQLite.
     pub fn held_by(&self, copy: &Database) -> Result<u64, Failure> {
-        let Some(theirs) = copy.table_named(self.step, &self.table.name)? else { return Ok(0) };
+        let Some(theirs) = copy.table_named(self.op, &self.table.name)? else { return Ok(0) };
         // Which they are is not known: as many as the table does not have.
         let counted = self.counted.saturating_sub(self.absent);
-        let counted = if counted > 0 { copy.rows_not_in(self.step, &theirs, self.database, counted)? } else { 0 };
+        let counted = if counted > 0 { copy.rows_not_in(self.op, &theirs, self.database, counted)? } else { 0 };
         let named = if self.kept() > 0 { self.named_by(copy, &theirs)? } else { 0 };
         Ok(named.saturating_add(counted))
     }
 
     /// Those that stand in the temporary table.
     fn named_by(&self, copy: &Database, theirs: &Table) -> Result<u64, Failure> {
-        let failed = |error: rusqlite::Error| self.store.failure(self.step, &error);
+        let failed = |error: rusqlite::Error| self.store.failure(self.op, &error);
         let shared: Vec<(usize, &String)> = self.table.columns.iter().enumerate().filter(|(_, name)| theirs.has_column(name)).collect();
         let same = shared.iter().enumerate().map(|(at, (_, name))| {
             let mark = self.key.len() + at + 1;
             format!("(?{mark} IS NULL OR {} IS ?{mark} COLLATE BINARY)", quote(name))
         });
-        let Some(mut ask) = copy.ask_by_key(self.step, theirs, &self.key, same)? else { return Ok(0) };
+        let Some(mut ask) = copy.ask_by_key(self.op, theirs, &self.key, same)? else { return Ok(0) };
         let keys = (0..self.key.len()).map(|at| format!("k{at}"));
         let columns: Vec<String> = keys.chain(shared.iter().map(|(at, _)| format!("v{at}"))).collect();
         let mut statement = self.store.connection.prepare(&format!("SELECT {} FROM {FOUND}", columns.join(", "))).map_err(failed)?;
@@ -41,7 +41,7 @@ impl IndexRows<'_> {
         let mut held = 0;
         while let Some(row) = rows.next().map_err(failed)? {
             let there = bind(&mut ask, row, columns.len()).and_then(|()| first_truth(&mut ask));
-            held += u64::from(there.map_err(|error| copy.failure(self.step, &error))?.is_some());
+            held += u64::from(there.map_err(|error| copy.failure(self.op, &error))?.is_some());
         }
         Ok(held)
     }
@@ -52,12 +52,12 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for corruption of what is read.
-    pub fn rows_not_in(&self, step: Step, table: &Table, copy: &Database, max: u64) -> Result<u64, Failure> {
-        let failed = |error: rusqlite::Error| self.failure(step, &error);
+    pub fn rows_not_in(&self, op: Op, table: &Table, copy: &Database, max: u64) -> Result<u64, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
-        let theirs = if key.is_empty() { None } else { copy.table_named(step, &table.name)? };
+        let theirs = if key.is_empty() { None } else { copy.table_named(op, &table.name)? };
         let mut ask = match &theirs {
-            Some(theirs) => copy.ask_by_key(step, theirs, &key, std::iter::empty())?,
+            Some(theirs) => copy.ask_by_key(op, theirs, &key, std::iter::empty())?,
             None => None,
         };
         let columns = if key.is_empty() { "1".to_owned() } else { key.join(", ") };
@@ -73,7 +73,7 @@ impl Database {
                 Err(error) => return Err(failed(error)),
             };
             let there = match &mut ask {
-                Some(ask) => bind(ask, row, key.len()).and_then(|()| first_truth(ask)).map_err(|error| copy.failure(step, &error))?,
+                Some(ask) => bind(ask, row, key.len()).and_then(|()| first_truth(ask)).map_err(|error| copy.failure(op, &error))?,
                 None => None,
             };
             lacking += u64::from(there.is_none());
@@ -84,7 +84,7 @@ impl Database {
     /// A row where `table` has one with this key, of which all of this holds; `None` where its key is another.
     fn ask_by_key(
         &self,
-        step: Step,
+        op: Op,
         table: &Table,
         key: &[String],
         holds: impl Iterator<Item = String>,
@@ -94,7 +94,7 @@ impl Database {
         match self.connection.prepare(&format!("SELECT 1 FROM {} WHERE {}", table.itself(), all.join(" AND "))) {
             Ok(ask) => Ok(Some(ask)),
             Err(error) if class_of(&error) == Class::Failed => Ok(None),
-            Err(error) => Err(self.failure(step, &error)),
+            Err(error) => Err(self.failure(op, &error)),
         }
     }
 }

@@ -5,7 +5,7 @@
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::rows::{list, quote, Table};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
@@ -18,20 +18,20 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn rows(&self, step: Step, table: &Table) -> Result<Vec<Values>, Failure> {
+    pub fn rows(&self, op: Op, table: &Table) -> Result<Vec<Values>, Failure> {
         let read = || {
             let mut statement = self.connection.prepare(&format!("SELECT {} FROM {}", list(&table.columns, ""), quote(&table.name)))?;
             let rows = statement.query_map([], |row| (0..table.columns.len()).map(|column| row.get(column)).collect())?;
             rows.collect::<rusqlite::Result<Vec<Values>>>()
         };
-        read().map_err(|error| self.failure(step, &error))
+        read().map_err(|error| self.failure(op, &error))
     }
 
     /// The table of the same name has all of these rows, apart from its row numbers.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn has_rows(&self, step: Step, table: &Table, rows: &[Values]) -> Result<bool, Failure> {
+    pub fn has_rows(&self, op: Op, table: &Table, rows: &[Values]) -> Result<bool, Failure> {
         let which: Vec<String> = (1..).zip(&table.columns).map(|(number, column)| format!("{} IS ?{number}", quote(column))).collect();
         let read = || {
             let mut statement = self.connection.prepare(&format!("SELECT 1 FROM {} WHERE {}", quote(&table.name), which.join(" AND ")))?;
@@ -42,6 +42,6 @@ impl Database {
             }
             Ok(true)
         };
-        read().map_err(|error| self.failure(step, &error))
+        read().map_err(|error| self.failure(op, &error))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Row;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::compare::{bind, first_truth};
 use crate::device::sqlite::findings::{Finding, Findings, Kind};
 use crate::device::sqlite::rows::{list, quote, Aside, Table};
@@ -18,7 +18,7 @@ pub struct IndexRows<'a> {
     pub(super) database: &'a Database,
     pub(super) store: Database,
     pub(super) table: &'a Table,
-    pub(super) step: Step,
+    pub(super) op: Op,
     pub(super) key: Vec<String>,
     /// Rows that are no longer in the table.
     pub absent: u64,
@@ -66,17 +66,11 @@ impl Database {
     ///
     /// # Errors
     /// Interrupted; or as SQLite, but for corruption.
-    pub fn index_rows<'a>(
-        &'a self,
-        step: Step,
-        table: &'a Table,
-        findings: &Findings,
-        stop: &AtomicBool,
-    ) -> Result<IndexRows<'a>, Failure> {
-        let failed = |error: rusqlite::Error| self.failure(step, &error);
+    pub fn index_rows<'a>(&'a self, op: Op, table: &'a Table, findings: &Findings, stop: &AtomicBool) -> Result<IndexRows<'a>, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
-        let store = self.temporary(step)?;
-        let mut found = IndexRows { database: self, store, table, step, key, absent: 0, other: 0, counted: 0, unproven: Vec::new() };
+        let store = self.temporary(op)?;
+        let mut found = IndexRows { database: self, store, table, op, key, absent: 0, other: 0, counted: 0, unproven: Vec::new() };
         let indexes = self.indexes(table).map_err(failed)?;
         if indexes.is_empty() {
             return Ok(found);
@@ -104,16 +98,16 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for corruption.
-    pub(super) fn partial_indexes_with_too_much(&self, step: Step) -> Result<Vec<String>, Failure> {
-        let failed = |error: rusqlite::Error| self.failure(step, &error);
+    pub(super) fn partial_indexes_with_too_much(&self, op: Op) -> Result<Vec<String>, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(op, &error);
         let mut found = Vec::new();
         // Most databases have no partial index, and reading every table's columns costs more than the rest of the check.
         let with = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%where%'";
-        let with = self.strings(step, with)?;
+        let with = self.strings(op, with)?;
         if with.is_empty() {
             return Ok(found);
         }
-        for table in self.all_tables(step)?.into_iter().filter(|table| with.iter().any(|name| name.eq_ignore_ascii_case(&table.name))) {
+        for table in self.all_tables(op)?.into_iter().filter(|table| with.iter().any(|name| name.eq_ignore_ascii_case(&table.name))) {
             for index in self.indexes(&table).map_err(failed)? {
                 let Some(condition) = &index.condition else { continue };
                 let count = |from: &str| format!("SELECT count(*) FROM {from} WHERE ({condition}\n)");
@@ -230,7 +224,7 @@ impl IndexRows<'_> {
 
     /// All entries but these know something alone.
     fn count(&mut self, index: &Index, but: u64) -> Result<(), Failure> {
-        match self.database.entries_of(index).map_err(|error| self.database.failure(self.step, &error))? {
+        match self.database.entries_of(index).map_err(|error| self.database.failure(self.op, &error))? {
             Some(entries) => {
                 self.counted = self.counted.max(u64::try_from(entries).unwrap_or(0).saturating_sub(but));
                 Ok(())
@@ -252,17 +246,17 @@ impl IndexRows<'_> {
         let ended = |error: rusqlite::Error| match class_of(&error) {
             Class::Damaged => Ended::Corrupt,
             Class::Failed => Ended::Refused,
-            _ => Ended::By(Box::new(self.database.failure(self.step, &error))),
+            _ => Ended::By(Box::new(self.database.failure(self.op, &error))),
         };
         let mut lookup = connection.prepare(&self.lookup(index)).map_err(ended)?;
-        let full = |error: rusqlite::Error| Ended::By(Box::new(self.store.failure(self.step, &error)));
+        let full = |error: rusqlite::Error| Ended::By(Box::new(self.store.failure(self.op, &error)));
         let mut keep = self.store.connection.prepare(&self.keep(index)).map_err(full)?;
         let mut statement = connection.prepare(scan).map_err(ended)?;
         let mut rows = statement.query([]).map_err(ended)?;
         let width = self.key.len() + index.columns.len();
         while let Some(row) = rows.next().map_err(ended)? {
             if stop.load(Ordering::Relaxed) {
-                return Err(Ended::By(Box::new(Failure::new(Class::Interrupted, self.step, "a stop signal came"))));
+                return Err(Ended::By(Box::new(Failure::new(Class::Interrupted, self.op, "a stop signal came"))));
             }
             let same = match bind(&mut lookup, row, width).and_then(|()| first_truth(&mut lookup)) {
                 // The page that the row should be on cannot be read: the index alone knows it.
@@ -337,7 +331,7 @@ impl IndexRows<'_> {
         match self.database.connection.query_row(&count, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(Some(u64::try_from(rows).unwrap_or(0).saturating_sub(missing))),
             Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
-            Err(error) => Err(self.database.failure(self.step, &error)),
+            Err(error) => Err(self.database.failure(self.op, &error)),
         }
     }
 
@@ -368,7 +362,7 @@ impl IndexRows<'_> {
         if self.kept() == 0 {
             return Ok(());
         }
-        let failed = |error: rusqlite::Error| into.failure(self.step, &error);
+        let failed = |error: rusqlite::Error| into.failure(self.op, &error);
         into.make_aside(self.table, aside).map_err(failed)?;
         let marks = vec!["?"; self.table.columns.len()].join(", ");
         let insert = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&aside.name), list(&self.table.columns, ""));

@@ -6,22 +6,22 @@
 use super::*;
 use crate::device::sqlite::Sqlite;
 
-const STEP: Step = Step("test");
+const OP: Op = Op("test");
 const COUNT: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) ";
 
 fn database(sql: &str) -> Database {
-    let database = Sqlite::default().scratch(STEP).unwrap();
-    database.run(STEP, sql).unwrap();
+    let database = Sqlite::default().scratch(OP).unwrap();
+    database.run(OP, sql).unwrap();
     database
 }
 
 /// Changes the table while none of its indexes is in the schema, so that they stay as they were.
 fn behind_the_indexes(database: &Database, change: &str) {
-    database.defensive(STEP, false).unwrap();
-    database.run(STEP, "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").unwrap();
-    database.run(STEP, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; PRAGMA writable_schema = RESET").unwrap();
-    database.run(STEP, change).unwrap();
-    database.run(STEP, "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET; DROP TABLE hidden").unwrap();
+    database.defensive(OP, false).unwrap();
+    database.run(OP, "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").unwrap();
+    database.run(OP, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; PRAGMA writable_schema = RESET").unwrap();
+    database.run(OP, change).unwrap();
+    database.run(OP, "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET; DROP TABLE hidden").unwrap();
 }
 
 /// What indexes alone know after this change of the table: rows that are gone, rows that have other values.
@@ -29,16 +29,16 @@ fn behind_the_indexes(database: &Database, change: &str) {
 fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
     let database = database(schema);
     behind_the_indexes(&database, change);
-    let findings = database.integrity_check(STEP).unwrap();
+    let findings = database.integrity_check(OP).unwrap();
     assert!(findings.has(Kind::Index) && findings.tables_are_whole(), "{schema}: {findings:?}");
-    let tables = database.all_tables(STEP).unwrap();
-    let found = database.index_rows(STEP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
+    let tables = database.all_tables(OP).unwrap();
+    let found = database.index_rows(OP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
     assert_eq!(
         (found.absent.max(found.counted), found.other, found.unproven.as_slice()),
         (expected.0, expected.1, [].as_slice()),
         "{schema}; {change}"
     );
-    found.put_aside(&database, &database.aside(STEP, &tables[0].name).unwrap()).unwrap();
+    found.put_aside(&database, &database.aside(OP, &tables[0].name).unwrap()).unwrap();
     drop(found);
     drop(tables);
     database
@@ -103,7 +103,7 @@ fn what_indexes_know_of_one_row_comes_together() {
         INSERT INTO t VALUES (61, NULL, NULL, 'c'); CREATE INDEX i ON t(a); CREATE INDEX j ON t(b) WHERE b IS NOT NULL;"
     );
     let database = check(&schema, "DELETE FROM t WHERE id >= 60", (2, 0));
-    let lost = database.texts(STEP, "SELECT id || '|' || quote(a) || '|' || quote(b) || '|' || quote(c) FROM lost_t ORDER BY id").unwrap();
+    let lost = database.texts(OP, "SELECT id || '|' || quote(a) || '|' || quote(b) || '|' || quote(c) FROM lost_t ORDER BY id").unwrap();
     assert_eq!(lost, ["60|3600|'b60'|NULL", "61|NULL|NULL|NULL"]);
 }
 
@@ -114,9 +114,9 @@ fn a_copy_holds_a_row_only_with_the_values_that_are_known() {
     );
     let database = database(&schema);
     behind_the_indexes(&database, "DELETE FROM t WHERE id > 50");
-    let findings = database.integrity_check(STEP).unwrap();
-    let tables = database.all_tables(STEP).unwrap();
-    let found = database.index_rows(STEP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
+    let findings = database.integrity_check(OP).unwrap();
+    let tables = database.all_tables(OP).unwrap();
+    let found = database.index_rows(OP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
     for (copy, held) in [
         (schema.clone(), 10),
         (format!("{schema} UPDATE t SET a = 0"), 10),

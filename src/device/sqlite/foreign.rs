@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::OptionalExtension;
 
 use crate::config::AdoptFrom;
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 
@@ -77,8 +77,8 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for errors of a product's own query, which are words.
-    pub fn foreign_version(&self, step: Step, from: &AdoptFrom) -> Result<Result<i64, String>, Failure> {
-        let failed = |error: &rusqlite::Error| self.failure(step, error);
+    pub fn foreign_version(&self, op: Op, from: &AdoptFrom) -> Result<Result<i64, String>, Failure> {
+        let failed = |error: &rusqlite::Error| self.failure(op, error);
         let name = name_of(from);
         let Some(tool) = tool_of(from) else {
             return match from {

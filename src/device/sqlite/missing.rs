@@ -9,7 +9,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Null;
 use rusqlite::Connection;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::findings::{Findings, Kind};
 use crate::device::sqlite::rows::quote;
 use crate::device::sqlite::Database;
@@ -128,16 +128,16 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for what is missing.
-    pub fn stand_in_for_reading(&self, step: Step) -> Result<Findings, Failure> {
+    pub fn stand_in_for_reading(&self, op: Op) -> Result<Findings, Failure> {
         let (mut findings, mut missing) = (Findings::default(), BTreeSet::new());
-        for index in self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'index' AND rootpage > 0")? {
+        for index in self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'index' AND rootpage > 0")? {
             // To prepare it asks for all that its entries are made with; it is not run.
             let reindex = self.connection.prepare(&format!("REINDEX main.{}", quote(&index)));
             if let Some(missing) = reindex.err().as_ref().and_then(Missing::of) {
                 findings.add_of(Kind::NotChecked, &Findings::index(&index), &missing.is_not_here());
             }
         }
-        stand_in_for_all(&self.connection, |_| true, &mut missing).map_err(|error| self.failure(step, &error))?;
+        stand_in_for_all(&self.connection, |_| true, &mut missing).map_err(|error| self.failure(op, &error))?;
         Ok(findings)
     }
 }

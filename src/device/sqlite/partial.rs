@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::checks::Checked;
 use crate::device::sqlite::findings::{Findings, Kind, Tree};
 use crate::device::sqlite::missing::{read_with_stand_ins, Missing};
@@ -23,34 +23,34 @@ pub(super) fn is_an_objects(error: &rusqlite::Error) -> bool {
 
 impl Database {
     /// The check in parts: the pages of everything, each table's indexes, each virtual table.
-    pub(super) fn check_by_object(&self, step: Step, pragma: &str, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
-        let tables = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
+    pub(super) fn check_by_object(&self, op: Op, pragma: &str, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
+        let tables = self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
         // Where a row stands does not depend on a function or an order: quick_check compares no index with its table.
         let pages = |of: &str| read_with_stand_ins(&self.connection, || self.rows_of_check("quick_check", of)).map(|(rows, _)| rows);
         let mut findings = match pages(ROWS_MAX) {
-            Ok(rows) if !rows.stop.as_ref().is_some_and(is_an_objects) => self.read_rows(step, pragma, &rows, trees)?,
-            Err(error) if !is_an_objects(&error) => return Err(self.failure(step, &error)),
+            Ok(rows) if !rows.stop.as_ref().is_some_and(is_an_objects) => self.read_rows(op, pragma, &rows, trees)?,
+            Err(error) if !is_an_objects(&error) => return Err(self.failure(op, &error)),
             // A virtual table stopped it: table by table.
             Ok(_) | Err(_) => {
                 let mut findings = Findings::default();
                 for table in &tables {
-                    self.add_part(step, pragma, table, pages(&quote(table)), trees, &mut findings)?;
+                    self.add_part(op, pragma, table, pages(&quote(table)), trees, &mut findings)?;
                 }
                 findings
             }
         };
         if pragma == "integrity_check" {
             for table in &tables {
-                self.add_part(step, pragma, table, self.rows_of_check(pragma, &quote(table)), trees, &mut findings)?;
+                self.add_part(op, pragma, table, self.rows_of_check(pragma, &quote(table)), trees, &mut findings)?;
             }
         }
-        self.tell_virtual_tables(step, pragma, &mut findings)?;
+        self.tell_virtual_tables(op, pragma, &mut findings)?;
         Ok(findings)
     }
 
     fn add_part(
         &self,
-        step: Step,
+        op: Op,
         pragma: &str,
         table: &str,
         rows: rusqlite::Result<Checked>,
@@ -59,23 +59,23 @@ impl Database {
     ) -> Result<(), Failure> {
         match rows {
             Ok(rows) => {
-                let more = self.read_rows(step, pragma, &rows, trees)?;
+                let more = self.read_rows(op, pragma, &rows, trees)?;
                 findings.0.extend(more.0.into_iter().filter(|one| !findings.0.contains(one)).collect::<Vec<_>>());
             }
             Err(error) if is_an_objects(&error) => {
                 findings.add_of(Kind::NotChecked, &format!("table {table}"), &not_here(&error));
             }
-            Err(error) => return Err(self.failure(step, &error)),
+            Err(error) => return Err(self.failure(op, &error)),
         }
         Ok(())
     }
 
     /// What each virtual table says of itself; the same words in `findings` are its own.
-    pub(super) fn tell_virtual_tables(&self, step: Step, pragma: &str, findings: &mut Findings) -> Result<(), Failure> {
+    pub(super) fn tell_virtual_tables(&self, op: Op, pragma: &str, findings: &mut Findings) -> Result<(), Failure> {
         // A schema that cannot be read has none that could be asked.
         let Ok(all) = self.read_virtual_tables() else { return Ok(()) };
         for table in &all {
-            if let Some((kind, text)) = self.fault_of(step, pragma, table)? {
+            if let Some((kind, text)) = self.fault_of(op, pragma, table)? {
                 text.lines().chain([text.as_str()]).for_each(|text| findings.belongs_to(&table.name, text));
                 let object = if kind == Kind::NotChecked { format!("virtual table {}", table.name) } else { table.name.clone() };
                 findings.add_of(kind, &object, &text);
@@ -85,7 +85,7 @@ impl Database {
     }
 
     /// What is wrong with a virtual table's own content, or why it cannot be asked.
-    pub(super) fn fault_of(&self, step: Step, pragma: &str, table: &VirtualTable) -> Result<Option<(Kind, String)>, Failure> {
+    pub(super) fn fault_of(&self, op: Op, pragma: &str, table: &VirtualTable) -> Result<Option<(Kind, String)>, Failure> {
         if let Content::Unknown(module) = &table.content {
             return Ok(Some((Kind::NotChecked, Missing::Module(module.clone()).is_not_here())));
         }
@@ -99,7 +99,7 @@ impl Database {
                 let tokenizer = table.tokenizer.as_ref().map(|name| format!(" (its tokenizer is {name})")).unwrap_or_default();
                 Ok(Some((Kind::NotChecked, format!("{}{tokenizer}", describe(&error)))))
             }
-            Err(error) => Err(self.failure(step, &error)),
+            Err(error) => Err(self.failure(op, &error)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{params_from_iter, Row, Statement};
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::rows::{list, quote, Aside, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
@@ -55,7 +55,7 @@ pub struct Pour<'a> {
     /// Raised by a stop signal.
     pub stop: &'a AtomicBool,
     /// For failures.
-    pub step: Step,
+    pub op: Op,
 }
 
 impl Pour<'_> {
@@ -72,7 +72,7 @@ impl Pour<'_> {
         let mut poured = Poured { unread, ..rows.poured };
         // Where the table's pages lead to each other, an index is believed no more than they are.
         if unread && rows.left > 0 {
-            poured.known = self.from.count_rows(self.step, table)?;
+            poured.known = self.from.count_rows(self.op, table)?;
         }
         Ok(poured)
     }
@@ -157,13 +157,13 @@ impl Pour<'_> {
     pub(super) fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Stopped>) -> Result<(), Stopped> {
         let stopped = |error: rusqlite::Error| match class_of(&error) {
             Class::Damaged => Stopped::Corrupt,
-            _ => self.from.failure(self.step, &error).into(),
+            _ => self.from.failure(self.op, &error).into(),
         };
         let mut statement = self.from.connection.prepare(sql).map_err(stopped)?;
         let mut rows = statement.query(params_from_iter(begin)).map_err(stopped)?;
         while let Some(row) = rows.next().map_err(stopped)? {
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::new(Class::Interrupted, self.step, "a stop signal came").into());
+                return Err(Failure::new(Class::Interrupted, self.op, "a stop signal came").into());
             }
             each(row)?;
         }
@@ -190,17 +190,17 @@ impl<'a> Writer<'a> {
             let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
             // Whatever the table says of conflicts: one row must not take another one's place.
             let sql = format!("INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})", quote(&table.name), list(&table.columns, ""));
-            Some(pour.into.connection.prepare(&sql).map_err(|error| pour.into.failure(pour.step, &error))?)
+            Some(pour.into.connection.prepare(&sql).map_err(|error| pour.into.failure(pour.op, &error))?)
         } else {
             None
         };
-        let left = pour.from.bytes(pour.step)? / ROW_BYTES_MIN;
+        let left = pour.from.bytes(pour.op)? / ROW_BYTES_MIN;
         Ok(Writer { pour, table, name, keep, aside: None, left, poured: Poured::default() })
     }
 
     pub(super) fn write(&mut self, row: &Row<'_>) -> Result<(), Stopped> {
         let pour = self.pour;
-        let failed = |error: rusqlite::Error| Stopped::from(pour.into.failure(pour.step, &error));
+        let failed = |error: rusqlite::Error| Stopped::from(pour.into.failure(pour.op, &error));
         self.left = self.left.checked_sub(1).ok_or(Stopped::Endless)?;
         // The row number is selected first, and inserted only where no column has it.
         let first = usize::from(self.table.row_number.is_some());

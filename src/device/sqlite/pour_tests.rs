@@ -6,7 +6,7 @@
 use super::*;
 use crate::device::sqlite::Sqlite;
 
-const STEP: Step = Step("test");
+const OP: Op = Op("test");
 const SCHEMA: &str = "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a UNIQUE, b TEXT NOT NULL, twice AS (a || a));
     CREATE TABLE plain(a);
     CREATE TABLE keyed(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
@@ -14,18 +14,18 @@ const SCHEMA: &str = "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a UNIQUE, b 
     CREATE TRIGGER more AFTER INSERT ON numbered BEGIN INSERT INTO plain VALUES ('by the trigger'); END;";
 
 fn database(sql: &str) -> Database {
-    let database = Sqlite::default().scratch(STEP).unwrap();
-    database.run(STEP, sql).unwrap();
+    let database = Sqlite::default().scratch(OP).unwrap();
+    database.run(OP, sql).unwrap();
     database
 }
 
 fn brought(old: &str, new: &str) -> (Database, Vec<Poured>) {
     let (from, into) = (database(old), database(new));
-    into.triggers(STEP, false).unwrap();
-    let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
-    let pour_table = |table: &Table| pour.pour(table, true, &into.aside(STEP, &table.name).unwrap()).unwrap();
-    let poured = from.ordinary_tables(STEP, "history").unwrap().iter().map(pour_table).collect();
-    into.take_numbers_of(STEP, &from, true).unwrap();
+    into.triggers(OP, false).unwrap();
+    let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), op: OP };
+    let pour_table = |table: &Table| pour.pour(table, true, &into.aside(OP, &table.name).unwrap()).unwrap();
+    let poured = from.ordinary_tables(OP, "history").unwrap().iter().map(pour_table).collect();
+    into.take_numbers_of(OP, &from, true).unwrap();
     (into, poured)
 }
 
@@ -42,7 +42,7 @@ fn values_and_row_numbers_arrive_as_they_were() {
     let show = "SELECT id || quote(a) || hex(b) FROM numbered UNION ALL SELECT rowid || quote(a) FROM plain \
                 UNION ALL SELECT k || v FROM keyed UNION ALL SELECT seq FROM sqlite_sequence WHERE name = 'counted' \
                 UNION ALL SELECT user_version FROM pragma_user_version";
-    let all = into.texts(STEP, show).unwrap();
+    let all = into.texts(OP, show).unwrap();
     assert_eq!(all, ["-7X'00FF'41FF42", "92233720368547758071.5", "5NULL", "17'x'", "k1", "", ""]);
 }
 
@@ -52,8 +52,8 @@ fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
         "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); INSERT INTO numbered VALUES (1, 1, 'x'), (2, 1, 'same a'), (3, 3, NULL)";
     let (into, poured) = brought(old, &SCHEMA.replace("UNIQUE", "UNIQUE ON CONFLICT REPLACE"));
     assert_eq!(poured, [Poured { kept: 1, aside: 2, ..Poured::default() }]);
-    assert_eq!(into.texts(STEP, "SELECT b FROM numbered").unwrap(), ["x"]);
-    assert_eq!(into.texts(STEP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
+    assert_eq!(into.texts(OP, "SELECT b FROM numbered").unwrap(), ["x"]);
+    assert_eq!(into.texts(OP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
 }
 
 /// Every pointer of an interior page of a table leads to this page.
@@ -88,9 +88,9 @@ fn pages_that_lead_to_the_same_page_are_not_read_for_ever() {
     std::fs::write(&path, &file).unwrap();
 
     let (from, into) =
-        (Sqlite::default().look_immutable(STEP, &path).unwrap(), database("CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b)"));
-    let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), step: STEP };
-    let table = from.ordinary_tables(STEP, "history").unwrap().remove(0);
-    let poured = pour.pour(&table, true, &into.aside(STEP, &table.name).unwrap()).unwrap();
+        (Sqlite::default().look_immutable(OP, &path).unwrap(), database("CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b)"));
+    let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), op: OP };
+    let table = from.ordinary_tables(OP, "history").unwrap().remove(0);
+    let poured = pour.pour(&table, true, &into.aside(OP, &table.name).unwrap()).unwrap();
     assert!(poured.unread && poured.kept > 0 && poured.kept + poured.aside <= file.len() as u64 / ROW_BYTES_MIN, "{poured:?}");
 }

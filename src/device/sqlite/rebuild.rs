@@ -2,7 +2,7 @@
 //! Promises: reads tables only, so that a corrupt index page is never followed; what the schema says is unchanged after it.
 //! Never runs on the live file.
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum};
 use crate::device::sqlite::rows::quote;
 use crate::device::sqlite::{class_of, Database};
@@ -14,18 +14,18 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite; damaged where a table, or the index of a constraint, cannot be read.
-    pub fn rebuild_indexes(&self, step: Step) -> Result<(), Failure> {
-        let texts = self.strings(step, "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")?;
-        self.defensive(step, false)?;
+    pub fn rebuild_indexes(&self, op: Op) -> Result<(), Failure> {
+        let texts = self.strings(op, "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")?;
+        self.defensive(op, false)?;
         let forget = "PRAGMA writable_schema = ON; \
                       DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; \
                       PRAGMA writable_schema = RESET";
-        let forgotten = self.run(step, forget);
-        self.defensive(step, true)?;
+        let forgotten = self.run(op, forget);
+        self.defensive(op, true)?;
         forgotten?;
         // Rows that a UNIQUE index should have kept out, or an order that only the application has: this repair cannot help, and the next one is asked.
         let not_by_this = |error: rusqlite::Error| {
-            let mut failure = self.failure(step, &error);
+            let mut failure = self.failure(op, &error);
             if class_of(&error) == Class::Failed {
                 failure.class = Class::Damaged;
             }
@@ -41,15 +41,15 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn reindex(&self, step: Step, index: &str) -> Result<(), Failure> {
-        self.run(step, &format!("REINDEX \"{}\"", index.replace('"', "\"\"")))
+    pub fn reindex(&self, op: Op, index: &str) -> Result<(), Failure> {
+        self.run(op, &format!("REINDEX \"{}\"", index.replace('"', "\"\"")))
     }
 
     /// Reads every row of every table without an index.
     ///
     /// # Errors
     /// Damaged where a table cannot be read.
-    pub fn read_all_tables(&self, step: Step) -> Result<(), Failure> {
+    pub fn read_all_tables(&self, op: Op) -> Result<(), Failure> {
         let read = |from: &String| {
             let sql = format!("SELECT * FROM {from}");
             let read = || {
@@ -60,11 +60,11 @@ impl Database {
             };
             read_with_stand_ins(&self.connection, read).map(drop)
         };
-        let names = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
+        let names = self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
         names.iter().try_for_each(|name| {
-            let table = self.table_named(step, name)?;
+            let table = self.table_named(op, name)?;
             let from = table.map_or_else(|| format!("{} NOT INDEXED", quote(name)), |table| table.itself());
-            read(&from).map_err(|error: rusqlite::Error| self.failure(step, &error))
+            read(&from).map_err(|error: rusqlite::Error| self.failure(op, &error))
         })
     }
 }

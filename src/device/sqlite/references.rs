@@ -261,7 +261,7 @@ fn violations(connection: &Connection, table: &str, key: &Key, parents: &[String
     // A key in another collation than its column's is of no use here: every row would be compared with every other.
     let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let steps = plan.query_map([], |row| lossy(row, 3))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    if steps.iter().any(|step| step.starts_with("SCAN p")) {
+    if steps.iter().any(|migration| migration.starts_with("SCAN p")) {
         return Ok(0);
     }
     connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|count| u64::try_from(count).unwrap_or(0))

@@ -5,7 +5,7 @@
 use rusqlite::config::DbConfig;
 use rusqlite::{params_from_iter, OptionalExtension, Row};
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 
@@ -104,7 +104,7 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite; damaged where the schema cannot be read.
-    pub fn ordinary_tables(&self, step: Step, history_table: &str) -> Result<Vec<Table>, Failure> {
+    pub fn ordinary_tables(&self, op: Op, history_table: &str) -> Result<Vec<Table>, Failure> {
         let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name <> ?1 COLLATE NOCASE \
                    AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' ORDER BY name";
         let read = || {
@@ -114,27 +114,27 @@ impl Database {
             let own = names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
             own.filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>()
         };
-        read().map_err(|error: rusqlite::Error| self.failure(step, &error))
+        read().map_err(|error: rusqlite::Error| self.failure(op, &error))
     }
 
     /// Every table with pages of its own, the histories and SQLite's included, but for shadows of virtual tables.
     ///
     /// # Errors
     /// As SQLite; damaged where the schema cannot be read.
-    pub fn all_tables(&self, step: Step) -> Result<Vec<Table>, Failure> {
-        let names = self.strings(step, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name")?;
-        let shadows = self.shadow_names().map_err(|error| self.failure(step, &error))?;
+    pub fn all_tables(&self, op: Op) -> Result<Vec<Table>, Failure> {
+        let names = self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name")?;
+        let shadows = self.shadow_names().map_err(|error| self.failure(op, &error))?;
         let own = names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
         let tables = own.filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>();
-        tables.map_err(|error| self.failure(step, &error))
+        tables.map_err(|error| self.failure(op, &error))
     }
 
     /// The table of this name.
     ///
     /// # Errors
     /// As SQLite.
-    pub(super) fn table_named(&self, step: Step, name: &str) -> Result<Option<Table>, Failure> {
-        self.table(name.to_owned()).map_err(|error| self.failure(step, &error))
+    pub(super) fn table_named(&self, op: Op, name: &str) -> Result<Option<Table>, Failure> {
+        self.table(name.to_owned()).map_err(|error| self.failure(op, &error))
     }
 
     /// `None` where it is no table, or a virtual one.
@@ -170,12 +170,12 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for corruption.
-    pub fn count_rows(&self, step: Step, table: &Table) -> Result<Option<u64>, Failure> {
+    pub fn count_rows(&self, op: Op, table: &Table) -> Result<Option<u64>, Failure> {
         let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
         match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(u64::try_from(rows).ok()),
             Err(error) if class_of(&error) == Class::Damaged => Ok(None),
-            Err(error) => Err(self.failure(step, &error)),
+            Err(error) => Err(self.failure(op, &error)),
         }
     }
 
@@ -183,20 +183,20 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn triggers(&self, step: Step, on: bool) -> Result<(), Failure> {
+    pub fn triggers(&self, op: Op, on: bool) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, on);
-        set.map(drop).map_err(|error| self.failure(step, &error))
+        set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
     /// A name for rows that a table does not take, which no object has.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn aside(&self, step: Step, table: &str) -> Result<Aside, Failure> {
+    pub fn aside(&self, op: Op, table: &str) -> Result<Aside, Failure> {
         // What an earlier time set aside keeps its name.
         let own = table.to_ascii_lowercase().starts_with("lost_");
         let base = if own { table.to_owned() } else { format!("lost_{table}") };
-        let taken = self.strings(step, "SELECT lower(name) FROM sqlite_schema")?;
+        let taken = self.strings(op, "SELECT lower(name) FROM sqlite_schema")?;
         let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
         let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
         Ok(Aside { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) })
@@ -206,17 +206,17 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn empty(&self, step: Step, table: &Table) -> Result<(), Failure> {
-        self.run(step, &format!("DELETE FROM {}", quote(&table.name)))
+    pub fn empty(&self, op: Op, table: &Table) -> Result<(), Failure> {
+        self.run(op, &format!("DELETE FROM {}", quote(&table.name)))
     }
 
     /// Takes the rows away that refer to nothing: into `aside` where there is one. How many.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn take_orphans(&self, step: Step, table: &Table, aside: Option<&Aside>) -> Result<u64, Failure> {
+    pub fn take_orphans(&self, op: Op, table: &Table, aside: Option<&Aside>) -> Result<u64, Failure> {
         let name = quote(&table.name);
-        let failed = |error: rusqlite::Error| self.failure(step, &error);
+        let failed = |error: rusqlite::Error| self.failure(op, &error);
         let mut statement = self.connection.prepare("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1)").map_err(failed)?;
         let rows = statement.query_map([&table.name], |row| row.get::<_, Option<i64>>(0)).map_err(failed)?;
         let rows = match rows.collect::<rusqlite::Result<Vec<Option<i64>>>>() {
@@ -256,11 +256,11 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for corruption.
-    pub fn take_numbers_of(&self, step: Step, old: &Database, header_too: bool) -> Result<(), Failure> {
+    pub fn take_numbers_of(&self, op: Op, old: &Database, header_too: bool) -> Result<(), Failure> {
         for pragma in ["application_id", "user_version"].into_iter().filter(|_| header_too) {
             let number: i64 =
-                old.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(|e| old.failure(step, &e))?;
-            self.run(step, &format!("PRAGMA {pragma} = {number}"))?;
+                old.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(|e| old.failure(op, &e))?;
+            self.run(op, &format!("PRAGMA {pragma} = {number}"))?;
         }
         let counted = || {
             let mut statement = old.connection.prepare("SELECT name, seq FROM sqlite_sequence")?;

@@ -54,7 +54,7 @@ pub fn run_text(database: &mut Database, session: &Session, source: &Source<'_>,
     let result = statements(database, session, source, seen);
     let cleared = database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
     result?;
-    cleared.map_err(|error| database.failure(session.step, &error))
+    cleared.map_err(|error| database.failure(session.op, &error))
 }
 
 /// The text being run, for places.
@@ -70,7 +70,7 @@ pub struct Source<'a> {
 }
 
 fn statements(database: &Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
-    let (step, mode) = (session.step, session.mode);
+    let (op, mode) = (session.op, session.mode);
     let mut batch = Batch::new(&database.connection, source.sql);
     let (mut position, mut number) = (0usize, 0u32);
     loop {
@@ -110,7 +110,7 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         outcome.map_err(|error| database.limited(database.timed_out(failed(session, source, number, start, &error))))?;
         if mode != Mode::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
-            return Err(Failure::new(Class::Failed, step, cause).place(source.place(start, number)));
+            return Err(Failure::new(Class::Failed, op, cause).place(source.place(start, number)));
         }
         let rows = database.connection.total_changes().saturating_sub(before);
         seen(&Ran { statement: number, line: line_of(source.sql, start).0, sql: text.trim(), rows, took: began.elapsed() });
@@ -136,7 +136,7 @@ fn failed(session: &Session, source: &Source<'_>, number: u32, start: usize, err
     let system = system_error(error);
     let reason = session.noted().denied.take();
     let cause = reason.unwrap_or_else(|| describe(error));
-    Failure::new(class_of(error), session.step, cause).place(source.place(start, number)).code(extended_code(error)).because(system)
+    Failure::new(class_of(error), session.op, cause).place(source.place(start, number)).code(extended_code(error)).because(system)
 }
 
 /// The byte of the file that an error of the parser names; else the start of the statement.
@@ -226,7 +226,7 @@ pub(super) fn authorize(database: &mut Database, session: &Session, adopted: boo
         }
     };
     let set = database.connection.authorizer(Some(ask));
-    set.map_err(|error| database.failure(session.step, &error))
+    set.map_err(|error| database.failure(session.op, &error))
 }
 
 /// What must be taken back after the file.

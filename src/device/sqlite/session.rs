@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::config::DbConfig;
 
 use crate::catalog::{ForeignKeys, Migration};
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{describe, Database};
 use crate::error::{Class, Failure};
@@ -75,18 +75,18 @@ pub struct FileOptions {
 }
 
 impl From<&Migration> for FileOptions {
-    fn from(step: &Migration) -> FileOptions {
+    fn from(migration: &Migration) -> FileOptions {
         FileOptions {
-            adopted: step.adopted,
-            enforces_foreign_keys: step.directives.foreign_keys == ForeignKeys::Enforced,
-            no_transaction: step.directives.no_transaction,
+            adopted: migration.adopted,
+            enforces_foreign_keys: migration.directives.foreign_keys == ForeignKeys::Enforced,
+            no_transaction: migration.directives.no_transaction,
         }
     }
 }
 
 /// A file that is running. Made by [`Database::file`] alone.
 pub struct Session {
-    pub(super) step: Step,
+    pub(super) op: Op,
     pub(super) mode: Mode,
     /// It was released before bootmigrate.
     pub(super) adopted: bool,
@@ -121,27 +121,27 @@ impl Database {
     /// As `run`; a defect where the connection is not as before.
     pub fn file<T>(
         &mut self,
-        step: Step,
+        op: Op,
         mode: Mode,
         options: FileOptions,
         run: impl FnOnce(&mut Database, &Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.forget_counters(step)?;
-        let before = self.state(step, mode)?;
+        self.forget_counters(op)?;
+        let before = self.state(op, mode)?;
         let of_its_own = options.enforces_foreign_keys && mode == Mode::NoTransaction && !options.no_transaction;
         let session_mode = if of_its_own { Mode::Transaction } else { mode };
-        let session = Session { step, mode: session_mode, adopted: options.adopted, noted: Arc::default() };
+        let session = Session { op, mode: session_mode, adopted: options.adopted, noted: Arc::default() };
         if options.enforces_foreign_keys {
-            self.enforce_foreign_keys(step)?;
+            self.enforce_foreign_keys(op)?;
         }
         // Where schemas are compared each statement would be a transaction, and no violation could wait for the file's end.
-        let ran = if of_its_own { self.in_a_transaction(step, |database| run(database, &session)) } else { run(self, &session) };
+        let ran = if of_its_own { self.in_a_transaction(op, |database| run(database, &session)) } else { run(self, &session) };
         match ran {
             Ok(value) => self.take_back(&session, &before).map(|()| value),
             Err(failure) => {
                 // Where schemas are compared, the others are still asked.
                 if mode == Mode::NoTransaction && self.take_back(&session, &before).is_err() {
-                    log::debug!("{step}: the connection is not as before a file that failed");
+                    log::debug!("{op}: the connection is not as before a file that failed");
                 }
                 Err(failure)
             }
@@ -149,46 +149,45 @@ impl Database {
     }
 
     /// The PRAGMA does nothing in a transaction; this switch does. What is violated is counted from now on.
-    fn enforce_foreign_keys(&self, step: Step) -> Result<(), Failure> {
+    fn enforce_foreign_keys(&self, op: Op) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true);
-        set.map(drop).map_err(|error| self.failure(step, &error))
+        set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
-    fn in_a_transaction<T>(&mut self, step: Step, run: impl FnOnce(&mut Database) -> Result<T, Failure>) -> Result<T, Failure> {
-        self.run(step, "BEGIN")?;
-        let ran = run(self).and_then(|value| self.commit(step).map(|()| value));
+    fn in_a_transaction<T>(&mut self, op: Op, run: impl FnOnce(&mut Database) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.run(op, "BEGIN")?;
+        let ran = run(self).and_then(|value| self.commit(op).map(|()| value));
         ran.inspect_err(|_| self.rollback())
     }
 
     fn take_back(&self, session: &Session, before: &State) -> Result<(), Failure> {
-        let step = session.step;
+        let op = session.op;
         let savepoints = std::mem::take(&mut session.noted().savepoints);
-        self.release(step, &savepoints)?;
+        self.release(op, &savepoints)?;
         if self.in_transaction() {
-            self.recover_virtual_tables(step)?;
+            self.recover_virtual_tables(op)?;
         }
-        let left = self.state(step, session.mode)?;
+        let left = self.state(op, session.mode)?;
         if left == *before && !session.noted().sets_next_vacuum {
             return Ok(());
         }
-        self.restore(step, before, &left)?;
-        self.drop_temporary_objects(step)?;
+        self.restore(op, before, &left)?;
+        self.drop_temporary_objects(op)?;
         if session.noted().sets_next_vacuum {
-            self.forget_next_vacuum(step)?;
+            self.forget_next_vacuum(op)?;
         }
         // What was just done has changed some of it.
-        let left = self.state(step, session.mode)?;
-        self.restore(step, before, &left)?;
-        let after = self.state(step, session.mode)?;
+        let left = self.state(op, session.mode)?;
+        self.restore(op, before, &left)?;
+        let after = self.state(op, session.mode)?;
         if after == *before {
             return Ok(());
         }
-        Err(Failure::new(Class::Defect, step, format!("a migration left the connection changed: {before:?} became {after:?}"))
-            .at(&self.path))
+        Err(Failure::new(Class::Defect, op, format!("a migration left the connection changed: {before:?} became {after:?}")).at(&self.path))
     }
 
-    fn state(&self, step: Step, mode: Mode) -> Result<State, Failure> {
-        let failed = |error: rusqlite::Error| self.failure(step, &error);
+    fn state(&self, op: Op, mode: Mode) -> Result<State, Failure> {
+        let failed = |error: rusqlite::Error| self.failure(op, &error);
         let named = PRAGMAS.iter().filter(|(_, effect)| *effect == Effect::Connection).map(|(name, _)| *name);
         let kept = named.filter(|name| mode != Mode::Beside || *name != UNTIL_THE_COMMIT);
         let mut pragmas = Vec::new();
@@ -200,8 +199,8 @@ impl Database {
         let switches = SWITCHES.iter().map(|switch| self.connection.db_config(*switch)).collect::<Result<_, _>>().map_err(failed)?;
         Ok(State {
             in_transaction: self.in_transaction(),
-            schemas: self.strings(step, "SELECT name FROM pragma_database_list WHERE name <> 'temp'")?,
-            temporary: self.strings(step, "SELECT name FROM temp.sqlite_schema")?,
+            schemas: self.strings(op, "SELECT name FROM pragma_database_list WHERE name <> 'temp'")?,
+            temporary: self.strings(op, "SELECT name FROM temp.sqlite_schema")?,
             pragmas,
             switches,
         })
@@ -214,31 +213,31 @@ impl Database {
         rows.next()?.map(|row| row.get(0)).transpose()
     }
 
-    fn restore(&self, step: Step, before: &State, now: &State) -> Result<(), Failure> {
+    fn restore(&self, op: Op, before: &State, now: &State) -> Result<(), Failure> {
         for ((name, was), (_, is)) in before.pragmas.iter().zip(&now.pragmas) {
             match was {
                 // Of its two kinds of "on" only one is a number for SQLite.
-                Some(2) if *name == "secure_delete" && was != is => self.run(step, "PRAGMA secure_delete = FAST")?,
-                Some(was) if Some(*was) != *is => self.run(step, &format!("PRAGMA {name} = {was}"))?,
+                Some(2) if *name == "secure_delete" && was != is => self.run(op, "PRAGMA secure_delete = FAST")?,
+                Some(was) if Some(*was) != *is => self.run(op, &format!("PRAGMA {name} = {was}"))?,
                 _ => {}
             }
         }
         for ((switch, was), is) in SWITCHES.iter().zip(&before.switches).zip(&now.switches) {
             if was != is {
-                self.connection.set_db_config(*switch, *was).map_err(|error| self.failure(step, &error))?;
+                self.connection.set_db_config(*switch, *was).map_err(|error| self.failure(op, &error))?;
             }
         }
         Ok(())
     }
 
     /// A savepoint that is open at the end of a file ends there, as it does with a commit.
-    fn release(&self, step: Step, names: &BTreeSet<String>) -> Result<(), Failure> {
+    fn release(&self, op: Op, names: &BTreeSet<String>) -> Result<(), Failure> {
         for name in names {
             loop {
                 match self.connection.execute_batch(&format!("RELEASE {}", quoted(name))) {
-                    Ok(()) => log::warn!("{step}: the savepoint {name:?} was still open at the end of its file, and ended there."),
+                    Ok(()) => log::warn!("{op}: the savepoint {name:?} was still open at the end of its file, and ended there."),
                     Err(error) if describe(&error).starts_with("no such savepoint") => break,
-                    Err(error) => return Err(self.failure(step, &error)),
+                    Err(error) => return Err(self.failure(op, &error)),
                 }
             }
         }
@@ -246,43 +245,43 @@ impl Database {
     }
 
     /// Everything in the TEMP schema, which would hide what the database has under the same names.
-    fn drop_temporary_objects(&self, step: Step) -> Result<(), Failure> {
-        let found = |which: &str| self.strings(step, &format!("SELECT name FROM temp.sqlite_schema WHERE {which}"));
+    fn drop_temporary_objects(&self, op: Op) -> Result<(), Failure> {
+        let found = |which: &str| self.strings(op, &format!("SELECT name FROM temp.sqlite_schema WHERE {which}"));
         if found("true")?.is_empty() {
             return Ok(());
         }
         // Where foreign keys are enforced, a parent may go before its children.
-        self.run(step, "PRAGMA defer_foreign_keys = ON")?;
+        self.run(op, "PRAGMA defer_foreign_keys = ON")?;
         // A virtual table takes its own tables along.
         let kinds = [("TRIGGER", "type = 'trigger'"), ("VIEW", "type = 'view'"), ("TABLE", "type = 'table' AND rootpage = 0")];
         for (kind, which) in kinds.into_iter().chain([("TABLE", "type = 'table' AND name <> 'sqlite_sequence'")]) {
             for name in found(which)? {
-                self.run(step, &format!("DROP {kind} temp.{}", quoted(&name)))?;
+                self.run(op, &format!("DROP {kind} temp.{}", quoted(&name)))?;
             }
         }
         if found("true")?.is_empty() {
             return Ok(());
         }
-        self.drop_temporary_sequence(step)
+        self.drop_temporary_sequence(op)
     }
 
     /// At a savepoint virtual tables write what they keep in memory, which must be before the schema is read again, and close what they
     /// have open: until then SQLite counts a statement as running, and takes no other `LIKE` from `case_sensitive_like`.
-    fn recover_virtual_tables(&self, step: Step) -> Result<(), Failure> {
-        self.run(step, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")
+    fn recover_virtual_tables(&self, op: Op) -> Result<(), Failure> {
+        self.run(op, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")
     }
 
     /// AUTOINCREMENT leaves a table that SQLite lets nobody drop under its name.
-    fn drop_temporary_sequence(&self, step: Step) -> Result<(), Failure> {
+    fn drop_temporary_sequence(&self, op: Op) -> Result<(), Failure> {
         let defensive = |on| {
             let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
-            set.map(drop).map_err(|error| self.failure(step, &error))
+            set.map(drop).map_err(|error| self.failure(op, &error))
         };
-        let before = self.connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).map_err(|error| self.failure(step, &error))?;
-        self.recover_virtual_tables(step)?;
+        let before = self.connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).map_err(|error| self.failure(op, &error))?;
+        self.recover_virtual_tables(op)?;
         defensive(false)?;
         let renamed = self.run(
-            step,
+            op,
             "PRAGMA writable_schema = ON; \
              UPDATE temp.sqlite_schema SET name = 'bootmigrate_sequence', tbl_name = 'bootmigrate_sequence', \
              sql = 'CREATE TABLE bootmigrate_sequence(name, seq)'; \
@@ -293,19 +292,19 @@ impl Database {
     }
 
     /// What VACUUM would do is what it does without being told.
-    fn forget_next_vacuum(&self, step: Step) -> Result<(), Failure> {
-        let now = self.first_number("PRAGMA auto_vacuum").map_err(|error| self.failure(step, &error))?.unwrap_or(0);
-        self.run(step, &format!("PRAGMA page_size = 0; PRAGMA auto_vacuum = {now}"))
+    fn forget_next_vacuum(&self, op: Op) -> Result<(), Failure> {
+        let now = self.first_number("PRAGMA auto_vacuum").map_err(|error| self.failure(op, &error))?.unwrap_or(0);
+        self.run(op, &format!("PRAGMA page_size = 0; PRAGMA auto_vacuum = {now}"))
     }
 
     /// `last_insert_rowid()` and `changes()` are 0, as on a new connection.
-    fn forget_counters(&self, step: Step) -> Result<(), Failure> {
+    fn forget_counters(&self, op: Op) -> Result<(), Failure> {
         if self.connection.last_insert_rowid() == 0 && self.connection.changes() == 0 {
             return Ok(());
         }
         let table = "temp.bootmigrate_counters";
         self.run(
-            step,
+            op,
             &format!(
                 "CREATE TABLE {table}(n INTEGER PRIMARY KEY); INSERT INTO {table} VALUES (0); DELETE FROM {table} WHERE n <> 0; DROP TABLE {table}"
             ),

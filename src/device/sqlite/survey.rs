@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::missing::read_with_stand_ins;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::Database;
@@ -35,8 +35,8 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn survey(&self, step: Step, history_table: &str) -> Result<Survey, Failure> {
-        self.count(history_table).map_err(|error| self.failure(step, &error))
+    pub fn survey(&self, op: Op, history_table: &str) -> Result<Survey, Failure> {
+        self.count(history_table).map_err(|error| self.failure(op, &error))
     }
 
     fn count(&self, history_table: &str) -> rusqlite::Result<Survey> {
@@ -174,10 +174,10 @@ mod tests {
 
     #[track_caller]
     fn check(change: &str, expected: &[&str]) {
-        let step = Step("test");
-        let database = Sqlite::default().scratch(step).unwrap_or_else(|failure| panic!("{failure}"));
-        let survey = || database.survey(step, "history").unwrap_or_else(|failure| panic!("{failure}"));
-        let run = |sql: &str| database.run(step, sql).unwrap_or_else(|failure| panic!("{failure}"));
+        let op = Op("test");
+        let database = Sqlite::default().scratch(op).unwrap_or_else(|failure| panic!("{failure}"));
+        let survey = || database.survey(op, "history").unwrap_or_else(|failure| panic!("{failure}"));
+        let run = |sql: &str| database.run(op, sql).unwrap_or_else(|failure| panic!("{failure}"));
         run(BEFORE);
         let before = survey();
         run(change);

@@ -4,7 +4,7 @@
 
 use rusqlite::Row;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::pour::{Pour, Poured, Stopped, Writer};
 use crate::device::sqlite::rows::{Aside, Table};
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
@@ -19,17 +19,17 @@ impl Pour<'_> {
     /// As [`Pour::pour`].
     pub fn pour_virtual(&self, table: &VirtualTable, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
         let shadow = |ending: &str| match table.shadow(ending) {
-            Some(name) => self.from.table(name.to_owned()).map_err(|error| self.from.failure(self.step, &error)),
+            Some(name) => self.from.table(name.to_owned()).map_err(|error| self.from.failure(self.op, &error)),
             None => Ok(None),
         };
         let unread = Poured { unread: true, ..Poured::default() };
         match table.content {
             // The text alone: the module need not work, nor its index be whole.
             Content::Own => shadow("content")?.map_or(Ok(unread), |text| {
-                let there = self.into.table(text.name.clone()).map_err(|error| self.into.failure(self.step, &error))?;
+                let there = self.into.table(text.name.clone()).map_err(|error| self.into.failure(self.op, &error))?;
                 let same = there.is_some_and(|there| there.has_the_columns_of(&text));
                 if keep && same {
-                    self.into.empty(self.step, &text)?;
+                    self.into.empty(self.op, &text)?;
                 }
                 self.pour(&text, keep && same, aside)
             }),
@@ -70,7 +70,7 @@ impl Pour<'_> {
         let number = numbers.row_number.unwrap_or("rowid");
         let mut broken = false;
         let unread = self.by_number(numbers, number, &mut |row: &Row<'_>| {
-            let number = row.get(0).map_err(|error| self.from.failure(self.step, &error))?;
+            let number = row.get(0).map_err(|error| self.from.failure(self.op, &error))?;
             match self.scan(&sql, Some(number), |row| rows.write(row)) {
                 Err(Stopped::Corrupt) => {
                     broken = true;
@@ -79,7 +79,7 @@ impl Pour<'_> {
                 ended => ended,
             }
         })?;
-        let known = if unread || broken { self.from.count_rows(self.step, numbers)? } else { None };
+        let known = if unread || broken { self.from.count_rows(self.op, numbers)? } else { None };
         Ok(Poured { unread: unread || broken, known, ..rows.poured })
     }
 
@@ -104,7 +104,7 @@ impl Pour<'_> {
 
     fn begin_virtual<'a>(&'a self, table: &'a Table, keep: bool, aside: &'a Aside) -> Result<Writer<'a>, Failure> {
         if keep {
-            self.into.empty(self.step, table)?;
+            self.into.empty(self.op, table)?;
         }
         Writer::new(self, table, keep, aside)
     }
@@ -119,9 +119,9 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for corruption.
-    pub fn count_virtual_rows(&self, step: Step, table: &VirtualTable) -> Result<Option<u64>, Failure> {
+    pub fn count_virtual_rows(&self, op: Op, table: &VirtualTable) -> Result<Option<u64>, Failure> {
         let Some(name) = table.counted_by() else { return Ok(None) };
-        let shadow = self.table(name.to_owned()).map_err(|error| self.failure(step, &error))?;
-        shadow.map_or(Ok(None), |shadow| self.count_rows(step, &shadow))
+        let shadow = self.table(name.to_owned()).map_err(|error| self.failure(op, &error))?;
+        shadow.map_or(Ok(None), |shadow| self.count_rows(op, &shadow))
     }
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::device::disk::Step;
+use crate::device::disk::Op;
 use crate::device::sqlite::findings::Kind;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
@@ -71,8 +71,8 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn virtual_tables(&self, step: Step) -> Result<Vec<VirtualTable>, Failure> {
-        self.read_virtual_tables().map_err(|error| self.failure(step, &error))
+    pub fn virtual_tables(&self, op: Op) -> Result<Vec<VirtualTable>, Failure> {
+        self.read_virtual_tables().map_err(|error| self.failure(op, &error))
     }
 
     /// For errors of this module's caller.
@@ -120,20 +120,20 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for what the virtual table itself says.
-    pub fn is_unfit(&self, step: Step, table: &VirtualTable) -> Result<bool, Failure> {
-        Ok(matches!(self.fault_of(step, "integrity_check", table)?, Some((Kind::VirtualTable, _))))
+    pub fn is_unfit(&self, op: Op, table: &VirtualTable) -> Result<bool, Failure> {
+        Ok(matches!(self.fault_of(op, "integrity_check", table)?, Some((Kind::VirtualTable, _))))
     }
 
     /// Rows of one table whose number no row of the other has; `None` where that cannot be told.
     ///
     /// # Errors
     /// As SQLite, but for corruption.
-    pub fn rows_without(&self, step: Step, table: &str, other: &str) -> Result<Option<u64>, Failure> {
+    pub fn rows_without(&self, op: Op, table: &str, other: &str) -> Result<Option<u64>, Failure> {
         let sql = format!("SELECT count(*) FROM {} WHERE rowid NOT IN (SELECT rowid FROM {})", quote(table), quote(other));
         match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(u64::try_from(rows).ok()),
             Err(error) if class_of(&error) == Class::Damaged => Ok(None),
-            Err(error) => Err(self.failure(step, &error)),
+            Err(error) => Err(self.failure(op, &error)),
         }
     }
 
@@ -141,9 +141,9 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn command_index(&self, step: Step, table: &VirtualTable, command: &str) -> Result<(), Failure> {
+    pub fn command_index(&self, op: Op, table: &VirtualTable, command: &str) -> Result<(), Failure> {
         let name = quote(&table.name);
-        self.run(step, &format!("INSERT INTO {name}({name}) VALUES ('{command}')"))
+        self.run(op, &format!("INSERT INTO {name}({name}) VALUES ('{command}')"))
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use crate::device::sqlite::Sqlite;
 
-    const STEP: Step = Step("test");
+    const OP: Op = Op("test");
 
     #[test]
     fn a_virtual_table_is_known_by_its_text() {
@@ -251,18 +251,18 @@ mod tests {
 
     #[test]
     fn a_shadow_belongs_to_the_longest_name() {
-        let database = Sqlite::default().scratch(STEP).unwrap();
+        let database = Sqlite::default().scratch(OP).unwrap();
         // What its module has made, where it is here.
         database.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).unwrap();
         let schema = "CREATE VIRTUAL TABLE a USING fts5(x); CREATE VIRTUAL TABLE a_b USING rtree(id, x0, x1); CREATE TABLE a_user(x);
             CREATE TABLE v_user(x); PRAGMA writable_schema = ON;
             INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)'); PRAGMA writable_schema = RESET";
-        database.run(STEP, schema).unwrap();
-        let found = database.virtual_tables(STEP).unwrap();
+        database.run(OP, schema).unwrap();
+        let found = database.virtual_tables(OP).unwrap();
         let shadows: Vec<(&str, usize)> = found.iter().map(|table| (table.name.as_str(), table.shadows.len())).collect();
         // Whose `v_user` is, nobody can say where the module is missing.
         assert_eq!(shadows, [("a", 5), ("a_b", 3), ("v", 1)]);
-        let ordinary: Vec<String> = database.ordinary_tables(STEP, "history").unwrap().into_iter().map(|table| table.name).collect();
+        let ordinary: Vec<String> = database.ordinary_tables(OP, "history").unwrap().into_iter().map(|table| table.name).collect();
         assert_eq!(ordinary, ["a_user"]);
     }
 }

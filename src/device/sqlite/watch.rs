@@ -31,7 +31,7 @@ pub struct Limits<'a> {
     /// `statement_timeout_s`, for a migration's own statements.
     pub statement: Option<Duration>,
     /// Steps of SQLite's machine that a database in memory may take.
-    pub scratch_steps: Option<u64>,
+    pub scratch_work: Option<u64>,
 }
 
 /// What migrations may take on an empty database while we look and nobody counts a try: some seconds on a slow device, and a thousand
@@ -49,7 +49,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub fn new(limits: Limits<'_>, steps_max: Option<u64>) -> Arc<Watch> {
-        let looks_left = steps_max.map(|steps| AtomicU64::new(steps / u64::from(STEPS_BETWEEN_LOOKS.unsigned_abs())));
+        let looks_left = steps_max.map(|migrations| AtomicU64::new(migrations / u64::from(STEPS_BETWEEN_LOOKS.unsigned_abs())));
         Arc::new(Watch {
             stop: limits.stop.map(Arc::clone),
             limit: limits.statement,
@@ -175,11 +175,11 @@ pub fn bound_memory(mebibytes: u32) -> Result<(), String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::device::disk::{read_through, Step};
+    use crate::device::disk::{read_through, Op};
     use crate::device::sqlite::Sqlite;
     use std::path::PathBuf;
 
-    const STEP: Step = Step("test");
+    const OP: Op = Op("test");
     const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
 
     /// A file with rows enough for many looks.
@@ -203,32 +203,32 @@ mod tests {
         let stop = Arc::new(AtomicBool::new(false));
         let sqlite = Sqlite { limits: Limits { stop: Some(&stop), ..Limits::default() }, ..Sqlite::default() };
         let open = |how: &str| match how {
-            "immutable" => sqlite.look_immutable(STEP, &path),
-            "without writing" => sqlite.look_without_writing(STEP, &path),
-            "look beside" => sqlite.look_beside(STEP, &path),
-            "share" => sqlite.share(STEP, &path, false),
-            "beside" => sqlite.beside(STEP, &path, 0),
-            "work" => sqlite.work(STEP, &path, 0).map(|(database, _)| database),
-            _ => sqlite.build(STEP, &path, 0),
+            "immutable" => sqlite.look_immutable(OP, &path),
+            "without writing" => sqlite.look_without_writing(OP, &path),
+            "look beside" => sqlite.look_beside(OP, &path),
+            "share" => sqlite.share(OP, &path, false),
+            "beside" => sqlite.beside(OP, &path, 0),
+            "work" => sqlite.work(OP, &path, 0).map(|(database, _)| database),
+            _ => sqlite.build(OP, &path, 0),
         };
         for name in ["immutable", "without writing", "look beside", "share", "beside", "work", "build"] {
             stop.store(false, Ordering::Relaxed);
             let database = open(name).unwrap();
             stop.store(true, Ordering::Relaxed);
             let ends = [
-                database.integrity_check(STEP).map(drop),
-                database.quick_check(STEP).map(drop),
-                database.run(STEP, ENDLESS),
-                database.texts(STEP, "SELECT b FROM t ORDER BY b DESC").map(drop),
+                database.integrity_check(OP).map(drop),
+                database.quick_check(OP).map(drop),
+                database.run(OP, ENDLESS),
+                database.texts(OP, "SELECT b FROM t ORDER BY b DESC").map(drop),
             ];
             for (number, end) in ends.into_iter().enumerate() {
                 assert_eq!(end.unwrap_err().class, Class::Interrupted, "{name}, {number}");
             }
-            database.close(STEP).unwrap();
+            database.close(OP).unwrap();
         }
-        let database = sqlite.scratch(STEP).unwrap();
-        assert_eq!(database.run(STEP, ENDLESS).unwrap_err().class, Class::Interrupted);
-        let read = read_through(&SystemDisk, STEP, &path, &stop).unwrap_err();
+        let database = sqlite.scratch(OP).unwrap();
+        assert_eq!(database.run(OP, ENDLESS).unwrap_err().class, Class::Interrupted);
+        let read = read_through(&SystemDisk, OP, &path, &stop).unwrap_err();
         assert_eq!(read.kind(), std::io::ErrorKind::Interrupted);
     }
 
@@ -242,7 +242,7 @@ mod tests {
         connection.execute_batch(wal).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let sqlite = Sqlite { limits: Limits { stop: Some(&stop), ..Limits::default() }, ..Sqlite::default() };
-        let database = sqlite.share(STEP, &path, true).unwrap();
+        let database = sqlite.share(OP, &path, true).unwrap();
         // The work ends when the thread has interrupted it, and not before.
         stop.store(true, Ordering::Relaxed);
         let interrupted = database.interruptible(|| loop {
@@ -256,14 +256,14 @@ mod tests {
 
     #[test]
     fn a_database_in_memory_takes_so_many_steps() {
-        let sqlite = Sqlite { limits: Limits { scratch_steps: Some(1_000_000), ..Limits::default() }, ..Sqlite::default() };
-        let database = sqlite.scratch(STEP).unwrap();
-        assert!(database.run(STEP, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").is_ok());
-        let failure = database.timed_out(database.run(STEP, ENDLESS).unwrap_err());
+        let sqlite = Sqlite { limits: Limits { scratch_work: Some(1_000_000), ..Limits::default() }, ..Sqlite::default() };
+        let database = sqlite.scratch(OP).unwrap();
+        assert!(database.run(OP, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").is_ok());
+        let failure = database.timed_out(database.run(OP, ENDLESS).unwrap_err());
         assert_eq!((failure.class, failure.cause.as_str()), (Class::Failed, "it takes too long on an empty database"));
         let (_folder, path) = file();
-        let database = sqlite.look_immutable(STEP, &path).unwrap();
-        assert_eq!(database.texts(STEP, "SELECT 'x' FROM t a, t b WHERE a.a = 1").unwrap().len(), 2000);
+        let database = sqlite.look_immutable(OP, &path).unwrap();
+        assert_eq!(database.texts(OP, "SELECT 'x' FROM t a, t b WHERE a.a = 1").unwrap().len(), 2000);
     }
 
     #[test]

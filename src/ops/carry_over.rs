@@ -1,0 +1,318 @@
+//! Owns bringing the old database's rows into the one that is built in its place: at its own version, before what is pending.
+//! Promises: a row is in its table, or in `lost_TABLE`, or counted among what was given up; never in columns that mean something else.
+//! Never writes to the old database, and never lets a trigger or a conflict clause change what was there.
+
+mod virtual_tables;
+
+use std::collections::BTreeSet;
+
+use crate::catalog::Migration;
+use crate::device::disk::Op;
+use crate::device::files::MainFile;
+use crate::device::sqlite::findings::Findings;
+use crate::device::sqlite::foreign::table_of;
+use crate::device::sqlite::pour::{Pour, Poured};
+use crate::device::sqlite::rows::{Aside, Table};
+use crate::device::sqlite::Database;
+use crate::device::{progress, Device};
+use crate::error::{Class, Failure};
+use crate::ops::index_rows::words;
+use crate::ops::lock::Locked;
+use crate::ops::stage::{stage, Base, Staged};
+use crate::ops::store::Operation;
+use crate::ops::wal::misfit;
+use virtual_tables::{bring, Brought};
+
+const OP: Op = Op("carry the rows over");
+
+/// Whose rows, and which.
+#[derive(Debug, Clone, Copy)]
+pub struct Carry<'a> {
+    /// The old version: rows are brought into a schema of this version.
+    pub version: i64,
+    /// Tables, or `*` for all.
+    pub tables: &'a [String],
+    /// Every row goes aside: this firmware does not know their version.
+    pub all_aside: bool,
+    /// How much must be readable.
+    pub least: Least,
+    /// The old file is damaged: its indexes may know more rows than its tables.
+    pub damaged: bool,
+}
+
+/// When what can be read is too little to be worth it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Least {
+    /// Whatever there is: without it there would be nothing.
+    Nothing,
+    /// A row of any table.
+    Row,
+    /// Of every table that has a corrupt page at least a row: something better is there.
+    RowOfEach,
+}
+
+/// What is brought into staging, from where.
+pub struct Rows<'a> {
+    /// The live file.
+    pub main: &'a MainFile,
+    /// What of it.
+    pub carry: Carry<'a>,
+    /// Tables whose rows a migration does not work on: they go aside.
+    pub aside: &'a BTreeSet<String>,
+}
+
+/// Builds a fresh database with the old one's rows; where a migration fails on them, the tables that it is about go aside, and at
+/// last all.
+///
+/// # Errors
+/// Failed where not even an empty database can be migrated; else as [`stage`].
+pub fn stage_with_rows(
+    device: &Device<'_>,
+    locked: &Locked,
+    operation: Operation,
+    main: &MainFile,
+    carry: Carry<'_>,
+    migrations: &[&Migration],
+    token: &str,
+) -> Result<Staged, Failure> {
+    let mut aside = BTreeSet::new();
+    loop {
+        let rows = Rows { main, carry, aside: &aside };
+        let failure = match stage(device, locked, operation, &Base::Rows(&rows), migrations, token) {
+            Err(failure) if failure.class == Class::Failed => failure,
+            other => return other,
+        };
+        let all = match tables_of(device) {
+            // Nothing of it came in: the migration failed on an empty database.
+            Err(unread) if unread.class == Class::Damaged => return Err(failure),
+            all => all?,
+        };
+        if aside.len() >= all.len() {
+            return Err(failure);
+        }
+        log::warn!("{}: {failure}; rows that it does not work on are put aside.", device.settings.name);
+        aside.extend(suspects(device, &failure, carry.version, &all, &aside));
+    }
+}
+
+/// The old tables, over a connection of its own that is closed again.
+fn tables_of(device: &Device<'_>) -> Result<Vec<Table>, Failure> {
+    let old = device.sqlite().look_without_writing(OP, &device.files.main)?;
+    let tables = old.ordinary_tables(OP, &device.settings.history_table);
+    let virtual_tables = old.virtual_tables(OP);
+    old.close(OP)?;
+    Ok(tables?.into_iter().chain(virtual_tables::with_rows(virtual_tables?)).collect())
+}
+
+/// Tables that SQLite names, else those that the failed migration does (any pending one, where none is known), and whatever
+/// refers to their rows; every table, where those are aside already.
+fn suspects(device: &Device<'_>, failure: &Failure, version: i64, all: &[Table], aside: &BTreeSet<String>) -> BTreeSet<String> {
+    let failed = failure.place.as_ref().map(|place| place.version);
+    let pending = device.catalog.migrations.iter().filter(|migration| migration.version > version);
+    let texts: Vec<&str> =
+        pending.filter(|migration| failed.is_none_or(|failed| failed == migration.version)).map(|migration| migration.sql).collect();
+    for texts in [vec![failure.cause.as_str()], texts] {
+        let found = with_children(all, all.iter().filter(|table| texts.iter().any(|text| names(text, &table.name))));
+        if !found.is_subset(aside) {
+            return found;
+        }
+    }
+    all.iter().map(|table| table.name.clone()).collect()
+}
+
+/// These tables, and those whose rows refer to theirs.
+fn with_children<'a>(all: &[Table], tables: impl Iterator<Item = &'a Table>) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = tables.map(|table| table.name.clone()).collect();
+    loop {
+        let refers = |table: &&Table| table.parents.iter().any(|parent| found.iter().any(|one| one.eq_ignore_ascii_case(parent)));
+        let more: Vec<String> = all.iter().filter(refers).map(|table| table.name.clone()).filter(|name| !found.contains(name)).collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// The text has this name as a word, whatever its letters' case.
+fn names(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let inside = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(&name).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let after = text.get(at + name.len()..).and_then(|after| after.chars().next());
+        !before.is_some_and(inside) && !after.is_some_and(inside)
+    })
+}
+
+/// Fills a fresh database, inside its transaction; what of the old one is not in it, a line each, and what is worth knowing.
+///
+/// # Errors
+/// Damaged where too little can be read; in use; else as SQLite.
+pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let old = device.sqlite().look_without_writing(OP, &device.files.main)?;
+    // Nobody writes from here until it is closed; the swap looks whether somebody did after that.
+    let filled = old.begin_exclusive(OP).and_then(|()| fresh.triggers(OP, false)).and_then(|()| pour_all(device, &old, fresh, rows));
+    old.rollback();
+    let closed = old.close(OP);
+    let triggers = fresh.triggers(OP, true);
+    let brought = filled?;
+    closed.and(triggers).map(|()| (brought.lost, brought.notes))
+}
+
+/// One table on its way.
+struct Way<'a> {
+    table: &'a Table,
+    aside: Aside,
+    poured: Poured,
+    /// Rows that only indexes know.
+    by_index: u64,
+    lines: Vec<String>,
+}
+
+fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<Brought, Failure> {
+    let history = &device.settings.history_table;
+    let found = match old.ordinary_tables(OP, history) {
+        Err(failure) if failure.class == Class::Damaged && rows.carry.least == Least::Nothing => {
+            let lost = vec![format!("all rows of the old database, whose schema cannot be read ({})", failure.cause)];
+            return Ok(Brought { lost, ..Brought::default() });
+        }
+        found => found?,
+    };
+    // It is read only: what the application has and this firmware does not decides no row.
+    let not_computed = old.stand_in_for_reading(OP)?;
+    let mut findings = match rows.carry.damaged.then(|| old.integrity_check(OP)) {
+        // A check that cannot begin says nothing of a single table.
+        Some(Err(failure)) if failure.class == Class::Damaged => Findings::default(),
+        Some(findings) => findings?,
+        None => Findings::default(),
+    };
+    findings.0.extend(not_computed.0);
+    let tools = device.settings.adopt.as_ref().and_then(|adopt| table_of(&adopt.from));
+    let (ours, others): (Vec<&Table>, Vec<&Table>) =
+        found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
+    let made = fresh.ordinary_tables(OP, history)?;
+    let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, op: OP };
+    let mut ways = Vec::new();
+    for table in ours {
+        progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
+        let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
+        let keep = same.is_some() && !rows.carry.all_aside && !rows.aside.contains(&table.name);
+        if keep {
+            // What the migrations filled in is in the old one as the application left it.
+            fresh.empty(OP, table)?;
+        }
+        let aside = fresh.aside(OP, &table.name)?;
+        let poured = pour.pour(table, keep, &aside)?;
+        let mut way = Way { table, aside, poured, by_index: 0, lines: Vec::new() };
+        if rows.carry.damaged {
+            way.take_index_rows(device, old, fresh, &findings)?;
+        }
+        ways.push(way);
+    }
+    enough(rows.carry.least, &ways)?;
+    orphans(fresh, &made, &mut ways)?;
+    fresh.take_numbers_of(OP, old, is_carried(rows, "*") && !rows.carry.all_aside)?;
+    let mut lost: Vec<String> = ways.iter().flat_map(lines).collect();
+    for table in others {
+        match old.count_rows(OP, table)? {
+            Some(0) => {}
+            Some(count) => lost.push(format!("{} of {}", counted(count), table.name)),
+            None => lost.push(format!("rows of {}, which cannot be counted", table.name)),
+        }
+    }
+    let brought = bring(device, &pour, rows)?;
+    lost.extend(brought.lost);
+    let of_two_times = if rows.carry.damaged { misfit(device, rows.main)? } else { None };
+    if of_two_times.is_some() {
+        lost.push("what was in the version of the file that its WAL belongs to".to_owned());
+    } else if lost.is_empty() && !findings.tables_are_whole() {
+        lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
+    }
+    Ok(Brought { lost, notes: brought.notes })
+}
+
+impl Way<'_> {
+    /// Rows that only indexes of the old table know go aside.
+    fn take_index_rows(&mut self, device: &Device<'_>, old: &Database, fresh: &Database, findings: &Findings) -> Result<(), Failure> {
+        let found = old.index_rows(OP, self.table, findings, &device.environment.stop)?;
+        found.put_aside(fresh, &self.aside)?;
+        self.by_index = found.absent;
+        self.lines = words(&found, Some(&self.aside));
+        Ok(())
+    }
+}
+
+fn is_carried(rows: &Rows<'_>, name: &str) -> bool {
+    rows.carry.tables.iter().any(|table| table == "*" || table.eq_ignore_ascii_case(name))
+}
+
+fn enough(least: Least, ways: &[Way<'_>]) -> Result<(), Failure> {
+    let brought = |way: &Way<'_>| way.poured.kept + way.poured.aside > 0;
+    let too_little = match least {
+        Least::Nothing => None,
+        Least::Row if ways.iter().any(|way| way.poured.unread) && !ways.iter().any(brought) => Some("no row can be read".to_owned()),
+        Least::Row => None,
+        Least::RowOfEach => {
+            let bare = ways.iter().find(|way| way.poured.unread && !brought(way));
+            bare.map(|way| format!("no row of {} can be read", way.table.name))
+        }
+    };
+    too_little.map_or(Ok(()), |cause| Err(Failure::new(Class::Damaged, OP, cause)))
+}
+
+/// Rows whose parent was not brought go aside, until none is left; those of the fresh database itself just go.
+fn orphans(fresh: &Database, made: &[Table], ways: &mut [Way<'_>]) -> Result<(), Failure> {
+    loop {
+        let mut taken = 0;
+        for table in made {
+            let way = ways.iter_mut().find(|way| way.table.name.eq_ignore_ascii_case(&table.name));
+            let now = fresh.take_orphans(OP, table, way.as_ref().map(|way| &way.aside))?;
+            if let Some(way) = way {
+                way.poured.kept = way.poured.kept.saturating_sub(now);
+                way.poured.aside += now;
+            }
+            taken += now;
+        }
+        if taken == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// What of a table is not in it.
+fn lines(way: &Way<'_>) -> Vec<String> {
+    let (name, poured) = (&way.table.name, way.poured);
+    let mut lines = way.lines.clone();
+    // What an earlier time put aside, and nothing but that, is where it was.
+    if poured.aside > 0 && way.aside.name != *name {
+        lines.push(format!("{} of {name} (in {})", counted(poured.aside), way.aside.name));
+    }
+    let brought = poured.kept + poured.aside + way.by_index;
+    match poured.known {
+        Some(known) if poured.unread && known > brought => {
+            lines.push(format!("{} of {name} that cannot be read", counted(known - brought)))
+        }
+        // Those that only the index knows are all that is missing.
+        Some(known) if known == brought && way.by_index > 0 => {}
+        _ if poured.unread => lines.push(format!("an unknown number of rows of {name} that cannot be read")),
+        _ => {}
+    }
+    lines
+}
+
+fn counted(rows: u64) -> String {
+    format!("{rows} row{}", if rows == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_named_as_a_word_alone() {
+        assert!(names("UPDATE Sensor SET x = 1", "sensor"));
+        assert!(names("INSERT INTO \"sensor\"(id)", "sensor"));
+        assert!(names("DROP TABLE a;DROP TABLE sensor", "sensor"));
+        assert!(!names("UPDATE sensor_new SET old_sensor = 1", "sensor"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Owns looking at a database that another tool made: which version it is, and whether its schema is this firmware's at that version.
+//! Promises: a version is believed only where the schema that our own migrations make up to it is there, and nothing of a later one.
+//! Never writes, and never adopts: it says what could be.
+
+use crate::config::Adopt;
+use crate::decide::facts::{Adoption, Migration};
+use crate::device::sqlite::schema::{Difference, How, Schema};
+use crate::device::sqlite::{foreign, Database};
+use crate::device::{Device, LOOK};
+use crate::error::Failure;
+use crate::ops::scratch::Scratch;
+
+/// Differences that a sentence shows; the rest is counted.
+const DIFFERENCES_SHOWN_MAX: usize = 3;
+
+/// What becomes of a database without our history, where the configuration says whose it is.
+///
+/// # Errors
+/// As SQLite.
+pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Result<Adoption, Failure> {
+    let by = foreign::name_of(&adopt.from);
+    let version = match database.foreign_version(LOOK, &adopt.from)?.and_then(|theirs| ours(device, adopt, by, theirs)) {
+        Ok(version) => version,
+        Err(why) => return Ok(Adoption::Refused(why)),
+    };
+    let Some(wanted) = Scratch::schema_at(device, version)? else {
+        return Ok(Adoption::Refused(format!("this firmware's migrations up to {version} do not work on an empty database")));
+    };
+    let later = Scratch::schema_of_pending(device, version)?.unwrap_or_default();
+    let live = database.schema(LOOK, &device.settings.history_table)?;
+    // Before any migration there is no table: what stands here is somebody else's.
+    let own = foreign::table_of(&adopt.from).map(|table| format!("table {}", table.to_ascii_lowercase()));
+    let foreign_table = |object: &&String| object.starts_with("table ") && own.as_ref() != Some(*object);
+    if let Some(table) = live.objects().iter().find(foreign_table).filter(|_| version == 0) {
+        return Ok(Adoption::Refused(format!("{by} left no version, and {table} is there")));
+    }
+    let differences = differences(&live, &wanted, &later);
+    if differences.is_empty() {
+        let pending = device.catalog.migrations.iter().filter(|migration| migration.version > version);
+        let migration = |migration: &crate::catalog::Migration| Migration {
+            version: migration.version,
+            name: migration.name.to_owned(),
+            no_transaction: migration.directives.no_transaction,
+        };
+        return Ok(Adoption::At { version, by: by.to_owned(), pending: pending.map(migration).collect() });
+    }
+    let shown: Vec<&str> = differences.iter().take(DIFFERENCES_SHOWN_MAX).map(String::as_str).collect();
+    let more = differences.len().saturating_sub(shown.len());
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Ok(Adoption::Refused(format!("{by} left it at our version {version}, and its schema is another: {}{more}", shown.join("; "))))
+}
+
+/// Our version for theirs.
+fn ours(device: &Device<'_>, adopt: &Adopt, by: &str, theirs: i64) -> Result<i64, String> {
+    if let Some(version) = adopt.versions.get(&theirs) {
+        return match device.catalog.find(*version) {
+            Some(_) => Ok(*version),
+            None => Err(format!("`versions` maps {by}'s version {theirs} to {version}, which is no migration of this firmware")),
+        };
+    }
+    let same = Some(theirs).filter(|version| *version == 0 || device.catalog.find(*version).is_some());
+    match same.filter(|_| adopt.versions.is_empty() || theirs == 0) {
+        Some(version) => Ok(version),
+        None => Err(format!("{by} left version {theirs}, which is no migration of this firmware; map it in `versions`")),
+    }
+}
+
+/// What is not as it should be, a line each. Tables that no migration of ours makes are the application's own, or the tool's.
+fn differences(live: &Schema, wanted: &Schema, later: &Schema) -> Vec<String> {
+    let later = later.names();
+    let said = |difference: &Difference| match difference.how {
+        How::ExtraObject | How::ExtraPart if later.contains(&difference.key) => {
+            Some(format!("{} is there already, and a later migration makes it", difference.what))
+        }
+        How::ExtraObject => None,
+        How::ExtraPart => Some(format!("{} is there, and no migration makes it", difference.what)),
+        How::Missing | How::Other { .. } | How::Order { .. } => Some(difference.to_string()),
+    };
+    live.differences(wanted).iter().filter_map(said).collect()
+}

@@ -1,0 +1,147 @@
+//! Owns looking at copies: which snapshots are good, and what pruning would give.
+//! Promises: a good copy is whole, of the same application, with a history that is a prefix of the catalogue by checksum.
+//! Never trusts a name: what a snapshot is called is compared with what is in it.
+
+use std::io;
+use std::path::Path;
+
+use super::bad_header;
+use crate::decide::facts::{Database, Snapshot};
+use crate::device::disk::{read_own_start, read_through, Op};
+use crate::device::files::{SnapshotName, HEADER_BYTES};
+use crate::device::history::{self, History};
+use crate::device::{Device, LOOK};
+use crate::error::{Class, Failure};
+use crate::ops::prune::{is_older, last_loss};
+use crate::ops::store::RecordStore;
+
+/// Why a copy cannot take the database's place.
+#[derive(Debug)]
+pub enum Look {
+    /// It is not a good one.
+    NotGood(String),
+    /// It could not be looked at: an I/O error or missing memory says nothing about what is in it.
+    Failed(Failure),
+}
+
+impl Look {
+    /// For somebody who named this copy: a bad one is a failure too, which begins with these words.
+    pub fn failure(self, op: Op, path: &Path, words: &str) -> Failure {
+        match self {
+            Look::NotGood(why) => Failure::new(Class::Damaged, op, format!("{words}: {why}")).at(path),
+            Look::Failed(failure) => failure,
+        }
+    }
+
+    /// Why, for a list.
+    pub fn why(self) -> String {
+        match self {
+            Look::NotGood(why) => why,
+            Look::Failed(failure) => format!("it could not be looked at: {}", failure.cause),
+        }
+    }
+}
+
+/// Good snapshots, newest first.
+///
+/// # Errors
+/// As `readdir`; or a copy cannot be read now, which does not make it a bad one.
+pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
+    let names = list(device)?;
+    let mut good = Vec::new();
+    for name in names {
+        let path = device.state.snapshot(&name);
+        match good_copy(device, &path, Some(name.version)) {
+            Ok(version) => good.push(Snapshot { version, operation: name.operation, ..Snapshot::default() }),
+            // Who looks without the lock may have been overtaken by a run that prunes.
+            Err(Look::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
+            Err(Look::Failed(failure)) => return Err(failure),
+            Err(Look::NotGood(why)) => {
+                log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.operation)
+            }
+        }
+    }
+    Ok(good)
+}
+
+/// The version of a copy that may take the database's place.
+///
+/// # Errors
+/// Why it may not.
+pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Result<i64, Look> {
+    let not_good = |failure: Failure| match failure.class {
+        Class::Damaged | Class::Catalogue | Class::NotOurs => Look::NotGood(failure.cause),
+        _ => Look::Failed(failure),
+    };
+    let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES).map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
+    // SQLite can read what it may not write: no use as a database.
+    if let Some(Database::Damaged { what, .. } | Database::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
+        return Err(Look::NotGood(what));
+    }
+    let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
+    let checks =
+        database.integrity_check(LOOK).and_then(|found| Ok((found, history::read(&database, LOOK, &device.settings.history_table)?)));
+    database.close(LOOK).map_err(not_good)?;
+    let (findings, history) = checks.map_err(not_good)?;
+    if let Some(first) = findings.first_damage() {
+        // What cannot be read is not known to be bad.
+        read_through(device.disk(), LOOK, path, &device.environment.stop).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
+        return Err(Look::NotGood(first.to_owned()));
+    }
+    if let Some(what) = history.malformed {
+        return Err(Look::NotGood(what));
+    }
+    if !history.recorded && history.tables > 0 {
+        return Err(Look::NotGood("it has tables and no migration history".into()));
+    }
+    let version = history.version();
+    if expected.is_some_and(|expected| expected != version) {
+        return Err(Look::NotGood(format!("it is at version {version}, not at what its name says")));
+    }
+    if !is_beginning(device, &history) {
+        return Err(Look::NotGood("its history is not the beginning of this firmware's".into()));
+    }
+    Ok(version)
+}
+
+/// By version, name and checksum the history is the beginning of this firmware's, or all of it.
+pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
+    let same = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| row.is(ours));
+    same && history.malformed.is_none() && history.applied.len() <= device.catalog.migrations.len()
+}
+
+/// Bytes of our own snapshots that may go once the live file has passed its check.
+///
+/// # Errors
+/// As `readdir` and `lstat`.
+pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Failure> {
+    let mut bytes = 0u64;
+    for name in expendable(device, store)? {
+        let path = device.state.snapshot(&name);
+        let stat = device.disk().stat(&path).map_err(|error| Failure::io(LOOK, &path, &error))?;
+        // A second name of it elsewhere would keep its bytes.
+        bytes = bytes.saturating_add(stat.filter(|stat| stat.links == 1).map_or(0, |stat| stat.size));
+    }
+    Ok(bytes)
+}
+
+/// Snapshots that may go when a new one is about to be made of a live file that passed its check: all, but with two slots
+/// the first since `mark-good`, which is what the slot to fall back to needs, and those that may hold rows which were given up.
+///
+/// # Errors
+/// As `readdir`.
+pub fn expendable(device: &Device<'_>, store: &RecordStore) -> Result<Vec<SnapshotName>, Failure> {
+    let mut names = list(device)?;
+    if device.slots == crate::config::Slots::Ab {
+        let first = names.iter().map(|name| name.operation).filter(|operation| *operation > store.record().good_operation).min();
+        names.retain(|name| Some(name.operation) != first);
+    }
+    let loss = last_loss(device, store).map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
+    names.retain(|name| !is_older(name.operation, loss));
+    Ok(names)
+}
+
+fn list(device: &Device<'_>) -> Result<Vec<SnapshotName>, Failure> {
+    let failed = |error: io::Error| Failure::io(LOOK, &device.state.snapshots(), &error);
+    device.state.list_snapshots(device.disk()).map_err(failed)
+}

@@ -1,0 +1,112 @@
+//! Owns comparing a database's history with the catalogue.
+//! Promises: refinery's rules of order and text decide what is pending; every contradiction names its rows.
+//! Never opens the database.
+
+use crate::catalog;
+use crate::config::ChangedText;
+use crate::decide::facts::{Adoption, Database, Migration, WayBack};
+use crate::device::history::{contradictions, missing, Applied, Contradiction, History, Said};
+use crate::device::Device;
+use crate::error::Failure;
+use crate::ops::inspect::cut_off::{self, CutOff};
+
+/// What the history says of the database. `live` opens it, and is asked only where plain refinery may have been cut off.
+///
+/// # Errors
+/// The database cannot be read, or there is no memory to compare it: what is half done must not be run again.
+pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut_off::Live<'_>) -> Result<Database, Failure> {
+    if let Some(database) = without_pending(device, history, recover) {
+        return Ok(database);
+    }
+    let migration = |migration: &'static catalog::Migration| Migration {
+        version: migration.version,
+        name: migration.name.to_owned(),
+        no_transaction: migration.directives.no_transaction,
+    };
+    let first_take_over = history.operation.is_none() && history.tables > 0;
+    let cut_off = if first_take_over { cut_off::cut_off(device, history, live)? } else { CutOff::No };
+    let half_done = match cut_off {
+        CutOff::No => None,
+        CutOff::Done(version) => Some(version),
+        CutOff::Partly(what) => return Ok(Database::Mismatch { what, text_only: false }),
+    };
+    let pending = missing(device.catalog, &history.applied).map(migration).collect();
+    Ok(Database::Behind { version: history.version(), pending, half_done })
+}
+
+/// Whatever is not behind this firmware; `None` for a history that the catalogue continues.
+fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Option<Database> {
+    let target = device.catalog.target();
+    if !history.recorded && history.tables > 0 {
+        let adoption = Adoption::NotAsked;
+        return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
+    }
+    if let Some(what) = &history.malformed {
+        return Some(Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
+    }
+    if let Some(mismatch) = contradiction(device, history) {
+        return Some(mismatch);
+    }
+    if history.version() > target {
+        let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
+        return Some(Database::Newer { version: history.version(), compatible_from, way_back });
+    }
+    (history.version() == target).then_some(Database::Current { version: target, recover })
+}
+
+/// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.
+fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
+    let target = device.catalog.target();
+    let mut changed = Vec::new();
+    for one in contradictions(device.catalog, &history.applied) {
+        let what = match one {
+            // Newer firmware's, which has rules of its own.
+            Contradiction::Unknown(row) if row.version > target => continue,
+            Contradiction::Unknown(_) => format!("{one}, which knows {target}"),
+            Contradiction::Changed(ours) => {
+                changed.push(ours.file);
+                continue;
+            }
+            Contradiction::Renamed(..) | Contradiction::PassedOver(..) => one.to_string(),
+        };
+        return Some(Database::Mismatch { what, text_only: false });
+    }
+    if changed.is_empty() {
+        return None;
+    }
+    let what = format!("the text of {} differs from what was applied", changed.join(", "));
+    if device.settings.changed_text == ChangedText::Warn {
+        log::warn!("{}: {what}; changed_text = \"warn\" goes on.", device.settings.name);
+        if history.version() != target {
+            return None;
+        }
+    }
+    Some(Database::Mismatch { what, text_only: true })
+}
+
+/// The oldest schema whose firmware can use this database: said by every newer step, or nothing.
+fn compatible_from(history: &History, target: i64) -> Option<i64> {
+    let mut oldest = 0;
+    for row in history.applied.iter().filter(|row| row.version > target) {
+        oldest = oldest.max(said(history, row).and_then(|said| said.compatible_from)?);
+    }
+    Some(oldest)
+}
+
+fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h Said> {
+    history.migrations.iter().find(|said| said.version == row.version)
+}
+
+/// The stored down SQL of every newer step, newest first.
+fn way_back(history: &History, target: i64) -> WayBack {
+    let mut migrations = Vec::new();
+    for row in history.applied.iter().rev().filter(|row| row.version > target) {
+        match said(history, row) {
+            Some(said) if said.irreversible => return WayBack::Missing(format!("V{} {} is irreversible", row.version, row.name)),
+            Some(said) if said.has_down => {}
+            Some(_) | None => return WayBack::Missing(format!("no down SQL is stored for V{} {}", row.version, row.name)),
+        }
+        migrations.push(Migration { version: row.version, name: row.name.clone(), no_transaction: false });
+    }
+    WayBack::Stored(migrations)
+}

@@ -1,0 +1,258 @@
+//! Owns the lock: one migrator per database, and the state folder it lies in.
+//! Promises: [`Locked`] is the right to write state; on a file system that takes no writes there is none and nothing is made.
+//! Never deletes the lock file, never waits longer than `busy_timeout_s`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, WrongKind};
+use crate::device::supervisor::RunFolder;
+use crate::device::{account, supervisor, Device, Ownership};
+use crate::error::{Class, Failure};
+
+const OP: Op = Op("take the lock");
+const MAKE: Op = Op("make the state folder");
+const TOUCH: Op = Op("read the file system's clock");
+
+/// This process is the only migrator of this database. Made only by [`lock`].
+pub struct Locked {
+    /// Held until dropped; `None` where nothing can be written or a look was all that was asked for.
+    file: Option<Box<dyn File>>,
+    /// Why nothing may be written; `None` where it may.
+    pub read_only: Option<String>,
+    /// Who owns what is made.
+    pub ownership: Ownership,
+    /// The extended attributes of a file that may take the database's name.
+    extended: Vec<Extended>,
+    /// The state folder was made by this run.
+    pub first_run: bool,
+}
+
+impl Locked {
+    /// State may be written.
+    pub fn writable(&self) -> bool {
+        self.read_only.is_none()
+    }
+
+    /// Owner, group, mode and extended attributes of the database, for a file that is still empty and may take its name.
+    ///
+    /// # Errors
+    /// As `chown` and `chmod`.
+    pub fn give_attributes(&self, op: Op, file: &dyn File) -> io::Result<()> {
+        let Ownership { uid, gid, mode } = self.ownership;
+        file.take_owner(op, uid, gid, mode)?;
+        file.set_extended(op, &self.extended)
+    }
+
+    /// Changes the lock file's modification time; what the file system's clock says now, in nanoseconds.
+    ///
+    /// # Errors
+    /// As `write` and `fstat`.
+    pub fn touch(&self) -> io::Result<Option<i128>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        file.write_at(TOUCH, 0, b"\n")?;
+        Ok(Some(file.stat()?.modified_ns))
+    }
+}
+
+/// The view of somebody who only looks: nothing is made, nobody is waited for.
+///
+/// # Errors
+/// The folder is missing, a COMMIT of this boot is in doubt (15), or as `lstat`.
+pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
+    check_confirmed(device)?;
+    check_mount(device)?;
+    check_above(device)?;
+    // Nothing is made, so it does not matter who would own it.
+    let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
+    let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
+    let read_only = space.read_only.then(|| "the file system is read-only".to_owned());
+    Ok(Locked { file: None, read_only, ownership, extended: Vec::new(), first_run: false })
+}
+
+/// Makes the state folder where it is missing, and takes the lock.
+///
+/// # Errors
+/// Missing (18) for a mount or folder that is not there, in use (13) after `busy_timeout_s`, storage, or a COMMIT of this boot is in doubt (15).
+pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
+    check_confirmed(device)?;
+    check_mount(device)?;
+    make_database_folder(device)?;
+    let (ownership, extended) = ownership(device)?;
+    let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
+    if space.read_only {
+        let read_only = Some("the file system is read-only".into());
+        return Ok(Locked { file: None, read_only, ownership, extended, first_run: false });
+    }
+    let first_run = stat(device, &device.state.root)?.is_none();
+    match take(device, ownership) {
+        Ok(file) => Ok(Locked { file: Some(file), read_only: None, ownership, extended, first_run }),
+        Err(Take::Unwritable(why)) => Ok(Locked { file: None, read_only: Some(why), ownership, extended, first_run: false }),
+        Err(Take::Failed(failure)) => Err(failure),
+    }
+}
+
+enum Take {
+    Unwritable(String),
+    Failed(Failure),
+}
+
+fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take> {
+    let disk = device.disk();
+    make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+    same_file_system(device)?;
+    let path = device.state.lock();
+    let file = disk.open(OP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, OP, &path, &error))?;
+    let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
+    disk.set_owner(OP, &path, ownership.uid, ownership.gid).map_err(failed)?;
+    let ask = || file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(OP, &path, &error));
+    match device.wait().until(OP, ask).map_err(Take::Failed)? {
+        Some(()) => Ok(file),
+        None => {
+            let cause = format!("another bootmigrate works on it, and did not end in {} s", device.settings.busy_timeout_s);
+            Err(Take::Failed(Failure::new(Class::InUse, OP, cause).at(&path).details(disk.openers(&path))))
+        }
+    }
+}
+
+/// A folder that refuses us is a look-only boot, with who and what in words; everything else is a failure.
+fn unwritable_or(device: &Device<'_>, op: Op, path: &Path, error: &io::Error) -> Take {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => Take::Unwritable("the file system is read-only".into()),
+        io::ErrorKind::PermissionDenied => {
+            let folder = device.files.folder();
+            let owner = device.disk().stat(folder).ok().flatten();
+            let owner = owner.map_or_else(String::new, |stat| format!(" (owner {}:{}, mode {:04o})", stat.uid, stat.gid, stat.mode));
+            Take::Unwritable(format!("uid {} may not write in {}{owner}", rustix::process::geteuid().as_raw(), folder.display()))
+        }
+        _ => Take::Failed(Failure::io(op, path, error)),
+    }
+}
+
+fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<()> {
+    let disk = device.disk();
+    let root = &device.state.root;
+    for folder in [parent(root), root, &device.state.snapshots(), &device.state.quarantine()] {
+        match disk.stat(folder)? {
+            Some(stat) => WrongKind::unless_folder(folder, &stat)?,
+            None => make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?,
+        }
+    }
+    Ok(())
+}
+
+/// A state folder on another file system could be neither renamed nor linked from.
+fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
+    let root = &device.state.root;
+    let device_of = |path: &Path| stat(device, path).map(|found| found.map(|stat| stat.device)).map_err(Take::Failed);
+    match (device_of(device.files.folder())?, device_of(root)?) {
+        (Some(here), Some(there)) if here != there => {
+            let cause = format!("{} is on another file system than the database; mount one folder that holds both", root.display());
+            Err(Take::Failed(Failure::new(Class::Configuration, MAKE, cause).at(root)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// After a COMMIT that failed, what is read before the next power-up proves nothing.
+fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
+    if !RunFolder::new(device.disk(), &device.environment.root).is_unconfirmed(&device.settings.name) {
+        return Ok(());
+    }
+    let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
+    Err(Failure::new(Class::Storage, OP, cause).at(&device.files.main))
+}
+
+fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
+    let Some(mount) = &device.settings.require_mount else { return Ok(()) };
+    let Some(why) = device.not_mounted(mount) else { return Ok(()) };
+    let cause = format!("{why}, and require_mount says that it must be");
+    Err(Failure::new(Class::Missing, OP, cause).at(mount))
+}
+
+/// The database's folder is made where its parent is there; below `--root` the whole way is made.
+fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
+    let folder = device.files.folder();
+    check_above(device)?;
+    if stat(device, folder)?.is_some() {
+        return Ok(());
+    }
+    make_with_parents(device, folder).map_err(|error| {
+        let mut failure = Failure::io(MAKE, folder, &error);
+        if error.kind() == io::ErrorKind::NotFound {
+            failure.class = Class::Missing;
+        }
+        failure
+    })
+}
+
+/// Outside `--root` one level may be missing, no more: a wrong path must not grow a tree.
+fn check_above(device: &Device<'_>) -> Result<(), Failure> {
+    let folder = device.files.folder();
+    if let Some(found) = stat(device, folder)? {
+        let cause = format!("{} is not a folder", folder.display());
+        return if found.kind == FileKind::Folder { Ok(()) } else { Err(Failure::new(Class::Missing, MAKE, cause).at(folder)) };
+    }
+    if !device.environment.root.as_os_str().is_empty() || stat(device, parent(folder))?.is_some() {
+        return Ok(());
+    }
+    let cause = format!("the folder {} is missing, and so is the one above it", folder.display());
+    Err(Failure::new(Class::Missing, MAKE, cause).at(folder))
+}
+
+fn make_with_parents(device: &Device<'_>, folder: &Path) -> io::Result<()> {
+    if device.disk().stat(folder)?.is_some() {
+        return Ok(());
+    }
+    make_with_parents(device, parent(folder))?;
+    make_folder_durably(device.disk(), MAKE, folder, 0o755, configured_owner(device))
+}
+
+fn stat(device: &Device<'_>, path: &Path) -> Result<Option<crate::device::disk::Stat>, Failure> {
+    device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error))
+}
+
+/// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
+fn ownership(device: &Device<'_>) -> Result<(Ownership, Vec<Extended>), Failure> {
+    for path in [Some(device.files.main.clone()), latest_copy(device)?].into_iter().flatten() {
+        if let Some(found) = stat(device, &path)?.filter(|found| found.kind == FileKind::File) {
+            return Ok((Ownership::of(&found), device.disk().extended(&path)));
+        }
+    }
+    new_ownership(device).map(|ownership| (ownership, Vec::new()))
+}
+
+/// What waits to take the database's name, or its newest snapshot.
+fn latest_copy(device: &Device<'_>) -> Result<Option<PathBuf>, Failure> {
+    let (disk, state) = (device.disk(), &device.state);
+    let failed = |error: io::Error| Failure::io(OP, &state.root, &error);
+    let ready = state.ready_operations(disk).map_err(failed)?.last().map(|operation| state.ready(*operation));
+    let snapshot = || state.list_snapshots(disk).map(|names| names.first().map(|name| state.snapshot(name)));
+    ready.map_or_else(|| snapshot().map_err(failed), |ready| Ok(Some(ready)))
+}
+
+/// Of a database that was never there: the configured owner, or the folder's.
+fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
+    let mode = device.settings.mode;
+    if let Some((uid, gid)) = configured_owner(device) {
+        return Ok(Ownership { uid, gid, mode });
+    }
+    match (&device.settings.owner, stat(device, device.files.folder())?) {
+        (Some(owner), _) => {
+            let cause = format!("owner = \"{}:{}\" is not in /etc/passwd and /etc/group", owner.user, owner.group);
+            Err(Failure::new(Class::Configuration, OP, cause))
+        }
+        (None, Some(folder)) => Ok(Ownership { uid: folder.uid, gid: folder.gid, mode }),
+        (None, None) => {
+            let cause = format!("the folder {} is missing", device.files.folder().display());
+            Err(Failure::new(Class::Missing, OP, cause).at(device.files.folder()))
+        }
+    }
+}
+
+fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
+    let owner = device.settings.owner.as_ref()?;
+    let file = |name: &str| supervisor::place(&device.environment.root, Path::new(name));
+    let disk = device.disk();
+    Some((account(disk, &file("/etc/passwd"), &owner.user)?, account(disk, &file("/etc/group"), &owner.group)?))
+}

@@ -1,0 +1,420 @@
+//! Owns the transaction mode: everything pending in one transaction, with history, down SQL and verification.
+//! Promises: a cut, a kill or a failure at any instant leaves the old database or the new one, by SQLite alone.
+//! Never runs a statement after SQLite has ended the transaction by itself; never lets anything after a durable commit fail the run.
+
+use crate::catalog::Migration;
+use crate::config::{JournalMode, UserVersion};
+use crate::decide::record::OperationKind;
+use crate::device::disk::Op;
+use crate::device::files::{MainFile, SnapshotName};
+use crate::device::history::own::{Change, Ours};
+use crate::device::history::{self, History, Stamp};
+use crate::device::sqlite::code;
+use crate::device::sqlite::script::{self, Mode};
+use crate::device::sqlite::{Database, Journal};
+use crate::device::supervisor::RunFolder;
+use crate::device::{progress, Device};
+use crate::error::{Class, Failure};
+use crate::ops::before::{Before, Changes};
+use crate::ops::inspect::copies::expendable;
+use crate::ops::inspect::Seen;
+use crate::ops::lock::Locked;
+use crate::ops::probe::{in_use, probe};
+use crate::ops::prune::prune;
+use crate::ops::room::{explain, may_write};
+use crate::ops::scratch::Scratch;
+use crate::ops::snapshot::{snapshot, Copied};
+use crate::ops::store::{Operation, Order, RecordStore};
+use crate::ops::verify::{after_each, expectations, verify, whole, within_budget, Verified};
+use crate::ops::virtual_tables::rebuild_unfit;
+use crate::ops::wal;
+
+const OPEN: Op = Op("open it for the migration");
+const APPLY: Op = Op("apply the migrations");
+const COMMIT: Op = Op("commit");
+const FINISH: Op = Op("finish after the commit");
+
+/// Room for the frames' headers and the application's first pages, beside the changed pages themselves.
+const WAL_RESERVE_BYTES: u64 = 128 << 10;
+
+/// What the plan asks for.
+pub struct Job<'a> {
+    /// Oldest first.
+    pub migrations: Vec<&'static Migration>,
+    /// Make a snapshot.
+    pub snapshot: bool,
+    /// Make room for it with our own older ones.
+    pub prune_first: bool,
+    /// Recorded without being run, oldest first: another tool, or plain refinery before it was cut off, has done them.
+    pub recorded: Vec<&'static Migration>,
+    /// Who asked, and why.
+    pub order: Order<'a>,
+}
+
+impl Job<'_> {
+    /// What the history ends with.
+    fn last(&self) -> Option<&'static Migration> {
+        self.migrations.last().or(self.recorded.last()).copied()
+    }
+
+    /// The version then.
+    fn target(&self) -> i64 {
+        self.last().map_or(0, |migration| migration.version)
+    }
+}
+
+/// The new schema is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The operation.
+    pub operation: u64,
+    /// Versions applied, oldest first.
+    pub applied: Vec<i64>,
+    /// The snapshot.
+    pub snapshot: Option<SnapshotName>,
+    /// Worth knowing, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Migrates; `None` where the facts that were decided on no longer hold and must be looked at again.
+///
+/// # Errors
+/// With the class that decides about a fallback; the database is as it was.
+pub fn migrate(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+    seen: &Seen,
+    job: &Job<'_>,
+) -> Result<Option<Committed>, Failure> {
+    let Some(main) = &seen.main else {
+        return Err(Failure::new(Class::Defect, OPEN, "there is no main file to migrate"));
+    };
+    probe(device, Some(main))?;
+    // What is opened next writes the WAL into main.
+    wal::fits(device, main)?;
+    // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
+    let (database, journal) = open_exclusive(device, main.stat.size)?;
+    let fit = fit_to_migrate(device, &database, seen, main);
+    match fit.and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) }) {
+        Ok(true) => {}
+        Ok(false) => {
+            abandon(device, database);
+            return Ok(None);
+        }
+        Err(failure) => {
+            abandon(device, database);
+            return Err(failure);
+        }
+    }
+    let operation = match store.begin(device, OperationKind::Upgrade, &job.order) {
+        Ok(operation) => operation,
+        Err(failure) => {
+            abandon(device, database);
+            return Err(failure);
+        }
+    };
+    let result = mode(device, locked, store, seen, main, job, operation, database, journal);
+    result.map(Some).inspect_err(|failure| store.close_failed(device, operation, failure))
+}
+
+/// The facts still hold, and within `quick_check_max_mib` the file is whole.
+fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Seen, main: &MainFile) -> Result<bool, Failure> {
+    if !still_holds(device, database, seen)? {
+        return Ok(false);
+    }
+    if within_budget(device, main.stat.size) {
+        whole(database)?;
+    }
+    Ok(true)
+}
+
+#[allow(clippy::too_many_arguments)] // Everything that the transaction stands on, each once.
+fn mode(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &RecordStore,
+    seen: &Seen,
+    main: &MainFile,
+    job: &Job<'_>,
+    operation: Operation,
+    mut database: Database,
+    journal: Journal,
+) -> Result<Committed, Failure> {
+    // The snapshot and the commit are steps too.
+    progress::expect(job.migrations.len() + usize::from(job.snapshot) + 1);
+    let transaction: Result<(Option<Copied>, Vec<String>), Failure> = (|| {
+        let mut before = Before::of(device, &database, OPEN)?;
+        let copied = copy(device, locked, store, seen, main, job, operation)?;
+        device.stop_here(APPLY)?;
+        let mut notes = rebuild_unfit(device, &database)?;
+        apply(device, &mut database, job, operation, &mut before)?;
+        let verified = verify(device, &database, &before, &Changes::Up(&job.migrations), job.target())?;
+        notes.extend(verified.notes.iter().cloned());
+        room_for_the_wal(device, &verified, journal, main)?;
+        job.order.others.go_first()?;
+        progress::begin(&format!("{}: checked, committing", device.settings.name));
+        commit(verified)?;
+        Ok((copied, notes))
+    })();
+    match transaction {
+        Ok((copied, notes)) => {
+            finish(device, database, journal);
+            Ok(committed(job, operation, copied, notes))
+        }
+        Err(mut failure) => {
+            let commit_failed = failure.op == COMMIT;
+            // Before the journal goes, which has its part of what was free.
+            failure = explain(device, failure, may_write(main.stat.size));
+            abandon(device, database);
+            if commit_failed && is_committed(device, main.stat.size, operation) {
+                // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
+                (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
+                note_unconfirmed(device);
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// For the runs before the next reboot; of a copy there are none.
+fn note_unconfirmed(device: &Device<'_>) {
+    if device.is_copy {
+        return;
+    }
+    if let Err(error) = RunFolder::new(device.disk(), &device.environment.root).make_unconfirmed(&device.settings.name) {
+        log::warn!("{}: a second run before a reboot cannot be told of it: {error}.", device.settings.name);
+    }
+}
+
+fn committed(job: &Job<'_>, operation: Operation, copied: Option<Copied>, notes: Vec<String>) -> Committed {
+    let applied = job.recorded.iter().chain(&job.migrations).map(|migration| migration.version);
+    Committed { operation: operation.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
+}
+
+/// Opens with every lock taken, the journal recovered and the WAL empty; asked again until `busy_timeout_s`.
+///
+/// # Errors
+/// In use (13), or as SQLite.
+pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
+    let ask = || match try_open(device, size) {
+        Err(failure) if failure.class == Class::InUse => Ok(None),
+        other => other.map(Some),
+    };
+    let opened = device.wait().until(OPEN, ask).map_err(|failure| explain(device, failure, may_write(size)))?;
+    opened.ok_or_else(|| in_use(device))
+}
+
+fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
+    let (database, journal) = device.sqlite().work(OPEN, &device.files.main, size)?;
+    let ready = database.checkpoint(OPEN).and_then(|finished| if finished { database.begin_exclusive(OPEN) } else { Err(in_use(device)) });
+    match ready {
+        Ok(()) => Ok((database, journal)),
+        Err(failure) => {
+            database.close(OPEN)?;
+            Err(failure)
+        }
+    }
+}
+
+/// The history is still the one that was decided on.
+fn still_holds(device: &Device<'_>, database: &Database, seen: &Seen) -> Result<bool, Failure> {
+    let now: History = history::read(database, OPEN, &device.settings.history_table)?;
+    Ok(seen.history.as_ref() == Some(&now))
+}
+
+fn copy(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &RecordStore,
+    seen: &Seen,
+    main: &MainFile,
+    job: &Job<'_>,
+    operation: Operation,
+) -> Result<Option<Copied>, Failure> {
+    if !job.snapshot {
+        return Ok(None);
+    }
+    progress::begin(&format!("{}: copying the snapshot", device.settings.name));
+    // Tries that were cut off or failed made copies too: they must not add up.
+    prune(device, store);
+    let first_remove = if job.prune_first { expendable(device, store)? } else { Vec::new() };
+    let version = seen.history.as_ref().map_or(0, History::version);
+    snapshot(device, locked, main, version, operation, &first_remove).map(Some)
+}
+
+fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation: Operation, before: &mut Before) -> Result<(), Failure> {
+    let table = &device.settings.history_table;
+    history::create_tables(database, APPLY, table, device.catalog)?;
+    let ours = Ours::of(database, APPLY, table)?;
+    for done in &job.recorded {
+        log::warn!("{}: {} was done before and is recorded now.", device.settings.name, done.file);
+        history::record(database, APPLY, table, done, stamp(device, operation, 0))?;
+        history::made::record(database, APPLY, done.version, &Scratch::made_by(device, done)?)?;
+        set_user_version(device, database, done.version)?;
+    }
+    for (index, migration) in job.migrations.iter().enumerate() {
+        run_one(device, database, migration, Mode::Transaction, operation)?;
+        after_each(database, before, migration)?;
+        if migration.adopted && !job.migrations.get(index + 1).is_some_and(|next| next.adopted) {
+            before.accept(device, database)?;
+        }
+    }
+    finish_history(device, database, job.last(), operation, job.order.token)?;
+    let added: Vec<&Migration> = job.recorded.iter().chain(&job.migrations).copied().collect();
+    ours.unharmed(database, APPLY, table, &Change { added: &added, removed: &[], operation: operation.number })
+}
+
+/// One migration and its rows in the histories.
+///
+/// # Errors
+/// With the place of the statement.
+pub fn run_one(
+    device: &Device<'_>,
+    database: &mut Database,
+    migration: &Migration,
+    mode: Mode,
+    operation: Operation,
+) -> Result<(), Failure> {
+    log::info!("{}: applying {}.", device.settings.name, migration.file);
+    progress::begin(&format!("{}: {}", device.settings.name, migration.file));
+    let began = device.environment.clock.monotonic();
+    let objects = database.objects(APPLY)?;
+    database.reserve(&device.settings.history_table);
+    database.file(APPLY, mode, migration.into(), |database, session| {
+        script::run(database, session, migration, &mut |ran| {
+            log::debug!(
+                "  {}:{} statement {} of {}: {} rows in {} ms: {}",
+                migration.file,
+                ran.line,
+                ran.statement,
+                migration.statements,
+                ran.rows,
+                ran.took.as_millis(),
+                one_line(ran.sql)
+            );
+        })?;
+        code::run(database, session, device.environment.code, &device.settings.name, migration)?;
+        device.stop_here(APPLY)?;
+        expectations(database, migration)
+    })?;
+    let made = database.objects(APPLY)?.difference(&objects).cloned().collect();
+    history::made::record(database, APPLY, migration.version, &made)?;
+    let took = device.environment.clock.monotonic().saturating_sub(began);
+    let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    history::record(database, APPLY, &device.settings.history_table, migration, stamp(device, operation, took))?;
+    // The next one may read it.
+    set_user_version(device, database, migration.version)
+}
+
+/// `user_version` where it is ours.
+///
+/// # Errors
+/// As SQLite.
+pub fn set_user_version(device: &Device<'_>, database: &Database, version: i64) -> Result<(), Failure> {
+    match device.settings.user_version {
+        UserVersion::Ours => history::set_user_version(database, APPLY, version),
+        UserVersion::Product => Ok(()),
+    }
+}
+
+/// The operation's number, which proves the commit, and `user_version` where it is ours.
+///
+/// # Errors
+/// As SQLite.
+pub fn finish_history(
+    device: &Device<'_>,
+    database: &Database,
+    last: Option<&Migration>,
+    operation: Operation,
+    token: &str,
+) -> Result<(), Failure> {
+    history::record_operation(database, APPLY, operation.number, token)?;
+    last.map_or(Ok(()), |last| set_user_version(device, database, last.version))
+}
+
+fn stamp<'a>(device: &Device<'a>, operation: Operation, duration_ms: u64) -> Stamp<'a> {
+    Stamp {
+        operation: operation.number,
+        unix_seconds: device.environment.clock.unix_seconds(),
+        duration_ms,
+        firmware: &device.environment.firmware,
+    }
+}
+
+/// A statement for a line of the log.
+pub fn one_line(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    words.join(" ").chars().take(100).collect()
+}
+
+/// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the point of no return.
+fn room_for_the_wal(device: &Device<'_>, verified: &Verified<'_>, journal: Journal, main: &MainFile) -> Result<(), Failure> {
+    if journal == Journal::Rollback {
+        return Ok(());
+    }
+    let grows = verified.database.bytes(COMMIT)?.saturating_sub(main.stat.size).saturating_add(WAL_RESERVE_BYTES);
+    let space = device.space().map_err(|error| Failure::io(APPLY, device.files.folder(), &error))?;
+    if space.available >= grows {
+        return Ok(());
+    }
+    let cause = format!("the commit needs {grows} bytes free and {} are", space.available);
+    Err(Failure::new(Class::NoSpace, APPLY, cause).at(&device.files.main).needs(grows))
+}
+
+/// The point of no return.
+///
+/// # Errors
+/// An unknown result: the caller looks.
+fn commit(verified: Verified<'_>) -> Result<(), Failure> {
+    verified.database.commit(COMMIT)
+}
+
+/// After a durable commit nothing may fail the run: what goes wrong is said.
+fn finish(device: &Device<'_>, database: Database, journal: Journal) {
+    let name = &device.settings.name;
+    let say = |failure: &Failure| log::warn!("{name}: after the commit: {failure}; the migration stands.");
+    let wanted = match device.settings.journal_mode {
+        JournalMode::Keep => None,
+        JournalMode::Wal => Some(Journal::Wal),
+        JournalMode::Delete => Some(Journal::Rollback),
+    };
+    match database.checkpoint(FINISH) {
+        Ok(true) => {}
+        Ok(false) => log::warn!("{name}: the WAL could not be emptied after the commit; the application will do it."),
+        Err(failure) => say(&failure),
+    }
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != journal) {
+        if let Err(failure) = database.set_journal(FINISH, wanted) {
+            say(&failure);
+        }
+    }
+    close_and_sync(device, database);
+}
+
+/// Rolls back what is open, closes, and makes SQLite's unlink durable.
+fn abandon(device: &Device<'_>, database: Database) {
+    database.rollback();
+    close_and_sync(device, database);
+}
+
+fn close_and_sync(device: &Device<'_>, database: Database) {
+    let folder = device.files.folder();
+    let closed = database.close(FINISH);
+    // SQLite does not sync its unlink of a WAL: after a cut it would be back at full size, and could fill the disk.
+    let synced = device.disk().sync_folder(FINISH, folder).map_err(|error| Failure::io(FINISH, folder, &error));
+    if let Err(failure) = closed.and(synced) {
+        log::warn!("{}: {failure}.", device.settings.name);
+    }
+}
+
+/// Opened again, does the database read as having this operation?
+fn is_committed(device: &Device<'_>, size: u64, operation: Operation) -> bool {
+    let look = || {
+        let (database, _) = device.sqlite().to_the_end().work(COMMIT, &device.files.main, size)?;
+        let history = history::read(&database, COMMIT, &device.settings.history_table);
+        database.close(COMMIT)?;
+        history
+    };
+    look().is_ok_and(|history| history.operation == Some(operation.number))
+}

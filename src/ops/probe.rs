@@ -1,0 +1,61 @@
+//! Owns the question "is the application running?", asked before the first step of any operation.
+//! Promises: asks with a write lease on the one descriptor of main and gives it up at once; nothing is written or counted.
+//! Never asked while a connection of ours is open.
+
+use crate::device::disk::{Lease, Op};
+use crate::device::files::MainFile;
+use crate::device::Device;
+use crate::error::{Class, Failure};
+
+const OP: Op = Op("ask whether the application has it open");
+
+/// Nobody had the database open when it was asked. Made only by [`probe`].
+#[derive(Debug, Clone, Copy)]
+pub struct Unused {
+    /// The kernel could tell; `false` where only SQLite's locks protect what follows.
+    pub certain: bool,
+}
+
+/// Asks until `busy_timeout_s` is over.
+///
+/// # Errors
+/// In use (13), with who has it open.
+pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Failure> {
+    let Some(main) = main else { return Ok(Unused { certain: true }) };
+    let failed = |error: std::io::Error| Failure::io(OP, &device.files.main, &error);
+    let ask = || {
+        Ok(match main.file.lease().map_err(failed)? {
+            Lease::Held => {
+                main.file.release_lease().map_err(failed)?;
+                Some(Unused { certain: true })
+            }
+            Lease::Denied => {
+                log::warn!(
+                    "{}: neither owner of {} nor allowed to take leases (packaging fault): an idle application is not noticed.",
+                    device.settings.name,
+                    device.files.main.display()
+                );
+                Some(Unused { certain: false })
+            }
+            Lease::Unsupported => {
+                log::info!(
+                    "{}: this file system has no leases; SQLite's locks and the unit's order protect the database.",
+                    device.settings.name
+                );
+                Some(Unused { certain: false })
+            }
+            Lease::Busy => None,
+        })
+    };
+    match device.wait().until(OP, ask)? {
+        Some(unused) => Ok(unused),
+        None => Err(in_use(device)),
+    }
+}
+
+/// Somebody has the database open; by whom, as far as it can be seen.
+pub fn in_use(device: &Device<'_>) -> Failure {
+    let who = device.disk().openers(&device.files.main);
+    let by = if who.is_empty() { "another process".to_owned() } else { who.join(", ") };
+    Failure::new(Class::InUse, OP, format!("the database is open in {by}")).at(&device.files.main)
+}

@@ -1,0 +1,166 @@
+//! Owns the place of a rehearsal: a copy of the live database, with its record and its snapshots, in a folder that is thrown away.
+//! Promises: damage is copied as it lies; the live database is only read, as an application reads it; room is asked for before it is
+//!   used, for applications run; a rehearsal that was cut off is removed by the next run.
+//! Never leaves a name that a boot would trust.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::disk::{make_folder_durably, read_own_start, Disk, FileKind, Op, Open, Stat};
+use crate::device::files::{side, DatabaseFiles, SnapshotName, StateFolder};
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::ops::backup::{back_up, room_for};
+use crate::ops::lock::Locked;
+use crate::ops::swap::links_are_refused;
+use crate::ops::sweep::remove_tree;
+
+const OP: Op = Op("rehearse");
+/// Two slots: what of it is copied, so that the copy has the tries of the live one.
+const RECORD_BYTES_MAX: usize = 8192;
+/// Copies of a file into which somebody writes.
+const COPIES_MAX: u32 = 3;
+
+/// A folder with a copy, removed when it is dropped.
+pub struct Stage<'d> {
+    device: &'d Device<'d>,
+    /// The copy's main file; absent where the live one is.
+    pub main: PathBuf,
+}
+
+/// What the next boot finds, and will do.
+pub struct Next {
+    /// It is damaged, lost or empty, and must be so on the copy: SQLite would copy a part of it, or nothing.
+    pub as_it_lies: bool,
+    /// The snapshot that takes its place; where links are refused, no other one is copied.
+    pub snapshot: Option<SnapshotName>,
+    /// A database as large as it is made beside it, and no plan has asked for the room.
+    pub another: bool,
+}
+
+/// Makes the copy.
+///
+/// # Errors
+/// In use, no space, or storage.
+pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &Next) -> Result<Stage<'d>, Failure> {
+    let disk = device.disk();
+    let folder = device.state.rehearsal();
+    let failed = |error: io::Error| Failure::io(OP, &folder, &error);
+    remove_tree(disk, &folder).map_err(failed)?;
+    let main = disk.stat(&device.files.main).map_err(failed)?;
+    let size = |path: &Path| disk.stat(path).map(|stat| stat.map_or(0, |stat| stat.size)).map_err(failed);
+    let beside = match &next.snapshot {
+        Some(name) => size(&device.state.snapshot(name))?,
+        None if next.another => size(&device.files.main)?,
+        None => 0,
+    };
+    if beside > 0 {
+        // At the boot no application is there to miss it.
+        room_for(device, size(&device.files.main)?.saturating_add(beside), OP)?;
+    }
+    let stage = Stage { device, main: folder.join(device.files.file_name()) };
+    let copy = StateFolder::of(&DatabaseFiles { main: stage.main.clone() });
+    let folders = [folder.clone(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
+    for made in &folders {
+        make_folder_durably(disk, OP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
+    }
+    if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
+        let record = read_own_start(disk, OP, &device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
+        let made = disk.open(OP, &copy.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
+        made.write_at(OP, 0, &record).map_err(failed)?;
+    }
+    for name in device.state.list_snapshots(disk).map_err(failed)? {
+        let snapshot = device.state.snapshot(&name);
+        let found = disk.stat(&snapshot).map_err(failed)?;
+        // One that is main's own file is swept away by a boot.
+        let identity = |stat: &Stat| (stat.device, stat.inode);
+        if found.as_ref().map(identity) != main.as_ref().map(identity) {
+            second_name(device, &snapshot, &copy.snapshot(&name), next.snapshot.as_ref() == Some(&name))?;
+        }
+    }
+    if next.as_it_lies {
+        as_it_lies(device, &stage.main)?;
+    } else {
+        match back_up(device, locked, &stage.main) {
+            Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main)?,
+            copied => copied?,
+        }
+    }
+    Ok(stage)
+}
+
+/// Nobody writes into a snapshot: a boot copies it, or takes its name away.
+fn second_name(device: &Device<'_>, from: &Path, to: &Path, needed: bool) -> Result<(), Failure> {
+    match device.disk().link(OP, from, to) {
+        Err(error) if links_are_refused(&error) && needed => {
+            let size = device.disk().stat(from).map_err(|error| Failure::io(OP, from, &error))?.map_or(0, |stat| stat.size);
+            room_for(device, size, OP)?;
+            copy(device, from, to).map_err(|error| Failure::io(OP, to, &error))
+        }
+        Err(error) if links_are_refused(&error) => Ok(()),
+        linked => linked.map_err(|error| Failure::io(OP, to, &error)),
+    }
+}
+
+/// Main and what stands beside it, byte for byte, of one instant.
+fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::io(OP, &device.files.main, &error);
+    let look = || device.files.look(device.disk()).map(|files| [files.main, files.wal, files.journal]);
+    for _ in 0..COPIES_MAX {
+        let before = look().map_err(failed)?;
+        room_for(device, before.iter().flatten().map(|stat| stat.size).sum(), OP)?;
+        for (suffix, stat) in ["", "-wal", "-journal"].iter().zip(&before) {
+            let (from, to) = (side(&device.files.main, suffix), side(to, suffix));
+            remove_copy(device, &to).map_err(failed)?;
+            match stat.map_or(Ok(()), |_| copy(device, &from, &to)) {
+                // An application has ended its transaction: the next look sees it.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {}
+                copied => copied.map_err(failed)?,
+            }
+        }
+        if look().map_err(failed)? == before {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(Class::InUse, OP, "somebody writes into it whenever it is copied").at(&device.files.main))
+}
+
+fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
+    match device.disk().unlink(OP, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn copy(device: &Device<'_>, from: &Path, to: &Path) -> io::Result<()> {
+    let source = device.disk().open(OP, from, Open::Read)?;
+    device.disk().open(OP, to, Open::CreateNew { mode: 0o600 })?.copy_from(OP, &*source, &device.environment.stop).map(drop)
+}
+
+impl Stage<'_> {
+    /// Bytes of everything in the folder: the copy, and what the run made beside it.
+    pub fn bytes(&self) -> u64 {
+        bytes_below(self.device.disk(), &self.device.state.rehearsal())
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(self.device.disk(), &self.device.state.rehearsal()) {
+            log::warn!("{}: the rehearsal is left for the next run to remove: {error}.", self.device.settings.name);
+        }
+    }
+}
+
+fn bytes_below(disk: &dyn Disk, folder: &Path) -> u64 {
+    let names = disk.list(folder).unwrap_or_default();
+    names.iter().fold(0, |sum: u64, name| {
+        let path = folder.join(name);
+        sum.saturating_add(match disk.stat(&path).ok().flatten() {
+            Some(stat) if stat.kind == FileKind::Folder => bytes_below(disk, &path),
+            // A snapshot of the live one has a second name here, and takes no room for it.
+            Some(stat) if stat.links == 1 => stat.size,
+            Some(_) | None => 0,
+        })
+    })
+}

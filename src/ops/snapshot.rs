@@ -1,0 +1,57 @@
+//! Owns the snapshot: a copy of main, made under SQLite's own exclusive lock, of the bytes that were just checked.
+//! Promises: a power cut leaves garbage with a temporary name, or a whole copy under its own.
+//! Never opens main again: the copy is made through the one descriptor.
+
+use crate::device::disk::{rename_durably, Op, Open, Rename};
+use crate::device::files::{MainFile, SnapshotName};
+use crate::device::Device;
+use crate::error::Failure;
+use crate::ops::lock::Locked;
+use crate::ops::room::explain;
+use crate::ops::store::Operation;
+
+const COPY: Op = Op("copy the snapshot");
+const NAME: Op = Op("name the snapshot");
+const PRUNE: Op = Op("remove an older snapshot");
+
+/// A whole copy of the database as it was, under its own name. Made only by [`snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Version and operation.
+    pub name: SnapshotName,
+}
+
+/// Copies main to `snapshots/v{version}-{operation}.db`; `first_remove` goes before, to make room.
+///
+/// # Errors
+/// No space, or storage; what was being made is removed.
+pub fn snapshot(
+    device: &Device<'_>,
+    locked: &Locked,
+    main: &MainFile,
+    version: i64,
+    operation: Operation,
+    first_remove: &[SnapshotName],
+) -> Result<Copied, Failure> {
+    let disk = device.disk();
+    for name in first_remove {
+        let path = device.state.snapshot(name);
+        disk.unlink(PRUNE, &path).map_err(|error| Failure::io(PRUNE, &path, &error))?;
+    }
+    let temporary = device.state.snapshots().join(format!("tmp-{}.db", operation.number));
+    let name = SnapshotName { version, operation: operation.number };
+    let copy = || {
+        let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
+        locked.give_attributes(COPY, &*file)?;
+        file.copy_from(COPY, &*main.file, &device.environment.stop)?;
+        file.sync(COPY)
+    };
+    let made = copy().and_then(|()| rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace));
+    match made {
+        Ok(()) => Ok(Copied { name }),
+        Err(error) => {
+            let _ = disk.unlink(COPY, &temporary);
+            Err(explain(device, Failure::io(COPY, &device.state.snapshots(), &error), main.stat.size))
+        }
+    }
+}

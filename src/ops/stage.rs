@@ -1,0 +1,287 @@
+//! Owns building a database beside the live one: from zero, from a snapshot, or from a copy of the live file.
+//! Promises: [`Staged`] is complete, verified, closed, without side files, and synced through the descriptor it was created with.
+//! Never trusted at boot before it has the name that says so; never touches the live files but to read it.
+
+use crate::catalog::Migration;
+use crate::config::JournalMode;
+use crate::device::clock::POLL;
+use crate::device::disk::{unlink_durably, File, Op, Open, Stat};
+use crate::device::files::{side, MainFile, SnapshotName};
+use crate::device::history;
+use crate::device::history::own::{Change, Ours};
+use crate::device::sqlite::script::Mode;
+use crate::device::sqlite::{Database, Journal};
+use crate::device::{progress, Device};
+use crate::error::{Class, Failure};
+use crate::ops::before::{Before, Changes};
+use crate::ops::carry_over::{fill as fill_with_rows, Rows};
+use crate::ops::downgrade::go_back;
+use crate::ops::index_rows::keep_index_rows;
+use crate::ops::lock::Locked;
+use crate::ops::migrate::{finish_history, open_exclusive, run_one};
+use crate::ops::room::{explain, may_write};
+use crate::ops::store::Operation;
+use crate::ops::swap::MadeFrom;
+use crate::ops::verify::{after_each, verify, whole, within_budget};
+use crate::ops::virtual_tables::rebuild_unfit;
+use crate::ops::wal;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const BUILD: Op = Op("build beside");
+const SEAL: Op = Op("sync what was built");
+const COPY: Op = Op("copy the live database");
+
+/// A finished database under the staging name.
+pub struct Staged {
+    /// Where.
+    pub path: PathBuf,
+    /// What main and its WAL looked like when they were copied or read; `None` where they were not.
+    pub copied_from: Option<MadeFrom>,
+    /// Versions applied while building.
+    pub applied: Vec<i64>,
+    /// What of the live file is not in it, a line each.
+    pub lost: Vec<String>,
+    /// Worth knowing, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What is built.
+pub enum Base<'a> {
+    /// From zero.
+    Nothing,
+    /// This snapshot.
+    Snapshot(&'a SnapshotName),
+    /// The live file, with a rebuilt set of indexes.
+    LiveReindexed(&'a MainFile),
+    /// The live file.
+    Live(&'a MainFile),
+    /// The live file of newer firmware, gone back by its stored down SQL.
+    LiveDowngraded(&'a MainFile),
+    /// From zero, with the live file's rows.
+    Rows(&'a Rows<'a>),
+}
+
+/// Builds; on any failure what was begun is removed.
+///
+/// # Errors
+/// Failed where a migration does not work on it; else as the storage or SQLite says.
+pub fn stage(
+    device: &Device<'_>,
+    locked: &Locked,
+    operation: Operation,
+    base: &Base<'_>,
+    migrations: &[&Migration],
+    token: &str,
+) -> Result<Staged, Failure> {
+    let path = device.state.staging(operation.number);
+    let result = build(device, locked, operation, base, migrations, token);
+    result.map_err(|failure| {
+        let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
+        discard(device, &path);
+        explain(device, failure, may_write(size))
+    })
+}
+
+/// Removes what was built and is not wanted any more; it never was trusted, and it takes room.
+pub fn discard(device: &Device<'_>, path: &Path) {
+    let names = [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
+    let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
+    if let Err(error) = unlink_durably(device.disk(), BUILD, &device.state.root, &names) {
+        log::warn!("{}: {} is left for the next boot to remove: {error}.", device.settings.name, path.display());
+    }
+}
+
+fn build(
+    device: &Device<'_>,
+    locked: &Locked,
+    operation: Operation,
+    base: &Base<'_>,
+    migrations: &[&Migration],
+    token: &str,
+) -> Result<Staged, Failure> {
+    let disk = device.disk();
+    let path = device.state.staging(operation.number);
+    let failed = |migration| {
+        let path = path.clone();
+        move |error: std::io::Error| Failure::io(migration, &path, &error)
+    };
+    let file = disk.open(BUILD, &path, Open::CreateNew { mode: 0o600 }).map_err(failed(BUILD))?;
+    locked.give_attributes(BUILD, &*file).map_err(failed(BUILD))?;
+    let copied_from = fill(device, locked, &*file, base)?;
+    device.stop_here(BUILD)?;
+    let size = file.stat().map_err(failed(BUILD))?.size;
+    let was_wal = match base {
+        Base::Rows(rows) => rows.main.header.get(18) == Some(&2),
+        _ => copied_wal(&*file, size).map_err(failed(BUILD))?,
+    };
+    // What is copied into it later counts too.
+    let grows_to = if let Base::Rows(rows) = base { rows.main.stat.size } else { size };
+    let mut database = device.sqlite().build(BUILD, &path, grows_to)?;
+    let mut lost = Vec::new();
+    if let Base::LiveReindexed(_) = base {
+        lost = keep_index_rows(device, &database, BUILD)?;
+        database.rebuild_indexes(BUILD)?;
+    }
+    let (more, notes) = match base {
+        Base::LiveDowngraded(_) => go_back(device, &mut database, operation, token)?,
+        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
+            apply(device, &mut database, migrations, operation, token, None)?
+        }
+        Base::Rows(rows) => apply(device, &mut database, migrations, operation, token, Some(rows))?,
+    };
+    lost.extend(more);
+    if let (Base::LiveReindexed(_), Some(wrong)) = (base, database.integrity_check(BUILD)?.first_damage()) {
+        return Err(Failure::new(Class::Damaged, BUILD, wrong));
+    }
+    let journal = final_journal(device, base, was_wal);
+    if let Some(journal) = journal {
+        database.set_journal(BUILD, journal)?;
+    }
+    database.close(BUILD)?;
+    // SQLite answers "wal" even where the write of the header failed.
+    let size = file.stat().map_err(failed(BUILD))?.size;
+    if journal == Some(Journal::Wal) && !copied_wal(&*file, size).map_err(failed(BUILD))? {
+        return Err(Failure::new(Class::Storage, BUILD, "journal_mode WAL was asked for and the header does not have it").at(&path));
+    }
+    let names = [side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
+    let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
+    unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;
+    file.sync(SEAL).map_err(failed(SEAL))?;
+    Ok(Staged { path, copied_from, applied: migrations.iter().map(|migration| migration.version).collect(), lost, notes })
+}
+
+/// Copies the base into the staging file.
+fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) -> Result<Option<MadeFrom>, Failure> {
+    match base {
+        Base::Nothing => Ok(None),
+        Base::Snapshot(name) => {
+            let path = device.state.snapshot(name);
+            let failed = |error: std::io::Error| Failure::io(BUILD, &path, &error);
+            let source = device.disk().open(BUILD, &path, Open::Read).map_err(failed)?;
+            file.copy_from(BUILD, &*source, &device.environment.stop).map_err(failed)?;
+            Ok(None)
+        }
+        Base::Live(main) | Base::LiveReindexed(main) | Base::LiveDowngraded(main) => {
+            if !matches!(base, Base::LiveReindexed(_)) {
+                wal::fits(device, main)?;
+            }
+            let (database, _) = open_exclusive(device, main.stat.size)?;
+            let copied = copy_live(device, locked, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
+            database.rollback();
+            database.close(COPY)?;
+            copied.map(|main| Some(MadeFrom { main, wal: None }))
+        }
+        // Its rows are read later, and what is written from now on is noticed before the swap.
+        Base::Rows(rows) => {
+            let failed = |error: std::io::Error| Failure::io(BUILD, &device.files.main, &error);
+            let main = rows.main.file.stat().map_err(failed)?;
+            wait_for_a_later_stamp(device, locked, &main).map_err(failed)?;
+            let wal = device.disk().stat(&device.files.wal()).map_err(failed)?;
+            Ok(Some(MadeFrom { main, wal }))
+        }
+    }
+}
+
+fn copy_live(
+    device: &Device<'_>,
+    locked: &Locked,
+    file: &dyn File,
+    main: &MainFile,
+    database: &Database,
+    check: bool,
+) -> Result<Stat, Failure> {
+    if check && within_budget(device, main.stat.size) {
+        whole(database)?;
+    }
+    let failed = |error: std::io::Error| Failure::io(COPY, &device.files.main, &error);
+    let stat = main.file.stat().map_err(failed)?;
+    wait_for_a_later_stamp(device, locked, &stat).map_err(failed)?;
+    file.copy_from(COPY, &*main.file, &device.environment.stop).map_err(failed)?;
+    main.file.stat().map_err(failed)
+}
+
+/// Questions to a coarse clock; two jiffies are enough on every kernel.
+const STAMP_TRIES_MAX: u32 = 10;
+
+/// A file system stamps changes with a coarse clock: wait until a change made from now on would show a later time than
+/// main has, so that the comparison before the swap cannot miss it.
+fn wait_for_a_later_stamp(device: &Device<'_>, locked: &Locked, main: &Stat) -> std::io::Result<()> {
+    for _ in 0..STAMP_TRIES_MAX {
+        if locked.touch()?.is_none_or(|stamp| stamp > main.modified_ns) {
+            return Ok(());
+        }
+        device.environment.clock.sleep(POLL);
+    }
+    Ok(())
+}
+
+/// A copied file keeps its journal mode unless the configuration has one; a fresh one gets it.
+fn final_journal(device: &Device<'_>, base: &Base<'_>, was_wal: bool) -> Option<Journal> {
+    match (device.settings.journal_mode, base) {
+        (JournalMode::Wal, _) => Some(Journal::Wal),
+        (JournalMode::Delete, _) => Some(Journal::Rollback),
+        (JournalMode::Keep, Base::Nothing) => None,
+        (JournalMode::Keep, _) => was_wal.then_some(Journal::Wal),
+    }
+}
+
+/// Byte 18 of the header is 2 in WAL mode. Read before SQLite opens the copy and changes it.
+fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
+    let mut version = [0u8];
+    if size > 0 {
+        file.read_at(18, &mut version)?;
+    }
+    Ok(version == [2])
+}
+
+/// All steps; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
+fn apply(
+    device: &Device<'_>,
+    database: &mut Database,
+    migrations: &[&Migration],
+    operation: Operation,
+    token: &str,
+    rows: Option<&Rows<'_>>,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let (mut rows, mut lost, mut more) = (rows, Vec::new(), Vec::new());
+    let table = &device.settings.history_table;
+    let mut before = Before::of(device, database, BUILD)?;
+    // What files up to this version have made, nobody can correct: they were released, or the old database is as they made it.
+    let given = rows.map_or(0, |rows| rows.carry.version);
+    let is_given = |migration: &Migration| migration.adopted || migration.version <= given;
+    progress::expect(migrations.len());
+    database.run(BUILD, "BEGIN")?;
+    history::create_tables(database, BUILD, table, device.catalog)?;
+    let mut notes = rebuild_unfit(device, database)?;
+    let ours = Ours::of(database, BUILD, table)?;
+    for (index, migration) in migrations.iter().enumerate() {
+        if let Some(due) = rows.take_if(|rows| migration.version > rows.carry.version) {
+            (lost, more) = fill_with_rows(device, database, due)?;
+        }
+        if migration.directives.no_transaction {
+            database.commit(BUILD)?;
+            run_one(device, database, migration, Mode::NoTransaction, operation)?;
+            database.run(BUILD, "BEGIN")?;
+        } else {
+            run_one(device, database, migration, Mode::Transaction, operation)?;
+        }
+        after_each(database, &before, migration)?;
+        if is_given(migration) && !migrations.get(index + 1).is_some_and(|next| is_given(next)) {
+            before.accept(device, database)?;
+        }
+    }
+    if let Some(due) = rows {
+        (lost, more) = fill_with_rows(device, database, due)?;
+    }
+    notes.append(&mut more);
+    finish_history(device, database, migrations.last().copied(), operation, token)?;
+    ours.unharmed(database, BUILD, table, &Change { added: migrations, removed: &[], operation: operation.number })?;
+    let target = migrations
+        .last()
+        .map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |migration| Ok(migration.version))?;
+    let verified = verify(device, database, &before, &Changes::Up(migrations), target)?;
+    notes.extend(verified.notes.iter().cloned());
+    verified.database.commit(BUILD)?;
+    Ok((lost, notes))
+}
