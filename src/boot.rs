@@ -5,38 +5,42 @@
 pub mod group;
 mod operation;
 
-use crate::decide::facts::{Database, Facts, Request, Tried};
-use crate::decide::fallback::{after_failure, Next, Stop};
+use crate::decide::facts::{Attempt, DatabaseState, Facts, Request};
+use crate::decide::fallback::{after_failure, AfterFailure, Stop};
 use crate::decide::plan::{decide, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::ops::inspect::{inspect, Ask, Closeness, Seen};
+use crate::ops::inspect::{inspect, Ask, Closeness, Inspection};
 use crate::ops::lock::{lock, look_only, Locked};
 use crate::ops::prune::prune;
 use crate::ops::recover::recover;
 use crate::ops::replace::{roll_forward, Replaced};
-use crate::ops::store::{RecordStore, Reported};
+use crate::ops::store::{RecordStore, ReportEnd};
 use crate::ops::together::{Alone, Others};
 use crate::ops::verify::within_budget;
-use crate::report::{DatabaseReport, Ended, LastFailure};
+use crate::report::{DatabaseReport, Ending, LastFailure};
 
 /// Who asks for a run, and with which token.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct BootRequest {
     /// A boot, `--retry`, `--purge-and-retry` or `purge`.
     pub request: Request,
     /// From a marker file or the kernel's command line; empty for a person at a console.
     pub token: String,
 }
 
-/// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`Unsaid`].
-pub fn boot<'d>(device: &'d Device<'d>, asked: &Asked) -> (DatabaseReport, Option<Unsaid<'d>>) {
+/// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`PendingReport`].
+pub fn boot<'d>(device: &'d Device<'d>, asked: &BootRequest) -> (DatabaseReport, Option<PendingReport<'d>>) {
     test(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
-fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Result<(DatabaseReport, Option<Unsaid<'d>>), Failure> {
+fn test<'d>(
+    device: &'d Device<'d>,
+    asked: &BootRequest,
+    others: &dyn Others,
+) -> Result<(DatabaseReport, Option<PendingReport<'d>>), Failure> {
     device.stop_here(Op("begin"))?;
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));
@@ -54,25 +58,25 @@ fn test<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Resul
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
-    let unsaid = Unsaid::of(device, locked, store, &report);
+    let unsaid = PendingReport::of(device, locked, store, &report);
     Ok((report, Some(unsaid)))
 }
 
 /// What the record still holds because the run has not yet ended with saying it. Keeps the lock.
-pub struct Unsaid<'d> {
+pub struct PendingReport<'d> {
     device: &'d Device<'d>,
     locked: Locked,
     store: RecordStore,
-    learns: Option<Reported>,
+    learns: Option<ReportEnd>,
     acted: bool,
 }
 
-impl<'d> Unsaid<'d> {
-    fn of(device: &'d Device<'d>, locked: Locked, store: RecordStore, report: &DatabaseReport) -> Unsaid<'d> {
+impl<'d> PendingReport<'d> {
+    fn of(device: &'d Device<'d>, locked: Locked, store: RecordStore, report: &DatabaseReport) -> PendingReport<'d> {
         let at_target = report.version == Some(device.catalog.target());
-        let reported = Reported { operation: report.operation, at_target, said: report.must_be_closed };
+        let reported = ReportEnd { operation: report.operation, at_target, said: report.must_be_closed };
         let learns = (report.usable && store.must_learn(&reported)).then_some(reported);
-        Unsaid { device, locked, store, learns, acted: report.operation.is_some() }
+        PendingReport { device, locked, store, learns, acted: report.operation.is_some() }
     }
 
     /// The report is out: its operation has ended, a loss in it has been said, a token in it is handled, old copies may go.
@@ -112,14 +116,14 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
 }
 
 /// A device that was never here before: what is refused anyway gets no state folder beside it.
-fn refused_untouched(device: &Device<'_>, asked: &Asked) -> Result<Option<DatabaseReport>, Failure> {
+fn refused_untouched(device: &Device<'_>, asked: &BootRequest) -> Result<Option<DatabaseReport>, Failure> {
     if device.disk().stat(&device.state.root).ok().flatten().is_some() {
         return Ok(None);
     }
     let (facts, plan) = look(device, asked.request.clone())?;
     match plan {
         Plan::Refuse(refusal) => {
-            Ok(Some(DatabaseReport::ended(device, &facts, &Plan::Refuse(refusal.clone()), Ended::Refused(refusal), &[])))
+            Ok(Some(DatabaseReport::ended(device, &facts, &Plan::Refuse(refusal.clone()), Ending::Refused(refusal), &[])))
         }
         _ => Ok(None),
     }
@@ -149,18 +153,18 @@ fn fallbacks(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    asked: &Asked,
+    asked: &BootRequest,
     others: &dyn Others,
     rolled: &mut Vec<Replaced>,
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
-    let (mut tried, mut notes): (Vec<Tried>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut tried, mut notes): (Vec<Attempt>, Vec<String>) = (Vec::new(), Vec::new());
     let mut closeness = match asked.request {
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
         Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_) => Closeness::Boot,
     };
-    let mut next: Option<(Seen, Plan)> = None;
+    let mut next: Option<(Inspection, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
         let (seen, plan) = match next.take() {
             Some(fallback) => fallback,
@@ -176,12 +180,12 @@ fn fallbacks(
         match operation::carry_out(device, locked, store, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure))
         {
             // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
-            Ok(Ended::LookAgain) if matches!(plan, Plan::Recover { .. }) && within_budget(device, facts.room.size) => {
+            Ok(Ending::LookAgain) if matches!(plan, Plan::Recover { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;
             }
-            Ok(Ended::LookAgain) => {}
-            Ok(Ended::Adopted(note)) => notes.push(note),
-            Ok(Ended::Repaired(replaced)) => {
+            Ok(Ending::LookAgain) => {}
+            Ok(Ending::Adopted(note)) => notes.push(note),
+            Ok(Ending::Repaired(replaced)) => {
                 closeness = Closeness::Boot;
                 rolled.push(replaced);
             }
@@ -198,14 +202,14 @@ fn fallbacks(
                     store.count_failure(device, &failure);
                 }
                 match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
-                    Next::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
-                    Next::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
-                    Next::LookForDamage => closeness = Closeness::Everything,
-                    Next::Without(repair) => {
+                    AfterFailure::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
+                    AfterFailure::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
+                    AfterFailure::LookForDamage => closeness = Closeness::Everything,
+                    AfterFailure::Without(repair) => {
                         log::warn!("{}: {failure}; what comes next in the configured order is tried.", device.settings.name);
                         tried.push(repair);
                     }
-                    Next::Plan(fallback) => {
+                    AfterFailure::Plan(fallback) => {
                         log::warn!("{}: {failure}; next: {fallback}.", device.settings.name);
                         next = Some((seen, fallback));
                     }
@@ -221,9 +225,9 @@ fn still_asked(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    asked: &Asked,
+    asked: &BootRequest,
     rolled: &[Replaced],
-) -> Result<Asked, Failure> {
+) -> Result<BootRequest, Failure> {
     if asked.token.is_empty() {
         return Ok(asked.clone());
     }
@@ -233,7 +237,7 @@ fn still_asked(
     let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
     let mut seen = inspect(device, locked, store, &ask)?;
     // A hot journal hides it; one that cannot be recovered hides it from everybody.
-    if seen.facts.database == Database::NeedsRecovery && locked.writable() && recover(device, seen.main.as_ref()).is_ok() {
+    if seen.facts.database == DatabaseState::NeedsRecovery && locked.writable() && recover(device, seen.main.as_ref()).is_ok() {
         drop(seen);
         seen = inspect(device, locked, store, &ask)?;
     }
@@ -244,9 +248,9 @@ fn still_asked(
         let goes_on = store.open_token() == asked.token;
         let worn_out = asked.request == Request::Retry || store.tries().interrupted >= INTERRUPTED_MAX;
         let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };
-        return Ok(Asked { request, token: asked.token.clone() });
+        return Ok(BootRequest { request, token: asked.token.clone() });
     }
     log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
     store.remember_token(device, &asked.token);
-    Ok(Asked { request: Request::Boot, token: String::new() })
+    Ok(BootRequest { request: Request::Boot, token: String::new() })
 }

@@ -75,7 +75,7 @@ pub struct Settings {
     /// Sentences about keys that this firmware does not know (the other slot may be newer).
     pub warnings: Vec<String>,
     /// Where each key above the tables was written; a key that is absent here has its default.
-    pub sources: BTreeMap<String, Place>,
+    pub sources: BTreeMap<String, PathPlace>,
 }
 
 /// `slots = "ab" | "single"`.
@@ -145,7 +145,7 @@ pub struct DatabaseSettings {
     /// `sqlite_min = "3.40"`: the oldest SQLite of the applications, as its second number.
     pub sqlite_min: Option<u32>,
     /// Where each key was written; a key that is absent here has its default.
-    pub sources: BTreeMap<String, Place>,
+    pub sources: BTreeMap<String, PathPlace>,
 }
 
 /// `kind = "precious" | "rebuildable"`.
@@ -296,7 +296,7 @@ pub enum AdoptFrom {
 
 /// Where a key or a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PathPlace {
     /// The file as it was named to the reader.
     pub file: String,
     /// From 1.
@@ -305,10 +305,10 @@ pub struct Place {
     pub column: u32,
 }
 
-impl Place {
+impl PathPlace {
     /// A mistake there.
     pub fn error(&self, sentence: String) -> ConfigError {
-        let Place { file, line, column } = self.clone();
+        let PathPlace { file, line, column } = self.clone();
         ConfigError { file, line, column, sentence }
     }
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
-use crate::boot::Unsaid;
+use crate::boot::PendingReport;
 use crate::catalog::Embedded;
 use crate::cli::{Action, Command, Verbosity};
 use crate::decide::facts::Request;
@@ -223,7 +223,7 @@ impl Migrator {
         let devices = commands::devices(&self.embedded, &settings, &environment)?;
         let (report, unsaid) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
         // The caller has the report: a loss in it has been said.
-        unsaid.into_iter().for_each(Unsaid::said);
+        unsaid.into_iter().for_each(PendingReport::said);
         for database in report.databases.iter().filter(|database| database.data_loss) {
             for callback in &self.on_loss {
                 if catch_unwind(AssertUnwindSafe(|| callback(database))).is_err() {

@@ -7,7 +7,7 @@ mod sentence;
 
 use serde::Serialize;
 
-use crate::decide::facts::{Database, Facts};
+use crate::decide::facts::{DatabaseState, Facts};
 use crate::decide::plan::{Plan, Refusal, RefusalClass};
 use crate::decide::record::OperationKind;
 use crate::device::files::SnapshotName;
@@ -17,7 +17,7 @@ use crate::error::{Class, Failure, Place};
 use crate::ops::replace::Replaced;
 pub use last::LastFailure;
 pub use sentence::lacking;
-use sentence::Said;
+use sentence::Sentence;
 
 /// The version of the report's format (`docs/status-json.md`).
 pub const SCHEMA: u32 = 1;
@@ -59,7 +59,7 @@ pub enum Outcome {
 
 /// How carrying a plan out ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum Ending {
     /// It did what it says.
     Finished(Box<Finished>),
     /// The facts have changed: decide again.
@@ -72,10 +72,10 @@ pub enum Ended {
     Refused(Refusal),
 }
 
-impl Ended {
+impl Ending {
     /// Did what it says.
-    pub fn finished(finished: Finished) -> Ended {
-        Ended::Finished(Box::new(finished))
+    pub fn finished(finished: Finished) -> Ending {
+        Ending::Finished(Box::new(finished))
     }
 }
 
@@ -276,11 +276,11 @@ pub const EXIT_PENDING: u8 = 3;
 
 impl DatabaseReport {
     /// A run that ended as its plan says.
-    pub fn ended(device: &Device<'_>, facts: &Facts, plan: &Plan, ended: Ended, rolled: &[Replaced]) -> DatabaseReport {
+    pub fn ended(device: &Device<'_>, facts: &Facts, plan: &Plan, ended: Ending, rolled: &[Replaced]) -> DatabaseReport {
         match ended {
-            Ended::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
-            Ended::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
-            Ended::LookAgain | Ended::Repaired(_) | Ended::Adopted(_) => {
+            Ending::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
+            Ending::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
+            Ending::LookAgain | Ending::Repaired(_) | Ending::Adopted(_) => {
                 let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
                 DatabaseReport::failed(device, Some(facts), &failure)
             }
@@ -340,7 +340,7 @@ impl DatabaseReport {
             RefusalClass::As(class) => class.word(),
             RefusalClass::TriesUsedUp => "tries-used-up",
         });
-        report.tell(Said::new(refusal.what.clone(), "nothing was changed", refusal.next.clone()))
+        report.tell(Sentence::new(refusal.what.clone(), "nothing was changed", refusal.next.clone()))
     }
 
     /// A run that ended with a failure.
@@ -449,7 +449,7 @@ impl DatabaseReport {
         self.sentence.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" [")).map_or("", |(words, _)| words)
     }
 
-    fn tell(mut self, said: Said) -> DatabaseReport {
+    fn tell(mut self, said: Sentence) -> DatabaseReport {
         let words = said.to_string();
         (self.what, self.state, self.next) = (Some(said.what), Some(said.state), Some(said.next));
         self.say(&words)
@@ -466,18 +466,18 @@ impl DatabaseReport {
 /// The version that the facts tell, where they tell one.
 pub fn version_of(facts: &Facts) -> Option<i64> {
     match &facts.database {
-        Database::Absent => Some(0),
-        Database::Current { version, .. }
-        | Database::WithoutCode { version, .. }
-        | Database::Behind { version, .. }
-        | Database::Newer { version, .. } => Some(*version),
-        Database::Lost { .. }
-        | Database::NeedsRecovery
-        | Database::Unreadable { .. }
-        | Database::Mismatch { .. }
-        | Database::NoHistory { .. }
-        | Database::NewerSqlite { .. }
-        | Database::NotOurs { .. }
-        | Database::Damaged { .. } => None,
+        DatabaseState::Absent => Some(0),
+        DatabaseState::Current { version, .. }
+        | DatabaseState::WithoutCode { version, .. }
+        | DatabaseState::Behind { version, .. }
+        | DatabaseState::Newer { version, .. } => Some(*version),
+        DatabaseState::Lost { .. }
+        | DatabaseState::NeedsRecovery
+        | DatabaseState::Unreadable { .. }
+        | DatabaseState::Mismatch { .. }
+        | DatabaseState::NoHistory { .. }
+        | DatabaseState::NewerSqlite { .. }
+        | DatabaseState::NotOurs { .. }
+        | DatabaseState::Damaged { .. } => None,
     }
 }

@@ -17,7 +17,7 @@ use crate::{checksum, oldest, sql, Problem};
 
 /// What has been said so far.
 #[derive(Default)]
-struct Said {
+struct Messages {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -42,7 +42,7 @@ struct Contents {
 
 /// Reads a folder and returns the paths to watch as well, which are needed when there are problems, too.
 pub(crate) fn read(root: &Path) -> (Result<Product, Vec<Problem>>, Vec<std::path::PathBuf>) {
-    let mut said = Said::default();
+    let mut said = Messages::default();
     let folder = folder::walk(root, &mut said.problems);
     let product = if root.is_dir() { assemble(&folder, &mut said) } else { None };
     said.problems.sort();
@@ -58,12 +58,12 @@ pub(crate) fn read(root: &Path) -> (Result<Product, Vec<Problem>>, Vec<std::path
 
 /// Every problem of a folder that was walked.
 pub(crate) fn problems(folder: &Folder) -> Vec<Problem> {
-    let mut said = Said::default();
+    let mut said = Messages::default();
     drop(assemble(folder, &mut said));
     said.problems
 }
 
-fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
+fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
     let configuration_file = format!("{}/{CONFIGURATION}", folder.label);
     let settings = read_settings(folder, &configuration_file, said);
     let lock = Lock::read(folder, &mut said.problems);
@@ -104,7 +104,7 @@ fn assemble(folder: &Folder, said: &mut Said) -> Option<Product> {
     Some(Product { configuration, configuration_file, settings, databases, warnings: Vec::new() })
 }
 
-fn read_settings(folder: &Folder, file: &str, said: &mut Said) -> Option<Settings> {
+fn read_settings(folder: &Folder, file: &str, said: &mut Messages) -> Option<Settings> {
     let Some(text) = &folder.configuration else {
         // A file that is there and cannot be read has been said already.
         if !said.problems.iter().any(|problem| problem.file == file) {
@@ -126,7 +126,13 @@ fn read_settings(folder: &Folder, file: &str, said: &mut Said) -> Option<Setting
 }
 
 /// The databases as the configuration orders them; a folder without an entry and an entry without a folder are problems.
-fn in_order_of(settings: &Settings, databases: Vec<Database>, folder: &Folder, configuration_file: &str, said: &mut Said) -> Vec<Database> {
+fn in_order_of(
+    settings: &Settings,
+    databases: Vec<Database>,
+    folder: &Folder,
+    configuration_file: &str,
+    said: &mut Messages,
+) -> Vec<Database> {
     let label = &folder.label;
     let mut ordered = Vec::new();
     let mut left = databases;
@@ -155,7 +161,7 @@ fn place_of_table(folder: &Folder, name: &str) -> (u32, u32) {
     found.map_or((0, 0), |(before, _)| folder::place_after(before))
 }
 
-fn check_adopted(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Said) {
+fn check_adopted(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Messages) {
     let newest = database.migrations.last().map_or(0, |migration| migration.version);
     if newest == 0 && !database.migrations.is_empty() {
         let sentence = "version 0 is its only migration, and a database without any is at version 0 too; write a `V1__….sql` beside it";
@@ -186,7 +192,7 @@ fn versions(migrations: &[Migration], entry: Option<&DatabaseSettings>) -> Versi
 }
 
 /// SQLite's own number has 32 bits.
-fn check_user_version(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Said) {
+fn check_user_version(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Messages) {
     let newest = database.migrations.last().map_or(0, |migration| migration.version);
     if entry.user_version == UserVersion::Ours && i32::try_from(newest).is_err() {
         let sentence = format!(
@@ -198,7 +204,7 @@ fn check_user_version(configuration_file: &str, database: &Database, entry: &Dat
 }
 
 /// All migrations of one folder, oldest first.
-fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mut Said) -> Vec<Migration> {
+fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mut Messages) -> Vec<Migration> {
     let mut ups: Vec<&SqlFile> = mode.ups.iter().collect();
     // Of two files with one version the released one keeps it.
     ups.sort_by_cached_key(|up| (up.stem.version, !lock.names(inside, &up.file), up.file.clone()));
@@ -242,7 +248,7 @@ fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said
     migrations
 }
 
-fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: &mut Said) -> Migration {
+fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: &mut Messages) -> Migration {
     let shown = format!("{}/{}", frame.label, up.file);
     let adopted = up.stem.version <= frame.adopted_up_to;
     let place =
@@ -277,7 +283,13 @@ fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: 
 }
 
 /// Applies every rule to one text.
-fn read_sql(file: &SqlFile, place: &Place<'_>, frame: Frame<'_>, adopted: bool, said: &mut Said) -> (Contents, crate::product::Directives) {
+fn read_sql(
+    file: &SqlFile,
+    place: &Place<'_>,
+    frame: Frame<'_>,
+    adopted: bool,
+    said: &mut Messages,
+) -> (Contents, crate::product::Directives) {
     let mut found = Vec::new();
     check_text(&file.text, &mut found);
     let mut contents = Contents { sql: file.text.clone(), statements: 0 };

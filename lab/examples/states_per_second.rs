@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use bootmigrate_lab::sim::{keep_freed_memory, Enumerator, Order, OutcomePlan, Seen, Sim, State};
+use bootmigrate_lab::sim::{keep_freed_memory, Enumerator, Order, OutcomePlan, SeenStates, Sim, State};
 use rusqlite::{Connection, OpenFlags};
 
 fn open(sim: &Sim) -> rusqlite::Result<Connection> {
@@ -44,7 +44,7 @@ fn main() -> rusqlite::Result<()> {
         let sim = scenario(&journal)?;
         let (initial, log) = (sim.initial(), sim.log());
         let (mut made, mut bad) = (0_u64, 0_u64);
-        let seen = Seen::default();
+        let seen = SeenStates::default();
         let start = Instant::now();
         let mut checking = std::time::Duration::ZERO;
         for order in Order::ALL {

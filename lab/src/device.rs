@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bootmigrate::boot::group::boot_together;
-use bootmigrate::boot::{boot, Asked, Unsaid};
+use bootmigrate::boot::{boot, BootRequest, PendingReport};
 use bootmigrate::catalog::Catalog;
 use bootmigrate::cli::Extent;
 use bootmigrate::config::{DatabaseSettings, Slots};
@@ -87,12 +87,12 @@ impl Clock for SimClock<'_> {
 }
 
 /// One boot, from beginning to end or to the process's death; where the firmware has data migrations, `data run` follows it.
-pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
+pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &BootRequest) -> Booted {
     switch_on_with(firmware, sim, asked, &SimClock(sim))
 }
 
 /// The same with another way to wait.
-pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn Clock) -> Booted {
+pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &BootRequest, clock: &dyn Clock) -> Booted {
     with_device(firmware, sim, clock, |device| match firmware.companion {
         None => boot_of(device, sim, asked),
         Some(companion) => boot_both(device, companion, sim, asked),
@@ -100,7 +100,7 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &Asked, clock: &dyn 
 }
 
 /// The boot of a group of two; the report is that of both.
-fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &Asked) -> Booted {
+fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &BootRequest) -> Booted {
     let before = sim.effects();
     let other = Device::new(device.environment, companion.settings, companion.catalog, device.slots, PathBuf::from(OTHER));
     let mut members = vec![(device, asked), (&other, asked)];
@@ -111,12 +111,12 @@ fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &Asked
     let sentence = run.databases.iter().map(|report| report.sentence.as_str()).collect::<Vec<_>>().join(" | ");
     let loss_said_at = run.data_loss.then(|| sim.effects());
     let report = DatabaseReport { exit: run.exit, usable: run.usable, data_loss: run.data_loss, sentence, ..run.databases[0].clone() };
-    ended.into_iter().filter_map(|(_, unsaid)| unsaid).for_each(Unsaid::said);
+    ended.into_iter().filter_map(|(_, unsaid)| unsaid).for_each(PendingReport::said);
     Booted { report, loss_said_at, effects: sim.effects() - before }
 }
 
 /// One boot of a device that is there; where the firmware has data migrations, `data run` follows it.
-pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &Asked) -> Booted {
+pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &BootRequest) -> Booted {
     let before = sim.effects();
     let (mut report, unsaid) = boot(device, asked);
     let loss_said_at = (report.exit == 11).then(|| sim.effects());

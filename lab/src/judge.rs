@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 
 use crate::device::{switch_on, Booted, MAIN, OTHER, OTHER_STATE, STATE};
 use crate::dump::{bytes_hash, difference, Album, Stands};
@@ -62,7 +62,7 @@ pub struct Start<'a> {
     /// Number of the first boot.
     pub number: u32,
     /// What every boot is asked.
-    pub asked: &'a Asked,
+    pub asked: &'a BootRequest,
 }
 
 impl<'a> Start<'a> {

@@ -13,7 +13,7 @@ use bootmigrate::catalog::{Checksums, Directives, Migration};
 use bootmigrate::commands::run::asked_by;
 use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::Request;
-use bootmigrate::decide::record::{read_slots, write_slot, Slots, SLOT_BYTES};
+use bootmigrate::decide::record::{read_slots, write_slot, RecordSlots, SLOT_BYTES};
 use bootmigrate::device::disk::Op;
 use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::sqlite::script::{self, Mode};
@@ -61,11 +61,11 @@ pub fn configuration(bytes: &[u8]) {
 
 /// The two slots of the record; what is read is written and read again.
 pub fn record(bytes: &[u8]) {
-    if let Slots::Valid { record, sequence, .. } = read_slots(bytes) {
+    if let RecordSlots::Valid { record, sequence, .. } = read_slots(bytes) {
         let slot = write_slot(&record, sequence);
         assert_eq!(slot.len(), SLOT_BYTES, "a slot has its size");
         let again = read_slots(&slot);
-        assert!(matches!(again, Slots::Valid { record: other, .. } if other == record), "what is written is read back");
+        assert!(matches!(again, RecordSlots::Valid { record: other, .. } if other == record), "what is written is read back");
     }
 }
 

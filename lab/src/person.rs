@@ -2,7 +2,7 @@
 //! Promises: every rule holds on the disk as the cut has left it, before any boot.
 //! Never replaces the judgement of the boots that follow.
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::cli::{Action, Command, SnapshotVerb, Verbosity};
 use bootmigrate::commands::mark_good::mark_good;
 use bootmigrate::commands::rehearse::rehearse;
@@ -47,7 +47,7 @@ impl Run {
 }
 
 /// Carries it out.
-pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &Asked) -> Booted {
+pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &BootRequest) -> Booted {
     let clock = SimClock(sim);
     match run {
         Run::Boot => switch_on(firmware, sim, asked),
@@ -67,7 +67,7 @@ fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
     match taken {
         Ok(name) => {
             let request = Request::Restore(Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() });
-            let booted = boot_of(device, sim, &Asked { request, token: String::new() });
+            let booted = boot_of(device, sim, &BootRequest { request, token: String::new() });
             Booted { effects: sim.effects() - before, ..booted }
         }
         Err(failure) => {

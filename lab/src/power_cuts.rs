@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
@@ -16,7 +16,7 @@ use crate::person::{carry_out, kept, left};
 use crate::record;
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
-use crate::sim::{CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Replay, Seen, Sim, State};
+use crate::sim::{CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Replay, SeenStates, Sim, State};
 
 /// Bad states that are described; the rest is counted.
 const DESCRIBED_MAX: usize = 5;
@@ -108,7 +108,7 @@ pub struct Logged {
 }
 
 /// Boots from this state and keeps the log.
-pub fn logged(scenario: &Scenario, firmware: Firmware, state: &State, asked: &Asked) -> Logged {
+pub fn logged(scenario: &Scenario, firmware: Firmware, state: &State, asked: &BootRequest) -> Logged {
     let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
     let booted = switch_on(firmware, &sim, asked);
     Logged::of(sim, booted)
@@ -160,7 +160,7 @@ struct Sweep<'a> {
     extent: Extent,
     judge: Judge,
     album: Album,
-    seen: Seen,
+    seen: SeenStates,
     tally: Tally,
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
     let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
-    let mut sweep = Sweep { scenario, extent, judge: Judge::default(), album: Album::default(), seen: Seen::default(), tally };
+    let mut sweep = Sweep { scenario, extent, judge: Judge::default(), album: Album::default(), seen: SeenStates::default(), tally };
     let first = first_of(scenario);
     sweep.tally.effects = first.log.len() as u64;
     sweep.without_a_cut(&first);

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use bootmigrate_lab::sim::{seed_sqlite, Effect, Enumerator, Order, OutcomePlan, Seen, Sim, State};
+use bootmigrate_lab::sim::{seed_sqlite, Effect, Enumerator, Order, OutcomePlan, SeenStates, Sim, State};
 use rusqlite::{Connection, OpenFlags};
 
 const DATABASE: &str = "/data/app.db";
@@ -86,7 +86,7 @@ fn enumerate(journal: &str, synchronous: &str) -> Counts {
     let mut counts = Counts::default();
     let started = std::time::Instant::now();
     for order in Order::ALL {
-        let seen = Seen::default();
+        let seen = SeenStates::default();
         let plan = OutcomePlan::default();
         Enumerator { initial: &initial, log: &log, order, plan }.each(|point, state| {
             // What was acknowledged by then is part of what makes two states different.

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::operation::leads_to_the_target;
-use super::{look, test, Asked, Unsaid};
+use super::{look, test, BootRequest, PendingReport};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::disk::Op;
@@ -19,10 +19,10 @@ use crate::report::{version_of, DatabaseReport};
 const GO_TOGETHER: Op = Op("go together");
 
 /// One database of a group, and who asks for its run.
-pub type Member<'g, 'd> = (&'d Device<'d>, &'g Asked);
+pub type Member<'g, 'd> = (&'d Device<'d>, &'g BootRequest);
 
 /// How a member's boot ended.
-pub type Booted<'d> = (DatabaseReport, Option<Unsaid<'d>>);
+pub type Booted<'d> = (DatabaseReport, Option<PendingReport<'d>>);
 
 /// Boots the members of one group, in their order. A single one goes by itself.
 pub fn boot_together<'d>(members: &[Member<'_, 'd>]) -> Vec<Booted<'d>> {
@@ -89,7 +89,7 @@ impl<'d> Group<'_, 'd> {
     }
 
     /// Somebody is missing, and this one would have to wait: nothing is locked or written for it.
-    fn in_vain(&self, device: &Device<'_>, asked: &Asked) -> Option<DatabaseReport> {
+    fn in_vain(&self, device: &Device<'_>, asked: &BootRequest) -> Option<DatabaseReport> {
         // Whoever is told to stop says that, and not whom it waits for.
         if device.must_stop() {
             return None;
@@ -135,12 +135,12 @@ impl Others for Group<'_, '_> {
     }
 }
 
-fn booted<'d>(device: &'d Device<'d>, asked: &Asked, others: &dyn Others) -> Booted<'d> {
+fn booted<'d>(device: &'d Device<'d>, asked: &BootRequest, others: &dyn Others) -> Booted<'d> {
     test(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
 /// A person named this one, and wants it whatever the others are.
-fn by_itself(asked: &Asked) -> bool {
+fn by_itself(asked: &BootRequest) -> bool {
     matches!(asked.request, Request::Purge | Request::Restore(_))
 }
 

@@ -2,7 +2,7 @@
 //! Promises: does what the plan's words say; proof of each op is handed to the next.
 //! Never chooses.
 
-use crate::boot::Asked;
+use crate::boot::BootRequest;
 use crate::catalog::Migration;
 use crate::decide::facts::{self, Request};
 use crate::decide::newer::reason;
@@ -13,7 +13,7 @@ use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::carry_over::{Carry, Least};
-use crate::ops::inspect::Seen;
+use crate::ops::inspect::Inspection;
 use crate::ops::lock::Locked;
 use crate::ops::migrate::{migrate, Job};
 use crate::ops::probe::probe;
@@ -23,7 +23,7 @@ use crate::ops::stage::{discard, stage, Base};
 use crate::ops::store::{Operation, Order, RecordStore};
 use crate::ops::swap::{swap, MadeFrom, New, SecondName};
 use crate::ops::together::{Alone, Others};
-use crate::report::{Ended, Finished, Outcome, ALL_ROWS};
+use crate::report::{Ending, Finished, Outcome, ALL_ROWS};
 
 const SWEEP: Op = Op("remove the empty file");
 
@@ -38,11 +38,11 @@ pub fn carry_out(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     plan: &Plan,
-    asked: &Asked,
+    asked: &BootRequest,
     others: &dyn Others,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     if leads_to_the_target(plan) {
         others.can_go()?;
     }
@@ -56,10 +56,10 @@ pub fn carry_out(
             store.remember_data(device);
             store.remember_token(device, &asked.token);
             let outcome = if matches!(plan, Plan::Quiet { .. }) { Outcome::Quiet } else { Outcome::Compatible };
-            Ok(Ended::finished(Finished::at(outcome, *version)))
+            Ok(Ending::finished(Finished::at(outcome, *version)))
         }
-        Plan::Refuse(refusal) => Ok(Ended::Refused(refusal.clone())),
-        Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ended::LookAgain),
+        Plan::Refuse(refusal) => Ok(Ending::Refused(refusal.clone())),
+        Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ending::LookAgain),
         Plan::FirstBoot { .. } => first_boot(device, locked, store, seen, &order),
         Plan::Migrate { from, migrations, snapshot, half_done } => {
             let job = Job {
@@ -87,7 +87,7 @@ pub fn carry_out(
         Plan::Reindex { why } => {
             let main = present(seen)?;
             let order = Order { reason: why, others: &Alone, ..order };
-            replace(device, locked, store, Some(main), &By::Reindexed(main), &[], &order).map(Ended::Repaired)
+            replace(device, locked, store, Some(main), &By::Reindexed(main), &[], &order).map(Ending::Repaired)
         }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
@@ -115,10 +115,10 @@ fn in_its_place(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     by: &Replacement,
     order: &Order<'_>,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let after = |version: i64| -> Vec<&'static Migration> {
         device.catalog.migrations.iter().filter(|migration| migration.version > version).collect()
     };
@@ -138,8 +138,8 @@ fn in_its_place(
     }
 }
 
-fn is_damaged(seen: &Seen) -> bool {
-    matches!(seen.facts.database, facts::Database::Damaged { .. })
+fn is_damaged(seen: &Inspection) -> bool {
+    matches!(seen.facts.database, facts::DatabaseState::Damaged { .. })
 }
 
 fn salvaged(
@@ -150,13 +150,13 @@ fn salvaged(
     version: i64,
     least: Least,
     order: &Order<'_>,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
     let migrations: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
-    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ended::Repaired)
+    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ending::Repaired)
 }
 
-fn present(seen: &Seen) -> Result<&MainFile, Failure> {
+fn present(seen: &Inspection) -> Result<&MainFile, Failure> {
     seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Op("copy the live database"), "there is no main file to copy"))
 }
 
@@ -164,13 +164,13 @@ fn migrated(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     from: i64,
     job: &Job<'_>,
-) -> Result<Ended, Failure> {
-    let Some(done) = migrate(device, locked, store, seen, job)? else { return Ok(Ended::LookAgain) };
+) -> Result<Ending, Failure> {
+    let Some(done) = migrate(device, locked, store, seen, job)? else { return Ok(Ending::LookAgain) };
     store.remember_data(device);
-    Ok(Ended::finished(Finished {
+    Ok(Ending::finished(Finished {
         outcome: Outcome::Migrated,
         from: Some(from),
         to: device.catalog.target(),
@@ -187,20 +187,20 @@ fn adopted(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     version: i64,
     by: &str,
     is_last: bool,
     order: Order<'_>,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let recorded = device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
     // What is recorded is what it is already.
     let order = Order { others: &Alone, ..order };
     let job = Job { migrations: Vec::new(), snapshot: false, prune_first: false, recorded, order };
-    let Some(done) = migrate(device, locked, store, seen, &job)? else { return Ok(Ended::LookAgain) };
+    let Some(done) = migrate(device, locked, store, seen, &job)? else { return Ok(Ending::LookAgain) };
     store.remember_data(device);
     if !is_last {
-        return Ok(Ended::Adopted(format!("taken over from {by} at version {version}")));
+        return Ok(Ending::Adopted(format!("taken over from {by} at version {version}")));
     }
     let finished = Finished {
         applied: done.applied,
@@ -208,10 +208,10 @@ fn adopted(
         reason: Some(by.to_owned()),
         ..Finished::at(Outcome::Adopted, version)
     };
-    Ok(Ended::finished(finished))
+    Ok(Ending::finished(finished))
 }
 
-fn find(device: &Device<'_>, migrations: &[facts::Migration]) -> Vec<&'static Migration> {
+fn find(device: &Device<'_>, migrations: &[facts::PendingMigration]) -> Vec<&'static Migration> {
     migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect()
 }
 
@@ -224,7 +224,13 @@ fn give_up(by: &Replacement) -> String {
     }
 }
 
-fn first_boot(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, seen: &Seen, order: &Order<'_>) -> Result<Ended, Failure> {
+fn first_boot(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+    seen: &Inspection,
+    order: &Order<'_>,
+) -> Result<Ending, Failure> {
     let main = seen.empty_main(device)?;
     probe(device, main.as_ref())?;
     order.others.may_begin()?;
@@ -244,7 +250,7 @@ fn first_boot(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, see
     });
     let (applied, notes) = built.inspect_err(|failure| store.close_failed(device, operation, failure))?;
     store.remember_data(device);
-    Ok(Ended::finished(Finished {
+    Ok(Ending::finished(Finished {
         outcome: Outcome::Created,
         from: Some(0),
         to: device.catalog.target(),
@@ -259,11 +265,11 @@ fn migrate_copy(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     from: i64,
     migrations: &[&'static Migration],
     order: &Order<'_>,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     probe(device, seen.main.as_ref())?;
     order.others.may_begin()?;
     let operation = store.begin(device, OperationKind::MigrateCopy, order)?;
@@ -272,7 +278,7 @@ fn migrate_copy(
         .inspect_err(|failure| store.close_failed(device, operation, failure))?;
     store.remember_data(device);
     let to = device.catalog.target();
-    Ok(Ended::finished(Finished {
+    Ok(Ending::finished(Finished {
         outcome: Outcome::Migrated,
         from: Some(from),
         to,
@@ -287,7 +293,7 @@ fn migrate_copy(
 fn copy_and_swap(
     device: &Device<'_>,
     locked: &Locked,
-    seen: &Seen,
+    seen: &Inspection,
     operation: Operation,
     name: &SnapshotName,
     migrations: &[&'static Migration],
@@ -318,15 +324,15 @@ fn replaced(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     by: &By<'_>,
     migrations: &[&Migration],
     order: &Order<'_>,
     outcome: Outcome,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let empty = seen.empty_main(device)?;
     let done = replace(device, locked, store, seen.main.as_ref().or(empty.as_ref()), by, migrations, order)?;
-    Ok(Ended::finished(Finished {
+    Ok(Ending::finished(Finished {
         outcome,
         from: seen.history.as_ref().map(crate::device::history::History::version),
         to: device.catalog.target(),

@@ -10,7 +10,7 @@ use crate::cli::{DataVerb, Extent};
 use crate::commands::run::{line_of, temporary_files_beside};
 use crate::commands::status::pending_exit;
 use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
-use crate::decide::facts::{Database, Request};
+use crate::decide::facts::{DatabaseState, Request};
 use crate::decide::plan::Plan;
 use crate::device::history::data::{Progress, Row};
 use crate::device::Device;
@@ -214,7 +214,7 @@ fn waits_for(device: &Device<'_>) -> Result<Option<(u8, String)>, Failure> {
     let fits = match (&plan, &facts.database) {
         (Plan::Quiet { .. }, _) => true,
         // An application is writing now, or was when the power went: SQLite's own locks tell, as any reader sees it.
-        (Plan::Recover { .. }, Database::NeedsRecovery | Database::Current { .. }) => true,
+        (Plan::Recover { .. }, DatabaseState::NeedsRecovery | DatabaseState::Current { .. }) => true,
         _ => false,
     };
     if fits && !waiting {

@@ -12,7 +12,7 @@ use crate::decide::plan::Plan;
 use crate::device::mounts::Missing;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
-use crate::ops::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Kept, Outside};
+use crate::ops::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Outside, RecordState};
 use crate::report::{exit_of, gravest, LastFailure, SCHEMA};
 
 /// Exit code for pages that are not whole.
@@ -388,16 +388,16 @@ fn the_copies(device: &Device<'_>, chart: &mut Chart) {
 
 fn the_record(device: &Device<'_>, chart: &mut Chart) {
     match record(device) {
-        Ok(Kept::NothingYet) => chart.ok("record", "none; the first run makes it"),
-        Ok(Kept::Blank) => chart.ok("record", "whole, and nothing was begun yet"),
-        Ok(Kept::Whole(operation)) => chart.ok("record", format!("whole; the last operation was number {operation}")),
-        Ok(Kept::Lost) => chart.note(
+        Ok(RecordState::NothingYet) => chart.ok("record", "none; the first run makes it"),
+        Ok(RecordState::Blank) => chart.ok("record", "whole, and nothing was begun yet"),
+        Ok(RecordState::Whole(operation)) => chart.ok("record", format!("whole; the last operation was number {operation}")),
+        Ok(RecordState::Lost) => chart.note(
             "record",
             "it is gone, or neither of its two halves is whole",
             "tries that were counted, and tokens that were honoured, are forgotten; they count as none",
             "nothing; the next run that writes makes it anew",
         ),
-        Ok(Kept::Format(format)) => chart.problem(
+        Ok(RecordState::Format(format)) => chart.problem(
             EXIT_NEWER,
             "record",
             format!("its format is {format}, which this firmware does not know"),

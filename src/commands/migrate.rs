@@ -3,7 +3,7 @@
 //! Never goes down: that is `rollback`.
 
 use crate::boot::group::Member;
-use crate::boot::{look, Asked};
+use crate::boot::{look, BootRequest};
 use crate::catalog::Catalog;
 use crate::cli::Extent;
 use crate::commands::run::{said, Session};
@@ -119,7 +119,7 @@ impl<'a> Limit<'a> {
 pub fn run_limited(context: &CommandContext<'_>, limits: &[Limit<'_>], request: Request) -> Printed {
     let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(context.environment)).collect();
     let session = Session::begin(context.settings, context.environment, &devices.iter().collect::<Vec<_>>(), context.all);
-    let asked = Asked { request, token: String::new() };
+    let asked = BootRequest { request, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
     let (reports, unsaid) = session.boot_each(&members);
     let report = session.end(&reports);

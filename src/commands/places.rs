@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::{Catalog, Embedded};
 use crate::commands::CommandContext;
 use crate::config::names::{self, Taken};
-use crate::config::{DatabaseSettings, Place, Settings, UserVersion};
+use crate::config::{DatabaseSettings, PathPlace, Settings, UserVersion};
 use crate::device::disk::{parent, Disk, Stat};
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
@@ -108,7 +108,7 @@ impl Found<'_> {
     }
 }
 
-fn complaint(at: Option<&Place>, sentence: String) -> String {
+fn complaint(at: Option<&PathPlace>, sentence: String) -> String {
     at.map_or(sentence.clone(), |place| place.error(sentence).to_string())
 }
 

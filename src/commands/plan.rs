@@ -56,7 +56,8 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
 
 /// What the plan would run, and nothing else: in its order, each after a comment with its file.
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
-    let find = |migrations: &[facts::Migration]| migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect();
+    let find =
+        |migrations: &[facts::PendingMigration]| migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect();
     let after = |version: i64| device.catalog.migrations.iter().filter(|migration| migration.version > version).collect();
     let migrations: Vec<&Migration> = match plan {
         Plan::Migrate { migrations, .. } | Plan::MigrateCopy { migrations, .. } | Plan::Adopt { pending: migrations, .. } => {

@@ -4,17 +4,17 @@
 
 use serde::Serialize;
 
-use crate::boot::{boot, look, Asked};
+use crate::boot::{boot, look, BootRequest};
 use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
 use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
-use crate::decide::facts::{Database, Request};
+use crate::decide::facts::{DatabaseState, Request};
 use crate::decide::plan::{Plan, Replacement};
 use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::lock::lock;
-use crate::ops::rehearse::{stage, Next};
+use crate::ops::rehearse::{stage, NextBoot};
 use crate::ops::room::explained;
 use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};
 
@@ -79,7 +79,7 @@ fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
     let began = std::time::Instant::now();
     let stage = stage(device, &locked, &next(&facts.database, &plan))?;
     let copy = device.copied_to(stage.main.clone());
-    let (report, unsaid) = boot(&copy, &Asked { request: Request::Boot, token: String::new() });
+    let (report, unsaid) = boot(&copy, &BootRequest { request: Request::Boot, token: String::new() });
     drop(unsaid);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let bytes = stage.bytes();
@@ -90,15 +90,15 @@ fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
     Ok(Rehearsal { name, exit: report.exit, plan: plan.to_string(), report: Some(report), duration_ms, bytes, lines: said })
 }
 
-fn next(database: &Database, plan: &Plan) -> Next {
+fn next(database: &DatabaseState, plan: &Plan) -> NextBoot {
     let snapshot = match plan {
         Plan::Replace { by: Replacement::Snapshot { version, operation }, .. } => {
             Some(SnapshotName { version: *version, operation: *operation })
         }
         _ => None,
     };
-    Next {
-        as_it_lies: matches!(database, Database::Damaged { .. } | Database::Lost { .. } | Database::Absent),
+    NextBoot {
+        as_it_lies: matches!(database, DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } | DatabaseState::Absent),
         snapshot,
         another: match plan {
             Plan::Salvage { .. } | Plan::Reindex { .. } => true,

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::boot::{boot, Asked};
+use crate::boot::{boot, BootRequest};
 use crate::commands::run::{said, Session};
 use crate::commands::{changes, not_begun, CommandContext, Printed};
 use crate::decide::facts::{Request, Snapshot};
@@ -38,7 +38,7 @@ pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, Str
     };
     let session = Session::begin(context.settings, context.environment, &[device], context.all);
     let snapshot = Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
-    let (report, unsaid) = boot(device, &Asked { request: Request::Restore(snapshot), token: String::new() });
+    let (report, unsaid) = boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
     Ok(said(&session.end(&reports), context.command, unsaid.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect()))

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::boot::group::{boot_together, go_together, others, version_there, Member};
-use crate::boot::{look, Asked, Unsaid};
+use crate::boot::{look, BootRequest, PendingReport};
 use crate::cli::{skips, Command, Verbosity};
 use crate::commands::status::pending_exit;
 use crate::commands::{Lines, Printed};
@@ -36,7 +36,7 @@ pub fn run<'d>(
     all: &'d [Device<'d>],
     only: Option<&str>,
     request: &Request,
-) -> (RunReport, Vec<Unsaid<'d>>) {
+) -> (RunReport, Vec<PendingReport<'d>>) {
     let wanted = |device: &&Device<'_>| only.is_none_or(|only| device.settings.name == only);
     let devices: Vec<&'d Device<'d>> =
         all.iter().filter(|device| all.iter().filter(wanted).any(|named| go_together(named, device))).collect();
@@ -47,7 +47,7 @@ pub fn run<'d>(
         return (session.end(&reports), Vec::new());
     }
     let asked = asked(settings, environment, request);
-    let as_at_a_boot = Asked { request: Request::Boot, token: String::new() };
+    let as_at_a_boot = BootRequest { request: Request::Boot, token: String::new() };
     let members: Vec<Member<'_, 'd>> =
         devices.into_iter().map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot })).collect();
     let (reports, unsaid) = session.boot_each(&members);
@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
     /// wait for the others. What a person stopped short of this firmware's version may not.
-    pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<Unsaid<'d>>) {
+    pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<PendingReport<'d>>) {
         let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
         let mut left = members.to_vec();
         while let Some((first, _)) = left.first().copied() {
@@ -205,9 +205,9 @@ fn skip(device: &Device<'_>, why: &str) -> DatabaseReport {
 }
 
 /// A person's word counts; else a token on the kernel's command line, or in the marker file.
-fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) -> Asked {
+fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) -> BootRequest {
     if *request != Request::Boot {
-        return Asked { request: request.clone(), token: String::new() };
+        return BootRequest { request: request.clone(), token: String::new() };
     }
     let at = |path: &Path| place(&environment.root, path);
     let read = |path: &Path| put_text(environment.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
@@ -217,7 +217,7 @@ fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) 
 }
 
 /// What the kernel's command line asks for, else what the marker file's text does.
-pub fn asked_by(kernel_words: &str, marker: &str) -> Asked {
+pub fn asked_by(kernel_words: &str, marker: &str) -> BootRequest {
     for word in kernel_words.split_whitespace() {
         match word.split_once('=') {
             Some(("bootmigrate.purge-and-retry", token)) if !token.is_empty() => return with(Request::PurgeAndRetry, token),
@@ -226,24 +226,24 @@ pub fn asked_by(kernel_words: &str, marker: &str) -> Asked {
         }
     }
     match marker.trim() {
-        "" => Asked { request: Request::Boot, token: String::new() },
+        "" => BootRequest { request: Request::Boot, token: String::new() },
         token => with(Request::PurgeAndRetry, token),
     }
 }
 
-fn with(request: Request, token: &str) -> Asked {
+fn with(request: Request, token: &str) -> BootRequest {
     let kept = clip(token, TOKEN_BYTES_MAX);
     if kept.len() < token.len() {
         log::warn!("The request is longer than {TOKEN_BYTES_MAX} bytes: one that begins alike counts as the same.");
     }
-    Asked { request, token: kept.to_owned() }
+    BootRequest { request, token: kept.to_owned() }
 }
 
 /// Prints, and only then counts a loss as said: where neither standard error nor the report on /run took it, the next run says it.
-pub fn said(report: &RunReport, command: &Command, unsaid: Vec<Unsaid<'_>>) -> Printed {
+pub fn said(report: &RunReport, command: &Command, unsaid: Vec<PendingReport<'_>>) -> Printed {
     let (exit, told) = printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
     if told || report.published {
-        unsaid.into_iter().for_each(Unsaid::said);
+        unsaid.into_iter().for_each(PendingReport::said);
     }
     Printed::outcome(Lines::default(), Lines::default(), exit)
 }

@@ -12,7 +12,7 @@ use crate::cli::Format;
 use crate::commands::ready::{seen_ready, NO_FILE};
 use crate::commands::run::identity;
 use crate::commands::{CommandContext, Lines, Printed};
-use crate::decide::facts::{Adoption, Database, Facts, Request};
+use crate::decide::facts::{Adoption, DatabaseState, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::disk::Space;
 use crate::device::Device;
@@ -148,13 +148,13 @@ impl DatabaseStatus {
         (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
         self.last_failure = facts.last_failure.as_ref().map(|failure| LastFailure::of(&self.name, failure));
         self.pending = match &facts.database {
-            Database::Behind { pending, .. } => {
+            DatabaseState::Behind { pending, .. } => {
                 pending.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect()
             }
-            Database::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
+            DatabaseState::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
                 pending.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect()
             }
-            Database::Absent => facts.catalog.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect(),
+            DatabaseState::Absent => facts.catalog.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect(),
             _ => Vec::new(),
         };
         if let Plan::Refuse(refusal) = plan {

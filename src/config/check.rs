@@ -37,7 +37,7 @@ pub(super) fn finish(draft: Draft, embedded_file: &str) -> Result<Settings, Conf
     Ok(settings)
 }
 
-fn sources(places: &BTreeMap<&'static str, Place>) -> BTreeMap<String, Place> {
+fn sources(places: &BTreeMap<&'static str, PathPlace>) -> BTreeMap<String, PathPlace> {
     places.iter().map(|(key, place)| ((*key).to_owned(), place.clone())).collect()
 }
 
@@ -200,7 +200,7 @@ fn check_groups(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_marker(settings: &Settings, databases: &[DatabaseDraft], places: &BTreeMap<&'static str, Place>) -> Result<(), ConfigError> {
+fn check_marker(settings: &Settings, databases: &[DatabaseDraft], places: &BTreeMap<&'static str, PathPlace>) -> Result<(), ConfigError> {
     let Some((marker, place)) = settings.marker.as_ref().zip(places.get("marker")) else {
         return Ok(());
     };

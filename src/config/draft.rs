@@ -24,14 +24,14 @@ pub(super) enum Origin {
 pub(super) struct Draft {
     pub settings: Settings,
     pub databases: Vec<DatabaseDraft>,
-    pub places: BTreeMap<&'static str, Place>,
+    pub places: BTreeMap<&'static str, PathPlace>,
 }
 
 /// One `[databases.NAME]` so far. Keys whose default depends on `kind` hold it for precious data until `check`.
 pub(super) struct DatabaseDraft {
     pub settings: DatabaseSettings,
-    pub place: Place,
-    pub places: BTreeMap<&'static str, Place>,
+    pub place: PathPlace,
+    pub places: BTreeMap<&'static str, PathPlace>,
 }
 
 impl Draft {
@@ -106,7 +106,7 @@ impl Draft {
 }
 
 impl DatabaseDraft {
-    fn new(name: &str, place: Place) -> DatabaseDraft {
+    fn new(name: &str, place: PathPlace) -> DatabaseDraft {
         let settings = DatabaseSettings {
             name: name.to_owned(),
             path: PathBuf::from(format!("/var/lib/{name}/{name}.db")),

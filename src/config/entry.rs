@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue, Error};
 use toml::Spanned;
 
 use super::draft::Origin;
-use super::{ConfigError, Place, Source, UnknownKey, FILE_BYTES_MAX};
+use super::{ConfigError, PathPlace, Source, UnknownKey, FILE_BYTES_MAX};
 
 /// Longest value that a message quotes, in characters: a sentence stays readable on a serial console.
 const QUOTED_CHARACTERS_MAX: usize = 60;
@@ -23,7 +23,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Line and column of a byte of the text; a byte-order mark is not a column.
-    pub fn place(&self, byte: usize) -> Place {
+    pub fn place(&self, byte: usize) -> PathPlace {
         let text = self.source.text;
         let mut ends = (0..=byte.min(text.len())).rev();
         let before = ends.find_map(|end| text.get(..end)).unwrap_or_default();
@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
         let last = before.rsplit('\n').next().unwrap_or_default();
         let column = last.chars().filter(|character| *character != '\u{feff}').count();
         let from_one = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
-        Place { file: self.source.file.to_owned(), line: from_one(line), column: from_one(column) }
+        PathPlace { file: self.source.file.to_owned(), line: from_one(line), column: from_one(column) }
     }
 
     /// No longer than what a device reads.
@@ -123,7 +123,7 @@ impl<'a, 't> Entry<'a, 't> {
     }
 
     /// Where the key stands.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> PathPlace {
         self.reader.place(self.key_start)
     }
 

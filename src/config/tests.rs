@@ -235,7 +235,7 @@ fn the_device_overrides_single_keys() {
     let [b, a] = settings.databases.as_slice() else { panic!("two databases") };
     assert_eq!((b.name.as_str(), b.copy), ("b", CopyPolicy::Never));
     assert_eq!((a.name.as_str(), a.on_failure), ("a", OnFailure::Purge), "defaults follow the kind");
-    let source = |sources: &BTreeMap<String, Place>, key| sources.get(key).map(|place| place.file.clone()).unwrap_or_default();
+    let source = |sources: &BTreeMap<String, PathPlace>, key| sources.get(key).map(|place| place.file.clone()).unwrap_or_default();
     assert_eq!(source(&settings.sources, "slots"), "b.toml");
     assert_eq!(source(&settings.sources, "mode"), "e.toml");
     assert_eq!(source(&b.sources, "copy"), "e.toml");

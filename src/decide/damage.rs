@@ -3,7 +3,7 @@
 //! Never gives a repair up for a power cut, and never purges where neither the owner nor a person said so.
 
 use crate::config::Repair;
-use crate::decide::facts::{Facts, Request, Snapshot, Tried};
+use crate::decide::facts::{Attempt, Facts, Request, Snapshot};
 use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan, Refusal, RefusalClass};
 use crate::decide::policy::{Policy, FAILED_MAX};
 use crate::decide::space::refuse_until_free;
@@ -46,11 +46,11 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
                 }
             }
             // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
-            Repair::Reindex if tables_whole && hopeful && !facts.tried.contains(&Tried::Reindex) => {
+            Repair::Reindex if tables_whole && hopeful && !facts.tried.contains(&Attempt::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
             // What was written last is worth more than a copy of before, as far as it can be read.
-            Repair::Salvage if hopeful && !facts.tried.contains(&Tried::Salvage) => {
+            Repair::Salvage if hopeful && !facts.tried.contains(&Attempt::Salvage) => {
                 if let Some(version) = version {
                     let each = policy.on_damage.contains(&Repair::Snapshot) && next_snapshot(facts).is_some();
                     return Plan::Salvage { version, why: what.to_owned(), each };
@@ -62,7 +62,7 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
                     return by_snapshot(snapshot, what);
                 }
             }
-            Repair::Purge if !facts.tried.contains(&Tried::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
+            Repair::Purge if !facts.tried.contains(&Attempt::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
             // Not possible here, or tried: the next one.
             Repair::Reindex | Repair::Salvage | Repair::Snapshot | Repair::Purge => {}
         }
@@ -79,11 +79,11 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
 /// The newest copy that gives up fewer rows than a repair of the file itself: it has more of those that only indexes know than it
 /// lacks of what was written since.
 fn better_snapshot<'a>(facts: &'a Facts, policy: &Policy) -> Option<&'a Snapshot> {
-    let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Tried::Snapshot(snapshot.operation));
+    let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Attempt::Snapshot(snapshot.operation));
     facts.snapshots.iter().find(better).filter(|_| policy.on_damage.contains(&Repair::Snapshot))
 }
 
 /// The newest good copy that was not tried.
 fn next_snapshot(facts: &Facts) -> Option<&Snapshot> {
-    facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.operation)))
+    facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
 }

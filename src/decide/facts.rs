@@ -8,11 +8,11 @@ use crate::decide::record::{Counts, LastFailure, OperationKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// What stands under the database's name.
-    pub database: Database,
+    pub database: DatabaseState,
     /// The version that this firmware expects.
     pub target: i64,
     /// All migrations of this firmware, oldest first: what a fresh database is built from.
-    pub catalog: Vec<Migration>,
+    pub catalog: Vec<PendingMigration>,
     /// Who asks.
     pub request: Request,
     /// Tries of this catalogue, an operation that is open and not done already counted.
@@ -26,7 +26,7 @@ pub struct Facts {
     /// Room on the file system.
     pub room: Room,
     /// What of ours takes room there and may go when a person says so; looked for only where something is to be done.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<OwnCopies>,
     /// The file system takes writes.
     pub writable: bool,
     /// Why it takes none, in words.
@@ -38,19 +38,19 @@ pub struct Facts {
     /// Why the last operation that failed did so, where none has ended well since.
     pub last_failure: Option<LastFailure>,
     /// Repairs that this run tried and that did not help.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<Attempt>,
 }
 
 impl Facts {
     /// The file is gone or empty and no side file has content: a fresh database gives up nothing more.
     pub fn nothing_is_left(&self) -> bool {
-        matches!(self.database, Database::Lost { remains: false, .. })
+        matches!(self.database, DatabaseState::Lost { remains: false, .. })
     }
 }
 
 /// What stands under the database's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Database {
+pub enum DatabaseState {
     /// Nothing, and nothing was ever there.
     Absent,
     /// Empty or absent, though the record or a side file says that there was data.
@@ -79,7 +79,7 @@ pub enum Database {
         /// The version it is at; 0 for a database without any table.
         version: i64,
         /// What is to be done, oldest first.
-        pending: Vec<Migration>,
+        pending: Vec<PendingMigration>,
         /// plain refinery did this one and was cut off before its history row: the schema is exactly this version's.
         half_done: Option<i64>,
     },
@@ -150,7 +150,7 @@ pub enum Adoption {
         /// Whose history said so.
         by: String,
         /// What is to be done after it, oldest first.
-        pending: Vec<Migration>,
+        pending: Vec<PendingMigration>,
     },
 }
 
@@ -158,14 +158,14 @@ pub enum Adoption {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WayBack {
     /// Down SQL for every newer migration; these, newest first.
-    Stored(Vec<Migration>),
+    Stored(Vec<PendingMigration>),
     /// There is none for at least one migration; which, in words.
     Missing(String),
 }
 
 /// One migration, as far as a decision needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Migration {
+pub struct PendingMigration {
     /// Its version.
     pub version: i64,
     /// Its name.
@@ -241,7 +241,7 @@ pub struct Room {
 
 /// A database that was set aside, or a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct OwnCopies {
     /// Its folder or file.
     pub path: String,
     /// What its removal gives back.
@@ -252,7 +252,7 @@ pub struct Kept {
 
 /// Something this run tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tried {
+pub enum Attempt {
     /// New indexes.
     Reindex,
     /// What can be read.

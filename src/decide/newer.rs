@@ -3,7 +3,7 @@
 //! Never purges precious data, and never takes a snapshot of before the last `mark-good`.
 
 use crate::config::OnNewer;
-use crate::decide::facts::{Facts, Request, Snapshot, Tried, WayBack};
+use crate::decide::facts::{Attempt, Facts, Request, Snapshot, WayBack};
 use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan};
 use crate::decide::policy::{Policy, FAILED_MAX};
 use crate::decide::space::{no_room, refuse_until_free};
@@ -58,7 +58,7 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -
         WayBack::Missing(what) => return Err(what.clone()),
     };
     // It was run and did not lead here: it will not the next time either.
-    if facts.tried.contains(&Tried::Downgrade) || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot) {
+    if facts.tried.contains(&Attempt::Downgrade) || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot) {
         return Err(format!("its stored down SQL failed{}", facts.last_time()));
     }
     if facts.own_mount {
@@ -78,7 +78,7 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -
 /// Until `mark-good` the slot that came back may have its own version again.
 fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
     let on_trial = |snapshot: &&Snapshot| snapshot.version == facts.target && snapshot.operation > facts.good_operation;
-    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.tried.contains(&Tried::Snapshot(snapshot.operation)))
+    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
 }
 
 /// What stops a replacement of a healthy, newer database.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::config::{ChangedText, CopyPolicy};
 use crate::decide::damage::{damaged, lost};
-use crate::decide::facts::{Adoption, Database, Facts, Migration, OpenOperation, Request, Snapshot};
+use crate::decide::facts::{Adoption, DatabaseState, Facts, OpenOperation, PendingMigration, Request, Snapshot};
 use crate::decide::newer::newer;
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::record::OperationKind;
@@ -43,7 +43,7 @@ pub enum Plan {
         /// From this version.
         from: i64,
         /// These, oldest first.
-        migrations: Vec<Migration>,
+        migrations: Vec<PendingMigration>,
         /// The snapshot before.
         snapshot: SnapshotPlan,
         /// Recorded without running: plain refinery had done it.
@@ -54,7 +54,7 @@ pub enum Plan {
         /// From this version.
         from: i64,
         /// These, oldest first.
-        migrations: Vec<Migration>,
+        migrations: Vec<PendingMigration>,
     },
     /// The history of what another tool did is written; nothing else changes.
     Adopt {
@@ -63,7 +63,7 @@ pub enum Plan {
         /// Whose history said so.
         by: String,
         /// What comes after it, oldest first.
-        pending: Vec<Migration>,
+        pending: Vec<PendingMigration>,
     },
     /// A copy of the newer database goes back by the down SQL that is stored in it, and is swapped in.
     Downgrade {
@@ -72,7 +72,7 @@ pub enum Plan {
         /// To this one, which is the firmware's.
         to: i64,
         /// Undone, newest first.
-        migrations: Vec<Migration>,
+        migrations: Vec<PendingMigration>,
     },
     /// A copy gets new indexes and is swapped in.
     Reindex {
@@ -171,40 +171,40 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
     }
     match (&facts.database, &facts.open_operation) {
         // A link, a folder, a second name: whatever it is, it is not only ours.
-        (Database::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        (DatabaseState::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
-        (Database::Unreadable { what }, _) => refuse(Class::Storage, what, "make it writable, then run again"),
+        (DatabaseState::Unreadable { what }, _) => refuse(Class::Storage, what, "make it writable, then run again"),
         // Corruption is what an old SQLite sees in a new schema: never a reason for a fallback.
-        (Database::NewerSqlite { what }, _) => refuse(Class::Newer, what, "boot the newer firmware"),
+        (DatabaseState::NewerSqlite { what }, _) => refuse(Class::Newer, what, "boot the newer firmware"),
         // What a hot journal hides decides everything else.
-        (Database::NeedsRecovery, _) => recover(facts, "a hot journal was left by a power cut"),
+        (DatabaseState::NeedsRecovery, _) => recover(facts, "a hot journal was left by a power cut"),
         // The application could not open a WAL on a disk this full; we can.
-        (Database::Current { recover: true, .. }, _) => recover(facts, "a WAL was left and the disk is nearly full"),
-        (Database::Current { version, recover: false }, _) => Plan::Quiet { version: *version },
+        (DatabaseState::Current { recover: true, .. }, _) => recover(facts, "a WAL was left and the disk is nearly full"),
+        (DatabaseState::Current { version, recover: false }, _) => Plan::Quiet { version: *version },
         // A replacement that this firmware began, the old files still untouched: its reason lives only in the record.
         (
-            Database::Behind { .. },
+            DatabaseState::Behind { .. },
             OpenOperation::Interrupted { kind: OperationKind::ReplaceFresh | OperationKind::ReplaceCarried, ours: true, reason, .. },
         ) => worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone())),
-        (Database::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
-        (Database::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
+        (DatabaseState::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
+        (DatabaseState::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
         // The team said that a changed text is not worth a device.
-        (Database::Mismatch { text_only: true, .. }, _) if policy.changed_text == ChangedText::Warn => {
+        (DatabaseState::Mismatch { text_only: true, .. }, _) if policy.changed_text == ChangedText::Warn => {
             Plan::Quiet { version: facts.target }
         }
-        (Database::Mismatch { what, .. }, _) => {
+        (DatabaseState::Mismatch { what, .. }, _) => {
             refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
         }
         // A migration without its code would be recorded as done.
-        (Database::WithoutCode { what, .. }, _) => {
+        (DatabaseState::WithoutCode { what, .. }, _) => {
             refuse(Class::Catalogue, what, "install the firmware's own program, which registers it (`Migrator::code_migration`)")
         }
-        (Database::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
+        (DatabaseState::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
-        (Database::Absent, _) => first_boot(facts, policy),
+        (DatabaseState::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the repairs come first.
-        (Database::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
-        (Database::Damaged { what, tables_whole, version }, _) => damaged(facts, policy, what, *tables_whole, *version),
+        (DatabaseState::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
+        (DatabaseState::Damaged { what, tables_whole, version }, _) => damaged(facts, policy, what, *tables_whole, *version),
     }
 }
 
@@ -254,11 +254,11 @@ fn first_boot(facts: &Facts, policy: &Policy) -> Plan {
     Plan::FirstBoot { to: facts.target }
 }
 
-fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[Migration], half_done: Option<i64>) -> Plan {
+fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[PendingMigration], half_done: Option<i64>) -> Plan {
     if let Some(refusal) = obstacle(facts, policy) {
         return refusal;
     }
-    let migrations: Vec<Migration> = pending.iter().filter(|migration| Some(migration.version) != half_done).cloned().collect();
+    let migrations: Vec<PendingMigration> = pending.iter().filter(|migration| Some(migration.version) != half_done).cloned().collect();
     if migrations.iter().any(|migration| migration.no_transaction) {
         return migrate_copy(facts, version, migrations);
     }
@@ -279,7 +279,7 @@ fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[Migration], h
     Plan::Migrate { from: version, migrations, snapshot, half_done }
 }
 
-fn migrate_copy(facts: &Facts, version: i64, migrations: Vec<Migration>) -> Plan {
+fn migrate_copy(facts: &Facts, version: i64, migrations: Vec<PendingMigration>) -> Plan {
     // Nothing can be renamed over a mount.
     if facts.own_mount {
         let what = "a migration needs a copy that is swapped in, and the database file is a mount of its own";
@@ -334,7 +334,7 @@ pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
 fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
     let why = RESTORE_ASKED;
     match &facts.database {
-        Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        DatabaseState::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
         _ => by_snapshot(snapshot, why),
@@ -344,8 +344,8 @@ fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
 /// `purge --yes`: a person named the database and said so; only what cannot be done is refused.
 fn purge(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.database {
-        Database::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
-        Database::Absent => first_boot(facts, policy),
+        DatabaseState::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        DatabaseState::Absent => first_boot(facts, policy),
         _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
         // Nothing is carried over: the rows are what the person wants to be rid of.
@@ -373,19 +373,19 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
     }
     // Rows whose version is not known cannot be brought anywhere.
     let from = match &facts.database {
-        Database::Behind { half_done: Some(version), .. } => Some(*version),
-        Database::Behind { version, .. } | Database::Newer { version, .. } => Some(*version),
-        Database::Damaged { version, .. } => *version,
-        Database::Absent
-        | Database::Lost { .. }
-        | Database::NeedsRecovery
-        | Database::Unreadable { .. }
-        | Database::Current { .. }
-        | Database::Mismatch { .. }
-        | Database::WithoutCode { .. }
-        | Database::NoHistory { .. }
-        | Database::NewerSqlite { .. }
-        | Database::NotOurs { .. } => None,
+        DatabaseState::Behind { half_done: Some(version), .. } => Some(*version),
+        DatabaseState::Behind { version, .. } | DatabaseState::Newer { version, .. } => Some(*version),
+        DatabaseState::Damaged { version, .. } => *version,
+        DatabaseState::Absent
+        | DatabaseState::Lost { .. }
+        | DatabaseState::NeedsRecovery
+        | DatabaseState::Unreadable { .. }
+        | DatabaseState::Current { .. }
+        | DatabaseState::Mismatch { .. }
+        | DatabaseState::WithoutCode { .. }
+        | DatabaseState::NoHistory { .. }
+        | DatabaseState::NewerSqlite { .. }
+        | DatabaseState::NotOurs { .. } => None,
     };
     let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
     // Where rows are carried over, only the build knows which could not be.
@@ -441,12 +441,12 @@ impl fmt::Display for Plan {
     }
 }
 
-fn target(from: i64, migrations: &[Migration], half_done: Option<i64>) -> i64 {
+fn target(from: i64, migrations: &[PendingMigration], half_done: Option<i64>) -> i64 {
     migrations.last().map(|migration| migration.version).or(half_done).unwrap_or(from)
 }
 
 /// The names of the migrations, shortened in the middle.
-struct Names<'a>(&'a [Migration]);
+struct Names<'a>(&'a [PendingMigration]);
 
 /// Names shown of a long list.
 const NAMES_SHOWN_MAX: usize = 6;

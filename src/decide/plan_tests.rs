@@ -5,12 +5,12 @@
 
 use super::*;
 use crate::config::{OnFailure, OnNewer, Repair};
-use crate::decide::facts::{Kept, Room, Tried, WayBack};
-use crate::decide::fallback::{after_failure, Next, Stop};
+use crate::decide::facts::{Attempt, OwnCopies, Room, WayBack};
+use crate::decide::fallback::{after_failure, AfterFailure, Stop};
 use crate::decide::record::Counts;
 
-fn migration(version: i64) -> Migration {
-    Migration { version, name: format!("m{version}"), no_transaction: version == 9 }
+fn migration(version: i64) -> PendingMigration {
+    PendingMigration { version, name: format!("m{version}"), no_transaction: version == 9 }
 }
 
 fn copy(version: i64, operation: u64) -> Snapshot {
@@ -18,7 +18,7 @@ fn copy(version: i64, operation: u64) -> Snapshot {
 }
 
 /// A healthy precious database on a roomy disk.
-fn facts(database: Database) -> Facts {
+fn facts(database: DatabaseState) -> Facts {
     Facts {
         database,
         target: 3,
@@ -63,11 +63,11 @@ fn rebuildable() -> Policy {
 }
 
 fn behind() -> Facts {
-    facts(Database::Behind { version: 1, pending: vec![migration(2), migration(3)], half_done: None })
+    facts(DatabaseState::Behind { version: 1, pending: vec![migration(2), migration(3)], half_done: None })
 }
 
 fn damaged() -> Facts {
-    facts(Database::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: None })
+    facts(DatabaseState::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: None })
 }
 
 fn room(available: u64) -> Room {
@@ -87,28 +87,28 @@ fn check(facts: &Facts, policy: &Policy, expected: &str) {
 
 #[test]
 fn a_healthy_database() {
-    check(&facts(Database::Current { version: 3, recover: false }), &precious(), "nothing to do: at version 3");
-    check(&facts(Database::Absent), &precious(), "first boot: build version 3 beside, then put it in place");
+    check(&facts(DatabaseState::Current { version: 3, recover: false }), &precious(), "nothing to do: at version 3");
+    check(&facts(DatabaseState::Absent), &precious(), "first boot: build version 3 beside, then put it in place");
     check(&behind(), &precious(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, after a snapshot");
     check(&behind(), &rebuildable(), "migrate 1 to 3: V2 m2, V3 m3, in one transaction, without a snapshot (copy = \"never\")");
-    let outside = facts(Database::Behind { version: 1, pending: vec![migration(2), migration(9)], half_done: None });
+    let outside = facts(DatabaseState::Behind { version: 1, pending: vec![migration(2), migration(9)], half_done: None });
     check(&outside, &precious(), "migrate a copy 1 to 9: V2 m2, V9 m9, then put it in place");
 }
 
 #[test]
 fn what_a_power_cut_or_another_tool_left() {
     let needs_recovery = "recover, then look again: a hot journal was left by a power cut; unknown until recovered";
-    check(&facts(Database::NeedsRecovery), &precious(), needs_recovery);
+    check(&facts(DatabaseState::NeedsRecovery), &precious(), needs_recovery);
     let full = "recover, then look again: a WAL was left and the disk is nearly full; unknown until recovered";
-    check(&facts(Database::Current { version: 3, recover: true }), &precious(), full);
-    let half = facts(Database::Behind { version: 1, pending: vec![migration(2), migration(3)], half_done: Some(2) });
+    check(&facts(DatabaseState::Current { version: 3, recover: true }), &precious(), full);
+    let half = facts(DatabaseState::Behind { version: 1, pending: vec![migration(2), migration(3)], half_done: Some(2) });
     let words = "record V2, whose schema is there already; migrate 1 to 3: V3 m3, in one transaction, after a snapshot";
     check(&half, &precious(), words);
 }
 
 #[test]
 fn code_that_this_binary_does_not_have() {
-    let without = facts(Database::WithoutCode { version: 1, what: "V2__x.sql asks for Rust code".into() });
+    let without = facts(DatabaseState::WithoutCode { version: 1, what: "V2__x.sql asks for Rust code".into() });
     check(&without, &precious(), "refuse: V2__x.sql asks for Rust code [As(Catalogue)]");
     check(&without, &rebuildable(), "refuse: V2__x.sql asks for Rust code [As(Catalogue)]");
 }
@@ -149,7 +149,7 @@ fn little_room() {
     let Plan::Refuse(refusal) = decide(&met_before, &precious()) else { panic!() };
     assert_eq!(refusal.next, "free space, then run again; `bootmigrate run --retry --db settings` tries at once");
     // What is ours and may go is named with its size and the command, three at most.
-    let kept = |path: &str, quarantined| Kept { path: format!("/d/.bootmigrate/a.db/{path}"), bytes: 4096, quarantined };
+    let kept = |path: &str, quarantined| OwnCopies { path: format!("/d/.bootmigrate/a.db/{path}"), bytes: 4096, quarantined };
     let kept = vec![kept("quarantine/2", true), kept("snapshots/v1-1.db", false), kept("quarantine/5", true), kept("quarantine/6", true)];
     let Plan::Refuse(refusal) = decide(&Facts { kept, room: room(5), ..behind() }, &always) else { panic!() };
     let named = "free space, then run again; bootmigrate itself keeps a replaced database of 4096 bytes in quarantine/2 (remove it with \
@@ -183,10 +183,10 @@ fn damage_is_repaired_in_the_owners_order() {
     let with_copies = Facts { snapshots: copies, ..damaged() };
     check(&with_copies, &precious(), newest);
     let older = "replace by the snapshot v1-4 migrated forward, the old files go to quarantine: page 7 is torn";
-    check(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copies }, &precious(), older);
-    let index = facts(Database::Damaged { what: "an index is torn".into(), tables_whole: true, version: None });
+    check(&Facts { tried: vec![Attempt::Snapshot(8)], ..with_copies }, &precious(), older);
+    let index = facts(DatabaseState::Damaged { what: "an index is torn".into(), tables_whole: true, version: None });
     check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
-    check(&Facts { tried: vec![Tried::Reindex], ..index.clone() }, &precious(), "refuse: an index is torn [As(Damaged)]");
+    check(&Facts { tried: vec![Attempt::Reindex], ..index.clone() }, &precious(), "refuse: an index is torn [As(Damaged)]");
     // In vain so often: a boot that would copy the file once more learns nothing.
     let in_vain = Facts { tries: Counts { failed: 3, ..index.tries.clone() }, ..index };
     check(&in_vain, &precious(), "refuse: an index is torn [As(Damaged)]");
@@ -195,7 +195,7 @@ fn damage_is_repaired_in_the_owners_order() {
 #[test]
 fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
     let rows = |holds, lacks| Snapshot { holds, lacks, ..copy(2, 8) };
-    let index = facts(Database::Damaged { what: "20 rows are in an index alone".into(), tables_whole: true, version: Some(2) });
+    let index = facts(DatabaseState::Damaged { what: "20 rows are in an index alone".into(), tables_whole: true, version: Some(2) });
     let with = |snapshots: Vec<Snapshot>| Facts { snapshots, ..index.clone() };
     let restored = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: 20 rows are in an index alone";
     let reindexed = "build the indexes anew on a copy, then put it in place: 20 rows are in an index alone";
@@ -203,7 +203,7 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
     check(&with(vec![rows(20, 19)]), &precious(), restored);
     check(&with(vec![rows(20, 20)]), &precious(), reindexed);
     check(&with(vec![rows(0, 0)]), &precious(), reindexed);
-    check(&Facts { tried: vec![Tried::Snapshot(8)], ..with(vec![rows(20, 0)]) }, &precious(), reindexed);
+    check(&Facts { tried: vec![Attempt::Snapshot(8)], ..with(vec![rows(20, 0)]) }, &precious(), reindexed);
     check(&with(vec![rows(20, 0)]), &Policy { on_damage: vec![Repair::Reindex, Repair::Purge], ..precious() }, reindexed);
     let torn = |snapshots| Facts { snapshots, ..readable() };
     check(
@@ -215,7 +215,7 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
 
 /// Damaged, with a history that says version 2.
 fn readable() -> Facts {
-    facts(Database::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: Some(2) })
+    facts(DatabaseState::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: Some(2) })
 }
 
 #[test]
@@ -227,10 +227,10 @@ fn what_can_be_read_of_a_damaged_file_is_saved() {
     // A table without a row is too little where a copy has them, and only there.
     let each = |facts: &Facts| matches!(decide(facts, &precious()), Plan::Salvage { each: true, .. });
     assert!(each(&with_copy) && !each(&readable()));
-    assert!(!each(&Facts { tried: vec![Tried::Snapshot(8)], ..with_copy.clone() }));
+    assert!(!each(&Facts { tried: vec![Attempt::Snapshot(8)], ..with_copy.clone() }));
     let newest = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: page 7 is torn";
-    check(&Facts { tried: vec![Tried::Salvage], ..with_copy.clone() }, &precious(), newest);
-    check(&Facts { tried: vec![Tried::Salvage], ..readable() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
+    check(&Facts { tried: vec![Attempt::Salvage], ..with_copy.clone() }, &precious(), newest);
+    check(&Facts { tried: vec![Attempt::Salvage], ..readable() }, &precious(), "refuse: page 7 is torn [As(Damaged)]");
     let unwanted = Policy { on_damage: vec![Repair::Snapshot], ..precious() };
     check(&with_copy, &unwanted, newest);
     let cut = |starts| OpenOperation::Interrupted { kind: OperationKind::Salvage, ours: true, starts, reason: "page 7 is torn".into() };
@@ -256,7 +256,7 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
     let again = "replace by a fresh database with the rows of a, the old files go to quarantine: its migration failed";
     check(&Facts { open_operation: cut, ..behind() }, &keeps(&["a"]), again);
     let way_back = WayBack::Missing("no down SQL is stored for V5 m5".into());
-    let newer = facts(Database::Newer { version: 5, compatible_from: None, way_back });
+    let newer = facts(DatabaseState::Newer { version: 5, compatible_from: None, way_back });
     let aside = "replace by a fresh database with the rows of a put aside in it, the old files go to quarantine: \
                  it is at version 5 and this firmware knows 3";
     check(&newer, &keeps(&["a"]), aside);
@@ -267,7 +267,7 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
 
 #[test]
 fn data_that_is_gone_is_no_first_boot() {
-    let lost = |remains| facts(Database::Lost { what: "the main file is empty".into(), remains });
+    let lost = |remains| facts(DatabaseState::Lost { what: "the main file is empty".into(), remains });
     // Nothing is left that could be lost once more.
     let fresh = "replace by a fresh database, the old files go to quarantine: the main file is empty";
     check(&lost(false), &precious(), fresh);
@@ -283,7 +283,7 @@ fn data_that_is_gone_is_no_first_boot() {
 #[test]
 fn newer_firmware_was_here() {
     let way_back = WayBack::Missing("no down SQL is stored for V5 m5".into());
-    let newer = |compatible_from| facts(Database::Newer { version: 5, compatible_from, way_back: way_back.clone() });
+    let newer = |compatible_from| facts(DatabaseState::Newer { version: 5, compatible_from, way_back: way_back.clone() });
     let refused = "refuse: the database is at version 5, this firmware knows 3; no down SQL is stored for V5 m5 [As(Newer)]";
     check(&newer(None), &precious(), refused);
     check(&newer(Some(4)), &precious(), refused);
@@ -298,7 +298,7 @@ fn newer_firmware_was_here() {
 /// Schema 5, with a way back over 5 and 4.
 fn newer_with_down() -> Facts {
     let way_back = WayBack::Stored(vec![migration(5), migration(4)]);
-    facts(Database::Newer { version: 5, compatible_from: None, way_back })
+    facts(DatabaseState::Newer { version: 5, compatible_from: None, way_back })
 }
 
 const BACK: &str = "go back from 5 to 3 on a copy, by the down SQL stored for V5 m5, V4 m4, then put it in place";
@@ -308,12 +308,12 @@ fn newer_firmware_left_the_way_back() {
     check(&newer_with_down(), &precious(), BACK);
     // Nothing is changed that can be used as it is.
     let way_back = WayBack::Stored(vec![migration(5), migration(4)]);
-    let usable = facts(Database::Newer { version: 5, compatible_from: Some(2), way_back });
+    let usable = facts(DatabaseState::Newer { version: 5, compatible_from: Some(2), way_back });
     check(&usable, &precious(), "use it as it is: at version 5, which firmware of version 3 can use");
     let unwanted = Policy { on_newer: vec![OnNewer::Compatible], ..precious() };
     check(&newer_with_down(), &unwanted, "refuse: the database is at version 5, this firmware knows 3 [As(Newer)]");
     let failed = "refuse: the database is at version 5, this firmware knows 3; its stored down SQL failed [As(Newer)]";
-    check(&Facts { tried: vec![Tried::Downgrade], ..newer_with_down() }, &precious(), failed);
+    check(&Facts { tried: vec![Attempt::Downgrade], ..newer_with_down() }, &precious(), failed);
     let worn = |failed| Facts { tries: Counts { failed, ..newer_with_down().tries }, ..newer_with_down() };
     check(&worn(2), &precious(), BACK);
     check(&worn(3), &precious(), failed);
@@ -344,7 +344,7 @@ fn a_slot_on_trial_may_have_its_own_snapshot_again() {
     let snapshots = vec![copy(4, 9), copy(3, 8), copy(3, 2)];
     let with_copies = Facts { snapshots, ..newer_with_down() };
     check(&with_copies, &on_trial, BACK);
-    let no_way_back = Facts { tried: vec![Tried::Downgrade], ..with_copies };
+    let no_way_back = Facts { tried: vec![Attempt::Downgrade], ..with_copies };
     let own = "replace by the snapshot v3-8 migrated forward, the old files go to quarantine: \
                it is at version 5 and this firmware knows 3";
     check(&no_way_back, &on_trial, own);
@@ -356,7 +356,7 @@ fn a_slot_on_trial_may_have_its_own_snapshot_again() {
 
 #[test]
 fn what_another_tool_made_is_taken_over() {
-    let of = |adoption| facts(Database::NoHistory { tables: 3, application_id: 7, adoption });
+    let of = |adoption| facts(DatabaseState::NoHistory { tables: 3, application_id: 7, adoption });
     let other = "refuse: this is another application's database (application_id 7, 3 tables, no migration history) [As(NotOurs)]";
     check(&of(Adoption::NotAsked), &precious(), other);
     let differs = of(Adoption::Refused("table wifi is missing".into()));
@@ -408,14 +408,14 @@ fn a_repair_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse
     check(&worn_out, &precious(), left);
     check(&Facts { request: Request::Retry, ..worn_out }, &precious(), by_copy);
     check(&Facts { open_operation: open(OperationKind::ReplaceFresh, 3), ..damaged() }, &rebuildable(), left);
-    let gone = facts(Database::Lost { what: "the main file is absent".into(), remains: false });
+    let gone = facts(DatabaseState::Lost { what: "the main file is absent".into(), remains: false });
     check(&Facts { open_operation: open(OperationKind::ReplaceSnapshot, 3), ..gone }, &precious(), left);
 }
 
 #[test]
 fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
     let read_only = |facts: Facts| Facts { writable: false, ..facts };
-    check(&read_only(facts(Database::Current { version: 3, recover: false })), &precious(), "nothing to do: at version 3");
+    check(&read_only(facts(DatabaseState::Current { version: 3, recover: false })), &precious(), "nothing to do: at version 3");
     check(&read_only(behind()), &precious(), "refuse: work is pending and the file system is read-only [As(Storage)]");
     check(&read_only(damaged()), &rebuildable(), "refuse: page 7 is torn, and the file system is read-only [As(Storage)]");
     let purge = Facts { request: Request::Purge, ..read_only(behind()) };
@@ -423,14 +423,14 @@ fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
 }
 
 #[track_caller]
-fn fallback(facts: &Facts, policy: &Policy, class: Class, expected: &Next) {
+fn fallback(facts: &Facts, policy: &Policy, class: Class, expected: &AfterFailure) {
     let plan = decide(facts, policy);
     assert_eq!(after_failure(&plan, class, "V2: no such table", facts, policy), *expected, "{plan}, {class:?}");
 }
 
 #[test]
 fn only_a_failed_migration_or_damage_leads_to_a_rung() {
-    let stop = Next::Stop(Stop::AsItFailed);
+    let stop = AfterFailure::Stop(Stop::AsItFailed);
     for class in [
         Class::InUse,
         Class::NoSpace,
@@ -443,28 +443,28 @@ fn only_a_failed_migration_or_damage_leads_to_a_rung() {
         Class::Configuration,
         Class::Defect,
     ] {
-        for facts in [behind(), damaged(), newer_with_down(), facts(Database::Absent)] {
+        for facts in [behind(), damaged(), newer_with_down(), facts(DatabaseState::Absent)] {
             for request in [Request::Boot, Request::PurgeAndRetry] {
                 fallback(&Facts { request, ..facts.clone() }, &rebuildable(), class, &stop);
             }
         }
     }
     fallback(&behind(), &precious(), Class::Failed, &stop);
-    fallback(&facts(Database::Absent), &rebuildable(), Class::Failed, &stop);
-    fallback(&behind(), &precious(), Class::Damaged, &Next::LookForDamage);
-    fallback(&damaged(), &rebuildable(), Class::Failed, &Next::Stop(Stop::FreshBuildFailed));
+    fallback(&facts(DatabaseState::Absent), &rebuildable(), Class::Failed, &stop);
+    fallback(&behind(), &precious(), Class::Damaged, &AfterFailure::LookForDamage);
+    fallback(&damaged(), &rebuildable(), Class::Failed, &AfterFailure::Stop(Stop::FreshBuildFailed));
     let why = "its migration failed: V2: no such table".to_owned();
     let fresh = |carry: &[&str], loss| {
         let by = Replacement::Fresh { carry: carry.iter().map(|table| (*table).to_owned()).collect(), from: 1, aside: false };
-        Next::Plan(Plan::Replace { by, why: why.clone(), loss })
+        AfterFailure::Plan(Plan::Replace { by, why: why.clone(), loss })
     };
     fallback(&behind(), &rebuildable(), Class::Failed, &fresh(&[], true));
     fallback(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh(&["*"], false));
     for class in [Class::Failed, Class::Damaged] {
-        fallback(&readable(), &precious(), class, &Next::Without(Tried::Salvage));
+        fallback(&readable(), &precious(), class, &AfterFailure::Without(Attempt::Salvage));
     }
     let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
-    fallback(&copies, &precious(), Class::Failed, &Next::Without(Tried::Snapshot(8)));
-    fallback(&newer_with_down(), &precious(), Class::Failed, &Next::Without(Tried::Downgrade));
-    fallback(&newer_with_down(), &precious(), Class::Damaged, &Next::LookForDamage);
+    fallback(&copies, &precious(), Class::Failed, &AfterFailure::Without(Attempt::Snapshot(8)));
+    fallback(&newer_with_down(), &precious(), Class::Failed, &AfterFailure::Without(Attempt::Downgrade));
+    fallback(&newer_with_down(), &precious(), Class::Damaged, &AfterFailure::LookForDamage);
 }

@@ -200,7 +200,7 @@ pub fn clip(text: &str, bytes_max: usize) -> &str {
 
 /// What two slots hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Slots {
+pub enum RecordSlots {
     /// The newer valid slot, and where the next update goes.
     Valid {
         /// What it says.
@@ -217,17 +217,17 @@ pub enum Slots {
 }
 
 /// Chooses the newer valid slot of a record file's content.
-pub fn read_slots(bytes: &[u8]) -> Slots {
+pub fn read_slots(bytes: &[u8]) -> RecordSlots {
     let first = bytes.get(..SLOT_BYTES).map_or(Slot::Bad, read_slot);
     let second = bytes.get(SLOT_BYTES..2 * SLOT_BYTES).map_or(Slot::Bad, read_slot);
-    let valid = |record, sequence, next_slot| Slots::Valid { record, sequence, next_slot };
+    let valid = |record, sequence, next_slot| RecordSlots::Valid { record, sequence, next_slot };
     match (first, second) {
-        (Slot::Unknown(format), _) | (_, Slot::Unknown(format)) => Slots::UnknownFormat(format),
+        (Slot::Unknown(format), _) | (_, Slot::Unknown(format)) => RecordSlots::UnknownFormat(format),
         (Slot::Good(a, first), Slot::Good(_, second)) if first >= second => valid(a, first, 1),
         (Slot::Good(..), Slot::Good(b, second)) => valid(b, second, 0),
         (Slot::Good(a, sequence), Slot::Bad) => valid(a, sequence, 1),
         (Slot::Bad, Slot::Good(b, sequence)) => valid(b, sequence, 0),
-        (Slot::Bad, Slot::Bad) => Slots::Nothing,
+        (Slot::Bad, Slot::Bad) => RecordSlots::Nothing,
     }
 }
 

@@ -52,10 +52,10 @@ const EMPTY: [u8; SLOT_BYTES] = [0; SLOT_BYTES];
 #[track_caller]
 fn check(bytes: &[u8], expected: Option<(&Record, u64, usize)>) {
     match (read_slots(bytes), expected) {
-        (Slots::Valid { record, sequence, next_slot }, Some((wanted, number, slot))) => {
+        (RecordSlots::Valid { record, sequence, next_slot }, Some((wanted, number, slot))) => {
             assert_eq!((&*record, sequence, next_slot), (wanted, number, slot));
         }
-        (Slots::Nothing, None) => {}
+        (RecordSlots::Nothing, None) => {}
         (found, wanted) => panic!("found {found:?}, wanted {wanted:?}"),
     }
 }
@@ -115,9 +115,9 @@ fn a_torn_update_leaves_the_slot_before_it() {
         let mut torn = before.clone();
         torn[SLOT_BYTES..SLOT_BYTES + cut].copy_from_slice(&write_slot(&new, 6)[..cut]);
         match read_slots(&torn) {
-            Slots::Valid { record, sequence: 5, .. } => assert_eq!(*record, old),
+            RecordSlots::Valid { record, sequence: 5, .. } => assert_eq!(*record, old),
             // The payload lies in the first sectors: once those are there, the update is whole.
-            Slots::Valid { record, sequence: 6, .. } => assert_eq!(*record, new),
+            RecordSlots::Valid { record, sequence: 6, .. } => assert_eq!(*record, new),
             other => panic!("after {cut} bytes: {other:?}"),
         }
     }
@@ -147,8 +147,8 @@ fn a_whole_slot_of_a_newer_format_is_not_garbage() {
     slot[HEADER_BYTES..HEADER_BYTES + payload.len()].copy_from_slice(payload);
     let crc = slot_crc(2, payload.len() as u32, 5, payload);
     slot[24..28].copy_from_slice(&crc.to_le_bytes());
-    assert_eq!(read_slots(&file(&slot, &EMPTY)), Slots::UnknownFormat(2));
-    assert_eq!(read_slots(&file(&write_slot(&full(), 4), &slot)), Slots::UnknownFormat(2));
+    assert_eq!(read_slots(&file(&slot, &EMPTY)), RecordSlots::UnknownFormat(2));
+    assert_eq!(read_slots(&file(&write_slot(&full(), 4), &slot)), RecordSlots::UnknownFormat(2));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub struct Round {
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum NextRound {
     /// Nothing is left to do.
     Finished,
     /// Another round.
@@ -36,16 +36,16 @@ pub enum Next {
 }
 
 /// Facts of a round in, what follows out.
-pub fn after_round(round: &Round) -> Next {
+pub fn after_round(round: &Round) -> NextRound {
     match round {
-        Round { batch: false, .. } | Round { batch: true, rows: 0, .. } => Next::Finished,
-        Round { alike, rows, .. } if *alike >= ALIKE_MAX => Next::NoProgress(format!(
+        Round { batch: false, .. } | Round { batch: true, rows: 0, .. } => NextRound::Finished,
+        Round { alike, rows, .. } if *alike >= ALIKE_MAX => NextRound::NoProgress(format!(
             "`batch` makes no progress: {alike} rounds in a row changed the very same {rows} rows; let its WHERE leave out what is done"
         )),
-        Round { rows_in_all, bytes, .. } if *rows_in_all > ROWS_FREE.max(bytes / BYTES_PER_ROW_MIN) => Next::NoProgress(format!(
+        Round { rows_in_all, bytes, .. } if *rows_in_all > ROWS_FREE.max(bytes / BYTES_PER_ROW_MIN) => NextRound::NoProgress(format!(
             "`batch` comes to no end: it has changed {rows_in_all} rows, more than {bytes} bytes can hold; let its WHERE leave out what is done"
         )),
-        Round { .. } => Next::Again,
+        Round { .. } => NextRound::Again,
     }
 }
 
@@ -57,27 +57,27 @@ mod tests {
 
     #[track_caller]
     fn refused(round: Round, words: &str) {
-        assert!(matches!(after_round(&round), Next::NoProgress(why) if why.contains(words)), "{round:?}");
+        assert!(matches!(after_round(&round), NextRound::NoProgress(why) if why.contains(words)), "{round:?}");
     }
 
     #[test]
     fn a_batch_goes_on_until_it_changes_nothing() {
-        assert_eq!(after_round(&ROUND), Next::Again);
-        assert_eq!(after_round(&Round { rows: 0, ..ROUND }), Next::Finished);
-        assert_eq!(after_round(&Round { batch: false, ..ROUND }), Next::Finished);
+        assert_eq!(after_round(&ROUND), NextRound::Again);
+        assert_eq!(after_round(&Round { rows: 0, ..ROUND }), NextRound::Finished);
+        assert_eq!(after_round(&Round { batch: false, ..ROUND }), NextRound::Finished);
     }
 
     #[test]
     fn the_very_same_rows_three_times_are_no_progress() {
-        assert_eq!(after_round(&Round { alike: 2, ..ROUND }), Next::Again);
+        assert_eq!(after_round(&Round { alike: 2, ..ROUND }), NextRound::Again);
         refused(Round { alike: 3, ..ROUND }, "3 rounds in a row changed the very same 500 rows");
     }
 
     #[test]
     fn more_rows_than_the_file_holds_are_no_progress() {
-        assert_eq!(after_round(&Round { rows_in_all: 10_000, bytes: 4096, ..ROUND }), Next::Again);
+        assert_eq!(after_round(&Round { rows_in_all: 10_000, bytes: 4096, ..ROUND }), NextRound::Again);
         refused(Round { rows_in_all: 10_001, bytes: 4096, ..ROUND }, "it has changed 10001 rows, more than 4096 bytes can hold");
-        assert_eq!(after_round(&Round { rows_in_all: (1 << 20) / 4, ..ROUND }), Next::Again);
+        assert_eq!(after_round(&Round { rows_in_all: (1 << 20) / 4, ..ROUND }), NextRound::Again);
         refused(Round { rows_in_all: (1 << 20) / 4 + 1, ..ROUND }, "comes to no end");
     }
 }

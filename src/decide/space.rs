@@ -2,7 +2,7 @@
 //! Promises: numbers are bytes; what bootmigrate itself keeps is named with its size and the command that removes it.
 //! Never removes anything: a person does.
 
-use crate::decide::facts::{Facts, Kept, Room};
+use crate::decide::facts::{Facts, OwnCopies, Room};
 use crate::decide::plan::{refuse, Plan};
 use crate::decide::policy::Policy;
 use crate::error::Class;
@@ -11,7 +11,7 @@ use crate::error::Class;
 const NAMED_MAX: usize = 3;
 
 /// What a person can do, until so many bytes are free where that is known.
-pub fn free_space(kept: &[Kept], needed: Option<u64>) -> String {
+pub fn free_space(kept: &[OwnCopies], needed: Option<u64>) -> String {
     let until = needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
     let mut words = format!("free space{until}, then run again");
     for (place, one) in kept.iter().take(NAMED_MAX).enumerate() {

@@ -78,12 +78,12 @@ pub struct History {
     /// The last token handled.
     pub token: Option<String>,
     /// By version: what the firmware that applied it said of other firmware.
-    pub migrations: Vec<Said>,
+    pub migrations: Vec<StoredMigration>,
 }
 
 /// What our own table has of one migration, as far as another slot's firmware asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct StoredMigration {
     /// Its version.
     pub version: i64,
     /// The oldest schema whose firmware can use the result.
@@ -214,7 +214,7 @@ fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqli
         let compatible_from = integer(row.get_ref(1)?);
         let has_down = integer(row.get_ref(2)?) == Some(1);
         let irreversible = integer(row.get_ref(3)?) != Some(0);
-        history.migrations.push(Said { version, compatible_from, has_down, irreversible });
+        history.migrations.push(StoredMigration { version, compatible_from, has_down, irreversible });
     }
     Ok(())
 }

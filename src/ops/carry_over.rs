@@ -11,17 +11,17 @@ use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
-use crate::device::sqlite::pour::{Pour, Poured};
-use crate::device::sqlite::rows::{Aside, Table};
+use crate::device::sqlite::pour::{Pour, RowCounts};
+use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::ops::index_rows::words;
 use crate::ops::lock::Locked;
-use crate::ops::stage::{stage, Base, Staged};
+use crate::ops::stage::{stage, Base, StagedDatabase};
 use crate::ops::store::Operation;
 use crate::ops::wal::misfit;
-use virtual_tables::{bring, Brought};
+use virtual_tables::{bring, VirtualRows};
 
 const OP: Op = Op("carry the rows over");
 
@@ -74,7 +74,7 @@ pub fn stage_with_rows(
     carry: Carry<'_>,
     migrations: &[&Migration],
     token: &str,
-) -> Result<Staged, Failure> {
+) -> Result<StagedDatabase, Failure> {
     let mut aside = BTreeSet::new();
     loop {
         let rows = Rows { main, carry, aside: &aside };
@@ -162,19 +162,19 @@ pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(V
 /// One table on its way.
 struct Way<'a> {
     table: &'a Table,
-    aside: Aside,
-    poured: Poured,
+    aside: LostTable,
+    poured: RowCounts,
     /// Rows that only indexes know.
     by_index: u64,
     lines: Vec<String>,
 }
 
-fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<Brought, Failure> {
+fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<VirtualRows, Failure> {
     let history = &device.settings.history_table;
     let found = match old.ordinary_tables(OP, history) {
         Err(failure) if failure.class == Class::Damaged && rows.carry.least == Least::Nothing => {
             let lost = vec![format!("all rows of the old database, whose schema cannot be read ({})", failure.cause)];
-            return Ok(Brought { lost, ..Brought::default() });
+            return Ok(VirtualRows { lost, ..VirtualRows::default() });
         }
         found => found?,
     };
@@ -228,7 +228,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     } else if lost.is_empty() && !findings.tables_are_whole() {
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
-    Ok(Brought { lost, notes: brought.notes })
+    Ok(VirtualRows { lost, notes: brought.notes })
 }
 
 impl Way<'_> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::catalog::Migration;
 use crate::config::ChangedText;
-use crate::decide::rounds::{after_round, Next, Round};
+use crate::decide::rounds::{after_round, NextRound, Round};
 use crate::device::disk::Op;
 use crate::device::history;
 use crate::device::history::data::{self, Progress, Row, Stamp};
@@ -159,9 +159,9 @@ impl Beside<'_> {
                 bytes: database.bytes(OP)?,
             };
             match after_round(&round) {
-                Next::Finished => expectations(database, migration).map(|()| true),
-                Next::Again => Ok(false),
-                Next::NoProgress(why) => Err(Failure::new(Class::Failed, OP, why).place(directive(migration))),
+                NextRound::Finished => expectations(database, migration).map(|()| true),
+                NextRound::Again => Ok(false),
+                NextRound::NoProgress(why) => Err(Failure::new(Class::Failed, OP, why).place(directive(migration))),
             }
         })?;
         let took = device.environment.clock.monotonic().saturating_sub(began);

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::decide::record::{read_slots, Slots, SLOT_BYTES};
+use crate::decide::record::{read_slots, RecordSlots, SLOT_BYTES};
 use crate::device::disk::{read_own_start, Disk, FileKind, Open, Stat};
 use crate::device::files::FilesState;
 use crate::device::sqlite::schema::{Difference, How, Schema};
@@ -51,7 +51,7 @@ pub struct Inside {
 
 /// What is left of the record of operations and tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum RecordState {
     /// No state folder: nothing was ever begun.
     NothingYet,
     /// The state folder is there, and the record is not, or neither slot is whole.
@@ -140,21 +140,21 @@ fn header(bytes: &[u8; 100]) -> Option<Header> {
 ///
 /// # Errors
 /// As `lstat` and `read`.
-pub fn record(device: &Device<'_>) -> Result<Kept, Failure> {
+pub fn record(device: &Device<'_>) -> Result<RecordState, Failure> {
     let (disk, path) = (device.disk(), device.state.record());
     let failed = |error: std::io::Error| Failure::io(LOOK, &path, &error);
     if disk.stat(&device.state.root).map_err(failed)?.is_none() {
-        return Ok(Kept::NothingYet);
+        return Ok(RecordState::NothingYet);
     }
     if disk.stat(&path).map_err(failed)?.is_none() {
-        return Ok(Kept::Lost);
+        return Ok(RecordState::Lost);
     }
     let bytes = read_own_start(disk, LOOK, &path, 2 * SLOT_BYTES).map_err(failed)?;
     Ok(match read_slots(&bytes) {
-        Slots::Valid { record, .. } => Kept::Whole(record.last_operation),
-        Slots::UnknownFormat(format) => Kept::Format(format),
-        Slots::Nothing if bytes.iter().all(|byte| *byte == 0) => Kept::Blank,
-        Slots::Nothing => Kept::Lost,
+        RecordSlots::Valid { record, .. } => RecordState::Whole(record.last_operation),
+        RecordSlots::UnknownFormat(format) => RecordState::Format(format),
+        RecordSlots::Nothing if bytes.iter().all(|byte| *byte == 0) => RecordState::Blank,
+        RecordSlots::Nothing => RecordState::Lost,
     })
 }
 

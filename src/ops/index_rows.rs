@@ -4,13 +4,13 @@
 
 use crate::device::disk::Op;
 use crate::device::sqlite::entries::IndexRows;
-use crate::device::sqlite::rows::Aside;
+use crate::device::sqlite::rows::LostTable;
 use crate::device::sqlite::Database;
 use crate::device::Device;
 use crate::error::Failure;
 
 /// A line for each kind of disagreement between a table and its indexes; `aside` is where the indexed columns are kept.
-pub fn words(found: &IndexRows<'_>, aside: Option<&Aside>) -> Vec<String> {
+pub fn words(found: &IndexRows<'_>, aside: Option<&LostTable>) -> Vec<String> {
     let table = found.table_name();
     let rows = |count: u64| if count == 1 { ("1 row".to_owned(), "is") } else { (format!("{count} rows"), "are") };
     let kept = aside.map(|aside| format!(" (indexed columns in {})", aside.name)).unwrap_or_default();

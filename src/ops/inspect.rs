@@ -12,7 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::Slots;
-use crate::decide::facts::{self, Database, Facts, OpenOperation, Request, Room, Tried};
+use crate::decide::facts::{self, Attempt, DatabaseState, Facts, OpenOperation, Request, Room};
 use crate::device::disk::{FileKind, Space};
 use crate::device::files::{FilesState, MainFile};
 use crate::device::history::History;
@@ -26,7 +26,7 @@ use crate::ops::store::RecordStore;
 use crate::ops::sweep::{second_names, sweep};
 
 pub use copies::good_copy;
-use damage::{prove, Proven};
+use damage::{prove, DamageProof};
 
 /// SQLite's own limit since 3.3.0: a file with more was made by a later one.
 const SCHEMA_FORMAT_MAX: u32 = 4;
@@ -36,7 +36,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const ROOM_FOR_A_WAL_BYTES: u64 = 1 << 20;
 
 /// What was seen, and the one descriptor of main that it was seen through.
-pub struct Seen {
+pub struct Inspection {
     /// For the decision.
     pub facts: Facts,
     /// Open until SQLite's last connection is closed; `None` where main is absent or empty.
@@ -47,7 +47,7 @@ pub struct Seen {
     pub history: Option<History>,
 }
 
-impl Seen {
+impl Inspection {
     /// The descriptor of a main file that has no byte, for the swap that takes its name; `None` where there is no such file.
     ///
     /// # Errors
@@ -73,11 +73,11 @@ pub enum Closeness {
 ///
 /// # Errors
 /// In use, storage; what is wrong with the database itself is a fact and no error.
-pub fn inspect(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Seen, Failure> {
+pub fn inspect(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Inspection, Failure> {
     inspected(device, locked, store, ask).map_err(|failure| device.naming_the_refused(failure))
 }
 
-fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Seen, Failure> {
+fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Inspection, Failure> {
     let failed = |error: io::Error| Failure::io(LOOK, &device.files.main, &error);
     let mut files = device.files.look(device.disk()).map_err(failed)?;
     if ask.may_write && locked.writable() {
@@ -85,15 +85,15 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
         files.main = device.disk().stat(&device.files.main).map_err(failed)?;
     }
     let space = device.space().map_err(failed)?;
-    let mut seen = Seen { facts: frame(device, locked, &files, space, ask), main: None, files, history: None };
+    let mut seen = Inspection { facts: frame(device, locked, &files, space, ask), main: None, files, history: None };
     seen.facts.database = look(device, store, ask, &mut seen)?;
     if let Some(what) = code_missing(device, &seen.facts.database) {
         let version = seen.history.as_ref().map_or(0, History::version);
-        seen.facts.database = Database::WithoutCode { version, what };
+        seen.facts.database = DatabaseState::WithoutCode { version, what };
     }
     store.committed = match (&seen.history, &seen.facts.database) {
         (Some(history), _) => Some(history.operation.unwrap_or(0)),
-        (None, Database::Absent) => Some(0),
+        (None, DatabaseState::Absent) => Some(0),
         (None, _) => None,
     };
     store.version = seen.history.as_ref().map(History::version);
@@ -104,18 +104,18 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     seen.facts.room.needed = store.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
     seen.facts.loss = store.loss().map(|loss| loss.text.clone());
     // A person may have brought a file that is this firmware's: what failed before counts no more.
-    let arrived = matches!(seen.facts.database, Database::Current { .. });
+    let arrived = matches!(seen.facts.database, DatabaseState::Current { .. });
     seen.facts.last_failure = store.last_failure(arrived).cloned();
     seen.facts.good_operation = store.record().good_operation;
     let snapshots_matter = match &seen.facts.database {
-        Database::Damaged { .. } | Database::Lost { .. } => true,
+        DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } => true,
         // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks.
-        Database::Newer { compatible_from, .. } => {
+        DatabaseState::Newer { compatible_from, .. } => {
             device.slots == Slots::Ab && compatible_from.is_none_or(|oldest| oldest > seen.facts.target)
         }
         _ => false,
     };
-    if !matches!(seen.facts.database, Database::Current { .. } | Database::Absent) {
+    if !matches!(seen.facts.database, DatabaseState::Current { .. } | DatabaseState::Absent) {
         // While a snapshot may have to take its place, none of them is one that may go.
         let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, store)? };
         seen.facts.kept = kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
@@ -123,7 +123,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     if snapshots_matter && seen.facts.snapshots.is_empty() {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
-    if let Database::Behind { pending, .. } = &seen.facts.database {
+    if let DatabaseState::Behind { pending, .. } = &seen.facts.database {
         let migrations = pending.iter().filter_map(|migration| device.catalog.find(migration.version));
         seen.facts.room.asked = migrations.map(|migration| migration.directives.space_bytes(seen.facts.room.size)).max().unwrap_or(0);
         seen.facts.room.reclaimable = copies::reclaimable(device, store)?;
@@ -132,11 +132,13 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
 }
 
 /// A migration that is to be run asks for Rust code that this binary does not have.
-fn code_missing(device: &Device<'_>, database: &Database) -> Option<String> {
+fn code_missing(device: &Device<'_>, database: &DatabaseState) -> Option<String> {
     let missing = |migration: &crate::catalog::Migration| code::missing(device.environment.code, &device.settings.name, migration);
     match database {
-        Database::Absent => device.catalog.migrations.iter().find_map(missing),
-        Database::Behind { pending, .. } => pending.iter().filter_map(|migration| device.catalog.find(migration.version)).find_map(missing),
+        DatabaseState::Absent => device.catalog.migrations.iter().find_map(missing),
+        DatabaseState::Behind { pending, .. } => {
+            pending.iter().filter_map(|migration| device.catalog.find(migration.version)).find_map(missing)
+        }
         _ => None,
     }
 }
@@ -147,7 +149,7 @@ pub struct Ask<'a> {
     /// Who asks.
     pub request: &'a Request,
     /// Repairs tried by this run.
-    pub tried: &'a [Tried],
+    pub tried: &'a [Attempt],
     /// How closely to look.
     pub closeness: Closeness,
     /// This is a run, not `status` or `plan`.
@@ -155,13 +157,13 @@ pub struct Ask<'a> {
 }
 
 fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space, ask: &Ask<'_>) -> Facts {
-    let migration = |m: &crate::catalog::Migration| facts::Migration {
+    let migration = |m: &crate::catalog::Migration| facts::PendingMigration {
         version: m.version,
         name: m.name.to_owned(),
         no_transaction: m.directives.no_transaction,
     };
     Facts {
-        database: Database::Absent,
+        database: DatabaseState::Absent,
         target: device.catalog.target(),
         catalog: device.catalog.migrations.iter().map(migration).collect(),
         request: ask.request.clone(),
@@ -188,12 +190,12 @@ fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space,
 }
 
 /// What stands under the name; fills in the descriptor and the history on the way.
-fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen) -> Result<Database, Failure> {
+fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Inspection) -> Result<DatabaseState, Failure> {
     let files = seen.files;
     // A boot has swept by now; whoever only looks sees what it will sweep.
     let left = if ask.may_write { 0 } else { left_names(device, &files)? };
     if let Some(what) = not_ours(device, &files, seen.facts.writable, left) {
-        return Ok(Database::NotOurs { what });
+        return Ok(DatabaseState::NotOurs { what });
     }
     if files.main_is_empty() {
         return Ok(absent_or_lost(&files, store));
@@ -211,11 +213,11 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
     seen.main = Some(main);
     if files.journal_has_content {
         let what = format!("a hot journal lies beside it, and {}", seen.facts.read_only);
-        return Ok(if seen.facts.writable { Database::NeedsRecovery } else { Database::Unreadable { what } });
+        return Ok(if seen.facts.writable { DatabaseState::NeedsRecovery } else { DatabaseState::Unreadable { what } });
     }
     if files.wal_has_content() && !seen.facts.writable {
         let what = format!("a WAL lies beside it, and {}", seen.facts.read_only);
-        return Ok(Database::Unreadable { what });
+        return Ok(DatabaseState::Unreadable { what });
     }
     if let Some(database) = bad_header(&header, size, files.wal_has_content()) {
         return Ok(database);
@@ -224,8 +226,8 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
     match read_history(device, limit) {
         Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, recover),
         Ok(history) => match prove(device, seen, &header)? {
-            Some(Proven { mut database, history_is_whole }) => {
-                if let Database::Damaged { version, .. } = &mut database {
+            Some(DamageProof { mut database, history_is_whole }) => {
+                if let DatabaseState::Damaged { version, .. } = &mut database {
                     let known = history_is_whole && copies::is_beginning(device, &history);
                     *version = known.then(|| history.version()).filter(|version| *version > 0);
                 }
@@ -246,10 +248,10 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Seen
     }
 }
 
-fn compare(device: &Device<'_>, seen: &mut Seen, history: History, recover: bool) -> Result<Database, Failure> {
+fn compare(device: &Device<'_>, seen: &mut Inspection, history: History, recover: bool) -> Result<DatabaseState, Failure> {
     let mut database = history::compare(device, &history, recover, &|read| read_live(device, &seen.files, read))?;
     seen.history = Some(history);
-    if let (Database::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
+    if let (DatabaseState::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
         let live = open_to_look(device, &seen.files)?;
         let found = adoption::adoption(device, &live, adopt);
         live.close(LOOK)?;
@@ -288,7 +290,7 @@ fn not_ours(device: &Device<'_>, files: &FilesState, swept: bool, left: u64) -> 
     }
 }
 
-fn absent_or_lost(files: &FilesState, store: &RecordStore) -> Database {
+fn absent_or_lost(files: &FilesState, store: &RecordStore) -> DatabaseState {
     let how = if files.main.is_some() { "empty" } else { "absent" };
     let side = match (files.wal_has_content(), files.journal_has_content) {
         (true, _) => Some("WAL"),
@@ -296,32 +298,32 @@ fn absent_or_lost(files: &FilesState, store: &RecordStore) -> Database {
         (false, false) => None,
     };
     match (side, store.record().held_data) {
-        (Some(side), _) => Database::Lost { what: format!("the main file is {how}, but its {side} has content"), remains: true },
-        (None, true) => Database::Lost { what: format!("the main file is {how}, but it held data before"), remains: false },
-        (None, false) => Database::Absent,
+        (Some(side), _) => DatabaseState::Lost { what: format!("the main file is {how}, but its {side} has content"), remains: true },
+        (None, true) => DatabaseState::Lost { what: format!("the main file is {how}, but it held data before"), remains: false },
+        (None, false) => DatabaseState::Absent,
     }
 }
 
 /// What 100 bytes tell without SQLite.
-fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<Database> {
-    let damaged = |what: &str| Some(Database::Damaged { what: what.to_owned(), tables_whole: false, version: None });
+fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<DatabaseState> {
+    let damaged = |what: &str| Some(DatabaseState::Damaged { what: what.to_owned(), tables_whole: false, version: None });
     if header.get(..16) != Some(MAGIC.as_slice()) || header.len() < 100 {
         return damaged("its header is not that of an SQLite database");
     }
     let byte = |at: usize| header.get(at).copied().unwrap_or(0);
     let number = |at: usize| header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     if byte(19) > 2 {
-        return Some(Database::NewerSqlite { what: format!("its file format is {}, this SQLite reads up to 2", byte(19)) });
+        return Some(DatabaseState::NewerSqlite { what: format!("its file format is {}, this SQLite reads up to 2", byte(19)) });
     }
     if byte(18) > 2 {
-        return Some(Database::NewerSqlite { what: format!("its file format is {}, this SQLite writes up to 2", byte(18)) });
+        return Some(DatabaseState::NewerSqlite { what: format!("its file format is {}, this SQLite writes up to 2", byte(18)) });
     }
     if number(56) > 3 {
-        return Some(Database::NewerSqlite { what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)) });
+        return Some(DatabaseState::NewerSqlite { what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)) });
     }
     if number(44) > SCHEMA_FORMAT_MAX {
         let what = format!("its schema format is {}, this SQLite reads up to {SCHEMA_FORMAT_MAX}", number(44));
-        return Some(Database::NewerSqlite { what });
+        return Some(DatabaseState::NewerSqlite { what });
     }
     let page = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
         1 => 65536,

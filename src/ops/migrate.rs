@@ -17,13 +17,13 @@ use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::ops::before::{Before, Changes};
 use crate::ops::inspect::copies::expendable;
-use crate::ops::inspect::Seen;
+use crate::ops::inspect::Inspection;
 use crate::ops::lock::Locked;
 use crate::ops::probe::{in_use, probe};
 use crate::ops::prune::prune;
 use crate::ops::room::{explain, may_write};
 use crate::ops::scratch::Scratch;
-use crate::ops::snapshot::{snapshot, Copied};
+use crate::ops::snapshot::{snapshot, CopyProof};
 use crate::ops::store::{Operation, Order, RecordStore};
 use crate::ops::verify::{after_each, expectations, verify, whole, within_budget, Verified};
 use crate::ops::virtual_tables::rebuild_unfit;
@@ -84,7 +84,7 @@ pub fn migrate(
     device: &Device<'_>,
     locked: &Locked,
     store: &mut RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     job: &Job<'_>,
 ) -> Result<Option<Committed>, Failure> {
     let Some(main) = &seen.main else {
@@ -119,7 +119,7 @@ pub fn migrate(
 }
 
 /// The facts still hold, and within `quick_check_max_mib` the file is whole.
-fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Seen, main: &MainFile) -> Result<bool, Failure> {
+fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Inspection, main: &MainFile) -> Result<bool, Failure> {
     if !still_holds(device, database, seen)? {
         return Ok(false);
     }
@@ -134,7 +134,7 @@ fn mode(
     device: &Device<'_>,
     locked: &Locked,
     store: &RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     main: &MainFile,
     job: &Job<'_>,
     operation: Operation,
@@ -143,7 +143,7 @@ fn mode(
 ) -> Result<Committed, Failure> {
     // The snapshot and the commit are steps too.
     progress::expect(job.migrations.len() + usize::from(job.snapshot) + 1);
-    let transaction: Result<(Option<Copied>, Vec<String>), Failure> = (|| {
+    let transaction: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(device, locked, store, seen, main, job, operation)?;
         device.stop_here(APPLY)?;
@@ -187,7 +187,7 @@ fn note_unconfirmed(device: &Device<'_>) {
     }
 }
 
-fn committed(job: &Job<'_>, operation: Operation, copied: Option<Copied>, notes: Vec<String>) -> Committed {
+fn committed(job: &Job<'_>, operation: Operation, copied: Option<CopyProof>, notes: Vec<String>) -> Committed {
     let applied = job.recorded.iter().chain(&job.migrations).map(|migration| migration.version);
     Committed { operation: operation.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
 }
@@ -218,7 +218,7 @@ fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failu
 }
 
 /// The history is still the one that was decided on.
-fn still_holds(device: &Device<'_>, database: &Database, seen: &Seen) -> Result<bool, Failure> {
+fn still_holds(device: &Device<'_>, database: &Database, seen: &Inspection) -> Result<bool, Failure> {
     let now: History = history::read(database, OPEN, &device.settings.history_table)?;
     Ok(seen.history.as_ref() == Some(&now))
 }
@@ -227,11 +227,11 @@ fn copy(
     device: &Device<'_>,
     locked: &Locked,
     store: &RecordStore,
-    seen: &Seen,
+    seen: &Inspection,
     main: &MainFile,
     job: &Job<'_>,
     operation: Operation,
-) -> Result<Option<Copied>, Failure> {
+) -> Result<Option<CopyProof>, Failure> {
     if !job.snapshot {
         return Ok(None);
     }

@@ -29,7 +29,7 @@ pub struct Stage<'d> {
 }
 
 /// What the next boot finds, and will do.
-pub struct Next {
+pub struct NextBoot {
     /// It is damaged, lost or empty, and must be so on the copy: SQLite would copy a part of it, or nothing.
     pub as_it_lies: bool,
     /// The snapshot that takes its place; where links are refused, no other one is copied.
@@ -42,7 +42,7 @@ pub struct Next {
 ///
 /// # Errors
 /// In use, no space, or storage.
-pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &Next) -> Result<Stage<'d>, Failure> {
+pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &NextBoot) -> Result<Stage<'d>, Failure> {
     let disk = device.disk();
     let folder = device.state.rehearsal();
     let failed = |error: io::Error| Failure::io(OP, &folder, &error);

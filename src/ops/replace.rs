@@ -16,7 +16,7 @@ use crate::error::{Class, Failure};
 use crate::ops::carry_over::{stage_with_rows, Carry, Rows};
 use crate::ops::lock::Locked;
 use crate::ops::probe::probe;
-use crate::ops::stage::{discard, stage, Base, Staged};
+use crate::ops::stage::{discard, stage, Base, StagedDatabase};
 use crate::ops::store::{Operation, Order, RecordStore};
 use crate::ops::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, New, SecondName};
 use crate::ops::verify::within_budget;
@@ -122,7 +122,7 @@ fn build(
     by: &By<'_>,
     migrations: &[&Migration],
     token: &str,
-) -> Result<Staged, Failure> {
+) -> Result<StagedDatabase, Failure> {
     let base = match by {
         By::Carried(main, carry) => return stage_with_rows(device, locked, operation, main, *carry, migrations, token),
         By::Salvaged(main, carry) => {

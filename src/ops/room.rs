@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::decide::facts::Kept;
+use crate::decide::facts::OwnCopies;
 use crate::device::disk::{FileKind, Op, Open};
 use crate::device::files::SnapshotName;
 use crate::device::Device;
@@ -98,7 +98,7 @@ fn probe(device: &Device<'_>) -> io::Result<()> {
 ///
 /// # Errors
 /// As `readdir` and `lstat`.
-pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<Kept>> {
+pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<OwnCopies>> {
     let disk = device.disk();
     let bytes_of = |path: &std::path::Path| -> io::Result<u64> {
         // A second name of it elsewhere would keep its bytes.
@@ -115,11 +115,11 @@ pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<K
         for name in disk.list(&folder)? {
             bytes = bytes.saturating_add(bytes_of(&folder.join(name))?);
         }
-        kept.push(Kept { path: folder.display().to_string(), bytes, quarantined: true });
+        kept.push(OwnCopies { path: folder.display().to_string(), bytes, quarantined: true });
     }
     for name in snapshots {
         let path = device.state.snapshot(name);
-        kept.push(Kept { bytes: bytes_of(&path)?, path: path.display().to_string(), quarantined: false });
+        kept.push(OwnCopies { bytes: bytes_of(&path)?, path: path.display().to_string(), quarantined: false });
     }
     kept.retain(|kept| kept.bytes > 0);
     Ok(kept)

@@ -9,7 +9,7 @@ use crate::device::sqlite::code;
 use crate::device::sqlite::contents::Values;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::schema::Schema;
-use crate::device::sqlite::script::{self, Mode, Ran};
+use crate::device::sqlite::script::{self, Mode, StatementRun};
 use crate::device::sqlite::{is_constraint, Database};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
@@ -85,7 +85,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn apply_sql(&mut self, migration: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<bool, Failure> {
+    pub fn apply_sql(&mut self, migration: &Migration, seen: &mut dyn FnMut(&StatementRun<'_>)) -> Result<bool, Failure> {
         works(self.run_sql(migration, seen))
     }
 
@@ -100,7 +100,7 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    fn run_sql(&mut self, migration: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+    fn run_sql(&mut self, migration: &Migration, seen: &mut dyn FnMut(&StatementRun<'_>)) -> Result<(), Failure> {
         self.database.file(LOOK, Mode::NoTransaction, migration.into(), |database, session| script::run(database, session, migration, seen))
     }
 

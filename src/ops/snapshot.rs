@@ -16,7 +16,7 @@ const PRUNE: Op = Op("remove an older snapshot");
 
 /// A whole copy of the database as it was, under its own name. Made only by [`snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copied {
+pub struct CopyProof {
     /// Version and operation.
     pub name: SnapshotName,
 }
@@ -32,7 +32,7 @@ pub fn snapshot(
     version: i64,
     operation: Operation,
     first_remove: &[SnapshotName],
-) -> Result<Copied, Failure> {
+) -> Result<CopyProof, Failure> {
     let disk = device.disk();
     for name in first_remove {
         let path = device.state.snapshot(name);
@@ -48,7 +48,7 @@ pub fn snapshot(
     };
     let made = copy().and_then(|()| rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace));
     match made {
-        Ok(()) => Ok(Copied { name }),
+        Ok(()) => Ok(CopyProof { name }),
         Err(error) => {
             let _ = disk.unlink(COPY, &temporary);
             Err(explain(device, Failure::io(COPY, &device.state.snapshots(), &error), main.stat.size))

@@ -1,5 +1,5 @@
 //! Owns building a database beside the live one: from zero, from a snapshot, or from a copy of the live file.
-//! Promises: [`Staged`] is complete, verified, closed, without side files, and synced through the descriptor it was created with.
+//! Promises: [`StagedDatabase`] is complete, verified, closed, without side files, and synced through the descriptor it was created with.
 //! Never trusted at boot before it has the name that says so; never touches the live files but to read it.
 
 use crate::catalog::Migration;
@@ -33,7 +33,7 @@ const SEAL: Op = Op("sync what was built");
 const COPY: Op = Op("copy the live database");
 
 /// A finished database under the staging name.
-pub struct Staged {
+pub struct StagedDatabase {
     /// Where.
     pub path: PathBuf,
     /// What main and its WAL looked like when they were copied or read; `None` where they were not.
@@ -73,7 +73,7 @@ pub fn stage(
     base: &Base<'_>,
     migrations: &[&Migration],
     token: &str,
-) -> Result<Staged, Failure> {
+) -> Result<StagedDatabase, Failure> {
     let path = device.state.staging(operation.number);
     let result = build(device, locked, operation, base, migrations, token);
     result.map_err(|failure| {
@@ -99,7 +99,7 @@ fn build(
     base: &Base<'_>,
     migrations: &[&Migration],
     token: &str,
-) -> Result<Staged, Failure> {
+) -> Result<StagedDatabase, Failure> {
     let disk = device.disk();
     let path = device.state.staging(operation.number);
     let failed = |migration| {
@@ -148,7 +148,7 @@ fn build(
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;
     file.sync(SEAL).map_err(failed(SEAL))?;
-    Ok(Staged { path, copied_from, applied: migrations.iter().map(|migration| migration.version).collect(), lost, notes })
+    Ok(StagedDatabase { path, copied_from, applied: migrations.iter().map(|migration| migration.version).collect(), lost, notes })
 }
 
 /// Copies the base into the staging file.

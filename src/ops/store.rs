@@ -6,7 +6,7 @@ use std::io;
 
 use crate::decide::facts::OpenOperation as OpenOperationFact;
 use crate::decide::record::{
-    self, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenOperation, OperationKind, Record, Slots, SLOT_BYTES,
+    self, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenOperation, OperationKind, Record, RecordSlots, SLOT_BYTES,
 };
 use crate::device::disk::{parent, File, Op, Open};
 use crate::device::Device;
@@ -107,11 +107,11 @@ impl RecordStore {
             version: None,
         };
         match record::read_slots(&bytes) {
-            Slots::Valid { record, sequence, next_slot } => {
+            RecordSlots::Valid { record, sequence, next_slot } => {
                 (store.record, store.sequence, store.next_slot) = (*record, sequence, next_slot);
             }
-            Slots::UnknownFormat(format) => store.unknown_format = Some(format),
-            Slots::Nothing => {}
+            RecordSlots::UnknownFormat(format) => store.unknown_format = Some(format),
+            RecordSlots::Nothing => {}
         }
         Ok(store)
     }
@@ -303,18 +303,18 @@ impl RecordStore {
     }
 
     /// The report holds something that the record must learn; `false` at every boot after the one that has written it.
-    pub fn must_learn(&self, reported: &Reported) -> bool {
+    pub fn must_learn(&self, reported: &ReportEnd) -> bool {
         let open = self.record.open.as_ref();
         let ended = open.is_some_and(|open| !open.token.is_empty() || self.has_ended(open, reported));
         reported.said || ended || (reported.at_target && self.record.remembers_tries(&self.fingerprint))
     }
 
     /// It is in the database, or nothing is left for this catalogue to do.
-    fn has_ended(&self, open: &OpenOperation, reported: &Reported) -> bool {
+    fn has_ended(&self, open: &OpenOperation, reported: &ReportEnd) -> bool {
         self.is_done(open, reported) || (reported.at_target && open.fingerprint == self.fingerprint)
     }
 
-    fn is_done(&self, open: &OpenOperation, reported: &Reported) -> bool {
+    fn is_done(&self, open: &OpenOperation, reported: &ReportEnd) -> bool {
         Some(open.number) <= self.committed.max(reported.operation)
     }
 
@@ -323,7 +323,7 @@ impl RecordStore {
     ///
     /// # Errors
     /// The record cannot be written: the loss is said once more, and the next boot closes the operation.
-    pub fn close_reported(&mut self, device: &Device<'_>, reported: &Reported) -> Result<(), Failure> {
+    pub fn close_reported(&mut self, device: &Device<'_>, reported: &ReportEnd) -> Result<(), Failure> {
         let mut next = self.record.clone();
         let ended = next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
         if let Some(open) = ended {
@@ -414,7 +414,7 @@ impl RecordStore {
 
 /// What a run has reported of a database that may be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reported {
+pub struct ReportEnd {
     /// The operation of this run.
     pub operation: Option<u64>,
     /// The schema is this firmware's.

@@ -51,7 +51,7 @@ pub struct MadeFrom {
 
 /// The new file is main, durably. Made only by [`swap`].
 #[derive(Debug)]
-pub struct Swapped(());
+pub struct SwapProof(());
 
 /// Gives main's name to the new file.
 ///
@@ -63,7 +63,7 @@ pub fn swap(
     main: Option<&MainFile>,
     new: &New<'_>,
     second: &SecondName,
-) -> Result<Swapped, Failure> {
+) -> Result<SwapProof, Failure> {
     let Some(main) = main else {
         return first_name(device, new.path, second);
     };
@@ -78,7 +78,7 @@ pub fn swap(
 }
 
 /// Nothing has the name: whoever made it meanwhile is not overwritten.
-fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Swapped, Failure> {
+fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<SwapProof, Failure> {
     let main = &device.files.main;
     let disk = device.disk();
     let made = || Failure::new(Class::InUse, RENAME, "somebody made the file meanwhile").at(main);
@@ -96,7 +96,7 @@ fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Sw
         Err(error) => Err(error),
     };
     match named {
-        Ok(()) => Ok(Swapped(())),
+        Ok(()) => Ok(SwapProof(())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(made()),
         Err(error) => Err(Failure::io(RENAME, main, &error)),
     }
@@ -121,7 +121,7 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
     device.wait().until(LEASE, ask)?.unwrap_or_else(|| Err(in_use(device)))
 }
 
-fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
+fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<SwapProof, Failure> {
     let path = &device.files.main;
     let failed = |migration| move |error: io::Error| Failure::io(migration, path, &error);
     unchanged(device, main, new)?;
@@ -142,7 +142,7 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
     taken
 }
 
-fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<Swapped, Failure> {
+fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<SwapProof, Failure> {
     let disk = device.disk();
     let path = &device.files.main;
     let failed = |migration| move |error: io::Error| Failure::io(migration, path, &error);
@@ -161,7 +161,7 @@ fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'
         None => sync_parents(disk, RENAME, new.path, path),
     }
     .map_err(failed(RENAME))?;
-    Ok(Swapped(()))
+    Ok(SwapProof(()))
 }
 
 /// Main's copy in quarantine, where links are refused, is as main is now; then the side files.

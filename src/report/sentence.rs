@@ -2,7 +2,7 @@
 //! Promises: one line each, ending with a code that can be read over the phone.
 //! Never knows an exit code that [`super`] has not decided.
 
-use crate::decide::facts::{Facts, Kept, Request};
+use crate::decide::facts::{Facts, OwnCopies, Request};
 use crate::decide::policy::FAILED_MAX;
 use crate::decide::space::free_space;
 use crate::device::disk::Space;
@@ -68,7 +68,7 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
 
 /// What happened, what state the database is in now, what to do next: each a clause without a final dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Sentence {
     /// What happened.
     pub what: String,
     /// The state now.
@@ -77,14 +77,14 @@ pub struct Said {
     pub next: String,
 }
 
-impl Said {
+impl Sentence {
     /// The three clauses.
-    pub fn new(what: impl Into<String>, state: impl Into<String>, next: impl Into<String>) -> Said {
-        Said { what: what.into(), state: state.into(), next: next.into() }
+    pub fn new(what: impl Into<String>, state: impl Into<String>, next: impl Into<String>) -> Sentence {
+        Sentence { what: what.into(), state: state.into(), next: next.into() }
     }
 }
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for Sentence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}; {}. Next: {}.", self.what, self.state, self.next)
     }
@@ -95,26 +95,26 @@ const NOTHING_CHANGED: &str = "nothing was changed";
 /// A run that ended with a failure.
 ///
 /// `is_copy`: of a rehearsal, which counts nothing.
-pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, is_copy: bool) -> Said {
+pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, is_copy: bool) -> Sentence {
     let what = failure.words();
     let whole = state(report, failure);
     match failure.class {
-        Class::Failed => Said::new(what, whole, after_failed_try(report, facts, is_copy)),
-        Class::InUse => Said::new(what, "nothing was written", "stop it, then run again"),
+        Class::Failed => Sentence::new(what, whole, after_failed_try(report, facts, is_copy)),
+        Class::InUse => Sentence::new(what, "nothing was written", "stop it, then run again"),
         Class::NoSpace => no_space(report, facts, failure, None),
-        Class::Storage => Said::new(what, whole, "look at the storage and at who owns the files, then run again"),
-        Class::NotOurs => Said::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again"),
-        Class::Missing => Said::new(what, "nothing was made", "bring it there, then run again"),
-        Class::Newer => Said::new(what, NOTHING_CHANGED, "boot the newer firmware"),
-        Class::Catalogue => Said::new(what, NOTHING_CHANGED, "build the firmware with the migrations that this database was made by"),
-        Class::Waits => Said::new(what, whole, "do what is said of the database that it waits for"),
-        Class::Interrupted => Said::new(format!("interrupted ({what})"), whole, "the next boot goes on"),
+        Class::Storage => Sentence::new(what, whole, "look at the storage and at who owns the files, then run again"),
+        Class::NotOurs => Sentence::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again"),
+        Class::Missing => Sentence::new(what, "nothing was made", "bring it there, then run again"),
+        Class::Newer => Sentence::new(what, NOTHING_CHANGED, "boot the newer firmware"),
+        Class::Catalogue => Sentence::new(what, NOTHING_CHANGED, "build the firmware with the migrations that this database was made by"),
+        Class::Waits => Sentence::new(what, whole, "do what is said of the database that it waits for"),
+        Class::Interrupted => Sentence::new(format!("interrupted ({what})"), whole, "the next boot goes on"),
         Class::Damaged => {
             let next = format!("run `bootmigrate run --purge-and-retry --db {}`", report.name);
-            Said::new(format!("damaged: {what}"), NOTHING_CHANGED, next)
+            Sentence::new(format!("damaged: {what}"), NOTHING_CHANGED, next)
         }
-        Class::Configuration => Said::new(what, NOTHING_CHANGED, "correct bootmigrate.toml"),
-        Class::Defect => Said::new(format!("a defect of bootmigrate: {what}"), "nothing was given up", "send the log to its makers"),
+        Class::Configuration => Sentence::new(what, NOTHING_CHANGED, "correct bootmigrate.toml"),
+        Class::Defect => Sentence::new(format!("a defect of bootmigrate: {what}"), "nothing was given up", "send the log to its makers"),
     }
 }
 
@@ -128,13 +128,13 @@ fn state(report: &DatabaseReport, failure: &Failure) -> String {
 }
 
 /// A run that ended for want of space: of bytes, of inodes or of a quota.
-pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, space: Option<Space>) -> Said {
+pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, space: Option<Space>) -> Sentence {
     let (why, next) = lacking(facts.map_or(&[][..], |facts| &facts.kept), failure, space);
-    Said::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
+    Sentence::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
 }
 
 /// What there was too little of, as words that end with a colon where there are any, and what a person can do.
-pub fn lacking(kept: &[Kept], failure: &Failure, space: Option<Space>) -> (String, String) {
+pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>) -> (String, String) {
     let known = space.filter(Space::is_known);
     let out_of_inodes = space.is_some_and(|space| space.inodes == Some(0)).then_some(Lack::Inodes);
     let free = known.map_or_else(String::new, |space| format!("{} bytes", space.available));
@@ -169,8 +169,8 @@ fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: boo
 }
 
 /// A purge whose fresh build failed too.
-pub fn fresh_build_failed(report: &DatabaseReport, failure: &Failure) -> Said {
-    Said::new(
+pub fn fresh_build_failed(report: &DatabaseReport, failure: &Failure) -> Sentence {
+    Sentence::new(
         format!("a fresh database could not be built either: {}", failure.words()),
         "the old one is still in its place",
         format!("install other firmware, then run `bootmigrate run --retry --db {}`", report.name),

@@ -187,7 +187,7 @@ fn row_42_killed_for_its_memory() {
 }
 
 /// Stops the run at this call, sends these signals, and lets it go on.
-fn signalled(device: &TestDevice, choose: fn(&[Call]) -> &Call, signals: &[Signal]) -> crate::program::Ran {
+fn signalled(device: &TestDevice, choose: fn(&[Call]) -> &Call, signals: &[Signal]) -> crate::program::RunResult {
     let (all, _) = calls(&twin(device), &["run"]);
     let call = choose(&all);
     stopped_after(device, &["run"], call, |pid| signals.iter().for_each(|signal| kill_process(pid, *signal).unwrap()))

@@ -103,7 +103,7 @@ fn row_20_hot_rollback_journal() {
 }
 
 /// Some commands say on standard output what they have to say.
-pub fn said(mut ran: crate::program::Ran) -> crate::program::Ran {
+pub fn said(mut ran: crate::program::RunResult) -> crate::program::RunResult {
     ran.stderr = std::mem::take(&mut ran.stdout);
     ran
 }

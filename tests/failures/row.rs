@@ -4,7 +4,7 @@
 
 use crate::device::{Expectations, TestDevice};
 use crate::oracle::{self, Entry};
-use crate::program::{self, Ran};
+use crate::program::{self, RunResult};
 use crate::strace::{self, calls, Call};
 use crate::table::{self, Line};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,13 +57,13 @@ pub fn row(number: usize) -> Row {
 impl Row {
     /// One boot, which is the next line of the row.
     #[track_caller]
-    pub fn boot(&mut self, device: &TestDevice) -> Ran {
+    pub fn boot(&mut self, device: &TestDevice) -> RunResult {
         self.run(device, &["run"])
     }
 
     /// One run, which is the next line of the row.
     #[track_caller]
-    pub fn run(&mut self, device: &TestDevice, arguments: &[&str]) -> Ran {
+    pub fn run(&mut self, device: &TestDevice, arguments: &[&str]) -> RunResult {
         let before = Before::of(device);
         let ran = device.run(arguments);
         self.saw(device, before, "", &ran);
@@ -72,13 +72,13 @@ impl Row {
 
     /// The power goes at this call of a boot; the next boot is the next line of the row.
     #[track_caller]
-    pub fn cut(&mut self, device: &TestDevice, choose: impl Fn(&[Call]) -> &Call) -> Ran {
+    pub fn cut(&mut self, device: &TestDevice, choose: impl Fn(&[Call]) -> &Call) -> RunResult {
         self.cut_run(device, &["run"], choose)
     }
 
     /// As [`Row::cut`], for another run than a boot.
     #[track_caller]
-    pub fn cut_run(&mut self, device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) -> Ran {
+    pub fn cut_run(&mut self, device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) -> RunResult {
         let before = Before::of(device);
         cut_at(device, arguments, choose);
         let before = before.again(device);
@@ -89,7 +89,7 @@ impl Row {
 
     /// What was seen is the next line of the row.
     #[track_caller]
-    pub fn saw(&mut self, device: &TestDevice, before: Before, how: &str, ran: &Ran) {
+    pub fn saw(&mut self, device: &TestDevice, before: Before, how: &str, ran: &RunResult) {
         let seen = Line {
             exit: format!("{how}{}", ran.exit),
             said: tidy(device, &ran.stderr),

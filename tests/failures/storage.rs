@@ -5,7 +5,7 @@
 use crate::application::Application;
 use crate::device::TestDevice;
 use crate::mount::{require_root, Mount};
-use crate::program::{finish, Ran};
+use crate::program::{finish, RunResult};
 use crate::row::{first, row, twin, Before};
 use crate::strace::{self, calls, Call};
 use rustix::fs::{chmodat, AtFlags, Mode, CWD};
@@ -30,7 +30,7 @@ fn row_14_read_only_file_system() {
 }
 
 /// The chosen call fails with EIO.
-fn failing(device: &TestDevice, choose: fn(&[Call]) -> &Call) -> Ran {
+fn failing(device: &TestDevice, choose: fn(&[Call]) -> &Call) -> RunResult {
     let (all, _) = calls(&twin(device), &["run"]);
     let call = choose(&all);
     let log = device.folder().join("fail.log");
@@ -41,7 +41,7 @@ fn failing(device: &TestDevice, choose: fn(&[Call]) -> &Call) -> Ran {
 }
 
 /// Every read of main after its header fails with EIO.
-fn failing_reads(device: &TestDevice) -> Ran {
+fn failing_reads(device: &TestDevice) -> RunResult {
     let log = device.folder().join("fail.log");
     let mut words = strace::words(device, &["run"], &log, Some("pread64:error=EIO:when=2+".into()));
     let trace = words.iter().position(|word| word.to_string_lossy().starts_with("trace=")).unwrap();

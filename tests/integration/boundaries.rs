@@ -70,13 +70,13 @@ pub const PACES: [Pace; 3] = [Pace::OneBoot, Pace::BootAVersion, Pace::Steps];
 const ENFORCED: &str = "-- bootmigrate: foreign-keys = enforced";
 
 /// Everything that an application can see: a line an object, and a line a row.
-pub type Seen = Vec<String>;
+pub type Observation = Vec<String>;
 
 fn text(row: &Row<'_>) -> rusqlite::Result<String> {
     row.get(0)
 }
 
-fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Seen> {
+fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Observation> {
     connection.prepare(sql)?.query_map([], text)?.collect()
 }
 
@@ -84,7 +84,7 @@ fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Seen> {
 ///
 /// # Errors
 /// SQLite's words.
-pub fn see(connection: &Connection) -> rusqlite::Result<Seen> {
+pub fn see(connection: &Connection) -> rusqlite::Result<Observation> {
     let own = format!("name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') AND tbl_name <> '{HISTORY}' AND tbl_name NOT LIKE 'bootmigrate%'");
     let mut seen = lines(
         connection,
@@ -112,7 +112,7 @@ pub fn see(connection: &Connection) -> rusqlite::Result<Seen> {
 }
 
 /// What is in the database under this name, and its history's versions.
-pub fn look(main: &Path) -> Result<(Seen, Vec<String>), String> {
+pub fn look(main: &Path) -> Result<(Observation, Vec<String>), String> {
     let copy = Copy::of(main).ok_or("there is no database")?;
     let connection = copy.open();
     let read = || Ok((see(&connection)?, lines(&connection, &format!("SELECT CAST(version AS TEXT) FROM {HISTORY} ORDER BY version"))?));
@@ -136,7 +136,7 @@ pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), 
 }
 
 /// By plain SQLite: what the files make, from nothing or with the application's rows.
-pub fn wanted(catalogue: &Catalogue, with_rows: bool) -> Result<Seen, String> {
+pub fn wanted(catalogue: &Catalogue, with_rows: bool) -> Result<Observation, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.db");
     make(&path, catalogue, with_rows)?;
@@ -229,14 +229,14 @@ pub fn upgrade(device: &TestDevice, catalogue: &Catalogue, done: usize, pace: Pa
 }
 
 /// The history and the content of the device are what plain SQLite has made.
-pub fn compare(device: &TestDevice, wanted: &Seen, versions: usize) -> Result<(), String> {
+pub fn compare(device: &TestDevice, wanted: &Observation, versions: usize) -> Result<(), String> {
     let (seen, history) = look(&device.main())?;
     let all: Vec<String> = (1..=versions).map(|version| version.to_string()).collect();
     if history != all {
         return Err(format!("the history is {history:?}"));
     }
-    let missing: Seen = wanted.iter().filter(|line| !seen.contains(line)).cloned().collect();
-    let more: Seen = seen.iter().filter(|line| !wanted.contains(line)).cloned().collect();
+    let missing: Observation = wanted.iter().filter(|line| !seen.contains(line)).cloned().collect();
+    let more: Observation = seen.iter().filter(|line| !wanted.contains(line)).cloned().collect();
     if *wanted == seen {
         Ok(())
     } else {

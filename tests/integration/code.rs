@@ -5,7 +5,7 @@
 use crate::device::TestDevice;
 use crate::dump::check;
 use crate::oracle;
-use crate::program::{self, Ran};
+use crate::program::{self, RunResult};
 use expect_test::expect;
 use rusqlite::Connection;
 
@@ -37,9 +37,9 @@ fn code_runs_with_everything_else_in_one_transaction() {
 
 /// Code that ends the program: each boot ends so, with the old rows, until it is not begun any more.
 #[track_caller]
-fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: &str) -> Ran {
+fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: &str) -> RunResult {
     let old = oracle::content(&device.main());
-    let ran: Vec<Ran> = (1..=5)
+    let ran: Vec<RunResult> = (1..=5)
         .map(|interrupted| {
             let ran = device.run(&["run"]);
             assert_eq!(ran.exit, exit, "{interrupted}: {}", ran.stderr);

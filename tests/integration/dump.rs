@@ -4,7 +4,7 @@
 
 use crate::device::{Database, Expectations, TestDevice};
 use crate::oracle::{self, Content};
-use crate::program::Ran;
+use crate::program::RunResult;
 use expect_test::Expect;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 /// One run, and everything around it.
 pub struct Operation {
     /// How it ended.
-    pub ran: Ran,
+    pub ran: RunResult,
     /// `status.json`; null where it is missing or is no JSON.
     pub report: Value,
     /// What it touched outside `run/`.

@@ -4,7 +4,7 @@
 
 use crate::device::TestDevice;
 use crate::oracle;
-use crate::program::{finish, Ran};
+use crate::program::{finish, RunResult};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,7 +36,7 @@ fn words(device: &TestDevice, program: &Path, patience: Option<&str>) -> Command
 }
 
 /// Runs it to its end; also whether it has named the database in any system call.
-fn traced(device: &TestDevice, program: &Path) -> (Ran, bool) {
+fn traced(device: &TestDevice, program: &Path) -> (RunResult, bool) {
     let log = device.folder().join("application.log");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-e", "trace=file", "-o"]).arg(&log).arg(program);
@@ -73,7 +73,7 @@ fn an_application_in_c_waits_for_the_boot() {
         waits.kill().unwrap();
     }
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    let application = Ran::from(waits.wait_with_output().unwrap());
+    let application = RunResult::from(waits.wait_with_output().unwrap());
     assert_eq!((application.exit.as_str(), application.stdout.as_str()), ("0", "2000 children, 0\n"), "{}", application.stderr);
 }
 

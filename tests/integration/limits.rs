@@ -4,7 +4,7 @@
 
 use crate::device::TestDevice;
 use crate::oracle;
-use crate::program::{finish, Ran};
+use crate::program::{finish, RunResult};
 use crate::strace::{calls, stopped_after};
 use rusqlite::Connection;
 use rustix::fs::{flock, FlockOperation};
@@ -58,7 +58,7 @@ fn a_statement_that_is_given_time_fails_after_it() {
 }
 
 /// Runs until the log says that the migration is applied, which then never ends by itself, and asks it to stop.
-fn told_to_stop(device: &TestDevice) -> Ran {
+fn told_to_stop(device: &TestDevice) -> RunResult {
     let mut child = device.command(&device.words(&["run", "-v"])).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut text = String::new();
@@ -70,8 +70,8 @@ fn told_to_stop(device: &TestDevice) -> Ran {
         log.read_to_string(&mut text).unwrap();
         text
     });
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    Ran { stderr: rest.join().unwrap(), ..ran }
+    let ran = RunResult::from(child.wait_with_output().unwrap());
+    RunResult { stderr: rest.join().unwrap(), ..ran }
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_wait_obeys_a_stop_signal() {
 const ADDRESS_SPACE_KIB: u32 = 120_000;
 
 #[track_caller]
-fn bounded(device: &TestDevice, arguments: &[&str]) -> Ran {
+fn bounded(device: &TestDevice, arguments: &[&str]) -> RunResult {
     let script = format!("ulimit -v {ADDRESS_SPACE_KIB} && exec \"$@\"");
     let mut words: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
     words.extend(device.words(arguments));

@@ -2,7 +2,7 @@
 //! Promises: each ends as with a run a file, and as by plain SQLite with a connection for every file; so do the products of this repository.
 //! Never judges a single file.
 
-use crate::boundaries::{apply, carry, compare, judge, make, new_device, see, upgrade, wanted, Catalogue, Pace, Seen, PACES};
+use crate::boundaries::{apply, carry, compare, judge, make, new_device, see, upgrade, wanted, Catalogue, Observation, Pace, PACES};
 use crate::device::TestDevice;
 use rusqlite::Connection;
 use std::fs;
@@ -102,7 +102,7 @@ enum Back {
 }
 
 /// Plain SQLite: up to the newest with the application's rows, then every way back down to this version.
-fn wanted_after(catalogue: &Catalogue, version: usize) -> Seen {
+fn wanted_after(catalogue: &Catalogue, version: usize) -> Observation {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.db");
     make(&path, catalogue, true).unwrap();
@@ -174,7 +174,7 @@ fn carry_data(device: &TestDevice, texts: &[String]) {
 }
 
 /// Plain SQLite with a connection for each round; a batch until it changes nothing.
-fn wanted_of_data(catalogue: &Catalogue, texts: &[String]) -> Seen {
+fn wanted_of_data(catalogue: &Catalogue, texts: &[String]) -> Observation {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.db");
     make(&path, catalogue, true).unwrap();

@@ -16,7 +16,7 @@ const HUNG_AFTER_S: u64 = 120;
 
 /// How a run ended.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct RunResult {
     /// The exit code, or `signal N`.
     pub exit: String,
     /// Standard output, whole.
@@ -123,20 +123,20 @@ impl TestDevice {
 
     /// Runs the program to its end.
     #[track_caller]
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> RunResult {
         finish(self.command(&self.words(arguments)))
     }
 }
 
 /// Runs a command to its end.
 #[track_caller]
-pub fn finish(mut command: Command) -> Ran {
+pub fn finish(mut command: Command) -> RunResult {
     let child = command.spawn().unwrap();
     let id = child.id();
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(child.wait_with_output()));
     match receive.recv_timeout(Duration::from_secs(HUNG_AFTER_S)) {
-        Ok(output) => Ran::from(output.unwrap()),
+        Ok(output) => RunResult::from(output.unwrap()),
         Err(_) => {
             if let Some(pid) = rustix::process::Pid::from_raw(id as i32) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -146,14 +146,14 @@ pub fn finish(mut command: Command) -> Ran {
     }
 }
 
-impl From<Output> for Ran {
-    fn from(output: Output) -> Ran {
+impl From<Output> for RunResult {
+    fn from(output: Output) -> RunResult {
         let exit = match (output.status.code(), output.status.signal()) {
             (Some(code), _) => code.to_string(),
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "unknown".into(),
         };
-        Ran {
+        RunResult {
             exit,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -14,10 +14,10 @@ use std::path::PathBuf;
 const RELEASE: (&str, &str) = ("V43__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n");
 
 /// A file's bytes, and what else `stat` says of it.
-type Seen = (Vec<u8>, [i64; 6]);
+type Observation = (Vec<u8>, [i64; 6]);
 
 /// Every file of the device but the lock: the files, what is kept of it, the record, and what runs have left on /run.
-fn files(device: &TestDevice) -> BTreeMap<PathBuf, Seen> {
+fn files(device: &TestDevice) -> BTreeMap<PathBuf, Observation> {
     let (mut folders, mut found) = (vec![device.root()], BTreeMap::new());
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

@@ -289,7 +289,7 @@ fn commands_name_a_quota_too() {
 
 /// `statfs` answers with 0 blocks of 0 and 0 files of 0, as FUSE and 9p do that do not know.
 #[track_caller]
-fn not_knowing(device: &TestDevice, arguments: &[&str]) -> crate::program::Ran {
+fn not_knowing(device: &TestDevice, arguments: &[&str]) -> crate::program::RunResult {
     require_root();
     // f_type and f_bsize of 64 bits each, then blocks, free, available, files, free files: zeros.
     let zeros = format!("4655736500000000{}{}", "0010000000000000", "00".repeat(40));

@@ -3,7 +3,7 @@
 //! Never uses `--seccomp-bpf`: with it an injection never fires.
 
 use crate::device::TestDevice;
-use crate::program::{finish, Ran};
+use crate::program::{finish, RunResult};
 use rustix::fs::{mknodat, FileType, Mode, CWD};
 use rustix::process::Pid;
 use std::ffi::OsString;
@@ -43,7 +43,7 @@ pub fn words(device: &TestDevice, arguments: &[&str], log: &Path, inject: Option
 
 /// Runs the program once and lists its write-like calls in their order, but those to its own standard output and error.
 #[track_caller]
-pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, Ran) {
+pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, RunResult) {
     let log = device.folder().join("calls.log");
     let ran = finish(device.command(&words(device, arguments, &log, None)));
     let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
@@ -71,21 +71,21 @@ pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, Ran) {
 
 /// Runs the program, stops it right after this call, does something to the situation, and lets it go on.
 #[track_caller]
-pub fn stopped_after(device: &TestDevice, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> Ran {
+pub fn stopped_after(device: &TestDevice, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> RunResult {
     let log = device.folder().join("stop.log");
     let _ = fs::remove_file(&log);
     mknodat(CWD, &log, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let inject = format!("{}:signal=SIGSTOP:when={}", call.name, call.nth);
     let child = device.command(&words(device, arguments, &log, Some(inject))).spawn().unwrap();
     let Some(pid) = stopped(&follow(log)) else {
-        let ran = Ran::from(child.wait_with_output().unwrap());
+        let ran = RunResult::from(child.wait_with_output().unwrap());
         panic!("not stopped at {call:?}: exit {} {}", ran.exit, ran.stderr);
     };
     until_it_waits(child.id());
     event(pid);
     // Killed by the event, it needs no word to go on.
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
-    Ran::from(child.wait_with_output().unwrap())
+    RunResult::from(child.wait_with_output().unwrap())
 }
 
 /// The lines of a log that is a FIFO, as they come. It is read to its end whoever listens, or strace would be ended by a signal.

@@ -58,7 +58,7 @@ pub struct Program {
 }
 
 /// How a run ended.
-pub struct Ran {
+pub struct ProgramRun {
     /// Its exit code; `None` where a signal ended it.
     pub exit: Option<i32>,
     /// What it said.
@@ -82,9 +82,9 @@ impl Program {
     }
 
     /// Runs it to its end.
-    pub fn run(&self, root: &Path, arguments: &[&str]) -> Ran {
+    pub fn run(&self, root: &Path, arguments: &[&str]) -> ProgramRun {
         let output = self.command(&[], root, arguments).output().unwrap();
-        Ran { exit: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+        ProgramRun { exit: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::device::clock::Clock;
 
 use crate::device::{switch_on, switch_on_with, Booted, Firmware, STATE};
@@ -35,7 +35,7 @@ fn is_locked(boot: &Sim) -> bool {
 }
 
 /// Starts at this effect; `waits`: its first pause lasts until the first one has ended.
-pub fn start(boot: &Sim, effect: u64, firmware: Firmware, asked: Asked, waits: bool) -> Started {
+pub fn start(boot: &Sim, effect: u64, firmware: Firmware, asked: BootRequest, waits: bool) -> Started {
     let started = Started::default();
     let here = started.clone();
     let sim = boot.process();
@@ -51,7 +51,7 @@ pub fn start(boot: &Sim, effect: u64, firmware: Firmware, asked: Asked, waits: b
     started
 }
 
-fn patient(sim: Sim, firmware: Firmware, asked: Asked, locked: bool) -> Running {
+fn patient(sim: Sim, firmware: Firmware, asked: BootRequest, locked: bool) -> Running {
     let (pauses, paused) = channel();
     let (go, may_go) = channel();
     let ended = pauses.clone();

@@ -23,7 +23,7 @@ use crate::sim::hash::Random;
 use crate::sim::{seed_sqlite, State};
 use mutation::harm;
 use situations::Situation;
-use verdict::{Ended, Verdict};
+use verdict::{CaseEnd, Verdict};
 
 /// Bad cases that are described.
 const DESCRIBED_MAX: usize = 12;
@@ -152,7 +152,7 @@ pub fn sweep(extent: Extent) -> Tally {
         let (kind, mutation) = (format!("{:?}", case.kind), format!("{:?}", case.mutation));
         *tally.by_kind.entry(kind).or_default().entry(mutation).or_default() += 1;
         match verdict.judge(situation, &case, &state, &mut |_| {}) {
-            Ok(Ended { exit, unlooked }) => {
+            Ok(CaseEnd { exit, unlooked }) => {
                 *tally.by_exit.entry(exit).or_default() += 1;
                 tally.unlooked += u64::from(unlooked);
             }
@@ -246,7 +246,7 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     out(&format!("{:?}, {:?}: {how}", case.kind, case.mutation));
     out(&state.describe());
     match Verdict::default().judge(situation, &case, &state, out) {
-        Ok(Ended { exit, unlooked }) => {
+        Ok(CaseEnd { exit, unlooked }) => {
             out(&format!("good: exit {exit}{}", if unlooked { ", depths not looked into" } else { "" }));
             Ok(true)
         }

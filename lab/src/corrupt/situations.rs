@@ -2,7 +2,7 @@
 //! Promises: each is made by the product's own boots and by plain SQLite; each file in it has a kind.
 //! Never harms anything itself.
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::config::{OnFailure, Repair};
 use bootmigrate::decide::facts::Request;
 use serde::{Deserialize, Serialize};
@@ -117,8 +117,8 @@ impl Situation {
 }
 
 /// A boot as the unit does it.
-pub fn plain() -> Asked {
-    Asked { request: Request::Boot, token: String::new() }
+pub fn plain() -> BootRequest {
+    BootRequest { request: Request::Boot, token: String::new() }
 }
 
 /// Upgraded once, so that there is a snapshot; the application went on.

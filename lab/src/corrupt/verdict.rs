@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::rc::Rc;
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::decide::facts::Request;
 use bootmigrate::report::Outcome;
 use rusqlite::{Connection, OpenFlags};
@@ -33,7 +33,7 @@ fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
 
 /// What plain SQLite says of a database.
 #[derive(Debug, Default)]
-struct Seen {
+struct Contents {
     /// The hash of main's bytes; `None` where it is absent.
     main: Option<u128>,
     size: u64,
@@ -52,26 +52,26 @@ struct Seen {
     history: Option<Vec<String>>,
 }
 
-impl Seen {
+impl Contents {
     fn whole(&self) -> bool {
         self.main.is_some() && self.damage.is_none()
     }
 
     /// The first row of the other that this one does not have.
-    fn lacks(&self, other: &Seen) -> Option<String> {
+    fn lacks(&self, other: &Contents) -> Option<String> {
         let gone = other.rows.iter().find(|(row, count)| self.rows.get(*row).unwrap_or(&0) < count);
         gone.map(|(row, _)| row.clone())
     }
 
     /// The first row that the other's tables or indexes knew, and of which neither is here.
-    fn knows_less_than(&self, other: &Seen) -> Option<String> {
+    fn knows_less_than(&self, other: &Contents) -> Option<String> {
         let known = |row: &&String| self.by_table.contains(*row) || self.by_index.contains(*row);
         other.by_table.iter().chain(&other.by_index).find(|row| !known(row)).cloned()
     }
 }
 
 /// How a case ended.
-pub struct Ended {
+pub struct CaseEnd {
     /// Its last exit code.
     pub exit: u8,
     /// A boot that wrote nothing said 0 of a file whose depths were not looked into; a technician's run then found it.
@@ -81,7 +81,7 @@ pub struct Ended {
 /// Judges cases; remembers what it has looked at.
 #[derive(Default)]
 pub struct Verdict {
-    seen: HashMap<u128, Rc<Seen>>,
+    seen: HashMap<u128, Rc<Contents>>,
     /// Boots carried out.
     pub boots: u64,
 }
@@ -91,7 +91,7 @@ impl Verdict {
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn judge(&mut self, situation: &Situation, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<Ended, Bad> {
+    pub fn judge(&mut self, situation: &Situation, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<CaseEnd, Bad> {
         let mut state = state.clone();
         let mut unlooked = false;
         for number in 1..=QUIET_BY {
@@ -106,7 +106,7 @@ impl Verdict {
                 if unlooked {
                     self.technician(situation, case, &state, tell)?;
                 }
-                return Ok(Ended { exit: report.exit, unlooked });
+                return Ok(CaseEnd { exit: report.exit, unlooked });
             }
         }
         bad("quiet in time", format!("boot {QUIET_BY} still wrote"))
@@ -114,7 +114,7 @@ impl Verdict {
 
     /// What a quiet boot has no time to look for, a run that looks at everything finds.
     fn technician(&mut self, situation: &Situation, case: &Case, state: &State, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
-        let asked = Asked { request: Request::PurgeAndRetry, token: String::new() };
+        let asked = BootRequest { request: Request::PurgeAndRetry, token: String::new() };
         let (booted, after) = self.boot(situation, state, &asked)?;
         tell(&format!("--purge-and-retry: exit {}: {}", booted.report.exit, booted.report.sentence));
         let seen = self.look(&after);
@@ -124,7 +124,7 @@ impl Verdict {
         }
     }
 
-    fn boot(&mut self, situation: &Situation, state: &State, asked: &Asked) -> Result<(Booted, State), Bad> {
+    fn boot(&mut self, situation: &Situation, state: &State, asked: &BootRequest) -> Result<(Booted, State), Bad> {
         self.boots += 1;
         let sim = Sim::with(state, Options { log: false, ..Options::default() });
         sim.inject(Fault::at_call(CALLS_MAX, FaultKind::Kill, true));
@@ -200,7 +200,7 @@ impl Verdict {
     }
 
     /// A purge or a restore follows only where the owner allows it, and never on a database that is whole.
-    fn allowed(&mut self, situation: &Situation, case: &Case, before: &State, old: &Seen, booted: &Booted) -> Result<(), Bad> {
+    fn allowed(&mut self, situation: &Situation, case: &Case, before: &State, old: &Contents, booted: &Booted) -> Result<(), Bad> {
         let report = &booted.report;
         let says =
             |what: &str| Err(Bad { rule: "only what policy allows", what: format!("{what}; exit {}: {}", report.exit, report.sentence) });
@@ -221,7 +221,7 @@ impl Verdict {
         }
     }
 
-    fn look(&mut self, state: &State) -> Rc<Seen> {
+    fn look(&mut self, state: &State) -> Rc<Contents> {
         let mut hash = Hash128::new();
         for suffix in ["", "-wal", "-journal"] {
             hash.wide(bytes_hash(state, &format!("{MAIN}{suffix}")).unwrap_or(0));
@@ -247,10 +247,10 @@ fn bytes_hash(state: &State, path: &str) -> Option<u128> {
 }
 
 /// A copy of the files in the hands of plain SQLite.
-fn look(state: &State) -> Seen {
+fn look(state: &State) -> Contents {
     let mut copy = State::new();
     copy.put_folder("/copy");
-    let mut seen = Seen { main: bytes_hash(state, MAIN), ..Seen::default() };
+    let mut seen = Contents { main: bytes_hash(state, MAIN), ..Contents::default() };
     let Some(main) = state.read_file(MAIN) else { return seen };
     seen.size = main.len() as u64;
     copy.put_file("/copy/main.db", &main);
@@ -274,7 +274,7 @@ fn look(state: &State) -> Seen {
     seen
 }
 
-fn ask(connection: &Connection, seen: &mut Seen) {
+fn ask(connection: &Connection, seen: &mut Contents) {
     // Its rows are read before anything is checked: what can be read counts, whatever the rest is.
     for table in ["sensor", "reading"] {
         let column = if table == "sensor" { "name" } else { "note" };

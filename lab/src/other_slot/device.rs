@@ -23,7 +23,7 @@ pub struct Slot {
 }
 
 /// How a boot ended.
-pub struct Ran {
+pub struct SlotRun {
     /// Its exit code; 255 where a signal ended it.
     pub exit: u8,
     /// What it said.
@@ -48,7 +48,7 @@ impl Slot {
     }
 
     /// Power on: `/run` is empty, and the program runs to its end.
-    pub fn boot(&self, root: &Path) -> Ran {
+    pub fn boot(&self, root: &Path) -> SlotRun {
         let run = root.join("run");
         let _ = fs::remove_dir_all(&run);
         fs::create_dir_all(&run).unwrap();
@@ -56,7 +56,7 @@ impl Slot {
         command.args(["run", "--root"]).arg(root).env_clear().env("BOOTMIGRATE_TEST_FOLDER", &self.folder).stdin(Stdio::null());
         let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
         let exit = output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
-        Ran { exit, said: String::from_utf8_lossy(&output.stderr).into_owned() }
+        SlotRun { exit, said: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::device::{below, footprint, Ran, Slot};
+use super::device::{below, footprint, Slot, SlotRun};
 use crate::bootlab::data_partition::look;
 use crate::dump::{difference, Stands};
 use crate::judge::Bad;
@@ -94,7 +94,7 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn boot(&mut self, who: Who) -> Result<(Ran, Option<&'a End>), Bad> {
+    pub fn boot(&mut self, who: Who) -> Result<(SlotRun, Option<&'a End>), Bad> {
         let ran = self.slot(who).boot(self.root);
         self.boots += 1;
         (self.tell)(&format!("{who:?} boots: exit {}: {}", ran.exit, ran.said.trim()));
@@ -130,7 +130,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The earlier release has said that the database is newer: so it must be, whole, with every row.
-    fn refused(&self, stands: &Stands, ran: &Ran) -> Result<(), Bad> {
+    fn refused(&self, stands: &Stands, ran: &SlotRun) -> Result<(), Bad> {
         let Stands::Whole(dump) = stands else {
             return bad("refused only what is newer", format!("exit 12 and main is {stands:?}: {}", ran.said));
         };
@@ -145,7 +145,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Today's code may fail as the scenario says; the old one stands. The earlier release has no reason to.
-    fn not_usable(&self, who: Who, ran: Ran, stands: &Stands) -> Result<(Ran, Option<&'a End>), Bad> {
+    fn not_usable(&self, who: Who, ran: SlotRun, stands: &Stands) -> Result<(SlotRun, Option<&'a End>), Bad> {
         let end = match stands {
             Stands::Whole(dump) => self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text),
             Stands::Absent | Stands::Broken(..) => None,

@@ -22,7 +22,7 @@ use crate::scenarios::plain;
 use crate::scenarios::situations::empty;
 use crate::scenarios::slots::{named, Made, Slots};
 use crate::sim::hash::Random;
-use crate::sim::{CrashPoint, Enumerator, Seen, State};
+use crate::sim::{CrashPoint, Enumerator, SeenStates, State};
 use device::{materialise, read_back, Slot};
 use judge::{Judge, Who};
 use tally::Tally;
@@ -222,7 +222,7 @@ impl Trial {
         let mut tally = Tally::named(name);
         let first = self.today_logged(self.slots.today.firmware, &self.slots.today.initial, false);
         tally.effects = first.log.len() as u64;
-        let seen = Seen::default();
+        let seen = SeenStates::default();
         let mut random = Random::new(share.seed);
         let (mut found, mut drawn) = (0, 0);
         while found < share.states && drawn < share.states * DRAWS_MAX {
@@ -254,7 +254,7 @@ impl Trial {
         turns: Turns,
         counts: &mut Option<Counts>,
         tell: &mut dyn FnMut(&str),
-    ) -> Result<Ended, Bad> {
+    ) -> Result<TrialEnd, Bad> {
         materialise(&state_at(first, point), &self.root);
         let said = first.said(point.cut);
         let mut judge = Judge {
@@ -273,7 +273,7 @@ impl Trial {
         ended
     }
 
-    fn turns(&self, judge: &mut Judge<'_>, turns: Turns) -> Result<Ended, Bad> {
+    fn turns(&self, judge: &mut Judge<'_>, turns: Turns) -> Result<TrialEnd, Bad> {
         let earlier = |judge: &mut Judge<'_>| {
             if turns.patient {
                 judge.until_quiet(Who::Earlier)
@@ -291,7 +291,7 @@ impl Trial {
             judge.cuts += 1;
             there = earlier(judge)?;
         }
-        Ok(Ended { there, here: judge.until_quiet(Who::Today)? })
+        Ok(TrialEnd { there, here: judge.until_quiet(Who::Today)? })
     }
 }
 
@@ -325,7 +325,7 @@ impl Turns {
 }
 
 /// Where both slots came to.
-struct Ended {
+struct TrialEnd {
     there: &'static str,
     here: &'static str,
 }

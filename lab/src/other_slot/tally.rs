@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Ended};
+use super::{Counts, TrialEnd};
 use crate::judge::Bad;
 
 /// Bad states that are described.
@@ -41,7 +41,7 @@ impl Tally {
         Tally { situation: situation.to_owned(), ..Tally::default() }
     }
 
-    pub(super) fn take(&mut self, name: String, counts: Option<Counts>, judged: Result<Ended, Bad>) {
+    pub(super) fn take(&mut self, name: String, counts: Option<Counts>, judged: Result<TrialEnd, Bad>) {
         self.states += 1;
         if let Some(counts) = counts {
             self.boots += counts.boots;

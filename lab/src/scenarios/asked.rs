@@ -2,7 +2,7 @@
 //! Promises: the situation before is one that boots have left; what a restore brings is computed by plain SQLite.
 //! Never allows a command to change rows that it was not asked to give up.
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::decide::facts::{Request, Snapshot};
 
 use super::catalogues::{firmware, two_slots, Version};
@@ -66,7 +66,7 @@ pub(super) fn snapshot_restore() -> Scenario {
     let name = state.walk().into_iter().find_map(|(path, _)| path.rsplit_once("/snapshots/v").map(|(_, name)| name.to_owned()));
     let numbers = name.as_deref().and_then(|name| name.strip_suffix(".db")?.split_once('-')).unwrap();
     let snapshot = Snapshot { version: numbers.0.parse().unwrap(), operation: numbers.1.parse().unwrap(), ..Snapshot::default() };
-    let asked = Asked { request: Request::Restore(snapshot), token: String::new() };
+    let asked = BootRequest { request: Request::Restore(snapshot), token: String::new() };
     Scenario { asked, ..restoring(state, restored(Version::Two)) }
 }
 

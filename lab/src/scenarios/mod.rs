@@ -15,7 +15,7 @@ pub mod slots;
 mod together;
 mod upgraded;
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::decide::facts::Request;
 
 use crate::device::Firmware;
@@ -86,9 +86,9 @@ pub struct Scenario {
     /// What the first run is.
     pub run: Run,
     /// What the first boot is asked.
-    pub asked: Asked,
+    pub asked: BootRequest,
     /// What every boot after a cut is asked.
-    pub again: Asked,
+    pub again: BootRequest,
     /// What stood there.
     pub old: Old,
     /// How it may end.
@@ -247,6 +247,6 @@ pub fn named(part: Option<&str>) -> Vec<Scenario> {
 }
 
 /// A boot that nobody asked for anything.
-pub fn plain() -> Asked {
-    Asked { request: Request::Boot, token: String::new() }
+pub fn plain() -> BootRequest {
+    BootRequest { request: Request::Boot, token: String::new() }
 }

@@ -2,7 +2,7 @@
 //! Promises: rows may be missing only where the scenario's policy or request names the loss.
 //! Never leaves it open whether a loss is one.
 
-use bootmigrate::boot::Asked;
+use bootmigrate::boot::BootRequest;
 use bootmigrate::decide::facts::Request;
 use rusqlite::{Connection, OpenFlags};
 
@@ -36,8 +36,8 @@ fn fresh(version: Version) -> End {
     End { name: "fresh", text: expected(version, 0, &[]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
 }
 
-fn with_token(request: Request, token: &str) -> Asked {
-    Asked { request, token: token.to_owned() }
+fn with_token(request: Request, token: &str) -> BootRequest {
+    BootRequest { request, token: token.to_owned() }
 }
 
 pub(super) fn fails(version: Version) -> Scenario {

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalogues::{checksum, code_of, sql_of, Version, ENFORCED};
-use super::{plain, Asked};
+use super::{plain, BootRequest};
 use crate::device::{switch_on, Firmware, MAIN};
 use crate::dump::{take, Dump};
 use crate::sim::{Sim, State};
@@ -34,7 +34,7 @@ pub fn empty() -> State {
 }
 
 /// Boots from this state until nothing is left to do; the last exit code must be one of these.
-pub fn booted(state: &State, firmware: Firmware, asked: &Asked, times: u32, exit: u8) -> State {
+pub fn booted(state: &State, firmware: Firmware, asked: &BootRequest, times: u32, exit: u8) -> State {
     let mut state = state.clone();
     for _ in 0..times {
         let sim = Sim::from_state(&state);

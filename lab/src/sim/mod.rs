@@ -63,7 +63,7 @@ mod vfs;
 
 pub use effect::{Change, Effect};
 pub use fault::{Fault, FaultKind, Moment};
-pub use outcome::{CrashOutcome, CrashPoint, Enumerator, OutcomePlan, Seen};
+pub use outcome::{CrashOutcome, CrashPoint, Enumerator, OutcomePlan, SeenStates};
 pub use replay::{Order, Replay};
 pub use room::Lack;
 pub use simulation::{LeaseSupport, Options, Sim};

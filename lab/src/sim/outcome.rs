@@ -265,7 +265,7 @@ pub struct Enumerator<'a> {
 }
 
 impl Enumerator<'_> {
-    /// Calls `visit` with each point and its state; a state can come more than once (see [`Seen`]).
+    /// Calls `visit` with each point and its state; a state can come more than once (see [`SeenStates`]).
     pub fn each(&self, mut visit: impl FnMut(CrashPoint, State) -> ControlFlow<()>) {
         let mut replay = Replay::new(self.initial, self.order);
         for cut in 0..=self.log.len() {
@@ -289,17 +289,17 @@ impl Enumerator<'_> {
 }
 
 /// The states met so far, by hash, shared by all workers.
-pub struct Seen {
+pub struct SeenStates {
     parts: Vec<Mutex<HashSet<u128, BuildHasherDefault<AlreadyHashed>>>>,
 }
 
-impl Default for Seen {
+impl Default for SeenStates {
     fn default() -> Self {
-        Seen { parts: (0..64).map(|_| Mutex::default()).collect() }
+        SeenStates { parts: (0..64).map(|_| Mutex::default()).collect() }
     }
 }
 
-impl Seen {
+impl SeenStates {
     /// `true` the first time.
     pub fn insert(&self, hash: u128) -> bool {
         let part = &self.parts[(hash >> 64) as usize % self.parts.len()];

@@ -9,7 +9,7 @@ use rusqlite::Row;
 use crate::device::disk::Op;
 use crate::device::sqlite::compare::{bind, first_truth};
 use crate::device::sqlite::findings::{Finding, Findings, Kind};
-use crate::device::sqlite::rows::{list, quote, Aside, Table};
+use crate::device::sqlite::rows::{list, quote, LostTable, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 
@@ -205,20 +205,20 @@ impl IndexRows<'_> {
             // Entries that it did not come to have no row.
             Ok(()) if passes_over => self.count(index, read.entries).and_then(|()| self.computed_values(index, findings, read.with_row)),
             Ok(()) => self.computed_values(index, findings, read.with_row),
-            Err(Ended::Corrupt) if passes_over => self.not_compared(index),
-            Err(Ended::Corrupt) if index.computed => Ok(()),
-            Err(Ended::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut read) {
-                Ok(()) | Err(Ended::Corrupt) => Ok(()),
-                Err(Ended::Refused) => self.not_compared(index),
-                Err(Ended::By(failure)) => Err(*failure),
+            Err(Stop::Corrupt) if passes_over => self.not_compared(index),
+            Err(Stop::Corrupt) if index.computed => Ok(()),
+            Err(Stop::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut read) {
+                Ok(()) | Err(Stop::Corrupt) => Ok(()),
+                Err(Stop::Refused) => self.not_compared(index),
+                Err(Stop::By(failure)) => Err(*failure),
             },
             // Its condition is true of every row that the schema allows: SQLite sees no reason for the index.
-            Err(Ended::Refused) if index.condition.is_some() => match self.fitting(index, findings)? {
+            Err(Stop::Refused) if index.condition.is_some() => match self.fitting(index, findings)? {
                 Some(fitting) => self.count(index, fitting),
                 None => self.not_compared(index),
             },
-            Err(Ended::Refused) => self.not_compared(index),
-            Err(Ended::By(failure)) => Err(*failure),
+            Err(Stop::Refused) => self.not_compared(index),
+            Err(Stop::By(failure)) => Err(*failure),
         }
     }
 
@@ -241,22 +241,22 @@ impl IndexRows<'_> {
         Ok(())
     }
 
-    fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, read: &mut Read) -> Result<(), Ended> {
+    fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, read: &mut Read) -> Result<(), Stop> {
         let connection = &self.database.connection;
         let ended = |error: rusqlite::Error| match class_of(&error) {
-            Class::Damaged => Ended::Corrupt,
-            Class::Failed => Ended::Refused,
-            _ => Ended::By(Box::new(self.database.failure(self.op, &error))),
+            Class::Damaged => Stop::Corrupt,
+            Class::Failed => Stop::Refused,
+            _ => Stop::By(Box::new(self.database.failure(self.op, &error))),
         };
         let mut lookup = connection.prepare(&self.lookup(index)).map_err(ended)?;
-        let full = |error: rusqlite::Error| Ended::By(Box::new(self.store.failure(self.op, &error)));
+        let full = |error: rusqlite::Error| Stop::By(Box::new(self.store.failure(self.op, &error)));
         let mut keep = self.store.connection.prepare(&self.keep(index)).map_err(full)?;
         let mut statement = connection.prepare(scan).map_err(ended)?;
         let mut rows = statement.query([]).map_err(ended)?;
         let width = self.key.len() + index.columns.len();
         while let Some(row) = rows.next().map_err(ended)? {
             if stop.load(Ordering::Relaxed) {
-                return Err(Ended::By(Box::new(Failure::new(Class::Interrupted, self.op, "a stop signal came"))));
+                return Err(Stop::By(Box::new(Failure::new(Class::Interrupted, self.op, "a stop signal came"))));
             }
             let same = match bind(&mut lookup, row, width).and_then(|()| first_truth(&mut lookup)) {
                 // The page that the row should be on cannot be read: the index alone knows it.
@@ -358,7 +358,7 @@ impl IndexRows<'_> {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn put_aside(&self, into: &Database, aside: &Aside) -> Result<(), Failure> {
+    pub fn put_aside(&self, into: &Database, aside: &LostTable) -> Result<(), Failure> {
         if self.kept() == 0 {
             return Ok(());
         }
@@ -387,7 +387,7 @@ impl IndexRows<'_> {
 }
 
 /// What stops a scan.
-enum Ended {
+enum Stop {
     /// A corrupt page.
     Corrupt,
     /// SQLite has no way to ask this index alone.

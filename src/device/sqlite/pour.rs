@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{params_from_iter, Row, Statement};
 
 use crate::device::disk::Op;
-use crate::device::sqlite::rows::{list, quote, Aside, Table};
+use crate::device::sqlite::rows::{list, quote, LostTable, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 
@@ -20,7 +20,7 @@ const ROW_BYTES_MIN: u64 = 4;
 
 /// What became of one table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Poured {
+pub struct RowCounts {
     /// In the table.
     pub kept: u64,
     /// In the table for what it refused.
@@ -63,13 +63,13 @@ impl Pour<'_> {
     ///
     /// # Errors
     /// Interrupted; or as SQLite, but for corruption of what is read and refusals of single rows.
-    pub fn pour(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
+    pub fn pour(&self, table: &Table, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
         let mut rows = Writer::new(self, table, keep, aside)?;
         let unread = match table.row_number {
             Some(number) => self.by_number(table, number, &mut |row| rows.write(row))?,
             None => self.by_key(table, &mut rows)?,
         };
-        let mut poured = Poured { unread, ..rows.poured };
+        let mut poured = RowCounts { unread, ..rows.poured };
         // Where the table's pages lead to each other, an index is believed no more than they are.
         if unread && rows.left > 0 {
             poured.known = self.from.count_rows(self.op, table)?;
@@ -175,16 +175,16 @@ impl Pour<'_> {
 pub(super) struct Writer<'a> {
     pour: &'a Pour<'a>,
     table: &'a Table,
-    name: &'a Aside,
+    name: &'a LostTable,
     keep: Option<Statement<'a>>,
     aside: Option<Statement<'a>>,
     /// Rows that the file may have beside those written.
     left: u64,
-    pub(super) poured: Poured,
+    pub(super) poured: RowCounts,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a Aside) -> Result<Writer<'a>, Failure> {
+    pub(super) fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a LostTable) -> Result<Writer<'a>, Failure> {
         let keep = if keep {
             let number = table.row_number.filter(|_| !table.numbered_by_key).map(|number| format!("{number}, ")).unwrap_or_default();
             let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
             None
         };
         let left = pour.from.bytes(pour.op)? / ROW_BYTES_MIN;
-        Ok(Writer { pour, table, name, keep, aside: None, left, poured: Poured::default() })
+        Ok(Writer { pour, table, name, keep, aside: None, left, poured: RowCounts::default() })
     }
 
     pub(super) fn write(&mut self, row: &Row<'_>) -> Result<(), Stopped> {

@@ -19,7 +19,7 @@ fn database(sql: &str) -> Database {
     database
 }
 
-fn brought(old: &str, new: &str) -> (Database, Vec<Poured>) {
+fn brought(old: &str, new: &str) -> (Database, Vec<RowCounts>) {
     let (from, into) = (database(old), database(new));
     into.triggers(OP, false).unwrap();
     let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), op: OP };
@@ -51,7 +51,7 @@ fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
     let old =
         "CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); INSERT INTO numbered VALUES (1, 1, 'x'), (2, 1, 'same a'), (3, 3, NULL)";
     let (into, poured) = brought(old, &SCHEMA.replace("UNIQUE", "UNIQUE ON CONFLICT REPLACE"));
-    assert_eq!(poured, [Poured { kept: 1, aside: 2, ..Poured::default() }]);
+    assert_eq!(poured, [RowCounts { kept: 1, aside: 2, ..RowCounts::default() }]);
     assert_eq!(into.texts(OP, "SELECT b FROM numbered").unwrap(), ["x"]);
     assert_eq!(into.texts(OP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
 }

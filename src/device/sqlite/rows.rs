@@ -29,7 +29,7 @@ pub struct Table {
 
 /// Where rows go that a table does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Aside {
+pub struct LostTable {
     /// Its name.
     pub name: String,
 }
@@ -192,14 +192,14 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn aside(&self, op: Op, table: &str) -> Result<Aside, Failure> {
+    pub fn aside(&self, op: Op, table: &str) -> Result<LostTable, Failure> {
         // What an earlier time set aside keeps its name.
         let own = table.to_ascii_lowercase().starts_with("lost_");
         let base = if own { table.to_owned() } else { format!("lost_{table}") };
         let taken = self.strings(op, "SELECT lower(name) FROM sqlite_schema")?;
         let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
         let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
-        Ok(Aside { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) })
+        Ok(LostTable { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) })
     }
 
     /// Empties a table.
@@ -214,7 +214,7 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn take_orphans(&self, op: Op, table: &Table, aside: Option<&Aside>) -> Result<u64, Failure> {
+    pub fn take_orphans(&self, op: Op, table: &Table, aside: Option<&LostTable>) -> Result<u64, Failure> {
         let name = quote(&table.name);
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let mut statement = self.connection.prepare("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1)").map_err(failed)?;
@@ -246,7 +246,7 @@ impl Database {
         Ok(taken)
     }
 
-    pub(super) fn make_aside(&self, table: &Table, aside: &Aside) -> rusqlite::Result<()> {
+    pub(super) fn make_aside(&self, table: &Table, aside: &LostTable) -> rusqlite::Result<()> {
         // No types: what is put aside is what was there, not what a column would make of it.
         let sql = format!("CREATE TABLE IF NOT EXISTS {}({})", quote(&aside.name), list(&table.columns, ""));
         self.connection.execute_batch(&sql)

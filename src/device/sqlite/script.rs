@@ -23,7 +23,7 @@ const LINE_SHOWN_CHARS_MAX: usize = 120;
 
 /// One statement that ran, for `-vv`.
 #[derive(Debug)]
-pub struct Ran<'a> {
+pub struct StatementRun<'a> {
     /// Its number in the file, from 1.
     pub statement: u32,
     /// Its line, from 1.
@@ -40,7 +40,12 @@ pub struct Ran<'a> {
 ///
 /// # Errors
 /// With the place and the class of the first statement that failed.
-pub fn run(database: &mut Database, session: &Session, migration: &Migration, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+pub fn run(
+    database: &mut Database,
+    session: &Session,
+    migration: &Migration,
+    seen: &mut dyn FnMut(&StatementRun<'_>),
+) -> Result<(), Failure> {
     let source = Source { file: migration.file, version: migration.version, sql: migration.sql, statements: migration.statements };
     run_text(database, session, &source, seen)
 }
@@ -49,7 +54,12 @@ pub fn run(database: &mut Database, session: &Session, migration: &Migration, se
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_text(database: &mut Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+pub fn run_text(
+    database: &mut Database,
+    session: &Session,
+    source: &Source<'_>,
+    seen: &mut dyn FnMut(&StatementRun<'_>),
+) -> Result<(), Failure> {
     authorize(database, session, session.adopted)?;
     let result = statements(database, session, source, seen);
     let cleared = database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
@@ -69,7 +79,7 @@ pub struct Source<'a> {
     pub statements: u32,
 }
 
-fn statements(database: &Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&Ran<'_>)) -> Result<(), Failure> {
+fn statements(database: &Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&StatementRun<'_>)) -> Result<(), Failure> {
     let (op, mode) = (session.op, session.mode);
     let mut batch = Batch::new(&database.connection, source.sql);
     let (mut position, mut number) = (0usize, 0u32);
@@ -113,7 +123,7 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
             return Err(Failure::new(Class::Failed, op, cause).place(source.place(start, number)));
         }
         let rows = database.connection.total_changes().saturating_sub(before);
-        seen(&Ran { statement: number, line: line_of(source.sql, start).0, sql: text.trim(), rows, took: began.elapsed() });
+        seen(&StatementRun { statement: number, line: line_of(source.sql, start).0, sql: text.trim(), rows, took: began.elapsed() });
     }
 }
 

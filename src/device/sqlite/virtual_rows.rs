@@ -5,8 +5,8 @@
 use rusqlite::Row;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::pour::{Pour, Poured, Stopped, Writer};
-use crate::device::sqlite::rows::{Aside, Table};
+use crate::device::sqlite::pour::{Pour, RowCounts, Stopped, Writer};
+use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
@@ -17,12 +17,12 @@ impl Pour<'_> {
     ///
     /// # Errors
     /// As [`Pour::pour`].
-    pub fn pour_virtual(&self, table: &VirtualTable, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
+    pub fn pour_virtual(&self, table: &VirtualTable, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
         let shadow = |ending: &str| match table.shadow(ending) {
             Some(name) => self.from.table(name.to_owned()).map_err(|error| self.from.failure(self.op, &error)),
             None => Ok(None),
         };
-        let unread = Poured { unread: true, ..Poured::default() };
+        let unread = RowCounts { unread: true, ..RowCounts::default() };
         match table.content {
             // The text alone: the module need not work, nor its index be whole.
             Content::Own => shadow("content")?.map_or(Ok(unread), |text| {
@@ -40,7 +40,7 @@ impl Pour<'_> {
                 _ => Ok(unread),
             },
             Content::Shadows => self.rows_of(table).map_or(Ok(unread), |rows| self.pour_rows(&rows, keep, aside)),
-            Content::External(_) | Content::None | Content::Elsewhere | Content::Unknown(_) => Ok(Poured::default()),
+            Content::External(_) | Content::None | Content::Elsewhere | Content::Unknown(_) => Ok(RowCounts::default()),
         }
     }
 
@@ -64,7 +64,7 @@ impl Pour<'_> {
     }
 
     /// Each box by its number: one node that cannot be read takes no other with it.
-    fn pour_boxes(&self, numbers: &Table, boxes: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
+    fn pour_boxes(&self, numbers: &Table, boxes: &Table, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
         let mut rows = self.begin_virtual(boxes, keep, aside)?;
         let sql = format!("SELECT {} FROM \"{}\" WHERE rowid = ?1", boxes.selected(), boxes.name.replace('"', "\"\""));
         let number = numbers.row_number.unwrap_or("rowid");
@@ -80,7 +80,7 @@ impl Pour<'_> {
             }
         })?;
         let known = if unread || broken { self.from.count_rows(self.op, numbers)? } else { None };
-        Ok(Poured { unread: unread || broken, known, ..rows.poured })
+        Ok(RowCounts { unread: unread || broken, known, ..rows.poured })
     }
 
     /// Every row can be read, one after another.
@@ -93,16 +93,16 @@ impl Pour<'_> {
     }
 
     /// All rows that the module gives.
-    fn pour_rows(&self, table: &Table, keep: bool, aside: &Aside) -> Result<Poured, Failure> {
+    fn pour_rows(&self, table: &Table, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
         let mut rows = self.begin_virtual(table, keep, aside)?;
         match self.scan(&all_rows(table), None, |row| rows.write(row)) {
             Ok(()) => Ok(rows.poured),
-            Err(Stopped::Corrupt | Stopped::Endless) => Ok(Poured { unread: true, ..rows.poured }),
+            Err(Stopped::Corrupt | Stopped::Endless) => Ok(RowCounts { unread: true, ..rows.poured }),
             Err(Stopped::By(failure)) => Err(*failure),
         }
     }
 
-    fn begin_virtual<'a>(&'a self, table: &'a Table, keep: bool, aside: &'a Aside) -> Result<Writer<'a>, Failure> {
+    fn begin_virtual<'a>(&'a self, table: &'a Table, keep: bool, aside: &'a LostTable) -> Result<Writer<'a>, Failure> {
         if keep {
             self.into.empty(self.op, table)?;
         }

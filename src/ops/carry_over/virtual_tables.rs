@@ -12,7 +12,7 @@ use crate::ops::virtual_tables::rebuild;
 
 /// What is not in the new database, and what was done, a sentence each.
 #[derive(Default)]
-pub struct Brought {
+pub struct VirtualRows {
     /// A line each.
     pub lost: Vec<String>,
     /// Worth knowing.
@@ -29,9 +29,9 @@ pub fn with_rows(all: Vec<VirtualTable>) -> impl Iterator<Item = Table> {
 ///
 /// # Errors
 /// As SQLite, but for what cannot be read and what is refused.
-pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<Brought, Failure> {
+pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<VirtualRows, Failure> {
     let made = pour.into.virtual_tables(OP)?;
-    let mut brought = Brought::default();
+    let mut brought = VirtualRows::default();
     // Their own tables may be written, as ordinary ones are.
     pour.into.defensive(OP, false)?;
     for table in pour.from.virtual_tables(OP)? {
@@ -53,7 +53,7 @@ pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<Br
     Ok(brought)
 }
 
-fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool, brought: &mut Brought) -> Result<(), Failure> {
+fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool, brought: &mut VirtualRows) -> Result<(), Failure> {
     let name = &table.name;
     let known = pour.from.count_virtual_rows(OP, table)?;
     match &table.content {

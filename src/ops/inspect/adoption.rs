@@ -3,7 +3,7 @@
 //! Never writes, and never adopts: it says what could be.
 
 use crate::config::Adopt;
-use crate::decide::facts::{Adoption, Migration};
+use crate::decide::facts::{Adoption, PendingMigration};
 use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::{foreign, Database};
 use crate::device::{Device, LOOK};
@@ -37,7 +37,7 @@ pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Resu
     let differences = differences(&live, &wanted, &later);
     if differences.is_empty() {
         let pending = device.catalog.migrations.iter().filter(|migration| migration.version > version);
-        let migration = |migration: &crate::catalog::Migration| Migration {
+        let migration = |migration: &crate::catalog::Migration| PendingMigration {
             version: migration.version,
             name: migration.name.to_owned(),
             no_transaction: migration.directives.no_transaction,

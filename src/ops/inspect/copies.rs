@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::bad_header;
-use crate::decide::facts::{Database, Snapshot};
+use crate::decide::facts::{DatabaseState, Snapshot};
 use crate::device::disk::{read_own_start, read_through, Op};
 use crate::device::files::{SnapshotName, HEADER_BYTES};
 use crate::device::history::{self, History};
@@ -75,7 +75,7 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Res
     };
     let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES).map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
     // SQLite can read what it may not write: no use as a database.
-    if let Some(Database::Damaged { what, .. } | Database::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
+    if let Some(DatabaseState::Damaged { what, .. } | DatabaseState::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
         return Err(Look::NotGood(what));
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;

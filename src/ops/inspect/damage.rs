@@ -2,7 +2,7 @@
 //! Promises: what only one reading calls corrupt is no damage; a table counts as whole only where nothing says otherwise.
 //! Never writes to the database, and never decides what to do.
 
-use crate::decide::facts::{Database, Snapshot};
+use crate::decide::facts::{DatabaseState, Snapshot};
 use crate::device::disk::{read_through, Op};
 use crate::device::files::SnapshotName;
 use crate::device::sqlite::findings::{Findings, Kind};
@@ -12,20 +12,20 @@ use crate::error::{Class, Failure};
 use crate::ops::index_rows::words;
 use crate::ops::wal::misfit;
 
-use super::{copies, Seen};
+use super::{copies, Inspection};
 
 const OP: Op = Op("prove the damage");
 
 /// Damage that was seen twice.
-pub(super) struct Proven {
+pub(super) struct DamageProof {
     /// As a fact.
-    pub database: Database,
+    pub database: DatabaseState,
     /// No row of the history, and of our own tables, is known to an index alone.
     pub history_is_whole: bool,
 }
 
 /// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
-pub(super) fn prove(device: &Device<'_>, seen: &mut Seen, header: &[u8]) -> Result<Option<Proven>, Failure> {
+pub(super) fn prove(device: &Device<'_>, seen: &mut Inspection, header: &[u8]) -> Result<Option<DamageProof>, Failure> {
     let checks = if seen.facts.writable { check_locked(device, seen) } else { check_unlocked(device, seen) };
     let misfit = seen.main.as_ref().map_or(Ok(None), |main| misfit(device, main))?;
     let (what, tables_whole, history_is_whole) = match (checks, misfit) {
@@ -42,8 +42,8 @@ pub(super) fn prove(device: &Device<'_>, seen: &mut Seen, header: &[u8]) -> Resu
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
     read_through(device.disk(), OP, &device.files.main, &device.environment.stop)
         .map_err(|error| Failure::io(OP, &device.files.main, &error))?;
-    let database = newer_schema(header, &what).unwrap_or(Database::Damaged { what, tables_whole, version: None });
-    Ok(Some(Proven { database, history_is_whole }))
+    let database = newer_schema(header, &what).unwrap_or(DatabaseState::Damaged { what, tables_whole, version: None });
+    Ok(Some(DamageProof { database, history_is_whole }))
 }
 
 fn of_two_times(why: &str) -> String {
@@ -58,7 +58,7 @@ struct Checks {
 }
 
 /// With every lock, and without a checkpoint: a WAL is not written into a file that may be damaged.
-fn check_locked(device: &Device<'_>, seen: &mut Seen) -> Result<Option<Checks>, Failure> {
+fn check_locked(device: &Device<'_>, seen: &mut Inspection) -> Result<Option<Checks>, Failure> {
     let database = device.sqlite().look_without_writing(OP, &device.files.main)?;
     let checks = database.begin_exclusive(OP).and_then(|()| check(device, &database, seen));
     database.rollback();
@@ -66,14 +66,14 @@ fn check_locked(device: &Device<'_>, seen: &mut Seen) -> Result<Option<Checks>, 
     checks
 }
 
-fn check_unlocked(device: &Device<'_>, seen: &mut Seen) -> Result<Option<Checks>, Failure> {
+fn check_unlocked(device: &Device<'_>, seen: &mut Inspection) -> Result<Option<Checks>, Failure> {
     let database = device.sqlite().look_immutable(OP, &device.files.main)?;
     let checks = check(device, &database, seen);
     database.close(OP)?;
     checks
 }
 
-fn check(device: &Device<'_>, database: &sqlite::Database, seen: &mut Seen) -> Result<Option<Checks>, Failure> {
+fn check(device: &Device<'_>, database: &sqlite::Database, seen: &mut Inspection) -> Result<Option<Checks>, Failure> {
     let findings = database.integrity_check(OP)?;
     let Some(wrong) = findings.first_damage() else { return Ok(None) };
     let wrong = wrong.lines().next().unwrap_or(wrong);
@@ -101,7 +101,12 @@ struct OnlyThere {
 }
 
 /// Compares every index with its table, and the rows that only indexes know with the snapshots, which are looked at for it.
-fn only_in_indexes(device: &Device<'_>, database: &sqlite::Database, findings: &Findings, seen: &mut Seen) -> Result<OnlyThere, Failure> {
+fn only_in_indexes(
+    device: &Device<'_>,
+    database: &sqlite::Database,
+    findings: &Findings,
+    seen: &mut Inspection,
+) -> Result<OnlyThere, Failure> {
     let mut only_there = OnlyThere { words: Vec::new(), history_is_whole: true };
     // A schema that cannot be read has said so already.
     let tables = match database.all_tables(OP) {
@@ -164,11 +169,11 @@ fn what_copies_lack(
 }
 
 /// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is none.
-fn newer_schema(header: &[u8], what: &str) -> Option<Database> {
+fn newer_schema(header: &[u8], what: &str) -> Option<DatabaseState> {
     let written = header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     let ours = sqlite::version_number();
     if written <= ours || !what.contains("malformed database schema") {
         return None;
     }
-    Some(Database::NewerSqlite { what: format!("its schema was written by SQLite {written} and this is {ours}: {what}") })
+    Some(DatabaseState::NewerSqlite { what: format!("its schema was written by SQLite {written} and this is {ours}: {what}") })
 }

@@ -4,8 +4,8 @@
 
 use crate::catalog;
 use crate::config::ChangedText;
-use crate::decide::facts::{Adoption, Database, Migration, WayBack};
-use crate::device::history::{contradictions, missing, Applied, Contradiction, History, Said};
+use crate::decide::facts::{Adoption, DatabaseState, PendingMigration, WayBack};
+use crate::device::history::{contradictions, missing, Applied, Contradiction, History, StoredMigration};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::inspect::cut_off::{self, CutOff};
@@ -14,11 +14,11 @@ use crate::ops::inspect::cut_off::{self, CutOff};
 ///
 /// # Errors
 /// The database cannot be read, or there is no memory to compare it: what is half done must not be run again.
-pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut_off::Live<'_>) -> Result<Database, Failure> {
+pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut_off::Live<'_>) -> Result<DatabaseState, Failure> {
     if let Some(database) = without_pending(device, history, recover) {
         return Ok(database);
     }
-    let migration = |migration: &'static catalog::Migration| Migration {
+    let migration = |migration: &'static catalog::Migration| PendingMigration {
         version: migration.version,
         name: migration.name.to_owned(),
         no_transaction: migration.directives.no_transaction,
@@ -28,34 +28,34 @@ pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut
     let half_done = match cut_off {
         CutOff::No => None,
         CutOff::Done(version) => Some(version),
-        CutOff::Partly(what) => return Ok(Database::Mismatch { what, text_only: false }),
+        CutOff::Partly(what) => return Ok(DatabaseState::Mismatch { what, text_only: false }),
     };
     let pending = missing(device.catalog, &history.applied).map(migration).collect();
-    Ok(Database::Behind { version: history.version(), pending, half_done })
+    Ok(DatabaseState::Behind { version: history.version(), pending, half_done })
 }
 
 /// Whatever is not behind this firmware; `None` for a history that the catalogue continues.
-fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Option<Database> {
+fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Option<DatabaseState> {
     let target = device.catalog.target();
     if !history.recorded && history.tables > 0 {
         let adoption = Adoption::NotAsked;
-        return Some(Database::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
+        return Some(DatabaseState::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
     }
     if let Some(what) = &history.malformed {
-        return Some(Database::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
+        return Some(DatabaseState::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
     }
     if let Some(mismatch) = contradiction(device, history) {
         return Some(mismatch);
     }
     if history.version() > target {
         let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
-        return Some(Database::Newer { version: history.version(), compatible_from, way_back });
+        return Some(DatabaseState::Newer { version: history.version(), compatible_from, way_back });
     }
-    (history.version() == target).then_some(Database::Current { version: target, recover })
+    (history.version() == target).then_some(DatabaseState::Current { version: target, recover })
 }
 
 /// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.
-fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
+fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState> {
     let target = device.catalog.target();
     let mut changed = Vec::new();
     for one in contradictions(device.catalog, &history.applied) {
@@ -69,7 +69,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
             }
             Contradiction::Renamed(..) | Contradiction::PassedOver(..) => one.to_string(),
         };
-        return Some(Database::Mismatch { what, text_only: false });
+        return Some(DatabaseState::Mismatch { what, text_only: false });
     }
     if changed.is_empty() {
         return None;
@@ -81,7 +81,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<Database> {
             return None;
         }
     }
-    Some(Database::Mismatch { what, text_only: true })
+    Some(DatabaseState::Mismatch { what, text_only: true })
 }
 
 /// The oldest schema whose firmware can use this database: said by every newer step, or nothing.
@@ -93,7 +93,7 @@ fn compatible_from(history: &History, target: i64) -> Option<i64> {
     Some(oldest)
 }
 
-fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h Said> {
+fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h StoredMigration> {
     history.migrations.iter().find(|said| said.version == row.version)
 }
 
@@ -106,7 +106,7 @@ fn way_back(history: &History, target: i64) -> WayBack {
             Some(said) if said.has_down => {}
             Some(_) | None => return WayBack::Missing(format!("no down SQL is stored for V{} {}", row.version, row.name)),
         }
-        migrations.push(Migration { version: row.version, name: row.name.clone(), no_transaction: false });
+        migrations.push(PendingMigration { version: row.version, name: row.name.clone(), no_transaction: false });
     }
     WayBack::Stored(migrations)
 }
