@@ -9,7 +9,7 @@ use bootmigrate_lab::corrupt::{replay, sweep, Extent};
 const CASES: u64 = 1_000;
 
 /// What each of these found, and what was done about it.
-const ONCE_BAD: [(&str, &str); 11] = [
+const ONCE_BAD: [(&str, &str); 13] = [
     ("1/445", "a journal rolled back onto a harmed file, and a quiet boot called the result whole"),
     ("1/708", "a harmed ready file took main's name"),
     ("1/865", "a reindex that cannot work was begun at every boot"),
@@ -21,6 +21,8 @@ const ONCE_BAD: [(&str, &str); 11] = [
     ("2/2950", "a text encoding that SQLite does not have stopped VACUUM at every boot, after a copy"),
     ("2/6440", "a table's name that is not UTF-8 stopped the look at the foreign keys at every boot"),
     ("3/16901", "a snapshot that SQLite may read and not write was taken for a good copy"),
+    ("20261201/5645", "an R*Tree that SQLite cannot open was taken for damage of the file by the judge"),
+    ("20261130/3377", "an R*Tree whose node is too short was taken for damage of the file by the judge"),
 ];
 
 #[test]

@@ -245,7 +245,7 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let (case, situation, state, how) = sweep.case(seed, number);
     out(&format!("{:?}, {:?}: {how}", case.kind, case.mutation));
     out(&state.describe());
-    match Verdict::default().judge(situation, &case, &state, out) {
+    match Verdict::that_logs().judge(situation, &case, &state, out) {
         Ok(CaseEnd { exit, unlooked }) => {
             out(&format!("good: exit {exit}{}", if unlooked { ", depths not looked into" } else { "" }));
             Ok(true)

@@ -16,7 +16,7 @@ use super::Case;
 use crate::device::{switch_on, Booted, MAIN, STATE};
 use crate::judge::Bad;
 use crate::sim::hash::Hash128;
-use crate::sim::{Fault, FaultKind, Options, Sim, State};
+use crate::sim::{without_modules, Effect, Fault, FaultKind, Options, Sim, State};
 
 /// The boot that must be quiet, at the latest: three tries, a repair, another, and what they leave.
 const QUIET_BY: u32 = 8;
@@ -39,10 +39,10 @@ struct Contents {
     size: u64,
     /// A side file holds something.
     side: bool,
-    /// What `integrity_check` says but "ok", without rules of the schema that rows break.
+    /// What `integrity_check` says but "ok", without rules of the schema that rows break and without virtual tables.
     damage: Option<String>,
-    /// Rows that break a rule of the schema (NOT NULL, CHECK): the application's data, not a damaged file.
-    rule_broken: bool,
+    /// Virtual tables that do not fit their content, or that SQLite cannot open.
+    unfit: Vec<String>,
     /// The product's rows that can be read, as a multiset.
     rows: BTreeMap<String, u64>,
     /// The keys of the product's rows, as its tables have them and as their indexes do.
@@ -82,11 +82,19 @@ pub struct CaseEnd {
 #[derive(Default)]
 pub struct Verdict {
     seen: HashMap<u128, Rc<Contents>>,
+    /// The effects of each boot are told too.
+    log: bool,
+    logged: Vec<Effect>,
     /// Boots carried out.
     pub boots: u64,
 }
 
 impl Verdict {
+    /// Tells the effects of each boot too.
+    pub fn that_logs() -> Verdict {
+        Verdict { log: true, ..Verdict::default() }
+    }
+
     /// Boots until it is quiet. `tell` hears of each boot.
     ///
     /// # Errors
@@ -98,6 +106,7 @@ impl Verdict {
             let (booted, after) = self.boot(situation, &state, &plain())?;
             let report = &booted.report;
             tell(&format!("boot {number}: exit {}, {} effects: {}", report.exit, booted.effects, report.sentence));
+            std::mem::take(&mut self.logged).iter().for_each(|effect| tell(&format!("    {effect}")));
             unlooked |= self.after_boot(situation, case, &state, &after, &booted)?;
             // SQLite tries again to recover a journal that it cannot recover, and what it opened is synced: the bytes stay the same.
             let in_vain = matches!(report.exit, 15 | 17) && after.hash() == state.hash();
@@ -126,7 +135,7 @@ impl Verdict {
 
     fn boot(&mut self, situation: &Situation, state: &State, asked: &BootRequest) -> Result<(Booted, State), Bad> {
         self.boots += 1;
-        let sim = Sim::with(state, Options { log: false, ..Options::default() });
+        let sim = Sim::with(state, Options { log: self.log, ..Options::default() });
         sim.inject(Fault::at_call(CALLS_MAX, FaultKind::Kill, true));
         let booted = catch_unwind(AssertUnwindSafe(|| switch_on(situation.firmware, &sim, asked)));
         let Ok(booted) = booted else { return bad("no panic", "it panicked") };
@@ -139,6 +148,7 @@ impl Verdict {
         if !EXITS.contains(&booted.report.exit) {
             return bad("exit code", format!("{}: {}", booted.report.exit, booted.report.sentence));
         }
+        self.logged = sim.log();
         let after = sim.state().swept();
         Ok((booted, after))
     }
@@ -166,7 +176,7 @@ impl Verdict {
         }
         match &new.damage {
             None if new.main.is_none() => bad("usable means there", says("main is absent")),
-            None => Ok(false),
+            None => unfit_is_named(&new, booted).map(|()| false),
             Some(_) if booted.effects == 0 && report.outcome == Outcome::Quiet => Ok(true),
             Some(damage) => bad("usable means whole", says(damage)),
         }
@@ -230,6 +240,17 @@ impl Verdict {
     }
 }
 
+/// A virtual table that does not fit its content is no damage of the file; a run that looks at the whole file says so.
+fn unfit_is_named(seen: &Contents, booted: &Booted) -> Result<(), Bad> {
+    let report = &booted.report;
+    let looked = !matches!(report.outcome, Outcome::Quiet | Outcome::Compatible);
+    let named = |name: &String| report.notes.iter().any(|note| note.contains(&format!("virtual table {name} ")));
+    match seen.unfit.iter().find(|name| looked && !named(name)) {
+        None => Ok(()),
+        Some(name) => bad("a virtual table that does not fit is named", format!("{name}; exit {}: {}", report.exit, report.sentence)),
+    }
+}
+
 /// Names in the state folder that begin so.
 fn names<'a>(state: &State, begin: &'a str) -> impl Iterator<Item = String> + 'a {
     let paths = state.walk().into_iter().map(|(path, _)| path);
@@ -267,14 +288,33 @@ fn look(state: &State) -> Contents {
         return seen;
     }
     let sim = Sim::with(&copy, Options { log: false, ..Options::default() });
-    match Connection::open_with_flags_and_vfs("/copy/main.db", OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()) {
+    let open = || Connection::open_with_flags_and_vfs("/copy/main.db", OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name());
+    match open() {
         Ok(connection) => ask(&connection, &mut seen),
         Err(error) => seen.damage = Some(error.to_string()),
+    }
+    if let Ok(connection) = open() {
+        ask_virtual_tables(&connection, &mut seen);
     }
     seen
 }
 
+/// Each by itself: in a check of the whole file one that cannot be opened ends it.
+fn ask_virtual_tables(connection: &Connection, seen: &mut Contents) {
+    let mut names = Vec::new();
+    strings(connection, "SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'", &mut |name| names.push(name)).ok();
+    for name in names {
+        let mut fits = true;
+        let checked = strings(connection, &format!("PRAGMA integrity_check({name})"), &mut |row| fits &= row == "ok");
+        if checked.is_err() || !fits {
+            seen.unfit.push(name);
+        }
+    }
+}
+
 fn ask(connection: &Connection, seen: &mut Contents) {
+    // Virtual tables are asked by themselves; what they keep their content in are tables like all others.
+    without_modules(connection);
     // Its rows are read before anything is checked: what can be read counts, whatever the rest is.
     for table in ["sensor", "reading"] {
         let column = if table == "sensor" { "name" } else { "note" };
@@ -290,12 +330,7 @@ fn ask(connection: &Connection, seen: &mut Contents) {
     match strings(connection, "PRAGMA integrity_check(1000)", &mut |line| lines.push(line)) {
         Err(error) => seen.damage = Some(error.to_string()),
         Ok(()) => {
-            // What a virtual table's module says of its content is no damage of the file either.
-            let module = |line: &&String| {
-                ["malformed inverted index", "unable to validate the inverted", "In RTree "].iter().any(|begin| line.starts_with(begin))
-            };
-            let rule = |line: &&String| line.contains(" value in ") || line.starts_with("CHECK constraint failed") || module(line);
-            seen.rule_broken = lines.iter().any(|line| rule(&line));
+            let rule = |line: &&String| line.contains(" value in ") || line.starts_with("CHECK constraint failed");
             seen.damage = lines.iter().find(|line| *line != "ok" && !rule(line)).cloned();
         }
     }

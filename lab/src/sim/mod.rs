@@ -68,4 +68,4 @@ pub use replay::{Order, Replay};
 pub use room::Lack;
 pub use simulation::{LeaseSupport, Options, Sim};
 pub use state::State;
-pub use vfs::{keep_freed_memory, seed_sqlite};
+pub use vfs::{keep_freed_memory, seed_sqlite, without_modules};

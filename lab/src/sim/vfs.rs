@@ -70,6 +70,12 @@ impl Drop for VfsName {
     }
 }
 
+/// From now on SQLite passes over this connection's virtual tables, as where their modules are missing. None may have been used.
+pub fn without_modules(connection: &rusqlite::Connection) {
+    // SAFETY: the handle is open for as long as the connection is borrowed; the list of modules that stay is empty.
+    unsafe { ffi::sqlite3_drop_modules(connection.handle(), ptr::null_mut()) };
+}
+
 /// Makes SQLite's own random numbers (salts, nonces) start again from a seed. Call while no other thread runs SQLite.
 pub fn seed_sqlite(seed: u32) {
     let connection: *mut ffi::sqlite3 = ptr::null_mut();

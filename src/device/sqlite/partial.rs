@@ -94,6 +94,8 @@ impl Database {
             Ok(Checked { said, .. }) => Ok(said.into_iter().find(|row| row != "ok").map(|row| (Kind::VirtualTable, row))),
             Err(error) if Missing::of(&error).is_some() => Ok(Some((Kind::NotChecked, not_here(&error)))),
             Err(error) if class_of(&error) == Class::Damaged => Ok(Some((Kind::VirtualTable, describe(&error)))),
+            // An R*Tree needs nothing of an application: its own tables are not as it made them.
+            Err(error) if is_an_objects(&error) && table.content == Content::Boxes => Ok(Some((Kind::VirtualTable, describe(&error)))),
             // FTS5 does not say which tokenizer it was that it did not find.
             Err(error) if is_an_objects(&error) => {
                 let tokenizer = table.tokenizer.as_ref().map(|name| format!(" (its tokenizer is {name})")).unwrap_or_default();
