@@ -7,7 +7,7 @@ mod operation;
 
 use crate::decide::facts::{Attempt, DatabaseState, Facts, Request};
 use crate::decide::fallback::{after_failure, AfterFailure, Stop};
-use crate::decide::plan::{decide, Plan};
+use crate::decide::plan::{decide, is_worn_out, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Op;
 use crate::device::Device;
@@ -159,11 +159,7 @@ fn fallbacks(
 ) -> Result<DatabaseReport, Failure> {
     let policy = Policy::of(device.settings);
     let (mut tried, mut notes): (Vec<Attempt>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut closeness = match asked.request {
-        // A technician is waiting: whatever is damaged is to be found now.
-        Request::PurgeAndRetry => Closeness::Everything,
-        Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_) => Closeness::Boot,
-    };
+    let mut closeness = first_look(store, &asked.request);
     let mut next: Option<(Inspection, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
         let (seen, plan) = match next.take() {
@@ -218,6 +214,16 @@ fn fallbacks(
         }
     }
     Err(Failure::new(Class::Defect, Op("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
+}
+
+fn first_look(store: &RecordStore, request: &Request) -> Closeness {
+    match request {
+        // A technician is waiting: whatever is damaged is to be found now.
+        Request::PurgeAndRetry => Closeness::Everything,
+        // It is refused where the file is still damaged: that costs no opening for a migration, which would be a write at each boot.
+        Request::Boot if is_worn_out(&store.open_operation()) => Closeness::Everything,
+        Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_) => Closeness::Boot,
+    }
 }
 
 /// A token is honoured once: one whose operation is done, or that was there when the record was lost, asks for nothing.

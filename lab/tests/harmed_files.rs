@@ -9,7 +9,7 @@ use bootmigrate_lab::corrupt::{replay, sweep, Extent};
 const CASES: u64 = 1_000;
 
 /// What each of these found, and what was done about it.
-const ONCE_BAD: [(&str, &str); 13] = [
+const ONCE_BAD: [(&str, &str); 14] = [
     ("1/445", "a journal rolled back onto a harmed file, and a quiet boot called the result whole"),
     ("1/708", "a harmed ready file took main's name"),
     ("1/865", "a reindex that cannot work was begun at every boot"),
@@ -23,6 +23,7 @@ const ONCE_BAD: [(&str, &str); 13] = [
     ("3/16901", "a snapshot that SQLite may read and not write was taken for a good copy"),
     ("20261201/5645", "an R*Tree that SQLite cannot open was taken for damage of the file by the judge"),
     ("20261130/3377", "an R*Tree whose node is too short was taken for damage of the file by the judge"),
+    ("20261201/14469", "a replacement that had been interrupted too often was refused only after the file was opened for a migration"),
 ];
 
 #[test]

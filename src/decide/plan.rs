@@ -316,13 +316,18 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
 /// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
 /// worse repair, and what is refused here still has its old files and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
-    let OpenOperation::Interrupted { kind, ours: true, starts, reason } = &facts.open_operation else { return None };
-    if !kind.replaces() || *starts < REPLACE_STARTS_MAX || facts.request != Request::Boot {
+    let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else { return None };
+    if !is_worn_out(&facts.open_operation) || facts.request != Request::Boot {
         return None;
     }
     let what = format!("replacing it was interrupted {starts} times ({reason})");
     let next = format!("run `bootmigrate run --retry --db {}` to try once more", policy.name);
     Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
+}
+
+/// A replacement of this firmware's that was begun as often as it may be, and cut off each time.
+pub fn is_worn_out(open: &OpenOperation) -> bool {
+    matches!(open, OpenOperation::Interrupted { kind, ours: true, starts, .. } if kind.replaces() && *starts >= REPLACE_STARTS_MAX)
 }
 
 pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
