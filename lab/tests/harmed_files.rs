@@ -9,7 +9,7 @@ use bootmigrate_lab::corrupt::{replay, sweep, Extent};
 const CASES: u64 = 1_000;
 
 /// What each of these found, and what was done about it.
-const ONCE_BAD: [(&str, &str); 14] = [
+const ONCE_BAD: [(&str, &str); 16] = [
     ("1/445", "a journal rolled back onto a harmed file, and a quiet boot called the result whole"),
     ("1/708", "a harmed ready file took main's name"),
     ("1/865", "a reindex that cannot work was begun at every boot"),
@@ -24,6 +24,8 @@ const ONCE_BAD: [(&str, &str); 14] = [
     ("20261201/5645", "an R*Tree that SQLite cannot open was taken for damage of the file by the judge"),
     ("20261130/3377", "an R*Tree whose node is too short was taken for damage of the file by the judge"),
     ("20261201/14469", "a replacement that had been interrupted too often was refused only after the file was opened for a migration"),
+    ("20261202/1198", "a table's name that is not UTF-8 was an I/O error, so that its migration was begun at every boot"),
+    ("20261202/17334", "a table's name that is not UTF-8 was an I/O error where it was looked at as damage, at every boot"),
 ];
 
 #[test]

@@ -43,6 +43,7 @@ use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
 use crate::reserved::HISTORY;
+use errors::is_not_utf8;
 pub(in crate::device) use errors::system_error;
 pub use errors::{class_of, describe, extended_code, is_constraint};
 use watch::{Limits, Watch};
@@ -404,6 +405,9 @@ fn failure_of(op: Op, path: &Path, error: &rusqlite::Error) -> Failure {
     if Missing::of(error).is_some() {
         // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;
+    } else if is_not_utf8(error) {
+        // A statement of ours reads names and texts of the schema, which SQLite makes of UTF-8 alone: the file was changed from outside.
+        failure.class = Class::Damaged;
     } else if failure.class == Class::Failed {
         // A statement of ours, not of a migration: never a reason for a fallback.
         failure.class = Class::Storage;
@@ -445,6 +449,13 @@ mod tests {
     #[test]
     fn a_path_with_question_marks_stays_a_path() {
         assert_eq!(percent_encode(Path::new("/a b/c?d#e%f.db")), "/a%20b/c%3Fd%23e%25f.db");
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf8_is_damage_where_it_is_read_by_us() {
+        let connection = Connection::open_in_memory().unwrap();
+        let error = connection.query_row("SELECT CAST(x'61ff' AS TEXT)", [], |row| row.get::<_, String>(0)).unwrap_err();
+        assert_eq!((class_of(&error), failure_of(Op("test"), Path::new("/x"), &error).class), (Class::Failed, Class::Damaged));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn class_of(error: &rusqlite::Error) -> Class {
 }
 
 /// A text of the database is not UTF-8, where our own statement or a product's code must have UTF-8.
-fn is_not_utf8(error: &rusqlite::Error) -> bool {
+pub(super) fn is_not_utf8(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::Utf8Error(..) => true,
         rusqlite::Error::FromSqlConversionFailure(_, rusqlite::types::Type::Text, cause) => cause.is::<std::str::Utf8Error>(),
