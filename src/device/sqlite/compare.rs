@@ -18,9 +18,10 @@ impl IndexRows<'_> {
     /// As SQLite.
     pub fn held_by(&self, copy: &Database) -> Result<u64, Failure> {
         let Some(theirs) = copy.table_named(self.op, &self.table.name)? else { return Ok(0) };
-        // Which they are is not known: as many as the table does not have.
+        // Which they are is not known: as many as the table does not have, of those that their index is about.
         let counted = self.counted.saturating_sub(self.absent);
-        let counted = if counted > 0 { copy.rows_not_in(self.op, &theirs, self.database, counted)? } else { 0 };
+        let about = self.counted_where.as_deref();
+        let counted = if counted > 0 { copy.rows_not_in(self.op, &theirs, about, self.database, counted)? } else { 0 };
         let named = if self.kept() > 0 { self.named_by(copy, &theirs)? } else { 0 };
         Ok(named.saturating_add(counted))
     }
@@ -48,11 +49,12 @@ impl IndexRows<'_> {
 }
 
 impl Database {
-    /// Rows of this table, by their key, that the other database does not have; counted up to `max`.
+    /// Rows of this table, by their key, that the other database does not have; counted up to `max`. With a condition, those of
+    /// which it holds: none where it says nothing of this table.
     ///
     /// # Errors
     /// As SQLite, but for corruption of what is read.
-    pub fn rows_not_in(&self, op: Op, table: &Table, copy: &Database, max: u64) -> Result<u64, Failure> {
+    pub fn rows_not_in(&self, op: Op, table: &Table, about: Option<&str>, copy: &Database, max: u64) -> Result<u64, Failure> {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
         let theirs = if key.is_empty() { None } else { copy.table_named(op, &table.name)? };
@@ -61,7 +63,11 @@ impl Database {
             None => None,
         };
         let columns = if key.is_empty() { "1".to_owned() } else { key.join(", ") };
-        let mut statement = self.connection.prepare(&format!("SELECT {columns} FROM {}", table.itself())).map_err(failed)?;
+        let about_it = about.map_or_else(String::new, |condition| format!(" WHERE ({condition}\n)"));
+        let mut statement = match self.connection.prepare(&format!("SELECT {columns} FROM {}{about_it}", table.itself())) {
+            Err(error) if about.is_some() && class_of(&error) == Class::Failed => return Ok(0),
+            prepared => prepared.map_err(failed)?,
+        };
         let mut rows = statement.query([]).map_err(failed)?;
         let mut lacking = 0;
         while lacking < max {

@@ -26,6 +26,8 @@ pub struct IndexRows<'a> {
     pub other: u64,
     /// Rows that are no longer in the table and that the index can only count.
     pub counted: u64,
+    /// The condition of the index that counted them.
+    pub(super) counted_where: Option<String>,
     /// Indexes whose entries could not all be compared, though they can be read.
     pub unproven: Vec<String>,
 }
@@ -70,7 +72,8 @@ impl Database {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
         let store = self.temporary(op)?;
-        let mut found = IndexRows { database: self, store, table, op, key, absent: 0, other: 0, counted: 0, unproven: Vec::new() };
+        let (absent, other, counted, counted_where, unproven) = (0, 0, 0, None, Vec::new());
+        let mut found = IndexRows { database: self, store, table, op, key, absent, other, counted, counted_where, unproven };
         let indexes = self.indexes(table).map_err(failed)?;
         if indexes.is_empty() {
             return Ok(found);
@@ -226,7 +229,10 @@ impl IndexRows<'_> {
     fn count(&mut self, index: &Index, but: u64) -> Result<(), Failure> {
         match self.database.entries_of(index).map_err(|error| self.database.failure(self.op, &error))? {
             Some(entries) => {
-                self.counted = self.counted.max(u64::try_from(entries).unwrap_or(0).saturating_sub(but));
+                let counted = u64::try_from(entries).unwrap_or(0).saturating_sub(but);
+                if counted > self.counted {
+                    (self.counted, self.counted_where) = (counted, index.condition.clone());
+                }
                 Ok(())
             }
             None => self.not_compared(index),

@@ -129,6 +129,28 @@ fn a_copy_holds_a_row_only_with_the_values_that_are_known() {
 }
 
 #[test]
+fn a_copy_holds_rows_that_are_only_counted_where_their_index_is_about_them() {
+    let table = "CREATE TABLE t(a, b TEXT, c, PRIMARY KEY(a, b)) WITHOUT ROWID;";
+    let schema = format!("{table} {COUNT} INSERT INTO t SELECT i, 'b' || i, 'c' FROM n; CREATE INDEX i ON t(b) WHERE t.c = 'c';");
+    let database = database(&schema);
+    behind_the_indexes(&database, "DELETE FROM t WHERE a > 50");
+    let findings = database.integrity_check(OP).unwrap();
+    let tables = database.all_tables(OP).unwrap();
+    let found = database.index_rows(OP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
+    assert_eq!((found.absent, found.counted), (0, 10));
+    for (copy, held) in [
+        (schema.clone(), 10),
+        (format!("{schema} DELETE FROM t WHERE a = 60"), 9),
+        // More rows than the table has, and not those.
+        (format!("{schema} UPDATE t SET c = 'd' WHERE a > 50"), 0),
+        (format!("{schema} DELETE FROM t WHERE a > 57; INSERT INTO t VALUES (70, 'b70', NULL), (71, 'b71', 'd')"), 7),
+        ("CREATE TABLE t(a, b TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID; INSERT INTO t VALUES (60, 'b60')".to_owned(), 0),
+    ] {
+        assert_eq!(found.held_by(&super::tests::database(&copy)).unwrap(), held, "{copy}");
+    }
+}
+
+#[test]
 fn the_condition_of_a_partial_index_is_found_in_its_text() {
     assert_eq!(condition("CREATE INDEX \"where\" ON t(a /* where */, (b = 'where'))  WHERE b > 1").map(str::trim), Some("b > 1"));
     assert_eq!(condition("CREATE INDEX [where] ON where_t(a) -- where x\n where(b)"), Some("(b)"));

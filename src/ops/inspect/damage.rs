@@ -160,7 +160,7 @@ fn what_copies_lack(
     for (mut snapshot, copy) in copies {
         for table in tables {
             let max = snapshot.holds.saturating_sub(snapshot.lacks);
-            snapshot.lacks = snapshot.lacks.saturating_add(database.rows_not_in(OP, table, &copy, max)?);
+            snapshot.lacks = snapshot.lacks.saturating_add(database.rows_not_in(OP, table, None, &copy, max)?);
         }
         copy.close(OP)?;
         compared.push(snapshot);
