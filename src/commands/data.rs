@@ -229,10 +229,10 @@ fn words(device: &Device<'_>, failure: &Failure, nothing_done: bool) -> String {
     let (name, at) = (&device.settings.name, failure.place.as_ref().filter(|place| place.statement > 0));
     let statement = at.map_or_else(String::new, |place| format!(", in statement {} of {}", place.statement, place.statements));
     let again = format!("run `bootmigrate data run --db {name}` again");
-    let (why, next) = lacking(device, failure).unwrap_or_default();
+    let (why, next) = lacking(device, failure, &again).unwrap_or_default();
     let next = match failure.class {
         Class::Failed => "correct the data migration and install that firmware".to_owned(),
-        Class::NoSpace => next.replacen("run again", &again, 1),
+        Class::NoSpace => next,
         Class::Storage => format!("look at the storage and at who owns the files, then {again}"),
         Class::Catalogue => "build the firmware with the data migrations that this database was changed by".to_owned(),
         Class::Damaged => format!("run `bootmigrate doctor --full --db {name}`"),

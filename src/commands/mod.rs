@@ -26,6 +26,7 @@ use crate::catalog::Embedded;
 use crate::cli::Command;
 use crate::config::names::DEVICE_FILE;
 use crate::config::{self, Settings, Source, UnknownKey, FILE_BYTES_MAX};
+use crate::decide::space::RUN_AGAIN;
 use crate::device::disk::Disk;
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
@@ -66,17 +67,17 @@ pub fn changes(context: &CommandContext<'_>) -> Result<(), Printed> {
 pub fn not_begun(device: &Device<'_>, failure: Failure) -> Printed {
     let failure = explained(device, failure);
     let (exit, name) = (exit_of(failure.class), &device.settings.name);
-    let sentence = match lacking(device, &failure) {
+    let sentence = match lacking(device, &failure, RUN_AGAIN) {
         Some((why, next)) => format!("{name}: not enough space: {why}{failure}; nothing was changed. Next: {next}. [BM-{exit} {name}]"),
         None => format!("{name}: {failure}; nothing was changed. [BM-{exit} {name}]"),
     };
     Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
 }
 
-/// Of what there was too little, and what a person can do, where that is why a command ended.
-pub fn lacking(device: &Device<'_>, failure: &Failure) -> Option<(String, String)> {
+/// Of what there was too little, and what a person can do, where that is why a command ended; `then` comes last.
+pub fn lacking(device: &Device<'_>, failure: &Failure, then: &str) -> Option<(String, String)> {
     let quarantine = || kept(device, &[]).unwrap_or_default();
-    (failure.class == Class::NoSpace).then(|| report::lacking(&quarantine(), failure, device.space().ok()))
+    (failure.class == Class::NoSpace).then(|| report::lacking(&quarantine(), failure, device.space().ok(), then))
 }
 
 /// The embedded configuration, and the device's over it.

@@ -10,6 +10,7 @@ use crate::commands::status::pending_exit;
 use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
 use crate::decide::facts::{DatabaseState, Request};
 use crate::decide::plan::{Plan, Replacement};
+use crate::decide::space::RUN_AGAIN;
 use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::Failure;
@@ -58,7 +59,7 @@ pub fn rehearse(context: &CommandContext<'_>) -> Printed {
 fn cannot(device: &Device<'_>, failure: Failure) -> Rehearsal {
     let failure = explained(device, failure);
     let name = device.settings.name.clone();
-    let lines = match lacking(device, &failure) {
+    let lines = match lacking(device, &failure, RUN_AGAIN) {
         Some((why, next)) => vec![format!("{name}: cannot be rehearsed: {why}{failure}; the database is as it was. Next: {next}.")],
         None => vec![format!("{name}: cannot be rehearsed: {failure}; the database is as it was.")],
     };

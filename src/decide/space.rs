@@ -7,13 +7,15 @@ use crate::decide::plan::{refuse, Plan};
 use crate::decide::policy::Policy;
 use crate::error::Class;
 
+/// What comes after there is room, but for a command that names itself.
+pub const RUN_AGAIN: &str = "run again";
 /// Of quarantine and snapshots together so many are named.
 const NAMED_MAX: usize = 3;
 
-/// What a person can do, until so many bytes are free where that is known.
-pub fn free_space(kept: &[OwnCopies], needed: Option<u64>) -> String {
+/// What a person can do, until so many bytes are free where that is known, and then.
+pub fn free_space(kept: &[OwnCopies], needed: Option<u64>, then: &str) -> String {
     let until = needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
-    let mut words = format!("free space{until}, then run again");
+    let mut words = format!("free space{until}, then {then}");
     for (place, one) in kept.iter().take(NAMED_MAX).enumerate() {
         words.push_str(if place == 0 { "; bootmigrate itself keeps " } else { ", " });
         let (what, remove) = if one.quarantined { ("a replaced database", "rm -r") } else { ("a snapshot", "rm") };
@@ -38,14 +40,14 @@ pub fn still_missing(facts: &Facts) -> Option<String> {
 /// [`still_missing`], as a refusal that begins with these words.
 pub fn refuse_until_free(facts: &Facts, policy: &Policy, before: &str) -> Option<Plan> {
     let what = format!("{before}{}", still_missing(facts)?);
-    let next = format!("{}; `bootmigrate run --retry --db {}` tries at once", free_space(&facts.kept, None), policy.name);
+    let next = format!("{}; `bootmigrate run --retry --db {}` tries at once", free_space(&facts.kept, None, RUN_AGAIN), policy.name);
     Some(refuse(Class::NoSpace, &what, next))
 }
 
 /// A copy does not fit.
 pub fn no_room(facts: &Facts) -> Plan {
     let what = format!("a copy needs {} bytes free and {} are", facts.room.for_a_copy(), facts.room.available);
-    refuse(Class::NoSpace, &what, free_space(&facts.kept, None))
+    refuse(Class::NoSpace, &what, free_space(&facts.kept, None, RUN_AGAIN))
 }
 
 /// `needs-space` of a migration asks for more than is free.
@@ -55,5 +57,5 @@ pub fn less_than_asked(facts: &Facts) -> Plan {
         "`needs-space` asks for {asked} bytes beside the database's {size}, {available} are free: {} are missing",
         asked.saturating_sub(available)
     );
-    refuse(Class::NoSpace, &what, free_space(&facts.kept, None))
+    refuse(Class::NoSpace, &what, free_space(&facts.kept, None, RUN_AGAIN))
 }

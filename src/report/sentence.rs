@@ -4,7 +4,7 @@
 
 use crate::decide::facts::{Facts, OwnCopies, Request};
 use crate::decide::policy::FAILED_MAX;
-use crate::decide::space::free_space;
+use crate::decide::space::{free_space, RUN_AGAIN};
 use crate::device::disk::Space;
 use crate::error::{Class, Failure, Lack};
 use crate::report::{DatabaseReport, Outcome, ALL_ROWS};
@@ -129,12 +129,12 @@ fn state(report: &DatabaseReport, failure: &Failure) -> String {
 
 /// A run that ended for want of space: of bytes, of inodes or of a quota.
 pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, space: Option<Space>) -> Sentence {
-    let (why, next) = lacking(facts.map_or(&[][..], |facts| &facts.kept), failure, space);
+    let (why, next) = lacking(facts.map_or(&[][..], |facts| &facts.kept), failure, space, RUN_AGAIN);
     Sentence::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
 }
 
-/// What there was too little of, as words that end with a colon where there are any, and what a person can do.
-pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>) -> (String, String) {
+/// What there was too little of, as words that end with a colon where there are any, and what a person can do; `then` comes last.
+pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>, then: &str) -> (String, String) {
     let known = space.filter(Space::is_known);
     let out_of_inodes = space.is_some_and(|space| space.inodes == Some(0)).then_some(Lack::Inodes);
     let free = known.map_or_else(String::new, |space| format!("{} bytes", space.available));
@@ -142,14 +142,14 @@ pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>) -> (
         (Some(Lack::Inodes), _) => {
             let left = space.and_then(|space| space.inodes).unwrap_or(0);
             let bytes = known.map_or_else(String::new, |_| format!(", though {free} are free"));
-            (format!("the file system has {left} inodes left for new files{bytes}: "), "remove files from it, then run again".to_owned())
+            (format!("the file system has {left} inodes left for new files{bytes}: "), format!("remove files from it, then {then}"))
         }
         (Some(Lack::Quota), _) => {
-            let next = "raise the quota (`repquota` shows it) or remove files that count towards it, then run again";
-            ("the disk quota is used up: ".to_owned(), next.to_owned())
+            let next = format!("raise the quota (`repquota` shows it) or remove files that count towards it, then {then}");
+            ("the disk quota is used up: ".to_owned(), next)
         }
-        (None, None) if known.is_some() => (format!("the storage says so, though {free} are free: "), free_space(kept, None)),
-        (Some(Lack::Bytes) | None, needed) => (String::new(), free_space(kept, needed)),
+        (None, None) if known.is_some() => (format!("the storage says so, though {free} are free: "), free_space(kept, None, then)),
+        (Some(Lack::Bytes) | None, needed) => (String::new(), free_space(kept, needed, then)),
     }
 }
 
