@@ -250,6 +250,30 @@ pub struct Adopt {
     pub versions: BTreeMap<i64, i64>,
 }
 
+/// Versions beyond 32 bits ask for the history of refinery's feature `int8-versions`, and so does `versions = 64`. Else its default,
+/// since more histories are like that.
+pub fn history_needs_64_bits(newest: i64, database: Option<&DatabaseSettings>) -> bool {
+    is_long(newest) || database.is_some_and(|database| database.versions_64)
+}
+
+fn is_long(version: i64) -> bool {
+    i32::try_from(version).is_err()
+}
+
+impl DatabaseSettings {
+    /// SQLite's own number is to be the version, and is too short for the newest one: a sentence.
+    pub fn user_version_cannot_hold(&self, newest: i64) -> Option<String> {
+        let sentence = || {
+            format!(
+                "in [databases.{}], user_version = \"ours\" cannot hold {newest}: SQLite's user_version has 32 bits; \
+                 write user_version = \"product\", and read the version from {}",
+                self.name, self.history_table
+            )
+        };
+        (self.user_version == UserVersion::Ours && is_long(newest)).then(sentence)
+    }
+}
+
 impl Adopt {
     /// What a person said instead of the configuration: the tool, or our version itself.
     ///

@@ -41,10 +41,10 @@ fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, Stri
         }
     }
     let wide_refinery = size_of::<SchemaVersion>() == size_of::<i64>();
-    let needs_64 = migrations.last().is_some_and(|newest| i32::try_from(newest.version).is_err());
+    let newest = migrations.last().map_or(0, |newest| newest.version);
     Ok(Catalog {
         database: settings.name.clone().leak(),
-        versions: if wide_refinery || needs_64 || settings.versions_64 { Versions::Int8 } else { Versions::Int4 },
+        versions: if wide_refinery || config::history_needs_64_bits(newest, Some(settings)) { Versions::Int8 } else { Versions::Int4 },
         fingerprint: sums::fingerprint(migrations.iter().map(|migration| (migration.version, migration.name, migration.sql))),
         migrations: migrations.leak(),
         data: &[],

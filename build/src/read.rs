@@ -181,26 +181,21 @@ fn check_adopted(configuration_file: &str, database: &Database, entry: &Database
     }
 }
 
-/// refinery's default as long as it can have all of them, since more histories are like that.
 fn versions(migrations: &[Migration], entry: Option<&DatabaseSettings>) -> Versions {
-    let too_long = migrations.last().is_some_and(|newest| i32::try_from(newest.version).is_err());
-    if too_long || entry.is_some_and(|entry| entry.versions_64) {
+    if config::history_needs_64_bits(newest(migrations), entry) {
         Versions::Int8
     } else {
         Versions::Int4
     }
 }
 
-/// SQLite's own number has 32 bits.
+fn newest(migrations: &[Migration]) -> i64 {
+    migrations.last().map_or(0, |migration| migration.version)
+}
+
 fn check_user_version(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Messages) {
-    let newest = database.migrations.last().map_or(0, |migration| migration.version);
-    if entry.user_version == UserVersion::Ours && i32::try_from(newest).is_err() {
-        let sentence = format!(
-            "`user_version = \"ours\"` of `{}` cannot be: SQLite's user_version has 32 bits, too few for {newest}; leave the key out, and read the version from {}",
-            database.name, entry.history_table
-        );
-        said.problems.push(Problem::whole(configuration_file, sentence));
-    }
+    let sentence = entry.user_version_cannot_hold(newest(&database.migrations));
+    said.problems.extend(sentence.map(|sentence| Problem::whole(configuration_file, sentence)));
 }
 
 /// All migrations of one folder, oldest first.

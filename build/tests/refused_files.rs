@@ -64,7 +64,7 @@ fn versions() {
             ("bootmigrate.toml", "slots = \"single\"\n[databases.settings]\nuser_version = \"ours\"\n"),
             ("settings/V20240101120000__x.sql", "CREATE TABLE x (a);"),
         ],
-        "migrations/bootmigrate.toml: `user_version = \"ours\"` of `settings` cannot be: SQLite's user_version has 32 bits, too few for 20240101120000; leave the key out, and read the version from refinery_schema_history",
+        "migrations/bootmigrate.toml: in [databases.settings], user_version = \"ours\" cannot hold 20240101120000: SQLite's user_version has 32 bits; write user_version = \"product\", and read the version from refinery_schema_history",
     );
     check(
         &[("settings/V01__x.sql", "SELECT 1;")],

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::{Catalog, Embedded};
 use crate::commands::CommandContext;
 use crate::config::names::{self, Taken};
-use crate::config::{DatabaseSettings, PathPlace, Settings, UserVersion};
+use crate::config::{DatabaseSettings, PathPlace, Settings};
 use crate::device::disk::{parent, Disk, Stat};
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
@@ -136,15 +136,10 @@ fn files(device: &Device<'_>) -> Vec<PathBuf> {
 fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {
     let found = embedded.databases.iter().find(|catalog| catalog.database == database.name);
     let found = found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))?;
-    if database.user_version == UserVersion::Ours && i32::try_from(found.target()).is_err() {
-        let sentence = format!(
-            "in [databases.{}], SQLite's user_version cannot hold {}; write user_version = \"product\"",
-            database.name,
-            found.target()
-        );
-        return Err(complaint(database.sources.get("user_version"), sentence));
+    match database.user_version_cannot_hold(found.target()) {
+        Some(sentence) => Err(complaint(database.sources.get("user_version"), sentence)),
+        None => Ok(found),
     }
-    Ok(found)
 }
 
 /// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.

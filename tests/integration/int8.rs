@@ -266,6 +266,6 @@ fn sqlites_own_version_cannot_be_ours_where_it_does_not_fit() {
     std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.settings]\nuser_version = \"ours\"\n").unwrap();
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "2", "{}", ran.stderr);
-    assert!(ran.stderr.contains("SQLite's user_version cannot hold 20240101120000; write user_version = \"product\""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("in [databases.settings], user_version = \"ours\" cannot hold 20240101120000: SQLite's user_version has 32 bits; write user_version = \"product\", and read the version from refinery_schema_history"), "{}", ran.stderr);
     assert_eq!(oracle::content(&device.main()), Ok(content));
 }
