@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use bootmigrate_lab::sim::{seed_sqlite, Effect, Enumerator, Order, OutcomePlan, SeenStates, Sim, State};
+use bootmigrate_lab::sim::{seed_sqlite, Effect, Enumerator, Lack, Order, OutcomePlan, SeenStates, Sim, State};
 use rusqlite::{Connection, OpenFlags};
 
 const DATABASE: &str = "/data/app.db";
@@ -150,4 +150,29 @@ fn normal_with_a_rollback_journal_is_not_whole() {
         .map(|counts| counts.corrupt + counts.mixed)
         .sum();
     assert!(bad > 0);
+}
+
+/// A sort that does not fit into memory writes into a file without a name.
+#[test]
+fn a_temporary_file_needs_room_too() {
+    let sorted = |sim: &Sim| {
+        let connection = open(sim).unwrap();
+        connection.execute_batch("PRAGMA cache_size = 1").unwrap();
+        let sql = "WITH RECURSIVE i(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM i WHERE k < 9000) \
+            SELECT count(*) FROM (SELECT printf('%0900d', k * 7919 % 9001) AS t FROM i ORDER BY t LIMIT 8999)";
+        let ended = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let errno = std::io::Error::last_os_error().raw_os_error();
+        ended.map_err(|error| (error.sqlite_error_code(), errno))
+    };
+    let sim = Sim::from_state(&scenario("delete", "full").0);
+    assert_eq!(sorted(&sim), Ok(8999));
+    for (lack, errno) in [(Lack::Bytes, libc::ENOSPC), (Lack::Inodes, libc::ENOSPC), (Lack::Quota, libc::EDQUOT)] {
+        let sim = Sim::from_state(&scenario("delete", "full").0);
+        sim.leave(lack, 0);
+        assert_eq!(sorted(&sim), Err((Some(rusqlite::ErrorCode::CannotOpen), Some(errno))), "{lack:?}");
+    }
+    // It can be made, and not be filled.
+    let sim = Sim::from_state(&scenario("delete", "full").0);
+    sim.leave(Lack::Bytes, 64 << 10);
+    assert_eq!(sorted(&sim).map_err(|(code, _)| code), Err(Some(rusqlite::ErrorCode::DiskFull)));
 }

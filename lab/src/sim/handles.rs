@@ -93,15 +93,12 @@ impl Model {
         Ok(self.add_handle(node, caller, how))
     }
 
-    /// A file without a name: gone with its handle, never logged.
-    pub fn open_nameless(&mut self, process: u32) -> Result<HandleId, Errno> {
-        if self.available_inodes() == Some(0) {
-            return Err(libc::ENOSPC);
-        }
+    /// A file without a name: gone with its handle, never logged. SQLite makes it with one, and takes that away.
+    pub fn open_nameless(&mut self, caller: &Caller<'_>) -> Result<HandleId, Errno> {
+        self.room_for_a_file()?;
         let node = self.state.add(Node::new(STORAGE, 0o600, Body::File(Default::default())));
-        let caller = Caller { process, op: super::effect::SQLITE, path: "(temporary)" };
         let how = OpenHow { writable: true, create: true, exclusive: true, sqlite: true, mode: 0o600 };
-        let id = self.add_handle(node, &caller, how);
+        let id = self.add_handle(node, caller, how);
         if let Some(handle) = self.handles.get_mut(&id) {
             handle.durable = false;
         }

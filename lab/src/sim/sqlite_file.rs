@@ -30,6 +30,8 @@ pub(super) struct SqliteFile {
     delete_on_close: bool,
 }
 
+/// What a temporary file is called in the log of faults.
+const NAMELESS: &str = "(temporary)";
 /// Files whose folder the unix VFS syncs with their first sync.
 const JOURNALS: i32 = ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL | ffi::SQLITE_OPEN_WAL;
 
@@ -56,11 +58,10 @@ impl Sim {
     pub(super) fn sqlite_open(&self, path: Option<&str>, flags: i32) -> Result<(SqliteFile, i32), Code> {
         let delete_on_close = flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0;
         let Some(path) = path else {
-            let (mut model, _) = self.enter(Call::Open, SQLITE, Target::Path("(temporary)")).map_err(|_| ffi::SQLITE_CANTOPEN)?;
-            let handle = model.open_nameless(self.process_number()).map_err(|_| ffi::SQLITE_CANTOPEN)?;
-            drop(model);
-            let path = "(temporary)".into();
-            return Ok((SqliteFile { sim: self.clone(), handle, path, sync_folder: false, delete_on_close: false }, flags));
+            let opened = self.sqlite_call(Call::Open, NAMELESS, |model, caller| model.open_nameless(caller));
+            let handle = opened.map_err(|_| ffi::SQLITE_CANTOPEN)?;
+            let file = SqliteFile { sim: self.clone(), handle, path: NAMELESS.into(), sync_folder: false, delete_on_close: false };
+            return Ok((file, flags));
         };
         let create = flags & ffi::SQLITE_OPEN_CREATE != 0;
         let writable = flags & ffi::SQLITE_OPEN_READWRITE != 0;
