@@ -3,6 +3,7 @@
 //! Never looks at the bug itself.
 
 use std::path::Path;
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -45,6 +46,21 @@ pub struct Search<'a> {
     pub flaw: Option<Flaw>,
     /// For tests.
     pub set: Option<&'a MutantSet>,
+}
+
+/// What a sweep over harmed files has found. One that hangs in a case ends itself; one that only takes too long has judged nothing.
+fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caught>, String> {
+    if timed_out(output) || output.status.code() == Some(USAGE) {
+        let why = if timed_out(output) { "it did not end in time" } else { "the workbench does not know this command line" };
+        return Err(format!("{by}: {why}"));
+    }
+    let Ok(tally) = serde_json::from_slice::<Value>(&output.stdout) else {
+        return Ok(Some(Caught { rule: "no panic".into(), by, states: *before }));
+    };
+    *before += tally["cases"].as_u64().unwrap_or(0);
+    let bad = tally["bad"].as_u64().unwrap_or(0) > 0;
+    let rule = tally["described"][0][1].as_str().unwrap_or("a rule").to_owned();
+    Ok(bad.then_some(Caught { rule, by, states: *before }))
 }
 
 impl Search<'_> {
@@ -110,13 +126,7 @@ impl Search<'_> {
         let mut command = bounded(self.program);
         command.args(["corrupt-files", "--count", &numbers[0], "--seed", &numbers[1], "--workers", "1", "--worker", "0"]);
         let output = command.output().map_err(|error| error.to_string())?;
-        let by = format!("corrupt-files {count}");
-        let Ok(tally) = serde_json::from_slice::<Value>(&output.stdout) else {
-            return Ok(Some(Caught { rule: "no panic".into(), by, states: *before }));
-        };
-        *before += tally["cases"].as_u64().unwrap_or(0);
-        let rule = tally["described"][0][1].as_str().map(str::to_owned);
-        Ok(rule.map(|rule| Caught { rule, by, states: *before }))
+        files_of(&output, format!("corrupt-files {count}"), before)
     }
 
     fn cuts(&self, scenario: &str, states: u64, before: &mut u64) -> Result<Option<Caught>, String> {
@@ -154,5 +164,30 @@ impl Search<'_> {
         *before += if bad { tally["first_bad_after"].as_u64().unwrap_or(all) } else { all };
         let rule = tally["described"][0][1].as_str().unwrap_or("a rule").to_owned();
         Ok(bad.then_some(Caught { rule, by, states: *before }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    /// What a sweep that ended so is taken for: the rule, nothing, or an error of the judge.
+    fn found(code: i32, stdout: &str) -> Result<Option<String>, String> {
+        let status = ExitStatus::from_raw(code << 8);
+        let output = Output { status, stdout: stdout.as_bytes().to_vec(), stderr: Vec::new() };
+        files_of(&output, "corrupt-files 7".into(), &mut 0).map(|caught| caught.map(|caught| caught.rule))
+    }
+
+    #[test]
+    fn only_a_bad_file_or_a_death_catches_a_bug() {
+        let tally = |bad: u64, described: &str| format!("{{\"cases\": 7, \"bad\": {bad}, \"described\": [{described}]}}");
+        assert_eq!(found(0, &tally(0, "")), Ok(None));
+        assert_eq!(found(1, &tally(1, "[\"1/2\", \"no silent loss\", \"\"]")), Ok(Some("no silent loss".into())));
+        assert_eq!(found(1, &tally(1, "")), Ok(Some("a rule".into())));
+        assert_eq!(found(134, ""), Ok(Some("no panic".into())));
+        assert_eq!(found(USAGE, ""), Err("corrupt-files 7: the workbench does not know this command line".into()));
+        assert_eq!(found(124, ""), Err("corrupt-files 7: it did not end in time".into()));
     }
 }
