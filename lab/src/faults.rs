@@ -160,16 +160,6 @@ fn filled_with(lack: Lack) -> &'static str {
     }
 }
 
-/// What such a run says where it ends for that; and it asks for no bytes, which were there.
-fn is_named(lack: Lack, sentence: &str) -> bool {
-    let words = match lack {
-        Lack::Bytes => return true,
-        Lack::Inodes => "inodes left for new files",
-        Lack::Quota => "the disk quota is used up",
-    };
-    sentence.contains(words) && !sentence.contains("must be free")
-}
-
 /// The disk is full from this effect on, really: what is freed can be used again. Full at the next boot, too; then not.
 fn filled(
     scenario: &Scenario,
@@ -207,7 +197,7 @@ fn filled(
             let what = format!("a full disk led to exit {exit}: {}", booted.report.sentence);
             return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
         }
-        if exit == 14 && Some(exit) != unharmed && scenario.short.is_none() && !is_named(lack, &booted.report.sentence) {
+        if exit == 14 && Some(exit) != unharmed && scenario.short.is_none() && !lack.is_named(&booted.report.sentence) {
             return Some((exit, Err(Bad { rule: "what was short is named", what: booted.report.sentence.clone() })));
         }
     }

@@ -437,10 +437,20 @@ fn short_or_not(scenario: &Scenario, number: u32, booted: &Booted) -> Result<(),
     if !scenario.is_short(number) {
         return bad("what is no longer short stops no boot", said.clone());
     }
-    if said.contains(short.says) && !said.contains("must be free") && !said.contains("bytes are free, then") {
+    if short.lack.is_named(said) {
         return Ok(());
     }
     bad("what was short is named", said.clone())
+}
+
+/// The first run, where nothing cuts it off, ends for want of what the scenario has too little of: else it shows nothing.
+pub(crate) fn ends_short(scenario: &Scenario, booted: &Booted) -> Result<(), Bad> {
+    // Or of bytes, where no boot on the way may end otherwise.
+    let is_short = scenario.short.is_some() || scenario.exits == [14];
+    if is_short && booted.report.exit != 14 {
+        return bad("a scenario that is short ends so", format!("exit {}: {}", booted.report.exit, booted.report.sentence));
+    }
+    short_or_not(scenario, 0, booted)
 }
 
 /// Bytes that may be used at one instant, by the size of the database.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
 use crate::dump::Album;
-use crate::judge::{self, Bad, Judge, Start};
+use crate::judge::{self, ends_short, Bad, Judge, Start};
 use crate::person::{carry_out, kept, left};
 use crate::record;
 use crate::scenarios::Scenario;
@@ -212,6 +212,7 @@ impl Sweep<'_> {
         } else {
             left(self.scenario, &first.sim, first.booted.report.exit, &mut self.album)
         };
+        let judged = judged.and_then(|()| ends_short(self.scenario, &first.booted));
         let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {
             self.note(format!("{}@whole", self.scenario.name), &bad);

@@ -20,7 +20,7 @@ use bootmigrate::decide::facts::Request;
 
 use crate::device::Firmware;
 use crate::person::Run;
-use crate::sim::{Options, State};
+use crate::sim::{Lack, Options, State};
 
 /// What stood under the name before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub struct Ends {
 /// Something that there is too little of, for the run that is cut and the first boots after it. Then there is enough.
 #[derive(Debug, Clone, Copy)]
 pub struct Short {
-    /// What a run that ends for want of it says.
-    pub says: &'static str,
+    /// Of what.
+    pub lack: Lack,
     /// Boots after the first run that are short too.
     pub boots: u32,
 }
@@ -147,7 +147,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("needs-space", upgraded::needs_space),
     ("no-inodes", short::no_inodes),
     ("few-inodes", short::few_inodes),
-    ("few-inodes-wal", short::few_inodes_wal),
+    ("no-inodes-wal", short::no_inodes_wal),
     ("no-inodes-first-boot", short::no_inodes_first_boot),
     ("over-quota", short::over_quota),
     ("nearly-over-quota", short::nearly_over_quota),

@@ -7,10 +7,10 @@ use super::situations::{empty, expected, managed, ROWS};
 use super::upgraded::{new, scenario};
 use super::{Old, Scenario, Short};
 use crate::sim::state::STORAGE;
-use crate::sim::{Options, State};
+use crate::sim::{Lack, Options, State};
 
-const INODES: Short = Short { says: "inodes left for new files", boots: 1 };
-const QUOTA: Short = Short { says: "the disk quota is used up", boots: 1 };
+const INODES: Short = Short { lack: Lack::Inodes, boots: 1 };
+const QUOTA: Short = Short { lack: Lack::Quota, boots: 1 };
 /// Bytes that are free all the time; so few that a file system of this size can lack what a run may remember.
 const FREE_BYTES: u64 = 4 << 20;
 /// What is left of a quota: a record and a copy of the database, or nearly.
@@ -54,8 +54,8 @@ pub(super) fn few_inodes() -> Scenario {
     inodes(1, upgrade("delete", ""))
 }
 
-/// A WAL cannot be made, where no copy is wanted.
-pub(super) fn few_inodes_wal() -> Scenario {
+/// No copy is wanted, and a WAL cannot be made.
+pub(super) fn no_inodes_wal() -> Scenario {
     inodes(0, upgrade("wal", "copy = \"never\""))
 }
 

@@ -19,6 +19,16 @@ pub enum Lack {
 }
 
 impl Lack {
+    /// What a run that ends for want of it says; and it asks for no bytes, which are there.
+    pub fn is_named(self, sentence: &str) -> bool {
+        let words = match self {
+            Lack::Bytes => return true,
+            Lack::Inodes => "inodes left for new files",
+            Lack::Quota => "the disk quota is used up",
+        };
+        sentence.contains(words) && !sentence.contains("must be free") && !sentence.contains("bytes are free, then")
+    }
+
     /// The device has so much of it altogether.
     fn set(self, options: &mut Options, total: Option<u64>) {
         match self {
