@@ -9,6 +9,8 @@ use expect_test::expect;
 use refinery_int8::traits::sync::{Query, Transaction};
 use refinery_int8::{Migration, Runner, Target};
 use rusqlite::{Connection, OptionalExtension};
+use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
 
 const WIFI: (&str, &str) = ("V20240101120000__wifi.sql", "CREATE TABLE wifi (ssid TEXT);\nINSERT INTO wifi VALUES ('attic');\n");
 const WIFI_DOWN: (&str, &str) = ("V20240101120000__wifi.down.sql", "DROP TABLE wifi;\n");
@@ -36,8 +38,9 @@ impl Query<Vec<Migration>> for Int8 {
         let mut statement = self.0.prepare(query)?;
         let rows = statement.query_map([], |row| {
             let checksum: String = row.get(3)?;
-            // It hands the date on, and looks at it nowhere.
-            Ok(Migration::applied(row.get(0)?, row.get(1)?, time::OffsetDateTime::UNIX_EPOCH, checksum.parse().unwrap()))
+            let applied_on: String = row.get(2)?;
+            let applied_on = OffsetDateTime::parse(&applied_on, &Rfc3339).unwrap_or_else(|error| panic!("{applied_on}: {error}"));
+            Ok(Migration::applied(row.get(0)?, row.get(1)?, applied_on, checksum.parse().unwrap()))
         })?;
         rows.collect()
     }
