@@ -98,18 +98,10 @@ fn row_50_the_fresh_schema_fails_too() {
     row.whole();
 }
 
-/// The file's statements ran and were committed; the power went before refinery's second transaction.
-fn half_done(device: &TestDevice, version: i32) {
-    let files = product::read(&device.firmware_folder(), "settings");
-    let (_, sql) = files.iter().find(|(file, _)| product::version(file) == i64::from(version)).unwrap();
-    let connection = Connection::open(device.main()).unwrap();
-    connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
-}
-
 #[test]
 fn row_58_half_done_step_of_plain_refinery() {
     let mut row = row(58);
-    let mut device = TestDevice::at(30).firmware(41).after(|device| half_done(device, 40));
+    let mut device = TestDevice::at(30).firmware(41).half_done(40);
     device.databases[0].version = 40;
     row.boot(&device);
     row.boot(&TestDevice::at(30).firmware(41).after(|device| {

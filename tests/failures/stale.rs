@@ -8,7 +8,6 @@ use crate::oracle::Copy;
 use crate::row::{row, Before, Row};
 use rusqlite::Connection;
 use std::fs;
-use std::os::unix::fs::FileExt;
 
 const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE)";
 /// More of them than a page holds.
@@ -31,19 +30,11 @@ fn has(device: &TestDevice, question: &str, answer: i64) {
     assert_eq!(copy.open().query_row(question, [], |row| row.get::<_, i64>(0)), Ok(answer), "{question}");
 }
 
-/// The page with the rows of `t`, and where it lies.
-fn page(device: &TestDevice) -> (u64, Vec<u8>) {
-    let copy = Copy::of(&device.main()).unwrap();
-    let number: i64 = copy.open().query_row("SELECT rootpage FROM sqlite_schema WHERE name = 't'", [], |row| row.get(0)).unwrap();
-    let at = (number as u64 - 1) * 4096;
-    (at, fs::read(device.main()).unwrap()[at as usize..][..4096].to_vec())
-}
-
 /// 60 rows were written, and the boot comes to the page of the time when there were 40; its index has 60 entries.
 #[track_caller]
-fn boot_on_a_stale_page(row: &mut Row, device: &TestDevice, (at, old): &(u64, Vec<u8>)) {
+fn boot_on_a_stale_page(row: &mut Row, device: &TestDevice, old: &(u64, Vec<u8>)) {
     let before = Before::of(device);
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(old, *at).unwrap();
+    device.put_page(old);
     has(device, "SELECT count(*) FROM t NOT INDEXED", 40);
     let before = before.again(device);
     let ran = device.run(&["run"]);
@@ -55,7 +46,7 @@ fn with_a_snapshot_of_60() -> (TestDevice, (u64, Vec<u8>)) {
     let device = TestDevice::booted_at(40).firmware(41);
     sql(&device, TABLE);
     rows_to(&device, 40);
-    let old = page(&device);
+    let old = device.root_page("t");
     rows_to(&device, 60);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -70,7 +61,7 @@ fn row_79_a_table_page_of_an_older_time() {
     let device = TestDevice::at(40).firmware(41);
     sql(&device, TABLE);
     rows_to(&device, 40);
-    let old = page(&device);
+    let old = device.root_page("t");
     rows_to(&device, 60);
     boot_on_a_stale_page(&mut row, &device, &old);
     has(&device, "SELECT count(*) FROM lost_t WHERE a = printf('%040d', id)", 20);

@@ -9,7 +9,7 @@ use crate::product;
 use refinery::{Runner, Target};
 use rusqlite::Connection;
 use std::fs;
-use std::os::unix::fs::{chown, PermissionsExt};
+use std::os::unix::fs::{chown, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -251,6 +251,30 @@ impl TestDevice {
     pub fn after(self, event: impl FnOnce(&TestDevice)) -> TestDevice {
         event(&self);
         self
+    }
+
+    /// A file's statements ran and were committed; the power went before refinery's second transaction.
+    pub fn half_done(self, version: i32) -> TestDevice {
+        self.after(|device| {
+            let files = product::read(&device.firmware_folder(), "settings");
+            let (_, sql) = files.iter().find(|(file, _)| product::version(file) == i64::from(version)).unwrap();
+            let connection = Connection::open(device.main()).unwrap();
+            connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
+        })
+    }
+
+    /// The root page of a table or an index: its number, and what is on it.
+    pub fn root_page(&self, object: &str) -> (u64, Vec<u8>) {
+        let copy = Copy::of(&self.main()).unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let number: u32 = copy.open().query_row(sql, [object], |row| row.get(0)).unwrap();
+        let bytes = fs::read(self.main()).unwrap();
+        (u64::from(number), bytes[(number as usize - 1) * 4096..number as usize * 4096].to_vec())
+    }
+
+    /// Puts a page there past SQLite.
+    pub fn put_page(&self, (number, page): &(u64, Vec<u8>)) {
+        fs::OpenOptions::new().write(true).open(self.main()).unwrap().write_all_at(page, (number - 1) * 4096).unwrap();
     }
 
     /// An application opens `settings` and obeys these lines of [`Application`]'s protocol; it stays.

@@ -6,7 +6,6 @@ use crate::device::TestDevice;
 use crate::oracle::Copy;
 use rusqlite::Connection;
 use std::fs;
-use std::os::unix::fs::FileExt;
 
 const MORE: &str = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) ";
 const INSERT: &str = "INSERT INTO t(id, a) SELECT i, printf('%040d', i) FROM n";
@@ -33,22 +32,11 @@ fn ask(device: &TestDevice, question: &str) -> String {
     )
 }
 
-/// The root page of an object: its number, and what is on it.
-fn root(device: &TestDevice, object: &str) -> (u64, Vec<u8>) {
-    let number: u64 = ask(device, &format!("SELECT rootpage FROM sqlite_schema WHERE name = '{object}'")).parse().unwrap();
-    let bytes = fs::read(device.main()).unwrap();
-    (number, bytes[(number as usize - 1) * 4096..number as usize * 4096].to_vec())
-}
-
-fn put(device: &TestDevice, (number, page): &(u64, Vec<u8>)) {
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(page, (number - 1) * 4096).unwrap();
-}
-
 /// 60 rows were written, and the page that the table's rows are on is of the time when there were 40.
 fn stale_table(device: &TestDevice) {
-    let page = root(device, "t");
+    let page = device.root_page("t");
     insert(device, 41, 60);
-    put(device, &page);
+    device.put_page(&page);
     assert_eq!(ask(device, "SELECT count(*) FROM t NOT INDEXED"), "40");
 }
 
@@ -126,8 +114,8 @@ fn an_index_that_cannot_be_counted_is_never_built_again_in_silence() {
         let device = TestDevice::at(40).firmware(41);
         sql(&device, table);
         insert(&device, 1, 40);
-        let (number, _) = root(&device, index);
-        put(&device, &(number, vec![0xa5; 4096]));
+        let (number, _) = device.root_page(index);
+        device.put_page(&(number, vec![0xa5; 4096]));
         let ran = device.run(&["run"]);
         let said = format!("Given up before: rows of t that only the index {index} knows, which cannot be compared.");
         assert!(ran.exit == "11" && ran.stderr.contains(&said), "{table}: exit {}: {}", ran.exit, ran.stderr);
@@ -159,9 +147,9 @@ fn an_index_that_is_older_than_its_table_gives_up_no_row() {
         sql(&device, TABLE);
         insert(&device, 1, 40);
         sql(&device, before);
-        let page = root(&device, "sqlite_autoindex_t_1");
+        let page = device.root_page("sqlite_autoindex_t_1");
         sql(&device, change);
-        put(&device, &page);
+        device.put_page(&page);
         let (count, sum) = ("SELECT count(*) FROM t NOT INDEXED", "SELECT group_concat(id || a) FROM t NOT INDEXED");
         let want = [ask(&device, count), ask(&device, sum)];
         let ran = device.run(&["run"]);
@@ -179,11 +167,11 @@ fn with_a_snapshot_of_60(table: &str) -> TestDevice {
     let device = TestDevice::booted_at(40).firmware(41);
     sql(&device, table);
     insert(&device, 1, 40);
-    let page = root(&device, "t");
+    let page = device.root_page("t");
     insert(&device, 41, 60);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    put(&device, &page);
+    device.put_page(&page);
     device
 }
 
@@ -219,10 +207,10 @@ fn a_snapshot_with_rows_that_were_given_up_is_kept_until_somebody_says_so() {
 #[test]
 fn a_history_that_lacks_a_row_is_never_migrated_on() {
     let device = TestDevice::booted_at(40).firmware(41);
-    let page = root(&device, "refinery_schema_history");
+    let page = device.root_page("refinery_schema_history");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    put(&device, &page);
+    device.put_page(&page);
     assert_eq!(ask(&device, "SELECT max(version) FROM refinery_schema_history NOT INDEXED"), "40");
     let device = device.firmware(42);
     let ran = device.run(&["run"]);
@@ -298,13 +286,13 @@ fn rows_of_two_times_are_said_where_all_pages_fit() {
 fn a_page_with_two_owners_is_no_fault_of_an_index() {
     let device = TestDevice::at(40).firmware(41);
     // The first cell of the table's root points to a leaf; now it points to where the next one does.
-    let (number, mut page) = root(&device, "child");
+    let (number, mut page) = device.root_page("child");
     assert_eq!(page[0], 5, "the root is an interior page");
     let cell = |at: usize| u16::from_be_bytes([page[12 + 2 * at], page[13 + 2 * at]]) as usize;
     let (first, second) = (cell(0), cell(1));
     let twice: [u8; 4] = page[second..second + 4].try_into().unwrap();
     page[first..first + 4].copy_from_slice(&twice);
-    put(&device, &(number, page));
+    device.put_page(&(number, page));
     let ran = device.run(&["run"]);
     assert!(ran.exit == "11" && !ran.stderr.contains("an index is corrupt"), "exit {}: {}", ran.exit, ran.stderr);
     assert_eq!(ask(&device, "SELECT max(version) FROM refinery_schema_history"), "41");

@@ -8,14 +8,6 @@ use crate::oracle;
 use expect_test::expect;
 use rusqlite::Connection;
 
-/// The file's statements ran and were committed; the power went before refinery's second transaction.
-fn half_done(device: &TestDevice, version: i32) {
-    let files = crate::product::read(&device.firmware_folder(), "settings");
-    let (_, sql) = files.iter().find(|(file, _)| crate::product::version(file) == i64::from(version)).unwrap();
-    let connection = Connection::open(device.main()).unwrap();
-    connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
-}
-
 #[test]
 fn taken_over_from_refinery_one_by_one() {
     check(
@@ -76,7 +68,7 @@ fn taken_over_from_refinery_grouped() {
 #[test]
 fn half_done_step_of_refinery_is_recorded() {
     // The trigger and the column of V40 are there, its row is not: refinery says "duplicate column" for ever.
-    let mut device = TestDevice::at(30).firmware(41).after(|device| half_done(device, 40));
+    let mut device = TestDevice::at(30).firmware(41).half_done(40);
     device.databases[0].version = 40;
     check(
         device,
@@ -96,7 +88,7 @@ fn half_done_step_of_refinery_is_recorded() {
 
 #[test]
 fn half_done_last_step_of_refinery_is_recorded() {
-    let mut device = TestDevice::at(30).firmware(40).after(|device| half_done(device, 40));
+    let mut device = TestDevice::at(30).firmware(40).half_done(40);
     device.databases[0].version = 40;
     check(
         device,
