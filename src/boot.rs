@@ -74,7 +74,7 @@ pub struct PendingReport<'d> {
 impl<'d> PendingReport<'d> {
     fn of(device: &'d Device<'d>, locked: Locked, store: RecordStore, report: &DatabaseReport) -> PendingReport<'d> {
         let at_target = report.version == Some(device.catalog.target());
-        let reported = ReportEnd { operation: report.operation, at_target, said: report.must_be_closed };
+        let reported = ReportEnd { at_target, said: report.must_be_closed };
         let learns = (report.usable && store.must_learn(&reported)).then_some(reported);
         PendingReport { device, locked, store, learns, acted: report.operation.is_some() }
     }

@@ -311,11 +311,12 @@ impl RecordStore {
 
     /// It is in the database, or nothing is left for this catalogue to do.
     fn has_ended(&self, open: &OpenOperation, reported: &ReportEnd) -> bool {
-        self.is_done(open, reported) || (reported.at_target && open.fingerprint == self.fingerprint)
+        self.is_done(open) || (reported.at_target && open.fingerprint == self.fingerprint)
     }
 
-    fn is_done(&self, open: &OpenOperation, reported: &ReportEnd) -> bool {
-        Some(open.number) <= self.committed.max(reported.operation)
+    /// It was when this run looked.
+    fn is_done(&self, open: &OpenOperation) -> bool {
+        Some(open.number) <= self.committed
     }
 
     /// The report is written: the operation in it has ended, whatever database stands under the name at a later boot. Its token is
@@ -327,7 +328,7 @@ impl RecordStore {
         let mut next = self.record.clone();
         let ended = next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
         if let Some(open) = ended {
-            if !self.is_done(&open, reported) {
+            if !self.is_done(&open) {
                 next.loss = next.loss.filter(|loss| loss.operation != open.number);
                 if open.fingerprint != self.fingerprint && !open.kind.replaces() {
                     next.change_counts(&open.fingerprint, |counts| counts.interrupted = counts.interrupted.saturating_add(1));
@@ -415,9 +416,7 @@ impl RecordStore {
 /// What a run has reported of a database that may be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportEnd {
-    /// The operation of this run.
-    pub operation: Option<u64>,
-    /// The schema is this firmware's.
+    /// The schema is this firmware's: what this run did has ended.
     pub at_target: bool,
     /// A loss or a replacement was part of the report.
     pub said: bool,
