@@ -399,4 +399,20 @@ mod tests {
         assert_eq!(judged(&situation.state, &with(&situation.state, "DELETE FROM reading WHERE id = 300")), Some("no silent loss"));
         assert_eq!(judged(&situation.state, &with(&situation.state, "DELETE FROM sensor WHERE id = 7")), Some("no silent loss"));
     }
+
+    #[test]
+    fn a_virtual_table_that_cannot_be_opened_is_no_damage_and_must_be_named() {
+        let situation = trees("trees", firmware(Version::Three, ""), &[]);
+        let made = "CREATE VIRTUAL TABLE places USING rtree(id, x0, x1); INSERT INTO places VALUES (1, 2, 3)";
+        assert_eq!(look(&with(&situation.state, made)).unfit, Vec::<String>::new());
+        let unfit = with(&situation.state, &format!("{made}; UPDATE places_node SET data = x'00'"));
+        let seen = look(&unfit);
+        assert_eq!((seen.damage.as_deref(), seen.unfit.as_slice()), (None, ["places".to_owned()].as_slice()));
+        let (mut booted, after) = Verdict::default().boot(&situation, &unfit, &plain()).unwrap_or_else(|bad| panic!("{}", bad.what));
+        assert_eq!(booted.report.exit, 0, "{}", booted.report.sentence);
+        assert!(unfit_is_named(&look(&after), &booted).is_ok(), "{:?}", booted.report.notes);
+        booted.report.notes.clear();
+        let unnamed = unfit_is_named(&look(&after), &booted).err().map(|bad| bad.rule);
+        assert_eq!(unnamed, Some("a virtual table that does not fit is named"));
+    }
 }
