@@ -127,6 +127,8 @@ pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), 
     let connection = Connection::open(path).unwrap();
     let enforced = if sql.contains(ENFORCED) { "ON" } else { "OFF" };
     connection.execute_batch(&format!("PRAGMA synchronous = OFF; PRAGMA foreign_keys = {enforced}; PRAGMA trusted_schema = OFF")).unwrap();
+    // Beside an R*Tree that was written SQLite would keep its LIKE, and mark it as case-sensitive for every connection of this process.
+    let sql = &sql.replace("PRAGMA case_sensitive_like", "SAVEPOINT recovered; RELEASE recovered; PRAGMA case_sensitive_like");
     let whole = if sql.contains("no-transaction") { sql.to_owned() } else { format!("BEGIN;\n{sql}\n;COMMIT") };
     connection.execute_batch(&whole).map_err(|error| error.to_string())?;
     if let Some(version) = user_version {

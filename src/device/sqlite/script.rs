@@ -13,7 +13,7 @@ use crate::catalog::Migration;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
 pub use crate::device::sqlite::refusal::Mode;
 use crate::device::sqlite::refusal::{is_vacuum, Answer, Rules};
-use crate::device::sqlite::session::{Noted, Session};
+use crate::device::sqlite::session::{Noted, Session, LIKE};
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};
@@ -86,6 +86,9 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
     loop {
         number += 1;
         let start = position + first_token(source.sql.get(position..).unwrap_or(""));
+        if database.in_transaction() && changes_like(source.sql.get(start..).unwrap_or("")) {
+            database.recover_virtual_tables(op)?;
+        }
         let mut statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => return Ok(()),
@@ -125,6 +128,13 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         let rows = database.connection.total_changes().saturating_sub(before);
         seen(&StatementRun { statement: number, line: line_of(source.sql, start).0, sql: text.trim(), rows, took: began.elapsed() });
     }
+}
+
+/// The next statement gives the connection another `LIKE`, when it is compiled. Where SQLite counts a statement as running it keeps the
+/// old one and marks that as case-sensitive for the whole process: from then on `LIKE` passes over rows in an index.
+fn changes_like(rest: &str) -> bool {
+    let begins = rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
+    begins && rest.split(';').next().is_some_and(|statement| statement.to_ascii_lowercase().contains(LIKE))
 }
 
 /// `ALTER TABLE … RENAME` and `DROP COLUMN` compile the whole schema and evaluate nothing of it: an index of another table in an order

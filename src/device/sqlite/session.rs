@@ -38,7 +38,7 @@ const SWITCHES: [DbConfig; 19] = [
 ];
 
 /// `case_sensitive_like` has no value that can be read; this is what it changes.
-const LIKE: &str = "case_sensitive_like";
+pub(super) const LIKE: &str = "case_sensitive_like";
 /// Inside a transaction that enforces foreign keys, turning it off forgets what is violated; the commit turns it off.
 const UNTIL_THE_COMMIT: &str = "defer_foreign_keys";
 
@@ -267,7 +267,7 @@ impl Database {
 
     /// At a savepoint virtual tables write what they keep in memory, which must be before the schema is read again, and close what they
     /// have open: until then SQLite counts a statement as running, and takes no other `LIKE` from `case_sensitive_like`.
-    fn recover_virtual_tables(&self, op: Op) -> Result<(), Failure> {
+    pub(super) fn recover_virtual_tables(&self, op: Op) -> Result<(), Failure> {
         self.run(op, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")
     }
 
