@@ -287,7 +287,7 @@ fn a_schema_that_was_changed_by_hand() {
     sql(&device, "DROP INDEX child_parent; DROP VIEW family; CREATE VIEW family AS SELECT 1; CREATE TABLE notes (id)");
     for what in [
         "index child_parent is missing",
-        "view files has `1` where `p.name, c.label from parent p join child` should be",
+        "view family has `1` where `p.name, c.label from parent p join child` should be",
         "table notes is not from a migration",
     ] {
         finds(&device, &[], &Finding { exit: "0", level: "note", about: "schema", what, repair: "a migration that puts it right" });

@@ -162,7 +162,7 @@ fn a_view_whose_column_is_gone_is_refused() {
         refused(
             &TestDevice::at(40).file(HARMLESS).file(("V44__drop.sql", file)).file(LATER),
             expect![[r#"
-                settings: after settings/V44__drop.sql, view files does not compile: no such column: c.label (while: verify); the database is whole at version 40
+                settings: after settings/V44__drop.sql, view family does not compile: no such column: c.label (while: verify); the database is whole at version 40
             "#]],
         );
     }
@@ -308,7 +308,7 @@ fn a_repair_is_not_stopped_by_what_never_worked() {
     let device = device.file(LATER);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert!(ran.stderr.contains("note: view files does not compile: no such column: absent"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("note: view family does not compile: no such column: absent"), "{}", ran.stderr);
     let content = oracle::content(&device.main()).unwrap();
     assert_eq!(content.rows["parent"], 1000);
     assert!((500..1000).contains(&content.rows["child"]), "{:?}", content.rows);
