@@ -6,7 +6,7 @@ pub mod group;
 mod operation;
 
 use crate::decide::facts::{Attempt, DatabaseState, Facts, Request};
-use crate::decide::fallback::{after_failure, AfterFailure, Stop};
+use crate::decide::fallback::{after_failure, NextPlan, Stop};
 use crate::decide::plan::{decide, is_worn_out, Plan};
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
 use crate::device::disk::Op;
@@ -198,14 +198,14 @@ fn fallbacks(
                     store.count_failure(device, &failure);
                 }
                 match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
-                    AfterFailure::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
-                    AfterFailure::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
-                    AfterFailure::LookForDamage => closeness = Closeness::Everything,
-                    AfterFailure::Without(repair) => {
+                    NextPlan::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
+                    NextPlan::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
+                    NextPlan::LookForDamage => closeness = Closeness::Everything,
+                    NextPlan::Without(repair) => {
                         log::warn!("{}: {failure}; what comes next in the configured order is tried.", device.settings.name);
                         tried.push(repair);
                     }
-                    AfterFailure::Plan(fallback) => {
+                    NextPlan::Plan(fallback) => {
                         log::warn!("{}: {failure}; next: {fallback}.", device.settings.name);
                         next = Some((seen, fallback));
                     }

@@ -10,7 +10,7 @@ use crate::error::Class;
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterFailure {
+pub enum NextPlan {
     /// This run ends with the failure.
     Stop(Stop),
     /// Another plan.
@@ -31,33 +31,33 @@ pub enum Stop {
 }
 
 /// The plan that follows a failure, by its class.
-pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, policy: &Policy) -> AfterFailure {
+pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
     match (class, plan) {
         // The migrations themselves do not work on this data.
         (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => failed_migration(cause, facts, policy),
         // Not even on an empty database: nothing that we could build would work.
-        (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => AfterFailure::Stop(Stop::FreshBuildFailed),
+        (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => NextPlan::Stop(Stop::FreshBuildFailed),
         // A person named this copy: no other is taken in its place.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { .. }, .. })
             if matches!(facts.request, Request::Restore(_)) =>
         {
-            AfterFailure::Stop(Stop::AsItFailed)
+            NextPlan::Stop(Stop::AsItFailed)
         }
         // This copy cannot be brought forward, or is none: the next repair.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. }) => {
-            AfterFailure::Without(Attempt::Snapshot(*operation))
+            NextPlan::Without(Attempt::Snapshot(*operation))
         }
-        (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => AfterFailure::Without(Attempt::Reindex),
+        (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => NextPlan::Without(Attempt::Reindex),
         // Too little can be read, or what was read fits no table: the next repair.
-        (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => AfterFailure::Without(Attempt::Salvage),
+        (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => NextPlan::Without(Attempt::Salvage),
         // The stored way back does not lead here: the next entry of `on_newer`.
-        (Class::Failed, Plan::Downgrade { .. }) => AfterFailure::Without(Attempt::Downgrade),
+        (Class::Failed, Plan::Downgrade { .. }) => NextPlan::Without(Attempt::Downgrade),
         // One connection's word is no proof.
         (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Recover { .. }) => {
-            AfterFailure::LookForDamage
+            NextPlan::LookForDamage
         }
         // First boot: there is no old database to go back to.
-        (Class::Failed | Class::Damaged, _) => AfterFailure::Stop(Stop::AsItFailed),
+        (Class::Failed | Class::Damaged, _) => NextPlan::Stop(Stop::AsItFailed),
         // Never locked, full, read-only, I/O error, newer, not ours, waiting, interrupted or unknown.
         (
             Class::InUse
@@ -72,18 +72,18 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
             | Class::Configuration
             | Class::Defect,
             _,
-        ) => AfterFailure::Stop(Stop::AsItFailed),
+        ) => NextPlan::Stop(Stop::AsItFailed),
     }
 }
 
-fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> AfterFailure {
+fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
     match (policy.on_failure, &facts.request) {
         // The data can be built again, or a person has just said that it may go.
         (OnFailure::Purge, _) | (OnFailure::Restore, Request::PurgeAndRetry) => {
-            AfterFailure::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
+            NextPlan::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
         }
         (OnFailure::Restore, Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_)) => {
-            AfterFailure::Stop(Stop::AsItFailed)
+            NextPlan::Stop(Stop::AsItFailed)
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::*;
 use crate::config::{OnFailure, OnNewer, Repair};
 use crate::decide::facts::{Attempt, OwnCopies, Room, WayBack};
-use crate::decide::fallback::{after_failure, AfterFailure, Stop};
+use crate::decide::fallback::{after_failure, NextPlan, Stop};
 use crate::decide::record::Counts;
 
 fn migration(version: i64) -> PendingMigration {
@@ -423,14 +423,14 @@ fn nothing_is_done_on_a_file_system_that_takes_no_writes() {
 }
 
 #[track_caller]
-fn fallback(facts: &Facts, policy: &Policy, class: Class, expected: &AfterFailure) {
+fn fallback(facts: &Facts, policy: &Policy, class: Class, expected: &NextPlan) {
     let plan = decide(facts, policy);
     assert_eq!(after_failure(&plan, class, "V2: no such table", facts, policy), *expected, "{plan}, {class:?}");
 }
 
 #[test]
 fn only_a_failed_migration_or_damage_leads_to_a_rung() {
-    let stop = AfterFailure::Stop(Stop::AsItFailed);
+    let stop = NextPlan::Stop(Stop::AsItFailed);
     for class in [
         Class::InUse,
         Class::NoSpace,
@@ -451,20 +451,20 @@ fn only_a_failed_migration_or_damage_leads_to_a_rung() {
     }
     fallback(&behind(), &precious(), Class::Failed, &stop);
     fallback(&facts(DatabaseState::Absent), &rebuildable(), Class::Failed, &stop);
-    fallback(&behind(), &precious(), Class::Damaged, &AfterFailure::LookForDamage);
-    fallback(&damaged(), &rebuildable(), Class::Failed, &AfterFailure::Stop(Stop::FreshBuildFailed));
+    fallback(&behind(), &precious(), Class::Damaged, &NextPlan::LookForDamage);
+    fallback(&damaged(), &rebuildable(), Class::Failed, &NextPlan::Stop(Stop::FreshBuildFailed));
     let why = "its migration failed: V2: no such table".to_owned();
     let fresh = |carry: &[&str], loss| {
         let by = Replacement::Fresh { carry: carry.iter().map(|table| (*table).to_owned()).collect(), from: 1, aside: false };
-        AfterFailure::Plan(Plan::Replace { by, why: why.clone(), loss })
+        NextPlan::Plan(Plan::Replace { by, why: why.clone(), loss })
     };
     fallback(&behind(), &rebuildable(), Class::Failed, &fresh(&[], true));
     fallback(&Facts { request: Request::PurgeAndRetry, ..behind() }, &precious(), Class::Failed, &fresh(&["*"], false));
     for class in [Class::Failed, Class::Damaged] {
-        fallback(&readable(), &precious(), class, &AfterFailure::Without(Attempt::Salvage));
+        fallback(&readable(), &precious(), class, &NextPlan::Without(Attempt::Salvage));
     }
     let copies = Facts { snapshots: vec![copy(2, 8)], ..damaged() };
-    fallback(&copies, &precious(), Class::Failed, &AfterFailure::Without(Attempt::Snapshot(8)));
-    fallback(&newer_with_down(), &precious(), Class::Failed, &AfterFailure::Without(Attempt::Downgrade));
-    fallback(&newer_with_down(), &precious(), Class::Damaged, &AfterFailure::LookForDamage);
+    fallback(&copies, &precious(), Class::Failed, &NextPlan::Without(Attempt::Snapshot(8)));
+    fallback(&newer_with_down(), &precious(), Class::Failed, &NextPlan::Without(Attempt::Downgrade));
+    fallback(&newer_with_down(), &precious(), Class::Damaged, &NextPlan::LookForDamage);
 }
