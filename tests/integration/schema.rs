@@ -18,7 +18,7 @@ const OF_THE_APPLICATION: &str = "CREATE TABLE repo (name TEXT, note TEXT);
     CREATE VIEW forgotten AS SELECT x FROM gone;";
 
 /// The parents are renamed first: their children follow them, and then they are dropped.
-const RENAMED_FIRST: &str = "DROP VIEW IF EXISTS files;
+const RENAMED_FIRST: &str = "DROP VIEW IF EXISTS family;
     ALTER TABLE parent RENAME TO parent_old;
     CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, reading REAL, raw BLOB, badge ANY);
     INSERT INTO parent SELECT * FROM parent_old;
