@@ -5,7 +5,7 @@
 #![allow(clippy::panic)] // The code of one version does, for its test.
 
 use bootmigrate::catalog;
-use bootmigrate::sql::functions::FunctionFlags;
+use bootmigrate::rusqlite::functions::FunctionFlags;
 use bootmigrate::{CodeError, Connection, Migrator};
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -3,8 +3,10 @@
 //! Never looks at a file itself, and never decides.
 
 pub mod group;
+mod last_word;
 mod operation;
 
+use self::last_word::last_word;
 use crate::decide::facts::{Attempt, DatabaseState, Facts, Request};
 use crate::decide::fallback::{after_failure, NextPlan, Stop};
 use crate::decide::plan::{decide, is_worn_out, Plan};
@@ -197,7 +199,8 @@ fn fallbacks(
                     failure.class = Class::Failed;
                     store.count_failure(device, &failure);
                 }
-                match after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy) {
+                let by_policy = after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy);
+                match last_word(device, store, (&plan, &failure), by_policy, &facts) {
                     NextPlan::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
                     NextPlan::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
                     NextPlan::LookForDamage => closeness = Closeness::Everything,

@@ -2,14 +2,24 @@
 //! Promises: plain data, made by `bootmigrate-build` alone and already checked; versions strictly increase.
 //! Never parses or hashes anything at run time.
 
-/// Everything that one product embeds in its binary. Made by `bootmigrate_build::embed` and [`embedded!`](crate::embedded).
+/// Everything that one product embeds in its binary. Made by `bootmigrate_build::embed` and [`embedded!`](crate::embedded); its parts are
+/// no promise.
+///
+/// ```
+/// const FIRMWARE: bootmigrate::Embedded = bootmigrate::embedded!();
+/// FIRMWARE.validate()?;
+/// # Ok::<(), bootmigrate::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Embedded {
     /// Text of `bootmigrate.toml`.
+    #[doc(hidden)]
     pub configuration: &'static str,
     /// How a message names that file, for example `migrations/bootmigrate.toml`.
+    #[doc(hidden)]
     pub configuration_file: &'static str,
     /// One catalogue for each database, in the order of the configuration.
+    #[doc(hidden)]
     pub databases: &'static [Catalog],
 }
 
@@ -176,6 +186,12 @@ impl Catalog {
 }
 
 /// The catalogue that the calling crate's build script made with `bootmigrate_build::embed`.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     bootmigrate::main(bootmigrate::embedded!())
+/// }
+/// ```
 #[macro_export]
 macro_rules! embedded {
     () => {{

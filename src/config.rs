@@ -374,7 +374,8 @@ pub struct Source<'a> {
 /// What an unknown key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownKey {
-    /// An error: in the build and in `check`.
+    /// An error: in the build and in `check`, which alone ask for it.
+    #[allow(dead_code)]
     Refuse,
     /// A warning: on the device, where the file may be the other slot's.
     Warn,

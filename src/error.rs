@@ -95,12 +95,18 @@ pub enum Lack {
     Quota,
 }
 
-/// Where in a migration's text something happened. Line and column count from 1, the column in characters.
+/// Where in a migration's text, or in the configuration, something happened. Line and column count from 1, the column in characters.
+///
+/// ```
+/// fn for_an_editor(place: &bootmigrate::Place) -> String {
+///     format!("{}:{}:{}", place.file, place.line, place.column)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// The migration's file, for example `settings/V41__wifi.sql`.
     pub file: String,
-    /// Its version.
+    /// Its version; 0 in the configuration.
     pub version: i64,
     /// From 1.
     pub line: u32,

@@ -68,7 +68,8 @@ pub struct Incomplete {
 pub struct Lexed<'a> {
     /// In the text's order.
     pub tokens: Vec<Token<'a>>,
-    /// The last token has no end.
+    /// The last token has no end. The build alone asks.
+    #[allow(dead_code)]
     pub incomplete: Option<Incomplete>,
 }
 

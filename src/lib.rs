@@ -1,75 +1,121 @@
-//! Owns bringing the SQLite databases of a headless device to the schema its firmware expects, at boot, before the application.
-//! Promises: the old database or the new one, whole, at every instant; nothing given up silently; an answer at every boot.
-//! Never reboots the device, never touches what is not proven to be its own, never decides by a clock.
+//! Migrates the SQLite databases of a headless Linux device when it boots, before the application opens them: the old database or the new
+//! one, whole, at every instant; nothing is lost without being said; an answer at every boot.
+//! It never reboots the device, never touches what is not proven to be its own, and never decides by a clock.
 //!
-//! # The context
+//! ```
+//! use bootmigrate::{embedded, Migrator};
 //!
-//! ```text
-//! main.rs            argv → run → print → exit code. Decides nothing.
-//! boot.rs            THE test on one screen; boot/operation.rs carries a plan out, one arm a plan; boot/group.rs nests the boots
-//!                    of databases that go together
-//! cli.rs             argv → Command. Pure.
-//! config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
-//! catalog.rs         the embedded migrations, as constants
-//! pragma.rs          the PRAGMAs that a migration may have; shared with the build crate
-//! reserved.rs        names that are bootmigrate's own; shared with the build crate
-//! sums.rs            refinery's checksums and the fingerprint of a catalogue; shared with the build crate
-//! lex.rs             SQL text as tokens; shared with the build crate
-//! sqlite_min.rs      which SQLite a schema's text needs; shared with the build crate
-//! commands/          one file a command; cli/describe.rs has their texts
-//! decide/            PURE ROOM: facts and policy in, a plan out; the record's bytes
-//! ops/               ONE VERB A FILE: takes the device and proof, returns proof or a failure
-//! device/            EFFECTS ROOM: disk (the trait and the kernel's), sqlite, history, files, clock, supervisor
-//! migrator.rs        the same as a library, for a supervisor, an application, a product's tests
-//! from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
-//! report.rs          what happened → one sentence and its code, JSON, exit code
-//! error.rs           Failure and its class (a whitelist)
+//! let device = tempfile::tempdir()?; // a device's root file system; without `root` it is this one's
+//! let migrator = Migrator::new(embedded!()).root(device.path());
+//! let report = migrator.boot()?; // snapshot, migrate, verify, commit; or what the policy says
+//! if report.usable {
+//!     let settings = migrator.open("settings")?; // a rusqlite connection
+//! #   let _: i64 = settings.query_row("SELECT count(*) FROM site", [], |row| row.get(0))?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Arrows only go down: `main → cli, commands, boot → ops → device`; `boot, commands, ops → decide`; everyone may use
-//! `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `ops` never
-//! `boot` or `commands`. `tests/context.rs` checks it, and is itself fed bad files.
+//! `embedded!()` is the folder of SQL files that the build script embedded, checked and tried:
 //!
-//! Running again after a power cut is no special path: a ready file and an open operation are facts like any other. A quiet boot
-//! reaches neither the snapshot nor the migration code.
+//! ```no_run
+//! // build.rs, with bootmigrate-build as a build dependency
+//! # mod bootmigrate_build { pub fn embed(_: &str) {} }
+//! fn main() {
+//!     bootmigrate_build::embed("migrations");
+//! }
+//! ```
 //!
-//! Two seams let everything be broken from outside, with no switch in the product: the trait [`device::disk::Disk`] for our
-//! own files, and SQLite's VFS for its files.
+//! - [`main`] is the whole command line (`run`, `status`, `plan`, `snapshot`, …) in a product's own binary.
+//! - [`Migrator`] is the same run inside a supervisor or an application; [`RunReport`] is what it says, [`Error`] why it could not begin.
+//! - [`Migrator::code_migration`], [`Migrator::on_connection`] and [`Hooks`] bring in the product's own code.
+//! - [`testing`] has databases in memory, and a device in a folder that boots one firmware after another.
+//!
+//! The configuration, the directives in SQL files and the exit codes are in the repository's `docs`.
 
-pub mod boot;
+// The rooms are open to the lab and to this package's own tests, and to nobody else: what a product may call is below.
+#[doc(hidden)]
 pub mod catalog;
-pub mod cli;
-pub mod commands;
-pub mod config;
-pub mod decide;
-pub mod device;
-pub mod error;
 #[cfg(feature = "refinery")]
 mod from_refinery;
-#[doc(hidden)]
-pub mod lex;
+mod hooks;
 mod migrator;
-pub mod ops;
 #[cfg_attr(not(feature = "refinery"), allow(dead_code))]
 mod pragma;
-pub mod report;
 mod reserved;
-#[doc(hidden)]
-pub mod sqlite_min;
 #[cfg(feature = "refinery")]
 mod sums;
 
-pub use device::sqlite::application::{sql, Connection};
+#[cfg(not(feature = "internals"))]
+mod boot;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod boot;
+#[cfg(not(feature = "internals"))]
+mod cli;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(not(feature = "internals"))]
+mod commands;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod commands;
+#[cfg(not(feature = "internals"))]
+mod config;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod config;
+#[cfg(not(feature = "internals"))]
+mod decide;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod decide;
+#[cfg(not(feature = "internals"))]
+mod device;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod device;
+#[cfg(not(feature = "internals"))]
+mod error;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod error;
+#[cfg(not(feature = "internals"))]
+mod lex;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod lex;
+#[cfg(not(feature = "internals"))]
+mod ops;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod ops;
+#[cfg(not(feature = "internals"))]
+mod report;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod report;
+#[cfg(not(feature = "internals"))]
+mod sqlite_min;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod sqlite_min;
+
+pub use catalog::Embedded;
+pub use decide::record::FailedAt;
+pub use device::sqlite::application::{rusqlite, Connection};
 pub use device::sqlite::code::CodeError;
-pub use migrator::{testing, Migrator, NotReady};
+pub use error::Place;
+pub use hooks::{AfterFailure, DatabaseResult, FailureInfo, Hooks, MigrationInfo};
+pub use migrator::{testing, Error, Migrator};
 #[cfg(feature = "refinery")]
 pub use refinery_core;
+pub use report::{DatabaseReport, Identity, LastFailure, Outcome, RunReport};
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use catalog::Embedded;
 use cli::{Action, Command, Verbosity};
 use commands::{CommandContext, Lines, Printed};
 use device::clock::SystemClock;
@@ -90,6 +136,12 @@ const EXIT_DEFECT: i32 = 1;
 const EXIT_FAILED: i32 = 10;
 
 /// The whole command line of a product: reads argv, runs, prints, and returns the exit code.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     bootmigrate::main(bootmigrate::embedded!())
+/// }
+/// ```
 pub fn main(embedded: Embedded) -> ExitCode {
     Migrator::new(embedded).main()
 }

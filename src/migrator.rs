@@ -2,6 +2,9 @@
 //! Promises: the same test as the command line's `run`; a callback runs when everything is written, and its panic stops there.
 //! Never handles the caller's SIGTERM, and opens for nobody what is not ready.
 
+mod error;
+pub mod testing;
+
 use std::ffi::OsString;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -15,16 +18,31 @@ use crate::cli::{Action, Command, Verbosity};
 use crate::decide::facts::Request;
 use crate::device::clock::SystemClock;
 use crate::device::disk::SystemDisk;
-use crate::device::sqlite::application::{self, Connection};
-use crate::device::sqlite::checks::Problem;
+use crate::device::sqlite::application::{self, Connection, Problem};
 use crate::device::sqlite::code::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::forget_signals;
 use crate::device::Environment;
+use crate::error::Place;
+use crate::hooks::Hooks;
 use crate::report::{DatabaseReport, RunReport};
 use crate::{commands, config, firmware_version};
+pub use error::Error;
 
-/// A run that a program of your own makes.
+/// A run that a program of your own makes. The builder's methods say how; [`boot`](Migrator::boot), [`main`](Migrator::main) and
+/// [`open`](Migrator::open) do it.
+///
+/// ```
+/// use bootmigrate::Migrator;
+///
+/// let device = tempfile::tempdir()?;
+/// let migrator = Migrator::new(bootmigrate::embedded!())
+///     .root(device.path())
+///     .on_data_loss(|database| eprintln!("tell the cloud: {}", database.sentence));
+/// let report = migrator.boot()?;
+/// assert!(report.usable);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Migrator {
     embedded: Embedded,
     root: PathBuf,
@@ -38,19 +56,7 @@ pub struct Migrator {
 }
 
 /// Told of each database that gave rows up.
-type OnLoss = Box<dyn Fn(&DatabaseReport)>;
-
-/// Why a database may not be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotReady(pub String);
-
-impl std::fmt::Display for NotReady {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NotReady {}
+type OnLoss = Box<dyn Fn(&DatabaseReport) + Send>;
 
 impl Migrator {
     /// With what the build embedded; on the device's own paths.
@@ -114,6 +120,16 @@ impl Migrator {
     }
 
     /// Raised by the caller, this ends the run at the next place where that costs nothing (exit code 20 in the report).
+    ///
+    /// ```
+    /// use std::sync::{atomic::AtomicBool, Arc};
+    ///
+    /// let device = tempfile::tempdir()?;
+    /// let stop = Arc::new(AtomicBool::new(true)); // by the supervisor's own SIGTERM handler
+    /// let migrator = bootmigrate::Migrator::new(bootmigrate::embedded!()).root(device.path()).stop(Arc::clone(&stop));
+    /// assert_eq!(migrator.boot()?.exit, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stop(mut self, stop: Arc<AtomicBool>) -> Migrator {
         self.stop = stop;
@@ -123,7 +139,7 @@ impl Migrator {
     /// Called for each database whose rows were given up, after its report, record and ready file are written: whatever it does,
     /// a panic included, changes nothing of that. By [`Migrator::boot`] alone: [`Migrator::main`] says it on standard error.
     #[must_use]
-    pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + 'static) -> Migrator {
+    pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + Send + 'static) -> Migrator {
         self.on_loss.push(Box::new(callback));
         self
     }
@@ -135,12 +151,24 @@ impl Migrator {
     ///
     /// It must change nothing but this database, and must work on an empty one: it runs again after a power cut, and in memory where
     /// schemas are compared. Raise the revision when the code changes.
+    ///
+    /// ```no_run
+    /// # fn seal(_: &str) -> String { String::new() }
+    /// // settings/V15__sealed_keys.sql begins with `-- bootmigrate: code revision=1`
+    /// let exit = bootmigrate::Migrator::new(bootmigrate::embedded!())
+    ///     .code_migration("settings", 15, |settings| {
+    ///         let key: String = settings.query_row("SELECT key FROM wifi", [], |row| row.get(0))?;
+    ///         settings.execute("UPDATE wifi SET key = ?1", [seal(&key)])?;
+    ///         Ok(())
+    ///     })
+    ///     .main();
+    /// ```
     #[must_use]
     pub fn code_migration(
         mut self,
         database: impl Into<String>,
         version: i64,
-        code: impl Fn(&Connection) -> Result<(), CodeError> + 'static,
+        code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static,
     ) -> Migrator {
         self.code.add(database.into(), version, code);
         self
@@ -154,10 +182,10 @@ impl Migrator {
     /// often runs as root, does not trust a schema with any other. No SQL runs in here but a `SELECT` of functions (as
     /// `SELECT load_extension('…')`): everything else is refused. Where it fails or panics that is said once, and the run goes on:
     /// what needs a missing function fails, and names it. Features of rusqlite beyond `functions` and `collation` (as `vtab`,
-    /// `load_extension`) are turned on by the product's own dependency on the same version of rusqlite ([`crate::sql`]).
+    /// `load_extension`) are turned on by the product's own dependency on the same version of rusqlite ([`crate::rusqlite`]).
     ///
     /// ```
-    /// use bootmigrate::sql::functions::FunctionFlags;
+    /// use bootmigrate::rusqlite::functions::FunctionFlags;
     /// use bootmigrate::{Connection, Migrator};
     ///
     /// let migrator = Migrator::new(bootmigrate::embedded!()).on_connection(|connection: &Connection| {
@@ -169,7 +197,7 @@ impl Migrator {
     /// migrator.validate().unwrap();
     /// ```
     #[must_use]
-    pub fn on_connection(mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) -> Migrator {
+    pub fn on_connection(mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static) -> Migrator {
         self.code.add_on_connection(code);
         self
     }
@@ -190,37 +218,69 @@ impl Migrator {
         }
     }
 
-    /// As [`Embedded::validate`], with the code that is registered.
-    ///
-    /// # Errors
-    /// Every problem, one a line, with file, line and column.
-    pub fn validate(&self) -> Result<(), String> {
-        match &self.refused {
-            Some(sentence) => Err(sentence.clone()),
-            None => validate(&self.embedded, Some(&self.code)),
-        }
+    /// Callbacks for what happens in a run, and a last word on what follows a migration that failed. Of two the later ones count.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Migrator {
+        self.code.add_hooks(hooks);
+        self
     }
 
-    /// As [`testing::at`], with what is registered.
+    /// For a product's own test: every migration of every database runs on an empty one, in order, with the code that is registered, and
+    /// leaves a schema that an application can use.
+    ///
+    /// ```
+    /// bootmigrate::Migrator::new(bootmigrate::embedded!()).validate()?;
+    /// # Ok::<(), bootmigrate::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`testing::at`].
-    pub fn at(&self, database: &str, version: i64) -> Result<Connection, String> {
+    /// [`Error::Migrations`] with every problem.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.known()?;
+        validate(&self.embedded, Some(&self.code))
+    }
+
+    /// A database in memory at this version, as this firmware's migrations make it, with what is registered; it has no history.
+    ///
+    /// ```
+    /// let migrator = bootmigrate::Migrator::new(bootmigrate::embedded!());
+    /// let settings = migrator.at("settings", 12)?;
+    /// settings.execute("INSERT INTO site (name) VALUES ('attic')", [])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] where this firmware does not know the database or the version; [`Error::Migrations`].
+    pub fn at(&self, database: &str, version: i64) -> Result<Connection, Error> {
+        self.known()?;
         testing::with(&self.embedded, database, version, Some(&self.code))
     }
 
-    /// What the unit does at boot.
+    /// Does what the unit does at boot, and returns what happened. A migration that fails is part of the report, and no error.
+    ///
+    /// ```
+    /// use bootmigrate::Migrator;
+    ///
+    /// let device = tempfile::tempdir()?;
+    /// let report = Migrator::new(bootmigrate::embedded!()).root(device.path()).boot()?;
+    /// for database in &report.databases {
+    ///     println!("{}", database.sentence);
+    /// }
+    /// assert_eq!((report.exit, report.usable), (0, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// One sentence about the configuration (exit code 2 of the command line); nothing was touched.
+    /// [`Error::Configuration`]; nothing was touched.
     #[must_use = "the report says whether the application may start"]
-    pub fn boot(&self) -> Result<RunReport, String> {
-        forget_signals().map_err(|error| format!("SIGIO and SIGXFSZ cannot be handled: {error}"))?;
+    pub fn boot(&self) -> Result<RunReport, Error> {
+        let handled = |error| Error::System { sentence: format!("SIGIO and SIGXFSZ cannot be handled: {error}") };
+        forget_signals().map_err(handled)?;
         let disk = SystemDisk;
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
         let environment = self.environment(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &environment)?;
+        let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
         let (report, unsaid) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
         // The caller has the report: a loss in it has been said.
         unsaid.into_iter().for_each(PendingReport::said);
@@ -237,25 +297,41 @@ impl Migrator {
     /// Opens a database that is ready, as an application should: no file is made, foreign keys are on, and it waits for locks.
     /// Runs nothing.
     ///
+    /// ```
+    /// use bootmigrate::Migrator;
+    ///
+    /// let device = tempfile::tempdir()?;
+    /// let migrator = Migrator::new(bootmigrate::embedded!()).root(device.path());
+    /// let _ = migrator.boot()?;
+    /// let sites: i64 = migrator.open("settings")?.query_row("SELECT count(*) FROM site", [], |row| row.get(0))?;
+    /// assert_eq!(sites, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// Where it is not ready, not configured, or SQLite cannot open it.
-    pub fn open(&self, name: &str) -> Result<Connection, NotReady> {
+    /// [`Error::NotReady`]; [`Error::Configuration`] where there is no such database; [`Error::System`] where SQLite cannot open it.
+    pub fn open(&self, name: &str) -> Result<Connection, Error> {
         let disk = SystemDisk;
-        let command = self.command(Action::Ready).map_err(NotReady)?;
-        let settings = commands::settings(&self.embedded, &command, &disk).map_err(NotReady)?;
+        let command = self.command(Action::Ready)?;
+        let settings = commands::settings(&self.embedded, &command, &disk)?;
         let environment = self.environment(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &environment).map_err(NotReady)?;
+        let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
         let Some(device) = devices.iter().find(|device| device.settings.name == name) else {
-            return Err(NotReady(format!("{name} is not configured")));
+            return Err(Error::configuration(format!("{name} is not configured")));
         };
-        commands::ready::is_ready(device).map_err(|why| NotReady(format!("{name} is not ready: {why}; `bootmigrate status` says more")))?;
-        application::open(&device.files.main, device.busy_limit(), &self.code).map_err(|error| NotReady(format!("{name}: {error}")))
+        let not_ready = |why: String| Error::NotReady { database: name.into(), why: format!("{why}; `bootmigrate status` says more") };
+        commands::ready::is_ready(device).map_err(not_ready)?;
+        let system = |words: String| Error::System { sentence: format!("{name}: {words}") };
+        application::open(&device.files.main, device.busy_limit(), &self.code).map_err(system)
     }
 
-    fn command(&self, action: Action) -> Result<Command, String> {
-        if let Some(sentence) = &self.refused {
-            return Err(sentence.clone());
-        }
+    /// There is a catalogue.
+    fn known(&self) -> Result<(), Error> {
+        self.refused.as_ref().map_or(Ok(()), |sentence| Err(Error::configuration(sentence)))
+    }
+
+    fn command(&self, action: Action) -> Result<Command, Error> {
+        self.known()?;
         let root = if self.root.as_os_str().is_empty() { PathBuf::new() } else { absolute(&self.root)? };
         let (config, database) = (self.config.clone(), self.database.clone());
         Ok(Command { action, config, root, verbosity: Verbosity::Normal, json: false, database })
@@ -275,66 +351,58 @@ impl Migrator {
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, String> {
-    std::path::absolute(path).map_err(|error| format!("{} is no path: {error}", path.display()))
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|error| Error::configuration(format!("{} is no path: {error}", path.display())))
 }
 
 impl Embedded {
-    /// For a product's own test: every migration of every database runs on an empty one, in order, and references hold after it.
+    /// As [`Migrator::validate`], for a product that registers no code.
+    ///
+    /// ```
+    /// bootmigrate::embedded!().validate()?;
+    /// # Ok::<(), bootmigrate::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Every problem, one a line, with file, line and column.
-    pub fn validate(&self) -> Result<(), String> {
+    /// [`Error::Migrations`] with every problem.
+    pub fn validate(&self) -> Result<(), Error> {
         validate(self, None)
     }
 }
 
-fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), String> {
+fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), Error> {
     let source = config::Source { file: embedded.configuration_file, text: embedded.configuration };
-    let settings = config::read(source, &[], config::UnknownKey::Warn).map_err(|error| error.to_string())?;
+    let settings = config::read(source, &[], config::UnknownKey::Warn).map_err(commands::Mistake::from)?;
     let oldest = |name: &str| settings.databases.iter().find(|database| database.name == name).and_then(|database| database.sqlite_min);
     let problems = embedded.databases.iter().flat_map(|catalog| {
         let oldest = oldest(catalog.database);
         application::problems(catalog, catalog.target(), code, oldest).1
     });
-    let problems: Vec<String> = problems.map(|Problem(text)| text).collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems.join("\n"))
+    match problems.collect::<Vec<_>>() {
+        problems if problems.is_empty() => Ok(()),
+        problems => Err(Error::from(problems)),
     }
 }
 
-/// For a product's own tests: databases in memory, as this firmware's migrations make them.
-pub mod testing {
-    use super::{application, Connection, Embedded, Problem, Registered};
-
-    /// At this firmware's version.
-    ///
-    /// # Errors
-    /// One sentence: no such database, or a migration that fails.
-    pub fn fresh(embedded: &Embedded, database: &str) -> Result<Connection, String> {
-        let target = embedded.databases.iter().find(|catalog| catalog.database == database).map_or(0, |catalog| catalog.target());
-        at(embedded, database, target)
+impl From<Vec<Problem>> for Error {
+    fn from(problems: Vec<Problem>) -> Error {
+        let place = problems.iter().find_map(|problem| problem.place.clone());
+        Error::Migrations { problems: problems.into_iter().map(|problem| problem.text).collect(), place }
     }
+}
 
-    /// At an earlier version.
-    ///
-    /// # Errors
-    /// As [`fresh`], and where the firmware does not know the version.
-    pub fn at(embedded: &Embedded, database: &str, version: i64) -> Result<Connection, String> {
-        with(embedded, database, version, None)
-    }
-
-    pub(super) fn with(embedded: &Embedded, database: &str, version: i64, code: Option<&Registered>) -> Result<Connection, String> {
-        let found = embedded.databases.iter().find(|catalog| catalog.database == database);
-        let catalog = found.ok_or_else(|| format!("this firmware has no database {database}"))?;
-        if catalog.find(version).is_none() {
-            return Err(format!("{database} has no version {version}"));
-        }
-        match application::problems(catalog, version, code, None) {
-            (Some(connection), problems) if problems.is_empty() => Ok(connection),
-            (_, problems) => Err(problems.into_iter().map(|Problem(text)| text).collect::<Vec<_>>().join("\n")),
-        }
+impl From<commands::Mistake> for Error {
+    fn from(mistake: commands::Mistake) -> Error {
+        let place = mistake.at.map(|(file, line, column)| Place {
+            file,
+            version: 0,
+            line,
+            column,
+            text: String::new(),
+            caret: column,
+            statement: 0,
+            statements: 0,
+        });
+        Error::Configuration { sentence: mistake.sentence, place }
     }
 }

@@ -3,6 +3,7 @@
 //! Never grepped by us, and never different in text and in JSON.
 
 mod last;
+mod run;
 mod sentence;
 
 use serde::Serialize;
@@ -12,17 +13,24 @@ use crate::decide::plan::{Plan, Refusal, RefusalClass};
 use crate::decide::record::OperationKind;
 use crate::device::files::SnapshotName;
 use crate::device::Device;
-use crate::error::printable::{json, printable};
+use crate::error::printable::printable;
 use crate::error::{Class, Failure, Place};
+use crate::hooks::DatabaseResult;
 use crate::ops::replace::Replaced;
 pub use last::LastFailure;
+pub use run::{Identity, RunReport, SCHEMA};
 pub use sentence::lacking;
 use sentence::Sentence;
 
-/// The version of the report's format (`docs/status-json.md`).
-pub const SCHEMA: u32 = 1;
-
 /// How a run ended for a database, in one word.
+///
+/// ```
+/// use bootmigrate::{DatabaseReport, Outcome};
+///
+/// fn factory_fresh(database: &DatabaseReport) -> bool {
+///     matches!(database.outcome, Outcome::Created | Outcome::Purged)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -112,6 +120,17 @@ impl Finished {
 }
 
 /// What happened to one database.
+///
+/// ```
+/// use bootmigrate::DatabaseReport;
+///
+/// fn for_the_display(database: &DatabaseReport) -> String {
+///     match (&database.next, database.usable) {
+///         (Some(next), false) => format!("{}: {next}", database.code),
+///         _ => database.code.clone(),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Serialize)]
 pub struct DatabaseReport {
     /// Its name.
@@ -167,66 +186,9 @@ pub struct DatabaseReport {
     /// Why the last operation that failed did so, where the database is not usable.
     pub last_failure: Option<LastFailure>,
     /// A loss or a token in this report is still open in the record.
+    #[doc(hidden)]
     #[serde(skip)]
     pub must_be_closed: bool,
-}
-
-/// Which device, which firmware, which boot; empty where the system does not say.
-#[derive(Debug, Clone, Serialize, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// /etc/machine-id.
-    pub device_id: String,
-    /// IMAGE_VERSION, else VERSION_ID, of os-release.
-    pub firmware: String,
-    /// The kernel's random number for this boot.
-    pub boot_id: String,
-}
-
-/// What happened to all of them.
-#[derive(Debug, Clone, Serialize)]
-pub struct RunReport {
-    /// [`SCHEMA`].
-    pub schema: u32,
-    /// Ours.
-    pub version: &'static str,
-    /// Which device, firmware and boot.
-    #[serde(flatten)]
-    pub identity: Identity,
-    /// Bytes that this run caused to be sent to storage, as the kernel counts them; `null` where it does not.
-    pub bytes_written: Option<u64>,
-    /// The run's exit code.
-    pub exit: u8,
-    /// Every database is usable.
-    pub usable: bool,
-    /// Rows were given up somewhere.
-    pub data_loss: bool,
-    /// One each, in the order of the configuration.
-    pub databases: Vec<DatabaseReport>,
-    /// The report is on /run.
-    #[serde(skip)]
-    pub published: bool,
-}
-
-impl RunReport {
-    /// The gravest exit code of all counts.
-    pub fn of(databases: &[DatabaseReport], identity: Identity, bytes_written: Option<u64>) -> RunReport {
-        RunReport {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            identity,
-            bytes_written,
-            exit: gravest(databases.iter().map(|database| database.exit)),
-            usable: databases.iter().all(|database| database.usable),
-            data_loss: databases.iter().any(|database| database.data_loss),
-            databases: databases.to_vec(),
-            published: false,
-        }
-    }
-
-    /// As JSON, indented for people.
-    pub fn to_json(&self) -> String {
-        json(self)
-    }
 }
 
 /// Gravest first: any unusable database outranks any usable one.
@@ -276,7 +238,7 @@ pub const EXIT_PENDING: u8 = 3;
 
 impl DatabaseReport {
     /// A run that ended as its plan says.
-    pub fn ended(device: &Device<'_>, facts: &Facts, plan: &Plan, ended: Ending, rolled: &[Replaced]) -> DatabaseReport {
+    pub(crate) fn ended(device: &Device<'_>, facts: &Facts, plan: &Plan, ended: Ending, rolled: &[Replaced]) -> DatabaseReport {
         match ended {
             Ending::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
             Ending::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
@@ -324,9 +286,21 @@ impl DatabaseReport {
         report.say(&words)
     }
 
+    /// For the product's hooks.
+    pub(crate) fn result(&self) -> DatabaseResult<'_> {
+        DatabaseResult {
+            database: &self.name,
+            version: self.version,
+            usable: self.usable,
+            data_loss: self.data_loss,
+            exit: self.exit,
+            sentence: &self.sentence,
+        }
+    }
+
     /// The same, with what was noted on the way to it.
     #[must_use]
-    pub fn after(mut self, mut notes: Vec<String>) -> DatabaseReport {
+    pub(crate) fn after(mut self, mut notes: Vec<String>) -> DatabaseReport {
         notes.append(&mut self.notes);
         DatabaseReport { notes, ..self }
     }
@@ -344,6 +318,7 @@ impl DatabaseReport {
     }
 
     /// A run that ended with a failure.
+    #[doc(hidden)]
     pub fn failed(device: &Device<'_>, facts: Option<&Facts>, failure: &Failure) -> DatabaseReport {
         let outcome = match failure.class {
             Class::Interrupted => Outcome::Interrupted,
@@ -367,7 +342,7 @@ impl DatabaseReport {
     }
 
     /// A purge whose fresh build failed too.
-    pub fn fresh_build_failed(device: &Device<'_>, facts: &Facts, failure: &Failure) -> DatabaseReport {
+    pub(crate) fn fresh_build_failed(device: &Device<'_>, facts: &Facts, failure: &Failure) -> DatabaseReport {
         let mut report = DatabaseReport::failed(device, Some(facts), failure);
         report.exit = EXIT_TRIES_USED_UP;
         let said = sentence::fresh_build_failed(&report, failure);
@@ -375,7 +350,7 @@ impl DatabaseReport {
     }
 
     /// Work that is pending and was not done.
-    pub fn skipped(device: &Device<'_>, facts: &Facts, plan: &Plan, why: &str, exit: u8) -> DatabaseReport {
+    pub(crate) fn skipped(device: &Device<'_>, facts: &Facts, plan: &Plan, why: &str, exit: u8) -> DatabaseReport {
         let mut report = DatabaseReport::blank(device, Outcome::Skipped);
         report.exit = exit;
         report.from = version_of(facts);
@@ -418,7 +393,7 @@ impl DatabaseReport {
 
     /// The schema is older than this firmware's though the command did what it was told: nobody may open it before the next run.
     #[must_use]
-    pub fn short_of(mut self, target: i64) -> DatabaseReport {
+    pub(crate) fn short_of(mut self, target: i64) -> DatabaseReport {
         self.target = target;
         if !self.usable || self.version >= Some(target) {
             return self;
@@ -433,14 +408,14 @@ impl DatabaseReport {
 
     /// It is at this firmware's version; but it goes together with another that is not ready, so nobody may open it yet.
     #[must_use]
-    pub fn waiting_for(mut self, other: &str) -> DatabaseReport {
+    pub(crate) fn waiting_for(mut self, other: &str) -> DatabaseReport {
         (self.usable, self.exit, self.cause) = (false, EXIT_PENDING, Some(Class::Waits.word()));
         let words = format!("{} It goes together with {other}, which is not ready: not ready either.", self.words());
         self.say(&words)
     }
 
     /// Nothing is wrong with it, and it may not be opened.
-    pub fn waits(&self) -> bool {
+    pub(crate) fn waits(&self) -> bool {
         self.cause == Some(Class::Waits.word())
     }
 

@@ -5,10 +5,10 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 use bootmigrate::catalog::{Catalog, Checksums, Embedded, Migration};
-use bootmigrate::sql::functions::FunctionFlags;
-use bootmigrate::{testing, Migrator};
-use std::cell::Cell;
-use std::rc::Rc;
+use bootmigrate::rusqlite::functions::FunctionFlags;
+use bootmigrate::{testing, Error, Migrator};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use tempfile::tempdir;
 
 fn product() -> Embedded {
@@ -34,7 +34,7 @@ fn a_supervisor_boots_and_an_application_opens() {
     assert_eq!((again.exit, again.databases.len()), (0, 1));
     let sites: i64 = migrator.open("settings").unwrap().query_row("SELECT count(*) FROM site", [], |row| row.get(0)).unwrap();
     assert_eq!(sites, 1);
-    assert!(migrator.open("nothing").is_err());
+    assert!(matches!(migrator.open("nothing"), Err(Error::Configuration { .. })));
 }
 
 #[test]
@@ -42,18 +42,18 @@ fn a_callback_that_panics_changes_nothing() {
     let root = tempdir().unwrap();
     assert_eq!(Migrator::new(product()).root(root.path()).boot().unwrap().exit, 0);
     std::fs::write(root.path().join("var/lib/gateway/telemetry.db"), [0x5A; 8192]).unwrap();
-    let told = Rc::new(Cell::new(0));
-    let count = Rc::clone(&told);
+    let told = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&told);
     let migrator = Migrator::new(product()).root(root.path()).on_data_loss(move |database| {
         assert_eq!(database.name, "telemetry");
-        count.set(count.get() + 1);
+        count.fetch_add(1, Ordering::SeqCst);
         panic!("a guest may");
     });
     let report = migrator.boot().unwrap();
-    assert_eq!((report.exit, report.data_loss, told.get()), (11, true, 1));
+    assert_eq!((report.exit, report.data_loss, told.load(Ordering::SeqCst)), (11, true, 1));
     assert!(migrator.open("telemetry").is_ok());
     // Said once: the next run has nothing to say.
-    assert_eq!((migrator.boot().unwrap().exit, told.get()), (0, 1));
+    assert_eq!((migrator.boot().unwrap().exit, told.load(Ordering::SeqCst)), (0, 1));
 }
 
 /// The example product with one more migration of `settings`, in Rust.
@@ -95,7 +95,7 @@ fn a_migration_in_rust() {
     // Nobody has registered it: nothing is begun.
     let without = new().boot().unwrap();
     assert_eq!((without.exit, without.databases[0].version), (21, Some(14)), "{}", without.databases[0].sentence);
-    assert!(new().validate().unwrap_err().contains("asks for Rust code"));
+    assert!(new().validate().unwrap_err().to_string().contains("asks for Rust code"));
     // It panics when it has changed a row.
     let panics = new().code_migration("settings", 15, |database| {
         database.execute("UPDATE site SET name = 'cellar'", [])?;
@@ -139,7 +139,11 @@ fn what_a_product_registers_is_on_every_connection() {
     let root = tempdir().unwrap();
     let migrator = || Migrator::new(with_uses()).root(root.path()).database("settings");
     let without = migrator();
-    assert!(without.validate().unwrap_err().contains("the collation backwards is not in this firmware"), "{:?}", without.validate());
+    assert!(
+        without.validate().unwrap_err().to_string().contains("the collation backwards is not in this firmware"),
+        "{:?}",
+        without.validate()
+    );
     let failed = without.boot().unwrap();
     assert_eq!(failed.exit, 10);
     assert!(failed.databases[0].sentence.contains("register it with Migrator::on_connection"), "{}", failed.databases[0].sentence);
@@ -174,8 +178,8 @@ fn a_products_tests_have_its_databases() {
     assert_eq!((columns(12), columns(13)), (0, 1));
     let fresh = testing::fresh(&product(), "telemetry").unwrap();
     assert!(fresh.execute("INSERT INTO refinery_schema_history VALUES (1, 'x', 'y', 'z')", []).is_err(), "no history: only the schema");
-    assert_eq!(testing::at(&product(), "settings", 99).map(drop), Err("settings has no version 99".into()));
-    assert_eq!(testing::fresh(&product(), "nothing").map(drop), Err("this firmware has no database nothing".into()));
+    assert_eq!(testing::at(&product(), "settings", 99).map(drop).unwrap_err().to_string(), "settings has no version 99");
+    assert_eq!(testing::fresh(&product(), "nothing").map(drop).unwrap_err().to_string(), "this firmware has no database nothing");
 }
 
 #[test]
@@ -193,7 +197,9 @@ fn a_bad_migration_does_not_validate() {
     let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([bad]).collect();
     let catalog = Catalog { migrations: migrations.leak(), ..*settings };
     let embedded = Embedded { databases: vec![catalog].leak(), ..product };
-    let sentence = embedded.validate().unwrap_err();
+    let error = embedded.validate().unwrap_err();
+    assert_eq!((error.exit_code(), error.place().map(|place| place.line)), (10, Some(2)));
+    let sentence = error.to_string();
     assert!(sentence.starts_with("settings/V15__bad.sql:2:") && sentence.contains("nowhere"), "{sentence}");
 }
 
@@ -256,7 +262,10 @@ fn a_wrong_configuration_is_one_sentence_and_nothing_is_begun() {
     let root = behind();
     std::fs::create_dir_all(root.path().join("etc")).unwrap();
     std::fs::write(root.path().join("etc/bootmigrate.toml"), "[databases.settings]\nbusy_timeout_s = \"ten\"\n").unwrap();
-    let sentence = renaming(&root).boot().map(|report| report.exit).unwrap_err();
+    let error = renaming(&root).boot().map(|report| report.exit).unwrap_err();
+    let place = error.place().unwrap();
+    assert_eq!((error.exit_code(), place.line, place.column), (2, 2, 18));
+    let sentence = error.to_string();
     assert!(
         sentence.ends_with("etc/bootmigrate.toml:2:18: busy_timeout_s is text, not a whole number; write busy_timeout_s = 10"),
         "{sentence}"
@@ -271,14 +280,13 @@ fn a_wrong_configuration_is_one_sentence_and_nothing_is_begun() {
 fn a_callback_that_panics_takes_no_other_with_it() {
     let root = behind();
     std::fs::write(root.path().join("var/lib/gateway/telemetry.db"), [0x5A; 8192]).unwrap();
-    let told = Rc::new(Cell::new(0));
-    let count = Rc::clone(&told);
-    let migrator = Migrator::new(product())
-        .root(root.path())
-        .on_data_loss(|_| panic!("a guest may"))
-        .on_data_loss(move |_| count.set(count.get() + 1));
+    let told = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&told);
+    let migrator = Migrator::new(product()).root(root.path()).on_data_loss(|_| panic!("a guest may")).on_data_loss(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
     let report = migrator.boot().unwrap();
-    assert_eq!((report.exit, told.get()), (11, 1));
+    assert_eq!((report.exit, told.load(Ordering::SeqCst)), (11, 1));
     assert_eq!(sites(&root), (1000, 0));
 }
 
@@ -303,7 +311,7 @@ fn what_an_application_would_meet_does_not_validate() {
             "settings: rows of late refer to rows that are not there",
         ),
     ] {
-        assert_eq!(with_sql(sql, false).validate().unwrap_err(), sentence, "{sql}");
+        assert_eq!(with_sql(sql, false).validate().unwrap_err().to_string(), sentence, "{sql}");
         // What was released before bootmigrate, nobody can correct.
         assert_eq!(with_sql(sql, true).validate(), Ok(()), "{sql}");
     }
@@ -312,7 +320,7 @@ fn what_an_application_would_meet_does_not_validate() {
     let configured = |version: &str| format!("example = true\n[databases.settings]\nsqlite_min = \"{version}\"\n");
     let old = Embedded { configuration: configured("3.40").leak(), ..newer };
     assert_eq!(
-        old.validate().unwrap_err(),
+        old.validate().unwrap_err().to_string(),
         "settings: view names needs SQLite 3.44 (ORDER BY inside an aggregate function), and sqlite_min is 3.40"
     );
     assert_eq!(Embedded { configuration: configured("3.44").leak(), ..newer }.validate(), Ok(()));

@@ -25,7 +25,7 @@ use std::path::Path;
 use crate::catalog::Embedded;
 use crate::cli::Command;
 use crate::config::names::DEVICE_FILE;
-use crate::config::{self, Settings, Source, UnknownKey, FILE_BYTES_MAX};
+use crate::config::{self, ConfigError, Settings, Source, UnknownKey, FILE_BYTES_MAX};
 use crate::decide::space::RUN_AGAIN;
 use crate::device::disk::Disk;
 use crate::device::supervisor::place;
@@ -80,28 +80,57 @@ pub fn lacking(device: &Device<'_>, failure: &Failure, then: &str) -> Option<(St
     (failure.class == Class::NoSpace).then(|| report::lacking(&quarantine(), failure, device.space().ok(), then))
 }
 
+/// Something that is wrong with the configuration.
+#[derive(Debug)]
+pub struct Mistake {
+    /// One sentence, with file, line and column where it has them.
+    pub sentence: String,
+    /// The same place: file, line and column.
+    pub at: Option<(String, u32, u32)>,
+}
+
+impl From<String> for Mistake {
+    fn from(sentence: String) -> Mistake {
+        Mistake { sentence, at: None }
+    }
+}
+
+impl From<ConfigError> for Mistake {
+    fn from(error: ConfigError) -> Mistake {
+        let sentence = error.to_string();
+        Mistake { sentence, at: (error.line > 0).then_some((error.file, error.line, error.column)) }
+    }
+}
+
+impl From<Mistake> for String {
+    fn from(mistake: Mistake) -> String {
+        mistake.sentence
+    }
+}
+
 /// The embedded configuration, and the device's over it.
 ///
 /// # Errors
 /// One sentence with file, line and column.
-pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, String> {
+pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, Mistake> {
     let named = command.config.clone();
     let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(DEVICE_FILE)));
     let text = match disk.read(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
-        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        Err(error) => return Err(format!("{} cannot be read: {error}", path.display()).into()),
     };
     let file = path.display().to_string();
     let over: Vec<Source<'_>> = text.iter().map(|text| Source { file: &file, text }).collect();
     let image = Source { file: embedded.configuration_file, text: embedded.configuration };
-    let settings = config::read(image, &over, UnknownKey::Warn).map_err(|error| error.to_string())?;
+    let settings = config::read(image, &over, UnknownKey::Warn)?;
     if settings.example && command.root.as_os_str().is_empty() {
-        return Err("this binary carries the example product, which runs only under --root DIR; build it with your own migrations".into());
+        let sentence = "this binary carries the example product, which runs only under --root DIR; build it with your own migrations";
+        return Err(sentence.to_owned().into());
     }
     if let Some(name) = command.database.as_ref().filter(|name| !settings.databases.iter().any(|database| database.name == **name)) {
         let known: Vec<&str> = settings.databases.iter().map(|database| database.name.as_str()).collect();
-        return Err(format!("--db {name} is not configured; there is {}", known.join(", ")));
+        return Err(format!("--db {name} is not configured; there is {}", known.join(", ")).into());
     }
     Ok(settings)
 }

@@ -14,10 +14,11 @@ use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
 use crate::device::disk::{put_text, system_text, Disk, Op};
+use crate::device::sqlite::code::Registered;
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, Environment};
 use crate::error::printable::json;
-use crate::error::Place;
+use crate::error::{Class, Failure, Place};
 use crate::report::{DatabaseReport, Identity, RunReport};
 
 const MARKER: Op = Op("read the marker file");
@@ -85,12 +86,21 @@ impl<'a> Session<'a> {
     pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<PendingReport<'d>>) {
         let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
         let mut left = members.to_vec();
+        self.environment.code.iter().for_each(|product| product.begin());
         while let Some((first, _)) = left.first().copied() {
             let (group, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(device, _)| go_together(first, device));
             left = others;
+            if self.environment.code.is_some_and(Registered::stopped) {
+                reports.extend(group.iter().map(|(device, _)| ended_by_hook(device)));
+                continue;
+            }
+            group.iter().for_each(|(device, _)| device.tell(|hooks| hooks.before_database(&device.settings.name)));
             let (booted, rest): (Vec<_>, Vec<_>) = boot_together(&group).into_iter().unzip();
             let mut booted: Vec<DatabaseReport> = booted.into_iter().map(|report| self.as_expected(report)).collect();
             self.ready(&mut booted);
+            for ((device, _), report) in group.iter().zip(&booted) {
+                device.tell(|hooks| hooks.after_database(&report.result()));
+            }
             // A loss of one that waits is said again by the run after which it may be opened.
             let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
             unsaid.extend(said.filter_map(|(rest, _)| rest));
@@ -150,6 +160,12 @@ impl<'a> Session<'a> {
         notify_status(&summary(&report));
         report
     }
+}
+
+/// One that comes after a database for which the product's hook ended the run.
+fn ended_by_hook(device: &Device<'_>) -> DatabaseReport {
+    let failure = Failure::new(Class::Interrupted, Op("begin"), "the product's hook ended this run after another database had failed");
+    DatabaseReport::failed(device, None, &failure)
 }
 
 /// SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.

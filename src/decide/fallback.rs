@@ -2,11 +2,12 @@
 //! Promises: total; a fallback follows only a migration that failed or proven damage; the loop above it is bounded.
 //! Never looks at the text of an error, only at its class.
 
-use crate::config::OnFailure;
+use crate::config::{OnFailure, Repair};
 use crate::decide::facts::{Attempt, Facts, Request};
-use crate::decide::plan::{replace_fresh, Plan, Replacement};
+use crate::decide::plan::{by_snapshot, replace_fresh, Plan, Replacement};
 use crate::decide::policy::Policy;
 use crate::error::Class;
+use crate::hooks::AfterFailure;
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,41 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
             _,
         ) => NextPlan::Stop(Stop::AsItFailed),
     }
+}
+
+/// What the policy answers to a migration that failed, and what a product may answer in its place; `None` where it has no word.
+///
+/// A purge is never offered where the policy has none. A snapshot loses less than a purge, but loses what the policy would keep: it needs a
+/// copy, and an owner who counts on copies.
+pub fn answers(next: &NextPlan, facts: &Facts, policy: &Policy) -> Option<(AfterFailure, Vec<AfterFailure>)> {
+    let answer = match next {
+        NextPlan::Stop(Stop::AsItFailed) => AfterFailure::Keep,
+        NextPlan::Plan(Plan::Replace { by: Replacement::Fresh { .. }, .. }) => AfterFailure::Purge,
+        NextPlan::Stop(Stop::FreshBuildFailed) | NextPlan::Plan(_) | NextPlan::LookForDamage | NextPlan::Without(_) => return None,
+    };
+    let mut allowed = vec![AfterFailure::Keep, AfterFailure::Stop];
+    if answer == AfterFailure::Purge {
+        allowed.push(AfterFailure::Purge);
+    }
+    if back(facts, policy, "").is_some() {
+        allowed.push(AfterFailure::Restore);
+    }
+    Some((answer, allowed))
+}
+
+/// What follows, by an answer that was allowed.
+pub fn answered(answer: AfterFailure, next: NextPlan, cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
+    match answer {
+        AfterFailure::Keep | AfterFailure::Stop => NextPlan::Stop(Stop::AsItFailed),
+        AfterFailure::Restore => back(facts, policy, cause).map_or(next, NextPlan::Plan),
+        AfterFailure::Purge => next,
+    }
+}
+
+fn back(facts: &Facts, policy: &Policy, cause: &str) -> Option<Plan> {
+    let possible = facts.writable && !facts.own_mount && policy.on_damage.contains(&Repair::Snapshot);
+    let snapshot = facts.snapshots.first().filter(|_| possible)?;
+    Some(by_snapshot(snapshot, &format!("its migration failed: {cause}")))
 }
 
 fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::catalog::Catalog;
 use crate::config::{DatabaseSettings, Slots};
 use crate::error::{Class, Failure};
+use crate::hooks::Hooks;
 use clock::{Clock, Wait};
 use disk::{Disk, Op, Space, Stat};
 use files::{DatabaseFiles, MainFile, StateFolder};
@@ -85,6 +86,13 @@ impl<'a> Device<'a> {
     pub fn copied_to(&self, main: PathBuf) -> Device<'a> {
         let files = DatabaseFiles { main };
         Device { state: StateFolder::of(&files), files, is_copy: true, ..self.clone() }
+    }
+
+    /// Tells the product's hooks, but for a copy that will be thrown away.
+    pub fn tell(&self, what: impl Fn(&dyn Hooks)) {
+        if let Some(product) = self.environment.code.filter(|_| !self.is_copy) {
+            product.tell(what);
+        }
     }
 
     /// Our own files.

@@ -25,7 +25,7 @@ use crate::ops::room::kept;
 use crate::ops::store::RecordStore;
 use crate::ops::sweep::{second_names, sweep};
 
-pub use copies::good_copy;
+pub use copies::good_snapshots;
 use damage::{prove, DamageProof};
 
 /// SQLite's own limit since 3.3.0: a file with more was made by a later one.

@@ -15,6 +15,7 @@ use crate::device::sqlite::{Database, Journal};
 use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::hooks::MigrationInfo;
 use crate::ops::before::{Before, Changes};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::Inspection;
@@ -277,6 +278,7 @@ pub fn run_one(
     operation: Operation,
 ) -> Result<(), Failure> {
     log::info!("{}: applying {}.", device.settings.name, migration.file);
+    device.tell(|hooks| hooks.before_migration(&info(device, migration)));
     progress::begin(&format!("{}: {}", device.settings.name, migration.file));
     let began = device.environment.clock.monotonic();
     let objects = database.objects(APPLY)?;
@@ -304,7 +306,13 @@ pub fn run_one(
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     history::record(database, APPLY, &device.settings.history_table, migration, stamp(device, operation, took))?;
     // The next one may read it.
-    set_user_version(device, database, migration.version)
+    set_user_version(device, database, migration.version)?;
+    device.tell(|hooks| hooks.after_migration(&info(device, migration)));
+    Ok(())
+}
+
+fn info<'a>(device: &Device<'a>, migration: &Migration) -> MigrationInfo<'a> {
+    MigrationInfo { database: &device.settings.name, version: migration.version, name: migration.name, file: migration.file }
 }
 
 /// `user_version` where it is ours.

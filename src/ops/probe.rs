@@ -13,6 +13,7 @@ const OP: Op = Op("ask whether the application has it open");
 #[derive(Debug, Clone, Copy)]
 pub struct Unused {
     /// The kernel could tell; `false` where only SQLite's locks protect what follows.
+    #[cfg_attr(not(feature = "internals"), allow(dead_code))]
     pub certain: bool,
 }
 

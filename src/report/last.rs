@@ -10,6 +10,12 @@ use crate::report::exit_of;
 use crate::report::sentence::code_of;
 
 /// Why the last operation of a database that failed did so, until one ends well.
+///
+/// ```
+/// fn why(database: &bootmigrate::DatabaseReport) -> Option<&str> {
+///     database.last_failure.as_ref().map(|failure| failure.sentence.as_str())
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LastFailure {
     /// The code that was said then.
@@ -30,7 +36,7 @@ pub struct LastFailure {
 
 impl LastFailure {
     /// Of this database.
-    pub fn of(database: &str, kept: &record::LastFailure) -> LastFailure {
+    pub(crate) fn of(database: &str, kept: &record::LastFailure) -> LastFailure {
         // A word of newer firmware has no code here.
         let exit = Class::of(&kept.class).map_or(0, exit_of);
         let place = kept.place.as_ref().map(|place| (place.version, place.line));
@@ -46,7 +52,7 @@ impl LastFailure {
     }
 
     /// On one line.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let firmware = if self.firmware.is_empty() { String::new() } else { format!(", firmware {}", self.firmware) };
         format!("{}{firmware} [{}]", self.sentence, self.code)
     }

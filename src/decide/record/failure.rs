@@ -35,6 +35,12 @@ pub struct LastFailure {
 }
 
 /// Where in a migration an operation failed; line and column count from 1.
+///
+/// ```
+/// fn for_an_editor(place: &bootmigrate::FailedAt) -> String {
+///     format!("{}:{}:{}", place.file, place.line, place.column)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct FailedAt {
     /// The migration's file.

@@ -10,21 +10,47 @@ use rusqlite::OpenFlags;
 
 use crate::catalog::{Catalog, Migration};
 use crate::device::disk::Op;
-use crate::device::sqlite::checks::Problem;
 use crate::device::sqlite::code::{self, Registered};
 use crate::device::sqlite::compile::Compiled;
 use crate::device::sqlite::references::References;
 use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::{describe, Database, Sqlite};
-use crate::error::Failure;
+use crate::error::{Failure, Place};
 
 const TEST: Op = Op("try the migrations");
 
 /// The library that a connection is of, so that a product need not name its version twice.
-pub use rusqlite as sql;
+pub use rusqlite;
 
-/// What an application is handed.
+/// What an application is handed: rusqlite's connection.
+///
+/// ```
+/// fn sites(settings: &bootmigrate::Connection) -> bootmigrate::rusqlite::Result<i64> {
+///     settings.query_row("SELECT count(*) FROM site", [], |row| row.get(0))
+/// }
+/// ```
 pub type Connection = rusqlite::Connection;
+
+/// One thing that is wrong with a catalogue.
+#[derive(Debug)]
+pub struct Problem {
+    /// With file, line and column where it has them.
+    pub text: String,
+    /// The same place.
+    pub place: Option<Place>,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Problem {
+        Problem { text, place: None }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Problem {
+        Problem { text: failure.to_string(), place: failure.place }
+    }
+}
 
 /// Opens what is there, with what the product registers.
 ///
@@ -41,13 +67,21 @@ pub fn open(path: &Path, busy: Duration, registered: &Registered) -> Result<Conn
     open().map_err(|error: rusqlite::Error| describe(&error))
 }
 
+/// Runs statements as an application would.
+///
+/// # Errors
+/// SQLite's words.
+pub fn run(connection: &Connection, sql: &str) -> Result<(), String> {
+    connection.execute_batch(sql).map_err(|error| describe(&error))
+}
+
 /// Every migration up to a version on an empty database in memory, and what is wrong, for applications whose SQLite is 3.`oldest`; the
 /// database where nothing stopped it.
 pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, oldest: Option<u32>) -> (Option<Connection>, Vec<Problem>) {
     let sqlite = Sqlite { registered: code, ..Sqlite::default() };
     let mut database = match sqlite.scratch(TEST) {
         Ok(database) => database,
-        Err(failure) => return (None, vec![Problem(failure.to_string())]),
+        Err(failure) => return (None, vec![failure.into()]),
     };
     let mut given = Given { sqlite, ..Given::default() };
     for migration in catalog.migrations.iter().filter(|migration| migration.version <= version) {
@@ -59,20 +93,20 @@ pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, olde
         match ran {
             Ok(None) => {}
             Ok(Some(problem)) => return (None, vec![problem]),
-            Err(failure) => return (None, vec![Problem(failure.to_string())]),
+            Err(failure) => return (None, vec![failure.into()]),
         }
         if migration.adopted {
             if let Err(failure) = given.accept(&database) {
-                return (None, vec![Problem(failure.to_string())]);
+                return (None, vec![failure.into()]);
             }
         }
     }
     let problems = match given.problems(&database, catalog.database, oldest) {
         Ok(problems) => problems,
-        Err(failure) => return (None, vec![Problem(failure.to_string())]),
+        Err(failure) => return (None, vec![failure.into()]),
     };
     if let Err(error) = database.connection.pragma_update(None, "foreign_keys", true) {
-        return (None, vec![Problem(describe(&error))]);
+        return (None, vec![describe(&error).into()]);
     }
     (Some(database.connection), problems)
 }
@@ -101,15 +135,28 @@ impl Given<'_> {
         let compiled = database.compiled(TEST, self.sqlite)?;
         found.extend(compiled.broken_since(&self.compiled));
         found.extend(oldest.map(|oldest| compiled.too_new_since(&self.compiled, oldest)).unwrap_or_default());
-        Ok(found.into_iter().map(|sentence| Problem(format!("{name}: {sentence}"))).collect())
+        Ok(found.into_iter().map(|sentence| format!("{name}: {sentence}").into()).collect())
     }
 }
 
 /// The first `expect` query of a migration that does not hold.
 fn expectation(database: &Database, migration: &Migration) -> Option<Problem> {
-    migration.directives.expect.iter().find_map(|expect| match database.first_row(TEST, expect.query) {
-        Ok(None) => None,
-        Ok(Some(row)) => Some(Problem(format!("{}:{}: `expect` returned: {row}", migration.file, expect.line))),
-        Err(failure) => Some(Problem(format!("{}:{}: {}", migration.file, expect.line, failure.cause))),
+    migration.directives.expect.iter().find_map(|expect| {
+        let wrong = match database.first_row(TEST, expect.query) {
+            Ok(None) => return None,
+            Ok(Some(row)) => format!("`expect` returned: {row}"),
+            Err(failure) => failure.cause,
+        };
+        let place = Place {
+            file: migration.file.to_owned(),
+            version: migration.version,
+            line: expect.line,
+            column: 1,
+            text: expect.query.to_owned(),
+            caret: 1,
+            statement: 0,
+            statements: migration.statements,
+        };
+        Some(Problem { text: format!("{}:{}: {wrong}", migration.file, expect.line), place: Some(place) })
     })
 }

@@ -49,10 +49,6 @@ pub(super) struct Checked {
     pub stop: Option<rusqlite::Error>,
 }
 
-/// Something that is wrong with a product's migrations, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem(pub String);
-
 impl Database {
     /// `quick_check`: what it found wrong.
     ///

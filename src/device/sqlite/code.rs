@@ -15,11 +15,21 @@ use crate::device::sqlite::script::authorize;
 use crate::device::sqlite::session::Session;
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
+use crate::hooks::{AfterFailure, FailureInfo, Hooks};
 
-/// What a migration in Rust may answer with.
+/// What a migration in Rust may answer with; see [`Migrator::code_migration`](crate::Migrator::code_migration).
+///
+/// ```
+/// fn checked(settings: &bootmigrate::Connection) -> Result<(), bootmigrate::CodeError> {
+///     match settings.query_row("SELECT count(*) FROM site", [], |row| row.get::<_, i64>(0))? {
+///         0 => Err("a device without a site is not calibrated".into()),
+///         _ => Ok(()),
+///     }
+/// }
+/// ```
 pub type CodeError = Box<dyn std::error::Error + Send + Sync>;
 
-type Code = Box<dyn Fn(&Connection) -> Result<(), CodeError>>;
+type Code = Box<dyn Fn(&Connection) -> Result<(), CodeError> + Send>;
 
 /// The code that a product has registered.
 #[derive(Default)]
@@ -28,6 +38,9 @@ pub struct Registered {
     on_connection: Vec<Code>,
     /// A failure of `on_connection` was reported: a run opens many connections.
     reported: Cell<bool>,
+    hooks: Option<Box<dyn Hooks>>,
+    /// What a hook answered: no further database in this run.
+    stopped: Cell<bool>,
 }
 
 impl fmt::Debug for Registered {
@@ -38,14 +51,59 @@ impl fmt::Debug for Registered {
 
 impl Registered {
     /// Adds the code of one migration; of two for one version the later counts.
-    pub fn add(&mut self, database: String, version: i64, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
+    pub fn add(&mut self, database: String, version: i64, code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static) {
         self.all.retain(|(name, other, _)| (name, *other) != (&database, version));
         self.all.push((database, version, Box::new(code)));
     }
 
     /// Adds code that registers functions, collations or modules on every connection.
-    pub fn add_on_connection(&mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + 'static) {
+    pub fn add_on_connection(&mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static) {
         self.on_connection.push(Box::new(code));
+    }
+
+    /// Callbacks; of two the later ones count.
+    pub fn add_hooks(&mut self, hooks: impl Hooks + 'static) {
+        self.hooks = Some(Box::new(hooks));
+    }
+
+    /// There are some.
+    pub fn has_hooks(&self) -> bool {
+        self.hooks.is_some()
+    }
+
+    /// Tells the product's hooks; a panic of theirs changes nothing.
+    pub fn tell(&self, what: impl Fn(&dyn Hooks)) {
+        if let Some(Err(panic)) = self.hooks.as_deref().map(|hooks| as_guest(|| what(hooks))) {
+            log::error!("a hook of the product's panicked: {}; the outcome stands.", words_of(&*panic));
+        }
+    }
+
+    /// The product's word on what follows a failure; the policy's where there is none, where it panics, or where it is not allowed.
+    pub fn ask(&self, failure: &FailureInfo<'_>) -> AfterFailure {
+        let Some(hooks) = self.hooks.as_deref() else { return failure.policy };
+        let answer = match as_guest(|| hooks.after_failure(failure)) {
+            Ok(answer) if failure.allowed.contains(&answer) => answer,
+            Ok(answer) => {
+                log::warn!("{}: the product's hook answers {answer:?}, which is not allowed here; the policy counts.", failure.database);
+                failure.policy
+            }
+            Err(panic) => {
+                log::error!("{}: the product's hook panicked: {}; the policy counts.", failure.database, words_of(&*panic));
+                failure.policy
+            }
+        };
+        self.stopped.set(self.stopped.get() || answer == AfterFailure::Stop);
+        answer
+    }
+
+    /// A run begins.
+    pub fn begin(&self) {
+        self.stopped.set(false);
+    }
+
+    /// A hook has ended this run.
+    pub fn stopped(&self) -> bool {
+        self.stopped.get()
     }
 
     /// Lets the product register on a connection that was just opened. Where that fails, the database is used all the same: what needs
