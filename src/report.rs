@@ -161,7 +161,7 @@ pub struct DatabaseReport {
     pub quarantine: Option<String>,
     /// What was given up, in words.
     pub loss: Option<String>,
-    /// Why it is not usable, in one word ([`Class::word`], or `tries-used-up`).
+    /// Why it is not usable, in one word (`docs/status-json.md` has them).
     pub cause: Option<&'static str>,
     /// The sentence's first clause: what happened.
     pub what: Option<String>,
