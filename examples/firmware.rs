@@ -40,7 +40,9 @@ pub fn firmware() -> Result<Migrator, String> {
         let (problems, _) = bootmigrate_build::execute(&product);
         return Err(if problems.is_empty() { "the build accepts it".to_owned() } else { all(problems) });
     }
-    Ok(with_code(Migrator::new(embedded(product))).on_connection(register))
+    // As the image calls it, wherever the test's program lies; a test of names gives another.
+    let name = std::env::var("BOOTMIGRATE_TEST_NAME").unwrap_or_else(|_| "bootmigrate".to_owned());
+    Ok(with_code(Migrator::new(embedded(product)).program(name)).on_connection(register))
 }
 
 /// Texts from this folder, which the rules have not seen.
@@ -108,6 +110,7 @@ fn embedded(product: bootmigrate_build::Product) -> catalog::Embedded {
     let databases: Vec<catalog::Catalog> = product.databases.into_iter().map(database).collect();
     catalog::Embedded {
         configuration: product.configuration.leak(),
+        version: env!("CARGO_PKG_VERSION"),
         configuration_file: product.configuration_file.leak(),
         databases: databases.leak(),
     }

@@ -15,6 +15,9 @@ pub struct Embedded {
     /// Text of `bootmigrate.toml`.
     #[doc(hidden)]
     pub configuration: &'static str,
+    /// The product's own version; empty where nobody says.
+    #[doc(hidden)]
+    pub version: &'static str,
     /// How a message names that file, for example `migrations/bootmigrate.toml`.
     #[doc(hidden)]
     pub configuration_file: &'static str,

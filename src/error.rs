@@ -2,6 +2,7 @@
 //! Promises: the class is a whitelist (protocol: "Which failures may lead to a fallback"); what is not proven stops and touches nothing.
 //! Never repeats its source in its own text; never printed but by the report.
 
+pub mod called;
 pub mod printable;
 
 use std::fmt;

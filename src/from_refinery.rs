@@ -24,7 +24,7 @@ pub fn embedded(runner: &Runner, configuration: &'static str) -> Result<Embedded
         Some(database) => vec![catalog(runner, &database)?],
         None => Vec::new(),
     };
-    Ok(Embedded { configuration, configuration_file: CONFIGURATION_FILE, databases: databases.leak() })
+    Ok(Embedded { configuration, version: "", configuration_file: CONFIGURATION_FILE, databases: databases.leak() })
 }
 
 fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, String> {

@@ -127,6 +127,7 @@ use device::sqlite::watch::bound_memory;
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
 use device::Environment;
+use error::called::program;
 
 /// Exit code of a usage or configuration mistake.
 const EXIT_USAGE: u8 = 2;
@@ -157,7 +158,8 @@ fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIter
             return;
         }
         tell(&format!(
-            "bootmigrate: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]"
+            "{}: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]",
+            program()
         ));
         std::process::exit(EXIT_DEFECT);
     }));
@@ -180,7 +182,7 @@ fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIter
 
 fn refuse(sentence: &str) -> ExitCode {
     let priority = if std::env::var_os("JOURNAL_STREAM").is_some() { "<3>" } else { "" };
-    tell(&format!("{priority}bootmigrate: {sentence}. [BM-2]"));
+    tell(&format!("{priority}{}: {sentence}. [BM-2]", program()));
     ExitCode::from(EXIT_USAGE)
 }
 
@@ -192,7 +194,7 @@ fn tell(line: &str) {
 fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Result<Printed, String> {
     match &command.action {
         Action::Help(words) => return Ok(Printed::answer(Lines::verbatim(&cli::help::help(words)), 0)),
-        Action::Version => return Ok(Printed::answer(Lines::of(concat!("bootmigrate ", env!("CARGO_PKG_VERSION"))), 0)),
+        Action::Version => return Ok(Printed::answer(Lines::of(&version(embedded)), 0)),
         _ => {}
     }
     let disk = SystemDisk;
@@ -241,6 +243,16 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         Action::Doctor { full } => Ok(commands::doctor::doctor(&context, *full)),
         Action::Bundle(file) => commands::bundle::bundle(&context, embedded, file),
         Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(Lines::default(), 0)),
+    }
+}
+
+/// The program's name and version; a product's own says which bootmigrate is in it.
+fn version(embedded: &Embedded) -> String {
+    let (name, ours) = (program(), env!("CARGO_PKG_VERSION"));
+    match embedded.version {
+        version if name == "bootmigrate" && version == ours => format!("bootmigrate {ours}"),
+        "" => format!("{name} (bootmigrate {ours})"),
+        version => format!("{name} {version} (bootmigrate {ours})"),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::device::sqlite::code::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::forget_signals;
 use crate::device::Environment;
+use crate::error::called::call;
 use crate::error::Place;
 use crate::hooks::Hooks;
 use crate::report::{DatabaseReport, RunReport};
@@ -53,6 +54,7 @@ pub struct Migrator {
     code: Registered,
     /// Why there is no catalogue, in a sentence.
     refused: Option<String>,
+    program: Option<String>,
 }
 
 /// Told of each database that gave rows up.
@@ -71,6 +73,7 @@ impl Migrator {
             on_loss: Vec::new(),
             code: Registered::default(),
             refused: None,
+            program: None,
         }
     }
 
@@ -91,7 +94,7 @@ impl Migrator {
     /// ```
     #[cfg(feature = "refinery")]
     pub fn from_refinery(runner: &refinery_core::Runner, settings: &'static str) -> Migrator {
-        let none = Embedded { configuration: settings, configuration_file: "bootmigrate.toml", databases: &[] };
+        let none = Embedded { configuration: settings, version: "", configuration_file: "bootmigrate.toml", databases: &[] };
         match crate::from_refinery::embedded(runner, settings) {
             Ok(embedded) => Migrator::new(embedded),
             Err(refused) => Migrator { refused: Some(refused), ..Migrator::new(none) },
@@ -202,16 +205,51 @@ impl Migrator {
         self
     }
 
+    /// What the program is called in help and advice: `gateway`, or `gateway db` where these commands stand behind a word of the product's own.
+    /// Without it, the name by which the process was started. One process has one name: the first.
+    #[must_use]
+    pub fn program(mut self, name: impl Into<String>) -> Migrator {
+        self.program = Some(name.into());
+        self
+    }
+
+    /// The product's version, for `--version`. Without it, that of the package whose build script embedded the migrations.
+    #[must_use]
+    pub fn version(mut self, version: &'static str) -> Migrator {
+        self.embedded.version = version;
+        self
+    }
+
     /// The whole command line, with the code that is registered: what a product's own `main` returns. Paths and names are those
     /// of its arguments.
+    ///
+    /// ```no_run
+    /// fn main() -> std::process::ExitCode {
+    ///     bootmigrate::Migrator::new(bootmigrate::embedded!()).main()
+    /// }
+    /// ```
     pub fn main(self) -> ExitCode {
         self.main_from(std::env::args_os().skip(1))
     }
 
-    /// As [`Migrator::main`], with these arguments, without a program's name: for a program that has others of its own before them, as in
-    /// `gateway migrate status` (`args_os().skip(2)`). Help and advice call it `bootmigrate` all the same. The process is bootmigrate's
-    /// from here on: a panic ends it.
+    /// As [`Migrator::main`], with these arguments, without a program's name: for a program that has others of its own before them. The process
+    /// is bootmigrate's from here on: a panic ends it.
+    ///
+    /// ```no_run
+    /// fn main() -> std::process::ExitCode {
+    ///     match std::env::args().nth(1).as_deref() {
+    ///         Some("db") => bootmigrate::Migrator::new(bootmigrate::embedded!())
+    ///             .program("gateway db")
+    ///             .main_from(std::env::args_os().skip(2)),
+    ///         _ => std::process::ExitCode::SUCCESS, // the gateway itself
+    ///     }
+    /// }
+    /// ```
     pub fn main_from(self, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+        let started = || std::env::args_os().next().and_then(|path| Some(Path::new(&path).file_name()?.to_str()?.to_owned()));
+        if let Some(name) = self.program.clone().or_else(started) {
+            call(&name);
+        }
         match &self.refused {
             Some(sentence) => crate::refuse(sentence),
             None => crate::command_line(&self.embedded, &self.code, arguments),
@@ -276,6 +314,7 @@ impl Migrator {
     pub fn boot(&self) -> Result<RunReport, Error> {
         let handled = |error| Error::System { sentence: format!("SIGIO and SIGXFSZ cannot be handled: {error}") };
         forget_signals().map_err(handled)?;
+        self.program.iter().for_each(|name| call(name));
         let disk = SystemDisk;
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;

@@ -11,6 +11,8 @@ pub fn source(product: &Product) -> String {
     let mut text = String::from("{\n    #[allow(unused_imports)]\n    use ::bootmigrate::catalog::{Catalog, Checksums, Directives, Embedded, Expect, ForeignKeys, Migration, Versions};\n");
     text.push_str("    const EMBEDDED: Embedded = Embedded {\n");
     line(&mut text, 2, "configuration", &literal(&product.configuration));
+    // Of the package whose binary includes this.
+    line(&mut text, 2, "version", "env!(\"CARGO_PKG_VERSION\")");
     line(&mut text, 2, "configuration_file", &literal(&product.configuration_file));
     text.push_str("        databases: &[\n");
     for database in &product.databases {

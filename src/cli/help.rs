@@ -3,30 +3,40 @@
 //! Never knows a command that the parser does not.
 
 use crate::cli::describe::{command, is_group, option_text, CommandText, OptionText, COMMANDS, EXIT_CODES, OPTIONS};
+use crate::error::called::{called, program};
 
 /// The text for these words: a command's, a group's, or the whole.
 pub fn help(words: &str) -> String {
-    match command(words).filter(|command| !command.name.is_empty()) {
+    let text = match command(words).filter(|command| !command.name.is_empty()) {
         Some(command) => one(command),
         None if is_group(words) => {
             let group = format!("{words} ");
             COMMANDS.iter().filter(|command| command.name.starts_with(&group)).map(one).collect::<Vec<_>>().join("\n")
         }
         None => all(),
-    }
+    };
+    called(&text).into_owned()
 }
 
 fn all() -> String {
-    let mut text = String::from("bootmigrate: brings this device's SQLite databases to the schema its firmware expects\n\nCommands (`bootmigrate help COMMAND` says more)\n");
+    let name = program();
+    let mut text = format!(
+        "{name}: brings this device's SQLite databases to the schema its firmware expects\n\nCommands (`{name} help COMMAND` says more)\n"
+    );
     for command in COMMANDS {
         let name = if command.name.is_empty() { "(none)" } else { command.name };
         text.push_str(&format!("  {name:<17} {}\n", command.summary));
     }
     text.push_str("\nWhere a device does not start its application\n");
-    text.push_str("  1. bootmigrate doctor              what is wrong, and which command mends it\n");
-    text.push_str("  2. bootmigrate run --retry         try once more; gives nothing up\n");
-    text.push_str("  3. bootmigrate bundle FILE         for support, before anything is given up\n");
-    text.push_str("  4. bootmigrate --purge-and-retry   what fails or is damaged is made anew\n");
+    let advice = [
+        ("doctor", "what is wrong, and which command mends it"),
+        ("run --retry", "try once more; gives nothing up"),
+        ("bundle FILE", "for support, before anything is given up"),
+        ("--purge-and-retry", "what fails or is damaged is made anew"),
+    ];
+    for (number, (words, why)) in (1..).zip(advice) {
+        text.push_str(&format!("  {number}. {name} {words:<20}{why}\n"));
+    }
     text.push_str("\nOptions of every command\n");
     let common = OPTIONS.iter().filter(|option| ["--db", "--config", "--root", "-v", "-vv", "-q", "--help"].contains(&option.name));
     common.for_each(|option| text.push_str(&line(option)));
@@ -38,7 +48,7 @@ fn all() -> String {
 }
 
 fn one(command: &CommandText) -> String {
-    let mut text = format!("bootmigrate {}", command.name);
+    let mut text = format!("{} {}", program(), command.name);
     if !command.usage.is_empty() {
         text.push_str(&format!(" {}", command.usage));
     }

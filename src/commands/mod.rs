@@ -30,6 +30,7 @@ use crate::decide::space::RUN_AGAIN;
 use crate::device::disk::Disk;
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
+use crate::error::called::program;
 use crate::error::{Class, Failure};
 use crate::ops::room::{explained, kept};
 use crate::report::{self, exit_of, EXIT_PENDING};
@@ -59,8 +60,8 @@ pub fn changes(context: &CommandContext<'_>) -> Result<(), Printed> {
     if !context.settings.observe {
         return Ok(());
     }
-    let sentence = "bootmigrate: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]";
-    Err(Printed::outcome(Lines::default(), Lines::of(sentence), EXIT_PENDING))
+    let sentence = format!("{}: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]", program());
+    Err(Printed::outcome(Lines::default(), Lines::of(&sentence), EXIT_PENDING))
 }
 
 /// Something that stopped a command before anything was changed.

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::device::logging::{to_stderr, to_stdout};
+use crate::error::called::program;
 use crate::error::printable::{json, printable};
 use crate::error::Class;
 use crate::report::exit_of;
@@ -86,12 +87,12 @@ impl Printed {
         let Err(error) = to_stdout(self.text.as_str()) else { return (self.exit, told) };
         let why = format!("standard output took no answer: {error}");
         let (exit, words) = match (self.must_arrive, self.exit) {
-            (false, exit) => (exit, format!("bootmigrate: {why}; what was done stands.")),
+            (false, exit) => (exit, format!("{}: {why}; what was done stands.", program())),
             (true, 0) => {
                 let exit = exit_of(Class::Storage);
-                (exit, format!("bootmigrate: {why}. [BM-{exit}]"))
+                (exit, format!("{}: {why}. [BM-{exit}]", program()))
             }
-            (true, exit) => (exit, format!("bootmigrate: {why}. [BM-{exit}]")),
+            (true, exit) => (exit, format!("{}: {why}. [BM-{exit}]", program())),
         };
         let _ = to_stderr(Lines::of(&words).as_str());
         (exit, told)

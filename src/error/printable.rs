@@ -8,11 +8,21 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use crate::error::called::called;
+
 /// Bytes of a line. journald cuts a longer one than 48 KiB, and what follows would be a line of its own.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
-/// The text as part of a line: `\n`, `\x1b`, `\u{202e}` for what must not be printed as it is. A backslash stays what it is.
+/// The text as part of a line: `\n`, `\x1b`, `\u{202e}` for what must not be printed as it is. A backslash stays what it is. A command in it is
+/// called by the program's name.
 pub fn printable(text: &str) -> Cow<'_, str> {
+    match called(text) {
+        Cow::Borrowed(text) => escaped(text),
+        Cow::Owned(text) => Cow::Owned(escaped(&text).into_owned()),
+    }
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
     if text.len() <= LINE_BYTES_MAX && !text.chars().any(is_special) {
         return Cow::Borrowed(text);
     }
@@ -52,6 +62,7 @@ fn is_special(character: char) -> bool {
 /// As JSON, indented for people. serde writes what is not ASCII as it is; here what must not be printed is escaped too.
 pub fn json(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
+    let text = called(&text).into_owned();
     if !text.chars().any(|character| character != '\n' && is_special(character)) {
         return text;
     }

@@ -39,6 +39,7 @@ mod looking;
 mod manual;
 mod mistakes;
 mod mount;
+mod names;
 mod older;
 mod one_boot;
 mod oracle;

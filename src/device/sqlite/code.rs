@@ -14,6 +14,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::script::authorize;
 use crate::device::sqlite::session::Session;
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
+use crate::error::called::program;
 use crate::error::{Class, Failure, Place};
 use crate::hooks::{AfterFailure, FailureInfo, Hooks};
 
@@ -235,7 +236,7 @@ fn failure_of(op: Op, error: &CodeError, denied: Option<String>) -> Failure {
 pub fn last_words(panic: &PanicHookInfo<'_>) -> String {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let words = words_of(panic.payload()).replace('\n', " ");
-    format!("bootmigrate: the product's code (a migration, or what it does on each connection) panicked at {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot goes on from what is on disk. [BM-10]")
+    format!("{}: the product's code (a migration, or what it does on each connection) panicked at {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot goes on from what is on disk. [BM-10]", program())
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
