@@ -30,7 +30,7 @@ pub struct Wanted {
     /// Only these: numbers or parts of names, `02,17` or `snapshot`; `lying` are those that need no compiler
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Distinct states of each scenario, as scripts/test asks for
+    /// Distinct states of each scenario, as `scripts/test --long` asks for
     #[arg(long, default_value_t = 7500)]
     states: u64,
     /// Seed of everything random

@@ -1,4 +1,4 @@
-//! Owns the search for one bug: what scripts/test runs, in an order that finds most bugs early, until the first bad state.
+//! Owns the search for one bug: what `scripts/test --long` runs, in an order that finds most bugs early, until the first bad state.
 //! Promises: nothing of the slice is left out before a bug counts as survived.
 //! Never looks at the bug itself.
 
@@ -14,7 +14,7 @@ use crate::sim::lying::Flaw;
 
 /// Failing calls, until the first scenario that is bad.
 const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
-/// The same where a head names the scenario: scripts/test lets every call of that one fail.
+/// The same where a head names the scenario: `scripts/test --long` lets every call of that one fail.
 const EVERY_CALL: [&str; 5] = ["faults", "--json", "--stop", "--calls", "1"];
 /// What a tally counts: states, and runs beside or against something.
 const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
