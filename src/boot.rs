@@ -200,7 +200,7 @@ fn fallbacks(
                     store.count_failure(device, &failure);
                 }
                 let by_policy = after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy);
-                match last_word(device, store, (&plan, &failure), by_policy, &facts) {
+                match last_word(device, (&plan, &failure), by_policy, &facts) {
                     NextPlan::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
                     NextPlan::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
                     NextPlan::LookForDamage => closeness = Closeness::Everything,

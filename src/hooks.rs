@@ -52,7 +52,7 @@ pub trait Hooks: Send {
     /// A migration failed, and everything of it was rolled back: the last word on what follows. The default is the policy's own answer.
     ///
     /// An answer that is not in [`FailureInfo::allowed`] counts as the policy's: a purge follows only where the configuration or the
-    /// operator allowed one, and a snapshot is restored only where there is one and `on_damage` names it. Whatever is answered, the
+    /// operator allowed one, and a snapshot is restored only where one of an earlier version is kept and `on_damage` names it. Whatever is answered, the
     /// failure is counted, data that goes is reported (exit code 11), and the old files are kept in quarantine.
     ///
     /// ```
@@ -81,7 +81,8 @@ pub trait Hooks: Send {
 pub enum AfterFailure {
     /// The database stays as it was, whole, at its old version (exit code 10). Always allowed.
     Keep,
-    /// The newest good snapshot takes its place and is migrated; changes made after it are lost, and reported.
+    /// The newest good snapshot of an earlier version takes its place and is migrated; changes made after it are lost, and reported. Where that
+    /// fails too, the database stays as with [`AfterFailure::Keep`].
     Restore,
     /// A fresh database takes its place, with the rows that `carry_over` names.
     Purge,

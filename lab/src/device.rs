@@ -18,8 +18,9 @@ use bootmigrate::device::sqlite::code::Registered;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, Environment};
 use bootmigrate::report::{DatabaseReport, Identity, RunReport};
+use bootmigrate::{AfterFailure, FailureInfo, Hooks};
 
-use crate::scenarios::catalogues::code_of;
+use crate::scenarios::catalogues::{code_of, GOES_BACK};
 use crate::sim::lying::{self, LyingStorage};
 use crate::sim::{seed_sqlite, Sim};
 
@@ -138,7 +139,19 @@ fn registered(catalog: &Catalog) -> Registered {
     for (version, sql) in catalog.migrations.iter().filter_map(|migration| Some((migration.version, code_of(migration.name)?))) {
         registered.add(catalog.database.to_owned(), version, move |connection| Ok(connection.execute_batch(sql)?));
     }
+    if catalog.migrations.iter().any(|migration| migration.name == GOES_BACK) {
+        registered.add_hooks(GoesBack);
+    }
     registered
+}
+
+/// A product that would rather have its snapshot than the old schema.
+struct GoesBack;
+
+impl Hooks for GoesBack {
+    fn after_failure(&self, _: &FailureInfo<'_>) -> AfterFailure {
+        AfterFailure::Restore
+    }
 }
 
 /// The device as a run of the product sees it.

@@ -367,7 +367,9 @@ impl Judge {
     fn snapshots(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
         let prefix = format!("{STATE}/snapshots/");
         let paths: Vec<String> = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect();
-        if paths.len() > SNAPSHOTS_MAX + self.copies_more {
+        // What is configured, and the one that was made last.
+        let configured = scenario.firmware.settings.snapshots_max as usize + 1;
+        if paths.len() > SNAPSHOTS_MAX.max(configured) + self.copies_more {
             return bad("copies bounded", format!("{} snapshots are kept", paths.len()));
         }
         if !scenario.snapshots_are_checked {

@@ -10,10 +10,9 @@ use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::hooks::FailureInfo;
 use crate::ops::inspect::good_snapshots;
-use crate::ops::store::RecordStore;
 
 /// What follows, by the policy or by the product's word.
-pub fn last_word(device: &Device<'_>, store: &RecordStore, (plan, failure): (&Plan, &Failure), by_policy: Next, facts: &Facts) -> Next {
+pub fn last_word(device: &Device<'_>, (plan, failure): (&Plan, &Failure), by_policy: Next, facts: &Facts) -> Next {
     let Some(product) = device.environment.code.filter(|product| product.has_hooks() && !device.is_copy) else { return by_policy };
     // The snapshot that the product asked for does not come forward either: the migration would only fail once more.
     let behind = matches!(facts.database, DatabaseState::Behind { .. });
@@ -24,15 +23,15 @@ pub fn last_word(device: &Device<'_>, store: &RecordStore, (plan, failure): (&Pl
         return by_policy;
     }
     let mut snapshots = good_snapshots(device).unwrap_or_default();
-    // The copy that was made for this very try has the same rows.
-    snapshots.retain(|snapshot| snapshot.operation < store.record().last_operation);
-    let facts = &Facts { snapshots, ..facts.clone() };
-    let policy = Policy::of(device.settings);
-    let Some((answer, allowed)) = answers(&by_policy, facts, &policy) else { return by_policy };
     let version = match &facts.database {
         DatabaseState::Behind { version, .. } => Some(*version),
         _ => None,
     };
+    // The copies that were made for this try, and for those that were cut off, have the rows that it fails on.
+    snapshots.retain(|snapshot| version.is_some_and(|version| snapshot.version < version));
+    let facts = &Facts { snapshots, ..facts.clone() };
+    let policy = Policy::of(device.settings);
+    let Some((answer, allowed)) = answers(&by_policy, facts, &policy) else { return by_policy };
     let sentence = failure.to_string();
     let asked = FailureInfo {
         database: &device.settings.name,

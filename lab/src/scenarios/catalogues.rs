@@ -65,6 +65,9 @@ const CODE_FAILS: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SE
 /// The name of a migration that runs with foreign keys enforced.
 pub const ENFORCED: &str = "enforced";
 
+/// The name of a migration whose product has a hook that asks for a snapshot when it fails.
+pub const GOES_BACK: &str = "goes_back";
+
 /// Which firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
@@ -80,6 +83,8 @@ pub enum Version {
     ThreeCompatible,
     /// The third breaks a constraint.
     ThreeFails,
+    /// The third breaks a constraint, and the product's hook answers that a snapshot is to be restored.
+    ThreeFailsAndGoesBack,
     /// The third breaks a constraint, and says so at length.
     ThreeFailsAtLength,
     /// The third breaks foreign keys.
@@ -119,6 +124,7 @@ pub fn sql_of(version: Version) -> Vec<(&'static str, &'static str)> {
         Version::TwoRefersToNothing => all[1] = ("reference", V2_REFERS_TO_NOTHING),
         Version::Three | Version::ThreeCompatible => all.push(("place", V3)),
         Version::ThreeFails => all.push(("same", V3_CONSTRAINT)),
+        Version::ThreeFailsAndGoesBack => all.push((GOES_BACK, V3_CONSTRAINT)),
         Version::ThreeFailsAtLength => all.push(("same", V3_MANY_WORDS)),
         Version::ThreeBreaksForeignKeys => all.push(("orphan", V3_FOREIGN_KEYS)),
         Version::ThreeEnforced => all.push((ENFORCED, V3_ENFORCED)),

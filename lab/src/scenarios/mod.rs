@@ -157,6 +157,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("breaks-view", replaced::breaks_view),
     ("refers-to-nothing", replaced::refers_to_nothing),
     ("retry", replaced::retry),
+    ("failing-goes-back", replaced::failing_goes_back),
     ("failing-purge", replaced::failing_purge),
     ("failing-purge-at-length", replaced::failing_purge_at_length),
     ("failing-purge-wal-left", replaced::failing_purge_wal_left),

@@ -197,6 +197,21 @@ pub(super) fn restore_forward() -> Scenario {
     scenario
 }
 
+/// A migration fails on a row that was written since the snapshot before the last upgrade, and the product's hook asks for that snapshot.
+pub(super) fn failing_goes_back() -> Scenario {
+    let (lines, bad) = ("snapshots_max = 2", "INSERT INTO sensor VALUES (5, 'later');");
+    let upgraded = booted(&applied(&before("delete"), "delete", &[MEND]), firmware(Version::Two, lines), &plain(), 1, 0);
+    let old = expected(Version::Two, 1, &[ROWS, MEND, bad]);
+    let end = End { text: expected(Version::ThreeFailsAndGoesBack, 1, &[ROWS, MEND]), ..restored(Version::Two) };
+    let state = applied(&upgraded, "delete", &[bad]);
+    let mut failing = scenario(firmware(Version::ThreeFailsAndGoesBack, lines), state, Old::Whole(old.clone()), vec![end]);
+    failing.snapshots.push(expected(Version::One, 1, &[ROWS, MEND]));
+    // What the policy says: each try makes a copy, and of copies two are kept, so that after the second cut the one from before the
+    // upgrade may have gone; or there is no room to restore it in three tries.
+    failing.ends.push(stays(&old, &[19]));
+    Scenario { exits: &[0, 10, 11, 19], quiet_by: 4, quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..failing }
+}
+
 /// No room for a copy: the broken one stays until there is.
 pub(super) fn restore_no_room() -> Scenario {
     let mut scenario = restore_forward();
