@@ -3,7 +3,7 @@
 //! Never asks for a copy of a database that will be thrown away.
 
 use crate::decide::facts::{DatabaseState, Facts};
-use crate::decide::fallback::{answered, answers, Next, Stop};
+use crate::decide::fallback::{answered, answers, NextPlan, Stop};
 use crate::decide::plan::{Plan, Replacement};
 use crate::decide::policy::Policy;
 use crate::device::Device;
@@ -12,12 +12,12 @@ use crate::hooks::FailureInfo;
 use crate::ops::inspect::good_snapshots;
 
 /// What follows, by the policy or by the product's word.
-pub fn last_word(device: &Device<'_>, (plan, failure): (&Plan, &Failure), by_policy: Next, facts: &Facts) -> Next {
+pub fn last_word(device: &Device<'_>, (plan, failure): (&Plan, &Failure), by_policy: NextPlan, facts: &Facts) -> NextPlan {
     let Some(product) = device.environment.code.filter(|product| product.has_hooks() && !device.is_copy) else { return by_policy };
     // The snapshot that the product asked for does not come forward either: the migration would only fail once more.
     let behind = matches!(facts.database, DatabaseState::Behind { .. });
     if behind && matches!(plan, Plan::Replace { by: Replacement::Snapshot { .. }, .. }) {
-        return Next::Stop(Stop::AsItFailed);
+        return NextPlan::Stop(Stop::AsItFailed);
     }
     if failure.class != Class::Failed || !matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) {
         return by_policy;
