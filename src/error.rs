@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{Op, WrongKind};
+use crate::device::disk::{Op, Untrusted, WrongKind};
 
 /// What a failure means for the fallbacks and for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,11 +174,15 @@ impl Failure {
     }
 
     /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place
-    /// [`Class::Missing`], anything but a file in a file's place [`Class::NotOurs`], everything else [`Class::Storage`].
+    /// [`Class::Missing`], anything but a file in a file's place or what somebody else has put there [`Class::NotOurs`], everything else
+    /// [`Class::Storage`].
     pub fn io(op: Op, path: &Path, error: &io::Error) -> Failure {
         if let Some(wrong) = WrongKind::of(error) {
             let class = if wrong.wants_folder() { Class::Missing } else { Class::NotOurs };
             return Failure::new(class, op, wrong.to_string()).at(&wrong.path);
+        }
+        if let Some(untrusted) = Untrusted::of(error) {
+            return Failure::new(Class::NotOurs, op, untrusted.to_string()).at(&untrusted.path);
         }
         let class = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Class::NoSpace,

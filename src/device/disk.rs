@@ -6,6 +6,7 @@ mod extended;
 mod kind;
 mod lease;
 mod system;
+mod walk;
 
 use std::fmt;
 use std::io;
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use extended::Extended;
-pub use kind::WrongKind;
+pub use kind::{Untrusted, Why, WrongKind};
 pub use system::SystemDisk;
 
 /// Bytes read at a time.
@@ -191,20 +192,24 @@ pub trait Disk {
     fn check_access(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }
+    /// This process may write everybody's files: what others have put in its way is looked at more closely.
+    fn is_root(&self) -> bool {
+        false
+    }
     /// The extended attributes of the file with this name, as far as the kernel shows them.
     fn extended(&self, _path: &Path) -> Vec<Extended> {
         Vec::new()
     }
     /// Room where `path` lies.
     fn space(&self, path: &Path) -> io::Result<Space>;
-    /// The path with every symbolic link followed; `NotFound` where one dangles.
+    /// The path with every symbolic link followed; `NotFound` where one dangles, [`Untrusted`] where somebody else may have put it there.
     fn resolve(&self, path: &Path) -> io::Result<std::path::PathBuf>;
     /// Opens or makes a file, without waiting and without following a link: [`WrongKind`] where the name is that of no regular file,
     /// `WouldBlock` where another process holds a lease, which it now has to give up. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
     fn open(&self, op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
     /// Makes a folder; `AlreadyExists` where the name is taken.
     fn make_folder(&self, op: Op, path: &Path, mode: u32) -> io::Result<()>;
-    /// Gives a folder or a file of ours to an owner.
+    /// Gives a folder that this process has just made to an owner.
     fn set_owner(&self, op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()>;
     /// Renames. Durable only after [`Disk::sync_folder`] of both folders.
     fn rename(&self, op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()>;
@@ -314,11 +319,15 @@ pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
     text_or_nothing(path, disk.read(path, max))
 }
 
-/// The same of a file that somebody puts where others may write: a link in its place is not followed, because it would show what only
-/// this process may read.
+/// The same of a file that somebody puts where others may write: a symbolic link in its place is not followed, nor is a second name of
+/// another file read, because either would show what only this process may read.
 pub fn put_text(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> String {
-    let whole = read_own_start(disk, op, path, max.saturating_add(1)).and_then(|bytes| no_longer_than(max, bytes));
-    text_or_nothing(path, whole)
+    let only_name = disk.open(op, path, Open::Read).and_then(|file| match file.stat()?.links {
+        0 | 1 => Ok(()),
+        all => Err(Untrusted { path: path.to_owned(), why: Why::Names(all, 1) }.into()),
+    });
+    let read = |()| read_own_start(disk, op, path, max.saturating_add(1));
+    text_or_nothing(path, only_name.and_then(read).and_then(|bytes| no_longer_than(max, bytes)))
 }
 
 /// A part is never taken for the whole.

@@ -31,8 +31,11 @@ pub fn sweep(device: &Device<'_>, _locked: &Locked, main: Option<&Stat>) -> Resu
 /// # Errors
 /// As `readdir`, `unlink` and `rmdir`.
 pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-    if disk.stat(folder)?.is_none() {
-        return Ok(());
+    match disk.stat(folder)?.map(|stat| stat.kind) {
+        Some(FileKind::Folder) => {}
+        // A link leads to what is not ours to empty.
+        Some(_) => return disk.unlink(OP, folder),
+        None => return Ok(()),
     }
     for name in disk.list(folder)? {
         let path = folder.join(name);

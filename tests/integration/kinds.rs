@@ -94,9 +94,13 @@ impl Template {
     /// the device goes on.
     #[track_caller]
     fn refused(&self, kind: Kind, name: &str, belongs: &str) {
-        let (exit, state) = match belongs {
-            "a folder" => ("18", "nothing was made. Next: bring it there, then run again"),
-            _ => ("16", "nothing was changed. Next: move it away, or correct `path`, then run again"),
+        let moved = "nothing was changed. Next: move it away, or correct `path`, then run again";
+        let (exit, state, found) = match (belongs, kind.words()) {
+            ("a folder", "a symbolic link") => ("16", moved, "it is a symbolic link, and bootmigrate makes none".to_owned()),
+            ("a folder", words) => {
+                ("18", "nothing was made. Next: bring it there, then run again", format!("{words} is where {belongs} belongs"))
+            }
+            (_, words) => ("16", moved, format!("{words} is where {belongs} belongs")),
         };
         self.reset();
         let path = self.work.home().join(name);
@@ -106,7 +110,7 @@ impl Template {
         let before = oracle::folder(&self.work.home());
         for command in [&["run"][..], &["run", "--retry"]] {
             let ran = self.work.run(command);
-            let sentence = format!("{} is where {belongs} belongs ({}", kind.words(), path.display());
+            let sentence = format!("{found} ({}", path.display());
             assert!(ran.exit == exit && ran.stderr.contains(&sentence), "{kind:?} {name}: exit {}: {}", ran.exit, ran.stderr);
             assert!(ran.stderr.contains(state), "{kind:?} {name}: {}", ran.stderr);
         }

@@ -59,14 +59,32 @@ pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, RunResult) 
         }
         // strace counts each thread's calls on its own: a second one would make the numbers lie.
         assert_eq!(*process.get_or_insert(pid), pid, "calls of two threads: {line}");
+        let in_a_folder = name.ends_with("at") || name.ends_with("at2");
+        let line = if in_a_folder { with_paths(rest) } else { rest.to_owned() };
         let nth = counts.entry(name.to_string()).and_modify(|count| *count += 1).or_insert(1_usize);
         let opens = name.starts_with("open") && !operands.contains("O_CREAT");
         let speaks = name.starts_with("write") && (operands.starts_with("1<") || operands.starts_with("2<"));
         if !opens && !speaks {
-            found.push(Call { name: name.into(), nth: *nth, line: rest.into() });
+            found.push(Call { name: name.into(), nth: *nth, line });
         }
     }
     (found, ran)
+}
+
+/// A name in a folder that is held open, `7</data>, "x.db"`, as the path that it is: `"/data/x.db"`.
+fn with_paths(line: &str) -> String {
+    let mut told = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(">, \"") {
+        match before.rsplit_once('<').filter(|(_, folder)| folder.starts_with('/')) {
+            Some((before, folder)) => {
+                told.push_str(&format!("{}\"{folder}/", before.trim_end_matches(|digit: char| digit.is_ascii_digit())))
+            }
+            None => told.push_str(&format!("{before}>, \"")),
+        }
+        rest = after;
+    }
+    told + rest
 }
 
 /// Runs the program, stops it right after this call, does something to the situation, and lets it go on.

@@ -1,4 +1,4 @@
-//! Owns the error of a name under which something else stands than what belongs there.
+//! Owns the errors of a name under which something else stands than what belongs there, or what somebody else has put there.
 //! Promises: says what it is; a FIFO, a device or a socket is never opened, which could wait for ever or have an effect.
 //! Never removes what it finds.
 
@@ -31,10 +31,12 @@ impl WrongKind {
     }
 
     /// # Errors
-    /// It is neither a folder nor a link, which may lead to one.
+    /// It is no folder; of a link [`Untrusted`].
     pub fn unless_folder(path: &Path, stat: &Stat) -> io::Result<()> {
-        if matches!(stat.kind, FileKind::Folder | FileKind::Symlink) {
-            return Ok(());
+        match stat.kind {
+            FileKind::Folder => return Ok(()),
+            FileKind::Symlink => return Err(Untrusted { path: path.to_owned(), why: Why::Link(None) }.into()),
+            FileKind::File | FileKind::Other => {}
         }
         Err(WrongKind { path: path.to_owned(), found: stat.kind, wanted: FOLDER }.into())
     }
@@ -67,5 +69,64 @@ impl std::error::Error for WrongKind {}
 impl From<WrongKind> for io::Error {
     fn from(wrong: WrongKind) -> io::Error {
         io::Error::other(wrong)
+    }
+}
+
+/// What stands there may be somebody else's: it is neither followed, nor read, nor changed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Untrusted {
+    /// Where.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Why,
+}
+
+/// What makes a file or a folder somebody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A symbolic link, in a folder of this owner where others than root may write; `None` where no link belongs at all.
+    Link(Option<u32>),
+    /// So many names, and so many of them are known.
+    Names(u64, u64),
+    /// Of this user.
+    Owner(u32),
+    /// Everybody may write to it: these are its permission bits.
+    Writable(u32),
+    /// Another file than the one that was looked at.
+    Another,
+}
+
+impl Untrusted {
+    /// A link that somebody else may have put there.
+    pub fn link(path: &Path, folder: u32) -> Untrusted {
+        Untrusted { path: path.to_owned(), why: Why::Link(Some(folder)) }
+    }
+
+    /// The one inside an error.
+    pub fn of(error: &io::Error) -> Option<&Untrusted> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Why::Link(Some(owner)) => {
+                write!(f, "it is a symbolic link in a folder where others than root may write (owner {owner}), and is not followed")
+            }
+            Why::Link(None) => f.write_str("it is a symbolic link, and bootmigrate makes none"),
+            Why::Names(all, ours) => write!(f, "it has {all} names (hard links), and bootmigrate knows {ours}"),
+            Why::Owner(uid) => write!(f, "it belongs to uid {uid}, who is neither root nor the database's owner"),
+            Why::Writable(mode) => write!(f, "everybody may write to it (mode {mode:04o})"),
+            Why::Another => f.write_str("something else took its name while it was opened"),
+        }
+    }
+}
+
+impl std::error::Error for Untrusted {}
+
+impl From<Untrusted> for io::Error {
+    fn from(untrusted: Untrusted) -> io::Error {
+        io::Error::other(untrusted)
     }
 }

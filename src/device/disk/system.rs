@@ -1,20 +1,23 @@
 //! Owns [`SystemDisk`]: the kernel's file system behind the trait [`Disk`].
-//! Promises: one verb is one system call (or one loop of the same call), and a look at what is opened; paths are used as they are given.
-//! Never retries a failed fsync, never follows a symbolic link where it looks.
+//! Promises: one verb is the walk to a folder, one system call (or one loop of the same call) relative to that folder's descriptor, and a
+//!   look at what is opened.
+//! Never retries a failed fsync, never follows a symbolic link that somebody else may have put there.
 #![allow(clippy::disallowed_methods)] // The one place for std::fs.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt as _, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt as _, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use fs2::FileExt;
-use rustix::fs::{RenameFlags, CWD};
+use rustix::fs::{accessat, linkat, mkdirat, renameat, renameat_with, unlinkat, Access, AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
-use super::kind::FOLDER;
-use super::{extended, go_on, lease, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
+use super::kind::{Untrusted, Why, FOLDER};
+use super::{extended, go_on, lease, walk, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
 
 /// The kernel's file system.
 #[derive(Debug, Default, Clone, Copy)]
@@ -49,117 +52,125 @@ fn stat_of(metadata: &fs::Metadata) -> Stat {
 
 impl Disk for SystemDisk {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
-        match fs::symlink_metadata(path) {
-            Ok(metadata) => Ok(Some(stat_of(&metadata))),
+        match walk::look(path) {
+            Ok(found) => Ok(Some(stat_of(&fs::File::from(found).metadata()?))),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn check_access(&self, path: &Path) -> io::Result<()> {
-        let wanted = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
-        Ok(rustix::fs::accessat(rustix::fs::CWD, path, wanted, rustix::fs::AtFlags::EACCESS)?)
+        let held = walk::hold(path)?;
+        Ok(accessat(&held.folder, &held.name, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS)?)
+    }
+
+    fn is_root(&self) -> bool {
+        geteuid().is_root()
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
+        let opened = match walk::folder(folder, OFlags::RDONLY) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(no_folder(folder).unwrap_or(error)),
             Err(error) => return Err(error),
         };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
+        let mut names = names_in(opened)?;
         names.sort();
         Ok(names)
     }
 
     fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
         use io::Read;
-        // To open a device may already have an effect.
-        WrongKind::unless_file(path, &stat_of(&fs::metadata(path)?))?;
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-        WrongKind::unless_file(path, &stat_of(&file.metadata()?))?;
+        let file = match self.stat(path)?.map(|stat| stat.kind) {
+            Some(FileKind::Symlink) => open_file(&walk::resolved(path)?, OFlags::RDONLY)?,
+            Some(_) => open_file(path, OFlags::RDONLY)?,
+            None => return Err(Errno::NOENT.into()),
+        };
         let mut bytes = Vec::new();
         file.take(max as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
     fn extended(&self, path: &Path) -> Vec<Extended> {
-        extended::of(path)
+        walk::hold(path).map(|held| extended::of(&held.path(path))).unwrap_or_default()
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
-        let room = rustix::fs::statvfs(path)?;
+        let room = rustix::fs::fstatvfs(walk::folder(path, OFlags::PATH)?)?;
         let read_only = room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
         Ok(Space::of(room.f_frsize, room.f_blocks, room.f_bavail, room.f_files, room.f_favail, read_only))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        fs::canonicalize(path)
+        walk::resolved(path)
     }
 
     fn open(&self, _step: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        if !matches!(how, Open::CreateNew { .. }) {
-            // To open a device may already have an effect.
-            self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
-        }
-        match how {
-            Open::Read => &mut options,
-            Open::ReadWrite => options.write(true),
-            Open::CreateNew { mode } => options.write(true).create_new(true).mode(mode),
-            Open::Create { mode } => options.write(true).create(true).truncate(false).mode(mode),
+        let file = match how {
+            Open::Read => open_file(path, OFlags::RDONLY)?,
+            Open::ReadWrite => open_file(path, OFlags::RDWR)?,
+            Open::CreateNew { mode } => create(path, OFlags::EXCL, mode)?,
+            Open::Create { mode } => {
+                self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
+                create(path, OFlags::empty(), mode)?
+            }
         };
-        let file = options.open(path)?;
-        WrongKind::unless_file(path, &stat_of(&file.metadata()?))?;
         Ok(Box::new(SystemFile(file)))
     }
 
     fn make_folder(&self, _step: Op, path: &Path, mode: u32) -> io::Result<()> {
-        fs::DirBuilder::new().mode(mode).create(path)
+        let held = walk::hold(path)?;
+        Ok(mkdirat(&held.folder, &held.name, Mode::from_raw_mode(mode))?)
     }
 
     fn set_owner(&self, _step: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-        let now = fs::symlink_metadata(path)?;
+        let folder = walk::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let file = fs::File::from(folder.try_clone()?);
+        let now = file.metadata()?;
         if (now.uid(), now.gid()) == (uid, gid) {
             return Ok(());
         }
-        std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+        // Whoever owns the folder above may have put another one in its place: what has an owner or a content is not given away.
+        if now.uid() != geteuid().as_raw() || !names_in(folder)?.is_empty() {
+            return Err(Untrusted { path: path.to_owned(), why: Why::Another }.into());
+        }
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))
     }
 
     fn rename(&self, _step: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+        let (from, to) = (walk::hold(from)?, walk::hold(to)?);
         let flags = match how {
-            Rename::Replace => return fs::rename(from, to),
+            Rename::Replace => return Ok(renameat(&from.folder, &from.name, &to.folder, &to.name)?),
             Rename::NoReplace => RenameFlags::NOREPLACE,
         };
-        match rustix::fs::renameat_with(CWD, from, CWD, to, flags) {
+        match renameat_with(&from.folder, &from.name, &to.folder, &to.name, flags) {
             // A file system without RENAME_NOREPLACE: a link fails in the same way where the name is taken.
             Err(Errno::INVAL | Errno::NOSYS) => {
-                fs::hard_link(from, to)?;
-                fs::remove_file(from)
+                linkat(&from.folder, &from.name, &to.folder, &to.name, AtFlags::empty())?;
+                Ok(unlinkat(&from.folder, &from.name, AtFlags::empty())?)
             }
             other => Ok(other?),
         }
     }
 
     fn link(&self, _step: Op, from: &Path, to: &Path) -> io::Result<()> {
-        fs::hard_link(from, to)
+        let (from, to) = (walk::hold(from)?, walk::hold(to)?);
+        Ok(linkat(&from.folder, &from.name, &to.folder, &to.name, AtFlags::empty())?)
     }
 
     fn unlink(&self, _step: Op, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        let held = walk::hold(path)?;
+        Ok(unlinkat(&held.folder, &held.name, AtFlags::empty())?)
     }
 
     fn remove_folder(&self, _step: Op, path: &Path) -> io::Result<()> {
-        fs::remove_dir(path)
+        let held = walk::hold(path)?;
+        Ok(unlinkat(&held.folder, &held.name, AtFlags::REMOVEDIR)?)
     }
 
     fn sync_folder(&self, _step: Op, path: &Path) -> io::Result<()> {
-        OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?.sync_all()
+        fs::File::from(walk::folder(path, OFlags::RDONLY)?).sync_all()
     }
 
     fn openers(&self, path: &Path) -> Vec<String> {
@@ -169,6 +180,35 @@ impl Disk for SystemDisk {
         let numbers = processes.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && *name != own);
         numbers.filter(|process| has_open(process, &wanted)).map(|process| describe(&process)).collect()
     }
+}
+
+/// Opens a file that is there, without waiting for whoever is at a pipe's other end.
+fn open_file(path: &Path, flags: OFlags) -> io::Result<fs::File> {
+    // To open a device may already have an effect.
+    SystemDisk.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
+    regular(path, walk::open(path, flags | OFlags::NONBLOCK, Mode::empty())?)
+}
+
+fn create(path: &Path, how: OFlags, mode: u32) -> io::Result<fs::File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | how;
+    regular(path, walk::open(path, flags, Mode::from_raw_mode(mode))?)
+}
+
+fn regular(path: &Path, opened: OwnedFd) -> io::Result<fs::File> {
+    let file = fs::File::from(opened);
+    WrongKind::unless_file(path, &stat_of(&file.metadata()?))?;
+    Ok(file)
+}
+
+fn names_in(folder: OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::new(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// What on the way to this folder is none.
