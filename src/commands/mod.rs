@@ -27,7 +27,7 @@ use crate::cli::Command;
 use crate::config::names::DEVICE_FILE;
 use crate::config::{self, ConfigError, Settings, Source, UnknownKey, FILE_BYTES_MAX};
 use crate::decide::space::RUN_AGAIN;
-use crate::device::disk::Disk;
+use crate::device::disk::{Disk, FileKind};
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
 use crate::error::called::program;
@@ -116,6 +116,9 @@ impl From<Mistake> for String {
 pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, Mistake> {
     let named = command.config.clone();
     let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(DEVICE_FILE)));
+    if named.is_none() {
+        written_by_root(disk, &command.root, &path)?;
+    }
     let text = match disk.read(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
@@ -134,6 +137,19 @@ pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Resu
         return Err(format!("--db {name} is not configured; there is {}", known.join(", ")).into());
     }
     Ok(settings)
+}
+
+/// Root obeys a configuration that root wrote, or (of an image that is being built) the owner of `--root`.
+fn written_by_root(disk: &dyn Disk, root: &Path, path: &Path) -> Result<(), String> {
+    let owner = |path: &Path| disk.resolve(path).and_then(|found| disk.stat(&found)).ok().flatten();
+    let Some(file) = owner(path).filter(|file| disk.is_root() && file.kind == FileKind::File) else { return Ok(()) };
+    let builder = owner(root).filter(|_| !root.as_os_str().is_empty()).map(|folder| folder.uid);
+    let why = match (file.uid, file.mode & 0o002) {
+        (_, 0o002) => format!("everybody may write to it (mode {:04o}), and root would do what it says", file.mode),
+        (uid, _) if uid != 0 && Some(uid) != builder => format!("it belongs to uid {uid}, and root would do what it says"),
+        _ => return Ok(()),
+    };
+    Err(format!("{} is not used: {why}; give it to root with mode 0644", path.display()))
 }
 
 /// Those that a command is about: all, or the one that was named.

@@ -5,10 +5,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, WrongKind};
+use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, Untrusted, WrongKind};
 use crate::device::supervisor::RunFolder;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
+use crate::ops::trust::{check, Trust};
 
 const OP: Op = Op("take the lock");
 const MAKE: Op = Op("make the state folder");
@@ -63,6 +64,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
     check_confirmed(device)?;
     check_mount(device)?;
     check_above(device)?;
+    check(device)?;
     // Nothing is made, so it does not matter who would own it.
     let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
@@ -77,6 +79,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
 pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     check_confirmed(device)?;
     check_mount(device)?;
+    check(device)?;
     make_database_folder(device)?;
     let (ownership, extended) = ownership(device)?;
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
@@ -103,8 +106,7 @@ fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take
     same_file_system(device)?;
     let path = device.state.lock();
     let file = disk.open(OP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, OP, &path, &error))?;
-    let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
-    disk.set_owner(OP, &path, ownership.uid, ownership.gid).map_err(failed)?;
+    given(device, &*file, ownership)?;
     let ask = || file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(OP, &path, &error));
     match device.wait().until(OP, ask).map_err(Take::Failed)? {
         Some(()) => Ok(file),
@@ -113,6 +115,19 @@ fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take
             Err(Take::Failed(Failure::new(Class::InUse, OP, cause).at(&path).details(disk.openers(&path))))
         }
     }
+}
+
+/// The lock file is the owner's, where this run has made it, or an earlier one that was cut off. What has a content is not given away:
+/// whoever owns the folder may have put another file in its place.
+fn given(device: &Device<'_>, file: &dyn File, ownership: Ownership) -> Result<(), Take> {
+    let path = device.state.lock();
+    let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
+    let stat = file.stat().map_err(failed)?;
+    Trust::of(device).map_err(Take::Failed)?.accept(&path, &stat).map_err(failed)?;
+    if stat.size > 0 || (stat.uid, stat.gid) == (ownership.uid, ownership.gid) {
+        return Ok(());
+    }
+    file.take_owner(OP, ownership.uid, ownership.gid, stat.mode).map_err(failed)
 }
 
 /// A folder that refuses us is a look-only boot, with who and what in words; everything else is a failure.
@@ -190,6 +205,10 @@ fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
 fn check_above(device: &Device<'_>) -> Result<(), Failure> {
     let folder = device.files.folder();
     if let Some(found) = stat(device, folder)? {
+        let refused = device.disk().resolve(folder).err().filter(|error| Untrusted::of(error).is_some());
+        if let Some(error) = refused {
+            return Err(Failure::io(MAKE, folder, &error));
+        }
         let cause = format!("{} is not a folder", folder.display());
         return if found.kind == FileKind::Folder { Ok(()) } else { Err(Failure::new(Class::Missing, MAKE, cause).at(folder)) };
     }
@@ -250,7 +269,8 @@ fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
     }
 }
 
-fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
+/// The `owner` of the configuration, as this device's accounts have it.
+pub fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
     let owner = device.settings.owner.as_ref()?;
     let file = |name: &str| supervisor::place(&device.environment.root, Path::new(name));
     let disk = device.disk();

@@ -26,6 +26,7 @@ pub mod store;
 pub mod swap;
 pub mod sweep;
 pub mod together;
+pub mod trust;
 pub mod verify;
 pub mod virtual_tables;
 pub mod wal;

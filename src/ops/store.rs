@@ -13,6 +13,7 @@ use crate::device::Device;
 use crate::error::{Class, Failure, Place};
 use crate::ops::lock::Locked;
 use crate::ops::together::Others;
+use crate::ops::trust::Trust;
 use crate::ops::verify::ROW_FOLLOWS;
 
 const READ: Op = Op("read the record");
@@ -65,6 +66,11 @@ impl RecordStore {
             (None, true) => Some(make(device, locked).map_err(|error| failed(MAKE, &error))?),
             (None, false) => None,
         };
+        if let Some(file) = &file {
+            // What was opened, whatever had the name before.
+            let opened = file.stat().map_err(|error| failed(READ, &error))?;
+            Trust::of(device)?.accept(&path, &opened).map_err(|error| failed(READ, &error))?;
+        }
         let mut store = RecordStore::read(device, file.as_deref())?;
         // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
         let blank = there.is_some() && store.blank;

@@ -66,6 +66,7 @@ mod stale;
 mod stops;
 mod storage;
 mod strace;
+mod strangers;
 mod swaps;
 mod takeover;
 mod together;

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use super::bad_header;
 use crate::decide::facts::{DatabaseState, Snapshot};
-use crate::device::disk::{read_own_start, read_through, Op};
+use crate::device::disk::{read_own_start, read_through, FileKind, Op};
 use crate::device::files::{SnapshotName, HEADER_BYTES};
 use crate::device::history::{self, History};
 use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::ops::prune::{is_older, last_loss};
 use crate::ops::store::RecordStore;
+use crate::ops::trust::Trust;
 
 /// Why a copy cannot take the database's place.
 #[derive(Debug)]
@@ -73,6 +74,13 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Res
         Class::Damaged | Class::Catalogue | Class::NotOurs => Look::NotGood(failure.cause),
         _ => Look::Failed(failure),
     };
+    if expected.is_some() {
+        // One of ours, and no file that a person has named.
+        let io = |error: io::Error| not_good(Failure::io(LOOK, path, &error));
+        if let Some(stat) = device.disk().stat(path).map_err(io)?.filter(|stat| stat.kind == FileKind::File) {
+            Trust::of(device).map_err(not_good)?.accept(path, &stat).map_err(io)?;
+        }
+    }
     let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES).map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
     // SQLite can read what it may not write: no use as a database.
     if let Some(DatabaseState::Damaged { what, .. } | DatabaseState::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {

@@ -1,0 +1,167 @@
+//! Owns the question whose the files around a database are.
+//! Promises: what somebody else may have put there ends the run (16) before anything is opened, made or changed; of a process that
+//!   may write everybody's files also an owner, a mode or a second name that nobody of us gave.
+//! Never repairs what it finds.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::device::disk::{parent, FileKind, Op, Stat, Untrusted, Why, WrongKind};
+use crate::device::files::{DatabaseFiles, StateFolder};
+use crate::device::Device;
+use crate::error::Failure;
+use crate::ops::lock::configured_owner;
+
+const OP: Op = Op("look whose the files are");
+const BY_EVERYBODY: u32 = 0o002;
+const BY_THE_GROUP: u32 = 0o020;
+const STICKY: u32 = 0o1000;
+
+/// Who may own what belongs to a database, and who may write to it.
+pub struct Trust<'d> {
+    device: &'d Device<'d>,
+    /// Only a process that may write everybody's files can be made to harm somebody.
+    guards: bool,
+    main: Option<Stat>,
+    /// The folder is root's, or will be made.
+    in_a_folder_of_root: bool,
+    owners: Vec<u32>,
+}
+
+/// Looks at the database, its side files, its folder and the state folder.
+///
+/// # Errors
+/// Not ours (16): what is somebody else's, or may be; else as `lstat` and `readdir`.
+pub fn check(device: &Device<'_>) -> Result<(), Failure> {
+    let trust = Trust::of(device)?;
+    trust.database().and_then(|()| trust.state()).map_err(|error| Failure::io(OP, &device.files.main, &error))
+}
+
+impl<'d> Trust<'d> {
+    /// For this database.
+    ///
+    /// # Errors
+    /// As `lstat`.
+    pub fn of(device: &'d Device<'d>) -> Result<Trust<'d>, Failure> {
+        let stat = |path: &Path| device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error));
+        let guards = device.disk().is_root();
+        let (main, folder) = (stat(&device.files.main)?, stat(device.files.folder())?);
+        let in_a_folder_of_root = folder.is_none_or(|folder| folder.uid == 0);
+        let mut owners = vec![0];
+        owners.extend(folder.map(|folder| folder.uid));
+        owners.extend(configured_owner(device).filter(|_| guards).map(|(uid, _)| uid));
+        if in_a_folder_of_root {
+            // Whose a database is there, root has allowed; of one that is lost the state folder tells it.
+            let told = if main.is_some() { main } else { stat(&device.state.root)? };
+            owners.extend(told.map(|told| told.uid));
+        }
+        Ok(Trust { device, guards, main, in_a_folder_of_root, owners })
+    }
+
+    /// A file of ours, as it lies there or as it was opened: of an owner that belongs here, with no name that we do not know.
+    ///
+    /// # Errors
+    /// [`Untrusted`]; else as `lstat` and `readdir`.
+    pub fn accept(&self, path: &Path, stat: &Stat) -> io::Result<()> {
+        self.owned(path, stat)?;
+        self.named(path, stat)
+    }
+
+    /// The four files, and the folder that they lie in.
+    fn database(&self) -> io::Result<()> {
+        let (disk, files) = (self.device.disk(), &self.device.files);
+        if self.main.is_some_and(|main| main.kind == FileKind::Symlink) {
+            if let Some(error) = disk.resolve(&files.main).err().filter(|error| Untrusted::of(error).is_some()) {
+                return Err(error);
+            }
+        }
+        if let Some(folder) = disk.stat(files.folder())?.filter(|folder| folder.mode & STICKY == 0) {
+            self.not_everybodys(files.folder(), &folder)?;
+        }
+        if let Some(main) = self.main.filter(|main| main.kind == FileKind::File) {
+            self.owned(&files.main, &main)?;
+        }
+        for path in [files.wal(), files.shm(), files.journal()] {
+            disk.stat(&path)?.map_or(Ok(()), |stat| WrongKind::unless_file(&path, &stat))?;
+        }
+        for path in [files.wal(), files.shm(), files.journal(), files.beside()] {
+            if let Some(stat) = disk.stat(&path)?.filter(|stat| stat.kind == FileKind::File) {
+                // A side file is of whoever was the first to write, and the group may write to the database.
+                let shared = self.main.is_some_and(|main| main.gid == stat.gid && main.mode & BY_THE_GROUP != 0);
+                if shared { self.not_everybodys(&path, &stat) } else { self.owned(&path, &stat) }?;
+                self.named(&path, &stat)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state folder, the folders above and below it, and the files that a run begins with.
+    fn state(&self) -> io::Result<()> {
+        let (disk, state) = (self.device.disk(), &self.device.state);
+        for folder in [parent(&state.root), &state.root, &state.snapshots(), &state.quarantine()] {
+            let Some(stat) = disk.stat(folder)? else { continue };
+            WrongKind::unless_folder(folder, &stat)?;
+            // In root's own folder databases of several owners share the one above.
+            let shared = self.in_a_folder_of_root && folder == parent(&state.root);
+            if shared { self.not_everybodys(folder, &stat) } else { self.owned(folder, &stat) }?;
+        }
+        let ready = state.ready_operations(disk)?.into_iter().map(|operation| state.ready(operation));
+        for path in [state.lock(), state.record()].into_iter().chain(ready) {
+            if let Some(stat) = disk.stat(&path)? {
+                WrongKind::unless_file(&path, &stat)?;
+                self.accept(&path, &stat)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn owned(&self, path: &Path, stat: &Stat) -> io::Result<()> {
+        if self.guards && !self.owners.contains(&stat.uid) {
+            return Err(Untrusted { path: path.to_owned(), why: Why::Owner(stat.uid) }.into());
+        }
+        self.not_everybodys(path, stat)
+    }
+
+    fn not_everybodys(&self, path: &Path, stat: &Stat) -> io::Result<()> {
+        if self.guards && stat.mode & BY_EVERYBODY != 0 {
+            return Err(Untrusted { path: path.to_owned(), why: Why::Writable(stat.mode) }.into());
+        }
+        Ok(())
+    }
+
+    /// Each of its names is one that this program gives.
+    fn named(&self, path: &Path, stat: &Stat) -> io::Result<()> {
+        if stat.links < 2 {
+            return Ok(());
+        }
+        let mut known = 0;
+        for name in names(self.device)? {
+            let other = self.device.disk().stat(&name)?;
+            known += u64::from(other.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode)));
+        }
+        if stat.links > known {
+            return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, known) }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Every name of a file of this database that is there.
+fn names(device: &Device<'_>) -> io::Result<Vec<PathBuf>> {
+    let disk = device.disk();
+    let within =
+        |folder: PathBuf| -> io::Result<Vec<PathBuf>> { Ok(disk.list(&folder)?.into_iter().map(|name| folder.join(name)).collect()) };
+    let (files, state) = (&device.files, &device.state);
+    let rehearsed = StateFolder::of(&DatabaseFiles { main: state.rehearsal().join(files.file_name()) });
+    let mut names = vec![files.main.clone(), files.wal(), files.shm(), files.journal(), files.beside()];
+    // The snapshots of a copy that is rehearsed on are second names of the live database's.
+    let copied_from =
+        state.root.ancestors().nth(3).filter(|_| device.is_copy).map(|live| StateFolder { root: live.to_owned() }.snapshots());
+    for folder in [state.root.clone(), state.snapshots(), rehearsed.snapshots()].into_iter().chain(copied_from) {
+        names.extend(within(folder)?);
+    }
+    for operation in state.list_quarantine(disk)? {
+        names.extend(within(state.quarantined(operation))?);
+    }
+    Ok(names)
+}
