@@ -2,6 +2,7 @@
 //! Promises: each mutating call names its [`Op`]; the durable verbs below the trait say what survives a power cut.
 //! Never decides whether; never opens a database file through any path but [`Disk::open`].
 
+mod anchor;
 mod extended;
 mod kind;
 mod lease;
@@ -13,6 +14,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use anchor::{Anchor, Inode};
 pub use extended::Extended;
 pub use kind::{Untrusted, Why, WrongKind};
 pub use system::SystemDisk;

@@ -15,7 +15,7 @@ pub mod wal;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::catalog::Catalog;
@@ -23,7 +23,7 @@ use crate::config::{DatabaseSettings, Slots};
 use crate::error::{Class, Failure};
 use crate::hooks::Hooks;
 use clock::{Clock, Wait};
-use disk::{Disk, Op, Space, Stat};
+use disk::{Disk, Inode, Op, Space, Stat};
 use files::{DatabaseFiles, MainFile, StateFolder};
 use mounts::{mounted, Missing, Mounted};
 use sqlite::code::Registered;
@@ -66,6 +66,8 @@ pub struct Device<'a> {
     pub state: StateFolder,
     /// A copy of the database that will be thrown away: its place is no mount of its own, and nothing is told of it to other runs.
     pub is_copy: bool,
+    /// The main file that this run has looked at and opened; `None` before, and when another one has taken its name.
+    opened: Arc<Mutex<Option<Inode>>>,
 }
 
 impl<'a> Device<'a> {
@@ -79,13 +81,13 @@ impl<'a> Device<'a> {
     ) -> Device<'a> {
         let files = DatabaseFiles { main };
         let state = StateFolder::of(&files);
-        Device { environment, settings, catalog, slots, files, state, is_copy: false }
+        Device { environment, settings, catalog, slots, files, state, is_copy: false, opened: Arc::default() }
     }
 
     /// The same database, of which this file is a copy.
     pub fn copied_to(&self, main: PathBuf) -> Device<'a> {
         let files = DatabaseFiles { main };
-        Device { state: StateFolder::of(&files), files, is_copy: true, ..self.clone() }
+        Device { state: StateFolder::of(&files), files, is_copy: true, opened: Arc::default(), ..self.clone() }
     }
 
     /// Tells the product's hooks, but for a copy that will be thrown away.
@@ -101,10 +103,12 @@ impl<'a> Device<'a> {
     }
 
     /// SQLite's files.
-    pub fn sqlite(&self) -> Sqlite<'a> {
+    pub fn sqlite(&self) -> Sqlite<'_> {
         let statement = self.settings.statement_timeout_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let main = self.opened_main().map(|inode| (self.files.main.as_path(), inode));
         Sqlite {
             limits: Limits { stop: Some(&self.environment.stop), statement, scratch_work: Some(SCRATCH_STEPS_MAX) },
+            main,
             ..self.environment.sqlite
         }
     }
@@ -136,6 +140,15 @@ impl<'a> Device<'a> {
         };
         let opened = self.wait_for(limit).until(op, open)?;
         opened.ok_or_else(|| Failure::new(Class::InUse, op, "another process keeps a lease on it").at(main))
+    }
+
+    /// From now on SQLite opens this file under main's name, and no other.
+    pub fn opens(&self, main: Option<&MainFile>) {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = main.map(|main| (main.stat.device, main.stat.inode));
+    }
+
+    fn opened_main(&self) -> Option<Inode> {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose file it is, for a packaging fault.

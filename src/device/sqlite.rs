@@ -3,6 +3,7 @@
 //! Never decides what an answer means for the database.
 
 pub mod application;
+mod as_given;
 pub mod backup;
 pub mod changes;
 pub mod checks;
@@ -10,6 +11,7 @@ pub mod code;
 pub mod compare;
 pub mod compile;
 pub mod contents;
+mod distrust;
 pub mod entries;
 mod errors;
 pub mod findings;
@@ -37,19 +39,17 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::Versions;
-use crate::device::disk::{Disk, Op, SystemDisk, WrongKind};
+use crate::device::disk::{Anchor, Disk, Inode, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
 use crate::reserved::HISTORY;
 use errors::is_not_utf8;
+use distrust::{bound, TEMP_IN_MEMORY_BYTES_MAX};
 pub(in crate::device) use errors::system_error;
 pub use errors::{class_of, describe, extended_code, is_constraint};
 use watch::{Limits, Watch};
-
-/// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
-const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
 
 /// The path of a database that is no file.
 const IN_MEMORY: &str = ":memory:";
@@ -65,6 +65,8 @@ pub struct Sqlite<'a> {
     pub registered: Option<&'a Registered>,
     /// What ends a statement before it is done.
     pub limits: Limits<'a>,
+    /// The database's main file, where this run has it open: under its path no other one is opened.
+    pub main: Option<(&'a Path, Inode)>,
 }
 
 /// Journal mode of an open database.
@@ -79,6 +81,8 @@ pub enum Journal {
 /// An open connection, and what it is open on.
 pub struct Database {
     pub(in crate::device) connection: Connection,
+    /// Closed after the connection, which may open side files until then.
+    anchor: Option<Anchor>,
     path: PathBuf,
     watch: Arc<Watch>,
     /// The table that no migration may touch.
@@ -93,9 +97,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// As SQLite's open.
     pub fn look_immutable(&self, op: Op, path: &Path) -> Result<Database, Failure> {
-        let uri = format!("file:{}?immutable=1", percent_encode(path));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        self.open(op, path, Path::new(&uri), flags)
+        self.open(op, path, Some("immutable=1"), OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
     /// Reads a database that has a WAL without writing, syncing or checkpointing anything.
@@ -103,7 +105,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// In use where another connection is open; else as SQLite's open.
     pub fn look_without_writing(&self, op: Op, path: &Path) -> Result<Database, Failure> {
-        let database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.leave_the_wal(op)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         Ok(database)
@@ -115,9 +117,7 @@ impl<'a> Sqlite<'a> {
     /// As SQLite's open.
     pub fn look_beside(&self, op: Op, path: &Path) -> Result<Database, Failure> {
         // A reader would leave its mark in the application's shared memory.
-        let uri = format!("file:{}?readonly_shm=1", percent_encode(path));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        self.open(op, path, Path::new(&uri), flags)
+        self.open(op, path, Some("readonly_shm=1"), OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
     /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they recover.
@@ -126,7 +126,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// As SQLite's open.
     pub fn share(&self, op: Op, path: &Path, wal_stays: bool) -> Result<Database, Failure> {
-        let database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if wal_stays {
             database.leave_the_wal(op)?;
         }
@@ -150,7 +150,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// In use where another connection is open; else as SQLite's open, a hot journal's rollback included.
     pub fn work(&self, op: Op, path: &Path, size: u64) -> Result<(Database, Journal), Failure> {
-        let mut database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         database.protect(op, size)?;
         let journal = database.journal(op)?;
@@ -166,7 +166,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// As SQLite's open.
     pub fn build(&self, op: Op, path: &Path, size: u64) -> Result<Database, Failure> {
-        let mut database = self.open(op, path, path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         // Pages that change are kept until the commit.
         let journal = if size <= TEMP_IN_MEMORY_BYTES_MAX { "MEMORY" } else { "TRUNCATE" };
@@ -189,15 +189,33 @@ impl<'a> Sqlite<'a> {
         Ok(database)
     }
 
-    fn open(&self, op: Op, path: &Path, name: &Path, flags: OpenFlags) -> Result<Database, Failure> {
+    fn open(&self, op: Op, path: &Path, option: Option<&str>, access: OpenFlags) -> Result<Database, Failure> {
+        let failed = |error: io::Error| Failure::io(op, path, &error);
+        let mut anchor = None;
         if self.vfs.is_none() {
-            only_files(path).map_err(|error| Failure::io(op, path, &error))?;
+            only_files(path).map_err(failed)?;
+            let known = self.main.filter(|(main, _)| *main == path).map(|(_, inode)| inode);
+            anchor = Anchor::of(path, known).map_err(failed)?;
         }
-        let connection = match self.vfs {
-            Some(vfs) => Connection::open_with_flags_and_vfs(name, flags, vfs),
-            None => Connection::open_with_flags(name, flags),
+        let (place, vfs) = match (&anchor, as_given::name()) {
+            (Some(anchor), Some(vfs)) => (anchor.path.as_path(), Some(vfs)),
+            _ => (path, self.vfs),
+        };
+        // Whoever is not anchored follows no link either: the path has none, when it is walked.
+        let mut flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut name = place.to_path_buf();
+        if let Some(option) = option {
+            flags |= OpenFlags::SQLITE_OPEN_URI;
+            name = PathBuf::from(format!("file:{}?{option}", percent_encode(place)));
+        }
+        let connection = match vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs(&name, flags, vfs),
+            None => Connection::open_with_flags(&name, flags),
         };
         let mut database = self.watched(op, connection.map_err(|error| failure_of(op, path, &error))?, path, None)?;
+        anchor.as_ref().map_or(Ok(()), Anchor::opened).map_err(failed)?;
+        database.anchor = anchor;
+        database.harden(op)?;
         // Who waits, and for how long, is decided by the caller.
         database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(op, &error))?;
         self.prepare(&mut database.connection);
@@ -211,9 +229,17 @@ impl<'a> Sqlite<'a> {
     }
 
     fn watched(&self, op: Op, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
+        bound(&connection).map_err(|error| failure_of(op, path, &error))?;
         let watch = Watch::new(self.limits, steps_max);
         watch.begin(&mut connection).map_err(|error| failure_of(op, path, &error))?;
-        Ok(Database { connection, path: path.to_path_buf(), watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 })
+        Ok(Database {
+            connection,
+            anchor: None,
+            path: path.to_path_buf(),
+            watch,
+            history_table: HISTORY.to_owned(),
+            history_versions: Versions::Int4,
+        })
     }
 
     /// For a few rows that must be known, stop signal or not.
@@ -235,7 +261,8 @@ impl Database {
         let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(op, &path, &error))?;
         let watch = Arc::clone(&self.watch);
         watch.begin(&mut connection).map_err(|error| failure_of(op, &path, &error))?;
-        let database = Database { connection, path, watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 };
+        let database =
+            Database { connection, anchor: None, path, watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 };
         // It is never read after a crash.
         database.run(op, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
         Ok(database)
@@ -246,37 +273,11 @@ impl Database {
         set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
-    /// What every connection that runs migrations is set to.
-    fn distrust(&self, op: Op) -> Result<(), Failure> {
-        let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
-        let configured = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
-            .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false))
-            .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false));
-        configured.map_err(|error| self.failure(op, &error))
-    }
-
-    fn protect(&mut self, op: Op, size: u64) -> Result<(), Failure> {
-        self.distrust(op)?;
-        if size <= TEMP_IN_MEMORY_BYTES_MAX {
-            self.run(op, "PRAGMA temp_store = MEMORY")?;
-        }
-        Ok(())
-    }
-
     /// The journal mode; the first read of the file, which recovers a hot journal.
     fn journal(&self, op: Op) -> Result<Journal, Failure> {
         let mode: String =
             self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(op, &error))?;
         Ok(if mode.eq_ignore_ascii_case("wal") { Journal::Wal } else { Journal::Rollback })
-    }
-
-    /// No statement can write what is SQLite's or a virtual table's own.
-    ///
-    /// # Errors
-    /// As SQLite.
-    pub fn defensive(&self, op: Op, on: bool) -> Result<(), Failure> {
-        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
-        set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
     /// The history has this name: no migration that runs from now on may touch it.

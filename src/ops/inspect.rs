@@ -24,6 +24,7 @@ use crate::ops::probe::in_use;
 use crate::ops::room::kept;
 use crate::ops::store::RecordStore;
 use crate::ops::sweep::{second_names, sweep};
+use crate::ops::trust::Trust;
 
 pub use copies::good_snapshots;
 use damage::{prove, DamageProof};
@@ -203,6 +204,10 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Insp
     // `status` and `plan` never wait.
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
     let main = device.open_main(LOOK, limit)?;
+    if seen.facts.writable {
+        Trust::of(device)?.accept(&device.files.main, &main.stat).map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+    }
+    device.opens(Some(&main));
     if main.read_only && seen.facts.writable {
         seen.facts.writable = false;
         let refused = device.refused(LOOK).map(|failure| failure.to_string());

@@ -123,7 +123,7 @@ fn given(device: &Device<'_>, file: &dyn File, ownership: Ownership) -> Result<(
     let path = device.state.lock();
     let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
     let stat = file.stat().map_err(failed)?;
-    Trust::of(device).map_err(Take::Failed)?.accept(&path, &stat).map_err(failed)?;
+    Trust::of(device).map_err(Take::Failed)?.accept_alone(&path, &stat).map_err(failed)?;
     if stat.size > 0 || (stat.uid, stat.gid) == (ownership.uid, ownership.gid) {
         return Ok(());
     }

@@ -69,7 +69,7 @@ impl RecordStore {
         if let Some(file) = &file {
             // What was opened, whatever had the name before.
             let opened = file.stat().map_err(|error| failed(READ, &error))?;
-            Trust::of(device)?.accept(&path, &opened).map_err(|error| failed(READ, &error))?;
+            Trust::of(device)?.accept_alone(&path, &opened).map_err(|error| failed(READ, &error))?;
         }
         let mut store = RecordStore::read(device, file.as_deref())?;
         // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
@@ -125,6 +125,11 @@ impl RecordStore {
     /// What the record says.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// It was read whole: an operation that it does not know was not begun.
+    pub fn is_whole(&self) -> bool {
+        !self.lost && self.unknown_format.is_none()
     }
 
     /// The open operation is not done: its number is not in the database. Of a database that cannot be read only a replacement is

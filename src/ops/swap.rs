@@ -64,6 +64,8 @@ pub fn swap(
     new: &New<'_>,
     second: &SecondName,
 ) -> Result<SwapProof, Failure> {
+    // From here on another file may have the name.
+    device.opens(None);
     let Some(main) = main else {
         return first_name(device, new.path, second);
     };

@@ -67,6 +67,18 @@ impl<'d> Trust<'d> {
         self.named(path, stat)
     }
 
+    /// As [`Trust::accept`], for a file that never gets a second name.
+    ///
+    /// # Errors
+    /// [`Untrusted`].
+    pub fn accept_alone(&self, path: &Path, stat: &Stat) -> io::Result<()> {
+        self.owned(path, stat)?;
+        if stat.links > 1 {
+            return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, 1) }.into());
+        }
+        Ok(())
+    }
+
     /// The four files, and the folder that they lie in.
     fn database(&self) -> io::Result<()> {
         let (disk, files) = (self.device.disk(), &self.device.files);
@@ -105,8 +117,13 @@ impl<'d> Trust<'d> {
             let shared = self.in_a_folder_of_root && folder == parent(&state.root);
             if shared { self.not_everybodys(folder, &stat) } else { self.owned(folder, &stat) }?;
         }
-        let ready = state.ready_operations(disk)?.into_iter().map(|operation| state.ready(operation));
-        for path in [state.lock(), state.record()].into_iter().chain(ready) {
+        for path in [state.lock(), state.record()] {
+            if let Some(stat) = disk.stat(&path)? {
+                WrongKind::unless_file(&path, &stat)?;
+                self.accept_alone(&path, &stat)?;
+            }
+        }
+        for path in state.ready_operations(disk)?.into_iter().map(|operation| state.ready(operation)) {
             if let Some(stat) = disk.stat(&path)? {
                 WrongKind::unless_file(&path, &stat)?;
                 self.accept(&path, &stat)?;
@@ -141,6 +158,11 @@ impl<'d> Trust<'d> {
         }
         if stat.links > known {
             return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, known) }.into());
+        }
+        // A name that moves from one place to another while they are counted is counted twice, and the move changes the file.
+        let now = self.device.disk().stat(path)?.map(|now| (now.device, now.inode, now.changed_ns));
+        if now != Some((stat.device, stat.inode, stat.changed_ns)) {
+            return Err(Untrusted { path: path.to_owned(), why: Why::Another }.into());
         }
         Ok(())
     }

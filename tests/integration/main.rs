@@ -27,6 +27,7 @@ mod dump;
 mod enforced;
 mod errors;
 mod failures;
+mod flipped;
 mod from_refinery;
 mod full;
 mod generated;

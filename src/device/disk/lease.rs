@@ -1,7 +1,7 @@
 //! Owns the three `fcntl` calls for write leases, which no safe library offers.
 //! Promises: asks as the file's owner where the kernel refuses root without CAP_LEASE.
 //! Never waits, and never leaves the thread with another user's rights.
-#![allow(unsafe_code)] // The only unsafe code on the device: a system call with three integers, no memory.
+#![allow(unsafe_code)] // A system call with three integers, no memory.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

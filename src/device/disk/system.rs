@@ -28,7 +28,7 @@ struct SystemFile(fs::File);
 /// Bytes of a file that are copied between two looks at the stop signal: less than a second of a slow flash card.
 const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
 
-fn stat_of(metadata: &fs::Metadata) -> Stat {
+pub(super) fn stat_of(metadata: &fs::Metadata) -> Stat {
     let kind = match metadata.file_type() {
         kind if kind.is_file() => FileKind::File,
         kind if kind.is_dir() => FileKind::Folder,

@@ -1,0 +1,101 @@
+//! Owns the folder of a file that SQLite opens by itself, held open for as long as SQLite may open another file beside it.
+//! Promises: a file that is opened through the anchor's path lies in the folder that was walked to, whatever takes that folder's place
+//!   meanwhile; and it is the file that was looked at.
+//! Never used where nobody but this user could put another folder or file there, nor where there is no `/proc`.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{fstat, openat, Dir, Mode, OFlags};
+use rustix::process::geteuid;
+
+use super::kind::{Untrusted, Why, WrongKind};
+use super::system::stat_of;
+use super::walk::{self, is_private};
+
+/// Device and inode.
+pub type Inode = (u64, u64);
+
+/// The descriptors of this process, as links.
+const OPEN: &str = "/proc/self/fd";
+
+/// A folder that is held, and a path through its descriptor.
+pub struct Anchor {
+    /// For whoever takes nothing but a path: its folder is the descriptor.
+    pub path: PathBuf,
+    named: PathBuf,
+    file: Option<Inode>,
+    before: Vec<String>,
+    _folder: OwnedFd,
+}
+
+impl Anchor {
+    /// Walks to the folder and looks at the file. `None`: the path itself is as good, or nothing better is there.
+    ///
+    /// # Errors
+    /// As the walk; [`WrongKind`] where the file is none; [`Untrusted`] where it is not `known`.
+    pub fn of(path: &Path, known: Option<Inode>) -> io::Result<Option<Anchor>> {
+        let held = walk::hold(path)?;
+        if !geteuid().is_root() && is_private(&held.folder)? {
+            return Ok(None);
+        }
+        let through = held.path(path);
+        if through == path {
+            return Ok(None);
+        }
+        let file = match openat(&held.folder, &held.name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => {
+                let stat = stat_of(&File::from(file).metadata()?);
+                WrongKind::unless_file(path, &stat)?;
+                Some((stat.device, stat.inode))
+            }
+            // SQLite says so, in its own words.
+            Err(_) => None,
+        };
+        if known.is_some_and(|known| file.is_some_and(|file| file != known)) {
+            return Err(another(path));
+        }
+        let before = descriptors()?;
+        Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, _folder: held.folder }))
+    }
+
+    /// The file was opened by the anchor's path: it is the one that was looked at.
+    ///
+    /// # Errors
+    /// [`Untrusted`] where it is not; else as `readdir`.
+    pub fn opened(&self) -> io::Result<()> {
+        let new: Vec<String> = descriptors()?.into_iter().filter(|number| !self.before.contains(number)).collect();
+        let is_it = |number: &String| {
+            let opened = std::fs::metadata(Path::new(OPEN).join(number)).ok();
+            opened.is_some_and(|opened| Some((opened.dev(), opened.ino())) == self.file)
+        };
+        // SQLite keeps a descriptor of a file whose locks it still needs, and uses it again.
+        if new.is_empty() || new.iter().any(is_it) {
+            return Ok(());
+        }
+        Err(another(&self.named))
+    }
+}
+
+fn another(path: &Path) -> io::Error {
+    Untrusted { path: path.to_owned(), why: Why::Another }.into()
+}
+
+/// The numbers of this process's open descriptors, but that of the folder which lists them.
+fn descriptors() -> io::Result<Vec<String>> {
+    let folder = rustix::fs::open(OPEN, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let own = fstat(&folder)?;
+    let mut numbers = Vec::new();
+    for entry in Dir::new(folder)? {
+        let number = entry?.file_name().to_string_lossy().into_owned();
+        let listed =
+            std::fs::metadata(Path::new(OPEN).join(&number)).is_ok_and(|listed| (listed.dev(), listed.ino()) == (own.st_dev, own.st_ino));
+        if !number.starts_with('.') && !listed {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,68 @@
+//! Owns how little a connection believes of the file that it is open on: no trusted schema, no writes to what is SQLite's own, bounds.
+//! Promises: every connection to a file is set so before its first statement; those that run migrations, more.
+//! Never turned off but for the moment in which a virtual table's own tables are written.
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::Connection;
+
+use super::Database;
+use crate::device::disk::Op;
+use crate::error::Failure;
+
+/// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
+pub(super) const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
+
+/// What a statement may be, a stranger's schema included: SQLite's own bounds where a product may need them, less where nothing of ours
+/// comes near.
+const BOUNDS: [(Limit, i32); 5] = [
+    // A migration's whole file is handed over.
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 20),
+    // VACUUM needs the one.
+    (Limit::SQLITE_LIMIT_ATTACHED, 1),
+    // A row of 2,000 columns, which is SQLite's bound for them.
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 4_000),
+    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 1_000),
+    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1_000),
+];
+
+pub(super) fn bound(connection: &Connection) -> rusqlite::Result<()> {
+    BOUNDS.iter().try_for_each(|(limit, value)| connection.set_limit(*limit, *value).map(drop))
+}
+
+impl Database {
+    /// What every connection to a file is set to: a schema of a stranger's runs nothing of ours that has an effect, and cannot write what
+    /// is SQLite's own.
+    pub(super) fn harden(&self, op: Op) -> Result<(), Failure> {
+        let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
+        let hardened =
+            configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false));
+        hardened.map_err(|error| self.failure(op, &error))
+    }
+
+    /// What every connection that runs migrations is set to.
+    pub(super) fn distrust(&self, op: Op) -> Result<(), Failure> {
+        let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
+        self.harden(op)?;
+        configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false).map_err(|error| self.failure(op, &error))
+    }
+
+    pub(super) fn protect(&mut self, op: Op, size: u64) -> Result<(), Failure> {
+        self.distrust(op)?;
+        // A cell that reaches out of its page is told at once. Who salvages reads without it: a page that has one keeps its other rows.
+        self.run(op, "PRAGMA cell_size_check = ON")?;
+        if size <= TEMP_IN_MEMORY_BYTES_MAX {
+            self.run(op, "PRAGMA temp_store = MEMORY")?;
+        }
+        Ok(())
+    }
+
+    /// No statement can write what is SQLite's or a virtual table's own.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn defensive(&self, op: Op, on: bool) -> Result<(), Failure> {
+        let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
+        set.map(drop).map_err(|error| self.failure(op, &error))
+    }
+}
