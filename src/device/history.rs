@@ -123,15 +123,21 @@ pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure
             let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
             connection.query_row(sql, [name], |_| Ok(())).optional().map(|found| found.is_some())
         };
+        let names = [table, "bootmigrate_steps", "bootmigrate_state"];
         let mut history = History {
             application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
             recorded: exists(table)?,
-            malformed: stand_in(connection, table)?,
+            malformed: stand_in(connection, names)?,
             ..History::default()
         };
         let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                       AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND name <> ?1 COLLATE NOCASE";
         history.tables = connection.query_row(tables, [table], |row| row.get::<_, i64>(0))?.unsigned_abs();
+        if history.malformed.is_some() {
+            // To read it would run whatever it is made of.
+            history.recorded = true;
+            return Ok(history);
+        }
         if history.recorded {
             read_applied(connection, table, &mut history)?;
         }
@@ -150,11 +156,24 @@ pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure
     })
 }
 
-/// A view under one of the tables' names, which could be read and not be written.
-fn stand_in(connection: &rusqlite::Connection, table: &str) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT name || ' is no table but: ' || type FROM sqlite_schema \
-               WHERE type <> 'table' AND lower(name) IN (lower(?1), 'bootmigrate_steps', 'bootmigrate_state')";
-    connection.query_row(sql, [table], |row| row.get(0)).optional()
+/// What stands under one of these names and is no plain table: a view or a virtual table, or one with a generated column.
+fn stand_in(connection: &rusqlite::Connection, names: [&str; 3]) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name || ' is no table but: ' || iif(type = 'table', 'virtual table', type) FROM sqlite_schema \
+               WHERE (type <> 'table' OR rootpage = 0) AND lower(name) IN (lower(?1), ?2, ?3) LIMIT 1";
+    if let Some(other) = connection.query_row(sql, names, |row| row.get(0)).optional()? {
+        return Ok(Some(other));
+    }
+    // Of a plain table this reads the schema alone.
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND lower(name) IN (lower(?1), ?2, ?3)";
+    let tables: Vec<String> = connection.prepare(sql)?.query_map(names, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let generated = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0 LIMIT 1";
+    for table in tables {
+        let column: Option<String> = connection.query_row(generated, [&table], |row| row.get(0)).optional()?;
+        if let Some(column) = column {
+            return Ok(Some(format!("{table} has a generated column: {column}")));
+        }
+    }
+    Ok(None)
 }
 
 fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {

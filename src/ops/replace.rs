@@ -1,6 +1,6 @@
 //! Owns replacing: another database takes the old one's place, and the old files go to quarantine.
 //! Promises: the old files are untouched until the new one is verified, synced and named ready; from then on every boot rolls forward.
-//! Never needs the record to roll forward: the ready file's name is the intent.
+//! Never needs a record that is lost to roll forward: the ready file's name is the intent; a whole one must know of it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,6 +19,7 @@ use crate::ops::probe::probe;
 use crate::ops::stage::{discard, stage, Base, StagedDatabase};
 use crate::ops::store::{Operation, Order, RecordStore};
 use crate::ops::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, New, SecondName};
+use crate::ops::trust::Trust;
 use crate::ops::verify::within_budget;
 
 const READY: Op = Op("name it ready");
@@ -148,7 +149,14 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
         let open: Option<OpenOperation> = store.record().open.clone().filter(|open| open.number == operation);
         let kind = open.as_ref().map(|open| open.kind);
         let main = open_main(device)?;
-        if made_from_live(kind) && main.as_ref().is_some_and(|main| main.stat.size > 0) && !is_ready(device, operation, main.as_ref())? {
+        let stands = main.as_ref().is_some_and(|main| main.stat.size > 0);
+        if open.is_none() && store.is_whole() && stands && !is_ready(device, operation, main.as_ref())? {
+            // Each is noted before it is made; whoever owns the folder may have put this one there.
+            log::warn!("{}: ready-{operation}.db is of no operation that the record knows, and is thrown away.", device.settings.name);
+            throw_away(device, main.as_ref(), operation)?;
+            continue;
+        }
+        if made_from_live(kind) && stands && !is_ready(device, operation, main.as_ref())? {
             // Made from a live file that may have been written since: made anew from what it is now.
             throw_away(device, main.as_ref(), operation)?;
             continue;
@@ -258,7 +266,11 @@ fn is_ready(device: &Device<'_>, operation: u64, main: Option<&MainFile>) -> Res
 fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
     let failed = |error: io::Error| Failure::io(READY, &device.files.main, &error);
     match device.disk().stat(&device.files.main).map_err(failed)? {
-        Some(_) => device.open_main(READY, device.busy_limit()).map(Some),
+        Some(_) => {
+            let main = device.open_main(READY, device.busy_limit())?;
+            Trust::of(device)?.accept(&device.files.main, &main.stat).map_err(failed)?;
+            Ok(Some(main))
+        }
         None => Ok(None),
     }
 }

@@ -7,6 +7,7 @@ use crate::device::{copy_tree, TestDevice, HOME};
 use crate::mount::require_root;
 use crate::oracle;
 use crate::program::finish;
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -44,7 +45,7 @@ impl Device {
         fs::create_dir_all(self.work.root().join("etc")).unwrap();
         copy_tree(&self.template.home(), &self.work.home());
         let outside = self.outside();
-        for folder in ["snapshots", "quarantine/1", "rehearsal/below"] {
+        for folder in ["snapshots", "quarantine/1", "rehearsal/below", "above/settings.db/snapshots", "above/settings.db/quarantine"] {
             fs::create_dir_all(outside.join(folder)).unwrap();
         }
         for file in ["secret", "staging-2.db", "undo-main.db", "record", "lock", "quarantine/1/reason.txt", "rehearsal/below/file"] {
@@ -354,4 +355,57 @@ fn a_marker_that_is_another_file_s_second_name() {
         assert!(!found, "the secret is in {}", file.display());
     }
     assert_eq!(device.changed_outside(&before), [""; 0]);
+}
+
+/// Every operation is noted in the record before its ready file is made.
+#[test]
+fn a_ready_file_of_no_operation_takes_nobody_s_place() {
+    let device = Device::new();
+    for text in ["", "no database at all"] {
+        device.reset();
+        let path = device.path(&format!("{STATE}/ready-9.db"));
+        fs::write(&path, text).unwrap();
+        chown(&path, Some(USER), Some(USER)).unwrap();
+        let old = oracle::content(&device.work.main()).unwrap();
+        let ran = device.work.run(&["run"]);
+        let words = "settings: ready-9.db is of no operation that the record knows, and is thrown away.";
+        assert!(ran.exit == "0" && ran.stderr.contains(words), "exit {}: {}", ran.exit, ran.stderr);
+        assert!(!path.exists() && ran.stderr.contains("migrated from 40 to 41"), "{}", ran.stderr);
+        assert_eq!(oracle::content(&device.work.main()).unwrap().rows["parent"], old.rows["parent"]);
+    }
+}
+
+/// What is read of a database's past is read from tables, and from nothing that runs somebody's code when it is read.
+#[test]
+fn a_history_that_is_no_plain_table() {
+    let columns = "version, name, applied_on, checksum";
+    for (sql, why) in [
+        (
+            format!("CREATE VIEW refinery_schema_history AS SELECT {columns} FROM past"),
+            "refinery_schema_history is no table but: view",
+        ),
+        (
+            format!("CREATE VIRTUAL TABLE Refinery_Schema_History USING fts5({columns}); INSERT INTO refinery_schema_history SELECT {columns} FROM past"),
+            "Refinery_Schema_History is no table but: virtual table",
+        ),
+        (
+            "CREATE TABLE refinery_schema_history (version, name, applied_on, checksum AS (name)); \
+             INSERT INTO refinery_schema_history SELECT version, name, applied_on FROM past"
+                .to_owned(),
+            "refinery_schema_history has a generated column: checksum",
+        ),
+        (
+            format!("CREATE TABLE refinery_schema_history AS SELECT {columns} FROM past; CREATE VIEW bootmigrate_state AS SELECT 'act' key, 7 value"),
+            "bootmigrate_state is no table but: view",
+        ),
+    ] {
+        let device = TestDevice::at(40).firmware(41);
+        let connection = Connection::open(device.main()).unwrap();
+        connection.execute_batch(&format!("ALTER TABLE refinery_schema_history RENAME TO past; {sql}")).unwrap();
+        connection.close().unwrap();
+        let before = oracle::folder(&device.home());
+        let ran = device.run(&["run"]);
+        assert!(ran.exit == "21" && ran.stderr.contains(&format!("the history cannot be read: {why}")), "{sql}: exit {}: {}", ran.exit, ran.stderr);
+        assert_eq!(oracle::touched(&before, &oracle::folder(&device.home())), "nothing", "{sql}");
+    }
 }

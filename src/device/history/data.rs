@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
-use crate::device::history::{bounds, integer, missing, refusal, text, Applied};
+use crate::device::history::{bounds, integer, missing, refusal, stand_in, text, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
@@ -100,6 +100,10 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
 }
 
 fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
+    let names = ["bootmigrate_data"; 3];
+    if let Some(other) = stand_in(connection, names)? {
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR), Some(other)));
+    }
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'bootmigrate_data'";
     connection.query_row(sql, [], |_| Ok(())).optional().map(|row| row.is_some())
 }
