@@ -140,6 +140,7 @@ impl<'a> Sqlite<'a> {
     pub fn beside(&self, op: Op, path: &Path, size: u64) -> Result<Database, Failure> {
         let mut database = self.share(op, path, false)?;
         database.protect(op, size)?;
+        database.check_cells(op)?;
         database.run(op, "PRAGMA foreign_keys = ON")?;
         database.run(op, "PRAGMA synchronous = EXTRA")?;
         Ok(database)
@@ -153,6 +154,7 @@ impl<'a> Sqlite<'a> {
         let mut database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         database.protect(op, size)?;
+        database.check_cells(op)?;
         let journal = database.journal(op)?;
         let synchronous = if journal == Journal::Wal { "FULL" } else { "EXTRA" };
         database.run(op, &format!("PRAGMA synchronous = {synchronous}"))?;

@@ -49,12 +49,16 @@ impl Database {
 
     pub(super) fn protect(&mut self, op: Op, size: u64) -> Result<(), Failure> {
         self.distrust(op)?;
-        // A cell that reaches out of its page is told at once. Who salvages reads without it: a page that has one keeps its other rows.
-        self.run(op, "PRAGMA cell_size_check = ON")?;
         if size <= TEMP_IN_MEMORY_BYTES_MAX {
             self.run(op, "PRAGMA temp_store = MEMORY")?;
         }
         Ok(())
+    }
+
+    /// A cell that reaches out of its page is told before anything is changed. Never where rows are saved from a damaged file: a page that has
+    /// such a cell keeps its other rows.
+    pub(super) fn check_cells(&self, op: Op) -> Result<(), Failure> {
+        self.run(op, "PRAGMA cell_size_check = ON")
     }
 
     /// No statement can write what is SQLite's or a virtual table's own.
