@@ -102,7 +102,7 @@ fn flipped(name: &str, mutant: &Mutant, commands: &[&[&str]]) {
         assert_eq!(device.changed_outside(&before), [""; 0], "{name} {command:?}, run {runs}: exit {}: {}", ran.exit, ran.stderr);
         let mut leaked = Vec::new();
         with_secret(&device.work.home(), second, &mut leaked);
-        assert_eq!(leaked, [PathBuf::new(); 0], "{name} {command:?}, run {runs}: exit {}: {}", ran.exit, ran.stderr);
+        assert_eq!(leaked, Vec::<PathBuf>::new(), "{name} {command:?}, run {runs}: exit {}: {}", ran.exit, ran.stderr);
         runs += 1;
     }
 }
