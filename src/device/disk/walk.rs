@@ -81,6 +81,14 @@ pub(super) fn hold(path: &Path) -> io::Result<Held> {
 
 /// The path without a link in it, each followed where its folder allows it.
 pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
+    if path.is_absolute() && !path.components().any(|component| component == Component::ParentDir) {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        match retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
+            Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => {}
+            // There is no link in it.
+            found => return Ok(found.map(|_| path.components().collect())?),
+        }
+    }
     by_steps(path, true).map(|way| way.text)
 }
 
