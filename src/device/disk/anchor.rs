@@ -22,13 +22,16 @@ pub type Inode = (u64, u64);
 /// The descriptors of this process, as links.
 const OPEN: &str = "/proc/self/fd";
 
+/// A descriptor's number, and what it is open on.
+type Opened = (String, Option<Inode>);
+
 /// A folder that is held, and a path through its descriptor.
 pub struct Anchor {
     /// For whoever takes nothing but a path: its folder is the descriptor.
     pub path: PathBuf,
     named: PathBuf,
     file: Option<Inode>,
-    before: Vec<String>,
+    before: Vec<Opened>,
     _folder: OwnedFd,
 }
 
@@ -67,13 +70,10 @@ impl Anchor {
     /// # Errors
     /// [`Untrusted`] where it is not; else as `readdir`.
     pub fn opened(&self) -> io::Result<()> {
-        let new: Vec<String> = descriptors()?.into_iter().filter(|number| !self.before.contains(number)).collect();
-        let is_it = |number: &String| {
-            let opened = std::fs::metadata(Path::new(OPEN).join(number)).ok();
-            opened.is_some_and(|opened| Some((opened.dev(), opened.ino())) == self.file)
-        };
+        // Another thread may have closed one whose number SQLite got.
+        let new: Vec<Opened> = descriptors()?.into_iter().filter(|opened| !self.before.contains(opened)).collect();
         // SQLite keeps a descriptor of a file whose locks it still needs, and uses it again.
-        if new.is_empty() || new.iter().any(is_it) {
+        if new.is_empty() || new.iter().any(|(_, inode)| inode.is_some() && *inode == self.file) {
             return Ok(());
         }
         Err(another(&self.named))
@@ -84,16 +84,17 @@ fn another(path: &Path) -> io::Error {
     Untrusted { path: path.to_owned(), why: Why::Another }.into()
 }
 
-/// The numbers of this process's open descriptors, but that of the folder which lists them.
-fn descriptors() -> io::Result<Vec<String>> {
+/// This process's open descriptors, but that of the folder which lists them.
+fn descriptors() -> io::Result<Vec<Opened>> {
     let folder = rustix::fs::open(OPEN, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let own = folder.as_raw_fd().to_string();
-    let mut numbers = Vec::new();
+    let mut open = Vec::new();
     for entry in Dir::new(folder)? {
         let number = entry?.file_name().to_string_lossy().into_owned();
         if !number.starts_with('.') && number != own {
-            numbers.push(number);
+            let opened = std::fs::metadata(Path::new(OPEN).join(&number)).ok();
+            open.push((number, opened.map(|opened| (opened.dev(), opened.ino()))));
         }
     }
-    Ok(numbers)
+    Ok(open)
 }
