@@ -308,7 +308,10 @@ pub fn write_new_durably(disk: &dyn Disk, op: Op, path: &Path, bytes: &[u8], own
 /// # Errors
 /// As `open` and `read`.
 pub fn read_own_start(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let file = disk.open(op, path, Open::Read)?;
+    start_of(&*disk.open(op, path, Open::Read)?, max)
+}
+
+fn start_of(file: &dyn File, max: usize) -> io::Result<Vec<u8>> {
     let size = usize::try_from(file.stat()?.size).unwrap_or(usize::MAX);
     let mut bytes = vec![0; size.min(max)];
     let read = file.read_at(0, &mut bytes)?;
@@ -324,12 +327,11 @@ pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
 /// The same of a file that somebody puts where others may write: a symbolic link in its place is not followed, nor is a second name of
 /// another file read, because either would show what only this process may read.
 pub fn put_text(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> String {
-    let only_name = disk.open(op, path, Open::Read).and_then(|file| match file.stat()?.links {
-        0 | 1 => Ok(()),
+    let whole = disk.open(op, path, Open::Read).and_then(|file| match file.stat()?.links {
+        0 | 1 => start_of(&*file, max.saturating_add(1)),
         all => Err(Untrusted { path: path.to_owned(), why: Why::Names(all, 1) }.into()),
     });
-    let read = |()| read_own_start(disk, op, path, max.saturating_add(1));
-    text_or_nothing(path, only_name.and_then(read).and_then(|bytes| no_longer_than(max, bytes)))
+    text_or_nothing(path, whole.and_then(|bytes| no_longer_than(max, bytes)))
 }
 
 /// A part is never taken for the whole.

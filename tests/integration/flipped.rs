@@ -2,6 +2,7 @@
 //! Promises: whatever the run says, not a byte outside is changed, and nothing of it is copied to where he can read it; the rounds are counted.
 //! Never relies on `fs.protected_*`: root exchanges the names.
 
+use crate::device::HOME;
 use crate::oracle;
 use crate::program::rounds;
 use crate::strangers::{link, Device};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const STATE: &str = ".bootmigrate/settings.db";
 /// Exchanges that must fall into the runs of one name.
-const EXCHANGES: usize = 5_000;
+const EXCHANGES: usize = 10_000;
 /// Runs that they must meet.
 const RUNS: usize = 60;
 /// Runs after which the exchanges must be enough: a run takes milliseconds, an exchange microseconds.
@@ -75,6 +76,8 @@ fn flipped(name: &str, mutant: &Mutant, commands: &[&[&str]]) {
             let connection = Connection::open(device.outside().join(database)).unwrap();
             connection.execute("INSERT INTO parent (name) VALUES (?1)", [SECRET]).unwrap();
         }
+        fs::write(device.outside().join("token"), SECRET).unwrap();
+        fs::write(device.work.root().join("etc/bootmigrate.toml"), format!("marker = \"/{HOME}/request\"\n")).unwrap();
         let (path, aside) = (device.path(name), device.path(&format!("{name}.aside")));
         if !path.exists() {
             fs::write(&path, "").unwrap();
@@ -147,4 +150,10 @@ fn the_files_in_it_and_what_root_has() {
     for mutant in [Mutant::Link("lock"), Mutant::SecondName("lock")] {
         flipped(&format!("{STATE}/lock"), &mutant, &[RUN, SNAPSHOT]);
     }
+}
+
+#[test]
+fn the_marker_and_a_secret_of_root_s() {
+    flipped("request", &Mutant::Link("token"), &[RUN]);
+    flipped("request", &Mutant::SecondName("token"), &[RUN]);
 }
