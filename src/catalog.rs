@@ -178,13 +178,13 @@ impl Catalog {
 
     /// The part of it up to this version; tries still count under the whole one's fingerprint.
     pub fn up_to(&self, version: i64) -> Catalog {
-        let known = self.migrations.iter().take_while(|migration| migration.version <= version).count();
+        let known = self.migrations.partition_point(|migration| migration.version <= version);
         Catalog { migrations: self.migrations.get(..known).unwrap_or_default(), ..*self }
     }
 
     /// The migration with this version.
     pub fn find(&self, version: i64) -> Option<&'static Migration> {
-        self.migrations.iter().find(|migration| migration.version == version)
+        self.migrations.binary_search_by_key(&version, |migration| migration.version).ok().and_then(|at| self.migrations.get(at))
     }
 }
 

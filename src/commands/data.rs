@@ -187,7 +187,7 @@ fn test(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut 
 fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &mut Vec<String>) -> Result<(), Failure> {
     let rows = beside.rows()?;
     for migration in within(left_to_do(device, &rows)?, extent) {
-        let row = rows.iter().find(|row| row.applied.version == migration.version);
+        let row = row_of(&rows, migration);
         // What was edited while it was under way begins anew: its rounds were another text's.
         let same = |row: &&Row| migration.checksums.contain(row.applied.checksum);
         let before = row.filter(same).map_or_else(Progress::default, |row| row.progress);
@@ -205,6 +205,11 @@ fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &
         }
     }
     Ok(())
+}
+
+/// Rows are by version.
+fn row_of<'r>(rows: &'r [Row], migration: &Migration) -> Option<&'r Row> {
+    rows.binary_search_by_key(&migration.version, |row| row.applied.version).ok().and_then(|at| rows.get(at))
 }
 
 /// The plan of the next boot, where it is not to leave everything as it is.
@@ -250,8 +255,8 @@ fn counted(rows: u64, rounds: u64) -> String {
 impl DataReport {
     fn of(device: &Device<'_>, rows: &[Row], left: &[&'static Migration], exit: u8, words: &str) -> DataReport {
         let migrations = device.catalog.data.iter().map(|migration| {
-            let row = rows.iter().find(|row| row.applied.version == migration.version);
-            let is_left = left.iter().any(|left| left.version == migration.version);
+            let row = row_of(rows, migration);
+            let is_left = left.binary_search_by_key(&migration.version, |left| left.version).is_ok();
             let state = match row {
                 Some(row) if row.done && !is_left => "done",
                 Some(row) if !row.done && row.progress.rounds > 0 => "under-way",

@@ -8,7 +8,6 @@ mod form;
 pub mod made;
 pub mod own;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use rusqlite::types::ValueRef;
@@ -29,12 +28,12 @@ const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
     compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
 /// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled).
 const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
-/// Reads them; names every column, so that a table with others is found before anything is written.
+/// Reads them; names every column, so that a table with others is found before anything is written. Those after OR are never read.
 fn migrations() -> String {
-    let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::word);
+    let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::number);
     format!(
-        "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible}, octet_length(operation), octet_length(duration_ms), \
-         octet_length(firmware) FROM bootmigrate_steps ORDER BY version LIMIT {}",
+        "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible} FROM bootmigrate_steps \
+         WHERE version > ?1 AND (true OR operation OR duration_ms OR firmware) ORDER BY version LIMIT {}",
         bounds::sql("down_sql"),
         bounds::ROWS_MAX
     )
@@ -110,6 +109,16 @@ impl History {
     pub fn version(&self) -> i64 {
         self.applied.last().map_or(0, |applied| applied.version)
     }
+
+    /// The row of this version.
+    pub fn row(&self, version: i64) -> Option<&Applied> {
+        self.applied.binary_search_by_key(&version, |row| row.version).ok().and_then(|at| self.applied.get(at))
+    }
+
+    /// What was said of this version.
+    pub fn said(&self, version: i64) -> Option<&StoredMigration> {
+        self.migrations.binary_search_by_key(&version, |said| said.version).ok().and_then(|at| self.migrations.get(at))
+    }
 }
 
 /// Reads everything above; creates nothing.
@@ -117,6 +126,14 @@ impl History {
 /// # Errors
 /// As SQLite; class damaged where it says so.
 pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure> {
+    read_with_said_above(database, op, table, i64::MIN)
+}
+
+/// The same, but of [`History::steps`] only those above this version: what an older firmware said of its own is not asked for.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_said_above(database: &Database, op: Op, table: &str, version: i64) -> Result<History, Failure> {
     let connection = &database.connection;
     let read = || {
         let exists = |name: &str| {
@@ -145,7 +162,7 @@ pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure
             read_state(connection, &mut history)?;
         }
         if exists("bootmigrate_steps")? {
-            read_said(connection, &mut history)?;
+            read_said(connection, &mut history, version)?;
         }
         Ok(history)
     };
@@ -177,8 +194,8 @@ fn stand_in(connection: &rusqlite::Connection, names: [&str; 3]) -> rusqlite::Re
 }
 
 fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {
-    let columns = ["version", "name", "applied_on", "checksum"].map(bounds::word).join(", ");
-    let sql = format!("SELECT {columns} FROM {} ORDER BY version", quote(table));
+    let [name, date, checksum] = ["name", "applied_on", "checksum"].map(bounds::word);
+    let sql = format!("SELECT {}, {name}, {date}, {checksum} FROM {} ORDER BY version", bounds::number("version"), quote(table));
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut number = 0;
@@ -189,11 +206,11 @@ fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut Hi
             break;
         }
         let (version, name, checksum) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(3)?);
-        let parsed = match (integer(version), text(name), text(checksum).and_then(|text| text.parse().ok())) {
+        let parsed = match (integer(version), text(name), natural(checksum)) {
             (Some(version), Some(name), Some(checksum)) => Some(Applied { version, name, checksum }),
             _ => None,
         };
-        let date = text(row.get_ref(2)?).is_some_and(|date| OffsetDateTime::parse(&date, &Rfc3339).is_ok());
+        let date = row.get_ref(2)?.as_str().is_ok_and(|date| OffsetDateTime::parse(date, &Rfc3339).is_ok());
         match parsed {
             Some(applied) if history.applied.last().is_some_and(|last| last.version == applied.version) => {
                 history.malformed.get_or_insert(format!("row {number} repeats version {}", applied.version));
@@ -225,9 +242,9 @@ fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusql
     Ok(())
 }
 
-fn read_said(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
+fn read_said(connection: &rusqlite::Connection, history: &mut History, above: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&migrations())?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([above])?;
     while let Some(row) = rows.next()? {
         let Some(version) = integer(row.get_ref(0)?) else { continue };
         let compatible_from = integer(row.get_ref(1)?);
@@ -291,6 +308,15 @@ fn text(value: ValueRef<'_>) -> Option<String> {
     match value {
         ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
         ValueRef::Integer(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A checksum, as a text or as a number.
+fn natural(value: ValueRef<'_>) -> Option<u64> {
+    match value {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+        ValueRef::Integer(number) => u64::try_from(number).ok(),
         _ => None,
     }
 }
@@ -423,8 +449,15 @@ pub fn refusal<'h>(catalog: &Catalog, applied: &'h [Applied], warn_changed: bool
     contradictions(catalog, applied).into_iter().find(|one| !goes_on(one))
 }
 
-/// What of the catalogue was never applied, oldest first.
+/// What of the catalogue was never applied, oldest first. Both are by version, and each is gone through once.
 pub fn missing<'h>(catalog: &Catalog, applied: &'h [Applied]) -> impl Iterator<Item = &'static Migration> + 'h {
-    let known: BTreeSet<i64> = applied.iter().map(|row| row.version).collect();
-    catalog.migrations.iter().filter(move |ours| !known.contains(&ours.version))
+    let mut rows = applied.iter().peekable();
+    catalog.migrations.iter().filter(move |ours| {
+        while rows.next_if(|row| row.version < ours.version).is_some() {}
+        rows.peek().is_none_or(|row| row.version != ours.version)
+    })
 }
+
+#[cfg(test)]
+#[path = "history/tests.rs"]
+mod tests;

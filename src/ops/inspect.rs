@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use crate::config::Slots;
 use crate::decide::facts::{self, Attempt, DatabaseState, Facts, OpenOperation, Request, Room};
-use crate::device::disk::{FileKind, Space};
+use crate::device::disk::{FileKind, Op, Space};
 use crate::device::files::{FilesState, MainFile};
-use crate::device::history::History;
+use crate::device::history::{self as histories, History};
 use crate::device::sqlite::code;
 use crate::device::{sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
@@ -353,8 +353,16 @@ fn open_to_look(device: &Device<'_>, files: &FilesState) -> Result<sqlite::Datab
     device.sqlite().look_without_writing(LOOK, main)
 }
 
+/// The history, as far as a decision asks.
+///
+/// # Errors
+/// As [`histories::read`].
+pub fn read_here(device: &Device<'_>, database: &sqlite::Database, op: Op) -> Result<History, Failure> {
+    histories::read_with_said_above(database, op, &device.settings.history_table, device.catalog.target())
+}
+
 fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure> {
-    read_quietly(device, limit, |database| crate::device::history::read(database, LOOK, &device.settings.history_table))
+    read_quietly(device, limit, |database| read_here(device, database, LOOK))
 }
 
 /// Reads without a byte written. An application that opens and closes meanwhile makes and removes the WAL and its shared memory

@@ -18,7 +18,7 @@ use crate::error::{Class, Failure};
 use crate::hooks::MigrationInfo;
 use crate::ops::before::{Before, Changes};
 use crate::ops::inspect::copies::expendable;
-use crate::ops::inspect::Inspection;
+use crate::ops::inspect::{read_here, Inspection};
 use crate::ops::lock::Locked;
 use crate::ops::probe::{in_use, probe};
 use crate::ops::prune::prune;
@@ -220,7 +220,7 @@ fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failu
 
 /// The history is still the one that was decided on.
 fn still_holds(device: &Device<'_>, database: &Database, seen: &Inspection) -> Result<bool, Failure> {
-    let now: History = history::read(database, OPEN, &device.settings.history_table)?;
+    let now: History = read_here(device, database, OPEN)?;
     Ok(seen.history.as_ref() == Some(&now))
 }
 

@@ -14,6 +14,11 @@ pub fn word(column: &str) -> String {
     at_most(column, TEXT_BYTES_MAX)
 }
 
+/// This column, NULL where it is no integer: those are all that is read of it.
+pub fn number(column: &str) -> String {
+    format!("iif(typeof({column}) = 'integer', {column}, NULL)")
+}
+
 /// This column, NULL where it is longer than down SQL may be.
 pub fn sql(column: &str) -> String {
     at_most(column, SQL_BYTES_MAX)

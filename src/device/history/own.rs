@@ -65,11 +65,11 @@ impl Ours {
         if let Some(what) = &now.malformed {
             return Some(what.clone());
         }
-        let kept: Vec<&Applied> = self.applied.iter().filter(|row| !change.removed.contains(&row.version)).collect();
-        let lost = kept.iter().find(|row| !now.applied.contains(row)).map(|row| row.version);
+        let removed: BTreeSet<i64> = change.removed.iter().copied().collect();
+        let kept: Vec<&Applied> = self.applied.iter().filter(|row| !removed.contains(&row.version)).collect();
+        let lost = kept.iter().find(|row| now.row(row.version) != Some(row)).map(|row| row.version);
         let added = |migration: &&&Migration| {
-            let recorded =
-                now.applied.iter().any(|row| row.is(migration)) && now.migrations.iter().any(|said| said.version == migration.version);
+            let recorded = now.row(migration.version).is_some_and(|row| row.is(migration)) && now.said(migration.version).is_some();
             !recorded
         };
         match lost.or_else(|| change.added.iter().find(added).map(|migration| migration.version)) {

@@ -5,7 +5,7 @@
 use crate::catalog;
 use crate::config::ChangedText;
 use crate::decide::facts::{Adoption, DatabaseState, PendingMigration, WayBack};
-use crate::device::history::{contradictions, missing, Applied, Contradiction, History, StoredMigration};
+use crate::device::history::{contradictions, missing, Contradiction, History};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::inspect::cut_off::{self, CutOff};
@@ -88,20 +88,16 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState
 fn compatible_from(history: &History, target: i64) -> Option<i64> {
     let mut oldest = 0;
     for row in history.applied.iter().filter(|row| row.version > target) {
-        oldest = oldest.max(said(history, row).and_then(|said| said.compatible_from)?);
+        oldest = oldest.max(history.said(row.version).and_then(|said| said.compatible_from)?);
     }
     Some(oldest)
-}
-
-fn said<'h>(history: &'h History, row: &Applied) -> Option<&'h StoredMigration> {
-    history.migrations.iter().find(|said| said.version == row.version)
 }
 
 /// The stored down SQL of every newer step, newest first.
 fn way_back(history: &History, target: i64) -> WayBack {
     let mut migrations = Vec::new();
     for row in history.applied.iter().rev().filter(|row| row.version > target) {
-        match said(history, row) {
+        match history.said(row.version) {
             Some(said) if said.irreversible => return WayBack::Missing(format!("V{} {} is irreversible", row.version, row.name)),
             Some(said) if said.has_down => {}
             Some(_) | None => return WayBack::Missing(format!("no down SQL is stored for V{} {}", row.version, row.name)),
