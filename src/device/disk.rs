@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use anchor::{Anchor, Inode};
+use super::progress;
 pub use extended::Extended;
 pub use kind::{Untrusted, Why, WrongKind};
 pub use system::SystemDisk;
@@ -391,11 +392,12 @@ pub fn same_bytes(one: &dyn File, other: &dyn File, stop: &AtomicBool) -> io::Re
     }
 }
 
-/// Whoever reads or copies a whole file asks this between two parts of it.
+/// Whoever reads or copies a whole file asks this between two parts of it, which is shown.
 ///
 /// # Errors
 /// `Interrupted`: a stop signal came.
 pub fn go_on(stop: &AtomicBool) -> io::Result<()> {
+    progress::tick();
     if stop.load(Ordering::Relaxed) {
         return Err(io::Error::new(io::ErrorKind::Interrupted, "a stop signal came"));
     }

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod files;
 pub mod history;
 pub mod logging;
+pub mod memory;
 pub mod mounts;
 pub mod progress;
 pub mod sqlite;

@@ -41,6 +41,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::catalog::Versions;
 use crate::device::disk::{Anchor, Disk, Inode, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
+use crate::device::memory::cache_for;
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
@@ -175,6 +176,7 @@ impl<'a> Sqlite<'a> {
         database.run(op, &format!("PRAGMA journal_mode = {journal}"))?;
         database.run(op, "PRAGMA synchronous = OFF")?;
         database.protect(op, size)?;
+        database.cache(op, size)?;
         Ok(database)
     }
 
@@ -285,6 +287,14 @@ impl Database {
     /// The history has this name: no migration that runs from now on may touch it.
     pub fn reserve(&mut self, history_table: &str) {
         history_table.clone_into(&mut self.history_table);
+    }
+
+    /// From now on the page cache fits work that goes through a file of this size more than once.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn cache(&self, op: Op, bytes: u64) -> Result<(), Failure> {
+        cache_for(bytes).map_or(Ok(()), |cache| self.run(op, &format!("PRAGMA cache_size = -{}", cache >> 10)))
     }
 
     /// Runs statements of ours; rows are read and dropped.

@@ -11,7 +11,7 @@ use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
 use crate::error::{Class, Failure};
-use crate::ops::inspect::copies::{good_copy, Look};
+use crate::ops::inspect::copies::{good_copy_in_full, Look};
 use crate::ops::scratch::Scratch;
 
 /// What 100 bytes say.
@@ -248,7 +248,7 @@ pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Fai
     for name in names {
         let path = device.state.snapshot(&name);
         let bytes = device.disk().stat(&path).map_err(|error| failed(&path, &error))?.map_or(0, |stat| stat.size);
-        let good = verify.then(|| good_copy(device, &path, Some(name.version)).map_err(Look::why));
+        let good = verify.then(|| good_copy_in_full(device, &path, Some(name.version)).map_err(Look::why));
         found.push(Snapshot { name: format!("v{}-{}", name.version, name.operation), bytes, good });
     }
     Ok(found)

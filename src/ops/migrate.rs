@@ -125,6 +125,7 @@ fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Inspection, m
         return Ok(false);
     }
     if within_budget(device, main.stat.size) {
+        progress::begin(&format!("{}: checking the database", device.settings.name));
         whole(database)?;
     }
     Ok(true)
@@ -142,8 +143,8 @@ fn mode(
     mut database: Database,
     journal: Journal,
 ) -> Result<Committed, Failure> {
-    // The snapshot and the commit are steps too.
-    progress::expect(job.migrations.len() + usize::from(job.snapshot) + 1);
+    // The snapshot, the check and the commit are steps too.
+    progress::expect(job.migrations.len() + usize::from(job.snapshot) + 2);
     let transaction: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(device, locked, store, seen, main, job, operation)?;
@@ -209,7 +210,7 @@ pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journ
 fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
     let (database, journal) = device.sqlite().work(OPEN, &device.files.main, size)?;
     let ready = database.checkpoint(OPEN).and_then(|finished| if finished { database.begin_exclusive(OPEN) } else { Err(in_use(device)) });
-    match ready {
+    match ready.and_then(|()| database.cache(OPEN, size)) {
         Ok(()) => Ok((database, journal)),
         Err(failure) => {
             database.close(OPEN)?;

@@ -9,7 +9,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::findings::Kind;
 use crate::device::sqlite::references::Worse;
 use crate::device::sqlite::Database;
-use crate::device::{history, Device};
+use crate::device::{history, progress, Device};
 use crate::error::{Class, Failure, Place};
 use crate::ops::before::{read_again, schema, Before, Changes};
 
@@ -36,6 +36,7 @@ pub fn verify<'tx>(
     changes: &Changes<'_>,
     target: i64,
 ) -> Result<Verified<'tx>, Failure> {
+    progress::begin(&format!("{}: checking what was migrated", device.settings.name));
     let history = history::read(database, OP, &device.settings.history_table)?;
     if history.version() != target {
         let cause = format!("the history is at {} after migrating to {target}", history.version());

@@ -18,6 +18,7 @@ mod carry_over;
 mod code;
 mod commands;
 mod concurrent;
+mod costs;
 mod damage;
 mod data;
 mod device;

@@ -217,10 +217,12 @@ fn systemd_is_told_each_step() {
         heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
     }
     let steps = [
-        "copying the snapshot (1 of 6)",
-        "settings/V30__look.sql (2 of 6)",
-        "settings/V42__preferences.sql (5 of 6)",
-        "committing (6 of 6)",
+        "checking the database",
+        "copying the snapshot (1 of 7)",
+        "settings/V30__look.sql (2 of 7)",
+        "settings/V42__preferences.sql (5 of 7)",
+        "checking what was migrated (6 of 7)",
+        "committing (7 of 7)",
     ];
     for step in steps {
         assert!(heard.iter().any(|line| line.starts_with("STATUS=settings: ") && line.ends_with(step)), "{step}: {heard:?}");
@@ -236,7 +238,7 @@ fn a_terminal_shows_a_bar_and_a_file_does_not() {
     let line: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let ran = finish(device.command(&["script", "-qec", &line.join(" "), "/dev/null"].map(Into::into)));
     assert_eq!(ran.exit, "0", "{}", ran.stdout);
-    assert!(ran.stdout.contains("[######..............] 3/6 settings: settings/V40__stamp.sql 0 s"), "{:?}", ran.stdout);
+    assert!(ran.stdout.contains("[#####...............] 3/7 settings: settings/V40__stamp.sql 0 s"), "{:?}", ran.stdout);
     // Whatever is drawn is wiped before a sentence is said.
     let sentence = ran.stdout.lines().find(|line| line.contains("migrated from 20 to 42")).unwrap();
     assert!(sentence.contains("\x1b[Ksettings: migrated"), "{sentence:?}");

@@ -68,6 +68,8 @@ impl Database {
 
     fn check(&self, op: Op, pragma: &str) -> Result<Findings, Failure> {
         let trees = self.trees(op)?;
+        // An index is looked up row by row: without its pages at hand the file is read many times over.
+        self.cache(op, self.bytes(op)?)?;
         let mut checked = self.rows_of_check(pragma, EVERYTHING);
         if checked.as_ref().is_ok_and(|rows| rows.said.iter().any(|row| row.contains(MAP_NOT_READ))) {
             checked = self.rows_of_check(pragma, EVERYTHING);

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 
 use crate::device::disk::{Disk, SystemDisk};
 use crate::device::files::side;
-use crate::device::progress;
 use crate::device::sqlite::Database;
+use crate::device::{memory, progress};
 use crate::error::{Class, Failure};
 
 /// Steps of SQLite's machine between two looks. One that builds a text of megabytes takes a millisecond.
@@ -164,6 +164,7 @@ impl Database {
 /// # Errors
 /// SQLite's words.
 pub fn bound_memory(mebibytes: u32) -> Result<(), String> {
+    memory::bound(u64::from(mebibytes) << 20);
     let bound = || {
         let connection = Connection::open_in_memory()?;
         connection.query_row(&format!("PRAGMA hard_heap_limit = {}", u64::from(mebibytes) << 20), [], |row| row.get::<_, i64>(0))

@@ -10,11 +10,13 @@ use crate::decide::facts::{DatabaseState, Snapshot};
 use crate::device::disk::{read_own_start, read_through, FileKind, Op};
 use crate::device::files::{SnapshotName, HEADER_BYTES};
 use crate::device::history::{self, History};
-use crate::device::{Device, LOOK};
+use crate::device::sqlite::findings::Findings;
+use crate::device::{progress, sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::ops::prune::{is_older, last_loss};
 use crate::ops::store::RecordStore;
 use crate::ops::trust::Trust;
+use crate::ops::verify::within_budget;
 
 /// Why a copy cannot take the database's place.
 #[derive(Debug)]
@@ -65,11 +67,35 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     Ok(good)
 }
 
-/// The version of a copy that may take the database's place.
+/// The version of a copy that may take the database's place. Within `quick_check_max_mib` its indexes are compared with its tables;
+/// of a larger one every page is read and checked by itself, once.
 ///
 /// # Errors
 /// Why it may not.
 pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Result<i64, Look> {
+    look_at_copy(device, path, expected, |database| {
+        if within_budget(device, database.bytes(LOOK)?) {
+            database.integrity_check(LOOK)
+        } else {
+            database.quick_check(LOOK)
+        }
+    })
+}
+
+/// The same, whatever its size.
+///
+/// # Errors
+/// As [`good_copy`].
+pub fn good_copy_in_full(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Result<i64, Look> {
+    look_at_copy(device, path, expected, |database| database.integrity_check(LOOK))
+}
+
+fn look_at_copy(
+    device: &Device<'_>,
+    path: &Path,
+    expected: Option<i64>,
+    check: impl Fn(&sqlite::Database) -> Result<Findings, Failure>,
+) -> Result<i64, Look> {
     let not_good = |failure: Failure| match failure.class {
         Class::Damaged | Class::Catalogue | Class::NotOurs => Look::NotGood(failure.cause),
         _ => Look::Failed(failure),
@@ -87,8 +113,8 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Res
         return Err(Look::NotGood(what));
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
-    let checks =
-        database.integrity_check(LOOK).and_then(|found| Ok((found, history::read(&database, LOOK, &device.settings.history_table)?)));
+    progress::begin(&format!("{}: checking a copy", device.settings.name));
+    let checks = check(&database).and_then(|found| Ok((found, history::read(&database, LOOK, &device.settings.history_table)?)));
     database.close(LOOK).map_err(not_good)?;
     let (findings, history) = checks.map_err(not_good)?;
     if let Some(first) = findings.first_damage() {

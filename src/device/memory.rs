@@ -1,0 +1,107 @@
+//! Owns how much memory the page cache of one work may take: from the file's size, what is free, and `memory_max_mib`.
+//! Promises: a small file's work has SQLite's own cache; a larger one's never takes more than half of what is free when it is first asked.
+//! Never asked on a quiet boot, and never a reason to fail: what cannot be read counts as a small device.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+
+use super::disk::{system_text, SystemDisk};
+
+/// SQLite's own cache, which is enough for files of this size.
+const CACHE_BYTES_MIN: u64 = 2 << 20;
+/// What is taken to be free where the kernel does not say: half of it is a cache that fits a device with 64 MiB.
+const FREE_BYTES_UNKNOWN: u64 = 32 << 20;
+/// Of 8 parts of `memory_max_mib`. The rest is for journals and temporary data in memory, and for the values of rows.
+const CACHE_PARTS: u64 = 5;
+/// Bytes of a file of /proc or of a control group that are read at most.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Where control groups are.
+const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
+
+/// Bytes that SQLite may take in one run.
+static BOUND: AtomicU64 = AtomicU64::new(512 << 20);
+/// Bytes that were free when the first large file was worked on.
+static FREE: OnceLock<u64> = OnceLock::new();
+
+/// SQLite has this much in one run.
+pub fn bound(bytes: u64) {
+    BOUND.store(bytes, Ordering::Relaxed);
+}
+
+/// Bytes of page cache for work on a file of this size; `None` where SQLite's own is enough.
+pub fn cache_for(bytes: u64) -> Option<u64> {
+    let wanted = with_its_own_part(bytes);
+    if wanted <= CACHE_BYTES_MIN {
+        return None;
+    }
+    let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk, path, TEXT_BYTES_MAX)));
+    Some(at_most(wanted, free, BOUND.load(Ordering::Relaxed)))
+}
+
+/// SQLite keeps some 300 bytes with each page; pages have 4096 bytes, or more.
+fn with_its_own_part(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes / 8)
+}
+
+fn at_most(wanted: u64, free: u64, bound: u64) -> u64 {
+    wanted.min(free / 2).min(bound / 8 * CACHE_PARTS).max(CACHE_BYTES_MIN)
+}
+
+/// What the kernel could give without swapping, and what the control groups of this process leave of that.
+fn free(read: &dyn Fn(&Path) -> String) -> u64 {
+    let available = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib.saturating_mul(1024))
+    };
+    let device = available(&read(Path::new("/proc/meminfo"))).unwrap_or(FREE_BYTES_UNKNOWN);
+    let groups = read(Path::new("/proc/self/cgroup"));
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let root = Path::new(CONTROL_GROUPS);
+    let number = |path: &Path| read(path).trim().parse::<u64>().ok();
+    let left = |group: &Path| {
+        let most = number(&group.join("memory.max"))?;
+        Some(most.saturating_sub(number(&group.join("memory.current")).unwrap_or(0)))
+    };
+    let groups = root.join(own);
+    let left = groups.ancestors().take_while(|group| group.starts_with(root)).filter_map(left);
+    left.fold(device, u64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_cache_holds_the_file_where_there_is_room_and_never_more_than_half() {
+        assert_eq!(cache_for(MIB), None, "SQLite's own holds it");
+        assert_eq!(at_most(with_its_own_part(64 * MIB), 1024 * MIB, 512 * MIB), 72 * MIB);
+        assert_eq!(at_most(72 * MIB, 32 * MIB, 512 * MIB), 16 * MIB, "half of what is free");
+        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 512 * MIB), 320 * MIB, "of memory_max_mib");
+        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 16 * MIB), 10 * MIB);
+        assert_eq!(at_most(1024 * MIB, MIB, 16 * MIB), CACHE_BYTES_MIN);
+    }
+
+    #[test]
+    fn what_is_free_is_what_the_device_and_every_control_group_leave() {
+        let said = |meminfo: &'static str, group: &'static str| {
+            move |path: &Path| {
+                let text = match path.to_str().unwrap_or_default() {
+                    "/proc/meminfo" => meminfo,
+                    "/proc/self/cgroup" => group,
+                    "/sys/fs/cgroup/system.slice/memory.max" => "33554432\n",
+                    "/sys/fs/cgroup/system.slice/memory.current" => "1048576\n",
+                    "/sys/fs/cgroup/system.slice/b.service/memory.max" => "max\n",
+                    _ => "",
+                };
+                text.to_owned()
+            }
+        };
+        let meminfo = "MemTotal:  65536 kB\nMemAvailable:      40960 kB\n";
+        assert_eq!(free(&said(meminfo, "0::/\n")), 40 * MIB);
+        assert_eq!(free(&said(meminfo, "12:pids:/x\n0::/system.slice/b.service\n")), 31 * MIB);
+        assert_eq!(free(&said("", "")), FREE_BYTES_UNKNOWN);
+    }
+}

@@ -1,0 +1,87 @@
+//! Owns the tests of what a run costs: bytes read and written, system calls, descriptors.
+//! Promises: counts alone, of the kernel's own account of the process; a database is large enough that a small cache does not hold it.
+//! Never a time, and never a share of one.
+
+use crate::device::TestDevice;
+use crate::program::RunResult;
+use rusqlite::Connection;
+use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
+use std::fs;
+use std::path::Path;
+
+/// What the kernel has counted for one run.
+struct Cost {
+    ran: RunResult,
+    read: u64,
+    written: u64,
+}
+
+/// Runs the program; its account is read when it has ended and before it is forgotten.
+#[track_caller]
+fn cost(device: &TestDevice, arguments: &[&str]) -> Cost {
+    let child = device.command(&device.words(arguments)).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+    let account = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap();
+    let number = |key: &str| account.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().parse().unwrap();
+    let (read, written) = (number("rchar:"), number("wchar:"));
+    Cost { ran: RunResult::from(child.wait_with_output().unwrap()), read, written }
+}
+
+/// Bytes that a run may read and write beside those of the database.
+const OWN_BYTES: u64 = 1 << 20;
+
+const LARGE: &str = "CREATE TABLE large (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, pad TEXT);
+CREATE INDEX large_a ON large (a);
+CREATE INDEX large_b ON large (b);
+";
+
+/// A device with 8 MiB in `large`, whose indexes are in another order than its rows.
+fn large() -> TestDevice {
+    let device = TestDevice::at(40).file(("V41__large.sql", LARGE));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 45000)
+                INSERT INTO large SELECT i, (i * 7919) % 1000003, hex((i * 104729) % 1000003), printf('%0100d', i) FROM n";
+    Connection::open(device.main()).unwrap().execute_batch(rows).unwrap();
+    assert!(size(&device.main()) > 7 << 20);
+    device
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().len()
+}
+
+/// One read to copy it, and one to check it; what is checked before the commit is in the cache.
+#[test]
+fn an_upgrade_reads_the_file_twice() {
+    let device = large().file(("V42__more.sql", "ALTER TABLE large ADD COLUMN c INTEGER NOT NULL DEFAULT 0;\n"));
+    let bytes = size(&device.main());
+    let cost = cost(&device, &["run"]);
+    assert!(cost.ran.exit == "0" && cost.ran.stderr.contains("migrated from 41 to 42"), "{}", cost.ran.stderr);
+    assert!(cost.read <= 2 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
+    assert!(cost.written <= bytes + OWN_BYTES, "{} bytes were written for a snapshot of {bytes}", cost.written);
+}
+
+/// Once to see that the copy is good, once to copy it, and once to verify what was made.
+#[test]
+fn a_restore_reads_the_copy_three_times() {
+    let device = large();
+    assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
+    let bytes = size(&device.main());
+    let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
+    assert!(cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"), "{}", cost.ran.stderr);
+    assert!(cost.read <= 3 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
+    assert!(cost.written <= bytes + OWN_BYTES, "{} bytes were written of {bytes}", cost.written);
+}
+
+/// Every page of it is looked at once by itself; a seek for every entry of an index is what the limit forbids.
+#[test]
+fn a_restore_obeys_the_limit_of_checks() {
+    let device = large();
+    assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
+    let device = device.key("quick_check_max_mib = 4").top("memory_max_mib = 16");
+    let bytes = size(&device.main());
+    let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
+    assert!(cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"), "{}", cost.ran.stderr);
+    assert!(cost.read <= 2 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
+}
