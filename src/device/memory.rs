@@ -12,6 +12,8 @@ use super::disk::{system_text, SystemDisk};
 const CACHE_BYTES_MIN: u64 = 2 << 20;
 /// What is taken to be free where the kernel does not say: half of it is a cache that fits a device with 64 MiB.
 const FREE_BYTES_UNKNOWN: u64 = 32 << 20;
+/// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
+const TEMPORARY_BYTES_MAX: u64 = 64 << 20;
 /// Of 8 parts of `memory_max_mib`. The rest is for journals and temporary data in memory, and for the values of rows.
 const CACHE_PARTS: u64 = 5;
 /// Bytes of a file of /proc or of a control group that are read at most.
@@ -29,14 +31,19 @@ pub fn bound(bytes: u64) {
     BOUND.store(bytes, Ordering::Relaxed);
 }
 
-/// Bytes of page cache for work on a file of this size; `None` where SQLite's own is enough.
-pub fn cache_for(bytes: u64) -> Option<u64> {
+/// A file of this size has its temporary data and its journal in memory: at the default bound up to 64 MiB.
+pub fn holds_temporary_data(bytes: u64) -> bool {
+    bytes <= (BOUND.load(Ordering::Relaxed) / 8).min(TEMPORARY_BYTES_MAX)
+}
+
+/// Bytes of page cache for work on a file of this size by as many connections; `None` where SQLite's own is enough.
+pub fn cache_for(bytes: u64, connections: u64) -> Option<u64> {
     let wanted = with_its_own_part(bytes);
     if wanted <= CACHE_BYTES_MIN {
         return None;
     }
     let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk, path, TEXT_BYTES_MAX)));
-    Some(at_most(wanted, free, BOUND.load(Ordering::Relaxed)))
+    Some(at_most(wanted, free / connections.max(1), BOUND.load(Ordering::Relaxed) / connections.max(1)))
 }
 
 /// SQLite keeps some 300 bytes with each page; pages have 4096 bytes, or more.
@@ -76,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_cache_holds_the_file_where_there_is_room_and_never_more_than_half() {
-        assert_eq!(cache_for(MIB), None, "SQLite's own holds it");
+        assert_eq!(cache_for(MIB, 1), None, "SQLite's own holds it");
         assert_eq!(at_most(with_its_own_part(64 * MIB), 1024 * MIB, 512 * MIB), 72 * MIB);
         assert_eq!(at_most(72 * MIB, 32 * MIB, 512 * MIB), 16 * MIB, "half of what is free");
         assert_eq!(at_most(1024 * MIB, 4096 * MIB, 512 * MIB), 320 * MIB, "of memory_max_mib");

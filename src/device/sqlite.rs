@@ -16,6 +16,7 @@ pub mod entries;
 mod errors;
 pub mod findings;
 pub mod foreign;
+pub mod late;
 pub mod missing;
 mod partial;
 pub mod pour;
@@ -41,12 +42,12 @@ use rusqlite::{Connection, OpenFlags};
 use crate::catalog::Versions;
 use crate::device::disk::{Anchor, Disk, Inode, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
-use crate::device::memory::cache_for;
+use crate::device::memory::{cache_for, holds_temporary_data};
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
 use crate::reserved::HISTORY;
-use distrust::{bound, TEMP_IN_MEMORY_BYTES_MAX};
+use distrust::bound;
 use errors::is_not_utf8;
 pub(in crate::device) use errors::system_error;
 pub use errors::{class_of, describe, extended_code, is_constraint};
@@ -172,7 +173,7 @@ impl<'a> Sqlite<'a> {
         let mut database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         // Pages that change are kept until the commit.
-        let journal = if size <= TEMP_IN_MEMORY_BYTES_MAX { "MEMORY" } else { "TRUNCATE" };
+        let journal = if holds_temporary_data(size) { "MEMORY" } else { "TRUNCATE" };
         database.run(op, &format!("PRAGMA journal_mode = {journal}"))?;
         database.run(op, "PRAGMA synchronous = OFF")?;
         database.protect(op, size)?;
@@ -294,7 +295,16 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn cache(&self, op: Op, bytes: u64) -> Result<(), Failure> {
-        cache_for(bytes).map_or(Ok(()), |cache| self.run(op, &format!("PRAGMA cache_size = -{}", cache >> 10)))
+        self.cache_of(op, bytes, 1)
+    }
+
+    /// The same where as many connections work on as much at once.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn cache_of(&self, op: Op, bytes: u64, connections: u64) -> Result<(), Failure> {
+        let set = |cache: u64| self.run(op, &format!("PRAGMA cache_size = -{}", cache >> 10));
+        cache_for(bytes, connections).map_or(Ok(()), set)
     }
 
     /// Runs statements of ours; rows are read and dropped.

@@ -11,6 +11,7 @@ use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
+use crate::device::sqlite::late::Late;
 use crate::device::sqlite::pour::{Pour, RowCounts};
 use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::Database;
@@ -187,12 +188,15 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         None => Findings::default(),
     };
     findings.0.extend(not_computed.0);
+    for database in [old, fresh] {
+        database.cache_of(OP, rows.main.stat.size, 2)?;
+    }
     let tools = device.settings.adopt.as_ref().and_then(|adopt| table_of(&adopt.from));
     let (ours, others): (Vec<&Table>, Vec<&Table>) =
         found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
     let made = fresh.ordinary_tables(OP, history)?;
     let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, op: OP };
-    let mut ways = Vec::new();
+    let (mut ways, mut late) = (Vec::new(), Late::default());
     for table in ours {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
         let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
@@ -200,6 +204,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         if keep {
             // What the migrations filled in is in the old one as the application left it.
             fresh.empty(OP, table)?;
+            late.extend(fresh.take_plain_indexes(OP, table)?);
         }
         let aside = fresh.aside(OP, &table.name)?;
         let poured = pour.pour(table, keep, &aside)?;
@@ -211,6 +216,10 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     }
     enough(rows.carry.least, &ways)?;
     orphans(fresh, &made, &mut ways)?;
+    if !late.is_empty() {
+        progress::begin(&format!("{}: making the indexes of what was carried over", device.settings.name));
+        fresh.make_late_indexes(OP, late)?;
+    }
     fresh.take_numbers_of(OP, old, is_carried(rows, "*") && !rows.carry.all_aside)?;
     let mut lost: Vec<String> = ways.iter().flat_map(lines).collect();
     for table in others {

@@ -38,11 +38,18 @@ CREATE INDEX large_b ON large (b);
 
 /// A device with 8 MiB in `large`, whose indexes are in another order than its rows.
 fn large() -> TestDevice {
+    with_rows(45_000, 100)
+}
+
+/// The same with so many rows, so many bytes wide beside what is indexed.
+fn with_rows(rows: u32, width: u32) -> TestDevice {
     let device = TestDevice::at(40).file(("V41__large.sql", LARGE));
     assert_eq!(device.run(&["run"]).exit, "0");
-    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 45000)
-                INSERT INTO large SELECT i, (i * 7919) % 1000003, hex((i * 104729) % 1000003), printf('%0100d', i) FROM n";
-    Connection::open(device.main()).unwrap().execute_batch(rows).unwrap();
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {rows})
+         INSERT INTO large SELECT i, (i * 7919) % 1000003, hex((i * 104729) % 1000003), printf('%0{width}d', i) FROM n"
+    );
+    Connection::open(device.main()).unwrap().execute_batch(&sql).unwrap();
     assert!(size(&device.main()) > 7 << 20);
     device
 }
@@ -84,4 +91,25 @@ fn a_restore_obeys_the_limit_of_checks() {
     let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
     assert!(cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"), "{}", cost.ran.stderr);
     assert!(cost.read <= 2 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
+}
+
+/// A page in the middle of the rows is harmed; the cache holds a third of the file.
+#[test]
+fn a_salvage_writes_each_row_once() {
+    let device = with_rows(300_000, 20).top("memory_max_mib = 16").key("copy = \"never\"");
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'large' AND pagetype = 'leaf' LIMIT 1 OFFSET 1000";
+    let page: i64 = Connection::open(device.main()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+    let mut file = fs::read(device.main()).unwrap();
+    let at = usize::try_from(page - 1).unwrap() * 4096;
+    file[at..at + 64].fill(0xff);
+    fs::write(device.main(), file).unwrap();
+    let bytes = size(&device.main());
+    let cost = cost(&device.file(("V42__more.sql", "ALTER TABLE large ADD COLUMN c INTEGER NOT NULL DEFAULT 0;\n")), &["run"]);
+    assert!(
+        cost.ran.exit == "11" && cost.ran.stderr.contains("of large are in an index and no longer in the table"),
+        "{}",
+        cost.ran.stderr
+    );
+    // The file, and indexes once more: they are sorted in a temporary file, where there is no memory for them.
+    assert!(cost.written <= bytes + bytes / 2, "{} bytes were written of {bytes}", cost.written);
 }

@@ -8,10 +8,8 @@ use rusqlite::Connection;
 
 use super::Database;
 use crate::device::disk::Op;
+use crate::device::memory::holds_temporary_data;
 use crate::error::Failure;
-
-/// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
-pub(super) const TEMP_IN_MEMORY_BYTES_MAX: u64 = 64 << 20;
 
 /// What a statement may be, a stranger's schema included: SQLite's own bounds where a product may need them, less where nothing of ours
 /// comes near.
@@ -49,7 +47,7 @@ impl Database {
 
     pub(super) fn protect(&mut self, op: Op, size: u64) -> Result<(), Failure> {
         self.distrust(op)?;
-        if size <= TEMP_IN_MEMORY_BYTES_MAX {
+        if holds_temporary_data(size) {
             self.run(op, "PRAGMA temp_store = MEMORY")?;
         }
         Ok(())
