@@ -81,6 +81,11 @@ impl<'d> PendingReport<'d> {
         PendingReport { device, locked, store, learns, acted: report.operation.is_some() }
     }
 
+    /// Something is still to be written once the report is out.
+    pub fn is_needed(&self) -> bool {
+        self.locked.writable() && (self.learns.is_some() || self.acted)
+    }
+
     /// The report is out: its operation has ended, a loss in it has been said, a token in it is handled, old copies may go.
     pub fn said(mut self) {
         if !self.locked.writable() {

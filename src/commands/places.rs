@@ -2,13 +2,14 @@
 //! Promises: what two names hide (a link to a folder, a hard link, the case of letters) is found here, before anything is opened.
 //! Never opens a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{Catalog, Embedded};
 use crate::commands::CommandContext;
 use crate::config::names::{self, Taken};
 use crate::config::{DatabaseSettings, PathPlace, Settings};
-use crate::device::disk::{parent, Disk, Stat};
+use crate::device::disk::{parent, Disk, FileKind, Stat};
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
 
@@ -18,24 +19,26 @@ use crate::device::{Device, Environment};
 /// A database without migrations, or a path (of the marker, too) that is another's, or leads to a name of ours.
 pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: &'a Environment<'a>) -> Result<Vec<Device<'a>>, String> {
     let mut devices: Vec<Device<'a>> = Vec::new();
+    let root = if environment.root.as_os_str().is_empty() { PathBuf::new() } else { followed(environment.disk, &environment.root) };
+    let mut folders = BTreeMap::new();
     for database in &settings.databases {
         let catalog = catalog_of(embedded, database)?;
-        let main = resolve(environment, &database.path);
-        if !environment.root.as_os_str().is_empty()
-            && !main.starts_with(environment.disk.resolve(&environment.root).unwrap_or_else(|_| environment.root.clone()))
-        {
+        let main = resolve_in(environment, &mut folders, &database.path);
+        if !main.starts_with(&root) {
             let path = place(&environment.root, &database.path);
             return Err(format!("{} leads out of --root, to {}; make that link relative", path.display(), main.display()));
         }
         devices.push(Device::new(environment, database, catalog, settings.slots, main));
     }
-    // Refused where the second path stands; where the first lies under a name of the second, there.
-    for (position, device) in devices.iter().enumerate() {
-        let (earlier, _) = devices.split_at(position);
-        apart(device, earlier)?;
-    }
-    for device in &devices {
-        apart(device, &named_otherwise(&devices, device))?;
+    if !all_apart(environment, &devices) {
+        // Refused where the second path stands; where the first lies under a name of the second, there.
+        for (position, device) in devices.iter().enumerate() {
+            let (earlier, _) = devices.split_at(position);
+            apart(device, earlier)?;
+        }
+        for device in &devices {
+            apart(device, &named_otherwise(&devices, device))?;
+        }
     }
     if let Some(marker) = &settings.marker {
         let found = Found { key: "marker", written: marker, is: &resolve(environment, marker), may_stand_above: false };
@@ -44,6 +47,16 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: 
         }
     }
     Ok(devices)
+}
+
+/// No path is another's or the program's, and no file has a second name: what is so on a device, in one pass. Else each is compared with
+/// each, to say which.
+fn all_apart(environment: &Environment<'_>, devices: &[Device<'_>]) -> bool {
+    let files: Vec<(&Path, Vec<Taken>)> =
+        devices.iter().map(|device| (device.files.main.as_path(), names::of_database(&device.settings.name, &device.files.main))).collect();
+    let one_name =
+        |device: &Device<'_>| matches!(environment.disk.stat(&device.files.main), Ok(stat) if stat.is_none_or(|stat| stat.links <= 1));
+    names::all_apart(&files, &names::of_the_program(|path| resolve(environment, path))) && devices.iter().all(one_name)
 }
 
 fn named_otherwise<'a>(devices: &[Device<'a>], device: &Device<'_>) -> Vec<Device<'a>> {
@@ -145,6 +158,16 @@ fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result
 /// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.
 fn resolve(environment: &Environment<'_>, path: &Path) -> PathBuf {
     followed(environment.disk, &place(&environment.root, path))
+}
+
+/// The same for one of many: a folder's links are followed once, however many databases it holds.
+fn resolve_in(environment: &Environment<'_>, folders: &mut BTreeMap<PathBuf, PathBuf>, path: &Path) -> PathBuf {
+    let path = place(&environment.root, path);
+    let plain = matches!(environment.disk.stat(&path), Ok(stat) if stat.is_none_or(|stat| stat.kind == FileKind::File));
+    match path.file_name().filter(|_| plain) {
+        Some(name) => folders.entry(parent(&path).to_path_buf()).or_insert_with_key(|folder| followed(environment.disk, folder)).join(name),
+        None => followed(environment.disk, &path),
+    }
 }
 
 /// Links followed as far as the path is there.

@@ -103,10 +103,11 @@ impl<'a> Session<'a> {
             }
             // A loss of one that waits is said again by the run after which it may be opened.
             let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
-            unsaid.extend(said.filter_map(|(rest, _)| rest));
+            // What has nothing left to say is done: its lock and its files are closed here.
+            unsaid.extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));
             reports.extend(booted);
         }
-        reports.sort_by_key(|report| self.all.iter().position(|device| device.settings.name == report.name));
+        reports.sort_by_cached_key(|report| self.all.iter().position(|device| device.settings.name == report.name));
         (reports, unsaid)
     }
 

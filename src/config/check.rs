@@ -155,13 +155,16 @@ impl DatabaseDraft {
 /// Two databases of one file would be two migrators of it, and a database under a name of another's would be removed as a leftover.
 fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     let program = names::of_the_program(Path::to_path_buf);
+    let files: Vec<(&Path, Vec<Taken>)> = databases.iter().map(|database| (database.settings.path.as_path(), taken_by(database))).collect();
+    // What is right is seen in one pass; to say what is wrong, each is compared with each.
+    let wrong: &[DatabaseDraft] = if names::all_apart(&files, &program) { &[] } else { databases };
     // Refused where the second path stands; where the first lies under a name of the second, there.
-    for (position, database) in databases.iter().enumerate() {
+    for (position, database) in wrong.iter().enumerate() {
         let (earlier, _) = databases.split_at(position);
         check_path(database, earlier.iter().flat_map(taken_by).chain(program.clone()).collect())?;
     }
     for database in databases {
-        let others = databases.iter().filter(|other| other.settings.name != database.settings.name);
+        let others = wrong.iter().filter(|other| other.settings.name != database.settings.name);
         check_path(database, others.flat_map(taken_by).collect())?;
         let Some(mount) = &database.settings.require_mount else { continue };
         // A database file may be a mount of its own.

@@ -2,7 +2,9 @@
 //! Promises: names that some file system takes for the same one are the same here; the letters' case counts nowhere.
 //! Never looks at the file system: whoever follows links does so before asking.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 /// Where ready files and the report lie.
@@ -87,6 +89,25 @@ pub fn conflict<'t>(path: &Path, taken: impl IntoIterator<Item = &'t Taken>) -> 
         };
         let by_case = !path.starts_with(&taken.path) && !taken.path.starts_with(path);
         Some(Conflict { relation, taken, by_case })
+    })
+}
+
+/// No file of these is in conflict with a name that goes with another, or with the program's: found in one pass, however many there are.
+/// Who it is with, [`conflict`] says.
+pub fn all_apart(files: &[(&Path, Vec<Taken>)], program: &[Taken]) -> bool {
+    let mut owners: BTreeMap<Vec<String>, Option<usize>> = BTreeMap::new();
+    let of_files = files.iter().enumerate().flat_map(|(owner, (_, names))| names.iter().map(move |name| (name, Some(owner))));
+    for (name, owner) in of_files.chain(program.iter().map(|name| (name, None))) {
+        if owners.insert(folded(&name.path), owner).is_some() {
+            return false;
+        }
+    }
+    files.iter().enumerate().all(|(own, (file, _))| {
+        let steps = folded(file);
+        let others = |owner: &Option<usize>| *owner != Some(own);
+        let above = (1..steps.len()).filter_map(|length| owners.get(steps.get(..length)?)).any(others);
+        let from_here = owners.range::<[String], _>((Bound::Included(steps.as_slice()), Bound::Unbounded));
+        !above && !from_here.take_while(|(name, _)| name.starts_with(&steps)).any(|(_, owner)| others(owner))
     })
 }
 

@@ -233,10 +233,16 @@ fn stat(device: &Device<'_>, path: &Path) -> Result<Option<crate::device::disk::
 
 /// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
 fn ownership(device: &Device<'_>) -> Result<(Ownership, Vec<Extended>), Failure> {
-    for path in [Some(device.files.main.clone()), latest_copy(device)?].into_iter().flatten() {
-        if let Some(found) = stat(device, &path)?.filter(|found| found.kind == FileKind::File) {
-            return Ok((Ownership::of(&found), device.disk().extended(&path)));
-        }
+    let of = |path: &Path| {
+        let found = stat(device, path)?.filter(|found| found.kind == FileKind::File);
+        Ok(found.map(|found| (Ownership::of(&found), device.disk().extended(path))))
+    };
+    if let Some(found) = of(&device.files.main)? {
+        return Ok(found);
+    }
+    // Where the database is there, nobody asks for its copies.
+    if let Some(found) = latest_copy(device)?.map_or(Ok(None), |path| of(&path))? {
+        return Ok(found);
     }
     new_ownership(device).map(|ownership| (ownership, Vec::new()))
 }

@@ -2,10 +2,12 @@
 //! Promises: counts alone, of the kernel's own account of the process; a database is large enough that a small cache does not hold it.
 //! Never a time, and never a share of one.
 
-use crate::device::TestDevice;
-use crate::program::RunResult;
+use crate::device::{TestDevice, HOME};
+use crate::program::{finish, RunResult};
 use rusqlite::Connection;
 use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
+use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -112,4 +114,54 @@ fn a_salvage_writes_each_row_once() {
     );
     // The file, and indexes once more: they are sorted in a temporary file, where there is no memory for them.
     assert!(cost.written <= bytes + bytes / 2, "{} bytes were written of {bytes}", cost.written);
+}
+
+/// A device with so many databases of one migration each.
+fn many(databases: usize) -> TestDevice {
+    let device = TestDevice::empty(10);
+    let mut text = String::new();
+    for number in 0..databases {
+        let folder = device.firmware_folder().join(format!("d{number}"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("V1__a.sql"), "CREATE TABLE a (b);\n").unwrap();
+        writeln!(text, "[databases.d{number}]\npath = \"/{HOME}/d{number}.db\"").unwrap();
+    }
+    fs::remove_dir_all(device.firmware_folder().join("settings")).unwrap();
+    fs::write(device.firmware_folder().join("bootmigrate.toml"), text).unwrap();
+    device
+}
+
+/// System calls of a quiet boot, as strace counts them.
+fn calls(device: &TestDevice) -> u64 {
+    let mut words: Vec<OsString> = ["strace", "-f", "-c", "-o"].map(OsString::from).into();
+    let summary = device.folder().join("summary.log");
+    words.push(summary.clone().into());
+    words.extend(device.words(&["run"]));
+    let ran = finish(device.command(&words));
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let text = fs::read_to_string(summary).unwrap();
+    let total = text.lines().find(|line| line.ends_with(" total")).unwrap();
+    // Share, seconds, microseconds a call, calls, and errors where there are any.
+    total.split_whitespace().nth(3).unwrap().parse().unwrap()
+}
+
+#[test]
+fn each_further_database_costs_the_same_calls() {
+    let [few, more, most] = [10, 40, 70].map(|databases| {
+        let device = many(databases);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        calls(&device)
+    });
+    // Within a few: a list of more names is read in more parts.
+    assert!((most - more).abs_diff(more - few) <= 30, "{few}, {more}, {most}");
+}
+
+#[test]
+fn more_databases_than_descriptors_are_booted() {
+    let device = many(100);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let mut words: Vec<OsString> = ["sh", "-c", "ulimit -n 40 && exec \"$@\"", "sh"].map(OsString::from).into();
+    words.extend(device.words(&["run"]));
+    let ran = finish(device.command(&words));
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
 }
