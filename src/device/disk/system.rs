@@ -28,6 +28,9 @@ struct SystemFile(fs::File);
 /// Bytes of a file that are copied between two looks at the stop signal: less than a second of a slow flash card.
 const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
 
+/// Room for a file whose size is not known.
+const SMALL_FILE_BYTES: usize = 4096;
+
 pub(super) fn stat_of(metadata: &fs::Metadata) -> Stat {
     let kind = match metadata.file_type() {
         kind if kind.is_file() => FileKind::File,
@@ -87,7 +90,8 @@ impl Disk for SystemDisk {
             Some(_) => open_file(path, OFlags::RDONLY)?,
             None => return Err(Errno::NOENT.into()),
         };
-        let mut bytes = Vec::new();
+        // A file of /proc says no size: without room it is read in small parts.
+        let mut bytes = Vec::with_capacity(max.min(SMALL_FILE_BYTES));
         file.take(max as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
