@@ -14,8 +14,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use anchor::{Anchor, Inode};
 use super::progress;
+pub use anchor::{Anchor, Inode};
 pub use extended::Extended;
 pub use kind::{Untrusted, Why, WrongKind};
 pub use system::SystemDisk;
