@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
+use rustix::process::{getrlimit, Resource};
+
 use super::disk::{system_text, SystemDisk};
 
 /// SQLite's own cache, which is enough for files of this size.
@@ -55,7 +57,7 @@ fn at_most(wanted: u64, free: u64, bound: u64) -> u64 {
     wanted.min(free / 2).min(bound / 8 * CACHE_PARTS).max(CACHE_BYTES_MIN)
 }
 
-/// What the kernel could give without swapping, and what the control groups of this process leave of that.
+/// What the kernel could give without swapping, and what the control groups and the limits (`ulimit -v`, `-d`) of this process leave of that.
 fn free(read: &dyn Fn(&Path) -> String) -> u64 {
     let available = |text: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -72,7 +74,15 @@ fn free(read: &dyn Fn(&Path) -> String) -> u64 {
     };
     let groups = root.join(own);
     let left = groups.ancestors().take_while(|group| group.starts_with(root)).filter_map(left);
-    left.fold(device, u64::min)
+    let used = mapped(&read(Path::new("/proc/self/statm")));
+    let limits = [Resource::As, Resource::Data].into_iter().filter_map(|resource| getrlimit(resource).current);
+    left.chain(limits.map(|most| most.saturating_sub(used))).fold(device, u64::min)
+}
+
+/// Bytes of address space that this process has, of `/proc/self/statm`: its first number, in pages.
+fn mapped(text: &str) -> u64 {
+    let pages = text.split_whitespace().next().and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]
@@ -110,5 +120,7 @@ mod tests {
         assert_eq!(free(&said(meminfo, "0::/\n")), 40 * MIB);
         assert_eq!(free(&said(meminfo, "12:pids:/x\n0::/system.slice/b.service\n")), 31 * MIB);
         assert_eq!(free(&said("", "")), FREE_BYTES_UNKNOWN);
+        assert_eq!(mapped("2048 512 400 300 0 700 0\n"), 2048 * rustix::param::page_size() as u64);
+        assert_eq!(mapped(""), 0);
     }
 }
