@@ -1,4 +1,4 @@
-//! Owns the test of a boot, for one database: lock, roll forward, inspect, decide, carry out, or the fallbacks's next plan.
+//! Owns a boot of one database: lock, roll forward, inspect, decide, carry out, or the next fallback.
 //! Promises: reads as the README says it; the number of plans is bounded; what is given up is reported before it is forgotten.
 //! Never looks at a file itself, and never decides.
 
@@ -35,10 +35,10 @@ pub struct BootRequest {
 
 /// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`PendingReport`].
 pub fn boot<'d>(device: &'d Device<'d>, asked: &BootRequest) -> (DatabaseReport, Option<PendingReport<'d>>) {
-    test(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    run(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
-fn test<'d>(
+fn run<'d>(
     device: &'d Device<'d>,
     asked: &BootRequest,
     others: &dyn Others,

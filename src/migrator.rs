@@ -1,5 +1,5 @@
 //! Owns bootmigrate as a library: inside a supervisor, an application that waits, a test of the product's migrations.
-//! Promises: the same test as the command line's `run`; a callback runs when everything is written, and its panic stops there.
+//! Promises: the same run as the command line's `run`; a callback runs when everything is written, and its panic stops there.
 //! Never handles the caller's SIGTERM, and opens for nobody what is not ready.
 
 mod error;

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::operation::leads_to_the_target;
-use super::{look, test, BootRequest, PendingReport};
+use super::{look, run, BootRequest, PendingReport};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::disk::Op;
@@ -136,7 +136,7 @@ impl Others for Group<'_, '_> {
 }
 
 fn booted<'d>(device: &'d Device<'d>, asked: &BootRequest, others: &dyn Others) -> Booted<'d> {
-    test(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    run(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
 /// A person named this one, and wants it whatever the others are.

@@ -133,7 +133,7 @@ fn status(device: &Device<'_>) -> DataReport {
 /// Runs the data migrations of one database, as far as it is told.
 pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
     let (mut done, mut rows) = (Vec::new(), Vec::new());
-    let ended = test(device, extent, &mut done, &mut rows);
+    let ended = apply(device, extent, &mut done, &mut rows);
     let left = left_to_do(device, &rows).unwrap_or_default();
     let did = match done.as_slice() {
         [] => String::new(),
@@ -158,7 +158,7 @@ pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
 
 /// Lock, look, open beside the applications, and one data migration after another; `done` has a clause for each.
 /// What the schema still waits for, with the exit code, where it does.
-fn test(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut Vec<Row>) -> Result<Option<(u8, String)>, Failure> {
+fn apply(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut Vec<Row>) -> Result<Option<(u8, String)>, Failure> {
     if device.catalog.data.is_empty() {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! Owns the golden plans: a environment in one line, and the words that a person reads before it is done.
+//! Owns the golden plans: an environment in one line, and the words that a person reads before it is done.
 //! Promises: each row of the table is one reason of `decide` or of the fallbacks; the whole text is compared.
 //! Never inspects anything: facts are written down, not found.
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -1,5 +1,5 @@
 //! Owns the outcomes that unsynced changes meet at a cut, and the enumerator that makes a state of each.
-//! Promises: a outcome has a name that can be printed, read back and replayed; all cuts before, between and after the effects.
+//! Promises: an outcome has a name that can be printed, read back and replayed; all cuts before, between and after the effects.
 //! Never judges a state: that is the scenario's oracle.
 
 use std::collections::HashSet;
