@@ -6,6 +6,7 @@ mod anchor;
 mod extended;
 mod kind;
 mod lease;
+mod super_journal;
 mod system;
 mod walk;
 

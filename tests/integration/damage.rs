@@ -153,6 +153,42 @@ fn hot_journal_is_recovered_before_anything_is_copied() {
     );
 }
 
+/// What SQLite writes at the end of a journal whose transaction had other databases too.
+fn tail_of_super_journal(path: &str) -> Vec<u8> {
+    let sum: u32 = path.bytes().map(u32::from).sum();
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let length = u32::try_from(path.len()).unwrap();
+    let page = [0, 0, 0, 0];
+    [page.as_slice(), path.as_bytes(), &length.to_be_bytes(), &sum.to_be_bytes(), &magic].concat()
+}
+
+#[test]
+fn a_transaction_over_two_databases_is_rolled_back_and_leaves_no_file() {
+    for gateways in [false, true] {
+        let device = TestDevice::at(40).firmware(41);
+        let update = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
+        let device = device.application(&update).killed();
+        let (journal, shared) = (oracle::beside(&device.main(), "-journal"), oracle::beside(&device.main(), "-mj0123459AB"));
+        let folder = device.main().parent().unwrap().to_owned();
+        let other = folder.join("other.db-journal");
+        let mut hot = fs::read(&journal).unwrap();
+        hot.extend(tail_of_super_journal(shared.to_str().unwrap()));
+        fs::write(&journal, hot).unwrap();
+        fs::write(&shared, format!("{}\0{}\0", journal.display(), other.display())).unwrap();
+        if gateways {
+            for path in [&folder, &device.main(), &journal, &shared] {
+                std::os::unix::fs::chown(path, Some(12_345), Some(12_345)).unwrap();
+            }
+        }
+        let ran = device.run(&["run"]);
+        assert_eq!(ran.exit, "0", "{}", ran.stderr);
+        let left = oracle::Copy::of(&device.main()).unwrap();
+        let lost: i64 = left.open().query_row("SELECT count(*) FROM parent WHERE name LIKE '% lost'", [], |row| row.get(0)).unwrap();
+        assert_eq!(lost, 0, "rolled back");
+        assert!(!journal.exists() && !shared.exists(), "owned by the application's user: {gateways}");
+    }
+}
+
 /// A device whose power went while the application had rows in its WAL alone.
 fn left_over_wal(version: i32) -> TestDevice {
     let lines =

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use rustix::fs::{openat, Dir, Mode, OFlags};
 use rustix::process::geteuid;
 
 use super::kind::{Untrusted, Why, WrongKind};
+use super::super_journal::SuperJournal;
 use super::system::stat_of;
 use super::walk::{self, is_private};
 
@@ -32,7 +33,9 @@ pub struct Anchor {
     named: PathBuf,
     file: Option<Inode>,
     before: Vec<Opened>,
-    _folder: OwnedFd,
+    /// Of the journal that SQLite may roll back: it would know its own journal's name only by the application's path.
+    left: Option<SuperJournal>,
+    folder: OwnedFd,
 }
 
 impl Anchor {
@@ -61,8 +64,10 @@ impl Anchor {
         if known.is_some_and(|known| file.is_some_and(|file| file != known)) {
             return Err(another(path));
         }
+        let journal = [held.name.as_encoded_bytes(), b"-journal"].concat();
+        let left = SuperJournal::named_by(held.folder.as_fd(), &journal);
         let before = descriptors()?;
-        Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, _folder: held.folder }))
+        Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, left, folder: held.folder }))
     }
 
     /// The file was opened by the anchor's path: it is the one that was looked at.
@@ -77,6 +82,14 @@ impl Anchor {
             return Ok(());
         }
         Err(another(&self.named))
+    }
+}
+
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        if let Some(left) = &self.left {
+            left.remove_if_done(self.folder.as_fd());
+        }
     }
 }
 
