@@ -61,6 +61,7 @@ mod commands;
 #[doc(hidden)]
 pub mod commands;
 #[cfg(not(feature = "internals"))]
+#[cfg_attr(not(feature = "refinery"), allow(dead_code))]
 mod config;
 #[cfg(feature = "internals")]
 #[doc(hidden)]

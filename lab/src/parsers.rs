@@ -173,7 +173,7 @@ pub fn history_row(bytes: &[u8]) {
     values.resize(4, rusqlite::types::Value::Null);
     for (table, columns) in [
         ("refinery_schema_history", "version, name, applied_on, checksum"),
-        ("bootmigrate_steps", "version, operation, down_sql, compatible_from"),
+        ("bootmigrate_steps", "version, act, down_sql, compatible_from"),
     ] {
         let sql = format!("INSERT OR REPLACE INTO {table}({columns}) VALUES (?1, ?2, ?3, ?4)");
         connection.execute(&sql, rusqlite::params_from_iter(&values)).ok();

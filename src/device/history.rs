@@ -24,16 +24,16 @@ use crate::error::{Class, Failure};
 const REFINERYS_COLUMNS: &str = "name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255)";
 /// Ours, one row a migration: what refinery's table has no room for.
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
-    version INTEGER PRIMARY KEY, operation INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
+    version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
     compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
-/// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled).
+/// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled). The column of the table above is its number too.
 const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
 /// Reads them; names every column, so that a table with others is found before anything is written. Those after OR are never read.
 fn migrations() -> String {
     let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::number);
     format!(
         "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible} FROM bootmigrate_steps \
-         WHERE version > ?1 AND (true OR operation OR duration_ms OR firmware) ORDER BY version LIMIT {}",
+         WHERE version > ?1 AND (true OR act OR duration_ms OR firmware) ORDER BY version LIMIT {}",
         bounds::sql("down_sql"),
         bounds::ROWS_MAX
     )
@@ -367,7 +367,7 @@ pub fn record(database: &Database, op: Op, table: &str, migration: &Migration, s
         let checksum = migration.checksum(database.history_versions).to_string();
         database.connection.execute(&sql, params![migration.version, migration.name, date, checksum])?;
         let sql = "INSERT OR REPLACE INTO bootmigrate_steps\
-                   (version, operation, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                   (version, act, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let directives = &migration.directives;
         let operation = i64::try_from(stamp.operation).unwrap_or(i64::MAX);
         let duration = i64::try_from(stamp.duration_ms).unwrap_or(i64::MAX);

@@ -76,7 +76,7 @@ struct Hints {
 }
 
 /// What became of one bug.
-struct CrashOutcome {
+struct MutantOutcome {
     name: String,
     caught: Result<Option<Caught>, String>,
     seconds: u64,
@@ -101,7 +101,7 @@ fn apply_all(wanted: &Wanted) -> Result<usize, String> {
     }
     let began = Instant::now();
     let waiting = Mutex::new(bugs.iter());
-    let outcomes: Mutex<Vec<CrashOutcome>> = Mutex::default();
+    let outcomes: Mutex<Vec<MutantOutcome>> = Mutex::default();
     let first = match bugs.iter().any(|bug| matches!(bug.kind, Kind::Patch(_))) {
         true => Some(MutantSet::make()?),
         false => None,
@@ -124,19 +124,19 @@ fn apply_all(wanted: &Wanted) -> Result<usize, String> {
     }
     let caught = outcomes.iter().filter(|outcome| matches!(outcome.caught, Ok(Some(_)))).count();
     let broken = outcomes.iter().filter(|outcome| outcome.caught.is_err()).count();
-    let (mutant, seconds) = (bugs.len(), began.elapsed().as_secs());
+    let (mutants, seconds) = (bugs.len(), began.elapsed().as_secs());
     let survived = outcomes.len() - caught - broken;
-    println!("{mutant} mutant, {caught} caught, {survived} survived, {broken} could not be mutant, in {seconds} s");
-    Ok(mutant - caught)
+    println!("{mutants} mutants, {caught} caught, {survived} survived, {broken} could not be applied, in {seconds} s");
+    Ok(mutants - caught)
 }
 
 /// One working copy: takes bug after bug until none is left, or one survives.
-fn work(wanted: &Wanted, set: Option<&MutantSet>, waiting: &Mutex<std::slice::Iter<'_, Bug>>, outcomes: &Mutex<Vec<CrashOutcome>>) {
+fn work(wanted: &Wanted, set: Option<&MutantSet>, waiting: &Mutex<std::slice::Iter<'_, Bug>>, outcomes: &Mutex<Vec<MutantOutcome>>) {
     loop {
         let Some(bug) = waiting.lock().unwrap().next() else { return };
         let began = Instant::now();
         let caught = apply(bug, set, wanted);
-        let outcome = CrashOutcome { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
+        let outcome = MutantOutcome { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
         println!("{}", table::line(&outcome));
         let lives = !matches!(outcome.caught, Ok(Some(_)));
         outcomes.lock().unwrap().push(outcome);
@@ -179,7 +179,7 @@ fn apply(bug: &Bug, set: Option<&MutantSet>, wanted: &Wanted) -> Result<Option<C
 }
 
 fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
-    let folder = Path::new(LAB).join("mutant");
+    let folder = Path::new(LAB).join("mutants");
     let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut found: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     found.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));

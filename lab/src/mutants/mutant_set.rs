@@ -138,7 +138,7 @@ impl MutantSet {
 
     /// Runs one test (`NAME`, or `kills/NAME`) with the real program on real files; the last lines of one that fails.
     pub fn test(&self, name: &str) -> Result<Option<String>, String> {
-        let (test, name) = name.split_once('/').unwrap_or(("tests", name));
+        let (test, name) = name.split_once('/').unwrap_or(("integration", name));
         let cargo = |arguments: &[&str]| {
             let mut command = bounded("cargo");
             command.current_dir(&self.tree).args(arguments).arg("--target-dir").arg(&self.target);

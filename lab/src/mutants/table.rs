@@ -7,17 +7,17 @@
 use std::fs;
 use std::path::Path;
 
-use super::{CrashOutcome, Wanted};
+use super::{MutantOutcome, Wanted};
 
 /// The document's own text ends here.
 const MARK: &str = "<!-- the table -->";
 
 /// One line for people.
-pub fn line(outcome: &CrashOutcome) -> String {
+pub fn line(outcome: &MutantOutcome) -> String {
     let name = &outcome.name;
     match &outcome.caught {
         Ok(Some(caught)) => {
-            let CrashOutcome { seconds, .. } = outcome;
+            let MutantOutcome { seconds, .. } = outcome;
             format!("{name:<44} caught by \"{}\" in {} after {} states, {seconds} s", caught.rule, caught.by, caught.states)
         }
         Ok(None) => format!("{name:<44} SURVIVED, {} s", outcome.seconds),
@@ -29,14 +29,14 @@ pub fn line(outcome: &CrashOutcome) -> String {
 ///
 /// # Errors
 /// It cannot be read or written, or has no mark.
-pub fn write(document: &Path, wanted: &Wanted, outcomes: &[CrashOutcome], seconds: u64) -> Result<(), String> {
+pub fn write(document: &Path, wanted: &Wanted, outcomes: &[MutantOutcome], seconds: u64) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", document.display());
     let text = fs::read_to_string(document).map_err(failed)?;
     let (head, _) = text.split_once(MARK).ok_or_else(|| format!("{} has no line {MARK}", document.display()))?;
     let mut out = format!("{head}{MARK}\n\n");
     let caught = outcomes.iter().filter(|outcome| matches!(outcome.caught, Ok(Some(_)))).count();
     out.push_str(&format!(
-        "{} mutant, {caught} caught. Command: `bootmigrate-lab mutants --states {} --seed {}`, {} minutes.\n\n",
+        "{} mutants, {caught} caught. Command: `bootmigrate-lab mutants --states {} --seed {}`, {} minutes.\n\n",
         outcomes.len(),
         wanted.states,
         wanted.seed,
@@ -47,7 +47,7 @@ pub fn write(document: &Path, wanted: &Wanted, outcomes: &[CrashOutcome], second
         let row = match &outcome.caught {
             Ok(Some(caught)) => format!("{} | {} | {}", caught.rule.replace('|', "/"), caught.by, caught.states),
             Ok(None) => "**survived** | |".into(),
-            Err(why) => format!("**cannot be mutant**: {} | |", why.replace('|', "/")),
+            Err(why) => format!("**cannot be applied**: {} | |", why.replace('|', "/")),
         };
         out.push_str(&format!("| {} | {row} |\n", outcome.name));
     }
