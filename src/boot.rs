@@ -1,5 +1,5 @@
 //! Owns a boot of one database: lock, roll forward, inspect, decide, carry out, or the next fallback.
-//! Promises: reads as the README says it; the number of plans is bounded; what is given up is reported before it is forgotten.
+//! Promises: reads as the README says it; the number of plans is bounded; a loss is reported before it is forgotten.
 //! Never looks at a file itself, and never decides.
 
 pub mod group;
@@ -29,7 +29,7 @@ use crate::report::{DatabaseReport, Ending, LastFailure};
 pub struct BootRequest {
     /// A boot, `--retry`, `--purge-and-retry` or `purge`.
     pub request: Request,
-    /// From a marker file or the kernel's command line; empty for a person at a console.
+    /// From a marker file or the kernel's command line; empty for an operator at a console.
     pub token: String,
 }
 
@@ -64,7 +64,7 @@ fn run<'d>(
     Ok((report, Some(unsaid)))
 }
 
-/// What the record still holds because the run has not yet ended with saying it. Keeps the lock.
+/// What the record still holds because the run has not reported it yet. Keeps the lock.
 pub struct PendingReport<'d> {
     device: &'d Device<'d>,
     locked: Locked,
@@ -182,7 +182,7 @@ fn fallbacks(
         let facts = seen.facts.clone();
         match operation::carry_out(device, locked, store, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure))
         {
-            // A journal that was harmed rolls back only a part of what it should, and SQLite says nothing.
+            // A damaged journal rolls back only a part of what it should, and SQLite says nothing.
             Ok(Ending::LookAgain) if matches!(plan, Plan::Recover { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;
             }

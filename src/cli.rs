@@ -15,7 +15,7 @@ use crate::decide::facts::Request;
 /// Takes the words of another command, whose text it prints; it is in no list of commands.
 const HELP: &str = "help";
 
-/// What a person or a unit asks for.
+/// What an operator or a unit asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The verb.
@@ -106,7 +106,7 @@ pub enum Action {
 /// How `status` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For a person.
+    /// For an operator.
     Text,
     /// `--json`.
     Json,
@@ -121,7 +121,7 @@ pub enum Format {
 pub enum Extent {
     /// Everything.
     All,
-    /// So many migrations.
+    /// This many migrations.
     Step(u32),
     /// To this version, itself included.
     To(i64),

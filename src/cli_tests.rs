@@ -1,5 +1,5 @@
 //! Owns the tests of the command line.
-//! Promises: each line is what a person types, beside what it means or what is said.
+//! Promises: each line is what an operator types, beside what it means or what is said.
 //! Never runs anything.
 #![allow(clippy::unwrap_used)]
 

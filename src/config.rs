@@ -99,7 +99,7 @@ pub struct DatabaseSettings {
     pub kind: Kind,
     /// `owner = "user:group"`; the folder's owner where it is absent.
     pub owner: Option<Owner>,
-    /// `mode = "0640"`, for a file made anew.
+    /// `mode = "0640"`, for a new file.
     pub mode: u32,
     /// `require_mount`: must be a mount point before anything is made.
     pub require_mount: Option<PathBuf>,
@@ -153,7 +153,7 @@ pub struct DatabaseSettings {
 pub enum Kind {
     /// Never given up for a failed migration.
     Precious,
-    /// May be built anew.
+    /// May be rebuilt.
     Rebuildable,
 }
 
@@ -193,7 +193,7 @@ pub enum Repair {
     Salvage,
     /// Put the newest good snapshot in place.
     Snapshot,
-    /// Build anew.
+    /// Rebuild.
     Purge,
 }
 
@@ -206,7 +206,7 @@ pub enum OnNewer {
     Downgrade,
     /// Until `mark-good`: the snapshot of this firmware's own version.
     TrialSnapshot,
-    /// Set it aside and build anew (what `kind = "rebuildable"` means by default).
+    /// Set it aside and rebuild (what `kind = "rebuildable"` means by default).
     Purge,
 }
 
@@ -275,7 +275,7 @@ impl DatabaseSettings {
 }
 
 impl Adopt {
-    /// What a person said instead of the configuration: the tool, or our version itself.
+    /// What an operator said instead of the configuration: the tool, or our version itself.
     ///
     /// # Errors
     /// One sentence.

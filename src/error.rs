@@ -1,5 +1,5 @@
 //! Owns [`Failure`]: which op, on what, because of whom; and its [`Class`], the only thing decisions look at.
-//! Promises: the class is a whitelist (protocol: "Which failures may lead to a fallback"); what is not proven stops and touches nothing.
+//! Promises: the class is a whitelist (docs/design.md, "The fallbacks"); what is not proven stops and touches nothing.
 //! Never repeats its source in its own text; never printed but by the report.
 
 pub mod called;
@@ -88,7 +88,7 @@ impl Class {
 /// What a file system had too little of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
-    /// Bytes: it shows fewer free than the step may have needed.
+    /// Bytes: it shows fewer free than the op may have needed.
     Bytes,
     /// Inodes: no further file can be made.
     Inodes,
@@ -168,7 +168,7 @@ impl Failure {
         }
     }
 
-    /// A stop signal came, and this step ended for it.
+    /// A stop signal came, and this op ended for it.
     pub fn stopped(op: Op) -> Failure {
         Failure::new(Class::Interrupted, op, "a stop signal came")
     }

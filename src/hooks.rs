@@ -1,6 +1,6 @@
 //! Owns what a product may observe of a run, and its word on what follows a migration that failed.
 //! Promises: plain data and callbacks that do nothing by default; an answer that is not allowed gives way to the policy's.
-//! Never has an effect of its own: `boot` and `steps` call them, `decide` bounds the answer.
+//! Never has an effect of its own: `boot` and `ops` call them, `decide` bounds the answer.
 
 use crate::error::Place;
 

@@ -1,5 +1,5 @@
 //! Migrates the SQLite databases of a headless Linux device when it boots, before the application opens them: the old database or the new
-//! one, whole, at every instant; nothing is lost without being said; an answer at every boot.
+//! one, whole, at every instant; no loss goes unreported; an answer at every boot.
 //! It never reboots the device, never touches what is not proven to be its own, and never decides by a clock.
 //!
 //! ```

@@ -57,7 +57,7 @@ pub struct Migrator {
     program: Option<String>,
 }
 
-/// Told of each database that gave rows up.
+/// Told of each database that lost rows.
 type OnLoss = Box<dyn Fn(&DatabaseReport) + Send>;
 
 impl Migrator {
@@ -139,7 +139,7 @@ impl Migrator {
         self
     }
 
-    /// Called for each database whose rows were given up, after its report, record and ready file are written: whatever it does,
+    /// Called for each database that lost rows, after its report, record and ready file are written: whatever it does,
     /// a panic included, changes nothing of that. By [`Migrator::boot`] alone: [`Migrator::main`] says it on standard error.
     #[must_use]
     pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + Send + 'static) -> Migrator {
@@ -321,7 +321,7 @@ impl Migrator {
         let environment = self.environment(&disk, command.root.clone());
         let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
         let (report, unsaid) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
-        // The caller has the report: a loss in it has been said.
+        // The caller has the report: a loss in it has been reported.
         unsaid.into_iter().for_each(PendingReport::said);
         for database in report.databases.iter().filter(|database| database.data_loss) {
             for callback in &self.on_loss {

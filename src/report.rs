@@ -47,7 +47,7 @@ pub enum Outcome {
     Adopted,
     /// A snapshot took the damaged one's place.
     Restored,
-    /// The indexes were built anew.
+    /// The indexes were rebuilt.
     Reindexed,
     /// What could be read of a damaged one stands in its place.
     Salvaged,
@@ -227,7 +227,7 @@ pub fn exit_of_refusal(class: RefusalClass) -> u8 {
     }
 }
 
-/// What a purge without `carry_over` gives up.
+/// What a purge without `carry_over` loses.
 pub const ALL_ROWS: &str = "all rows of the old database; it is kept in quarantine";
 /// Usable, data was given up.
 pub const EXIT_DATA_LOSS: u8 = 11;

@@ -217,7 +217,7 @@ fn no_way_back(migration: &Migration, last: i64, allowed: &dyn Fn(OnNewer) -> bo
     format!("the firmware released last (version {last}) would not start after this in the other slot; write {}", ways.join(", or "))
 }
 
-/// The older firmware may build anew, or may put the snapshot back that this one is made to take.
+/// The older firmware may rebuild, or may put the snapshot back that this one is made to take.
 fn has_other_way_back(settings: &DatabaseSettings) -> bool {
     let snapshot = settings.on_newer.contains(&OnNewer::TrialSnapshot) && settings.copy == CopyPolicy::Always;
     snapshot || settings.on_newer.contains(&OnNewer::Purge)

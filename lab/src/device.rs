@@ -64,7 +64,7 @@ pub struct Firmware {
 pub struct Booted {
     /// What it reported.
     pub report: DatabaseReport,
-    /// So many effects were logged when a loss was published; `None` where none was.
+    /// This many effects were logged when a loss was published; `None` where none was.
     pub loss_said_at: Option<u64>,
     /// Effects of the whole boot: 0 for a quiet one.
     pub effects: u64,

@@ -40,7 +40,7 @@ pub enum Stands {
     Absent,
     /// A whole database.
     Whole(Dump),
-    /// Something else: the hash of main's bytes, and why it is none.
+    /// Something else: the hash of main's bytes, and why it is not one.
     Broken(u128, String),
 }
 
@@ -49,7 +49,7 @@ pub const GUESTS_FROM: i64 = 1000;
 /// Where such rows can be: a purge that puts newer rows aside takes them along.
 const GUEST_TABLES: [&str; 4] = ["reading", "sensor", "lost_reading", "lost_sensor"];
 
-/// Dumps by the hash of the files's bytes.
+/// Dumps by the hash of the files' bytes.
 #[derive(Default)]
 pub struct Album {
     known: HashMap<u128, Stands>,

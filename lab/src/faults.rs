@@ -57,10 +57,10 @@ impl fmt::Display for Tally {
 enum Trouble {
     /// A call fails.
     Fault(Fault),
-    /// From this effect on the disk has so many bytes left, or no inode, or no byte of the quota, and at the next boot too; then
+    /// From this effect on the disk has this many bytes left, or no inode, or no byte of the quota, and at the next boot too; then
     /// somebody makes room.
     Filled { effect: u64, lack: Lack, room: u64 },
-    /// The medium has lost this page of a file that was there before, until somebody mends it after the run.
+    /// The medium has lost this page of a file that was there before, until somebody repairs it after the run.
     Lost { file: usize, page: u64 },
 }
 
@@ -216,7 +216,7 @@ fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell:
     met(scenario, &sim, fault.kind, fault.at, unharmed, judge, tell)
 }
 
-/// Whoever reads this page gets EIO; mended after the run, as far as the device left it where it was.
+/// Whoever reads this page gets EIO; repaired after the run, as far as the device left it where it was.
 fn lost(
     scenario: &Scenario,
     file: usize,
@@ -302,7 +302,7 @@ fn explains(kind: FaultKind, exit: u8) -> bool {
 /// Shows one failing run and the boots after it.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not known.
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parts: Vec<&str> = name.split(':').collect();
     let kind = |text: &str| FaultKind::ALL.into_iter().find(|kind| format!("{kind:?}") == text);

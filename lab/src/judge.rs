@@ -90,7 +90,7 @@ pub struct Judge {
     good_after_boot: HashSet<(u128, bool, u32, u32)>,
     /// How many cuts led to the states that are judged now.
     pub cuts: u32,
-    /// So many copies more may be kept: one could not be removed, and the removal of another was not synced.
+    /// This many copies more may be kept: one could not be removed, and the removal of another was not synced.
     pub copies_more: usize,
     /// Boots that were really carried out.
     pub booted: u64,
@@ -251,7 +251,7 @@ impl Judge {
                 if matches!(old, Old::Whole(text) if *text == dump.text) {
                     return Ok(None);
                 }
-                // Mended, or taken over from another tool, and an application was there before the migration could begin.
+                // Repaired, or taken over from another tool, and an application was there before the migration could begin.
                 let first = matches!(old, Old::Broken(_)) || scenario.name.starts_with("adopt");
                 if self.beside_guests && first && scenario.snapshots.contains(&dump.text) {
                     return Ok(None);

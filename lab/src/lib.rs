@@ -1,4 +1,4 @@
-//! Owns the workbench on the firmware team's machine, and the simulated disk that judges the device's code.
+//! Owns the lab on the firmware team's machine, and the simulated disk that judges the device's code.
 //! Promises: everything is repeatable from a printed seed or the printed name of a state.
 //! Never reaches a firmware image.
 

@@ -1,4 +1,4 @@
-//! Owns the workbench's command line.
+//! Owns the lab's command line.
 //! Promises: exit 1 if anything is bad; every number can be had again from the command and seed that are printed.
 //! Never judges.
 

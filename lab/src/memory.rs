@@ -114,7 +114,7 @@ fn one(
 /// Shows one run and the boots after it: `ALLOCATION:once` or `ALLOCATION:for-ever`.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not known.
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let wrong = || format!("{name} is no allocation; write memory:NUMBER:once or memory:NUMBER:for-ever");
     let (at, many) = name.split_once(':').ok_or_else(wrong)?;

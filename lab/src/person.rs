@@ -1,4 +1,4 @@
-//! Owns the commands of a person on a simulated device: the product's own, and what a cut in their middle may never touch.
+//! Owns the commands of an operator on a simulated device: the product's own, and what a cut in their middle may never touch.
 //! Promises: every rule holds on the disk as the cut has left it, before any boot.
 //! Never replaces the judgement of the boots that follow.
 
@@ -146,7 +146,7 @@ pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, alb
     }
     match (album.look(state, MAIN), &scenario.old) {
         (Stands::Whole(dump), Old::Whole(old)) if dump.text == *old => {}
-        // What was harmed, or is gone, is so still: its bytes are compared below.
+        // What was damaged, or is gone, is so still: its bytes are compared below.
         (_, Old::Broken(bytes)) if bytes_hash(state, MAIN) == *bytes => {}
         (_, Old::Absent) if state.read_file(MAIN).is_none() => {}
         (other, _) => return bad("a command leaves the database", format!("it is now {other:?}")),

@@ -22,9 +22,9 @@ use crate::sim::{CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Re
 const DESCRIBED_MAX: usize = 5;
 /// Random outcomes at each cut of a later pass.
 const LATER_RANDOM: u64 = 48;
-/// Passes of random outcomes at most: a small log has only so many states.
+/// Passes of random outcomes at most: a small log has few states.
 const PASSES_MAX: u64 = 40;
-/// So often the random outcomes of a second cut are doubled.
+/// This often the random outcomes of a second cut are doubled.
 const SECOND_DOUBLED_MAX: u32 = 5;
 /// Every cut with the outcomes that need no dice.
 pub(crate) const PLAIN: OutcomePlan = OutcomePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
@@ -34,7 +34,7 @@ pub(crate) const PLAIN: OutcomePlan = OutcomePlan { random: 0, seed: 0, single: 
 pub struct Extent {
     /// Distinct states of one scenario; the plain outcomes are all visited even where they are more.
     pub states: u64,
-    /// Boots that are really carried out; after the plain outcomes the sweep ends when it has had so many.
+    /// Boots that are really carried out; after the plain outcomes the sweep ends when it has had this many.
     pub boots: u64,
     /// Seed of everything random.
     pub seed: u64,
@@ -219,7 +219,7 @@ impl Sweep<'_> {
         }
     }
 
-    /// So many states, or as much work as was asked for, or a bad one where that is the end.
+    /// Enough states, or as much work as was asked for, or a bad one where that is the end.
     fn has_enough(&self, states: u64) -> bool {
         let worked = states != u64::MAX && self.judge.booted >= self.extent.boots;
         self.tally.distinct >= states || worked || self.extent.stop && self.tally.bad > 0
@@ -302,7 +302,7 @@ impl Sweep<'_> {
 /// Shows one state step by step: the effects before the cut, what is on the disk then, and every boot after it.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not known.
 pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let mut state = scenario.initial.clone();
     let (mut firmware, mut asked, mut said, mut first) = (scenario.firmware, &scenario.asked, false, true);
@@ -336,7 +336,7 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
     Ok(true)
 }
 
-/// The last draws of a search: a small scenario has only so many states, and the last of them would be looked for very long.
+/// The last draws of a search: a small scenario has few states, and to find the last of them would take very long.
 #[derive(Default)]
 struct Window {
     draws: u32,
@@ -348,7 +348,7 @@ struct Window {
 impl Window {
     /// Draws that are counted together.
     const DRAWS: u32 = 200;
-    /// One new state in so many is still worth it.
+    /// One new state in this many draws is still worth it.
     const NEW_IN: u64 = 100;
 
     fn note(&mut self, offered: u64, new: u64) {

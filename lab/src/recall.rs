@@ -10,7 +10,7 @@ use crate::sim::reads::Mask;
 use crate::sim::state::NodeId;
 use crate::sim::State;
 
-/// One of so many recalled states is booted nevertheless, and must end as the one that it was taken for.
+/// One in this many recalled states is booted nevertheless, and must end as the one that it was taken for.
 const TESTED_ONE_OF: u64 = 256;
 /// Different ways to boot from one set of names and sizes that are tried.
 const WAYS_MAX: usize = 48;

@@ -1,4 +1,4 @@
-//! Owns work side by side: a process for each scenario, so many at a time, heard of in the scenarios' order.
+//! Owns work side by side: a process for each scenario, this many at a time, heard of in the scenarios' order.
 //! Promises: a process that died is told like any other end.
 //! Never threads: SQLite's generator of random numbers is one a process, and a state must boot the same way each time.
 

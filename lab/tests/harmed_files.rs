@@ -1,4 +1,4 @@
-//! Owns the proof that harmed files end well: a slice of the sweep, and by name the cases that once did not.
+//! Owns the proof that damaged files end well: a slice of the sweep, and by name the cases that once did not.
 //! Promises: the same cases at every run; the command that shows one step by step is printed.
 //! Never the whole sweep: `corrupt-files` is that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]

@@ -1,4 +1,4 @@
-//! Owns the proof that no parser of ours panics: seeds, and twenty thousand harmed copies of them for each.
+//! Owns the proof that no parser of ours panics: seeds, and twenty thousand damaged copies of them for each.
 //! Promises: the same inputs at every run; the name and the bytes of an input that panics are printed.
 //! Never needs a fuzzer: `fuzz/` runs the same functions for as long as one likes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, missing_docs)]

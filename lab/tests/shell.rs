@@ -1,5 +1,5 @@
 //! Owns the shell completions and the manual page: generated from the device's one description of its commands.
-//! Promises: what is committed is what would be generated; `UPDATE_EXPECT=1 cargo test -p bootmigrate-lab --test shell` writes it anew.
+//! Promises: what is committed is what would be generated; `UPDATE_EXPECT=1 cargo test -p bootmigrate-lab --test shell` rewrites it.
 //! Never runs on a device, and never knows a command by itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -11,7 +11,7 @@ use clap_complete::{generate, Shell};
 use expect_test::{expect_file, ExpectFile};
 use roff::{bold, italic, roman, Roff};
 
-/// Options that a person types; the others are other names for them.
+/// Options that an operator types; the others are other names for them.
 fn shown(options: &[&str]) -> Vec<&'static OptionText> {
     let aliases = ["-vv", "--verbose", "-h", "--help", "--quiet", "--version", "-V"];
     options.iter().filter(|name| !aliases.contains(name)).map(|name| option_text(name).unwrap()).collect()

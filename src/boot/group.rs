@@ -33,7 +33,7 @@ pub fn boot_together<'d>(members: &[Member<'_, 'd>]) -> Vec<Booted<'d>> {
 
 struct Group<'g, 'd> {
     members: &'g [Member<'g, 'd>],
-    /// So many members' boots have begun: the next one is this member's.
+    /// This many members' boots have begun: the next one is this member's.
     begun: Cell<usize>,
     /// Everybody was asked whether it can go along.
     asked: Cell<bool>,
@@ -74,7 +74,7 @@ impl<'d> Group<'_, 'd> {
         }
     }
 
-    /// Whoever cannot go along says so now, before the first of them begins anything; whoever is there already is done.
+    /// A member that cannot go along says so now, before the first begins anything; one that is there already is done.
     fn ask_the_rest(&self) {
         if self.asked.replace(true) {
             return;
@@ -88,9 +88,9 @@ impl<'d> Group<'_, 'd> {
         }
     }
 
-    /// Somebody is missing, and this one would have to wait: nothing is locked or written for it.
+    /// A member is missing, and this one would have to wait: nothing is locked or written for it.
     fn in_vain(&self, device: &Device<'_>, asked: &BootRequest) -> Option<DatabaseReport> {
-        // Whoever is told to stop says that, and not whom it waits for.
+        // A member that is told to stop says that, and not which other it waits for.
         if device.must_stop() {
             return None;
         }
@@ -139,7 +139,7 @@ fn booted<'d>(device: &'d Device<'d>, asked: &BootRequest, others: &dyn Others) 
     run(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
-/// A person named this one, and wants it whatever the others are.
+/// An operator named this one, and wants it whatever the others are.
 fn by_itself(asked: &BootRequest) -> bool {
     matches!(asked.request, Request::Purge | Request::Restore(_))
 }
@@ -163,7 +163,7 @@ pub fn version_there(device: &Device<'_>) -> Option<i64> {
     }
 }
 
-/// Who of its group is not there yet, as far as a look tells.
+/// Which of its group are not there yet, as far as a look tells.
 pub fn not_there<'a>(device: &'a Device<'_>, all: &'a [Device<'_>]) -> Option<&'a str> {
     others(device, all).find(|other| version_there(other).is_none()).map(|other| other.settings.name.as_str())
 }
@@ -179,7 +179,7 @@ pub fn plan_in_words(device: &Device<'_>, plan: &Plan, all: &[Device<'_>]) -> St
         match look(other, Request::Boot) {
             Err(_) | Ok((_, Plan::Refuse(_))) => return format!("wait for {name}, which it goes together with; then {plan}"),
             Ok((_, plan)) if leads_to_the_target(&plan) => go.push(name),
-            // It is there, or is mended first.
+            // It is there, or is repaired first.
             Ok(_) => {}
         }
     }

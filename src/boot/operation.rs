@@ -27,13 +27,13 @@ use crate::report::{Ending, Finished, Outcome, ALL_ROWS};
 
 const SWEEP: Op = Op("remove the empty file");
 
-/// Copies of a live database that are begun anew because somebody wrote meanwhile.
+/// Copies of a live database that are begun again because another process wrote meanwhile.
 const COPIES_MAX: u32 = 3;
 
 /// Does what the plan says.
 ///
 /// # Errors
-/// With the class that the fallbacks looks at.
+/// With the class that the fallbacks look at.
 pub fn carry_out(
     device: &Device<'_>,
     locked: &Locked,
@@ -97,7 +97,7 @@ pub fn carry_out(
     }
 }
 
-/// What this firmware's applications need is there after it; a repair only mends what is there.
+/// What this firmware's applications need is there after it; a repair only restores what is there.
 pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
     match plan {
         Plan::FirstBoot { .. } | Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Replace { .. } => true,
@@ -308,7 +308,7 @@ fn copy_and_swap(
         let new = New { path: &staged.path, made_from: staged.copied_from };
         match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
             Ok(_) => return Ok((staged.applied, staged.notes)),
-            // Somebody wrote while the copy was made: what was copied is thrown away.
+            // Another process wrote while the copy was made: what was copied is thrown away.
             Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
                 device.disk().unlink(failure.op, &staged.path).map_err(|error| Failure::io(failure.op, &staged.path, &error))?;
             }

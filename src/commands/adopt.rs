@@ -1,5 +1,5 @@
-//! Owns `adopt`: a person says whose history a database has, and the run that follows takes it over.
-//! Promises: the same run as at boot, with the same comparison of schemas; what the person said counts for this run alone.
+//! Owns `adopt`: an operator says whose history a database has, and the run that follows takes it over.
+//! Promises: the same run as at boot, with the same comparison of schemas; what the operator said counts for this run alone.
 //! Never adopts what the comparison refuses.
 
 use crate::catalog::Embedded;
@@ -24,7 +24,7 @@ pub fn as_run(embedded: &Embedded, settings: &mut Settings, command: &Command) -
         if from.is_some() || at.is_some() || database.adopt.is_none() {
             let versions = database.adopt.take().map(|adopt| adopt.versions).unwrap_or_default();
             let by_hand = Adopt::by_hand(from.as_deref(), *at)?;
-            // The numbers that the configuration maps are the tool's, not a person's.
+            // The numbers that the configuration maps are the tool's, not an operator's.
             database.adopt = Some(if at.is_some() { by_hand } else { Adopt { versions, ..by_hand } });
         }
     }

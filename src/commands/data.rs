@@ -1,5 +1,5 @@
-//! Owns `data status | run`: data migrations, by a person's command, beside running applications.
-//! Promises: what was committed stays and is said, also where something stopped the rest; the applications' databases stay ready.
+//! Owns `data status | run`: data migrations, by an operator's command, beside running applications.
+//! Promises: what was committed stays and is reported, also where something stopped the rest; the applications' databases stay ready.
 //! Never touches the schema, the ready files or the report of the boot.
 
 use serde::Serialize;
@@ -188,7 +188,7 @@ fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &
     let rows = beside.rows()?;
     for migration in within(left_to_do(device, &rows)?, extent) {
         let row = row_of(&rows, migration);
-        // What was edited while it was under way begins anew: its rounds were another text's.
+        // What was edited while it was under way begins again: its rounds were another text's.
         let same = |row: &&Row| migration.checksums.contain(row.applied.checksum);
         let before = row.filter(same).map_or_else(Progress::default, |row| row.progress);
         let mut now = before;

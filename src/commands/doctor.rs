@@ -1,6 +1,6 @@
-//! Owns `doctor`: everything that can be looked at, each finding with what it means and the command that mends it.
+//! Owns `doctor`: everything that can be looked at, each finding with what it means and the command that repairs it.
 //! Promises: reads only, beside running applications; a finding without a repair says so.
-//! Never mends anything.
+//! Never repairs anything.
 
 use serde::Serialize;
 
@@ -44,7 +44,7 @@ struct Finding {
     what: String,
     /// What it means for the device.
     means: String,
-    /// The command that mends it, or what a person does.
+    /// The command that repairs it, or what an operator does.
     repair: String,
 }
 

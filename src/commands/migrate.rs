@@ -1,4 +1,4 @@
-//! Owns `migrate`: the run, as far as a person tells it to go.
+//! Owns `migrate`: the run, as far as an operator tells it to go.
 //! Promises: a database that is then short of this firmware's version is not ready; a failure never purges anything.
 //! Never goes down: that is `rollback`.
 
@@ -88,7 +88,7 @@ pub fn version_now(device: &Device<'_>) -> Result<i64, String> {
     version_of(&facts).ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
 }
 
-/// One database as far as a person said: its catalogue ends there, and nothing of it is ever given up.
+/// One database as far as an operator said: its catalogue ends there, and nothing of it is ever given up.
 pub struct Limit<'a> {
     device: &'a Device<'a>,
     catalog: Catalog,

@@ -75,7 +75,7 @@ pub fn not_begun(device: &Device<'_>, failure: Failure) -> Printed {
     Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
 }
 
-/// Of what there was too little, and what a person can do, where that is why a command ended; `then` comes last.
+/// Of what there was too little, and what an operator can do, where that is why a command ended; `then` comes last.
 pub fn lacking(device: &Device<'_>, failure: &Failure, then: &str) -> Option<(String, String)> {
     let quarantine = || kept(device, &[]).unwrap_or_default();
     (failure.class == Class::NoSpace).then(|| report::lacking(&quarantine(), failure, device.space().ok(), then))

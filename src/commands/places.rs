@@ -77,7 +77,7 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
     }
 }
 
-/// A person named this file for something to be written into: no name of ours, and none of a database.
+/// An operator named this file for something to be written into: not a name of ours, nor of a database.
 ///
 /// # Errors
 /// Whose name it is.

@@ -1,5 +1,5 @@
-//! Owns `snapshot restore`: a copy of ours, or a file that a person brings, in the database's place.
-//! Promises: the protocol's replace: checked, migrated forward beside, the old files in quarantine, the loss said (11).
+//! Owns `snapshot restore`: a copy of ours, or a file that an operator brings, in the database's place.
+//! Promises: the protocol's replace: checked, migrated forward beside, the old files in quarantine, the loss reported (11).
 //! Never copies a file over a database.
 
 use std::path::Path;

@@ -29,7 +29,7 @@ pub fn rollback(context: &CommandContext<'_>, extent: Extent) -> Result<Printed,
     }
 }
 
-/// Where there is no way back nothing is begun, and the application's ready file stays.
+/// Where there is no way back, nothing is begun, and the application's ready file stays.
 fn possible(context: &CommandContext<'_>, limit: &Limit<'_>, now: i64, target: i64) -> Result<(), String> {
     let device = limit.device(context.environment);
     let name = &device.settings.name;

@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
     }
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
-    /// wait for the others. What a person stopped short of this firmware's version may not.
+    /// wait for the others. What an operator stopped short of this firmware's version may not.
     pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<PendingReport<'d>>) {
         let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
         let mut left = members.to_vec();
@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
             for ((device, _), report) in group.iter().zip(&booted) {
                 device.tell(|hooks| hooks.after_database(&report.result()));
             }
-            // A loss of one that waits is said again by the run after which it may be opened.
+            // A loss of one that waits is reported again by the run after which it may be opened.
             let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
             // What has nothing left to say is done: its lock and its files are closed here.
             unsaid.extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));
@@ -135,7 +135,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// This database and whoever goes together with it, each with its version; or who of those is not there.
+    /// This database and whoever goes together with it, each with its version; or which of those is not there.
     fn group_of(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Result<Vec<(String, i64)>, String> {
         let mut group = vec![(report.name.clone(), report.version.unwrap_or(0))];
         let this = self.all.iter().find(|device| device.settings.name == report.name);
@@ -221,7 +221,7 @@ fn skip(device: &Device<'_>, why: &str) -> DatabaseReport {
     }
 }
 
-/// A person's word counts; else a token on the kernel's command line, or in the marker file.
+/// An operator's word counts; else a token on the kernel's command line, or in the marker file.
 fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) -> BootRequest {
     if *request != Request::Boot {
         return BootRequest { request: request.clone(), token: String::new() };
@@ -256,7 +256,7 @@ fn with(request: Request, token: &str) -> BootRequest {
     BootRequest { request, token: kept.to_owned() }
 }
 
-/// Prints, and only then counts a loss as said: where neither standard error nor the report on /run took it, the next run says it.
+/// Prints, and only then counts a loss as reported: where neither standard error nor the report on /run took it, the next run does it.
 pub fn said(report: &RunReport, command: &Command, unsaid: Vec<PendingReport<'_>>) -> Printed {
     let (exit, told) = printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
     if told || report.published {

@@ -1,6 +1,6 @@
 //! Owns the answers to a damaged or lost database: `on_damage`, in the owner's order.
-//! Promises: what keeps rows comes before what gives them up, as the owner wrote it; each repair is tried once a run.
-//! Never gives a repair up for a power cut, and never purges where neither the owner nor a person said so.
+//! Promises: what keeps rows comes before what loses them, as the owner wrote it; each repair is tried once a run.
+//! Never gives a repair up for a power cut, and never purges where neither the owner nor an operator said so.
 
 use crate::config::Repair;
 use crate::decide::facts::{Attempt, Facts, Request, Snapshot};
@@ -45,7 +45,7 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
                     return by_snapshot(snapshot, what);
                 }
             }
-            // Tables are whole: only what is derived from them is built anew, unless that was in vain so often.
+            // Tables are whole: only what is derived from them is rebuilt, unless that was in vain that often.
             Repair::Reindex if tables_whole && hopeful && !facts.tried.contains(&Attempt::Reindex) => {
                 return Plan::Reindex { why: what.to_owned() };
             }
@@ -56,7 +56,7 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
                     return Plan::Salvage { version, why: what.to_owned(), each };
                 }
             }
-            // A copy that this firmware could not bring forward so often will not come forward now.
+            // A copy that this firmware could not bring forward that often will not come forward now.
             Repair::Snapshot if hopeful => {
                 if let Some(snapshot) = next_snapshot(facts) {
                     return by_snapshot(snapshot, what);
@@ -76,7 +76,7 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
     refuse(Class::Damaged, &format!("{what}{vain}"), next)
 }
 
-/// The newest copy that gives up fewer rows than a repair of the file itself: it has more of those that only indexes know than it
+/// The newest copy that loses fewer rows than a repair of the file itself: it has more of those that only indexes know than it
 /// lacks of what was written since.
 fn better_snapshot<'a>(facts: &'a Facts, policy: &Policy) -> Option<&'a Snapshot> {
     let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Attempt::Snapshot(snapshot.operation));

@@ -25,7 +25,7 @@ pub struct Facts {
     pub good_operation: u64,
     /// Room on the file system.
     pub room: Room,
-    /// What of ours takes room there and may go when a person says so; looked for only where something is to be done.
+    /// What of ours takes room there and may go when an operator says so; looked for only where something is to be done.
     pub kept: Vec<OwnCopies>,
     /// The file system takes writes.
     pub writable: bool,
@@ -33,7 +33,7 @@ pub struct Facts {
     pub read_only: String,
     /// The database file is a mount of its own: nothing can be renamed over it.
     pub own_mount: bool,
-    /// Data was given up by an operation that is done, and no run has ended with saying so.
+    /// Data was given up by an operation that is done, and no run has reported it.
     pub loss: Option<String>,
     /// Why the last operation that failed did so, where none has ended well since.
     pub last_failure: Option<LastFailure>,
@@ -42,7 +42,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The file is gone or empty and no side file has content: a fresh database gives up nothing more.
+    /// The file is gone or empty and no side file has content: a fresh database loses nothing more.
     pub fn nothing_is_left(&self) -> bool {
         matches!(self.database, DatabaseState::Lost { remains: false, .. })
     }
@@ -183,7 +183,7 @@ pub enum Request {
     Retry,
     /// `--purge-and-retry`: also, whatever fails or is damaged is purged.
     PurgeAndRetry,
-    /// `rollback`: down to a version that a person named.
+    /// `rollback`: down to a version that an operator named.
     Rollback,
     /// `purge --yes`: a fresh database, whatever there is.
     Purge,
@@ -216,7 +216,7 @@ pub struct Snapshot {
     pub version: i64,
     /// The operation that made it.
     pub operation: u64,
-    /// Of the damaged file's rows that only its indexes know, so many.
+    /// How many of the damaged file's rows that only its indexes know it has.
     pub holds: u64,
     /// Rows in the damaged file's tables that this copy does not have; not counted beyond `holds`.
     pub lacks: u64,
@@ -235,7 +235,7 @@ pub struct Room {
     pub reclaimable: u64,
     /// What the pending migrations ask for beside the database (`needs-space`, the one that asks for most).
     pub asked: u64,
-    /// What an earlier run of this catalogue found missing: so much must be free.
+    /// What an earlier run of this catalogue found missing: this much must be free.
     pub needed: Option<u64>,
 }
 
@@ -287,7 +287,7 @@ impl Room {
         self.size.saturating_add(of_file_system.max(of_file).max(self.asked))
     }
 
-    /// A copy fits, after pruning so many bytes of our own.
+    /// A copy fits, after pruning this many bytes of our own.
     pub fn fits(&self, pruned: u64) -> bool {
         self.available.saturating_add(pruned) >= self.for_a_copy()
     }

@@ -38,13 +38,13 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
         (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => failed_migration(cause, facts, policy),
         // Not even on an empty database: nothing that we could build would work.
         (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => NextPlan::Stop(Stop::FreshBuildFailed),
-        // A person named this copy: no other is taken in its place.
+        // An operator named this copy: no other is taken in its place.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { .. }, .. })
             if matches!(facts.request, Request::Restore(_)) =>
         {
             NextPlan::Stop(Stop::AsItFailed)
         }
-        // This copy cannot be brought forward, or is none: the next repair.
+        // This copy cannot be brought forward, or is not a good one: the next repair.
         (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. }) => {
             NextPlan::Without(Attempt::Snapshot(*operation))
         }

@@ -1,5 +1,5 @@
 //! Owns the answers to a database that newer firmware wrote: `on_newer`, in the owner's order.
-//! Promises: each answer is possible before it is chosen; what keeps the rows comes before what gives them up.
+//! Promises: each answer is possible before it is chosen; what keeps the rows comes before what loses them.
 //! Never purges precious data, and never takes a snapshot of before the last `mark-good`.
 
 use crate::config::OnNewer;
@@ -36,7 +36,7 @@ pub fn newer(facts: &Facts, policy: &Policy, version: i64, compatible_from: Opti
     }
     let missing = missing.map_or_else(String::new, |missing| format!("; {missing}"));
     let what = match facts.request {
-        // Who asked knows the version.
+        // The operator who asked knows the version.
         Request::Rollback => missing.trim_start_matches("; ").to_owned(),
         _ => format!("the database is at version {version}, this firmware knows {}{missing}", facts.target),
     };

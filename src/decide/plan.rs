@@ -94,7 +94,7 @@ pub enum Plan {
         by: Replacement,
         /// Why, in words.
         why: String,
-        /// Rows are given up by it.
+        /// It loses rows.
         loss: bool,
     },
     /// Nothing can or may be done.
@@ -129,7 +129,7 @@ pub enum SnapshotPlan {
     Take,
     /// There is room once our own older snapshots are gone.
     TakeAfterPruning,
-    /// By policy there is none.
+    /// The policy asks for no snapshot.
     Never,
     /// There is no room, and policy goes on without.
     NoRoom,
@@ -144,7 +144,7 @@ pub struct Refusal {
     pub class: RefusalClass,
     /// What is the matter, in words.
     pub what: String,
-    /// What a person can do about it.
+    /// What an operator can do about it.
     pub next: String,
 }
 
@@ -157,9 +157,9 @@ pub enum RefusalClass {
     TriesUsedUp,
 }
 
-/// Why a person's `snapshot restore` replaces what is there.
+/// Why an operator's `snapshot restore` replaces what is there.
 pub const RESTORE_ASKED: &str = "`snapshot restore` was asked for";
-/// Why a person's `purge` replaces what is there.
+/// Why an operator's `purge` replaces what is there.
 pub const PURGE_ASKED: &str = "`purge` was asked for";
 
 /// Facts and policy in, a plan out.
@@ -221,7 +221,7 @@ fn recover(facts: &Facts, why: &'static str) -> Plan {
     }
 }
 
-/// What stops any operation before it begins, in the order of what a person can mend.
+/// What stops any operation before it begins, in the order of what an operator can repair.
 fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     if !facts.writable {
         return Some(refuse(Class::Storage, &format!("work is pending and {}", facts.read_only), "make it writable, then run again"));
@@ -313,7 +313,7 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
     refuse(Class::NotOurs, &what, next)
 }
 
-/// A replacement that was begun and cut off so often that it is left alone. A power cut is nobody's fault: it never leads to a
+/// A replacement that was begun and cut off that often is left alone. A power cut is nobody's fault: it never leads to a
 /// worse repair, and what is refused here still has its old files and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
     let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else { return None };
@@ -335,7 +335,7 @@ pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
     Plan::Replace { by, why: what.to_owned(), loss: true }
 }
 
-/// `snapshot restore --yes`: a person named database and copy; only what cannot be done is refused.
+/// `snapshot restore --yes`: an operator named database and copy; only what cannot be done is refused.
 fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
     let why = RESTORE_ASKED;
     match &facts.database {
@@ -346,14 +346,14 @@ fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
     }
 }
 
-/// `purge --yes`: a person named the database and said so; only what cannot be done is refused.
+/// `purge --yes`: an operator named the database and said so; only what cannot be done is refused.
 fn purge(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.database {
         DatabaseState::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         DatabaseState::Absent => first_boot(facts, policy),
         _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
         _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
-        // Nothing is carried over: the rows are what the person wants to be rid of.
+        // Nothing is carried over: the rows are what the operator wants to be rid of.
         _ => Plan::Replace { by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false }, why: PURGE_ASKED.into(), loss: true },
     }
 }
@@ -370,7 +370,7 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         return refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again");
     }
     let going_on = matches!(&facts.open_operation, OpenOperation::Interrupted { kind, ours: true, .. } if kind.purges());
-    // Where the file is gone, a fresh one gives up nothing more, and nobody could start without it.
+    // Where the file is gone, a fresh one loses nothing more, and nobody could start without it.
     if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
         let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
         let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);

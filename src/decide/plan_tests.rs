@@ -1,4 +1,4 @@
-//! Owns the golden plans: an environment in one line, and the words that a person reads before it is done.
+//! Owns the golden plans: an environment in one line, and the words that an operator reads before it is done.
 //! Promises: each row of the table is one reason of `decide` or of the fallbacks; the whole text is compared.
 //! Never inspects anything: facts are written down, not found.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -187,7 +187,7 @@ fn damage_is_repaired_in_the_owners_order() {
     let index = facts(DatabaseState::Damaged { what: "an index is torn".into(), tables_whole: true, version: None });
     check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
     check(&Facts { tried: vec![Attempt::Reindex], ..index.clone() }, &precious(), "refuse: an index is torn [As(Damaged)]");
-    // In vain so often: a boot that would copy the file once more learns nothing.
+    // In vain that often: a boot that would copy the file once more learns nothing.
     let in_vain = Facts { tries: Counts { failed: 3, ..index.tries.clone() }, ..index };
     check(&in_vain, &precious(), "refuse: an index is torn [As(Damaged)]");
 }
@@ -260,7 +260,7 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
     let aside = "replace by a fresh database with the rows of a put aside in it, the old files go to quarantine: \
                  it is at version 5 and this firmware knows 3";
     check(&newer, &keeps(&["a"]), aside);
-    // A person said that the rows go.
+    // An operator said that the rows go.
     let named = "replace by a fresh database, the old files go to quarantine: `purge` was asked for";
     check(&Facts { request: Request::Purge, ..behind() }, &keeps(&["*"]), named);
 }
@@ -276,7 +276,7 @@ fn data_that_is_gone_is_no_first_boot() {
     check(&purged(false), &precious(), fresh);
     let often = "refuse: the main file is empty, and this firmware has built a fresh database 2 times already [TriesUsedUp]";
     check(&purged(true), &rebuildable(), often);
-    // A WAL may hold everything: a person decides.
+    // A WAL may hold everything: an operator decides.
     check(&lost(true), &precious(), "refuse: the main file is empty [As(Damaged)]");
 }
 

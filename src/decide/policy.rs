@@ -10,7 +10,7 @@ pub const FAILED_MAX: u8 = 3;
 pub const INTERRUPTED_MAX: u8 = 5;
 /// Fresh databases built by one catalogue in place of an old one: a firmware that needs a third one is broken, not unlucky.
 pub const PURGES_MAX: u8 = 2;
-/// Starts of the same replacement: begun again twice, because nothing is lost by it, and then left to a person.
+/// Starts of the same replacement: begun again twice, because nothing is lost by it, and then left to an operator.
 pub const REPLACE_STARTS_MAX: u8 = 3;
 /// Plans that one run carries out for one database: one for each fallback, and looks between them.
 pub const ROUNDS_MAX: usize = 12;

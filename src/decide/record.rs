@@ -40,9 +40,9 @@ pub struct Record {
     pub counts: Vec<Counts>,
     /// Most recent first, at most [`TOKENS_MAX`].
     pub tokens: Vec<String>,
-    /// "Full" was met by this fingerprint: so many bytes must be free before it tries again.
+    /// "Full" was met by this fingerprint: this many bytes must be free before it tries again.
     pub needs: Option<Needs>,
-    /// Data that was given up and that no run has yet ended with saying.
+    /// Data that was given up and that no run has reported yet.
     pub loss: Option<Loss>,
     /// Why the last operation of a catalogue that failed did so; most recent first, at most [`FAILURES_MAX`].
     pub failures: Vec<LastFailure>,

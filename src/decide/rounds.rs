@@ -2,17 +2,17 @@
 //! Promises: pure; every batch ends, by itself or by a refusal.
 //! Never looks at a row.
 
-/// Rounds in a row that changed the very same rows: one may be an accident of a cursor, this many are none.
+/// Rounds in a row that changed the very same rows: one may be an accident of a cursor, this many are not.
 const ALIKE_MAX: u32 = 3;
 /// No row takes fewer bytes of the file, so a batch that has changed more rows than fit has changed some of them again and again.
 const BYTES_PER_ROW_MIN: u64 = 4;
-/// A small file proves nothing: so many rows may be changed in any.
+/// A small file proves nothing: this many rows may be changed in any.
 const ROWS_FREE: u64 = 10_000;
 
 /// A round that has run and is not yet committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
-    /// `batch`; what is none has one round.
+    /// `batch`; anything else has one round.
     pub batch: bool,
     /// Rows that it changed.
     pub rows: u64,

@@ -1,6 +1,6 @@
 //! Owns the refusals for want of space, and the sentence of what can be removed.
 //! Promises: numbers are bytes; what bootmigrate itself keeps is named with its size and the command that removes it.
-//! Never removes anything: a person does.
+//! Never removes anything: an operator does.
 
 use crate::decide::facts::{Facts, OwnCopies, Room};
 use crate::decide::plan::{refuse, Plan};
@@ -9,10 +9,10 @@ use crate::error::Class;
 
 /// What comes after there is room, but for a command that names itself.
 pub const RUN_AGAIN: &str = "run again";
-/// Of quarantine and snapshots together so many are named.
+/// Of quarantine and snapshots together this many are named.
 const NAMED_MAX: usize = 3;
 
-/// What a person can do, until so many bytes are free where that is known, and then.
+/// What an operator can do, until this many bytes are free where that is known, and then.
 pub fn free_space(kept: &[OwnCopies], needed: Option<u64>, then: &str) -> String {
     let until = needed.map_or_else(String::new, |bytes| format!(" until {bytes} bytes are free"));
     let mut words = format!("free space{until}, then {then}");

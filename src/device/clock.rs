@@ -45,7 +45,7 @@ pub const POLL: Duration = Duration::from_millis(50);
 pub struct Wait<'a> {
     /// What passes the time.
     pub clock: &'a dyn Clock,
-    /// For so long.
+    /// For this long.
     pub limit: Duration,
     /// Raised by SIGTERM and SIGINT: it ends the wait.
     pub stop: &'a AtomicBool,

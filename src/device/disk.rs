@@ -168,7 +168,7 @@ pub trait File {
     fn lease(&self) -> io::Result<Lease>;
     /// Is the lease that [`File::lease`] gave still whole?
     fn lease_state(&self) -> io::Result<Lease>;
-    /// Gives the lease up.
+    /// Releases the lease.
     fn release_lease(&self) -> io::Result<()>;
     /// `flock`, exclusive, without waiting: `false` where another process holds it. Held until the file is dropped.
     fn try_lock(&self) -> io::Result<bool>;
@@ -209,7 +209,7 @@ pub trait Disk {
     /// The path with every symbolic link followed; `NotFound` where one dangles, [`Untrusted`] where somebody else may have put it there.
     fn resolve(&self, path: &Path) -> io::Result<std::path::PathBuf>;
     /// Opens or makes a file, without waiting and without following a link: [`WrongKind`] where the name is that of no regular file,
-    /// `WouldBlock` where another process holds a lease, which it now has to give up. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
+    /// `WouldBlock` where another process holds a lease, which it now has to release. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
     fn open(&self, op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
     /// Makes a folder; `AlreadyExists` where the name is taken.
     fn make_folder(&self, op: Op, path: &Path, mode: u32) -> io::Result<()>;

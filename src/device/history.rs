@@ -70,7 +70,7 @@ pub struct History {
     pub recorded: bool,
     /// Its rows, by version.
     pub applied: Vec<Applied>,
-    /// The first row that is none, in words.
+    /// The first row that is not one, in words.
     pub malformed: Option<String>,
     /// The last operation that committed here; `None` where bootmigrate never did.
     pub operation: Option<u64>,
@@ -443,7 +443,7 @@ pub fn contradictions<'h>(catalog: &Catalog, applied: &'h [Applied]) -> Vec<Cont
     applied.iter().filter_map(of_row).chain(passed_over).collect()
 }
 
-/// The first of them that is a reason to go no further: where changed texts are only warned of, those are none.
+/// The first of them that is a reason to go no further: where changed texts are only warned of, those are not one.
 pub fn refusal<'h>(catalog: &Catalog, applied: &'h [Applied], warn_changed: bool) -> Option<Contradiction<'h>> {
     let goes_on = |one: &Contradiction<'_>| warn_changed && matches!(one, Contradiction::Changed(_));
     contradictions(catalog, applied).into_iter().find(|one| !goes_on(one))

@@ -1,4 +1,4 @@
-//! Owns how a line reaches a person: plain on a terminal, with `<priority>` under systemd.
+//! Owns how a line reaches an operator: plain on a terminal, with `<priority>` under systemd.
 //! Promises: one sentence a line; nothing is logged below the asked level.
 //! Never decides what is worth saying.
 

@@ -129,7 +129,7 @@ impl<'a> Device<'a> {
         Wait { clock: self.environment.clock, limit, stop: &self.environment.stop }
     }
 
-    /// Opens main. Somebody who holds a lease on it has to give that up now, and is waited for until `limit`.
+    /// Opens main. Whoever holds a lease on it has to release it now, and is waited for until `limit`.
     ///
     /// # Errors
     /// As [`MainFile::open`]; in use where the lease stays.

@@ -46,7 +46,7 @@ pub fn watch(wanted: bool) {
     *watched() = (terminal || supervisor).then(|| Watched { terminal, supervisor, ..Watched::default() });
 }
 
-/// So many steps follow.
+/// This many steps follow.
 pub fn expect(migrations: usize) {
     if let Some(watched) = watched().as_mut() {
         (watched.done, watched.of) = (0, migrations);

@@ -1,4 +1,4 @@
-//! Owns how this program opens SQLite: a few ways, each with the one set of pragmas that protocol.md gives it.
+//! Owns how this program opens SQLite: a few ways, each with the one set of pragmas that docs/design.md gives it.
 //! Promises: a connection closes with success before anybody probes; errors carry a class from the whitelist.
 //! Never decides what an answer means for the database.
 

@@ -1,5 +1,5 @@
 //! Owns the name by which this process calls itself: a product's program gives advice that can be typed as it stands.
-//! Promises: set once, before anything is printed; without that, `bootmigrate`. Only commands in backquotes are written anew.
+//! Promises: set once, before anything is printed; without that, `bootmigrate`. Only commands in backquotes are rewritten.
 //! Never touches a path, a table or a directive, whose names are bootmigrate's own.
 
 use std::borrow::Cow;

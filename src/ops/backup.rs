@@ -1,4 +1,4 @@
-//! Owns a copy of the live database made beside running applications, and the import of a file that a person brings.
+//! Owns a copy of the live database made beside running applications, and the import of a file that an operator brings.
 //! Promises: a copy has its name only when it is whole, checked and synced; a cut leaves a temporary name, swept at boot.
 //! Never stops an application, and never takes a file's name for what is in it.
 

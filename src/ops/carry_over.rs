@@ -1,5 +1,5 @@
 //! Owns bringing the old database's rows into the one that is built in its place: at its own version, before what is pending.
-//! Promises: a row is in its table, or in `lost_TABLE`, or counted among what was given up; never in columns that mean something else.
+//! Promises: a row is in its table, or in `lost_TABLE`, or counted among what was lost; never in columns that mean something else.
 //! Never writes to the old database, and never lets a trigger or a conflict clause change what was there.
 
 mod virtual_tables;
@@ -151,7 +151,7 @@ fn names(text: &str, name: &str) -> bool {
 /// Damaged where too little can be read; in use; else as SQLite.
 pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(Vec<String>, Vec<String>), Failure> {
     let old = device.sqlite().look_without_writing(OP, &device.files.main)?;
-    // Nobody writes from here until it is closed; the swap looks whether somebody did after that.
+    // Nobody writes from here until it is closed; the swap checks whether another process did after that.
     let filled = old.begin_exclusive(OP).and_then(|()| fresh.triggers(OP, false)).and_then(|()| pour_all(device, &old, fresh, rows));
     old.rollback();
     let closed = old.close(OP);

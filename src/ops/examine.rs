@@ -1,4 +1,4 @@
-//! Owns a close look at one database for a person: header, pages, schema, copies, as plain facts.
+//! Owns a close look at one database for an operator: header, pages, schema, copies, as plain facts.
 //! Promises: nothing is written, and running applications go on; what could not be looked at says why.
 //! Never says what a fact means.
 
@@ -74,7 +74,7 @@ pub struct Snapshot {
     pub good: Option<Result<i64, String>>,
 }
 
-/// files that were set aside.
+/// Files that were set aside.
 pub struct Quarantined {
     /// Its operation.
     pub operation: u64,
@@ -158,7 +158,7 @@ pub fn record(device: &Device<'_>) -> Result<RecordState, Failure> {
     })
 }
 
-/// Reads schema, history and, where `check` allows so many bytes, every page; with the locks of an ordinary reader.
+/// Reads schema, history and, where `check` allows that many bytes, every page; with the locks of an ordinary reader.
 ///
 /// # Errors
 /// As SQLite.

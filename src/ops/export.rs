@@ -1,4 +1,4 @@
-//! Owns writing a file that a person asked for, outside everything that is ours.
+//! Owns writing a file that an operator asked for, outside everything that is ours.
 //! Promises: whole and synced, or not there; readable by its owner alone.
 //! Never overwrites.
 

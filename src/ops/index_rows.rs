@@ -1,5 +1,5 @@
 //! Owns what becomes of rows that only indexes know: named, counted, and kept aside as far as the indexes have them.
-//! Promises: a row that is missing in its table is never given up without a line that counts it.
+//! Promises: a row that is missing in its table is never lost without a line that counts it.
 //! Never changes a table of the product's own.
 
 use crate::device::disk::Op;

@@ -100,11 +100,11 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     store.version = seen.history.as_ref().map(History::version);
     seen.facts.tries = store.tries();
     seen.facts.open_operation = store.open_operation();
-    // A person who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
+    // An operator who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
     let reachable = space.total.saturating_sub(seen.facts.room.size);
     seen.facts.room.needed = store.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
     seen.facts.loss = store.loss().map(|loss| loss.text.clone());
-    // A person may have brought a file that is this firmware's: what failed before counts no more.
+    // An operator may have brought a file that is this firmware's: what failed before counts no more.
     let arrived = matches!(seen.facts.database, DatabaseState::Current { .. });
     seen.facts.last_failure = store.last_failure(arrived).cloned();
     seen.facts.good_operation = store.record().good_operation;

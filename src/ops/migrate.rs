@@ -143,7 +143,7 @@ fn mode(
     mut database: Database,
     journal: Journal,
 ) -> Result<Committed, Failure> {
-    // The snapshot, the check and the commit are steps too.
+    // The snapshot, the check and the commit are shown as steps too.
     progress::expect(job.migrations.len() + usize::from(job.snapshot) + 2);
     let transaction: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;

@@ -1,4 +1,4 @@
-//! Owns the verbs of the protocol, one a file.
+//! Owns the ops of the protocol, one a file.
 //! Promises: each takes the device and proof of what must already be true, and returns proof or a failure.
 //! Never decides: no policy is read here but limits.
 

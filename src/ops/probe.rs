@@ -1,5 +1,5 @@
-//! Owns the question "is the application running?", asked before the first step of any operation.
-//! Promises: asks with a write lease on the one descriptor of main and gives it up at once; nothing is written or counted.
+//! Owns the question "is the application running?", asked before the first op of any operation.
+//! Promises: asks with a write lease on the one descriptor of main and releases it at once; nothing is written or counted.
 //! Never asked while a connection of ours is open.
 
 use crate::device::disk::{Lease, Op};

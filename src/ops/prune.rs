@@ -1,6 +1,6 @@
 //! Owns what is kept: snapshots and quarantine, by count.
-//! Promises: the newest snapshot stays, with two slots the first since `mark-good`, and whatever is older than an operation that gave
-//! rows up; of quarantine the first, the newest, and the newest that rows were given up with.
+//! Promises: the newest snapshot stays, with two slots the first since `mark-good`, and whatever is older than an operation that lost
+//! rows; of quarantine the first, the newest, and the newest of an operation that lost rows.
 //! Never fails a run: what cannot be removed is said, and removed another time.
 
 use std::io;
@@ -21,12 +21,12 @@ pub fn prune(device: &Device<'_>, store: &RecordStore) {
     say(device, pruned);
 }
 
-/// The same, also of snapshots that hold rows which the database no longer has: a person said so.
+/// The same, also of snapshots that hold rows which the database no longer has: an operator said so.
 pub fn prune_by_hand(device: &Device<'_>, store: &RecordStore) {
     say(device, snapshots(device, store, None).and_then(|()| quarantine(device, None)));
 }
 
-/// The newest operation since `mark-good` that gave up rows, not by a person's own word: snapshots from before it may be the only
+/// The newest operation since `mark-good` that lost rows, not by an operator's own word: snapshots from before it may be the only
 /// home of those rows.
 ///
 /// # Errors
@@ -39,7 +39,7 @@ pub fn last_loss(device: &Device<'_>, store: &RecordStore) -> io::Result<Option<
     Ok(quarantined.max(open))
 }
 
-/// As its reason.txt says. One that cannot be read gave up whatever it was.
+/// As its reason.txt says. One that cannot be read counts as a loss.
 fn gave_up_rows(device: &Device<'_>, operation: u64) -> bool {
     let note = device.state.quarantined(operation).join("reason.txt");
     let text = match read_own_start(device.disk(), OP, &note, NOTE_BYTES_MAX) {

@@ -60,7 +60,7 @@ pub struct Replaced {
 }
 
 impl Replaced {
-    /// What a run that then ends badly says of it all the same; the first one that ends well says it as its exit.
+    /// What a run that then ends badly says of it all the same; the first one that ends well reports it by its exit code.
     pub fn given_up(&self) -> Option<String> {
         let loss = self.loss.as_ref()?;
         Some(format!(
@@ -157,7 +157,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
             continue;
         }
         if made_from_live(kind) && stands && !is_ready(device, operation, main.as_ref())? {
-            // Made from a live file that may have been written since: made anew from what it is now.
+            // Made from a live file that may have been written since: built again from what it is now.
             throw_away(device, main.as_ref(), operation)?;
             continue;
         }
@@ -172,7 +172,7 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
         let said = store.record().loss.clone().filter(|loss| loss.operation == operation).map(|loss| loss.text);
         let (reason, loss) = match open {
             Some(open) if said.is_some() || made_from_live(Some(open.kind)) => (open.reason, said),
-            // Every other replacement gives up rows, whatever is known of it.
+            // Every other replacement loses rows, whatever is known of it.
             open => {
                 let loss = "what the quarantined files hold";
                 store.keep_loss(device, operation, loss)?;

@@ -12,9 +12,9 @@ use crate::error::{Class, Failure, Lack};
 
 const PROBE: Op = Op("ask the file system for room");
 
-/// A migration that writes every page anew writes the file once more, and once its journal.
+/// A migration that rewrites every page writes the file once more, and once its journal.
 const WRITES_OF_A_MIGRATION: u64 = 2;
-/// Tables that a migration of a small file brings along; and by so much at least more must be free before another try.
+/// Tables that a migration of a small file brings along; and at least this much more must be free before another try.
 const LEAST_BYTES: u64 = 1 << 20;
 /// One try needs a copy, a journal, a temporary file and the folder of a replaced database with its note: fewer free inodes than that.
 const INODES_FEW: u64 = 6;
@@ -37,7 +37,7 @@ pub fn explained(device: &Device<'_>, failure: Failure) -> Failure {
     explain(device, failure, size)
 }
 
-/// Says of a failure what there was too little of. `wanted`: bytes that the step may have needed beside what is there now.
+/// Says of a failure what there was too little of. `wanted`: bytes that the op may have needed beside what is there now.
 pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failure {
     if failure.class == Class::Storage && failure.sqlite_code.is_some_and(may_hide_a_lack) {
         match probe(device) {
@@ -94,7 +94,7 @@ fn probe(device: &Device<'_>) -> io::Result<()> {
     written
 }
 
-/// What a person may remove, each with its bytes: databases in quarantine, then these snapshots.
+/// What an operator may remove, each with its bytes: databases in quarantine, then these snapshots.
 ///
 /// # Errors
 /// As `readdir` and `lstat`.

@@ -236,7 +236,7 @@ fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
     Ok(version == [2])
 }
 
-/// All steps; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
+/// All migrations; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
 fn apply(
     device: &Device<'_>,
     database: &mut Database,

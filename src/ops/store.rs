@@ -162,7 +162,7 @@ impl RecordStore {
         counts
     }
 
-    /// A loss of an operation that is done and that no run has ended with saying.
+    /// A loss of an operation that is done and that no run has reported.
     pub fn loss(&self) -> Option<&Loss> {
         self.record.loss.as_ref().filter(|loss| self.committed.is_some_and(|committed| loss.operation <= committed))
     }
@@ -215,7 +215,7 @@ impl RecordStore {
         next.open = Some(OpenOperation { number, kind, fingerprint: self.fingerprint, starts, token, reason });
         next.last_operation = next.last_operation.max(number);
         next.needs = None;
-        // One that is done and not yet said stays until it was said, whatever becomes of this operation.
+        // One that is done and not yet reported stays until it was reported, whatever becomes of this operation.
         if self.loss().is_none() {
             next.loss = order.loss.map(|text| Loss { operation: number, text: text.to_owned() });
         }
@@ -334,7 +334,7 @@ impl RecordStore {
     /// handled, and its loss, where it had one, has been reported.
     ///
     /// # Errors
-    /// The record cannot be written: the loss is said once more, and the next boot closes the operation.
+    /// The record cannot be written: the loss is reported once more, and the next boot closes the operation.
     pub fn close_reported(&mut self, device: &Device<'_>, reported: &ReportEnd) -> Result<(), Failure> {
         let mut next = self.record.clone();
         let ended = next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
@@ -444,9 +444,9 @@ pub struct Order<'a> {
     pub forget_tries: bool,
     /// What is given up, in words.
     pub loss: Option<&'a str>,
-    /// A fresh database counts towards the bound on purges: not where nothing was left to lose, or a person named the database.
+    /// A fresh database counts towards the bound on purges: not where nothing was left to lose, or an operator named the database.
     pub purge_counts: bool,
-    /// Who goes together with it.
+    /// Which databases go together with it.
     pub others: &'a dyn Others,
 }
 

@@ -194,7 +194,7 @@ fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A database file get its name in quarantine; `false` where it has it. What else an earlier start has left there is kept.
+/// A database file gets its name in quarantine; `false` where it has it. What else an earlier start has left there is kept.
 ///
 /// # Errors
 /// As `lstat`, `read`, `link` and `rename`.

@@ -91,7 +91,7 @@ pub fn whole(database: &Database) -> Result<(), Failure> {
 }
 
 /// The file was whole before the migrations, so that every entry of an index had its row: an index that does not fit its table now
-/// (a value of another type than its column's was rewritten as the column's) is built anew from it, in the same transaction.
+/// (a value of another type than its column's was rewritten as the column's) is rebuilt from it, in the same transaction.
 /// What is worth knowing and no damage, a sentence each.
 fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
     let findings = database.integrity_check(OP)?;

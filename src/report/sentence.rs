@@ -133,7 +133,7 @@ pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failur
     Sentence::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
 }
 
-/// What there was too little of, as words that end with a colon where there are any, and what a person can do; `then` comes last.
+/// What there was too little of, as words that end with a colon where there are any, and what an operator can do; `then` comes last.
 pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>, then: &str) -> (String, String) {
     let known = space.filter(Space::is_known);
     let out_of_inodes = space.is_some_and(|space| space.inodes == Some(0)).then_some(Lack::Inodes);
@@ -157,7 +157,7 @@ fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: boo
     if is_copy {
         return "install firmware in which this migration works; this was a copy, and no try was counted".to_owned();
     }
-    // A person's word has forgotten the tries before this one.
+    // An operator's word has forgotten the tries before this one.
     let before = facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
     match FAILED_MAX.saturating_sub(before.saturating_add(1)) {
         0 => format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name),

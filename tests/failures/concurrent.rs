@@ -1,5 +1,5 @@
 //! Owns the rows about two at once: a second bootmigrate, an application that is running or comes along.
-//! Promises: the concurrent process is a real process; it operations while the program stands still at a chosen call.
+//! Promises: the concurrent process is a real process; it acts while the program stands still at a chosen call.
 //! Never times anything: a wait is bounded by `busy_timeout_s` of the program alone.
 
 use crate::application::Application;

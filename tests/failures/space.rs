@@ -1,4 +1,4 @@
-//! Owns the rows about room: full before, while and after each step, and what goes on without.
+//! Owns the rows about room: full before, during and after each op, and what goes on without.
 //! Promises: real file systems that are filled to the last byte while the program stands still.
 //! Never accepts a purge for a disk that is full.
 
@@ -20,7 +20,7 @@ fn mount(device: &TestDevice) -> &Mount {
     device.mount.as_ref().unwrap()
 }
 
-/// A device whose first upgrade left a snapshot, and whose firmware has another step.
+/// A device whose first upgrade left a snapshot, and whose firmware has another migration.
 fn with_a_snapshot() -> TestDevice {
     let device = TestDevice::booted_at(40).firmware(41);
     assert_eq!(device.run(&["run"]).exit, "0");

@@ -1,4 +1,4 @@
-//! Owns the transcripts of what a person asks for beside the boot: snapshots, mark-good, adopt, rehearse, bundle.
+//! Owns the transcripts of what an operator asks for beside the boot: snapshots, mark-good, adopt, rehearse, bundle.
 //! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite alone makes them.
 //! Never shows a run: those are in `transcripts.rs`, `commands.rs` and `errors.rs`.
 

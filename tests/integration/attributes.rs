@@ -103,7 +103,7 @@ fn every_way_keeps_who_may_read() {
         kept(&device, &wanted, &["run"], "11", "restored from a snapshot", 3);
         let device = device.after(|device| fs::remove_file(device.main()).unwrap());
         kept(&device, &wanted, &["run"], "11", "restored from a snapshot", 3);
-        // A copy that a person asks for, beside the one from before the loss; back by the stored down SQL.
+        // A copy that an operator asks for, beside the one from before the loss; back by the stored down SQL.
         kept(&device, &wanted, &["snapshot", "create", "--db", "settings"], "0", "", 4);
         let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
         let device = TestDevice::at(41).home_of(USER).firmware(42).file(down);

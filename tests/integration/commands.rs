@@ -1,4 +1,4 @@
-//! Owns the transcripts of the commands for a person: what is typed, what is said, the exit code, what was touched, the rows.
+//! Owns the transcripts of the commands for an operator: what is typed, what is said, the exit code, what was touched, the rows.
 //! Promises: every row is compared with what SQLite alone makes of the same files; an application may run beside.
 //! Never shortens what was said: both outputs are compared whole.
 
@@ -223,7 +223,7 @@ fn a_snapshot_beside_an_application_has_what_was_committed() {
         let copies: Vec<_> = copies.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
         let (kept, live) = (oracle::content(&copies[0]).unwrap(), oracle::content(&device.main()).unwrap());
-        // A copy of the live files have the rollback journal beside it, so SQLite takes the open transaction back.
+        // A copy of the live files has the rollback journal beside it, so SQLite takes the open transaction back.
         assert_eq!(kept, live);
         assert!(kept.rows["parent"] >= 1000 && kept.rows["child"] >= 1000);
     }

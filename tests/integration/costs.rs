@@ -43,7 +43,7 @@ fn large() -> TestDevice {
     with_rows(45_000, 100)
 }
 
-/// The same with so many rows, so many bytes wide beside what is indexed.
+/// The same with this many rows, this many bytes wide beside what is indexed.
 fn with_rows(rows: u32, width: u32) -> TestDevice {
     let device = TestDevice::at(40).file(("V41__large.sql", LARGE));
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -95,7 +95,7 @@ fn a_restore_obeys_the_limit_of_checks() {
     assert!(cost.read <= 2 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
 }
 
-/// A page in the middle of the rows is harmed; the cache holds a third of the file.
+/// A page in the middle of the rows is damaged; the cache holds a third of the file.
 #[test]
 fn a_salvage_writes_each_row_once() {
     let device = with_rows(300_000, 20).top("memory_max_mib = 16").key("copy = \"never\"");
@@ -116,7 +116,7 @@ fn a_salvage_writes_each_row_once() {
     assert!(cost.written <= bytes + bytes / 2, "{} bytes were written of {bytes}", cost.written);
 }
 
-/// A device with so many databases of one migration each.
+/// A device with this many databases of one migration each.
 fn many(databases: usize) -> TestDevice {
     let device = TestDevice::empty(10);
     let mut text = String::new();

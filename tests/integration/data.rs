@@ -363,7 +363,7 @@ fn going_back_has_a_batch_run_again() {
     let new = oracle::content(&device.main());
     assert_eq!(device.run(&["rollback", "--db", "settings", "--to", "41"]).exit, "11");
     assert_eq!(device.run(&["run"]).exit, "0");
-    // The table was made anew: its batch is pending again. What is no batch is not run twice.
+    // The table was created again: its batch is pending again. What is no batch is not run twice.
     let ran = device.run(&["data", "run", "--all"]);
     assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", "settings: V1 fill: 1 row in 1 round. [BM-0 settings data]\n"));
     assert_eq!(oracle::content(&device.main()), new);

@@ -1,4 +1,4 @@
-//! Owns the situation of a test: a root folder, a firmware folder, databases written by the real refinery.
+//! Owns the situation that a test begins with: a root folder, a firmware folder, databases written by the real refinery.
 //! Promises: everything lies in one temporary folder of its own, and goes with it, also when the test fails.
 //! Never looks into the program under test: it is a file that is run.
 
@@ -202,7 +202,7 @@ impl TestDevice {
         self
     }
 
-    /// A line in `[databases.settings]`; a key that is there already is written anew.
+    /// A line in `[databases.settings]`; a key that is there already is rewritten.
     pub fn key(mut self, line: &str) -> TestDevice {
         let name = line.split('=').next().unwrap().to_string();
         self.databases[0].keys.retain(|old| !old.starts_with(&name));

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 const FORGET: (&str, &str) = ("V43__forget.sql", "-- bootmigrate: irreversible\nUPDATE child SET label = NULL;\n");
 const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
 
-/// At 43, whose last step says that there is no way back over it.
+/// At 43, whose last migration says that there is no way back over it.
 fn over_the_edge() -> TestDevice {
     let mut device = TestDevice::at(30).firmware(40).file(STAMP_DOWN).file(FORGET);
     let ran = device.run(&["run"]);
@@ -62,7 +62,7 @@ fn an_irreversible_step_is_not_gone_back_over_by_hand() {
     assert!(device.root().join("run/bootmigrate/ready/settings").exists());
 }
 
-/// Takes the parents of three children away; the step after it gives the children up.
+/// Takes the parents of three children away; the migration after it drops the children.
 const ORPHANS: &str = "DELETE FROM parent WHERE id IN (2, 4, 6);\n";
 const MENDED: (&str, &str) = ("V44__mended.sql", "DELETE FROM child WHERE parent_id NOT IN (SELECT id FROM parent);\n");
 
@@ -211,7 +211,7 @@ fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
 
 #[test]
 fn a_file_of_before_bootmigrate_that_fails_leaves_no_half() {
-    // Its COMMIT would have made the first step durable.
+    // Its COMMIT would have made the first migration durable.
     let broken = ("V42__broken.sql", "BEGIN;\nUPDATE parent SET reading = 8;\nCOMMIT;\nUPDATE parent SET nowhere = 1;\n");
     let device = TestDevice::at(40).key("adopted_up_to = 42").file(OF_BEFORE).file(broken);
     let rows = oracle::content(&device.main());

@@ -1,5 +1,5 @@
 //! Owns the dump of one operation: what was planned, how it ended, what stands there now, what was touched, what comes next.
-//! Promises: one checker for every test; a line `wrong:` for everything that no test may do.
+//! Promises: one checker for every test; a line `wrong:` for everything that no run may do.
 //! Never judges by the program's own words where a file can be looked at.
 
 use crate::device::{Database, Expectations, TestDevice};
@@ -106,7 +106,7 @@ fn look(device: &TestDevice, database: &Database) -> Before {
     Before { expected: device.expectations(database), owner, files: files(&path) }
 }
 
-/// The bytes of files's members that matter, by their ending.
+/// The bytes of the files that matter, by their ending.
 fn files(main: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     ["", "-wal", "-journal"]
         .into_iter()
@@ -187,7 +187,7 @@ fn again(device: &TestDevice) -> String {
     format!("exit {}, {}, touched {}", operation.ran.exit, outcomes.join(" and "), operation.touched)
 }
 
-/// What no test may do.
+/// What no run may do.
 fn wrong(device: &TestDevice, operation: &Operation) -> Vec<String> {
     let mut found = Vec::new();
     let report = &operation.report;

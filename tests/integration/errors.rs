@@ -1,4 +1,4 @@
-//! Owns the transcripts: each error that a person can cause, its exit code and its sentence, word by word.
+//! Owns the transcripts: each error that an operator can cause, its exit code and its sentence, word by word.
 //! Promises: the folder is byte for byte as it was, times too, after every one of them.
 //! Never shortens what was said: standard error is compared whole.
 

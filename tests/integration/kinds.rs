@@ -1,6 +1,6 @@
 //! Owns the tests of a name under which no regular file stands (FIFO, socket, device, folder, link), and of files that are too long.
 //! Promises: no run waits for what never comes: it ends with the right code and a sentence that names the file; the rows stay.
-//! Never reads a mutant name itself.
+//! Never reads a planted name itself.
 
 use crate::device::{copy_tree, TestDevice};
 use crate::oracle;
@@ -63,7 +63,7 @@ fn remove(path: &Path) {
 /// A device at version 40, booted once, and the same after an upgrade.
 struct Template {
     device: TestDevice,
-    /// Takes the work of every test: made anew from `device` each time.
+    /// Takes the work of every test: made from `device` each time.
     work: TestDevice,
     old: oracle::Content,
     new: oracle::Content,
@@ -177,7 +177,7 @@ fn where_a_leftover_or_a_copy_stands() {
     }
 }
 
-/// A copy that is none is passed over for one that is.
+/// A copy that is not one is passed over for one that is.
 #[test]
 fn where_the_newest_snapshot_stands() {
     for kind in EVERY {
@@ -271,7 +271,7 @@ fn a_configuration_at_its_limit() {
 
 const SECRET: &str = "root:of-nobodys-concern";
 
-/// Where a run has told these words: standard output, standard error, and every file of the device but what was mutant.
+/// Where a run has told these words: standard output, standard error, and every file of the device but what was planted.
 fn told(root: &Path, ran: &RunResult, words: &str) -> Vec<String> {
     let holds = |bytes: &[u8]| bytes.windows(words.len()).any(|found| found == words.as_bytes());
     let streams = [("standard output", &ran.stdout), ("standard error", &ran.stderr)];

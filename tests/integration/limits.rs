@@ -25,7 +25,7 @@ fn endless() -> [(&'static str, String); 4] {
     ]
 }
 
-/// A program that would build anew has run the endless statement itself by then: it is told from ours first.
+/// A program that would rebuild has run the endless statement itself by then: it is told from ours first.
 #[track_caller]
 fn leaves_a_current_database_alone() {
     let device = TestDevice::at(40).firmware(40);

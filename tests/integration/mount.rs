@@ -45,7 +45,7 @@ impl Mount {
         Mount::ext4_with(at, &image, &[])
     }
 
-    /// The same of 8 MiB, for so many files.
+    /// The same of 8 MiB, for this many files.
     #[track_caller]
     pub fn ext4_for_files(at: &Path, folder: &Path, files: u32) -> Mount {
         require_root();
@@ -100,7 +100,7 @@ impl Mount {
         ballast.sync_all().unwrap();
     }
 
-    /// Takes its inodes with empty files, all but so many.
+    /// Takes its inodes with empty files, all but this many.
     pub fn take_inodes(&self, left: usize) {
         let taken = (0..).map(|number| self.at.join(format!("small-{number}"))).take_while(|file| fs::write(file, "").is_ok());
         let taken: Vec<PathBuf> = taken.collect();

@@ -39,7 +39,7 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 impl Copy {
-    /// Copies the main file and its side files (never `-shm`: SQLite makes it anew); `None` without a main file.
+    /// Copies the main file and its side files (never `-shm`: SQLite makes it again); `None` without a main file.
     pub fn of(main: &Path) -> Option<Copy> {
         let folder = tempfile::tempdir().unwrap();
         let name = main.file_name().unwrap().to_string_lossy().into_owned();

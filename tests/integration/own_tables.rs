@@ -19,7 +19,7 @@ fn runs(device: &TestDevice, arguments: &[&str], exit: &str) -> String {
     said
 }
 
-/// Refused with these words, and mended by the next firmware.
+/// Refused with these words, and fixed by the next firmware.
 #[track_caller]
 fn is_refused(device: TestDevice, sql: &str, words: &str) {
     let device = device.firmware(40).file((FILE, sql));

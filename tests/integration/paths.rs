@@ -31,7 +31,7 @@ fn refused(device: &TestDevice, toml: &str, sentence: &str) {
     fs::remove_file(&file).unwrap();
 }
 
-/// Nobody was harmed: without that configuration the device goes on, with every row.
+/// No harm was done: without that configuration the device goes on, with every row.
 #[track_caller]
 fn goes_on(device: &TestDevice) {
     let ran = device.run(&["run"]);

@@ -8,7 +8,7 @@ use crate::oracle;
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::expect;
 
-/// Only a person's word purges it, and no row is carried over.
+/// Only an operator's word purges it, and no row is carried over.
 fn no_row_is_kept(device: TestDevice) -> TestDevice {
     device.key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("copy = \"auto\"")
 }

@@ -1,4 +1,4 @@
-//! Owns the tests of an older copy that a person puts in the database's place, again and again.
+//! Owns the tests of an older copy that an operator puts in the database's place, again and again.
 //! Promises: each round is judged by rows and version as plain SQLite reads them; more rounds than interruptions are allowed.
 //! Never touches the state folder: what the program remembers is its own.
 
@@ -41,7 +41,7 @@ fn content(device: &TestDevice) -> Content {
     oracle::content(&device.main()).unwrap()
 }
 
-/// `ROUNDS` times: the older copy, an upgrade that ends well, and so many quiet boots.
+/// `ROUNDS` times: the older copy, an upgrade that ends well, and this many quiet boots.
 #[track_caller]
 fn again_and_again(device: &TestDevice, arguments: &[&str], quiet_boots: usize) {
     let copy = copied(device, "older.db");
@@ -147,7 +147,7 @@ fn failures_before_a_success_are_forgotten() {
         runs(&device, &["run"], "10");
     }
     runs(&device, &["run"], "19");
-    // A person mends the rows and says so.
+    // An operator repairs the rows and says so.
     Connection::open(device.main()).unwrap().execute_batch("UPDATE parent SET badge = NULL").unwrap();
     assert!(runs(&device, &["run", "--retry"], "0").contains("migrated from 40 to 41"));
     put_back(&device, &copy);
@@ -172,7 +172,7 @@ fn a_purge_that_was_cut_off_does_not_wait_for_an_older_copy() {
     let device = TestDevice::booted_at(40).firmware(41);
     let copy = copied(&device, "older.db");
     runs(&device, &["run"], "0");
-    // A person's purge is cut off before anything was replaced; nobody asks for it again.
+    // An operator's purge is cut off before anything was replaced; nobody asks for it again.
     cut_off(&device, &["purge", "--db", "settings", "--yes"], "staging-");
     assert!(runs(&device, &["run"], "0").contains("nothing to do"));
     put_back(&device, &copy);
@@ -193,11 +193,11 @@ fn a_file_that_is_taken_away_again_and_again_is_made_again() {
         assert_eq!(content(&device), fresh, "round {round}");
         assert!(runs(&device, &["run"], "0").contains("nothing to do"));
     }
-    // A person's purge is none of the firmware's.
+    // An operator's purge does not count as the firmware's.
     for _ in 0..3 {
         runs(&device, &["purge", "--db", "settings", "--yes"], "11");
     }
-    // Two files that were damaged are replaced, and the third is left to a person.
+    // Two files that were damaged are replaced, and the third is left to an operator.
     for exit in ["11", "11", "19"] {
         fs::write(device.main(), "this is no database").unwrap();
         runs(&device, &["run"], exit);

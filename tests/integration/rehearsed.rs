@@ -1,6 +1,6 @@
 //! Owns the tests of a rehearsal on a device that is not well: what the next boot would repair is repaired on the copy, and only there.
 //! Promises: the run that follows must end as the rehearsal said, with the same exit code and the same sentence.
-//! Never lets SQLite open harmed files before the program under test has.
+//! Never lets SQLite open damaged files before the program under test has.
 
 use crate::device::TestDevice;
 use crate::mount::Mount;

@@ -1,4 +1,4 @@
-//! Owns the tests of files that a person brings to `snapshot restore` and that are refused.
+//! Owns the tests of files that an operator brings to `snapshot restore` and that are refused.
 //! Promises: one sentence that names the file; not a byte, time or name of the device is another, and its application goes on.
 //! Never a file that is taken: those are in `commands.rs`.
 

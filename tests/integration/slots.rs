@@ -11,7 +11,7 @@ use expect_test::expect;
 use rusqlite::Connection;
 use std::fs;
 
-/// Two steps that a newer firmware brings, and their ways back.
+/// Two migrations that a newer firmware brings, and their ways back.
 const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
 const NOTES: (&str, &str) = ("V43__notes.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, parent_id INTEGER, text TEXT);\n");
 const NOTES_DOWN: (&str, &str) = ("V43__notes.down.sql", "DROP TABLE note;\n");

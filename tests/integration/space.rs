@@ -337,7 +337,7 @@ fn a_refusal_names_what_of_ours_may_go() {
     let aside = fs::read_dir(device.state("settings").join("quarantine")).unwrap().next().unwrap().unwrap().path();
     let remove = format!("(remove it with `rm -r {}`)", tidy(&device, &aside.to_string_lossy()));
     assert!(said.contains("a copy needs") && said.contains("a replaced database of") && said.contains(&remove), "{said}");
-    // The snapshot is from before the loss: it may be the only home of rows, and goes by a person's word alone.
+    // The snapshot is from before the loss: it may be the only home of rows, and goes by an operator's word alone.
     assert!(!said.contains("a snapshot of"), "{said}");
     for command in ["status", "plan"] {
         let looked = tidy(&device, &device.run(&[command]).stdout);

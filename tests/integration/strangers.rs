@@ -1,6 +1,6 @@
 //! Owns the tests of a run by root in a folder that another user owns, and of what that user, or a third one, has put there.
 //! Promises: exit 16 (2 for the configuration) and a sentence that names the file; not a byte is changed in the folder, nor outside it;
-//!   without what was mutant the device goes on.
+//!   without what was planted the device goes on.
 //! Never relies on `fs.protected_symlinks`, `fs.protected_hardlinks` or `fs.protected_regular`: root plants, and they bind nobody here.
 
 use crate::device::{copy_tree, TestDevice, HOME};
@@ -36,7 +36,7 @@ impl Device {
         device
     }
 
-    /// As it was, whatever was mutant.
+    /// As it was, whatever was planted.
     pub fn reset(&self) {
         for folder in [self.work.root().join("var"), self.work.root().join("etc"), self.outside()] {
             let _ = fs::remove_dir_all(folder);
@@ -77,7 +77,7 @@ impl Device {
         names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
     }
 
-    /// What was mutant is refused with these words, by every command that would change something, and nothing is changed.
+    /// What was planted is refused with these words, by every command that would change something, and nothing is changed.
     #[track_caller]
     fn refused(&self, apply: impl Fn(&Device), words: &str) {
         self.reset();
@@ -93,7 +93,7 @@ impl Device {
         }
     }
 
-    /// Without what was mutant.
+    /// Without what was planted.
     #[track_caller]
     fn goes_on(&self) {
         self.reset();

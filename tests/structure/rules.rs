@@ -1,5 +1,5 @@
 //! Owns the rules themselves: from a tree to sentences, one for each rule that a line breaks.
-//! Promises: architecture.md's arrows and rooms (but for refinery's: docs/design.md) and style.md's sizes, as tables; the same for every file.
+//! Promises: the arrows between the rooms of `src`, what each may use, and the sizes, as tables; the same for every file.
 //! Never skips a file by its name, but tests where a rule says "outside tests".
 
 use crate::text::{functions, imports, is_test, Source};

@@ -23,7 +23,7 @@ pub struct Scenario {
     pub before: &'static [Migration],
     /// What the run that is cut has.
     pub run: &'static [Migration],
-    /// What the boots after it have: the same, or firmware that was mended.
+    /// What the boots after it have: the same, or firmware that was fixed.
     pub after: &'static [Migration],
     /// A tool without a way to say "no transaction" is left out.
     pub needs_no_transaction: bool,

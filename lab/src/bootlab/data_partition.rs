@@ -39,7 +39,7 @@ pub struct Expected {
     pub old: Stands,
     /// Schema, rows and history when the new firmware is done.
     pub new: String,
-    /// Data is given up on the way: 11 must be said, and the old files are in quarantine.
+    /// Data is lost on the way: 11 must be reported, and the old files are in quarantine.
     pub loss: bool,
 }
 
@@ -163,7 +163,7 @@ fn leave_open(home: &Path, name: &str, connection: Connection, journal: &str) {
     assert!(left.first().is_some_and(|byte| *byte != 0), "{name} has no {side} left");
 }
 
-/// Copies files into a folder (never `-shm`: SQLite makes it anew); gives the copy's main file.
+/// Copies files into a folder (never `-shm`: SQLite makes it again); gives the copy's main file.
 fn copied(main: &Path, folder: &Path) -> PathBuf {
     let name = main.file_name().unwrap().to_string_lossy().into_owned();
     for side in ["", "-wal", "-journal"] {

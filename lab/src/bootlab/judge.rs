@@ -94,7 +94,7 @@ fn after_cut(database: &Expected, home: &Path, known: &Acknowledged) -> Result<&
     match new {
         Ok(()) => Ok("new"),
         Err(_) if same => Ok("old"),
-        // Between the ready file's name and the swap the old files's parts go one by one.
+        // Between the ready file's name and the swap the old files go one by one.
         Err(_) if has_ready(&home.join(format!(".bootmigrate/{}.db", database.name))) => Ok("on the way"),
         Err(why) => Err(format!("old or new: {why}")),
     }
@@ -141,7 +141,7 @@ fn at_rest(data_partition: &DataPartition, home: &Path, known: &Acknowledged) ->
     Ok(())
 }
 
-/// The old files are kept where data was given up, once; and nowhere else.
+/// The old files are kept where data was lost, once; and nowhere else.
 fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
     let sets = entries(folder);
     if sets.len() != usize::from(database.loss) {

@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 impl Worker<'_> {
-    /// The device as the data_partition has it, its partition mounted.
+    /// The device as [`super::data_partition`] has made it, its partition mounted.
     fn device(&self) -> Mounted {
         fs::create_dir_all(self.folder.join("root")).unwrap();
         let _ = fs::remove_dir_all(self.folder.join("root/run"));

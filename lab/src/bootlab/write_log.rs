@@ -161,7 +161,7 @@ fn states(entries: &[Entry], control: bool) -> Vec<State> {
     states
 }
 
-/// Leaves about so many, evenly.
+/// Leaves about this many, evenly.
 fn thin_out(states: &mut Vec<State>, wanted: usize) {
     let all = states.len();
     if all > wanted {

@@ -1,4 +1,4 @@
-//! Owns the sweep over concurrent: at every effect of a scenario's run, a boot or a command, an application or a second bootmigrate
+//! Owns the sweep over concurrent processes: at every effect of a scenario's run, a boot or a command, an application or a second bootmigrate
 //!   comes in between; at every look of our own code an application comes or goes.
 //! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
 //! Never lets the concurrent process's rows decide what the scenario must come to.
@@ -243,7 +243,7 @@ impl Sweep {
         self.judge.after_boot(&scenario, sim, after, booted, used, said)
     }
 
-    /// Every acknowledged row is in main at rest; or in quarantine, where the scenario gives rows up.
+    /// Every acknowledged row is in main at rest; or in quarantine, where the scenario loses rows.
     fn kept(&mut self, state: &State, acknowledged: &[(i64, u64)]) -> Result<(), Bad> {
         if acknowledged.is_empty() {
             return Ok(());
@@ -371,7 +371,7 @@ impl Beside {
 /// Shows one run: `application:EFFECT:MANNER` (with a manner that comes at looks the number is a look's), with `:CUT` one state of it, or `migrator:EFFECT:waits`.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not known.
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parts: Vec<&str> = name.splitn(4, ':').collect();
     let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} names no effect"));

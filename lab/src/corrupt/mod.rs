@@ -1,4 +1,4 @@
-//! Owns the sweep over harmed files: every kind of file in every situation, harmed in every way, and what the boots make of it.
+//! Owns the sweep over damaged files: every kind of file in every situation, damaged in every way, and what the boots make of it.
 //! Promises: a case is named by seed and number, and comes back the same; kinds and ways are visited in turn, none is left out.
 //! Never judges: that is [`verdict`].
 
@@ -39,11 +39,11 @@ pub struct Extent {
     pub seed: u64,
     /// This worker.
     pub worker: u64,
-    /// Of so many.
+    /// Of this many.
     pub workers: u64,
 }
 
-/// One harmed file.
+/// One damaged file.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     /// Which situation.
@@ -52,7 +52,7 @@ pub struct Case {
     file: usize,
     /// What it is.
     pub kind: Kind,
-    /// How it is harmed.
+    /// How it is damaged.
     pub mutation: Mutation,
 }
 
@@ -107,7 +107,7 @@ impl Tally {
     }
 }
 
-/// Every situation, and every way in which one of its files can be harmed.
+/// Every situation, and every way in which one of its files can be damaged.
 struct Sweep {
     situations: Vec<Situation>,
     cases: Vec<Case>,
@@ -235,7 +235,7 @@ impl fmt::Display for Tally {
 /// Shows one case step by step; `Ok(true)` where it is good.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not known.
 pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let numbers = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
     let Some((seed, number)) = numbers else {

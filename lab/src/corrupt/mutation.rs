@@ -1,4 +1,4 @@
-//! Owns the ways in which a file is harmed: what a worn flash, a half-written block or a careless copy leaves.
+//! Owns the ways in which a file is damaged: what a worn flash, a half-written block or a careless copy leaves.
 //! Promises: the same generator gives the same bytes; forged sums are made here, with no code of the product.
 //! Never judges.
 
@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 /// Bytes of the shared memory that SQLite would make.
 const SHARED_MEMORY_BYTES: usize = 32 << 10;
 
-/// How a file is harmed.
+/// How a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Mutation {
     /// Some bits are others.
@@ -47,7 +47,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// The ways in which a file of this kind is harmed.
+    /// The ways in which a file of this kind is damaged.
     pub fn of(kind: Kind) -> &'static [Mutation] {
         use Mutation::{Bits, Entries, Extended, Garbage, Header, Replaced, Resealed, Rows, Stale, SwappedPages, Torn, Truncated, Zeroed};
         match kind {
@@ -65,12 +65,12 @@ impl Mutation {
     }
 }
 
-/// Harms one file of a situation, and says how.
+/// Damages one file of a situation, and says how.
 pub fn harm(situation: &Situation, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
     let mut state = situation.state.clone();
     let recovered =
         !["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty()));
-    // What SQL would recover is harmed as it lies there.
+    // What SQL would recover is damaged as it lies there.
     let mutation = if mutation == Mutation::Entries && !recovered { Mutation::Stale } else { mutation };
     if let Mutation::Rows | Mutation::Entries = mutation {
         let sql = if mutation == Mutation::Rows { rows(random) } else { entries(random) };

@@ -1,6 +1,6 @@
-//! Owns the situations whose files are harmed: a device at rest, in the middle of something, or with something left over.
+//! Owns the situations whose files are damaged: a device at rest, in the middle of something, or with something left over.
 //! Promises: each is made by the product's own boots and by plain SQLite; each file in it has a kind.
-//! Never harms anything itself.
+//! Never damages anything itself.
 
 use bootmigrate::boot::BootRequest;
 use bootmigrate::config::{OnFailure, Repair};
@@ -82,7 +82,7 @@ pub struct Situation {
     pub state: State,
     /// An earlier one, for files that are half of each.
     pub earlier: State,
-    /// The files that can be harmed, by name.
+    /// The files that can be damaged, by name.
     pub files: Vec<(Kind, String)>,
 }
 
@@ -160,7 +160,7 @@ fn broken_header(state: &State) -> State {
     changed(state, |bytes| bytes.iter_mut().take(64).for_each(|byte| *byte ^= 0x5a))
 }
 
-/// An index whose only page is none.
+/// An index whose only page is not one.
 fn broken_index(state: &State) -> State {
     let sim = Sim::from_state(state);
     let connection = rusqlite::Connection::open_with_flags_and_vfs(MAIN, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY, sim.vfs_name());

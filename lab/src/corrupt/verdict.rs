@@ -1,4 +1,4 @@
-//! Owns the oracle of harmed files: boots until nothing is written any more, and compares what stands there with plain SQLite's word.
+//! Owns the oracle of damaged files: boots until nothing is written any more, and compares what stands there with plain SQLite's word.
 //! Promises: what was readable before a boot is there after it, or its loss was said and the old file is kept; exit 0 means whole.
 //! Never asks the device's code whether the device's code was right.
 
@@ -188,7 +188,7 @@ impl Verdict {
         let report = &booted.report;
         // A forged record in a format to come: its loss stands in words that this firmware cannot read.
         let forged = report.exit == 12 && case.kind == Kind::Record && case.mutation == super::Mutation::Resealed;
-        // What an earlier run gave up is said by the first run that ends well.
+        // What an earlier run lost is reported by the first run that ends well.
         let waits = !matches!(report.exit, 0 | 11) && names(before, "ready-").next().is_some();
         let noted = report.notes.iter().any(|note| note.contains("gave up"));
         let gone = new.lacks(&old).or_else(|| new.knows_less_than(&old));
@@ -201,7 +201,7 @@ impl Verdict {
             return Ok(());
         }
         let mains: Vec<Option<u128>> = sets(after).map(|path| bytes_hash(after, &path)).collect();
-        // What a journal or WAL changes before it is set aside is another set of files; and what was in quarantine may be the harmed one.
+        // What a journal or WAL changes before it is set aside is another set of files; and what was in quarantine may be the damaged one.
         let same = old.side || case.kind == Kind::Quarantine || mains.contains(&old.main);
         if mains.is_empty() || !same {
             return bad("the old file is kept", format!("{} sets of files in quarantine, and none is what stood there", mains.len()));

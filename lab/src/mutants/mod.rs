@@ -68,10 +68,10 @@ enum Kind {
 #[derive(Debug, Clone, Default)]
 struct Hints {
     scenarios: Vec<String>,
-    /// Other commands of the workbench, and the scenario.
+    /// Other commands of the lab, and the scenario.
     others: Vec<(String, String)>,
     tests: Vec<String>,
-    /// Harmed files, so many.
+    /// This many damaged files.
     files: Option<u64>,
 }
 

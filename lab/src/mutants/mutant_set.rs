@@ -17,8 +17,8 @@ const TIMED_OUT: i32 = 124;
 /// Address space of a command: an endless boot also has an endless log.
 const COMMAND_KIB_MAX: u64 = 8 << 20;
 
-/// The device is not optimised, so that nothing of it is inlined into the workbench: with a bug in it (which changes what a
-/// function does, never a type) only the device is compiled again, and the workbench around it linked again. SQLite and the
+/// The device is not optimised, so that nothing of it is inlined into the lab: with a bug in it (which changes what a
+/// function does, never a type) only the device is compiled again, and the lab around it linked again. SQLite and the
 /// other dependencies are those of the profile, and so are taken from what this program was built with.
 const CHEAPLY: [&str; 4] = [
     "profile.lab.package.bootmigrate.opt-level=0",
@@ -39,7 +39,7 @@ pub struct MutantSet {
 }
 
 impl MutantSet {
-    /// The first copy, made anew; what was compiled in it before is used again.
+    /// The first copy, made again; what was compiled in it before is used again.
     pub fn make() -> Result<MutantSet, String> {
         let (root, base) = (root(), base(0));
         let tree = base.join("tree");
@@ -124,7 +124,7 @@ impl MutantSet {
         self.target.join("with-a-bug.said")
     }
 
-    /// Compiles the device as it is now and links the workbench around it; the program.
+    /// Compiles the device as it is now and links the lab around it; the program.
     pub fn build(&self) -> Result<PathBuf, String> {
         let built = succeed(bounded("bash").arg(self.recipe()));
         built.map_err(|error| {

@@ -18,7 +18,7 @@ const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
 const EVERY_CALL: [&str; 5] = ["faults", "--json", "--stop", "--calls", "1"];
 /// What a tally counts: states, and runs beside or against something.
 const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
-/// Exit code of a command line that the workbench does not know.
+/// Exit code of a command line that the lab does not know.
 const USAGE: i32 = 2;
 /// Characters of a panic that a line shows.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -36,7 +36,7 @@ pub struct Caught {
 
 /// The program with the bug in it, and the slice.
 pub struct Search<'a> {
-    /// The workbench.
+    /// The lab.
     pub program: &'a Path,
     /// Distinct states of each scenario.
     pub states: u64,
@@ -48,7 +48,7 @@ pub struct Search<'a> {
     pub set: Option<&'a MutantSet>,
 }
 
-/// What a sweep over harmed files has found. One that hangs in a case ends itself; one that only takes too long has judged nothing.
+/// What a sweep over damaged files has found. One that hangs in a case ends itself; one that only takes too long has judged nothing.
 fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caught>, String> {
     if timed_out(output) || output.status.code() == Some(USAGE) {
         let why = if timed_out(output) { "it did not end in time" } else { "the workbench does not know this command line" };
@@ -120,7 +120,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Harmed files in every situation.
+    /// Damaged files in every situation.
     fn files(&self, count: u64, before: &mut u64) -> Result<Option<Caught>, String> {
         let numbers = [count.to_string(), self.seed.to_string()];
         let mut command = bounded(self.program);

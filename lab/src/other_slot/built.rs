@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 const NAMED: &str = include_str!("../../../tests/slots-firmware.txt");
 /// How the integration tests build them, too.
 const CHEAPLY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/slots-firmware.toml");
-/// The workbench's own folder.
+/// The lab's own folder.
 const LAB: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The commits of the earlier releases, oldest first.

@@ -15,7 +15,7 @@ use crate::scenarios::{End, Old};
 
 /// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a repair, and the quiet one.
 const BOOTS_MAX: u32 = 4;
-/// Files that may be kept: `quarantine_max`, and the one that the last boot has added.
+/// Sets of files that may be kept: `quarantine_max`, and the one that the last boot has added.
 const KEPT_MAX: usize = 3;
 
 const HOME: &str = "data/product";
@@ -182,7 +182,7 @@ impl<'a> Judge<'a> {
         self.quarantine(end, &state.join("quarantine"))
     }
 
-    /// Where rows are gone, the files that had them is kept, with its reason.
+    /// Where rows are gone, the files that had them are kept, with their reason.
     fn quarantine(&self, end: &End, folder: &Path) -> Result<(), Bad> {
         let sets: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         if sets.len() > KEPT_MAX {

@@ -29,7 +29,7 @@ use tally::Tally;
 
 /// Exit code where the earlier release cannot be had: nothing was run.
 const NOT_RUN: u8 = 3;
-/// Draws for each state that is wanted, at most: a small log has only so many.
+/// Draws for each state that is wanted, at most: a small log has only a few.
 const DRAWS_MAX: u64 = 20;
 
 /// What is run.
@@ -64,7 +64,7 @@ pub struct Wanted {
     worker: Option<u64>,
 }
 
-/// One situation with both programs, its situation made.
+/// One situation, made, with both programs.
 struct Trial {
     slots: Slots,
     earlier: Slot,

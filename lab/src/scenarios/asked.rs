@@ -1,6 +1,6 @@
-//! Owns the scenarios of a person's commands: snapshots made and restored, a rehearsal, a slot that is marked good.
+//! Owns the scenarios of an operator's commands: snapshots made and restored, a rehearsal, a slot that is marked good.
 //! Promises: the situation before is one that boots have left; what a restore brings is computed by plain SQLite.
-//! Never allows a command to change rows that it was not asked to give up.
+//! Never allows a command to change rows that it was not asked to discard.
 
 use bootmigrate::boot::BootRequest;
 use bootmigrate::decide::facts::{Request, Snapshot};
@@ -99,7 +99,7 @@ pub(super) fn rehearse_failing() -> Scenario {
     Scenario { run: Run::Rehearse, ..fails(Version::ThreeFails) }
 }
 
-/// What the next boot would repair is repaired on the copy alone: a snapshot in the place of a file that is none of SQLite's.
+/// What the next boot would repair is repaired on the copy alone: a snapshot in the place of a file that is not SQLite's.
 pub(super) fn rehearse_restore() -> Scenario {
     Scenario { run: Run::Rehearse, ..restore_forward() }
 }
@@ -116,7 +116,7 @@ pub(super) fn rehearse_lost() -> Scenario {
     Scenario { run: Run::Rehearse, ..restore_lost() }
 }
 
-/// Rows saved past a harmed page.
+/// Rows saved past a damaged page.
 pub(super) fn rehearse_salvage() -> Scenario {
     Scenario { run: Run::Rehearse, ..salvage() }
 }

@@ -17,7 +17,7 @@ const V3: &str = "CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT NOT 
 INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_new RENAME TO sensor;\n";
 /// Fails wherever there are two sensors; works on an empty database.
 const V3_CONSTRAINT: &str = "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
-/// The same, in so many words that the record of it fills more than one sector.
+/// The same, with a text so long that the record of it fills more than one sector.
 const V3_MANY_WORDS: &str = concat!(
     "CREATE TRIGGER same BEFORE UPDATE ON sensor BEGIN SELECT raise(ABORT, '",
     "two sensors of one name cannot be told apart by whoever reads the log of a season later, and a name that was given by ",

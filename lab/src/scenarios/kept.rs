@@ -1,6 +1,6 @@
 //! Owns the scenarios in which rows of a database that is given up are kept: carried into a fresh one, put aside, or saved from a damaged one.
-//! Promises: which rows must be where is computed by plain SQLite, from the same texts and from the harmed page's own keys.
-//! Never lets a row vanish that was not on the page that the scenario harmed.
+//! Promises: which rows must be where is computed by plain SQLite, from the same texts and from the damaged page's own keys.
+//! Never lets a row vanish that was not on the page that the scenario damaged.
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -37,7 +37,7 @@ fn carrying(version: Version, state: State, old: String, end: End) -> Scenario {
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..carrying }
 }
 
-/// Fails for what was made by hand, which a fresh database does not have: no row is given up.
+/// Fails for what was made by hand, which a fresh database does not have: no row is lost.
 pub(super) fn purge_carried() -> Scenario {
     let state = applied(&before("delete"), "delete", &[BY_HAND]);
     let new = end("carried", expected(Version::Three, 1, &[ROWS]), "delete", false);
@@ -95,7 +95,7 @@ pub(super) fn salvage() -> Scenario {
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..salvage }
 }
 
-/// Harms the first leaf of `reading`; the last row number on it, which its parent's first cell tells.
+/// Damages the first leaf of `reading`; the last row number on it, which its parent's first cell tells.
 fn harm_first_leaf(state: &mut State) -> u8 {
     const PAGE_BYTES: usize = 4096;
     let mut bytes = state.read_file(MAIN).unwrap_or_default();

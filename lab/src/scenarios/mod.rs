@@ -46,7 +46,7 @@ pub struct End {
     pub loss: bool,
     /// Exit codes of a quiet boot there.
     pub exits: &'static [u8],
-    /// Only after so many cuts.
+    /// Only after this many cuts.
     pub cuts: u32,
 }
 

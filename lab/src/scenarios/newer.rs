@@ -1,6 +1,6 @@
 //! Owns the scenarios in which newer firmware was here: the way back by its stored down SQL or a snapshot, and flips of the slots.
 //! Promises: what must come out is computed by plain SQLite from the same texts; rows may be missing only where the loss is said.
-//! Never lets the newer files go: it is in quarantine wherever the older one stands.
+//! Never lets the newer files go: they are in quarantine wherever an older database stands.
 
 use rusqlite::Connection;
 

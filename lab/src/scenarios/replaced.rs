@@ -17,7 +17,7 @@ use crate::sim::{Sim, State};
 
 /// Enough for records and journals, and too little for a second database.
 const ROOM_FOR_NO_COPY_BYTES: u64 = 36 << 10;
-/// Mends the data that the migration breaks a constraint on.
+/// Repairs the data that the migration breaks a constraint on.
 const MEND: &str = "DELETE FROM sensor WHERE id > 1; DELETE FROM reading WHERE sensor > 1;";
 
 fn before(journal: &str) -> State {
@@ -81,12 +81,12 @@ pub(super) fn retry() -> Scenario {
     let old = expected(Version::One, 1, &[ROWS, MEND]);
     let ends = vec![stays(&old, &[19]), new(expected(Version::ThreeFails, 1, &[ROWS, MEND]), "delete")];
     let mut scenario = scenario(firmware(Version::ThreeFails, ""), state, Old::Whole(old), ends);
-    // The failed tries made theirs before the data was mended.
+    // The failed tries made theirs before the data was repaired.
     scenario.snapshots.push(old_at_one());
     Scenario { asked: with_token(Request::Retry, ""), exits: &[0, 19], ..scenario }
 }
 
-/// A failing migration of data that may be built anew; the snapshot before it is wanted all the same.
+/// A failing migration of data that may be rebuilt; the snapshot before it is wanted all the same.
 fn purging(version: Version, state: State, old: String) -> Scenario {
     let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
     let old = Old::Whole(old);
@@ -134,7 +134,7 @@ pub(super) fn purge_and_retry_corrupt() -> Scenario {
     Scenario { asked: asked.clone(), again: asked, ..damaged }
 }
 
-/// A person at the console: the request does not come again after a cut.
+/// An operator at the console: the request does not come again after a cut.
 pub(super) fn purge() -> Scenario {
     let old = old_at_one();
     let ends = vec![fresh(Version::One), stays(&old, &[0])];
@@ -143,7 +143,7 @@ pub(super) fn purge() -> Scenario {
     Scenario { asked, exits: &[0, 11], quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..purge }
 }
 
-/// The old files have rows that only its WAL holds: it must not stand beside the new main, and goes to quarantine with its own.
+/// The old database has rows that only its WAL holds: the WAL must not stand beside the new main, and goes to quarantine with the old one.
 pub(super) fn purge_wal_left() -> Scenario {
     let old = expected(Version::One, 1, &[ROWS, LATER]);
     let mut purge = purge();
@@ -290,7 +290,7 @@ pub(super) fn newer_compatible() -> Scenario {
     Scenario { exits: &[0], quiet_by: 2, ..scenario }
 }
 
-/// Set aside and built anew for this firmware.
+/// Set aside and rebuilt for this firmware.
 pub(super) fn newer_rebuildable() -> Scenario {
     let scenario = came_back(Version::Three, "kind = \"rebuildable\"\non_newer = [\"purge\"]");
     let quarantined = vec![scenario.old.clone()];

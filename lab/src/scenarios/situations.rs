@@ -24,7 +24,7 @@ pub const LATER: &str = "INSERT INTO sensor VALUES (5, 'later'); UPDATE reading 
 /// The application gives its file a pointer map.
 pub const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = FULL; VACUUM;";
 
-/// A storage device with an empty folder for data.
+/// A device with an empty folder for data.
 pub fn empty() -> State {
     let mut state = State::new();
     state.put_folder("/data");

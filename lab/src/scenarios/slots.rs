@@ -136,7 +136,7 @@ fn restore_forward() -> Slots {
     slots(today, two_slots(Version::Two, ""), earlier_ends)
 }
 
-/// Data that may be built anew: a migration that fails purges it, and what is newer is set aside.
+/// Data that may be rebuilt: a migration that fails purges it, and what is newer is set aside.
 fn failing_purge() -> Slots {
     let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
     let today = in_a_slot(replaced::failing_purge(), Version::ThreeFails, lines);
@@ -144,7 +144,7 @@ fn failing_purge() -> Slots {
     slots(today, two_slots(Version::One, lines), earlier_ends)
 }
 
-/// A person asked for it; both releases have the same migration.
+/// An operator asked for it; both releases have the same migration.
 fn purge() -> Slots {
     let today = in_a_slot(replaced::purge(), Version::One, "");
     let ends = today.ends.clone();

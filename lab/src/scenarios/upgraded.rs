@@ -1,5 +1,5 @@
 //! Owns the scenarios that end with the new schema and every row: first boots, upgrades, take-overs.
-//! Promises: each differs from its concurrent by one thing, which its name says.
+//! Promises: each differs from a plain upgrade by one thing, which its name says.
 //! Never allows a loss.
 
 use super::catalogues::{firmware, Version};
@@ -140,7 +140,7 @@ pub(super) fn to_delete() -> Scenario {
     scenario
 }
 
-/// A person puts an older copy in the database's place after each upgrade, and once more before this one.
+/// An operator puts an older copy in the database's place after each upgrade, and once more before this one.
 pub(super) fn put_back() -> Scenario {
     let mut state = before("delete");
     let older = state.read_file(MAIN).unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Owns our own side of the simulation: [`Disk`] for [`Sim`], and [`File`] for what it opens.
-//! Promises: each call is one call of the model, with the product's step in the log.
+//! Promises: each call is one call of the model, with the product's op in the log.
 //! Never adds a sync or a retry that the product did not ask for.
 
 use std::any::Any;
@@ -16,7 +16,7 @@ use super::model::{Caller, Model};
 use super::simulation::{text, Sim, Target};
 use super::state::{Body, Errno, NodeId, STORAGE};
 
-/// A call that has no step of its own.
+/// A call that has no op of its own.
 const LOOK: Op = Op("look");
 /// Bytes that one round of a copy moves.
 const COPY_ROUND_BYTES: u64 = 64 * 1024;

@@ -10,7 +10,7 @@ use bootmigrate::device::disk::Op;
 use super::content::Payload;
 use super::state::{Body, NodeId};
 
-/// The step of everything that SQLite does.
+/// The op of everything that SQLite does.
 pub const SQLITE: Op = Op("sqlite");
 
 /// One effect, in the order in which all processes of the simulation made them.

@@ -168,7 +168,7 @@ impl Model {
 
     // --- leases -----------------------------------------------------------------------------------------------
 
-    /// An opener comes: a lease on the inode is broken and the opener turned away until it is given up.
+    /// An opener comes: a lease on the inode is broken and the opener turned away until it is released.
     fn break_leases(&mut self, node: NodeId) -> Result<(), Errno> {
         let mut held = false;
         for handle in self.handles.values_mut().filter(|handle| handle.node == node && handle.lease.is_some()) {

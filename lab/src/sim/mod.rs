@@ -10,7 +10,7 @@
 //! **Content.** A write or a truncation is *pending* until `fsync` or `fdatasync` of that file returns; both make content and
 //! size durable, and (to be strict) never a name. At a cut each pending write is by itself kept, lost, or torn: any of its
 //! sectors (512 bytes, aligned in the file) new and the others old. Writes between two syncs are so reordered freely.
-//! Within a sector the bytes outside a write are never harmed, and a sector is never garbage (SQLite's "powersafe overwrite").
+//! Within a sector the bytes outside a write are never damaged, and a sector is never garbage (SQLite's "powersafe overwrite").
 //! Where a file grew and the bytes did not come, zeros are read; also when only the size came (delayed allocation).
 //!
 //! **Names.** Creating, linking, renaming and unlinking are *pending* until `fsync` of the folder returns, each folder by

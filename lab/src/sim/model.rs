@@ -43,7 +43,7 @@ pub(super) struct Planned {
     pub spent: bool,
 }
 
-/// Who calls, from which step, with which path: for the log.
+/// Who calls, from which op, with which path: for the log.
 #[derive(Clone)]
 pub(super) struct Caller<'a> {
     pub process: u32,

@@ -41,7 +41,7 @@ pub enum Data {
 /// What becomes of the names that are pending at a cut, as far as their order lets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Names {
-    /// The first so many are durable.
+    /// The first this many are durable.
     First(u32),
     /// All durable.
     Kept,
@@ -67,7 +67,7 @@ pub struct CrashOutcome {
 /// One state: the cut comes before the effect `cut`, or after the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CrashPoint {
-    /// So many effects were made.
+    /// This many effects were made.
     pub cut: usize,
     /// The file system.
     pub order: Order,
@@ -84,7 +84,7 @@ pub struct OutcomePlan {
     pub seed: u64,
     /// Each pending change alone lost and alone kept, each prefix of names; without it only the plain outcomes.
     pub single: bool,
-    /// Every subset where at most so many changes are pending (at most 20).
+    /// Every subset where at most this many changes are pending (at most 20).
     pub exhaustive_up_to: u32,
 }
 

@@ -80,7 +80,7 @@ impl Model {
 }
 
 impl Sim {
-    /// Leaves just so many bytes, inodes or bytes of the quota from now on.
+    /// Leaves just this many bytes, inodes or bytes of the quota from now on.
     pub fn leave(&self, lack: Lack, left: u64) {
         let mut model = self.lock();
         let total = model.used(lack) + left;

@@ -42,7 +42,7 @@ impl Anchor {
     /// Walks to the folder and looks at the file. `None`: the path itself is as good, or nothing better is there.
     ///
     /// # Errors
-    /// As the walk; [`WrongKind`] where the file is none; [`Untrusted`] where it is not `known`.
+    /// As the walk; [`WrongKind`] where the file is not a regular one; [`Untrusted`] where it is not `known`.
     pub fn of(path: &Path, known: Option<Inode>) -> io::Result<Option<Anchor>> {
         let held = walk::hold(path)?;
         if !geteuid().is_root() && is_private(&held.folder)? {

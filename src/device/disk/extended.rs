@@ -1,4 +1,4 @@
-//! Owns extended attributes: access lists, a security label, a person's own.
+//! Owns extended attributes: access lists, a security label, the user's own.
 //! Promises: a new file gets those of the one that it stands for, no more and no fewer; a list that cannot be kept opens nothing.
 //! Never copies what is true of one file's content alone.
 

@@ -86,7 +86,7 @@ pub struct Untrusted {
 pub enum Why {
     /// A symbolic link, in a folder of this owner where others than root may write; `None` where no link belongs at all.
     Link(Option<u32>),
-    /// So many names, and so many of them are known.
+    /// It has this many names, of which this many are known.
     Names(u64, u64),
     /// Of this user.
     Owner(u32),

@@ -215,7 +215,7 @@ fn names_in(folder: OwnedFd) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// What on the way to this folder is none.
+/// What on the way to this folder is not a folder.
 fn no_folder(folder: &Path) -> Option<io::Error> {
     let stands = |path: &&Path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir());
     let path = folder.ancestors().find(stands)?;

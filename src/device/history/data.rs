@@ -79,7 +79,7 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let (version, name, checksum) = (integer(row.get_ref(0)?), text(row.get_ref(1)?), text(row.get_ref(2)?));
-            // A row that is none counts as absent: what it stood for is run again, or refused by its order.
+            // A row that is malformed counts as absent: what it stood for is run again, or refused by its order.
             let (Some(version), Some(name), Some(checksum)) = (version, name, checksum.and_then(|text| text.parse().ok())) else {
                 continue;
             };

@@ -1,5 +1,5 @@
 //! Owns the two forms of refinery's history: of 32-bit versions, its default, and of 64-bit ones, its feature `int8-versions`.
-//! Promises: after a write every row has the same form, so that one of the two refineries goes on with it; a row of nobody's stays.
+//! Promises: after a write every row has the same form, so that one of the two refineries goes on with it; a row that is in no catalogue stays.
 //! Never changes the table's columns: SQLite keeps the same number under int4 and int8, and no refinery looks at the type.
 
 use rusqlite::{params, OptionalExtension};

@@ -13,7 +13,7 @@ use crate::error::{Class, Failure};
 
 /// Pages copied between two chances for a writer: 4 MiB of the usual 4 KiB pages.
 const PAGES_A_PART: i32 = 1024;
-/// Times that SQLite may begin anew because somebody wrote; then nobody may until the rest is copied.
+/// Times that SQLite may begin again because another process wrote; then nobody may until the rest is copied.
 const RESTARTS_MAX: u32 = 3;
 
 impl Database {

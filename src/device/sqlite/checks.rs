@@ -142,7 +142,7 @@ impl Database {
         references::look(&self.connection).map_err(|error| self.failure(op, &error))
     }
 
-    /// The rows of these tables that violate a foreign key, for a person.
+    /// The rows of these tables that violate a foreign key, for an operator.
     ///
     /// # Errors
     /// As SQLite.

@@ -367,7 +367,7 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A harmed schema may have names that are not UTF-8: no reason to stop, and none to panic.
+/// A damaged schema may have names that are not UTF-8: no reason to stop, and none to panic.
 pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
     Ok(String::from_utf8_lossy(bytes).into_owned())

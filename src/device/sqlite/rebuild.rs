@@ -1,4 +1,4 @@
-//! Owns building indexes anew, on a copy that nobody trusts yet.
+//! Owns rebuilding indexes, on a copy that nobody trusts yet.
 //! Promises: reads tables only, so that a corrupt index page is never followed; what the schema says is unchanged after it.
 //! Never runs on the live file.
 
@@ -9,7 +9,7 @@ use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 
 impl Database {
-    /// Forgets every index that has a text, builds the others (of UNIQUE and PRIMARY KEY) anew, makes the forgotten ones
+    /// Forgets every index that has a text, rebuilds the others (of UNIQUE and PRIMARY KEY), makes the forgotten ones
     /// again from their text, and copies the tables into fresh pages, which leaves the corrupt ones behind.
     ///
     /// # Errors

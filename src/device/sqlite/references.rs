@@ -54,7 +54,7 @@ pub fn look(connection: &Connection) -> rusqlite::Result<References> {
     Ok(found)
 }
 
-/// The rows behind violations of these tables, for a person: `reading rowid 17 names no row of sensor`; more than `most` are counted.
+/// The rows behind violations of these tables, for an operator: `reading rowid 17 names no row of sensor`; more than `most` are counted.
 ///
 /// # Errors
 /// As SQLite.

@@ -349,7 +349,7 @@ impl Reader<'_> {
     }
 }
 
-/// A harmed schema may have names that are not UTF-8: no reason to stop.
+/// A damaged schema may have names that are not UTF-8: no reason to stop.
 fn text_of(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Integer(number) => number.to_string(),

@@ -101,7 +101,7 @@ fn look_at_copy(
         _ => Look::Failed(failure),
     };
     if expected.is_some() {
-        // One of ours, and no file that a person has named.
+        // One of ours, and no file that an operator has named.
         let io = |error: io::Error| not_good(Failure::io(LOOK, path, &error));
         if let Some(stat) = device.disk().stat(path).map_err(io)?.filter(|stat| stat.kind == FileKind::File) {
             Trust::of(device).map_err(not_good)?.accept(path, &stat).map_err(io)?;

@@ -168,7 +168,7 @@ fn what_copies_lack(
     Ok(compared)
 }
 
-/// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is none.
+/// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is not.
 fn newer_schema(header: &[u8], what: &str) -> Option<DatabaseState> {
     let written = header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     let ours = sqlite::version_number();

@@ -84,7 +84,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState
     Some(DatabaseState::Mismatch { what, text_only: true })
 }
 
-/// The oldest schema whose firmware can use this database: said by every newer step, or nothing.
+/// The oldest schema whose firmware can use this database: said by every newer migration, or nothing.
 fn compatible_from(history: &History, target: i64) -> Option<i64> {
     let mut oldest = 0;
     for row in history.applied.iter().filter(|row| row.version > target) {
@@ -93,7 +93,7 @@ fn compatible_from(history: &History, target: i64) -> Option<i64> {
     Some(oldest)
 }
 
-/// The stored down SQL of every newer step, newest first.
+/// The stored down SQL of every newer migration, newest first.
 fn way_back(history: &History, target: i64) -> WayBack {
     let mut migrations = Vec::new();
     for row in history.applied.iter().rev().filter(|row| row.version > target) {
