@@ -1,6 +1,6 @@
 //! Owns the rows about files that are damaged, lost or unreadable: the database, its snapshots, the record.
 //! Promises: the test itself damages the bytes, so that it is known what was there.
-//! Never lets SQLite open files before the program under test has.
+//! Never lets SQLite open the files before the program under test has.
 
 use crate::device::TestDevice;
 use crate::oracle;

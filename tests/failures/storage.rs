@@ -1,6 +1,6 @@
 //! Owns the rows about storage that takes no writes, fails, or is not there; and about owners and /run.
 //! Promises: the kernel refuses, or strace makes one call fail; nothing is pretended by the program.
-//! Never accepts that a database is given up for it.
+//! Never accepts that a database is replaced for it.
 
 use crate::application::Application;
 use crate::device::TestDevice;

@@ -150,7 +150,7 @@ pub fn wanted(catalogue: &Catalogue, with_rows: bool) -> Result<Observation, Str
 /// # Errors
 /// SQLite's words.
 pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), String> {
-    // refinery makes its table before all others: a page size and the like are recovered by then.
+    // refinery makes its table before all others: a page size and the like are fixed by then.
     apply(path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
     for (version, (name, sql)) in (1..).zip(&catalogue.files) {
         let enforced = catalogue.keys.iter().any(|key| key == "adopted_foreign_keys = \"enforced\"");

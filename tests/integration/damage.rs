@@ -1,6 +1,6 @@
 //! Owns the tests of files that are damaged, half-written, or not ours.
 //! Promises: bytes are damaged by the test itself, so that it is known what was there.
-//! Never lets SQLite open files before the program under test has.
+//! Never lets SQLite open the files before the program under test has.
 
 use crate::device::TestDevice;
 use crate::dump::{check, check_op};

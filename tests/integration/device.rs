@@ -371,7 +371,7 @@ impl TestDevice {
     }
 }
 
-/// The contents that a database may have after the operation.
+/// The contents that a database may have after the run.
 pub struct Expectations {
     /// As it is.
     pub old: Option<Content>,

@@ -1,4 +1,4 @@
-//! Owns the tests of `doctor`: a situation for each finding, what it says, what it means, and the command that mends it.
+//! Owns the tests of `doctor`: a situation for each finding, what it says, what it means, and the command that repairs it.
 //! Promises: looking touches nothing and changes no row; where the repair is a command, the command is run and the finding gone.
 //! Never looks at the sentence alone: level, subject and exit code are the JSON's.
 

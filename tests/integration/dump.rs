@@ -1,4 +1,4 @@
-//! Owns the dump of one operation: what was planned, how it ended, what stands there now, what was touched, what comes next.
+//! Owns the dump of one run: what was planned, how it ended, what stands there now, what was touched, what comes next.
 //! Promises: one checker for every test; a line `wrong:` for everything that no run may do.
 //! Never judges by the program's own words where a file can be looked at.
 
@@ -29,7 +29,7 @@ struct Before {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// The situation, an operation in one line, and its dump. The operation is a command line; `--root` is put in.
+/// The situation, a run in one line, and its dump. The run is a command line; `--root` is put in.
 #[track_caller]
 pub fn check(device: TestDevice, operation: &str, expect: Expect) {
     let dump = dump(&device, operation);
@@ -42,7 +42,7 @@ pub fn check_op(device: &TestDevice, operation: &str, expect: Expect) {
     expect.assert_eq(&dump(device, operation));
 }
 
-/// The dump of one operation.
+/// The dump of one run.
 #[track_caller]
 pub fn dump(device: &TestDevice, operation: &str) -> String {
     let words: Vec<&str> = operation.split(' ').collect();
@@ -180,7 +180,7 @@ pub fn which(expected: &Expectations, now: &Result<Content, String>) -> String {
     }
 }
 
-/// The boot after the operation: how it ends and what it touches.
+/// The boot after the run: how it ends and what it touches.
 fn again(device: &TestDevice) -> String {
     let operation = perform(device, &["run"]);
     let outcomes: Vec<&str> = device.databases.iter().map(|one| word(&operation.of(&one.name)["outcome"])).collect();

@@ -1,6 +1,6 @@
 //! Owns the tests of migrations that fail, and of databases that this firmware cannot serve.
 //! Promises: the database stands as it was, and the sentence names file, line, column and statement.
-//! Never ends with data given up.
+//! Never ends with a loss.
 
 use crate::device::TestDevice;
 use crate::dump::{check, check_op, tidy};

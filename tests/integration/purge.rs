@@ -1,5 +1,5 @@
-//! Owns the tests of data given up: purge, purge and retry, and a purge that finds no fresh database.
-//! Promises: the old files lie in the quarantine with its own bytes, or still stands under its name.
+//! Owns the tests of lost data: purge, purge and retry, and a purge that finds no fresh database.
+//! Promises: the old files lie in quarantine with their own bytes, or still stand under their names.
 //! Never ends a loss with exit 0.
 
 use crate::device::TestDevice;

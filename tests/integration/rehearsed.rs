@@ -16,7 +16,7 @@ const RELEASE: (&str, &str) = ("V43__none.sql", "CREATE TABLE note (id INTEGER P
 /// A file's bytes, and what else `stat` says of it.
 type Observation = (Vec<u8>, [i64; 6]);
 
-/// Every file of the device but the lock: the files, what is kept of it, the record, and what runs have left on /run.
+/// Every file of the device but the lock: the database files, what is kept of them, the record, and what runs have left on /run.
 fn files(device: &TestDevice) -> BTreeMap<PathBuf, Observation> {
     let (mut folders, mut found) = (vec![device.root()], BTreeMap::new());
     while let Some(folder) = folders.pop() {

@@ -1,6 +1,6 @@
 //! Owns the tests of a damaged database from which rows are saved: past one page, without a table, out of a WAL.
-//! Promises: the test harms a page whose rows it knows; every row that is not on it must be there afterwards, unchanged.
-//! Never lets SQLite open files before the program under test has.
+//! Promises: the test damages a page whose rows it knows; every row that is not on it must be there afterwards, unchanged.
+//! Never lets SQLite open the files before the program under test has.
 
 use crate::carry_over::rows;
 use crate::device::TestDevice;

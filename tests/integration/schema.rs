@@ -99,7 +99,7 @@ fn the_same_rename_in_a_database_made_from_nothing_is_refused() {
         ran.stderr
     );
     assert!(!device.main().exists());
-    // A later file mends it: what counts is the schema that results.
+    // A later file fixes it: what counts is the schema that results.
     let mended =
         "ALTER TABLE child RENAME TO c; CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER NOT NULL REFERENCES parent (id));
         INSERT INTO child SELECT id, parent_id FROM c; DROP TABLE c;";

@@ -87,7 +87,7 @@ fn with_paths(line: &str) -> String {
     told + rest
 }
 
-/// Runs the program, stops it right after this call, does something to the situation, and lets it go on.
+/// Runs the program, stops it right after this call, does something to the device, and lets it go on.
 #[track_caller]
 pub fn stopped_after(device: &TestDevice, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> RunResult {
     let log = device.folder().join("stop.log");

@@ -1,5 +1,5 @@
 //! Owns the tests of databases that go `together`: both are migrated, or neither is.
-//! Promises: rows of both are compared after every operation; who waits has neither a ready file nor a changed byte of its database.
+//! Promises: rows of both are compared after every run; one that waits has neither a ready file nor a changed byte of its database.
 //! Never lets one member of a group be opened while another is not there.
 
 use crate::device::{Mode, TestDevice};
@@ -397,7 +397,7 @@ fn two_that_refuse_can_be_purged_one_after_another() {
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 1000);
     assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
     assert_eq!(ready(&device), [""; 0]);
-    // The loss is said again by the run after which both may be opened.
+    // The loss is reported again by the run after which both may be opened.
     let purged = perform(&device, &["purge", "--db", "log", "--yes"]);
     assert_eq!(purged.ran.exit, "11", "{}", purged.ran.stderr);
     assert_eq!((&purged.of("settings")["data_loss"], &purged.of("log")["data_loss"]), (&true.into(), &true.into()));

@@ -38,7 +38,7 @@ export LIBSQLITE3_FLAGS = "-DSQLITE_ENABLE_MATH_FUNCTIONS -D_TIME_BITS=64 -D_FIL
 export BOOTMIGRATE_MIGRATIONS
 # The image's own tools strip it, and keep what they took away.
 export CARGO_PROFILE_RELEASE_STRIP = "false"
-# The workbench in the same workspace is for the firmware team's machines, not for the image.
+# The lab in the same workspace is for the firmware team's machines, not for the image.
 CARGO_BUILD_FLAGS += "--package bootmigrate --bin bootmigrate"
 
 SYSTEMD_SERVICE:${PN} = "bootmigrate.service"
