@@ -264,7 +264,7 @@ pub const COMMANDS: &[CommandText] = &[
         name: "purge",
         usage: "--db NAME --yes",
         summary: "set this database aside and make it anew",
-        text: "Unconditional: all its rows are given up (the old files stays in quarantine).\n\
+        text: "Unconditional: all its rows are given up (the old files stay in quarantine).\n\
                A device that is only stuck is helped by `run --retry` first.",
         options: &["--json", "--yes"],
         argument: None,
