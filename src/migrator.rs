@@ -18,6 +18,7 @@ use crate::cli::{Action, Command, Verbosity};
 use crate::decide::facts::Request;
 use crate::device::clock::SystemClock;
 use crate::device::disk::SystemDisk;
+use crate::device::memory;
 use crate::device::sqlite::application::{self, Connection, Problem};
 use crate::device::sqlite::code::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
@@ -318,6 +319,7 @@ impl Migrator {
         let disk = SystemDisk;
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
+        memory::bound(u64::from(settings.memory_max_mib) << 20);
         let environment = self.environment(&disk, command.root.clone());
         let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
         let (report, unsaid) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);

@@ -200,6 +200,10 @@ pub trait Disk {
     fn is_root(&self) -> bool {
         false
     }
+    /// The file system there keeps owners and modes. FAT and its kind show the same ones for everything, and have no second names or links.
+    fn keeps_modes(&self, _path: &Path) -> bool {
+        true
+    }
     /// The extended attributes of the file with this name, as far as the kernel shows them.
     fn extended(&self, _path: &Path) -> Vec<Extended> {
         Vec::new()

@@ -1,5 +1,5 @@
 //! Owns how much memory the page cache of one work may take: from the file's size, what is free, and `memory_max_mib`.
-//! Promises: a small file's work has SQLite's own cache; a larger one's never takes more than half of what is free when it is first asked.
+//! Promises: a small file's work has SQLite's own cache; a larger one's takes at most a quarter of what is free when it is first asked, and a sort as much again.
 //! Never asked on a quiet boot, and never a reason to fail: what cannot be read counts as a small device.
 
 use std::path::Path;
@@ -12,12 +12,13 @@ use super::disk::{system_text, SystemDisk};
 
 /// SQLite's own cache, which is enough for files of this size.
 const CACHE_BYTES_MIN: u64 = 2 << 20;
-/// What is taken to be free where the kernel does not say: half of it is a cache that fits a device with 64 MiB.
+/// What is taken to be free where the kernel does not say: a quarter of it is a cache that fits a device with 64 MiB.
 const FREE_BYTES_UNKNOWN: u64 = 32 << 20;
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
 const TEMPORARY_BYTES_MAX: u64 = 64 << 20;
-/// Of 8 parts of `memory_max_mib`. The rest is for journals and temporary data in memory, and for the values of rows.
-const CACHE_PARTS: u64 = 5;
+/// Of 8 parts of `memory_max_mib`. SQLite's sorter, which `cache_size` bounds too, may take as much again; the rest is for journals and
+/// temporary data in memory, and for the values of rows.
+const CACHE_PARTS: u64 = 3;
 /// Bytes of a file of /proc or of a control group that are read at most.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 /// Where control groups are.
@@ -54,7 +55,7 @@ fn with_its_own_part(bytes: u64) -> u64 {
 }
 
 fn at_most(wanted: u64, free: u64, bound: u64) -> u64 {
-    wanted.min(free / 2).min(bound / 8 * CACHE_PARTS).max(CACHE_BYTES_MIN)
+    wanted.min(free / 4).min(bound / 8 * CACHE_PARTS).max(CACHE_BYTES_MIN)
 }
 
 /// What the kernel could give without swapping, and what the control groups and the limits (`ulimit -v`, `-d`) of this process leave of that.
@@ -92,12 +93,12 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn a_cache_holds_the_file_where_there_is_room_and_never_more_than_half() {
+    fn a_cache_holds_the_file_where_there_is_room_and_never_more_than_a_quarter() {
         assert_eq!(cache_for(MIB, 1), None, "SQLite's own holds it");
         assert_eq!(at_most(with_its_own_part(64 * MIB), 1024 * MIB, 512 * MIB), 72 * MIB);
-        assert_eq!(at_most(72 * MIB, 32 * MIB, 512 * MIB), 16 * MIB, "half of what is free");
-        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 512 * MIB), 320 * MIB, "of memory_max_mib");
-        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 16 * MIB), 10 * MIB);
+        assert_eq!(at_most(72 * MIB, 32 * MIB, 512 * MIB), 8 * MIB, "a quarter of what is free");
+        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 512 * MIB), 192 * MIB, "of memory_max_mib");
+        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 16 * MIB), 6 * MIB);
         assert_eq!(at_most(1024 * MIB, MIB, 16 * MIB), CACHE_BYTES_MIN);
     }
 

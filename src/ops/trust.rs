@@ -73,7 +73,7 @@ impl<'d> Trust<'d> {
     /// [`Untrusted`].
     pub fn accept_alone(&self, path: &Path, stat: &Stat) -> io::Result<()> {
         self.owned(path, stat)?;
-        if stat.links > 1 {
+        if self.may_be_a_trap(path, stat)? {
             return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, 1) }.into());
         }
         Ok(())
@@ -140,15 +140,25 @@ impl<'d> Trust<'d> {
     }
 
     fn not_everybodys(&self, path: &Path, stat: &Stat) -> io::Result<()> {
-        if self.guards && stat.mode & BY_EVERYBODY != 0 {
+        if self.guards && stat.mode & BY_EVERYBODY != 0 && self.device.disk().keeps_modes(path) {
             return Err(Untrusted { path: path.to_owned(), why: Why::Writable(stat.mode) }.into());
         }
         Ok(())
     }
 
+    /// A second name is a trap where whoever could put it there may not write to the file. One in the folder of the file's own owner is a
+    /// backup's (`cp -al`, `ln`).
+    fn may_be_a_trap(&self, path: &Path, stat: &Stat) -> io::Result<bool> {
+        if stat.links < 2 || !self.guards {
+            return Ok(false);
+        }
+        let holder = self.device.disk().stat(parent(path))?;
+        Ok(holder.is_none_or(|holder| holder.uid != stat.uid || holder.mode & (BY_THE_GROUP | BY_EVERYBODY) != 0))
+    }
+
     /// Each of its names is one that this program gives.
     fn named(&self, path: &Path, stat: &Stat) -> io::Result<()> {
-        if stat.links < 2 {
+        if !self.may_be_a_trap(path, stat)? {
             return Ok(());
         }
         let mut known = 0;

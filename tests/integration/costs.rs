@@ -88,7 +88,7 @@ fn a_restore_reads_the_copy_three_times() {
 fn a_restore_obeys_the_limit_of_checks() {
     let device = large();
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
-    let device = device.key("quick_check_max_mib = 4").top("memory_max_mib = 16");
+    let device = device.key("quick_check_max_mib = 4").top("memory_max_mib = 24");
     let bytes = size(&device.main());
     let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
     assert!(cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"), "{}", cost.ran.stderr);

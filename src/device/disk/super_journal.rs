@@ -6,10 +6,12 @@
 //! length, the sum of its bytes, and eight bytes of magic; a super-journal is the paths of its journals, each with a NUL at its end.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{fstat, openat, unlinkat, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{fstat, openat, statat, unlinkat, AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Length, sum and magic.
@@ -26,27 +28,49 @@ impl SuperJournal {
     /// Of the journal with this name in this folder; `None` where it names none.
     pub fn named_by(folder: BorrowedFd<'_>, journal: &[u8]) -> Option<SuperJournal> {
         let (file, size) = open(folder, journal)?;
-        let tail: [u8; TAIL_BYTES] = read(&file, size.checked_sub(TAIL_BYTES as u64)?, TAIL_BYTES)?.try_into().ok()?;
-        let [a, b, c, d, e, f, g, h, magic @ ..] = tail;
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok().filter(|length| (1..=PATH_BYTES_MAX).contains(length))?;
-        let path = read(&file, size.checked_sub((TAIL_BYTES + length) as u64)?, length)?;
-        let sum = path.iter().fold(0_u32, |sum, byte| sum.wrapping_add_signed(i32::from(byte.cast_signed())));
-        let is_one = magic == MAGIC && sum == u32::from_be_bytes([e, f, g, h]) && is_super_journal(&path) && !path.contains(&0);
-        is_one.then_some(SuperJournal(path))
+        SuperJournal::at_the_end_of(&file, size).ok().flatten()
     }
 
-    /// Removes it from this folder where no journal names it any more. What cannot be looked at keeps it.
+    /// # Errors
+    /// It cannot be read.
+    fn at_the_end_of(file: &File, size: u64) -> io::Result<Option<SuperJournal>> {
+        let Some(tail_at) = size.checked_sub(TAIL_BYTES as u64) else { return Ok(None) };
+        let mut tail = [0; TAIL_BYTES];
+        file.read_exact_at(&mut tail, tail_at)?;
+        let [a, b, c, d, e, f, g, h, magic @ ..] = tail;
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok().filter(|length| (1..=PATH_BYTES_MAX).contains(length));
+        let place = length.and_then(|length| Some((length, tail_at.checked_sub(length as u64)?)));
+        let Some((length, at)) = place.filter(|_| magic == MAGIC) else { return Ok(None) };
+        let path = read(file, at, length)?;
+        let sum = path.iter().fold(0_u32, |sum, byte| sum.wrapping_add_signed(i32::from(byte.cast_signed())));
+        let is_one = sum == u32::from_be_bytes([e, f, g, h]) && is_super_journal(&path) && !path.contains(&0);
+        Ok(is_one.then_some(SuperJournal(path)))
+    }
+
+    /// Removes it from this folder where no journal names it any more. What cannot be looked at keeps it, and so does a journal that lies
+    /// elsewhere: its folder may not be mounted, or have another path here, and a left super-journal costs some bytes.
     pub fn remove_if_done(&self, folder: BorrowedFd<'_>) {
         let (home, name) = parts(&self.0);
         let Some((file, size)) = open(folder, name).filter(|(_, size)| *size <= NAMES_BYTES_MAX) else { return };
-        let Some(journals) = usize::try_from(size).ok().and_then(|size| read(&file, 0, size)) else { return };
+        let Some(journals) = usize::try_from(size).ok().and_then(|size| read(&file, 0, size).ok()) else { return };
         let needed = journals.split(|byte| *byte == 0).filter(|path| !path.is_empty()).any(|path| match parts(path) {
-            (there, journal) if there == home => SuperJournal::named_by(folder, journal).is_some_and(|named| named.0 == self.0),
-            _ => rustix::fs::lstat(path).is_ok(),
+            (there, journal) if there == home => self.may_be_named_by(folder, journal),
+            _ => true,
         });
         if !needed {
             let _ = unlinkat(folder, name, AtFlags::empty());
         }
+    }
+
+    /// Also where it cannot be told.
+    fn may_be_named_by(&self, folder: BorrowedFd<'_>, journal: &[u8]) -> bool {
+        match statat(folder, journal, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return false,
+            Ok(stat) if stat.st_size == 0 => return false,
+            _ => {}
+        }
+        let Some((file, size)) = open(folder, journal) else { return true };
+        SuperJournal::at_the_end_of(&file, size).map_or(true, |named| named.is_some_and(|named| named.0 == self.0))
     }
 }
 
@@ -56,9 +80,9 @@ fn open(folder: BorrowedFd<'_>, name: &[u8]) -> Option<(File, u64)> {
     Some((File::from(file), u64::try_from(stat.st_size).ok()?))
 }
 
-fn read(file: &File, at: u64, length: usize) -> Option<Vec<u8>> {
+fn read(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, at).ok().map(|()| bytes)
+    file.read_exact_at(&mut bytes, at).map(|()| bytes)
 }
 
 /// Folder and name.
@@ -102,6 +126,9 @@ mod tests {
         std::fs::write(path("two.db-journal"), "").unwrap();
         named.remove_if_done(held.as_fd());
         assert!(!path("app.db-mj0123459AB").exists());
+        std::fs::write(path("app.db-mj0123459AB"), "/data/app.db-journal\0/other/three.db-journal\0").unwrap();
+        named.remove_if_done(held.as_fd());
+        assert!(path("app.db-mj0123459AB").exists(), "a folder that may not be mounted yet");
     }
 
     #[test]

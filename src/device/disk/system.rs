@@ -28,6 +28,8 @@ struct SystemFile(fs::File);
 /// Bytes of a file that are copied between two looks at the stop signal: less than a second of a slow flash card.
 const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
 
+/// `f_type` of FAT, exFAT and NTFS (by either driver), as linux/magic.h and their sources have it.
+const WITHOUT_MODES: [rustix::fs::FsWord; 4] = [0x4d44, 0x2011_bab0, 0x5346_544e, 0x7366_746e];
 /// Room for a file whose size is not known.
 const SMALL_FILE_BYTES: usize = 4096;
 
@@ -69,6 +71,10 @@ impl Disk for SystemDisk {
 
     fn is_root(&self) -> bool {
         geteuid().is_root()
+    }
+
+    fn keeps_modes(&self, path: &Path) -> bool {
+        rustix::fs::statfs(path).map_or(true, |found| !WITHOUT_MODES.contains(&found.f_type))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {

@@ -96,7 +96,9 @@ pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
 pub(super) fn is_private(folder: impl AsFd) -> io::Result<bool> {
     let found = fstat(folder)?;
     let ours = [0, rustix::process::geteuid().as_raw()].contains(&found.st_uid);
-    Ok(ours && found.st_mode & SHARED == 0)
+    // Nobody but root is in root's group.
+    let shared = if found.st_gid == 0 { SHARED & !0o020 } else { SHARED };
+    Ok(ours && found.st_mode & shared == 0)
 }
 
 /// Where a walk has ended.
@@ -110,7 +112,11 @@ struct Way {
 fn by_steps(path: &Path, follow_last: bool) -> io::Result<Way> {
     let op = |folder: &OwnedFd, name: &OsStr| {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        retry_on_intr(|| openat(folder, name, flags, Mode::empty()))
+        // An automount is made for who asks for a folder; else its empty place would be opened.
+        match retry_on_intr(|| openat(folder, name, flags | OFlags::DIRECTORY, Mode::empty())) {
+            Err(Errno::NOTDIR | Errno::LOOP) => retry_on_intr(|| openat(folder, name, flags, Mode::empty())),
+            opened => opened,
+        }
     };
     let start = |at: &str| retry_on_intr(|| openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()));
     let (mut folder, mut text) =
