@@ -31,6 +31,9 @@ fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
     Err(Bad { rule, what: what.into() })
 }
 
+/// SQLite's smallest page.
+const PAGE_BYTES_MIN: u64 = 512;
+
 /// What plain SQLite says of a database.
 #[derive(Debug, Default)]
 struct Contents {
@@ -220,12 +223,14 @@ impl Verdict {
             return Ok(());
         }
         let lost = old.main.is_none() || old.size == 0;
+        // SQLite reads zeros where the last page ends early, and finds nothing wrong with them; what stood there is not known.
+        let cut_off = old.size % PAGE_BYTES_MIN != 0;
         match report.outcome {
             Outcome::Purged if situation.purges_failure() => Ok(()),
             Outcome::Purged if lost => Ok(()),
             Outcome::Purged if situation.purges_damage() && !old.whole() => Ok(()),
             Outcome::Purged => says("a fresh database stands there"),
-            Outcome::Restored | Outcome::Reindexed | Outcome::Salvaged if old.whole() => says("the file was whole"),
+            Outcome::Restored | Outcome::Reindexed | Outcome::Salvaged if old.whole() && !lost && !cut_off => says("the file was whole"),
             Outcome::Created if !lost => says("a first database was made over another"),
             _ => Ok(()),
         }
