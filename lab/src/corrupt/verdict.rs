@@ -224,7 +224,7 @@ impl Verdict {
         }
         let lost = old.main.is_none() || old.size == 0;
         // SQLite reads zeros where the last page ends early, and finds nothing wrong with them; what stood there is not known.
-        let cut_off = old.size % PAGE_BYTES_MIN != 0;
+        let cut_off = !old.size.is_multiple_of(PAGE_BYTES_MIN);
         match report.outcome {
             Outcome::Purged if situation.purges_failure() => Ok(()),
             Outcome::Purged if lost => Ok(()),
