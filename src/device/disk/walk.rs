@@ -119,14 +119,15 @@ fn by_steps(path: &Path, follow_last: bool) -> io::Result<Way> {
         }
     };
     let start = |at: &str| retry_on_intr(|| openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()));
-    let (mut folder, mut text) =
-        if path.is_relative() { (start(".")?, std::env::current_dir()?) } else { (start("/")?, PathBuf::from("/")) };
+    // The same folder; an emulator that has a tree of its own in the place of `/` leaves /proc alone.
+    let root = || start("/proc/self/root").or_else(|_| start("/"));
+    let (mut folder, mut text) = if path.is_relative() { (start(".")?, std::env::current_dir()?) } else { (root()?, PathBuf::from("/")) };
     // What is still to be walked, the next component last.
     let mut ahead: Vec<OsString> = components(path);
     let mut links = 0;
     while let Some(name) = ahead.pop() {
         if name == "/" {
-            (folder, text) = (start("/")?, PathBuf::from("/"));
+            (folder, text) = (root()?, PathBuf::from("/"));
             continue;
         }
         if ahead.is_empty() && !follow_last && name != ".." {
