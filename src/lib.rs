@@ -32,7 +32,41 @@
 //!
 //! The configuration, the directives in SQL files and the exit codes are in the repository's `docs`.
 
-// The rooms are open to the lab and to this package's own tests, and to nobody else: what a product may call is below.
+// # Where things are
+//
+// ```text
+// main.rs            argv → run → print → exit code. Decides nothing.
+// boot.rs            a boot of one database on one screen; boot/operation.rs carries a plan out, one arm a plan;
+//                    boot/group.rs nests the boots of databases that go together
+// cli.rs             argv → Command. Pure.
+// config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
+// catalog.rs         the embedded migrations, as constants
+// pragma.rs          the PRAGMAs that a migration may have; shared with the build crate
+// reserved.rs        names that are bootmigrate's own; shared with the build crate
+// sums.rs            refinery's checksums and the fingerprint of a catalogue; shared with the build crate
+// lex.rs             SQL text as tokens; shared with the build crate
+// sqlite_min.rs      which SQLite a schema's text needs; shared with the build crate
+// commands/          one file a command; cli/describe.rs has their texts
+// decide/            pure: facts and policy in, a plan out; the record's bytes
+// ops/               one operation a file: takes the device and proof, returns proof or a failure
+// device/            effects: disk (the trait and the kernel's), sqlite, history, files, clock, supervisor
+// migrator.rs        the same as a library, for a supervisor, an application, a product's tests
+// from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
+// report.rs          what happened → one sentence and its code, JSON, exit code
+// error.rs           Failure and its class
+// ```
+//
+// Imports only go down: `main → cli, commands, boot → ops → device`; `boot, commands, ops → decide`; everyone may use
+// `error`, `config` and `catalog`. `decide` imports nothing else of ours. `device` never imports `decide`, `ops` never
+// `boot` or `commands`. `tests/structure.rs` checks it, and is itself fed bad files.
+//
+// Running again after a power cut is no special path: a ready file and an open operation are facts like any other. A quiet
+// boot reaches neither the snapshot nor the migration code.
+//
+// Two seams let everything be broken from outside, with no switch in the product: the trait `device::disk::Disk` for our
+// own files, and SQLite's VFS for its files.
+//
+// The modules are open to the lab and to this package's own tests, and to nobody else: what a product may call is below.
 #[doc(hidden)]
 pub mod catalog;
 #[cfg(feature = "refinery")]
@@ -221,8 +255,8 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     match &command.action {
         Action::Run { request, program } => {
             let temporary_folder = commands::run::temporary_folder();
-            let (report, unsaid) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
-            let printed = commands::run::said(&report, command, unsaid);
+            let (report, pending_report) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
+            let printed = commands::run::said(&report, command, pending_report);
             if report.usable && !program.is_empty() {
                 return Err(commands::run::become_program(program, temporary_folder));
             }
