@@ -116,7 +116,7 @@ impl Disk for SystemDisk {
         walk::resolved(path)
     }
 
-    fn open(&self, _step: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
+    fn open(&self, _op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
         let file = match how {
             Open::Read => open_file(path, OFlags::RDONLY)?,
             Open::ReadWrite => open_file(path, OFlags::RDWR)?,
@@ -129,12 +129,12 @@ impl Disk for SystemDisk {
         Ok(Box::new(SystemFile(file)))
     }
 
-    fn make_folder(&self, _step: Op, path: &Path, mode: u32) -> io::Result<()> {
+    fn make_folder(&self, _op: Op, path: &Path, mode: u32) -> io::Result<()> {
         let held = walk::hold(path)?;
         Ok(mkdirat(&held.folder, &held.name, Mode::from_raw_mode(mode))?)
     }
 
-    fn set_owner(&self, _step: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    fn set_owner(&self, _op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
         let folder = walk::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let file = fs::File::from(folder.try_clone()?);
         let now = file.metadata()?;
@@ -142,13 +142,17 @@ impl Disk for SystemDisk {
             return Ok(());
         }
         // Whoever owns the folder above may have put another one in its place: what has an owner or a content is not given away.
-        if now.uid() != geteuid().as_raw() || !names_in(folder)?.is_empty() {
+        if !names_in(folder)?.is_empty() {
             return Err(Untrusted { path: path.to_owned(), why: Why::Another }.into());
+        }
+        // Also the answer of file systems that decide themselves whose a new folder is (vfat, NFS).
+        if now.uid() != geteuid().as_raw() {
+            return Err(Errno::PERM.into());
         }
         std::os::unix::fs::fchown(&file, Some(uid), Some(gid))
     }
 
-    fn rename(&self, _step: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
+    fn rename(&self, _op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
         let (from, to) = (walk::hold(from)?, walk::hold(to)?);
         let flags = match how {
             Rename::Replace => return Ok(renameat(&from.folder, &from.name, &to.folder, &to.name)?),
@@ -164,22 +168,22 @@ impl Disk for SystemDisk {
         }
     }
 
-    fn link(&self, _step: Op, from: &Path, to: &Path) -> io::Result<()> {
+    fn link(&self, _op: Op, from: &Path, to: &Path) -> io::Result<()> {
         let (from, to) = (walk::hold(from)?, walk::hold(to)?);
         Ok(linkat(&from.folder, &from.name, &to.folder, &to.name, AtFlags::empty())?)
     }
 
-    fn unlink(&self, _step: Op, path: &Path) -> io::Result<()> {
+    fn unlink(&self, _op: Op, path: &Path) -> io::Result<()> {
         let held = walk::hold(path)?;
         Ok(unlinkat(&held.folder, &held.name, AtFlags::empty())?)
     }
 
-    fn remove_folder(&self, _step: Op, path: &Path) -> io::Result<()> {
+    fn remove_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
         let held = walk::hold(path)?;
         Ok(unlinkat(&held.folder, &held.name, AtFlags::REMOVEDIR)?)
     }
 
-    fn sync_folder(&self, _step: Op, path: &Path) -> io::Result<()> {
+    fn sync_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
         fs::File::from(walk::folder(path, OFlags::RDONLY)?).sync_all()
     }
 
@@ -256,15 +260,15 @@ impl File for SystemFile {
         Ok(done)
     }
 
-    fn write_at(&self, _step: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&self, _op: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
 
-    fn sync(&self, _step: Op) -> io::Result<()> {
+    fn sync(&self, _op: Op) -> io::Result<()> {
         self.0.sync_all()
     }
 
-    fn sync_data(&self, _step: Op) -> io::Result<()> {
+    fn sync_data(&self, _op: Op) -> io::Result<()> {
         self.0.sync_data()
     }
 
@@ -272,7 +276,7 @@ impl File for SystemFile {
         Ok(stat_of(&self.0.metadata()?))
     }
 
-    fn copy_from(&self, _step: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
+    fn copy_from(&self, _op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let Some(source) = source.as_any().downcast_ref::<SystemFile>() else {
             return Err(io::Error::other("two kinds of disk"));
         };
@@ -300,11 +304,11 @@ impl File for SystemFile {
         Ok(to)
     }
 
-    fn set_extended(&self, _step: Op, wanted: &[Extended]) -> io::Result<()> {
+    fn set_extended(&self, _op: Op, wanted: &[Extended]) -> io::Result<()> {
         extended::set(&self.0, wanted)
     }
 
-    fn take_owner(&self, _step: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+    fn take_owner(&self, _op: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
         let now = self.0.metadata()?;
         if (now.uid(), now.gid()) != (uid, gid) {
             std::os::unix::fs::fchown(&self.0, Some(uid), Some(gid))?;
