@@ -55,13 +55,13 @@ fn run<'d>(
     let mut report = fallbacks(device, &locked, &mut store, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
         report.last_failure = store.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
-        report.notes.extend(rolled.iter().filter_map(Replaced::given_up));
+        report.notes.extend(rolled.iter().filter_map(Replaced::loss_sentence));
     }
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
     }
-    let unsaid = PendingReport::of(device, locked, store, &report);
-    Ok((report, Some(unsaid)))
+    let pending_report = PendingReport::of(device, locked, store, &report);
+    Ok((report, Some(pending_report)))
 }
 
 /// What the record still holds because the run has not reported it yet. Keeps the lock.
@@ -87,7 +87,7 @@ impl<'d> PendingReport<'d> {
     }
 
     /// The report is out: its operation has ended, a loss in it has been said, a token in it is handled, old copies may go.
-    pub fn said(mut self) {
+    pub fn delivered(mut self) {
         if !self.locked.writable() {
             return;
         }

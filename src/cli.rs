@@ -353,7 +353,7 @@ impl Draft {
             "snapshot restore" => {
                 self.named("snapshot restore", "`snapshot restore` needs --db NAME: the database must be named")?;
                 if !self.has("--yes") {
-                    return Err("`snapshot restore` gives up what was written after the copy; say --yes".into());
+                    return Err("`snapshot restore` discards what was written after the copy; say --yes".into());
                 }
                 Ok(Action::Restore(argument.unwrap_or_default()))
             }
@@ -362,7 +362,7 @@ impl Draft {
             "purge" => {
                 self.named("purge", "`purge` needs --db NAME: the database must be named")?;
                 if !self.has("--yes") {
-                    return Err("`purge` gives up all rows of the database; say --yes".into());
+                    return Err("`purge` discards all rows of the database; say --yes".into());
                 }
                 run(Request::Purge)
             }

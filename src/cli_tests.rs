@@ -98,7 +98,7 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("status --retry", "--retry does not go with `status`; see `bootmigrate --help`");
     refuses("status -- app", "`-- PROGRAM` goes with `run`, not with `status`");
     refuses("run --", "`--` must be followed by a program");
-    refuses("purge --db x", "`purge` gives up all rows of the database; say --yes");
+    refuses("purge --db x", "`purge` discards all rows of the database; say --yes");
     refuses("purge --yes", "`purge` needs --db NAME: the database must be named");
     refuses("adopt --from sqlx", "`adopt` needs --db NAME: the database must be named");
     refuses("adopt --db x --at twelve", "--at twelve is not a whole number");
@@ -115,7 +115,7 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("snapshot", "`snapshot` needs another word; see `bootmigrate snapshot --help`");
     refuses("snapshot make", "`snapshot make` is not known; see `bootmigrate snapshot --help`");
     refuses("snapshot restore --db settings --yes", "`snapshot restore` needs a SNAPSHOT; see `bootmigrate snapshot restore --help`");
-    refuses("snapshot restore v1-1 --db settings", "`snapshot restore` gives up what was written after the copy; say --yes");
+    refuses("snapshot restore v1-1 --db settings", "`snapshot restore` discards what was written after the copy; say --yes");
     refuses("bundle", "`bundle` needs a FILE; see `bootmigrate bundle --help`");
     refuses("bundle a b", "`b` is one word too many; see `bootmigrate --help`");
     refuses("status --format xml", "--format xml is not known; write text, json, prometheus or mender");

@@ -322,9 +322,9 @@ impl Migrator {
         memory::bound(u64::from(settings.memory_max_mib) << 20);
         let environment = self.environment(&disk, command.root.clone());
         let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
-        let (report, unsaid) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
+        let (report, pending_report) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
         // The caller has the report: a loss in it has been reported.
-        unsaid.into_iter().for_each(PendingReport::said);
+        pending_report.into_iter().for_each(PendingReport::delivered);
         for database in report.databases.iter().filter(|database| database.data_loss) {
             for callback in &self.on_loss {
                 if catch_unwind(AssertUnwindSafe(|| callback(database))).is_err() {

@@ -104,7 +104,7 @@ pub struct Finished {
     pub operation: Option<u64>,
     /// The folder in quarantine.
     pub quarantine: Option<u64>,
-    /// What was given up, in words.
+    /// What was lost, in words.
     pub loss: Option<String>,
     /// Why, for a replacement.
     pub reason: Option<String>,
@@ -143,7 +143,7 @@ pub struct DatabaseReport {
     pub exit: u8,
     /// May the application open it?
     pub usable: bool,
-    /// Rows were given up.
+    /// Rows were lost.
     pub data_loss: bool,
     /// A non-empty table or column went with a downgrade.
     pub reduced: bool,
@@ -159,7 +159,7 @@ pub struct DatabaseReport {
     pub backup: String,
     /// `quarantine/3`, where files were set aside.
     pub quarantine: Option<String>,
-    /// What was given up, in words.
+    /// What was lost, in words.
     pub loss: Option<String>,
     /// Why it is not usable, in one word (`docs/status-json.md` has them).
     pub cause: Option<&'static str>,
@@ -229,7 +229,7 @@ pub fn exit_of_refusal(class: RefusalClass) -> u8 {
 
 /// What a purge without `carry_over` loses.
 pub const ALL_ROWS: &str = "all rows of the old database; it is kept in quarantine";
-/// Usable, data was given up.
+/// Usable, data was lost.
 pub const EXIT_DATA_LOSS: u8 = 11;
 /// The fresh build failed too.
 const EXIT_TRIES_USED_UP: u8 = 19;

@@ -112,17 +112,17 @@ fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &BootR
     let sentence = run.databases.iter().map(|report| report.sentence.as_str()).collect::<Vec<_>>().join(" | ");
     let loss_said_at = run.data_loss.then(|| sim.effects());
     let report = DatabaseReport { exit: run.exit, usable: run.usable, data_loss: run.data_loss, sentence, ..run.databases[0].clone() };
-    ended.into_iter().filter_map(|(_, unsaid)| unsaid).for_each(PendingReport::said);
+    ended.into_iter().filter_map(|(_, pending_report)| pending_report).for_each(PendingReport::delivered);
     Booted { report, loss_said_at, effects: sim.effects() - before }
 }
 
 /// One boot of a device that is there; where the firmware has data migrations, `data run` follows it.
 pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &BootRequest) -> Booted {
     let before = sim.effects();
-    let (mut report, unsaid) = boot(device, asked);
+    let (mut report, pending_report) = boot(device, asked);
     let loss_said_at = (report.exit == 11).then(|| sim.effects());
-    if let Some(unsaid) = unsaid {
-        unsaid.said();
+    if let Some(pending_report) = pending_report {
+        pending_report.delivered();
     }
     if report.usable && !device.catalog.data.is_empty() {
         let data = bootmigrate::commands::data::run(device, Extent::All);

@@ -28,7 +28,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l db -d 'only thi
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l json -d 'print facts as JSON'
-complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l purge-and-retry -d 'also: what fails or is damaged is set aside and made anew'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -l purge-and-retry -d 'also: what fails or is damaged is set aside and rebuilt'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -s h -l help -d 'Print help'
@@ -46,14 +46,14 @@ complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "doctor" -d 
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "bundle" -d 'all that support needs, in one file; no rows'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "adopt" -d 'take over a database that another tool made, then run'
-complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "purge" -d 'set this database aside and make it anew'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "purge" -d 'set this database aside and rebuild it'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l retry -d 'forget the counted tries; purges nothing'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l purge-and-retry -d 'also: what fails or is damaged is set aside and made anew'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l purge-and-retry -d 'also: what fails or is damaged is set aside and rebuilt'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -s h -l help -d 'Print help'
@@ -160,7 +160,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l yes -d 'yes, rows may be given up'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l yes -d 'yes, rows may be lost'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand snapshot; and __fish_seen_subcommand_from restore" -s q -d 'print only errors'
@@ -205,7 +205,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l db -d 
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l json -d 'print facts as JSON'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l yes -d 'yes, rows may be given up'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l yes -d 'yes, rows may be lost'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s h -l help -d 'Print help'
@@ -222,7 +222,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "bundle" -d 'all that support needs, in one file; no rows'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "adopt" -d 'take over a database that another tool made, then run'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "purge" -d 'set this database aside and make it anew'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "purge" -d 'set this database aside and rebuild it'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "status" -d 'the data migrations of each database'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "run" -d 'apply data migrations, beside running applications'

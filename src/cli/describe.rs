@@ -56,8 +56,8 @@ pub const OPTIONS: &[OptionText] = &[
     option("--exit-code", None, "answer with the exit code that a run would have"),
     option("--sql", None, "print the SQL too"),
     option("--retry", None, "forget the counted tries; purges nothing"),
-    option("--purge-and-retry", None, "also: what fails or is damaged is set aside and made anew"),
-    option("--yes", None, "yes, rows may be given up"),
+    option("--purge-and-retry", None, "also: what fails or is damaged is set aside and rebuilt"),
+    option("--yes", None, "yes, rows may be lost"),
     option("--all", None, "everything that is pending"),
     option("--step", Some("N"), "so many migrations"),
     option("--to", Some("V"), "up (or down) to version V, V included"),
@@ -87,7 +87,7 @@ pub const COMMANDS: &[CommandText] = &[
                applications first; one that is running is noticed, and nothing is touched (13).\n\
                --retry after exit 19: forgets the counted tries and tries once more.\n\
                --purge-and-retry when a device must work again and its rows may go: what fails\n\
-               or is damaged is set aside (it stays in quarantine) and made anew; what is\n\
+               or is damaged is set aside (it stays in quarantine) and rebuilt; what is\n\
                healthy is left alone. With PROGRAM: becomes it when its databases are usable.\n\
                RUN_MIGRATIONS=0 in the environment skips the run.",
         options: &["--json", "--retry", "--purge-and-retry"],
@@ -204,7 +204,7 @@ pub const COMMANDS: &[CommandText] = &[
         summary: "put a copy in the database's place",
         text: "A name that `snapshot list` shows, or a file. It is checked and migrated to this\n\
                firmware's version beside the old database, which then goes to quarantine. What\n\
-               was written after the copy is given up: exit 11. Never copy a file over a\n\
+               was written after the copy is lost: exit 11. Never copy a file over a\n\
                database by hand: an old -wal beside it corrupts it.",
         options: &["--yes", "--json"],
         argument: Some(("SNAPSHOT", true)),
@@ -263,8 +263,8 @@ pub const COMMANDS: &[CommandText] = &[
     CommandText {
         name: "purge",
         usage: "--db NAME --yes",
-        summary: "set this database aside and make it anew",
-        text: "Unconditional: all its rows are given up (the old files stay in quarantine).\n\
+        summary: "set this database aside and rebuild it",
+        text: "Unconditional: all its rows are lost (the old files stay in quarantine).\n\
                A device that is only stuck is helped by `run --retry` first.",
         options: &["--json", "--yes"],
         argument: None,
@@ -273,8 +273,8 @@ pub const COMMANDS: &[CommandText] = &[
 
 /// What each exit code answers, for the help and the man page.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (0, "usable, nothing was given up"),
-    (11, "usable, and data was given up; the report says what"),
+    (0, "usable, nothing was lost"),
+    (11, "usable, and data was lost; the report says what"),
     (3, "work is pending"),
     (10, "a migration failed; the database is whole at its old version"),
     (12, "newer than this firmware, and no way back"),

@@ -30,9 +30,9 @@ fn all() -> String {
     text.push_str("\nWhere a device does not start its application\n");
     let advice = [
         ("doctor", "what is wrong, and which command mends it"),
-        ("run --retry", "try once more; gives nothing up"),
-        ("bundle FILE", "for support, before anything is given up"),
-        ("--purge-and-retry", "what fails or is damaged is made anew"),
+        ("run --retry", "try once more; loses nothing"),
+        ("bundle FILE", "for support, before anything is lost"),
+        ("--purge-and-retry", "what fails or is damaged is rebuilt"),
     ];
     for (number, (words, why)) in (1..).zip(advice) {
         text.push_str(&format!("  {number}. {name} {words:<20}{why}\n"));

@@ -177,7 +177,7 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
         chart.note("failure", LastFailure::of(name, failure).line(), "why the last try failed; kept until one succeeds", repair);
     }
     if let Some(loss) = &facts.loss {
-        chart.note("loss", format!("given up: {loss}"), "an earlier run had no time to say so", "the next run says it (exit 11)");
+        chart.note("loss", format!("lost: {loss}"), "an earlier run had no time to say so", "the next run says it (exit 11)");
     }
 }
 
@@ -322,7 +322,7 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
     let aside: Vec<&str> = inside.drift.iter().filter_map(|one| one.strip_prefix("table lost_")?.split(' ').next()).collect();
     if !aside.is_empty() {
         let what = aside.iter().map(|table| format!("lost_{table}")).collect::<Vec<_>>().join(", ");
-        let means = "rows that had no place in their tables when the database was built anew";
+        let means = "rows that had no place in their tables when the database was rebuilt";
         chart.note("aside", what, means, "the application takes what it needs, or a migration drops them");
     }
     let of_aside = |one: &str| one.starts_with("table lost_") || one.starts_with("column lost_");
@@ -354,7 +354,7 @@ fn the_space(device: &Device<'_>, chart: &mut Chart) {
         (false, true) => chart.ok("space", what),
         (false, false) => {
             let means = format!("a snapshot needs {} bytes, so the next migration goes without one, or is refused", room.for_a_copy());
-            chart.note("space", what, &means, "free space; `bootmigrate snapshot prune` gives up old copies");
+            chart.note("space", what, &means, "free space; `bootmigrate snapshot prune` removes old copies");
         }
     }
 }
@@ -395,7 +395,7 @@ fn the_record(device: &Device<'_>, chart: &mut Chart) {
             "record",
             "it is gone, or neither of its two halves is whole",
             "tries that were counted, and tokens that were honoured, are forgotten; they count as none",
-            "nothing; the next run that writes makes it anew",
+            "nothing; the next run that writes rebuilds it",
         ),
         Ok(RecordState::Format(format)) => chart.problem(
             EXIT_NEWER,

@@ -121,9 +121,9 @@ pub fn run_limited(context: &CommandContext<'_>, limits: &[Limit<'_>], request: 
     let session = Session::begin(context.settings, context.environment, &devices.iter().collect::<Vec<_>>(), context.all);
     let asked = BootRequest { request, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
-    let (reports, unsaid) = session.boot_each(&members);
+    let (reports, pending_report) = session.boot_each(&members);
     let report = session.end(&reports);
-    let printed = said(&report, context.command, unsaid);
+    let printed = said(&report, context.command, pending_report);
     match limits.iter().all(|limit| limit.went_back(&reports)) {
         true => Printed { exit: if report.data_loss { EXIT_DATA_LOSS } else { 0 }, ..printed },
         false => printed,

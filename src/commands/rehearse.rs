@@ -80,8 +80,8 @@ fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
     let began = std::time::Instant::now();
     let stage = stage(device, &locked, &next(&facts.database, &plan))?;
     let copy = device.copied_to(stage.main.clone());
-    let (report, unsaid) = boot(&copy, &BootRequest { request: Request::Boot, token: String::new() });
-    drop(unsaid);
+    let (report, pending_report) = boot(&copy, &BootRequest { request: Request::Boot, token: String::new() });
+    drop(pending_report);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let bytes = stage.bytes();
     let mut lines = lines(&report).into_iter();

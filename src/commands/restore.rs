@@ -38,10 +38,14 @@ pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, Str
     };
     let session = Session::begin(context.settings, context.environment, &[device], context.all);
     let snapshot = Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
-    let (report, unsaid) = boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
+    let (report, pending_report) = boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
-    Ok(said(&session.end(&reports), context.command, unsaid.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect()))
+    Ok(said(
+        &session.end(&reports),
+        context.command,
+        pending_report.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect(),
+    ))
 }
 
 /// A snapshot of this name; `None` where it is a file.

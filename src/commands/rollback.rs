@@ -47,7 +47,7 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
         Extent::Step(migrations) => {
             let applied = below.len().saturating_add(1);
             if migrations as usize >= applied {
-                return Err(format!("{name} is at version {now}, and --step {migrations} would leave nothing; `purge` starts anew"));
+                return Err(format!("{name} is at version {now}, and --step {migrations} would leave nothing; `purge` begins again"));
             }
             below.get(applied - 1 - migrations as usize).copied()
         }

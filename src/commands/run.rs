@@ -51,8 +51,8 @@ pub fn run<'d>(
     let as_at_a_boot = BootRequest { request: Request::Boot, token: String::new() };
     let members: Vec<Member<'_, 'd>> =
         devices.into_iter().map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot })).collect();
-    let (reports, unsaid) = session.boot_each(&members);
-    (session.end(&reports), unsaid)
+    let (reports, pending_report) = session.boot_each(&members);
+    (session.end(&reports), pending_report)
 }
 
 /// What every command that changes databases has around it: ready files, the report on /run.
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
     /// wait for the others. What an operator stopped short of this firmware's version may not.
     pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<PendingReport<'d>>) {
-        let (mut reports, mut unsaid) = (Vec::new(), Vec::new());
+        let (mut reports, mut pending_report) = (Vec::new(), Vec::new());
         let mut left = members.to_vec();
         self.environment.code.iter().for_each(|product| product.begin());
         while let Some((first, _)) = left.first().copied() {
@@ -104,11 +104,11 @@ impl<'a> Session<'a> {
             // A loss of one that waits is reported again by the run after which it may be opened.
             let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
             // What has nothing left to say is done: its lock and its files are closed here.
-            unsaid.extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));
+            pending_report.extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));
             reports.extend(booted);
         }
         reports.sort_by_cached_key(|report| self.all.iter().position(|device| device.settings.name == report.name));
-        (reports, unsaid)
+        (reports, pending_report)
     }
 
     fn as_expected(&self, report: DatabaseReport) -> DatabaseReport {
@@ -257,10 +257,10 @@ fn with(request: Request, token: &str) -> BootRequest {
 }
 
 /// Prints, and only then counts a loss as reported: where neither standard error nor the report on /run took it, the next run does it.
-pub fn said(report: &RunReport, command: &Command, unsaid: Vec<PendingReport<'_>>) -> Printed {
+pub fn said(report: &RunReport, command: &Command, pending_report: Vec<PendingReport<'_>>) -> Printed {
     let (exit, told) = printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
     if told || report.published {
-        unsaid.into_iter().for_each(PendingReport::said);
+        pending_report.into_iter().for_each(PendingReport::delivered);
     }
     Printed::outcome(Lines::default(), Lines::default(), exit)
 }

@@ -116,7 +116,7 @@ impl DatabaseDraft {
                 "on_newer has \"trial-snapshot\", which needs a second slot; write slots = \"ab\" at the top of the file, or leave it out",
             ));
         }
-        // What gives more up comes later: neither can be followed by something milder.
+        // What loses more comes later: neither can be followed by something milder.
         let gives_up = |answer: &OnNewer| match answer {
             OnNewer::Compatible | OnNewer::Downgrade => 0,
             OnNewer::TrialSnapshot => 1,
@@ -125,7 +125,7 @@ impl DatabaseDraft {
         if !answers.iter().map(gives_up).is_sorted() {
             return Err(self.error(
                 "on_newer",
-                "on_newer gives data up before it has tried what keeps it; write \"trial-snapshot\" and \"purge\" last",
+                "on_newer discards data before it has tried what keeps it; write \"trial-snapshot\" and \"purge\" last",
             ));
         }
         Ok(())

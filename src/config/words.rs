@@ -141,7 +141,7 @@ pub(super) fn check_carried_table(name: &str) -> Result<(), Problem> {
     if name.is_empty() || name.chars().any(char::is_control) {
         Err("is not a table name; write the name as it stands in CREATE TABLE".to_owned())
     } else if name.to_ascii_lowercase().starts_with("sqlite_") {
-        Err("belongs to SQLite, which makes it anew; leave it out".to_owned())
+        Err("belongs to SQLite, which fills it itself; leave it out".to_owned())
     } else {
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Owns the answers to a damaged or lost database: `on_damage`, in the owner's order.
 //! Promises: what keeps rows comes before what loses them, as the owner wrote it; each repair is tried once a run.
-//! Never gives a repair up for a power cut, and never purges where neither the owner nor an operator said so.
+//! Never abandons a repair for a power cut, and never purges where neither the owner nor an operator said so.
 
 use crate::config::Repair;
 use crate::decide::facts::{Attempt, Facts, Request, Snapshot};
@@ -39,7 +39,7 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
     let better = better_snapshot(facts, policy).filter(|_| hopeful);
     for repair in policy.on_damage.iter().copied().chain(consent.then_some(Repair::Purge)) {
         match repair {
-            // Both would give up rows that this copy has.
+            // Both would lose rows that this copy has.
             Repair::Reindex | Repair::Salvage if better.is_some() => {
                 if let Some(snapshot) = better {
                     return by_snapshot(snapshot, what);

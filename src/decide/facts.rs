@@ -33,7 +33,7 @@ pub struct Facts {
     pub read_only: String,
     /// The database file is a mount of its own: nothing can be renamed over it.
     pub own_mount: bool,
-    /// Data was given up by an operation that is done, and no run has reported it.
+    /// Data was lost by an operation that is done, and no run has reported it.
     pub loss: Option<String>,
     /// Why the last operation that failed did so, where none has ended well since.
     pub last_failure: Option<LastFailure>,

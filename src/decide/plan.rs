@@ -437,9 +437,9 @@ impl fmt::Display for Plan {
                 write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(migrations))
             }
             Plan::Salvage { version, why, .. } => {
-                write!(f, "build version {version} anew with what can be read of the old one, then put it in place: {why}")
+                write!(f, "rebuild version {version} with what can be read of the old one, then put it in place: {why}")
             }
-            Plan::Reindex { why } => write!(f, "build the indexes anew on a copy, then put it in place: {why}"),
+            Plan::Reindex { why } => write!(f, "rebuild the indexes on a copy, then put it in place: {why}"),
             Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old files go to quarantine: {why}"),
             Plan::Refuse(refusal) => write!(f, "refuse: {}", refusal.what),
         }

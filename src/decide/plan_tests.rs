@@ -185,7 +185,7 @@ fn damage_is_repaired_in_the_owners_order() {
     let older = "replace by the snapshot v1-4 migrated forward, the old files go to quarantine: page 7 is torn";
     check(&Facts { tried: vec![Attempt::Snapshot(8)], ..with_copies }, &precious(), older);
     let index = facts(DatabaseState::Damaged { what: "an index is torn".into(), tables_whole: true, version: None });
-    check(&index, &precious(), "build the indexes anew on a copy, then put it in place: an index is torn");
+    check(&index, &precious(), "rebuild the indexes on a copy, then put it in place: an index is torn");
     check(&Facts { tried: vec![Attempt::Reindex], ..index.clone() }, &precious(), "refuse: an index is torn [As(Damaged)]");
     // In vain that often: a boot that would copy the file once more learns nothing.
     let in_vain = Facts { tries: Counts { failed: 3, ..index.tries.clone() }, ..index };
@@ -198,7 +198,7 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
     let index = facts(DatabaseState::Damaged { what: "20 rows are in an index alone".into(), tables_whole: true, version: Some(2) });
     let with = |snapshots: Vec<Snapshot>| Facts { snapshots, ..index.clone() };
     let restored = "replace by the snapshot v2-8 migrated forward, the old files go to quarantine: 20 rows are in an index alone";
-    let reindexed = "build the indexes anew on a copy, then put it in place: 20 rows are in an index alone";
+    let reindexed = "rebuild the indexes on a copy, then put it in place: 20 rows are in an index alone";
     check(&with(vec![copy(3, 9), rows(20, 0)]), &precious(), restored);
     check(&with(vec![rows(20, 19)]), &precious(), restored);
     check(&with(vec![rows(20, 20)]), &precious(), reindexed);
@@ -220,7 +220,7 @@ fn readable() -> Facts {
 
 #[test]
 fn what_can_be_read_of_a_damaged_file_is_saved() {
-    let salvage = "build version 2 anew with what can be read of the old one, then put it in place: page 7 is torn";
+    let salvage = "rebuild version 2 with what can be read of the old one, then put it in place: page 7 is torn";
     check(&readable(), &precious(), salvage);
     let with_copy = Facts { snapshots: vec![copy(2, 8)], ..readable() };
     check(&with_copy, &precious(), salvage);

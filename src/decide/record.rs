@@ -42,7 +42,7 @@ pub struct Record {
     pub tokens: Vec<String>,
     /// "Full" was met by this fingerprint: this many bytes must be free before it tries again.
     pub needs: Option<Needs>,
-    /// Data that was given up and that no run has reported yet.
+    /// Data that was lost and that no run has reported yet.
     pub loss: Option<Loss>,
     /// Why the last operation of a catalogue that failed did so; most recent first, at most [`FAILURES_MAX`].
     pub failures: Vec<LastFailure>,
@@ -130,7 +130,7 @@ pub struct Needs {
     pub bytes: u64,
 }
 
-/// Data that was given up.
+/// Data that was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// By which operation.

@@ -48,7 +48,7 @@ fn gave_up_rows(device: &Device<'_>, operation: u64) -> bool {
     };
     let line = |begin: &str| text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or("");
     let asked = [PURGE_ASKED, RESTORE_ASKED].contains(&line("reason: "));
-    !asked && line("data given up: ") != "nothing"
+    !asked && line("data lost: ") != "nothing"
 }
 
 fn say(device: &Device<'_>, pruned: io::Result<()>) {
@@ -69,7 +69,7 @@ fn snapshots(device: &Device<'_>, store: &RecordStore, loss: Option<u64>) -> io:
     Ok(())
 }
 
-/// It was made before rows were given up.
+/// It was made before rows were lost.
 pub fn is_older(operation: u64, loss: Option<u64>) -> bool {
     loss.is_some_and(|loss| operation < loss)
 }

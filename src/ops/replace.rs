@@ -51,7 +51,7 @@ pub struct Replaced {
     pub kind: Option<OperationKind>,
     /// Versions applied while it was built.
     pub applied: Vec<i64>,
-    /// What was given up, in words; `None` for nothing.
+    /// What was lost, in words; `None` for nothing.
     pub loss: Option<String>,
     /// Why, in words.
     pub reason: String,
@@ -61,12 +61,9 @@ pub struct Replaced {
 
 impl Replaced {
     /// What a run that then ends badly says of it all the same; the first one that ends well reports it by its exit code.
-    pub fn given_up(&self) -> Option<String> {
+    pub fn loss_sentence(&self) -> Option<String> {
         let loss = self.loss.as_ref()?;
-        Some(format!(
-            "it was replaced before that ({}), and gave up {loss}; the old files are in quarantine/{}",
-            self.reason, self.operation
-        ))
+        Some(format!("it was replaced before that ({}), and lost {loss}; the old files are in quarantine/{}", self.reason, self.operation))
     }
 }
 
@@ -321,7 +318,7 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, oper
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
         let (reason, loss) = (printable(words.reason), printable(words.loss.unwrap_or("nothing")));
-        let text = format!("operation: {operation}\nreason: {reason}\ndata given up: {loss}\n");
+        let text = format!("operation: {operation}\nreason: {reason}\ndata lost: {loss}\n");
         // Its name says that the files are set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");
         unlink_durably(disk, QUARANTINE, &folder, &[&unfinished])?;

@@ -442,7 +442,7 @@ pub struct Order<'a> {
     pub token: &'a str,
     /// `--retry` and `--purge-and-retry`: tries so far are forgotten.
     pub forget_tries: bool,
-    /// What is given up, in words.
+    /// What is lost, in words.
     pub loss: Option<&'a str>,
     /// A fresh database counts towards the bound on purges: not where nothing was left to lose, or an operator named the database.
     pub purge_counts: bool,

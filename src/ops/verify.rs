@@ -96,7 +96,7 @@ pub fn whole(database: &Database) -> Result<(), Failure> {
 fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
     let findings = database.integrity_check(OP)?;
     if findings.has(Kind::Index) && findings.damage().all(|finding| finding.kind == Kind::Index) {
-        log::warn!("an index does not fit its table after migrating and is built anew: {}.", findings.first_damage().unwrap_or_default());
+        log::warn!("an index does not fit its table after migrating and is rebuilt: {}.", findings.first_damage().unwrap_or_default());
         let indexes: BTreeSet<&str> = findings.of(Kind::Index).filter_map(|finding| finding.object.as_deref()).collect();
         // Those alone: another one may be in an order that only the application has.
         indexes.iter().try_for_each(|index| database.reindex(OP, index))?;

@@ -52,7 +52,7 @@ pub struct RunReport {
     pub exit: u8,
     /// Every database is usable.
     pub usable: bool,
-    /// Rows were given up somewhere.
+    /// Rows were lost somewhere.
     pub data_loss: bool,
     /// One each, in the order of the configuration.
     pub databases: Vec<DatabaseReport>,

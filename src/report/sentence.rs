@@ -17,18 +17,18 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     let kept = report.quarantine.as_deref().unwrap_or("quarantine");
     let sentence = match report.outcome {
         Outcome::Quiet if report.data_loss => {
-            format!("at version {version}; an earlier run gave up {}.", report.loss.as_deref().unwrap_or("data"))
+            format!("at version {version}; an earlier run lost {}.", report.loss.as_deref().unwrap_or("data"))
         }
         Outcome::Quiet => format!("at version {version}, nothing to do."),
         Outcome::Compatible => format!("at version {version}, newer than this firmware's {}, which can use it as it is.", report.target),
         Outcome::Adopted => format!("taken over from {reason} at version {version}, as it is."),
-        Outcome::Created => format!("made at version {version}."),
+        Outcome::Created => format!("created at version {version}."),
         Outcome::Migrated => {
             format!("migrated from {} to {version} ({} applied, {backup}).", report.from.unwrap_or(0), report.applied.len())
         }
         Outcome::Reindexed if report.loss.is_none() => format!("rebuilt on a copy, no row lost ({reason}); the old file is in {kept}."),
         Outcome::Reindexed => format!(
-            "rebuilt on a copy, because {reason}; the old file is in {kept}; given up: {}.",
+            "rebuilt on a copy, because {reason}; the old file is in {kept}; lost: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Downgraded if report.reduced => format!(
@@ -39,23 +39,23 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
             format!("gone back to {version} by its stored down SQL, no row lost, because {reason}; the newer file is in {kept}.")
         }
         Outcome::Restored => format!(
-            "restored from a snapshot and migrated to {version}, because {reason}; given up: {}.",
+            "restored from a snapshot and migrated to {version}, because {reason}; lost: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Salvaged => format!(
-            "built anew at version {version} with what could be read, because {reason}; the old file is in {kept}; given up: {}.",
+            "rebuilt at version {version} with what could be read, because {reason}; the old file is in {kept}; lost: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Purged if report.loss.is_none() => {
             format!("replaced by a fresh database at version {version} with every row, because {reason}; the old files are in {kept}.")
         }
         Outcome::Purged if report.loss.as_deref() != Some(ALL_ROWS) => format!(
-            "replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; given up: {}.",
+            "replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; lost: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
-        Outcome::Purged => format!(
-            "replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; given up: all its rows."
-        ),
+        Outcome::Purged => {
+            format!("replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; lost: all its rows.")
+        }
         Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
     };
     match (&report.loss, report.outcome) {
@@ -114,7 +114,7 @@ pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure,
             Sentence::new(format!("damaged: {what}"), NOTHING_CHANGED, next)
         }
         Class::Configuration => Sentence::new(what, NOTHING_CHANGED, "correct bootmigrate.toml"),
-        Class::Defect => Sentence::new(format!("a defect of bootmigrate: {what}"), "nothing was given up", "send the log to its makers"),
+        Class::Defect => Sentence::new(format!("a defect of bootmigrate: {what}"), "nothing was lost", "send the log to its makers"),
     }
 }
 

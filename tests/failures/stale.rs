@@ -72,7 +72,7 @@ fn row_79_a_table_page_of_an_older_time() {
 }
 
 #[test]
-fn row_80_the_only_snapshot_with_rows_that_were_given_up() {
+fn row_80_the_only_snapshot_with_rows_that_were_lost() {
     let mut row = row(80);
     let (device, old) = with_a_snapshot_of_60();
     // The snapshot lacks more rows than it would give back.

@@ -70,7 +70,7 @@ fn a_purge_for_what_was_made_by_hand_keeps_every_row() {
     kept(&device, &parents, "parent");
     kept(&device, &children, "child");
     let reason = std::fs::read_to_string(device.state("settings").join("quarantine/3/reason.txt")).unwrap();
-    assert!(reason.ends_with("data given up: nothing\n"), "{reason}");
+    assert!(reason.ends_with("data lost: nothing\n"), "{reason}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn named_tables_are_kept_and_the_others_counted() {
         expect![[r#"
         plan:     settings: migrate 40 to 41: V41 unique_amount, in one transaction, without a snapshot (copy = "never")
         exit:     11
-        settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+        settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
         code:     BM-11 settings 40>41
         kept:     quarantine/2 the old files, with a reason
         database: OTHER, 2000 parents, 1000 children

@@ -256,7 +256,7 @@ fn snapshots_are_listed_checked_and_restored() {
         &device,
         "snapshot restore v41-1 --db settings --yes",
         expect![[r#"
-        settings: restored from a snapshot and migrated to 41, because `snapshot restore` was asked for; given up: what was written after the snapshot of version 41; the old database is kept in quarantine. [BM-11 settings 41]
+        settings: restored from a snapshot and migrated to 41, because `snapshot restore` was asked for; lost: what was written after the snapshot of version 41; the old database is kept in quarantine. [BM-11 settings 41]
         exit 11, touched database, state
     "#]],
     );

@@ -60,7 +60,7 @@ fn corrupt_header_is_restored_from_the_snapshot() {
         expect![[r#"
             plan:     settings: replace by the snapshot v40-1 migrated forward, the old files go to quarantine: its header is not that of an SQLite database
             exit:     11
-            settings: restored null>41 of 41, applied [41], data given up, usable, exit 11
+            settings: restored null>41 of 41, applied [41], data lost, usable, exit 11
             code:     BM-11 settings ?>41
             kept:     quarantine/2 the old files, with a reason
             database: OTHER, 2000 parents, 2000 children
@@ -95,7 +95,7 @@ fn corrupt_page_with_consent_is_purged_and_kept() {
         "run --purge-and-retry",
         expect![[r#"
             exit:     11
-            settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+            settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
             code:     BM-11 settings 40>41
             kept:     quarantine/1 the old files, with a reason
             database: OTHER, 2000 parents, 0 children
@@ -266,7 +266,7 @@ fn database_that_is_gone_is_no_first_boot() {
         expect![[r#"
             plan:     settings: replace by a fresh database, the old files go to quarantine: the main file is absent, but it held data before
             exit:     11
-            settings: purged null>40 of 40, applied [10,20,30,40], data given up, usable, exit 11
+            settings: purged null>40 of 40, applied [10,20,30,40], data lost, usable, exit 11
             code:     BM-11 settings ?>40
             kept:     quarantine/1 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
@@ -330,7 +330,7 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
 fn in_the_middle_of_a_swap(device: &TestDevice, waiting: &[u8]) {
     let aside = device.state("settings").join("quarantine/7");
     fs::create_dir_all(&aside).unwrap();
-    fs::write(aside.join("reason.txt"), "operation: 7\nreason: `purge` was asked for\ndata given up: everything\n").unwrap();
+    fs::write(aside.join("reason.txt"), "operation: 7\nreason: `purge` was asked for\ndata lost: everything\n").unwrap();
     fs::hard_link(device.main(), aside.join("settings.db")).unwrap();
     let wal = device.home().join("settings.db-wal");
     assert!(fs::metadata(&wal).unwrap().len() > 0, "the WAL holds what was written last");
@@ -349,7 +349,7 @@ fn a_damaged_replacement_gives_the_wal_back_from_quarantine() {
     let asked = "SELECT (SELECT max(version) FROM refinery_schema_history) || ' ' || count(*) || ' ' || sum(reading = -0.5) FROM parent";
     let found: String = copy.open().query_row(asked, [], |row| row.get(0)).unwrap();
     assert_eq!(found, "41 2000 100", "{}", ran.stderr);
-    assert!(!device.state("settings").join("quarantine/7").exists(), "nothing was given up");
+    assert!(!device.state("settings").join("quarantine/7").exists(), "nothing was lost");
     assert!(!device.state("settings").join("ready-7.db").exists());
     assert_eq!(device.run(&["run"]).exit, "0");
 }

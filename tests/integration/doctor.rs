@@ -349,7 +349,7 @@ fn a_record_that_was_lost() {
         level: "note",
         about: "record",
         what: "it is gone, or neither",
-        repair: "the next run that writes makes it anew",
+        repair: "the next run that writes rebuilds it",
     };
     let record = device.state("settings").join("record");
     fs::write(&record, [0x5A; 8192]).unwrap();

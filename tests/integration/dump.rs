@@ -131,7 +131,7 @@ fn lines_of(device: &TestDevice, database: &Database, before: &Before, operation
     } else {
         let _ = write!(text, "{} {}>{} of {}", word(&part["outcome"]), part["from"], part["version"], part["target"]);
         let _ = write!(text, ", applied {}", part["applied"]);
-        for (fact, said) in [("data_loss", "data given up"), ("reduced", "reduced")] {
+        for (fact, said) in [("data_loss", "data lost"), ("reduced", "reduced")] {
             text.push_str(if part[fact] == true { ", " } else { "" });
             text.push_str(if part[fact] == true { said } else { "" });
         }

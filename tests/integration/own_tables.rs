@@ -99,7 +99,7 @@ fn a_history_of_another_name_is_the_one_that_is_kept() {
     let device = named(TestDevice::empty(30)).file(("V40__own.sql", "DELETE FROM Past;"));
     assert!(runs(&device, &["run"], "2").contains("V40__own.sql:1:13: `Past` belongs"));
     let device = device.file(("V40__own.sql", sql));
-    assert!(runs(&device, &["run"], "0").contains("made at version 40"));
+    assert!(runs(&device, &["run"], "0").contains("created at version 40"));
     let connection = Connection::open(device.main()).unwrap();
     let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!((read("SELECT a FROM refinery_schema_history"), read("SELECT max(version) FROM past")), (1, 40));

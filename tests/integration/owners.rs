@@ -114,7 +114,7 @@ fn purge_by_root_is_the_applications() {
             "run --purge-and-retry",
             expect![[r#"
                 exit:     11
-                settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+                settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
                 code:     BM-11 settings 40>41
                 kept:     quarantine/2 the old files, with a reason
                 database: fresh, 1000 parents, 1000 children

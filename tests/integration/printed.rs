@@ -238,6 +238,6 @@ fn a_loss_that_nobody_was_told_of_is_told_by_the_next_run() {
     fs::remove_file(device.root().join("run/bootmigrate")).unwrap();
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert!(ran.stderr.contains("an earlier run gave up all rows of the old database"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("an earlier run lost all rows of the old database"), "{}", ran.stderr);
     assert_eq!(device.run(&["run"]).exit, "0");
 }

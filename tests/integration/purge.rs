@@ -38,7 +38,7 @@ fn rebuildable_data_is_purged_when_its_migration_fails() {
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 unique_badge, in one transaction, without a snapshot (copy = "never")
             exit:     11
-            settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+            settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
             code:     BM-11 settings 40>41
             kept:     quarantine/2 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
@@ -58,7 +58,7 @@ fn purge_and_retry_after_the_tries_are_used_up() {
         "run --purge-and-retry",
         expect![[r#"
             exit:     11
-            settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+            settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
             code:     BM-11 settings 40>41
             kept:     quarantine/5 the old files, with a reason
             database: fresh, 1000 parents, 1000 children
@@ -106,7 +106,7 @@ fn the_short_spelling_does_the_same() {
         "--purge-and-retry",
         expect![[r#"
             exit:     11
-            settings: purged 40>41 of 41, applied [10,20,30,40,41], data given up, usable, exit 11
+            settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
             code:     BM-11 settings 40>41
             kept:     quarantine/2 the old files, with a reason
             database: fresh, 1000 parents, 1000 children

@@ -77,7 +77,7 @@ fn a_table_that_cannot_be_read_takes_no_other_with_it() {
         expect![[r#"
         plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
         exit:     11
-        settings: migrated 40>41 of 41, applied [41], data given up, usable, exit 11
+        settings: migrated 40>41 of 41, applied [41], data lost, usable, exit 11
         code:     BM-11 settings 40>41
         backup:   snapshots/v40-2.db OTHER, 2000 parents, 0 children
         kept:     quarantine/1 the old files, with a reason

@@ -248,7 +248,7 @@ fn a_released_schema_that_never_fitted_starts_new_devices() {
     let device = released("adopted_up_to = 10");
     let ran = device.run(&["run"]);
     expect![[r#"
-        settings: made at version 20. [BM-0 settings 0>20]
+        settings: created at version 20. [BM-0 settings 0>20]
           note: the foreign key branch(repo) refers to repo(name), which is neither the primary key nor unique there; no migration of this run has caused it
           note: view bad does not compile: no such column: absent; no migration of this run has caused it
     "#]].assert_eq(&tidy(&device, &ran.stderr));

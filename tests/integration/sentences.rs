@@ -152,10 +152,7 @@ fn a_purge_says_that_all_rows_went() {
     let device = TestDevice::at(40).firmware(42);
     let ran = device.run(&["purge", "--db", "settings", "--yes"]);
     assert_eq!(ran.exit, "11");
-    says(
-        &ran.stderr,
-        &["because `purge` was asked for; the old files are in quarantine/1; given up: all its rows. [BM-11 settings 40>42]"],
-    );
+    says(&ran.stderr, &["because `purge` was asked for; the old files are in quarantine/1; lost: all its rows. [BM-11 settings 40>42]"]);
     let device = TestDevice::at(40)
         .firmware(40)
         .file(BROKEN)
@@ -164,7 +161,7 @@ fn a_purge_says_that_all_rows_went() {
     let ran = device.without(BROKEN.0).firmware(42);
     let ran = ran.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    says(&ran.stderr, &["replaced by a fresh database at version 42", "given up: all its rows. [BM-11 settings ?>42]"]);
+    says(&ran.stderr, &["replaced by a fresh database at version 42", "lost: all its rows. [BM-11 settings ?>42]"]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn goes_back_and_says_what_did_not_fit() {
         expect![[r#"
             plan:     settings: go back from 43 to 30 on a copy, by the down SQL stored for V43 notes, V40 stamp, then put it in place
             exit:     11
-            settings: downgraded 43>30 of 30, applied [], data given up, reduced, usable, exit 11
+            settings: downgraded 43>30 of 30, applied [], data lost, reduced, usable, exit 11
             code:     BM-11 settings 43>30
             kept:     quarantine/2 the old files, with a reason
             database: OTHER, 2000 parents, 2000 children
@@ -120,7 +120,7 @@ fn goes_back_and_says_what_did_not_fit() {
     expect![[r#"
         operation: 2
         reason: it is at version 43 and this firmware knows 30
-        data given up: column child.changes (1 value), table note (2 rows)
+        data lost: column child.changes (1 value), table note (2 rows)
     "#]]
     .assert_eq(&reason);
 }
@@ -165,7 +165,7 @@ fn a_way_back_that_fails_gives_way_to_the_snapshot_of_a_slot_on_trial() {
         expect![[r#"
             plan:     settings: go back from 43 to 30 on a copy, by the down SQL stored for V43 notes, V40 stamp, then put it in place
             exit:     11
-            settings: restored 43>30 of 30, applied [], data given up, usable, exit 11
+            settings: restored 43>30 of 30, applied [], data lost, usable, exit 11
             code:     BM-11 settings 43>30
             kept:     quarantine/3 the old files, with a reason
             database: OTHER, 2000 parents, 2000 children

@@ -98,7 +98,7 @@ fn no_inode_for_the_first_boot() {
         assert!(runs(&device, &["run"], "14").contains("the file system has 0 inodes left for new files, though"));
     }
     mount(&device).give_inodes_back();
-    assert!(runs(&device, &["run"], "0").contains("made at version 41"));
+    assert!(runs(&device, &["run"], "0").contains("created at version 41"));
     assert_eq!(oracle::content(&device.main()).unwrap(), device.expectations(&device.databases[0]).fresh.unwrap());
 }
 

@@ -185,7 +185,7 @@ fn a_snapshot_that_has_the_rows_is_the_better_repair() {
 }
 
 #[test]
-fn a_snapshot_with_rows_that_were_given_up_is_kept_until_somebody_says_so() {
+fn a_snapshot_with_rows_that_were_lost_is_kept_until_somebody_says_so() {
     let device = with_a_snapshot_of_60(TABLE);
     // More was written since than the snapshot would give back.
     sql(&device, "INSERT INTO child(id, parent_id) SELECT 9000 + id, id FROM parent LIMIT 30");

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// Swaps that must really have happened, with an application opening and writing meanwhile.
 const SWAPS: usize = 500;
-/// Runs after which the test gives up: most may end with 13.
+/// Runs after which the test ends: most may end with 13.
 const RUNS_MAX: usize = 4000;
 
 /// What is compared: the rows, but those that the hammer wrote.

@@ -249,7 +249,7 @@ fn purge_as_told() {
         &device,
         "purge --db settings",
         expect![[r#"
-        bootmigrate: `purge` gives up all rows of the database; say --yes. [BM-2]
+        bootmigrate: `purge` discards all rows of the database; say --yes. [BM-2]
         exit 2, touched nothing
     "#]],
     );
@@ -258,7 +258,7 @@ fn purge_as_told() {
         &device,
         "purge --db settings --yes",
         expect![[r#"
-        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old files are in quarantine/1; given up: all its rows. [BM-11 settings 40]
+        settings: replaced by a fresh database at version 40, because `purge` was asked for; the old files are in quarantine/1; lost: all its rows. [BM-11 settings 40]
         exit 11, touched database, state
     "#]],
     );
@@ -296,13 +296,13 @@ fn help_for_a_technician() {
               bundle            all that support needs, in one file; no rows
               mark-good         this slot is good: what was kept for the way back may go
               adopt             take over a database that another tool made, then run
-              purge             set this database aside and make it anew
+              purge             set this database aside and rebuild it
 
             Where a device does not start its application
               1. bootmigrate doctor              what is wrong, and which command mends it
-              2. bootmigrate run --retry         try once more; gives nothing up
-              3. bootmigrate bundle FILE         for support, before anything is given up
-              4. bootmigrate --purge-and-retry   what fails or is damaged is made anew
+              2. bootmigrate run --retry         try once more; loses nothing
+              3. bootmigrate bundle FILE         for support, before anything is lost
+              4. bootmigrate --purge-and-retry   what fails or is damaged is rebuilt
 
             Options of every command
               --db NAME          only this database; without it all of them
@@ -314,8 +314,8 @@ fn help_for_a_technician() {
               --help             this text; after a command, that command's
 
             Exit codes: may the application start?
-               0  usable, nothing was given up
-              11  usable, and data was given up; the report says what
+               0  usable, nothing was lost
+              11  usable, and data was lost; the report says what
                3  work is pending
               10  a migration failed; the database is whole at its old version
               12  newer than this firmware, and no way back
@@ -351,13 +351,13 @@ fn help_of_one_command_and_the_version() {
         applications first; one that is running is noticed, and nothing is touched (13).
         --retry after exit 19: forgets the counted tries and tries once more.
         --purge-and-retry when a device must work again and its rows may go: what fails
-        or is damaged is set aside (it stays in quarantine) and made anew; what is
+        or is damaged is set aside (it stays in quarantine) and rebuilt; what is
         healthy is left alone. With PROGRAM: becomes it when its databases are usable.
         RUN_MIGRATIONS=0 in the environment skips the run.
 
           --json             print facts as JSON
           --retry            forget the counted tries; purges nothing
-          --purge-and-retry  also: what fails or is damaged is set aside and made anew
+          --purge-and-retry  also: what fails or is damaged is set aside and rebuilt
         exit 0, touched nothing
     "#]],
     );

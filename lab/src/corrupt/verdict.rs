@@ -193,7 +193,7 @@ impl Verdict {
         let forged = report.exit == 12 && case.kind == Kind::Record && case.mutation == super::Mutation::Resealed;
         // What an earlier run lost is reported by the first run that ends well.
         let waits = !matches!(report.exit, 0 | 11) && names(before, "ready-").next().is_some();
-        let noted = report.notes.iter().any(|note| note.contains("gave up"));
+        let noted = report.notes.iter().any(|note| note.contains("lost"));
         let gone = new.lacks(&old).or_else(|| new.knows_less_than(&old));
         if let (Some(gone), false) = (gone, report.exit == 11 || forged || waits || noted) {
             return bad("no silent loss", format!("{gone} is gone; exit {}: {}", report.exit, report.sentence));

@@ -1,4 +1,4 @@
-//! Owns the scenarios in which rows of a database that is given up are kept: carried into a fresh one, put aside, or saved from a damaged one.
+//! Owns the scenarios in which rows of a database that is replaced are kept: carried into a fresh one, put aside, or saved from a damaged one.
 //! Promises: which rows must be where is computed by plain SQLite, from the same texts and from the damaged page's own keys.
 //! Never lets a row vanish that was not on the page that the scenario damaged.
 

@@ -192,7 +192,7 @@ fn lists() {
         ),
         (
             "kind = \"rebuildable\"\non_newer = [\"purge\", \"downgrade\"]",
-            r#"3:1: in [databases.settings], on_newer gives data up before it has tried what keeps it; write "trial-snapshot" and "purge" last"#,
+            r#"3:1: in [databases.settings], on_newer discards data before it has tried what keeps it; write "trial-snapshot" and "purge" last"#,
         ),
         (r#"carry_over = "wifi""#, r#"2:14: carry_over = "wifi" is not a list; write carry_over = ["*"]"#),
         (r#"carry_over = ["größe", "*"]"#, r#"2:24: carry_over = "*" means every table; write it alone, or only the names"#),
@@ -200,7 +200,7 @@ fn lists() {
         (r#"carry_over = [""]"#, r#"2:15: carry_over = "" is not a table name; write the name as it stands in CREATE TABLE"#),
         (
             r#"carry_over = ["sqlite_sequence"]"#,
-            r#"2:15: carry_over = "sqlite_sequence" belongs to SQLite, which makes it anew; leave it out"#,
+            r#"2:15: carry_over = "sqlite_sequence" belongs to SQLite, which fills it itself; leave it out"#,
         ),
         (
             r#"carry_over = ["refinery_schema_history"]"#,

@@ -160,7 +160,7 @@ pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Fail
 }
 
 /// Snapshots that may go when a new one is about to be made of a live file that passed its check: all, but with two slots
-/// the first since `mark-good`, which is what the slot to fall back to needs, and those that may hold rows which were given up.
+/// the first since `mark-good`, which is what the slot to fall back to needs, and those that may hold rows which were lost.
 ///
 /// # Errors
 /// As `readdir`.
