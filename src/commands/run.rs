@@ -16,7 +16,7 @@ use crate::decide::record::{clip, TOKEN_BYTES_MAX};
 use crate::device::disk::{put_text, system_text, Disk, Op};
 use crate::device::sqlite::code::Registered;
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
-use crate::device::{Device, Environment};
+use crate::device::{Device, Environment, TEMPORARY_FOLDER};
 use crate::error::printable::json;
 use crate::error::{Class, Failure, Place};
 use crate::report::{DatabaseReport, Identity, RunReport};
@@ -24,9 +24,6 @@ use crate::report::{DatabaseReport, Identity, RunReport};
 const MARKER: Op = Op("read the marker file");
 /// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer file is no request.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
-
-/// Where SQLite puts its temporary files.
-const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
 
 /// Runs; the report has a sentence for each database, and what comes with it is closed once those are printed.
 ///

@@ -1,5 +1,5 @@
-//! Owns how much memory the page cache of one work may take: from the file's size, what is free, and `memory_max_mib`.
-//! Promises: a small file's work has SQLite's own cache; a larger one's takes at most a quarter of what is free when it is first asked, and a sort as much again.
+//! Owns how much memory page caches may take: from the file's size, what is free, and `memory_max_mib`.
+//! Promises: a small file has SQLite's own cache; those of larger ones take together at most a quarter of what was free at first, and a sort as much again.
 //! Never asked on a quiet boot, and never a reason to fail: what cannot be read counts as a small device.
 
 use std::path::Path;
@@ -26,6 +26,8 @@ const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 /// Bytes that SQLite may take in one run.
 static BOUND: AtomicU64 = AtomicU64::new(512 << 20);
+/// What page caches have of it now.
+static CACHES: Shares = Shares(AtomicU64::new(0));
 /// Bytes that were free when the first large file was worked on.
 static FREE: OnceLock<u64> = OnceLock::new();
 
@@ -39,14 +41,48 @@ pub fn holds_temporary_data(bytes: u64) -> bool {
     bytes <= (BOUND.load(Ordering::Relaxed) / 8).min(TEMPORARY_BYTES_MAX)
 }
 
-/// Bytes of page cache for work on a file of this size by as many connections; `None` where SQLite's own is enough.
-pub fn cache_for(bytes: u64, connections: u64) -> Option<u64> {
-    let wanted = with_its_own_part(bytes);
-    if wanted <= CACHE_BYTES_MIN {
-        return None;
+/// Bytes that are given out now.
+#[derive(Debug)]
+struct Shares(AtomicU64);
+
+/// A part of the memory for page caches; given back where it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    bytes: u64,
+    of: &'static Shares,
+}
+
+impl Shares {
+    /// As much as is wanted of what is left of `most`; less where as many connections want it at once, and never less than SQLite's own cache.
+    fn give(&'static self, wanted: u64, most: u64, connections: u64) -> Share {
+        let left = most.saturating_sub(self.0.load(Ordering::Relaxed));
+        let bytes = wanted.min(left / connections.max(1)).max(CACHE_BYTES_MIN);
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Share { bytes, of: self }
     }
-    let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk, path, TEXT_BYTES_MAX)));
-    Some(at_most(wanted, free / connections.max(1), BOUND.load(Ordering::Relaxed) / connections.max(1)))
+}
+
+impl Share {
+    /// For work on a file of this size by as many connections; `None` where SQLite's own cache is enough.
+    pub fn of(bytes: u64, connections: u64) -> Option<Share> {
+        let wanted = with_its_own_part(bytes);
+        if wanted <= CACHE_BYTES_MIN {
+            return None;
+        }
+        let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk, path, TEXT_BYTES_MAX)));
+        Some(CACHES.give(wanted, at_most(free, BOUND.load(Ordering::Relaxed)), connections))
+    }
+
+    /// Bytes of page cache, with what SQLite keeps beside each page.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// SQLite keeps some 300 bytes with each page; pages have 4096 bytes, or more.
@@ -54,8 +90,9 @@ fn with_its_own_part(bytes: u64) -> u64 {
     bytes.saturating_add(bytes / 8)
 }
 
-fn at_most(wanted: u64, free: u64, bound: u64) -> u64 {
-    wanted.min(free / 4).min(bound / 8 * CACHE_PARTS).max(CACHE_BYTES_MIN)
+/// Bytes of all page caches together.
+fn at_most(free: u64, bound: u64) -> u64 {
+    (free / 4).min(bound / 8 * CACHE_PARTS)
 }
 
 /// What the kernel could give without swapping, and what the control groups and the limits (`ulimit -v`, `-d`) of this process leave of that.
@@ -93,13 +130,19 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn a_cache_holds_the_file_where_there_is_room_and_never_more_than_a_quarter() {
-        assert_eq!(cache_for(MIB, 1), None, "SQLite's own holds it");
-        assert_eq!(at_most(with_its_own_part(64 * MIB), 1024 * MIB, 512 * MIB), 72 * MIB);
-        assert_eq!(at_most(72 * MIB, 32 * MIB, 512 * MIB), 8 * MIB, "a quarter of what is free");
-        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 512 * MIB), 192 * MIB, "of memory_max_mib");
-        assert_eq!(at_most(1024 * MIB, 4096 * MIB, 16 * MIB), 6 * MIB);
-        assert_eq!(at_most(1024 * MIB, MIB, 16 * MIB), CACHE_BYTES_MIN);
+    fn caches_take_at_most_a_quarter_of_what_is_free_together() {
+        static SHARES: Shares = Shares(AtomicU64::new(0));
+        assert!(Share::of(MIB, 1).is_none(), "SQLite's own holds it");
+        assert_eq!(at_most(1024 * MIB, 512 * MIB), 192 * MIB, "of memory_max_mib");
+        assert_eq!(at_most(32 * MIB, 512 * MIB), 8 * MIB, "a quarter of what is free");
+        let whole = SHARES.give(72 * MIB, 96 * MIB, 1);
+        let half_of_the_rest = SHARES.give(72 * MIB, 96 * MIB, 2);
+        let rest = SHARES.give(72 * MIB, 96 * MIB, 1);
+        let nothing_left = SHARES.give(72 * MIB, 96 * MIB, 1);
+        let given = [&whole, &half_of_the_rest, &rest, &nothing_left].map(Share::bytes);
+        assert_eq!(given, [72 * MIB, 12 * MIB, 12 * MIB, CACHE_BYTES_MIN]);
+        drop((whole, half_of_the_rest, rest, nothing_left));
+        assert_eq!(SHARES.0.load(Ordering::Relaxed), 0, "given back");
     }
 
     #[test]

@@ -31,6 +31,9 @@ use sqlite::code::Registered;
 use sqlite::watch::{Limits, SCRATCH_STEPS_MAX};
 use sqlite::Sqlite;
 
+/// SQLite's variable for the folder of its temporary files.
+pub const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
+
 /// The effects that all databases of one run share.
 #[derive(Clone)]
 pub struct Environment<'a> {
@@ -215,6 +218,17 @@ impl<'a> Device<'a> {
             folder = disk::parent(folder);
         }
         self.disk().space(folder)
+    }
+
+    /// Room where SQLite's temporary files go.
+    ///
+    /// # Errors
+    /// As `statvfs`.
+    pub fn temporary_space(&self) -> std::io::Result<Space> {
+        match std::env::var_os(TEMPORARY_FOLDER) {
+            Some(folder) => self.disk().space(Path::new(&folder)),
+            None => self.space(),
+        }
     }
 
     /// What is mounted at this path; nothing under `--root`, where mounts are not looked at.

@@ -32,6 +32,7 @@ mod virtual_rows;
 pub mod virtual_tables;
 pub mod watch;
 
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::catalog::Versions;
 use crate::device::disk::{Anchor, Disk, Inode, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
-use crate::device::memory::{cache_for, holds_temporary_data};
+use crate::device::memory::{holds_temporary_data, Share};
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
@@ -87,6 +88,8 @@ pub struct Database {
     anchor: Option<Anchor>,
     path: PathBuf,
     watch: Arc<Watch>,
+    /// Of the memory for page caches; `None` while it has SQLite's own.
+    cache: Cell<Option<Share>>,
     /// The table that no migration may touch.
     pub(in crate::device) history_table: String,
     /// The form of the rows that are written into it.
@@ -242,6 +245,7 @@ impl<'a> Sqlite<'a> {
             anchor: None,
             path: path.to_path_buf(),
             watch,
+            cache: Cell::default(),
             history_table: HISTORY.to_owned(),
             history_versions: Versions::Int4,
         })
@@ -266,8 +270,15 @@ impl Database {
         let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(op, &path, &error))?;
         let watch = Arc::clone(&self.watch);
         watch.begin(&mut connection).map_err(|error| failure_of(op, &path, &error))?;
-        let database =
-            Database { connection, anchor: None, path, watch, history_table: HISTORY.to_owned(), history_versions: Versions::Int4 };
+        let database = Database {
+            connection,
+            anchor: None,
+            path,
+            watch,
+            cache: Cell::default(),
+            history_table: HISTORY.to_owned(),
+            history_versions: Versions::Int4,
+        };
         // It is never read after a crash.
         database.run(op, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
         Ok(database)
@@ -303,8 +314,11 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn cache_of(&self, op: Op, bytes: u64, connections: u64) -> Result<(), Failure> {
-        let set = |cache: u64| self.run(op, &format!("PRAGMA cache_size = -{}", cache >> 10));
-        cache_for(bytes, connections).map_or(Ok(()), set)
+        drop(self.cache.take());
+        let Some(share) = Share::of(bytes, connections) else { return Ok(()) };
+        self.run(op, &format!("PRAGMA cache_size = -{}", share.bytes() >> 10))?;
+        self.cache.set(Some(share));
+        Ok(())
     }
 
     /// Runs statements of ours; rows are read and dropped.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::catalog::Migration;
 use crate::device::disk::Op;
 use crate::device::files::MainFile;
+use crate::device::memory::holds_temporary_data;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
 use crate::device::sqlite::late::Late;
@@ -197,16 +198,20 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     let made = fresh.ordinary_tables(OP, history)?;
     let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, op: OP };
     let (mut ways, mut late) = (Vec::new(), Late::default());
-    for table in ours {
+    let sorted = has_room_to_sort(device, rows.main.stat.size);
+    // Before any index is taken away, whose name would be free meanwhile.
+    let names = ours.iter().map(|table| fresh.aside(OP, &table.name)).collect::<Result<Vec<_>, _>>()?;
+    for (table, aside) in ours.into_iter().zip(names) {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
         let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
         let keep = same.is_some() && !rows.carry.all_aside && !rows.aside.contains(&table.name);
         if keep {
             // What the migrations filled in is in the old one as the application left it.
             fresh.empty(OP, table)?;
-            late.extend(fresh.take_plain_indexes(OP, table)?);
+            if sorted {
+                late.extend(fresh.take_plain_indexes(OP, table)?);
+            }
         }
-        let aside = fresh.aside(OP, &table.name)?;
         let poured = pour.pour(table, keep, &aside)?;
         let mut way = Way { table, aside, poured, by_index: 0, lines: Vec::new() };
         if rows.carry.damaged {
@@ -238,6 +243,11 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
     Ok(VirtualRows { lost, notes: brought.notes })
+}
+
+/// Indexes that are made after the rows are sorted in memory, or where SQLite's temporary files go: beside the copy, or on another partition.
+fn has_room_to_sort(device: &Device<'_>, size: u64) -> bool {
+    holds_temporary_data(size) || device.temporary_space().is_ok_and(|space| space.available / 2 >= size)
 }
 
 impl Way<'_> {

@@ -3,6 +3,7 @@
 //! Never a time, and never a share of one.
 
 use crate::device::{TestDevice, HOME};
+use crate::mount::Mount;
 use crate::program::{finish, RunResult};
 use rusqlite::Connection;
 use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
@@ -96,8 +97,7 @@ fn a_restore_obeys_the_limit_of_checks() {
 }
 
 /// A page in the middle of the rows is damaged; the cache holds a third of the file.
-#[test]
-fn a_salvage_writes_each_row_once() {
+fn with_a_damaged_page() -> TestDevice {
     let device = with_rows(300_000, 20).top("memory_max_mib = 16").key("copy = \"never\"");
     let sql = "SELECT pageno FROM dbstat WHERE name = 'large' AND pagetype = 'leaf' LIMIT 1 OFFSET 1000";
     let page: i64 = Connection::open(device.main()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
@@ -105,15 +105,39 @@ fn a_salvage_writes_each_row_once() {
     let at = usize::try_from(page - 1).unwrap() * 4096;
     file[at..at + 64].fill(0xff);
     fs::write(device.main(), file).unwrap();
+    device.file(("V42__more.sql", "ALTER TABLE large ADD COLUMN c INTEGER NOT NULL DEFAULT 0;\n"))
+}
+
+#[track_caller]
+fn salvaged(ran: &RunResult) {
+    let lost = "of large are in an index and no longer in the table";
+    assert!(ran.exit == "11" && ran.stderr.contains(lost), "{}: {}", ran.exit, ran.stderr);
+}
+
+#[test]
+fn a_salvage_writes_each_row_once() {
+    let device = with_a_damaged_page();
     let bytes = size(&device.main());
-    let cost = cost(&device.file(("V42__more.sql", "ALTER TABLE large ADD COLUMN c INTEGER NOT NULL DEFAULT 0;\n")), &["run"]);
-    assert!(
-        cost.ran.exit == "11" && cost.ran.stderr.contains("of large are in an index and no longer in the table"),
-        "{}",
-        cost.ran.stderr
-    );
+    let cost = cost(&device, &["run"]);
+    salvaged(&cost.ran);
     // The file, and indexes once more: they are sorted in a temporary file, where there is no memory for them.
     assert!(cost.written <= bytes + bytes / 2, "{} bytes were written of {bytes}", cost.written);
+}
+
+/// SQLite's temporary files lie beside the first database of the configuration.
+#[test]
+fn a_salvage_needs_no_room_on_another_partition() {
+    let device = with_a_damaged_page();
+    let small = device.root().join("small");
+    fs::create_dir(&small).unwrap();
+    let _mount = Mount::tmpfs(&small, 512);
+    let configuration = device.firmware_folder().join("bootmigrate.toml");
+    let text = fs::read_to_string(&configuration).unwrap();
+    let first = "[databases.alarms]\npath = \"/small/alarms.db\"\n\n[databases.settings]";
+    fs::write(configuration, text.replacen("[databases.settings]", first, 1)).unwrap();
+    fs::create_dir(device.firmware_folder().join("alarms")).unwrap();
+    let device = device.file_of("alarms", ("V1__alarm.sql", "CREATE TABLE alarm (id INTEGER PRIMARY KEY);\n"));
+    salvaged(&device.run(&["run"]));
 }
 
 /// A device with this many databases of one migration each.
