@@ -16,6 +16,8 @@ const CACHE_BYTES_MIN: u64 = 2 << 20;
 const FREE_BYTES_UNKNOWN: u64 = 32 << 20;
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
 const TEMPORARY_BYTES_MAX: u64 = 64 << 20;
+/// No product computes a longer value of a row.
+const VALUE_BYTES_MAX: u64 = 64 << 20;
 /// Of 8 parts of `memory_max_mib`. SQLite's sorter, which `cache_size` bounds too, may take as much again; the rest is for journals and
 /// temporary data in memory, and for the values of rows.
 const CACHE_PARTS: u64 = 3;
@@ -34,6 +36,11 @@ static FREE: OnceLock<u64> = OnceLock::new();
 /// SQLite has this much in one run.
 pub fn bound(bytes: u64) {
     BOUND.store(bytes, Ordering::Relaxed);
+}
+
+/// Bytes that a value which is computed may have beside those of the file.
+pub fn for_a_value() -> u64 {
+    (BOUND.load(Ordering::Relaxed) / 4).min(VALUE_BYTES_MAX)
 }
 
 /// A file of this size has its temporary data and its journal in memory: at the default bound up to 64 MiB.

@@ -5,6 +5,7 @@
 pub mod application;
 mod as_given;
 pub mod backup;
+mod cache;
 pub mod changes;
 pub mod checks;
 pub mod code;
@@ -49,9 +50,9 @@ use crate::device::sqlite::missing::Missing;
 use crate::error::{Class, Failure};
 use crate::reserved::HISTORY;
 use distrust::bound;
-use errors::is_not_utf8;
 pub(in crate::device) use errors::system_error;
 pub use errors::{class_of, describe, extended_code, is_constraint};
+use errors::{class_of_reading, is_not_utf8, is_out_of_memory, is_too_big};
 use watch::{Limits, Watch};
 
 /// The path of a database that is no file.
@@ -301,26 +302,6 @@ impl Database {
         history_table.clone_into(&mut self.history_table);
     }
 
-    /// From now on the page cache fits work that goes through a file of this size more than once.
-    ///
-    /// # Errors
-    /// As SQLite.
-    pub fn cache(&self, op: Op, bytes: u64) -> Result<(), Failure> {
-        self.cache_of(op, bytes, 1)
-    }
-
-    /// The same where as many connections work on as much at once.
-    ///
-    /// # Errors
-    /// As SQLite.
-    pub fn cache_of(&self, op: Op, bytes: u64, connections: u64) -> Result<(), Failure> {
-        drop(self.cache.take());
-        let Some(share) = Share::of(bytes, connections) else { return Ok(()) };
-        self.run(op, &format!("PRAGMA cache_size = -{}", share.bytes() >> 10))?;
-        self.cache.set(Some(share));
-        Ok(())
-    }
-
     /// Runs statements of ours; rows are read and dropped.
     ///
     /// # Errors
@@ -438,7 +419,7 @@ impl Database {
 
 fn failure_of(op: Op, path: &Path, error: &rusqlite::Error) -> Failure {
     let system = system_error(error);
-    let mut failure = Failure::new(class_of(error), op, describe(error)).at(path).code(extended_code(error)).because(system);
+    let mut failure = Failure::new(class_of_reading(error), op, describe(error)).at(path).code(extended_code(error)).because(system);
     if Missing::of(error).is_some() {
         // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;

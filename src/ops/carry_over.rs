@@ -153,7 +153,11 @@ fn names(text: &str, name: &str) -> bool {
 pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(Vec<String>, Vec<String>), Failure> {
     let old = device.sqlite().look_without_writing(OP, &device.files.main)?;
     // Nobody writes from here until it is closed; the swap checks whether another process did after that.
-    let filled = old.begin_exclusive(OP).and_then(|()| fresh.triggers(OP, false)).and_then(|()| pour_all(device, &old, fresh, rows));
+    let bounded = if rows.carry.damaged { old.bound_values(OP, rows.main.stat.size).map(drop) } else { Ok(()) };
+    let filled = bounded
+        .and_then(|()| old.begin_exclusive(OP))
+        .and_then(|()| fresh.triggers(OP, false))
+        .and_then(|()| pour_all(device, &old, fresh, rows));
     old.rollback();
     let closed = old.close(OP);
     let triggers = fresh.triggers(OP, true);
@@ -180,15 +184,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         }
         found => found?,
     };
-    // It is read only: what the application has and this firmware does not decides no row.
-    let not_computed = old.stand_in_for_reading(OP)?;
-    let mut findings = match rows.carry.damaged.then(|| old.integrity_check(OP)) {
-        // A check that cannot begin says nothing of a single table.
-        Some(Err(failure)) if failure.class == Class::Damaged => Findings::default(),
-        Some(findings) => findings?,
-        None => Findings::default(),
-    };
-    findings.0.extend(not_computed.0);
+    let findings = faults_of(old, rows.carry.damaged)?;
     for database in [old, fresh] {
         database.cache_of(OP, rows.main.stat.size, 2)?;
     }
@@ -243,6 +239,20 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
     Ok(VirtualRows { lost, notes: brought.notes })
+}
+
+/// What is wrong with the old file, as far as it is asked, and what of it this firmware cannot compute.
+fn faults_of(old: &Database, damaged: bool) -> Result<Findings, Failure> {
+    // It is read only: what the application has and this firmware does not decides no row.
+    let not_computed = old.stand_in_for_reading(OP)?;
+    let mut findings = match damaged.then(|| old.integrity_check(OP)) {
+        // A check that cannot begin says nothing of a single table.
+        Some(Err(failure)) if failure.class == Class::Damaged => Findings::default(),
+        Some(findings) => findings?,
+        None => Findings::default(),
+    };
+    findings.0.extend(not_computed.0);
+    Ok(findings)
 }
 
 /// Indexes that are made after the rows are sorted in memory, or where SQLite's temporary files go: beside the copy, or on another partition.

@@ -353,3 +353,39 @@ fn a_damaged_replacement_gives_the_wal_back_from_quarantine() {
     assert!(!device.state("settings").join("ready-7.db").exists());
     assert_eq!(device.run(&["run"]).exit, "0");
 }
+
+/// SQLite's variable-length integer, of five bytes.
+fn varint_of_five(value: u64) -> [u8; 5] {
+    let part = |shift: u32| (value >> shift & 0x7f) as u8;
+    [part(28) | 0x80, part(21) | 0x80, part(14) | 0x80, part(7) | 0x80, part(0)]
+}
+
+/// To read it, SQLite asks for as much memory as the row claims to need, and is refused it at every boot.
+#[test]
+fn a_row_that_claims_to_be_longer_than_the_file_is_damage() {
+    let rows = "CREATE TABLE long (id INTEGER PRIMARY KEY, v TEXT);\nCREATE INDEX long_v ON long (v);\n\
+        INSERT INTO long VALUES (1, 'first'), (2, hex(zeroblob(600))), (3, 'last');\n";
+    for policy in ["on_damage = [\"salvage\"]", "on_damage = []"] {
+        let device = TestDevice::at(40).file(("V41__long.sql", rows)).key(policy).key("copy = \"never\"");
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let value = fs::read(device.main()).unwrap().windows(1200).position(|bytes| bytes == [b'0'; 1200]).unwrap();
+        let local = 489; // of what does not fit into a page, this much is in it, where the rest fills pages
+        let claimed = local + 4092 * 195_000;
+        let mut cell = varint_of_five(claimed).to_vec();
+        cell.extend([2, 7, 0]); // row number, length of the record's header, NULL for the row number
+        cell.extend(varint_of_five(2 * (claimed - 7) + 13));
+        cell.resize(6 + local as usize, b'0');
+        cell.extend(3u32.to_be_bytes()); // the page of the rest
+        scribble(&device, value as u64 - 7, &cell);
+        let device = device.file(("V42__more.sql", "ALTER TABLE long ADD COLUMN c;\n"));
+        let ran = device.run(&["run"]);
+        if policy.contains("salvage") {
+            assert!(ran.exit == "11" && ran.stderr.contains("row"), "{}: {}", ran.exit, ran.stderr);
+            let ids: String =
+                Connection::open(device.main()).unwrap().query_row("SELECT group_concat(id) FROM long", [], |row| row.get(0)).unwrap();
+            assert_eq!(ids, "1,3");
+        } else {
+            assert_eq!(ran.exit, "17", "{}", ran.stderr);
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::device::sqlite::missing::RELOAD;
 use crate::device::sqlite::partial::is_an_objects;
 use crate::device::sqlite::references::{self, References};
 use crate::device::sqlite::schema::Schema;
-use crate::device::sqlite::{describe, Database, Sqlite};
+use crate::device::sqlite::{describe, is_too_big, Database, Sqlite};
 use crate::error::{Class, Failure};
 
 /// Rows of a failed check that are shown; the rest is counted.
@@ -67,9 +67,17 @@ impl Database {
     }
 
     fn check(&self, op: Op, pragma: &str) -> Result<Findings, Failure> {
-        let trees = self.trees(op)?;
+        let bytes = self.bytes(op)?;
         // An index is looked up row by row: without its pages at hand the file is read many times over.
-        self.cache(op, self.bytes(op)?)?;
+        self.cache(op, bytes)?;
+        let before = self.bound_values(op, bytes)?;
+        let findings = self.check_bounded(op, pragma);
+        self.bound_values_again(op, before)?;
+        findings
+    }
+
+    fn check_bounded(&self, op: Op, pragma: &str) -> Result<Findings, Failure> {
+        let trees = self.trees(op)?;
         let mut checked = self.rows_of_check(pragma, EVERYTHING);
         if checked.as_ref().is_ok_and(|rows| rows.said.iter().any(|row| row.contains(MAP_NOT_READ))) {
             checked = self.rows_of_check(pragma, EVERYTHING);
@@ -102,8 +110,11 @@ impl Database {
         }
         let mut findings = Findings::default();
         rows.said.iter().for_each(|row| findings.add(row, trees));
-        if let Some(error) = &rows.stop {
-            findings.add_stop(&describe(error));
+        match &rows.stop {
+            // By itself it is no damage: what is computed of a row may be as long.
+            Some(error) if is_too_big(error) => findings.add_of(Kind::NotChecked, "a row", &describe(error)),
+            Some(error) => findings.add_stop(&describe(error)),
+            None => {}
         }
         Ok(findings)
     }
@@ -117,7 +128,8 @@ impl Database {
             match rows.next() {
                 Ok(Some(row)) => said.push(lossy(row, 0)?),
                 Ok(None) => return Ok(Checked { said, stop: None }),
-                Err(error) if super::class_of(&error) == Class::Damaged => return Ok(Checked { said, stop: Some(error) }),
+                // What was said before counts also where a row claims to be longer than anything can be.
+                Err(error) if super::class_of_reading(&error) == Class::Damaged => return Ok(Checked { said, stop: Some(error) }),
                 Err(error) => return Err(error),
             }
         }

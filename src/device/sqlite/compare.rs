@@ -8,7 +8,7 @@ use rusqlite::{Row, Statement};
 use crate::device::disk::Op;
 use crate::device::sqlite::entries::{IndexRows, FOUND};
 use crate::device::sqlite::rows::{quote, Table};
-use crate::device::sqlite::{class_of, Database};
+use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
 
 impl IndexRows<'_> {
@@ -75,7 +75,7 @@ impl Database {
                 Ok(Some(row)) => row,
                 Ok(None) => break,
                 // What cannot be read is nobody's any more.
-                Err(error) if class_of(&error) == Class::Damaged => break,
+                Err(error) if class_of_reading(&error) == Class::Damaged => break,
                 Err(error) => return Err(failed(error)),
             };
             let there = match &mut ask {

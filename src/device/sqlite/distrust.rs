@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::Database;
 use crate::device::disk::Op;
-use crate::device::memory::holds_temporary_data;
+use crate::device::memory::{for_a_value, holds_temporary_data};
 use crate::error::Failure;
 
 /// What a statement may be, a stranger's schema included: SQLite's own bounds where a product may need them, less where nothing of ours
@@ -57,6 +57,25 @@ impl Database {
     /// such a cell keeps its other rows.
     pub(super) fn check_cells(&self, op: Op) -> Result<(), Failure> {
         self.run(op, "PRAGMA cell_size_check = ON")
+    }
+
+    /// A row that claims to be much longer than the file is no reason to ask for memory. Only for reading: what is computed of a row may be
+    /// longer than the file. Answers with the bound before.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn bound_values(&self, op: Op, file_bytes: u64) -> Result<i32, Failure> {
+        // A WAL may have more pages than the file.
+        let bytes = self.bytes(op).unwrap_or(0).max(file_bytes).saturating_add(for_a_value());
+        self.bound_values_again(op, i32::try_from(bytes).unwrap_or(i32::MAX))
+    }
+
+    /// Back to what [`Database::bound_values`] has answered.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn bound_values_again(&self, op: Op, bytes: i32) -> Result<i32, Failure> {
+        self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map_err(|error| self.failure(op, &error))
     }
 
     /// No statement can write what is SQLite's or a virtual table's own.

@@ -10,7 +10,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::compare::{bind, first_truth};
 use crate::device::sqlite::findings::{Finding, Findings, Kind};
 use crate::device::sqlite::rows::{list, quote, LostTable, Table};
-use crate::device::sqlite::{class_of, Database};
+use crate::device::sqlite::{class_of_reading, is_out_of_memory, Database};
 use crate::error::{Class, Failure};
 
 /// Rows of one table that only its indexes know, in a temporary database of their own.
@@ -117,7 +117,7 @@ impl Database {
                 let number = |sql: &str| match self.connection.query_row(sql, [], |row| row.get::<_, i64>(0)) {
                     Ok(number) => Ok(Some(number)),
                     // What is corrupt has been said; what cannot be asked is compared where a repair needs it.
-                    Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+                    Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => Ok(None),
                     Err(error) => Err(failed(error)),
                 };
                 let scan = count(&index.of(&table));
@@ -145,7 +145,9 @@ impl Database {
         match self.connection.query_row(sql, [&index.name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))) {
             Ok((entries, 0)) => Ok(entries),
             Ok(_) => Ok(None),
-            Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+            // dbstat asks for as much memory as a corrupt cell claims to need.
+            Err(error) if is_out_of_memory(&error) => Ok(None),
+            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -249,9 +251,11 @@ impl IndexRows<'_> {
 
     fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, read: &mut Read) -> Result<(), Stop> {
         let connection = &self.database.connection;
-        let ended = |error: rusqlite::Error| match class_of(&error) {
+        let ended = |error: rusqlite::Error| match class_of_reading(&error) {
             Class::Damaged => Stop::Corrupt,
             Class::Failed => Stop::Refused,
+            // What SQLite says of an entry that claims 2 GiB.
+            _ if is_out_of_memory(&error) => Stop::Refused,
             _ => Stop::By(Box::new(self.database.failure(self.op, &error))),
         };
         let mut lookup = connection.prepare(&self.lookup(index)).map_err(ended)?;
@@ -266,7 +270,7 @@ impl IndexRows<'_> {
             }
             let same = match bind(&mut lookup, row, width).and_then(|()| first_truth(&mut lookup)) {
                 // The page that the row should be on cannot be read: the index alone knows it.
-                Err(error) if class_of(&error) == Class::Damaged => None,
+                Err(error) if class_of_reading(&error) == Class::Damaged => None,
                 other => other.map_err(ended)?,
             };
             read.entries += 1;
@@ -336,7 +340,7 @@ impl IndexRows<'_> {
         let count = format!("SELECT count(*) FROM {}{condition}", self.table.itself());
         match self.database.connection.query_row(&count, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(Some(u64::try_from(rows).unwrap_or(0).saturating_sub(missing))),
-            Err(error) if matches!(class_of(&error), Class::Damaged | Class::Failed) => Ok(None),
+            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => Ok(None),
             Err(error) => Err(self.database.failure(self.op, &error)),
         }
     }

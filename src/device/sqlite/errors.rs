@@ -26,6 +26,24 @@ pub fn class_of(error: &rusqlite::Error) -> Class {
     }
 }
 
+/// The same where a statement of ours reads rows of a file: no row is as long as this one claims to be.
+pub(super) fn class_of_reading(error: &rusqlite::Error) -> Class {
+    if is_too_big(error) {
+        return Class::Damaged;
+    }
+    class_of(error)
+}
+
+/// A value is longer than this connection may have it.
+pub(super) fn is_too_big(error: &rusqlite::Error) -> bool {
+    sqlite_error(error).is_some_and(|failure| failure.code == ErrorCode::TooBig)
+}
+
+/// There was no memory, or more was asked for than `memory_max_mib` and SQLite itself allow.
+pub(super) fn is_out_of_memory(error: &rusqlite::Error) -> bool {
+    sqlite_error(error).is_some_and(|failure| failure.code == ErrorCode::OutOfMemory)
+}
+
 /// A text of the database is not UTF-8, where our own statement or a product's code must have UTF-8.
 pub(super) fn is_not_utf8(error: &rusqlite::Error) -> bool {
     match error {

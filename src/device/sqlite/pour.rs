@@ -9,7 +9,7 @@ use rusqlite::{params_from_iter, Row, Statement};
 
 use crate::device::disk::Op;
 use crate::device::sqlite::rows::{list, quote, LostTable, Table};
-use crate::device::sqlite::{class_of, Database};
+use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
 
 /// Gaps in one table after which the rest is not looked for: each costs up to 130 seeks.
@@ -155,7 +155,7 @@ impl Pour<'_> {
     }
 
     pub(super) fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Stopped>) -> Result<(), Stopped> {
-        let stopped = |error: rusqlite::Error| match class_of(&error) {
+        let stopped = |error: rusqlite::Error| match class_of_reading(&error) {
             Class::Damaged => Stopped::Corrupt,
             _ => self.from.failure(self.op, &error).into(),
         };

@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{params_from_iter, OptionalExtension, Row};
 
 use crate::device::disk::Op;
-use crate::device::sqlite::{class_of, Database};
+use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
 
 /// An ordinary table: no view, not virtual, no shadow of a virtual one, not SQLite's, not a history's.
@@ -174,7 +174,7 @@ impl Database {
         let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
         match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(u64::try_from(rows).ok()),
-            Err(error) if class_of(&error) == Class::Damaged => Ok(None),
+            Err(error) if class_of_reading(&error) == Class::Damaged => Ok(None),
             Err(error) => Err(self.failure(op, &error)),
         }
     }

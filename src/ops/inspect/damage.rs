@@ -74,6 +74,9 @@ fn check_unlocked(device: &Device<'_>, seen: &mut Inspection) -> Result<Option<C
 }
 
 fn check(device: &Device<'_>, database: &sqlite::Database, seen: &mut Inspection) -> Result<Option<Checks>, Failure> {
+    if let Some(main) = &seen.main {
+        database.bound_values(OP, main.stat.size)?;
+    }
     let findings = database.integrity_check(OP)?;
     let Some(wrong) = findings.first_damage() else { return Ok(None) };
     let wrong = wrong.lines().next().unwrap_or(wrong);
