@@ -2,12 +2,13 @@
 //! Promises: a misspelt directive is never a mere comment; every sentence says what to write.
 //! Never looks at the statements, but at the query of an `expect`.
 
-use crate::product::{Directives, Expect, ForeignKeys};
+use crate::product::{Allow, Directives, Expect, ForeignKeys};
 use crate::sql::{self, Kind, Token};
 use crate::Problem;
 
 /// Every directive, as it is written without its value.
-const KNOWN: [&str; 8] = ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "expect", "batch", "needs-space", "code"];
+const KNOWN: [&str; 9] =
+    ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "expect", "batch", "needs-space", "code", "allow"];
 
 /// What means nothing in `data/`.
 const SCHEMAS_ALONE: [&str; 5] = ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "code"];
@@ -97,7 +98,7 @@ impl Reader {
         let Some(known) = KNOWN.into_iter().find(|known| *known == name) else {
             return Err(unknown(name));
         };
-        if known != "expect" && self.seen.iter().any(|(seen, _, _)| *seen == known) {
+        if !matches!(known, "expect" | "allow") && self.seen.iter().any(|(seen, _, _)| *seen == known) {
             return Err(format!("`{known}` stands here twice; remove one of the two"));
         }
         self.seen.push((known, token.line, token.column));
@@ -109,6 +110,7 @@ impl Reader {
             "compatible-from" => self.compatible_from(value, place.version),
             "expect" => self.expect(value, token.line),
             "needs-space" => self.needs_space(value),
+            "allow" => self.allow(value, token.line),
             _ => self.code(rest),
         }
     }
@@ -180,6 +182,17 @@ impl Reader {
                 NEEDS_SPACE_MAX_PERCENT / 100
             )
         })?);
+        Ok(())
+    }
+
+    fn allow(&mut self, value: Option<&str>, line: u32) -> Result<(), String> {
+        let (code, because) = value.and_then(|value| value.split_once(" because ")).unwrap_or_default();
+        let (code, because) = (code.trim(), because.trim());
+        let is_code = code.strip_prefix("BM").is_some_and(|digits| digits.len() == 3 && digits.chars().all(|digit| digit.is_ascii_digit()));
+        if !is_code || because.is_empty() {
+            return Err("`allow` takes the code of a lint and the reason; write for example `-- bootmigrate: allow = BM012 because the table has ten rows`".to_owned());
+        }
+        self.found.allow.push(Allow { code: code.to_owned(), because: because.to_owned(), line });
         Ok(())
     }
 

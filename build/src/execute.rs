@@ -4,6 +4,7 @@
 
 mod actions;
 mod catalogue;
+mod chain;
 #[allow(dead_code)] // The device uses the rest.
 mod compile;
 mod connection;
@@ -19,7 +20,9 @@ use crate::config::DatabaseSettings;
 use crate::product::{Database, Migration, Product};
 use crate::Problem;
 
+pub use chain::Chain;
 use connection::{Fault, StandIns};
+pub use schema::{Difference, How, Schema};
 
 /// What running the catalogue has found.
 #[derive(Debug, Default)]

@@ -175,7 +175,7 @@ fn read_text(path: &Path, shown: &str, problems: &mut Vec<Problem>) -> Option<St
 }
 
 /// Line and column of what follows `before`.
-pub(crate) fn place_after(before: &str) -> (u32, u32) {
+pub fn place_after(before: &str) -> (u32, u32) {
     let lines = before.matches('\n').count() + 1;
     let last = before.rsplit('\n').next().unwrap_or_default();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

@@ -28,6 +28,9 @@ mod rule;
 mod sql;
 mod sqlite_min;
 mod sums;
+#[cfg(feature = "sqlite")]
+#[doc(hidden)]
+pub mod workbench;
 
 use std::env;
 use std::ffi::OsString;
@@ -38,7 +41,7 @@ use std::process;
 pub use checksum::fingerprint;
 pub use generate::source;
 pub use problem::Problem;
-pub use product::{Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product, Versions};
+pub use product::{Allow, Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product, Versions};
 
 /// The environment variable that names another folder than the build script does.
 pub const FOLDER_VARIABLE: &str = "BOOTMIGRATE_MIGRATIONS";

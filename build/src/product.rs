@@ -112,6 +112,19 @@ pub struct Directives {
     pub needs_space_percent: Option<u32>,
     /// `code revision=1`.
     pub code_revision: Option<u32>,
+    /// `allow = BM012 because REASON`, in the order of the file. The workbench reads it; no device has it.
+    pub allow: Vec<Allow>,
+}
+
+/// A lint that a file is allowed to break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// For example `BM012`.
+    pub code: String,
+    /// The reason, as it is written.
+    pub because: String,
+    /// Line in the file, from 1.
+    pub line: u32,
 }
 
 /// A query that must return no row.

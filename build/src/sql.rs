@@ -2,11 +2,12 @@
 //! Promises: a word in a comment, a string or a quoted name is never taken for SQL; every token knows its place.
 //! Never judges a statement.
 
-pub(crate) use crate::lex::{lex, Incomplete, Kind, Token};
+pub use crate::lex::{lex, Incomplete, Kind, Token};
 
 /// One statement: its tokens without comments and without the semicolon that ends it.
 #[derive(Debug)]
-pub(crate) struct Statement<'a> {
+pub struct Statement<'a> {
+    /// In the order of the text.
     pub tokens: Vec<Token<'a>>,
 }
 
@@ -65,7 +66,7 @@ impl<'a> Statement<'a> {
 }
 
 /// Puts tokens together to statements, and says which of them are not complete.
-pub(crate) fn statements<'a>(tokens: &[Token<'a>]) -> (Vec<Statement<'a>>, Vec<Incomplete>) {
+pub fn statements<'a>(tokens: &[Token<'a>]) -> (Vec<Statement<'a>>, Vec<Incomplete>) {
     let mut statements = Vec::new();
     let mut incomplete = Vec::new();
     let mut current = Statement { tokens: Vec::new() };

@@ -20,7 +20,11 @@ fn directives() {
         &[("settings/V2__x.sql", "-- bootmigrate: no_transaction\nSELECT 1;")],
         "migrations/settings/V2__x.sql:1:1: there is no directive `no_transaction`; did you mean `no-transaction`?",
     );
-    check(&[("settings/V2__x.sql", "-- bootmigrate: make-it-so\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: there is no directive `make-it-so`; there are `no-transaction`, `foreign-keys`, `compatible-from`, `irreversible`, `expect`, `batch`, `needs-space`, `code`");
+    check(&[("settings/V2__x.sql", "-- bootmigrate: make-it-so\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: there is no directive `make-it-so`; there are `no-transaction`, `foreign-keys`, `compatible-from`, `irreversible`, `expect`, `batch`, `needs-space`, `code`, `allow`");
+    let allow = "migrations/settings/V2__x.sql:1:1: `allow` takes the code of a lint and the reason; write for example `-- bootmigrate: allow = BM012 because the table has ten rows`";
+    for wrong in ["BM012", "BM012 because ", "BM12 because of it", "012 because of it", "BM012 since it is so"] {
+        check(&[("settings/V2__x.sql", &format!("-- bootmigrate: allow = {wrong}\nSELECT 1;"))], allow);
+    }
     check(
         &[("settings/V2__x.sql", "-- bootmigrate no-transaction\nSELECT 1;")],
         "migrations/settings/V2__x.sql:1:1: a colon is missing; write `-- bootmigrate: no-transaction`",

@@ -14,6 +14,9 @@ use super::Run;
 use crate::product::{Expect, ForeignKeys, Migration};
 use crate::{sql, Problem};
 
+/// How the sentence about something that is stood in for begins.
+pub const NOT_IN_FULL: &str = "not checked in full: ";
+
 /// What a connection looked like before a file.
 struct Before {
     compiled: Compiled,
@@ -62,7 +65,7 @@ impl Run<'_> {
         loop {
             match work(self) {
                 Err(fault) if self.stand_ins.take(connection::bare(&fault.words)) => {
-                    let sentence = format!("not checked in full: {}, which the product has to register", connection::bare(&fault.words));
+                    let sentence = format!("{NOT_IN_FULL}{}, which the product has to register", connection::bare(&fault.words));
                     self.found.warnings.push(Problem::at(file, fault.line, fault.column, sentence));
                 }
                 done => return done,
