@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::{de::DeserializeOwned, Serialize};
 
 #[derive(Parser)]
-#[command(name = "bootmigrate-lab", about = "The workbench, and the simulated disk that judges bootmigrate")]
+#[command(name = "bootmigrate-lab", about = "The simulated disk that judges bootmigrate")]
 struct Arguments {
     #[command(subcommand)]
     action: Action,

@@ -51,7 +51,7 @@ pub struct Search<'a> {
 /// What a sweep over damaged files has found. One that hangs in a case ends itself; one that only takes too long has judged nothing.
 fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caught>, String> {
     if timed_out(output) || output.status.code() == Some(USAGE) {
-        let why = if timed_out(output) { "it did not end in time" } else { "the workbench does not know this command line" };
+        let why = if timed_out(output) { "it did not end in time" } else { "the lab does not know this command line" };
         return Err(format!("{by}: {why}"));
     }
     let Ok(tally) = serde_json::from_slice::<Value>(&output.stdout) else {
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(found(1, &tally(1, "[\"1/2\", \"no silent loss\", \"\"]")), Ok(Some("no silent loss".into())));
         assert_eq!(found(1, &tally(1, "")), Ok(Some("a rule".into())));
         assert_eq!(found(134, ""), Ok(Some("no panic".into())));
-        assert_eq!(found(USAGE, ""), Err("corrupt-files 7: the workbench does not know this command line".into()));
+        assert_eq!(found(USAGE, ""), Err("corrupt-files 7: the lab does not know this command line".into()));
         assert_eq!(found(124, ""), Err("corrupt-files 7: it did not end in time".into()));
     }
 }

@@ -1,0 +1,97 @@
+//! Owns the command line of the workbench.
+//! Promises: every command and option has a line of help; nothing is read here but the arguments and one variable.
+//! Never decides what a command does.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "bootmigrate-workbench", version, about = "New migrations, lints, checks, and rehearsals over field databases")]
+pub struct Arguments {
+    /// The folder of migrations; else what BOOTMIGRATE_MIGRATIONS names, else `migrations`.
+    #[arg(long, global = true, value_name = "DIR")]
+    migrations: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Arguments {
+    /// Where the migrations are.
+    pub fn folder(&self) -> PathBuf {
+        let named = || std::env::var_os(bootmigrate_build::FOLDER_VARIABLE).filter(|named| !named.is_empty()).map(PathBuf::from);
+        self.migrations.clone().or_else(named).unwrap_or_else(|| "migrations".into())
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write an empty migration with the next version.
+    New(New),
+    /// List the migrations of every database.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print one migration: what it asks for, its SQL, its way back.
+    Show(Show),
+    /// Print the schema at a version, or how two versions differ.
+    Schema(Schema),
+    /// bootmigrate's own command line with the migrations of this folder: `device run --root DIR`.
+    #[command(disable_help_flag = true)]
+    Device {
+        /// What would stand after `bootmigrate`; `--root` must be among it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Of `new`.
+#[derive(Debug, Args)]
+pub struct New {
+    /// What it does, in a few words: `wifi_country`.
+    pub name: String,
+    /// The database.
+    #[arg(long, value_name = "DB")]
+    pub db: String,
+    /// Write the file of the way back too.
+    #[arg(long, conflicts_with = "data")]
+    pub down: bool,
+    /// Write a data migration, which runs beside the applications.
+    #[arg(long)]
+    pub data: bool,
+    /// Use the time (UTC) as the version, as V20260131120000, so that two branches do not collide.
+    #[arg(long)]
+    pub timestamp: bool,
+}
+
+/// Of `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The version.
+    pub version: i64,
+    /// Only of this database.
+    #[arg(long, value_name = "DB")]
+    pub db: Option<String>,
+}
+
+/// Of `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Only this database.
+    #[arg(long, value_name = "DB")]
+    pub db: Option<String>,
+    /// The schema at this version; without it, at the newest.
+    #[arg(long, value_name = "V")]
+    pub at: Option<i64>,
+    /// How the schema at this earlier version differs from it.
+    #[arg(long, value_name = "V")]
+    pub since: Option<i64>,
+    /// Write the schema of every version to DIR/DB/V.sql, for a review to compare.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["at", "since"])]
+    pub write: Option<PathBuf>,
+}

@@ -1,0 +1,121 @@
+//! Owns `new`: the file of the next migration, and of its way back.
+//! Promises: the next free version, or the time; no file is ever overwritten.
+//! Never reads what is in the other files, so it works in a folder with problems too.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{bail, Context as _, Result};
+
+use crate::cli::New;
+
+/// Writes it, and prints its path.
+///
+/// # Errors
+/// A name that cannot be one, or a file that cannot be written.
+pub fn new(folder: &Path, request: &New) -> Result<bool> {
+    let name = file_name(&request.name)?;
+    let db = &request.db;
+    if db.is_empty() || !db.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-') {
+        bail!("`{db}` is no name of a database; write letters, digits, `_` and `-`");
+    }
+    let mut place = folder.join(db);
+    if request.data {
+        place.push("data");
+    }
+    fs::create_dir_all(&place).with_context(|| format!("{} cannot be made", place.display()))?;
+    configure(folder, db)?;
+    let version = if request.timestamp { timestamp() } else { next_version(&place)? };
+    let stem = place.join(format!("V{version}__{name}"));
+    let words = name.replace('_', " ");
+    let head = if request.data { "-- bootmigrate: batch\n" } else { "" };
+    write_new(&stem.with_extension("sql"), &format!("{head}-- {words}\n\n"))?;
+    if request.down {
+        write_new(&PathBuf::from(format!("{}.down.sql", stem.display())), &format!("-- The way back of: {words}\n\n"))?;
+    }
+    Ok(true)
+}
+
+/// As refinery takes it.
+fn file_name(words: &str) -> Result<String> {
+    let name: String = words.trim().chars().map(|letter| if letter == ' ' || letter == '-' { '_' } else { letter }).collect();
+    if name.is_empty() || !name.chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
+        bail!("`{words}` is no name of a migration; write letters, digits and `_`");
+    }
+    Ok(name)
+}
+
+/// A database without an entry in the configuration gets one.
+fn configure(folder: &Path, db: &str) -> Result<()> {
+    let path = folder.join("bootmigrate.toml");
+    let mut text = fs::read_to_string(&path).unwrap_or_default();
+    if text.contains(&format!("[databases.{db}]")) || text.contains(&format!("[databases.\"{db}\"]")) {
+        return Ok(());
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!("[databases.{db}]\npath = \"/var/lib/{db}/{db}.db\"\n"));
+    fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("{}: [databases.{db}] is new; write the path that the application opens", path.display());
+    Ok(())
+}
+
+/// One more than the largest number behind a `V`.
+fn next_version(place: &Path) -> Result<i64> {
+    let mut newest = 0;
+    for entry in fs::read_dir(place).with_context(|| format!("{} cannot be read", place.display()))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix('V').and_then(|rest| rest.split_once("__")).and_then(|(number, _)| number.parse::<i64>().ok());
+        newest = newest.max(number.unwrap_or_default());
+    }
+    newest.checked_add(1).context("there is no greater version")
+}
+
+/// As `20260131120000`, in UTC.
+fn timestamp() -> i64 {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default());
+    written(seconds)
+}
+
+/// The calendar's date of so many seconds since 1970, by counting from the March of a year that 400 divides.
+fn written(seconds: i64) -> i64 {
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (((year * 100 + month) * 100 + day) * 100 + rest / 3600) * 10_000 + rest / 60 % 60 * 100 + rest % 60
+}
+
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(path).with_context(|| format!("{} cannot be made", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_a_version() {
+        assert_eq!(written(0), 19_700_101_000_000);
+        assert_eq!(written(951_782_399), 20_000_228_235_959);
+        assert_eq!(written(951_782_400), 20_000_229_000_000);
+        assert_eq!(written(1_798_761_599), 20_261_231_235_959);
+    }
+
+    #[test]
+    fn a_name_is_letters() {
+        assert_eq!(file_name("add wifi-country").ok(), Some("add_wifi_country".to_owned()));
+        assert!(file_name("a/b").is_err() && file_name(" ").is_err());
+    }
+}
