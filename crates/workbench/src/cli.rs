@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -41,6 +41,8 @@ pub enum Command {
     Show(Show),
     /// Print the schema at a version, or how two versions differ.
     Schema(Schema),
+    /// Look for mistakes that only rows, time or another version bring to light.
+    Lint(Lint),
     /// bootmigrate's own command line with the migrations of this folder: `device run --root DIR`.
     #[command(disable_help_flag = true)]
     Device {
@@ -94,4 +96,34 @@ pub struct Schema {
     /// Write the schema of every version to DIR/DB/V.sql, for a review to compare.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["at", "since"])]
     pub write: Option<PathBuf>,
+}
+
+/// Of `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Only this database.
+    #[arg(long, value_name = "DB")]
+    pub db: Option<String>,
+    /// Files that were released too, which nobody can edit any more.
+    #[arg(long)]
+    pub all: bool,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// List every lint as Markdown, and look at no file.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One object a finding.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Annotations of a GitHub workflow.
+    Github,
 }

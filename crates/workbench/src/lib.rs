@@ -7,9 +7,12 @@
 
 mod cli;
 mod embed;
+mod lint;
 mod list;
+mod model;
 mod new;
 mod product;
+mod rows;
 mod schema;
 
 use std::ffi::OsString;
@@ -48,6 +51,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::List { json } => list::list(&folder, *json),
         Command::Show(request) => list::show(&folder, request),
         Command::Schema(request) => schema::schema(&folder, request),
+        Command::Lint(request) => lint::lint(&folder, request),
         Command::Device { .. } => Ok(true),
     }
 }

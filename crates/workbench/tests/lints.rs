@@ -1,0 +1,102 @@
+//! Owns a bad example and its mended twin for every lint, as files in `lints/CODE`.
+//! Promises: the bad one gives exactly what `expected.txt` says, the good one nothing at all.
+//! Never leaves a lint without the two.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Product, Ran};
+use expect_test::expect_file;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lints")
+}
+
+fn codes() -> BTreeSet<String> {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap());
+    entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+/// The file of a lint, else the one of all lints.
+fn text(code: &str, name: &str) -> Option<String> {
+    let own = folder().join(code).join(name);
+    fs::read_to_string(own).or_else(|_| fs::read_to_string(folder().join(name))).ok()
+}
+
+/// Lints a product whose second version is this example.
+fn lint(code: &str, example: &str) -> Ran {
+    let read = |name: &str| text(code, name).unwrap();
+    let product = Product::with(&[("bootmigrate.toml", &read("bootmigrate.toml")), ("settings/V1__before.sql", &read("before.sql"))]);
+    product.release();
+    product.write("settings/V2__change.sql", &read(&format!("{example}.sql")));
+    if let Some(down) = text(code, &format!("{example}.down.sql")) {
+        product.write("settings/V2__change.down.sql", &down);
+    }
+    product.run(&["lint"])
+}
+
+#[test]
+fn a_bad_example_is_caught() {
+    let mut missed = Vec::new();
+    for code in codes() {
+        let found = lint(&code, "bad");
+        assert!(found.code == 1 && found.err.is_empty(), "{code}: {found:?}");
+        expect_file![folder().join(&code).join("expected.txt")].assert_eq(&found.out);
+        if !found.out.contains(&format!(": {code} ")) {
+            missed.push(format!("{code} is not among:\n{}", found.out));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn its_mended_twin_is_not() {
+    let quiet = Ran { code: 0, out: "No finding.\n".into(), err: String::new() };
+    let alarms: Vec<(String, Ran)> = codes().into_iter().map(|code| (code.clone(), lint(&code, "good"))).collect();
+    let false_alarms: Vec<_> = alarms.iter().filter(|(_, ran)| *ran != quiet).collect();
+    assert!(false_alarms.is_empty() && alarms.len() >= 40, "{} of {}: {false_alarms:#?}", false_alarms.len(), alarms.len());
+}
+
+#[test]
+fn every_lint_has_an_example_and_a_line_in_the_list() {
+    let listed = Product::with(&[]).run(&["lint", "--list"]).out;
+    let known: BTreeSet<String> =
+        listed.lines().filter_map(|line| line.strip_prefix("| BM")?.split_once(' ').map(|(number, _)| format!("BM{number}"))).collect();
+    assert!(known.len() >= 40, "{known:?}");
+    assert_eq!(known, codes());
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/lints.md")).unwrap();
+    assert!(page.ends_with(&listed), "docs/lints.md does not end with what `bootmigrate-workbench lint --list` prints");
+}
+
+/// Every file of the example product, the released ones too.
+#[test]
+fn the_example_product_gives_no_finding() {
+    let found = Product::example().run(&["lint", "--all"]);
+    assert_eq!(found, Ran { code: 0, out: "No finding.\n".into(), err: String::new() });
+}
+
+/// The same finding in each form that a program reads.
+#[test]
+fn the_forms_for_programs_are_read() {
+    let read = |name: &str| text("BM024", name).unwrap();
+    let product = Product::with(&[("bootmigrate.toml", &read("bootmigrate.toml")), ("settings/V1__before.sql", &read("before.sql"))]);
+    product.release();
+    product.write("settings/V2__change.sql", &read("bad.sql"));
+    let json: serde_json::Value = serde_json::from_str(&product.run(&["lint", "--format", "json"]).out).unwrap();
+    assert_eq!((json["code"].as_str(), json["line"].as_u64(), json["column"].as_u64()), (Some("BM024"), Some(1), Some(1)));
+    let sarif: serde_json::Value = serde_json::from_str(&product.run(&["lint", "--format", "sarif"]).out).unwrap();
+    let result = sarif.pointer("/runs/0/results/0").unwrap();
+    let place = result.pointer("/locations/0/physicalLocation").unwrap();
+    assert_eq!(place.pointer("/artifactLocation/uri").unwrap(), "migrations/settings/V2__change.sql");
+    assert_eq!((result["ruleId"].as_str(), place.pointer("/region/endColumn").unwrap().as_u64()), (Some("BM024"), Some(7)));
+    let rules = sarif.pointer("/runs/0/tool/driver/rules").unwrap().as_array().unwrap();
+    assert!(rules.iter().any(|rule| rule["id"] == "BM024"));
+    let github = product.run(&["lint", "--format", "github"]);
+    let begins = "::warning file=migrations/settings/V2__change.sql,line=1,col=1,title=BM024 no-where::UPDATE without WHERE";
+    assert!(github.code == 1 && github.out.starts_with(begins) && github.out.lines().count() == 1, "{}", github.out);
+}

@@ -1,0 +1,3 @@
+BEGIN;
+UPDATE sensor SET label = 'none' WHERE label IS NULL;
+COMMIT;

@@ -1,0 +1,2 @@
+-- bootmigrate: foreign-keys = enforced
+DELETE FROM site WHERE name = 'unknown';

@@ -1,0 +1,1 @@
+ALTER TABLE sensor ADD COLUMN tenth REAL AS (value / 10) STORED;

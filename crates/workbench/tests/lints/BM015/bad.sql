@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX sensor_by_label ON sensor (label);

@@ -1,0 +1,14 @@
+CREATE TABLE sensor_new (
+    id INTEGER PRIMARY KEY,
+    site_id INTEGER NOT NULL REFERENCES site (id) ON DELETE CASCADE,
+    label TEXT,
+    value REAL NOT NULL CHECK (value BETWEEN -90 AND 5)
+);
+
+INSERT INTO sensor_new (id, site_id, label, value)
+SELECT id, site_id, label, min(max(value, -90), 5)
+FROM sensor;
+
+DROP TABLE sensor;
+ALTER TABLE sensor_new RENAME TO sensor;
+CREATE INDEX sensor_by_site ON sensor (site_id);

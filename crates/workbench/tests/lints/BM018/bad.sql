@@ -1,0 +1,4 @@
+CREATE TABLE visit (
+    id INTEGER PRIMARY KEY,
+    sensor_id INTEGER NOT NULL REFERENCES sensor (id)
+);

@@ -1,0 +1,1 @@
+ALTER TABLE sensor RENAME TO reading;

@@ -1,0 +1,1 @@
+ALTER TABLE sensor DROP COLUMN label;

@@ -1,0 +1,3 @@
+ALTER TABLE sensor ADD COLUMN title TEXT NOT NULL DEFAULT '';
+UPDATE sensor SET title = label WHERE label IS NOT NULL;
+ALTER TABLE sensor DROP COLUMN label;

@@ -1,0 +1,1 @@
+UPDATE sensor SET value = value * 10 WHERE value < 1;

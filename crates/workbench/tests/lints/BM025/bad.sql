@@ -1,0 +1,3 @@
+CREATE TABLE reading (id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL, label TEXT, value REAL NOT NULL);
+INSERT INTO reading (id, site_id, label, value)
+SELECT * FROM sensor;

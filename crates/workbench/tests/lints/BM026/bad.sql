@@ -1,0 +1,1 @@
+INSERT INTO site VALUES (100, 'attic');

@@ -1,0 +1,1 @@
+UPDATE "sensor" SET "label" = 'none' WHERE "label" IS NULL;

@@ -1,0 +1,1 @@
+CREATE TEMP TABLE old_label (id INTEGER PRIMARY KEY, label TEXT);

@@ -1,0 +1,3 @@
+-- bootmigrate: no-transaction
+-- bootmigrate: needs-space = 2.0
+VACUUM;

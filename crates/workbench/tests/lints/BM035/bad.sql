@@ -1,0 +1,2 @@
+INSERT INTO kept (number)
+SELECT rowid FROM log WHERE text <> '';

@@ -1,0 +1,5 @@
+CREATE TABLE card (
+    id INTEGER PRIMARY KEY,
+    pin TEXT NOT NULL,
+    place REAL
+);

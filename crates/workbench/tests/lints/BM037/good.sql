@@ -1,0 +1,4 @@
+CREATE TABLE preference (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,4 @@
+CREATE TABLE visit (
+    id INT PRIMARY KEY,
+    note TEXT
+);

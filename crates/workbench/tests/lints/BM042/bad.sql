@@ -1,0 +1,1 @@
+UPDATE sensor SET label = slug(label) WHERE label <> '';

@@ -1,0 +1,1 @@
+UPDATE sensor SET label = lower(label) WHERE label <> '';

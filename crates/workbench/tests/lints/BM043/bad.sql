@@ -1,0 +1,1 @@
+CREATE TABLE lost_sensor (id INTEGER PRIMARY KEY);

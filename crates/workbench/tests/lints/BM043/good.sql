@@ -1,0 +1,1 @@
+CREATE TABLE sensor_lost (id INTEGER PRIMARY KEY);

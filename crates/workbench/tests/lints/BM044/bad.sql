@@ -1,0 +1,3 @@
+CREATE TABLE visit (
+    id INTEGER PRIMARY KEY
+);

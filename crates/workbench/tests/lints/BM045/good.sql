@@ -1,0 +1,5 @@
+CREATE TABLE visit (
+    id INTEGER PRIMARY KEY,
+    name TEXT,
+    größe REAL
+);

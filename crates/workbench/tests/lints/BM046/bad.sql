@@ -1,0 +1,2 @@
+CREATE TABLE reading AS
+SELECT id, value FROM sensor;

@@ -1,0 +1,2 @@
+UPDATE sensor SET label = 'none' WHERE label = NULL;
+DELETE FROM sensor WHERE label <> NULL;

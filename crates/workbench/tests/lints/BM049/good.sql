@@ -1,0 +1,4 @@
+CREATE TABLE badge (
+    id INTEGER PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE
+);

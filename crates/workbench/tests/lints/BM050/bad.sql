@@ -1,0 +1,1 @@
+CREATE INDEX site_by_name ON site (name);

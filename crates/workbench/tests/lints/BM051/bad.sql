@@ -1,0 +1,2 @@
+CREATE VIEW labelled AS
+SELECT * FROM sensor WHERE label IS NOT NULL;
