@@ -43,6 +43,8 @@ pub enum Command {
     Schema(Schema),
     /// Look for mistakes that only rows, time or another version bring to light.
     Lint(Lint),
+    /// Migrate databases with generated rows from every released version, and back.
+    Check(Check),
     /// bootmigrate's own command line with the migrations of this folder: `device run --root DIR`.
     #[command(disable_help_flag = true)]
     Device {
@@ -126,4 +128,21 @@ pub enum Format {
     Sarif,
     /// Annotations of a GitHub workflow.
     Github,
+}
+
+/// Of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Only this database.
+    #[arg(long, value_name = "DB")]
+    pub db: Option<String>,
+    /// From every version, released or not.
+    #[arg(long)]
+    pub all: bool,
+    /// Rows that are generated in each table.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rows: u32,
+    /// Statements of the team that run before rows are generated: DIR/DB/V9.sql for a database at version 9.
+    #[arg(long, value_name = "DIR")]
+    pub fixtures: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@
 // Nothing here runs on a device, and no file that it opens is a live database.
 #![allow(clippy::disallowed_methods)]
 
+mod check;
 mod cli;
 mod embed;
 mod lint;
@@ -14,6 +15,7 @@ mod new;
 mod product;
 mod rows;
 mod schema;
+mod time;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Show(request) => list::show(&folder, request),
         Command::Schema(request) => schema::schema(&folder, request),
         Command::Lint(request) => lint::lint(&folder, request),
+        Command::Check(request) => check::check(&folder, request),
         Command::Device { .. } => Ok(true),
     }
 }

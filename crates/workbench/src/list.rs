@@ -26,7 +26,8 @@ pub fn list(folder: &Path, as_json: bool) -> Result<bool> {
         return Ok(true);
     }
     for database in &product.databases {
-        println!("{}: {} migrations, {} data migrations", database.name, database.migrations.len(), database.data.len());
+        let schema = product::counted(database.migrations.len(), "migration");
+        println!("{}: {schema}, and {} of data", database.name, database.data.len());
         for (data, migration) in database.migrations.iter().map(|one| ("", one)).chain(database.data.iter().map(|one| ("data ", one))) {
             let asks = asks(&migration.directives);
             let asks = if asks.is_empty() { String::new() } else { format!("  ({})", asks.join(", ")) };

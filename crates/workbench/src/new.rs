@@ -5,11 +5,11 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context as _, Result};
 
 use crate::cli::New;
+use crate::time;
 
 /// Writes it, and prints its path.
 ///
@@ -27,7 +27,7 @@ pub fn new(folder: &Path, request: &New) -> Result<bool> {
     }
     fs::create_dir_all(&place).with_context(|| format!("{} cannot be made", place.display()))?;
     configure(folder, db)?;
-    let version = if request.timestamp { timestamp() } else { next_version(&place)? };
+    let version = if request.timestamp { time::written(time::now()) } else { next_version(&place)? };
     let stem = place.join(format!("V{version}__{name}"));
     let words = name.replace('_', " ");
     let head = if request.data { "-- bootmigrate: batch\n" } else { "" };
@@ -74,25 +74,6 @@ fn next_version(place: &Path) -> Result<i64> {
     newest.checked_add(1).context("there is no greater version")
 }
 
-/// As `20260131120000`, in UTC.
-fn timestamp() -> i64 {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default());
-    written(seconds)
-}
-
-/// The calendar's date of so many seconds since 1970, by counting from the March of a year that 400 divides.
-fn written(seconds: i64) -> i64 {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (((year * 100 + month) * 100 + day) * 100 + rest / 3600) * 10_000 + rest / 60 % 60 * 100 + rest % 60
-}
-
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(path).with_context(|| format!("{} cannot be made", path.display()))?;
@@ -104,14 +85,6 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_written_as_a_version() {
-        assert_eq!(written(0), 19_700_101_000_000);
-        assert_eq!(written(951_782_399), 20_000_228_235_959);
-        assert_eq!(written(951_782_400), 20_000_229_000_000);
-        assert_eq!(written(1_798_761_599), 20_261_231_235_959);
-    }
 
     #[test]
     fn a_name_is_letters() {

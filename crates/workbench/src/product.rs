@@ -67,3 +67,9 @@ pub fn shown(product: &Product, migration: &Migration) -> String {
 pub fn shown_down(product: &Product, migration: &Migration) -> String {
     format!("{}.down.sql", shown(product, migration).trim_end_matches(".sql"))
 }
+
+/// `1 version`, `2 versions`.
+pub fn counted(count: usize, thing: &str) -> String {
+    let (one, rest) = thing.split_once(' ').map_or((thing, String::new()), |(one, rest)| (one, format!(" {rest}")));
+    format!("{count} {one}{}{rest}", if count == 1 { "" } else { "s" })
+}

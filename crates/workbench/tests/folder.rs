@@ -56,7 +56,7 @@ fn from_nothing_to_a_migrated_device() {
         &product,
         &["list"],
         expect![[r#"
-            notes: 1 migrations, 1 data migrations
+            notes: 1 migration, and 1 of data
               V1 first_notes: new, way back
               data V1 old_notes: new
         "#]],
