@@ -3,7 +3,6 @@
 //! Never reads a database that it has not made.
 
 mod boots;
-mod compare;
 mod ways;
 
 use std::path::Path;

@@ -7,12 +7,14 @@
 
 mod check;
 mod cli;
+mod compare;
 mod embed;
 mod lint;
 mod list;
 mod model;
 mod new;
 mod product;
+mod rehearse;
 mod rows;
 mod schema;
 mod time;
@@ -55,6 +57,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Schema(request) => schema::schema(&folder, request),
         Command::Lint(request) => lint::lint(&folder, request),
         Command::Check(request) => check::check(&folder, request),
+        Command::Rehearse(request) => rehearse::rehearse(&folder, request),
         Command::Device { .. } => Ok(true),
     }
 }

@@ -11,10 +11,10 @@ use bootmigrate::testing::Device;
 use bootmigrate::{DatabaseReport, Migrator, Outcome, RunReport};
 use rusqlite::Connection;
 
-use super::{compare, Subject, Trouble, BOOT, BOOTS_DIFFER, FAULTY, NOT_QUIET, ROWS_LOST};
+use super::{Subject, Trouble, BOOT, BOOTS_DIFFER, FAULTY, NOT_QUIET, ROWS_LOST};
 use crate::model::Model;
 use crate::schema::differences;
-use crate::{product, rows};
+use crate::{compare, product, rows};
 
 /// A device in a folder.
 struct Place {

@@ -7,9 +7,9 @@ use bootmigrate_build::workbench::Chain;
 use bootmigrate_build::{ForeignKeys, Migration};
 use rusqlite::Connection;
 
-use super::{compare, Subject, Trouble, WAY_BACK};
+use super::{Subject, Trouble, WAY_BACK};
 use crate::model::Model;
-use crate::{product, rows, schema};
+use crate::{compare, product, rows, schema};
 
 /// Goes every way back. Returns how many there are.
 ///

@@ -1,0 +1,162 @@
+//! Owns the report of a rehearsal as text and as JUnit XML.
+//! Promises: the same records give the same bytes; everything that is not well has its sentence and how to reproduce it.
+//! Never decides what is a failure: the record does.
+
+use std::collections::BTreeMap;
+
+use super::record::{Kind, Record};
+
+/// Rows of a list of the worst.
+const WORST: usize = 10;
+/// Sentences that are shown in text; the other reports have all.
+const SHOWN_MAX: usize = 20;
+
+/// Databases of each kind and outcome.
+pub fn counts(records: &[Record]) -> Vec<(Kind, Vec<(String, usize)>)> {
+    let mut counts = Vec::new();
+    for kind in Kind::ALL {
+        let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+        for record in records.iter().filter(|record| record.kind == kind) {
+            *outcomes.entry(record.outcome.clone()).or_default() += 1;
+        }
+        if !outcomes.is_empty() {
+            counts.push((kind, outcomes.into_iter().collect()));
+        }
+    }
+    counts
+}
+
+/// A measure of a record, and how it is written.
+pub type Measure = (&'static str, fn(&Record) -> u64, fn(u64) -> String);
+
+/// What the worst are sorted by.
+pub const MEASURES: [Measure; 4] = [
+    ("time", |record| record.duration_ms, |value| format!("{value} ms")),
+    ("space beside it", |record| record.space_bytes, bytes),
+    ("rows lost", |record| u64::try_from(record.rows_lost).unwrap_or(0), |value| value.to_string()),
+    ("memory", |record| record.memory_bytes, bytes),
+];
+
+/// The worst of a measure, and nothing that has none of it.
+pub fn worst(records: &[Record], of: fn(&Record) -> u64) -> Vec<&Record> {
+    let mut sorted: Vec<&Record> = records.iter().filter(|record| of(record) > 0).collect();
+    sorted.sort_by(|one, other| of(other).cmp(&of(one)).then_with(|| one.file.cmp(&other.file)));
+    sorted.truncate(WORST);
+    sorted
+}
+
+/// With the largest unit of which there is one.
+pub fn bytes(value: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| value >> shift > 0) {
+        Some((shift, unit)) => format!("{:.1} {unit}", value as f64 / (1_u64 << shift) as f64),
+        None => format!("{value} B"),
+    }
+}
+
+/// For people.
+pub fn text(records: &[Record]) -> String {
+    let mut text = String::new();
+    for (kind, outcomes) in counts(records) {
+        let count: usize = outcomes.iter().map(|(_, count)| count).sum();
+        let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        text.push_str(&format!("{count:>7} {:<8} {}\n", kind.word(), outcomes.join(", ")));
+    }
+    let databases = if records.len() == 1 { "database" } else { "databases" };
+    text.push_str(&format!("{:>7} {databases}\n", records.len()));
+    for (name, of, shown) in MEASURES {
+        let worst = worst(records, of);
+        if !worst.is_empty() {
+            text.push_str(&format!("\nworst by {name}\n"));
+        }
+        for record in worst {
+            let versions = versions(record);
+            text.push_str(&format!("{:>12}  {} ({}, {versions})\n", shown(of(record)), record.file, bytes(record.bytes)));
+        }
+    }
+    let wrong: Vec<&Record> = records.iter().filter(|record| !record.wrongs().is_empty()).collect();
+    if !wrong.is_empty() {
+        text.push_str("\nnot well\n");
+    }
+    for record in wrong.iter().take(SHOWN_MAX) {
+        text.push_str(&format!("  {}: {}\n", record.file, record.kind.word()));
+        record.wrongs().iter().for_each(|wrong| text.push_str(&format!("    {wrong}\n")));
+        text.push_str(&format!("    again: {}\n", record.reproduce));
+    }
+    if wrong.len() > SHOWN_MAX {
+        text.push_str(&format!("  and {} more; --html, --junit and --json have all of them\n", wrong.len() - SHOWN_MAX));
+    }
+    text
+}
+
+/// `9 to 14`.
+pub fn versions(record: &Record) -> String {
+    let word = |version: Option<i64>| version.map_or("?".to_owned(), |version| version.to_string());
+    if record.from == record.version {
+        word(record.version)
+    } else {
+        format!("{} to {}", word(record.from), word(record.version))
+    }
+}
+
+/// One test case a database.
+pub fn junit(records: &[Record]) -> String {
+    let failures = records.iter().filter(|record| record.is_failure()).count();
+    let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
+    let total: u64 = records.iter().map(|record| record.duration_ms).sum();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rehearsal\" tests=\"{}\" failures=\"{failures}\" time=\"{}\">\n",
+        records.len(),
+        seconds(total)
+    );
+    for record in records {
+        let class = record.database.as_deref().unwrap_or("unclear");
+        let (class, name) = (escaped(class), escaped(&record.file));
+        text.push_str(&format!("  <testcase classname=\"{class}\" name=\"{name}\" time=\"{}\"", seconds(record.duration_ms)));
+        if record.is_failure() {
+            let wrongs = record.wrongs();
+            let message = escaped(wrongs.first().map_or("", String::as_str));
+            let all = escaped(&format!("{}\nagain: {}", wrongs.join("\n"), record.reproduce));
+            text.push_str(&format!(
+                ">\n    <failure type=\"{}\" message=\"{message}\">{all}</failure>\n  </testcase>\n",
+                record.kind.word()
+            ));
+        } else {
+            text.push_str(&format!(">\n    <system-out>{}</system-out>\n  </testcase>\n", escaped(&record.sentence)));
+        }
+    }
+    text.push_str("</testsuite>\n");
+    text
+}
+
+/// For XML and HTML; a control character, which neither may hold, is a question mark.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(letter),
+            letter if letter.is_control() => out.push('?'),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_their_unit() {
+        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_a_page() {
+        assert_eq!(escaped("<a href=\"x\">&\u{1b}\n"), "&lt;a href=&quot;x&quot;&gt;&amp;?\n");
+    }
+}
