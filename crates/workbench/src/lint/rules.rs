@@ -129,7 +129,7 @@ pub const RULES: &[Rule] = &[
         "BM020",
         "renamed-before-rebuild",
         tables::renamed_before_rebuild,
-        "RENAME takes the references of other tables along to the old table, which is then dropped",
+        "RENAME takes the references of other tables, views and triggers along to the old table",
         "make the new table under another name, copy, drop the old one, rename the new one",
     ),
     rule(

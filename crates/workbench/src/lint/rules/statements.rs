@@ -231,6 +231,10 @@ pub fn limit_without_order(case: &Case<'_>) -> Vec<Hit> {
     for statement in case.up.statements.iter().filter(|statement| inserts(statement).is_some() || changes(statement).is_some()) {
         let limit = statement.tokens.iter().position(|token| token.is("LIMIT"));
         let Some((place, token)) = limit.and_then(|place| Some((place, statement.token(place)?))) else { continue };
+        // One row of a query that gives one: a value, and not a part of the rows.
+        if statement.token(place + 1).is_some_and(|number| number.text == "1") {
+            continue;
+        }
         // The SELECT that it belongs to.
         let begins = statement.tokens.iter().take(place).rposition(|token| token.is("SELECT")).unwrap_or(0);
         let inside = statement.tokens.get(begins..place).unwrap_or_default();

@@ -4,8 +4,8 @@
 
 use bootmigrate_build::workbench::{lex, How, Schema};
 
-use crate::lint::case::{created, dropped, inserts, name_at, outside, reads, Case, Hit};
-use crate::model::{Column, Index, Table};
+use crate::lint::case::{created, dropped, inserts, name_at, outside, reads, renamed, Case, Hit};
+use crate::model::{bare, Column, Index, Table};
 
 /// Tables that this file makes or makes again, each with its statement's first token.
 fn made<'c>(case: &'c Case<'_>) -> Vec<(&'c Table, Hit)> {
@@ -18,12 +18,8 @@ fn place_of(case: &Case<'_>, table: &Table) -> Option<Hit> {
     let named = |name: &str| name.eq_ignore_ascii_case(&table.name);
     let made = case.up.statements.iter().find(|statement| created(statement, "TABLE").is_some_and(|(name, _)| named(&name)));
     // Made under another name, and renamed.
-    let renamed = || {
-        let old = case.up.statements.iter().find_map(|statement| {
-            let (old, after) = name_at(statement, 2).filter(|_| statement.word(0, "ALTER"))?;
-            let to = statement.word(after, "RENAME") && statement.word(after + 1, "TO");
-            name_at(statement, after + 2).filter(|(new, _)| to && named(new)).map(|_| old)
-        })?;
+    let under_another = || {
+        let (old, _) = case.up.statements.iter().filter_map(renamed).find(|(_, new)| named(new))?;
         case.up.statements.iter().find(|statement| created(statement, "TABLE").is_some_and(|(name, _)| name.eq_ignore_ascii_case(&old)))
     };
     let altered = || {
@@ -32,7 +28,7 @@ fn place_of(case: &Case<'_>, table: &Table) -> Option<Hit> {
             .iter()
             .find(|statement| statement.word(0, "ALTER") && name_at(statement, 2).is_some_and(|(name, _)| named(&name)))
     };
-    let statement = made.or_else(renamed).or_else(altered)?;
+    let statement = made.or_else(under_another).or_else(altered)?;
     statement.token(0).map(|token| Hit::at(token, ""))
 }
 
@@ -117,7 +113,9 @@ pub fn rebuild_loses(case: &Case<'_>) -> Vec<Hit> {
                     .iter()
                     .any(|statement| dropped(statement, &kind).is_some_and(|dropped| dropped.eq_ignore_ascii_case(name)))
             });
-            difference.how == How::Missing && (is_part || hangs && !meant)
+            // A unique index does what a UNIQUE of the table did, and the other way round.
+            let stays = still_unique(case, &table, object.map(|(_, name)| name).or(part).unwrap_or_default());
+            difference.how == How::Missing && (is_part || hangs && !meant) && !stays
         };
         // A part that stands there in other words is no loss: a CHECK for a CHECK.
         let replaced = |key: &str| {
@@ -132,25 +130,44 @@ pub fn rebuild_loses(case: &Case<'_>) -> Vec<Hit> {
     hits
 }
 
+/// Is what this unique index, or this `unique (a, b)`, kept apart still unique?
+fn still_unique(case: &Case<'_>, table: &str, what: &str) -> bool {
+    let (Some(old), Some(now)) = (case.before.table(table), case.after.table(table)) else { return false };
+    let columns = |index: &Index| {
+        let names: Vec<String> = index.columns.iter().flatten().map(|name| name.to_ascii_lowercase()).collect();
+        names.join(", ")
+    };
+    let is_it = |index: &&Index| index.name.eq_ignore_ascii_case(what) || format!("unique ({})", columns(index)) == what;
+    let kept = old.indexes.iter().filter(|index| index.unique).find(is_it);
+    kept.is_some_and(|kept| now.indexes.iter().any(|index| index.unique && !index.partial && columns(index) == columns(kept)))
+}
+
 pub fn renamed_before_rebuild(case: &Case<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (number, statement) in case.up.statements.iter().enumerate() {
-        let Some((table, after)) = name_at(statement, 2).filter(|_| statement.word(0, "ALTER")) else { continue };
-        let renames = statement.word(after, "RENAME") && statement.word(after + 1, "TO") && case.has_rows(&table);
+        let Some((table, _)) = renamed(statement).filter(|(table, _)| case.has_rows(table)) else { continue };
         let again = case
             .up
             .statements
             .iter()
             .skip(number)
             .any(|later| created(later, "TABLE").is_some_and(|(name, _)| name.eq_ignore_ascii_case(&table)));
-        if let (true, true, Some(first)) = (renames, again, statement.token(0)) {
-            hits.push(Hit::at(
-                first,
-                format!("`{table}` is renamed away and made again, so references, views and triggers follow the old table"),
-            ));
+        let who = referring(case, &table);
+        if let (true, false, Some(first)) = (again, who.is_empty(), statement.token(0)) {
+            hits.push(Hit::at(first, format!("`{table}` is renamed away and made again, and {} will mean the old table", who.join(", "))));
         }
     }
     hits
+}
+
+/// Tables, views and triggers of others that name this table.
+fn referring<'c>(case: &'c Case<'_>, table: &str) -> Vec<&'c str> {
+    let other = |name: &str| !name.eq_ignore_ascii_case(table);
+    let refers = |one: &&Table| other(&one.name) && one.foreign_keys.iter().any(|key| key.parent.eq_ignore_ascii_case(table));
+    let names = |sql: &str| lex(sql).tokens.iter().any(|token| !token.is_comment() && bare(token).eq_ignore_ascii_case(table));
+    let objects = case.before.others.iter().filter(|object| object.kind != "index" && other(&object.table) && names(&object.sql));
+    let tables = case.before.tables.iter().filter(refers).map(|one| one.name.as_str());
+    tables.chain(objects.map(|object| object.name.as_str())).collect()
 }
 
 pub fn drops_table(case: &Case<'_>) -> Vec<Hit> {

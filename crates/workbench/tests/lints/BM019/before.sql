@@ -15,3 +15,5 @@ CREATE INDEX sensor_by_site ON sensor (site_id);
 CREATE TRIGGER sensor_label AFTER INSERT ON sensor WHEN new.label = '' BEGIN
     UPDATE sensor SET label = NULL WHERE id = new.id;
 END;
+
+CREATE TABLE card (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE);

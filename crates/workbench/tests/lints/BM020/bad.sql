@@ -1,16 +1,9 @@
-ALTER TABLE sensor RENAME TO sensor_old;
-DROP INDEX sensor_by_site;
+ALTER TABLE site RENAME TO site_old;
 
-CREATE TABLE sensor (
+CREATE TABLE site (
     id INTEGER PRIMARY KEY,
-    site_id INTEGER NOT NULL REFERENCES site (id) ON DELETE CASCADE,
-    label TEXT COLLATE NOCASE,
-    value REAL NOT NULL DEFAULT 0
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE
 );
 
-INSERT INTO sensor (id, site_id, label, value)
-SELECT id, site_id, label, value
-FROM sensor_old;
-
-DROP TABLE sensor_old;
-CREATE INDEX sensor_by_site ON sensor (site_id);
+INSERT INTO site (id, name)
+SELECT id, min(name) FROM site_old GROUP BY name COLLATE NOCASE;

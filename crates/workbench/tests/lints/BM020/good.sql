@@ -1,14 +1,10 @@
-CREATE TABLE sensor_new (
+CREATE TABLE site_new (
     id INTEGER PRIMARY KEY,
-    site_id INTEGER NOT NULL REFERENCES site (id) ON DELETE CASCADE,
-    label TEXT COLLATE NOCASE,
-    value REAL NOT NULL DEFAULT 0
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE
 );
 
-INSERT INTO sensor_new (id, site_id, label, value)
-SELECT id, site_id, label, value
-FROM sensor;
+INSERT INTO site_new (id, name)
+SELECT id, min(name) FROM site GROUP BY name COLLATE NOCASE;
 
-DROP TABLE sensor;
-ALTER TABLE sensor_new RENAME TO sensor;
-CREATE INDEX sensor_by_site ON sensor (site_id);
+DROP TABLE site;
+ALTER TABLE site_new RENAME TO site;
