@@ -31,6 +31,8 @@ impl Arguments {
 pub enum Command {
     /// Write an empty migration with the next version.
     New(New),
+    /// Write every new migration into migrations.lock, as released: with each release.
+    Lock,
     /// List the migrations of every database.
     List {
         /// Print JSON.

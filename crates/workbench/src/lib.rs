@@ -52,6 +52,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let folder = arguments.folder();
     match &arguments.command {
         Command::New(request) => new::new(&folder, request),
+        Command::Lock => list::lock(&folder),
         Command::List { json } => list::list(&folder, *json),
         Command::Show(request) => list::show(&folder, request),
         Command::Schema(request) => schema::schema(&folder, request),

@@ -1,6 +1,6 @@
-//! Owns `list` and `show`: what is in the folder, as a person or a program reads it.
+//! Owns `list`, `show` and `lock`: what is in the folder, and what of it is released.
 //! Promises: every migration of every database, in order, with what its file asks for.
-//! Never runs one.
+//! Never opens a database but in memory.
 
 use std::path::Path;
 
@@ -34,6 +34,19 @@ pub fn list(folder: &Path, as_json: bool) -> Result<bool> {
             let down = if migration.down.is_some() { ", way back" } else { "" };
             println!("  {data}V{} {}: {}{down}{asks}", migration.version, migration.name, state(migration));
         }
+    }
+    Ok(true)
+}
+
+/// What is new counts as released from now on.
+///
+/// # Errors
+/// The folder has problems, or the file cannot be written.
+pub fn lock(folder: &Path) -> Result<bool> {
+    match bootmigrate_build::lock(folder) {
+        Ok(files) if files.is_empty() => println!("nothing is new"),
+        Ok(files) => files.iter().for_each(|file| println!("{file}: released")),
+        Err(problems) => bail!("{}", product::lines(&problems)),
     }
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! Owns the transcripts of `new`, `list`, `show`, `schema` and `device`: what a user without Rust does first.
+//! Owns the transcripts of `new`, `lock`, `list`, `show`, `schema` and `device`: what a user without Rust does first.
 //! Promises: each begins in an empty folder, or with the example product.
 //! Never looks at a database that was not made by the test.
 
@@ -102,6 +102,26 @@ fn a_new_file_takes_no_name_twice() {
     let digits = out.trim_start_matches("migrations/notes/V").trim_end_matches("__color.sql\n");
     assert!(code == 0 && digits.len() == 14 && digits.starts_with("20"), "{out}");
     assert_eq!(fs::read_to_string(product.migrations().join("bootmigrate.toml")).unwrap(), "[databases.notes]\n");
+}
+
+#[test]
+fn a_release_is_locked() {
+    let product = Product::with(&[
+        ("bootmigrate.toml", "[databases.notes]\n"),
+        ("notes/V1__note.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY);"),
+    ]);
+    says(&product, &["lock"], expect![[r#"
+        notes/V1__note.sql: released
+    "#]]);
+    says(&product, &["lock"], expect![[r#"
+        nothing is new
+    "#]]);
+    says(&product, &["list"], expect![[r#"
+        notes: 1 migration, and 0 of data
+          V1 note: released
+    "#]]);
+    product.write("notes/V1__note.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT);");
+    assert_eq!(product.run(&["lock"]).code, 2);
 }
 
 #[test]

@@ -22,7 +22,7 @@ svg { height: auto; max-width: 100%; } svg text { fill: currentColor; font-size:
 circle { fill: var(--good); fill-opacity: .6; } circle.wrong { fill: var(--bad); }
 .exceeded { border-left: .3rem solid var(--bad); padding-left: .6rem; } section { break-inside: avoid-page; }
 @media print { body { font-size: 10pt; max-width: none; } .table { overflow: visible; } a { color: inherit; } }
-@media (max-width: 30rem) { th, td { padding: .25rem .3rem; } body { padding: .6rem; } }
+@media (max-width: 30rem) { th, td { font-size: .85rem; padding: .25rem .3rem; } body { padding: .6rem; } svg text { font-size: 20px; } }
 ";
 
 /// The page.
@@ -77,12 +77,12 @@ fn outcomes(records: &[Record]) -> String {
 }
 
 fn by_version(records: &[Record]) -> String {
-    let mut groups: BTreeMap<(String, String), Vec<&Record>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Option<&str>, Option<i64>, Option<i64>), Vec<&Record>> = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind == Kind::Well) {
-        groups.entry((record.database.clone().unwrap_or_default(), versions(record))).or_default().push(record);
+        groups.entry((record.database.as_deref(), record.from, record.version)).or_default().push(record);
     }
     let mut rows = String::new();
-    for ((database, versions), group) in groups {
+    for ((database, ..), group) in groups {
         let mut times: Vec<u64> = group.iter().map(|record| record.duration_ms).collect();
         times.sort_unstable();
         let median = times.get(times.len() / 2).copied().unwrap_or_default();
@@ -90,8 +90,8 @@ fn by_version(records: &[Record]) -> String {
         let lost: i64 = group.iter().map(|record| record.rows_lost).sum();
         rows.push_str(&format!(
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{median} ms</td><td class=\"number\">{largest} ms</td><td class=\"number\">{lost}</td></tr>\n",
-            escaped(&database),
-            escaped(&versions),
+            escaped(database.unwrap_or_default()),
+            group.first().map(|record| versions(record)).unwrap_or_default(),
             group.len()
         ));
     }

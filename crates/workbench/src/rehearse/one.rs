@@ -89,7 +89,8 @@ impl<'a> Rehearsal<'a> {
         let (ran, first) = self.boot(&self.program, settings, &root)?;
         said(&mut record, &ran, &first);
         // Whole before, and set aside all the same: something went wrong on the way.
-        if record.kind == Kind::Damaged && record.outcome != "reindexed" && before.readable && before.faults.is_empty() {
+        let set_aside = ["purged", "restored"].contains(&record.outcome.as_str());
+        if record.kind == Kind::Damaged && set_aside && before.readable && before.faults.is_empty() {
             record.kind = Kind::Failed;
         }
         record.space_bytes = ran.space.saturating_sub(copied);
@@ -188,8 +189,15 @@ fn look(main: &Path, settings: &DatabaseSettings) -> Seen {
         let count = connection.query_row(&format!("SELECT count(*) FROM {}", quoted(&table.name)), [], |row| row.get(0));
         seen.counts.extend(count.ok().map(|count| (table.name.to_ascii_lowercase(), count)));
     }
-    // A collation that only the application has is no fault.
-    seen.faults = compare::faults(&connection).unwrap_or_default();
+    seen.faults = compare::faults(&connection).unwrap_or_else(|error| {
+        let words = error.to_string();
+        // What only the application has is no fault.
+        if words.starts_with("no such ") || words.starts_with("unknown ") {
+            Vec::new()
+        } else {
+            vec![words]
+        }
+    });
     seen
 }
 

@@ -32,7 +32,7 @@ pub type Measure = (&'static str, fn(&Record) -> u64, fn(u64) -> String);
 /// What the worst are sorted by.
 pub const MEASURES: [Measure; 4] = [
     ("time", |record| record.duration_ms, |value| format!("{value} ms")),
-    ("space beside it", |record| record.space_bytes, bytes),
+    ("space", |record| record.space_bytes, bytes),
     ("rows lost", |record| u64::try_from(record.rows_lost).unwrap_or(0), |value| value.to_string()),
     ("memory", |record| record.memory_bytes, bytes),
 ];
