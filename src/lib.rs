@@ -232,7 +232,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
         Action::Version => return Ok(Printed::answer(Lines::of(&version(embedded)), 0)),
         _ => {}
     }
-    let disk = SystemDisk;
+    let disk = SystemDisk::default();
     let mut settings = commands::settings(embedded, command, &disk)?;
     let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
     bound_memory(settings.memory_max_mib).map_err(|error| format!("SQLite's memory cannot be bounded: {error}"))?;
@@ -241,7 +241,7 @@ fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Resul
     let firmware = firmware_version(&disk, &root);
     let environment = Environment {
         disk: &disk,
-        sqlite: Sqlite { registered: Some(code), ..Sqlite::default() },
+        sqlite: Sqlite { registered: Some(code), disk: Some(&disk), ..Sqlite::default() },
         clock: &SystemClock,
         stop,
         root,

@@ -316,7 +316,7 @@ impl Migrator {
         let handled = |error| Error::System { sentence: format!("SIGIO and SIGXFSZ cannot be handled: {error}") };
         forget_signals().map_err(handled)?;
         self.program.iter().for_each(|name| call(name));
-        let disk = SystemDisk;
+        let disk = SystemDisk::default();
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
         memory::bound(u64::from(settings.memory_max_mib) << 20);
@@ -352,7 +352,7 @@ impl Migrator {
     /// # Errors
     /// [`Error::NotReady`]; [`Error::Configuration`] where there is no such database; [`Error::System`] where SQLite cannot open it.
     pub fn open(&self, name: &str) -> Result<Connection, Error> {
-        let disk = SystemDisk;
+        let disk = SystemDisk::default();
         let command = self.command(Action::Ready)?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
         let environment = self.environment(&disk, command.root.clone());
@@ -382,7 +382,7 @@ impl Migrator {
         let firmware = firmware_version(disk, &root);
         Environment {
             disk,
-            sqlite: Sqlite { registered: Some(&self.code), ..Sqlite::default() },
+            sqlite: Sqlite { registered: Some(&self.code), disk: Some(disk), ..Sqlite::default() },
             clock: &SystemClock,
             stop: Arc::clone(&self.stop),
             root,

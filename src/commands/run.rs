@@ -13,7 +13,7 @@ use crate::commands::{Lines, Printed};
 use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
-use crate::device::disk::{put_text, system_text, Disk, Op};
+use crate::device::disk::{put_text, system_text, Op};
 use crate::device::sqlite::code::Registered;
 use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
 use crate::device::{Device, Environment, TEMPORARY_FOLDER};
@@ -58,7 +58,7 @@ pub struct Session<'a> {
     folder: RunFolder<'a>,
     /// Every database of this device: a member of a group is ready when all of them are.
     all: &'a [Device<'a>],
-    written_before: Option<u64>,
+    written_before: u64,
 }
 
 impl<'a> Session<'a> {
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
             }
         }
         temporary_files_beside(devices.first().copied());
-        Session { environment, folder, all, written_before: bytes_written(environment.disk) }
+        Session { environment, folder, all, written_before: environment.disk.bytes_written() }
     }
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
@@ -152,7 +152,8 @@ impl<'a> Session<'a> {
 
     /// The report of all of them, on /run and for the supervisor.
     pub fn end(&self, reports: &[DatabaseReport]) -> RunReport {
-        let written = bytes_written(self.environment.disk).zip(self.written_before).map(|(now, before)| now.saturating_sub(before));
+        let disk = self.environment.disk;
+        let written = disk.counts_bytes_written().then(|| disk.bytes_written().saturating_sub(self.written_before));
         let mut report = RunReport::of(reports, identity(self.environment), written);
         report.published = publish_report(&self.folder, &report);
         notify_status(&summary(&report));
@@ -171,12 +172,6 @@ pub fn temporary_files_beside(first: Option<&Device<'_>>) {
     if let Some(first) = first {
         std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
     }
-}
-
-/// Bytes that this process caused to be sent to storage, as the kernel counts them.
-fn bytes_written(disk: &dyn Disk) -> Option<u64> {
-    let counters = system_text(disk, Path::new("/proc/self/io"), TOKEN_SOURCE_BYTES_MAX);
-    counters.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.trim().parse().ok())
 }
 
 /// Which device, firmware and boot this is.

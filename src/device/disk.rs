@@ -4,11 +4,13 @@
 
 mod anchor;
 mod extended;
+mod folders;
 mod kind;
 mod lease;
 mod super_journal;
 mod system;
 mod walk;
+mod written;
 
 use std::fmt;
 use std::io;
@@ -16,7 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::progress;
-pub use anchor::{Anchor, Inode};
+pub use anchor::{Anchor, Closeness, Inode};
 pub use extended::Extended;
 pub use kind::{Untrusted, Why, WrongKind};
 pub use system::SystemDisk;
@@ -229,6 +231,14 @@ pub trait Disk {
     fn remove_folder(&self, op: Op, path: &Path) -> io::Result<()>;
     /// `fsync` of a folder: its entries survive a power cut.
     fn sync_folder(&self, op: Op, path: &Path) -> io::Result<()>;
+    /// Bytes that this process has sent to storage; 0 where nobody counts.
+    fn bytes_written(&self) -> u64 {
+        0
+    }
+    /// Somebody counts [`Disk::bytes_written`].
+    fn counts_bytes_written(&self) -> bool {
+        false
+    }
     /// Other processes that have this file open, as `name (pid)`; as far as this process may see them.
     fn openers(&self, _path: &Path) -> Vec<String> {
         Vec::new()

@@ -76,7 +76,7 @@ impl Share {
         if wanted <= CACHE_BYTES_MIN {
             return None;
         }
-        let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk, path, TEXT_BYTES_MAX)));
+        let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk::default(), path, TEXT_BYTES_MAX)));
         Some(CACHES.give(wanted, at_most(free, BOUND.load(Ordering::Relaxed)), connections))
     }
 

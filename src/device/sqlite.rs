@@ -17,8 +17,10 @@ pub mod entries;
 mod errors;
 pub mod findings;
 pub mod foreign;
+mod heap;
 pub mod late;
 pub mod missing;
+mod opening;
 mod partial;
 pub mod pour;
 pub mod rebuild;
@@ -34,7 +36,6 @@ pub mod virtual_tables;
 pub mod watch;
 
 use std::cell::Cell;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,8 +43,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::Versions;
-use crate::device::disk::{Anchor, Disk, Inode, Op, SystemDisk, WrongKind};
-use crate::device::files::side;
+use crate::device::disk::{Anchor, Inode, Op, SystemDisk};
 use crate::device::memory::{holds_temporary_data, Share};
 use crate::device::sqlite::code::Registered;
 use crate::device::sqlite::missing::Missing;
@@ -53,6 +53,7 @@ use distrust::bound;
 pub(in crate::device) use errors::system_error;
 pub use errors::{class_of, describe, extended_code, is_constraint};
 use errors::{class_of_reading, is_not_utf8, is_out_of_memory, is_too_big};
+use opening::{BESIDE, IMMUTABLE, WRITING};
 use watch::{Limits, Watch};
 
 /// The path of a database that is no file.
@@ -71,6 +72,8 @@ pub struct Sqlite<'a> {
     pub limits: Limits<'a>,
     /// The database's main file, where this run has it open: under its path no other one is opened.
     pub main: Option<(&'a Path, Inode)>,
+    /// The folders that this run holds; `None` for one that walks to them anew.
+    pub disk: Option<&'a SystemDisk>,
 }
 
 /// Journal mode of an open database.
@@ -103,7 +106,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// As SQLite's open.
     pub fn look_immutable(&self, op: Op, path: &Path) -> Result<Database, Failure> {
-        self.open(op, path, Some("immutable=1"), OpenFlags::SQLITE_OPEN_READ_ONLY)
+        self.open(op, path, IMMUTABLE)
     }
 
     /// Reads a database that has a WAL without writing, syncing or checkpointing anything.
@@ -111,7 +114,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// In use where another connection is open; else as SQLite's open.
     pub fn look_without_writing(&self, op: Op, path: &Path) -> Result<Database, Failure> {
-        let database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let database = self.open(op, path, WRITING)?;
         database.leave_the_wal(op)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         Ok(database)
@@ -123,7 +126,7 @@ impl<'a> Sqlite<'a> {
     /// As SQLite's open.
     pub fn look_beside(&self, op: Op, path: &Path) -> Result<Database, Failure> {
         // A reader would leave its mark in the application's shared memory.
-        self.open(op, path, Some("readonly_shm=1"), OpenFlags::SQLITE_OPEN_READ_ONLY)
+        self.open(op, path, BESIDE)
     }
 
     /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they recover.
@@ -132,7 +135,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// As SQLite's open.
     pub fn share(&self, op: Op, path: &Path, wal_stays: bool) -> Result<Database, Failure> {
-        let database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let database = self.open(op, path, WRITING)?;
         if wal_stays {
             database.leave_the_wal(op)?;
         }
@@ -157,7 +160,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// In use where another connection is open; else as SQLite's open, a hot journal's rollback included.
     pub fn work(&self, op: Op, path: &Path, size: u64) -> Result<(Database, Journal), Failure> {
-        let mut database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut database = self.open(op, path, WRITING)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         database.protect(op, size)?;
         database.check_cells(op)?;
@@ -174,7 +177,7 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// As SQLite's open.
     pub fn build(&self, op: Op, path: &Path, size: u64) -> Result<Database, Failure> {
-        let mut database = self.open(op, path, None, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut database = self.open(op, path, WRITING)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
         // Pages that change are kept until the commit.
         let journal = if holds_temporary_data(size) { "MEMORY" } else { "TRUNCATE" };
@@ -195,39 +198,6 @@ impl<'a> Sqlite<'a> {
         let mut database = self.watched(op, connection, Path::new(IN_MEMORY), self.limits.scratch_work)?;
         self.prepare(&mut database.connection);
         database.distrust(op)?;
-        Ok(database)
-    }
-
-    fn open(&self, op: Op, path: &Path, option: Option<&str>, access: OpenFlags) -> Result<Database, Failure> {
-        let failed = |error: io::Error| Failure::io(op, path, &error);
-        let mut anchor = None;
-        if self.vfs.is_none() {
-            only_files(path).map_err(failed)?;
-            let known = self.main.filter(|(main, _)| *main == path).map(|(_, inode)| inode);
-            anchor = Anchor::of(path, known).map_err(failed)?;
-        }
-        let (place, vfs) = match (&anchor, as_given::name()) {
-            (Some(anchor), Some(vfs)) => (anchor.path.as_path(), Some(vfs)),
-            _ => (path, self.vfs),
-        };
-        // Whoever is not anchored follows no link either: the path has none, when it is walked.
-        let mut flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let mut name = place.to_path_buf();
-        if let Some(option) = option {
-            flags |= OpenFlags::SQLITE_OPEN_URI;
-            name = PathBuf::from(format!("file:{}?{option}", percent_encode(place)));
-        }
-        let connection = match vfs {
-            Some(vfs) => Connection::open_with_flags_and_vfs(&name, flags, vfs),
-            None => Connection::open_with_flags(&name, flags),
-        };
-        let mut database = self.watched(op, connection.map_err(|error| failure_of(op, path, &error))?, path, None)?;
-        anchor.as_ref().map_or(Ok(()), Anchor::opened).map_err(failed)?;
-        database.anchor = anchor;
-        database.harden(op)?;
-        // Who waits, and for how long, is decided by the caller.
-        database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(op, &error))?;
-        self.prepare(&mut database.connection);
         Ok(database)
     }
 
@@ -438,37 +408,10 @@ pub fn version_number() -> u32 {
     u32::try_from(rusqlite::version_number()).unwrap_or(0)
 }
 
-/// SQLite would wait for ever to open a journal that is a FIFO.
-fn only_files(main: &Path) -> io::Result<()> {
-    for suffix in ["", "-journal", "-wal", "-shm"] {
-        let path = side(main, suffix);
-        SystemDisk.stat(&path)?.map_or(Ok(()), |stat| WrongKind::unless_file(&path, &stat))?;
-    }
-    Ok(())
-}
-
-/// A path inside an SQLite URI.
-fn percent_encode(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let mut out = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => out.push(char::from(*byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_with_question_marks_stays_a_path() {
-        assert_eq!(percent_encode(Path::new("/a b/c?d#e%f.db")), "/a%20b/c%3Fd%23e%25f.db");
-    }
 
     #[test]
     fn a_name_that_is_not_utf8_is_damage_where_it_is_read_by_us() {

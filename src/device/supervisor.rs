@@ -141,11 +141,15 @@ impl<'a> RunFolder<'a> {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.make_folders(parent(path))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let temporary = path.with_file_name(format!(".{name}.new"));
-        let _ = self.disk.unlink(OP, &temporary);
-        let file = self.disk.open(OP, &temporary, Open::CreateNew { mode: 0o644 })?;
+        let make = || self.disk.open(OP, &temporary, Open::CreateNew { mode: 0o644 });
+        let file = match make() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_folders(parent(path)).and_then(|()| make()),
+            // A run before this one was cut off.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.unlink(OP, &temporary).and_then(|()| make()),
+            made => made,
+        }?;
         file.write_at(OP, 0, bytes)?;
         drop(file);
         // A tmpfs: whole or not there, and gone after a power cut.

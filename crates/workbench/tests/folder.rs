@@ -110,16 +110,28 @@ fn a_release_is_locked() {
         ("bootmigrate.toml", "[databases.notes]\n"),
         ("notes/V1__note.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY);"),
     ]);
-    says(&product, &["lock"], expect![[r#"
+    says(
+        &product,
+        &["lock"],
+        expect![[r#"
         notes/V1__note.sql: released
-    "#]]);
-    says(&product, &["lock"], expect![[r#"
+    "#]],
+    );
+    says(
+        &product,
+        &["lock"],
+        expect![[r#"
         nothing is new
-    "#]]);
-    says(&product, &["list"], expect![[r#"
+    "#]],
+    );
+    says(
+        &product,
+        &["list"],
+        expect![[r#"
         notes: 1 migration, and 0 of data
           V1 note: released
-    "#]]);
+    "#]],
+    );
     product.write("notes/V1__note.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT);");
     assert_eq!(product.run(&["lock"]).code, 2);
 }

@@ -3,28 +3,49 @@
 //!   meanwhile; and it is the file that was looked at.
 //! Never used where nobody but this user could put another folder or file there, nor where there is no `/proc`.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use rustix::fs::{openat, Dir, Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::geteuid;
 
+use super::folders::Folder;
 use super::kind::{Untrusted, Why, WrongKind};
 use super::super_journal::SuperJournal;
-use super::system::stat_of;
-use super::walk::{self, is_private};
+use super::system::{stat_of, SystemDisk};
+use super::walk::is_private;
 
 /// Device and inode.
 pub type Inode = (u64, u64);
 
 /// The descriptors of this process, as links.
 const OPEN: &str = "/proc/self/fd";
+/// SQLite takes no descriptor below this one.
+const LOWEST: i32 = 3;
 
 /// A descriptor's number, and what it is open on.
 type Opened = (String, Option<Inode>);
+
+/// How it is found out what SQLite has opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closeness {
+    /// By the one descriptor that it must have got, the lowest that was free: enough but for other threads, and for a file that SQLite
+    /// had kept open.
+    Quick,
+    /// By all descriptors of this process, before and after.
+    Everything,
+}
+
+/// What was open before.
+enum Before {
+    /// Nothing on this one.
+    Free(String),
+    All(Vec<Opened>),
+}
 
 /// A folder that is held, and a path through its descriptor.
 pub struct Anchor {
@@ -32,29 +53,29 @@ pub struct Anchor {
     pub path: PathBuf,
     named: PathBuf,
     file: Option<Inode>,
-    before: Vec<Opened>,
+    before: Before,
     /// Of the journal that SQLite may roll back: it would know its own journal's name only by the application's path.
     left: Option<SuperJournal>,
-    folder: OwnedFd,
+    folder: Rc<Folder>,
 }
 
 impl Anchor {
-    /// Walks to the folder and looks at the file. `None`: the path itself is as good, or nothing better is there.
+    /// Looks at the file in its folder. `None`: the path itself is as good, or nothing better is there.
     ///
     /// # Errors
     /// As the walk; [`WrongKind`] where the file is not a regular one; [`Untrusted`] where it is not `known`.
-    pub fn of(path: &Path, known: Option<Inode>) -> io::Result<Option<Anchor>> {
-        let held = walk::hold(path)?;
-        if !geteuid().is_root() && is_private(&held.folder)? {
+    pub fn of(disk: &SystemDisk, path: &Path, known: Option<Inode>, closeness: Closeness) -> io::Result<Option<Anchor>> {
+        let held = disk.hold(path)?;
+        if !geteuid().is_root() && is_private(&*held.folder)? {
             return Ok(None);
         }
         let through = held.path(path);
         if through == path {
             return Ok(None);
         }
-        let file = match openat(&held.folder, &held.name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(file) => {
-                let stat = stat_of(&File::from(file).metadata()?);
+        let file = match held.stat() {
+            Ok(found) => {
+                let stat = stat_of(&found);
                 WrongKind::unless_file(path, &stat)?;
                 Some((stat.device, stat.inode))
             }
@@ -62,26 +83,38 @@ impl Anchor {
             Err(_) => None,
         };
         if known.is_some_and(|known| file.is_some_and(|file| file != known)) {
-            return Err(another(path));
+            return Err(Anchor::another(path));
         }
         let journal = [held.name.as_encoded_bytes(), b"-journal"].concat();
         let left = SuperJournal::named_by(held.folder.as_fd(), &journal);
-        let before = descriptors()?;
+        let before = match closeness {
+            Closeness::Quick => Before::Free(fcntl_dupfd_cloexec(&*held.folder, LOWEST)?.as_raw_fd().to_string()),
+            Closeness::Everything => Before::All(descriptors()?),
+        };
         Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, left, folder: held.folder }))
     }
 
-    /// The file was opened by the anchor's path: it is the one that was looked at.
+    /// The file was opened by the anchor's path: it is the one that was looked at. `false` where a quick look cannot tell.
     ///
     /// # Errors
     /// [`Untrusted`] where it is not; else as `readdir`.
-    pub fn opened(&self) -> io::Result<()> {
+    pub fn opened(&self) -> io::Result<bool> {
+        let before = match &self.before {
+            Before::Free(number) => return Ok(self.file.is_some() && opened_on(number) == self.file),
+            Before::All(before) => before,
+        };
         // Another thread may have closed one whose number SQLite got.
-        let new: Vec<Opened> = descriptors()?.into_iter().filter(|opened| !self.before.contains(opened)).collect();
+        let new: Vec<Opened> = descriptors()?.into_iter().filter(|opened| !before.contains(opened)).collect();
         // SQLite keeps a descriptor of a file whose locks it still needs, and uses it again.
         if new.is_empty() || new.iter().any(|(_, inode)| inode.is_some() && *inode == self.file) {
-            return Ok(());
+            return Ok(true);
         }
-        Err(another(&self.named))
+        Err(Anchor::another(&self.named))
+    }
+
+    /// Something else has this name than what was looked at.
+    pub fn another(path: &Path) -> io::Error {
+        Untrusted { path: path.to_owned(), why: Why::Another }.into()
     }
 }
 
@@ -93,8 +126,10 @@ impl Drop for Anchor {
     }
 }
 
-fn another(path: &Path) -> io::Error {
-    Untrusted { path: path.to_owned(), why: Why::Another }.into()
+/// What this descriptor is open on; `None` where it is not.
+fn opened_on(number: &str) -> Option<Inode> {
+    let opened = std::fs::metadata(Path::new(OPEN).join(number)).ok()?;
+    Some((opened.dev(), opened.ino()))
 }
 
 /// This process's open descriptors, but that of the folder which lists them.
@@ -105,8 +140,8 @@ fn descriptors() -> io::Result<Vec<Opened>> {
     for entry in Dir::new(folder)? {
         let number = entry?.file_name().to_string_lossy().into_owned();
         if !number.starts_with('.') && number != own {
-            let opened = std::fs::metadata(Path::new(OPEN).join(&number)).ok();
-            open.push((number, opened.map(|opened| (opened.dev(), opened.ino()))));
+            let inode = opened_on(&number);
+            open.push((number, inode));
         }
     }
     Ok(open)

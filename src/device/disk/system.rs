@@ -12,16 +12,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use fs2::FileExt;
-use rustix::fs::{accessat, linkat, mkdirat, renameat, renameat_with, unlinkat, Access, AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{accessat, fstat, linkat, mkdirat, renameat, renameat_with, statat, unlinkat};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, CWD};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use super::folders::{Folders, Held};
 use super::kind::{Untrusted, Why, FOLDER};
-use super::{extended, go_on, lease, walk, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
+use super::{extended, go_on, lease, walk, written, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
 
-/// The kernel's file system.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SystemDisk;
+/// The kernel's file system, as one run sees it: a folder that it has walked to is held until the run is over, or it has walked to some more.
+#[derive(Debug, Default)]
+pub struct SystemDisk {
+    folders: Folders,
+}
 
 struct SystemFile(fs::File);
 
@@ -30,42 +34,52 @@ const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
 
 /// `f_type` of FAT, exFAT and NTFS (by either driver), as linux/magic.h and their sources have it.
 const WITHOUT_MODES: [rustix::fs::FsWord; 4] = [0x4d44, 0x2011_bab0, 0x5346_544e, 0x7366_746e];
+/// There where the kernel counts what a process writes.
+const COUNTED: &str = "/proc/self/io";
+/// Whose files and folders the kernel makes, and nobody else.
+const KERNELS: &str = "/proc";
 /// Room for a file whose size is not known.
 const SMALL_FILE_BYTES: usize = 4096;
 
-pub(super) fn stat_of(metadata: &fs::Metadata) -> Stat {
-    let kind = match metadata.file_type() {
-        kind if kind.is_file() => FileKind::File,
-        kind if kind.is_dir() => FileKind::Folder,
-        kind if kind.is_symlink() => FileKind::Symlink,
+/// The kernel's numbers have another width on each processor.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
+pub(super) fn stat_of(found: &rustix::fs::Stat) -> Stat {
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Folder,
+        FileType::Symlink => FileKind::Symlink,
         _ => FileKind::Other,
     };
-    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     Stat {
         kind,
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        links: metadata.nlink(),
-        size: metadata.size(),
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-        mode: metadata.mode() & 0o7777,
-        modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-        changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        device: u64::from(found.st_dev),
+        inode: u64::from(found.st_ino),
+        links: u64::from(found.st_nlink),
+        size: u64::try_from(found.st_size).unwrap_or(0),
+        uid: found.st_uid,
+        gid: found.st_gid,
+        mode: found.st_mode & 0o7777,
+        modified_ns: i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec),
+        changed_ns: i128::from(found.st_ctime) * 1_000_000_000 + i128::from(found.st_ctime_nsec),
     }
+}
+
+/// What is open there.
+fn stat_of_open(file: &fs::File) -> io::Result<Stat> {
+    Ok(stat_of(&fstat(file)?))
 }
 
 impl Disk for SystemDisk {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
-        match walk::look(path) {
-            Ok(found) => Ok(Some(stat_of(&fs::File::from(found).metadata()?))),
+        match self.folders.look(path) {
+            Ok(found) => Ok(Some(stat_of(&found))),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn check_access(&self, path: &Path) -> io::Result<()> {
-        let held = walk::hold(path)?;
+        let held = self.folders.hold(path)?;
         Ok(accessat(&held.folder, &held.name, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS)?)
     }
 
@@ -78,7 +92,7 @@ impl Disk for SystemDisk {
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let opened = match walk::folder(folder, OFlags::RDONLY) {
+        let opened = match self.folders.folder(folder).and_then(|held| held.reopened(OFlags::RDONLY)) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(no_folder(folder).unwrap_or(error)),
@@ -91,10 +105,14 @@ impl Disk for SystemDisk {
 
     fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
         use io::Read;
-        let file = match self.stat(path)?.map(|stat| stat.kind) {
-            Some(FileKind::Symlink) => open_file(&walk::resolved(path)?, OFlags::RDONLY)?,
-            Some(_) => open_file(path, OFlags::RDONLY)?,
-            None => return Err(Errno::NOENT.into()),
+        let kernels = if path.starts_with(KERNELS) { walk::opened_at_once(path)? } else { None };
+        let file = match kernels {
+            Some(opened) => regular(path, opened.into())?,
+            None => match self.stat(path)?.map(|stat| stat.kind) {
+                Some(FileKind::Symlink) => self.open_file(&self.folders.resolved(path)?, OFlags::RDONLY)?,
+                Some(_) => self.open_file(path, OFlags::RDONLY)?,
+                None => return Err(Errno::NOENT.into()),
+            },
         };
         // A file of /proc says no size: without room it is read in small parts.
         let mut bytes = Vec::with_capacity(max.min(SMALL_FILE_BYTES));
@@ -103,39 +121,39 @@ impl Disk for SystemDisk {
     }
 
     fn extended(&self, path: &Path) -> Vec<Extended> {
-        walk::hold(path).map(|held| extended::of(&held.path(path))).unwrap_or_default()
+        self.folders.hold(path).map(|held| extended::of(&held.path(path))).unwrap_or_default()
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
-        let room = rustix::fs::fstatvfs(walk::folder(path, OFlags::PATH)?)?;
+        let room = rustix::fs::fstatvfs(self.folders.folder(path)?)?;
         let read_only = room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
         Ok(Space::of(room.f_frsize, room.f_blocks, room.f_bavail, room.f_files, room.f_favail, read_only))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        walk::resolved(path)
+        self.folders.resolved(path)
     }
 
     fn open(&self, _op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>> {
         let file = match how {
-            Open::Read => open_file(path, OFlags::RDONLY)?,
-            Open::ReadWrite => open_file(path, OFlags::RDWR)?,
-            Open::CreateNew { mode } => create(path, OFlags::EXCL, mode)?,
+            Open::Read => self.open_file(path, OFlags::RDONLY)?,
+            Open::ReadWrite => self.open_file(path, OFlags::RDWR)?,
+            Open::CreateNew { mode } => self.create(path, OFlags::EXCL, mode)?,
             Open::Create { mode } => {
                 self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
-                create(path, OFlags::empty(), mode)?
+                regular(path, self.create(path, OFlags::empty(), mode)?)?
             }
         };
         Ok(Box::new(SystemFile(file)))
     }
 
     fn make_folder(&self, _op: Op, path: &Path, mode: u32) -> io::Result<()> {
-        let held = walk::hold(path)?;
+        let held = self.folders.hold(path)?;
         Ok(mkdirat(&held.folder, &held.name, Mode::from_raw_mode(mode))?)
     }
 
     fn set_owner(&self, _op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-        let folder = walk::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let folder = self.folders.open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let file = fs::File::from(folder.try_clone()?);
         let now = file.metadata()?;
         if (now.uid(), now.gid()) == (uid, gid) {
@@ -153,7 +171,10 @@ impl Disk for SystemDisk {
     }
 
     fn rename(&self, _op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
-        let (from, to) = (walk::hold(from)?, walk::hold(to)?);
+        let names = (from, to);
+        let (from, to) = (self.folders.hold(from)?, self.folders.hold(to)?);
+        self.folders.forget(names.0);
+        self.folders.forget(names.1);
         let flags = match how {
             Rename::Replace => return Ok(renameat(&from.folder, &from.name, &to.folder, &to.name)?),
             Rename::NoReplace => RenameFlags::NOREPLACE,
@@ -169,22 +190,31 @@ impl Disk for SystemDisk {
     }
 
     fn link(&self, _op: Op, from: &Path, to: &Path) -> io::Result<()> {
-        let (from, to) = (walk::hold(from)?, walk::hold(to)?);
+        let (from, to) = (self.folders.hold(from)?, self.folders.hold(to)?);
         Ok(linkat(&from.folder, &from.name, &to.folder, &to.name, AtFlags::empty())?)
     }
 
     fn unlink(&self, _op: Op, path: &Path) -> io::Result<()> {
-        let held = walk::hold(path)?;
+        let held = self.folders.hold(path)?;
         Ok(unlinkat(&held.folder, &held.name, AtFlags::empty())?)
     }
 
     fn remove_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
-        let held = walk::hold(path)?;
+        self.folders.forget(path);
+        let held = self.folders.hold(path)?;
         Ok(unlinkat(&held.folder, &held.name, AtFlags::REMOVEDIR)?)
     }
 
     fn sync_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
-        fs::File::from(walk::folder(path, OFlags::RDONLY)?).sync_all()
+        fs::File::from(self.folders.folder(path)?.reopened(OFlags::RDONLY)?).sync_all()
+    }
+
+    fn bytes_written(&self) -> u64 {
+        written::bytes()
+    }
+
+    fn counts_bytes_written(&self) -> bool {
+        fs::exists(COUNTED).unwrap_or(false)
     }
 
     fn openers(&self, path: &Path) -> Vec<String> {
@@ -196,21 +226,27 @@ impl Disk for SystemDisk {
     }
 }
 
-/// Opens a file that is there, without waiting for whoever is at a pipe's other end.
-fn open_file(path: &Path, flags: OFlags) -> io::Result<fs::File> {
-    // To open a device may already have an effect.
-    SystemDisk.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
-    regular(path, walk::open(path, flags | OFlags::NONBLOCK, Mode::empty())?)
+impl SystemDisk {
+    /// The folder that holds this file, for whoever has to make calls of his own.
+    pub(super) fn hold(&self, path: &Path) -> io::Result<Held> {
+        self.folders.hold(path)
+    }
+
+    /// Opens a file that is there, without waiting for whoever is at a pipe's other end.
+    fn open_file(&self, path: &Path, flags: OFlags) -> io::Result<fs::File> {
+        // To open a device may already have an effect.
+        self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
+        regular(path, self.folders.open(path, flags | OFlags::NONBLOCK, Mode::empty())?.into())
+    }
+
+    fn create(&self, path: &Path, how: OFlags, mode: u32) -> io::Result<fs::File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | how;
+        Ok(self.folders.open(path, flags, Mode::from_raw_mode(mode))?.into())
+    }
 }
 
-fn create(path: &Path, how: OFlags, mode: u32) -> io::Result<fs::File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | how;
-    regular(path, walk::open(path, flags, Mode::from_raw_mode(mode))?)
-}
-
-fn regular(path: &Path, opened: OwnedFd) -> io::Result<fs::File> {
-    let file = fs::File::from(opened);
-    WrongKind::unless_file(path, &stat_of(&file.metadata()?))?;
+fn regular(path: &Path, file: fs::File) -> io::Result<fs::File> {
+    WrongKind::unless_file(path, &stat_of_open(&file)?)?;
     Ok(file)
 }
 
@@ -229,7 +265,7 @@ fn names_in(folder: OwnedFd) -> io::Result<Vec<String>> {
 fn no_folder(folder: &Path) -> Option<io::Error> {
     let stands = |path: &&Path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir());
     let path = folder.ancestors().find(stands)?;
-    let stat = stat_of(&fs::symlink_metadata(path).ok()?);
+    let stat = stat_of(&statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?);
     Some(WrongKind { path: path.to_owned(), found: stat.kind, wanted: FOLDER }.into())
 }
 
@@ -273,7 +309,7 @@ impl File for SystemFile {
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        Ok(stat_of(&self.0.metadata()?))
+        stat_of_open(&self.0)
     }
 
     fn copy_from(&self, _op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {

@@ -1,14 +1,14 @@
-//! Owns the way to a file: from the root down, each step relative to the descriptor of the folder before it.
+//! Owns the way to a folder: from the root down, or from a folder that is held, each step relative to the descriptor of the one before it.
 //! Promises: a symbolic link is followed only out of a folder that nobody may write to but root and the user that this process is.
-//! Never follows the last name of a path, unless the caller asks what it leads to.
+//! Never goes through a folder's name twice: what was opened is what is used.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{fstat, openat, openat2, readlinkat, statat, AtFlags, FileType, Mode, OFlags, ResolveFlags, CWD};
+use rustix::fs::{fstat, openat, openat2, readlinkat, FileType, Mode, OFlags, ResolveFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
 use super::kind::Untrusted;
@@ -18,78 +18,34 @@ const LINKS_MAX: u32 = 40;
 /// Writable by the group or by everybody.
 const SHARED: u32 = 0o022;
 
-/// A name in a folder that is held open: whatever takes the folder's place meanwhile, the name is looked up in this one.
-pub(super) struct Held {
-    /// Opened with O_PATH.
-    pub folder: OwnedFd,
-    /// One component; `.` for the folder itself.
-    pub name: OsString,
-}
-
-impl Held {
-    /// For a call that takes nothing but a path: through the descriptor where there is a `/proc`, else `path`, as it was written.
-    pub fn path(&self, path: &Path) -> PathBuf {
-        let folder = PathBuf::from(format!("/proc/self/fd/{}", self.folder.as_raw_fd()));
-        let seen = statat(CWD, &folder, AtFlags::empty()).ok().zip(fstat(&self.folder).ok());
-        let is_it = seen.is_some_and(|(shown, held)| (shown.st_dev, shown.st_ino) == (held.st_dev, held.st_ino));
-        if is_it {
-            folder.join(&self.name)
-        } else {
-            path.to_owned()
-        }
-    }
-}
-
-/// Opens what the path names, without following a link in its last place.
-pub(super) fn open(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-    let held = hold(path)?;
-    Ok(retry_on_intr(|| openat(&held.folder, &held.name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode))?)
-}
-
-/// What the path names, a link in its last place included, to be looked at and no more.
-pub(super) fn look(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
+/// Opens the folder at `path` with O_PATH: `below` this one, or where a link is on the way from the root; and whether there was none. A link
+/// in its last place is followed where its own folder allows it.
+pub(super) fn folder(above: BorrowedFd<'_>, below: &Path, path: &Path) -> io::Result<(OwnedFd, bool)> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match retry_on_intr(|| openat2(above, below, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
         // A link on the way; or a kernel, or a filter of system calls, without this one.
-        Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => open(path, OFlags::PATH, Mode::empty()),
-        opened => Ok(opened?),
-    }
-}
-
-/// Opens the folder at this path; a link in its last place is followed where its own folder allows it.
-pub(super) fn folder(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    let flags = flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
         Err(Errno::LOOP | Errno::NOTDIR | Errno::NOSYS | Errno::PERM) => {
-            let held = by_steps(path, true)?.held;
-            Ok(retry_on_intr(|| openat(&held.folder, &held.name, flags, Mode::empty()))?)
+            let way = by_steps(path)?;
+            let opened = retry_on_intr(|| openat(&way.folder, &way.name, flags, Mode::empty()))?;
+            Ok((opened, !way.followed_links))
         }
-        opened => Ok(opened?),
+        opened => Ok((opened?, true)),
     }
 }
 
-/// The folder that holds the last name of this path.
-pub(super) fn hold(path: &Path) -> io::Result<Held> {
-    let (above, name) = match (path.parent(), path.file_name()) {
-        (Some(above), Some(name)) => (above, name),
-        // `/`, and what ends in `..`.
-        _ => (path, OsStr::new(".")),
-    };
-    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-    Ok(Held { folder: folder(above, OFlags::PATH)?, name: name.to_owned() })
+/// Opens a file for reading, in one call; `None` where a link is on the way, or the kernel cannot do so. Only where nobody can have put a
+/// device there, whose opening may have an effect.
+pub(super) fn opened_at_once(path: &Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
+        Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
 }
 
 /// The path without a link in it, each followed where its folder allows it.
 pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
-    if path.is_absolute() && !path.components().any(|component| component == Component::ParentDir) {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        match retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
-            Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => {}
-            // There is no link in it.
-            found => return Ok(found.map(|_| path.components().collect())?),
-        }
-    }
-    by_steps(path, true).map(|way| way.text)
+    by_steps(path).map(|way| way.text)
 }
 
 /// Nobody but root and this process's own user can put a name into this folder.
@@ -103,13 +59,16 @@ pub(super) fn is_private(folder: impl AsFd) -> io::Result<bool> {
 
 /// Where a walk has ended.
 struct Way {
-    held: Held,
+    folder: OwnedFd,
+    /// One component; `.` for the folder itself.
+    name: OsString,
     /// What the walk went through, as a path.
     text: PathBuf,
+    followed_links: bool,
 }
 
 /// Component by component, with O_NOFOLLOW. `..` is looked up by the kernel in the folder that is held.
-fn by_steps(path: &Path, follow_last: bool) -> io::Result<Way> {
+fn by_steps(path: &Path) -> io::Result<Way> {
     let op = |folder: &OwnedFd, name: &OsStr| {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // An automount is made for who asks for a folder; else its empty place would be opened.
@@ -129,10 +88,6 @@ fn by_steps(path: &Path, follow_last: bool) -> io::Result<Way> {
         if name == "/" {
             (folder, text) = (root()?, PathBuf::from("/"));
             continue;
-        }
-        if ahead.is_empty() && !follow_last && name != ".." {
-            text.push(&name);
-            return Ok(Way { held: Held { folder, name }, text });
         }
         let next = op(&folder, &name)?;
         let kind = FileType::from_raw_mode(fstat(&next)?.st_mode);
@@ -154,11 +109,11 @@ fn by_steps(path: &Path, follow_last: bool) -> io::Result<Way> {
             text.push(&name);
         }
         if kind != FileType::Directory {
-            return if ahead.is_empty() { Ok(Way { held: Held { folder, name }, text }) } else { Err(Errno::NOTDIR.into()) };
+            return if ahead.is_empty() { Ok(Way { folder, name, text, followed_links: links > 0 }) } else { Err(Errno::NOTDIR.into()) };
         }
         folder = next;
     }
-    Ok(Way { held: Held { folder, name: ".".into() }, text })
+    Ok(Way { folder, name: ".".into(), text, followed_links: links > 0 })
 }
 
 /// The components of a path, the first one last.

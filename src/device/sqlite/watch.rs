@@ -135,7 +135,7 @@ impl Database {
 
     /// Runs what brings a WAL into main: SQLite asks no handler meanwhile, but can be interrupted by another thread.
     pub(super) fn interruptible<T>(&self, work: impl FnOnce() -> T) -> T {
-        let wal = SystemDisk.stat(&side(&self.path, "-wal")).ok().flatten();
+        let wal = SystemDisk::default().stat(&side(&self.path, "-wal")).ok().flatten();
         let Some(stop) = self.watch.stop.as_deref().filter(|_| wal.is_some_and(|wal| wal.size > WATCHED_WAL_BYTES)) else { return work() };
         let (handle, done) = (self.connection.get_interrupt_handle(), AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -164,12 +164,9 @@ impl Database {
 /// # Errors
 /// SQLite's words.
 pub fn bound_memory(mebibytes: u32) -> Result<(), String> {
-    memory::bound(u64::from(mebibytes) << 20);
-    let bound = || {
-        let connection = Connection::open_in_memory()?;
-        connection.query_row(&format!("PRAGMA hard_heap_limit = {}", u64::from(mebibytes) << 20), [], |row| row.get::<_, i64>(0))
-    };
-    bound().map(drop).map_err(|error| error.to_string())
+    let bytes = u64::from(mebibytes) << 20;
+    memory::bound(bytes);
+    super::heap::bound(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -229,7 +226,7 @@ mod tests {
         }
         let database = sqlite.scratch(OP).unwrap();
         assert_eq!(database.run(OP, ENDLESS).unwrap_err().class, Class::Interrupted);
-        let read = read_through(&SystemDisk, OP, &path, &stop).unwrap_err();
+        let read = read_through(&SystemDisk::default(), OP, &path, &stop).unwrap_err();
         assert_eq!(read.kind(), std::io::ErrorKind::Interrupted);
     }
 

@@ -1,0 +1,165 @@
+//! Owns the folders that a run has walked to: each is held open, and walked to once.
+//! Promises: what lies below a held folder is reached through its descriptor, whatever takes the folder's name meanwhile; a folder that
+//!   this program renames or removes is no longer held.
+//! Never holds more than a few, and follows no link but those that the walk follows.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use rustix::fs::{fstat, openat, statat, AtFlags, FileType, Mode, OFlags, Stat, CWD};
+use rustix::io::retry_on_intr;
+
+use super::walk;
+
+/// Folders that are held: those of one database, of /run and of /etc. A thousand databases need no more descriptors than one.
+const HELD_MAX: usize = 8;
+
+/// The folders of one run.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    /// The one used last comes last.
+    held: RefCell<Vec<Rc<Folder>>>,
+}
+
+/// A folder that is held open with O_PATH.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    descriptor: OwnedFd,
+    /// There is no symbolic link in its path.
+    is_plain: bool,
+    /// Its descriptor is seen in `/proc/self/fd`; `None` where nobody has looked.
+    is_shown: Cell<Option<bool>>,
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl Folder {
+    /// Opens it again, for what O_PATH does not allow.
+    pub fn reopened(&self, flags: OFlags) -> io::Result<OwnedFd> {
+        Ok(retry_on_intr(|| openat(self, ".", flags | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?)
+    }
+
+    /// `/proc/self/fd/N`, where that is this folder.
+    fn shown(&self) -> Option<PathBuf> {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()));
+        let is_shown = self.is_shown.get().unwrap_or_else(|| {
+            let seen = statat(CWD, &path, AtFlags::empty()).ok().zip(fstat(self).ok());
+            seen.is_some_and(|(shown, held)| (shown.st_dev, shown.st_ino) == (held.st_dev, held.st_ino))
+        });
+        self.is_shown.set(Some(is_shown));
+        is_shown.then_some(path)
+    }
+}
+
+/// A name in a folder that is held: whatever takes the folder's place meanwhile, the name is looked up in this one.
+pub(super) struct Held {
+    pub folder: Rc<Folder>,
+    /// One component; `.` for the folder itself.
+    pub name: OsString,
+}
+
+impl Held {
+    /// For a call that takes nothing but a path: through the descriptor where there is a `/proc`, else `path`, as it was written.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.shown().map_or_else(|| path.to_owned(), |folder| folder.join(&self.name))
+    }
+
+    /// What has this name, a link included.
+    pub fn stat(&self) -> io::Result<Stat> {
+        Ok(retry_on_intr(|| statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW))?)
+    }
+}
+
+impl Folders {
+    /// Opens what the path names, without following a link in its last place.
+    pub fn open(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let held = self.hold(path)?;
+        Ok(retry_on_intr(|| openat(&held.folder, &held.name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode))?)
+    }
+
+    /// What the path names, a link in its last place included.
+    pub fn look(&self, path: &Path) -> io::Result<Stat> {
+        match self.known(path).filter(|folder| folder.is_plain) {
+            Some(folder) => Ok(fstat(folder)?),
+            None => self.hold(path)?.stat(),
+        }
+    }
+
+    /// The folder at this path; a link in its last place is followed where its own folder allows it.
+    pub fn folder(&self, path: &Path) -> io::Result<Rc<Folder>> {
+        if let Some(known) = self.known(path) {
+            return Ok(known);
+        }
+        let above = self.nearest(path);
+        let below = above.as_ref().and_then(|folder| path.strip_prefix(&folder.path).ok());
+        let (descriptor, is_plain) = match (&above, below) {
+            (Some(above), Some(below)) => walk::folder(above.as_fd(), below, path)?,
+            _ => walk::folder(CWD, path, path)?,
+        };
+        let folder = Rc::new(Folder { path: path.to_owned(), descriptor, is_plain, is_shown: Cell::new(None) });
+        if path.is_absolute() {
+            let mut held = self.held.borrow_mut();
+            if held.len() == HELD_MAX {
+                held.remove(0);
+            }
+            held.push(Rc::clone(&folder));
+        }
+        Ok(folder)
+    }
+
+    /// The folder that holds the last name of this path.
+    pub fn hold(&self, path: &Path) -> io::Result<Held> {
+        let (above, name) = match (path.parent(), path.file_name()) {
+            (Some(above), Some(name)) => (above, name),
+            // `/`, and what ends in `..`.
+            _ => (path, OsStr::new(".")),
+        };
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        Ok(Held { folder: self.folder(above)?, name: name.to_owned() })
+    }
+
+    /// The path without a link in it, each followed where its folder allows it.
+    pub fn resolved(&self, path: &Path) -> io::Result<PathBuf> {
+        let simple = path.is_absolute() && !path.components().any(|component| component == Component::ParentDir);
+        if simple && self.known(path).is_some_and(|folder| folder.is_plain) {
+            return Ok(path.components().collect());
+        }
+        if simple {
+            let held = self.hold(path)?;
+            if held.folder.is_plain && FileType::from_raw_mode(held.stat()?.st_mode) != FileType::Symlink {
+                return Ok(path.components().collect());
+            }
+        }
+        walk::resolved(path)
+    }
+
+    /// What is at this path, and what is below it, may be another folder from now on.
+    pub fn forget(&self, path: &Path) {
+        self.held.borrow_mut().retain(|folder| !folder.path.starts_with(path));
+    }
+
+    fn known(&self, path: &Path) -> Option<Rc<Folder>> {
+        let mut held = self.held.borrow_mut();
+        // As it is written: to compare components takes twenty times as long.
+        let at = held.iter().position(|folder| folder.path.as_os_str() == path.as_os_str())?;
+        let folder = held.remove(at);
+        held.push(Rc::clone(&folder));
+        Some(folder)
+    }
+
+    /// The lowest held folder above this path to which no link leads.
+    fn nearest(&self, path: &Path) -> Option<Rc<Folder>> {
+        let held = self.held.borrow();
+        let above = held.iter().filter(|folder| folder.is_plain && path.starts_with(&folder.path));
+        above.max_by_key(|folder| folder.path.as_os_str().len()).map(Rc::clone)
+    }
+}
