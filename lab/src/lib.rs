@@ -12,6 +12,7 @@ pub mod device;
 pub mod dump;
 pub mod faults;
 pub mod judge;
+pub mod lives;
 pub mod memory;
 pub mod mutants;
 pub mod other_slot;

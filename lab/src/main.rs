@@ -15,7 +15,7 @@ use bootmigrate_lab::share::Share;
 use bootmigrate_lab::sim::lying::{self, Flaw};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
 use bootmigrate_lab::workers::by_workers;
-use bootmigrate_lab::{bootlab, concurrent, corrupt, faults, memory, mutants, other_slot};
+use bootmigrate_lab::{bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot};
 use clap::{Args, Parser, Subcommand};
 use serde::{de::DeserializeOwned, Serialize};
 
@@ -40,6 +40,8 @@ enum Action {
     Mutants(mutants::Wanted),
     /// Harm every kind of file in every way, and see what the boots make of it
     CorruptFiles(CorruptFiles),
+    /// Live generated lives of generated products, and compare each event with an independent reference
+    Lives(Lives),
     /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
     OtherSlot(other_slot::Wanted),
     /// Shut down this machine's own ext4 under the running program
@@ -169,6 +171,25 @@ struct CorruptFiles {
 }
 
 #[derive(Args)]
+struct Lives {
+    /// Lives
+    #[arg(long, default_value_t = 2_000)]
+    count: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Show one life step by step: SEED/NUMBER, as a bad life is printed
+    #[arg(long)]
+    replay: Option<String>,
+    /// Worker processes
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// Which of them this is
+    #[arg(long, hide = true)]
+    worker: Option<u64>,
+}
+
+#[derive(Args)]
 struct Concurrent {
     /// Only scenarios with this in their name
     #[arg(long)]
@@ -227,6 +248,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Memory(wanted) => run_memory(&wanted),
         Action::Mutants(wanted) => Ok(mutants::run(&wanted)),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
+        Action::Lives(wanted) => run_lives(&wanted),
         Action::OtherSlot(wanted) => Ok(other_slot::run(&wanted)),
         Action::Shutdowns(options) => Ok(bootlab::shutdowns::run(&options)),
         Action::Machines(wanted) => Ok(bootlab::machines::run(&wanted.machine.options, &wanted.machine.hardware, wanted.trouble)),
@@ -401,6 +423,24 @@ fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
         println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
         println!("{} harmed files, {} bad", tally.cases, tally.bad);
     }
+    Ok(ExitCode::from(u8::from(tally.bad > 0)))
+}
+
+fn run_lives(wanted: &Lives) -> anyhow::Result<ExitCode> {
+    if let Some(name) = &wanted.replay {
+        let shown = lives::replay(name, &mut |line| println!("{line}"));
+        let good = shown.map_err(Error::msg).with_context(|| format!("--replay {name}"))?;
+        return Ok(ExitCode::from(u8::from(!good)));
+    }
+    if let Some(worker) = wanted.worker {
+        let tally = lives::sweep(lives::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
+        println!("{}", serde_json::to_string(&tally)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let tally = lives::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
+    print!("{tally}");
+    println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
+    println!("{} lives, {} bad", tally.lives, tally.bad);
     Ok(ExitCode::from(u8::from(tally.bad > 0)))
 }
 

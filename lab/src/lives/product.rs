@@ -1,0 +1,314 @@
+//! Owns what a life is made of: a product, its firmware images, and the events that its device meets.
+//! Promises: plain data that prints as a short script; the files of a firmware are the text that a team would write.
+//! Never runs anything.
+
+use std::fmt::Write as _;
+
+/// One migration of one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its number.
+    pub version: i64,
+    /// What stands between `__` and `.sql`.
+    pub name: String,
+    /// The directives at its head.
+    pub directives: Vec<String>,
+    /// Its statements, without the semicolon.
+    pub statements: Vec<String>,
+    /// The statements of its down file.
+    pub down: Option<Vec<String>>,
+    /// Its line ends are CRLF.
+    pub crlf: bool,
+}
+
+impl Migration {
+    /// `V3__name`.
+    pub fn stem(&self) -> String {
+        format!("V{}__{}", self.version, self.name)
+    }
+
+    /// The up file.
+    pub fn text(&self) -> String {
+        let directives = self.directives.iter().map(|line| format!("-- bootmigrate: {line}\n"));
+        let text: String = directives.chain(self.statements.iter().map(|statement| format!("{statement};\n"))).collect();
+        self.with_line_ends(text)
+    }
+
+    /// The down file.
+    pub fn down_text(&self) -> Option<String> {
+        let down = self.down.as_ref()?;
+        Some(self.with_line_ends(down.iter().map(|statement| format!("{statement};\n")).collect()))
+    }
+
+    fn with_line_ends(&self, text: String) -> String {
+        if self.crlf {
+            text.replace('\n', "\r\n")
+        } else {
+            text
+        }
+    }
+
+    /// The value of a directive.
+    pub fn directive(&self, name: &str) -> Option<&str> {
+        self.directives.iter().find_map(|line| match line.split_once(" = ") {
+            Some((key, value)) => (key == name).then_some(value),
+            None => (line == name).then_some(""),
+        })
+    }
+}
+
+/// One database of a product.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// Its keys in the configuration, but for `path` and `busy_timeout_s`.
+    pub keys: Vec<(&'static str, String)>,
+    /// Oldest first.
+    pub migrations: Vec<Migration>,
+}
+
+impl Database {
+    /// The value of a key as it is written; `None` where the default counts.
+    pub fn key(&self, name: &str) -> Option<&str> {
+        self.keys.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> String {
+        format!("/data/product/{}.db", self.name)
+    }
+
+    /// Its state folder.
+    pub fn state(&self) -> String {
+        format!("/data/product/.bootmigrate/{}.db", self.name)
+    }
+}
+
+/// All firmware images of one device.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// Two slots share the data.
+    pub two_slots: bool,
+    /// In the order of the configuration.
+    pub databases: Vec<Database>,
+}
+
+impl Product {
+    /// `bootmigrate.toml`.
+    pub fn configuration(&self) -> String {
+        let mut text = format!("slots = \"{}\"\n", if self.two_slots { "ab" } else { "single" });
+        for database in &self.databases {
+            let _ = write!(text, "[databases.{}]\npath = \"{}\"\nbusy_timeout_s = 1\n", database.name, database.path());
+            for (key, value) in &database.keys {
+                let _ = writeln!(text, "{key} = {value}");
+            }
+        }
+        text
+    }
+}
+
+/// What one firmware image has of one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// This many of the product's migrations.
+    pub known: usize,
+    /// And one that only this image has: a bad one, or a sister's.
+    pub own: Option<Migration>,
+}
+
+impl Part {
+    /// Its migrations, oldest first.
+    pub fn migrations<'a>(&'a self, database: &'a Database) -> Vec<&'a Migration> {
+        database.migrations.iter().take(self.known).chain(&self.own).collect()
+    }
+}
+
+/// One firmware image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firmware {
+    /// For each database.
+    pub parts: Vec<Part>,
+}
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing: a boot.
+    Boot,
+    /// `run --retry`.
+    Retry,
+    /// `run --purge-and-retry`.
+    PurgeAndRetry,
+    /// `purge --db NAME --yes`.
+    Purge(usize),
+    /// `rollback --db NAME --to V`.
+    Rollback(usize, i64),
+    /// `mark-good`.
+    MarkGood,
+    /// `snapshot create`.
+    SnapshotCreate,
+    /// `rehearse`.
+    Rehearse,
+}
+
+/// How a file is harmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// A bit of one byte.
+    Flip,
+    /// A page of zeros.
+    Zero,
+    /// Its end is gone.
+    Truncate,
+    /// A page of an earlier time.
+    Stale,
+    /// All of it is gone, its side files too.
+    Gone,
+}
+
+/// One event of a life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// This firmware is switched on, and asked for this.
+    Boot {
+        /// Which of the life's images.
+        firmware: usize,
+        /// What it is asked for.
+        asked: Asked,
+    },
+    /// The application changes rows.
+    Rows {
+        /// Which database.
+        database: usize,
+        /// Chooses the statements, where none are fixed.
+        seed: u64,
+        /// How many.
+        count: usize,
+        /// The journal mode that it chooses.
+        journal: Option<&'static str>,
+        /// It is cut off at its end: its journal or WAL stays.
+        killed: bool,
+        /// The statements, where they are fixed.
+        fixed: Option<Vec<String>>,
+    },
+    /// Somebody remembers the database's file, and later puts it back, without side files.
+    Keep {
+        /// Which database.
+        database: usize,
+    },
+    /// See [`Event::Keep`].
+    PutBack {
+        /// Which database.
+        database: usize,
+    },
+    /// The file is harmed.
+    Damage {
+        /// Which database.
+        database: usize,
+        /// How.
+        harm: Harm,
+        /// Where.
+        seed: u64,
+    },
+    /// Before anything else: plain refinery has made this many migrations of the first database.
+    Refinery {
+        /// How many.
+        done: usize,
+    },
+}
+
+/// A product and what happens to one device of it.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// The product.
+    pub product: Product,
+    /// Its images.
+    pub images: Vec<Firmware>,
+    /// In order.
+    pub events: Vec<Event>,
+}
+
+impl Life {
+    /// A script for a reader.
+    pub fn script(&self) -> String {
+        let mut text = String::new();
+        for line in self.product.configuration().lines() {
+            let _ = writeln!(text, "  | {line}");
+        }
+        for database in &self.product.databases {
+            for migration in &database.migrations {
+                file(&mut text, &database.name, migration);
+            }
+        }
+        for (number, image) in self.images.iter().enumerate() {
+            if !self.events.iter().any(|event| matches!(event, Event::Boot { firmware, .. } if *firmware == number)) {
+                continue;
+            }
+            let known: Vec<String> = image.parts.iter().zip(&self.product.databases).map(|(part, one)| part_words(part, one)).collect();
+            let _ = writeln!(text, "image {number}: {}", known.join("; "));
+            for (part, database) in image.parts.iter().zip(&self.product.databases) {
+                part.own.iter().for_each(|migration| file(&mut text, &database.name, migration));
+            }
+        }
+        for (number, event) in self.events.iter().enumerate() {
+            let _ = writeln!(text, "{number}. {}", event.words(&self.product));
+        }
+        text
+    }
+}
+
+fn part_words(part: &Part, database: &Database) -> String {
+    let own = if part.own.is_some() { " and one of its own" } else { "" };
+    let to = part.migrations(database).last().map_or(0, |migration| migration.version);
+    format!("{} to V{to}{own}", database.name)
+}
+
+fn file(text: &mut String, database: &str, migration: &Migration) {
+    let crlf = if migration.crlf { " (CRLF)" } else { "" };
+    let _ = writeln!(text, "{database}/{}.sql{crlf}", migration.stem());
+    for line in migration.text().lines() {
+        let _ = writeln!(text, "  | {line}");
+    }
+    if let Some(down) = migration.down_text() {
+        let _ = writeln!(text, "{database}/{}.down.sql", migration.stem());
+        for line in down.lines() {
+            let _ = writeln!(text, "  | {line}");
+        }
+    }
+}
+
+impl Event {
+    /// One line or more.
+    pub fn words(&self, product: &Product) -> String {
+        let name = |database: &usize| product.databases[*database].name.clone();
+        match self {
+            Event::Boot { firmware, asked: Asked::Boot } => format!("boot image {firmware}"),
+            Event::Boot { firmware, asked: Asked::Retry } => format!("image {firmware}: run --retry"),
+            Event::Boot { firmware, asked: Asked::PurgeAndRetry } => format!("image {firmware}: run --purge-and-retry"),
+            Event::Boot { firmware, asked: Asked::Purge(one) } => format!("image {firmware}: purge --db {} --yes", name(one)),
+            Event::Boot { firmware, asked: Asked::Rollback(one, to) } => {
+                format!("image {firmware}: rollback --db {} --to {to}", name(one))
+            }
+            Event::Boot { firmware, asked: Asked::MarkGood } => format!("image {firmware}: mark-good"),
+            Event::Boot { firmware, asked: Asked::SnapshotCreate } => format!("image {firmware}: snapshot create"),
+            Event::Boot { firmware, asked: Asked::Rehearse } => format!("image {firmware}: rehearse"),
+            Event::Rows { database, seed, count, journal, killed, fixed } => {
+                let journal = journal.map_or_else(String::new, |journal| format!(", journal_mode = {journal}"));
+                let killed = if *killed { ", and is killed" } else { "" };
+                let mut text = match fixed {
+                    Some(_) => format!("application on {}{journal}{killed}:", name(database)),
+                    None => format!("application on {}{journal}{killed}: {count} statements of seed {seed}", name(database)),
+                };
+                for statement in fixed.iter().flatten() {
+                    let _ = write!(text, "\n  | {statement};");
+                }
+                text
+            }
+            Event::Keep { database } => format!("keep a copy of {}", name(database)),
+            Event::PutBack { database } => format!("put the copy of {} back", name(database)),
+            Event::Damage { database, harm, seed } => format!("harm {}: {harm:?} by seed {seed}", name(database)),
+            Event::Refinery { done } => format!("refinery has made {done} migrations of {}", product.databases[0].name),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Owns the comparison of what was seen after an event with what is allowed.
+//! Promises: exit codes, content, history, ready files, copies and quarantine are each looked at; the first that does not fit is named.
+//! Never calls the device's code.
+
+use super::book::{Book, Entry};
+use super::{bad, promise, After, Allowed, Known, Reference};
+use crate::judge::Bad;
+use crate::lives::product::{Database, Migration};
+use crate::lives::world::{Stands, Whole};
+
+/// The gravest first.
+const GRAVITY: [u8; 16] = [1, 2, 17, 16, 18, 12, 21, 15, 14, 13, 19, 10, 20, 3, 11, 0];
+
+/// What was seen of one database after a run.
+pub struct Seen<'a> {
+    /// The exit code.
+    pub exit: u8,
+    /// The report's own words.
+    pub sentence: &'a str,
+    /// The report says that rows were given up.
+    pub data_loss: bool,
+    /// The report says that it may be opened.
+    pub usable: bool,
+    /// The version that the report names.
+    pub version: Option<i64>,
+    /// The snapshot that was made, by its file's name.
+    pub backup: Option<String>,
+    /// The snapshots that are there.
+    pub copies: Vec<String>,
+    /// Content of the ready file.
+    pub ready: Option<String>,
+    /// What stands there.
+    pub stands: &'a Stands,
+    /// Effects of the whole run.
+    pub effects: u64,
+    /// What stands in the folder that the report names as quarantine.
+    pub set_aside: Option<Stands>,
+}
+
+impl Seen<'_> {
+    /// What stands there as a book; `None` where nothing whole does.
+    pub fn observed(&self, entries: Vec<Entry>) -> Option<Book> {
+        match self.stands {
+            Stands::Whole(whole) => super::book::copied(&whole.connection).ok().map(|connection| Book::observed(connection, entries)),
+            Stands::Absent | Stands::Broken(_) => None,
+        }
+    }
+}
+
+/// The gravest of these exit codes.
+pub fn gravest(exits: impl Iterator<Item = u8>) -> u8 {
+    let place = |exit: u8| GRAVITY.iter().position(|known| *known == exit).unwrap_or(0);
+    exits.min_by_key(|exit| place(*exit)).unwrap_or(0)
+}
+
+/// What two dumps have that the other has not.
+pub fn difference(expected: &str, found: &str) -> String {
+    let only = |one: &str, other: &str, mark: char| {
+        let lines = one.lines().filter(|line| !other.lines().any(|known| known == *line)).take(6);
+        lines.map(|line| format!("\n      {mark} {}", line.chars().take(160).collect::<String>())).collect::<String>()
+    };
+    format!("{}{}", only(expected, found, '-'), only(found, expected, '+'))
+}
+
+impl Reference {
+    /// Which of these ways it was.
+    ///
+    /// # Errors
+    /// None of them; or what was said does not fit to it.
+    pub fn judge<'w>(
+        &self,
+        number: usize,
+        mine: &[&Migration],
+        ways: &'w [Allowed],
+        seen: &Seen<'_>,
+        alone: bool,
+    ) -> Result<&'w Allowed, Bad> {
+        let fitting: Vec<&Allowed> = ways.iter().filter(|way| way.exits.contains(&seen.exit)).collect();
+        let Some(first) = fitting.first() else {
+            let allowed: Vec<String> = ways.iter().map(|way| format!("{:?} ({})", way.exits, way.why.1)).collect();
+            let rule = ways.first().map_or(promise::SAYS, |way| way.why.0);
+            return bad(rule, format!("exit {}, and {} is promised: {}", seen.exit, allowed.join(" or "), seen.sentence));
+        };
+        agrees(seen)?;
+        let stood = self.known[number].book.as_ref();
+        let mut differs = String::new();
+        let mut found = None;
+        for way in &fitting {
+            match content(way, stood, mine, seen) {
+                Ok(()) => {
+                    found = Some(*way);
+                    break;
+                }
+                Err(why) => differs = why,
+            }
+        }
+        let Some(way) = found else {
+            return bad(first.why.0, format!("exit {} ({}): {differs}; {}", seen.exit, first.why.1, seen.sentence));
+        };
+        if way.quiet && alone && self.known[number].ours && seen.effects > 0 {
+            return bad(promise::QUIET, format!("{} effects, and {}: {}", seen.effects, way.why.1, seen.sentence));
+        }
+        self.told(number, way, stood, seen)?;
+        Ok(way)
+    }
+
+    /// Copies, quarantine and version.
+    fn told(&self, number: usize, way: &Allowed, stood: Option<&Book>, seen: &Seen<'_>) -> Result<(), Bad> {
+        let policy = &self.policies[number];
+        let stands = match (&way.after, stood) {
+            (After::Book(book), _) => Some(book.version()),
+            (After::Same, book) => book.map(Book::version),
+            (After::Carried, _) => seen.version,
+        };
+        if seen.usable && stands != seen.version {
+            return bad(promise::SAYS, format!("the report says version {:?}, and it is at {stands:?}: {}", seen.version, seen.sentence));
+        }
+        let upgraded = matches!((&way.after, stood), (After::Book(_), Some(book)) if book.version() > 0);
+        if upgraded && !way.set_aside && policy.copies && seen.backup.is_none() && way.why.0 == promise::OLD_OR_NEW {
+            return bad(promise::OLD_OR_NEW, format!("there is room, and no snapshot was made before the upgrade: {}", seen.sentence));
+        }
+        if let (After::Book(book), Stands::Whole(whole)) = (&way.after, seen.stands) {
+            self.settings_kept(number, way, book, whole, seen)?;
+        }
+        if let (true, Some(book)) = (way.set_aside && seen.exit == 11, stood) {
+            match &seen.set_aside {
+                Some(Stands::Whole(whole)) if whole.dump == book.dump() => {}
+                Some(Stands::Whole(whole)) => {
+                    let what = format!("the quarantine holds another database: {}", difference(&book.dump(), &whole.dump));
+                    return bad(promise::NO_SILENT_LOSS, what);
+                }
+                _ => return bad(promise::NO_SILENT_LOSS, format!("the old files are not in quarantine: {}", seen.sentence)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Reference {
+    /// `user_version` and `journal_mode` are the application's, where the keys do not say otherwise.
+    fn settings_kept(&self, number: usize, way: &Allowed, book: &Book, whole: &Whole, seen: &Seen<'_>) -> Result<(), Bad> {
+        let (policy, known) = (&self.policies[number], &self.known[number]);
+        let expected = if policy.numbers { book.version() } else { book.user_version() };
+        if whole.user_version != expected && (policy.numbers || !way.set_aside) {
+            return bad(
+                promise::OLD_OR_NEW,
+                format!("user_version is {}, and should be {expected}: {}", whole.user_version, seen.sentence),
+            );
+        }
+        let wanted = policy.journal.as_deref().or(known.book.as_ref().filter(|_| !way.set_aside).map(|_| known.journal.as_str()));
+        match wanted {
+            Some(mode) if mode != whole.journal => {
+                bad(promise::OLD_OR_NEW, format!("journal_mode is {}, and should be {mode}: {}", whole.journal, seen.sentence))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every snapshot holds what was there when it was made.
+    ///
+    /// # Errors
+    /// One that does not, or that nobody has made.
+    pub fn copies(&self, number: usize, name: &str, stands: &Stands) -> Result<(), Bad> {
+        match (self.known[number].copies.get(name), stands) {
+            (Some(copy), Stands::Whole(whole)) => {
+                same(&copy.book, whole).or_else(|why| bad(promise::OLD_OR_NEW, format!("snapshot {name}: {why}")))
+            }
+            (Some(_), _) => bad(promise::OLD_OR_NEW, format!("snapshot {name} is not whole")),
+            (None, _) => bad(promise::SAYS, format!("no report named the snapshot {name}")),
+        }
+    }
+}
+
+/// What the report says of itself.
+fn agrees(seen: &Seen<'_>) -> Result<(), Bad> {
+    let usable = matches!(seen.exit, 0 | 11);
+    if usable != seen.usable {
+        return bad(promise::SAYS, format!("exit {} with usable: {}: {}", seen.exit, seen.usable, seen.sentence));
+    }
+    if seen.data_loss != (seen.exit == 11) {
+        return bad(promise::SAYS, format!("exit {} with data_loss: {}: {}", seen.exit, seen.data_loss, seen.sentence));
+    }
+    let version = seen.version.map(|version| version.to_string());
+    match (&seen.ready, usable) {
+        (Some(said), true) if Some(said) == version.as_ref() => Ok(()),
+        (None, false) => Ok(()),
+        (ready, _) => {
+            bad(promise::SAYS, format!("exit {}, version {version:?}, and the ready file is {ready:?}: {}", seen.exit, seen.sentence))
+        }
+    }
+}
+
+fn content(way: &Allowed, stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result<(), String> {
+    let expected = match &way.after {
+        After::Same => stood,
+        After::Book(book) => Some(&**book),
+        After::Carried => return carried(stood, mine, seen),
+    };
+    match (expected, seen.stands) {
+        (None, Stands::Absent) => Ok(()),
+        (None, _) => Err("a file is there".into()),
+        (Some(_), Stands::Absent) => Err("there is no file".into()),
+        (_, Stands::Broken(why)) => Err(format!("it is not whole: {why}")),
+        (Some(book), Stands::Whole(whole)) => same(book, whole),
+    }
+}
+
+/// Schema, rows and history.
+pub fn same(book: &Book, whole: &Whole) -> Result<(), String> {
+    let expected = book.dump();
+    if expected != whole.dump {
+        return Err(format!("it is another database:{}", difference(&expected, &whole.dump)));
+    }
+    let versions = |all: &[(i64, String)]| all.iter().map(|(version, name)| format!("V{version}__{name}")).collect::<Vec<_>>().join(" ");
+    let expected: Vec<(i64, String)> = book.entries.iter().map(|entry| (entry.version, entry.name.clone())).collect();
+    let found: Vec<(i64, String)> = whole.history.iter().map(|(version, name, _)| (*version, name.clone())).collect();
+    if expected != found {
+        return Err(format!("its history is {}, and should be {}", versions(&found), versions(&expected)));
+    }
+    for (entry, (_, _, checksum)) in book.entries.iter().zip(&whole.history) {
+        let stem = format!("V{}__{}", entry.version, entry.name);
+        let texts = [entry.text.clone(), entry.text.replace('\n', "\r\n")];
+        let known = texts.iter().filter_map(|text| refinery_core::Migration::unapplied(&stem, text).ok());
+        if !known.map(|migration| migration.checksum().to_string()).any(|known| known == *checksum) {
+            return Err(format!("the history has checksum {checksum} for {stem}, which refinery would not have written"));
+        }
+    }
+    Ok(())
+}
+
+/// At this image's version, with nothing invented; and where nothing was given up, with every row.
+fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result<(), String> {
+    let Stands::Whole(whole) = seen.stands else { return Err("it is not whole".into()) };
+    let target = mine.last().map_or(0, |migration| migration.version);
+    if whole.history.last().map_or(0, |(version, _, _)| *version) != target {
+        return Err(format!("its history ends before {target}"));
+    }
+    let fresh = Book::empty().migrated(mine).map(|book| book.counts()).unwrap_or_default();
+    let old = stood.map(Book::counts).unwrap_or_default();
+    let Some(now) = seen.observed(Vec::new()).map(|book| book.counts()) else { return Err("it cannot be read".into()) };
+    for (table, count) in &now {
+        let source = table.strip_prefix("lost_").unwrap_or(table);
+        let most = old.get(source).copied().unwrap_or(0) + fresh.get(source).copied().unwrap_or(0);
+        if old.contains_key(source) && *count > most {
+            return Err(format!("{table} has {count} rows, and there were {most}"));
+        }
+    }
+    if seen.exit == 0 {
+        let gone = old.iter().find(|(table, count)| fresh.contains_key(*table) && now.get(*table).copied().unwrap_or(0) < **count);
+        if let Some((table, count)) = gone {
+            return Err(format!("{table} had {count} rows, and has {:?}", now.get(table)));
+        }
+    }
+    Ok(())
+}
+
+/// What is true of every database after every event.
+pub fn standing(known: &Known, database: &Database, stands: &Stands) -> Result<(), Bad> {
+    match (&known.book, stands) {
+        (None, Stands::Absent) => Ok(()),
+        (Some(book), Stands::Whole(whole)) => {
+            same(book, whole).or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", database.name)))
+        }
+        (Some(_), Stands::Broken(why)) => bad(promise::OLD_OR_NEW, format!("{}: it is not whole: {why}", database.name)),
+        (Some(_), Stands::Absent) => bad(promise::OLD_OR_NEW, format!("{}: there is no file", database.name)),
+        (None, _) => bad(promise::OLD_OR_NEW, format!("{}: a file is there", database.name)),
+    }
+}
