@@ -2,6 +2,8 @@
 //! Promises: exit codes, content, history, ready files, copies and quarantine are each looked at; the first that does not fit is named.
 //! Never calls the device's code.
 
+use std::collections::BTreeMap;
+
 use super::book::{Book, Entry};
 use super::{bad, promise, After, Allowed, Known, Reference};
 use crate::judge::Bad;
@@ -177,7 +179,8 @@ fn agrees(seen: &Seen<'_>) -> Result<(), Bad> {
     if usable != seen.usable {
         return bad(promise::SAYS, format!("exit {} with usable: {}: {}", seen.exit, seen.usable, seen.sentence));
     }
-    if seen.data_loss != (seen.exit == 11) {
+    // One that waits for its group has its own loss to tell.
+    if seen.data_loss != (seen.exit == 11) && seen.exit != 3 {
         return bad(promise::SAYS, format!("exit {} with data_loss: {}: {}", seen.exit, seen.data_loss, seen.sentence));
     }
     let version = seen.version.map(|version| version.to_string());
@@ -239,8 +242,11 @@ fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result
     let old = stood.map(Book::counts).unwrap_or_default();
     let Some(now) = seen.observed(Vec::new()).map(|book| book.counts()) else { return Err("it cannot be read".into()) };
     for (table, count) in &now {
+        // Two tables of one name are `lost_NAME` and `lost_NAME_2`.
         let source = table.strip_prefix("lost_").unwrap_or(table);
-        let most = old.get(source).copied().unwrap_or(0) + fresh.get(source).copied().unwrap_or(0);
+        let source = source.rsplit_once('_').filter(|(_, tail)| tail.parse::<u32>().is_ok()).map_or(source, |(name, _)| name);
+        let of = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
+        let most = of(&old, source) + of(&fresh, source) + of(&old, table) + of(&fresh, table);
         if old.contains_key(source) && *count > most {
             return Err(format!("{table} has {count} rows, and there were {most}"));
         }
