@@ -2,6 +2,7 @@
 //! Promises: one seed, one life; every migration of the main line works on an empty device.
 //! Never looks at the device's code.
 
+use rusqlite::config::DbConfig;
 use rusqlite::Connection;
 
 use super::dice::{quoted, Dice, Features};
@@ -33,6 +34,10 @@ pub fn life(seed: u64) -> Life {
 fn memory() -> Connection {
     let scratch = Connection::open_in_memory().unwrap_or_else(|error| panic!("a database in memory: {error}"));
     scratch.execute_batch("PRAGMA foreign_keys = OFF").unwrap_or_else(|error| panic!("{error}"));
+    // A name in quotes that is a column no more shall not become a text.
+    for switch in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
+        scratch.set_db_config(switch, false).unwrap_or_else(|error| panic!("{error}"));
+    }
     scratch
 }
 
@@ -223,12 +228,24 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
             13 | 14 if features.commands => events.push(command(dice, product, images, image, main, database)),
             15 if features.put_back => events.push(Event::Keep { database }),
             16 if features.put_back => events.push(Event::PutBack { database }),
-            17 if features.damage => events.push(damage(dice, database)),
+            17 if features.damage => return harmed(dice, images, main, events, database),
             18 => events.push(Event::Boot { firmware: image, asked: Asked::Boot }),
             _ => {}
         }
     }
     events.truncate(EVENTS_MAX);
+    events
+}
+
+/// The last events of a life: a file is harmed, and boots follow.
+fn harmed(dice: &mut Dice, images: &[Firmware], main: usize, mut events: Vec<Event>, database: usize) -> Vec<Event> {
+    events.truncate(EVENTS_MAX - 5);
+    events.push(damage(dice, database));
+    for _ in 0..dice.between(1, 3) {
+        let firmware = if images.len() > main && dice.chance(20) { dice.between(main, images.len() - 1) } else { dice.below(main) };
+        let asked = if dice.chance(15) { Asked::PurgeAndRetry } else { Asked::Boot };
+        events.push(Event::Boot { firmware, asked });
+    }
     events
 }
 

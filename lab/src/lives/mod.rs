@@ -6,10 +6,12 @@ mod dice;
 mod firmware;
 mod generate;
 mod grammar;
+mod harm;
 mod policies;
 mod product;
 mod reference;
 mod run;
+mod shrink;
 mod tables;
 mod world;
 
@@ -179,7 +181,17 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parsed = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
     let (seed, number) = parsed.ok_or_else(|| format!("{name} is no life; write SEED/NUMBER"))?;
     let life = generate::life(seed_of(seed, number));
+    std::panic::set_hook(Box::new(|_| {}));
     out(&life.script());
     let ended = lived(&life, out);
-    Ok(ended.bad.is_none())
+    if ended.bad.is_none() {
+        out("good");
+        return Ok(true);
+    }
+    if let Some((smaller, _, _)) = shrink::shrunk(&life) {
+        out("\nThe smallest that is bad in the same way:");
+        out(&smaller.script());
+        lived(&smaller, out);
+    }
+    Ok(false)
 }

@@ -279,6 +279,28 @@ fn file(text: &mut String, database: &str, migration: &Migration) {
 }
 
 impl Event {
+    /// The database that it is about, where it is about one.
+    pub fn database(&self) -> Option<usize> {
+        self.clone().place().map(|place| *place)
+    }
+
+    /// Databases have other numbers now.
+    pub fn renumber(&mut self, number: &dyn Fn(usize) -> usize) {
+        if let Some(place) = self.place() {
+            *place = number(*place);
+        }
+    }
+
+    fn place(&mut self) -> Option<&mut usize> {
+        match self {
+            Event::Rows { database, .. } | Event::Keep { database } | Event::PutBack { database } | Event::Damage { database, .. } => {
+                Some(database)
+            }
+            Event::Boot { asked: Asked::Purge(database) | Asked::Rollback(database, _), .. } => Some(database),
+            Event::Boot { .. } | Event::Refinery { .. } => None,
+        }
+    }
+
     /// One line or more.
     pub fn words(&self, product: &Product) -> String {
         let name = |database: &usize| product.databases[*database].name.clone();

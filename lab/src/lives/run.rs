@@ -12,7 +12,7 @@ use super::product::{Asked, Database, Event, Firmware, Life, Migration};
 use super::reference::book::{answer, Book, Entry};
 use super::reference::{self, bad, promise, standing, Copy, Reference, Said, Seen};
 use super::tables::tables;
-use super::world::{stands, Ran, Stands, World};
+use super::world::{Ran, Stands, World};
 use crate::judge::Bad;
 use crate::sim::State;
 
@@ -31,16 +31,23 @@ pub struct Ended {
     pub fixed: Vec<Event>,
 }
 
-struct Run<'a> {
-    life: &'a Life,
-    world: World,
-    reference: Reference,
+/// A life that goes on.
+pub(super) struct Run<'a> {
+    pub(super) life: &'a Life,
+    pub(super) world: World,
+    pub(super) reference: Reference,
     built: Vec<Option<Result<Embedded, String>>>,
-    ended: Ended,
+    pub(super) ended: Ended,
     /// What each database is after the last event, for an application: it may open it.
     ready: Vec<bool>,
     /// The file of each database that somebody has kept.
     kept: Vec<Option<Vec<u8>>>,
+    /// Main's bytes at an earlier boot.
+    pub(super) earlier: Vec<Option<Vec<u8>>>,
+    /// The files' bytes before the last run.
+    pub(super) before: Vec<u128>,
+    /// Effects of the last run.
+    pub(super) effects: u64,
     tell: &'a mut dyn FnMut(&str),
 }
 
@@ -54,6 +61,9 @@ pub fn run(life: &Life, tell: &mut dyn FnMut(&str)) -> Ended {
         ended: Ended::default(),
         ready: vec![false; life.product.databases.len()],
         kept: vec![None; life.product.databases.len()],
+        earlier: vec![None; life.product.databases.len()],
+        before: Vec::new(),
+        effects: 0,
         tell,
     };
     for (number, event) in life.events.iter().enumerate() {
@@ -90,12 +100,15 @@ impl Run<'_> {
                 self.put_back(*database);
                 Ok(())
             }
-            Event::Damage { .. } => Ok(()),
+            Event::Damage { database, harm, seed } => {
+                self.damage(*database, *harm, *seed);
+                Ok(())
+            }
             Event::Refinery { done } => self.refinery(*done),
         }
     }
 
-    fn database(&self, number: usize) -> &Database {
+    pub(super) fn database(&self, number: usize) -> &Database {
         &self.life.product.databases[number]
     }
 
@@ -119,7 +132,11 @@ impl Run<'_> {
         match asked {
             Asked::Boot => {
                 self.restart();
+                self.remember();
                 self.boot(image, &embedded, asked, &["run"])?;
+                if self.reference.known.iter().any(|known| known.harm.is_some()) {
+                    return self.settle(image, &embedded);
+                }
                 self.again(image, &embedded)?;
             }
             Asked::Retry => self.boot(image, &embedded, asked, &["run", "--retry"])?,
@@ -136,7 +153,17 @@ impl Run<'_> {
         self.everything_stands()
     }
 
-    fn restart(&mut self) {
+    /// A page of this time may come back later.
+    fn remember(&mut self) {
+        let state = self.world.state();
+        for (number, database) in self.life.product.databases.iter().enumerate() {
+            if self.earlier[number].is_none() {
+                self.earlier[number] = state.read_file(&database.path());
+            }
+        }
+    }
+
+    pub(super) fn restart(&mut self) {
         self.world.restart(|_| {}, false);
         self.ready.iter_mut().for_each(|ready| *ready = false);
     }
@@ -150,14 +177,16 @@ impl Run<'_> {
         self.boot(image, embedded, &Asked::Boot, &["run"])
     }
 
-    fn boot(&mut self, image: usize, embedded: &Embedded, asked: &Asked, words: &[&str]) -> Result<(), Bad> {
+    pub(super) fn boot(&mut self, image: usize, embedded: &Embedded, asked: &Asked, words: &[&str]) -> Result<(), Bad> {
         let life = self.life;
         let firmware = &life.images[image];
-        if matches!(asked, Asked::Retry) {
+        if matches!(asked, Asked::Retry | Asked::PurgeAndRetry) {
             self.forget_tries(firmware);
         }
         let ways = self.reference.allowed(&life.product, firmware, asked);
+        self.before = life.product.databases.iter().map(|database| self.world.bytes(database)).collect();
         let ran = self.world.command(embedded, words);
+        self.effects = ran.effects;
         self.ended.boots += 1;
         self.ended.exits.push(ran.exit);
         (self.tell)(&format!("   exit {}, {} effects: {}", ran.exit, ran.effects, ran.said));
@@ -173,6 +202,15 @@ impl Run<'_> {
             let stood = self.world.stands(&database.path());
             let seen = self.seen(&ran, one, database, &stood);
             let mine: Vec<&Migration> = firmware.parts[number].migrations(database);
+            if self.reference.known[number].harm.is_some() {
+                self.after_harm(number, &mine, asked, one, &seen)?;
+                if seen.exit == 11 {
+                    // Said: what is there now is what there is.
+                    let entries = mine.iter().map(|migration| Entry::of(migration)).collect();
+                    self.reference.known[number].book = seen.observed(entries);
+                }
+                continue;
+            }
             let way = self.reference.judge(number, &mine, ways, &seen, life.product.databases.len() == 1 && *asked == Asked::Boot)?;
             let entries: Vec<Entry> = mine.iter().map(|migration| Entry::of(migration)).collect();
             self.reference.ended(number, &entries, way, &seen);
@@ -194,6 +232,10 @@ impl Run<'_> {
         };
         let runs: Vec<Option<Said>> = life.product.databases.iter().map(of).collect();
         self.reference.published(&life.product, ran.exit, &runs, self.world.published().as_ref())?;
+        // The second of two boots has nothing new to say.
+        if ran.effects == 0 && self.ended.boots.is_multiple_of(4) {
+            return Ok(());
+        }
         let status = self.world.command(embedded, &["status", "--json"]);
         let document: serde_json::Value = serde_json::from_str(&status.said).unwrap_or_default();
         if status.effects > 0 {
@@ -204,12 +246,11 @@ impl Run<'_> {
 
     /// Each database and each snapshot is what the reference knows.
     fn everything_stands(&self) -> Result<(), Bad> {
-        let state = self.world.state();
         for (number, database) in self.life.product.databases.iter().enumerate() {
-            standing(&self.reference.known[number], database, &stands(&state, &database.path()))?;
+            standing(&self.reference.known[number], database, &self.world.stands(&database.path()))?;
             for name in self.world.kept(database).0 {
                 let path = format!("{}/snapshots/{name}", database.state());
-                self.reference.copies(number, &name, &stands(&state, &path))?;
+                self.reference.copies(number, &name, &self.world.stands(&path))?;
             }
         }
         Ok(())
@@ -228,7 +269,7 @@ impl Run<'_> {
             ready: self.world.ready(database),
             stands: stood,
             effects: ran.effects,
-            set_aside: folder.map(|path| stands(&self.world.state(), &path)),
+            set_aside: folder.map(|path| self.world.stands(&path)),
         }
     }
 
@@ -282,11 +323,11 @@ impl Run<'_> {
             Ok(Err(what)) | Err(what) => return bad(promise::OLD_OR_NEW, what),
         }
         if let Some(state) = left {
-            self.world = World::with(&state, false);
+            self.world.continued(&state);
             self.ready.iter_mut().for_each(|ready| *ready = false);
         }
         let stands = self.world.stands(&path);
-        if let Stands::Whole(whole) = &stands {
+        if let Stands::Whole(whole) = &*stands {
             self.reference.known[number].journal.clone_from(&whole.journal);
         }
         standing(&self.reference.known[number], self.database(number), &stands)
@@ -320,8 +361,8 @@ impl Run<'_> {
             }
         };
         self.world.restart(change, false);
-        if let Stands::Whole(whole) = self.world.stands(&path) {
-            self.reference.known[number].journal = whole.journal;
+        if let Stands::Whole(whole) = &*self.world.stands(&path) {
+            self.reference.known[number].journal.clone_from(&whole.journal);
         }
     }
 

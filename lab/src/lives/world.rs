@@ -2,7 +2,10 @@
 //! Promises: a boot begins with an empty /run; what is seen is read by plain SQLite from a copy of the files.
 //! Never judges.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
@@ -18,7 +21,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::product::{Database, Migration};
 use super::reference::book;
 use crate::device::SimClock;
+use crate::dump::bytes_hash;
 use crate::scenarios::situations::empty;
+use crate::sim::content::Content;
+use crate::sim::hash::Hash128;
 use crate::sim::{seed_sqlite, Options, Sim, State};
 
 /// What stands under a database's name.
@@ -60,6 +66,8 @@ pub struct Ran {
 /// The device.
 pub struct World {
     sim: Sim,
+    /// What was looked at, by the bytes of the files.
+    looked: RefCell<HashMap<u128, Rc<Stands>>>,
     /// Counts boots, so that none has another's nonces.
     boots: u32,
 }
@@ -72,7 +80,7 @@ impl World {
 
     /// As it was left.
     pub fn with(state: &State, log: bool) -> World {
-        World { sim: Sim::with(state, Options { log, ..Options::default() }), boots: 0 }
+        World { sim: Sim::with(state, Options { log, ..Options::default() }), looked: RefCell::default(), boots: 0 }
     }
 
     /// Everything on its storage.
@@ -156,8 +164,19 @@ impl World {
     }
 
     /// What stands under this path.
-    pub fn stands(&self, path: &str) -> Stands {
-        stands(&self.sim.state(), path)
+    pub fn stands(&self, path: &str) -> Rc<Stands> {
+        let state = self.sim.state();
+        let mut hash = Hash128::new();
+        for side in ["", "-wal", "-journal"] {
+            let content = state.follow(&format!("{path}{side}")).and_then(|(node, _)| state.content(node).map(Content::hash));
+            hash.wide(content.unwrap_or(0));
+        }
+        self.looked.borrow_mut().entry(hash.finish()).or_insert_with(|| Rc::new(stands(&state, path))).clone()
+    }
+
+    /// Switched on with this state; what was looked at is remembered.
+    pub fn continued(&mut self, state: &State) {
+        self.sim = Sim::with(state, Options::default());
     }
 
     /// The names of the copies, and the folders in quarantine.
@@ -169,6 +188,14 @@ impl World {
             paths.iter().filter_map(|path| path.strip_prefix(&under)).filter(|name| !name.contains('/')).map(str::to_owned).collect()
         };
         (names("snapshots"), names("quarantine"))
+    }
+
+    /// The bytes of main and its side files, in one number.
+    pub fn bytes(&self, database: &Database) -> u128 {
+        let (state, path) = (self.sim.state(), database.path());
+        let mut hash = Hash128::new();
+        ["", "-wal", "-journal"].iter().for_each(|side| hash.wide(bytes_hash(&state, &format!("{path}{side}"))));
+        hash.finish()
     }
 }
 
@@ -210,7 +237,7 @@ fn run(sim: &Sim, embedded: &Embedded, command: &Command) -> Result<Ended, Strin
 }
 
 /// What stands under this path, read from a copy of main and the side files that hold data.
-pub fn stands(state: &State, path: &str) -> Stands {
+fn stands(state: &State, path: &str) -> Stands {
     let mut copy = State::new();
     copy.put_folder("/copy");
     let mut bytes_there = 0;

@@ -34,7 +34,7 @@ impl Reference {
     /// The first field that does not.
     pub fn status(&self, product: &Product, image: &Firmware, runs: &[Option<Said>], document: &Value) -> Result<(), Bad> {
         for (place, run) in runs.iter().enumerate() {
-            let (Some(run), database) = (run, &product.databases[place]) else { continue };
+            let (Some(run), database, None) = (run, &product.databases[place], self.known[place].harm) else { continue };
             let Some(found) = part(document, &database.name) else {
                 return bad(promise::SAYS, format!("status --json has no {}", database.name));
             };
@@ -45,7 +45,7 @@ impl Reference {
                 0 | 11 => vec![0],
                 10 if tries >= TRIES => vec![19],
                 // A fresh one could not be built either; the next boot tries all the same.
-                10 | 19 if tries < TRIES => vec![3, i64::from(run.exit)],
+                10 | 12 | 19 if tries < TRIES => vec![3, i64::from(run.exit)],
                 exit => vec![i64::from(exit)],
             };
             let exit = number(found, "exit");

@@ -2,7 +2,9 @@
 //! Promises: every file of a migration runs on a connection of its own, as the team wrote it; a failure leaves the book as it was.
 //! Never calls the device's code.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use rusqlite::backup::Backup;
 use rusqlite::types::ValueRef;
@@ -57,6 +59,8 @@ impl From<rusqlite::Error> for Failed {
 /// A database.
 pub struct Book {
     connection: Connection,
+    /// Made once, until rows change.
+    dump: RefCell<Option<Rc<str>>>,
     /// Oldest first.
     pub entries: Vec<Entry>,
 }
@@ -72,7 +76,7 @@ pub fn copied(from: &Connection) -> rusqlite::Result<Connection> {
 impl Clone for Book {
     fn clone(&self) -> Book {
         let connection = copied(&self.connection).unwrap_or_else(|error| panic!("a copy in memory: {error}"));
-        Book { connection, entries: self.entries.clone() }
+        Book { connection, dump: self.dump.clone(), entries: self.entries.clone() }
     }
 }
 
@@ -81,12 +85,12 @@ impl Book {
     pub fn empty() -> Book {
         let connection = Connection::open_in_memory().unwrap_or_else(|error| panic!("a database in memory: {error}"));
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap_or_else(|error| panic!("{error}"));
-        Book { connection, entries: Vec::new() }
+        Book { connection, dump: RefCell::default(), entries: Vec::new() }
     }
 
     /// What an observed database holds.
     pub fn observed(connection: Connection, entries: Vec<Entry>) -> Book {
-        Book { connection, entries }
+        Book { connection, dump: RefCell::default(), entries }
     }
 
     /// Its version; 0 where no migration is in it.
@@ -100,8 +104,9 @@ impl Book {
     }
 
     /// The dump that stands for all of it.
-    pub fn dump(&self) -> String {
-        dump(&self.connection).unwrap_or_else(|error| format!("unreadable: {error}"))
+    pub fn dump(&self) -> Rc<str> {
+        let made = || dump(&self.connection).unwrap_or_else(|error| format!("unreadable: {error}")).into();
+        self.dump.borrow_mut().get_or_insert_with(made).clone()
     }
 
     /// These migrations, all or none.
@@ -117,6 +122,7 @@ impl Book {
 
     fn file(&self, migration: &Migration, before: &BTreeMap<(String, String), u64>) -> Result<Book, Failed> {
         let mut book = self.clone();
+        book.dump.take();
         run(&book.connection, &migration.text(), migration)?;
         for query in migration.directives.iter().filter_map(|line| line.strip_prefix("expect = ")) {
             if book.connection.prepare(query)?.exists([])? {
@@ -141,6 +147,7 @@ impl Book {
             let mut book = self.clone();
             while book.entries.len() > to {
                 let down = book.entries.pop().and_then(|entry| entry.down).unwrap_or_default();
+                book.dump.take();
                 book.connection.execute_batch(&format!("BEGIN; {down}"))?;
                 book.connection.execute_batch("COMMIT")?;
                 book = book.clone();
@@ -164,6 +171,7 @@ impl Book {
 
     /// One statement of an application, as SQLite answers it.
     pub fn application(&self, statement: &str) -> Result<u64, String> {
+        self.dump.take();
         answer(&self.connection, statement)
     }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 pub mod book;
+pub mod harmed;
 mod judge;
 mod policy;
 
@@ -15,11 +16,13 @@ pub use judge::{gravest, standing, Seen};
 use policy::Policy;
 
 use crate::judge::Bad;
-use crate::lives::product::{Asked, Firmware, Part, Product};
+use crate::lives::product::{Asked, Firmware, Harm, Part, Product};
 use crate::lives::world::Stands;
 
 /// Failed tries after which a firmware is not tried again.
 const TRIES: u32 = 3;
+/// Why an operator's purge replaces a database.
+const PURGE_ASKED: &str = "a purge was asked for";
 /// Purges of one firmware.
 const PURGES: u32 = 2;
 
@@ -74,13 +77,15 @@ pub struct Allowed {
     pub counted: bool,
     /// The old files go to quarantine.
     pub set_aside: bool,
+    /// It counts towards the bound on fresh databases.
+    pub purges: bool,
     /// Which promise says so, and why in this case.
     pub why: (&'static str, String),
 }
 
 impl Allowed {
     fn new(exit: u8, after: After, rule: &'static str, why: impl Into<String>) -> Allowed {
-        Allowed { exits: vec![exit], after, quiet: false, counted: false, set_aside: false, why: (rule, why.into()) }
+        Allowed { exits: vec![exit], after, quiet: false, counted: false, set_aside: false, purges: false, why: (rule, why.into()) }
     }
 
     fn quiet(exit: u8, rule: &'static str, why: impl Into<String>) -> Allowed {
@@ -119,6 +124,8 @@ pub struct Known {
     pub journal: String,
     /// Snapshots by file name.
     pub copies: BTreeMap<String, Copy>,
+    /// The file was harmed: from here on less is known.
+    pub harm: Option<Harm>,
     /// What somebody has remembered.
     pub kept: Option<Book>,
 }
@@ -169,6 +176,11 @@ impl Reference {
             if !(0..all.len()).filter(others).any(|other| stuck[other]) {
                 continue;
             }
+            if matches!(all[number].first(), Some(way) if way.why.1 == PURGE_ASKED) {
+                // An operator named it: it does not wait, but its application does.
+                all[number][0].exits.push(3);
+                continue;
+            }
             let waits = Allowed::new(3, After::Same, promise::SAYS, "it goes together with one that is not usable");
             if stuck[number] {
                 all[number].push(waits);
@@ -204,7 +216,7 @@ impl Reference {
         } else if matches!(seen.exit, 0 | 11) && !way.quiet {
             known.failed.remove(&print);
         }
-        if way.set_aside && way.why.0 != promise::NEWER {
+        if way.purges {
             *known.purged.entry(print).or_default() += 1;
         }
         known.held |= known.book.is_some();
@@ -236,7 +248,7 @@ impl View<'_> {
         match (common == there.len(), common == self.mine.len()) {
             (true, true) => vec![Allowed::quiet(0, promise::QUIET, "the schema is this image's")],
             (true, false) => self.behind(book, asked),
-            (false, true) => self.newer(book, common),
+            (false, true) => self.newer(book, common, asked),
             (false, false) => vec![Allowed::quiet(21, promise::RIGHT_REPAIR, "another migration stands under this number")],
         }
     }
@@ -258,6 +270,10 @@ impl View<'_> {
         *asked == Asked::Boot && self.known.failed.get(&fingerprint(self.mine)).is_some_and(|count| *count >= TRIES)
     }
 
+    fn purged_often(&self) -> bool {
+        self.known.purged.get(&fingerprint(self.mine)).is_some_and(|count| *count >= PURGES)
+    }
+
     fn fresh(&self) -> Result<Book, book::Failed> {
         Book::empty().migrated(&self.part.migrations(self.database))
     }
@@ -275,9 +291,8 @@ impl View<'_> {
         let mut ways = vec![Allowed { counted: true, ..stays }];
         if self.policy.purges_failure || *asked == Asked::PurgeAndRetry {
             // Where the fresh one cannot be made, or was made too often, the old one stays.
-            let purged = self.known.purged.get(&fingerprint(self.mine)).copied().unwrap_or(0);
             match self.fresh() {
-                Ok(_) if purged < PURGES => ways = vec![self.replaced(book, &format!("a migration fails: {why}"))],
+                Ok(_) if !self.purged_often() => ways = vec![self.replaced(book, &format!("a migration fails: {why}"))],
                 _ => ways[0].exits = vec![10, 19],
             }
         }
@@ -292,12 +307,12 @@ impl View<'_> {
             _ => After::Carried,
         };
         let exits = if nothing || !self.policy.carries_nothing { vec![0, 11] } else { vec![11] };
-        Allowed { exits, set_aside: true, ..Allowed::new(11, after, promise::NO_SILENT_LOSS, why) }
+        Allowed { exits, set_aside: true, purges: true, ..Allowed::new(11, after, promise::NO_SILENT_LOSS, why) }
     }
 
     /// `purge --db NAME --yes`.
     fn purged(&self) -> Allowed {
-        let why = "a purge was asked for";
+        let why = PURGE_ASKED;
         match self.fresh() {
             Ok(fresh) => {
                 let there = self.known.book.is_some();
@@ -316,7 +331,7 @@ impl View<'_> {
         }
     }
 
-    fn newer(&self, book: &Book, common: usize) -> Vec<Allowed> {
+    fn newer(&self, book: &Book, common: usize, asked: &Asked) -> Vec<Allowed> {
         let target = self.mine.last().map_or(0, |entry| entry.version);
         let mut tried = false;
         for answer in &self.policy.on_newer {
@@ -324,6 +339,8 @@ impl View<'_> {
                 "compatible" if book.entries[common..].iter().all(|entry| entry.compatible_from.is_some_and(|oldest| oldest <= target)) => {
                     return vec![Allowed::quiet(0, promise::NEWER, "each newer migration is compatible with this image")];
                 }
+                // Its failures are counted as those of an upgrade.
+                "downgrade" if self.used_up(asked) => {}
                 "downgrade" => match self.gone_back(book, common) {
                     Some(Ok(way)) => return vec![way],
                     Some(Err(_)) => tried = true,
@@ -341,13 +358,14 @@ impl View<'_> {
                         return ways;
                     }
                 }
+                "purge" if self.purged_often() => return vec![Allowed::quiet(19, promise::NO_LOOP, "two fresh databases were built")],
                 "purge" => return vec![Allowed { why: (promise::NEWER, "rebuilt".into()), ..self.replaced(book, "") }],
                 _ => {}
             }
         }
         let refused = Allowed::quiet(12, promise::NEWER, "nothing of on_newer is possible");
         // A way back that leads elsewhere is tried before it is refused.
-        vec![Allowed { quiet: !tried, ..refused }]
+        vec![Allowed { quiet: !tried, counted: tried, ..refused }]
     }
 
     /// By the stored down SQL; `None` where a part of it is missing.
