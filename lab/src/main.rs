@@ -175,6 +175,9 @@ struct Lives {
     /// Lives
     #[arg(long, default_value_t = 2_000)]
     count: u64,
+    /// Power cuts of each boot that changes something
+    #[arg(long, default_value_t = 0)]
+    cuts: u64,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -428,16 +431,17 @@ fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
 
 fn run_lives(wanted: &Lives) -> anyhow::Result<ExitCode> {
     if let Some(name) = &wanted.replay {
-        let shown = lives::replay(name, &mut |line| println!("{line}"));
+        let shown = lives::replay(name, wanted.cuts, &mut |line| println!("{line}"));
         let good = shown.map_err(Error::msg).with_context(|| format!("--replay {name}"))?;
         return Ok(ExitCode::from(u8::from(!good)));
     }
     if let Some(worker) = wanted.worker {
-        let tally = lives::sweep(lives::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
+        let tally =
+            lives::sweep(lives::Extent { count: wanted.count, seed: wanted.seed, cuts: wanted.cuts, worker, workers: wanted.workers });
         println!("{}", serde_json::to_string(&tally)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let tally = lives::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
+    let tally = lives::by_workers(wanted.count, wanted.seed, wanted.cuts, wanted.workers.max(1));
     print!("{tally}");
     println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
     println!("{} lives, {} bad", tally.lives, tally.bad);

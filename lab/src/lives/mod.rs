@@ -2,6 +2,7 @@
 //! Promises: a life is named by seed and number and comes back the same; a finding names the promise that is broken, and is made smaller.
 //! Never asks the device's code what is right.
 
+mod cuts;
 mod dice;
 mod firmware;
 mod generate;
@@ -37,6 +38,8 @@ pub struct Extent {
     pub count: u64,
     /// Seed of everything random.
     pub seed: u64,
+    /// Power cuts of each boot that changes something.
+    pub cuts: u64,
     /// This worker.
     pub worker: u64,
     /// Of this many.
@@ -112,7 +115,7 @@ impl fmt::Display for Tally {
             writeln!(f, "    {count} break promise {rule}")?;
         }
         for (name, rule, what) in &self.described {
-            writeln!(f, "    BAD {rule}: {what}\n        --replay '{name}'")?;
+            writeln!(f, "    BAD {rule}: {what}\n        --replay {name}")?;
         }
         Ok(())
     }
@@ -124,8 +127,8 @@ fn seed_of(seed: u64, number: u64) -> u64 {
 }
 
 /// Lives it; a panic is a finding.
-fn lived(life: &product::Life, tell: &mut dyn FnMut(&str)) -> Ended {
-    catch_unwind(AssertUnwindSafe(|| run::run(life, tell))).unwrap_or_else(|panic| {
+fn lived(life: &product::Life, cuts: u64, tell: &mut dyn FnMut(&str)) -> Ended {
+    catch_unwind(AssertUnwindSafe(|| run::run(life, cuts, tell))).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
         let what = words.unwrap_or_else(|| "a panic".to_owned());
         Ended { bad: Some((0, Bad { rule: promise::NO_PANIC, what })), ..Ended::default() }
@@ -139,20 +142,21 @@ pub fn sweep(extent: Extent) -> Tally {
     let mut tally = Tally::default();
     for number in (extent.worker..extent.count).step_by(extent.workers.max(1) as usize) {
         let life = generate::life(seed_of(extent.seed, number));
-        let ended = lived(&life, &mut |_| {});
-        tally.take(&format!("{}/{number}", extent.seed), ended);
+        let ended = lived(&life, extent.cuts, &mut |_| {});
+        let cuts = if extent.cuts > 0 { format!(" --cuts {}", extent.cuts) } else { String::new() };
+        tally.take(&format!("{}/{number}{cuts}", extent.seed), ended);
     }
     tally.seconds = began.elapsed().as_secs_f64();
     tally
 }
 
 /// Processes, not threads: SQLite's generator of random numbers is one a process, and catalogues are constants until it ends.
-pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
+pub fn by_workers(count: u64, seed: u64, cuts: u64, workers: u64) -> Tally {
     let program = std::env::current_exe().expect("this program has a name");
     let start = |worker: u64| {
         let mut command = Command::new(&program);
         command.arg("lives").stdout(Stdio::piped());
-        for (flag, number) in [("--count", count), ("--seed", seed), ("--workers", workers), ("--worker", worker)] {
+        for (flag, number) in [("--count", count), ("--seed", seed), ("--cuts", cuts), ("--workers", workers), ("--worker", worker)] {
             command.args([flag, &number.to_string()]);
         }
         command.spawn().expect("a worker starts")
@@ -177,21 +181,21 @@ pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
 ///
 /// # Errors
 /// The name is not known.
-pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
+pub fn replay(name: &str, cuts: u64, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parsed = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
     let (seed, number) = parsed.ok_or_else(|| format!("{name} is no life; write SEED/NUMBER"))?;
     let life = generate::life(seed_of(seed, number));
     std::panic::set_hook(Box::new(|_| {}));
     out(&life.script());
-    let ended = lived(&life, out);
+    let ended = lived(&life, cuts, out);
     if ended.bad.is_none() {
         out("good");
         return Ok(true);
     }
-    if let Some((smaller, _, _)) = shrink::shrunk(&life) {
+    if let Some((smaller, _, _)) = shrink::shrunk(&life, cuts) {
         out("\nThe smallest that is bad in the same way:");
         out(&smaller.script());
-        lived(&smaller, out);
+        lived(&smaller, cuts, out);
     }
     Ok(false)
 }

@@ -48,11 +48,13 @@ pub(super) struct Run<'a> {
     pub(super) before: Vec<u128>,
     /// Effects of the last run.
     pub(super) effects: u64,
-    tell: &'a mut dyn FnMut(&str),
+    /// Power cuts of each boot that changes something.
+    pub(super) cuts: u64,
+    pub(super) tell: &'a mut dyn FnMut(&str),
 }
 
 /// Lives it.
-pub fn run(life: &Life, tell: &mut dyn FnMut(&str)) -> Ended {
+pub fn run(life: &Life, cuts: u64, tell: &mut dyn FnMut(&str)) -> Ended {
     let mut run = Run {
         life,
         world: World::new(),
@@ -64,6 +66,7 @@ pub fn run(life: &Life, tell: &mut dyn FnMut(&str)) -> Ended {
         earlier: vec![None; life.product.databases.len()],
         before: Vec::new(),
         effects: 0,
+        cuts,
         tell,
     };
     for (number, event) in life.events.iter().enumerate() {
@@ -133,9 +136,13 @@ impl Run<'_> {
             Asked::Boot => {
                 self.restart();
                 self.remember();
+                let state = (self.cuts > 0).then(|| self.world.state().swept());
                 self.boot(image, &embedded, asked, &["run"])?;
                 if self.reference.known.iter().any(|known| known.harm.is_some()) {
                     return self.settle(image, &embedded);
+                }
+                if let Some(state) = state.filter(|_| self.effects > 0) {
+                    self.cut_off(&embedded, &state)?;
                 }
                 self.again(image, &embedded)?;
             }

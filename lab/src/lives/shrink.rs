@@ -2,6 +2,8 @@
 //! Promises: what is left is bad in the same way, and still a product that its build accepts where the whole one was.
 //! Never invents anything that the life did not have.
 
+use std::time::Instant;
+
 use super::firmware;
 use super::product::{Event, Life, Migration};
 use super::run::run;
@@ -9,24 +11,28 @@ use crate::judge::Bad;
 
 /// Lives that are tried for one that is bad.
 const TRIES_MAX: u32 = 900;
+/// Seconds that are spent on one.
+const SECONDS_MAX: u64 = 40;
 
 struct Shrink {
     best: Life,
     wanted: (&'static str, String),
+    cuts: u64,
     tries: u32,
+    began: Instant,
     /// Each image runs on an empty device; so must what is left of it.
     builds: bool,
 }
 
 /// The smallest life found that is bad in the way of this one, and what is wrong with it.
-pub fn shrunk(life: &Life) -> Option<(Life, usize, Bad)> {
-    let ended = run(life, &mut |_| {});
+pub fn shrunk(life: &Life, cuts: u64) -> Option<(Life, usize, Bad)> {
+    let ended = run(life, cuts, &mut |_| {});
     let (number, found) = ended.bad?;
     let mut best = life.clone();
     best.events = ended.fixed;
     best.events.truncate(number + 1);
     let builds = builds(&best);
-    let mut shrink = Shrink { best, wanted: (found.rule, shape(&found.what)), tries: 0, builds };
+    let mut shrink = Shrink { best, wanted: (found.rule, shape(&found.what)), cuts, tries: 0, began: Instant::now(), builds };
     loop {
         let before = shrink.tries;
         let smaller = shrink.events() | shrink.databases() | shrink.keys() | shrink.migrations() | shrink.statements() | shrink.rows();
@@ -34,12 +40,13 @@ pub fn shrunk(life: &Life) -> Option<(Life, usize, Bad)> {
             break;
         }
     }
-    let (number, found) = run(&shrink.best, &mut |_| {}).bad?;
+    let (number, found) = run(&shrink.best, cuts, &mut |_| {}).bad?;
     Some((shrink.best, number, found))
 }
 
 /// The words of a finding, without what is this life's alone.
 fn shape(what: &str) -> String {
+    let what = what.strip_prefix("cut at ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, rest)| rest);
     let head = what.split([':', ',', '(']).next().unwrap_or_default();
     head.chars().filter(|one| !one.is_ascii_digit()).collect()
 }
@@ -51,14 +58,15 @@ fn builds(life: &Life) -> bool {
 impl Shrink {
     /// Takes this one where it is bad in the same way.
     fn takes(&mut self, candidate: Life) -> bool {
-        if self.tries >= TRIES_MAX {
+        if self.tries >= TRIES_MAX || self.began.elapsed().as_secs() > SECONDS_MAX {
             return false;
         }
         self.tries += 1;
         if self.builds && !builds(&candidate) {
             return false;
         }
-        let ended = std::panic::catch_unwind(|| run(&candidate, &mut |_| {}));
+        let cuts = self.cuts;
+        let ended = std::panic::catch_unwind(|| run(&candidate, cuts, &mut |_| {}));
         let same = match ended.ok().and_then(|ended| ended.bad) {
             Some((_, found)) => (found.rule, shape(&found.what)) == self.wanted,
             None => false,

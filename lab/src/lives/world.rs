@@ -21,11 +21,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::product::{Database, Migration};
 use super::reference::book;
 use crate::device::SimClock;
-use crate::dump::bytes_hash;
 use crate::scenarios::situations::empty;
 use crate::sim::content::Content;
 use crate::sim::hash::Hash128;
-use crate::sim::{seed_sqlite, Options, Sim, State};
+use crate::sim::{seed_sqlite, Effect, Options, Sim, State};
 
 /// What stands under a database's name.
 pub enum Stands {
@@ -61,6 +60,8 @@ pub struct Ran {
     pub report: Option<RunReport>,
     /// Effects on storage.
     pub effects: u64,
+    /// Of these, before the report was out.
+    pub until_said: u64,
 }
 
 /// The device.
@@ -88,6 +89,16 @@ impl World {
         self.sim.state()
     }
 
+    /// What it was switched on with.
+    pub fn initial(&self) -> State {
+        self.sim.initial()
+    }
+
+    /// Its effects since then, where they are kept.
+    pub fn log(&self) -> Vec<Effect> {
+        self.sim.log()
+    }
+
     /// Switched off, changed while it is off, and on again.
     pub fn restart(&mut self, change: impl FnOnce(&mut State), log: bool) {
         let mut state = self.sim.state().swept();
@@ -104,14 +115,18 @@ impl World {
         let ended = run(&self.sim, embedded, &command);
         let effects = self.sim.effects() - before;
         match ended {
-            Ok(Ended::Run(report)) => {
+            Ok(Ended::Run(report, said_at)) => {
                 let said = report.databases.iter().map(|one| one.sentence.as_str()).collect::<Vec<_>>().join(" | ");
-                Ran { exit: report.exit, said, report: Some(*report), effects }
+                Ran { exit: report.exit, said, report: Some(*report), effects, until_said: said_at - before }
             }
-            Ok(Ended::Printed(printed)) => {
-                Ran { exit: printed.exit, said: format!("{}{}", printed.text.as_str(), printed.sentences.as_str()), report: None, effects }
-            }
-            Err(sentence) => Ran { exit: 2, said: sentence, report: None, effects },
+            Ok(Ended::Printed(printed)) => Ran {
+                exit: printed.exit,
+                said: format!("{}{}", printed.text.as_str(), printed.sentences.as_str()),
+                report: None,
+                effects,
+                until_said: effects,
+            },
+            Err(sentence) => Ran { exit: 2, said: sentence, report: None, effects, until_said: effects },
         }
     }
 
@@ -194,13 +209,17 @@ impl World {
     pub fn bytes(&self, database: &Database) -> u128 {
         let (state, path) = (self.sim.state(), database.path());
         let mut hash = Hash128::new();
-        ["", "-wal", "-journal"].iter().for_each(|side| hash.wide(bytes_hash(&state, &format!("{path}{side}"))));
+        for side in ["", "-wal", "-journal"] {
+            // An empty side file is none.
+            let there = state.read_file(&format!("{path}{side}")).filter(|bytes| !bytes.is_empty());
+            hash.wide(there.map_or(0, |bytes| Hash128::of(&bytes)));
+        }
         hash.finish()
     }
 }
 
 enum Ended {
-    Run(Box<RunReport>),
+    Run(Box<RunReport>, u64),
     Printed(Printed),
 }
 
@@ -223,8 +242,9 @@ fn run(sim: &Sim, embedded: &Embedded, command: &Command) -> Result<Ended, Strin
     let printed = match &command.action {
         Action::Run { request, .. } => {
             let (report, unsaid) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
+            let until_said = sim.effects();
             unsaid.into_iter().for_each(PendingReport::said);
-            return Ok(Ended::Run(Box::new(report)));
+            return Ok(Ended::Run(Box::new(report), until_said));
         }
         Action::Status { exit_code, .. } => commands::status::status(&context, Format::Json, *exit_code),
         Action::MarkGood => commands::mark_good::mark_good(&devices, &all, false),
