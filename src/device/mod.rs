@@ -9,6 +9,7 @@ pub mod history;
 pub mod logging;
 pub mod memory;
 pub mod mounts;
+pub mod pages;
 pub mod progress;
 pub mod sqlite;
 pub mod supervisor;

@@ -5,6 +5,7 @@
 pub mod application;
 mod as_given;
 pub mod backup;
+pub mod by_page;
 mod cache;
 pub mod changes;
 pub mod checks;

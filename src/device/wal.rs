@@ -2,7 +2,7 @@
 //! Promises: a frame counts as SQLite counts it, by salts and checksums up to the last commit; reads in pieces of one page.
 //! Never writes, and never decides what a log that does not fit means.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::device::disk::File;
@@ -21,10 +21,30 @@ struct Commits {
     page_bytes: u64,
     /// Pages of the database after the last commit; 0 without one.
     pages: u64,
-    /// Pages that it holds.
-    held: BTreeSet<u64>,
+    /// Pages that it holds, and where the newest copy of each lies.
+    held: BTreeMap<u64, u64>,
     /// The change counters of its first and last page 1.
     counters: Option<(u32, u32)>,
+}
+
+/// The newest committed copies of pages in a log.
+#[derive(Debug)]
+pub struct Frames {
+    /// Bytes of a page.
+    pub page_bytes: u64,
+    /// Pages of the database after the last commit.
+    pub pages: u64,
+    /// Where each page lies in the log.
+    pub held: BTreeMap<u64, u64>,
+}
+
+/// Where a log has pages that count; `None` where it has no commit.
+///
+/// # Errors
+/// As `read`.
+pub fn frames(wal: &dyn File) -> io::Result<Option<Frames>> {
+    let Commits { page_bytes, pages, held, .. } = read(wal)?;
+    Ok((pages > 0).then_some(Frames { page_bytes, pages, held }))
 }
 
 /// Why a main file of this header and size cannot be what the log was written beside; `None` where it can, or where the log has no
@@ -40,7 +60,7 @@ pub fn misfit(wal: &dyn File, main_header: &[u8], main_bytes: u64) -> io::Result
     let main_pages = main_bytes / commits.page_bytes;
     let lock_page = LOCK_BYTE / commits.page_bytes + 1;
     // Main grows only by a checkpoint of what the log held, so that every page is in one of both.
-    let missing = |page: &u64| *page != lock_page && !commits.held.contains(page);
+    let missing = |page: &u64| *page != lock_page && !commits.held.contains_key(page);
     let missing = (main_pages + 1..=commits.pages).filter(missing).count();
     if missing > 0 {
         return Ok(Some(format!("{missing} pages are neither in it nor in its WAL")));
@@ -77,7 +97,7 @@ fn read(wal: &dyn File) -> io::Result<Commits> {
         if head.get(8..16) != header.get(16..24) || (number(head, 16), number(head, 20)) != (sum.0, sum.1) || pgno == 0 {
             break;
         }
-        held.push(pgno);
+        held.push((pgno, offset + FRAME_HEADER_BYTES as u64));
         if pgno == 1 {
             let counter = number(page, 24);
             counters = Some((counters.map_or(counter, |(first, _)| first), counter));

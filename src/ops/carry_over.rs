@@ -2,6 +2,9 @@
 //! Promises: a row is in its table, or in `lost_TABLE`, or counted among what was lost; never in columns that mean something else.
 //! Never writes to the old database, and never lets a trigger or a conflict clause change what was there.
 
+mod by_page;
+mod evidence;
+mod no_schema;
 mod virtual_tables;
 
 use std::collections::BTreeSet;
@@ -10,6 +13,7 @@ use crate::catalog::Migration;
 use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::memory::holds_temporary_data;
+use crate::device::sqlite::by_page::Place;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
 use crate::device::sqlite::late::Late;
@@ -23,6 +27,8 @@ use crate::ops::lock::Locked;
 use crate::ops::stage::{stage, Base, StagedDatabase};
 use crate::ops::store::Operation;
 use crate::ops::wal::misfit;
+use by_page::{log_of, pages_of, trees_of, Reader, Rest, Target};
+use no_schema::pour_without_schema;
 use virtual_tables::{bring, VirtualRows};
 
 const OP: Op = Op("carry the rows over");
@@ -154,10 +160,11 @@ pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(V
     let old = device.sqlite().look_without_writing(OP, &device.files.main)?;
     // Nobody writes from here until it is closed; the swap checks whether another process did after that.
     let bounded = if rows.carry.damaged { old.bound_values(OP, rows.main.stat.size).map(drop) } else { Ok(()) };
-    let filled = bounded
-        .and_then(|()| old.begin_exclusive(OP))
-        .and_then(|()| fresh.triggers(OP, false))
-        .and_then(|()| pour_all(device, &old, fresh, rows));
+    let filled = bounded.and_then(|()| fresh.triggers(OP, false)).and_then(|()| match old.begin_exclusive(OP) {
+        // SQLite takes it for no database. What is written from here on is noticed before the swap.
+        Err(failure) if failure.class == Class::Damaged && rows.carry.damaged => pour_without_schema(device, fresh, rows, &failure),
+        begun => begun.and_then(|()| pour_all(device, &old, fresh, rows)),
+    });
     old.rollback();
     let closed = old.close(OP);
     let triggers = fresh.triggers(OP, true);
@@ -168,6 +175,10 @@ pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(V
 /// One table on its way.
 struct Way<'a> {
     table: &'a Table,
+    /// It takes rows.
+    keep: bool,
+    /// What the migrations filled in is there until its first row comes.
+    seeded: bool,
     aside: LostTable,
     poured: RowCounts,
     /// Rows that only indexes know.
@@ -178,10 +189,7 @@ struct Way<'a> {
 fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<VirtualRows, Failure> {
     let history = &device.settings.history_table;
     let found = match old.ordinary_tables(OP, history) {
-        Err(failure) if failure.class == Class::Damaged && rows.carry.least == Least::Nothing => {
-            let lost = vec![format!("all rows of the old database, whose schema cannot be read ({})", failure.cause)];
-            return Ok(VirtualRows { lost, ..VirtualRows::default() });
-        }
+        Err(failure) if failure.class == Class::Damaged && rows.carry.damaged => return pour_without_schema(device, fresh, rows, &failure),
         found => found?,
     };
     let findings = faults_of(old, rows.carry.damaged)?;
@@ -193,27 +201,11 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
     let made = fresh.ordinary_tables(OP, history)?;
     let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, op: OP };
-    let (mut ways, mut late) = (Vec::new(), Late::default());
-    let sorted = has_room_to_sort(device, rows.main.stat.size);
-    // Before any index is taken away, whose name would be free meanwhile.
-    let names = ours.iter().map(|table| fresh.aside(OP, &table.name)).collect::<Result<Vec<_>, _>>()?;
-    for (table, aside) in ours.into_iter().zip(names) {
-        progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
-        let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
-        let keep = same.is_some() && !rows.carry.all_aside && !rows.aside.contains(&table.name);
-        if keep {
-            // What the migrations filled in is in the old one as the application left it.
-            fresh.empty(OP, table)?;
-            if sorted {
-                late.extend(fresh.take_plain_indexes(OP, table)?);
-            }
-        }
-        let poured = pour.pour(table, keep, &aside)?;
-        let mut way = Way { table, aside, poured, by_index: 0, lines: Vec::new() };
-        if rows.carry.damaged {
+    let (mut ways, late, rest) = ways_of(device, &pour, rows, ours, &made)?;
+    if rows.carry.damaged {
+        for way in &mut ways {
             way.take_index_rows(device, old, fresh, &findings)?;
         }
-        ways.push(way);
     }
     enough(rows.carry.least, &ways)?;
     orphans(fresh, &made, &mut ways)?;
@@ -232,13 +224,66 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     }
     let brought = bring(device, &pour, rows)?;
     lost.extend(brought.lost);
+    let mut notes = brought.notes;
+    rest.tell(&mut lost, &mut notes);
     let of_two_times = if rows.carry.damaged { misfit(device, rows.main)? } else { None };
     if of_two_times.is_some() {
         lost.push("what was in the version of the file that its WAL belongs to".to_owned());
     } else if lost.is_empty() && !findings.tables_are_whole() {
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
-    Ok(VirtualRows { lost, notes: brought.notes })
+    Ok(VirtualRows { lost, notes })
+}
+
+/// Every table's rows, on their way; the indexes that are made after them, and what came from pages that no tree leads to.
+fn ways_of<'a>(
+    device: &Device<'_>,
+    pour: &Pour<'_>,
+    rows: &Rows<'_>,
+    ours: Vec<&'a Table>,
+    made: &[Table],
+) -> Result<(Vec<Way<'a>>, Late, Rest), Failure> {
+    let (old, fresh) = (pour.from, pour.into);
+    let trees = if rows.carry.damaged { trees_of(device, old)? } else { Vec::new() };
+    let log = if rows.carry.damaged { log_of(device)? } else { None };
+    let pages = if rows.carry.damaged { pages_of(device, rows, log.as_deref())? } else { None };
+    let mut reader = pages.map(|pages| Reader::new(pages, &trees)).transpose()?;
+    let (mut ways, mut late) = (Vec::new(), Late::default());
+    let sorted = has_room_to_sort(device, rows.main.stat.size);
+    // Before any index is taken away, whose name would be free meanwhile.
+    let names = ours.iter().map(|table| fresh.aside(OP, &table.name)).collect::<Result<Vec<_>, _>>()?;
+    for (table, aside) in ours.into_iter().zip(names) {
+        progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
+        let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
+        let keep = same.is_some() && !rows.carry.all_aside && !rows.aside.contains(&table.name);
+        if keep {
+            // What the migrations filled in is in the old one as the application left it.
+            fresh.empty(OP, table)?;
+            if sorted {
+                late.extend(fresh.take_plain_indexes(OP, table)?);
+            }
+        }
+        let mut poured = match reader.as_mut().filter(|reader| reader.knows(table)) {
+            Some(reader) => reader.pour(Place { into: fresh, op: OP, table, keep, seeded: false, aside: &aside })?,
+            None => pour.pour(table, keep, &aside)?,
+        };
+        if poured.unread && !poured.endless && poured.known.is_none() {
+            poured.known = old.count_rows(OP, table)?;
+        }
+        ways.push(Way { table, keep, seeded: false, aside, poured, by_index: 0, lines: Vec::new() });
+    }
+    let rest = match &mut reader {
+        Some(reader) => reader.give_the_rest(fresh, &device.settings.history_table, &mut targets(&mut ways))?,
+        None => Rest::default(),
+    };
+    Ok((ways, late, rest))
+}
+
+/// Where the rows of pages go that no tree leads to.
+fn targets<'w>(ways: &'w mut [Way<'_>]) -> Vec<Target<'w>> {
+    let target =
+        |way: &'w mut Way<'_>| Target { table: way.table, keep: way.keep, seeded: way.seeded, aside: &way.aside, counts: &mut way.poured };
+    ways.iter_mut().map(target).collect()
 }
 
 /// What is wrong with the old file, as far as it is asked, and what of it this firmware cannot compute.
@@ -263,7 +308,11 @@ fn has_room_to_sort(device: &Device<'_>, size: u64) -> bool {
 impl Way<'_> {
     /// Rows that only indexes of the old table know go aside.
     fn take_index_rows(&mut self, device: &Device<'_>, old: &Database, fresh: &Database, findings: &Findings) -> Result<(), Failure> {
-        let found = old.index_rows(OP, self.table, findings, &device.environment.stop)?;
+        let mut found = old.index_rows(OP, self.table, findings, &device.environment.stop)?;
+        if self.keep {
+            // SQLite does not come to what the pages gave back.
+            found.forget_held_by(fresh)?;
+        }
         found.put_aside(fresh, &self.aside)?;
         self.by_index = found.absent;
         self.lines = words(&found, Some(&self.aside));
@@ -321,8 +370,8 @@ fn lines(way: &Way<'_>) -> Vec<String> {
         Some(known) if poured.unread && known > brought => {
             lines.push(format!("{} of {name} that cannot be read", counted(known - brought)))
         }
-        // Those that only the index knows are all that is missing.
-        Some(known) if known == brought && way.by_index > 0 => {}
+        // No row is missing, or those that only the index knows are all that is.
+        Some(known) if known <= brought => {}
         _ if poured.unread => lines.push(format!("an unknown number of rows of {name} that cannot be read")),
         _ => {}
     }

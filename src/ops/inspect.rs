@@ -7,6 +7,7 @@ pub mod copies;
 mod cut_off;
 mod damage;
 mod history;
+mod on_pages;
 
 use std::io;
 use std::time::Duration;
@@ -123,6 +124,12 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     }
     if snapshots_matter && seen.facts.snapshots.is_empty() {
         seen.facts.snapshots = copies::good_snapshots(device)?;
+    }
+    if let (DatabaseState::Damaged { version: version @ None, .. }, Some(main)) = (&mut seen.facts.database, &seen.main) {
+        // A good copy is worth more than rows of which nobody knows how many are missing.
+        if seen.facts.snapshots.is_empty() && seen.history.is_none() {
+            *version = on_pages::version(device, main)?;
+        }
     }
     if let DatabaseState::Behind { pending, .. } = &seen.facts.database {
         let migrations = pending.iter().filter_map(|migration| device.catalog.find(migration.version));

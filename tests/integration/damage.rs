@@ -31,18 +31,20 @@ fn root_page(device: &TestDevice, object: &str) -> u64 {
 }
 
 #[test]
-fn corrupt_header_is_refused_untouched() {
+fn a_corrupt_header_costs_no_row() {
     check(
         TestDevice::at(40).firmware(41).after(|device| scribble(device, 0, b"this is no database")),
         "run",
         expect![[r#"
-            plan:     settings: refuse: its header is not that of an SQLite database
-            exit:     17
-            settings: refused null>null of 41, applied [], not usable, exit 17
-            code:     BM-17 settings ?>41
-            database: unreadable (file is not a database)
-            touched:  nothing
-            again:    exit 17, refused, touched nothing
+            plan:     settings: build version 40 anew with what can be read of the old one, then put it in place: its header is not that of an SQLite database
+            exit:     0
+            settings: migrated 40>41 of 41, applied [41], usable, exit 0
+            code:     BM-0 settings 40>41
+            backup:   snapshots/v40-2.db OTHER, 2000 parents, 2000 children
+            kept:     quarantine/1 the old files, with a reason
+            database: OTHER, 2000 parents, 2000 children
+            touched:  database, state
+            again:    exit 0, quiet, touched nothing
         "#]],
     );
 }
@@ -98,7 +100,7 @@ fn corrupt_page_with_consent_is_purged_and_kept() {
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
             code:     BM-11 settings 40>41
             kept:     quarantine/1 the old files, with a reason
-            database: OTHER, 2000 parents, 0 children
+            database: OTHER, 2000 parents, 2000 children
             touched:  database, state
             again:    exit 0, quiet, touched nothing
         "#]],

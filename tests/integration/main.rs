@@ -59,6 +59,7 @@ mod registered;
 mod rehearsed;
 mod reports;
 mod restores;
+mod ruins;
 mod salvage;
 mod schema;
 mod sentences;

@@ -66,9 +66,9 @@ fn rows_on_both_sides_of_a_harmed_page_are_saved() {
 }
 
 #[test]
-fn a_table_that_cannot_be_read_takes_no_other_with_it() {
+fn rows_under_a_harmed_interior_page_are_saved() {
     let device = TestDevice::at(40);
-    let parents = now(&device, "parent");
+    let (parents, children) = (now(&device, "parent"), now(&device, "child"));
     harm(&device, page(&device, "child", "/"));
     let device = device.firmware(41);
     check_op(
@@ -79,15 +79,49 @@ fn a_table_that_cannot_be_read_takes_no_other_with_it() {
         exit:     11
         settings: migrated 40>41 of 41, applied [41], data lost, usable, exit 11
         code:     BM-11 settings 40>41
-        backup:   snapshots/v40-2.db OTHER, 2000 parents, 0 children
+        backup:   snapshots/v40-2.db OTHER, 2000 parents, 2000 children
         kept:     quarantine/1 the old files, with a reason
-        database: OTHER, 2000 parents, 0 children
+        database: OTHER, 2000 parents, 2000 children
         touched:  database, state
         again:    exit 0, quiet, touched nothing
     "#]],
     );
     assert_eq!(now(&device, "parent").len(), parents.len());
+    assert_eq!(now(&device, "child"), children);
     assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+}
+
+/// Notes kept by their key, on some forty pages.
+const NOTES: &str = "CREATE TABLE note (topic TEXT, number INTEGER, text TEXT NOT NULL, PRIMARY KEY (topic, number)) WITHOUT ROWID;
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+INSERT INTO note SELECT 'topic ' || (i % 7), i, 'text number ' || i || ' of this table' FROM n;
+";
+
+#[test]
+fn rows_kept_by_their_key_are_saved_past_every_gap() {
+    let device = TestDevice::empty(10).file(("V11__notes.sql", NOTES));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let notes = now(&device, "note");
+    for path in ["/004/", "/00b/", "/013/"] {
+        harm(&device, page(&device, "note", path));
+    }
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let lost = gone(&notes, &now(&device, "note"));
+    assert!((1..400).contains(&lost), "{lost} rows were on three pages");
+}
+
+#[test]
+fn deleted_rows_do_not_come_back() {
+    let device = TestDevice::at(40).after(|device| {
+        let sql = "DELETE FROM child WHERE id BETWEEN 500 AND 1500; DELETE FROM parent WHERE id > 1200 AND id NOT IN (SELECT parent_id FROM child)";
+        rusqlite::Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
+    });
+    let children = now(&device, "child");
+    harm(&device, page(&device, "child", "/"));
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(gone(&children, &now(&device, "child")), 0);
 }
 
 #[test]

@@ -28,23 +28,56 @@ impl IndexRows<'_> {
 
     /// Those that stand in the temporary table.
     fn named_by(&self, copy: &Database, theirs: &Table) -> Result<u64, Failure> {
+        let mut held = 0;
+        self.each_held(copy, theirs, &mut |_, _| {
+            held += 1;
+            Ok(())
+        })?;
+        Ok(held)
+    }
+
+    /// Those that another database has are no longer known to an index alone.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn forget_held_by(&mut self, copy: &Database) -> Result<(), Failure> {
+        let theirs = copy.table_named(self.op, &self.table.name)?;
+        let Some(theirs) = theirs.filter(|_| self.kept() > 0) else { return Ok(()) };
+        let failed = |error: rusqlite::Error| self.store.failure(self.op, &error);
+        let mut forget = self.store.connection.prepare(&format!("DELETE FROM {FOUND} WHERE rowid = ?1")).map_err(failed)?;
+        let (mut absent, mut other) = (0u64, 0u64);
+        self.each_held(copy, &theirs, &mut |number, is_absent| {
+            *(if is_absent { &mut absent } else { &mut other }) += 1;
+            forget.execute([number]).map(drop).map_err(failed)
+        })?;
+        drop(forget);
+        (self.absent, self.other) = (self.absent.saturating_sub(absent), self.other.saturating_sub(other));
+        Ok(())
+    }
+
+    /// Their number in the temporary table, and whether the database that was read has no row of that key.
+    fn each_held(&self, copy: &Database, theirs: &Table, each: &mut dyn FnMut(i64, bool) -> Result<(), Failure>) -> Result<(), Failure> {
         let failed = |error: rusqlite::Error| self.store.failure(self.op, &error);
         let shared: Vec<(usize, &String)> = self.table.columns.iter().enumerate().filter(|(_, name)| theirs.has_column(name)).collect();
         let same = shared.iter().enumerate().map(|(at, (_, name))| {
             let mark = self.key.len() + at + 1;
             format!("(?{mark} IS NULL OR {} IS ?{mark} COLLATE BINARY)", quote(name))
         });
-        let Some(mut ask) = copy.ask_by_key(self.op, theirs, &self.key, same)? else { return Ok(0) };
+        let Some(mut ask) = copy.ask_by_key(self.op, theirs, &self.key, same)? else { return Ok(()) };
         let keys = (0..self.key.len()).map(|at| format!("k{at}"));
         let columns: Vec<String> = keys.chain(shared.iter().map(|(at, _)| format!("v{at}"))).collect();
-        let mut statement = self.store.connection.prepare(&format!("SELECT {} FROM {FOUND}", columns.join(", "))).map_err(failed)?;
+        let sql = format!("SELECT {}, rowid, absent FROM {FOUND} ORDER BY rowid", columns.join(", "));
+        let mut statement = self.store.connection.prepare(&sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
-        let mut held = 0;
         while let Some(row) = rows.next().map_err(failed)? {
             let there = bind(&mut ask, row, columns.len()).and_then(|()| first_truth(&mut ask));
-            held += u64::from(there.map_err(|error| copy.failure(self.op, &error))?.is_some());
+            if there.map_err(|error| copy.failure(self.op, &error))?.is_some() {
+                let read = || Ok((row.get(columns.len())?, row.get(columns.len() + 1)?));
+                let (number, absent) = read().map_err(failed)?;
+                each(number, absent)?;
+            }
         }
-        Ok(held)
+        Ok(())
     }
 }
 

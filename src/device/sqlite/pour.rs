@@ -27,6 +27,8 @@ pub struct RowCounts {
     pub aside: u64,
     /// Pages could not be read.
     pub unread: bool,
+    /// Its pages lead to each other: to count its rows might never end.
+    pub endless: bool,
     /// Rows that an index knows of, where pages could not be read.
     pub known: Option<u64>,
 }
@@ -71,7 +73,8 @@ impl Pour<'_> {
         };
         let mut poured = RowCounts { unread, ..rows.poured };
         // Where the table's pages lead to each other, an index is believed no more than they are.
-        if unread && rows.left > 0 {
+        poured.endless = rows.left == 0;
+        if unread && !poured.endless {
             poured.known = self.from.count_rows(self.op, table)?;
         }
         Ok(poured)

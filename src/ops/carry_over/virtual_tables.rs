@@ -69,7 +69,15 @@ fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool,
                 brought.lost.extend(bare.map(|rows| format!("{} of {name} that its index alone knew", counted(rows))));
             }
             poured.known = poured.known.or(known).filter(|_| poured.unread);
-            brought.lost.extend(lines(&Way { table: &Table::named(name.clone()), aside, poured, by_index: 0, lines: Vec::new() }));
+            brought.lost.extend(lines(&Way {
+                table: &Table::named(name.clone()),
+                keep,
+                seeded: false,
+                aside,
+                poured,
+                by_index: 0,
+                lines: Vec::new(),
+            }));
         }
         Content::Own | Content::Boxes => {
             brought.lost.extend(known.filter(|rows| *rows > 0).map(|rows| format!("{} of {name}", counted(rows))))

@@ -1,0 +1,146 @@
+//! Owns the tests of the reader against files that SQLite itself has written.
+//! Promises: page sizes, encodings, reserved bytes, tables of both kinds and long rows; each row compared.
+//! Never damages a file that it has not made.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+use std::collections::BTreeSet;
+
+use super::record::{values, Value};
+use super::tree::Tree;
+use super::*;
+use crate::device::disk::{Disk, Open, SystemDisk};
+
+const OP: Op = Op("test");
+const ROWS: &str = "CREATE TABLE gap(a); CREATE TABLE t(id INTEGER PRIMARY KEY, word TEXT, number, long BLOB);
+    CREATE TABLE k(word TEXT PRIMARY KEY, number) WITHOUT ROWID;
+    WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 700)
+    INSERT INTO t SELECT i, 'wörd ' || i, i * 1000003 - 5, zeroblob(0) FROM n;
+    UPDATE t SET long = randomblob(20000) WHERE id % 100 = 0;
+    INSERT INTO k SELECT word, number FROM t; DELETE FROM t WHERE id BETWEEN 300 AND 400;";
+
+struct Made {
+    folder: tempfile::TempDir,
+    roots: Vec<u32>,
+}
+
+fn made(pragmas: &str) -> Made {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("made.db")).unwrap();
+    connection.execute_batch(&format!("{pragmas}; {ROWS}")).unwrap();
+    let root = |name: &str| connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap();
+    let roots = vec![root("t"), root("k")];
+    Made { folder, roots }
+}
+
+/// What is done with an open file.
+type Work<'w, T> = &'w dyn Fn(&Pages<'_>) -> T;
+
+fn read<T>(made: &Made, work: Work<'_, T>) -> T {
+    let path = made.folder.path().join("made.db");
+    let open = |path: &Path| SystemDisk.open(OP, path, Open::Read).unwrap();
+    let log = made.folder.path().join("made.db-wal");
+    let log = log.exists().then(|| open(&log));
+    let main = open(&path);
+    let stop = AtomicBool::new(false);
+    let source = Source { main: &*main, log: log.as_deref(), path: &path, op: OP, stop: &stop };
+    work(&Pages::open(source).unwrap().unwrap())
+}
+
+/// Word and number of every row of a tree, and the bytes of its long values.
+fn rows(pages: &Pages<'_>, tree: Tree) -> (BTreeSet<(String, i64)>, usize, u64) {
+    let (mut found, mut long, mut used) = (BTreeSet::new(), 0, pages.bits());
+    let faults = pages
+        .walk(tree, &mut used, &mut |met, used| {
+            let mut payload = Vec::new();
+            for cell in (0..met.node.cells).filter_map(|index| met.node.cell(index)) {
+                assert!(met.node.is_of_index() || met.range.has(cell.number));
+                assert!(pages.payload(&cell.payload, used, &mut payload).unwrap());
+                let mut all = values(&payload).unwrap();
+                if !tree.of_index {
+                    assert_eq!(all.remove(0), Value::Null);
+                }
+                let (Value::Text(word), Value::Integer(number)) = (all[0], all[1]) else { return Ok(false) };
+                found.insert((String::from_utf8(pages.encoding().text(word).into_owned()).unwrap(), number));
+                long += all.get(2).map_or(0, |value| if let Value::Blob(bytes) = value { bytes.len() } else { 0 });
+            }
+            Ok(true)
+        })
+        .unwrap();
+    (found, long, faults.pages)
+}
+
+fn wanted(without: impl Fn(i64) -> bool) -> BTreeSet<(String, i64)> {
+    (1..=700).filter(|id| !without(*id)).map(|id| (format!("wörd {id}"), id * 1_000_003 - 5)).collect()
+}
+
+#[track_caller]
+fn check(pragmas: &str, made: &Made) {
+    let (t, k) = (Tree { root: made.roots[0], of_index: false }, Tree { root: made.roots[1], of_index: true });
+    let (numbered, keyed) = read(made, &|pages| (rows(pages, t), rows(pages, k)));
+    let deleted = |id: i64| (300..=400).contains(&id);
+    assert_eq!(numbered, (wanted(deleted), 5 * 20_000, 0), "{pragmas}");
+    assert_eq!(keyed, (wanted(|_| false), 0, 0), "{pragmas}");
+}
+
+#[test]
+fn every_row_is_read_as_it_was_written() {
+    for size in [512, 1024, 4096, 65_536] {
+        for encoding in ["UTF-8", "UTF-16le", "UTF-16be"] {
+            let pragmas = format!("PRAGMA page_size = {size}; PRAGMA encoding = '{encoding}'; PRAGMA auto_vacuum = {}", size % 3);
+            let made = made(&pragmas);
+            check(&pragmas, &made);
+            let free = read(&made, &|pages| pages.free_pages().unwrap());
+            assert!(free.complete && !free.broken, "{pragmas}");
+        }
+    }
+}
+
+#[test]
+fn a_file_without_its_first_page_shows_how_it_is_written() {
+    for (size, encoding) in [(512, "UTF-8"), (1024, "UTF-16le"), (4096, "UTF-8"), (8192, "UTF-16be"), (65_536, "UTF-8")] {
+        let pragmas = format!("PRAGMA page_size = {size}; PRAGMA encoding = '{encoding}'");
+        let made = made(&pragmas);
+        let path = made.folder.path().join("made.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let known = read(&made, &|pages| (pages.format.page_bytes(), pages.usable(), pages.encoding(), pages.count));
+        bytes[..size].fill(0);
+        std::fs::write(&path, &bytes).unwrap();
+        let seen = read(&made, &|pages| {
+            assert!(pages.format.lists().is_none());
+            (pages.format.page_bytes(), pages.usable(), pages.encoding(), pages.count)
+        });
+        assert_eq!(seen, known, "{pragmas}");
+        check(&pragmas, &made);
+    }
+}
+
+#[test]
+fn what_a_log_has_committed_is_newer_and_what_it_has_not_is_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(&format!("PRAGMA journal_mode = WAL; {ROWS}; PRAGMA wal_checkpoint(TRUNCATE);")).unwrap();
+    connection.execute_batch("UPDATE t SET number = -1; BEGIN; UPDATE t SET number = -2;").unwrap();
+    let roots = vec![connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 't'", [], |row| row.get(0)).unwrap()];
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["made.db", "made.db-wal"] {
+        std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let made = Made { folder: copy, roots };
+    let (found, ..) = read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false }));
+    assert_eq!(found.iter().map(|(_, number)| *number).collect::<BTreeSet<_>>(), BTreeSet::from([-1]));
+}
+
+#[test]
+fn pages_that_lead_to_each_other_are_visited_once() {
+    let made = made("PRAGMA page_size = 512");
+    let path = made.folder.path().join("made.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let root = (made.roots[0] as usize - 1) * 512;
+    assert_eq!(bytes[root], 5);
+    // Its last pointer leads to itself.
+    bytes[root + 8..root + 12].copy_from_slice(&made.roots[0].to_be_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let (found, _, faults) = read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false }));
+    assert!(faults == 1 && found.len() < 599, "{faults} {}", found.len());
+}

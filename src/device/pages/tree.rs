@@ -1,0 +1,155 @@
+//! Owns the walk over one b-tree: every page that it leads to, with the row numbers that belong there.
+//! Promises: a page is visited once for all trees together; what could not be followed is counted, with the row numbers it may have had.
+//! Never holds more than [`STEPS_MAX`] pages that wait for their turn.
+
+use super::bits::Bits;
+use super::node::{Kind, Node};
+use super::Pages;
+use crate::error::Failure;
+
+/// Deeper than any tree of SQLite's.
+const DEPTH_MAX: u32 = 32;
+/// A tree of the largest file has some ten thousand on each of its levels.
+const STEPS_MAX: usize = 200_000;
+/// Gaps that are told apart; beyond them any row number may be missing.
+const GAPS_MAX: usize = 10_000;
+
+/// Row numbers: above `low`, up to `high`. `None` for no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Range {
+    /// The last number before it.
+    pub low: Option<i64>,
+    /// Its last number.
+    pub high: Option<i64>,
+}
+
+impl Range {
+    /// The number lies in it.
+    pub fn has(&self, number: i64) -> bool {
+        self.low.is_none_or(|low| number > low) && self.high.is_none_or(|high| number <= high)
+    }
+}
+
+/// What a walk could not follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// How many pages.
+    pub pages: u64,
+    /// Pages lead to each other.
+    pub shared: bool,
+    /// Where rows may be missing.
+    pub gaps: Vec<Range>,
+}
+
+impl Faults {
+    /// A tree of which nothing is known.
+    pub fn everywhere() -> Faults {
+        Faults { pages: 1, shared: false, gaps: vec![Range::default()] }
+    }
+
+    /// Something may be missing.
+    pub fn any(&self) -> bool {
+        self.pages > 0
+    }
+
+    fn add(&mut self, gap: Range) {
+        self.pages = self.pages.saturating_add(1);
+        if self.gaps.len() < GAPS_MAX {
+            self.gaps.push(gap);
+        } else {
+            self.gaps = vec![Range::default()];
+        }
+    }
+}
+
+/// A page with rows, where the tree has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Met<'p> {
+    /// What it holds.
+    pub node: Node<'p>,
+    /// The row numbers that belong there.
+    pub range: Range,
+}
+
+struct Step {
+    page: u32,
+    range: Range,
+    depth: u32,
+}
+
+/// A tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree {
+    /// Its first page.
+    pub root: u32,
+    /// It is an index, or a table whose rows are kept by their key.
+    pub of_index: bool,
+}
+
+/// Takes the rows of a page, and marks what overflow pages they use; `false` where they are not this tree's.
+pub type Take<'t> = dyn FnMut(&Met<'_>, &mut Bits) -> Result<bool, Failure> + 't;
+
+impl Pages<'_> {
+    /// Visits every page with rows. Pages in `used` belong to a tree that was walked before.
+    ///
+    /// # Errors
+    /// As [`Pages::read`], and the visitor's.
+    pub fn walk(&self, tree: Tree, used: &mut Bits, take: &mut Take<'_>) -> Result<Faults, Failure> {
+        let mut faults = Faults::default();
+        let mut steps = vec![Step { page: tree.root, range: Range::default(), depth: 0 }];
+        let mut page = Vec::new();
+        while let Some(step) = steps.pop() {
+            let there = (1..=self.count).contains(&step.page);
+            if step.depth > DEPTH_MAX || !there || !used.add(step.page) {
+                faults.shared |= there;
+                faults.add(step.range);
+                continue;
+            }
+            self.read(step.page, &mut page)?;
+            let node = Node::of(&page, step.page == 1, self.usable()).filter(|node| node.is_of_index() == tree.of_index);
+            let taken = match &node {
+                None => false,
+                Some(node) if node.kind == Kind::TableInterior => true,
+                Some(node) => take(&Met { node: *node, range: step.range }, used)?,
+            };
+            match node.filter(|_| taken) {
+                None => {
+                    used.clear(step.page);
+                    faults.add(step.range);
+                }
+                Some(node) if node.is_leaf() => {}
+                Some(node) => lead_on(&node, &step, &mut steps, &mut faults),
+            }
+        }
+        Ok(faults)
+    }
+}
+
+/// The pages that an interior page leads to, the first one on top.
+fn lead_on(node: &Node<'_>, from: &Step, steps: &mut Vec<Step>, faults: &mut Faults) {
+    let first = steps.len();
+    let mut low = from.range.low;
+    let mut add = |page: u32, range: Range, faults: &mut Faults| {
+        if steps.len() < STEPS_MAX {
+            steps.push(Step { page, range, depth: from.depth + 1 });
+        } else {
+            faults.add(range);
+        }
+    };
+    for index in 0..node.cells {
+        let Some(cell) = node.cell(index) else {
+            faults.add(Range { low, ..from.range });
+            continue;
+        };
+        // A number that cannot be right bounds nothing.
+        let believed = node.kind == Kind::TableInterior && (Range { low, ..from.range }).has(cell.number);
+        add(cell.child, if believed { Range { low, high: Some(cell.number) } } else { Range { low, ..from.range } }, faults);
+        if believed {
+            low = Some(cell.number);
+        }
+    }
+    add(node.right(), Range { low, ..from.range }, faults);
+    if let Some(new) = steps.get_mut(first..) {
+        new.reverse();
+    }
+}

@@ -1,0 +1,102 @@
+//! Owns what a page's rows look like as a whole, and the pages that no tree leads to.
+//! Promises: a page that is free, or holds no row that can be read, is not handed on.
+//! Never says whose rows they are.
+
+use super::bits::Bits;
+use super::free::{FreePages, Use};
+use super::node::{Kind, Node};
+use super::record::{types, Type};
+use super::shape::Shape;
+use super::tree::Range;
+use super::Pages;
+use crate::error::Failure;
+
+/// The records of one page, by their types.
+#[derive(Debug, Clone, Default)]
+pub struct Records {
+    /// The place of each, its row number, and its types.
+    pub found: Vec<(usize, i64, Vec<Type>)>,
+    /// Cells that hold none.
+    pub bad: usize,
+    /// The page is whole.
+    pub sound: bool,
+}
+
+impl Records {
+    /// Reads the headers of all records of a page.
+    pub fn of(node: &Node<'_>) -> Records {
+        let mut records = Records { sound: node.is_sound(), ..Records::default() };
+        for index in 0..node.cells {
+            let cell = node.cell(index);
+            match cell.and_then(|cell| types(cell.payload.local, cell.payload.bytes).map(|types| (index, cell.number, types))) {
+                Some(record) => records.found.push(record),
+                None => records.bad += 1,
+            }
+        }
+        records
+    }
+
+    /// Every one of them can be a row of this shape.
+    pub fn fit(&self, shape: &Shape) -> bool {
+        !self.found.is_empty() && self.found.iter().all(|(_, _, types)| shape.fits(types))
+    }
+
+    /// Some can.
+    pub fn some_fit(&self, shape: &Shape) -> bool {
+        self.found.iter().any(|(_, _, types)| shape.fits(types))
+    }
+
+    /// All of their row numbers lie in there.
+    pub fn lie_in(&self, range: &Range) -> bool {
+        self.found.iter().all(|(_, number, _)| range.has(*number))
+    }
+
+    /// More of its cells can be read than not, in the order of their numbers.
+    fn is_plausible(&self, kind: Kind) -> bool {
+        let ascend = kind != Kind::TableLeaf || self.found.is_sorted_by_key(|(_, number, _)| *number);
+        self.found.len() > self.bad && (ascend || !self.sound)
+    }
+}
+
+/// A page that no tree leads to.
+pub struct Unreached<'p> {
+    /// Its number.
+    pub page: u32,
+    /// What it holds.
+    pub node: Node<'p>,
+    /// Its rows.
+    pub records: Records,
+}
+
+/// Takes one of them.
+pub type TakeUnreached<'t> = dyn FnMut(&Unreached<'_>, &mut Bits) -> Result<(), Failure> + 't;
+
+impl Pages<'_> {
+    /// It leads to other pages, and has no row of its own.
+    pub fn is_interior(&self, page: &[u8]) -> bool {
+        Node::of(page, false, self.usable()).is_some_and(|node| node.kind == Kind::TableInterior)
+    }
+
+    /// Hands on every page with rows that is not in `used` and not free.
+    ///
+    /// # Errors
+    /// As [`Pages::read`], and the visitor's.
+    pub fn each_unreached(&self, used: &mut Bits, free: &FreePages, take: &mut TakeUnreached<'_>) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        for page in 2..=self.count {
+            if used.has(page) || free.pages.has(page) || !self.read(page, &mut bytes)? {
+                continue;
+            }
+            let Some(node) = Node::of(&bytes, false, self.usable()).filter(|node| node.kind != Kind::TableInterior) else { continue };
+            if matches!(self.use_of(page)?, Some(Use::Free | Use::Overflow)) {
+                continue;
+            }
+            let records = Records::of(&node);
+            if records.is_plausible(node.kind) {
+                used.set(page);
+                take(&Unreached { page, node, records }, used)?;
+            }
+        }
+        Ok(())
+    }
+}

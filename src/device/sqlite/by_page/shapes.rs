@@ -1,0 +1,125 @@
+//! Owns what a schema says of the pages of its tables and indexes: where each tree begins, and what its records look like.
+//! Promises: columns stand in the order in which SQLite stores them, generated ones and keys included.
+//! Never reads a row of a table.
+
+use rusqlite::Row;
+
+use crate::device::disk::Op;
+use crate::device::pages::shape::{Affinity, Shape, StoredColumn};
+use crate::device::sqlite::rows::Table;
+use crate::device::sqlite::Database;
+use crate::error::Failure;
+
+/// A table or an index, as its pages show it.
+#[derive(Debug, Clone)]
+pub struct KnownTree {
+    /// The table's name; an index has that of its table.
+    pub table: String,
+    /// Its first page; 0 where that is not known.
+    pub root: u32,
+    /// What its records look like.
+    pub shape: Shape,
+    /// The columns that a record may lack have these values, as SQL: by their place in the table.
+    pub(super) defaults: Vec<Option<String>>,
+    /// It is an index: its entries are no rows.
+    pub is_index: bool,
+}
+
+/// A column as `table_xinfo` has it.
+struct Column {
+    kind: String,
+    not_null: bool,
+    default: Option<String>,
+    /// 0: an ordinary one; 2: generated, and not stored.
+    hidden: i64,
+}
+
+impl Database {
+    /// Every tree of this schema, the schema's own first.
+    ///
+    /// # Errors
+    /// As SQLite; damaged where the schema cannot be read.
+    pub fn known_trees(&self, op: Op) -> Result<Vec<KnownTree>, Failure> {
+        self.read_trees().map_err(|error| self.failure(op, &error))
+    }
+
+    fn read_trees(&self) -> rusqlite::Result<Vec<KnownTree>> {
+        let sql = "SELECT type = 'index', name, tbl_name, rootpage FROM sqlite_schema WHERE rootpage > 0";
+        let mut statement = self.connection.prepare(sql)?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?));
+        let all = statement.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut trees = vec![schema_tree()];
+        for (is_index, name, table, root) in all {
+            let columns = self.columns_of(&table)?;
+            let shape = match (is_index, self.table(table.clone())?) {
+                (true, _) => self.index_shape(&name, &columns)?,
+                (false, Some(table)) => self.table_shape(&table, &columns)?,
+                (false, None) => continue,
+            };
+            let root = u32::try_from(root).unwrap_or(0);
+            let defaults = columns.into_iter().filter(|column| column.hidden == 0).map(|column| column.default).collect();
+            trees.push(KnownTree { table, root, shape, defaults, is_index });
+        }
+        Ok(trees)
+    }
+
+    fn columns_of(&self, table: &str) -> rusqlite::Result<Vec<Column>> {
+        let mut statement =
+            self.connection.prepare("SELECT type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+        let read = |row: &Row<'_>| Ok(Column { kind: row.get(0)?, not_null: row.get(1)?, default: row.get(2)?, hidden: row.get(3)? });
+        let columns = statement.query_map([table], read)?.collect();
+        columns
+    }
+
+    fn table_shape(&self, table: &Table, columns: &[Column]) -> rusqlite::Result<Shape> {
+        let stored = |cid: usize| columns.get(cid).map(|column| stored(column, place(columns, cid)));
+        if let Some(index) = &table.own_index {
+            let sql = "SELECT cid FROM pragma_index_xinfo(?1) WHERE cid >= 0 ORDER BY seqno";
+            let mut statement = self.connection.prepare(sql)?;
+            let order = statement.query_map([index], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+            let columns = order.into_iter().filter_map(|cid| stored(usize::try_from(cid).ok()?)).collect();
+            return Ok(Shape { columns, alias: None, least: 1, of_index: true });
+        }
+        let kept: Vec<usize> = (0..columns.len()).filter(|cid| columns.get(*cid).is_some_and(|column| column.hidden != 2)).collect();
+        let key = table.key.first().filter(|_| table.numbered_by_key);
+        let alias = key.and_then(|key| table.columns.iter().position(|column| column == key));
+        let columns: Vec<StoredColumn> = kept.into_iter().filter_map(stored).collect();
+        let alias = alias.and_then(|alias| columns.iter().position(|column| column.place == Some(alias)));
+        Ok(Shape { columns, alias, least: 1, of_index: false })
+    }
+
+    fn index_shape(&self, index: &str, columns: &[Column]) -> rusqlite::Result<Shape> {
+        let mut statement = self.connection.prepare("SELECT cid FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
+        let order = statement.query_map([index], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let column = |cid: i64| {
+            let column = usize::try_from(cid).ok().and_then(|cid| columns.get(cid));
+            let column = column.map(|column| StoredColumn { optional: false, ..stored(column, None) });
+            column.unwrap_or(StoredColumn {
+                place: None,
+                affinity: if cid == -1 { Affinity::Integer } else { Affinity::Blob },
+                not_null: cid == -1,
+                optional: false,
+            })
+        };
+        Ok(Shape { columns: order.into_iter().map(column).collect(), alias: None, least: 1, of_index: true })
+    }
+}
+
+/// The place of a column among those that hold something of their own.
+fn place(columns: &[Column], cid: usize) -> Option<usize> {
+    let ordinary = columns.get(cid).is_some_and(|column| column.hidden == 0);
+    ordinary.then(|| columns.iter().take(cid).filter(|column| column.hidden == 0).count())
+}
+
+fn stored(column: &Column, place: Option<usize>) -> StoredColumn {
+    let has_default = column.default.as_ref().is_some_and(|default| !default.eq_ignore_ascii_case("null"));
+    StoredColumn { place, affinity: Affinity::of(&column.kind), not_null: column.not_null, optional: has_default || !column.not_null }
+}
+
+/// The tree of the schema itself.
+fn schema_tree() -> KnownTree {
+    let column = |affinity| StoredColumn { place: None, affinity, not_null: false, optional: false };
+    let texts = [Affinity::Text, Affinity::Text, Affinity::Text, Affinity::Integer, Affinity::Text];
+    let shape = Shape { columns: texts.into_iter().map(column).collect(), alias: None, least: 1, of_index: false };
+    KnownTree { table: "sqlite_schema".to_owned(), root: 1, shape, defaults: Vec::new(), is_index: false }
+}

@@ -1,0 +1,429 @@
+//! Owns bringing rows page by page: each tree as far as it leads, then the pages that no tree leads to.
+//! Promises: such a page goes to a table where it fits that one alone; to `lost_pages` where several fit; a free page nowhere.
+//! Never takes a row of a page that its tree leads to for less than one of a page that it does not.
+
+use super::evidence::{Signs, Verdict};
+use super::{counted, Rows, OP};
+use crate::device::disk::{File, Open};
+use crate::device::pages::bits::Bits;
+use crate::device::pages::free::FreePages;
+use crate::device::pages::record::{self, Value};
+use crate::device::pages::tree::{Faults, Met, Tree};
+use crate::device::pages::unreached::{Records, Unreached};
+use crate::device::pages::{Pages, Source};
+use crate::device::sqlite::by_page::shapes::KnownTree;
+use crate::device::sqlite::by_page::{Evidence, LostPages, PageRow, PageWriter, Place};
+use crate::device::sqlite::pour::RowCounts;
+use crate::device::sqlite::rows::{LostTable, Table};
+use crate::device::sqlite::Database;
+use crate::device::Device;
+use crate::error::Failure;
+
+/// A damaged file and its trees.
+pub struct Reader<'a> {
+    pages: Pages<'a>,
+    free: FreePages,
+    /// Pages that belong to a tree, and what its rows use.
+    used: Bits,
+    trees: &'a [KnownTree],
+    /// Of each tree; `None` before it was walked.
+    faults: Vec<Option<Faults>>,
+}
+
+/// One table on its way, for the pages that no tree leads to.
+pub struct Target<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// It takes rows.
+    pub keep: bool,
+    /// What the migrations filled in is there until its first row comes.
+    pub seeded: bool,
+    /// Where those go that it does not take.
+    pub aside: &'a LostTable,
+    /// What became of its rows.
+    pub counts: &'a mut RowCounts,
+}
+
+/// What became of the pages that no tree leads to.
+#[derive(Debug, Clone, Default)]
+pub struct Rest {
+    /// Rows of them that went to their tables, or beside them.
+    rows: u64,
+    /// Rows that fit several tables, or may have been deleted.
+    unclear: u64,
+    /// Where those are.
+    lost: String,
+}
+
+impl Rest {
+    /// A line for what is in no table of its own, and a sentence for what came back.
+    pub fn tell(&self, lost: &mut Vec<String>, notes: &mut Vec<String>) {
+        if self.unclear > 0 {
+            lost.push(format!("{} of pages that fit several tables or may be free (in {})", counted(self.unclear), self.lost));
+        }
+        if self.rows > 0 {
+            notes.push(format!("{} came from pages that their table no longer leads to", counted(self.rows)));
+        }
+    }
+}
+
+/// The log beside main, for as long as the reader needs it.
+///
+/// # Errors
+/// As `open`.
+pub fn log_of(device: &Device<'_>) -> Result<Option<Box<dyn File>>, Failure> {
+    let path = device.files.wal();
+    let failed = |error: std::io::Error| Failure::io(OP, &path, &error);
+    if device.disk().stat(&path).map_err(failed)?.is_none_or(|stat| stat.size == 0) {
+        return Ok(None);
+    }
+    device.disk().open(OP, &path, Open::Read).map(Some).map_err(failed)
+}
+
+/// The old file, page by page; `None` where it cannot be found out how it is written.
+///
+/// # Errors
+/// As `read`.
+pub fn pages_of<'a>(device: &'a Device<'_>, rows: &'a Rows<'_>, log: Option<&'a dyn File>) -> Result<Option<Pages<'a>>, Failure> {
+    let source = Source { main: &*rows.main.file, log, path: &device.files.main, op: OP, stop: &device.environment.stop };
+    Pages::open(source)
+}
+
+/// What the trees of a schema look like, as far as the migrations say how many columns each table got after its first rows.
+///
+/// # Errors
+/// As SQLite.
+pub fn trees_of(device: &Device<'_>, database: &Database) -> Result<Vec<KnownTree>, Failure> {
+    let mut trees = database.known_trees(OP)?;
+    let all = device.catalog.migrations.iter().chain(device.catalog.data);
+    // What code adds is not known.
+    if !all.clone().any(|migration| migration.directives.code_revision.is_some()) {
+        let texts: Vec<Vec<String>> = all.map(|migration| words(migration.sql)).collect();
+        for tree in &mut trees {
+            let added = texts.iter().map(|words| columns_added(words, &tree.table)).sum();
+            tree.shape.least = tree.shape.columns.len().saturating_sub(added).max(1);
+        }
+    }
+    Ok(trees)
+}
+
+/// The words of a statement, without quotes.
+fn words(sql: &str) -> Vec<String> {
+    let between = |c: char| c.is_whitespace() || matches!(c, '"' | '`' | '[' | ']' | '.' | ';');
+    sql.to_ascii_lowercase().split(between).filter(|word| !word.is_empty() && *word != "main").map(str::to_owned).collect()
+}
+
+/// Columns that these statements add to a table, or to one that takes its name.
+fn columns_added(words: &[String], table: &str) -> usize {
+    let table = table.to_ascii_lowercase();
+    let is = |word: Option<&String>, wanted: &str| word.is_some_and(|word| word == wanted);
+    let renamed = words.windows(3).any(|three| is(three.first(), "rename") && is(three.get(1), "to") && is(three.get(2), &table));
+    let adds = |four: &&[String]| {
+        let alters = is(four.first(), "alter") && is(four.get(1), "table") && is(four.get(3), "add");
+        alters && (renamed || is(four.get(2), &table))
+    };
+    words.windows(4).filter(adds).count()
+}
+
+impl<'a> Reader<'a> {
+    /// No tree is walked yet.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn new(pages: Pages<'a>, trees: &'a [KnownTree]) -> Result<Reader<'a>, Failure> {
+        let free = pages.free_pages()?;
+        let used = pages.bits();
+        Ok(Reader { pages, free, used, trees, faults: vec![None; trees.len()] })
+    }
+
+    /// The tree of this table's rows.
+    fn tree_of(&self, table: &str) -> Option<(usize, &'a KnownTree)> {
+        self.trees.iter().enumerate().find(|(_, tree)| !tree.is_index && tree.table.eq_ignore_ascii_case(table))
+    }
+
+    /// It has a tree for this table.
+    pub fn knows(&self, table: &Table) -> bool {
+        self.tree_of(&table.name).is_some_and(|(at, _)| self.faults.get(at).is_some_and(Option::is_none))
+    }
+
+    /// Brings the rows that the table's tree leads to.
+    ///
+    /// # Errors
+    /// As `read`, and as SQLite but for refusals of single rows.
+    pub fn pour(&mut self, place: Place<'_>) -> Result<RowCounts, Failure> {
+        let Some((at, tree)) = self.tree_of(&place.table.name) else { return Ok(RowCounts::default()) };
+        let mut writer = PageWriter::new(place, tree, self.pages.encoding())?;
+        let (pages, trees) = (&self.pages, self.trees);
+        let mut bad = 0u64;
+        let walked = Tree { root: tree.root, of_index: tree.shape.of_index };
+        let faults = pages.walk(walked, &mut self.used, &mut |met, used| {
+            let records = Records::of(&met.node);
+            if !is_at_home(met, &records, tree, trees) {
+                return Ok(false);
+            }
+            bad += records.bad as u64;
+            let fits = |types: &[record::Type], number: i64| {
+                if records.sound {
+                    types.len() <= tree.shape.columns.len()
+                } else {
+                    tree.shape.fits(types) && (tree.shape.of_index || met.range.has(number))
+                }
+            };
+            let mut payload = Vec::new();
+            for (index, number, types) in &records.found {
+                let cell = met.node.cell(*index).filter(|_| fits(types, *number));
+                let whole = cell.map_or(Ok(false), |cell| pages.payload(&cell.payload, used, &mut payload))?;
+                match record::values(&payload).filter(|_| whole) {
+                    Some(values) => writer.write(&PageRow { number: *number, values: &values, evidence: Evidence::Tree })?,
+                    None => bad += 1,
+                }
+            }
+            Ok(true)
+        })?;
+        let counts = RowCounts { unread: faults.any() || bad > 0, endless: faults.shared, ..writer.counts };
+        if let Some(known) = self.faults.get_mut(at) {
+            *known = Some(faults);
+        }
+        Ok(counts)
+    }
+
+    /// Walks every tree whose rows were not brought, so that its pages are nobody else's.
+    fn walk_others(&mut self, signs: &mut Signs) -> Result<(), Failure> {
+        for at in 0..self.trees.len() {
+            let Some(tree) = self.trees.get(at).filter(|_| self.faults.get(at).is_some_and(Option::is_none)) else { continue };
+            let trees = self.trees;
+            let faults = if tree.root == 0 {
+                Faults::everywhere()
+            } else {
+                let walked = Tree { root: tree.root, of_index: tree.shape.of_index };
+                self.pages.walk(walked, &mut self.used, &mut |met, _| {
+                    let records = Records::of(&met.node);
+                    let at_home = is_at_home(met, &records, tree, trees);
+                    if at_home && tree.is_index {
+                        signs.add_entries(tree, &met.node, &records);
+                    }
+                    Ok(at_home)
+                })?
+            };
+            if let Some(known) = self.faults.get_mut(at) {
+                *known = Some(faults);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the pages that no tree leads to to the tables that they fit.
+    ///
+    /// # Errors
+    /// As `read`, and as SQLite but for refusals of single rows.
+    pub fn give_the_rest(&mut self, fresh: &Database, history: &str, targets: &mut [Target<'_>]) -> Result<Rest, Failure> {
+        let mut signs = Signs::new(&self.pages);
+        self.walk_others(&mut signs)?;
+        let encoding = self.pages.encoding();
+        let mut writers: Vec<Option<PageWriter<'_>>> = Vec::new();
+        for tree in self.trees {
+            let target = targets.iter().find(|target| !tree.is_index && target.table.name.eq_ignore_ascii_case(&tree.table));
+            let place = target.map(|target| target.place(fresh));
+            writers.push(place.map(|place| PageWriter::new(place, tree, encoding)).transpose()?);
+        }
+        let widest = self.trees.iter().map(|tree| tree.shape.columns.len()).max().unwrap_or(0);
+        let mut lost = LostPages::new(fresh, OP, fresh.aside(OP, "pages")?, widest, encoding);
+        let (pages, free) = (&self.pages, &self.free);
+        let doubtful = !free.complete;
+        let judge = Judge { pages, trees: self.trees, faults: &self.faults, history, doubtful };
+        let mut fitting = vec![0u32; self.trees.len()];
+        if doubtful {
+            signs.gather(pages, &self.used, free, self.trees)?;
+            pages.each_unreached(&mut self.used.clone(), free, &mut |page, _| {
+                let chosen = judge.choose(page, judge.candidates(page), &mut writers)?;
+                chosen.into_iter().filter_map(|at| fitting.get_mut(at).map(|count| *count += 1)).for_each(drop);
+                Ok(())
+            })?;
+        }
+        pages.each_unreached(&mut self.used, free, &mut |page, used| {
+            let chosen = judge.choose(page, judge.candidates(page), &mut writers)?;
+            // Pages of an index hold no row of their own.
+            if !chosen.iter().any(|at| writers.get(*at).is_some_and(Option::is_some)) {
+                return Ok(());
+            }
+            let writer = match chosen.as_slice() {
+                [only] => match judge.is_in_use(&signs, page, *only, &fitting)? {
+                    Verdict::Free => return Ok(()),
+                    Verdict::Unknown => None,
+                    Verdict::InUse => writers.get_mut(*only).and_then(Option::as_mut),
+                },
+                _ => None,
+            };
+            judge.write(page, used, writer, &mut lost)
+        })?;
+        let rest = Rest { rows: 0, unclear: lost.rows, lost: lost.name().to_owned() };
+        let done = settle(writers);
+        Ok(rest.add(done, targets))
+    }
+}
+
+/// What each table's writer has written: its name, the counts, and how many of them are of pages that no tree leads to.
+fn settle(writers: Vec<Option<PageWriter<'_>>>) -> Vec<(String, RowCounts, u64)> {
+    writers.into_iter().flatten().map(|writer| (writer.table_name().to_owned(), writer.counts, writer.unreached)).collect()
+}
+
+impl Rest {
+    fn add(mut self, done: Vec<(String, RowCounts, u64)>, targets: &mut [Target<'_>]) -> Rest {
+        for (name, counts, unreached) in done {
+            self.rows += unreached;
+            if let Some(target) = targets.iter_mut().find(|target| target.table.name == name) {
+                target.counts.kept += counts.kept;
+                target.counts.aside += counts.aside;
+            }
+        }
+        self
+    }
+}
+
+impl Target<'_> {
+    fn place<'p>(&'p self, into: &'p Database) -> Place<'p> {
+        Place { into, op: OP, table: self.table, keep: self.keep, seeded: self.seeded, aside: self.aside }
+    }
+}
+
+impl Reader<'_> {
+    /// Pages that may have had rows, and of which nothing can be said.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn unread_pages(&self) -> Result<u64, Failure> {
+        let (mut unread, mut bytes) = (0, Vec::new());
+        for page in 2..=self.pages.count {
+            if !self.used.has(page) && !self.free.pages.has(page) && self.pages.read(page, &mut bytes)? {
+                unread += u64::from(!self.pages.is_interior(&bytes));
+            }
+        }
+        Ok(unread)
+    }
+
+    /// The first pages of the tables that what is left of the schema names.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn roots(pages: &Pages<'_>) -> Result<Vec<(String, u32)>, Failure> {
+        let mut roots = Vec::new();
+        pages.walk(Tree { root: 1, of_index: false }, &mut pages.bits(), &mut |met, used| {
+            let mut payload = Vec::new();
+            for cell in (0..met.node.cells).filter_map(|index| met.node.cell(index)) {
+                let whole = pages.payload(&cell.payload, used, &mut payload)?;
+                let values = record::values(&payload).filter(|_| whole).unwrap_or_default();
+                if let [Value::Text(kind), Value::Text(name), _, Value::Integer(root), _] = values.as_slice() {
+                    let text = |bytes| String::from_utf8_lossy(&pages.encoding().text(bytes)).into_owned();
+                    if text(kind) == "table" {
+                        roots.push((text(name), u32::try_from(*root).unwrap_or(0)));
+                    }
+                }
+            }
+            Ok(true)
+        })?;
+        Ok(roots)
+    }
+}
+
+/// The page belongs where this tree has it: by the numbers of its rows, and by what they look like.
+fn is_at_home(met: &Met<'_>, records: &Records, tree: &KnownTree, trees: &[KnownTree]) -> bool {
+    if records.found.is_empty() {
+        return met.node.cells == 0;
+    }
+    if !tree.shape.of_index && !records.found.iter().any(|(_, number, _)| met.range.has(*number)) {
+        return false;
+    }
+    // SQLite stores in any column what an application insists on: only another table's page is not this one's.
+    let others = || trees.iter().any(|other| other.shape.of_index == tree.shape.of_index && records.fit(&other.shape));
+    records.some_fit(&tree.shape) || records.sound && !others()
+}
+
+/// What is known when a page is given to a table.
+struct Judge<'a> {
+    pages: &'a Pages<'a>,
+    trees: &'a [KnownTree],
+    faults: &'a [Option<Faults>],
+    history: &'a str,
+    /// Some free pages are not known.
+    doubtful: bool,
+}
+
+impl Judge<'_> {
+    /// The trees whose page it can be: of those that lack one just there, else of all, where every free page is known.
+    fn candidates(&self, page: &Unreached<'_>) -> Vec<usize> {
+        let fits = |tree: &KnownTree| tree.shape.of_index == page.node.is_of_index() && page.records.fit(&tree.shape);
+        let fitting: Vec<usize> = self.trees.iter().enumerate().filter(|(_, tree)| fits(tree)).map(|(at, _)| at).collect();
+        let lacks = |at: &usize| {
+            let faults = self.faults.get(*at).and_then(Option::as_ref);
+            faults.is_some_and(|faults| faults.any() && (page.node.is_of_index() || faults.gaps.iter().any(|gap| page.records.lie_in(gap))))
+        };
+        let lacking: Vec<usize> = fitting.iter().copied().filter(lacks).collect();
+        if lacking.is_empty() && !self.doubtful {
+            fitting
+        } else {
+            lacking
+        }
+    }
+
+    /// Writes the rows of a page: where no writer is given, into the table of those whose place is not clear.
+    fn write(
+        &self,
+        page: &Unreached<'_>,
+        used: &mut Bits,
+        mut writer: Option<&mut PageWriter<'_>>,
+        lost: &mut LostPages<'_>,
+    ) -> Result<(), Failure> {
+        let mut payload = Vec::new();
+        for (index, number, _) in &page.records.found {
+            let Some(cell) = page.node.cell(*index) else { continue };
+            if !self.pages.payload(&cell.payload, used, &mut payload)? {
+                continue;
+            }
+            let Some(values) = record::values(&payload) else { continue };
+            let row = PageRow { number: *number, values: &values, evidence: Evidence::Unreached };
+            match &mut writer {
+                Some(writer) => writer.write(&row)?,
+                None => lost.write(page.page, &row)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_use(&self, signs: &Signs, page: &Unreached<'_>, at: usize, fitting: &[u32]) -> Result<Verdict, Failure> {
+        match self.trees.get(at) {
+            Some(tree) if self.doubtful => signs.of(self.pages, page, tree, fitting.get(at) == Some(&1)),
+            _ => Ok(Verdict::InUse),
+        }
+    }
+
+    /// Of several, those that would take its rows.
+    fn choose(&self, page: &Unreached<'_>, candidates: Vec<usize>, writers: &mut [Option<PageWriter<'_>>]) -> Result<Vec<usize>, Failure> {
+        if candidates.len() < 2 {
+            return Ok(candidates);
+        }
+        let cells = page.records.found.iter().filter_map(|(index, number, _)| Some((*number, page.node.cell(*index)?)));
+        let whole = cells.filter(|(_, cell)| cell.payload.overflow == 0);
+        let rows: Vec<(i64, Vec<Value<'_>>)> =
+            whole.filter_map(|(number, cell)| Some((number, record::values(cell.payload.local)?))).collect();
+        let mut chosen = Vec::new();
+        for at in candidates {
+            let is_history = self.trees.get(at).is_some_and(|tree| tree.table.eq_ignore_ascii_case(self.history) && !tree.is_index);
+            let takes = match writers.get_mut(at).and_then(Option::as_mut) {
+                _ if is_history => rows.iter().all(|(_, values)| is_history_row(values, self.pages)),
+                Some(writer) => writer.would_take(&rows)?,
+                None => true,
+            };
+            if takes {
+                chosen.push(at);
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// A version, a name, a time and a checksum, as refinery writes them.
+fn is_history_row(values: &[Value<'_>], pages: &Pages<'_>) -> bool {
+    let [_, _, Value::Text(time), Value::Text(checksum)] = values else { return false };
+    let (time, checksum) = (pages.encoding().text(time), pages.encoding().text(checksum));
+    time.get(10) == Some(&b'T') && !checksum.is_empty() && checksum.iter().all(u8::is_ascii_digit)
+}

@@ -1,0 +1,146 @@
+//! Owns the question whether a page that no tree leads to is still in use, where not every free page is known.
+//! Promises: a page is in use where a page above it names it, where an index has its rows, or where it is its table's only one.
+//! Never holds more of an index than [`WORDS`] words of hashes.
+
+use crate::device::pages::bits::Bits;
+use crate::device::pages::free::FreePages;
+use crate::device::pages::node::{Kind, Node};
+use crate::device::pages::record::{self, Value};
+use crate::device::pages::tree::Range;
+use crate::device::pages::unreached::{Records, Unreached};
+use crate::device::pages::Pages;
+use crate::device::sqlite::by_page::shapes::KnownTree;
+use crate::error::Failure;
+
+/// A million row numbers of indexes leave one bit of eight set.
+const WORDS: usize = 1 << 17;
+/// Pages above others that are told apart.
+const ABOVE_MAX: usize = 20_000;
+
+/// Is it in use?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    InUse,
+    /// Its rows were deleted, or have moved.
+    Free,
+    /// Nothing says so, and nothing says that it is not.
+    Unknown,
+}
+
+/// What speaks for a page.
+pub struct Signs {
+    /// Pages that others name.
+    named: Bits,
+    /// A page that leads to leaves, and the row numbers between its first and its last.
+    above: Vec<(u32, Range)>,
+    /// Hashes of the row numbers that indexes have.
+    numbers: Vec<u64>,
+}
+
+impl Signs {
+    /// None yet.
+    pub fn new(pages: &Pages<'_>) -> Signs {
+        Signs { named: pages.bits(), above: Vec::new(), numbers: vec![0; WORDS] }
+    }
+
+    /// Looks at every page that no tree leads to.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn gather(&mut self, pages: &Pages<'_>, used: &Bits, free: &FreePages, trees: &[KnownTree]) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        for page in 2..=pages.count {
+            if used.has(page) || free.pages.has(page) || !pages.read(page, &mut bytes)? {
+                continue;
+            }
+            let Some(node) = pages.node(&bytes, page) else { continue };
+            if node.is_of_index() {
+                let records = Records::of(&node);
+                let fitting = trees.iter().enumerate().filter(|(_, tree)| tree.is_index && records.fit(&tree.shape));
+                fitting.for_each(|(_, tree)| self.add_entries(tree, &node, &records));
+            }
+            if !node.is_leaf() {
+                self.add_above(page, &node);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_above(&mut self, page: u32, node: &Node<'_>) {
+        let cells: Vec<_> = (0..node.cells).filter_map(|index| node.cell(index)).collect();
+        cells.iter().for_each(|cell| self.named.set(cell.child));
+        self.named.set(node.right());
+        let (first, last) = (cells.first().map(|cell| cell.number), cells.last().map(|cell| cell.number));
+        if node.kind == Kind::TableInterior && self.above.len() < ABOVE_MAX {
+            self.above.push((page, Range { low: first, high: last }));
+        }
+    }
+
+    /// The row numbers of a page of an index.
+    pub fn add_entries(&mut self, tree: &KnownTree, node: &Node<'_>, records: &Records) {
+        for (index, ..) in &records.found {
+            let cell = node.cell(*index).filter(|cell| cell.payload.overflow == 0);
+            if let Some(Value::Integer(number)) = cell.and_then(|cell| record::values(cell.payload.local)?.last().copied()) {
+                let (word, bit) = place(&tree.table, number);
+                if let Some(word) = self.numbers.get_mut(word) {
+                    *word |= bit;
+                }
+            }
+        }
+    }
+
+    fn has_entry(&self, table: &str, number: i64) -> bool {
+        let (word, bit) = place(table, number);
+        self.numbers.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// `only`: no other page fits this table.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn of(&self, pages: &Pages<'_>, page: &Unreached<'_>, tree: &KnownTree, only: bool) -> Result<Verdict, Failure> {
+        if self.named.has(page.page) {
+            return Ok(Verdict::InUse);
+        }
+        for (above, range) in self.above.iter().filter(|(_, range)| page.records.lie_in(range)) {
+            // What stands there has another number.
+            if range.low.is_some() && leads_to(pages, *above, tree)? {
+                return Ok(Verdict::Free);
+            }
+        }
+        let entries = page.records.found.iter().filter(|(_, number, _)| self.has_entry(&tree.table, *number)).count();
+        let in_use = only || !tree.shape.of_index && entries.saturating_mul(4) >= page.records.found.len();
+        Ok(if in_use { Verdict::InUse } else { Verdict::Unknown })
+    }
+}
+
+/// One of the pages that it names has rows of this table.
+fn leads_to(pages: &Pages<'_>, above: u32, tree: &KnownTree) -> Result<bool, Failure> {
+    let (mut bytes, mut below) = (Vec::new(), Vec::new());
+    if !pages.read(above, &mut bytes)? {
+        return Ok(false);
+    }
+    let Some(node) = pages.node(&bytes, above) else { return Ok(false) };
+    for child in (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child).chain([node.right()]) {
+        if pages.read(child, &mut below)? {
+            let leaf = pages.node(&below, child).filter(|node| node.kind == Kind::TableLeaf);
+            if let Some(leaf) = leaf.filter(|leaf| leaf.cells > 0) {
+                return Ok(Records::of(&leaf).fit(&tree.shape));
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Where the hash of a row number is.
+fn place(table: &str, number: i64) -> (usize, u64) {
+    let seed = table
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| (sum ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3));
+    let mut hash = seed ^ number.unsigned_abs().rotate_left(u32::from(number < 0));
+    for _ in 0..2 {
+        hash = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    ((hash >> 6) as usize % WORDS, 1 << (hash % 64))
+}
