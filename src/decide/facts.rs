@@ -33,6 +33,8 @@ pub struct Facts {
     pub read_only: String,
     /// The database file is a mount of its own: nothing can be renamed over it.
     pub own_mount: bool,
+    /// Nothing says which version it is at, and its pages have rows all the same; looked for only where its schema or history is gone.
+    pub loose_rows: bool,
     /// Data was lost by an operation that is done, and no run has reported it.
     pub loss: Option<String>,
     /// Why the last operation that failed did so, where none has ended well since.

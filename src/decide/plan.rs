@@ -376,7 +376,7 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
     }
-    // Rows whose version is not known cannot be brought anywhere.
+    // Rows whose version is not known belong to no table of this firmware's.
     let from = match &facts.database {
         DatabaseState::Behind { half_done: Some(version), .. } => Some(*version),
         DatabaseState::Behind { version, .. } | DatabaseState::Newer { version, .. } => Some(*version),
@@ -392,10 +392,11 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         | DatabaseState::NewerSqlite { .. }
         | DatabaseState::NotOurs { .. } => None,
     };
+    let (unknown, from) = (from.is_none() && facts.loose_rows, from.or(facts.loose_rows.then_some(facts.target)));
     let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
     // Where rows are carried over, only the build knows which could not be.
     let loss = carry.is_empty();
-    let (from, aside) = (from.unwrap_or(0), from.is_some_and(|from| from > facts.target));
+    let (from, aside) = (from.unwrap_or(0), unknown || from.is_some_and(|from| from > facts.target));
     Plan::Replace { by: Replacement::Fresh { carry, from, aside }, why, loss }
 }
 

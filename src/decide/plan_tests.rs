@@ -33,6 +33,7 @@ fn facts(database: DatabaseState) -> Facts {
         writable: true,
         read_only: "the file system is read-only".into(),
         own_mount: false,
+        loose_rows: false,
         loss: None,
         last_failure: None,
         tried: Vec::new(),
@@ -216,6 +217,16 @@ fn a_copy_that_gives_up_fewer_rows_is_the_better_repair() {
 /// Damaged, with a history that says version 2.
 fn readable() -> Facts {
     facts(DatabaseState::Damaged { what: "page 7 is torn".into(), tables_whole: false, version: Some(2) })
+}
+
+#[test]
+fn rows_of_a_version_that_nothing_tells_go_aside() {
+    let unknown = || facts(DatabaseState::Damaged { what: "page 1 is torn".into(), tables_whole: false, version: None });
+    let purge = Policy { on_damage: vec![Repair::Salvage, Repair::Purge], ..precious() };
+    check(&unknown(), &purge, "replace by a fresh database, the old files go to quarantine: page 1 is torn");
+    let aside = "replace by a fresh database with the rows of every table put aside in it, the old files go to quarantine: page 1 is torn";
+    check(&Facts { loose_rows: true, ..unknown() }, &purge, aside);
+    check(&Facts { loose_rows: true, ..unknown() }, &precious(), "refuse: page 1 is torn [As(Damaged)]");
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     if let (DatabaseState::Damaged { version: version @ None, .. }, Some(main)) = (&mut seen.facts.database, &seen.main) {
         // A good copy is worth more than rows of which nobody knows how many are missing.
         if seen.facts.snapshots.is_empty() && seen.history.is_none() {
-            *version = on_pages::version(device, main)?;
+            (*version, seen.facts.loose_rows) = on_pages::version(device, main)?;
         }
     }
     if let DatabaseState::Behind { pending, .. } = &seen.facts.database {
@@ -191,6 +191,7 @@ fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space,
         writable: locked.writable(),
         read_only: locked.read_only.clone().unwrap_or_default(),
         own_mount: device.mounted(&device.files.main).is_some(),
+        loose_rows: false,
         loss: None,
         last_failure: None,
         tried: ask.tried.to_vec(),

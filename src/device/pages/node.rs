@@ -106,7 +106,7 @@ impl<'p> Node<'p> {
 
     /// The cell at this place; `None` where it is not whole.
     pub fn cell(&self, index: usize) -> Option<Cell<'p>> {
-        let start = short(self.page, self.pointers() + 2 * index);
+        let start = self.start(index);
         let first = self.pointers() + 2 * self.cells;
         let bytes = self.page.get(start..self.usable).filter(|_| index < self.cells && start >= first)?;
         let none = Payload { bytes: 0, local: &[], overflow: 0 };
@@ -169,6 +169,27 @@ impl<'p> Node<'p> {
             sum += self.cell(index)?.size.max(4);
         }
         (sum <= self.page.len()).then_some(sum)
+    }
+
+    /// Cells that share no byte with another one, in order.
+    pub fn cells_alone(&self) -> Vec<usize> {
+        let place = |index| self.cell(index).map(|cell| (self.start(index), self.start(index) + cell.size, index));
+        let mut places: Vec<(usize, usize, usize)> = (0..self.cells).filter_map(place).collect();
+        places.sort_unstable();
+        let (mut alone, mut end) = (Vec::new(), 0);
+        let next = places.iter().skip(1).map(|(start, ..)| *start).chain([usize::MAX]);
+        for ((start, stop, index), next) in places.iter().zip(next) {
+            if *start >= end && *stop <= next {
+                alone.push(*index);
+            }
+            end = end.max(*stop);
+        }
+        alone.sort_unstable();
+        alone
+    }
+
+    fn start(&self, index: usize) -> usize {
+        short(self.page, self.pointers() + 2 * index)
     }
 
     /// Its cells and the space between them fill it.

@@ -17,6 +17,8 @@ pub enum Affinity {
     Text,
     /// Anything.
     Blob,
+    /// The number of a row, in an index.
+    RowNumber,
 }
 
 impl Affinity {
@@ -35,6 +37,7 @@ impl Affinity {
 
     fn can_hold(self, kind: Type) -> bool {
         match (self, kind) {
+            (Affinity::RowNumber, kind) => kind == Type::Integer,
             (_, Type::Null | Type::Blob) | (Affinity::Blob, _) | (Affinity::Text, Type::Text) => true,
             (Affinity::Text, Type::Integer | Type::Real) => false,
             (Affinity::Integer | Affinity::Numeric | Affinity::Real, Type::Integer | Type::Real) => true,

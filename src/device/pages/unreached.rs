@@ -26,8 +26,9 @@ impl Records {
     /// Reads the headers of all records of a page.
     pub fn of(node: &Node<'_>) -> Records {
         let mut records = Records { sound: node.is_sound(), ..Records::default() };
+        let alone = if records.sound { Vec::new() } else { node.cells_alone() };
         for index in 0..node.cells {
-            let cell = node.cell(index);
+            let cell = node.cell(index).filter(|_| records.sound || alone.binary_search(&index).is_ok());
             match cell.and_then(|cell| types(cell.payload.local, cell.payload.bytes).map(|types| (index, cell.number, types))) {
                 Some(record) => records.found.push(record),
                 None => records.bad += 1,

@@ -28,6 +28,8 @@ pub struct Reader<'a> {
     trees: &'a [KnownTree],
     /// Of each tree; `None` before it was walked.
     faults: Vec<Option<Faults>>,
+    /// Of no page it can be said which table its rows belong to.
+    pub unclear: bool,
 }
 
 /// One table on its way, for the pages that no tree leads to.
@@ -56,6 +58,11 @@ pub struct Rest {
 }
 
 impl Rest {
+    /// A row came from a page that no tree leads to.
+    pub fn found(&self) -> bool {
+        self.rows > 0 || self.unclear > 0
+    }
+
     /// A line for what is in no table of its own, and a sentence for what came back.
     pub fn tell(&self, lost: &mut Vec<String>, notes: &mut Vec<String>) {
         if self.unclear > 0 {
@@ -133,7 +140,7 @@ impl<'a> Reader<'a> {
     pub fn new(pages: Pages<'a>, trees: &'a [KnownTree]) -> Result<Reader<'a>, Failure> {
         let free = pages.free_pages()?;
         let used = pages.bits();
-        Ok(Reader { pages, free, used, trees, faults: vec![None; trees.len()] })
+        Ok(Reader { pages, free, used, trees, faults: vec![None; trees.len()], unclear: false })
     }
 
     /// The tree of this table's rows.
@@ -247,6 +254,7 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             let writer = match chosen.as_slice() {
+                [_] if self.unclear => None,
                 [only] => match judge.is_in_use(&signs, page, *only, &fitting)? {
                     Verdict::Free => return Ok(()),
                     Verdict::Unknown => None,

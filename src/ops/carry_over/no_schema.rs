@@ -29,10 +29,13 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     let roots = Reader::roots(&pages)?;
     let mut trees = trees_of(device, fresh)?;
     for tree in trees.iter_mut().skip(1) {
-        let root = roots.iter().find(|(name, _)| !tree.is_index && name.eq_ignore_ascii_case(&tree.table));
+        // Of a version that is not known, columns of the same name may mean something else.
+        let named = |name: &str| !rows.carry.all_aside && !tree.is_index && name.eq_ignore_ascii_case(&tree.table);
+        let root = roots.iter().find(|(name, _)| named(name));
         tree.root = root.map_or(0, |(_, root)| *root);
     }
     let mut reader = Reader::new(pages, &trees)?;
+    reader.unclear = rows.carry.all_aside;
     let made = fresh.ordinary_tables(OP, history)?;
     let (mut ways, mut late) = (Vec::new(), Late::default());
     for table in made.iter().filter(|table| is_carried(rows, &table.name)) {
@@ -45,7 +48,7 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
         ways.push(Way { table, keep, seeded: poured.kept == 0, aside, poured, by_index: 0, lines: Vec::new() });
     }
     let rest = reader.give_the_rest(fresh, history, &mut targets(&mut ways))?;
-    let found = ways.iter().any(|way| way.poured.kept + way.poured.aside > 0);
+    let found = rest.found() || ways.iter().any(|way| way.poured.kept + way.poured.aside > 0);
     let unread = reader.unread_pages()?;
     if !found {
         ways.iter_mut().for_each(|way| way.poured.unread = true);

@@ -28,31 +28,33 @@ enum Page {
     Other,
 }
 
-/// The highest version that is recorded; `None` where nothing is, or what there is does not fit this firmware.
+/// The highest version that is recorded; `None` where nothing is, or what there is does not fit this firmware. And whether there are rows
+/// that no version is known of.
 ///
 /// # Errors
 /// As `open` and `read`; interrupted.
-pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<Option<i64>, Failure> {
+pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i64>, bool), Failure> {
     let path = device.files.wal();
     let failed = |error: std::io::Error| Failure::io(OP, &path, &error);
     let logged = device.disk().stat(&path).map_err(failed)?.is_some_and(|stat| stat.size > 0);
     let log = if logged { Some(device.disk().open(OP, &path, Open::Read).map_err(failed)?) } else { None };
     let source = Source { main: &*main.file, log: log.as_deref(), path: &device.files.main, op: OP, stop: &device.environment.stop };
-    let Some(pages) = Pages::open(source)? else { return Ok(None) };
+    let Some(pages) = Pages::open(source)? else { return Ok((None, false)) };
     let free = pages.free_pages()?;
-    let (mut found, mut mixed) = (Vec::new(), false);
+    let (mut found, mut mixed, mut others) = (Vec::new(), false, false);
     pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| {
         match history_rows(device, &pages, page, used)? {
             Page::Ours(versions) => found.extend(versions),
             Page::Mixed => mixed = true,
-            Page::Other => {}
+            Page::Other => others |= page.records.sound && !page.node.is_of_index(),
         }
         Ok(())
     })?;
     let version = found.iter().max().copied().filter(|_| !mixed);
     // A page of the history may be gone, but not one of its middle.
     let missing = |version: i64| device.catalog.migrations.iter().any(|ours| ours.version <= version && !found.contains(&ours.version));
-    Ok(version.filter(|version| !missing(*version)))
+    let version = version.filter(|version| !missing(*version));
+    Ok((version, version.is_none() && others))
 }
 
 fn history_rows(device: &Device<'_>, pages: &Pages<'_>, page: &Unreached<'_>, used: &mut Bits) -> Result<Page, Failure> {

@@ -96,7 +96,7 @@ impl Database {
             let column = column.map(|column| StoredColumn { optional: false, ..stored(column, None) });
             column.unwrap_or(StoredColumn {
                 place: None,
-                affinity: if cid == -1 { Affinity::Integer } else { Affinity::Blob },
+                affinity: if cid == -1 { Affinity::RowNumber } else { Affinity::Blob },
                 not_null: cid == -1,
                 optional: false,
             })
