@@ -21,6 +21,7 @@ pub mod person;
 pub mod power_cuts;
 pub mod recall;
 pub mod record;
+pub mod ruins;
 pub mod scenarios;
 pub mod share;
 pub mod sim;

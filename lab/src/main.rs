@@ -15,7 +15,7 @@ use bootmigrate_lab::share::Share;
 use bootmigrate_lab::sim::lying::{self, Flaw};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
 use bootmigrate_lab::workers::by_workers;
-use bootmigrate_lab::{bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot};
+use bootmigrate_lab::{bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot, ruins};
 use clap::{Args, Parser, Subcommand};
 use serde::{de::DeserializeOwned, Serialize};
 
@@ -42,6 +42,8 @@ enum Action {
     CorruptFiles(CorruptFiles),
     /// Live generated lives of generated products, and compare each event with an independent reference
     Lives(Lives),
+    /// Compare what comes back from damaged databases with what SQLite's own `.recover` finds
+    CompareSalvage(CorruptFiles),
     /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
     OtherSlot(other_slot::Wanted),
     /// Shut down this machine's own ext4 under the running program
@@ -252,6 +254,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Mutants(wanted) => Ok(mutants::run(&wanted)),
         Action::CorruptFiles(wanted) => corrupt_files(&wanted),
         Action::Lives(wanted) => run_lives(&wanted),
+        Action::CompareSalvage(wanted) => compare_salvage(&wanted),
         Action::OtherSlot(wanted) => Ok(other_slot::run(&wanted)),
         Action::Shutdowns(options) => Ok(bootlab::shutdowns::run(&options)),
         Action::Machines(wanted) => Ok(bootlab::machines::run(&wanted.machine.options, &wanted.machine.hardware, wanted.trouble)),
@@ -446,6 +449,27 @@ fn run_lives(wanted: &Lives) -> anyhow::Result<ExitCode> {
     println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
     println!("{} lives, {} bad", tally.lives, tally.bad);
     Ok(ExitCode::from(u8::from(tally.bad > 0)))
+}
+
+fn compare_salvage(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
+    if let Some(name) = &wanted.replay {
+        let shown = ruins::replay(name, &mut |line| println!("{line}"));
+        shown.map_err(Error::msg).with_context(|| format!("--replay {name}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(worker) = wanted.worker {
+        let tally = ruins::sweep(ruins::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
+        println!("{}", serde_json::to_string(&tally)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let tally = ruins::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
+    if wanted.json {
+        println!("{}", serde_json::to_string(&tally)?);
+    } else {
+        print!("{tally}");
+        println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
+    }
+    Ok(ExitCode::from(u8::from(!tally.strange.is_empty())))
 }
 
 fn run_concurrent(wanted: &Concurrent) -> anyhow::Result<ExitCode> {

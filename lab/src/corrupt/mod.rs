@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use mutation::Mutation;
-pub use situations::Kind;
+pub use situations::{plain, Kind};
 
 use crate::judge::Bad;
 use crate::sim::hash::Random;

@@ -241,9 +241,9 @@ fn run(sim: &Sim, embedded: &Embedded, command: &Command) -> Result<Ended, Strin
     let context = CommandContext { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
     let printed = match &command.action {
         Action::Run { request, .. } => {
-            let (report, unsaid) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
+            let (report, pending_reports) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
             let until_said = sim.effects();
-            unsaid.into_iter().for_each(PendingReport::said);
+            pending_reports.into_iter().for_each(PendingReport::delivered);
             return Ok(Ended::Run(Box::new(report), until_said));
         }
         Action::Status { exit_code, .. } => commands::status::status(&context, Format::Json, *exit_code),

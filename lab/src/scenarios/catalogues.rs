@@ -230,6 +230,21 @@ fn migration(folder: &str, number: usize, name: &'static str, sql: &'static str,
     }
 }
 
+/// A firmware with migrations of its own, oldest first, and these lines in `[databases.settings]`.
+pub fn firmware_of(migrations: &[(&'static str, &'static str)], lines: &str) -> Firmware {
+    let numbered = (1..).zip(migrations);
+    let migrations: Vec<Migration> =
+        numbered.map(|(number, (name, sql))| migration("settings", number, name, sql, Directives::NONE)).collect();
+    let catalog = Catalog {
+        database: "settings",
+        versions: Versions::Int4,
+        fingerprint: fingerprint(&migrations),
+        migrations: Box::leak(migrations.into_boxed_slice()),
+        data: &[],
+    };
+    Firmware { catalog: Box::leak(Box::new(catalog)), ..firmware(Version::One, lines) }
+}
+
 /// This firmware with these lines in `[databases.settings]`.
 pub fn firmware(version: Version, lines: &str) -> Firmware {
     with_slots("single", version, lines)

@@ -1,0 +1,226 @@
+//! Owns the comparison of what comes back from a damaged database: by a purge with carry-over, by `.recover`, and by reading it.
+//! Promises: a case is named by seed and number, and comes back the same; rows are compared with those that were written.
+//! Never lets one way see what another has made.
+// Files of this machine's own temporary folder, whose cuts nobody looks at.
+#![allow(clippy::disallowed_methods)]
+
+mod corpus;
+mod harm;
+mod rows;
+mod ways;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sim::hash::Random;
+use corpus::Made;
+pub use harm::Harm;
+use rows::Score;
+use ways::Way;
+
+/// Cases of fewer true rows than `.recover` finds that are named.
+const NAMED_MAX: usize = 40;
+
+/// How many, and which of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Cases of all workers together.
+    pub count: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// This worker.
+    pub worker: u64,
+    /// Of this many.
+    pub workers: u64,
+}
+
+/// What came back by one way.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct Sum {
+    /// All rows.
+    pub rows: Score,
+    /// Files from which at least as many true rows came back as by this way.
+    pub reached: u64,
+}
+
+/// What came of them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Files.
+    pub files: u64,
+    /// Rows that were in them.
+    pub truth: u64,
+    /// By way.
+    pub by_way: BTreeMap<String, Sum>,
+    /// By harm: files, rows, true rows by each way in the order of [`Way::ALL`], and files where `.recover` has more.
+    pub by_harm: BTreeMap<String, Vec<u64>>,
+    /// By the exit code of the last boot.
+    pub by_exit: BTreeMap<u8, u64>,
+    /// Files where `.recover` has more, with the counts.
+    pub behind: Vec<String>,
+    /// Files with rows that never were, or a boot that panicked.
+    pub strange: Vec<String>,
+    /// Seconds of the slowest worker.
+    pub seconds: f64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.files += other.files;
+        self.truth += other.truth;
+        self.seconds = self.seconds.max(other.seconds);
+        for (way, sum) in other.by_way {
+            let ours = self.by_way.entry(way).or_default();
+            ours.rows.add(&sum.rows);
+            ours.reached += sum.reached;
+        }
+        for (harm, counts) in other.by_harm {
+            let ours = self.by_harm.entry(harm).or_insert_with(|| vec![0; counts.len()]);
+            ours.iter_mut().zip(counts).for_each(|(ours, count)| *ours += count);
+        }
+        other.by_exit.into_iter().for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
+        self.behind.extend(other.behind);
+        self.strange.extend(other.strange);
+    }
+
+    fn case(&mut self, name: &str, made: &Made, harm: Harm, how: &str, scores: &[(Way, Score)]) {
+        let truth = made.truth.values().map(|rows| rows.len() as u64).sum::<u64>();
+        (self.files, self.truth) = (self.files + 1, self.truth + truth);
+        let of = |wanted: Way| scores.iter().find(|(way, _)| *way == wanted).map_or(0, |(_, score)| score.found());
+        let ours = of(Way::Ours);
+        let counts = self.by_harm.entry(format!("{harm:?}")).or_insert_with(|| vec![0; 3 + Way::ALL.len()]);
+        let behind = u64::from(ours < of(Way::Recover));
+        let each = [1, truth].into_iter().chain(Way::ALL.iter().map(|way| of(*way))).chain([behind]);
+        counts.iter_mut().zip(each).for_each(|(sum, count)| *sum += count);
+        for (way, score) in scores {
+            let sum = self.by_way.entry(format!("{way:?}")).or_default();
+            sum.rows.add(score);
+            sum.reached += u64::from(ours >= score.found());
+        }
+        if behind > 0 {
+            self.behind.push(format!("{name}: {ours} of {truth}, .recover {}; {}: {how}", of(Way::Recover), made.how));
+        }
+        if let Some((_, score)) = scores.iter().find(|(way, score)| *way == Way::Ours && score.invented > 0) {
+            self.strange.push(format!("{name}: {} rows that never were; {}: {how}", score.invented, made.how));
+        }
+    }
+}
+
+/// The file with this number, and how it is damaged.
+fn damaged(seed: u64, number: u64) -> (Made, Harm, String, Vec<u8>) {
+    let mut random = Random::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let harm = Harm::ALL[(number % Harm::ALL.len() as u64) as usize];
+    let made = corpus::make(&mut random, number / Harm::ALL.len() as u64);
+    let (bytes, how) = harm::harm(&made, harm, &mut random);
+    (made, harm, how, bytes)
+}
+
+/// Compares this worker's part.
+pub fn sweep(extent: Extent) -> Tally {
+    let began = Instant::now();
+    let mut tally = Tally::default();
+    for number in (extent.worker..extent.count).step_by(extent.workers.max(1) as usize) {
+        let (made, harm, how, bytes) = damaged(extent.seed, number);
+        let name = format!("{}/{number}", extent.seed);
+        let scores: Vec<(Way, Score)> = Way::ALL
+            .iter()
+            .map(|way| {
+                let found = ways::rescue(*way, &bytes);
+                if let (Way::Ours, Some(exit)) = (way, found.exit) {
+                    *tally.by_exit.entry(exit).or_default() += 1;
+                }
+                if found.panicked {
+                    tally.strange.push(format!("{name}: it panicked; {}: {how}", made.how));
+                }
+                (*way, rows::score(&made, &found))
+            })
+            .collect();
+        tally.case(&name, &made, harm, &how, &scores);
+    }
+    tally.seconds = began.elapsed().as_secs_f64();
+    tally
+}
+
+/// Shows one case.
+pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let numbers = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
+    let Some((seed, number)) = numbers else { return Err(format!("{name} is not the name of a case; write SEED/NUMBER")) };
+    let (made, harm, how, bytes) = damaged(seed, number);
+    out(&format!("{}: {harm:?}: {how}", made.how));
+    let file = std::env::temp_dir().join(format!("ruin-{seed}-{number}.db"));
+    std::fs::write(&file, &bytes).map_err(|error| error.to_string())?;
+    out(&format!("written to {}", file.display()));
+    for way in Way::ALL {
+        let found = ways::rescue(*way, &bytes);
+        let score = rows::score(&made, &found);
+        out(&format!("{way:?}: {score:?} {}", found.said));
+        for (table, truth) in &made.truth {
+            let count = found.tables.get(table).map_or(0, Vec::len);
+            out(&format!("    {table}: {count} of {}, {} in lost_{table}", truth.len(), found.beside.get(table).map_or(0, Vec::len)));
+        }
+    }
+    Ok(())
+}
+
+/// Processes, as for the sweep over damaged files.
+pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
+    let program = std::env::current_exe().expect("this program has a name");
+    let start = |worker: u64| {
+        let mut command = Command::new(&program);
+        command.arg("compare-salvage").stdout(Stdio::piped());
+        for (flag, number) in [("--count", count), ("--seed", seed), ("--workers", workers), ("--worker", worker)] {
+            command.args([flag, &number.to_string()]);
+        }
+        command.spawn().expect("a worker starts")
+    };
+    let started: Vec<_> = (0..workers).map(start).collect();
+    let mut tally = Tally::default();
+    for worker in started {
+        let output = worker.wait_with_output().expect("a worker ends");
+        match serde_json::from_slice(&output.stdout) {
+            Ok(part) => tally.add(part),
+            Err(error) => tally.strange.push(format!("a worker died: {} ({error})", output.status)),
+        }
+    }
+    tally
+}
+
+fn percent(part: u64, all: u64) -> String {
+    format!("{:.2} %", part as f64 * 100.0 / all.max(1) as f64)
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} damaged files, {} rows in them\n", self.files, self.truth)?;
+        writeln!(f, "| way | true rows | in their tables | with other values | deleted or overwritten | never were | files where the purge has at least as many |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
+        for way in Way::ALL {
+            let Sum { rows, reached } = self.by_way.get(&format!("{way:?}")).cloned().unwrap_or_default();
+            let found = format!("{} ({})", rows.found(), percent(rows.found(), self.truth));
+            let reached = format!("{reached} ({})", percent(reached, self.files));
+            writeln!(
+                f,
+                "| {} | {found} | {} | {} | {} | {} | {reached} |",
+                way.words(),
+                rows.in_place,
+                rows.changed,
+                rows.old,
+                rows.invented
+            )?;
+        }
+        writeln!(f, "\n| damage | files | rows | purge | `.recover` | reading | VACUUM INTO | files where `.recover` has more |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
+        for (harm, counts) in &self.by_harm {
+            let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
+            writeln!(f, "| {harm} | {} |", counts.join(" | "))?;
+        }
+        let exits: Vec<String> = self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
+        writeln!(f, "\nexit codes of the purge: {}", exits.join(", "))?;
+        self.behind.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "BEHIND {line}"))?;
+        self.strange.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "STRANGE {line}"))
+    }
+}

@@ -1,0 +1,137 @@
+//! Owns rows as words that can be compared, and how many of them are true.
+//! Promises: a row counts once; type and every value count.
+//! Never repairs anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use serde::{Deserialize, Serialize};
+
+use super::corpus::Made;
+use super::ways::Found;
+
+/// By table, sorted.
+pub type Rows = BTreeMap<String, Vec<String>>;
+
+/// How the rows of one file compare.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+pub struct Score {
+    /// In their tables, as they were.
+    pub in_place: u64,
+    /// Beside their tables, as they were.
+    pub beside: u64,
+    /// Of a key that was, with values that never were with it.
+    pub changed: u64,
+    /// Rows of an earlier time.
+    pub old: u64,
+    /// Of a key that never was.
+    pub invented: u64,
+}
+
+impl Score {
+    /// True rows, wherever they are.
+    pub fn found(&self) -> u64 {
+        self.in_place + self.beside
+    }
+
+    /// Adds another file's.
+    pub fn add(&mut self, other: &Score) {
+        self.in_place += other.in_place;
+        self.beside += other.beside;
+        self.changed += other.changed;
+        self.old += other.old;
+        self.invented += other.invented;
+    }
+}
+
+/// Every row that can be read, sorted; what stops the reading is handed on.
+pub fn table_rows(connection: &Connection, table: &str, stopped: &mut dyn FnMut(String)) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Err(error) = read(connection, &format!("SELECT * FROM {table} NOT INDEXED"), &mut found) {
+        // NOT INDEXED says nothing of a table that is kept by its key.
+        stopped(error.to_string());
+    }
+    found.sort();
+    found
+}
+
+fn read(connection: &Connection, sql: &str, found: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let width = statement.column_count();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        found.push(words(row, 0..width)?);
+    }
+    Ok(())
+}
+
+/// The values of these columns.
+pub fn words(row: &Row<'_>, columns: impl Iterator<Item = usize>) -> rusqlite::Result<String> {
+    let mut words = Vec::new();
+    for at in columns {
+        words.push(word(row.get_ref(at)?));
+    }
+    Ok(words.join("|"))
+}
+
+fn word(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(number) => format!("i{number}"),
+        ValueRef::Real(number) => format!("r{number}"),
+        ValueRef::Text(text) => format!("t{}", String::from_utf8_lossy(text)),
+        ValueRef::Blob(bytes) => format!("b{}:{:x}", bytes.len(), crate::sim::hash::Hash128::of(bytes)),
+    }
+}
+
+/// The part of a row that tells it from others: of a table without a key, nothing does.
+fn key<'r>(table: &str, row: &'r str) -> &'r str {
+    let values = match table {
+        "event" => return row,
+        "sample" => 2,
+        _ => 1,
+    };
+    let end = row.match_indices('|').nth(values - 1).map_or(row.len(), |(at, _)| at);
+    &row[..end]
+}
+
+/// How they compare with what was written.
+pub fn score(made: &Made, found: &Found) -> Score {
+    let mut score = Score::default();
+    for (table, truth) in &made.truth {
+        let mut left: BTreeMap<&str, u64> = BTreeMap::new();
+        truth.iter().for_each(|row| *left.entry(row).or_default() += 1);
+        let keys: BTreeSet<&str> = truth.iter().map(|row| key(table, row)).collect();
+        let old = made.old.get(table);
+        let empty = Vec::new();
+        for row in found.tables.get(table).unwrap_or(&empty) {
+            if take(&mut left, row) {
+                score.in_place += 1;
+            } else if old.is_some_and(|old| old.contains(row)) {
+                score.old += 1;
+            } else if keys.contains(key(table, row)) {
+                score.changed += 1;
+            } else {
+                score.invented += 1;
+            }
+        }
+        score.beside += found.beside.get(table).unwrap_or(&empty).iter().filter(|row| take(&mut left, row)).count() as u64;
+        score.beside += found.anywhere.iter().filter(|(width, row)| *width == width_of(row) && take(&mut left, row)).count() as u64;
+    }
+    score
+}
+
+fn width_of(row: &str) -> usize {
+    row.matches('|').count() + 1
+}
+
+fn take(left: &mut BTreeMap<&str, u64>, row: &str) -> bool {
+    match left.get_mut(row) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,163 @@
+//! Owns the ways to get rows out of a damaged database: the product's purge, SQLite's `.recover`, reading it, and VACUUM INTO.
+//! Promises: each works on a copy of its own; what it leaves is read by plain SQLite.
+//! Never helps one of them.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use bootmigrate::boot::BootRequest;
+use bootmigrate::decide::facts::Request;
+use rusqlite::{Connection, OpenFlags};
+
+use super::corpus::{firmware, TABLES};
+use super::rows::{table_rows, words, Rows};
+use crate::device::{switch_on, MAIN};
+use crate::scenarios::situations::empty;
+use crate::sim::Sim;
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `bootmigrate run --purge-and-retry`.
+    Ours,
+    /// `sqlite3 FILE .recover`.
+    Recover,
+    /// `INSERT .. SELECT` of each table, up to where it stops.
+    Reading,
+    /// `VACUUM INTO`.
+    Vacuum,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: &'static [Way] = &[Way::Ours, Way::Recover, Way::Reading, Way::Vacuum];
+
+    /// As a table names it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Way::Ours => "`bootmigrate run --purge-and-retry`",
+            Way::Recover => "`sqlite3 FILE .recover`",
+            Way::Reading => "`INSERT .. SELECT` of each table",
+            Way::Vacuum => "`VACUUM INTO`",
+        }
+    }
+}
+
+/// What one of them found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In its tables.
+    pub tables: Rows,
+    /// In tables beside them that have their columns.
+    pub beside: Rows,
+    /// Rows of no table, with the number of their values.
+    pub anywhere: Vec<(usize, String)>,
+    /// The last boot's exit code.
+    pub exit: Option<u8>,
+    /// It panicked.
+    pub panicked: bool,
+    /// What it said.
+    pub said: String,
+}
+
+/// Gets out what it can.
+pub fn rescue(way: Way, bytes: &[u8]) -> Found {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (damaged, rescued) = (folder.path().join("damaged.db"), folder.path().join("rescued.db"));
+    std::fs::write(&damaged, bytes).expect("a file");
+    let mut found = Found::default();
+    match way {
+        Way::Ours => return ours(bytes, &rescued),
+        Way::Recover => recover(&damaged, &rescued).expect("sqlite3 is installed, or named by SQLITE3"),
+        Way::Reading => {
+            read_into(&damaged, &mut found);
+            return found;
+        }
+        Way::Vacuum => {
+            let opened = Connection::open_with_flags(&damaged, OpenFlags::SQLITE_OPEN_READ_WRITE);
+            opened.and_then(|connection| connection.execute("VACUUM INTO ?1", [rescued.display().to_string()])).ok();
+        }
+    }
+    read_into(&rescued, &mut found);
+    found
+}
+
+/// The `sqlite3` that `SQLITE3` names, or the machine's: Debian 12's is built without what `.recover` needs.
+fn recover(damaged: &Path, rescued: &Path) -> std::io::Result<()> {
+    let program = std::env::var("SQLITE3").unwrap_or_else(|_| "sqlite3".to_owned());
+    let mut said = Command::new(&program).arg(damaged).arg(".recover").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let sql = said.stdout.take().expect("its output");
+    Command::new(&program).arg(rescued).stdin(sql).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    said.wait().map(drop)
+}
+
+fn ours(bytes: &[u8], rescued: &Path) -> Found {
+    let mut found = Found::default();
+    let mut state = empty();
+    state.put_folder("/data/product");
+    state.put_file(MAIN, bytes);
+    let sim = Sim::from_state(&state);
+    let asked = BootRequest { request: Request::PurgeAndRetry, token: String::new() };
+    let Ok(booted) = catch_unwind(AssertUnwindSafe(|| switch_on(firmware(), &sim, &asked))) else {
+        return Found { panicked: true, ..found };
+    };
+    (found.exit, found.said) = (Some(booted.report.exit), booted.report.sentence);
+    if booted.report.usable {
+        std::fs::write(rescued, sim.state().swept().read_file(MAIN).unwrap_or_default()).expect("a file");
+        read_into(rescued, &mut found);
+    }
+    found
+}
+
+/// Every row of a database.
+fn read_into(path: &Path, found: &mut Found) {
+    let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE) else { return };
+    let mut stopped = |_| {};
+    for table in TABLES {
+        found.tables.insert((*table).to_owned(), table_rows(&connection, table, &mut stopped));
+        found.beside.insert((*table).to_owned(), table_rows(&connection, &format!("lost_{table}"), &mut stopped));
+    }
+    // The row number stands apart: where it is a column, the record has NULL in its place.
+    loose(&connection, "SELECT * FROM lost_pages", 2, &mut found.anywhere);
+    loose(&connection, "SELECT * FROM lost_and_found", 4, &mut found.anywhere);
+}
+
+/// Rows of no table, whose values begin at this column, and whose row number stands before them.
+fn loose(connection: &Connection, sql: &str, first: usize, found: &mut Vec<(usize, String)>) {
+    let mut read = || -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            for width in 1..=columns - first {
+                let plain = words(row, first..first + width)?;
+                if let Some(rest) = plain.strip_prefix("NULL|") {
+                    found.push((width, format!("{}|{rest}", words(row, first - 1..first)?)));
+                }
+                found.push((width, plain));
+            }
+        }
+        Ok(())
+    };
+    read().ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{corpus, rows};
+    use super::*;
+    use crate::sim::hash::Random;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_file_without_damage_gives_every_row_by_every_way() {
+        let made = corpus::make(&mut Random::new(7), 2);
+        let truth: u64 = made.truth.values().map(|rows| rows.len() as u64).sum();
+        let ways: BTreeMap<&str, u64> = [Way::Ours, Way::Reading, Way::Vacuum]
+            .iter()
+            .map(|way| (way.words(), rows::score(&made, &rescue(*way, &made.bytes)).in_place))
+            .collect();
+        assert!(truth > 500 && ways.values().all(|found| *found == truth), "{truth}: {ways:?}");
+    }
+}
