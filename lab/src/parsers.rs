@@ -14,8 +14,14 @@ use bootmigrate::commands::run::asked_by;
 use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::Request;
 use bootmigrate::decide::record::{read_slots, write_slot, RecordSlots, SLOT_BYTES};
-use bootmigrate::device::disk::Op;
+use bootmigrate::device::disk::{Disk, Op, Open};
 use bootmigrate::device::mounts::mounted;
+use bootmigrate::device::pages::bits::Bits;
+use bootmigrate::device::pages::node::Node;
+use bootmigrate::device::pages::record;
+use bootmigrate::device::pages::tree::Tree;
+use bootmigrate::device::pages::unreached::Records;
+use bootmigrate::device::pages::{Pages, Source as PageSource};
 use bootmigrate::device::sqlite::script::{self, Mode};
 use bootmigrate::device::sqlite::session::FileOptions;
 use bootmigrate::device::sqlite::Sqlite;
@@ -45,6 +51,7 @@ pub const ALL: &[(&str, Parser)] = &[
     ("mount_table", mount_table),
     ("database_header", database_header),
     ("history_row", history_row),
+    ("pages", pages),
 ];
 
 /// bootmigrate.toml, embedded and overridden by itself.
@@ -183,6 +190,44 @@ pub fn history_row(bytes: &[u8]) {
         .ok();
     drop(connection);
     looked(&sim.state().swept());
+}
+
+/// A database file, or the log beside one, page by page: every tree from its first pages on, and every page that none leads to.
+pub fn pages(bytes: &[u8]) {
+    let mut state = managed_once().clone();
+    let log = format!("{MAIN}-wal");
+    let is_log = bytes.starts_with(&[0x37, 0x7f, 0x06]);
+    state.put_file(if is_log { &log } else { MAIN }, bytes);
+    let sim = Sim::with(&state, Options { log: false, ..Options::default() });
+    let (op, path, stop) = (Op("fuzz"), PathBuf::from(MAIN), AtomicBool::new(false));
+    let Ok(main) = sim.open(op, &path, Open::Read) else { return };
+    let log = if is_log { sim.open(op, &PathBuf::from(log), Open::Read).ok() } else { None };
+    let source = PageSource { main: &*main, log: log.as_deref(), path: &path, op, stop: &stop };
+    let Ok(Some(pages)) = Pages::open(source) else { return };
+    let Ok(free) = pages.free_pages() else { return };
+    let (mut used, mut payload) = (pages.bits(), Vec::new());
+    let mut read = |node: &Node<'_>, used: &mut Bits| {
+        for cell in (0..node.cells).filter_map(|index| node.cell(index)) {
+            if pages.payload(&cell.payload, used, &mut payload).is_ok_and(|whole| whole) {
+                assert_eq!(payload.len() as u64, cell.payload.bytes, "all of it is there");
+                drop(record::values(&payload));
+            }
+        }
+    };
+    for root in 1..=pages.count.min(6) {
+        for of_index in [false, true] {
+            let walked = pages.walk(Tree { root, of_index }, &mut used, &mut |met, used| {
+                read(&met.node, used);
+                Ok(Records::of(&met.node).found.len() <= met.node.cells)
+            });
+            drop(walked);
+        }
+    }
+    let rest = pages.each_unreached(&mut used, &free, &mut |page, used| {
+        read(&page.node, used);
+        Ok(())
+    });
+    drop(rest);
 }
 
 /// A small database of firmware 1 with rows.

@@ -13,7 +13,7 @@ use bootmigrate_lab::sim::hash::Random;
 const ROUNDS: u64 = 20_000;
 /// Of those that look at a whole simulated device, which takes a hundred times as long.
 const ROUNDS_ON_A_DISK: u64 = 2_000;
-const ON_A_DISK: [&str; 3] = ["database_header", "history_row", "state_names"];
+const ON_A_DISK: [&str; 4] = ["database_header", "history_row", "pages", "state_names"];
 
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(name);
