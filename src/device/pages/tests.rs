@@ -24,9 +24,25 @@ struct Made {
 }
 
 fn made(pragmas: &str) -> Made {
+    made_with_reserved(pragmas, 0)
+}
+
+/// At the end of each page so many bytes are somebody else's.
+fn made_with_reserved(pragmas: &str, reserved: u8) -> Made {
     let folder = tempfile::tempdir().unwrap();
-    let connection = rusqlite::Connection::open(folder.path().join("made.db")).unwrap();
-    connection.execute_batch(&format!("{pragmas}; {ROWS}")).unwrap();
+    let path = folder.path().join("made.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(&format!("{pragmas}; PRAGMA user_version = 1")).unwrap();
+    drop(connection);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = u16::from_be_bytes([bytes[16], bytes[17]]).wrapping_sub(u16::from(reserved));
+    if reserved > 0 {
+        bytes[20] = reserved;
+        bytes[105..107].copy_from_slice(&end.to_be_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(ROWS).unwrap();
     let root = |name: &str| connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap();
     let roots = vec![root("t"), root("k")];
     Made { folder, roots }
@@ -92,6 +108,22 @@ fn every_row_is_read_as_it_was_written() {
             let free = read(&made, &|pages| pages.free_pages().unwrap());
             assert!(free.complete && !free.broken, "{pragmas}");
         }
+    }
+}
+
+#[test]
+fn bytes_that_are_reserved_on_each_page_are_no_content() {
+    for (size, reserved) in [(512, 32), (1024, 200), (4096, 12)] {
+        let pragmas = format!("PRAGMA page_size = {size}");
+        let made = made_with_reserved(&pragmas, reserved);
+        let path = made.folder.path().join("made.db");
+        check(&pragmas, &made);
+        let mut bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[20], reserved);
+        bytes[..size].fill(0);
+        std::fs::write(&path, &bytes).unwrap();
+        check(&pragmas, &made);
+        assert_eq!(read(&made, &|pages| pages.usable()), size - usize::from(reserved));
     }
 }
 
