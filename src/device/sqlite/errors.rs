@@ -44,10 +44,11 @@ pub(super) fn is_out_of_memory(error: &rusqlite::Error) -> bool {
     sqlite_error(error).is_some_and(|failure| failure.code == ErrorCode::OutOfMemory)
 }
 
-/// A text of the database is not UTF-8, where our own statement or a product's code must have UTF-8.
+/// A text of the database is not UTF-8 or no text, where our own statement or a product's code must have UTF-8.
 pub(super) fn is_not_utf8(error: &rusqlite::Error) -> bool {
     match error {
-        rusqlite::Error::Utf8Error(..) => true,
+        // A name or a text of the schema that is a BLOB: SQLite takes its bytes for text.
+        rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(_, _, rusqlite::types::Type::Blob) => true,
         rusqlite::Error::FromSqlConversionFailure(_, rusqlite::types::Type::Text, cause) => cause.is::<std::str::Utf8Error>(),
         _ => false,
     }
@@ -114,5 +115,6 @@ mod tests {
         assert_eq!(class_of(&error), Class::Failed);
         assert!(describe(&error).starts_with("a text in the database is not UTF-8"), "{}", describe(&error));
         assert_eq!(class_of(&read("SELECT 1")), Class::Storage);
+        assert_eq!(class_of(&read("SELECT x'61'")), Class::Failed);
     }
 }
