@@ -5,7 +5,8 @@
 use bootmigrate::Embedded;
 
 use super::dice::Dice;
-use super::reference::{bad, promise};
+use super::promise;
+use super::reference::bad;
 use super::run::Run;
 use super::world::{Stands, World};
 use crate::judge::Bad;

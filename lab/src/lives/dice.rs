@@ -85,8 +85,8 @@ impl Dice {
             4 => format!("{}.5", self.below(5)),
             5 | 6 => quoted_text(self.pick(&["", "a", "A", "a ", "ä", "it's", "12", "1.0", "NULL", "x\"y", "line\nend", "日本"])),
             7 => format!("X'{}'", self.pick(&["", "00", "ff00", "61", "000102030405"])),
-            8 => quoted_text(&format!("t{}", self.below(40))),
-            _ => quoted_text(&"long ".repeat(self.between(1, 120))),
+            8 => quoted_text(format!("t{}", self.below(40))),
+            _ => quoted_text("long ".repeat(self.between(1, 120))),
         }
     }
 
@@ -99,7 +99,7 @@ impl Dice {
             "INTEGER" | "INT" => self.below(60).to_string(),
             "REAL" => format!("{}.25", self.below(60)),
             "BLOB" => format!("X'{:04x}'", self.below(60)),
-            "TEXT" => quoted_text(&format!("t{}", self.below(60))),
+            "TEXT" => quoted_text(format!("t{}", self.below(60))),
             _ => self.value(),
         }
     }
@@ -205,6 +205,8 @@ features! {
     together 40,
     /// refinery was there first.
     refinery 12,
+    /// Little room.
+    tight 20,
     /// TEMP objects and PRAGMAs that a file leaves.
     leaves 15,
 }

@@ -48,6 +48,7 @@ fn write(product: &Product, image: &Firmware, folder: &Path) -> std::io::Result<
         let folder = folder.join(&database.name);
         fs::create_dir(&folder)?;
         for migration in part.migrations(database) {
+            let migration = if image.turned { &migration.turned() } else { migration };
             fs::write(folder.join(format!("{}.sql", migration.stem())), migration.text())?;
             if let Some(down) = migration.down_text() {
                 fs::write(folder.join(format!("{}.down.sql", migration.stem())), down)?;

@@ -144,7 +144,8 @@ fn images(dice: &mut Dice, features: &Features, product: &Product) -> Vec<Firmwa
     let mut known: Vec<usize> = product.databases.iter().map(|database| 1 + dice.below(database.migrations.len().max(1))).collect();
     for _ in 0..dice.between(2, 4) {
         let part = |(database, known): (&Database, &usize)| Part { known: (*known).min(database.migrations.len()), own: None };
-        images.push(Firmware { parts: product.databases.iter().zip(&known).map(part).collect() });
+        let turned = features.crlf && dice.chance(40);
+        images.push(Firmware { parts: product.databases.iter().zip(&known).map(part).collect(), turned });
         for (known, database) in known.iter_mut().zip(&product.databases) {
             *known = (*known + dice.below(4)).min(database.migrations.len());
         }
@@ -180,7 +181,12 @@ fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) 
         if let Some(op) = grammar::draw(dice, features, &scratch) {
             statements.extend(op.up);
         }
-        match dice.below(5) {
+        match dice.below(6) {
+            5 => {
+                directives.push("no-transaction".to_owned());
+                directives.push(format!("expect = SELECT * FROM {name}"));
+                statements.push("VACUUM".to_owned());
+            }
             0 => statements.push(format!("CREATE UNIQUE INDEX \"only one\" ON {name}(typeof({column}))")),
             1 => {
                 statements.push("CREATE TABLE \"never\"(x CHECK (x IS NULL))".to_owned());
@@ -229,6 +235,11 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
             15 if features.put_back => events.push(Event::Keep { database }),
             16 if features.put_back => events.push(Event::PutBack { database }),
             17 if features.damage => return harmed(dice, images, main, events, database),
+            18 if features.tight => {
+                image = (image + dice.below(2)).min(main - 1);
+                let asked = Asked::Tight(*dice.pick(&[0, 40, 60, 110, 150, 180, 220, 310, 400]));
+                events.push(Event::Boot { firmware: image, asked });
+            }
             18 => events.push(Event::Boot { firmware: image, asked: Asked::Boot }),
             _ => {}
         }

@@ -185,7 +185,7 @@ fn create_index(dice: &mut Dice, scratch: &Connection, table: &Table) -> Option<
     if names(scratch).ok()?.contains(&name) {
         return None;
     }
-    let column = |dice: &mut Dice| quoted(&dice.pick(&table.columns).name.clone());
+    let column = |dice: &mut Dice| quoted(dice.pick(&table.columns).name.clone());
     let term = match dice.below(6) {
         0 => format!("lower({})", column(dice)),
         1 => format!("{} DESC", column(dice)),
@@ -204,8 +204,8 @@ fn create_index(dice: &mut Dice, scratch: &Connection, table: &Table) -> Option<
 }
 
 fn create_view(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Table) -> Option<Op> {
-    let name = quoted(&dice.name(features.odd_names, &names(scratch).ok()?));
-    let column = quoted(&dice.pick(&table.columns).name.clone());
+    let name = quoted(dice.name(features.odd_names, &names(scratch).ok()?));
+    let column = quoted(dice.pick(&table.columns).name.clone());
     let from = quoted(&table.name);
     let select = match dice.below(4) {
         0 => format!("SELECT count(*) AS rows, max({column}) AS most FROM {from}"),
@@ -217,10 +217,10 @@ fn create_view(dice: &mut Dice, features: &Features, scratch: &Connection, table
 }
 
 fn create_trigger(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Table, known: &[Table]) -> Option<Op> {
-    let name = quoted(&format!("{} on {}", dice.name(features.odd_names, &names(scratch).ok()?), table.name));
+    let name = quoted(format!("{} on {}", dice.name(features.odd_names, &names(scratch).ok()?), table.name));
     let other = dice.pick(known);
-    let column = quoted(&dice.pick(&other.settable()).name.clone());
-    let own = quoted(&dice.pick(&table.columns).name.clone());
+    let column = quoted(dice.pick(&other.settable()).name.clone());
+    let own = quoted(dice.pick(&table.columns).name.clone());
     let event = *dice.pick(&["AFTER INSERT", "AFTER DELETE", "BEFORE INSERT", "AFTER UPDATE"]);
     let row = if event.ends_with("DELETE") { "OLD" } else { "NEW" };
     let target = quoted(&other.name);
@@ -251,13 +251,13 @@ fn alter(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Tab
             Some(Op::new(format!("ALTER TABLE {name} ADD COLUMN {text}"), format!("ALTER TABLE {name} DROP COLUMN {column}")))
         }
         3 => {
-            let old = quoted(&dice.pick(&table.columns).name.clone());
+            let old = quoted(dice.pick(&table.columns).name.clone());
             let new = quoted(&fresh);
             let up = format!("ALTER TABLE {name} RENAME COLUMN {old} TO {new}");
             Some(Op::new(up, format!("ALTER TABLE {name} RENAME COLUMN {new} TO {old}")))
         }
         4 => {
-            let new = quoted(&dice.name(features.odd_names, &names(scratch).ok()?));
+            let new = quoted(dice.name(features.odd_names, &names(scratch).ok()?));
             Some(Op::new(format!("ALTER TABLE {name} RENAME TO {new}"), format!("ALTER TABLE {new} RENAME TO {name}")))
         }
         _ => {
@@ -269,7 +269,7 @@ fn alter(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Tab
 
 /// SQLite's own recipe: a new table, copy, drop, rename.
 fn rebuild(dice: &mut Dice, table: &Table) -> Option<Op> {
-    let (name, new) = (quoted(&table.name), quoted(&format!("{} new", table.name)));
+    let (name, new) = (quoted(&table.name), quoted(format!("{} new", table.name)));
     let head = table.sql.find('(')?;
     let settable: Vec<String> = table.settable().iter().map(|column| column.name.clone()).collect();
     let columns = list(&settable);
@@ -302,7 +302,7 @@ fn drop_one(dice: &mut Dice, scratch: &Connection, table: &Table) -> Option<Op> 
 fn change_rows(dice: &mut Dice, table: &Table) -> Option<Op> {
     let columns = table.settable();
     let name = quoted(&table.name);
-    let one = quoted(&dice.pick(&columns).name.clone());
+    let one = quoted(dice.pick(&columns).name.clone());
     Some(match dice.below(6) {
         0..=2 => Op::rows(insert(dice, table, "OR IGNORE ")),
         3 => Op::rows(format!("UPDATE OR IGNORE {name} SET {one} = {one} || '+' WHERE typeof({one}) = 'text'")),
@@ -340,13 +340,13 @@ pub fn application(dice: &mut Dice, table: &Table) -> String {
             insert(dice, table, conflict)
         }
         7 => {
-            let column = quoted(&dice.pick(&columns).name.clone());
+            let column = quoted(dice.pick(&columns).name.clone());
             let limit = dice.between(5, 60);
             let from = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {limit})");
             format!("{from} INSERT OR IGNORE INTO {name}({column}) SELECT i * 7 FROM n")
         }
         8 | 9 => {
-            let other = quoted(&dice.pick(&columns).name.clone());
+            let other = quoted(dice.pick(&columns).name.clone());
             format!("UPDATE OR IGNORE {name} SET {column} = {value} WHERE {other} > {}", dice.value())
         }
         _ => format!("DELETE FROM {name} WHERE {column} < {value}"),

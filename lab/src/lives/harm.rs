@@ -7,8 +7,9 @@ use bootmigrate::{DatabaseReport, Embedded};
 
 use super::dice::Dice;
 use super::product::{Asked, Harm, Migration};
+use super::promise;
 use super::reference::harmed::{Around, RUNS_MAX};
-use super::reference::{bad, promise, Seen};
+use super::reference::{bad, Seen};
 use super::run::Run;
 use crate::judge::Bad;
 use crate::sim::State;

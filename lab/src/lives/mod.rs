@@ -2,6 +2,7 @@
 //! Promises: a life is named by seed and number and comes back the same; a finding names the promise that is broken, and is made smaller.
 //! Never asks the device's code what is right.
 
+mod content;
 mod cuts;
 mod dice;
 mod firmware;
@@ -10,6 +11,7 @@ mod grammar;
 mod harm;
 mod policies;
 mod product;
+mod promise;
 mod reference;
 mod run;
 mod shrink;
@@ -25,7 +27,6 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::Bad;
-use reference::promise;
 use run::Ended;
 
 /// Bad lives that are described.

@@ -61,7 +61,8 @@ fn keys(dice: &mut Dice, two_slots: bool) -> Vec<(&'static str, String)> {
         keys.push(("quarantine_max", dice.between(1, 4).to_string()));
     }
     if dice.chance(20) {
-        keys.push(("history_table", "\"own_schema_history\"".to_owned()));
+        let name = dice.pick(&["own_schema_history", "transaction", "values"]);
+        keys.push(("history_table", format!("\"{name}\"")));
     }
     keys
 }

@@ -40,6 +40,11 @@ impl Migration {
         Some(self.with_line_ends(down.iter().map(|statement| format!("{statement};\n")).collect()))
     }
 
+    /// The same file, checked out with the other kind of line ends.
+    pub fn turned(&self) -> Migration {
+        Migration { crlf: !self.crlf, ..self.clone() }
+    }
+
     fn with_line_ends(&self, text: String) -> String {
         if self.crlf {
             text.replace('\n', "\r\n")
@@ -129,6 +134,8 @@ impl Part {
 pub struct Firmware {
     /// For each database.
     pub parts: Vec<Part>,
+    /// Its files were checked out with the other kind of line ends.
+    pub turned: bool,
 }
 
 /// What an operator asks for.
@@ -136,6 +143,8 @@ pub struct Firmware {
 pub enum Asked {
     /// Nothing: a boot.
     Boot,
+    /// Nothing, with so much free, in per cent of the database.
+    Tight(u64),
     /// `run --retry`.
     Retry,
     /// `run --purge-and-retry`.
@@ -246,7 +255,8 @@ impl Life {
                 continue;
             }
             let known: Vec<String> = image.parts.iter().zip(&self.product.databases).map(|(part, one)| part_words(part, one)).collect();
-            let _ = writeln!(text, "image {number}: {}", known.join("; "));
+            let turned = if image.turned { ", with the other kind of line ends" } else { "" };
+            let _ = writeln!(text, "image {number}: {}{turned}", known.join("; "));
             for (part, database) in image.parts.iter().zip(&self.product.databases) {
                 part.own.iter().for_each(|migration| file(&mut text, &database.name, migration));
             }
@@ -306,6 +316,9 @@ impl Event {
         let name = |database: &usize| product.databases[*database].name.clone();
         match self {
             Event::Boot { firmware, asked: Asked::Boot } => format!("boot image {firmware}"),
+            Event::Boot { firmware, asked: Asked::Tight(percent) } => {
+                format!("boot image {firmware}, with {percent} % of the database's size free")
+            }
             Event::Boot { firmware, asked: Asked::Retry } => format!("image {firmware}: run --retry"),
             Event::Boot { firmware, asked: Asked::PurgeAndRetry } => format!("image {firmware}: run --purge-and-retry"),
             Event::Boot { firmware, asked: Asked::Purge(one) } => format!("image {firmware}: purge --db {} --yes", name(one)),

@@ -5,12 +5,14 @@
 use bootmigrate::report::RunReport;
 use bootmigrate::Embedded;
 
+use super::content::answer;
 use super::dice::Dice;
 use super::firmware;
 use super::grammar::application;
 use super::product::{Asked, Database, Event, Firmware, Life, Migration};
-use super::reference::book::{answer, Book, Entry};
-use super::reference::{self, bad, promise, standing, Copy, Reference, Said, Seen};
+use super::promise;
+use super::reference::book::{Book, Entry};
+use super::reference::{self, bad, standing, Copy, Reference, Said, Seen};
 use super::tables::tables;
 use super::world::{Ran, Stands, World};
 use crate::judge::Bad;
@@ -48,6 +50,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Vec<u128>,
     /// Effects of the last run.
     pub(super) effects: u64,
+    /// The second of two boots, which has nothing new to say.
+    second: bool,
     /// Power cuts of each boot that changes something.
     pub(super) cuts: u64,
     pub(super) tell: &'a mut dyn FnMut(&str),
@@ -66,6 +70,7 @@ pub fn run(life: &Life, cuts: u64, tell: &mut dyn FnMut(&str)) -> Ended {
         earlier: vec![None; life.product.databases.len()],
         before: Vec::new(),
         effects: 0,
+        second: false,
         cuts,
         tell,
     };
@@ -146,6 +151,7 @@ impl Run<'_> {
                 }
                 self.again(image, &embedded)?;
             }
+            Asked::Tight(percent) => self.boot_in_little_room(image, &embedded, *percent)?,
             Asked::Retry => self.boot(image, &embedded, asked, &["run", "--retry"])?,
             Asked::PurgeAndRetry => self.boot(image, &embedded, asked, &["run", "--purge-and-retry"])?,
             Asked::Purge(one) => {
@@ -158,6 +164,20 @@ impl Run<'_> {
             Asked::Rehearse => self.rehearse(image, &embedded)?,
         }
         self.everything_stands()
+    }
+
+    fn boot_in_little_room(&mut self, image: usize, embedded: &Embedded, percent: u64) -> Result<(), Bad> {
+        self.restart();
+        let (state, path) = (self.world.state(), self.database(0).path());
+        let size = |side: &str| state.read_file(&format!("{path}{side}")).map_or(0, |bytes| bytes.len() as u64);
+        let alone = self.life.product.databases.len() == 1 && size("-wal") + size("-journal") == 0;
+        if !alone || size("") == 0 {
+            return Ok(());
+        }
+        self.world.leave(size("") * percent / 100);
+        self.boot(image, embedded, &Asked::Tight(percent), &["run"])?;
+        self.world.make_room();
+        Ok(())
     }
 
     /// A page of this time may come back later.
@@ -181,7 +201,10 @@ impl Run<'_> {
             return Ok(());
         }
         self.restart();
-        self.boot(image, embedded, &Asked::Boot, &["run"])
+        self.second = true;
+        let ended = self.boot(image, embedded, &Asked::Boot, &["run"]);
+        self.second = false;
+        ended
     }
 
     pub(super) fn boot(&mut self, image: usize, embedded: &Embedded, asked: &Asked, words: &[&str]) -> Result<(), Bad> {
@@ -218,7 +241,13 @@ impl Run<'_> {
                 }
                 continue;
             }
-            let way = self.reference.judge(number, &mine, ways, &seen, life.product.databases.len() == 1 && *asked == Asked::Boot)?;
+            let way = self.reference.judge(
+                number,
+                &mine,
+                ways,
+                &seen,
+                life.product.databases.len() == 1 && matches!(asked, Asked::Boot | Asked::Tight(_)),
+            )?;
             let entries: Vec<Entry> = mine.iter().map(|migration| Entry::of(migration)).collect();
             self.reference.ended(number, &entries, way, &seen);
             self.ready[number] = seen.usable;
@@ -239,8 +268,7 @@ impl Run<'_> {
         };
         let runs: Vec<Option<Said>> = life.product.databases.iter().map(of).collect();
         self.reference.published(&life.product, ran.exit, &runs, self.world.published().as_ref())?;
-        // The second of two boots has nothing new to say.
-        if ran.effects == 0 && self.ended.boots.is_multiple_of(4) {
+        if self.second {
             return Ok(());
         }
         let status = self.world.command(embedded, &["status", "--json"]);
@@ -384,7 +412,7 @@ impl Run<'_> {
             return bad(promise::BUILD, format!("refinery cannot do what the reference has done: {why}"));
         }
         let known = &mut self.reference.known[0];
-        (known.book, known.held) = (Some(book.of_refinery()), true);
+        known.book = Some(book.of_refinery());
         known.journal = "delete".to_owned();
         Ok(())
     }
@@ -407,7 +435,8 @@ impl Run<'_> {
             None | Some(Err(_)) if matches!(ran.exit, 0 | 11) => {
                 return bad(promise::NEWER, format!("rollback exits {}, and there is no way back: {}", ran.exit, ran.said));
             }
-            None | Some(Err(_)) => {}
+            // What has failed is closed by the next boot.
+            None | Some(Err(_)) => self.reference.known[number].ours = false,
         }
         Ok(())
     }

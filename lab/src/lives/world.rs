@@ -18,8 +18,8 @@ use bootmigrate::report::RunReport;
 use bootmigrate::Embedded;
 use rusqlite::{Connection, OpenFlags};
 
+use super::content;
 use super::product::{Database, Migration};
-use super::reference::book;
 use crate::device::SimClock;
 use crate::scenarios::situations::empty;
 use crate::sim::content::Content;
@@ -106,6 +106,16 @@ impl World {
         self.sim = Sim::with(&state, Options { log, ..Options::default() });
     }
 
+    /// Little is left free until the device is switched on again.
+    pub fn leave(&self, bytes: u64) {
+        self.sim.set_available_bytes(bytes);
+    }
+
+    /// There is room again.
+    pub fn make_room(&self) {
+        self.sim.set_total_bytes(None);
+    }
+
     /// A command of this firmware.
     pub fn command(&mut self, embedded: &Embedded, words: &[&str]) -> Ran {
         self.boots += 1;
@@ -159,7 +169,7 @@ impl World {
         let work = |connection: &Connection| -> rusqlite::Result<()> {
             connection.execute_batch("PRAGMA foreign_keys = OFF")?;
             let columns = "version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255)";
-            connection.execute_batch(&format!("CREATE TABLE {table}({columns})"))?;
+            connection.execute_batch(&format!("CREATE TABLE \"{table}\"({columns})"))?;
             Ok(())
         };
         self.application(path, work)?.map_err(|error| error.to_string())?;
@@ -171,7 +181,7 @@ impl World {
             let work = |connection: &Connection| {
                 connection.execute_batch("PRAGMA foreign_keys = OFF")?;
                 connection.execute_batch(&text)?;
-                connection.execute_batch(&format!("INSERT INTO {table} VALUES ({values})"))
+                connection.execute_batch(&format!("INSERT INTO \"{table}\" VALUES ({values})"))
             };
             self.application(path, work)?.map_err(|error| error.to_string())?;
         }
@@ -285,8 +295,8 @@ fn whole(sim: &Sim) -> Result<Whole, String> {
         return Err(format!("integrity_check says: {checked}"));
     }
     let journal = there.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(words)?;
-    let connection = book::copied(&there).map_err(words)?;
-    let dump = book::dump(&connection).map_err(words)?;
+    let connection = content::copied(&there).map_err(words)?;
+    let dump = content::dump(&connection).map_err(words)?;
     let user_version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(words)?;
     let history = history(&connection).unwrap_or_default();
     Ok(Whole { connection, dump, history, user_version, journal })
@@ -294,7 +304,7 @@ fn whole(sim: &Sim) -> Result<Whole, String> {
 
 fn history(connection: &Connection) -> rusqlite::Result<Vec<(i64, String, String)>> {
     let table: String = connection.query_row(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%schema\\_history' ESCAPE '\\'",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name LIKE '%schema\\_history' ESCAPE '\\' OR name IN ('transaction', 'values'))",
         [],
         |row| row.get(0),
     )?;

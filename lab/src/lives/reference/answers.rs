@@ -4,9 +4,10 @@
 
 use serde_json::Value;
 
-use super::{bad, promise, After, Allowed, Known, Reference, TRIES};
+use super::{bad, After, Allowed, Known, Reference, TRIES};
 use crate::judge::Bad;
 use crate::lives::product::{Firmware, Product};
+use crate::lives::promise;
 use crate::lives::reference::book::Entry;
 use crate::lives::reference::fingerprint;
 

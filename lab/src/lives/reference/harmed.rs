@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::book::Book;
-use super::judge::difference;
-use super::{bad, promise, Known, Seen};
+use super::{bad, Known, Seen};
 use crate::judge::Bad;
+use crate::lives::content::difference;
 use crate::lives::product::{Harm, Migration};
+use crate::lives::promise;
 use crate::lives::world::Stands;
 
 /// Runs of one image after which nothing more may change.
@@ -47,7 +48,7 @@ impl Known {
         let whole = match seen.stands {
             Stands::Whole(whole) => whole,
             // A boot with nothing to do reads header, schema and history.
-            _ if seen.exit == 0 && seen.effects == 0 => return Ok(()),
+            _ if seen.exit == 0 && around.untouched => return Ok(()),
             // After a migration within the limits of the check, or a repair, it is whole.
             Stands::Absent => return bad(promise::OLD_OR_NEW, format!("exit {}, and there is no file: {}", seen.exit, seen.sentence)),
             Stands::Broken(why) => return bad(promise::OLD_OR_NEW, format!("exit {}, and {why}: {}", seen.exit, seen.sentence)),

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::book::{Book, Entry};
-use super::{bad, promise, After, Allowed, Known, Reference};
+use super::{bad, After, Allowed, Known, Reference};
 use crate::judge::Bad;
+use crate::lives::content::{copied, difference};
 use crate::lives::product::{Database, Migration};
+use crate::lives::promise;
 use crate::lives::world::{Stands, Whole};
 
 /// The gravest first.
@@ -44,7 +46,7 @@ impl Seen<'_> {
     /// What stands there as a book; `None` where nothing whole does.
     pub fn observed(&self, entries: Vec<Entry>) -> Option<Book> {
         match self.stands {
-            Stands::Whole(whole) => super::book::copied(&whole.connection).ok().map(|connection| Book::observed(connection, entries)),
+            Stands::Whole(whole) => copied(&whole.connection).ok().map(|connection| Book::observed(connection, entries)),
             Stands::Absent | Stands::Broken(_) => None,
         }
     }
@@ -54,15 +56,6 @@ impl Seen<'_> {
 pub fn gravest(exits: impl Iterator<Item = u8>) -> u8 {
     let place = |exit: u8| GRAVITY.iter().position(|known| *known == exit).unwrap_or(0);
     exits.min_by_key(|exit| place(*exit)).unwrap_or(0)
-}
-
-/// What two dumps have that the other has not.
-pub fn difference(expected: &str, found: &str) -> String {
-    let only = |one: &str, other: &str, mark: char| {
-        let lines = one.lines().filter(|line| !other.lines().any(|known| known == *line)).take(6);
-        lines.map(|line| format!("\n      {mark} {}", line.chars().take(160).collect::<String>())).collect::<String>()
-    };
-    format!("{}{}", only(expected, found, '-'), only(found, expected, '+'))
 }
 
 impl Reference {
@@ -119,7 +112,7 @@ impl Reference {
             return bad(promise::SAYS, format!("the report says version {:?}, and it is at {stands:?}: {}", seen.version, seen.sentence));
         }
         let upgraded = matches!((&way.after, stood), (After::Book(_), Some(book)) if book.version() > 0);
-        if upgraded && !way.set_aside && policy.copies && seen.backup.is_none() && way.why.0 == promise::OLD_OR_NEW {
+        if upgraded && !way.tight && !way.set_aside && policy.copies && seen.backup.is_none() && way.why.0 == promise::OLD_OR_NEW {
             return bad(promise::OLD_OR_NEW, format!("there is room, and no snapshot was made before the upgrade: {}", seen.sentence));
         }
         if let (After::Book(book), Stands::Whole(whole)) = (&way.after, seen.stands) {
@@ -244,7 +237,11 @@ fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result
     }
     let fresh = Book::empty().migrated(mine).map(|book| book.counts()).unwrap_or_default();
     let old = stood.map(Book::counts).unwrap_or_default();
-    let Some(now) = seen.observed(Vec::new()).map(|book| book.counts()) else { return Err("it cannot be read".into()) };
+    let Some(book) = seen.observed(Vec::new()) else { return Err("it cannot be read".into()) };
+    if book.has_orphans() && !stood.is_some_and(Book::has_orphans) {
+        return Err("rows name parents that are not there".into());
+    }
+    let now = book.counts();
     for (table, count) in &now {
         // Two tables of one name are `lost_NAME` and `lost_NAME_2`.
         let source = table.strip_prefix("lost_").unwrap_or(table);

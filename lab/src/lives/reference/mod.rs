@@ -17,6 +17,7 @@ use policy::Policy;
 
 use crate::judge::Bad;
 use crate::lives::product::{Asked, Firmware, Harm, Part, Product};
+use crate::lives::promise;
 use crate::lives::world::Stands;
 
 /// Failed tries after which a firmware is not tried again.
@@ -25,30 +26,6 @@ const TRIES: u32 = 3;
 const PURGE_ASKED: &str = "a purge was asked for";
 /// Purges of one firmware.
 const PURGES: u32 = 2;
-
-/// The numbers of the promises, with their first words.
-pub mod promise {
-    /// Old or new.
-    pub const OLD_OR_NEW: &str = "1 old or new";
-    /// No silent loss.
-    pub const NO_SILENT_LOSS: &str = "2 no silent loss";
-    /// No brick, no boot loop.
-    pub const NO_LOOP: &str = "3 no brick, no boot loop";
-    /// The right cure.
-    pub const RIGHT_REPAIR: &str = "4 the right repair";
-    /// A quiet boot costs nothing.
-    pub const QUIET: &str = "5 a quiet boot costs nothing";
-    /// Old firmware on newer data has an answer.
-    pub const NEWER: &str = "7 old firmware on newer data has an answer";
-    /// It says what happened.
-    pub const SAYS: &str = "8 it says what happened";
-    /// A bad migration does not reach the device; and a good one does.
-    pub const BUILD: &str = "9 a bad migration does not reach the device";
-    /// No panic.
-    pub const NO_PANIC: &str = "10 no panic";
-    /// What failed last is said until something succeeds.
-    pub const LAST_FAILURE: &str = "13 what failed last is said";
-}
 
 /// A finding.
 pub fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
@@ -77,6 +54,8 @@ pub struct Allowed {
     pub counted: bool,
     /// The old files go to quarantine.
     pub set_aside: bool,
+    /// There may be no room for a snapshot.
+    pub tight: bool,
     /// It counts towards the bound on fresh databases.
     pub purges: bool,
     /// Which promise says so, and why in this case.
@@ -85,7 +64,16 @@ pub struct Allowed {
 
 impl Allowed {
     fn new(exit: u8, after: After, rule: &'static str, why: impl Into<String>) -> Allowed {
-        Allowed { exits: vec![exit], after, quiet: false, counted: false, set_aside: false, purges: false, why: (rule, why.into()) }
+        Allowed {
+            exits: vec![exit],
+            after,
+            quiet: false,
+            counted: false,
+            set_aside: false,
+            tight: false,
+            purges: false,
+            why: (rule, why.into()),
+        }
     }
 
     fn quiet(exit: u8, rule: &'static str, why: impl Into<String>) -> Allowed {
@@ -110,8 +98,6 @@ pub struct Copy {
 pub struct Known {
     /// Its content; `None` where there is no file.
     pub book: Option<Book>,
-    /// It was there once.
-    pub held: bool,
     /// Failed tries by catalogue.
     pub failed: BTreeMap<String, u32>,
     /// Fresh databases by catalogue.
@@ -159,6 +145,7 @@ impl Reference {
                 let view = View { known: &self.known[number], policy: &self.policies[number], part, database, mine: &mine };
                 match asked {
                     Asked::Purge(one) if *one == number => vec![view.purged()],
+                    Asked::Tight(percent) => view.in_little_room(*percent),
                     _ => view.run(asked),
                 }
             })
@@ -219,7 +206,6 @@ impl Reference {
         if way.purges {
             *known.purged.entry(print).or_default() += 1;
         }
-        known.held |= known.book.is_some();
         known.failing = match (way.counted, seen.exit) {
             (true, _) => true,
             (false, 0 | 11) if !way.quiet => false,
@@ -253,6 +239,24 @@ impl View<'_> {
         }
     }
 
+    /// Nothing is begun where less is free than a pending migration asks for; where there is more, a copy may still not fit.
+    fn in_little_room(&self, percent: u64) -> Vec<Allowed> {
+        let mut ways = self.run(&Asked::Boot);
+        if ways.iter().all(|way| way.quiet) {
+            return ways;
+        }
+        let there = self.known.book.as_ref().map_or(0, |book| book.entries.len());
+        let pending = self.part.migrations(self.database).into_iter().skip(there);
+        let asked = pending.filter_map(|migration| migration.directive("needs-space")?.parse::<f64>().ok()).fold(0.0, f64::max);
+        let less = Allowed::quiet(14, promise::RIGHT_REPAIR, format!("{asked} of its size must be free, and {percent} % is"));
+        if (percent as f64) < asked * 100.0 {
+            return vec![less];
+        }
+        ways.iter_mut().for_each(|way| (way.tight, way.quiet) = (true, false));
+        ways.push(Allowed { quiet: false, ..less });
+        ways
+    }
+
     fn first_boot(&self, asked: &Asked) -> Vec<Allowed> {
         if self.used_up(asked) {
             return vec![Allowed::quiet(19, promise::NO_LOOP, "three tries have failed")];
@@ -267,7 +271,7 @@ impl View<'_> {
     }
 
     fn used_up(&self, asked: &Asked) -> bool {
-        *asked == Asked::Boot && self.known.failed.get(&fingerprint(self.mine)).is_some_and(|count| *count >= TRIES)
+        matches!(asked, Asked::Boot) && self.known.failed.get(&fingerprint(self.mine)).is_some_and(|count| *count >= TRIES)
     }
 
     fn purged_often(&self) -> bool {

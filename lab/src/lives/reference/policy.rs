@@ -2,12 +2,9 @@
 //! Promises: read from the text of the keys; a default is the one that docs/configuration.md names.
 //! Never knows a file or a boot.
 
-use rusqlite::Connection;
-
 use super::book::{Book, Entry};
-use crate::lives::dice::quoted;
+use crate::lives::content::loses;
 use crate::lives::product::Database;
-use crate::lives::tables::tables;
 
 /// Of one database.
 pub struct Policy {
@@ -64,39 +61,9 @@ pub fn reduced(from: &Book, to: &Book, gone: &[Entry]) -> Vec<u8> {
     if gone.iter().any(|entry| entry.down.as_ref().is_some_and(|down| down.contains(" RENAME "))) {
         return vec![0, 11];
     }
-    match loses(from.connection(), to.connection(), &from.counts(), &to.counts()) {
+    match loses(from.connection(), to.connection()) {
         Ok(Some(true)) => vec![11],
         Ok(Some(false)) => vec![0],
         Ok(None) | Err(_) => vec![0, 11],
     }
-}
-
-type Counts = std::collections::BTreeMap<String, u64>;
-
-fn loses(from: &Connection, to: &Connection, counts: &Counts, left: &Counts) -> rusqlite::Result<Option<bool>> {
-    if counts.iter().any(|(table, count)| left.get(table).copied().unwrap_or(0) < *count) {
-        return Ok(Some(true));
-    }
-    let after = tables(to)?;
-    let mut unknown = false;
-    for table in tables(from)? {
-        let Some(there) = after.iter().find(|other| other.name == table.name) else { continue };
-        for column in table.columns.iter().filter(|column| !there.columns.iter().any(|other| other.name == column.name)) {
-            if column.generated {
-                unknown = true;
-                continue;
-            }
-            let default = column.default.as_deref().unwrap_or("NULL");
-            let name = quoted(&column.name);
-            let sql = format!("SELECT 1 FROM {} WHERE {name} IS NOT ({default}) LIMIT 1", quoted(&table.name));
-            if from.prepare(&sql)?.exists([])? {
-                // A default that the column's type turns into another value is the same value.
-                if default == "NULL" {
-                    return Ok(Some(true));
-                }
-                unknown = true;
-            }
-        }
-    }
-    Ok(if unknown { None } else { Some(false) })
 }
