@@ -327,8 +327,8 @@ fn ask(connection: &Connection, seen: &mut Contents) {
         strings(connection, &sql, &mut |row| *seen.rows.entry(row).or_default() += 1).ok();
     }
     for (table, index) in [("sensor", "sqlite_autoindex_sensor_1"), ("reading", "reading_by_value")] {
-        // Where the schema's text is harmed, `id` may be an ordinary column; its NULL says nothing of which row it is.
-        let key = |from: &str| format!("SELECT '{table} of id ' || id FROM {table} {from} WHERE id IS NOT NULL");
+        // Where the schema's text is harmed, `id` may be another column; what is no number says nothing of which row it is.
+        let key = |from: &str| format!("SELECT '{table} of id ' || id FROM {table} {from} WHERE typeof(id) = 'integer'");
         strings(connection, &key("NOT INDEXED"), &mut |row| seen.by_table.extend([row])).ok();
         strings(connection, &key(&format!("INDEXED BY {index}")), &mut |row| seen.by_index.extend([row])).ok();
     }
