@@ -73,6 +73,8 @@ pub mod catalog;
 mod from_refinery;
 mod hooks;
 mod migrator;
+mod packed;
+mod packed_format;
 #[cfg_attr(not(feature = "refinery"), allow(dead_code))]
 mod pragma;
 mod reserved;
@@ -182,7 +184,20 @@ pub fn main(embedded: Embedded) -> ExitCode {
     Migrator::new(embedded).main()
 }
 
-fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// [`main`] of the stock binary, which serves every product: a catalogue in `/usr/lib/bootmigrate` takes the place of the embedded one.
+#[doc(hidden)]
+pub fn stock(embedded: Embedded) -> ExitCode {
+    Migrator::new(embedded).choosing(packed::chosen).main()
+}
+
+/// What a program carries, and where else it may have it from.
+#[derive(Clone, Copy)]
+struct Carried {
+    embedded: Embedded,
+    choose: Option<packed::Choose>,
+}
+
+fn command_line(carried: Carried, code: &Registered, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         if code::guest_runs() {
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
@@ -209,7 +224,7 @@ fn command_line(embedded: &Embedded, code: &Registered, arguments: impl IntoIter
         Verbosity::Statements => log::LevelFilter::Debug,
     });
     progress::watch(command.verbosity != Verbosity::Quiet);
-    match carry_out(embedded, code, &command) {
+    match carry_out(carried, code, &command) {
         Ok(printed) => ExitCode::from(printed.write().0),
         Err(sentence) => refuse(&sentence),
     }
@@ -226,18 +241,19 @@ fn tell(line: &str) {
     let _ = logging::to_stderr(Lines::of(line).as_str());
 }
 
-fn carry_out(embedded: &Embedded, code: &Registered, command: &Command) -> Result<Printed, String> {
+fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: &Command) -> Result<Printed, String> {
     match &command.action {
         Action::Help(words) => return Ok(Printed::answer(Lines::verbatim(&cli::help::help(words)), 0)),
-        Action::Version => return Ok(Printed::answer(Lines::of(&version(embedded)), 0)),
+        Action::Version => return Ok(Printed::answer(Lines::of(&version(&embedded)), 0)),
         _ => {}
     }
     let disk = SystemDisk::default();
+    let root = absolute_root(command)?;
+    let embedded = &choose.map_or(Ok(embedded), |choose| choose(embedded, &disk, &root))?;
     let mut settings = commands::settings(embedded, command, &disk)?;
     let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
     bound_memory(settings.memory_max_mib).map_err(|error| format!("SQLite's memory cannot be bounded: {error}"))?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
-    let root = absolute_root(command)?;
     let firmware = firmware_version(&disk, &root);
     let environment = Environment {
         disk: &disk,

@@ -1,7 +1,8 @@
 //! Owns nothing: argv, run, print, exit code are in the library, so that a product's own binary is three lines.
-//! Promises: carries the migrations that this crate was built with (`BOOTMIGRATE_MIGRATIONS`, else the example product).
+//! Promises: carries the migrations that this crate was built with (`BOOTMIGRATE_MIGRATIONS`, else the example product); a packed catalogue of
+//!   the image counts instead.
 //! Never decides.
 
 fn main() -> std::process::ExitCode {
-    bootmigrate::main(bootmigrate::embedded!())
+    bootmigrate::stock(bootmigrate::embedded!())
 }

@@ -27,8 +27,9 @@ use crate::device::Environment;
 use crate::error::called::call;
 use crate::error::Place;
 use crate::hooks::Hooks;
+use crate::packed::Choose;
 use crate::report::{DatabaseReport, RunReport};
-use crate::{commands, config, firmware_version};
+use crate::{commands, config, firmware_version, Carried};
 pub use error::Error;
 
 /// A run that a program of your own makes. The builder's methods say how; [`boot`](Migrator::boot), [`main`](Migrator::main) and
@@ -56,6 +57,7 @@ pub struct Migrator {
     /// Why there is no catalogue, in a sentence.
     refused: Option<String>,
     program: Option<String>,
+    choose: Option<Choose>,
 }
 
 /// Told of each database that lost rows.
@@ -75,6 +77,7 @@ impl Migrator {
             code: Registered::default(),
             refused: None,
             program: None,
+            choose: None,
         }
     }
 
@@ -253,7 +256,7 @@ impl Migrator {
         }
         match &self.refused {
             Some(sentence) => crate::refuse(sentence),
-            None => crate::command_line(&self.embedded, &self.code, arguments),
+            None => crate::command_line(Carried { embedded: self.embedded, choose: self.choose }, &self.code, arguments),
         }
     }
 
@@ -364,6 +367,12 @@ impl Migrator {
         commands::ready::is_ready(device).map_err(not_ready)?;
         let system = |words: String| Error::System { sentence: format!("{name}: {words}") };
         application::open(&device.files.main, device.busy_limit(), &self.code).map_err(system)
+    }
+
+    /// The command line asks this for its catalogue.
+    pub(crate) fn choosing(mut self, choose: Choose) -> Migrator {
+        self.choose = Some(choose);
+        self
     }
 
     /// There is a catalogue.

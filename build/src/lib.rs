@@ -16,6 +16,8 @@ mod lex;
 mod name;
 mod oldest;
 mod own;
+mod pack;
+mod packed_format;
 #[doc(hidden)]
 pub mod parsers;
 mod pragma;
@@ -40,6 +42,7 @@ use std::process;
 
 pub use checksum::fingerprint;
 pub use generate::source;
+pub use pack::packed;
 pub use problem::Problem;
 pub use product::{Allow, Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product, Versions};
 

@@ -48,6 +48,7 @@ mod oracle;
 mod other_modes;
 mod own_tables;
 mod owners;
+mod packed;
 mod paths;
 mod policies;
 mod printed;

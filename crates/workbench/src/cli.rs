@@ -49,6 +49,12 @@ pub enum Command {
     Check(Check),
     /// Migrate copies of field databases, and report what happens to each.
     Rehearse(Box<Rehearse>),
+    /// Pack the migrations into one file for the stock binary of an image.
+    Pack {
+        /// The file, for example `gateway.catalogue`.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// bootmigrate's own command line with the migrations of this folder: `device run --root DIR`.
     #[command(disable_help_flag = true)]
     Device {

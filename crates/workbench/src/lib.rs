@@ -13,6 +13,7 @@ mod lint;
 mod list;
 mod model;
 mod new;
+mod pack;
 mod product;
 mod rehearse;
 mod rows;
@@ -59,6 +60,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Lint(request) => lint::lint(&folder, request),
         Command::Check(request) => check::check(&folder, request),
         Command::Rehearse(request) => rehearse::rehearse(&folder, request),
+        Command::Pack { output } => pack::pack(&folder, output),
         Command::Device { .. } => Ok(true),
     }
 }

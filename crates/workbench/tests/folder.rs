@@ -137,6 +137,23 @@ fn a_release_is_locked() {
 }
 
 #[test]
+fn a_folder_is_packed() {
+    let product = Product::example();
+    let packed = |name: &str| {
+        assert_eq!(product.run(&["pack", "-o", name]).code, 0);
+        fs::read(product.path().join(name)).unwrap()
+    };
+    let first = packed("gateway.catalogue");
+    assert_eq!(first, packed("again.catalogue"));
+    assert_eq!(first, bootmigrate_build::packed(&bootmigrate_build::read(&product.migrations()).unwrap()));
+    assert!(first.starts_with(b"BMCATLOG") && first.len() > 10_000);
+    product.write("settings/V15__hash.sql", "-- bootmigrate: code revision=1\n-- bootmigrate: irreversible\n");
+    let Ran { code, err, .. } = product.run(&["pack", "-o", "none.catalogue"]);
+    assert!(code == 2 && err.contains("migrations/settings/V15__hash.sql"), "{err}");
+    assert!(!product.path().join("none.catalogue").exists());
+}
+
+#[test]
 fn one_migration_is_shown() {
     says(
         &Product::example(),

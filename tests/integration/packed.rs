@@ -1,0 +1,150 @@
+//! Owns the tests of the stock binary with a packed catalogue: the same as embedded, and of a file that is not as it should be nothing.
+//! Promises: the file is packed by the build crate from a folder; each refusal leaves the device's folder as it was.
+//! Never packs a product that the build would refuse.
+
+use crate::device::{Program, TestDevice};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const NOTES: &[(&str, &str)] = &[
+    ("bootmigrate.toml", "[databases.notes]\npath = \"/var/lib/notes/notes.db\"\n"),
+    ("notes/V1__note.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL);"),
+    ("notes/V1__note.down.sql", "DROP TABLE note;"),
+    ("notes/V2__color.sql", "-- bootmigrate: compatible-from = 1\n-- bootmigrate: expect = SELECT 1 FROM note WHERE color IS NULL\nALTER TABLE note ADD COLUMN color TEXT NOT NULL DEFAULT 'yellow';"),
+    ("notes/V2__color.down.sql", "ALTER TABLE note DROP COLUMN color;"),
+];
+
+/// The stock binary, without any database.
+fn stock() -> TestDevice {
+    let mut device = TestDevice::empty(10);
+    device.program = Program::Product;
+    device
+}
+
+/// Where the stock binary looks.
+fn place(device: &TestDevice) -> PathBuf {
+    let folder = device.root().join("usr/lib/bootmigrate");
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    folder.join("product.catalogue")
+}
+
+fn put(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+fn packed(folder: &Path) -> Vec<u8> {
+    bootmigrate_build::packed(&bootmigrate_build::read(folder).unwrap())
+}
+
+fn notes() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in NOTES {
+        let path = folder.path().join("migrations").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    packed(&folder.path().join("migrations"))
+}
+
+#[test]
+fn another_product_without_another_binary() {
+    let device = stock();
+    put(&place(&device), &notes());
+    fs::create_dir_all(device.root().join("var/lib/notes")).unwrap();
+    let first = device.run(&["run"]);
+    assert_eq!((first.exit.as_str(), first.stderr.as_str()), ("0", "notes: made at version 2. [BM-0 notes 0>2]\n"));
+    let back = device.run(&["rollback", "--db", "notes", "--to", "1"]);
+    assert!(back.exit == "0" && back.stderr.starts_with("notes: gone back to 1"), "{back:?}");
+    assert_eq!(device.run(&["run"]).exit, "0");
+    assert_eq!(device.run(&["run"]).stderr, "notes: at version 2, nothing to do. [BM-0 notes 2]\n");
+    assert_eq!(device.run(&["status", "--db", "settings"]).exit, "2", "the embedded product counts too");
+}
+
+/// What the stock binary says with the example product embedded, and with the same one packed.
+#[test]
+fn packed_and_embedded_are_the_same() {
+    let example = packed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations"));
+    let [embedded, from_file] = [None, Some(example)].map(|packed| {
+        let device = stock();
+        packed.iter().for_each(|bytes| put(&place(&device), bytes));
+        fs::create_dir_all(device.root().join("var/lib/gateway")).unwrap();
+        let mut said = String::new();
+        let commands: [&[&str]; 7] = [
+            &["migrate", "--db", "settings", "--to", "9"],
+            &["plan", "--sql"],
+            &["run"],
+            &["status"],
+            &["data", "status"],
+            &["rollback", "--db", "settings", "--to", "13"],
+            &["doctor"],
+        ];
+        for command in commands {
+            let ran = device.run(command);
+            said.push_str(&format!("{command:?} {}\n{}{}", ran.exit, ran.stdout, ran.stderr).replace(device.root().to_str().unwrap(), ""));
+        }
+        assert!(said.contains("settings: migrated from 9 to 14"), "{said}");
+        without_space(&said)
+    });
+    assert_eq!(embedded, from_file);
+}
+
+/// Free space is another from run to run.
+fn without_space(said: &str) -> String {
+    said.lines().filter(|line| !line.contains("space")).map(|line| format!("{line}\n")).collect()
+}
+
+#[track_caller]
+fn refused(device: &TestDevice, sentence: &str) {
+    fs::create_dir_all(device.root().join("var/lib/notes")).unwrap();
+    let ran = device.run(&["run"]);
+    assert!(ran.exit == "2" && ran.stderr.contains(sentence) && ran.stderr.contains("[BM-2]"), "{ran:?}");
+    assert_eq!(fs::read_dir(device.root().join("var/lib/notes")).unwrap().count(), 0, "something was made");
+}
+
+#[test]
+fn a_file_that_is_not_whole_is_not_used() {
+    let good = notes();
+    for place_of in [0, 8, 12, 16, 32, 40, good.len() / 2, good.len() - 1] {
+        let device = stock();
+        let mut bytes = good.clone();
+        bytes[place_of] ^= 1;
+        put(&place(&device), &bytes);
+        refused(&device, "product.catalogue is not used: it");
+    }
+    let device = stock();
+    put(&place(&device), &good[..good.len() - 1]);
+    refused(&device, "its checksum is not that of its contents");
+    put(&place(&device), b"");
+    refused(&device, "it is cut off");
+}
+
+#[test]
+fn only_roots_word_counts() {
+    let device = stock();
+    let path = place(&device);
+    put(&path, &notes());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    refused(&device, "others than its owner may write to it (mode 0664); give it to root with mode 0644");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+    refused(&device, "others than its owner may write to it (mode 0777); give it to root with mode 0755");
+    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+    refused(&device, "it belongs to uid 4711");
+    fs::rename(&path, path.with_extension("file")).unwrap();
+    std::os::unix::fs::symlink("product.file", &path).unwrap();
+    refused(&device, "it is no regular file");
+    put(&path.with_file_name("other.catalogue"), &notes());
+    refused(&device, "has 2 catalogues (other.catalogue, product.catalogue); leave one of them");
+}
+
+/// A product's own binary has its catalogue in it.
+#[test]
+fn a_products_own_binary_does_not_look() {
+    let device = TestDevice::booted_at(42);
+    put(&place(&device), b"nothing");
+    assert_eq!(device.run(&["status"]).exit, "0");
+}
