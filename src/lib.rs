@@ -51,6 +51,7 @@
 // ops/               one operation a file: takes the device and proof, returns proof or a failure
 // device/            effects: disk (the trait and the kernel's), sqlite, history, files, clock, supervisor
 // migrator.rs        the same as a library, for a supervisor, an application, a product's tests
+// packed.rs          the packed catalogue that the stock binary reads from the image
 // from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
 // report.rs          what happened → one sentence and its code, JSON, exit code
 // error.rs           Failure and its class

@@ -53,7 +53,7 @@ type Work<'w, T> = &'w dyn Fn(&Pages<'_>) -> T;
 
 fn read<T>(made: &Made, work: Work<'_, T>) -> T {
     let path = made.folder.path().join("made.db");
-    let open = |path: &Path| SystemDisk.open(OP, path, Open::Read).unwrap();
+    let open = |path: &Path| SystemDisk::default().open(OP, path, Open::Read).unwrap();
     let log = made.folder.path().join("made.db-wal");
     let log = log.exists().then(|| open(&log));
     let main = open(&path);
