@@ -124,7 +124,7 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
 
 /// A device that was never here before: what is refused anyway gets no state folder beside it.
 fn refused_untouched(device: &Device<'_>, asked: &BootRequest) -> Result<Option<DatabaseReport>, Failure> {
-    if device.disk().stat(&device.state.root).ok().flatten().is_some() {
+    if device.disk().walk_to(&device.state.root).unwrap_or(false) {
         return Ok(None);
     }
     let (facts, plan) = look(device, asked.request.clone())?;

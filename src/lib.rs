@@ -248,17 +248,18 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
         Action::Version => return Ok(Printed::answer(Lines::of(&version(&embedded)), 0)),
         _ => {}
     }
-    let disk = SystemDisk::default();
+    // What it holds is closed with the process.
+    let disk: &SystemDisk = Box::leak(Box::default());
     let root = absolute_root(command)?;
-    let embedded = &choose.map_or(Ok(embedded), |choose| choose(embedded, &disk, &root))?;
-    let mut settings = commands::settings(embedded, command, &disk)?;
+    let embedded = &choose.map_or(Ok(embedded), |choose| choose(embedded, disk, &root))?;
+    let mut settings = commands::settings(embedded, command, disk)?;
     let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
     bound_memory(settings.memory_max_mib).map_err(|error| format!("SQLite's memory cannot be bounded: {error}"))?;
     let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
-    let firmware = firmware_version(&disk, &root);
+    let firmware = firmware_version(disk, &root);
     let environment = Environment {
-        disk: &disk,
-        sqlite: Sqlite { registered: Some(code), disk: Some(&disk), ..Sqlite::default() },
+        disk,
+        sqlite: Sqlite { registered: Some(code), disk: Some(disk), ..Sqlite::default() },
         clock: &SystemClock,
         stop,
         root,

@@ -116,10 +116,11 @@ impl From<Mistake> for String {
 pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, Mistake> {
     let named = command.config.clone();
     let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(DEVICE_FILE)));
-    if named.is_none() {
+    let absent = named.is_none() && matches!(disk.stat(&path), Ok(None));
+    if named.is_none() && !absent {
         written_by_root(disk, &command.root, &path)?;
     }
-    let text = match disk.read(&path, FILE_BYTES_MAX) {
+    let text = match if absent { Err(io::ErrorKind::NotFound.into()) } else { disk.read(&path, FILE_BYTES_MAX) } {
         Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(format!("{} cannot be read: {error}", path.display()).into()),

@@ -20,17 +20,18 @@ use crate::device::{Device, Environment};
 pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: &'a Environment<'a>) -> Result<Vec<Device<'a>>, String> {
     let mut devices: Vec<Device<'a>> = Vec::new();
     let root = if environment.root.as_os_str().is_empty() { PathBuf::new() } else { followed(environment.disk, &environment.root) };
-    let mut folders = BTreeMap::new();
+    let (mut folders, mut each_has_one_name) = (BTreeMap::new(), true);
     for database in &settings.databases {
         let catalog = catalog_of(embedded, database)?;
-        let main = resolve_in(environment, &mut folders, &database.path);
+        let (main, one_name) = resolve_in(environment, &mut folders, &database.path);
+        each_has_one_name &= one_name;
         if !main.starts_with(&root) {
             let path = place(&environment.root, &database.path);
             return Err(format!("{} leads out of --root, to {}; make that link relative", path.display(), main.display()));
         }
         devices.push(Device::new(environment, database, catalog, settings.slots, main));
     }
-    if !all_apart(environment, &devices) {
+    if !each_has_one_name || !all_apart(environment, &devices) {
         // Refused where the second path stands; where the first lies under a name of the second, there.
         for (position, device) in devices.iter().enumerate() {
             let (earlier, _) = devices.split_at(position);
@@ -49,14 +50,11 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: 
     Ok(devices)
 }
 
-/// No path is another's or the program's, and no file has a second name: what is so on a device, in one pass. Else each is compared with
-/// each, to say which.
+/// No path is another's or the program's: what is so on a device, in one pass. Else each is compared with each, to say which.
 fn all_apart(environment: &Environment<'_>, devices: &[Device<'_>]) -> bool {
     let files: Vec<(&Path, Vec<Taken>)> =
         devices.iter().map(|device| (device.files.main.as_path(), names::of_database(&device.settings.name, &device.files.main))).collect();
-    let one_name =
-        |device: &Device<'_>| matches!(environment.disk.stat(&device.files.main), Ok(stat) if stat.is_none_or(|stat| stat.links <= 1));
-    names::all_apart(&files, &names::of_the_program(|path| resolve(environment, path))) && devices.iter().all(one_name)
+    names::all_apart(&files, &names::of_the_program(|path| resolve(environment, path)))
 }
 
 fn named_otherwise<'a>(devices: &[Device<'a>], device: &Device<'_>) -> Vec<Device<'a>> {
@@ -160,13 +158,21 @@ fn resolve(environment: &Environment<'_>, path: &Path) -> PathBuf {
     followed(environment.disk, &place(&environment.root, path))
 }
 
-/// The same for one of many: a folder's links are followed once, however many databases it holds.
-fn resolve_in(environment: &Environment<'_>, folders: &mut BTreeMap<PathBuf, PathBuf>, path: &Path) -> PathBuf {
+/// The same for one of many: a folder's links are followed once, however many databases it holds. And whether the file has no second name.
+fn resolve_in(environment: &Environment<'_>, folders: &mut BTreeMap<PathBuf, PathBuf>, path: &Path) -> (PathBuf, bool) {
     let path = place(&environment.root, path);
-    let plain = matches!(environment.disk.stat(&path), Ok(stat) if stat.is_none_or(|stat| stat.kind == FileKind::File));
-    match path.file_name().filter(|_| plain) {
-        Some(name) => folders.entry(parent(&path).to_path_buf()).or_insert_with_key(|folder| followed(environment.disk, folder)).join(name),
-        None => followed(environment.disk, &path),
+    let one_name = |stat: Option<Stat>| stat.is_none_or(|stat| stat.links <= 1);
+    let plain = environment.disk.stat(&path).ok().filter(|stat| stat.is_none_or(|stat| stat.kind == FileKind::File));
+    match (path.file_name(), plain) {
+        (Some(name), Some(stat)) => {
+            let folder = folders.entry(parent(&path).to_path_buf()).or_insert_with_key(|folder| followed(environment.disk, folder));
+            (folder.join(name), one_name(stat))
+        }
+        _ => {
+            let main = followed(environment.disk, &path);
+            let stat = environment.disk.stat(&main);
+            (main, stat.is_ok_and(one_name))
+        }
     }
 }
 

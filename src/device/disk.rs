@@ -157,6 +157,10 @@ pub trait File {
     fn sync_data(&self, op: Op) -> io::Result<()>;
     /// What `fstat` says.
     fn stat(&self) -> io::Result<Stat>;
+    /// What it said when the file was opened.
+    fn stat_when_opened(&self) -> io::Result<Stat> {
+        self.stat()
+    }
     /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file system can share blocks);
     /// `Interrupted` where `stop` is raised meanwhile.
     fn copy_from(&self, op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64>;
@@ -184,6 +188,10 @@ pub trait File {
 pub trait Disk {
     /// `lstat`; `None` where nothing has this name.
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
+    /// Walks to this folder, for calls that follow; `false` where it is absent.
+    fn walk_to(&self, folder: &Path) -> io::Result<bool> {
+        Ok(self.stat(folder)?.is_some())
+    }
     /// Names in a folder, sorted; empty where the folder is absent.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
     /// The first bytes of a file, at most `max`; links are followed. Never of a live database: see [`Disk::open`].

@@ -131,7 +131,7 @@ impl MainFile {
         let mut header = vec![0; HEADER_BYTES];
         let read = file.read_at(0, &mut header)?;
         header.truncate(read);
-        Ok(MainFile { stat: file.stat()?, file, header, read_only })
+        Ok(MainFile { stat: file.stat_when_opened()?, file, header, read_only })
     }
 }
 
@@ -212,9 +212,7 @@ impl StateFolder {
     /// # Errors
     /// As `readdir`.
     pub fn ready_operations(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
-        let mut operations: Vec<u64> = disk.list(&self.root)?.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
-        operations.sort_unstable();
-        Ok(operations)
+        Ok(ready_among(&disk.list(&self.root)?))
     }
 
     /// All snapshots, newest first.
@@ -236,6 +234,13 @@ impl StateFolder {
         operations.sort_unstable();
         Ok(operations)
     }
+}
+
+/// Operations whose ready file is among these names of the state folder, oldest first.
+pub fn ready_among(names: &[String]) -> Vec<u64> {
+    let mut operations: Vec<u64> = names.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
+    operations.sort_unstable();
+    operations
 }
 
 fn number_between(name: &str, before: &str, after: &str) -> Option<u64> {

@@ -7,11 +7,12 @@ pub mod data;
 mod form;
 pub mod made;
 pub mod own;
+mod tables;
 
 use std::fmt;
 
+use rusqlite::params;
 use rusqlite::types::ValueRef;
-use rusqlite::{params, OptionalExtension};
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
@@ -136,20 +137,15 @@ pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure
 pub fn read_with_said_above(database: &Database, op: Op, table: &str, version: i64) -> Result<History, Failure> {
     let connection = &database.connection;
     let read = || {
-        let exists = |name: &str| {
-            let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
-            connection.query_row(sql, [name], |_| Ok(())).optional().map(|found| found.is_some())
-        };
-        let names = [table, "bootmigrate_steps", "bootmigrate_state"];
+        let there = tables::look(connection, [table, "bootmigrate_steps", "bootmigrate_state"])?;
+        let [recorded, has_steps, has_state] = there.are_tables;
         let mut history = History {
             application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
-            recorded: exists(table)?,
-            malformed: stand_in(connection, names)?,
+            recorded,
+            malformed: there.stand_in,
+            tables: there.others,
             ..History::default()
         };
-        let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                      AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND name <> ?1 COLLATE NOCASE";
-        history.tables = connection.query_row(tables, [table], |row| row.get::<_, i64>(0))?.unsigned_abs();
         if history.malformed.is_some() {
             // To read it would run whatever it is made of.
             history.recorded = true;
@@ -158,10 +154,11 @@ pub fn read_with_said_above(database: &Database, op: Op, table: &str, version: i
         if history.recorded {
             read_applied(connection, table, &mut history)?;
         }
-        if exists("bootmigrate_state")? {
+        if has_state {
             read_state(connection, &mut history)?;
         }
-        if exists("bootmigrate_steps")? {
+        // Nothing is asked of what was applied here but where it is newer.
+        if has_steps && history.version() > version {
             read_said(connection, &mut history, version)?;
         }
         Ok(history)
@@ -171,26 +168,6 @@ pub fn read_with_said_above(database: &Database, op: Op, table: &str, version: i
         Class::Failed => Failure::new(Class::Catalogue, op, format!("the history cannot be read: {}", describe(&error))),
         _ => database.failure(op, &error),
     })
-}
-
-/// What stands under one of these names and is no plain table: a view or a virtual table, or one with a generated column.
-fn stand_in(connection: &rusqlite::Connection, names: [&str; 3]) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT name || ' is no table but: ' || iif(type = 'table', 'virtual table', type) FROM sqlite_schema \
-               WHERE (type <> 'table' OR rootpage = 0) AND lower(name) IN (lower(?1), ?2, ?3) LIMIT 1";
-    if let Some(other) = connection.query_row(sql, names, |row| row.get(0)).optional()? {
-        return Ok(Some(other));
-    }
-    // Of a plain table this reads the schema alone.
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND lower(name) IN (lower(?1), ?2, ?3)";
-    let tables: Vec<String> = connection.prepare(sql)?.query_map(names, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let generated = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0 LIMIT 1";
-    for table in tables {
-        let column: Option<String> = connection.query_row(generated, [&table], |row| row.get(0)).optional()?;
-        if let Some(column) = column {
-            return Ok(Some(format!("{table} has a generated column: {column}")));
-        }
-    }
-    Ok(None)
 }
 
 fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {

@@ -9,6 +9,7 @@ mod damage;
 mod history;
 mod on_pages;
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -25,7 +26,6 @@ use crate::ops::probe::in_use;
 use crate::ops::room::kept;
 use crate::ops::store::RecordStore;
 use crate::ops::sweep::{second_names, sweep};
-use crate::ops::trust::Trust;
 
 pub use copies::good_snapshots;
 use damage::{prove, DamageProof};
@@ -82,13 +82,12 @@ pub fn inspect(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, as
 fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Inspection, Failure> {
     let failed = |error: io::Error| Failure::io(LOOK, &device.files.main, &error);
     let mut files = device.files.look(device.disk()).map_err(failed)?;
-    if ask.may_write && locked.writable() {
-        sweep(device, locked, files.main.as_ref())?;
+    if ask.may_write && locked.writable() && sweep(device, locked, files.main.as_ref())? {
         files.main = device.disk().stat(&device.files.main).map_err(failed)?;
     }
-    let space = device.space().map_err(failed)?;
+    let space = locked.space(device).map_err(failed)?;
     let mut seen = Inspection { facts: frame(device, locked, &files, space, ask), main: None, files, history: None };
-    seen.facts.database = look(device, store, ask, &mut seen)?;
+    seen.facts.database = look(device, locked, store, ask, &mut seen)?;
     if let Some(what) = code_missing(device, &seen.facts.database) {
         let version = seen.history.as_ref().map_or(0, History::version);
         seen.facts.database = DatabaseState::WithoutCode { version, what };
@@ -199,7 +198,7 @@ fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space,
 }
 
 /// What stands under the name; fills in the descriptor and the history on the way.
-fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Inspection) -> Result<DatabaseState, Failure> {
+fn look(device: &Device<'_>, locked: &Locked, store: &RecordStore, ask: &Ask<'_>, seen: &mut Inspection) -> Result<DatabaseState, Failure> {
     let files = seen.files;
     // A boot has swept by now; whoever only looks sees what it will sweep.
     let left = if ask.may_write { 0 } else { left_names(device, &files)? };
@@ -213,7 +212,8 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Insp
     let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
     let main = device.open_main(LOOK, limit)?;
     if seen.facts.writable {
-        Trust::of(device)?.accept(&device.files.main, &main.stat).map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+        let accepted = locked.trust.accept(device, &device.files.main, &main.stat);
+        accepted.map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
     }
     device.opens(Some(&main));
     if main.read_only && seen.facts.writable {
@@ -236,7 +236,7 @@ fn look(device: &Device<'_>, store: &RecordStore, ask: &Ask<'_>, seen: &mut Insp
         return Ok(database);
     }
     let recover = files.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
-    match read_history(device, limit) {
+    match read_history(device, limit, files) {
         Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, recover),
         Ok(history) => match prove(device, seen, &header)? {
             Some(DamageProof { mut database, history_is_whole }) => {
@@ -369,8 +369,8 @@ pub fn read_here(device: &Device<'_>, database: &sqlite::Database, op: Op) -> Re
     histories::read_with_said_above(database, op, &device.settings.history_table, device.catalog.target())
 }
 
-fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure> {
-    read_quietly(device, limit, |database| read_here(device, database, LOOK))
+fn read_history(device: &Device<'_>, limit: Duration, files: FilesState) -> Result<History, Failure> {
+    read_as_seen(device, limit, Some(files), |database| read_here(device, database, LOOK))
 }
 
 /// Reads without a byte written. An application that opens and closes meanwhile makes and removes the WAL and its shared memory
@@ -379,13 +379,25 @@ fn read_history(device: &Device<'_>, limit: Duration) -> Result<History, Failure
 /// # Errors
 /// In use, or the reader's own.
 pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
+    read_as_seen(device, limit, None, read)
+}
+
+/// The same, with what has just been seen of the files for the first look.
+fn read_as_seen<T>(
+    device: &Device<'_>,
+    limit: Duration,
+    seen: Option<FilesState>,
+    read: impl Fn(&sqlite::Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let seen = Cell::new(seen);
     let read = |database: sqlite::Database| {
         let answer = read(&database);
         database.close(LOOK)?;
         answer
     };
     let ask = || {
-        let files = device.files.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+        let look = || device.files.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.files.main, &error));
+        let files = seen.take().map_or_else(look, Ok)?;
         match open_to_look(device, &files).and_then(&read) {
             // A running application has the WAL: its own shared memory lets us read beside it.
             Err(failure) if failure.class == Class::InUse => Ok(device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read).ok()),

@@ -2,14 +2,16 @@
 //! Promises: [`Locked`] is the right to write state; on a file system that takes no writes there is none and nothing is made.
 //! Never deletes the lock file, never waits longer than `busy_timeout_s`.
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, Untrusted, WrongKind};
+use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, Space, Stat, Untrusted, WrongKind};
+use crate::device::files::ready_among;
 use crate::device::supervisor::RunFolder;
 use crate::device::{account, supervisor, Device, Ownership};
 use crate::error::{Class, Failure};
-use crate::ops::trust::{check, Trust};
+use crate::ops::trust::{check, check_everything, StateThere, Trust};
 
 const OP: Op = Op("take the lock");
 const MAKE: Op = Op("make the state folder");
@@ -27,6 +29,12 @@ pub struct Locked {
     extended: Vec<Extended>,
     /// The state folder was made by this run.
     pub first_run: bool,
+    /// Who may own what lies here.
+    pub trust: Trust,
+    /// Room when the lock was taken; `None` once this run may have used some.
+    space: Cell<Option<Space>>,
+    /// What lay in the state folder when the lock was taken; `None` once this run may have changed it.
+    names: RefCell<Option<Vec<String>>>,
 }
 
 impl Locked {
@@ -43,6 +51,39 @@ impl Locked {
         let Ownership { uid, gid, mode } = self.ownership;
         file.take_owner(op, uid, gid, mode)?;
         file.set_extended(op, &self.extended)
+    }
+
+    /// Operations whose ready file waits, oldest first.
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn ready_operations(&self, device: &Device<'_>) -> io::Result<Vec<u64>> {
+        match &*self.names.borrow() {
+            Some(names) => Ok(ready_among(names)),
+            None => device.state.ready_operations(device.disk()),
+        }
+    }
+
+    /// What lies in the state folder: as it was when the lock was taken for the first who asks, who may then change it.
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn names(&self, device: &Device<'_>) -> io::Result<Vec<String>> {
+        self.names.take().map_or_else(|| device.disk().list(&device.state.root), Ok)
+    }
+
+    /// From now on there are other names, and there is other room.
+    pub fn changes(&self) {
+        self.names.take();
+        self.space.take();
+    }
+
+    /// Room where the database lies.
+    ///
+    /// # Errors
+    /// As `statvfs`.
+    pub fn space(&self, device: &Device<'_>) -> io::Result<Space> {
+        self.space.take().map_or_else(|| device.space(), Ok)
     }
 
     /// Changes the lock file's modification time; what the file system's clock says now, in nanoseconds.
@@ -64,12 +105,21 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
     check_confirmed(device)?;
     check_mount(device)?;
     check_above(device)?;
-    check(device)?;
+    let trust = check_everything(device)?;
     // Nothing is made, so it does not matter who would own it.
     let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
     let read_only = space.read_only.then(|| "the file system is read-only".to_owned());
-    Ok(Locked { file: None, read_only, ownership, extended: Vec::new(), first_run: false })
+    Ok(Locked {
+        file: None,
+        read_only,
+        ownership,
+        extended: Vec::new(),
+        first_run: false,
+        trust,
+        space: Cell::new(Some(space)),
+        names: RefCell::default(),
+    })
 }
 
 /// Makes the state folder where it is missing, and takes the lock.
@@ -79,20 +129,21 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
 pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     check_confirmed(device)?;
     check_mount(device)?;
-    check(device)?;
+    let trust = check(device)?;
     make_database_folder(device)?;
-    let (ownership, extended) = ownership(device)?;
+    let (ownership, extended) = ownership(device, trust.main)?;
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
-    if space.read_only {
-        let read_only = Some("the file system is read-only".into());
-        return Ok(Locked { file: None, read_only, ownership, extended, first_run: false });
-    }
-    let first_run = stat(device, &device.state.root)?.is_none();
-    match take(device, ownership) {
-        Ok(file) => Ok(Locked { file: Some(file), read_only: None, ownership, extended, first_run }),
-        Err(Take::Unwritable(why)) => Ok(Locked { file: None, read_only: Some(why), ownership, extended, first_run: false }),
-        Err(Take::Failed(failure)) => Err(failure),
-    }
+    let taken =
+        if space.read_only { Err(Take::Unwritable("the file system is read-only".into())) } else { take(device, ownership, &trust) };
+    let (file, read_only) = match taken {
+        Ok(file) => (Some(file), None),
+        Err(Take::Unwritable(why)) => (None, Some(why)),
+        Err(Take::Failed(failure)) => return Err(failure),
+    };
+    let names = device.disk().list(&device.state.root).map_err(|error| Failure::io(OP, &device.state.root, &error))?;
+    trust.ready_files(device, &names)?;
+    let first_run = file.is_some() && trust.state == StateThere::Nothing;
+    Ok(Locked { file, read_only, ownership, extended, first_run, trust, space: Cell::new(Some(space)), names: RefCell::new(Some(names)) })
 }
 
 enum Take {
@@ -100,13 +151,15 @@ enum Take {
     Failed(Failure),
 }
 
-fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take> {
+fn take(device: &Device<'_>, ownership: Ownership, trust: &Trust) -> Result<Box<dyn File>, Take> {
     let disk = device.disk();
-    make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+    if trust.state != StateThere::All {
+        make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+    }
     same_file_system(device)?;
     let path = device.state.lock();
     let file = disk.open(OP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, OP, &path, &error))?;
-    given(device, &*file, ownership)?;
+    given(device, &*file, ownership, trust)?;
     let ask = || file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(OP, &path, &error));
     match device.wait().until(OP, ask).map_err(Take::Failed)? {
         Some(()) => Ok(file),
@@ -119,11 +172,11 @@ fn take(device: &Device<'_>, ownership: Ownership) -> Result<Box<dyn File>, Take
 
 /// The lock file is the owner's, where this run has made it, or an earlier one that was cut off. What has a content is not given away:
 /// whoever owns the folder may have put another file in its place.
-fn given(device: &Device<'_>, file: &dyn File, ownership: Ownership) -> Result<(), Take> {
+fn given(device: &Device<'_>, file: &dyn File, ownership: Ownership, trust: &Trust) -> Result<(), Take> {
     let path = device.state.lock();
     let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
-    let stat = file.stat().map_err(failed)?;
-    Trust::of(device).map_err(Take::Failed)?.accept_alone(&path, &stat).map_err(failed)?;
+    let stat = file.stat_when_opened().map_err(failed)?;
+    trust.accept_alone(device, &path, &stat).map_err(failed)?;
     if stat.size > 0 || (stat.uid, stat.gid) == (ownership.uid, ownership.gid) {
         return Ok(());
     }
@@ -227,22 +280,24 @@ fn make_with_parents(device: &Device<'_>, folder: &Path) -> io::Result<()> {
     make_folder_durably(device.disk(), MAKE, folder, 0o755, configured_owner(device))
 }
 
-fn stat(device: &Device<'_>, path: &Path) -> Result<Option<crate::device::disk::Stat>, Failure> {
+fn stat(device: &Device<'_>, path: &Path) -> Result<Option<Stat>, Failure> {
     device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error))
 }
 
 /// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
-fn ownership(device: &Device<'_>) -> Result<(Ownership, Vec<Extended>), Failure> {
-    let of = |path: &Path| {
-        let found = stat(device, path)?.filter(|found| found.kind == FileKind::File);
-        Ok(found.map(|found| (Ownership::of(&found), device.disk().extended(path))))
+fn ownership(device: &Device<'_>, main: Option<Stat>) -> Result<(Ownership, Vec<Extended>), Failure> {
+    let of = |path: &Path, found: Option<Stat>| {
+        let found = found.filter(|found| found.kind == FileKind::File);
+        found.map(|found| (Ownership::of(&found), device.disk().extended(path)))
     };
-    if let Some(found) = of(&device.files.main)? {
+    if let Some(found) = of(&device.files.main, main) {
         return Ok(found);
     }
     // Where the database is there, nobody asks for its copies.
-    if let Some(found) = latest_copy(device)?.map_or(Ok(None), |path| of(&path))? {
-        return Ok(found);
+    if let Some(copy) = latest_copy(device)? {
+        if let Some(found) = of(&copy, stat(device, &copy)?) {
+            return Ok(found);
+        }
     }
     new_ownership(device).map(|ownership| (ownership, Vec::new()))
 }

@@ -140,7 +140,10 @@ fn build(
 /// # Errors
 /// As the swap; the ready file stays.
 pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStore) -> Result<Vec<Replaced>, Failure> {
-    let operations = device.state.ready_operations(device.disk()).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
+    let operations = locked.ready_operations(device).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
+    if !operations.is_empty() {
+        locked.changes();
+    }
     let mut done = Vec::new();
     for operation in operations {
         let open: Option<OpenOperation> = store.record().open.clone().filter(|open| open.number == operation);
@@ -265,7 +268,7 @@ fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
     match device.disk().stat(&device.files.main).map_err(failed)? {
         Some(_) => {
             let main = device.open_main(READY, device.busy_limit())?;
-            Trust::of(device)?.accept(&device.files.main, &main.stat).map_err(failed)?;
+            Trust::of(device)?.accept(device, &device.files.main, &main.stat).map_err(failed)?;
             Ok(Some(main))
         }
         None => Ok(None),

@@ -13,7 +13,6 @@ use crate::device::Device;
 use crate::error::{Class, Failure, Place};
 use crate::ops::lock::Locked;
 use crate::ops::together::Others;
-use crate::ops::trust::Trust;
 use crate::ops::verify::ROW_FOLLOWS;
 
 const READ: Op = Op("read the record");
@@ -59,21 +58,26 @@ impl RecordStore {
         let path = device.state.record();
         let failed = |migration, error: &io::Error| Failure::io(migration, &path, error);
         let disk = device.disk();
-        let there = disk.stat(&path).map_err(|error| failed(READ, &error))?;
-        let file = match (there, locked.writable()) {
-            (Some(_), true) => Some(disk.open(READ, &path, Open::ReadWrite).map_err(|error| failed(READ, &error))?),
-            (Some(_), false) => disk.open(READ, &path, Open::Read).ok(),
-            (None, true) => Some(make(device, locked).map_err(|error| failed(MAKE, &error))?),
-            (None, false) => None,
+        let mut there = true;
+        let file = if locked.writable() {
+            match disk.open(READ, &path, Open::ReadWrite) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    there = false;
+                    Some(make(device, locked).map_err(|error| failed(MAKE, &error))?)
+                }
+                opened => Some(opened.map_err(|error| failed(READ, &error))?),
+            }
+        } else {
+            disk.open(READ, &path, Open::Read).ok()
         };
         if let Some(file) = &file {
             // What was opened, whatever had the name before.
-            let opened = file.stat().map_err(|error| failed(READ, &error))?;
-            Trust::of(device)?.accept_alone(&path, &opened).map_err(|error| failed(READ, &error))?;
+            let opened = file.stat_when_opened().map_err(|error| failed(READ, &error))?;
+            locked.trust.accept_alone(device, &path, &opened).map_err(|error| failed(READ, &error))?;
         }
         let mut store = RecordStore::read(device, file.as_deref())?;
         // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
-        let blank = there.is_some() && store.blank;
+        let blank = there && store.blank;
         store.lost = store.sequence == 0 && store.unknown_format.is_none() && locked.writable() && !locked.first_run && !blank;
         if store.lost {
             log::warn!("{}: the record of earlier tries was lost; they count as none.", device.settings.name);
@@ -95,7 +99,7 @@ impl RecordStore {
         let mut bytes = vec![0; 2 * SLOT_BYTES];
         if let Some(file) = file {
             let failed = |error: io::Error| Failure::io(READ, &device.state.record(), &error);
-            if file.stat().map_err(failed)?.size > bytes.len() as u64 {
+            if file.stat_when_opened().map_err(failed)?.size > bytes.len() as u64 {
                 log::warn!("{}: the record is longer than its two slots; what follows them is not used.", device.settings.name);
             }
             file.read_at(0, &mut bytes).map_err(failed)?;

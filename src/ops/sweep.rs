@@ -12,18 +12,23 @@ use crate::ops::lock::Locked;
 
 const OP: Op = Op("remove what an earlier run left");
 
-/// Unlinks staging files, unfinished snapshots, side files of snapshots, and names in D that are main's own inode.
+/// Unlinks staging files, unfinished snapshots, side files of snapshots, and names in D that are main's own inode; whether there was any.
 ///
 /// # Errors
 /// As `readdir`, `lstat` and `unlink`.
-pub fn sweep(device: &Device<'_>, _locked: &Locked, main: Option<&Stat>) -> Result<(), Failure> {
+pub fn sweep(device: &Device<'_>, locked: &Locked, main: Option<&Stat>) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::io(OP, &device.state.root, &error);
-    for path in leftovers(device, main).map_err(failed)? {
-        log::info!("{}: removing {}, left by an earlier run.", device.settings.name, path.display());
-        let removed = if path == device.state.rehearsal() { remove_tree(device.disk(), &path) } else { device.disk().unlink(OP, &path) };
-        removed.map_err(|error| Failure::io(OP, &path, &error))?;
+    let names = locked.names(device).map_err(failed)?;
+    let left = leftovers(device, main, &names).map_err(failed)?;
+    if !left.is_empty() {
+        locked.changes();
     }
-    Ok(())
+    for path in &left {
+        log::info!("{}: removing {}, left by an earlier run.", device.settings.name, path.display());
+        let removed = if *path == device.state.rehearsal() { remove_tree(device.disk(), path) } else { device.disk().unlink(OP, path) };
+        removed.map_err(|error| Failure::io(OP, path, &error))?;
+    }
+    Ok(!left.is_empty())
 }
 
 /// Takes a folder of ours away with everything in it; nothing where it is absent.
@@ -48,13 +53,13 @@ pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     disk.remove_folder(OP, folder)
 }
 
-fn leftovers(device: &Device<'_>, main: Option<&Stat>) -> io::Result<Vec<PathBuf>> {
+fn leftovers(device: &Device<'_>, main: Option<&Stat>, names: &[String]) -> io::Result<Vec<PathBuf>> {
     let disk = device.disk();
     let mut found = Vec::new();
     if disk.stat(&device.files.beside())?.is_some() {
         found.push(device.files.beside());
     }
-    for name in disk.list(&device.state.root)? {
+    for name in names {
         if name.starts_with("staging-") || name.starts_with("undo-") || name == "rehearsal" {
             found.push(device.state.root.join(name));
         }
@@ -87,7 +92,7 @@ pub fn second_names(device: &Device<'_>, main: &Stat) -> io::Result<u64> {
         return Ok(0);
     }
     let mut names = 0;
-    for path in leftovers(device, Some(main))? {
+    for path in leftovers(device, Some(main), &device.disk().list(&device.state.root)?)? {
         names += u64::from(is_main(device, Some(main), &path)?);
     }
     Ok(names)

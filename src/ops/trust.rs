@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::disk::{parent, FileKind, Op, Stat, Untrusted, Why, WrongKind};
-use crate::device::files::{DatabaseFiles, StateFolder};
+use crate::device::files::{ready_among, DatabaseFiles, StateFolder};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::lock::configured_owner;
@@ -18,31 +18,59 @@ const BY_THE_GROUP: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 
 /// Who may own what belongs to a database, and who may write to it.
-pub struct Trust<'d> {
-    device: &'d Device<'d>,
+pub struct Trust {
     /// Only a process that may write everybody's files can be made to harm somebody.
     guards: bool,
-    main: Option<Stat>,
+    /// The main file, when it was looked at.
+    pub main: Option<Stat>,
     /// The folder is root's, or will be made.
     in_a_folder_of_root: bool,
     owners: Vec<u32>,
+    /// The folders that hold state.
+    pub state: StateThere,
 }
 
-/// Looks at the database, its side files, its folder and the state folder.
+/// Which folders of ours are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateThere {
+    /// Not even the database's own.
+    Nothing,
+    /// One or more.
+    Some,
+    /// All of them.
+    All,
+}
+
+/// Looks at the database, its side files, its folder and the folders of state; what lies in those is looked at as it is opened.
 ///
 /// # Errors
-/// Not ours (16): what is somebody else's, or may be; else as `lstat` and `readdir`.
-pub fn check(device: &Device<'_>) -> Result<(), Failure> {
-    let trust = Trust::of(device)?;
-    trust.database().and_then(|()| trust.state()).map_err(|error| Failure::io(OP, &device.files.main, &error))
+/// Not ours (16): what is somebody else's, or may be; else as `lstat`.
+pub fn check(device: &Device<'_>) -> Result<Trust, Failure> {
+    let mut trust = Trust::of(device)?;
+    let looked = trust.database(device).and_then(|()| trust.folders(device));
+    trust.state = looked.map_err(|error| Failure::io(OP, &device.files.main, &error))?;
+    Ok(trust)
 }
 
-impl<'d> Trust<'d> {
+/// The same for whoever opens nothing: the files in the state folder too, whose names these are.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_everything(device: &Device<'_>) -> Result<Trust, Failure> {
+    let failed = |error| Failure::io(OP, &device.files.main, &error);
+    let trust = check(device)?;
+    trust.files_of_state(device).map_err(failed)?;
+    let names = device.disk().list(&device.state.root).map_err(failed)?;
+    trust.ready_files(device, &names)?;
+    Ok(trust)
+}
+
+impl Trust {
     /// For this database.
     ///
     /// # Errors
     /// As `lstat`.
-    pub fn of(device: &'d Device<'d>) -> Result<Trust<'d>, Failure> {
+    pub fn of(device: &Device<'_>) -> Result<Trust, Failure> {
         let stat = |path: &Path| device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error));
         let guards = device.disk().is_root();
         let (main, folder) = (stat(&device.files.main)?, stat(device.files.folder())?);
@@ -55,92 +83,114 @@ impl<'d> Trust<'d> {
             let told = if main.is_some() { main } else { stat(&device.state.root)? };
             owners.extend(told.map(|told| told.uid));
         }
-        Ok(Trust { device, guards, main, in_a_folder_of_root, owners })
+        Ok(Trust { guards, main, in_a_folder_of_root, owners, state: StateThere::Nothing })
     }
 
     /// A file of ours, as it lies there or as it was opened: of an owner that belongs here, with no name that we do not know.
     ///
     /// # Errors
     /// [`Untrusted`]; else as `lstat` and `readdir`.
-    pub fn accept(&self, path: &Path, stat: &Stat) -> io::Result<()> {
-        self.owned(path, stat)?;
-        self.named(path, stat)
+    pub fn accept(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
+        self.owned(device, path, stat)?;
+        self.named(device, path, stat)
     }
 
     /// As [`Trust::accept`], for a file that never gets a second name.
     ///
     /// # Errors
     /// [`Untrusted`].
-    pub fn accept_alone(&self, path: &Path, stat: &Stat) -> io::Result<()> {
-        self.owned(path, stat)?;
-        if self.may_be_a_trap(path, stat)? {
+    pub fn accept_alone(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
+        self.owned(device, path, stat)?;
+        if self.may_be_a_trap(device, path, stat)? {
             return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, 1) }.into());
         }
         Ok(())
     }
 
     /// The four files, and the folder that they lie in.
-    fn database(&self) -> io::Result<()> {
-        let (disk, files) = (self.device.disk(), &self.device.files);
+    fn database(&self, device: &Device<'_>) -> io::Result<()> {
+        let (disk, files) = (device.disk(), &device.files);
         if self.main.is_some_and(|main| main.kind == FileKind::Symlink) {
             if let Some(error) = disk.resolve(&files.main).err().filter(|error| Untrusted::of(error).is_some()) {
                 return Err(error);
             }
         }
         if let Some(folder) = disk.stat(files.folder())?.filter(|folder| folder.mode & STICKY == 0) {
-            self.not_everybodys(files.folder(), &folder)?;
+            self.not_everybodys(device, files.folder(), &folder)?;
         }
         if let Some(main) = self.main.filter(|main| main.kind == FileKind::File) {
-            self.owned(&files.main, &main)?;
+            self.owned(device, &files.main, &main)?;
         }
+        let mut there = Vec::new();
         for path in [files.wal(), files.shm(), files.journal()] {
-            disk.stat(&path)?.map_or(Ok(()), |stat| WrongKind::unless_file(&path, &stat))?;
+            let Some(stat) = disk.stat(&path)? else { continue };
+            WrongKind::unless_file(&path, &stat)?;
+            there.push((path, stat));
         }
-        for path in [files.wal(), files.shm(), files.journal(), files.beside()] {
-            if let Some(stat) = disk.stat(&path)?.filter(|stat| stat.kind == FileKind::File) {
-                // A side file is of whoever was the first to write, and the group may write to the database.
-                let shared = self.main.is_some_and(|main| main.gid == stat.gid && main.mode & BY_THE_GROUP != 0);
-                if shared { self.not_everybodys(&path, &stat) } else { self.owned(&path, &stat) }?;
-                self.named(&path, &stat)?;
-            }
+        let beside = disk.stat(&files.beside())?.filter(|stat| stat.kind == FileKind::File);
+        there.extend(beside.map(|stat| (files.beside(), stat)));
+        for (path, stat) in &there {
+            // A side file is of whoever was the first to write, and the group may write to the database.
+            let shared = self.main.is_some_and(|main| main.gid == stat.gid && main.mode & BY_THE_GROUP != 0);
+            if shared { self.not_everybodys(device, path, stat) } else { self.owned(device, path, stat) }?;
+            self.named(device, path, stat)?;
         }
         Ok(())
     }
 
-    /// The state folder, the folders above and below it, and the files that a run begins with.
-    fn state(&self) -> io::Result<()> {
-        let (disk, state) = (self.device.disk(), &self.device.state);
+    /// The state folder, and the folders above and below it.
+    fn folders(&self, device: &Device<'_>) -> io::Result<StateThere> {
+        let (disk, state) = (device.disk(), &device.state);
+        let mut there = StateThere::All;
         for folder in [parent(&state.root), &state.root, &state.snapshots(), &state.quarantine()] {
-            let Some(stat) = disk.stat(folder)? else { continue };
+            let Some(stat) = disk.stat(folder)? else {
+                let nothing = there == StateThere::Nothing || *folder == state.root;
+                there = if nothing { StateThere::Nothing } else { StateThere::Some };
+                continue;
+            };
             WrongKind::unless_folder(folder, &stat)?;
             // In root's own folder databases of several owners share the one above.
             let shared = self.in_a_folder_of_root && folder == parent(&state.root);
-            if shared { self.not_everybodys(folder, &stat) } else { self.owned(folder, &stat) }?;
+            if shared { self.not_everybodys(device, folder, &stat) } else { self.owned(device, folder, &stat) }?;
         }
+        Ok(there)
+    }
+
+    /// The files that a run begins with.
+    fn files_of_state(&self, device: &Device<'_>) -> io::Result<()> {
+        let (disk, state) = (device.disk(), &device.state);
         for path in [state.lock(), state.record()] {
             if let Some(stat) = disk.stat(&path)? {
                 WrongKind::unless_file(&path, &stat)?;
-                self.accept_alone(&path, &stat)?;
-            }
-        }
-        for path in state.ready_operations(disk)?.into_iter().map(|operation| state.ready(operation)) {
-            if let Some(stat) = disk.stat(&path)? {
-                WrongKind::unless_file(&path, &stat)?;
-                self.accept(&path, &stat)?;
+                self.accept_alone(device, &path, &stat)?;
             }
         }
         Ok(())
     }
 
-    fn owned(&self, path: &Path, stat: &Stat) -> io::Result<()> {
+    /// The ready files among these names of the state folder, before one of them takes main's name.
+    ///
+    /// # Errors
+    /// Not ours (16); else as `lstat` and `readdir`.
+    pub fn ready_files(&self, device: &Device<'_>, names: &[String]) -> Result<(), Failure> {
+        let look = |path: &Path| {
+            let Some(stat) = device.disk().stat(path)? else { return Ok(()) };
+            WrongKind::unless_file(path, &stat)?;
+            self.accept(device, path, &stat)
+        };
+        let mut paths = ready_among(names).into_iter().map(|operation| device.state.ready(operation));
+        paths.try_for_each(|path| look(&path)).map_err(|error| Failure::io(OP, &device.files.main, &error))
+    }
+
+    fn owned(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
         if self.guards && !self.owners.contains(&stat.uid) {
             return Err(Untrusted { path: path.to_owned(), why: Why::Owner(stat.uid) }.into());
         }
-        self.not_everybodys(path, stat)
+        self.not_everybodys(device, path, stat)
     }
 
-    fn not_everybodys(&self, path: &Path, stat: &Stat) -> io::Result<()> {
-        if self.guards && stat.mode & BY_EVERYBODY != 0 && self.device.disk().keeps_modes(path) {
+    fn not_everybodys(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
+        if self.guards && stat.mode & BY_EVERYBODY != 0 && device.disk().keeps_modes(path) {
             return Err(Untrusted { path: path.to_owned(), why: Why::Writable(stat.mode) }.into());
         }
         Ok(())
@@ -148,29 +198,29 @@ impl<'d> Trust<'d> {
 
     /// A second name is a trap where whoever could put it there may not write to the file. One in the folder of the file's own owner is a
     /// backup's (`cp -al`, `ln`).
-    fn may_be_a_trap(&self, path: &Path, stat: &Stat) -> io::Result<bool> {
+    fn may_be_a_trap(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<bool> {
         if stat.links < 2 || !self.guards {
             return Ok(false);
         }
-        let holder = self.device.disk().stat(parent(path))?;
+        let holder = device.disk().stat(parent(path))?;
         Ok(holder.is_none_or(|holder| holder.uid != stat.uid || holder.mode & (BY_THE_GROUP | BY_EVERYBODY) != 0))
     }
 
     /// Each of its names is one that this program gives.
-    fn named(&self, path: &Path, stat: &Stat) -> io::Result<()> {
-        if !self.may_be_a_trap(path, stat)? {
+    fn named(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
+        if !self.may_be_a_trap(device, path, stat)? {
             return Ok(());
         }
         let mut known = 0;
-        for name in names(self.device)? {
-            let other = self.device.disk().stat(&name)?;
+        for name in names(device)? {
+            let other = device.disk().stat(&name)?;
             known += u64::from(other.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode)));
         }
         if stat.links > known {
             return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, known) }.into());
         }
         // A name that moves from one place to another while they are counted is counted twice, and the move changes the file.
-        let now = self.device.disk().stat(path)?.map(|now| (now.device, now.inode, now.changed_ns));
+        let now = device.disk().stat(path)?.map(|now| (now.device, now.inode, now.changed_ns));
         if now != Some((stat.device, stat.inode, stat.changed_ns)) {
             return Err(Untrusted { path: path.to_owned(), why: Why::Another }.into());
         }

@@ -3,6 +3,7 @@
 //!   meanwhile; and it is the file that was looked at.
 //! Never used where nobody but this user could put another folder or file there, nor where there is no `/proc`.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
@@ -11,13 +12,13 @@ use std::rc::Rc;
 
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::geteuid;
 
 use super::folders::Folder;
 use super::kind::{Untrusted, Why, WrongKind};
 use super::super_journal::SuperJournal;
 use super::system::{stat_of, SystemDisk};
 use super::walk::is_private;
+use super::Disk;
 
 /// Device and inode.
 pub type Inode = (u64, u64);
@@ -57,6 +58,7 @@ pub struct Anchor {
     /// Of the journal that SQLite may roll back: it would know its own journal's name only by the application's path.
     left: Option<SuperJournal>,
     folder: Rc<Folder>,
+    name: OsString,
 }
 
 impl Anchor {
@@ -66,7 +68,7 @@ impl Anchor {
     /// As the walk; [`WrongKind`] where the file is not a regular one; [`Untrusted`] where it is not `known`.
     pub fn of(disk: &SystemDisk, path: &Path, known: Option<Inode>, closeness: Closeness) -> io::Result<Option<Anchor>> {
         let held = disk.hold(path)?;
-        if !geteuid().is_root() && is_private(&*held.folder)? {
+        if !disk.is_root() && is_private(&*held.folder)? {
             return Ok(None);
         }
         let through = held.path(path);
@@ -85,13 +87,17 @@ impl Anchor {
         if known.is_some_and(|known| file.is_some_and(|file| file != known)) {
             return Err(Anchor::another(path));
         }
-        let journal = [held.name.as_encoded_bytes(), b"-journal"].concat();
-        let left = SuperJournal::named_by(held.folder.as_fd(), &journal);
         let before = match closeness {
             Closeness::Quick => Before::Free(fcntl_dupfd_cloexec(&*held.folder, LOWEST)?.as_raw_fd().to_string()),
             Closeness::Everything => Before::All(descriptors()?),
         };
-        Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, left, folder: held.folder }))
+        Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, left: None, folder: held.folder, name: held.name }))
+    }
+
+    /// SQLite may roll back the journal that lies beside the file.
+    pub fn keep_super_journal(&mut self) {
+        let journal = [self.name.as_encoded_bytes(), b"-journal"].concat();
+        self.left = SuperJournal::named_by(self.folder.as_fd(), &journal);
     }
 
     /// The file was opened by the anchor's path: it is the one that was looked at. `false` where a quick look cannot tell.

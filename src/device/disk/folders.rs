@@ -18,6 +18,9 @@ use super::walk;
 /// Folders that are held: those of one database, of /run and of /etc. A thousand databases need no more descriptors than one.
 const HELD_MAX: usize = 8;
 
+/// A folder is opened again for what O_PATH does not allow.
+const LISTING: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 /// The folders of one run.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
@@ -32,6 +35,8 @@ pub(super) struct Folder {
     descriptor: OwnedFd,
     /// There is no symbolic link in its path.
     is_plain: bool,
+    /// As it was first looked at: who may change that was trusted then, or nobody was.
+    stat: Cell<Option<Stat>>,
     /// Its descriptor is seen in `/proc/self/fd`; `None` where nobody has looked.
     is_shown: Cell<Option<bool>>,
 }
@@ -43,16 +48,20 @@ impl AsFd for Folder {
 }
 
 impl Folder {
-    /// Opens it again, for what O_PATH does not allow.
-    pub fn reopened(&self, flags: OFlags) -> io::Result<OwnedFd> {
-        Ok(retry_on_intr(|| openat(self, ".", flags | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))?)
+    fn stat(&self) -> io::Result<Stat> {
+        if let Some(known) = self.stat.get() {
+            return Ok(known);
+        }
+        let found = fstat(self)?;
+        self.stat.set(Some(found));
+        Ok(found)
     }
 
     /// `/proc/self/fd/N`, where that is this folder.
     fn shown(&self) -> Option<PathBuf> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()));
         let is_shown = self.is_shown.get().unwrap_or_else(|| {
-            let seen = statat(CWD, &path, AtFlags::empty()).ok().zip(fstat(self).ok());
+            let seen = statat(CWD, &path, AtFlags::empty()).ok().zip(self.stat().ok());
             seen.is_some_and(|(shown, held)| (shown.st_dev, shown.st_ino) == (held.st_dev, held.st_ino))
         });
         self.is_shown.set(Some(is_shown));
@@ -89,7 +98,7 @@ impl Folders {
     /// What the path names, a link in its last place included.
     pub fn look(&self, path: &Path) -> io::Result<Stat> {
         match self.known(path).filter(|folder| folder.is_plain) {
-            Some(folder) => Ok(fstat(folder)?),
+            Some(folder) => folder.stat(),
             None => self.hold(path)?.stat(),
         }
     }
@@ -99,13 +108,8 @@ impl Folders {
         if let Some(known) = self.known(path) {
             return Ok(known);
         }
-        let above = self.nearest(path);
-        let below = above.as_ref().and_then(|folder| path.strip_prefix(&folder.path).ok());
-        let (descriptor, is_plain) = match (&above, below) {
-            (Some(above), Some(below)) => walk::folder(above.as_fd(), below, path)?,
-            _ => walk::folder(CWD, path, path)?,
-        };
-        let folder = Rc::new(Folder { path: path.to_owned(), descriptor, is_plain, is_shown: Cell::new(None) });
+        let (descriptor, is_plain) = self.walk(path, OFlags::PATH)?;
+        let folder = Rc::new(Folder { path: path.to_owned(), descriptor, is_plain, stat: Cell::new(None), is_shown: Cell::new(None) });
         if path.is_absolute() {
             let mut held = self.held.borrow_mut();
             if held.len() == HELD_MAX {
@@ -114,6 +118,14 @@ impl Folders {
             held.push(Rc::clone(&folder));
         }
         Ok(folder)
+    }
+
+    /// The same, to read the names in it.
+    pub fn listing(&self, path: &Path) -> io::Result<OwnedFd> {
+        match self.known(path) {
+            Some(folder) => Ok(retry_on_intr(|| openat(&folder, ".", LISTING, Mode::empty()))?),
+            None => self.walk(path, LISTING).map(|(folder, _)| folder),
+        }
     }
 
     /// The folder that holds the last name of this path.
@@ -129,15 +141,19 @@ impl Folders {
 
     /// The path without a link in it, each followed where its folder allows it.
     pub fn resolved(&self, path: &Path) -> io::Result<PathBuf> {
-        let simple = path.is_absolute() && !path.components().any(|component| component == Component::ParentDir);
-        if simple && self.known(path).is_some_and(|folder| folder.is_plain) {
-            return Ok(path.components().collect());
+        if path.is_relative() || path.components().any(|component| component == Component::ParentDir) {
+            return walk::resolved(path);
         }
-        if simple {
-            let held = self.hold(path)?;
-            if held.folder.is_plain && FileType::from_raw_mode(held.stat()?.st_mode) != FileType::Symlink {
-                return Ok(path.components().collect());
+        let is_plain = match self.folder(path) {
+            Ok(folder) => folder.is_plain,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                let held = self.hold(path)?;
+                held.folder.is_plain && FileType::from_raw_mode(held.stat()?.st_mode) != FileType::Symlink
             }
+            Err(error) => return Err(error),
+        };
+        if is_plain {
+            return Ok(path.components().collect());
         }
         walk::resolved(path)
     }
@@ -145,6 +161,15 @@ impl Folders {
     /// What is at this path, and what is below it, may be another folder from now on.
     pub fn forget(&self, path: &Path) {
         self.held.borrow_mut().retain(|folder| !folder.path.starts_with(path));
+    }
+
+    /// From the nearest folder that is held.
+    fn walk(&self, path: &Path, flags: OFlags) -> io::Result<(OwnedFd, bool)> {
+        let above = self.nearest(path);
+        match above.as_ref().and_then(|folder| Some((folder, path.strip_prefix(&folder.path).ok()?))) {
+            Some((folder, below)) => walk::folder(folder.as_fd(), below, path, flags),
+            None => walk::folder(CWD, path, path, flags),
+        }
     }
 
     fn known(&self, path: &Path) -> Option<Rc<Folder>> {

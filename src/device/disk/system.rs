@@ -4,8 +4,9 @@
 //! Never retries a failed fsync, never follows a symbolic link that somebody else may have put there.
 #![allow(clippy::disallowed_methods)] // The one place for std::fs.
 
+use std::cell::OnceCell;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -25,9 +26,14 @@ use super::{extended, go_on, lease, walk, written, Disk, Extended, File, FileKin
 #[derive(Debug, Default)]
 pub struct SystemDisk {
     folders: Folders,
+    is_root: OnceCell<bool>,
 }
 
-struct SystemFile(fs::File);
+struct SystemFile {
+    file: fs::File,
+    /// `None` of one that this run has made.
+    opened: Option<Stat>,
+}
 
 /// Bytes of a file that are copied between two looks at the stop signal: less than a second of a slow flash card.
 const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
@@ -39,7 +45,7 @@ const COUNTED: &str = "/proc/self/io";
 /// Whose files and folders the kernel makes, and nobody else.
 const KERNELS: &str = "/proc";
 /// Room for a file whose size is not known.
-const SMALL_FILE_BYTES: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 
 /// The kernel's numbers have another width on each processor.
 #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
@@ -84,15 +90,23 @@ impl Disk for SystemDisk {
     }
 
     fn is_root(&self) -> bool {
-        geteuid().is_root()
+        *self.is_root.get_or_init(|| geteuid().is_root())
     }
 
     fn keeps_modes(&self, path: &Path) -> bool {
         rustix::fs::statfs(path).map_or(true, |found| !WITHOUT_MODES.contains(&found.f_type))
     }
 
+    fn walk_to(&self, folder: &Path) -> io::Result<bool> {
+        match self.folders.folder(folder) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let opened = match self.folders.folder(folder).and_then(|held| held.reopened(OFlags::RDONLY)) {
+        let opened = match self.folders.listing(folder) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(no_folder(folder).unwrap_or(error)),
@@ -104,9 +118,15 @@ impl Disk for SystemDisk {
     }
 
     fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
-        use io::Read;
         let kernels = if path.starts_with(KERNELS) { walk::opened_at_once(path)? } else { None };
-        let file = match kernels {
+        let SystemFile { mut file, .. } = match kernels {
+            // What is no longer than a page the kernel hands over at once.
+            Some(opened) if max <= PAGE_BYTES + 1 => {
+                let mut bytes = vec![0; max];
+                let read = regular(path, opened.into())?.file.read(&mut bytes)?;
+                bytes.truncate(read);
+                return Ok(bytes);
+            }
             Some(opened) => regular(path, opened.into())?,
             None => match self.stat(path)?.map(|stat| stat.kind) {
                 Some(FileKind::Symlink) => self.open_file(&self.folders.resolved(path)?, OFlags::RDONLY)?,
@@ -115,8 +135,8 @@ impl Disk for SystemDisk {
             },
         };
         // A file of /proc says no size: without room it is read in small parts.
-        let mut bytes = Vec::with_capacity(max.min(SMALL_FILE_BYTES));
-        file.take(max as u64).read_to_end(&mut bytes)?;
+        let mut bytes = Vec::with_capacity(max.min(PAGE_BYTES));
+        file.by_ref().take(max as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -138,21 +158,23 @@ impl Disk for SystemDisk {
         let file = match how {
             Open::Read => self.open_file(path, OFlags::RDONLY)?,
             Open::ReadWrite => self.open_file(path, OFlags::RDWR)?,
-            Open::CreateNew { mode } => self.create(path, OFlags::EXCL, mode)?,
+            Open::CreateNew { mode } => SystemFile { file: self.create(path, OFlags::EXCL, mode)?, opened: None },
             Open::Create { mode } => {
                 self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
                 regular(path, self.create(path, OFlags::empty(), mode)?)?
             }
         };
-        Ok(Box::new(SystemFile(file)))
+        Ok(Box::new(file))
     }
 
     fn make_folder(&self, _op: Op, path: &Path, mode: u32) -> io::Result<()> {
+        self.folders.forget(path);
         let held = self.folders.hold(path)?;
         Ok(mkdirat(&held.folder, &held.name, Mode::from_raw_mode(mode))?)
     }
 
     fn set_owner(&self, _op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+        self.folders.forget(path);
         let folder = self.folders.open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let file = fs::File::from(folder.try_clone()?);
         let now = file.metadata()?;
@@ -206,7 +228,7 @@ impl Disk for SystemDisk {
     }
 
     fn sync_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
-        fs::File::from(self.folders.folder(path)?.reopened(OFlags::RDONLY)?).sync_all()
+        fs::File::from(self.folders.listing(path)?).sync_all()
     }
 
     fn bytes_written(&self) -> u64 {
@@ -233,7 +255,7 @@ impl SystemDisk {
     }
 
     /// Opens a file that is there, without waiting for whoever is at a pipe's other end.
-    fn open_file(&self, path: &Path, flags: OFlags) -> io::Result<fs::File> {
+    fn open_file(&self, path: &Path, flags: OFlags) -> io::Result<SystemFile> {
         // To open a device may already have an effect.
         self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
         regular(path, self.folders.open(path, flags | OFlags::NONBLOCK, Mode::empty())?.into())
@@ -245,9 +267,10 @@ impl SystemDisk {
     }
 }
 
-fn regular(path: &Path, file: fs::File) -> io::Result<fs::File> {
-    WrongKind::unless_file(path, &stat_of_open(&file)?)?;
-    Ok(file)
+fn regular(path: &Path, file: fs::File) -> io::Result<SystemFile> {
+    let opened = stat_of_open(&file)?;
+    WrongKind::unless_file(path, &opened)?;
+    Ok(SystemFile { file, opened: Some(opened) })
 }
 
 fn names_in(folder: OwnedFd) -> io::Result<Vec<String>> {
@@ -286,7 +309,7 @@ impl File for SystemFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, offset.saturating_add(done as u64)) {
+            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -297,34 +320,38 @@ impl File for SystemFile {
     }
 
     fn write_at(&self, _op: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync(&self, _op: Op) -> io::Result<()> {
-        self.0.sync_all()
+        self.file.sync_all()
     }
 
     fn sync_data(&self, _op: Op) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        stat_of_open(&self.0)
+        stat_of_open(&self.file)
+    }
+
+    fn stat_when_opened(&self) -> io::Result<Stat> {
+        self.opened.map_or_else(|| self.stat(), Ok)
     }
 
     fn copy_from(&self, _op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
         let Some(source) = source.as_any().downcast_ref::<SystemFile>() else {
             return Err(io::Error::other("two kinds of disk"));
         };
-        let size = source.0.metadata()?.len();
+        let size = source.file.metadata()?.len();
         let (mut from, mut to) = (0u64, 0u64);
         while from < size {
             go_on(stop)?;
             let part = (size - from).min(COPIED_AT_ONCE_BYTES);
             match rustix::fs::copy_file_range(
-                &source.0,
+                &source.file,
                 Some(&mut from),
-                &self.0,
+                &self.file,
                 Some(&mut to),
                 usize::try_from(part).unwrap_or(usize::MAX),
             ) {
@@ -341,31 +368,31 @@ impl File for SystemFile {
     }
 
     fn set_extended(&self, _op: Op, wanted: &[Extended]) -> io::Result<()> {
-        extended::set(&self.0, wanted)
+        extended::set(&self.file, wanted)
     }
 
     fn take_owner(&self, _op: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
-        let now = self.0.metadata()?;
+        let now = self.file.metadata()?;
         if (now.uid(), now.gid()) != (uid, gid) {
-            std::os::unix::fs::fchown(&self.0, Some(uid), Some(gid))?;
+            std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))?;
         }
-        self.0.set_permissions(fs::Permissions::from_mode(mode))
+        self.file.set_permissions(fs::Permissions::from_mode(mode))
     }
 
     fn lease(&self) -> io::Result<Lease> {
-        lease::take(&self.0, self.0.metadata()?.uid())
+        lease::take(&self.file, self.file.metadata()?.uid())
     }
 
     fn lease_state(&self) -> io::Result<Lease> {
-        lease::state(&self.0)
+        lease::state(&self.file)
     }
 
     fn release_lease(&self) -> io::Result<()> {
-        lease::give_up(&self.0)
+        lease::give_up(&self.file)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match FileExt::try_lock_exclusive(&self.0) {
+        match FileExt::try_lock_exclusive(&self.file) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
@@ -387,7 +414,7 @@ impl SystemFile {
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied"));
             };
-            self.0.write_all_at(bytes, done)?;
+            self.file.write_all_at(bytes, done)?;
             done += count as u64;
         }
         Ok(done)

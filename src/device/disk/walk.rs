@@ -18,10 +18,10 @@ const LINKS_MAX: u32 = 40;
 /// Writable by the group or by everybody.
 const SHARED: u32 = 0o022;
 
-/// Opens the folder at `path` with O_PATH: `below` this one, or where a link is on the way from the root; and whether there was none. A link
-/// in its last place is followed where its own folder allows it.
-pub(super) fn folder(above: BorrowedFd<'_>, below: &Path, path: &Path) -> io::Result<(OwnedFd, bool)> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+/// Opens the folder at `path`: `below` this one, or where a link is on the way from the root; and whether there was none. A link in its
+/// last place is followed where its own folder allows it.
+pub(super) fn folder(above: BorrowedFd<'_>, below: &Path, path: &Path, flags: OFlags) -> io::Result<(OwnedFd, bool)> {
+    let flags = flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match retry_on_intr(|| openat2(above, below, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
         // A link on the way; or a kernel, or a filter of system calls, without this one.
         Err(Errno::LOOP | Errno::NOTDIR | Errno::NOSYS | Errno::PERM) => {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
-use crate::device::history::{bounds, integer, missing, refusal, stand_in, text, Applied};
+use crate::device::history::{bounds, integer, missing, refusal, tables::stand_in, text, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 

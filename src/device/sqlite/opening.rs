@@ -51,8 +51,11 @@ impl Sqlite<'_> {
         if self.vfs.is_none() {
             let known = self.main.filter(|(main, _)| *main == path).map(|(_, inode)| inode);
             anchor = Anchor::of(disk, path, known, closeness).map_err(failed)?;
-            // SQLite would wait for ever to open a journal that is a FIFO.
             let beside: &[&str] = if how.option == IMMUTABLE.option { &[] } else { &["-journal", "-wal", "-shm"] };
+            if let Some(anchor) = anchor.as_mut().filter(|_| !beside.is_empty()) {
+                anchor.keep_super_journal();
+            }
+            // SQLite would wait for ever to open a journal that is a FIFO.
             for suffix in anchor.is_none().then_some(&"").into_iter().chain(beside) {
                 let file = side(path, suffix);
                 disk.stat(&file).and_then(|stat| stat.map_or(Ok(()), |stat| WrongKind::unless_file(&file, &stat))).map_err(failed)?;

@@ -104,7 +104,7 @@ fn look_at_copy(
         // One of ours, and no file that an operator has named.
         let io = |error: io::Error| not_good(Failure::io(LOOK, path, &error));
         if let Some(stat) = device.disk().stat(path).map_err(io)?.filter(|stat| stat.kind == FileKind::File) {
-            Trust::of(device).map_err(not_good)?.accept(path, &stat).map_err(io)?;
+            Trust::of(device).map_err(not_good)?.accept(device, path, &stat).map_err(io)?;
         }
     }
     let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES).map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
