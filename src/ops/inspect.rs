@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use crate::config::Slots;
+use crate::config::{OnNewer, Slots};
 use crate::decide::facts::{self, Attempt, DatabaseState, Facts, OpenOperation, Request, Room};
 use crate::device::disk::{FileKind, Op, Space};
 use crate::device::files::{FilesState, MainFile};
@@ -110,9 +110,11 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     seen.facts.good_operation = store.record().good_operation;
     let snapshots_matter = match &seen.facts.database {
         DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } => true,
-        // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks.
+        // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks. It cannot where the owner
+        // does not name that, whatever the newer firmware says of itself.
         DatabaseState::Newer { compatible_from, .. } => {
-            device.slots == Slots::Ab && compatible_from.is_none_or(|oldest| oldest > seen.facts.target)
+            let as_it_is = device.settings.on_newer.contains(&OnNewer::Compatible);
+            device.slots == Slots::Ab && !(as_it_is && compatible_from.is_some_and(|oldest| oldest <= seen.facts.target))
         }
         _ => false,
     };

@@ -232,6 +232,21 @@ fn what_comes_after_mark_good_is_on_trial_again() {
 }
 
 #[test]
+fn what_newer_firmware_says_of_itself_hides_no_snapshot_where_the_owner_does_not_use_it() {
+    let more = ("V44__more.sql", "-- bootmigrate: compatible-from = 30\nCREATE TABLE more (id INTEGER PRIMARY KEY);\n");
+    let device = newer(false).key("on_newer = [\"downgrade\", \"trial-snapshot\"]");
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let at_43 = content(&device);
+    let device = device.file(more);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    // There is no way back by SQL, and the snapshot is on trial.
+    let device = device.without(more.0);
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(content(&device), at_43);
+}
+
+#[test]
 fn mark_good_lets_the_first_snapshot_of_the_trial_go() {
     let mut device = newer(false).key("snapshots_max = 1");
     assert_eq!(device.run(&["run"]).exit, "0");
