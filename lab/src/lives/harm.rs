@@ -50,6 +50,8 @@ impl Run<'_> {
         if after == bytes {
             return;
         }
+        // Cut off at its beginning, nothing is left of it.
+        let harm = if after.is_empty() { Harm::Gone } else { harm };
         self.restart();
         let change = |state: &mut State| {
             state.put_file(&path, &after);

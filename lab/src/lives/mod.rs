@@ -9,6 +9,7 @@ mod firmware;
 mod generate;
 mod grammar;
 mod harm;
+mod operator;
 mod policies;
 mod product;
 mod promise;

@@ -12,7 +12,7 @@ use super::grammar::application;
 use super::product::{Asked, Database, Event, Firmware, Life, Migration};
 use super::promise;
 use super::reference::book::{Book, Entry};
-use super::reference::{self, bad, standing, Copy, Reference, Said, Seen};
+use super::reference::{self, bad, standing, Reference, Said, Seen};
 use super::tables::tables;
 use super::world::{Ran, Stands, World};
 use crate::judge::Bad;
@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
     built: Vec<Option<Result<Embedded, String>>>,
     pub(super) ended: Ended,
     /// What each database is after the last event, for an application: it may open it.
-    ready: Vec<bool>,
+    pub(super) ready: Vec<bool>,
     /// The file of each database that somebody has kept.
     kept: Vec<Option<Vec<u8>>>,
     /// Main's bytes at an earlier boot.
@@ -415,81 +415,5 @@ impl Run<'_> {
         known.book = Some(book.of_refinery());
         known.journal = "delete".to_owned();
         Ok(())
-    }
-
-    fn rollback(&mut self, image: usize, embedded: &Embedded, number: usize, to: i64) -> Result<(), Bad> {
-        let life = self.life;
-        let name = &life.product.databases[number].name;
-        let expected = self.reference.rollback(&life.product, &life.images[image], number, to);
-        let there = self.reference.known[number].book.as_ref().map(Book::version);
-        let ran = self.command(embedded, &["rollback", "--db", name, "--to", &to.to_string()]);
-        if there == Some(to) || there.is_none() {
-            return Ok(());
-        }
-        self.ready[number] = false;
-        match expected {
-            Some(Ok(way)) if way.exits.contains(&ran.exit) => self.reference.went_back(number, &way),
-            Some(Ok(way)) => {
-                return bad(promise::NEWER, format!("rollback exits {}, and {:?} is promised: {}", ran.exit, way.exits, ran.said))
-            }
-            None | Some(Err(_)) if matches!(ran.exit, 0 | 11) => {
-                return bad(promise::NEWER, format!("rollback exits {}, and there is no way back: {}", ran.exit, ran.said));
-            }
-            // What has failed is closed by the next boot.
-            None | Some(Err(_)) => self.reference.known[number].ours = false,
-        }
-        Ok(())
-    }
-
-    fn mark_good(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
-        let good = self.reference.all_usable(&self.life.product, &self.life.images[image]);
-        let ran = self.command(embedded, &["mark-good"]);
-        match (good, ran.exit) {
-            (true, 0) => self.reference.marked_good(),
-            (false, 0) => return bad(promise::SAYS, format!("mark-good exits 0, and a database is not usable: {}", ran.said)),
-            (true, exit) => return bad(promise::SAYS, format!("mark-good exits {exit}, and every database is usable: {}", ran.said)),
-            (false, _) => {}
-        }
-        Ok(())
-    }
-
-    fn snapshot_create(&mut self, embedded: &Embedded) -> Result<(), Bad> {
-        let before: Vec<Vec<String>> = self.life.product.databases.iter().map(|database| self.world.kept(database).0).collect();
-        let ran = self.command(embedded, &["snapshot", "create"]);
-        for (number, database) in self.life.product.databases.iter().enumerate() {
-            let new: Vec<String> = self.world.kept(database).0.into_iter().filter(|name| !before[number].contains(name)).collect();
-            let known = &mut self.reference.known[number];
-            match (&known.book, new.as_slice()) {
-                (Some(book), [name]) => {
-                    known.copies.insert(name.clone(), Copy { book: book.clone(), trial: true });
-                }
-                (Some(_), []) if ran.exit == 0 && database.key("snapshots_max") != Some("0") => {
-                    return bad(promise::SAYS, format!("no snapshot was made of {}: {}", database.name, ran.said))
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn rehearse(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
-        let life = self.life;
-        let ways = self.reference.allowed(&life.product, &life.images[image], &Asked::Boot);
-        let ran = self.command(embedded, &["rehearse"]);
-        if life.product.databases.len() > 1 {
-            return Ok(());
-        }
-        let promised: Vec<u8> = ways.iter().flatten().flat_map(|way| way.exits.clone()).collect();
-        if !promised.contains(&ran.exit) {
-            return bad(promise::SAYS, format!("rehearse exits {}, and the next boot {promised:?}: {}", ran.exit, ran.said));
-        }
-        Ok(())
-    }
-
-    fn command(&mut self, embedded: &Embedded, words: &[&str]) -> Ran {
-        let ran = self.world.command(embedded, words);
-        self.ended.boots += 1;
-        (self.tell)(&format!("   exit {}, {} effects: {}", ran.exit, ran.effects, ran.said.trim_end()));
-        ran
     }
 }

@@ -1,0 +1,96 @@
+//! Owns the commands of an operator in a life: `rollback`, `mark-good`, `snapshot create`, `rehearse`.
+//! Promises: each is compared with what the reference says of it; what it leaves is looked at by the event's own end.
+//! Never decides what is right: that is the reference.
+
+use bootmigrate::Embedded;
+
+use super::product::Asked;
+use super::promise;
+use super::reference::book::Book;
+use super::reference::{bad, Copy};
+use super::run::Run;
+use super::world::Ran;
+use crate::judge::Bad;
+
+impl Run<'_> {
+    pub(super) fn rollback(&mut self, image: usize, embedded: &Embedded, number: usize, to: i64) -> Result<(), Bad> {
+        let life = self.life;
+        let name = &life.product.databases[number].name;
+        let expected = self.reference.rollback(&life.product, &life.images[image], number, to);
+        let there = self.reference.known[number].book.as_ref().map(Book::version);
+        let ran = self.command(embedded, &["rollback", "--db", name, "--to", &to.to_string()]);
+        if there == Some(to) || there.is_none() {
+            return Ok(());
+        }
+        self.ready[number] = false;
+        match expected {
+            Some(Ok(way)) if way.exits.contains(&ran.exit) => self.reference.went_back(number, &way),
+            Some(Ok(way)) => {
+                return bad(promise::NEWER, format!("rollback exits {}, and {:?} is promised: {}", ran.exit, way.exits, ran.said))
+            }
+            None | Some(Err(_)) if matches!(ran.exit, 0 | 11) => {
+                return bad(promise::NEWER, format!("rollback exits {}, and there is no way back: {}", ran.exit, ran.said));
+            }
+            // What has failed is closed by the next boot.
+            None | Some(Err(_)) => self.reference.known[number].ours = false,
+        }
+        Ok(())
+    }
+
+    pub(super) fn mark_good(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
+        let good = self.reference.all_usable(&self.life.product, &self.life.images[image]);
+        let copies = |run: &Self| -> usize { run.life.product.databases.iter().map(|database| run.world.kept(database).0.len()).sum() };
+        let before = copies(self);
+        let ran = self.command(embedded, &["mark-good"]);
+        if ran.exit != 0 && copies(self) < before {
+            return bad(promise::NEWER, format!("mark-good exits {}, and a snapshot for the way back is gone: {}", ran.exit, ran.said));
+        }
+        match (good, ran.exit) {
+            (true, 0) => self.reference.marked_good(),
+            (false, 0) => return bad(promise::SAYS, format!("mark-good exits 0, and a database is not usable: {}", ran.said)),
+            (true, exit) => return bad(promise::SAYS, format!("mark-good exits {exit}, and every database is usable: {}", ran.said)),
+            (false, _) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn snapshot_create(&mut self, embedded: &Embedded) -> Result<(), Bad> {
+        let before: Vec<Vec<String>> = self.life.product.databases.iter().map(|database| self.world.kept(database).0).collect();
+        let ran = self.command(embedded, &["snapshot", "create"]);
+        for (number, database) in self.life.product.databases.iter().enumerate() {
+            let new: Vec<String> = self.world.kept(database).0.into_iter().filter(|name| !before[number].contains(name)).collect();
+            let known = &mut self.reference.known[number];
+            match (&known.book, new.as_slice()) {
+                (Some(book), [name]) => {
+                    known.copies.insert(name.clone(), Copy { book: book.clone(), trial: true });
+                }
+                (Some(_), []) if ran.exit == 0 && database.key("snapshots_max") != Some("0") => {
+                    return bad(promise::SAYS, format!("no snapshot was made of {}: {}", database.name, ran.said))
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rehearse(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
+        let life = self.life;
+        let ways = self.reference.allowed(&life.product, &life.images[image], &Asked::Boot);
+        let ran = self.command(embedded, &["rehearse"]);
+        if life.product.databases.len() > 1 {
+            return Ok(());
+        }
+        let promised: Vec<u8> = ways.iter().flatten().flat_map(|way| way.exits.clone()).collect();
+        if !promised.contains(&ran.exit) {
+            return bad(promise::SAYS, format!("rehearse exits {}, and the next boot {promised:?}: {}", ran.exit, ran.said));
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, embedded: &Embedded, words: &[&str]) -> Ran {
+        let ran = self.world.command(embedded, words);
+        self.ended.boots += 1;
+        (self.tell)(&format!("   exit {}, {} effects: {}", ran.exit, ran.effects, ran.said.trim_end()));
+        ran
+    }
+}
