@@ -49,7 +49,6 @@ impl Known {
             Stands::Whole(whole) => whole,
             // A boot with nothing to do reads header, schema and history.
             _ if seen.exit == 0 && around.untouched => return Ok(()),
-            // After a migration within the limits of the check, or a repair, it is whole.
             Stands::Absent => return bad(promise::OLD_OR_NEW, format!("exit {}, and there is no file: {}", seen.exit, seen.sentence)),
             Stands::Broken(why) => return bad(promise::OLD_OR_NEW, format!("exit {}, and {why}: {}", seen.exit, seen.sentence)),
         };
