@@ -69,7 +69,8 @@ pub fn dump(connection: &Connection) -> rusqlite::Result<String> {
     let mut text = String::new();
     let sql =
         "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' \
-        AND tbl_name NOT LIKE '%schema\\_history' ESCAPE '\\' AND tbl_name NOT IN ('transaction', 'values') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1";
+        AND tbl_name NOT LIKE '%schema\\_history' ESCAPE '\\' \
+            AND tbl_name NOT IN ('transaction', 'values') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1";
     let mut statement = connection.prepare(sql)?;
     for line in statement.query_map([], |row| row.get::<_, String>(0))? {
         text.push_str(&line?);

@@ -51,7 +51,8 @@ impl Table {
 pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
     let sql = "SELECT l.name, l.strict, s.sql FROM pragma_table_list l JOIN sqlite_schema s ON s.name = l.name AND s.type = 'table' \
         WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-        AND l.name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND l.name NOT LIKE '%schema\\_history' ESCAPE '\\' AND l.name NOT IN ('transaction', 'values') ORDER BY l.name";
+        AND l.name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' \
+            AND l.name NOT LIKE '%schema\\_history' ESCAPE '\\' AND l.name NOT IN ('transaction', 'values') ORDER BY l.name";
     let mut statement = connection.prepare(sql)?;
     let found =
         statement.query_map([], |row| Ok(Table { name: row.get(0)?, columns: Vec::new(), strict: row.get(1)?, sql: row.get(2)? }))?;

@@ -304,7 +304,8 @@ fn whole(sim: &Sim) -> Result<Whole, String> {
 
 fn history(connection: &Connection) -> rusqlite::Result<Vec<(i64, String, String)>> {
     let table: String = connection.query_row(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name LIKE '%schema\\_history' ESCAPE '\\' OR name IN ('transaction', 'values'))",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' \
+            AND (name LIKE '%schema\\_history' ESCAPE '\\' OR name IN ('transaction', 'values'))",
         [],
         |row| row.get(0),
     )?;
