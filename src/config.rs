@@ -151,7 +151,7 @@ pub struct DatabaseSettings {
 /// `kind = "precious" | "rebuildable"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Never given up for a failed migration.
+    /// Never lost to a failed migration.
     Precious,
     /// May be rebuilt.
     Rebuildable,

@@ -88,7 +88,7 @@ pub fn version_now(device: &Device<'_>) -> Result<i64, String> {
     version_of(&facts).ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
 }
 
-/// One database as far as an operator said: its catalogue ends there, and nothing of it is ever given up.
+/// One database as far as an operator said: its catalogue ends there, and nothing of it is ever lost.
 pub struct Limit<'a> {
     device: &'a Device<'a>,
     catalog: Catalog,

@@ -165,7 +165,7 @@ pub trait File {
     /// `Interrupted` where `stop` is raised meanwhile.
     fn copy_from(&self, op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64>;
     /// Gives this file these extended attributes and no others, as far as the kernel lets us; after [`File::take_owner`].
-    fn set_extended(&self, _step: Op, _wanted: &[Extended]) -> io::Result<()> {
+    fn set_extended(&self, _op: Op, _wanted: &[Extended]) -> io::Result<()> {
         Ok(())
     }
     /// Owner, group and permission bits of a file of ours.

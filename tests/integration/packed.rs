@@ -55,7 +55,7 @@ fn another_product_without_another_binary() {
     put(&place(&device), &notes());
     fs::create_dir_all(device.root().join("var/lib/notes")).unwrap();
     let first = device.run(&["run"]);
-    assert_eq!((first.exit.as_str(), first.stderr.as_str()), ("0", "notes: made at version 2. [BM-0 notes 0>2]\n"));
+    assert_eq!((first.exit.as_str(), first.stderr.as_str()), ("0", "notes: created at version 2. [BM-0 notes 0>2]\n"));
     let back = device.run(&["rollback", "--db", "notes", "--to", "1"]);
     assert!(back.exit == "0" && back.stderr.starts_with("notes: gone back to 1"), "{back:?}");
     assert_eq!(device.run(&["run"]).exit, "0");

@@ -74,7 +74,7 @@ fn from_nothing_to_a_migrated_device() {
         &product,
         &["device", "run", "--root", "root"],
         expect![[r#"
-        notes: made at version 1. [BM-0 notes 0>1]
+        notes: created at version 1. [BM-0 notes 0>1]
     "#]],
     );
     assert!(product.path().join("root/var/lib/notes/notes.db").exists());

@@ -127,7 +127,7 @@ fn at_rest(end: &End, exit: u8, now: Option<&String>, said: bool, sentence: &str
         );
     }
     if end.loss && !said {
-        return bad(promise::NO_SILENT_LOSS, format!("{}: rows were given up, and no boot that ended has said so: {sentence}", end.name));
+        return bad(promise::NO_SILENT_LOSS, format!("{}: rows were lost, and no boot that ended has said so: {sentence}", end.name));
     }
     Ok(())
 }

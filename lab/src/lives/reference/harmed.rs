@@ -1,4 +1,4 @@
-//! Owns what holds where a database's file was harmed: less is known of it, and what is given up must be said.
+//! Owns what holds where a database's file was harmed: less is known of it, and what is lost must be said.
 //! Promises: no row is invented, no row goes with exit 0 where its page was, and what is not usable is left as it was.
 //! Never demands that harm is found which nobody looked for.
 

@@ -22,7 +22,7 @@ pub struct Seen<'a> {
     pub exit: u8,
     /// The report's own words.
     pub sentence: &'a str,
-    /// The report says that rows were given up.
+    /// The report says that rows were lost.
     pub data_loss: bool,
     /// The report says that it may be opened.
     pub usable: bool,
@@ -228,7 +228,7 @@ pub fn same(book: &Book, whole: &Whole) -> Result<(), String> {
     Ok(())
 }
 
-/// At this image's version, with nothing invented; and where nothing was given up, with every row.
+/// At this image's version, with nothing invented; and where nothing was lost, with every row.
 fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result<(), String> {
     let Stands::Whole(whole) = seen.stands else { return Err("it is not whole".into()) };
     let target = mine.last().map_or(0, |migration| migration.version);
