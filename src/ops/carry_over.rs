@@ -246,7 +246,9 @@ fn ways_of<'a>(
     let (old, fresh) = (pour.from, pour.into);
     let trees = if rows.carry.damaged { trees_of(device, old)? } else { Vec::new() };
     let log = if rows.carry.damaged { log_of(device)? } else { None };
-    let pages = if rows.carry.damaged { pages_of(device, rows, log.as_deref())? } else { None };
+    // Pages of two times say nothing of each other.
+    let of_one_time = rows.carry.damaged && misfit(device, rows.main)?.is_none();
+    let pages = if of_one_time { pages_of(device, rows, log.as_deref())? } else { None };
     let mut reader = pages.map(|pages| Reader::new(pages, &trees)).transpose()?;
     let (mut ways, mut late) = (Vec::new(), Late::default());
     let sorted = has_room_to_sort(device, rows.main.stat.size);

@@ -198,8 +198,8 @@ fn a_replacement_that_waits_is_not_rehearsed() {
 
 #[test]
 fn what_a_boot_refuses_needs_no_rehearsal() {
-    // Neither a snapshot nor consent: the sentence is the boot's.
-    let device = TestDevice::at(40).firmware(41).after(header_gone);
+    // No snapshot, and the owner wants nothing else: the sentence is the boot's.
+    let device = TestDevice::at(40).firmware(41).key("on_damage = [\"snapshot\"]").after(header_gone);
     let before = files(&device);
     let rehearsed = device.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, "17", "{}", rehearsed.stdout);

@@ -11,6 +11,7 @@ use crate::device::pages::unreached::Unreached;
 use crate::device::pages::{Pages, Source};
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::wal::misfit;
 
 const OP: Op = Op("look for the history");
 
@@ -34,6 +35,10 @@ enum Page {
 /// # Errors
 /// As `open` and `read`; interrupted.
 pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i64>, bool), Failure> {
+    // Rows of two times: neither what stood in main nor what the log goes on from is there as a whole.
+    if misfit(device, main)?.is_some() {
+        return Ok((None, false));
+    }
     let path = device.files.wal();
     let failed = |error: std::io::Error| Failure::io(OP, &path, &error);
     let logged = device.disk().stat(&path).map_err(failed)?.is_some_and(|stat| stat.size > 0);
