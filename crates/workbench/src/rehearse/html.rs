@@ -76,8 +76,11 @@ fn outcomes(records: &[Record]) -> String {
     section("Outcomes", "<th>kind</th><th>outcome</th><th class=\"number\">databases</th><th></th>", &rows)
 }
 
+/// Database, version before, version after.
+type Step<'a> = (Option<&'a str>, Option<i64>, Option<i64>);
+
 fn by_version(records: &[Record]) -> String {
-    let mut groups: BTreeMap<(Option<&str>, Option<i64>, Option<i64>), Vec<&Record>> = BTreeMap::new();
+    let mut groups: BTreeMap<Step<'_>, Vec<&Record>> = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind == Kind::Well) {
         groups.entry((record.database.as_deref(), record.from, record.version)).or_default().push(record);
     }
