@@ -32,9 +32,15 @@ struct Marked {
     sentence: String,
 }
 
-/// A line a database; the exit code is the gravest.
+/// A line a database; the exit code is the gravest. The slot is good as a whole or not at all: where one database is not ready, the
+/// snapshots of the others are what the older slot would need.
 pub fn mark_good(devices: &[Device<'_>], all: &[Device<'_>], json: bool) -> Printed {
-    let databases: Vec<Marked> = devices.iter().map(|device| one(device, all).unwrap_or_else(|failure| failed(device, &failure))).collect();
+    let looked = devices.iter().map(|device| looked(device, all).unwrap_or_else(|failure| failed(device, &failure)));
+    let mut databases: Vec<Marked> = looked.collect();
+    match databases.iter().find(|database| database.exit != 0).map(|database| database.name.clone()) {
+        Some(other) => databases.iter_mut().filter(|database| database.exit == 0).for_each(|database| database.waits_for(&other)),
+        None => databases = devices.iter().map(|device| one(device, all).unwrap_or_else(|failure| failed(device, &failure))).collect(),
+    }
     let exit = gravest(databases.iter().map(|database| database.exit));
     if json {
         return Printed::outcome(Lines::json(&Report { schema: SCHEMA, exit, databases }), Lines::default(), exit);
@@ -42,11 +48,14 @@ pub fn mark_good(devices: &[Device<'_>], all: &[Device<'_>], json: bool) -> Prin
     Printed::outcome(databases.iter().map(|database| &database.sentence).collect(), Lines::default(), exit)
 }
 
-fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
-    let before = looked(device, all)?;
-    if before.exit != 0 {
-        return Ok(before);
+impl Marked {
+    fn waits_for(&mut self, other: &str) {
+        self.exit = EXIT_PENDING;
+        self.sentence = format!("{}: not marked good, because {other} is not ready. Next: `bootmigrate run`.", self.name);
     }
+}
+
+fn one(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     let locked = lock(device)?;
     // A run may have come between.
     let mut marked = looked(device, all)?;

@@ -266,6 +266,26 @@ fn mark_good_lets_the_first_snapshot_of_the_trial_go() {
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
 }
 
+/// The older slot would find one database newer than it knows, and no snapshot of the other.
+#[test]
+fn a_slot_is_marked_good_as_a_whole_or_not_at_all() {
+    let mut device = newer(false).key("snapshots_max = 1").with_telemetry(30);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    device = device.file(("V44__more.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n"));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    device = device.file_of("telemetry", ("V45__broken.sql", "CREATE TABLE parent (a);\n"));
+    for (arguments, line) in [
+        (["mark-good"].as_slice(), "settings: not marked good, because telemetry is not ready. Next: `bootmigrate run`.\n"),
+        (&["mark-good", "--db", "settings"], "settings: version 44 is good; removed: v30-1.\n"),
+    ] {
+        let before = oracle::folder(&device.root());
+        let ran = device.run(arguments);
+        assert!(ran.stdout.starts_with(line), "{}", ran.stdout);
+        let touched = oracle::touched(&before, &oracle::folder(&device.root()));
+        assert_eq!((ran.exit.as_str(), touched.as_str() == "nothing"), if arguments.len() == 1 { ("3", true) } else { ("0", false) });
+    }
+}
+
 #[test]
 fn what_is_pending_is_not_marked_good() {
     let device = newer(false);
