@@ -253,7 +253,7 @@ fn ways_of<'a>(
     let (mut ways, mut late) = (Vec::new(), Late::default());
     let sorted = has_room_to_sort(device, rows.main.stat.size);
     // Before any index is taken away, whose name would be free meanwhile.
-    let names = ours.iter().map(|table| fresh.aside(OP, &table.name)).collect::<Result<Vec<_>, _>>()?;
+    let names = fresh.aside_each(OP, &ours)?;
     for (table, aside) in ours.into_iter().zip(names) {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
         let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));

@@ -100,18 +100,18 @@ pub fn migrate(
     match fit.and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) }) {
         Ok(true) => {}
         Ok(false) => {
-            abandon(device, database);
+            leave(device, database, seen);
             return Ok(None);
         }
         Err(failure) => {
-            abandon(device, database);
+            leave(device, database, seen);
             return Err(failure);
         }
     }
     let operation = match store.begin(device, OperationKind::Upgrade, &job.order) {
         Ok(operation) => operation,
         Err(failure) => {
-            abandon(device, database);
+            leave(device, database, seen);
             return Err(failure);
         }
     };
@@ -399,6 +399,17 @@ fn finish(device: &Device<'_>, database: Database, journal: Journal) {
         }
     }
     close_and_sync(device, database);
+}
+
+/// Closes what was opened and not begun: a name can be gone only where a WAL or a journal was there before.
+fn leave(device: &Device<'_>, database: Database, seen: &Inspection) {
+    if seen.files.wal.is_some() || seen.files.journal.is_some() {
+        return abandon(device, database);
+    }
+    database.rollback();
+    if let Err(failure) = database.close(FINISH) {
+        log::warn!("{}: {failure}.", device.settings.name);
+    }
 }
 
 /// Rolls back what is open, closes, and makes SQLite's unlink durable.

@@ -60,7 +60,7 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     };
     match (&report.loss, report.outcome) {
         (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Created | Outcome::Adopted) => {
-            format!("{sentence} Given up before: {loss}.")
+            format!("{sentence} Lost before: {loss}.")
         }
         _ => sentence,
     }

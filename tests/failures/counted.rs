@@ -58,6 +58,8 @@ fn row_51_quarantine_grows() {
         let _ = fs::remove_dir_all(device.state("settings").join("snapshots"));
         fs::create_dir(device.state("settings").join("snapshots")).unwrap();
         let main = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+        // Nothing is left of its pages.
+        main.set_len(0).unwrap();
         main.write_all_at(b"this is no database", 0).unwrap();
         drop(main);
         row.run(&device, &["run", "--purge-and-retry"]);

@@ -93,6 +93,21 @@ fn rows_that_a_migration_does_not_work_on_are_put_aside() {
     assert!(!doctor.stdout.contains("is not from a migration"), "{}", doctor.stdout);
 }
 
+/// What an earlier time put aside has the name that the rows of the other table would have now.
+#[test]
+fn what_was_put_aside_before_keeps_its_name() {
+    let sql = "CREATE TABLE extra(x); CREATE TABLE lost_extra(y, z);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000) INSERT INTO extra SELECT i FROM n;
+        INSERT INTO lost_extra SELECT -x, x FROM extra;";
+    let device = TestDevice::wal_at(40).after(|device| Connection::open(device.main()).unwrap().execute_batch(sql).unwrap());
+    let (extra, before) = (now(&device, "extra"), now(&device, "lost_extra"));
+    let device = device.firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    kept(&device, &before, "lost_extra");
+    kept(&device, &extra, "lost_extra_2");
+}
+
 #[test]
 fn another_tables_rows_stay_where_a_migration_fails_on_one() {
     let device = TestDevice::at(40);

@@ -36,7 +36,7 @@ fn a_corrupt_header_costs_no_row() {
         TestDevice::at(40).firmware(41).after(|device| scribble(device, 0, b"this is no database")),
         "run",
         expect![[r#"
-            plan:     settings: build version 40 anew with what can be read of the old one, then put it in place: its header is not that of an SQLite database
+            plan:     settings: rebuild version 40 with what can be read of the old one, then put it in place: its header is not that of an SQLite database
             exit:     0
             settings: migrated 40>41 of 41, applied [41], usable, exit 0
             code:     BM-0 settings 40>41

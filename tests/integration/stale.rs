@@ -61,7 +61,7 @@ fn rows_that_only_an_index_knows_are_counted_and_kept() {
         insert(&device, 1, 40);
         stale_table(&device);
         let ran = device.run(&["run"]);
-        let said = "Given up before: 20 rows of t are in an index and no longer in the table (indexed columns in lost_t)";
+        let said = "Lost before: 20 rows of t are in an index and no longer in the table (indexed columns in lost_t)";
         assert!(ran.exit == "11" && ran.stderr.contains(said), "{table}: exit {}: {}", ran.exit, ran.stderr);
         assert_eq!(rows(&device), ["40", "20", "41", "ok"], "{table}");
         let last = ask(&device, "SELECT a FROM lost_t ORDER BY a DESC LIMIT 1");
@@ -99,7 +99,7 @@ fn rows_that_an_index_can_only_count_are_counted() {
         insert(&device, 1, 40);
         stale_table(&device);
         let ran = device.run(&["run"]);
-        let said = "Given up before: 20 rows of t are in an index alone, which can count them and not give them back.";
+        let said = "Lost before: 20 rows of t are in an index alone, which can count them and not give them back.";
         assert!(ran.exit == "11" && ran.stderr.contains(said), "{table}: exit {}: {}", ran.exit, ran.stderr);
         assert_eq!(rows(&device), ["40", "no such table: lost_t", "41", "ok"], "{table}");
         assert_eq!(device.run(&["run"]).exit, "0", "{table}");
@@ -117,7 +117,7 @@ fn an_index_that_cannot_be_counted_is_never_built_again_in_silence() {
         let (number, _) = device.root_page(index);
         device.put_page(&(number, vec![0xa5; 4096]));
         let ran = device.run(&["run"]);
-        let said = format!("Given up before: rows of t that only the index {index} knows, which cannot be compared.");
+        let said = format!("Lost before: rows of t that only the index {index} knows, which cannot be compared.");
         assert!(ran.exit == "11" && ran.stderr.contains(&said), "{table}: exit {}: {}", ran.exit, ran.stderr);
         assert_eq!(rows(&device), ["40", "no such table: lost_t", "41", "ok"], "{table}");
     }
@@ -153,7 +153,7 @@ fn an_index_that_is_older_than_its_table_gives_up_no_row() {
         let (count, sum) = ("SELECT count(*) FROM t NOT INDEXED", "SELECT group_concat(id || a) FROM t NOT INDEXED");
         let want = [ask(&device, count), ask(&device, sum)];
         let ran = device.run(&["run"]);
-        let (exit, said) = if lost > 0 { ("11", "Given up before: ") } else { ("0", "migrated from 40 to 41 (1 applied") };
+        let (exit, said) = if lost > 0 { ("11", "Lost before: ") } else { ("0", "migrated from 40 to 41 (1 applied") };
         assert!(ran.exit == exit && ran.stderr.contains(said), "{change}: exit {}: {}", ran.exit, ran.stderr);
         assert_eq!([ask(&device, count), ask(&device, sum)], want, "{change}");
         let kept = ask(&device, "SELECT count(*) FROM lost_t");

@@ -105,9 +105,13 @@ impl Dice {
     }
 }
 
-/// A string literal.
+/// A string literal; a line end in it is computed, since a file may be written with others.
 pub fn quoted_text(text: impl AsRef<str>) -> String {
-    format!("'{}'", text.as_ref().replace('\'', "''"))
+    let literal = format!("'{}'", text.as_ref().replace('\'', "''"));
+    match literal.contains('\n') {
+        true => format!("({})", literal.replace('\n', "' || char(10) || '")),
+        false => literal,
+    }
 }
 
 /// An identifier in quotes.

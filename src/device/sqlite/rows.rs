@@ -193,13 +193,32 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn aside(&self, op: Op, table: &str) -> Result<LostTable, Failure> {
-        // What an earlier time set aside keeps its name.
-        let own = table.to_ascii_lowercase().starts_with("lost_");
-        let base = if own { table.to_owned() } else { format!("lost_{table}") };
-        let taken = self.strings(op, "SELECT lower(name) FROM sqlite_schema")?;
-        let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
-        let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
-        Ok(LostTable { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) })
+        let taken = self.names_taken(op)?;
+        Ok(free_name(table, &taken))
+    }
+
+    /// The same for each of several tables: no two have one name.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn aside_each(&self, op: Op, tables: &[&Table]) -> Result<Vec<LostTable>, Failure> {
+        let mut taken = self.names_taken(op)?;
+        // What an earlier time set aside is asked first: it keeps its name.
+        let mut order: Vec<usize> = (0..tables.len()).collect();
+        order.sort_by_key(|at| !tables.get(*at).is_some_and(|table| is_lost(&table.name)));
+        let mut names: Vec<(usize, LostTable)> = Vec::new();
+        for at in order {
+            let Some(table) = tables.get(at) else { continue };
+            let name = free_name(&table.name, &taken);
+            taken.push(name.name.to_ascii_lowercase());
+            names.push((at, name));
+        }
+        names.sort_by_key(|(at, _)| *at);
+        Ok(names.into_iter().map(|(_, name)| name).collect())
+    }
+
+    fn names_taken(&self, op: Op) -> Result<Vec<String>, Failure> {
+        self.strings(op, "SELECT lower(name) FROM sqlite_schema")
     }
 
     /// Empties a table.
@@ -276,4 +295,16 @@ impl Database {
         }
         Ok(())
     }
+}
+/// It holds what an earlier time set aside.
+fn is_lost(table: &str) -> bool {
+    table.to_ascii_lowercase().starts_with("lost_")
+}
+
+/// What an earlier time set aside keeps its name.
+fn free_name(table: &str, taken: &[String]) -> LostTable {
+    let base = if is_lost(table) { table.to_owned() } else { format!("lost_{table}") };
+    let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
+    let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
+    LostTable { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) }
 }

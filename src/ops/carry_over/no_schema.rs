@@ -4,10 +4,11 @@
 
 use super::by_page::{log_of, pages_of, trees_of, Reader};
 use super::virtual_tables::VirtualRows;
-use super::{enough, is_carried, lines, orphans, targets, Rows, Way, OP};
+use super::{enough, has_room_to_sort, is_carried, lines, orphans, targets, Rows, Way, OP};
 use crate::device::sqlite::by_page::Place;
 use crate::device::sqlite::late::Late;
 use crate::device::sqlite::pour::RowCounts;
+use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::virtual_tables::Content;
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
@@ -38,12 +39,13 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     reader.unclear = rows.carry.all_aside;
     let made = fresh.ordinary_tables(OP, history)?;
     let (mut ways, mut late) = (Vec::new(), Late::default());
-    for table in made.iter().filter(|table| is_carried(rows, &table.name)) {
+    let carried: Vec<&Table> = made.iter().filter(|table| is_carried(rows, &table.name)).collect();
+    let names = fresh.aside_each(OP, &carried)?;
+    for (table, aside) in carried.into_iter().zip(names) {
         let keep = !rows.carry.all_aside && !rows.aside.contains(&table.name);
-        if keep {
+        if keep && has_room_to_sort(device, rows.main.stat.size) {
             late.extend(fresh.take_plain_indexes(OP, table)?);
         }
-        let aside = fresh.aside(OP, &table.name)?;
         let poured = reader.pour(Place { into: fresh, op: OP, table, keep, seeded: true, aside: &aside })?;
         ways.push(Way { table, keep, seeded: poured.kept == 0, aside, poured, by_index: 0, lines: Vec::new() });
     }
