@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalogues::{checksum, firmware, sql_of, Version};
+use super::replaced::broken_header;
 use super::situations::{applied, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::scenario;
 use super::{End, Old, Scenario};
@@ -74,6 +75,17 @@ pub(super) fn purge_aside() -> Scenario {
     run("DETACH old");
     let aside = end("aside", take(&connection).unwrap().text, "delete", true);
     carrying(Version::ThreeFails, before("delete"), expected(Version::One, 1, &[ROWS]), aside)
+}
+
+/// Without a header there is no schema: its pages are read by that of this firmware.
+pub(super) fn header_lost() -> Scenario {
+    let state = broken_header(&before("delete"));
+    let old = Old::Broken(bytes_hash(&state, MAIN));
+    let new = end("salvaged", expected(Version::Two, 1, &[ROWS]), "delete", false);
+    let mut salvage = scenario(firmware(Version::Two, ""), state, old.clone(), vec![new]);
+    // Made when what was saved is migrated.
+    salvage.snapshots.push(expected(Version::One, 1, &[ROWS]));
+    Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..salvage }
 }
 
 /// The first leaf of `reading` is no page any more; a migration is pending, whose check finds it.

@@ -177,6 +177,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("purge-carried-without-links", kept::purge_carried_without_links),
     ("purge-aside", kept::purge_aside),
     ("salvage", kept::salvage),
+    ("header-lost", kept::header_lost),
     ("bad-snapshot", replaced::bad_snapshot),
     ("newer", replaced::newer),
     ("newer-compatible", replaced::newer_compatible),

@@ -122,6 +122,15 @@ pub(super) fn broken_header(state: &State) -> State {
     state
 }
 
+/// Its header is broken, and nothing behind it is a page any more.
+fn no_page_left(state: &State) -> State {
+    let mut state = broken_header(state);
+    let mut bytes = state.read_file(MAIN).unwrap_or_default();
+    bytes.iter_mut().skip(64).for_each(|byte| *byte ^= 0xa5);
+    state.put_file(MAIN, &bytes);
+    state
+}
+
 pub(super) fn damaged(firmware: Firmware, state: State, end: End) -> Scenario {
     let old = Old::Broken(bytes_hash(&state, MAIN));
     let damaged = scenario(firmware, state, old.clone(), vec![end]);
@@ -130,7 +139,7 @@ pub(super) fn damaged(firmware: Firmware, state: State, end: End) -> Scenario {
 
 pub(super) fn purge_and_retry_corrupt() -> Scenario {
     let asked = with_token(Request::PurgeAndRetry, "service-1");
-    let damaged = damaged(firmware(Version::Two, ""), broken_header(&before("delete")), fresh(Version::Two));
+    let damaged = damaged(firmware(Version::Two, ""), no_page_left(&before("delete")), fresh(Version::Two));
     Scenario { asked: asked.clone(), again: asked, ..damaged }
 }
 
@@ -239,7 +248,7 @@ fn lost(mut state: State) -> Scenario {
 
 /// The snapshot is broken too: nothing may take the file's place.
 pub(super) fn bad_snapshot() -> Scenario {
-    let mut state = broken_header(&with_snapshot());
+    let mut state = no_page_left(&with_snapshot());
     let name = state.walk().into_iter().map(|(path, _)| path).find(|path| path.contains("/snapshots/v")).unwrap();
     let mut bytes = state.read_file(&name).unwrap_or_default();
     // Of page 2 on, nothing is a page any more.
