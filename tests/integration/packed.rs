@@ -146,5 +146,6 @@ fn only_roots_word_counts() {
 fn a_products_own_binary_does_not_look() {
     let device = TestDevice::booted_at(42);
     put(&place(&device), b"nothing");
-    assert_eq!(device.run(&["status"]).exit, "0");
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", "settings: at version 42, nothing to do. [BM-0 settings 42]\n"));
 }
