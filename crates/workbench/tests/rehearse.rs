@@ -31,9 +31,10 @@ impl Fleet {
         }
         make(&product, "damaged/settings.db", "9");
         let damaged = product.path().join("field/damaged/settings.db");
-        let mut bytes = fs::read(&damaged).unwrap();
-        bytes[..64].fill(b'x');
-        fs::write(&damaged, bytes).unwrap();
+        // Nothing is left that could be read from its pages.
+        let bytes = fs::read(&damaged).unwrap().len();
+        fs::write(&damaged, vec![b'x'; bytes]).unwrap();
+        fs::remove_file(product.path().join("field/damaged/settings.db-wal")).unwrap();
         truth.insert("damaged/settings.db", "damaged");
         fs::create_dir_all(product.path().join("field/foreign")).unwrap();
         let foreign = Connection::open(product.path().join("field/foreign/settings.db")).unwrap();
