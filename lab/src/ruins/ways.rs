@@ -83,10 +83,21 @@ pub fn rescue(way: Way, bytes: &[u8]) -> Found {
     found
 }
 
+/// How long `.recover` may take for one file; it takes less than a second for any that it ends with.
+const RECOVER_SECONDS: &str = "60";
+
 /// The `sqlite3` that `SQLITE3` names, or the machine's: Debian 12's is built without what `.recover` needs.
 fn recover(damaged: &Path, rescued: &Path) -> std::io::Result<()> {
     let program = std::env::var("SQLITE3").unwrap_or_else(|_| "sqlite3".to_owned());
-    let mut said = Command::new(&program).arg(damaged).arg(".recover").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    // Of some pages that lead to each other it goes on for ever; what it has printed until then counts.
+    let mut said = Command::new("timeout")
+        .arg(RECOVER_SECONDS)
+        .arg(&program)
+        .arg(damaged)
+        .arg(".recover")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let sql = said.stdout.take().expect("its output");
     Command::new(&program).arg(rescued).stdin(sql).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     said.wait().map(drop)
