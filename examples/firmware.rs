@@ -4,9 +4,8 @@
 
 #![allow(clippy::panic)] // The code of one version does, for its test.
 
-use bootmigrate::catalog;
 use bootmigrate::rusqlite::functions::FunctionFlags;
-use bootmigrate::{CodeError, Connection, Migrator};
+use bootmigrate::{CodeError, Connection, Embedded, Migrator};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -42,7 +41,9 @@ pub fn firmware() -> Result<Migrator, String> {
     }
     // As the image calls it, wherever the test's program lies; a test of names gives another.
     let name = std::env::var("BOOTMIGRATE_TEST_NAME").unwrap_or_else(|_| "bootmigrate".to_owned());
-    Ok(with_code(Migrator::new(embedded(product)).program(name)).on_connection(register))
+    // Kept until the process ends, as constants are.
+    let embedded = Embedded::packed(bootmigrate_build::packed(&product).leak(), env!("CARGO_PKG_VERSION"))?;
+    Ok(with_code(Migrator::new(embedded).program(name)).on_connection(register))
 }
 
 /// Texts from this folder, which the rules have not seen.
@@ -103,64 +104,4 @@ fn with_code(firmware: Migrator) -> Migrator {
             database.execute(touch, [])?;
             std::process::abort()
         })
-}
-
-/// Constants, as a build would have made them: kept until the process ends.
-fn embedded(product: bootmigrate_build::Product) -> catalog::Embedded {
-    let databases: Vec<catalog::Catalog> = product.databases.into_iter().map(database).collect();
-    catalog::Embedded {
-        configuration: product.configuration.leak(),
-        version: env!("CARGO_PKG_VERSION"),
-        configuration_file: product.configuration_file.leak(),
-        databases: databases.leak(),
-    }
-}
-
-fn database(from: bootmigrate_build::Database) -> catalog::Catalog {
-    let all = |migrations: Vec<bootmigrate_build::Migration>| -> &'static [catalog::Migration] {
-        migrations.into_iter().map(migration).collect::<Vec<_>>().leak()
-    };
-    catalog::Catalog {
-        database: from.name.leak(),
-        versions: match from.versions {
-            bootmigrate_build::Versions::Int4 => catalog::Versions::Int4,
-            bootmigrate_build::Versions::Int8 => catalog::Versions::Int8,
-        },
-        fingerprint: from.fingerprint,
-        migrations: all(from.migrations),
-        data: all(from.data),
-    }
-}
-
-fn migration(from: bootmigrate_build::Migration) -> catalog::Migration {
-    catalog::Migration {
-        version: from.version,
-        name: from.name.leak(),
-        checksums: catalog::Checksums { int4: from.checksums.int4, int8: from.checksums.int8 },
-        file: from.file.leak(),
-        sql: from.sql.leak(),
-        statements: from.statements,
-        down: from.down.map(|text| &*text.leak()),
-        directives: directives(from.directives),
-        adopted: from.adopted,
-    }
-}
-
-fn directives(from: bootmigrate_build::Directives) -> catalog::Directives {
-    let expect = from.expect.into_iter().map(|one| catalog::Expect { query: one.query.leak(), line: one.line });
-    catalog::Directives {
-        no_transaction: from.no_transaction,
-        foreign_keys: match from.foreign_keys {
-            bootmigrate_build::ForeignKeys::Off => catalog::ForeignKeys::Off,
-            bootmigrate_build::ForeignKeys::On => catalog::ForeignKeys::On,
-            bootmigrate_build::ForeignKeys::Deferred => catalog::ForeignKeys::Deferred,
-            bootmigrate_build::ForeignKeys::Enforced => catalog::ForeignKeys::Enforced,
-        },
-        compatible_from: from.compatible_from,
-        irreversible: from.irreversible,
-        expect: expect.collect::<Vec<_>>().leak(),
-        batch: from.batch,
-        needs_space_percent: from.needs_space_percent,
-        code_revision: from.code_revision,
-    }
 }

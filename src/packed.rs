@@ -51,7 +51,7 @@ pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedd
     }
     let bytes = disk.read(&path, FILE_BYTES_MAX).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     // Constants are what a catalogue is made of, and this one is read once.
-    read(bytes.leak(), embedded.version).map_err(|why| format!("{} is not used: {why}; put it there again", path.display()))
+    Embedded::packed(bytes.leak(), embedded.version).map_err(|why| format!("{} is not used: {why}; put it there again", path.display()))
 }
 
 /// Why what is written there is not root's word.
@@ -65,31 +65,34 @@ fn refused(stat: &Stat, kind: FileKind, builder: Option<u32>) -> Option<String> 
     (stat.mode & 0o022 != 0).then(|| format!("others than its owner may write to it (mode {:04o})", stat.mode & 0o7777))
 }
 
-/// The catalogue in these bytes.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn read(bytes: &'static [u8], version: &'static str) -> Result<Embedded, String> {
-    let (head, payload) = bytes.split_at_checked(HEAD_BYTES).ok_or("it is cut off")?;
-    let mut head = Reader { rest: head };
-    if head.take(8)? != MAGIC {
-        return Err("it is no packed catalogue".to_owned());
+impl Embedded {
+    /// The catalogue in these bytes.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    #[doc(hidden)]
+    pub fn packed(bytes: &'static [u8], version: &'static str) -> Result<Embedded, String> {
+        let (head, payload) = bytes.split_at_checked(HEAD_BYTES).ok_or("it is cut off")?;
+        let mut head = Reader { rest: head };
+        if head.take(8)? != MAGIC {
+            return Err("it is no packed catalogue".to_owned());
+        }
+        let numbers = head.rest.get(..8).unwrap_or_default();
+        let (format, length, crc) = (head.number()?, head.number()?, head.number()?);
+        if usize::try_from(length).ok() != Some(payload.len()) || crc32(numbers.iter().chain(payload)) != crc {
+            return Err("its checksum is not that of its contents".to_owned());
+        }
+        if format != FORMAT {
+            return Err(format!("it has format {format}, and this bootmigrate knows {FORMAT}"));
+        }
+        let mut reader = Reader { rest: payload };
+        let (configuration, configuration_file) = (reader.text()?, reader.text()?);
+        let databases = reader.list(Reader::database)?;
+        if !reader.rest.is_empty() {
+            return Err(CONTENTS.to_owned());
+        }
+        Ok(Embedded { configuration, version, configuration_file, databases })
     }
-    let numbers = head.rest.get(..8).unwrap_or_default();
-    let (format, length, crc) = (head.number()?, head.number()?, head.number()?);
-    if usize::try_from(length).ok() != Some(payload.len()) || crc32(numbers.iter().chain(payload)) != crc {
-        return Err("its checksum is not that of its contents".to_owned());
-    }
-    if format != FORMAT {
-        return Err(format!("it has format {format}, and this bootmigrate knows {FORMAT}"));
-    }
-    let mut reader = Reader { rest: payload };
-    let (configuration, configuration_file) = (reader.text()?, reader.text()?);
-    let databases = reader.list(Reader::database)?;
-    if !reader.rest.is_empty() {
-        return Err(CONTENTS.to_owned());
-    }
-    Ok(Embedded { configuration, version, configuration_file, databases })
 }
 
 /// A file with the right checksum, made by a program with a fault.
@@ -240,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read() {
-        let read = read(file(&payload([1, 2])), "7").unwrap();
+        let read = Embedded::packed(file(&payload([1, 2])), "7").unwrap();
         assert_eq!((read.configuration, read.version, read.databases.len()), ("[databases.notes]", "7", 1));
         let migration = read.databases.first().and_then(|catalog| catalog.find(2)).unwrap();
         let directives = migration.directives;
@@ -254,36 +257,36 @@ mod tests {
         let whole = file(&payload([1, 2]));
         for length in 0..whole.len() {
             let cut: &'static [u8] = whole.get(..length).unwrap();
-            assert!(read(cut, "").is_err(), "{length} bytes");
+            assert!(Embedded::packed(cut, "").is_err(), "{length} bytes");
         }
         for place in 0..whole.len() {
             let mut bytes = whole.to_vec();
             bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 0x10);
             // The last bytes of the head are not looked at.
-            assert_eq!(read(bytes.leak(), "").is_ok(), (20..HEAD_BYTES).contains(&place), "byte {place}");
+            assert_eq!(Embedded::packed(bytes.leak(), "").is_ok(), (20..HEAD_BYTES).contains(&place), "byte {place}");
         }
         let mut later = file(&payload([1, 2])).to_vec();
         later.iter_mut().skip(8).take(1).for_each(|byte| *byte = 2);
         let numbers = later.iter().skip(8).take(8).chain(later.iter().skip(HEAD_BYTES));
         let crc = crc32(numbers).to_le_bytes();
         later.iter_mut().skip(16).zip(crc).for_each(|(byte, crc)| *byte = crc);
-        assert_eq!(read(later.leak(), ""), Err("it has format 2, and this bootmigrate knows 1".to_owned()));
+        assert_eq!(Embedded::packed(later.leak(), ""), Err("it has format 2, and this bootmigrate knows 1".to_owned()));
     }
 
     /// A program with a fault has written the right checksum.
     #[test]
     fn another_shape_is_refused() {
         let good = payload([1, 2]);
-        assert_eq!(read(file(&payload([2, 1])), ""), Err(CONTENTS.to_owned()));
-        assert_eq!(read(file(&[good.clone(), vec![0]].concat()), ""), Err(CONTENTS.to_owned()));
+        assert_eq!(Embedded::packed(file(&payload([2, 1])), ""), Err(CONTENTS.to_owned()));
+        assert_eq!(Embedded::packed(file(&[good.clone(), vec![0]].concat()), ""), Err(CONTENTS.to_owned()));
         for length in 0..good.len() {
-            assert_eq!(read(file(good.get(..length).unwrap()), ""), Err(CONTENTS.to_owned()), "{length} bytes");
+            assert_eq!(Embedded::packed(file(good.get(..length).unwrap()), ""), Err(CONTENTS.to_owned()), "{length} bytes");
         }
         // Whatever a byte is, nothing panics, and no count asks for memory that the file does not have.
         for place in 0..good.len() {
             let mut bytes = good.clone();
             bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte = 0xff);
-            let _ = read(file(&bytes), "");
+            let _ = Embedded::packed(file(&bytes), "");
         }
     }
 }

@@ -87,7 +87,7 @@ pub fn check(folder: &Path, request: &Check) -> Result<bool> {
     if !problems.is_empty() {
         anyhow::bail!("{}", product::lines(&problems));
     }
-    let firmware = embedded(&product);
+    let firmware = embedded(&product)?;
     let mut all_well = true;
     for database in product::databases(&product, request.db.as_deref())? {
         let Some(settings) = product::settings(&product, database) else { continue };

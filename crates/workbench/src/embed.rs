@@ -6,9 +6,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use bootmigrate::catalog::{self, Catalog, Embedded};
-use bootmigrate::Migrator;
-use bootmigrate_build::{Database, Directives, ForeignKeys, Migration, Product, Versions};
+use bootmigrate::{Embedded, Migrator};
+use bootmigrate_build::Product;
 
 /// bootmigrate's own command line, with the migrations of this folder.
 pub fn device(folder: &Path, arguments: Vec<OsString>) -> ExitCode {
@@ -18,8 +17,8 @@ pub fn device(folder: &Path, arguments: Vec<OsString>) -> ExitCode {
         eprintln!("bootmigrate-workbench: `device` runs below a folder alone; write `--root DIR`");
         return ExitCode::from(crate::EXIT_MISTAKE);
     }
-    match crate::product::read(folder) {
-        Ok(product) => Migrator::new(embedded(&product)).program("bootmigrate").main_from(arguments),
+    match crate::product::read(folder).and_then(|product| embedded(&product)) {
+        Ok(embedded) => Migrator::new(embedded).program("bootmigrate").main_from(arguments),
         Err(problems) => {
             eprintln!("{problems}");
             ExitCode::from(crate::EXIT_MISTAKE)
@@ -28,64 +27,9 @@ pub fn device(folder: &Path, arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// Constants, as a build would have made them.
-pub fn embedded(product: &Product) -> Embedded {
-    let databases: Vec<Catalog> = product.databases.iter().map(database).collect();
-    Embedded {
-        configuration: kept(&product.configuration),
-        version: env!("CARGO_PKG_VERSION"),
-        configuration_file: kept(&product.configuration_file),
-        databases: databases.leak(),
-    }
-}
-
-fn kept(text: &str) -> &'static str {
-    text.to_owned().leak()
-}
-
-fn database(from: &Database) -> Catalog {
-    let all = |migrations: &[Migration]| -> &'static [catalog::Migration] { migrations.iter().map(migration).collect::<Vec<_>>().leak() };
-    Catalog {
-        database: kept(&from.name),
-        versions: match from.versions {
-            Versions::Int4 => catalog::Versions::Int4,
-            Versions::Int8 => catalog::Versions::Int8,
-        },
-        fingerprint: from.fingerprint,
-        migrations: all(&from.migrations),
-        data: all(&from.data),
-    }
-}
-
-fn migration(from: &Migration) -> catalog::Migration {
-    catalog::Migration {
-        version: from.version,
-        name: kept(&from.name),
-        checksums: catalog::Checksums { int4: from.checksums.int4, int8: from.checksums.int8 },
-        file: kept(&from.file),
-        sql: kept(&from.sql),
-        statements: from.statements,
-        down: from.down.as_deref().map(kept),
-        directives: directives(&from.directives),
-        adopted: from.adopted,
-    }
-}
-
-fn directives(from: &Directives) -> catalog::Directives {
-    let expect = from.expect.iter().map(|one| catalog::Expect { query: kept(&one.query), line: one.line });
-    let foreign_keys = match from.foreign_keys {
-        ForeignKeys::Off => catalog::ForeignKeys::Off,
-        ForeignKeys::On => catalog::ForeignKeys::On,
-        ForeignKeys::Deferred => catalog::ForeignKeys::Deferred,
-        ForeignKeys::Enforced => catalog::ForeignKeys::Enforced,
-    };
-    catalog::Directives {
-        no_transaction: from.no_transaction,
-        foreign_keys,
-        compatible_from: from.compatible_from,
-        irreversible: from.irreversible,
-        expect: expect.collect::<Vec<_>>().leak(),
-        batch: from.batch,
-        needs_space_percent: from.needs_space_percent,
-        code_revision: from.code_revision,
-    }
+///
+/// # Errors
+/// None for a product that the build accepts.
+pub fn embedded(product: &Product) -> anyhow::Result<Embedded> {
+    Embedded::packed(bootmigrate_build::packed(product).leak(), env!("CARGO_PKG_VERSION")).map_err(anyhow::Error::msg)
 }

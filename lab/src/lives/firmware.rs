@@ -8,7 +8,6 @@
 use std::fs;
 use std::path::Path;
 
-use bootmigrate::catalog;
 use bootmigrate::Embedded;
 use bootmigrate_build as build;
 
@@ -29,7 +28,9 @@ pub fn embedded(product: &Product, image: &Firmware, executed: bool) -> Result<E
             return Err(words(problems));
         }
     }
-    Ok(constant(read))
+    // A worker process ends before they are many.
+    let embedded = Embedded::packed(build::packed(&read).leak(), "")?;
+    Ok(Embedded { configuration_file: "migrations/bootmigrate.toml", ..embedded })
 }
 
 /// A file system in memory, where there is one.
@@ -56,63 +57,4 @@ fn write(product: &Product, image: &Firmware, folder: &Path) -> std::io::Result<
         }
     }
     Ok(())
-}
-
-/// Constants are what a catalogue is made of; a worker process ends before they are many.
-fn constant(from: build::Product) -> Embedded {
-    let databases: Vec<catalog::Catalog> = from.databases.into_iter().map(database).collect();
-    Embedded {
-        configuration: from.configuration.leak(),
-        version: "",
-        configuration_file: "migrations/bootmigrate.toml",
-        databases: databases.leak(),
-    }
-}
-
-fn database(from: build::Database) -> catalog::Catalog {
-    let all = |from: Vec<build::Migration>| -> &'static [catalog::Migration] { from.into_iter().map(migration).collect::<Vec<_>>().leak() };
-    let versions = match from.versions {
-        build::Versions::Int4 => catalog::Versions::Int4,
-        build::Versions::Int8 => catalog::Versions::Int8,
-    };
-    catalog::Catalog {
-        database: from.name.leak(),
-        versions,
-        fingerprint: from.fingerprint,
-        migrations: all(from.migrations),
-        data: all(from.data),
-    }
-}
-
-fn migration(from: build::Migration) -> catalog::Migration {
-    catalog::Migration {
-        version: from.version,
-        name: from.name.leak(),
-        checksums: catalog::Checksums { int4: from.checksums.int4, int8: from.checksums.int8 },
-        file: from.file.leak(),
-        sql: from.sql.leak(),
-        statements: from.statements,
-        down: from.down.map(|text| &*text.leak()),
-        directives: directives(from.directives),
-        adopted: from.adopted,
-    }
-}
-
-fn directives(from: build::Directives) -> catalog::Directives {
-    let expect = from.expect.into_iter().map(|one| catalog::Expect { query: one.query.leak(), line: one.line });
-    catalog::Directives {
-        no_transaction: from.no_transaction,
-        foreign_keys: match from.foreign_keys {
-            build::ForeignKeys::Off => catalog::ForeignKeys::Off,
-            build::ForeignKeys::On => catalog::ForeignKeys::On,
-            build::ForeignKeys::Deferred => catalog::ForeignKeys::Deferred,
-            build::ForeignKeys::Enforced => catalog::ForeignKeys::Enforced,
-        },
-        compatible_from: from.compatible_from,
-        irreversible: from.irreversible,
-        expect: expect.collect::<Vec<_>>().leak(),
-        batch: from.batch,
-        needs_space_percent: from.needs_space_percent,
-        code_revision: from.code_revision,
-    }
 }
