@@ -8,7 +8,6 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +20,7 @@ pub use situations::{plain, Kind};
 use crate::judge::Bad;
 use crate::sim::hash::Random;
 use crate::sim::{seed_sqlite, State};
+use crate::workers::by_shares;
 use mutation::harm;
 use situations::Situation;
 use verdict::{CaseEnd, Verdict};
@@ -189,25 +189,11 @@ fn watch(seed: u64) -> Arc<AtomicU64> {
 
 /// Processes, not threads: SQLite's generator of random numbers is one a process, and a worker that dies must not take the rest.
 pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
-    let program = std::env::current_exe().expect("this program has a name");
-    let start = |worker: u64| {
-        let mut command = Command::new(&program);
-        command.arg("corrupt-files").stdout(Stdio::piped());
-        for (flag, number) in [("--count", count), ("--seed", seed), ("--workers", workers), ("--worker", worker)] {
-            command.args([flag, &number.to_string()]);
-        }
-        command.spawn().expect("a worker starts")
-    };
-    let started: Vec<_> = (0..workers).map(start).collect();
     let mut tally = Tally::default();
-    for worker in started {
-        let output = worker.wait_with_output().expect("a worker ends");
-        match serde_json::from_slice(&output.stdout) {
+    for part in by_shares("corrupt-files", &[("--count", count), ("--seed", seed)], workers) {
+        match part {
             Ok(part) => tally.add(part),
-            Err(error) => {
-                let what = format!("a worker died: {} ({error})", output.status);
-                tally.note("a worker".into(), Bad { rule: "no panic", what });
-            }
+            Err(what) => tally.note("a worker".into(), Bad { rule: "no panic", what }),
         }
     }
     tally

@@ -22,12 +22,12 @@ mod world;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::judge::Bad;
+use crate::workers::by_shares;
 use run::Ended;
 
 /// Bad lives that are described.
@@ -154,23 +154,11 @@ pub fn sweep(extent: Extent) -> Tally {
 
 /// Processes, not threads: SQLite's generator of random numbers is one a process, and catalogues are constants until it ends.
 pub fn by_workers(count: u64, seed: u64, cuts: u64, workers: u64) -> Tally {
-    let program = std::env::current_exe().expect("this program has a name");
-    let start = |worker: u64| {
-        let mut command = Command::new(&program);
-        command.arg("lives").stdout(Stdio::piped());
-        for (flag, number) in [("--count", count), ("--seed", seed), ("--cuts", cuts), ("--workers", workers), ("--worker", worker)] {
-            command.args([flag, &number.to_string()]);
-        }
-        command.spawn().expect("a worker starts")
-    };
-    let started: Vec<_> = (0..workers).map(start).collect();
     let mut tally = Tally::default();
-    for worker in started {
-        let output = worker.wait_with_output().expect("a worker ends");
-        match serde_json::from_slice(&output.stdout) {
+    for part in by_shares("lives", &[("--count", count), ("--seed", seed), ("--cuts", cuts)], workers) {
+        match part {
             Ok(part) => tally.add(part),
-            Err(error) => {
-                let what = format!("it died: {} ({error})", output.status);
+            Err(what) => {
                 tally.bad += 1;
                 tally.described.push(("a worker".to_owned(), promise::NO_PANIC.to_owned(), what));
             }

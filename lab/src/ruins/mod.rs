@@ -11,12 +11,12 @@ mod ways;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::sim::hash::Random;
+use crate::workers::by_shares;
 use corpus::Made;
 pub use harm::Harm;
 use rows::Score;
@@ -168,22 +168,11 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<(), String> {
 
 /// Processes, as for the sweep over damaged files.
 pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
-    let program = std::env::current_exe().expect("this program has a name");
-    let start = |worker: u64| {
-        let mut command = Command::new(&program);
-        command.arg("compare-salvage").stdout(Stdio::piped());
-        for (flag, number) in [("--count", count), ("--seed", seed), ("--workers", workers), ("--worker", worker)] {
-            command.args([flag, &number.to_string()]);
-        }
-        command.spawn().expect("a worker starts")
-    };
-    let started: Vec<_> = (0..workers).map(start).collect();
     let mut tally = Tally::default();
-    for worker in started {
-        let output = worker.wait_with_output().expect("a worker ends");
-        match serde_json::from_slice(&output.stdout) {
+    for part in by_shares("compare-salvage", &[("--count", count), ("--seed", seed)], workers) {
+        match part {
             Ok(part) => tally.add(part),
-            Err(error) => tally.strange.push(format!("a worker died: {} ({error})", output.status)),
+            Err(what) => tally.strange.push(what),
         }
     }
     tally
