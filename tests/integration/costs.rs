@@ -141,7 +141,7 @@ fn a_salvage_needs_no_room_on_another_partition() {
 }
 
 /// A device with this many databases of one migration each.
-fn many(databases: usize) -> TestDevice {
+pub fn many(databases: usize) -> TestDevice {
     let device = TestDevice::empty(10);
     let mut text = String::new();
     for number in 0..databases {

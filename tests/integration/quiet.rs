@@ -3,10 +3,10 @@
 //!   development build asks about each descriptor before it closes it.
 //! Never a time.
 
-use crate::device::{TestDevice, HOME};
+use crate::costs::many;
+use crate::device::TestDevice;
 use crate::program::finish;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::chown;
 
@@ -67,17 +67,7 @@ fn with_migrations(migrations: usize) -> TestDevice {
 }
 
 fn with_databases(databases: usize) -> TestDevice {
-    let device = TestDevice::empty(10);
-    let mut text = String::new();
-    for number in 0..databases {
-        let folder = device.firmware_folder().join(format!("d{number}"));
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("V1__a.sql"), "CREATE TABLE a (b);\n").unwrap();
-        writeln!(text, "[databases.d{number}]\npath = \"/{HOME}/d{number}.db\"").unwrap();
-    }
-    fs::remove_dir_all(device.firmware_folder().join("settings")).unwrap();
-    fs::write(device.firmware_folder().join("bootmigrate.toml"), text).unwrap();
-    booted(device)
+    booted(many(databases))
 }
 
 #[track_caller]
