@@ -1,6 +1,6 @@
 //! Owns the rules of the structure that a compiler does not check: arrows, rooms, sizes, openings, words.
 //! Promises: no list of exceptions; every rule is fed a bad file of its own and must report it.
-//! Never looks outside `src`, `build`, `crates`, `lab`, `tests` and `examples`.
+//! Never looks outside `src`, `crates`, `tests` and `examples`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
@@ -131,9 +131,9 @@ fn rooms_are_kept() {
 #[test]
 fn openings_are_kept() {
     reported("src/device/clock.rs", "//! Owns a clock.\nfn f() {}\n", "opens with three");
-    reported("build/src/name.rs", "fn f() {}\n", "opens with three");
+    reported("crates/build/src/name.rs", "fn f() {}\n", "opens with three");
     reported("crates/workbench/src/new.rs", "fn f() {}\n", "opens with three");
-    reported("lab/src/disk.rs", "// Not a doc comment.\nfn f() {}\n", "opens with three");
+    reported("crates/lab/src/disk.rs", "// Not a doc comment.\nfn f() {}\n", "opens with three");
     reported("tests/integration/boots.rs", "//! One.\n//! Two.\n\nfn f() {}\n", "opens with three");
     reported("examples/firmware.rs", "", "opens with three");
 }
@@ -145,19 +145,19 @@ fn sizes_are_kept() {
     reported("src/boot.rs", &format!("{HEAD}impl Boot {{\n    pub(crate) async fn boot(\n{body}    ) {{\n    }}\n}}\n"), "lines long");
     reported("tests/kills.rs", &format!("{HEAD}#[test]\nfn kill() {{\n{body}}}\n"), "lines long");
     accepted("src/boot.rs", &format!("pub fn boot() {{\n{}}}\n", "    g();\n".repeat(68)));
-    reported("lab/src/disk.rs", &format!("{HEAD}{}", "const A: u8 = 1;\n".repeat(496)), "500");
-    accepted("lab/src/disk.rs", &"const A: u8 = 1;\n".repeat(495));
+    reported("crates/lab/src/disk.rs", &format!("{HEAD}{}", "const A: u8 = 1;\n".repeat(496)), "500");
+    accepted("crates/lab/src/disk.rs", &"const A: u8 = 1;\n".repeat(495));
 }
 
 #[test]
 fn words_are_kept() {
     for word in ["a.unwrap();", "a.expect(\"said\");", "panic!(\"no\");", "unreachable!();", "unimplemented!();", "todo!();"] {
         reported("src/ops/probe.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
-        reported("build/src/name.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
+        reported("crates/build/src/name.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
         reported("crates/workbench/src/new.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
     }
     reported("src/ops/probe.rs", &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")), "unfinished");
-    reported("lab/src/disk.rs", &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")), "unfinished");
+    reported("crates/lab/src/disk.rs", &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")), "unfinished");
     reported("tests/integration/boots.rs", &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")), "unfinished");
     let tests = "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() {\n        a.unwrap();\n    }\n}\n";
     accepted("src/ops/probe.rs", tests);
@@ -173,7 +173,7 @@ fn words_are_kept() {
 #[test]
 fn mutants_fit_the_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let patches = std::fs::read_dir(root.join("lab/mutants")).unwrap().map(|entry| entry.unwrap().path());
+    let patches = std::fs::read_dir(root.join("crates/lab/mutants")).unwrap().map(|entry| entry.unwrap().path());
     let mut fitted = 0;
     for patch in patches.filter(|path| path.extension().is_some_and(|end| end == "patch")) {
         let mut command = std::process::Command::new("patch");

@@ -104,7 +104,7 @@ lab_initramfs() {
     ln -s busybox "$tree/bin/sh"
     cp "$lab/$arch"/modules/* "$tree/lib/modules/"
     install "$program" "$tree/usr/bin/bootmigrate"
-    install lab/boot/init "$tree/init"
+    install crates/lab/boot/init "$tree/init"
     (cd "$tree" && find . | cpio --create --format=newc --quiet) >"$lab/$arch/initramfs"
     rm -rf "$tree"
 }
@@ -143,8 +143,8 @@ lab_install() {
     install -m 644 packaging/systemd/bootmigrate.service packaging/systemd/examples/gateway.service \
         packaging/systemd/examples/telemetry-agent.service "$units/"
     install -D -m 644 packaging/systemd/drop-ins/60-console.conf "$units/bootmigrate.service.d/60-console.conf"
-    install lab/boot/application "$tree/usr/bin/gateway"
-    install lab/boot/application "$tree/usr/bin/telemetry-agent"
+    install crates/lab/boot/application "$tree/usr/bin/gateway"
+    install crates/lab/boot/application "$tree/usr/bin/telemetry-agent"
     echo "gateway:x:990:990:Gateway application:/var/lib/gateway:/usr/sbin/nologin" >>"$tree/etc/passwd"
     echo "gateway:x:990:" >>"$tree/etc/group"
     mkdir -p "$tree/var/lib/gateway"

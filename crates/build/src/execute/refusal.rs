@@ -1,0 +1,1 @@
+../../../../src/device/sqlite/refusal.rs

@@ -1,0 +1,1 @@
+../../../src/reserved.rs

@@ -1,0 +1,1 @@
+../../../src/sqlite_min.rs
