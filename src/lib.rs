@@ -39,13 +39,7 @@
 // boot.rs            a boot of one database on one screen; boot/operation.rs carries a plan out, one arm a plan;
 //                    boot/group.rs nests the boots of databases that go together
 // cli.rs             argv → Command. Pure.
-// config.rs          bootmigrate.toml (embedded, then /etc) → validated Settings; shared with the build crate
 // catalog.rs         the embedded migrations, as constants
-// pragma.rs          the PRAGMAs that a migration may have; shared with the build crate
-// reserved.rs        names that are bootmigrate's own; shared with the build crate
-// sums.rs            refinery's checksums and the fingerprint of a catalogue; shared with the build crate
-// lex.rs             SQL text as tokens; shared with the build crate
-// sqlite_min.rs      which SQLite a schema's text needs; shared with the build crate
 // commands/          one file a command; cli/describe.rs has their texts
 // decide/            pure: facts and policy in, a plan out; the record's bytes
 // ops/               one operation a file: takes the device and proof, returns proof or a failure
@@ -55,6 +49,16 @@
 // from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
 // report.rs          what happened → one sentence and its code, JSON, exit code
 // error.rs           Failure and its class
+//
+// crates/model       what the build and the device both use:
+//   config.rs        bootmigrate.toml (embedded, then /etc) → validated Settings
+//   catalog.rs       the values that a catalogue has in both
+//   lex.rs           SQL text as tokens
+//   pragma.rs        the PRAGMAs that a migration may have
+//   refusal.rs       the statements that it may not have; reserved.rs the names
+//   schema.rs        what a schema is, and how two differ; compile.rs and references.rs what of it does not work
+//   sqlite_min.rs    which SQLite a schema's text needs
+//   sums.rs          refinery's checksums and the fingerprint of a catalogue
 // ```
 //
 // Imports only go down: `main → cli, commands, boot → ops → device`; `boot, commands, ops → decide`; everyone may use
@@ -75,12 +79,6 @@ mod from_refinery;
 mod hooks;
 mod migrator;
 mod packed;
-mod packed_format;
-#[cfg_attr(not(feature = "refinery"), allow(dead_code))]
-mod pragma;
-mod reserved;
-#[cfg(feature = "refinery")]
-mod sums;
 
 #[cfg(not(feature = "internals"))]
 mod boot;
@@ -98,12 +96,6 @@ mod commands;
 #[doc(hidden)]
 pub mod commands;
 #[cfg(not(feature = "internals"))]
-#[cfg_attr(not(feature = "refinery"), allow(dead_code))]
-mod config;
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod config;
-#[cfg(not(feature = "internals"))]
 mod decide;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -119,11 +111,6 @@ mod error;
 #[doc(hidden)]
 pub mod error;
 #[cfg(not(feature = "internals"))]
-mod lex;
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod lex;
-#[cfg(not(feature = "internals"))]
 mod ops;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -133,11 +120,15 @@ mod report;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod report;
+
+#[cfg(feature = "refinery")]
+use bootmigrate_model::sums;
 #[cfg(not(feature = "internals"))]
-mod sqlite_min;
+use bootmigrate_model::{config, lex, sqlite_min};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
-pub mod sqlite_min;
+pub use bootmigrate_model::{config, lex, sqlite_min};
+use bootmigrate_model::{packed_format, pragma, reserved};
 
 pub use catalog::Embedded;
 pub use decide::record::FailedAt;

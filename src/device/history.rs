@@ -20,6 +20,7 @@ use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// The columns of refinery's table after the first, in its types and order.
 const REFINERYS_COLUMNS: &str = "name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255)";
@@ -296,10 +297,6 @@ fn natural(value: ValueRef<'_>) -> Option<u64> {
         ValueRef::Integer(number) => u64::try_from(number).ok(),
         _ => None,
     }
-}
-
-fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 /// Makes the three tables where they are missing, and readies refinery's for more rows of this catalogue; inside the caller's transaction.

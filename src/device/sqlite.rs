@@ -11,7 +11,6 @@ pub mod changes;
 pub mod checks;
 pub mod code;
 pub mod compare;
-pub mod compile;
 pub mod contents;
 mod distrust;
 pub mod entries;
@@ -25,10 +24,7 @@ mod opening;
 mod partial;
 pub mod pour;
 pub mod rebuild;
-pub mod references;
-pub mod refusal;
 pub mod rows;
-pub mod schema;
 pub mod script;
 pub mod session;
 pub mod survey;
@@ -40,6 +36,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use bootmigrate_model::{compile, references, refusal, schema};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 

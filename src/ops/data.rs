@@ -11,11 +11,12 @@ use crate::device::disk::Op;
 use crate::device::history;
 use crate::device::history::data::{self, Progress, Row, Stamp};
 use crate::device::sqlite::changes::Changes;
+use crate::device::sqlite::code::place_of_directive;
 use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::session::{FileOptions, Session};
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
-use crate::error::{Class, Failure, Place};
+use crate::error::{Class, Failure};
 use crate::ops::examine;
 use crate::ops::inspect::read_quietly;
 use crate::ops::lock::Locked;
@@ -161,7 +162,7 @@ impl Beside<'_> {
             match after_round(&round) {
                 NextRound::Finished => expectations(database, migration).map(|()| true),
                 NextRound::Again => Ok(false),
-                NextRound::NoProgress(why) => Err(Failure::new(Class::Failed, OP, why).place(directive(migration))),
+                NextRound::NoProgress(why) => Err(Failure::new(Class::Failed, OP, why).place(place_of_directive(migration, "batch"))),
             }
         })?;
         let took = device.environment.clock.monotonic().saturating_sub(began);
@@ -216,22 +217,6 @@ fn room_for(device: &Device<'_>, migration: &Migration) -> Result<(), Failure> {
         migration.file
     );
     Err(Failure::new(Class::NoSpace, OP, cause).at(&device.files.main).needs(asked))
-}
-
-/// Where `batch` stands.
-fn directive(migration: &Migration) -> Place {
-    let is_it = |line: &str| line.starts_with("--") && line.contains("bootmigrate") && line.contains("batch");
-    let (index, text) = migration.sql.lines().enumerate().find(|(_, line)| is_it(line)).unwrap_or((0, ""));
-    Place {
-        file: migration.file.to_owned(),
-        version: migration.version,
-        line: u32::try_from(index + 1).unwrap_or(u32::MAX),
-        column: 1,
-        text: text.to_owned(),
-        caret: 1,
-        statement: 0,
-        statements: migration.statements,
-    }
 }
 
 /// How many rounds in a row changed the very same rows.

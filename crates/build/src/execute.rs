@@ -5,16 +5,11 @@
 mod actions;
 mod catalogue;
 mod chain;
-#[allow(dead_code)] // The device uses the rest.
-mod compile;
 mod connection;
 mod rebuild;
-#[allow(dead_code)]
-mod references;
-mod refusal;
-#[allow(dead_code)]
-mod schema;
 mod way_back;
+
+use bootmigrate_model::{compile, references, refusal, schema};
 
 use crate::config::DatabaseSettings;
 use crate::product::{Database, Migration, Product};

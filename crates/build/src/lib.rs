@@ -6,30 +6,23 @@
 #![allow(clippy::disallowed_methods)]
 
 mod checksum;
-pub mod config;
 mod directive;
 #[cfg(feature = "sqlite")]
 mod execute;
 mod folder;
 mod generate;
-mod lex;
 mod name;
 mod oldest;
 mod own;
 mod pack;
-mod packed_format;
 #[doc(hidden)]
 pub mod parsers;
-mod pragma;
 mod problem;
 mod product;
 mod read;
 mod release;
-mod reserved;
 mod rule;
 mod sql;
-mod sqlite_min;
-mod sums;
 #[cfg(feature = "sqlite")]
 #[doc(hidden)]
 pub mod workbench;
@@ -39,6 +32,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
+
+#[doc(hidden)]
+pub use bootmigrate_model::config;
+use bootmigrate_model::{lex, packed_format, pragma, reserved, sqlite_min, sums};
 
 pub use checksum::fingerprint;
 pub use generate::source;

@@ -2,6 +2,8 @@
 //! Promises: versions strictly increase, all texts have LF line ends, no path is absolute.
 //! Never reads a file.
 
+pub use bootmigrate_model::catalog::{Checksums, ForeignKeys, Versions};
+
 use crate::config::Settings;
 use crate::Problem;
 
@@ -33,16 +35,6 @@ pub struct Database {
     pub migrations: Vec<Migration>,
     /// Data migrations (`data/`), oldest first.
     pub data: Vec<Migration>,
-}
-
-/// The type that versions have in refinery's checksums and in its table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Versions {
-    /// 32 bits, its default.
-    #[default]
-    Int4,
-    /// 64 bits, its feature `int8-versions`.
-    Int8,
 }
 
 /// One `V{version}__{name}.sql`.
@@ -81,16 +73,6 @@ impl Migration {
             as_it_is
         }
     }
-}
-
-/// refinery's checksum of one file in each form that a history may have. Of each pair the first is that of the file as it is, the second
-/// that of the same text with the other kind of line ends: CRLF for a file with LF, else LF.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Checksums {
-    /// Over a 32-bit version: refinery's default. The same as `int8` for a version that needs more.
-    pub int4: [u64; 2],
-    /// Over a 64-bit version: refinery's feature `int8-versions`.
-    pub int8: [u64; 2],
 }
 
 /// The `-- bootmigrate:` comments of one migration.
@@ -134,18 +116,4 @@ pub struct Expect {
     pub query: String,
     /// Line in the file, from 1.
     pub line: u32,
-}
-
-/// When foreign keys are looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ForeignKeys {
-    /// Before the commit, once for all migrations.
-    #[default]
-    Off,
-    /// Also right after this migration.
-    On,
-    /// The same check as [`ForeignKeys::On`].
-    Deferred,
-    /// SQLite enforces them while this migration runs; and the same check.
-    Enforced,
 }

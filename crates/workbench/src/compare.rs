@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use crate::model::Model;
-use crate::rows::quoted;
 use crate::time::without_now;
+use bootmigrate_model::lex::quote;
 
 /// The rows of each table, sorted, as SQL writes them.
 pub type Rows = BTreeMap<String, Vec<String>>;
@@ -22,8 +22,8 @@ pub fn rows(connection: &Connection, model: &Model, began: i64) -> rusqlite::Res
     for table in &model.tables {
         let mut names: Vec<&String> = table.columns.iter().map(|column| &column.name).collect();
         names.sort_by_key(|name| name.to_ascii_lowercase());
-        let parts: Vec<String> = names.iter().map(|name| format!("'{}=' || quote({})", name.replace('\'', "''"), quoted(name))).collect();
-        let sql = format!("SELECT {} FROM {}", parts.join(" || ', ' || "), quoted(&table.name));
+        let parts: Vec<String> = names.iter().map(|name| format!("'{}=' || quote({})", name.replace('\'', "''"), quote(name))).collect();
+        let sql = format!("SELECT {} FROM {}", parts.join(" || ', ' || "), quote(&table.name));
         let mut statement = connection.prepare(&sql)?;
         let mut found: Vec<String> = Vec::new();
         for row in statement.query_map([], |row| row.get::<_, String>(0))? {

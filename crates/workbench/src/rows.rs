@@ -2,6 +2,7 @@
 //! Promises: the same schema gets the same rows; NULL and equal values stand wherever the schema allows them.
 //! Never writes to a database that was not made for it.
 
+use bootmigrate_model::lex::quote;
 use std::collections::BTreeMap;
 
 use bootmigrate_build::workbench::{lex, Kind};
@@ -40,7 +41,7 @@ pub fn fill(connection: &Connection, model: &Model, wanted: u32) -> rusqlite::Re
                 refused = words;
             }
         }
-        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {}", quoted(&table.name)), [], |row| row.get(0))?;
+        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {}", quote(&table.name)), [], |row| row.get(0))?;
         filled.rows.insert(table.name.clone(), count);
         if count == 0 {
             filled.empty.push((table.name.clone(), refused));
@@ -76,12 +77,12 @@ fn in_order(model: &Model) -> Vec<&Table> {
 fn one_row(connection: &Connection, table: &Table, number: u64) -> rusqlite::Result<Result<(), String>> {
     let columns: Vec<&Column> = table.columns.iter().filter(|column| !column.generated && !is_rowid(table, column)).collect();
     let candidates: Vec<Vec<Value>> = columns.iter().map(|column| said_by_checks(table, column)).collect();
-    let names = columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
+    let names = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
     let marks = vec!["?"; columns.len()].join(", ");
     let sql = if columns.is_empty() {
-        format!("INSERT INTO {} DEFAULT VALUES", quoted(&table.name))
+        format!("INSERT INTO {} DEFAULT VALUES", quote(&table.name))
     } else {
-        format!("INSERT INTO {} ({names}) VALUES ({marks})", quoted(&table.name))
+        format!("INSERT INTO {} ({names}) VALUES ({marks})", quote(&table.name))
     };
     let mut statement = connection.prepare(&sql)?;
     let mut last = String::new();
@@ -218,8 +219,8 @@ fn primary_key(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Str
 }
 
 fn row_of_parent(connection: &Connection, table: &str, columns: &[String], number: u64) -> rusqlite::Result<Option<Vec<Value>>> {
-    let list = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
-    let table = quoted(table);
+    let list = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
+    let table = quote(table);
     let sql = format!("SELECT {list} FROM {table} ORDER BY 1 LIMIT 1 OFFSET ?1 % max(1, (SELECT count(*) FROM {table}))");
     // A parent that is not there, or a column of it.
     let Ok(mut statement) = connection.prepare(&sql) else { return Ok(None) };
@@ -235,11 +236,6 @@ fn mixed(number: u64, attempt: u64, place: u64) -> u64 {
     let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     seed ^ (seed >> 31)
-}
-
-/// A name in SQL.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! Promises: after a write every row has the same form, so that one of the two refineries goes on with it; a row that is in no catalogue stays.
 //! Never changes the table's columns: SQLite keeps the same number under int4 and int8, and no refinery looks at the type.
 
+use crate::lex::quote;
 use rusqlite::{params, OptionalExtension};
 
-use super::{quote, read, Applied};
+use super::{read, Applied};
 use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
 use crate::device::sqlite::Database;

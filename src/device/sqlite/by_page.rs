@@ -4,6 +4,7 @@
 
 pub mod shapes;
 
+use crate::lex::quote;
 use std::borrow::Cow;
 
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
@@ -14,7 +15,7 @@ use crate::device::pages::record::Value;
 use crate::device::pages::shape::Affinity;
 use crate::device::pages::Encoding;
 use crate::device::sqlite::pour::RowCounts;
-use crate::device::sqlite::rows::{list, quote, LostTable, Table};
+use crate::device::sqlite::rows::{list, LostTable, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 use shapes::KnownTree;

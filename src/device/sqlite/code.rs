@@ -219,7 +219,7 @@ fn guarded(database: &mut Database, session: &Session, code: &Code, migration: &
             None => return cleared.map_err(|error| failed(database, &error)),
         },
     };
-    Err(database.timed_out(failure).place(directive(migration)))
+    Err(database.timed_out(failure).place(place_of_directive(migration, "code")))
 }
 
 fn failure_of(op: Op, error: &CodeError, denied: Option<String>) -> Failure {
@@ -244,9 +244,9 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
-/// Where `code` stands.
-fn directive(migration: &Migration) -> Place {
-    let is_it = |line: &str| line.starts_with("--") && line.contains("bootmigrate") && line.contains("code");
+/// Where a migration's file says this directive.
+pub fn place_of_directive(migration: &Migration, directive: &str) -> Place {
+    let is_it = |line: &str| line.starts_with("--") && line.contains("bootmigrate") && line.contains(directive);
     let (index, text) = migration.sql.lines().enumerate().find(|(_, line)| is_it(line)).unwrap_or((0, ""));
     Place {
         file: migration.file.to_owned(),

@@ -2,12 +2,13 @@
 //! Promises: a row is the same by its key, and by the values that are known of it; tables of another key hold none.
 //! Never writes to either.
 
+use crate::lex::quote;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Row, Statement};
 
 use crate::device::disk::Op;
 use crate::device::sqlite::entries::{IndexRows, FOUND};
-use crate::device::sqlite::rows::{quote, Table};
+use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
 

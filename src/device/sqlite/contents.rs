@@ -2,11 +2,12 @@
 //! Promises: reads only; a value is compared with its type, and NULL with NULL.
 //! Never reads a live table whole.
 
+use crate::lex::quote;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::rows::{list, quote, Table};
+use crate::device::sqlite::rows::{list, Table};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 

@@ -11,9 +11,9 @@ use rusqlite::Connection;
 
 use crate::device::disk::Op;
 use crate::device::sqlite::findings::{Findings, Kind};
-use crate::device::sqlite::rows::quote;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
+use crate::lex::quote;
 
 /// Something that an application has and this program does not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

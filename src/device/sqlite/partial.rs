@@ -11,6 +11,7 @@ use crate::device::sqlite::missing::{read_with_stand_ins, Missing};
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::{class_of, describe, extended_code, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// The rows that a check of everything may answer with.
 const ROWS_MAX: &str = "1000";
@@ -109,8 +110,4 @@ impl Database {
 /// Why an object is checked in part.
 fn not_here(error: &rusqlite::Error) -> String {
     Missing::of(error).map_or_else(|| describe(error), |missing| missing.is_not_here())
-}
-
-fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }

@@ -2,13 +2,14 @@
 //! Promises: a value arrives as it was, byte for byte; a row that the other table refuses goes to a table of its own.
 //! Never changes the database that is read, and never believes that a page was the last one because it was corrupt.
 
+use crate::lex::quote;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{params_from_iter, Row, Statement};
 
 use crate::device::disk::Op;
-use crate::device::sqlite::rows::{list, quote, LostTable, Table};
+use crate::device::sqlite::rows::{list, LostTable, Table};
 use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
 

@@ -4,9 +4,9 @@
 
 use crate::device::disk::Op;
 use crate::device::sqlite::missing::{read_with_stand_ins, vacuum};
-use crate::device::sqlite::rows::quote;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 impl Database {
     /// Forgets every index that has a text, rebuilds the others (of UNIQUE and PRIMARY KEY), makes the forgotten ones

@@ -8,6 +8,7 @@ use rusqlite::{params_from_iter, OptionalExtension, Row};
 use crate::device::disk::Op;
 use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// An ordinary table: no view, not virtual, no shadow of a virtual one, not SQLite's, not a history's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +33,6 @@ pub struct Table {
 pub struct LostTable {
     /// Its name.
     pub name: String,
-}
-
-pub(super) fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 pub(super) fn list(names: &[String], ending: &str) -> String {

@@ -12,6 +12,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{describe, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 use crate::pragma::{Effect, PRAGMAS};
 
 /// Settings of a connection that SQL cannot change in a migration, and a product's code can.
@@ -234,7 +235,7 @@ impl Database {
     fn release(&self, op: Op, names: &BTreeSet<String>) -> Result<(), Failure> {
         for name in names {
             loop {
-                match self.connection.execute_batch(&format!("RELEASE {}", quoted(name))) {
+                match self.connection.execute_batch(&format!("RELEASE {}", quote(name))) {
                     Ok(()) => log::warn!("{op}: the savepoint {name:?} was still open at the end of its file, and ended there."),
                     Err(error) if describe(&error).starts_with("no such savepoint") => break,
                     Err(error) => return Err(self.failure(op, &error)),
@@ -256,7 +257,7 @@ impl Database {
         let kinds = [("TRIGGER", "type = 'trigger'"), ("VIEW", "type = 'view'"), ("TABLE", "type = 'table' AND rootpage = 0")];
         for (kind, which) in kinds.into_iter().chain([("TABLE", "type = 'table' AND name <> 'sqlite_sequence'")]) {
             for name in found(which)? {
-                self.run(op, &format!("DROP {kind} temp.{}", quoted(&name)))?;
+                self.run(op, &format!("DROP {kind} temp.{}", quote(&name)))?;
             }
         }
         if found("true")?.is_empty() {
@@ -310,8 +311,4 @@ impl Database {
             ),
         )
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

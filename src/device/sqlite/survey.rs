@@ -9,6 +9,7 @@ use crate::device::sqlite::missing::read_with_stand_ins;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
+use crate::lex::quote;
 
 /// What a database holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -110,10 +111,6 @@ fn is_constant(default: &str) -> bool {
     let quoted = |text: &str| text.len() > 1 && text.starts_with('\'') && text.ends_with('\'') && !text.contains("||");
     let number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '+'));
     number || quoted(word) || ["null", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
-}
-
-fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 impl Survey {

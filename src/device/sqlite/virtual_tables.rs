@@ -8,6 +8,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::findings::Kind;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// What a virtual table's rows are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,10 +146,6 @@ impl Database {
         let name = quote(&table.name);
         self.run(op, &format!("INSERT INTO {name}({name}) VALUES ('{command}')"))
     }
-}
-
-fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 fn content(module: &str, arguments: &[String], shadows: &[String]) -> Content {

@@ -21,7 +21,7 @@ use super::record::{Kind, Record, SCHEMA};
 use crate::cli::RehearseRun;
 use crate::compare;
 use crate::model::Model;
-use crate::rows::quoted;
+use bootmigrate_model::lex::quote;
 
 /// What all rehearsals of a run share.
 pub struct Rehearsal<'a> {
@@ -186,7 +186,7 @@ fn look(main: &Path, settings: &DatabaseSettings) -> Seen {
     let Ok(model) = Model::read(&connection, &settings.history_table) else { return seen };
     seen.readable = true;
     for table in &model.tables {
-        let count = connection.query_row(&format!("SELECT count(*) FROM {}", quoted(&table.name)), [], |row| row.get(0));
+        let count = connection.query_row(&format!("SELECT count(*) FROM {}", quote(&table.name)), [], |row| row.get(0));
         seen.counts.extend(count.ok().map(|count| (table.name.to_ascii_lowercase(), count)));
     }
     seen.faults = compare::faults(&connection).unwrap_or_else(|error| {

@@ -69,7 +69,6 @@ pub struct Lexed<'a> {
     /// In the text's order.
     pub tokens: Vec<Token<'a>>,
     /// The last token has no end. The build alone asks.
-    #[allow(dead_code)]
     pub incomplete: Option<Incomplete>,
 }
 
@@ -190,4 +189,9 @@ impl Lexer<'_> {
 
 fn in_word(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_' || character == '$' || !character.is_ascii()
+}
+
+/// A name as SQL writes it: in quotes, and each of its own twice.
+pub fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
 }

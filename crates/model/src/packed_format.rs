@@ -9,7 +9,6 @@ pub const FORMAT: u32 = 1;
 /// Bytes before the payload.
 pub const HEAD_BYTES: usize = 32;
 /// A larger file is none: the SQL of a device is some kilobytes, and it is kept in memory. The device alone asks.
-#[allow(dead_code)]
 pub const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// CRC-32 (ISO-HDLC) of these bytes, by a table: a quiet boot reads the whole file.

@@ -13,7 +13,7 @@ mod keys;
 pub mod names;
 #[cfg(test)]
 mod tests;
-pub(crate) mod words;
+pub mod words;
 
 /// Reads the embedded file and then single keys of the files over it, in order.
 ///
@@ -375,7 +375,6 @@ pub struct Source<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownKey {
     /// An error: in the build and in `check`, which alone ask for it.
-    #[allow(dead_code)]
     Refuse,
     /// A warning: on the device, where the file may be the other slot's.
     Warn,

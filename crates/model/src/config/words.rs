@@ -160,7 +160,7 @@ pub(super) fn check_query(query: &str) -> Result<(), Problem> {
 
 /// The known word that `word` was most likely meant to be: at most a third of it differs, or two
 /// characters (two concurrent changed places).
-pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = word.chars().count();
     let allowed = (length / 3).max(if length < 4 { 1 } else { 2 });
     // Any longer word differs from all known ones; measuring it would only take time.

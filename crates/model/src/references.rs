@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{params_from_iter, Connection};
 
-use super::compile::{lossy, quoted, sql_error};
+use crate::compile::{lossy, sql_error};
+use crate::lex::quote;
 
 /// Child table and parent table, in small letters: SQLite does not tell them apart by case.
 type Pair = (String, String);
@@ -248,14 +249,14 @@ fn fit(connection: &Connection, key: &Key) -> rusqlite::Result<Result<Vec<String
 
 /// Rows of the table that refer to no row of the parent, compared as the parent's columns compare.
 fn violations(connection: &Connection, table: &str, key: &Key, parents: &[String]) -> rusqlite::Result<u64> {
-    let pairs = || key.columns.iter().map(|(from, _)| quoted(from)).zip(parents.iter().map(|to| quoted(to)));
+    let pairs = || key.columns.iter().map(|(from, _)| quote(from)).zip(parents.iter().map(|to| quote(to)));
     let filled: Vec<String> = pairs().map(|(from, _)| format!("c.{from} IS NOT NULL")).collect();
     let equal: Vec<String> = pairs().map(|(from, to)| format!("p.{to} = +c.{from}")).collect();
     let sql = format!(
         "SELECT count(*) FROM main.{} c WHERE {} AND NOT EXISTS (SELECT 1 FROM main.{} p WHERE {})",
-        quoted(table),
+        quote(table),
         filled.join(" AND "),
-        quoted(&key.parent),
+        quote(&key.parent),
         equal.join(" AND ")
     );
     // A key in another collation than its column's is of no use here: every row would be compared with every other.

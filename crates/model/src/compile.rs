@@ -9,7 +9,7 @@ use std::fmt;
 use rusqlite::config::DbConfig;
 use rusqlite::Connection;
 
-use crate::lex::lex;
+use crate::lex::{lex, quote};
 use crate::sqlite_min::newest_need;
 
 /// What kind of object.
@@ -268,21 +268,21 @@ impl Objects {
             return sql_error(&error).map(|words| Some(judged(words))).ok_or(error);
         }
         let verdict = writing(copy, table).and_then(|statements| verdict(copy, &statements));
-        copy.execute_batch(&format!("DROP TRIGGER main.{}", quoted(&trigger.name)))?;
+        copy.execute_batch(&format!("DROP TRIGGER main.{}", quote(&trigger.name)))?;
         verdict
     }
 }
 
 fn reading(object: &Object) -> Vec<String> {
-    vec![format!("SELECT * FROM main.{}", quoted(&object.name))]
+    vec![format!("SELECT * FROM main.{}", quote(&object.name))]
 }
 
 /// Statements that fire every trigger, compute every default, generated column and index, and check every CHECK.
 fn writing(connection: &Connection, object: &Object) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0")?;
     let columns = statement.query_map([&object.name], |row| lossy(row, 0))?;
-    let columns: Vec<String> = columns.map(|name| name.map(|name| format!("{0} = {0}", quoted(&name)))).collect::<rusqlite::Result<_>>()?;
-    let table = quoted(&object.name);
+    let columns: Vec<String> = columns.map(|name| name.map(|name| format!("{0} = {0}", quote(&name)))).collect::<rusqlite::Result<_>>()?;
+    let table = quote(&object.name);
     Ok(vec![
         format!("INSERT INTO main.{table} DEFAULT VALUES"),
         format!("UPDATE main.{table} SET {}", columns.join(", ")),
@@ -343,7 +343,7 @@ fn judged(words: String) -> Verdict {
 }
 
 /// SQLite's words, where it is the schema or a statement that it complains of, and neither the file nor the storage.
-pub(super) fn sql_error(error: &rusqlite::Error) -> Option<String> {
+pub fn sql_error(error: &rusqlite::Error) -> Option<String> {
     use rusqlite::ffi::{SQLITE_CORRUPT_SEQUENCE, SQLITE_CORRUPT_VTAB, SQLITE_ERROR};
     let (code, words) = match error {
         rusqlite::Error::SqliteFailure(failure, words) => (failure.extended_code, words.clone().unwrap_or_else(|| failure.to_string())),
@@ -362,13 +362,8 @@ fn with<T>(connection: &Connection, option: DbConfig, value: bool, work: impl Fn
     done
 }
 
-/// A name as SQL writes it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// A damaged schema may have names that are not UTF-8: no reason to stop, and none to panic.
-pub(super) fn lossy(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+pub fn lossy(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
     Ok(String::from_utf8_lossy(bytes).into_owned())
 }

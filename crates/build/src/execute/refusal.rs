@@ -1,1 +1,0 @@
-../../../../src/device/sqlite/refusal.rs

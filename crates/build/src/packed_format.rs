@@ -1,1 +1,0 @@
-../../../src/packed_format.rs

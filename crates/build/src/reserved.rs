@@ -1,1 +1,0 @@
-../../../src/reserved.rs

@@ -1,1 +1,0 @@
-../../../src/sqlite_min.rs
