@@ -7,10 +7,12 @@ mod last_word;
 mod operation;
 
 use self::last_word::last_word;
+use crate::decide::decision::decide;
 use crate::decide::facts::{Attempt, DatabaseState, Facts, Request};
 use crate::decide::fallback::{after_failure, NextPlan, Stop};
-use crate::decide::plan::{decide, is_worn_out, Plan};
+use crate::decide::plan::Plan;
 use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
+use crate::decide::replacement::is_worn_out;
 use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};

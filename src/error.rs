@@ -3,13 +3,24 @@
 //! Never repeats its source in its own text; never printed but by the report.
 
 pub mod called;
+pub mod kind;
 pub mod printable;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{Op, Untrusted, WrongKind};
+use kind::{Untrusted, WrongKind};
+
+/// The name of one place in the protocol where something durable changes. A test breaks exactly one place by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Op(pub &'static str);
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
 
 /// What a failure means for the fallbacks and for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -124,7 +124,7 @@ pub mod report;
 #[cfg(feature = "refinery")]
 use bootmigrate_model::sums;
 #[cfg(not(feature = "internals"))]
-use bootmigrate_model::{config, lex, sqlite_min};
+use bootmigrate_model::{config, lex};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub use bootmigrate_model::{config, lex, sqlite_min};
@@ -133,7 +133,7 @@ use bootmigrate_model::{packed_format, pragma, reserved};
 pub use catalog::Embedded;
 pub use decide::record::FailedAt;
 pub use device::sqlite::application::{rusqlite, Connection};
-pub use device::sqlite::code::CodeError;
+pub use device::sqlite::registered::CodeError;
 pub use error::Place;
 pub use hooks::{AfterFailure, DatabaseResult, FailureInfo, Hooks, MigrationInfo};
 pub use migrator::{testing, Error, Migrator};
@@ -150,8 +150,9 @@ use commands::{CommandContext, Lines, Printed};
 use device::clock::SystemClock;
 use device::disk::{system_text, Disk, SystemDisk};
 use device::logging;
+use device::output;
 use device::progress;
-use device::sqlite::code::{self, Registered};
+use device::sqlite::registered::{guest_runs, last_words, Registered};
 use device::sqlite::watch::bound_memory;
 use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
@@ -191,10 +192,10 @@ struct Carried {
 
 fn command_line(carried: Carried, code: &Registered, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        if code::guest_runs() {
+        if guest_runs() {
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
             if cfg!(panic = "abort") {
-                tell(&code::last_words(panic));
+                tell(&last_words(panic));
                 std::process::exit(EXIT_FAILED);
             }
             return;
@@ -230,7 +231,7 @@ fn refuse(sentence: &str) -> ExitCode {
 
 /// One line on standard error; where nobody takes it, the exit code is all that is left.
 fn tell(line: &str) {
-    let _ = logging::to_stderr(Lines::of(line).as_str());
+    let _ = output::to_stderr(Lines::of(line).as_str());
 }
 
 fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: &Command) -> Result<Printed, String> {

@@ -20,7 +20,7 @@ use crate::device::clock::SystemClock;
 use crate::device::disk::SystemDisk;
 use crate::device::memory;
 use crate::device::sqlite::application::{self, Connection, Problem};
-use crate::device::sqlite::code::{CodeError, Registered};
+use crate::device::sqlite::registered::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
 use crate::device::supervisor::forget_signals;
 use crate::device::Environment;

@@ -117,7 +117,7 @@ fn rooms_are_kept() {
     reported("src/device/lock.rs", &format!("{HEAD}use std::{{fs, io}};\n"), "std::fs");
     reported("src/lib.rs", &format!("{HEAD}fn f() {{\n    eprintln!(\"said\");\n}}\n"), "printable");
     reported("src/ops/prune.rs", &format!("{HEAD}fn f() {{\n    io::stdout().flush();\n}}\n"), "printable");
-    accepted("src/device/logging.rs", "fn f() {\n    io::stderr();\n}\n");
+    accepted("src/device/output.rs", "fn f() {\n    io::stderr();\n}\n");
     reported("src/decide/fallback.rs", &format!("{HEAD}use std::time::SystemTime;\n"), "pure");
     reported("src/decide/fallback.rs", &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"), "pure");
     reported("src/cli.rs", &format!("{HEAD}use std::{{env, path::Path}};\n"), "pure");

@@ -9,7 +9,6 @@ use serde_json::{json, Value};
 use crate::boot::look;
 use crate::catalog::Embedded;
 use crate::commands::doctor::diagnose;
-use crate::commands::run::identity;
 use crate::commands::status::look_at;
 use crate::commands::{free_for_a_file, CommandContext, Lines, Printed};
 use crate::config::names::{DEVICE_FILE, RUN_FOLDER};
@@ -21,7 +20,7 @@ use crate::device::{Device, LOOK};
 use crate::ops::examine::{inside, outside};
 use crate::ops::export::export;
 use crate::ops::verify::ROW_FOLLOWS;
-use crate::report::SCHEMA;
+use crate::report::{Identity, SCHEMA};
 
 /// Bytes of each file of the system that go in at most.
 const FILE_BYTES_MAX: usize = 256 << 10;
@@ -58,7 +57,7 @@ fn collect(context: &CommandContext<'_>, embedded: &Embedded) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "sqlite": crate::device::sqlite::version_number(),
         "made": context.environment.clock.unix_seconds(),
-        "identity": identity(context.environment),
+        "identity": Identity::of(context.environment),
         "status": look_at(context),
         "doctor": diagnose(context, false),
         "last_report": below(&format!("{RUN_FOLDER}/status.json")).map(|text| report_of(&text)),

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::device::logging::{to_stderr, to_stdout};
+use crate::device::output::{to_stderr, to_stdout};
 use crate::error::called::program;
 use crate::error::printable::{json, printable};
 use crate::error::Class;

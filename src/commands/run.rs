@@ -14,9 +14,9 @@ use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
 use crate::device::disk::{put_text, system_text, Op};
-use crate::device::sqlite::code::Registered;
-use crate::device::supervisor::{boot_id, notify_status, place, RunFolder};
-use crate::device::{Device, Environment, TEMPORARY_FOLDER};
+use crate::device::sqlite::registered::Registered;
+use crate::device::supervisor::{place, RunFolder};
+use crate::device::{notify, Device, Environment, TEMPORARY_FOLDER};
 use crate::error::printable::json;
 use crate::error::{Class, Failure, Place};
 use crate::report::{DatabaseReport, Identity, RunReport};
@@ -154,9 +154,9 @@ impl<'a> Session<'a> {
     pub fn end(&self, reports: &[DatabaseReport]) -> RunReport {
         let disk = self.environment.disk;
         let written = disk.counts_bytes_written().then(|| disk.bytes_written().saturating_sub(self.written_before));
-        let mut report = RunReport::of(reports, identity(self.environment), written);
+        let mut report = RunReport::of(reports, Identity::of(self.environment), written);
         report.published = publish_report(&self.folder, &report);
-        notify_status(&summary(&report));
+        notify::status(&summary(&report));
         report
     }
 }
@@ -171,16 +171,6 @@ fn ended_by_hook(device: &Device<'_>) -> DatabaseReport {
 pub fn temporary_files_beside(first: Option<&Device<'_>>) {
     if let Some(first) = first {
         std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
-    }
-}
-
-/// Which device, firmware and boot this is.
-pub fn identity(environment: &Environment<'_>) -> Identity {
-    let line = |path: &Path| system_text(environment.disk, path, TOKEN_SOURCE_BYTES_MAX).trim().to_owned();
-    Identity {
-        device_id: line(&place(&environment.root, Path::new("/etc/machine-id"))),
-        firmware: environment.firmware.clone(),
-        boot_id: boot_id(environment.disk),
     }
 }
 

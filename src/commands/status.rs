@@ -10,7 +10,6 @@ use crate::boot::group::{not_there, plan_in_words};
 use crate::boot::look;
 use crate::cli::Format;
 use crate::commands::ready::{seen_ready, NO_FILE};
-use crate::commands::run::identity;
 use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{Adoption, DatabaseState, Facts, Request};
 use crate::decide::plan::Plan;
@@ -93,7 +92,7 @@ pub fn status(context: &CommandContext<'_>, format: Format, exit_code: bool) -> 
 pub fn look_at(context: &CommandContext<'_>) -> Status {
     let databases: Vec<DatabaseStatus> = context.devices.iter().map(|device| of(device, context.all)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
-    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: identity(context.environment), exit, databases }
+    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: Identity::of(context.environment), exit, databases }
 }
 
 fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {

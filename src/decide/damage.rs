@@ -4,8 +4,9 @@
 
 use crate::config::Repair;
 use crate::decide::facts::{Attempt, Facts, Request, Snapshot};
-use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan, Refusal, RefusalClass};
+use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass};
 use crate::decide::policy::{Policy, FAILED_MAX};
+use crate::decide::replacement::{by_snapshot, replace_fresh, worn_out};
 use crate::decide::space::refuse_until_free;
 use crate::error::Class;
 

@@ -4,8 +4,9 @@
 
 use crate::config::{OnFailure, Repair};
 use crate::decide::facts::{Attempt, Facts, Request};
-use crate::decide::plan::{by_snapshot, replace_fresh, Plan, Replacement};
+use crate::decide::plan::{Plan, Replacement};
 use crate::decide::policy::Policy;
+use crate::decide::replacement::{by_snapshot, replace_fresh};
 use crate::error::Class;
 use crate::hooks::AfterFailure;
 

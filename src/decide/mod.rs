@@ -3,11 +3,13 @@
 //! Never touches a file, SQLite, a clock or the log.
 
 pub mod damage;
+pub mod decision;
 pub mod facts;
 pub mod fallback;
 pub mod newer;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod replacement;
 pub mod rounds;
 pub mod space;

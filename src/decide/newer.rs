@@ -4,8 +4,9 @@
 
 use crate::config::OnNewer;
 use crate::decide::facts::{Attempt, Facts, Request, Snapshot, WayBack};
-use crate::decide::plan::{by_snapshot, refuse, replace_fresh, worn_out, Plan};
+use crate::decide::plan::{refuse, Plan};
 use crate::decide::policy::{Policy, FAILED_MAX};
+use crate::decide::replacement::{by_snapshot, replace_fresh, worn_out};
 use crate::decide::space::{no_room, refuse_until_free};
 use crate::error::Class;
 

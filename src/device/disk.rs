@@ -5,49 +5,25 @@
 mod anchor;
 mod extended;
 mod folders;
-mod kind;
 mod lease;
 mod super_journal;
 mod system;
 mod walk;
 mod written;
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::progress;
+pub use crate::error::kind::{FileKind, Untrusted, Why, WrongKind};
+pub use crate::error::Op;
 pub use anchor::{Anchor, Closeness, Inode};
 pub use extended::Extended;
-pub use kind::{Untrusted, Why, WrongKind};
 pub use system::SystemDisk;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 1 << 16;
-
-/// The name of one place in the protocol where something durable changes. A test breaks exactly one place by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Op(pub &'static str);
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-/// What kind of thing a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A folder.
-    Folder,
-    /// A symbolic link.
-    Symlink,
-    /// A socket, a device, a pipe.
-    Other,
-}
 
 /// What `lstat` says. Device and inode are never identity across boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,7 +278,7 @@ pub fn make_folder_durably(disk: &dyn Disk, op: Op, folder: &Path, mode: u32, ow
     match disk.make_folder(op, folder, mode) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return disk.stat(folder)?.map_or(Ok(()), |stat| WrongKind::unless_folder(folder, &stat));
+            return disk.stat(folder)?.map_or(Ok(()), |stat| WrongKind::unless_folder(folder, stat.kind));
         }
         Err(error) => return Err(error),
     }

@@ -81,7 +81,7 @@ impl DatabaseFiles {
     pub fn look(&self, disk: &dyn Disk) -> io::Result<FilesState> {
         let regular = |path: PathBuf| -> io::Result<Option<Stat>> {
             let stat = disk.stat(&path)?;
-            stat.as_ref().map_or(Ok(()), |stat| WrongKind::unless_file(&path, stat))?;
+            stat.as_ref().map_or(Ok(()), |stat| WrongKind::unless_file(&path, stat.kind))?;
             Ok(stat)
         };
         let mut journal = regular(self.journal())?;

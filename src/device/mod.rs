@@ -9,6 +9,8 @@ pub mod history;
 pub mod logging;
 pub mod memory;
 pub mod mounts;
+pub mod notify;
+pub mod output;
 pub mod pages;
 pub mod progress;
 pub mod sqlite;
@@ -28,7 +30,7 @@ use clock::{Clock, Wait};
 use disk::{Disk, Inode, Op, Space, Stat};
 use files::{DatabaseFiles, MainFile, StateFolder};
 use mounts::{mounted, Missing, Mounted};
-use sqlite::code::Registered;
+use sqlite::registered::Registered;
 use sqlite::watch::{Limits, SCRATCH_STEPS_MAX};
 use sqlite::Sqlite;
 

@@ -6,8 +6,8 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::device::logging::to_stderr;
-use crate::device::supervisor::notify_status;
+use crate::device::notify;
+use crate::device::output::to_stderr;
 use crate::error::printable::printable;
 
 /// Between two signs of life of the same step on a terminal.
@@ -110,7 +110,7 @@ impl Watched {
             let seconds = self.began.map_or(0, |began| began.elapsed().as_secs());
             let since = if seconds > 0 { format!(", for {seconds} s") } else { String::new() };
             let count = if self.of > 0 { format!(" ({} of {})", self.done, self.of) } else { String::new() };
-            notify_status(&format!("{}{count}{since}", self.text));
+            notify::status(&format!("{}{count}{since}", self.text));
         }
     }
 

@@ -1,18 +1,14 @@
-//! Owns what stands around a run: stop signals, systemd's notify socket, ready files and the report on /run.
+//! Owns what stands around a run: stop signals, ready files and the report on /run.
 //! Promises: a ready file exists exactly while this firmware's applications may open the database.
 //! Never changes an outcome: what cannot be written here is said and forgotten.
 
 use std::io;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 use crate::config::names::RUN_FOLDER;
 use crate::device::disk::{parent, system_text, Disk, Op, Open, Rename};
-use crate::error::printable::printable;
 
 /// Raised by SIGTERM, SIGINT and SIGXCPU (a limit on time, whose default kills); what [`forget_signals`] names is caught and forgotten.
 ///
@@ -37,21 +33,6 @@ pub fn forget_signals() -> io::Result<()> {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     Ok(())
-}
-
-/// One line for `systemctl status`, where a supervisor listens.
-pub fn notify_status(text: &str) {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let message = format!("STATUS={}", printable(text));
-    let Ok(sender) = std::os::unix::net::UnixDatagram::unbound() else { return };
-    // An abstract socket's name begins with @.
-    let address = match socket.as_bytes().strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(Path::new(&socket)),
-    };
-    if let Ok(address) = address {
-        let _ = sender.send_to_addr(message.as_bytes(), &address);
-    }
 }
 
 /// Bytes of the kernel's random number for a boot that are read at most.

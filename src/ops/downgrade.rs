@@ -11,7 +11,7 @@ use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::script::{self, Mode, Source};
 use crate::device::sqlite::session::FileOptions;
 use crate::device::sqlite::Database;
-use crate::device::{supervisor, Device};
+use crate::device::{notify, Device};
 use crate::error::{Class, Failure};
 use crate::ops::before::{Before, Changes};
 use crate::ops::migrate::{finish_history, set_user_version};
@@ -64,7 +64,7 @@ pub fn go_back(
 fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(), Failure> {
     let file = format!("V{}__{}.down.sql (stored in the database)", down.version, down.name);
     log::info!("{}: going back over {file}.", device.settings.name);
-    supervisor::notify_status(&format!("{}: {file}", device.settings.name));
+    notify::status(&format!("{}: {file}", device.settings.name));
     let source = Source { file: &file, version: down.version, sql: &down.sql, statements: 0 };
     database.reserve(&device.settings.history_table);
     database.file(OP, Mode::Transaction, FileOptions::default(), |database, session| {

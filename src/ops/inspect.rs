@@ -18,7 +18,7 @@ use crate::decide::facts::{self, Attempt, DatabaseState, Facts, OpenOperation, R
 use crate::device::disk::{FileKind, Op, Space};
 use crate::device::files::{FilesState, MainFile};
 use crate::device::history::{self as histories, History};
-use crate::device::sqlite::code;
+use crate::device::sqlite::registered;
 use crate::device::{sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::ops::lock::Locked;
@@ -142,7 +142,7 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
 
 /// A migration that is to be run asks for Rust code that this binary does not have.
 fn code_missing(device: &Device<'_>, database: &DatabaseState) -> Option<String> {
-    let missing = |migration: &crate::catalog::Migration| code::missing(device.environment.code, &device.settings.name, migration);
+    let missing = |migration: &crate::catalog::Migration| registered::missing(device.environment.code, &device.settings.name, migration);
     match database {
         DatabaseState::Absent => device.catalog.migrations.iter().find_map(missing),
         DatabaseState::Behind { pending, .. } => {

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, Space, Stat, Untrusted, WrongKind};
 use crate::device::files::ready_among;
 use crate::device::supervisor::RunFolder;
-use crate::device::{account, supervisor, Device, Ownership};
+use crate::device::{Device, Ownership};
 use crate::error::{Class, Failure};
-use crate::ops::trust::{check, check_everything, StateThere, Trust};
+use crate::ops::trust::{check, check_everything, configured_owner, StateThere, Trust};
 
 const OP: Op = Op("take the lock");
 const MAKE: Op = Op("make the state folder");
@@ -202,7 +202,7 @@ fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<(
     let root = &device.state.root;
     for folder in [parent(root), root, &device.state.snapshots(), &device.state.quarantine()] {
         match disk.stat(folder)? {
-            Some(stat) => WrongKind::unless_folder(folder, &stat)?,
+            Some(stat) => WrongKind::unless_folder(folder, stat.kind)?,
             None => make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?,
         }
     }
@@ -328,12 +328,4 @@ fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
             Err(Failure::new(Class::Missing, OP, cause).at(device.files.folder()))
         }
     }
-}
-
-/// The `owner` of the configuration, as this device's accounts have it.
-pub fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
-    let owner = device.settings.owner.as_ref()?;
-    let file = |name: &str| supervisor::place(&device.environment.root, Path::new(name));
-    let disk = device.disk();
-    Some((account(disk, &file("/etc/passwd"), &owner.user)?, account(disk, &file("/etc/group"), &owner.group)?))
 }

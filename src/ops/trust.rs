@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::device::disk::{parent, FileKind, Op, Stat, Untrusted, Why, WrongKind};
 use crate::device::files::{ready_among, DatabaseFiles, StateFolder};
-use crate::device::Device;
+use crate::device::{account, supervisor, Device};
 use crate::error::Failure;
-use crate::ops::lock::configured_owner;
 
 const OP: Op = Op("look whose the files are");
 const BY_EVERYBODY: u32 = 0o002;
@@ -124,7 +123,7 @@ impl Trust {
         let mut there = Vec::new();
         for path in [files.wal(), files.shm(), files.journal()] {
             let Some(stat) = disk.stat(&path)? else { continue };
-            WrongKind::unless_file(&path, &stat)?;
+            WrongKind::unless_file(&path, stat.kind)?;
             there.push((path, stat));
         }
         let beside = disk.stat(&files.beside())?.filter(|stat| stat.kind == FileKind::File);
@@ -148,7 +147,7 @@ impl Trust {
                 there = if nothing { StateThere::Nothing } else { StateThere::Some };
                 continue;
             };
-            WrongKind::unless_folder(folder, &stat)?;
+            WrongKind::unless_folder(folder, stat.kind)?;
             // In root's own folder databases of several owners share the one above.
             let shared = self.in_a_folder_of_root && folder == parent(&state.root);
             if shared { self.not_everybodys(device, folder, &stat) } else { self.owned(device, folder, &stat) }?;
@@ -161,7 +160,7 @@ impl Trust {
         let (disk, state) = (device.disk(), &device.state);
         for path in [state.lock(), state.record()] {
             if let Some(stat) = disk.stat(&path)? {
-                WrongKind::unless_file(&path, &stat)?;
+                WrongKind::unless_file(&path, stat.kind)?;
                 self.accept_alone(device, &path, &stat)?;
             }
         }
@@ -175,7 +174,7 @@ impl Trust {
     pub fn ready_files(&self, device: &Device<'_>, names: &[String]) -> Result<(), Failure> {
         let look = |path: &Path| {
             let Some(stat) = device.disk().stat(path)? else { return Ok(()) };
-            WrongKind::unless_file(path, &stat)?;
+            WrongKind::unless_file(path, stat.kind)?;
             self.accept(device, path, &stat)
         };
         let mut paths = ready_among(names).into_iter().map(|operation| device.state.ready(operation));
@@ -246,4 +245,12 @@ fn names(device: &Device<'_>) -> io::Result<Vec<PathBuf>> {
         names.extend(within(state.quarantined(operation))?);
     }
     Ok(names)
+}
+
+/// The `owner` of the configuration, as this device's accounts have it.
+pub fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
+    let owner = device.settings.owner.as_ref()?;
+    let file = |name: &str| supervisor::place(&device.environment.root, Path::new(name));
+    let disk = device.disk();
+    Some((account(disk, &file("/etc/passwd"), &owner.user)?, account(disk, &file("/etc/group"), &owner.group)?))
 }

@@ -2,8 +2,13 @@
 //! Promises: the same as JSON and as a value; docs/status-json.md says what each field means.
 //! Never decides an exit code: `report.rs` does.
 
+use std::path::Path;
+
 use serde::Serialize;
 
+use crate::device::disk::system_text;
+use crate::device::supervisor::{boot_id, place};
+use crate::device::Environment;
 use crate::error::printable::json;
 use crate::report::{gravest, DatabaseReport};
 
@@ -26,6 +31,21 @@ pub struct Identity {
     pub firmware: String,
     /// The kernel's random number for this boot.
     pub boot_id: String,
+}
+
+/// Bytes of /etc/machine-id that are read at most.
+const MACHINE_ID_BYTES_MAX: usize = 64;
+
+impl Identity {
+    /// Which device, firmware and boot this is.
+    pub(crate) fn of(environment: &Environment<'_>) -> Identity {
+        let machine_id = place(&environment.root, Path::new("/etc/machine-id"));
+        Identity {
+            device_id: system_text(environment.disk, &machine_id, MACHINE_ID_BYTES_MAX).trim().to_owned(),
+            firmware: environment.firmware.clone(),
+            boot_id: boot_id(environment.disk),
+        }
+    }
 }
 
 /// What happened to all of them.

@@ -54,7 +54,7 @@ const PANICS: &[&str] = &[".unwrap()", ".expect(\"", ".expect(&", "panic!", "unr
 /// What writes to standard output or standard error, past `commands/printed.rs`, which makes every line printable.
 const OUTPUT: &[&str] = &["print!(", "println!(", "stdout()", "stderr()"];
 /// Where the two are written.
-const OUTPUT_ROOMS: &[&str] = &["src/device/logging.rs", "src/device/progress.rs"];
+const OUTPUT_ROOMS: &[&str] = &["src/device/output.rs", "src/device/progress.rs"];
 
 /// Every Rust file of the tree, by its path from `root`.
 pub fn files(root: &Path) -> Vec<PathBuf> {

@@ -14,7 +14,7 @@ use bootmigrate::cli::Extent;
 use bootmigrate::config::{DatabaseSettings, Slots};
 use bootmigrate::device::clock::Clock;
 use bootmigrate::device::disk::Disk;
-use bootmigrate::device::sqlite::code::Registered;
+use bootmigrate::device::sqlite::registered::Registered;
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::{Device, Environment};
 use bootmigrate::report::{DatabaseReport, Identity, RunReport};

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use bootmigrate_model::lex::quote;
 use rusqlite::Connection;
 
 use crate::model::Model;
 use crate::time::without_now;
-use bootmigrate_model::lex::quote;
 
 /// The rows of each table, sorted, as SQL writes them.
 pub type Rows = BTreeMap<String, Vec<String>>;

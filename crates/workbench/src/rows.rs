@@ -2,10 +2,10 @@
 //! Promises: the same schema gets the same rows; NULL and equal values stand wherever the schema allows them.
 //! Never writes to a database that was not made for it.
 
-use bootmigrate_model::lex::quote;
 use std::collections::BTreeMap;
 
 use bootmigrate_build::workbench::{lex, Kind};
+use bootmigrate_model::lex::quote;
 use rusqlite::types::Value;
 use rusqlite::{params_from_iter, Connection};
 

@@ -14,11 +14,11 @@ use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::folders::Folder;
-use super::kind::{Untrusted, Why, WrongKind};
 use super::super_journal::SuperJournal;
 use super::system::{stat_of, SystemDisk};
 use super::walk::is_private;
 use super::Disk;
+use crate::error::kind::{Untrusted, Why, WrongKind};
 
 /// Device and inode.
 pub type Inode = (u64, u64);
@@ -78,7 +78,7 @@ impl Anchor {
         let file = match held.stat() {
             Ok(found) => {
                 let stat = stat_of(&found);
-                WrongKind::unless_file(path, &stat)?;
+                WrongKind::unless_file(path, stat.kind)?;
                 Some((stat.device, stat.inode))
             }
             // SQLite says so, in its own words.

@@ -19,8 +19,8 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::folders::{Folders, Held};
-use super::kind::{Untrusted, Why, FOLDER};
 use super::{extended, go_on, lease, walk, written, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
+use crate::error::kind::{Untrusted, Why, FOLDER};
 
 /// The kernel's file system, as one run sees it: a folder that it has walked to is held until the run is over, or it has walked to some more.
 #[derive(Debug, Default)]
@@ -160,7 +160,7 @@ impl Disk for SystemDisk {
             Open::ReadWrite => self.open_file(path, OFlags::RDWR)?,
             Open::CreateNew { mode } => SystemFile { file: self.create(path, OFlags::EXCL, mode)?, opened: None },
             Open::Create { mode } => {
-                self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
+                self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
                 regular(path, self.create(path, OFlags::empty(), mode)?)?
             }
         };
@@ -257,7 +257,7 @@ impl SystemDisk {
     /// Opens a file that is there, without waiting for whoever is at a pipe's other end.
     fn open_file(&self, path: &Path, flags: OFlags) -> io::Result<SystemFile> {
         // To open a device may already have an effect.
-        self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, &stat))?;
+        self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
         regular(path, self.folders.open(path, flags | OFlags::NONBLOCK, Mode::empty())?.into())
     }
 
@@ -269,7 +269,7 @@ impl SystemDisk {
 
 fn regular(path: &Path, file: fs::File) -> io::Result<SystemFile> {
     let opened = stat_of_open(&file)?;
-    WrongKind::unless_file(path, &opened)?;
+    WrongKind::unless_file(path, opened.kind)?;
     Ok(SystemFile { file, opened: Some(opened) })
 }
 

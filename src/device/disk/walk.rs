@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{fstat, openat, openat2, readlinkat, FileType, Mode, OFlags, ResolveFlags, CWD};
 use rustix::io::{retry_on_intr, Errno};
 
-use super::kind::Untrusted;
+use crate::error::kind::Untrusted;
 
 /// Links on one way; the kernel's own limit.
 const LINKS_MAX: u32 = 40;

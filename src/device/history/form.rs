@@ -2,7 +2,6 @@
 //! Promises: after a write every row has the same form, so that one of the two refineries goes on with it; a row that is in no catalogue stays.
 //! Never changes the table's columns: SQLite keeps the same number under int4 and int8, and no refinery looks at the type.
 
-use crate::lex::quote;
 use rusqlite::{params, OptionalExtension};
 
 use super::{read, Applied};
@@ -10,6 +9,7 @@ use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
+use crate::lex::quote;
 
 /// The form of the rows that are written next; the ones that are there get it too. Inside the caller's transaction.
 ///

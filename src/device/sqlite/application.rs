@@ -10,9 +10,10 @@ use rusqlite::OpenFlags;
 
 use crate::catalog::{Catalog, Migration};
 use crate::device::disk::Op;
-use crate::device::sqlite::code::{self, Registered};
+use crate::device::sqlite::code;
 use crate::device::sqlite::compile::Compiled;
 use crate::device::sqlite::references::References;
+use crate::device::sqlite::registered::Registered;
 use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::{describe, Database, Sqlite};
 use crate::error::{Failure, Place};

@@ -4,7 +4,6 @@
 
 pub mod shapes;
 
-use crate::lex::quote;
 use std::borrow::Cow;
 
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
@@ -18,6 +17,7 @@ use crate::device::sqlite::pour::RowCounts;
 use crate::device::sqlite::rows::{list, LostTable, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 use shapes::KnownTree;
 
 /// How much a page is believed.

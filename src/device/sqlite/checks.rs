@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::device::disk::Op;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
-use crate::device::sqlite::findings::{Findings, Kind, Tree};
-use crate::device::sqlite::missing::RELOAD;
-use crate::device::sqlite::partial::is_an_objects;
+use crate::device::sqlite::errors::is_an_objects;
+use crate::device::sqlite::findings::{Checked, Findings, Kind, Tree};
 use crate::device::sqlite::references::{self, References};
 use crate::device::sqlite::schema::Schema;
+use crate::device::sqlite::stand_ins::RELOAD;
 use crate::device::sqlite::{describe, is_too_big, Database, Sqlite};
 use crate::error::{Class, Failure};
 
@@ -38,15 +38,6 @@ fn unread(row: &str) -> Option<&str> {
         None => line.contains(PAGE_OF_LIST_NOT_READ),
     };
     row.lines().find(failed)
-}
-
-/// An answer of a check.
-#[derive(Debug)]
-pub(super) struct Checked {
-    /// Its rows.
-    pub said: Vec<String>,
-    /// What ended it early.
-    pub stop: Option<rusqlite::Error>,
 }
 
 impl Database {

@@ -2,15 +2,14 @@
 //! Promises: a row is the same by its key, and by the values that are known of it; tables of another key hold none.
 //! Never writes to either.
 
-use crate::lex::quote;
-use rusqlite::types::ToSqlOutput;
-use rusqlite::{Row, Statement};
+use rusqlite::Statement;
 
 use crate::device::disk::Op;
 use crate::device::sqlite::entries::{IndexRows, FOUND};
-use crate::device::sqlite::rows::Table;
+use crate::device::sqlite::rows::{bind, first_truth, Table};
 use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 impl IndexRows<'_> {
     /// How many of them this other database has, with the values that are known of them.
@@ -137,14 +136,4 @@ impl Database {
             Err(error) => Err(self.failure(op, &error)),
         }
     }
-}
-
-/// The first columns of a row, byte for byte, as parameters.
-pub(super) fn bind(statement: &mut Statement<'_>, row: &Row<'_>, columns: usize) -> rusqlite::Result<()> {
-    (0..columns).try_for_each(|at| statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(row.get_ref(at)?)))
-}
-
-/// The first column of the first row.
-pub(super) fn first_truth(statement: &mut Statement<'_>) -> rusqlite::Result<Option<bool>> {
-    statement.raw_query().next()?.map(|row| row.get(0)).transpose()
 }

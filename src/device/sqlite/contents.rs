@@ -2,7 +2,6 @@
 //! Promises: reads only; a value is compared with its type, and NULL with NULL.
 //! Never reads a live table whole.
 
-use crate::lex::quote;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
@@ -10,6 +9,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::rows::{list, Table};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
+use crate::lex::quote;
 
 /// One row's values, in the order of the table's columns.
 pub type Values = Vec<Value>;

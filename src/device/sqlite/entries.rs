@@ -2,17 +2,16 @@
 //! Promises: each entry that can be read is looked up by its row's key and values; what could not be compared is named.
 //! Never writes to the database that is read: after a corrupt page its connection takes no write any more, not even a temporary one.
 
-use crate::lex::quote;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Row;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::compare::{bind, first_truth};
 use crate::device::sqlite::findings::{Finding, Findings, Kind};
-use crate::device::sqlite::rows::{list, LostTable, Table};
+use crate::device::sqlite::rows::{bind, first_truth, list, LostTable, Table};
 use crate::device::sqlite::{class_of_reading, is_out_of_memory, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// Rows of one table that only its indexes know, in a temporary database of their own.
 pub struct IndexRows<'a> {

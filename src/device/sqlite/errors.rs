@@ -102,6 +102,12 @@ pub fn describe(error: &rusqlite::Error) -> String {
     }
 }
 
+/// The error is about an object of the schema and not about the file: a function, collation, module or tokenizer is missing, or a
+/// virtual table does not work.
+pub(super) fn is_an_objects(error: &rusqlite::Error) -> bool {
+    Missing::of(error).is_some() || class_of(error) == Class::Failed || extended_code(error) == Some(rusqlite::ffi::SQLITE_CORRUPT_VTAB)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -211,6 +211,15 @@ fn virtual_table(row: &str) -> Option<&str> {
     name.get(..end)?.split_once('.').map(|(_, name)| name)
 }
 
+/// An answer of a check.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// Its rows.
+    pub said: Vec<String>,
+    /// What ended it early.
+    pub stop: Option<rusqlite::Error>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,13 +2,13 @@
 //! Promises: the same indexes as before, under their names, in the same transaction; only those that never refuse a row.
 //! Never takes an index away that is unique, has an expression or a WHERE, or of which SQLite has statistics.
 
-use crate::lex::quote;
 use rusqlite::OptionalExtension;
 
 use crate::device::disk::Op;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
+use crate::lex::quote;
 
 /// The plain indexes of a table, but for those that an expression of its own could make fail: of an index, of a WHERE, of a
 /// generated column.

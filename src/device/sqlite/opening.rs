@@ -58,7 +58,7 @@ impl Sqlite<'_> {
             // SQLite would wait for ever to open a journal that is a FIFO.
             for suffix in anchor.is_none().then_some(&"").into_iter().chain(beside) {
                 let file = side(path, suffix);
-                disk.stat(&file).and_then(|stat| stat.map_or(Ok(()), |stat| WrongKind::unless_file(&file, &stat))).map_err(failed)?;
+                disk.stat(&file).and_then(|stat| stat.map_or(Ok(()), |stat| WrongKind::unless_file(&file, stat.kind))).map_err(failed)?;
             }
         }
         let (place, vfs) = match (&anchor, as_given::name()) {

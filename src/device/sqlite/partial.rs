@@ -5,22 +5,18 @@
 use std::collections::BTreeMap;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::checks::Checked;
+use crate::device::sqlite::errors::is_an_objects;
+use crate::device::sqlite::findings::Checked;
 use crate::device::sqlite::findings::{Findings, Kind, Tree};
-use crate::device::sqlite::missing::{read_with_stand_ins, Missing};
+use crate::device::sqlite::missing::Missing;
+use crate::device::sqlite::stand_ins::read_with_stand_ins;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
-use crate::device::sqlite::{class_of, describe, extended_code, Database};
+use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
 
 /// The rows that a check of everything may answer with.
 const ROWS_MAX: &str = "1000";
-
-/// The error is about an object of the schema and not about the file: a function, collation, module or tokenizer is missing, or a
-/// virtual table does not work.
-pub(super) fn is_an_objects(error: &rusqlite::Error) -> bool {
-    Missing::of(error).is_some() || class_of(error) == Class::Failed || extended_code(error) == Some(rusqlite::ffi::SQLITE_CORRUPT_VTAB)
-}
 
 impl Database {
     /// The check in parts: the pages of everything, each table's indexes, each virtual table.

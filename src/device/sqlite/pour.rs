@@ -2,7 +2,6 @@
 //! Promises: a value arrives as it was, byte for byte; a row that the other table refuses goes to a table of its own.
 //! Never changes the database that is read, and never believes that a page was the last one because it was corrupt.
 
-use crate::lex::quote;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -12,6 +11,7 @@ use crate::device::disk::Op;
 use crate::device::sqlite::rows::{list, LostTable, Table};
 use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// Gaps in one table after which the rest is not looked for: each costs up to 130 seeks.
 const GAPS_MAX: u32 = 1000;

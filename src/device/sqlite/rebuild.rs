@@ -3,7 +3,7 @@
 //! Never runs on the live file.
 
 use crate::device::disk::Op;
-use crate::device::sqlite::missing::{read_with_stand_ins, vacuum};
+use crate::device::sqlite::stand_ins::{read_with_stand_ins, vacuum};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;

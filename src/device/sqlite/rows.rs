@@ -3,7 +3,8 @@
 //! Never brings a row from one database into another.
 
 use rusqlite::config::DbConfig;
-use rusqlite::{params_from_iter, OptionalExtension, Row};
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{params_from_iter, OptionalExtension, Row, Statement};
 
 use crate::device::disk::Op;
 use crate::device::sqlite::{class_of, class_of_reading, Database};
@@ -304,4 +305,14 @@ fn free_name(table: &str, taken: &[String]) -> LostTable {
     let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
     let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
     LostTable { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) }
+}
+
+/// The first columns of a row, byte for byte, as parameters.
+pub(super) fn bind(statement: &mut Statement<'_>, row: &Row<'_>, columns: usize) -> rusqlite::Result<()> {
+    (0..columns).try_for_each(|at| statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(row.get_ref(at)?)))
+}
+
+/// The first column of the first row.
+pub(super) fn first_truth(statement: &mut Statement<'_>) -> rusqlite::Result<Option<bool>> {
+    statement.raw_query().next()?.map(|row| row.get(0)).transpose()
 }

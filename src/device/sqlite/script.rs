@@ -10,10 +10,11 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use rusqlite::Batch;
 
 use crate::catalog::Migration;
-use crate::device::sqlite::missing::{read_with_stand_ins, vacuum, Missing};
+use crate::device::sqlite::missing::Missing;
 pub use crate::device::sqlite::refusal::Mode;
 use crate::device::sqlite::refusal::{is_vacuum, Answer, Rules};
 use crate::device::sqlite::session::{Noted, Session, LIKE};
+use crate::device::sqlite::stand_ins::{read_with_stand_ins, vacuum};
 use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};

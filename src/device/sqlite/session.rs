@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 
 use crate::catalog::{ForeignKeys, Migration};
 use crate::device::disk::Op;
-use crate::device::sqlite::script::Mode;
+use crate::device::sqlite::refusal::Mode;
 use crate::device::sqlite::{describe, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;

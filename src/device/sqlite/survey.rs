@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::missing::read_with_stand_ins;
+use crate::device::sqlite::stand_ins::read_with_stand_ins;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
 use crate::device::sqlite::Database;
 use crate::error::Failure;

@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use bootmigrate_build::config::DatabaseSettings;
 use bootmigrate_build::Product;
+use bootmigrate_model::lex::quote;
 use rusqlite::{Connection, OpenFlags};
 
 use super::device::Said;
@@ -21,7 +22,6 @@ use super::record::{Kind, Record, SCHEMA};
 use crate::cli::RehearseRun;
 use crate::compare;
 use crate::model::Model;
-use bootmigrate_model::lex::quote;
 
 /// What all rehearsals of a run share.
 pub struct Rehearsal<'a> {

@@ -6,39 +6,50 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, Stat};
+/// What kind of thing a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
+    /// A socket, a device, a pipe.
+    Other,
+}
 
 const FILE: &str = "a regular file";
-pub(super) const FOLDER: &str = "a folder";
+pub(crate) const FOLDER: &str = "a folder";
 
 /// No regular file, or no folder, stands where one belongs.
 #[derive(Debug)]
 pub struct WrongKind {
     /// Where.
     pub path: PathBuf,
-    pub(super) found: FileKind,
-    pub(super) wanted: &'static str,
+    pub(crate) found: FileKind,
+    pub(crate) wanted: &'static str,
 }
 
 impl WrongKind {
     /// # Errors
     /// It is no regular file.
-    pub fn unless_file(path: &Path, stat: &Stat) -> io::Result<()> {
-        if stat.kind == FileKind::File {
+    pub fn unless_file(path: &Path, kind: FileKind) -> io::Result<()> {
+        if kind == FileKind::File {
             return Ok(());
         }
-        Err(WrongKind { path: path.to_owned(), found: stat.kind, wanted: FILE }.into())
+        Err(WrongKind { path: path.to_owned(), found: kind, wanted: FILE }.into())
     }
 
     /// # Errors
     /// It is no folder; of a link [`Untrusted`].
-    pub fn unless_folder(path: &Path, stat: &Stat) -> io::Result<()> {
-        match stat.kind {
+    pub fn unless_folder(path: &Path, kind: FileKind) -> io::Result<()> {
+        match kind {
             FileKind::Folder => return Ok(()),
             FileKind::Symlink => return Err(Untrusted { path: path.to_owned(), why: Why::Link(None) }.into()),
             FileKind::File | FileKind::Other => {}
         }
-        Err(WrongKind { path: path.to_owned(), found: stat.kind, wanted: FOLDER }.into())
+        Err(WrongKind { path: path.to_owned(), found: kind, wanted: FOLDER }.into())
     }
 
     /// A folder is missing; else a file is.

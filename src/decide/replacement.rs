@@ -1,0 +1,72 @@
+//! Owns when another database may take the old one's place, and how often.
+//! Promises: a replacement that was cut off too often, and one purge too many, are refused with what lifts the bound.
+//! Never decides that one is needed.
+
+use crate::decide::facts::{DatabaseState, Facts, OpenOperation, Request, Snapshot};
+use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement};
+use crate::decide::policy::{Policy, PURGES_MAX, REPLACE_STARTS_MAX};
+use crate::error::Class;
+
+/// A replacement that was begun and cut off that often is left alone. A power cut is nobody's fault: it never leads to a
+/// worse repair, and what is refused here still has its old files and its snapshots.
+pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
+    let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else { return None };
+    if !is_worn_out(&facts.open_operation) || facts.request != Request::Boot {
+        return None;
+    }
+    let what = format!("replacing it was interrupted {starts} times ({reason})");
+    let next = format!("run `bootmigrate run --retry --db {}` to try once more", policy.name);
+    Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
+}
+
+/// A replacement of this firmware's that was begun as often as it may be, and cut off each time.
+pub fn is_worn_out(open: &OpenOperation) -> bool {
+    matches!(open, OpenOperation::Interrupted { kind, ours: true, starts, .. } if kind.replaces() && *starts >= REPLACE_STARTS_MAX)
+}
+
+pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
+    let by = Replacement::Snapshot { version: snapshot.version, operation: snapshot.operation };
+    Plan::Replace { by, why: what.to_owned(), loss: true }
+}
+
+/// A fresh database in place of the old one, within the bound on purges that nobody can lift.
+pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
+    if let Some(refusal) = worn_out(facts, policy) {
+        return refusal;
+    }
+    if facts.own_mount {
+        return refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead");
+    }
+    if !facts.writable {
+        return refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again");
+    }
+    let going_on = matches!(&facts.open_operation, OpenOperation::Interrupted { kind, ours: true, .. } if kind.purges());
+    // Where the file is gone, a fresh one loses nothing more, and nobody could start without it.
+    if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
+        let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
+        let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
+        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
+    }
+    // Rows whose version is not known belong to no table of this firmware's.
+    let from = match &facts.database {
+        DatabaseState::Behind { half_done: Some(version), .. } => Some(*version),
+        DatabaseState::Behind { version, .. } | DatabaseState::Newer { version, .. } => Some(*version),
+        DatabaseState::Damaged { version, .. } => *version,
+        DatabaseState::Absent
+        | DatabaseState::Lost { .. }
+        | DatabaseState::NeedsRecovery
+        | DatabaseState::Unreadable { .. }
+        | DatabaseState::Current { .. }
+        | DatabaseState::Mismatch { .. }
+        | DatabaseState::WithoutCode { .. }
+        | DatabaseState::NoHistory { .. }
+        | DatabaseState::NewerSqlite { .. }
+        | DatabaseState::NotOurs { .. } => None,
+    };
+    let (unknown, from) = (from.is_none() && facts.loose_rows, from.or(facts.loose_rows.then_some(facts.target)));
+    let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
+    // Where rows are carried over, only the build knows which could not be.
+    let loss = carry.is_empty();
+    let (from, aside) = (from.unwrap_or(0), unknown || from.is_some_and(|from| from > facts.target));
+    Plan::Replace { by: Replacement::Fresh { carry, from, aside }, why, loss }
+}
