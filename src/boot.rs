@@ -21,6 +21,7 @@ use crate::ops::lock::{lock, look_only, Locked};
 use crate::ops::prune::prune;
 use crate::ops::recover::recover;
 use crate::ops::replace::{roll_forward, Replaced};
+use crate::ops::run::Run;
 use crate::ops::store::{RecordStore, ReportEnd};
 use crate::ops::together::{Alone, Others};
 use crate::ops::verify::within_budget;
@@ -54,7 +55,8 @@ fn run<'d>(
     let mut rolled = roll_forward_here(device, &locked, &mut store)?; // a ready file of an earlier boot takes its name
     understood(device, &store)?;
     let asked = &still_asked(device, &locked, &mut store, asked, &rolled)?; // a token is honoured once
-    let mut report = fallbacks(device, &locked, &mut store, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
+    let mut run = Run { device, locked: &locked, store: &mut store };
+    let mut report = fallbacks(&mut run, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
         report.last_failure = store.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
         report.notes.extend(rolled.iter().filter_map(Replaced::loss_sentence));
@@ -158,32 +160,25 @@ fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failure> {
 }
 
 /// Plans until one ends the run: the first, or the fallback after a failure, or a second look.
-fn fallbacks(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    asked: &BootRequest,
-    others: &dyn Others,
-    rolled: &mut Vec<Replaced>,
-) -> Result<DatabaseReport, Failure> {
+fn fallbacks(run: &mut Run<'_>, asked: &BootRequest, others: &dyn Others, rolled: &mut Vec<Replaced>) -> Result<DatabaseReport, Failure> {
+    let device = run.device;
     let policy = Policy::of(device.settings);
     let (mut tried, mut notes): (Vec<Attempt>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut closeness = first_look(store, &asked.request);
+    let mut closeness = first_look(run.store, &asked.request);
     let mut next: Option<(Inspection, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
         let (seen, plan) = match next.take() {
             Some(fallback) => fallback,
             None => {
                 let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
-                let seen = inspect(device, locked, store, &ask)?;
+                let seen = inspect(device, run.locked, run.store, &ask)?;
                 let plan = decide(&seen.facts, &policy);
                 (seen, plan)
             }
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
-        match operation::carry_out(device, locked, store, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure))
-        {
+        match operation::carry_out(run, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure)) {
             // A damaged journal rolls back only a part of what it should, and SQLite says nothing.
             Ok(Ending::LookAgain) if matches!(plan, Plan::Recover { .. }) && within_budget(device, facts.room.size) => {
                 closeness = Closeness::Everything;
@@ -204,7 +199,7 @@ fn fallbacks(
                 {
                     // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
                     failure.class = Class::Failed;
-                    store.count_failure(device, &failure);
+                    run.store.count_failure(device, &failure);
                 }
                 let by_policy = after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy);
                 match last_word(device, (&plan, &failure), by_policy, &facts) {

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
+#[path = "structure/circles.rs"]
+mod circles;
 #[path = "structure/rules.rs"]
 mod rules;
 #[path = "structure/text.rs"]
@@ -105,6 +107,37 @@ fn arrows_that_go_down_are_fine() {
     accepted("src/decide/plan.rs", "use crate::config::Settings;\nuse super::facts::Facts;\n");
     accepted("src/commands/status.rs", "use crate::boot::boot;\n");
     accepted("src/device/lock.rs", "// crate::decide is named in a comment alone\nuse crate::error::Failure;\n");
+}
+
+/// Files of one room may use each other, one way.
+#[test]
+fn circles_of_files_are_reported() {
+    let circle = |files: &[(&str, &str)]| {
+        let structure = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let file = structure.path().join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, format!("{HEAD}{text}")).unwrap();
+        }
+        violations(structure.path())
+    };
+    let found = circle(&[("src/ops/a.rs", "use crate::ops::b::{C, d};\n"), ("src/ops/b.rs", "use super::a::E;\n")]);
+    assert!(found.len() == 1 && found[0].contains("ops::a → ops::b"), "{found:?}");
+    let found = circle(&[
+        ("src/ops/a.rs", "fn f() -> crate::ops::b::C { g() }\n"),
+        ("src/ops/b.rs", "use crate::ops::{x, c};\n"),
+        ("src/ops/c.rs", "use crate::{ops::a::Z};\n"),
+    ]);
+    assert!(found.len() == 1 && found[0].contains("ops::a → ops::b → ops::c"), "{found:?}");
+    let straight = [("src/ops/a.rs", "use crate::ops::b::C;\n"), ("src/ops/b.rs", "// crate::ops::a\nfn f() {}\n")];
+    assert_eq!(circle(&straight), Vec::<String>::new());
+}
+
+#[test]
+fn long_lists_of_parameters_are_reported() {
+    reported("src/ops/probe.rs", &format!("{HEAD}fn f(a: u8, b: u8, c: u8, d: u8, e: (u8, u8), f: u8) {{\n}}\n"), "parameters");
+    reported("crates/lab/src/disk.rs", &format!("{HEAD}    fn f<T: X<Y>>(\n        &mut self,\n        a: A<B, C>,\n        b: u8,\n        c: u8,\n        d: u8,\n        e: u8,\n        f: u8,\n    ) {{\n    }}\n"), "parameters");
+    accepted("src/ops/probe.rs", "fn f(&self, a: A<B, C>, b: (u8, u8), c: &[u8], d: impl Fn(u8, u8) -> u8, e: u8) {\n}\n");
 }
 
 #[test]

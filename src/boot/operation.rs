@@ -14,13 +14,13 @@ use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::carry_over::{Carry, Least};
 use crate::ops::inspect::Inspection;
-use crate::ops::lock::Locked;
 use crate::ops::migrate::{migrate, Job};
 use crate::ops::probe::probe;
 use crate::ops::recover::recover;
 use crate::ops::replace::{replace, By};
+use crate::ops::run::{Build, Run};
 use crate::ops::stage::{discard, stage, Base};
-use crate::ops::store::{Operation, Order, RecordStore};
+use crate::ops::store::Order;
 use crate::ops::swap::{swap, MadeFrom, New, SecondName};
 use crate::ops::together::{Alone, Others};
 use crate::report::{Ending, Finished, Outcome, ALL_ROWS};
@@ -34,33 +34,26 @@ const COPIES_MAX: u32 = 3;
 ///
 /// # Errors
 /// With the class that the fallbacks look at.
-pub fn carry_out(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    seen: &Inspection,
-    plan: &Plan,
-    asked: &BootRequest,
-    others: &dyn Others,
-) -> Result<Ending, Failure> {
+pub fn carry_out(run: &mut Run<'_>, seen: &Inspection, plan: &Plan, asked: &BootRequest, others: &dyn Others) -> Result<Ending, Failure> {
+    let device = run.device;
     if leads_to_the_target(plan) {
         others.can_go()?;
     }
     // A token's operation that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
-    let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || store.open_token() != asked.token);
+    let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || run.store.open_token() != asked.token);
     let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
     let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
             // Remembered once: from now on an absent file is a lost one.
-            store.remember_data(device);
-            store.remember_token(device, &asked.token);
+            run.store.remember_data(device);
+            run.store.remember_token(device, &asked.token);
             let outcome = if matches!(plan, Plan::Quiet { .. }) { Outcome::Quiet } else { Outcome::Compatible };
             Ok(Ending::finished(Finished::at(outcome, *version)))
         }
         Plan::Refuse(refusal) => Ok(Ending::Refused(refusal.clone())),
         Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ending::LookAgain),
-        Plan::FirstBoot { .. } => first_boot(device, locked, store, seen, &order),
+        Plan::FirstBoot { .. } => first_boot(run, seen, &order),
         Plan::Migrate { from, migrations, snapshot, half_done } => {
             let job = Job {
                 migrations: find(device, migrations),
@@ -69,30 +62,30 @@ pub fn carry_out(
                 recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
                 order,
             };
-            migrated(device, locked, store, seen, *from, &job)
+            migrated(run, seen, *from, &job)
         }
-        Plan::MigrateCopy { from, migrations } => migrate_copy(device, locked, store, seen, *from, &find(device, migrations), &order),
-        Plan::Adopt { version, by, pending } => adopted(device, locked, store, seen, *version, by, pending.is_empty(), order),
+        Plan::MigrateCopy { from, migrations } => migrate_copy(run, seen, *from, &find(device, migrations), &order),
+        Plan::Adopt { version, by, pending } => adopted(run, seen, &TakeOver { version: *version, by, is_last: pending.is_empty() }, order),
         Plan::Downgrade { from, .. } => {
             let main = present(seen)?;
             let why = reason(&seen.facts, *from);
             let order = Order { reason: &why, ..order };
-            replaced(device, locked, store, seen, &By::Downgraded(main), &[], &order, Outcome::Downgraded)
+            replaced(run, seen, &By::Downgraded(main), &[], &order)
         }
         Plan::Salvage { version, why, each } => {
             let order = Order { reason: why, others: &Alone, ..order };
             let least = if *each { Least::RowOfEach } else { Least::Row };
-            salvaged(device, locked, store, present(seen)?, *version, least, &order)
+            salvaged(run, present(seen)?, *version, least, &order)
         }
         Plan::Reindex { why } => {
             let main = present(seen)?;
             let order = Order { reason: why, others: &Alone, ..order };
-            replace(device, locked, store, Some(main), &By::Reindexed(main), &[], &order).map(Ending::Repaired)
+            replaced(run, seen, &By::Reindexed(main), &[], &order)
         }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
-            in_its_place(device, locked, store, seen, by, &order)
+            in_its_place(run, seen, by, &order)
         }
     }
 }
@@ -111,17 +104,8 @@ pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
     }
 }
 
-fn in_its_place(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    seen: &Inspection,
-    by: &Replacement,
-    order: &Order<'_>,
-) -> Result<Ending, Failure> {
-    let after = |version: i64| -> Vec<&'static Migration> {
-        device.catalog.migrations.iter().filter(|migration| migration.version > version).collect()
-    };
+fn in_its_place(run: &mut Run<'_>, seen: &Inspection, by: &Replacement, order: &Order<'_>) -> Result<Ending, Failure> {
+    let migrations = run.device.catalog.migrations;
     match by {
         Replacement::Fresh { carry, from, aside } => {
             let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing, damaged: is_damaged(seen) };
@@ -129,11 +113,12 @@ fn in_its_place(
                 Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
                 _ => By::Fresh,
             };
-            replaced(device, locked, store, seen, &by, &after(i64::MIN), order, Outcome::Purged)
+            replaced(run, seen, &by, &migrations.iter().collect::<Vec<_>>(), order)
         }
         Replacement::Snapshot { version, operation } => {
             let name = SnapshotName { version: *version, operation: *operation };
-            replaced(device, locked, store, seen, &By::Snapshot(&name), &after(*version), order, Outcome::Restored)
+            let later: Vec<_> = migrations.iter().filter(|migration| migration.version > *version).collect();
+            replaced(run, seen, &By::Snapshot(&name), &later, order)
         }
     }
 }
@@ -142,38 +127,24 @@ fn is_damaged(seen: &Inspection) -> bool {
     matches!(seen.facts.database, facts::DatabaseState::Damaged { .. })
 }
 
-fn salvaged(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    main: &MainFile,
-    version: i64,
-    least: Least,
-    order: &Order<'_>,
-) -> Result<Ending, Failure> {
+fn salvaged(run: &mut Run<'_>, main: &MainFile, version: i64, least: Least, order: &Order<'_>) -> Result<Ending, Failure> {
     let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
-    let migrations: Vec<&'static Migration> = device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
-    replace(device, locked, store, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ending::Repaired)
+    let migrations: Vec<&'static Migration> =
+        run.device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
+    replace(run, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ending::Repaired)
 }
 
 fn present(seen: &Inspection) -> Result<&MainFile, Failure> {
     seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Op("copy the live database"), "there is no main file to copy"))
 }
 
-fn migrated(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    seen: &Inspection,
-    from: i64,
-    job: &Job<'_>,
-) -> Result<Ending, Failure> {
-    let Some(done) = migrate(device, locked, store, seen, job)? else { return Ok(Ending::LookAgain) };
-    store.remember_data(device);
+fn migrated(run: &mut Run<'_>, seen: &Inspection, from: i64, job: &Job<'_>) -> Result<Ending, Failure> {
+    let Some(done) = migrate(run, seen, job)? else { return Ok(Ending::LookAgain) };
+    run.store.remember_data(run.device);
     Ok(Ending::finished(Finished {
         outcome: Outcome::Migrated,
         from: Some(from),
-        to: device.catalog.target(),
+        to: run.device.catalog.target(),
         applied: done.applied,
         backup: done.snapshot,
         operation: Some(done.operation),
@@ -182,23 +153,21 @@ fn migrated(
     }))
 }
 
-#[allow(clippy::too_many_arguments)] // The plan's own words, and what every operation takes.
-fn adopted(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    seen: &Inspection,
+/// What another tool did, and ours is to go on from.
+struct TakeOver<'a> {
     version: i64,
-    by: &str,
+    by: &'a str,
     is_last: bool,
-    order: Order<'_>,
-) -> Result<Ending, Failure> {
-    let recorded = device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
+}
+
+fn adopted(run: &mut Run<'_>, seen: &Inspection, from: &TakeOver<'_>, order: Order<'_>) -> Result<Ending, Failure> {
+    let TakeOver { version, by, is_last } = *from;
+    let recorded = run.device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
     // What is recorded is what it is already.
     let order = Order { others: &Alone, ..order };
     let job = Job { migrations: Vec::new(), snapshot: false, prune_first: false, recorded, order };
-    let Some(done) = migrate(device, locked, store, seen, &job)? else { return Ok(Ending::LookAgain) };
-    store.remember_data(device);
+    let Some(done) = migrate(run, seen, &job)? else { return Ok(Ending::LookAgain) };
+    run.store.remember_data(run.device);
     if !is_last {
         return Ok(Ending::Adopted(format!("taken over from {by} at version {version}")));
     }
@@ -224,19 +193,14 @@ fn give_up(by: &Replacement) -> String {
     }
 }
 
-fn first_boot(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    seen: &Inspection,
-    order: &Order<'_>,
-) -> Result<Ending, Failure> {
+fn first_boot(run: &mut Run<'_>, seen: &Inspection, order: &Order<'_>) -> Result<Ending, Failure> {
+    let (device, locked) = (run.device, run.locked);
     let main = seen.empty_main(device)?;
     probe(device, main.as_ref())?;
     order.others.may_begin()?;
-    let operation = store.begin(device, OperationKind::FirstBoot, order)?;
-    let all: Vec<&Migration> = device.catalog.migrations.iter().collect();
-    let built = stage(device, locked, operation, &Base::Nothing, &all, order.token).and_then(|staged| {
+    let operation = run.store.begin(device, OperationKind::FirstBoot, order)?;
+    let all: Vec<&'static Migration> = device.catalog.migrations.iter().collect();
+    let built = stage(&run.build(operation, &all), &Base::Nothing).and_then(|staged| {
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         // An empty file may be filled while we build; then it is somebody's.
         let aside = device.state.staging_old(operation.number);
@@ -248,8 +212,8 @@ fn first_boot(
         }
         Ok((staged.applied, staged.notes))
     });
-    let (applied, notes) = built.inspect_err(|failure| store.close_failed(device, operation, failure))?;
-    store.remember_data(device);
+    let (applied, notes) = built.inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
+    run.store.remember_data(device);
     Ok(Ending::finished(Finished {
         outcome: Outcome::Created,
         from: Some(0),
@@ -262,21 +226,20 @@ fn first_boot(
 }
 
 fn migrate_copy(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
+    run: &mut Run<'_>,
     seen: &Inspection,
     from: i64,
     migrations: &[&'static Migration],
     order: &Order<'_>,
 ) -> Result<Ending, Failure> {
+    let device = run.device;
     probe(device, seen.main.as_ref())?;
     order.others.may_begin()?;
-    let operation = store.begin(device, OperationKind::MigrateCopy, order)?;
+    let operation = run.store.begin(device, OperationKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, operation: operation.number };
-    let (applied, notes) = copy_and_swap(device, locked, seen, operation, &name, migrations, order)
-        .inspect_err(|failure| store.close_failed(device, operation, failure))?;
-    store.remember_data(device);
+    let (applied, notes) = copy_and_swap(&run.build(operation, migrations), seen, &name, order)
+        .inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
+    run.store.remember_data(device);
     let to = device.catalog.target();
     Ok(Ending::finished(Finished {
         outcome: Outcome::Migrated,
@@ -290,20 +253,13 @@ fn migrate_copy(
     }))
 }
 
-fn copy_and_swap(
-    device: &Device<'_>,
-    locked: &Locked,
-    seen: &Inspection,
-    operation: Operation,
-    name: &SnapshotName,
-    migrations: &[&'static Migration],
-    order: &Order<'_>,
-) -> Result<(Vec<i64>, Vec<String>), Failure> {
+fn copy_and_swap(build: &Build<'_>, seen: &Inspection, name: &SnapshotName, order: &Order<'_>) -> Result<(Vec<i64>, Vec<String>), Failure> {
+    let (device, locked) = (build.device, build.locked);
     let main = present(seen)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        let staged = stage(device, locked, operation, &Base::Live(main), migrations, order.token)?;
+        let staged = stage(build, &Base::Live(main))?;
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
         match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
@@ -321,21 +277,24 @@ fn copy_and_swap(
 }
 
 fn replaced(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
+    run: &mut Run<'_>,
     seen: &Inspection,
     by: &By<'_>,
-    migrations: &[&Migration],
+    migrations: &[&'static Migration],
     order: &Order<'_>,
-    outcome: Outcome,
 ) -> Result<Ending, Failure> {
-    let empty = seen.empty_main(device)?;
-    let done = replace(device, locked, store, seen.main.as_ref().or(empty.as_ref()), by, migrations, order)?;
+    let empty = seen.empty_main(run.device)?;
+    let done = replace(run, seen.main.as_ref().or(empty.as_ref()), by, migrations, order)?;
+    let outcome = match by {
+        By::Fresh | By::Carried(..) => Outcome::Purged,
+        By::Snapshot(_) => Outcome::Restored,
+        By::Downgraded(_) => Outcome::Downgraded,
+        By::Salvaged(..) | By::Reindexed(_) => return Ok(Ending::Repaired(done)),
+    };
     Ok(Ending::finished(Finished {
         outcome,
         from: seen.history.as_ref().map(crate::device::history::History::version),
-        to: device.catalog.target(),
+        to: run.device.catalog.target(),
         applied: done.applied,
         operation: Some(done.operation),
         quarantine: Some(done.operation),

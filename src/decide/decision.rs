@@ -182,3 +182,7 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
         _ => Plan::Replace { by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false }, why: PURGE_ASKED.into(), loss: true },
     }
 }
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -253,7 +253,3 @@ impl fmt::Display for Replacement {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "plan_tests.rs"]
-mod tests;

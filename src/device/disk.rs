@@ -65,7 +65,7 @@ pub struct Space {
 
 impl Space {
     /// From `statvfs`: 0 blocks of 0 are what a file system answers that does not know (FUSE, 9p).
-    pub fn of(block: u64, blocks: u64, available: u64, inodes: u64, free_inodes: u64, read_only: bool) -> Space {
+    pub fn of(block: u64, (blocks, available): (u64, u64), (inodes, free_inodes): (u64, u64), read_only: bool) -> Space {
         Space {
             available: if blocks > 0 { available.saturating_mul(block) } else { u64::MAX },
             total: blocks.saturating_mul(block),

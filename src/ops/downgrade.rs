@@ -15,8 +15,8 @@ use crate::device::{notify, Device};
 use crate::error::{Class, Failure};
 use crate::ops::before::{Before, Changes};
 use crate::ops::migrate::{finish_history, set_user_version};
+use crate::ops::run::Build;
 use crate::ops::scratch::Scratch;
-use crate::ops::store::Operation;
 use crate::ops::verify::verify;
 
 const OP: Op = Op("go back by the stored down SQL");
@@ -26,12 +26,8 @@ const OP: Op = Op("go back by the stored down SQL");
 ///
 /// # Errors
 /// Failed where the down SQL is not there, does not work, or leads elsewhere; the copy is worth nothing then.
-pub fn go_back(
-    device: &Device<'_>,
-    database: &mut Database,
-    operation: Operation,
-    token: &str,
-) -> Result<(Vec<String>, Vec<String>), Failure> {
+pub fn go_back(build: &Build<'_>, database: &mut Database) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let Build { device, operation, token, .. } = *build;
     let table = &device.settings.history_table;
     let target = device.catalog.target();
     let Some(downs) = history::ways_back(database, OP, table, target)? else {

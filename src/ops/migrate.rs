@@ -19,13 +19,13 @@ use crate::hooks::MigrationInfo;
 use crate::ops::before::{Before, Changes};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::{read_here, Inspection};
-use crate::ops::lock::Locked;
 use crate::ops::probe::{in_use, probe};
 use crate::ops::prune::prune;
 use crate::ops::room::{explain, may_write};
+use crate::ops::run::Run;
 use crate::ops::scratch::Scratch;
 use crate::ops::snapshot::{snapshot, CopyProof};
-use crate::ops::store::{Operation, Order, RecordStore};
+use crate::ops::store::{Operation, Order};
 use crate::ops::verify::{after_each, expectations, verify, whole, within_budget, Verified};
 use crate::ops::virtual_tables::rebuild_unfit;
 use crate::ops::wal;
@@ -81,13 +81,8 @@ pub struct Committed {
 ///
 /// # Errors
 /// With the class that decides about a fallback; the database is as it was.
-pub fn migrate(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
-    seen: &Inspection,
-    job: &Job<'_>,
-) -> Result<Option<Committed>, Failure> {
+pub fn migrate(run: &mut Run<'_>, seen: &Inspection, job: &Job<'_>) -> Result<Option<Committed>, Failure> {
+    let device = run.device;
     let Some(main) = &seen.main else {
         return Err(Failure::new(Class::Defect, OPEN, "there is no main file to migrate"));
     };
@@ -108,15 +103,15 @@ pub fn migrate(
             return Err(failure);
         }
     }
-    let operation = match store.begin(device, OperationKind::Upgrade, &job.order) {
+    let operation = match run.store.begin(device, OperationKind::Upgrade, &job.order) {
         Ok(operation) => operation,
         Err(failure) => {
             leave(device, database, seen);
             return Err(failure);
         }
     };
-    let result = mode(device, locked, store, seen, main, job, operation, database, journal);
-    result.map(Some).inspect_err(|failure| store.close_failed(device, operation, failure))
+    let work = Work { seen, main, job, operation, journal };
+    transaction(run, &work, database).map(Some).inspect_err(|failure| run.store.close_failed(device, operation, failure))
 }
 
 /// The facts still hold, and within `quick_check_max_mib` the file is whole.
@@ -131,23 +126,23 @@ fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Inspection, m
     Ok(true)
 }
 
-#[allow(clippy::too_many_arguments)] // Everything that the transaction stands on, each once.
-fn mode(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &RecordStore,
-    seen: &Inspection,
-    main: &MainFile,
-    job: &Job<'_>,
+/// What the transaction stands on.
+struct Work<'a> {
+    seen: &'a Inspection,
+    main: &'a MainFile,
+    job: &'a Job<'a>,
     operation: Operation,
-    mut database: Database,
     journal: Journal,
-) -> Result<Committed, Failure> {
+}
+
+fn transaction(run: &Run<'_>, work: &Work<'_>, mut database: Database) -> Result<Committed, Failure> {
+    let device = run.device;
+    let Work { main, job, operation, journal, .. } = *work;
     // The snapshot, the check and the commit are shown as steps too.
     progress::expect(job.migrations.len() + usize::from(job.snapshot) + 2);
-    let transaction: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
+    let done: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
-        let copied = copy(device, locked, store, seen, main, job, operation)?;
+        let copied = copy(run, work)?;
         device.stop_here(APPLY)?;
         let mut notes = rebuild_unfit(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
@@ -159,7 +154,7 @@ fn mode(
         commit(verified)?;
         Ok((copied, notes))
     })();
-    match transaction {
+    match done {
         Ok((copied, notes)) => {
             finish(device, database, journal);
             Ok(committed(job, operation, copied, notes))
@@ -225,24 +220,18 @@ fn still_holds(device: &Device<'_>, database: &Database, seen: &Inspection) -> R
     Ok(seen.history.as_ref() == Some(&now))
 }
 
-fn copy(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &RecordStore,
-    seen: &Inspection,
-    main: &MainFile,
-    job: &Job<'_>,
-    operation: Operation,
-) -> Result<Option<CopyProof>, Failure> {
+fn copy(run: &Run<'_>, work: &Work<'_>) -> Result<Option<CopyProof>, Failure> {
+    let (device, job) = (run.device, work.job);
     if !job.snapshot {
         return Ok(None);
     }
     progress::begin(&format!("{}: copying the snapshot", device.settings.name));
     // Tries that were cut off or failed made copies too: they must not add up.
-    prune(device, store);
-    let first_remove = if job.prune_first { expendable(device, store)? } else { Vec::new() };
-    let version = seen.history.as_ref().map_or(0, History::version);
-    snapshot(device, locked, main, version, operation, &first_remove).map(Some)
+    prune(device, run.store);
+    let first_remove = if job.prune_first { expendable(device, run.store)? } else { Vec::new() };
+    let version = work.seen.history.as_ref().map_or(0, History::version);
+    let name = SnapshotName { version, operation: work.operation.number };
+    snapshot(device, run.locked, work.main, name, &first_remove).map(Some)
 }
 
 fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation: Operation, before: &mut Before) -> Result<(), Failure> {

@@ -19,7 +19,10 @@ pub mod recover;
 pub mod rehearse;
 pub mod replace;
 pub mod room;
+pub mod rows_aside;
+pub mod run;
 pub mod scratch;
+
 pub mod snapshot;
 pub mod stage;
 pub mod store;

@@ -13,11 +13,13 @@ use crate::device::history;
 use crate::device::Device;
 use crate::error::printable::printable;
 use crate::error::{Class, Failure};
-use crate::ops::carry_over::{stage_with_rows, Carry, Rows};
+use crate::ops::carry_over::{Carry, Rows};
 use crate::ops::lock::Locked;
 use crate::ops::probe::probe;
+use crate::ops::rows_aside::stage_with_rows;
+use crate::ops::run::{Build, Run};
 use crate::ops::stage::{discard, stage, Base, StagedDatabase};
-use crate::ops::store::{Operation, Order, RecordStore};
+use crate::ops::store::{Order, RecordStore};
 use crate::ops::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, New, SecondName};
 use crate::ops::trust::Trust;
 use crate::ops::verify::within_budget;
@@ -72,14 +74,13 @@ impl Replaced {
 /// # Errors
 /// Before the ready file: the old files are untouched. After it: the next boot rolls forward.
 pub fn replace(
-    device: &Device<'_>,
-    locked: &Locked,
-    store: &mut RecordStore,
+    run: &mut Run<'_>,
     main: Option<&MainFile>,
     by: &By<'_>,
-    migrations: &[&Migration],
+    migrations: &[&'static Migration],
     order: &Order<'_>,
 ) -> Result<Replaced, Failure> {
+    let device = run.device;
     probe(device, main)?;
     let kind = match by {
         By::Fresh => OperationKind::ReplaceFresh,
@@ -90,49 +91,44 @@ pub fn replace(
         By::Downgraded(_) => OperationKind::Downgrade,
     };
     order.others.may_begin()?;
-    let operation = store.begin(device, kind, order)?;
+    let operation = run.store.begin(device, kind, order)?;
     let ready = device.state.ready(operation.number);
-    let staged = build(device, locked, operation, by, migrations, store.open_token())
-        .inspect_err(|failure| store.close_failed(device, operation, failure))?;
+    let staged = build(&run.build(operation, migrations), by).inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
     order.others.go_first().inspect_err(|failure| {
         discard(device, &staged.path);
-        store.close_failed(device, operation, failure);
+        run.store.close_failed(device, operation, failure);
     })?;
     let reduced = (!staged.lost.is_empty()).then(|| staged.lost.join(", "));
     if let Some(reduced) = &reduced {
         // Known only now, and to be said by whichever boot finds it done.
-        store.keep_loss(device, operation.number, reduced)?;
+        run.store.keep_loss(device, operation.number, reduced)?;
     }
-    rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| {
-        let failure = Failure::io(READY, &ready, &error);
-        // The name may be durable all the same: then the next boot rolls forward, and says so.
-        failure
-    })?;
-    let words = Words { reason: order.reason, loss: order.loss.or(reduced.as_deref()), kind: Some(kind) };
-    let replaced = put_in_place(device, locked, main, operation.number, &words, staged.copied_from, staged.applied)?;
-    Ok(Replaced { notes: staged.notes, ..replaced })
+    // On an error the name may be durable all the same: then the next boot rolls forward, and says so.
+    rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| Failure::io(READY, &ready, &error))?;
+    let swapped = Swapped {
+        operation: operation.number,
+        reason: order.reason,
+        loss: order.loss.or(reduced.as_deref()),
+        kind: Some(kind),
+        made_from: staged.copied_from,
+    };
+    let replaced = put_in_place(device, run.locked, main, &swapped)?;
+    Ok(Replaced { applied: staged.applied, notes: staged.notes, ..replaced })
 }
 
-fn build(
-    device: &Device<'_>,
-    locked: &Locked,
-    operation: Operation,
-    by: &By<'_>,
-    migrations: &[&Migration],
-    token: &str,
-) -> Result<StagedDatabase, Failure> {
+fn build(build: &Build<'_>, by: &By<'_>) -> Result<StagedDatabase, Failure> {
     let base = match by {
-        By::Carried(main, carry) => return stage_with_rows(device, locked, operation, main, *carry, migrations, token),
+        By::Carried(main, carry) => return stage_with_rows(build, main, *carry),
         By::Salvaged(main, carry) => {
             let rows = Rows { main, carry: *carry, aside: &BTreeSet::new() };
-            return stage(device, locked, operation, &Base::Rows(&rows), migrations, token);
+            return stage(build, &Base::Rows(&rows));
         }
         By::Fresh => Base::Nothing,
         By::Snapshot(name) => Base::Snapshot(name),
         By::Reindexed(main) => Base::LiveReindexed(main),
         By::Downgraded(main) => Base::LiveDowngraded(main),
     };
-    stage(device, locked, operation, &base, migrations, token)
+    stage(build, &base)
 }
 
 /// Rolls forward every ready file of an earlier boot, whichever firmware made it.
@@ -182,8 +178,8 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
         };
         log::warn!("{}: a power cut stopped a replacement; rolling operation {operation} forward.", device.settings.name);
         probe(device, main.as_ref())?;
-        let words = Words { reason: &reason, loss: loss.as_deref(), kind };
-        done.push(put_in_place(device, locked, main.as_ref(), operation, &words, None, Vec::new())?);
+        let swapped = Swapped { operation, reason: &reason, loss: loss.as_deref(), kind, made_from: None };
+        done.push(put_in_place(device, locked, main.as_ref(), &swapped)?);
     }
     Ok(done)
 }
@@ -247,11 +243,13 @@ fn take_back(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> io
     disk.sync_folder(DONE, &device.state.quarantine())
 }
 
-/// What a report and reason.txt say of an operation.
-struct Words<'a> {
+/// An operation whose ready file takes the name, and what a report and reason.txt say of it.
+struct Swapped<'a> {
+    operation: u64,
     reason: &'a str,
     loss: Option<&'a str>,
     kind: Option<OperationKind>,
+    made_from: Option<MadeFrom>,
 }
 
 /// Main is the ready file already, or its copy where a file has one name: the rename was done, and only the ready name is left.
@@ -275,22 +273,15 @@ fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
     }
 }
 
-fn put_in_place(
-    device: &Device<'_>,
-    locked: &Locked,
-    main: Option<&MainFile>,
-    operation: u64,
-    words: &Words<'_>,
-    made_from: Option<MadeFrom>,
-    applied: Vec<i64>,
-) -> Result<Replaced, Failure> {
+fn put_in_place(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, swapped: &Swapped<'_>) -> Result<Replaced, Failure> {
+    let operation = swapped.operation;
     let ready = device.state.ready(operation);
     let replaced = Replaced {
         operation,
-        kind: words.kind,
-        applied,
-        loss: words.loss.map(str::to_owned),
-        reason: words.reason.to_owned(),
+        kind: swapped.kind,
+        applied: Vec::new(),
+        loss: swapped.loss.map(str::to_owned),
+        reason: swapped.reason.to_owned(),
         notes: Vec::new(),
     };
     let failed = |migration| {
@@ -304,23 +295,24 @@ fn put_in_place(
         device.disk().sync_folder(DONE, &device.state.root).map_err(failed(DONE))?;
         return Ok(replaced);
     }
-    set_aside(device, locked, main, operation, words).map_err(failed(QUARANTINE))?;
+    set_aside(device, locked, main, swapped).map_err(failed(QUARANTINE))?;
     let aside = device.state.quarantined(operation).join(device.files.file_name());
-    swap(device, locked, main, &New { path: &ready, made_from }, &SecondName::Has(aside))?;
+    swap(device, locked, main, &New { path: &ready, made_from: swapped.made_from }, &SecondName::Has(aside))?;
     Ok(replaced)
 }
 
 /// quarantine/N/ with reason.txt, then a second name for main; the swap adds the WAL and the journal when nobody can write to
 /// them any more. What is there already is left alone.
-fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, operation: u64, words: &Words<'_>) -> io::Result<()> {
+fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, swapped: &Swapped<'_>) -> io::Result<()> {
     let disk = device.disk();
+    let operation = swapped.operation;
     let folder = device.state.quarantined(operation);
     let owner = locked.ownership.ids();
     make_folder_durably(disk, QUARANTINE, &device.state.quarantine(), 0o700, owner)?;
     make_folder_durably(disk, QUARANTINE, &folder, 0o700, owner)?;
     let note = folder.join("reason.txt");
     if disk.stat(&note)?.is_none() {
-        let (reason, loss) = (printable(words.reason), printable(words.loss.unwrap_or("nothing")));
+        let (reason, loss) = (printable(swapped.reason), printable(swapped.loss.unwrap_or("nothing")));
         let text = format!("operation: {operation}\nreason: {reason}\ndata lost: {loss}\n");
         // Its name says that the files are set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");

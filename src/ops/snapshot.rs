@@ -8,7 +8,6 @@ use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::lock::Locked;
 use crate::ops::room::explain;
-use crate::ops::store::Operation;
 
 const COPY: Op = Op("copy the snapshot");
 const NAME: Op = Op("name the snapshot");
@@ -29,8 +28,7 @@ pub fn snapshot(
     device: &Device<'_>,
     locked: &Locked,
     main: &MainFile,
-    version: i64,
-    operation: Operation,
+    name: SnapshotName,
     first_remove: &[SnapshotName],
 ) -> Result<CopyProof, Failure> {
     let disk = device.disk();
@@ -38,8 +36,7 @@ pub fn snapshot(
         let path = device.state.snapshot(name);
         disk.unlink(PRUNE, &path).map_err(|error| Failure::io(PRUNE, &path, &error))?;
     }
-    let temporary = device.state.snapshots().join(format!("tmp-{}.db", operation.number));
-    let name = SnapshotName { version, operation: operation.number };
+    let temporary = device.state.snapshots().join(format!("tmp-{}.db", name.operation));
     let copy = || {
         let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
         locked.give_attributes(COPY, &*file)?;

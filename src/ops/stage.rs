@@ -20,7 +20,7 @@ use crate::ops::index_rows::keep_index_rows;
 use crate::ops::lock::Locked;
 use crate::ops::migrate::{finish_history, open_exclusive, run_one};
 use crate::ops::room::{explain, may_write};
-use crate::ops::store::Operation;
+use crate::ops::run::Build;
 use crate::ops::swap::MadeFrom;
 use crate::ops::verify::{after_each, verify, whole, within_budget};
 use crate::ops::virtual_tables::rebuild_unfit;
@@ -66,17 +66,10 @@ pub enum Base<'a> {
 ///
 /// # Errors
 /// Failed where a migration does not work on it; else as the storage or SQLite says.
-pub fn stage(
-    device: &Device<'_>,
-    locked: &Locked,
-    operation: Operation,
-    base: &Base<'_>,
-    migrations: &[&Migration],
-    token: &str,
-) -> Result<StagedDatabase, Failure> {
-    let path = device.state.staging(operation.number);
-    let result = build(device, locked, operation, base, migrations, token);
-    result.map_err(|failure| {
+pub fn stage(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> {
+    let device = build.device;
+    let path = device.state.staging(build.operation.number);
+    built(build, base).map_err(|failure| {
         let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
         discard(device, &path);
         explain(device, failure, may_write(size))
@@ -92,14 +85,8 @@ pub fn discard(device: &Device<'_>, path: &Path) {
     }
 }
 
-fn build(
-    device: &Device<'_>,
-    locked: &Locked,
-    operation: Operation,
-    base: &Base<'_>,
-    migrations: &[&Migration],
-    token: &str,
-) -> Result<StagedDatabase, Failure> {
+fn built(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> {
+    let Build { device, locked, operation, migrations, .. } = *build;
     let disk = device.disk();
     let path = device.state.staging(operation.number);
     let failed = |migration| {
@@ -108,7 +95,7 @@ fn build(
     };
     let file = disk.open(BUILD, &path, Open::CreateNew { mode: 0o600 }).map_err(failed(BUILD))?;
     locked.give_attributes(BUILD, &*file).map_err(failed(BUILD))?;
-    let copied_from = fill(device, locked, &*file, base)?;
+    let copied_from = fill(build, &*file, base)?;
     device.stop_here(BUILD)?;
     let size = file.stat().map_err(failed(BUILD))?.size;
     let was_wal = match base {
@@ -124,11 +111,9 @@ fn build(
         database.rebuild_indexes(BUILD)?;
     }
     let (more, notes) = match base {
-        Base::LiveDowngraded(_) => go_back(device, &mut database, operation, token)?,
-        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
-            apply(device, &mut database, migrations, operation, token, None)?
-        }
-        Base::Rows(rows) => apply(device, &mut database, migrations, operation, token, Some(rows))?,
+        Base::LiveDowngraded(_) => go_back(build, &mut database)?,
+        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => apply(build, &mut database, None)?,
+        Base::Rows(rows) => apply(build, &mut database, Some(rows))?,
     };
     lost.extend(more);
     if matches!(base, Base::LiveReindexed(_)) && !within_budget(device, database.bytes(BUILD)?) {
@@ -153,7 +138,8 @@ fn build(
 }
 
 /// Copies the base into the staging file.
-fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) -> Result<Option<MadeFrom>, Failure> {
+fn fill(build: &Build<'_>, file: &dyn File, base: &Base<'_>) -> Result<Option<MadeFrom>, Failure> {
+    let (device, locked) = (build.device, build.locked);
     match base {
         Base::Nothing => Ok(None),
         Base::Snapshot(name) => {
@@ -168,7 +154,7 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
                 wal::fits(device, main)?;
             }
             let (database, _) = open_exclusive(device, main.stat.size)?;
-            let copied = copy_live(device, locked, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
+            let copied = copy_live(build, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
             database.rollback();
             database.close(COPY)?;
             copied.map(|main| Some(MadeFrom { main, wal: None }))
@@ -184,20 +170,14 @@ fn fill(device: &Device<'_>, locked: &Locked, file: &dyn File, base: &Base<'_>) 
     }
 }
 
-fn copy_live(
-    device: &Device<'_>,
-    locked: &Locked,
-    file: &dyn File,
-    main: &MainFile,
-    database: &Database,
-    check: bool,
-) -> Result<Stat, Failure> {
+fn copy_live(build: &Build<'_>, file: &dyn File, main: &MainFile, database: &Database, check: bool) -> Result<Stat, Failure> {
+    let device = build.device;
     if check && within_budget(device, main.stat.size) {
         whole(database)?;
     }
     let failed = |error: std::io::Error| Failure::io(COPY, &device.files.main, &error);
     let stat = main.file.stat().map_err(failed)?;
-    wait_for_a_later_stamp(device, locked, &stat).map_err(failed)?;
+    wait_for_a_later_stamp(device, build.locked, &stat).map_err(failed)?;
     file.copy_from(COPY, &*main.file, &device.environment.stop).map_err(failed)?;
     main.file.stat().map_err(failed)
 }
@@ -237,14 +217,8 @@ fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
 }
 
 /// All migrations; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
-fn apply(
-    device: &Device<'_>,
-    database: &mut Database,
-    migrations: &[&Migration],
-    operation: Operation,
-    token: &str,
-    rows: Option<&Rows<'_>>,
-) -> Result<(Vec<String>, Vec<String>), Failure> {
+fn apply(build: &Build<'_>, database: &mut Database, rows: Option<&Rows<'_>>) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let Build { device, operation, migrations, token, .. } = *build;
     let (mut rows, mut lost, mut more) = (rows, Vec::new(), Vec::new());
     let table = &device.settings.history_table;
     let mut before = Before::of(device, database, BUILD)?;

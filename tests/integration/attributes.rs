@@ -66,7 +66,7 @@ fn copies(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 
 /// Runs; says `words`; each file of the database has the attributes that the live one had before, and there are `files` of them.
 #[track_caller]
-fn kept(device: &TestDevice, wanted: &Attributes, arguments: &[&str], exit: &str, words: &str, files: usize) {
+fn kept(device: &TestDevice, wanted: &Attributes, arguments: &[&str], (exit, words): (&str, &str), files: usize) {
     let ran = device.run(arguments);
     assert!(ran.exit == exit && ran.stderr.contains(words), "{arguments:?}: exit {}: {}{}", ran.exit, ran.stderr, ran.stdout);
     let mut found = Vec::new();
@@ -97,32 +97,32 @@ fn every_way_keeps_who_may_read() {
         let wanted = dress(&device);
         assert_eq!(wanted.2, if listed { 0o640 } else { 0o600 });
         assert_eq!(wanted.3.len(), 1 + usize::from(listed));
-        kept(&device, &wanted, &["run"], "0", "migrated from 40 to 41", 2);
+        kept(&device, &wanted, &["run"], ("0", "migrated from 40 to 41"), 2);
         // A snapshot in the place of a damaged file, and of a lost one.
         let device = device.key("on_damage = [\"snapshot\"]").after(scribble);
-        kept(&device, &wanted, &["run"], "11", "restored from a snapshot", 3);
+        kept(&device, &wanted, &["run"], ("11", "restored from a snapshot"), 3);
         let device = device.after(|device| fs::remove_file(device.main()).unwrap());
-        kept(&device, &wanted, &["run"], "11", "restored from a snapshot", 3);
+        kept(&device, &wanted, &["run"], ("11", "restored from a snapshot"), 3);
         // A copy that an operator asks for, beside the one from before the loss; back by the stored down SQL.
-        kept(&device, &wanted, &["snapshot", "create", "--db", "settings"], "0", "", 4);
+        kept(&device, &wanted, &["snapshot", "create", "--db", "settings"], ("0", ""), 4);
         let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
         let device = TestDevice::at(41).home_of(USER).firmware(42).file(down);
         let wanted = dress(&device);
-        kept(&device, &wanted, &["run"], "0", "migrated from 41 to 42", 2);
+        kept(&device, &wanted, &["run"], ("0", "migrated from 41 to 42"), 2);
         let device = device.without(down.0).older(41);
-        kept(&device, &wanted, &["run"], "11", "gone back to 41 by its stored down SQL", 3);
+        kept(&device, &wanted, &["run"], ("11", "gone back to 41 by its stored down SQL"), 3);
         // A copy that is swapped in.
         let device = TestDevice::at(42).home_of(USER).firmware(50);
         let wanted = dress(&device);
-        kept(&device, &wanted, &["run"], "0", "migrated from 42 to 50", 2);
+        kept(&device, &wanted, &["run"], ("0", "migrated from 42 to 50"), 2);
         // A purge that keeps nothing; of a lost database.
-        kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], "11", "replaced by a fresh database", 3);
+        kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], ("11", "replaced by a fresh database"), 3);
         let device = device.key("on_damage = [\"purge\"]").after(|device| fs::remove_file(device.main()).unwrap());
-        kept(&device, &wanted, &["run"], "11", "replaced by a fresh database", 3);
+        kept(&device, &wanted, &["run"], ("11", "replaced by a fresh database"), 3);
         // A purge that keeps rows.
         let device = TestDevice::at(40).home_of(USER).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
         let wanted = dress(&device);
-        kept(&device, &wanted, &["run", "--purge-and-retry"], "11", "replaced by a fresh database", 3);
+        kept(&device, &wanted, &["run", "--purge-and-retry"], ("11", "replaced by a fresh database"), 3);
     }
 }
 
@@ -135,6 +135,6 @@ fn a_folder_s_default_list_lets_nobody_in() {
     fs::set_permissions(device.main(), fs::Permissions::from_mode(0o640)).unwrap();
     let_a_friend_in(&device.home(), "system.posix_acl_default");
     let wanted = attributes(&device.main());
-    kept(&device, &wanted, &["run"], "0", "migrated from 42 to 50", 2);
-    kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], "11", "replaced by a fresh database", 3);
+    kept(&device, &wanted, &["run"], ("0", "migrated from 42 to 50"), 2);
+    kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], ("11", "replaced by a fresh database"), 3);
 }

@@ -146,6 +146,60 @@ pub fn functions(source: &Source) -> Vec<(usize, String, usize)> {
     found
 }
 
+/// Every function: its line, its name, how many parameters it has beside `self`.
+pub fn parameters(source: &Source) -> Vec<(usize, String, usize)> {
+    let text = blank(&source.raw.join("\n")).join("\n");
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("fn ") {
+        let rest = &text[at + "fn ".len()..];
+        let begins = at == 0 || text[..at].ends_with([' ', '\n']);
+        let name: String = rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+        let after = rest.get(name.len()..).unwrap_or_default();
+        let list = if after.starts_with('<') { after.get(closing(after)..).unwrap_or_default() } else { after };
+        if !begins || name.is_empty() || !list.starts_with('(') {
+            continue;
+        }
+        let inside = list.get(1..closing(list).saturating_sub(1)).unwrap_or_default();
+        let (mut depth, mut parts, mut before) = (0, vec![String::new()], ' ');
+        for letter in inside.chars() {
+            match letter {
+                '(' | '[' | '{' | '<' => depth += 1,
+                '>' if before == '-' => {}
+                ')' | ']' | '}' | '>' => depth -= 1,
+                _ => {}
+            }
+            if letter == ',' && depth == 0 {
+                parts.push(String::new());
+            } else {
+                parts.last_mut().unwrap().push(letter);
+            }
+            before = letter;
+        }
+        let is_self = |part: &str| part == "self" || part.ends_with(" self") || part == "&self";
+        let count = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty() && !is_self(part)).count();
+        found.push((text[..at].matches('\n').count() + 1, name, count));
+    }
+    found
+}
+
+/// Behind the bracket that closes the first one.
+fn closing(text: &str) -> usize {
+    let (mut depth, mut before) = (0, ' ');
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '(' | '[' | '{' | '<' => depth += 1,
+            '>' if before == '-' => {}
+            ')' | ']' | '}' | '>' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+        before = letter;
+    }
+    text.len()
+}
+
 /// Every room of our own that a line names: `crate::room`, `crate::{a, b::c}`, and `super::…` that leaves its room.
 pub fn imports(source: &Source) -> Vec<(usize, String)> {
     let text = source.code.join("\n");

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::config::{self, DatabaseSettings, Settings, Source, UnknownKey, UserVersion};
+use crate::config::{self, DatabaseSettings, Settings, Slots, Source, UnknownKey, UserVersion};
 use crate::directive::{self, Place};
 use crate::folder::{self, Folder, Mode, SqlFile, CONFIGURATION, LOCK};
 use crate::own;
@@ -91,7 +91,9 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
         let (name, fingerprint) = (found.name.clone(), checksum::fingerprint(&migrations));
         let database = Database { name, fingerprint, versions: versions(&migrations, entry), migrations, data };
         if let (Some(settings), Some(entry)) = (&settings, entry) {
-            release::check_way_back(&folder.label, &database, entry, settings.slots, &lock, &mut said.problems);
+            if settings.slots == Slots::Ab {
+                release::check_way_back(&folder.label, &database, entry, &lock, &mut said.problems);
+            }
             check_adopted(&configuration_file, &database, entry, said);
             check_user_version(&configuration_file, &database, entry, said);
             oldest::check(&folder.label, &database.migrations, entry, &mut said.problems, &mut said.warnings);

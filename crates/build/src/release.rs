@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{CopyPolicy, DatabaseSettings, OnNewer, Slots};
+use crate::config::{CopyPolicy, DatabaseSettings, OnNewer};
 use crate::folder::{Folder, LOCK};
 use crate::name::{self, Named};
 use crate::product::{Database, Migration};
@@ -158,15 +158,8 @@ fn parse_line(text: &str, line: u32) -> Option<(String, Released)> {
 }
 
 /// With two slots the firmware released last must be able to start on what an unreleased migration leaves.
-pub(crate) fn check_way_back(
-    label: &str,
-    database: &Database,
-    settings: &DatabaseSettings,
-    slots: Slots,
-    lock: &Lock,
-    problems: &mut Vec<Problem>,
-) {
-    let Some(last) = lock.last_released(&database.name).filter(|_| slots == Slots::Ab) else { return };
+pub(crate) fn check_way_back(label: &str, database: &Database, settings: &DatabaseSettings, lock: &Lock, problems: &mut Vec<Problem>) {
+    let Some(last) = lock.last_released(&database.name) else { return };
     if has_other_way_back(settings) {
         return;
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted};
 use crate::dump::Album;
-use crate::judge::{Bad, Judge, Start};
+use crate::judge::{Bad, Judge, Start, Trial};
 use crate::person::{carry_out, kept, left};
 use crate::power_cuts::first_of;
 use crate::scenarios::Scenario;
@@ -129,15 +129,14 @@ fn files(scenario: &Scenario) -> Vec<(String, u64)> {
 
 impl Tally {
     fn try_it(&mut self, scenario: &Scenario, trouble: Trouble, unharmed: u8, judge: &mut Judge) {
+        let trial = &mut Trial { scenario, unharmed, judge, tell: &mut |_| {} };
         let (kind, outcome) = match trouble {
             Trouble::Fault(fault) => {
                 let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
-                (format!("{}{looked}", fault.kind), one(scenario, fault, unharmed, judge, &mut |_| {}))
+                (format!("{}{looked}", fault.kind), one(trial, fault))
             }
-            Trouble::Filled { effect, lack, room } => {
-                (filled_with(lack).to_owned(), filled(scenario, effect, (lack, room), unharmed, judge, &mut |_| {}))
-            }
-            Trouble::Lost { file, page } => ("lost page".to_owned(), lost(scenario, file, page, unharmed, judge, &mut |_| {})),
+            Trouble::Filled { effect, lack, room } => (filled_with(lack).to_owned(), filled(trial, effect, (lack, room))),
+            Trouble::Lost { file, page } => ("lost page".to_owned(), lost(trial, file, page)),
         };
         let Some((exit, judged)) = outcome else { return };
         self.runs += 1;
@@ -161,14 +160,9 @@ fn filled_with(lack: Lack) -> &'static str {
 }
 
 /// The disk is full from this effect on, really: what is freed can be used again. Full at the next boot, too; then not.
-fn filled(
-    scenario: &Scenario,
-    effect: u64,
-    (lack, room): (Lack, u64),
-    unharmed: u8,
-    judge: &mut Judge,
-    tell: &mut dyn FnMut(&str),
-) -> Option<(u8, Result<(), Bad>)> {
+fn filled(trial: &mut Trial<'_>, effect: u64, (lack, room): (Lack, u64)) -> Option<(u8, Result<(), Bad>)> {
+    let Trial { scenario, unharmed, judge, tell } = trial;
+    let (scenario, unharmed) = (*scenario, *unharmed);
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
     if lack != Lack::Bytes && scenario.options.total_bytes.is_none() {
         sim.set_available_bytes(ROOM_BYTES);
@@ -206,49 +200,37 @@ fn filled(
 }
 
 /// The exit of the run that met the failure, and whether the rules held; `None` where it did not meet it.
-fn one(scenario: &Scenario, fault: Fault, unharmed: u8, judge: &mut Judge, tell: &mut dyn FnMut(&str)) -> Option<(u8, Result<(), Bad>)> {
+fn one(trial: &mut Trial<'_>, fault: Fault) -> Option<(u8, Result<(), Bad>)> {
+    let scenario = trial.scenario;
     let sim = Sim::with(&scenario.initial, Options { log: loses_what_it_held(fault.kind), ..scenario.options.clone() });
     if scenario.options.total_bytes.is_none() {
         // Room enough; and where it was full all the same, somebody has made more when it boots again.
         sim.set_available_bytes(ROOM_BYTES);
     }
     sim.inject(fault);
-    met(scenario, &sim, fault.kind, fault.at, unharmed, judge, tell)
+    met(trial, &sim, fault.kind, fault.at)
 }
 
 /// Whoever reads this page gets EIO; repaired after the run, as far as the device left it where it was.
-fn lost(
-    scenario: &Scenario,
-    file: usize,
-    page: u64,
-    unharmed: u8,
-    judge: &mut Judge,
-    tell: &mut dyn FnMut(&str),
-) -> Option<(u8, Result<(), Bad>)> {
+fn lost(trial: &mut Trial<'_>, file: usize, page: u64) -> Option<(u8, Result<(), Bad>)> {
+    let scenario = trial.scenario;
     let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
     let (path, _) = files(scenario).into_iter().nth(file)?;
-    tell(&format!("{path} has lost page {page}"));
+    (trial.tell)(&format!("{path} has lost page {page}"));
     sim.lose_page(&path, page);
-    met(scenario, &sim, FaultKind::InputOutput, Moment::Call(0), unharmed, judge, tell)
+    met(trial, &sim, FaultKind::InputOutput, Moment::Call(0))
 }
 
 /// One run on a disk that was prepared, and the boots after it.
-fn met(
-    scenario: &Scenario,
-    sim: &Sim,
-    kind: FaultKind,
-    at: Moment,
-    unharmed: u8,
-    judge: &mut Judge,
-    tell: &mut dyn FnMut(&str),
-) -> Option<(u8, Result<(), Bad>)> {
+fn met(trial: &mut Trial<'_>, sim: &Sim, kind: FaultKind, at: Moment) -> Option<(u8, Result<(), Bad>)> {
+    let (scenario, unharmed) = (trial.scenario, trial.unharmed);
     let booted = carry_out(scenario.run, scenario.firmware, sim, &scenario.asked);
     let fired = sim.fired();
     if fired.is_empty() {
         return None;
     }
-    tell(&fired[0]);
-    tell(&format!("exit {}: {}", booted.report.exit, booted.report.sentence));
+    (trial.tell)(&fired[0]);
+    (trial.tell)(&format!("exit {}: {}", booted.report.exit, booted.report.sentence));
     let exit = booted.report.exit;
     let state = sim.state().swept();
     let before_it = |said_at: u64| kind != FaultKind::Kill || matches!(at, Moment::Effect(killed) if said_at < killed);
@@ -259,8 +241,8 @@ fn met(
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let judged = left(scenario, sim, exit, &mut Album::default());
-    let judged = judged.and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
-    let judged = judged.and_then(|()| if loses_what_it_held(kind) { cut_after(scenario, sim, &booted, said, judge, tell) } else { Ok(()) });
+    let judged = judged.and_then(|()| trial.judge.judge(scenario, &state, said, trial.tell).map(|_| ()));
+    let judged = judged.and_then(|()| if loses_what_it_held(kind) { cut_after(trial, sim, &booted, said) } else { Ok(()) });
     Some((exit, judged))
 }
 
@@ -270,14 +252,9 @@ fn loses_what_it_held(kind: FaultKind) -> bool {
 }
 
 /// The power goes right after a run that met such a failure, and takes everything that was not synced.
-fn cut_after(
-    scenario: &Scenario,
-    sim: &Sim,
-    booted: &Booted,
-    said: bool,
-    judge: &mut Judge,
-    tell: &mut dyn FnMut(&str),
-) -> Result<(), Bad> {
+fn cut_after(trial: &mut Trial<'_>, sim: &Sim, booted: &Booted, said: bool) -> Result<(), Bad> {
+    let Trial { scenario, judge, tell, .. } = trial;
+    let scenario = *scenario;
     let state = Replay::at(&sim.initial(), Order::Kept, &sim.log()).durable.swept();
     (judge.cuts, judge.copies_more) = (1, 1);
     tell("the power goes, and everything that was not synced");
@@ -318,21 +295,22 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     }
     let wrong = || format!("{name} names no effect, no call or no kind of failure");
     let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default().by_booting());
+    let trial = &mut Trial { scenario, unharmed, judge: &mut judge, tell: out };
     let outcome = match (effect.strip_prefix("call-"), what) {
         (None, what) if LEFT.iter().any(|(lack, _)| filled_with(*lack) == what) => {
             let (effect, room) = (effect.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
             let lack = LEFT.iter().find(|(lack, _)| filled_with(*lack) == what).map_or(Lack::Bytes, |(lack, _)| *lack);
-            filled(scenario, effect, (lack, room), unharmed, &mut judge, out)
+            filled(trial, effect, (lack, room))
         }
         (_, "lost") => {
             let file = effect.strip_prefix("file-").and_then(|file| file.parse().ok()).ok_or_else(wrong)?;
-            lost(scenario, file, many.parse().map_err(|_| wrong())?, unharmed, &mut judge, out)
+            lost(trial, file, many.parse().map_err(|_| wrong())?)
         }
         (call, _) => {
             let at = call.unwrap_or(effect).parse().map_err(|_| wrong())?;
             let make = if call.is_some() { Fault::at_call } else { Fault::at_effect };
             let fault = make(at, kind(what).ok_or_else(wrong)?, many == "for-ever");
-            one(scenario, fault, unharmed, &mut judge, out)
+            one(trial, fault)
         }
     };
     match outcome {

@@ -72,6 +72,29 @@ impl<'a> Start<'a> {
     }
 }
 
+/// The disk that a boot leaves.
+#[derive(Clone, Copy)]
+pub struct After<'a> {
+    /// As it runs.
+    pub sim: &'a Sim,
+    /// What is on it.
+    pub state: &'a State,
+    /// Bytes used before the boot.
+    pub used_before: u64,
+}
+
+/// A scenario in which something fails.
+pub struct Trial<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// Its exit code where nothing fails.
+    pub unharmed: u8,
+    /// Judges what is left.
+    pub judge: &'a mut Judge,
+    /// Hears of each boot.
+    pub tell: &'a mut dyn FnMut(&str),
+}
+
 /// What the first boot of a state looked at, and left.
 struct First {
     mask: Mask,
@@ -163,7 +186,7 @@ impl Judge {
             state = sim.state().swept();
             first_boot.get_or_insert_with(|| First { mask: sim.seen(), left: state.hash(), roomy: roomy(scenario, &sim, &state, used) });
             tell(&format!("boot {number}: exit {}, {} effects: {}", booted.report.exit, booted.effects, booted.report.sentence));
-            self.after_boot(scenario, &sim, &state, &booted, used, &mut said)?;
+            self.after_boot(scenario, After { sim: &sim, state: &state, used_before: used }, &booted, &mut said)?;
             short_or_not(scenario, number, &booted)?;
             if booted.effects == 0 && !scenario.is_short(number) {
                 let end = self.at_rest(scenario, &state, &booted)?;
@@ -196,15 +219,8 @@ impl Judge {
     }
 
     /// The rules after every boot.
-    pub fn after_boot(
-        &mut self,
-        scenario: &Scenario,
-        sim: &Sim,
-        state: &State,
-        booted: &Booted,
-        used_before: u64,
-        said: &mut bool,
-    ) -> Result<(), Bad> {
+    pub fn after_boot(&mut self, scenario: &Scenario, after: After<'_>, booted: &Booted, said: &mut bool) -> Result<(), Bad> {
+        let After { sim, state, .. } = after;
         let report = &booted.report;
         if let Some(hazard) = sim.hazards().first() {
             return bad("no lock dropped", hazard.clone());
@@ -231,13 +247,13 @@ impl Judge {
             _ => {}
         }
         if let Some(ends) = &scenario.companion {
-            self.companion(scenario, ends, sim, state, end.is_some_and(|end| end.exits.contains(&0)), usable)?;
+            self.companion(scenario, ends, after, end.is_some_and(|end| end.exits.contains(&0)), usable)?;
         }
         *said |= report.exit == 11;
         if report.exit == 0 && end.is_some_and(|end| end.loss) && !*said {
             return bad("no silent loss", format!("exit 0 and rows are gone: {}", report.sentence));
         }
-        self.bounded(scenario, sim, state, used_before)
+        self.bounded(scenario, after)
     }
 
     fn end<'s>(&self, scenario: &'s Scenario, stands: &Stands) -> Result<Option<&'s End>, Bad> {
@@ -272,8 +288,7 @@ impl Judge {
         &mut self,
         scenario: &Scenario,
         ends: &Ends,
-        sim: &Sim,
-        state: &State,
+        After { sim, state, .. }: After<'_>,
         main_is_new: bool,
         usable: bool,
     ) -> Result<(), Bad> {
@@ -313,7 +328,7 @@ impl Judge {
         }
     }
 
-    fn bounded(&mut self, scenario: &Scenario, sim: &Sim, state: &State, used_before: u64) -> Result<(), Bad> {
+    fn bounded(&mut self, scenario: &Scenario, After { sim, state, used_before }: After<'_>) -> Result<(), Bad> {
         let most = sim.used_bytes().1.max(used_before);
         let allowed = allowed_bytes(scenario, state);
         if most > allowed {

@@ -10,7 +10,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use serde::{Deserialize, Serialize};
 
 use crate::dump::Album;
-use crate::judge::{Bad, Judge};
+use crate::judge::{Bad, Judge, Trial};
 use crate::person::{carry_out, left};
 use crate::scenarios::Scenario;
 use crate::sim::{allocator, Options, Sim};
@@ -55,7 +55,8 @@ pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
     let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
     for at in (seed % stride.max(1)..allocations).step_by(stride.max(1) as usize) {
         for for_ever in [false, true] {
-            let Some((exit, judged)) = one(scenario, at, for_ever, unharmed, &mut judge, &mut |_| {}) else { continue };
+            let trial = &mut Trial { scenario, unharmed, judge: &mut judge, tell: &mut |_| {} };
+            let Some((exit, judged)) = one(trial, at, for_ever) else { continue };
             tally.runs += 1;
             let many = if for_ever { "for-ever" } else { "once" };
             *tally.exits.entry(format!("{many} {exit}")).or_default() += 1;
@@ -82,14 +83,9 @@ fn run(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
 }
 
 /// The exit, and whether the rules held; `None` where nothing was refused.
-fn one(
-    scenario: &Scenario,
-    at: u64,
-    for_ever: bool,
-    unharmed: u8,
-    judge: &mut Judge,
-    tell: &mut dyn FnMut(&str),
-) -> Option<(u8, Result<(), Bad>)> {
+fn one(trial: &mut Trial<'_>, at: u64, for_ever: bool) -> Option<(u8, Result<(), Bad>)> {
+    let Trial { scenario, unharmed, judge, tell } = trial;
+    let (scenario, unharmed) = (*scenario, *unharmed);
     allocator::refuse(at, for_ever);
     let (sim, booted) = run(scenario);
     let (_, refused) = allocator::stop();
@@ -121,7 +117,8 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let at = at.parse().map_err(|_| wrong())?;
     let (_, unharmed) = run(scenario);
     let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
-    match one(scenario, at, many == "for-ever", unharmed, &mut Judge::default().by_booting(), out) {
+    let trial = &mut Trial { scenario, unharmed, judge: &mut Judge::default().by_booting(), tell: out };
+    match one(trial, at, many == "for-ever") {
         None => out("this run asked for less memory"),
         Some((_, Ok(()))) => out("good"),
         Some((_, Err(bad))) => {

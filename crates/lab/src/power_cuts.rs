@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Booted, Firmware};
 use crate::dump::Album;
-use crate::judge::{self, ends_short, Bad, Judge, Start};
+use crate::judge::{self, ends_short, After, Bad, Judge, Start};
 use crate::person::{carry_out, kept, left};
 use crate::record;
 use crate::scenarios::Scenario;
@@ -208,7 +208,7 @@ impl Sweep<'_> {
         let mut said = false;
         let used = first.initial.used_bytes(crate::sim::state::STORAGE);
         let judged = if self.scenario.run.is_boot() {
-            self.judge.after_boot(self.scenario, &first.sim, &state, &first.booted, used, &mut said)
+            self.judge.after_boot(self.scenario, After { sim: &first.sim, state: &state, used_before: used }, &first.booted, &mut said)
         } else {
             left(self.scenario, &first.sim, first.booted.report.exit, &mut self.album)
         };

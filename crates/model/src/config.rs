@@ -10,7 +10,9 @@ mod check;
 mod draft;
 mod entry;
 mod keys;
+mod known;
 pub mod names;
+mod read;
 #[cfg(test)]
 mod tests;
 pub mod words;
@@ -24,9 +26,9 @@ pub mod words;
 /// Not TOML, a wrong type or value, an impossible combination, or (with [`UnknownKey::Refuse`]) an unknown key.
 pub fn read(embedded: Source<'_>, over: &[Source<'_>], unknown: UnknownKey) -> Result<Settings, ConfigError> {
     let mut draft = draft::Draft::new();
-    draft.read_source(embedded, draft::Origin::Image, unknown)?;
+    read::read_source(&mut draft, embedded, entry::Origin::Image, unknown)?;
     for source in over {
-        draft.read_source(*source, draft::Origin::Device, unknown)?;
+        read::read_source(&mut draft, *source, entry::Origin::Device, unknown)?;
     }
     check::finish(draft, embedded.file)
 }

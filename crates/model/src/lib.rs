@@ -1,5 +1,6 @@
-//! What bootmigrate on a device and its build crate have in common, written once. No crate for a product: it has no promise of its own, and
-//! a version of it fits the same version of the other two alone.
+//! Owns what bootmigrate on a device and its build crate have in common, written once.
+//! Promises: a version of it fits the same version of those two.
+//! Never of use to a product: nothing here is kept from one version to the next.
 
 pub mod catalog;
 #[cfg(feature = "sqlite")]

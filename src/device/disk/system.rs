@@ -147,7 +147,7 @@ impl Disk for SystemDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         let room = rustix::fs::fstatvfs(self.folders.folder(path)?)?;
         let read_only = room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-        Ok(Space::of(room.f_frsize, room.f_blocks, room.f_bavail, room.f_files, room.f_favail, read_only))
+        Ok(Space::of(room.f_frsize, (room.f_blocks, room.f_bavail), (room.f_files, room.f_favail), read_only))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {

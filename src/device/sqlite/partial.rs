@@ -31,14 +31,14 @@ impl Database {
             Ok(_) | Err(_) => {
                 let mut findings = Findings::default();
                 for table in &tables {
-                    self.add_part(op, pragma, table, pages(&quote(table)), trees, &mut findings)?;
+                    self.add_part(op, pragma, (table, pages(&quote(table))), trees, &mut findings)?;
                 }
                 findings
             }
         };
         if pragma == "integrity_check" {
             for table in &tables {
-                self.add_part(op, pragma, table, self.rows_of_check(pragma, &quote(table)), trees, &mut findings)?;
+                self.add_part(op, pragma, (table, self.rows_of_check(pragma, &quote(table))), trees, &mut findings)?;
             }
         }
         self.tell_virtual_tables(op, pragma, &mut findings)?;
@@ -49,8 +49,7 @@ impl Database {
         &self,
         op: Op,
         pragma: &str,
-        table: &str,
-        rows: rusqlite::Result<Checked>,
+        (table, rows): (&str, rusqlite::Result<Checked>),
         trees: &BTreeMap<i64, Tree>,
         findings: &mut Findings,
     ) -> Result<(), Failure> {

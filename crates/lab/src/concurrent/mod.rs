@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::application::Manner;
 use crate::device::{switch_on, Booted, MAIN, STATE};
 use crate::dump::guests;
-use crate::judge::{Bad, Judge, Start};
+use crate::judge::{After, Bad, Judge, Start};
 use crate::person::{beside, carry_out, copies, Run};
 use crate::power_cuts::{draw, first_of, Logged, PLAIN};
 use crate::scenarios::Scenario;
@@ -240,7 +240,7 @@ impl Sweep {
             scenario.exits = &[13];
         }
         let used = scenario.initial.used_bytes(STORAGE);
-        self.judge.after_boot(&scenario, sim, after, booted, used, said)
+        self.judge.after_boot(&scenario, After { sim, state: after, used_before: used }, booted, said)
     }
 
     /// Every acknowledged row is in main at rest; or in quarantine, where the scenario loses rows.
@@ -320,7 +320,8 @@ impl Sweep {
         }
         let boots = [Some(&first).filter(|_| scenario.run.is_boot()), Some(&second.booted)];
         for booted in boots.into_iter().flatten().filter(|booted| !turned_away(booted)) {
-            self.judge.after_boot(&scenario, &sim, &state, booted, scenario.initial.used_bytes(STORAGE), &mut said)?;
+            let after = After { sim: &sim, state: &state, used_before: scenario.initial.used_bytes(STORAGE) };
+            self.judge.after_boot(&scenario, after, booted, &mut said)?;
         }
         self.judge.judge(&scenario, &state, said, tell).map(|_| ())
     }

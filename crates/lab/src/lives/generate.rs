@@ -231,7 +231,7 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
                     events.push(Event::Boot { firmware, asked: Asked::Boot });
                 }
             }
-            13 | 14 if features.commands => events.push(command(dice, product, images, image, main, database)),
+            13 | 14 if features.commands => events.push(command(dice, product, images, (image, main), database)),
             15 if features.put_back => events.push(Event::Keep { database }),
             16 if features.put_back => events.push(Event::PutBack { database }),
             17 if features.damage => return harmed(dice, images, main, events, database),
@@ -266,7 +266,7 @@ fn rows(dice: &mut Dice, features: &Features, database: usize) -> Event {
     Event::Rows { database, seed: dice.draw(), count: dice.between(1, 12), journal, killed, fixed: None }
 }
 
-fn command(dice: &mut Dice, product: &Product, images: &[Firmware], image: usize, main: usize, database: usize) -> Event {
+fn command(dice: &mut Dice, product: &Product, images: &[Firmware], (image, main): (usize, usize), database: usize) -> Event {
     let any = if images.len() > main && dice.chance(40) { dice.between(main, images.len() - 1) } else { image };
     let versions: Vec<i64> = product.databases[database].migrations.iter().map(|migration| migration.version).collect();
     let (firmware, asked) = match dice.below(7) {

@@ -109,7 +109,7 @@ fn create_table(dice: &mut Dice, features: &Features, scratch: &Connection) -> O
     parts.push(format!("{} {key_kind}{}", quoted(&key), if inline { primary } else { "" }));
     for _ in 0..dice.between(1, 4) {
         let column = dice.name(features.odd_names, &taken);
-        parts.push(column_text(dice, features, scratch, &column, kinds, &taken));
+        parts.push(column_text(dice, features, scratch, (&column, kinds), &taken));
         taken.push(column);
     }
     if has_key && !inline {
@@ -136,7 +136,7 @@ fn create_table(dice: &mut Dice, features: &Features, scratch: &Connection) -> O
     Some(Op::new(format!("CREATE TABLE {name}({}){options}", parts.join(", ")), format!("DROP TABLE {name}")))
 }
 
-fn column_text(dice: &mut Dice, features: &Features, scratch: &Connection, name: &str, kinds: &[&str], others: &[String]) -> String {
+fn column_text(dice: &mut Dice, features: &Features, scratch: &Connection, (name, kinds): (&str, &[&str]), others: &[String]) -> String {
     let kind = *dice.pick(kinds);
     let mut text = format!("{} {kind}", quoted(name)).trim_end().to_owned();
     if features.constraints {

@@ -2,23 +2,12 @@
 //! Promises: a key that is not known is named with the nearest one that is.
 //! Never applies a default that depends on another key, and never compares two keys: that is `check`.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::entry::{shown_key, Entry, Reader};
-use super::keys::{Known, DATABASE_KEYS, TOP_KEYS};
+use super::entry::{shown_key, Entry, Origin};
 use super::words;
 use super::*;
-
-/// Who wrote a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// Embedded in the firmware image.
-    Image,
-    /// On the device, over the embedded one.
-    Device,
-}
 
 /// The settings so far, and where each key was written.
 pub(super) struct Draft {
@@ -49,36 +38,8 @@ impl Draft {
         Draft { settings, databases: Vec::new(), places: BTreeMap::new() }
     }
 
-    /// Reads one more file over what is there.
-    pub fn read_source(&mut self, source: Source<'_>, origin: Origin, unknown: UnknownKey) -> Result<(), ConfigError> {
-        let reader = Reader { source, origin, unknown, warnings: Cell::default() };
-        reader.check_length()?;
-        let document = reader.parse()?;
-        for entry in reader.entries(document.get_ref()) {
-            if let Some(key) = read_entry(&entry, TOP_KEYS, self, misplaced_at_top)? {
-                self.places.insert(key, entry.place());
-            }
-        }
-        self.settings.warnings.append(&mut reader.warnings.take());
-        Ok(())
-    }
-
-    /// `[databases.*]`.
-    pub fn read_databases(&mut self, entry: &Entry<'_, '_>) -> Result<(), ConfigError> {
-        for database in entry.reader.entries(entry.headed_table("databases.settings")?) {
-            let draft = self.database(&database)?;
-            let keys = database.headed_table(&format!("databases.{}", database.key))?;
-            for entry in database.reader.entries(keys) {
-                if let Some(key) = read_entry(&entry, DATABASE_KEYS, draft, misplaced_in_database)? {
-                    draft.places.insert(key, entry.place());
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The database with the entry's name: the one that is there, or, in the image's own file, a new one.
-    fn database(&mut self, entry: &Entry<'_, '_>) -> Result<&mut DatabaseDraft, ConfigError> {
+    pub fn database(&mut self, entry: &Entry<'_, '_>) -> Result<&mut DatabaseDraft, ConfigError> {
         let known = self.databases.iter().position(|draft| draft.settings.name == entry.key);
         let position = match (known, entry.reader.origin) {
             (Some(position), _) => position,
@@ -138,43 +99,4 @@ impl DatabaseDraft {
         };
         DatabaseDraft { settings, place, places: BTreeMap::new() }
     }
-}
-
-/// Reads one key into `target`; `None` where it is not known and only warned about.
-pub(super) fn read_entry<D>(
-    entry: &Entry<'_, '_>,
-    known: &[Known<D>],
-    target: &mut D,
-    misplaced: fn(&str) -> Option<String>,
-) -> Result<Option<&'static str>, ConfigError> {
-    let Some(known_key) = known.iter().find(|known| known.name == entry.key) else {
-        let remedy = misplaced(entry.key).unwrap_or_else(|| suggestion(entry.key, known));
-        let sentence = format!("{} is not a known key here; {remedy}", shown_key(entry.key));
-        entry.reader.unknown(entry.key_error(sentence))?;
-        return Ok(None);
-    };
-    if entry.reader.origin == Origin::Device && known_key.image_only {
-        return Err(entry
-            .key_error(format!("{} is decided when the firmware is built; write it in the image's own bootmigrate.toml", known_key.name)));
-    }
-    (known_key.set)(target, &entry.with_example(known_key.example))?;
-    Ok(Some(known_key.name))
-}
-
-fn suggestion<D>(key: &str, known: &[Known<D>]) -> String {
-    let names: Vec<&str> = known.iter().map(|known| known.name).collect();
-    match words::nearest(key, names.iter().copied()) {
-        Some(name) => format!("write {name}"),
-        None => format!("the keys known here are {}", names.join(", ")),
-    }
-}
-
-fn misplaced_at_top(key: &str) -> Option<String> {
-    let known = DATABASE_KEYS.iter().any(|known| known.name == key);
-    known.then(|| format!("write {key} below a header [databases.NAME]"))
-}
-
-fn misplaced_in_database(key: &str) -> Option<String> {
-    let known = TOP_KEYS.iter().any(|known| known.name == key);
-    known.then(|| format!("write {key} at the top of the file, above the first [databases.NAME]"))
 }

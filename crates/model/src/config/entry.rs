@@ -7,11 +7,19 @@ use std::cell::Cell;
 use toml::de::{DeTable, DeValue, Error};
 use toml::Spanned;
 
-use super::draft::Origin;
 use super::{ConfigError, PathPlace, Source, UnknownKey, FILE_BYTES_MAX};
 
 /// Longest value that a message quotes, in characters: a sentence stays readable on a serial console.
 const QUOTED_CHARACTERS_MAX: usize = 60;
+
+/// Who wrote a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Embedded in the firmware image.
+    Image,
+    /// On the device, over the embedded one.
+    Device,
+}
 
 /// One file while it is read.
 pub(super) struct Reader<'a> {

@@ -6,29 +6,11 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::draft::{read_entry, DatabaseDraft, Draft};
+use super::draft::{DatabaseDraft, Draft};
 use super::entry::Entry;
+use super::known::{known, of_the_image, read_entry, Known};
 use super::words;
 use super::*;
-
-/// A key, a value that would be right, and the way into the draft.
-pub(super) struct Known<D> {
-    pub name: &'static str,
-    pub example: &'static str,
-    /// It says what the image is; a device cannot say otherwise.
-    pub image_only: bool,
-    pub set: Set<D>,
-}
-
-type Set<D> = fn(&mut D, &Entry<'_, '_>) -> Result<(), ConfigError>;
-
-const fn known<D>(name: &'static str, example: &'static str, set: Set<D>) -> Known<D> {
-    Known { name, example, image_only: false, set }
-}
-
-const fn of_the_image<D>(name: &'static str, example: &'static str, set: Set<D>) -> Known<D> {
-    Known { name, example, image_only: true, set }
-}
 
 /// Above the tables.
 pub(super) const TOP_KEYS: &[Known<Draft>] = &[
@@ -45,7 +27,7 @@ pub(super) const TOP_KEYS: &[Known<Draft>] = &[
         draft.settings.memory_max_mib = entry.number(MEMORY_MAX_MIB_MIN, MEMORY_MAX_MIB_MAX, why)?;
         Ok(())
     }),
-    known("databases", "{}", Draft::read_databases),
+    known("databases", "{}", read_databases),
 ];
 
 /// In `[databases.NAME]`.
@@ -287,4 +269,23 @@ fn version_map(entry: &Entry<'_, '_>) -> Result<BTreeMap<i64, i64>, ConfigError>
         return Err(entry.refuse("is empty; write for example { 7 = 12 }, or leave it out where the numbers are the same"));
     }
     Ok(versions)
+}
+
+/// `[databases.*]`.
+fn read_databases(draft: &mut Draft, entry: &Entry<'_, '_>) -> Result<(), ConfigError> {
+    for database in entry.reader.entries(entry.headed_table("databases.settings")?) {
+        let draft = draft.database(&database)?;
+        let keys = database.headed_table(&format!("databases.{}", database.key))?;
+        for entry in database.reader.entries(keys) {
+            if let Some(key) = read_entry(&entry, DATABASE_KEYS, draft, misplaced_in_database)? {
+                draft.places.insert(key, entry.place());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn misplaced_in_database(key: &str) -> Option<String> {
+    let known = TOP_KEYS.iter().any(|known| known.name == key);
+    known.then(|| format!("write {key} at the top of the file, above the first [databases.NAME]"))
 }
