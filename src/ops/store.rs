@@ -364,17 +364,25 @@ impl RecordStore {
         self.update(device, next)
     }
 
-    /// What was begun until now is proven: snapshots of it are for no way back any more. `false` where that was said before,
-    /// and nothing is written.
+    /// What was begun until now is proven: snapshots of it are for no way back any more. The last operation that was proven before;
+    /// `None` where all of them were, and nothing is written.
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn mark_good(&mut self, device: &Device<'_>) -> Result<bool, Failure> {
+    pub fn mark_good(&mut self, device: &Device<'_>) -> Result<Option<u64>, Failure> {
         let good_operation = self.next_number(device)?.saturating_sub(1);
-        if self.record.good_operation >= good_operation {
-            return Ok(false);
+        let before = self.record.good_operation;
+        if before >= good_operation {
+            return Ok(None);
         }
-        self.update(device, Record { good_operation, ..self.record.clone() }).map(|()| true)
+        self.update(device, Record { good_operation, ..self.record.clone() }).map(|()| Some(before))
+    }
+
+    /// The slot is not proven after all: another of its databases could not be marked.
+    pub fn take_back_good(&mut self, device: &Device<'_>, before: u64) {
+        if let Err(failure) = self.update(device, Record { good_operation: before, ..self.record.clone() }) {
+            log::warn!("{}: it stays marked good: {failure}.", device.settings.name);
+        }
     }
 
     /// A database with content stands under the name; remembered once.

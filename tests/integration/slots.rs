@@ -286,6 +286,30 @@ fn a_slot_is_marked_good_as_a_whole_or_not_at_all() {
     }
 }
 
+/// Nothing is marked, and no snapshot goes, before every record can be written.
+#[test]
+fn a_slot_is_not_marked_good_where_one_database_is_worked_on() {
+    let mut device = newer(false).key("snapshots_max = 1").with_telemetry(30);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    device = device.file(("V44__more.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n"));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    fs::create_dir_all(device.root().join("etc")).unwrap();
+    fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.telemetry]\nbusy_timeout_s = 0\n").unwrap();
+    let held = fs::File::open(device.state("telemetry").join("lock")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["mark-good"]);
+    assert_eq!(ran.exit, "13", "{}", ran.stderr);
+    assert!(
+        ran.stdout.starts_with("settings: not marked good, because telemetry cannot be marked.\ntelemetry: not marked good: another"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
+    drop(held);
+    assert_eq!(device.run(&["mark-good"]).exit, "0");
+}
+
 #[test]
 fn what_is_pending_is_not_marked_good() {
     let device = newer(false);
