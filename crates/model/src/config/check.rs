@@ -191,12 +191,21 @@ fn taken_by(database: &DatabaseDraft) -> Vec<Taken> {
 }
 
 /// A group of one is a name that was not written the same everywhere.
+/// Databases of one group. Each waits, locked and open, inside the run of the one before it, and a thread of Rust's has 2 MiB of stack.
+const MEMBERS_MAX: usize = 32;
+
 fn check_groups(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     for (position, database) in databases.iter().enumerate() {
         let Some(group) = &database.settings.together else { continue };
         let mut others = databases.iter().enumerate().filter(|(other, _)| *other != position);
         if !others.any(|(_, other)| other.settings.together.as_ref() == Some(group)) {
             let sentence = format!("together = \"{group}\" is no other database's; write it in the table of each of them, or leave it out");
+            return Err(database.error("together", &sentence));
+        }
+        let members = databases.iter().filter(|other| other.settings.together.as_ref() == Some(group)).count();
+        if members > MEMBERS_MAX {
+            let sentence =
+                format!("together = \"{group}\" is {members} databases'; a group has at most {MEMBERS_MAX}, which are open at once");
             return Err(database.error("together", &sentence));
         }
     }

@@ -3,6 +3,7 @@
 //! Never holds a text that is right.
 
 use super::{check, check_keys, check_over};
+use crate::config::{Source, UnknownKey};
 
 #[track_caller]
 fn check_all(cases: &[(&str, &str)]) {
@@ -105,6 +106,19 @@ fn keys_of_a_database() {
         ),
         ("together = true", r#"2:12: together is true or false, not text in quotes; write together = "core""#),
     ]);
+}
+
+/// Each waits inside the run of the one before it.
+#[test]
+fn a_group_has_at_most_32_databases() {
+    let text = |members: u32| -> String {
+        let table = |number| format!("[databases.d{number}]\npath = \"/var/lib/d{number}.db\"\ntogether = \"core\"\n");
+        (0..members).map(table).collect()
+    };
+    let read = |text: &str| crate::config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse);
+    assert!(read(&text(32)).is_ok());
+    let refused = read(&text(33)).map(drop).unwrap_err().to_string();
+    assert!(refused.contains("together = \"core\" is 33 databases'; a group has at most 32"), "{refused}");
 }
 
 #[test]
