@@ -148,6 +148,7 @@ use std::process::ExitCode;
 use cli::{Action, Command, Verbosity};
 use commands::{CommandContext, Lines, Printed};
 use device::clock::SystemClock;
+use device::descriptors;
 use device::disk::{system_text, Disk, SystemDisk};
 use device::logging;
 use device::output;
@@ -259,6 +260,7 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
         code: Some(code),
     };
     let all = commands::devices(embedded, &settings, &environment)?;
+    let limit = descriptors::raise_for(all.len());
     let devices = commands::named(&all, command.database.as_deref());
     let json = command.json;
     let context = CommandContext { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
@@ -268,7 +270,7 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
             let (report, pending_report) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
             let printed = commands::run::said(&report, command, pending_report);
             if report.usable && !program.is_empty() {
-                return Err(commands::run::become_program(program, temporary_folder));
+                return Err(commands::run::become_program(program, temporary_folder, limit));
             }
             Ok(printed)
         }

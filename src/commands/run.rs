@@ -13,6 +13,7 @@ use crate::commands::{Lines, Printed};
 use crate::config::Settings;
 use crate::decide::facts::Request;
 use crate::decide::record::{clip, TOKEN_BYTES_MAX};
+use crate::device::descriptors::{self, Rlimit};
 use crate::device::disk::{put_text, system_text, Op};
 use crate::device::sqlite::registered::Registered;
 use crate::device::supervisor::{place, RunFolder};
@@ -289,11 +290,13 @@ pub fn temporary_folder() -> Option<OsString> {
     std::env::var_os(TEMPORARY_FOLDER)
 }
 
-/// Becomes the program, with the folder for temporary files that was meant for it; returns only when that failed.
-pub fn become_program(program: &[OsString], temporary_folder: Option<OsString>) -> String {
+/// Becomes the program, with the folder for temporary files and the limit of open files that were meant for it; returns only when that
+/// failed.
+pub fn become_program(program: &[OsString], temporary_folder: Option<OsString>, limit: Option<Rlimit>) -> String {
     use std::os::unix::process::CommandExt;
     let Some((name, arguments)) = program.split_first() else { return "no program was named".into() };
     let mut command = std::process::Command::new(name);
+    limit.into_iter().for_each(descriptors::give_back);
     match temporary_folder {
         Some(folder) => command.env(TEMPORARY_FOLDER, folder),
         None => command.env_remove(TEMPORARY_FOLDER),

@@ -3,6 +3,7 @@
 //! Never imports `decide`.
 
 pub mod clock;
+pub mod descriptors;
 pub mod disk;
 pub mod files;
 pub mod history;
