@@ -41,7 +41,7 @@ pub(super) fn look(connection: &Connection, names: [&str; 3]) -> rusqlite::Resul
         if !is_table || root == ValueRef::Integer(0) {
             let kind = if is_table { "virtual table".into() } else { text(kind) };
             found.stand_in.get_or_insert(format!("{name} is no table but: {kind}"));
-        } else if text(sql).to_ascii_lowercase().contains("as") {
+        } else if !matches!(sql, ValueRef::Text(_)) || text(sql).to_ascii_lowercase().contains("as") {
             may_generate.push(name.into_owned());
         }
     }
@@ -79,5 +79,24 @@ fn text(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// SQLite takes a BLOB there for the text that it is.
+    #[test]
+    fn a_generated_column_is_seen_whatever_type_the_schemas_text_has() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE history (version, name, applied_on, checksum AS (name))").unwrap();
+        let names = ["history", "bootmigrate_steps", "bootmigrate_state"];
+        let seen = || stand_in(&connection, names).unwrap();
+        assert_eq!(seen().as_deref(), Some("history has a generated column: checksum"));
+        let change = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = CAST(sql AS BLOB)";
+        connection.execute_batch(change).unwrap();
+        assert_eq!(seen().as_deref(), Some("history has a generated column: checksum"));
     }
 }
