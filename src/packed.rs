@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::catalog::{Catalog, Checksums, Directives, Embedded, Expect, ForeignKeys, Migration, Versions};
+use crate::config::{self, Source, UnknownKey};
 use crate::device::disk::{Disk, FileKind, Stat};
 use crate::device::supervisor::place;
 use crate::packed_format::{crc32, FILE_BYTES_MAX, FORMAT, HEAD_BYTES, MAGIC};
@@ -27,6 +28,7 @@ pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedd
     let names: Vec<String> = names.into_iter().filter(|name| name.ends_with(ENDING)).collect();
     let name = match names.as_slice() {
         [] => return Ok(embedded),
+        _ if !is_stock(&embedded) => return Ok(embedded),
         [one] => one,
         several => {
             return Err(format!("{} has {} catalogues ({}); leave one of them", folder.display(), several.len(), several.join(", ")))
@@ -52,6 +54,12 @@ pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedd
     let bytes = disk.read(&path, FILE_BYTES_MAX).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     // Constants are what a catalogue is made of, and this one is read once.
     Embedded::packed(bytes.leak(), embedded.version).map_err(|why| format!("{} is not used: {why}; put it there again", path.display()))
+}
+
+/// It carries the example product. A product's own migrations are its own: another package's catalogue is none of its business.
+fn is_stock(embedded: &Embedded) -> bool {
+    let source = Source { file: embedded.configuration_file, text: embedded.configuration };
+    config::read(source, &[], UnknownKey::Warn).is_ok_and(|settings| settings.example)
 }
 
 /// Why what is written there is not root's word.

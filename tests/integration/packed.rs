@@ -142,6 +142,23 @@ fn only_roots_word_counts() {
 }
 
 /// A product's own binary has its catalogue in it.
+/// A shell completes `r/`, and the script that builds an image writes whatever its variables have.
+#[test]
+fn a_root_is_the_same_however_it_is_written() {
+    for written in ["r", "r/", "r//", "r/.", "./r"] {
+        let device = stock();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("r")).unwrap();
+        let mut words = device.words(&["run"]);
+        words.iter_mut().filter(|word| **word == device.root()).for_each(|root| *root = written.into());
+        let mut command = device.command(&words);
+        command.current_dir(folder.path());
+        let ran = crate::program::finish(command);
+        assert_eq!(ran.exit, "0", "{written} {words:?}: {}", ran.stderr);
+        assert!(folder.path().join("r/var/lib/gateway/settings.db").exists(), "{written}");
+    }
+}
+
 #[test]
 fn a_products_own_binary_does_not_look() {
     let device = TestDevice::booted_at(42);
