@@ -47,6 +47,7 @@ fn run<'d>(
     others: &dyn Others,
 ) -> Result<(DatabaseReport, Option<PendingReport<'d>>), Failure> {
     device.stop_here(Op("begin"))?;
+    device.disk().walk_anew(device.files.folder()); // what was mounted while another database was worked on counts
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));
     }

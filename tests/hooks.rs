@@ -180,6 +180,32 @@ fn a_stop_leaves_the_rest_for_the_next_boot() {
     assert!(device.open("telemetry").is_ok());
 }
 
+/// Lets another folder take the databases' place between two of them, as a mount does.
+struct Mounts(std::path::PathBuf);
+
+impl Hooks for Mounts {
+    fn after_database(&self, result: &DatabaseResult<'_>) {
+        let (folder, below) = (self.0.join("gateway"), self.0.join("below"));
+        if result.database == "settings" {
+            std::fs::rename(&folder, &below).unwrap();
+            std::fs::create_dir(&folder).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_mounted_during_a_run_counts_for_the_next_database() {
+    let root = tempdir().unwrap();
+    let data = root.path().join("var/lib");
+    std::fs::create_dir_all(data.join("gateway")).unwrap();
+    let migrator = || Migrator::new(product("")).root(root.path());
+    let report = migrator().hooks(Mounts(data.clone())).boot().unwrap();
+    assert!(report.usable, "{}", report.databases[1].sentence);
+    let there = |folder: &str, name: &str| data.join(folder).join(name).exists();
+    assert!(there("below", "settings.db") && there("gateway", "telemetry.db") && !there("below", "telemetry.db"));
+    assert!(migrator().open("telemetry").is_ok());
+}
+
 #[test]
 fn a_snapshot_is_restored_where_the_product_asks_for_it() {
     let (root, notes) = (tempdir().unwrap(), Notes::answering(AfterFailure::Restore));

@@ -168,6 +168,8 @@ pub trait Disk {
     fn walk_to(&self, folder: &Path) -> io::Result<bool> {
         Ok(self.stat(folder)?.is_some())
     }
+    /// Work in this folder begins: what was mounted over it, or over one above it, since another database was worked on counts.
+    fn walk_anew(&self, _folder: &Path) {}
     /// Names in a folder, sorted; empty where the folder is absent.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
     /// The first bytes of a file, at most `max`; links are followed. Never of a live database: see [`Disk::open`].

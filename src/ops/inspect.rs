@@ -235,7 +235,12 @@ fn look(device: &Device<'_>, locked: &Locked, store: &RecordStore, ask: &Ask<'_>
         return Ok(DatabaseState::Unreadable { what });
     }
     if let Some(database) = bad_header(&header, size, files.wal_has_content()) {
-        return Ok(database);
+        // An application that was not asked yet may have made it longer since.
+        let now = device.disk().stat(&device.files.main).map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+        let now = now.map_or(size, |stat| stat.size.max(size));
+        if bad_header(&header, now, files.wal_has_content()).is_some() {
+            return Ok(database);
+        }
     }
     let recover = files.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
     match read_history(device, limit, files) {

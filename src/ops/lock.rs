@@ -135,15 +135,20 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
     let taken =
         if space.read_only { Err(Take::Unwritable("the file system is read-only".into())) } else { take(device, ownership, &trust) };
+    let mut space = Some(space);
     let (file, read_only) = match taken {
-        Ok(file) => (Some(file), None),
+        Ok((file, waited)) => {
+            // Whoever had the lock may have filled the storage, or made room.
+            space = space.filter(|_| !waited);
+            (Some(file), None)
+        }
         Err(Take::Unwritable(why)) => (None, Some(why)),
         Err(Take::Failed(failure)) => return Err(failure),
     };
     let names = device.disk().list(&device.state.root).map_err(|error| Failure::io(OP, &device.state.root, &error))?;
     trust.ready_files(device, &names)?;
     let first_run = file.is_some() && trust.state == StateThere::Nothing;
-    Ok(Locked { file, read_only, ownership, extended, first_run, trust, space: Cell::new(Some(space)), names: RefCell::new(Some(names)) })
+    Ok(Locked { file, read_only, ownership, extended, first_run, trust, space: Cell::new(space), names: RefCell::new(Some(names)) })
 }
 
 enum Take {
@@ -151,7 +156,8 @@ enum Take {
     Failed(Failure),
 }
 
-fn take(device: &Device<'_>, ownership: Ownership, trust: &Trust) -> Result<Box<dyn File>, Take> {
+/// The lock, and whether it was another's first.
+fn take(device: &Device<'_>, ownership: Ownership, trust: &Trust) -> Result<(Box<dyn File>, bool), Take> {
     let disk = device.disk();
     if trust.state != StateThere::All {
         make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
@@ -160,9 +166,13 @@ fn take(device: &Device<'_>, ownership: Ownership, trust: &Trust) -> Result<Box<
     let path = device.state.lock();
     let file = disk.open(OP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, OP, &path, &error))?;
     given(device, &*file, ownership, trust)?;
-    let ask = || file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(OP, &path, &error));
+    let mut asked = 0u32;
+    let ask = || {
+        asked = asked.saturating_add(1);
+        file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(OP, &path, &error))
+    };
     match device.wait().until(OP, ask).map_err(Take::Failed)? {
-        Some(()) => Ok(file),
+        Some(()) => Ok((file, asked > 1)),
         None => {
             let cause = format!("another bootmigrate works on it, and did not end in {} s", device.settings.busy_timeout_s);
             Err(Take::Failed(Failure::new(Class::InUse, OP, cause).at(&path).details(disk.openers(&path))))
@@ -233,7 +243,11 @@ fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
 
 fn check_mount(device: &Device<'_>) -> Result<(), Failure> {
     let Some(mount) = &device.settings.require_mount else { return Ok(()) };
-    let Some(why) = device.not_mounted(mount) else { return Ok(()) };
+    let Some(why) = device.not_mounted(mount) else {
+        // What was looked at before may lie below the mount.
+        device.disk().walk_anew(device.files.folder());
+        return Ok(());
+    };
     let cause = format!("{why}, and require_mount says that it must be");
     Err(Failure::new(Class::Missing, OP, cause).at(mount))
 }

@@ -1,6 +1,6 @@
 //! Owns the folders that a run has walked to: each is held open, and walked to once.
 //! Promises: what lies below a held folder is reached through its descriptor, whatever takes the folder's name meanwhile; a folder that
-//!   this program renames or removes is no longer held.
+//!   this program renames or removes is no longer held, and those of a database are walked to anew when it begins.
 //! Never holds more than a few, and follows no link but those that the walk follows.
 
 use std::cell::{Cell, RefCell};
@@ -163,10 +163,17 @@ impl Folders {
         self.held.borrow_mut().retain(|folder| !folder.path.starts_with(path));
     }
 
+    /// Something may have been mounted over this folder, or over one above it.
+    pub fn forget_way_to(&self, path: &Path) {
+        self.held.borrow_mut().retain(|folder| !folder.path.starts_with(path) && !path.starts_with(&folder.path));
+    }
+
     /// From the nearest folder that is held.
     fn walk(&self, path: &Path, flags: OFlags) -> io::Result<(OwnedFd, bool)> {
         let above = self.nearest(path);
         match above.as_ref().and_then(|folder| Some((folder, path.strip_prefix(&folder.path).ok()?))) {
+            // `/r/` is `/r`, written otherwise.
+            Some((folder, below)) if below.as_os_str().is_empty() => walk::folder(folder.as_fd(), Path::new("."), path, flags),
             Some((folder, below)) => walk::folder(folder.as_fd(), below, path, flags),
             None => walk::folder(CWD, path, path, flags),
         }

@@ -105,6 +105,10 @@ impl Disk for SystemDisk {
         }
     }
 
+    fn walk_anew(&self, folder: &Path) {
+        self.folders.forget_way_to(folder);
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let opened = match self.folders.listing(folder) {
             Ok(opened) => opened,
