@@ -3,6 +3,7 @@
 //! Never repeats its source in its own text; never printed but by the report.
 
 pub mod called;
+pub mod exit;
 pub mod kind;
 pub mod printable;
 
@@ -10,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use exit::Exit;
 use kind::{Untrusted, WrongKind};
 
 /// The name of one place in the protocol where something durable changes. A test breaks exactly one place by it.
@@ -78,20 +80,25 @@ impl Class {
 
     /// The one word for it in reports, frozen.
     pub fn word(self) -> &'static str {
+        self.exit().word
+    }
+
+    /// The exit code that a run ends with.
+    pub fn exit(self) -> Exit {
         match self {
-            Class::Failed => "migration-failed",
-            Class::Damaged => "damaged",
-            Class::InUse => "in-use",
-            Class::NoSpace => "no-space",
-            Class::Storage => "storage",
-            Class::NotOurs => "not-ours",
-            Class::Missing => "missing",
-            Class::Newer => "newer",
-            Class::Catalogue => "catalogue",
-            Class::Waits => "waits",
-            Class::Interrupted => "interrupted",
-            Class::Configuration => "configuration",
-            Class::Defect => "defect",
+            Class::Failed => exit::FAILED,
+            Class::Damaged => exit::DAMAGED,
+            Class::InUse => exit::IN_USE,
+            Class::NoSpace => exit::NO_SPACE,
+            Class::Storage => exit::STORAGE,
+            Class::NotOurs => exit::NOT_OURS,
+            Class::Missing => exit::MISSING,
+            Class::Newer => exit::NEWER,
+            Class::Catalogue => exit::CATALOGUE,
+            Class::Waits => exit::PENDING,
+            Class::Interrupted => exit::INTERRUPTED,
+            Class::Configuration => exit::CONFIGURATION,
+            Class::Defect => exit::DEFECT,
         }
     }
 }

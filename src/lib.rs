@@ -159,13 +159,7 @@ use device::sqlite::Sqlite;
 use device::supervisor::{self, place};
 use device::Environment;
 use error::called::program;
-
-/// Exit code of a usage or configuration mistake.
-const EXIT_USAGE: u8 = 2;
-/// Exit code of a defect of ours.
-const EXIT_DEFECT: i32 = 1;
-/// Exit code of a migration that failed.
-const EXIT_FAILED: i32 = 10;
+use error::exit;
 
 /// The whole command line of a product: reads argv, runs, prints, and returns the exit code.
 ///
@@ -197,7 +191,7 @@ fn command_line(carried: Carried, code: &Registered, arguments: impl IntoIterato
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
             if cfg!(panic = "abort") {
                 tell(&last_words(panic));
-                std::process::exit(EXIT_FAILED);
+                std::process::exit(exit::FAILED.code.into());
             }
             return;
         }
@@ -205,7 +199,7 @@ fn command_line(carried: Carried, code: &Registered, arguments: impl IntoIterato
             "{}: a defect of bootmigrate stopped this run ({panic}); the next boot goes on from what is on disk. [BM-1]",
             program()
         ));
-        std::process::exit(EXIT_DEFECT);
+        std::process::exit(exit::DEFECT.code.into());
     }));
     let command = match cli::parse(arguments) {
         Ok(command) => command,
@@ -227,7 +221,7 @@ fn command_line(carried: Carried, code: &Registered, arguments: impl IntoIterato
 fn refuse(sentence: &str) -> ExitCode {
     let priority = if std::env::var_os("JOURNAL_STREAM").is_some() { "<3>" } else { "" };
     tell(&format!("{priority}{}: {sentence}. [BM-2]", program()));
-    ExitCode::from(EXIT_USAGE)
+    ExitCode::from(exit::CONFIGURATION.code)
 }
 
 /// One line on standard error; where nobody takes it, the exit code is all that is left.

@@ -13,6 +13,7 @@ use crate::decide::plan::{Plan, Refusal, RefusalClass};
 use crate::decide::record::OperationKind;
 use crate::device::files::SnapshotName;
 use crate::device::Device;
+use crate::error::exit;
 use crate::error::printable::printable;
 use crate::error::{Class, Failure, Place};
 use crate::hooks::DatabaseResult;
@@ -191,50 +192,16 @@ pub struct DatabaseReport {
     pub must_be_closed: bool,
 }
 
-/// Gravest first: any unusable database outranks any usable one.
-const GRAVEST_FIRST: [u8; 16] = [1, 2, 17, 16, 18, 12, 21, 15, 14, 13, 19, 10, 20, 3, 11, 0];
-
-/// The exit code of a run with these.
-pub fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
-    let rank = |code: &u8| GRAVEST_FIRST.iter().position(|known| known == code).unwrap_or(0);
-    codes.min_by_key(rank).unwrap_or(0)
-}
-
-/// The exit code of a class.
-pub fn exit_of(class: Class) -> u8 {
-    match class {
-        Class::Defect => 1,
-        Class::Configuration => 2,
-        Class::Failed => 10,
-        Class::Newer => 12,
-        Class::InUse => 13,
-        Class::NoSpace => 14,
-        Class::Storage => 15,
-        Class::NotOurs => 16,
-        Class::Damaged => 17,
-        Class::Missing => 18,
-        Class::Waits => EXIT_PENDING,
-        Class::Interrupted => 20,
-        Class::Catalogue => 21,
-    }
-}
-
 /// The exit code of a refusal.
 pub fn exit_of_refusal(class: RefusalClass) -> u8 {
     match class {
-        RefusalClass::As(class) => exit_of(class),
-        RefusalClass::TriesUsedUp => 19,
+        RefusalClass::As(class) => class.exit().code,
+        RefusalClass::TriesUsedUp => exit::TRIES_USED_UP.code,
     }
 }
 
 /// What a purge without `carry_over` loses.
 pub const ALL_ROWS: &str = "all rows of the old database; it is kept in quarantine";
-/// Usable, data was lost.
-pub const EXIT_DATA_LOSS: u8 = 11;
-/// The fresh build failed too.
-const EXIT_TRIES_USED_UP: u8 = 19;
-/// Work is pending.
-pub const EXIT_PENDING: u8 = 3;
 
 impl DatabaseReport {
     /// A run that ended as its plan says.
@@ -265,7 +232,7 @@ impl DatabaseReport {
         }
         report.data_loss = report.loss.is_some();
         report.reduced = report.data_loss && report.outcome == Outcome::Downgraded;
-        report.exit = if report.data_loss { EXIT_DATA_LOSS } else { 0 };
+        report.exit = if report.data_loss { exit::DATA_LOSS.code } else { 0 };
         report.usable = true;
         let operation = done.operation.or(earlier.map(|replaced| replaced.operation));
         report.quarantine =
@@ -312,7 +279,7 @@ impl DatabaseReport {
         report.version = report.from;
         report.cause = Some(match refusal.class {
             RefusalClass::As(class) => class.word(),
-            RefusalClass::TriesUsedUp => "tries-used-up",
+            RefusalClass::TriesUsedUp => exit::TRIES_USED_UP.word,
         });
         report.tell(Sentence::new(refusal.what.clone(), "nothing was changed", refusal.next.clone()))
     }
@@ -328,7 +295,7 @@ impl DatabaseReport {
             }
         };
         let mut report = DatabaseReport::blank(device, outcome);
-        report.exit = exit_of(failure.class);
+        report.exit = failure.class.exit().code;
         report.from = facts.and_then(version_of);
         report.version = report.from.filter(|_| failure.unconfirmed.is_none());
         report.place.clone_from(&failure.place);
@@ -344,7 +311,7 @@ impl DatabaseReport {
     /// A purge whose fresh build failed too.
     pub(crate) fn fresh_build_failed(device: &Device<'_>, facts: &Facts, failure: &Failure) -> DatabaseReport {
         let mut report = DatabaseReport::failed(device, Some(facts), failure);
-        report.exit = EXIT_TRIES_USED_UP;
+        report.exit = exit::TRIES_USED_UP.code;
         let said = sentence::fresh_build_failed(&report, failure);
         report.tell(said)
     }
@@ -398,7 +365,7 @@ impl DatabaseReport {
         if !self.usable || self.version >= Some(target) {
             return self;
         }
-        (self.usable, self.exit) = (false, EXIT_PENDING);
+        (self.usable, self.exit) = (false, exit::PENDING.code);
         let words = match self.outcome {
             Outcome::Quiet => format!("at version {}, nothing to do.", self.version.unwrap_or(0)),
             _ => self.words().to_owned(),
@@ -409,7 +376,7 @@ impl DatabaseReport {
     /// It is at this firmware's version; but it goes together with another that is not ready, so nobody may open it yet.
     #[must_use]
     pub(crate) fn waiting_for(mut self, other: &str) -> DatabaseReport {
-        (self.usable, self.exit, self.cause) = (false, EXIT_PENDING, Some(Class::Waits.word()));
+        (self.usable, self.exit, self.cause) = (false, exit::PENDING.code, Some(Class::Waits.word()));
         let words = format!("{} It goes together with {other}, which is not ready: not ready either.", self.words());
         self.say(&words)
     }

@@ -271,26 +271,6 @@ pub const COMMANDS: &[CommandText] = &[
     },
 ];
 
-/// What each exit code answers, for the help and the man page.
-pub const EXIT_CODES: &[(u8, &str)] = &[
-    (0, "usable, nothing was lost"),
-    (11, "usable, and data was lost; the report says what"),
-    (3, "work is pending"),
-    (10, "a migration failed; the database is whole at its old version"),
-    (12, "newer than this firmware, and no way back"),
-    (13, "in use by another process"),
-    (14, "not enough space"),
-    (15, "read-only, or an I/O error"),
-    (16, "not our database"),
-    (17, "damaged, not recovered"),
-    (18, "a mount or folder is missing"),
-    (19, "tries used up"),
-    (20, "interrupted; the next boot goes on"),
-    (21, "the migrations do not fit the database"),
-    (2, "usage or configuration"),
-    (1, "a defect of bootmigrate"),
-];
-
 /// The command with exactly these words.
 pub fn command(name: &str) -> Option<&'static CommandText> {
     COMMANDS.iter().find(|command| command.name == name)

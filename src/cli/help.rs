@@ -2,8 +2,9 @@
 //! Promises: 80 columns; a technician finds the command, its options and the exit codes without the manual.
 //! Never knows a command that the parser does not.
 
-use crate::cli::describe::{command, is_group, option_text, CommandText, OptionText, COMMANDS, EXIT_CODES, OPTIONS};
+use crate::cli::describe::{command, is_group, option_text, CommandText, OptionText, COMMANDS, OPTIONS};
 use crate::error::called::{called, program};
+use crate::error::exit::{self, Exit};
 
 /// The text for these words: a command's, a group's, or the whole.
 pub fn help(words: &str) -> String {
@@ -41,7 +42,7 @@ fn all() -> String {
     let common = OPTIONS.iter().filter(|option| ["--db", "--config", "--root", "-v", "-vv", "-q", "--help"].contains(&option.name));
     common.for_each(|option| text.push_str(&line(option)));
     text.push_str("\nExit codes: may the application start?\n");
-    for (code, meaning) in EXIT_CODES {
+    for Exit { code, meaning, .. } in exit::all() {
         text.push_str(&format!("  {code:>2}  {meaning}\n"));
     }
     text

@@ -14,12 +14,13 @@ use crate::decide::facts::{DatabaseState, Request};
 use crate::decide::plan::Plan;
 use crate::device::history::data::{Progress, Row};
 use crate::device::Device;
+use crate::error::exit::{self, gravest};
 use crate::error::{Class, Failure, Place};
 use crate::ops::data::{left_to_do, look, open, Beside};
 use crate::ops::lock::lock;
 use crate::ops::room::explained;
 use crate::ops::store::RecordStore;
-use crate::report::{exit_of, gravest, EXIT_PENDING, SCHEMA};
+use crate::report::SCHEMA;
 
 #[derive(Debug, Serialize)]
 struct Reports {
@@ -119,11 +120,11 @@ fn within(migrations: Vec<&'static Migration>, extent: Extent) -> Vec<&'static M
 fn status(device: &Device<'_>) -> DataReport {
     let seen = look(device).and_then(|rows| left_to_do(device, &rows).map(|left| (rows, left)));
     match seen {
-        Err(failure) => DataReport::of(device, &[], &[], exit_of(failure.class), &format!("cannot be looked at: {failure}.")),
+        Err(failure) => DataReport::of(device, &[], &[], failure.class.exit().code, &format!("cannot be looked at: {failure}.")),
         Ok((rows, left)) => {
             let (exit, words) = match left.len() {
                 0 => (0, "no data migration is pending.".to_owned()),
-                count => (EXIT_PENDING, format!("{count} pending; `bootmigrate data run --all` applies them.")),
+                count => (exit::PENDING.code, format!("{count} pending; `bootmigrate data run --all` applies them.")),
             };
             DataReport::of(device, &rows, &left, exit, &words)
         }
@@ -146,7 +147,7 @@ pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
         Err(failure) => {
             let failure = explained(device, failure);
             let words = format!("{did}{}", words(device, &failure, done.is_empty()));
-            let mut report = DataReport::of(device, &rows, &left, exit_of(failure.class), &words);
+            let mut report = DataReport::of(device, &rows, &left, failure.class.exit().code, &words);
             if let Some(place) = failure.place {
                 report.sentence = format!("{} V{}:{}]", report.sentence.trim_end_matches(']'), place.version, place.line);
                 report.place = Some(place);
@@ -176,7 +177,7 @@ fn apply(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut
         return Ok(Some(waits));
     }
     let Some(mut beside) = open(device, &locked)? else {
-        return Ok(Some((EXIT_PENDING, "its schema is not this firmware's; `bootmigrate run` first".to_owned())));
+        return Ok(Some((exit::PENDING.code, "its schema is not this firmware's; `bootmigrate run` first".to_owned())));
     };
     let ran = run_all(&mut beside, device, extent, done);
     *rows = beside.rows().unwrap_or_default();
@@ -226,7 +227,7 @@ fn waits_for(device: &Device<'_>) -> Result<Option<(u8, String)>, Failure> {
         return Ok(None);
     }
     // Newer firmware's data is newer firmware's to change.
-    let exit = if matches!(plan, Plan::UseNewer { .. }) { exit_of(Class::Newer) } else { pending_exit(device, &plan) };
+    let exit = if matches!(plan, Plan::UseNewer { .. }) { Class::Newer.exit().code } else { pending_exit(device, &plan) };
     Ok(Some((exit, format!("the plan of its next run is: {plan}"))))
 }
 

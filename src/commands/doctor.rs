@@ -12,13 +12,10 @@ use crate::decide::plan::Plan;
 use crate::device::mounts::Missing;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
+use crate::error::exit::{self, gravest};
 use crate::ops::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Outside, RecordState};
-use crate::report::{exit_of, gravest, LastFailure, SCHEMA};
+use crate::report::{LastFailure, SCHEMA};
 
-/// Exit code for pages that are not whole.
-const EXIT_DAMAGED: u8 = 17;
-/// Exit code for what only newer firmware knows.
-const EXIT_NEWER: u8 = 12;
 /// A fifth of the file holds nothing: worth a sentence.
 const FREE_PERCENT_WORTH_SAYING: u64 = 20;
 /// Larger than this and the application has stopped checkpointing.
@@ -129,7 +126,7 @@ fn of(device: &Device<'_>, full: bool) -> Findings {
     match &looked {
         Ok((facts, plan)) => the_plan(device, facts, plan, &mut chart),
         Err(failure) => chart.problem(
-            exit_of(failure.class),
+            failure.class.exit().code,
             "next boot",
             failure.to_string(),
             "the next run would stop here too",
@@ -142,7 +139,7 @@ fn of(device: &Device<'_>, full: bool) -> Findings {
             the_content(device, &seen, full, &mut chart);
         }
         Err(failure) => {
-            chart.problem(exit_of(failure.class), "files", failure.to_string(), "they cannot be looked at", "look at the storage")
+            chart.problem(failure.class.exit().code, "files", failure.to_string(), "they cannot be looked at", "look at the storage")
         }
     }
     the_space(device, &mut chart);
@@ -188,7 +185,7 @@ fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
             chart.note("header", "there is no file, or it is empty", "a first boot makes it", "`bootmigrate plan` says what would be done")
         }
         None => chart.problem(
-            EXIT_DAMAGED,
+            exit::DAMAGED.code,
             "header",
             "it is not that of an SQLite database",
             "the file is damaged, or no database",
@@ -307,7 +304,7 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
         Ok(rows) => {
             let repair = format!("copy the file for support, then `bootmigrate run --purge-and-retry --db {}`", device.settings.name);
             let what = format!("{} findings, the first: {}", rows.len(), rows.first().map_or("", String::as_str));
-            chart.problem(EXIT_DAMAGED, "integrity", what, "rows may be lost; on_damage says what is tried first", &repair);
+            chart.problem(exit::DAMAGED.code, "integrity", what, "rows may be lost; on_damage says what is tried first", &repair);
         }
     }
     match inside.contradictions.as_slice() {
@@ -398,7 +395,7 @@ fn the_record(device: &Device<'_>, chart: &mut Chart) {
             "nothing; the next run that writes rebuilds it",
         ),
         Ok(RecordState::Format(format)) => chart.problem(
-            EXIT_NEWER,
+            exit::NEWER.code,
             "record",
             format!("its format is {format}, which this firmware does not know"),
             "newer firmware wrote it; nothing is touched",

@@ -11,11 +11,12 @@ use crate::commands::{Lines, Printed};
 use crate::decide::facts::Request;
 use crate::device::disk::Op;
 use crate::device::Device;
+use crate::error::exit::{self, gravest};
 use crate::error::{Class, Failure};
 use crate::ops::lock::{lock, Locked};
 use crate::ops::prune::prune;
 use crate::ops::store::RecordStore;
-use crate::report::{exit_of, gravest, version_of, EXIT_PENDING, SCHEMA};
+use crate::report::{version_of, SCHEMA};
 
 const OP: Op = Op("mark it good");
 
@@ -110,7 +111,7 @@ fn none_but(devices: &[Device<'_>], refused: Marked) -> Vec<Marked> {
         Some(refused) => refused,
         None => {
             let (name, sentence) = (device.settings.name.clone(), String::new());
-            let mut waits = Marked { name, exit: EXIT_PENDING, version: None, removed: Vec::new(), sentence };
+            let mut waits = Marked { name, exit: exit::PENDING.code, version: None, removed: Vec::new(), sentence };
             waits.waits_for(&why);
             waits
         }
@@ -133,7 +134,7 @@ fn pruned(device: &Device<'_>, held: Held, new: bool) -> Marked {
 
 impl Marked {
     fn waits_for(&mut self, why: &str) {
-        self.exit = EXIT_PENDING;
+        self.exit = exit::PENDING.code;
         self.sentence = format!("{}: not marked good, because {why}.", self.name);
     }
 }
@@ -142,7 +143,7 @@ fn looked(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
     let (why, exit) = match (pending_exit(device, &plan), not_there(device, all)) {
-        (0, Some(other)) => (format!("it goes together with {other}, which is not ready"), EXIT_PENDING),
+        (0, Some(other)) => (format!("it goes together with {other}, which is not ready"), exit::PENDING.code),
         (exit, _) => (format!("the next boot would {plan}"), exit),
     };
     let sentence = format!("{name}: not marked good, because {why}. Next: `bootmigrate run`.");
@@ -152,5 +153,5 @@ fn looked(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
 fn failed(device: &Device<'_>, failure: &Failure) -> Marked {
     let name = device.settings.name.clone();
     let sentence = format!("{name}: not marked good: {failure}.");
-    Marked { name, exit: exit_of(failure.class), version: None, removed: Vec::new(), sentence }
+    Marked { name, exit: failure.class.exit().code, version: None, removed: Vec::new(), sentence }
 }

@@ -11,7 +11,8 @@ use crate::commands::{changes, CommandContext, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
 use crate::device::{Device, Environment};
-use crate::report::{version_of, DatabaseReport, Outcome, EXIT_DATA_LOSS};
+use crate::error::exit;
+use crate::report::{version_of, DatabaseReport, Outcome};
 
 /// Applies what is pending up to where the extent says.
 ///
@@ -125,7 +126,7 @@ pub fn run_limited(context: &CommandContext<'_>, limits: &[Limit<'_>], request: 
     let report = session.end(&reports);
     let printed = said(&report, context.command, pending_report);
     match limits.iter().all(|limit| limit.went_back(&reports)) {
-        true => Printed { exit: if report.data_loss { EXIT_DATA_LOSS } else { 0 }, ..printed },
+        true => Printed { exit: if report.data_loss { exit::DATA_LOSS.code } else { 0 }, ..printed },
         false => printed,
     }
 }

@@ -31,9 +31,10 @@ use crate::device::disk::{Disk, FileKind};
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
 use crate::error::called::program;
+use crate::error::exit;
 use crate::error::{Class, Failure};
 use crate::ops::room::{explained, kept};
-use crate::report::{self, exit_of, EXIT_PENDING};
+use crate::report::{self};
 pub use printed::{Lines, Printed};
 
 pub use places::{devices, free_for_a_file};
@@ -61,13 +62,13 @@ pub fn changes(context: &CommandContext<'_>) -> Result<(), Printed> {
         return Ok(());
     }
     let sentence = format!("{}: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]", program());
-    Err(Printed::outcome(Lines::default(), Lines::of(&sentence), EXIT_PENDING))
+    Err(Printed::outcome(Lines::default(), Lines::of(&sentence), exit::PENDING.code))
 }
 
 /// Something that stopped a command before anything was changed.
 pub fn not_begun(device: &Device<'_>, failure: Failure) -> Printed {
     let failure = explained(device, failure);
-    let (exit, name) = (exit_of(failure.class), &device.settings.name);
+    let (exit, name) = (failure.class.exit().code, &device.settings.name);
     let sentence = match lacking(device, &failure, RUN_AGAIN) {
         Some((why, next)) => format!("{name}: not enough space: {why}{failure}; nothing was changed. Next: {next}. [BM-{exit} {name}]"),
         None => format!("{name}: {failure}; nothing was changed. [BM-{exit} {name}]"),

@@ -8,7 +8,6 @@ use crate::device::output::{to_stderr, to_stdout};
 use crate::error::called::program;
 use crate::error::printable::{json, printable};
 use crate::error::Class;
-use crate::report::exit_of;
 
 /// Text, a line at a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,7 +88,7 @@ impl Printed {
         let (exit, words) = match (self.must_arrive, self.exit) {
             (false, exit) => (exit, format!("{}: {why}; what was done stands.", program())),
             (true, 0) => {
-                let exit = exit_of(Class::Storage);
+                let exit = Class::Storage.exit().code;
                 (exit, format!("{}: {why}. [BM-{exit}]", program()))
             }
             (true, exit) => (exit, format!("{}: {why}. [BM-{exit}]", program())),

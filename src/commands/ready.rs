@@ -8,8 +8,9 @@ use crate::decide::facts::{Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::supervisor::RunFolder;
 use crate::device::Device;
+use crate::error::exit;
 use crate::error::{Class, Failure};
-use crate::report::{version_of, EXIT_PENDING};
+use crate::report::version_of;
 
 /// Why not, where nothing says that it is.
 pub const NO_FILE: &str = "no run has made its ready file";
@@ -21,7 +22,7 @@ pub fn ready(context: &CommandContext<'_>) -> Printed {
         .iter()
         .map(|device| match is_ready(device) {
             Ok(()) => (format!("{}: ready", device.settings.name), 0),
-            Err(why) => (format!("{}: not ready: {why}; `bootmigrate status` says more", device.settings.name), EXIT_PENDING),
+            Err(why) => (format!("{}: not ready: {why}; `bootmigrate status` says more", device.settings.name), exit::PENDING.code),
         })
         .unzip();
     Printed::outcome(lines.into_iter().collect(), Lines::default(), exits.into_iter().max().unwrap_or(0))

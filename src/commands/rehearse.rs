@@ -13,11 +13,12 @@ use crate::decide::plan::{Plan, Replacement};
 use crate::decide::space::RUN_AGAIN;
 use crate::device::files::SnapshotName;
 use crate::device::Device;
+use crate::error::exit::gravest;
 use crate::error::Failure;
 use crate::ops::lock::lock;
 use crate::ops::rehearse::{stage, NextBoot};
 use crate::ops::room::explained;
-use crate::report::{exit_of, gravest, DatabaseReport, SCHEMA};
+use crate::report::{DatabaseReport, SCHEMA};
 
 #[derive(Debug, Serialize)]
 struct Rehearsals {
@@ -63,7 +64,7 @@ fn cannot(device: &Device<'_>, failure: Failure) -> Rehearsal {
         Some((why, next)) => vec![format!("{name}: cannot be rehearsed: {why}{failure}; the database is as it was. Next: {next}.")],
         None => vec![format!("{name}: cannot be rehearsed: {failure}; the database is as it was.")],
     };
-    Rehearsal { name, exit: exit_of(failure.class), plan: String::new(), report: None, duration_ms: 0, bytes: 0, lines }
+    Rehearsal { name, exit: failure.class.exit().code, plan: String::new(), report: None, duration_ms: 0, bytes: 0, lines }
 }
 
 fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {

@@ -7,16 +7,14 @@ use serde::Serialize;
 use crate::cli::SnapshotVerb;
 use crate::commands::{changes, not_begun, CommandContext, Lines, Printed};
 use crate::device::Device;
+use crate::error::exit::{self, gravest};
 use crate::error::Failure;
 use crate::ops::backup::create;
 use crate::ops::examine::{snapshots, Snapshot};
 use crate::ops::lock::{lock, Locked};
 use crate::ops::prune::{prune, prune_by_hand};
 use crate::ops::store::RecordStore;
-use crate::report::{exit_of, gravest, SCHEMA};
-
-/// Exit code for a copy that is not good.
-const EXIT_BAD_COPY: u8 = 17;
+use crate::report::SCHEMA;
 
 #[derive(Debug, Serialize)]
 struct Copies {
@@ -61,12 +59,12 @@ fn show(context: &CommandContext<'_>, verify: bool) -> Printed {
                 }
                 found.iter().for_each(|one| text.line(&line(&name, one)));
                 let bad = found.iter().any(|one| matches!(one.good, Some(Err(_))));
-                exits.push(if bad { EXIT_BAD_COPY } else { 0 });
+                exits.push(if bad { exit::DAMAGED.code } else { 0 });
                 databases.push(DatabaseCopies { name, snapshots: found.into_iter().map(copy).collect() });
             }
             Err(failure) => {
                 text.line(&format!("{name}: {failure}"));
-                exits.push(exit_of(failure.class));
+                exits.push(failure.class.exit().code);
             }
         }
     }

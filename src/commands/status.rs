@@ -15,7 +15,8 @@ use crate::decide::facts::{Adoption, DatabaseState, Facts, Request};
 use crate::decide::plan::Plan;
 use crate::device::disk::Space;
 use crate::device::Device;
-use crate::report::{exit_of, exit_of_refusal, gravest, version_of, Identity, LastFailure, EXIT_PENDING, SCHEMA};
+use crate::error::exit::{self, gravest};
+use crate::report::{exit_of_refusal, version_of, Identity, LastFailure, SCHEMA};
 
 /// What `status --json` prints.
 #[derive(Debug, Serialize)]
@@ -58,7 +59,7 @@ struct DatabaseStatus {
 pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
     let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     match plan {
-        _ if waiting => EXIT_PENDING,
+        _ if waiting => exit::PENDING.code,
         Plan::Quiet { .. } | Plan::UseNewer { .. } => 0,
         Plan::Recover { .. }
         | Plan::FirstBoot { .. }
@@ -68,7 +69,7 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
         | Plan::Downgrade { .. }
         | Plan::Salvage { .. }
         | Plan::Reindex { .. }
-        | Plan::Replace { .. } => EXIT_PENDING,
+        | Plan::Replace { .. } => exit::PENDING.code,
         Plan::Refuse(refusal) => exit_of_refusal(refusal.class),
     }
 }
@@ -128,12 +129,12 @@ fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
             status.fill(device, &facts, &plan);
             status.plan = plan_in_words(device, &plan, all);
             if let (0, Some(other)) = (status.exit, not_there(device, all)) {
-                status.exit = EXIT_PENDING;
+                status.exit = exit::PENDING.code;
                 status.plan.push_str(&format!("; not ready before {other}, which it goes together with"));
             }
         }
         Err(failure) => {
-            status.exit = exit_of(failure.class);
+            status.exit = failure.class.exit().code;
             status.plan = format!("cannot be looked at: {failure}");
         }
     }

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::decide::record::{self, FailedAt};
 use crate::error::Class;
-use crate::report::exit_of;
 use crate::report::sentence::code_of;
 
 /// Why the last operation of a database that failed did so, until one ends well.
@@ -38,7 +37,7 @@ impl LastFailure {
     /// Of this database.
     pub(crate) fn of(database: &str, kept: &record::LastFailure) -> LastFailure {
         // A word of newer firmware has no code here.
-        let exit = Class::of(&kept.class).map_or(0, exit_of);
+        let exit = Class::of(&kept.class).map_or(0, |class| class.exit().code);
         let place = kept.place.as_ref().map(|place| (place.version, place.line));
         LastFailure {
             code: code_of(exit, database, kept.from, kept.target, place),

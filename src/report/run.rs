@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::device::disk::system_text;
 use crate::device::supervisor::{boot_id, place};
 use crate::device::Environment;
+use crate::error::exit::gravest;
 use crate::error::printable::json;
-use crate::report::{gravest, DatabaseReport};
+use crate::report::DatabaseReport;
 
 /// The version of the report's format (`docs/status-json.md`).
 pub const SCHEMA: u32 = 1;

@@ -4,8 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use bootmigrate::cli::describe::{command, option_text, CommandText, OptionText, COMMANDS, EVERYWHERE, EXIT_CODES};
+use bootmigrate::cli::describe::{command, option_text, CommandText, OptionText, COMMANDS, EVERYWHERE};
 use bootmigrate::cli::{describe, parse};
+use bootmigrate::error::exit::{self, Exit};
 use clap::{Arg, ArgAction, Command, ValueHint};
 use clap_complete::{generate, Shell};
 use expect_test::{expect_file, ExpectFile};
@@ -111,10 +112,10 @@ fn manual() -> String {
     page.control("SH", ["OPTIONS OF EVERY COMMAND"]);
     options(&mut page, EVERYWHERE);
     page.control("SH", ["EXIT STATUS"]).text([roman("The code answers one question: may the application start? 0 and 11: yes.")]);
-    for (code, meaning) in EXIT_CODES {
+    for Exit { code, meaning, .. } in exit::all() {
         page.control("TP", []);
         page.text([bold(code.to_string())]);
-        page.text([roman(*meaning)]);
+        page.text([roman(meaning)]);
     }
     for (heading, entries) in [("FILES", FILES), ("ENVIRONMENT", ENVIRONMENT), ("KERNEL COMMAND LINE", KERNEL)] {
         page.control("SH", [heading]);
