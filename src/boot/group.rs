@@ -79,12 +79,25 @@ impl<'d> Group<'_, 'd> {
         if self.asked.replace(true) {
             return;
         }
-        for (place, (device, asked)) in self.members.iter().enumerate().skip(self.begun.get()) {
-            let willing = Willing(Cell::new(false));
-            let booted = booted(device, asked, &willing);
-            if !willing.0.get() {
-                self.ended.borrow_mut().insert(place, booted);
+        let rest = || self.members.iter().enumerate().skip(self.begun.get());
+        // A look tells without a write who refuses; to ask the others opens them as their operation would, and a WAL is made for that.
+        for (place, member) in rest() {
+            let (device, asked) = member;
+            if matches!(look(device, asked.request.clone()), Ok((_, Plan::Refuse(_)))) {
+                self.ask(place, member);
+                if self.missing().is_some() {
+                    return;
+                }
             }
+        }
+        rest().for_each(|(place, member)| self.ask(place, member));
+    }
+
+    fn ask(&self, place: usize, (device, asked): &Member<'_, 'd>) {
+        let willing = Willing(Cell::new(false));
+        let booted = booted(device, asked, &willing);
+        if !willing.0.get() {
+            self.ended.borrow_mut().insert(place, booted);
         }
     }
 

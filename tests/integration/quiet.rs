@@ -4,8 +4,8 @@
 //! Never a time.
 
 use crate::costs::many;
-use crate::device::TestDevice;
-use crate::program::finish;
+use crate::device::{Mode, TestDevice};
+use crate::program::{finish, RunResult};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -33,6 +33,12 @@ const WRITE_LIKE: [&str; 14] = [
 /// The system calls of a run, each as strace shows it, from the signals on, which come after the configuration.
 #[track_caller]
 fn calls(device: &TestDevice) -> Vec<String> {
+    let (ran, calls) = traced(device);
+    assert!(ran.exit == "0" && ran.stderr.contains("nothing to do"), "{}", ran.stderr);
+    calls
+}
+
+fn traced(device: &TestDevice) -> (RunResult, Vec<String>) {
     let log = device.folder().join("quiet.log");
     fs::write(&log, "").unwrap();
     chown(&log, device.user, device.user).unwrap();
@@ -40,13 +46,21 @@ fn calls(device: &TestDevice) -> Vec<String> {
     words.push(log.clone().into());
     words.extend(device.words(&["run"]));
     let ran = finish(device.command(&words));
-    assert!(ran.exit == "0" && ran.stderr.contains("nothing to do"), "{}", ran.stderr);
     let text = fs::read_to_string(log).unwrap();
     let of_the_run = text.lines().skip_while(|line| !line.contains("rt_sigaction(SIGTERM"));
     let shown = of_the_run.filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim_start()));
     let counted =
         |call: &&str| !call.starts_with("---") && !call.contains("F_GETFD") && !NOT_COUNTED.iter().any(|name| call.starts_with(name));
-    shown.filter(counted).map(str::to_owned).collect()
+    let calls = shown.filter(counted).map(str::to_owned).collect();
+    (ran, calls)
+}
+
+/// Those that can change what is on storage. `/run` is memory, and standard output and error are somebody's who asked.
+fn writes(device: &TestDevice, calls: &[String]) -> Vec<String> {
+    let run = device.root().join("run").display().to_string();
+    let spoken = |call: &String| call.starts_with("write(1<") || call.starts_with("write(2<");
+    let can = |call: &&String| WRITE_LIKE.iter().any(|name| call.starts_with(name)) || call.contains("O_CREAT");
+    calls.iter().filter(|call| can(call) && !call.contains(&run) && !spoken(call)).cloned().collect()
 }
 
 fn without_reads(calls: &[String]) -> usize {
@@ -112,14 +126,27 @@ fn a_longer_history_makes_no_more_system_calls() {
     assert_eq!(short, long);
 }
 
-/// `/run` is memory, and standard output and error are somebody's who asked.
 #[test]
 fn a_quiet_boot_writes_nothing_to_storage() {
     let device = with_migrations(14);
-    let run = device.root().join("run").display().to_string();
-    let spoken = |call: &String| call.starts_with("write(1<") || call.starts_with("write(2<");
-    let calls = calls(&device);
-    let writes: Vec<&String> =
-        calls.iter().filter(|call| WRITE_LIKE.iter().any(|name| call.starts_with(name)) && !call.contains(&run) && !spoken(call)).collect();
-    assert!(writes.is_empty(), "{writes:#?}");
+    let writes = writes(&device, &calls(&device));
+    assert!(writes.iter().all(|call| call.contains("/lock")), "{writes:#?}");
+}
+
+/// To ask a database in WAL mode whether it can go along makes its WAL: nobody is asked where one refuses already.
+#[test]
+fn a_group_of_which_one_refuses_writes_nothing_to_storage() {
+    let device = TestDevice::at(40).together_with_log(40, Mode::Wal).with_telemetry(40).firmware(42);
+    let device = device.file_of("telemetry", ("V43__broken.sql", "CREATE TABLE parent (a);\n"));
+    fs::create_dir_all(device.root().join("etc")).unwrap();
+    let together = "[databases.telemetry]\nkind = \"precious\"\ntogether = \"core\"\n";
+    fs::write(device.root().join("etc/bootmigrate.toml"), together).unwrap();
+    for _ in 0..3 {
+        assert_eq!(device.run(&["run"]).exit, "10");
+    }
+    assert_eq!(device.run(&["run"]).exit, "19");
+    let (ran, calls) = traced(&device);
+    assert!(ran.exit == "19" && ran.stderr.contains("[BM-3 log 40>42]"), "{}", ran.stderr);
+    let writes = writes(&device, &calls);
+    assert!(writes.iter().all(|call| call.contains("/lock")), "{writes:#?}");
 }
