@@ -19,7 +19,7 @@ use crate::ops::probe::probe;
 use crate::ops::recover::recover;
 use crate::ops::replace::{replace, By};
 use crate::ops::run::{Build, Run};
-use crate::ops::stage::{discard, stage, Base};
+use crate::ops::stage::{check_live, discard, stage, Base};
 use crate::ops::store::Order;
 use crate::ops::swap::{swap, MadeFrom, New, SecondName};
 use crate::ops::together::{Alone, Others};
@@ -234,6 +234,7 @@ fn migrate_copy(
 ) -> Result<Ending, Failure> {
     let device = run.device;
     probe(device, seen.main.as_ref())?;
+    check_live(device, present(seen)?)?;
     order.others.may_begin()?;
     let operation = run.store.begin(device, OperationKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, operation: operation.number };

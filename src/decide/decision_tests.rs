@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{OnFailure, OnNewer, Repair};
 use crate::decide::facts::{Attempt, OwnCopies, Room, WayBack};
 use crate::decide::fallback::{after_failure, NextPlan, Stop};
-use crate::decide::record::Counts;
+use crate::decide::record::{Counts, LastFailure};
 
 fn migration(version: i64) -> PendingMigration {
     PendingMigration { version, name: format!("m{version}"), no_transaction: version == 9 }
@@ -282,6 +282,19 @@ fn data_that_is_gone_is_no_first_boot() {
     // Nothing is left that could be lost once more.
     let fresh = "replace by a fresh database, the old files go to quarantine: the main file is empty";
     check(&lost(false), &precious(), fresh);
+    // Unless the firmware's migrations fail on it, each time: that would be a write at every boot, for ever.
+    let failed = |from, failed| {
+        let (class, fingerprint) = ("migration-failed".into(), lost(false).tries.fingerprint);
+        let failure = LastFailure { from, class, fingerprint, what: "no such table: b".into(), ..LastFailure::default() };
+        Facts { last_failure: Some(failure), tries: Counts { failed, ..lost(false).tries }, ..lost(false) }
+    };
+    let ended =
+        "refuse: the main file is empty, and a fresh database cannot be built either, the last time with: no such table: b [TriesUsedUp]";
+    check(&failed(None, 3), &precious(), ended);
+    check(&Facts { request: Request::Retry, ..failed(None, 3) }, &precious(), fresh);
+    for (from, tries) in [(None, 2), (Some(4), 3), (Some(4), 9)] {
+        check(&failed(from, tries), &precious(), fresh);
+    }
     // However often the file was taken away.
     let purged = |remains| Facts { tries: Counts { purges: 2, ..lost(remains).tries }, ..lost(remains) };
     check(&purged(false), &precious(), fresh);

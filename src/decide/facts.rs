@@ -3,6 +3,7 @@
 //! Never holds a handle, a path to open, or a guess.
 
 use crate::decide::record::{Counts, LastFailure, OperationKind};
+use crate::error::Class;
 
 /// Everything a decision may look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,6 +279,12 @@ impl Facts {
     pub fn last_time(&self) -> String {
         let ours = self.last_failure.as_ref().filter(|failure| failure.fingerprint == self.tries.fingerprint);
         ours.map_or_else(String::new, |failure| format!(", the last time with: {}", failure.what))
+    }
+
+    /// This firmware's last try was a database made from zero, and its migrations failed on that.
+    pub fn fresh_build_failed(&self) -> bool {
+        let ours = self.last_failure.as_ref().filter(|failure| failure.fingerprint == self.tries.fingerprint);
+        ours.is_some_and(|failure| failure.from.is_none() && failure.class == Class::Failed.word())
     }
 }
 

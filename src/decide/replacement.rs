@@ -4,7 +4,7 @@
 
 use crate::decide::facts::{DatabaseState, Facts, OpenOperation, Request, Snapshot};
 use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement};
-use crate::decide::policy::{Policy, PURGES_MAX, REPLACE_STARTS_MAX};
+use crate::decide::policy::{Policy, FAILED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::error::Class;
 
 /// A replacement that was begun and cut off that often is left alone. A power cut is nobody's fault: it never leads to a
@@ -45,6 +45,12 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
     if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
         let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
         let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
+        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
+    }
+    // A migration that does not work on an empty database will not work at the next boot either.
+    if facts.request == Request::Boot && facts.tries.failed >= FAILED_MAX && facts.fresh_build_failed() {
+        let what = format!("{why}, and a fresh database cannot be built either{}", facts.last_time());
+        let next = format!("install other firmware, then run `bootmigrate run --retry --db {}`", policy.name);
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
     }
     // Rows whose version is not known belong to no table of this firmware's.

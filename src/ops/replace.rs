@@ -18,7 +18,7 @@ use crate::ops::lock::Locked;
 use crate::ops::probe::probe;
 use crate::ops::rows_aside::stage_with_rows;
 use crate::ops::run::{Build, Run};
-use crate::ops::stage::{discard, stage, Base, StagedDatabase};
+use crate::ops::stage::{check_live, discard, stage, Base, StagedDatabase};
 use crate::ops::store::{Order, RecordStore};
 use crate::ops::swap::{give_back_side_files, is_same, keep, swap, MadeFrom, New, SecondName};
 use crate::ops::trust::Trust;
@@ -90,6 +90,9 @@ pub fn replace(
         By::Reindexed(_) => OperationKind::Reindex,
         By::Downgraded(_) => OperationKind::Downgrade,
     };
+    if let By::Downgraded(main) = by {
+        check_live(device, main)?;
+    }
     order.others.may_begin()?;
     let operation = run.store.begin(device, kind, order)?;
     let ready = device.state.ready(operation.number);

@@ -137,6 +137,23 @@ fn built(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> 
     Ok(StagedDatabase { path, copied_from, applied: migrations.iter().map(|migration| migration.version).collect(), lost, notes })
 }
 
+/// Within `quick_check_max_mib` the live file that is to be copied is whole; asked before an operation begins, so that a damaged one costs
+/// no write.
+///
+/// # Errors
+/// Damaged where it is not; else as SQLite.
+pub fn check_live(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
+    wal::fits(device, main)?;
+    if !within_budget(device, main.stat.size) {
+        return Ok(());
+    }
+    progress::begin(&format!("{}: checking the database", device.settings.name));
+    let database = device.sqlite().look_without_writing(COPY, &device.files.main)?;
+    let checked = database.cache(COPY, main.stat.size).and_then(|()| whole(&database));
+    database.close(COPY)?;
+    checked
+}
+
 /// Copies the base into the staging file.
 fn fill(build: &Build<'_>, file: &dyn File, base: &Base<'_>) -> Result<Option<MadeFrom>, Failure> {
     let (device, locked) = (build.device, build.locked);
@@ -154,7 +171,7 @@ fn fill(build: &Build<'_>, file: &dyn File, base: &Base<'_>) -> Result<Option<Ma
                 wal::fits(device, main)?;
             }
             let (database, _) = open_exclusive(device, main.stat.size)?;
-            let copied = copy_live(build, file, main, &database, !matches!(base, Base::LiveReindexed(_)));
+            let copied = copy_live(build, file, main);
             database.rollback();
             database.close(COPY)?;
             copied.map(|main| Some(MadeFrom { main, wal: None }))
@@ -170,11 +187,8 @@ fn fill(build: &Build<'_>, file: &dyn File, base: &Base<'_>) -> Result<Option<Ma
     }
 }
 
-fn copy_live(build: &Build<'_>, file: &dyn File, main: &MainFile, database: &Database, check: bool) -> Result<Stat, Failure> {
+fn copy_live(build: &Build<'_>, file: &dyn File, main: &MainFile) -> Result<Stat, Failure> {
     let device = build.device;
-    if check && within_budget(device, main.stat.size) {
-        whole(database)?;
-    }
     let failed = |error: std::io::Error| Failure::io(COPY, &device.files.main, &error);
     let stat = main.file.stat().map_err(failed)?;
     wait_for_a_later_stamp(device, build.locked, &stat).map_err(failed)?;

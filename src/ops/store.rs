@@ -246,7 +246,13 @@ impl RecordStore {
             return;
         }
         let mut next = self.record.clone();
-        self.kept(device, operation.number, failure).into_iter().for_each(|kept| next.keep_failure(kept));
+        let mut kept = self.kept(device, operation.number, failure);
+        if let Some(kept) = kept.as_mut().filter(|_| matches!(operation.kind, OperationKind::ReplaceFresh | OperationKind::ReplaceCarried))
+        {
+            // Built from zero, whatever stands there.
+            kept.from = None;
+        }
+        kept.into_iter().for_each(|kept| next.keep_failure(kept));
         if let (Class::Waits, Some(open)) = (failure.class, next.open.as_mut().filter(|open| open.starts > 1)) {
             // What was going on before this run goes on after it.
             open.starts -= 1;

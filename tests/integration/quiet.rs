@@ -150,3 +150,35 @@ fn a_group_of_which_one_refuses_writes_nothing_to_storage() {
     let writes = writes(&device, &calls);
     assert!(writes.iter().all(|call| call.contains("/lock")), "{writes:#?}");
 }
+
+/// What is tried at every boot, writes and fails.
+fn nothing_more_is_tried(device: &TestDevice, exit: &str) {
+    for _ in 0..4 {
+        device.run(&["run"]);
+    }
+    let (ran, calls) = traced(device);
+    assert_eq!(ran.exit, exit, "{}", ran.stderr);
+    let writes = writes(device, &calls);
+    assert!(writes.iter().all(|call| call.contains("/lock")), "{}{writes:#?}", ran.stderr);
+}
+
+#[test]
+fn a_lost_database_that_cannot_be_made_again_is_not_tried_for_ever() {
+    let device = TestDevice::booted_at(42).firmware(43).file(("V44__broken.sql", "CREATE TABLE parent (a);\n"));
+    fs::remove_file(device.main()).unwrap();
+    nothing_more_is_tried(&device, "19");
+    // Other firmware makes it.
+    let device = device.without("V44__broken.sql");
+    assert_eq!(device.run(&["run"]).exit, "11");
+}
+
+#[test]
+fn a_damaged_database_is_not_copied_for_a_migration_at_each_boot() {
+    let device = TestDevice::booted_at(42).key("on_damage = []");
+    let device = device.file(("V43__vacuum.sql", "-- bootmigrate: no-transaction\nVACUUM;\n"));
+    let mut bytes = fs::read(device.main()).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xA5);
+    fs::write(device.main(), bytes).unwrap();
+    nothing_more_is_tried(&device, "17");
+}

@@ -14,7 +14,7 @@ pub const FILE_BYTES_MAX: usize = 160;
 pub const WORD_BYTES_MAX: usize = 64;
 
 /// Why an operation failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LastFailure {
     /// The operation.
     pub operation: u64,
