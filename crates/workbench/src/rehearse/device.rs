@@ -28,6 +28,8 @@ pub struct Report {
     pub data_loss: bool,
     #[serde(default)]
     pub cause: Option<String>,
+    #[serde(default)]
+    quarantine: Option<String>,
     pub from: Option<i64>,
     pub version: Option<i64>,
     sentence: String,
@@ -67,7 +69,26 @@ impl Report {
             (_, Some("not-ours")) => Kind::Foreign,
             (_, Some("migration-failed" | "interrupted" | "defect")) | ("failed", _) => Kind::Failed,
             ("refused" | "skipped" | "interrupted", _) => Kind::Refused,
+            // It was repaired first, and then migrated.
+            _ if self.data_loss || self.quarantine.is_some() => Kind::Damaged,
             _ => Kind::Well,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_repaired_before_it_was_migrated_is_damaged() {
+        for (more, kind) in
+            [("", Kind::Well), (", \"quarantine\": \"quarantine/3\"", Kind::Damaged), (", \"data_loss\": true", Kind::Damaged)]
+        {
+            let text = format!("{{\"name\": \"a\", \"outcome\": \"migrated\", \"exit\": 0, \"usable\": true, \"sentence\": \"\"{more}}}");
+            let report: Report = serde_json::from_str(&text).unwrap();
+            assert_eq!(report.kind(), kind, "{text}");
         }
     }
 }
