@@ -18,7 +18,7 @@ use crate::ops::carry_over::{fill as fill_with_rows, Rows};
 use crate::ops::downgrade::go_back;
 use crate::ops::index_rows::keep_index_rows;
 use crate::ops::lock::Locked;
-use crate::ops::migrate::{finish_history, open_exclusive, run_one};
+use crate::ops::migrate::{finish_history, open_exclusive, run_one, set_user_version};
 use crate::ops::room::{explain, may_write};
 use crate::ops::run::Build;
 use crate::ops::swap::MadeFrom;
@@ -269,6 +269,10 @@ fn apply(build: &Build<'_>, database: &mut Database, rows: Option<&Rows<'_>>) ->
     let target = migrations
         .last()
         .map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |migration| Ok(migration.version))?;
+    if migrations.is_empty() {
+        // A snapshot of what refinery had made, for one, has none of it.
+        set_user_version(device, database, target)?;
+    }
     let verified = verify(device, database, &before, &Changes::Up(migrations), target)?;
     notes.extend(verified.notes.iter().cloned());
     verified.database.commit(BUILD)?;

@@ -246,6 +246,20 @@ fn what_newer_firmware_says_of_itself_hides_no_snapshot_where_the_owner_does_not
     assert_eq!(content(&device), at_43);
 }
 
+/// The snapshot is of a database that refinery had made, before `user_version` was ours.
+#[test]
+fn a_snapshot_of_an_earlier_tools_database_gets_the_version_in_its_header() {
+    let device = newer(false).key("on_newer = [\"trial-snapshot\"]").key("user_version = \"ours\"");
+    let version = |device: &TestDevice| -> i64 {
+        Connection::open(device.main()).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(version(&device), 0);
+    let device = after_newer(device, "SELECT 1");
+    assert_eq!(version(&device), 43);
+    let ran = device.run(&["run"]);
+    assert_eq!((ran.exit.as_str(), version(&device)), ("11", 30), "{}", ran.stderr);
+}
+
 #[test]
 fn mark_good_lets_the_first_snapshot_of_the_trial_go() {
     let mut device = newer(false).key("snapshots_max = 1");
