@@ -16,6 +16,7 @@ use crate::decide::replacement::is_worn_out;
 use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};
+use crate::ops::by_hand::understood;
 use crate::ops::inspect::{inspect, Ask, Closeness, Inspection};
 use crate::ops::lock::{lock, look_only, Locked};
 use crate::ops::prune::prune;
@@ -146,17 +147,6 @@ fn roll_forward_here(device: &Device<'_>, locked: &Locked, store: &mut RecordSto
         roll_forward(device, locked, store)
     } else {
         Ok(Vec::new())
-    }
-}
-
-/// A record in a format of other firmware: it may know of operations that ours would break.
-fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failure> {
-    match store.unknown_format {
-        None => Ok(()),
-        Some(format) => {
-            let cause = format!("the record is in format {format}, written by newer firmware; this one knows format 1");
-            Err(Failure::new(Class::Newer, Op("read the record"), cause).at(&device.state.record()))
-        }
     }
 }
 

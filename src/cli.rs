@@ -4,11 +4,13 @@
 
 pub mod describe;
 pub mod help;
+pub mod set_aside;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, OPTIONS};
+use crate::cli::set_aside::QuarantineVerb;
 use crate::config::words::nearest;
 use crate::decide::facts::Request;
 
@@ -90,6 +92,8 @@ pub enum Action {
     Snapshot(SnapshotVerb),
     /// `snapshot restore`: a name of ours, or a file.
     Restore(String),
+    /// `quarantine ...`.
+    Quarantine(QuarantineVerb),
     /// `doctor`.
     Doctor {
         /// `--full`.
@@ -232,9 +236,9 @@ impl Draft {
         let action = match self.wants_help() {
             Some(words) => self.help(words)?,
             None => {
-                let (known, argument) = self.command(&self.words)?;
+                let (known, arguments) = self.command(&self.words)?;
                 self.check_options(known.name, known.options)?;
-                self.action(known, argument)?
+                self.action(known, arguments)?
             }
         };
         let verbose = self.count("-v") + self.count("--verbose") + 2 * self.count("-vv");
@@ -277,8 +281,8 @@ impl Draft {
         Ok(Action::Help(name.to_owned()))
     }
 
-    /// The command that these words name, and the word after it.
-    fn command(&self, words: &[String]) -> Result<(&'static CommandText, Option<String>), String> {
+    /// The command that these words name, and the words after it.
+    fn command(&self, words: &[String]) -> Result<(&'static CommandText, Vec<String>), String> {
         let mut words = words.iter();
         let first = words.next().map_or("", String::as_str);
         let known = if is_group(first) {
@@ -293,13 +297,15 @@ impl Draft {
             let names = COMMANDS.iter().filter_map(|one| one.name.split(' ').next()).filter(|name| !name.is_empty());
             command(first).ok_or_else(|| unknown(first, names.chain([HELP]), ""))?
         };
-        let argument = known.argument.and_then(|_| words.next().cloned()).filter(|word| !word.is_empty());
+        let wanted = known.argument.map_or(0, |(names, _)| names.split(' ').count());
+        let arguments: Vec<String> = words.by_ref().take(wanted).filter(|word| !word.is_empty()).cloned().collect();
         match (known.argument, words.next()) {
             (_, Some(more)) => Err(format!("`{more}` is one word too many; see `bootmigrate --help`")),
-            (Some((name, true)), None) if argument.is_none() && self.wants_help().is_none() => {
-                Err(format!("`{}` needs a {name}; see `bootmigrate {} --help`", known.name, known.name))
+            (Some((names, true)), None) if arguments.len() < wanted && self.wants_help().is_none() => {
+                let names = names.replace(' ', " and a ");
+                Err(format!("`{}` needs a {names}; see `bootmigrate {} --help`", known.name, known.name))
             }
-            _ => Ok((known, argument)),
+            _ => Ok((known, arguments)),
         }
     }
 
@@ -315,7 +321,11 @@ impl Draft {
         Ok(())
     }
 
-    fn action(&self, known: &CommandText, argument: Option<String>) -> Result<Action, String> {
+    fn action(&self, known: &CommandText, mut arguments: Vec<String>) -> Result<Action, String> {
+        if let Some(action) = set_aside::action(self, known.name, &arguments) {
+            return action;
+        }
+        let argument = arguments.pop();
         let run = |request| Ok(Action::Run { request, program: self.program.clone() });
         match known.name {
             "" if self.has("--version") || self.has("-V") => Ok(Action::Version),

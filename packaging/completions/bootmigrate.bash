@@ -43,6 +43,9 @@ _bootmigrate() {
             bootmigrate,purge)
                 cmd="bootmigrate__subcmd__purge"
                 ;;
+            bootmigrate,quarantine)
+                cmd="bootmigrate__subcmd__quarantine"
+                ;;
             bootmigrate,ready)
                 cmd="bootmigrate__subcmd__ready"
                 ;;
@@ -94,6 +97,9 @@ _bootmigrate() {
             bootmigrate__subcmd__help,purge)
                 cmd="bootmigrate__subcmd__help__subcmd__purge"
                 ;;
+            bootmigrate__subcmd__help,quarantine)
+                cmd="bootmigrate__subcmd__help__subcmd__quarantine"
+                ;;
             bootmigrate__subcmd__help,ready)
                 cmd="bootmigrate__subcmd__help__subcmd__ready"
                 ;;
@@ -118,6 +124,21 @@ _bootmigrate() {
             bootmigrate__subcmd__help__subcmd__data,status)
                 cmd="bootmigrate__subcmd__help__subcmd__data__subcmd__status"
                 ;;
+            bootmigrate__subcmd__help__subcmd__quarantine,delete)
+                cmd="bootmigrate__subcmd__help__subcmd__quarantine__subcmd__delete"
+                ;;
+            bootmigrate__subcmd__help__subcmd__quarantine,export)
+                cmd="bootmigrate__subcmd__help__subcmd__quarantine__subcmd__export"
+                ;;
+            bootmigrate__subcmd__help__subcmd__quarantine,list)
+                cmd="bootmigrate__subcmd__help__subcmd__quarantine__subcmd__list"
+                ;;
+            bootmigrate__subcmd__help__subcmd__quarantine,restore)
+                cmd="bootmigrate__subcmd__help__subcmd__quarantine__subcmd__restore"
+                ;;
+            bootmigrate__subcmd__help__subcmd__quarantine,show)
+                cmd="bootmigrate__subcmd__help__subcmd__quarantine__subcmd__show"
+                ;;
             bootmigrate__subcmd__help__subcmd__snapshot,create)
                 cmd="bootmigrate__subcmd__help__subcmd__snapshot__subcmd__create"
                 ;;
@@ -132,6 +153,21 @@ _bootmigrate() {
                 ;;
             bootmigrate__subcmd__help__subcmd__snapshot,verify)
                 cmd="bootmigrate__subcmd__help__subcmd__snapshot__subcmd__verify"
+                ;;
+            bootmigrate__subcmd__quarantine,delete)
+                cmd="bootmigrate__subcmd__quarantine__subcmd__delete"
+                ;;
+            bootmigrate__subcmd__quarantine,export)
+                cmd="bootmigrate__subcmd__quarantine__subcmd__export"
+                ;;
+            bootmigrate__subcmd__quarantine,list)
+                cmd="bootmigrate__subcmd__quarantine__subcmd__list"
+                ;;
+            bootmigrate__subcmd__quarantine,restore)
+                cmd="bootmigrate__subcmd__quarantine__subcmd__restore"
+                ;;
+            bootmigrate__subcmd__quarantine,show)
+                cmd="bootmigrate__subcmd__quarantine__subcmd__show"
                 ;;
             bootmigrate__subcmd__snapshot,create)
                 cmd="bootmigrate__subcmd__snapshot__subcmd__create"
@@ -155,7 +191,7 @@ _bootmigrate() {
 
     case "${cmd}" in
         bootmigrate)
-            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help"
+            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -425,7 +461,7 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__help)
-            opts="run status plan rehearse ready migrate rollback data snapshot doctor bundle mark-good adopt purge help"
+            opts="run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -581,6 +617,90 @@ _bootmigrate() {
         bootmigrate__subcmd__help__subcmd__purge)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__quarantine)
+            opts="list show export delete restore"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__quarantine__subcmd__delete)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__quarantine__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__quarantine__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__quarantine__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__quarantine__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -881,6 +1001,220 @@ _bootmigrate() {
         bootmigrate__subcmd__purge)
             opts="-v -q -h --json --yes --db --config --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__quarantine)
+            opts="-h --help list show export delete restore"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__quarantine__subcmd__delete)
+            opts="-v -q -h --yes --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__quarantine__subcmd__export)
+            opts="-v -q -h --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__quarantine__subcmd__list)
+            opts="-v -q -h --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__quarantine__subcmd__restore)
+            opts="-v -q -h --yes --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__quarantine__subcmd__show)
+            opts="-v -q -h --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

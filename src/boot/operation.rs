@@ -4,6 +4,7 @@
 
 use crate::boot::BootRequest;
 use crate::catalog::Migration;
+use crate::decide::asked::QUARANTINE_RESTORE_ASKED;
 use crate::decide::facts::{self, Request};
 use crate::decide::newer::reason;
 use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
@@ -83,7 +84,7 @@ pub fn carry_out(run: &mut Run<'_>, seen: &Inspection, plan: &Plan, asked: &Boot
             replaced(run, seen, &By::Reindexed(main), &[], &order)
         }
         Plan::Replace { by, why, loss } => {
-            let words = give_up(by);
+            let words = give_up(by, why);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
             in_its_place(run, seen, by, &order)
         }
@@ -184,9 +185,12 @@ fn find(device: &Device<'_>, migrations: &[facts::PendingMigration]) -> Vec<&'st
     migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect()
 }
 
-fn give_up(by: &Replacement) -> String {
+fn give_up(by: &Replacement, why: &str) -> String {
     match by {
         Replacement::Fresh { .. } => ALL_ROWS.to_owned(),
+        Replacement::Snapshot { .. } if why == QUARANTINE_RESTORE_ASKED => {
+            "the rows of the database that stood there; it is kept in quarantine".to_owned()
+        }
         Replacement::Snapshot { version, .. } => {
             format!("what was written after the snapshot of version {version}; the old database is kept in quarantine")
         }

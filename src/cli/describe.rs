@@ -219,6 +219,51 @@ pub const COMMANDS: &[CommandText] = &[
         argument: None,
     },
     CommandText {
+        name: "quarantine list",
+        usage: "[--json]",
+        summary: "replaced database files that are kept",
+        text: "Number, when, why, size, and how many rows can be read; oldest first. Reads only.\n\
+               quarantine_max of them are kept: the newest, and those with the most rows.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "quarantine show",
+        usage: "--db NAME [--json] NUMBER",
+        summary: "one of them: its files, its tables, can it be restored?",
+        text: "NUMBER as `quarantine list` shows it. Reads only.",
+        options: &["--json"],
+        argument: Some(("NUMBER", true)),
+    },
+    CommandText {
+        name: "quarantine export",
+        usage: "--db NAME NUMBER DIR",
+        summary: "copy its files into a folder of yours",
+        text: "The main file, -wal, -journal and reason.txt, which is written last: where it\n\
+               stands the copy is whole. DIR is made where it is absent; no file in it is\n\
+               overwritten. For support: the copies have rows in them.",
+        options: &[],
+        argument: Some(("NUMBER DIR", true)),
+    },
+    CommandText {
+        name: "quarantine delete",
+        usage: "--db NAME --yes NUMBER",
+        summary: "remove its files; frees their room",
+        text: "For good: export them first where they may be wanted.",
+        options: &["--yes"],
+        argument: Some(("NUMBER", true)),
+    },
+    CommandText {
+        name: "quarantine restore",
+        usage: "--db NAME --yes [--json] NUMBER",
+        summary: "put it in the database's place again",
+        text: "A copy with its -wal or -journal recovered must be whole, or nothing is changed\n\
+               (17). It is migrated to this firmware's version beside the database that stands\n\
+               there, which then goes to quarantine: exit 11. Stop the applications first (13).",
+        options: &["--yes", "--json"],
+        argument: Some(("NUMBER", true)),
+    },
+    CommandText {
         name: "doctor",
         usage: "[--full] [--json]",
         summary: "look at everything, and name the repair",

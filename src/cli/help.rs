@@ -26,7 +26,7 @@ fn all() -> String {
     );
     for command in COMMANDS {
         let name = if command.name.is_empty() { "(none)" } else { command.name };
-        text.push_str(&format!("  {name:<17} {}\n", command.summary));
+        text.push_str(&format!("  {name:<19} {}\n", command.summary));
     }
     text.push_str("\nWhere a device does not start its application\n");
     let advice = [
@@ -64,5 +64,5 @@ fn one(command: &CommandText) -> String {
 
 fn line(option: &OptionText) -> String {
     let name = option.value.map_or_else(|| option.name.to_owned(), |value| format!("{} {value}", option.name));
-    format!("  {name:<18} {}\n", option.help)
+    format!("  {name:<19} {}\n", option.help)
 }

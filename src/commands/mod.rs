@@ -11,6 +11,7 @@ pub mod migrate;
 mod places;
 pub mod plan;
 pub mod printed;
+pub mod quarantine;
 pub mod ready;
 pub mod rehearse;
 pub mod restore;

@@ -36,16 +36,20 @@ pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, Str
         Ok(name) => name,
         Err(failure) => return Ok(not_begun(device, failure)),
     };
+    Ok(put_in_place(context, device, Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() }))
+}
+
+/// The run of the one database whose copy a person has named.
+pub fn put_in_place(context: &CommandContext<'_>, device: &Device<'_>, snapshot: Snapshot) -> Printed {
     let session = Session::begin(context.settings, context.environment, &[device], context.all);
-    let snapshot = Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
     let (report, pending_report) = boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
-    Ok(said(
+    said(
         &session.end(&reports),
         context.command,
         pending_report.into_iter().filter(|_| !reports.iter().any(DatabaseReport::waits)).collect(),
-    ))
+    )
 }
 
 /// A snapshot of this name; `None` where it is a file.

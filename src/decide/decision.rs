@@ -3,10 +3,11 @@
 //! Never guesses: what is not proven is refused, untouched.
 
 use crate::config::{ChangedText, CopyPolicy};
+use crate::decide::asked::PURGE_ASKED;
 use crate::decide::damage::{damaged, lost};
 use crate::decide::facts::{Adoption, DatabaseState, Facts, OpenOperation, PendingMigration, Request, Snapshot};
 use crate::decide::newer::newer;
-use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement, SnapshotPlan, PURGE_ASKED, RESTORE_ASKED};
+use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement, SnapshotPlan};
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX};
 use crate::decide::record::OperationKind;
 use crate::decide::replacement::{by_snapshot, replace_fresh, worn_out};
@@ -160,9 +161,9 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
     refuse(Class::NotOurs, &what, next)
 }
 
-/// `snapshot restore --yes`: an operator named database and copy; only what cannot be done is refused.
+/// `snapshot restore --yes`, `quarantine restore --yes`: an operator named database and copy; only what cannot be done is refused.
 fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
-    let why = RESTORE_ASKED;
+    let why = snapshot.asked_by();
     match &facts.database {
         DatabaseState::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
         _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),

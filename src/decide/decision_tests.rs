@@ -150,13 +150,18 @@ fn little_room() {
     let Plan::Refuse(refusal) = decide(&met_before, &precious()) else { panic!() };
     assert_eq!(refusal.next, "free space, then run again; `bootmigrate run --retry --db settings` tries at once");
     // What is ours and may go is named with its size and the command, three at most.
-    let kept = |path: &str, quarantined| OwnCopies { path: format!("/d/.bootmigrate/a.db/{path}"), bytes: 4096, quarantined };
+    let kept = |path: &str, quarantined| OwnCopies {
+        path: format!("/d/.bootmigrate/a.db/{path}"),
+        bytes: 4096,
+        quarantined,
+        remove: format!("remove {path}"),
+    };
     let kept = vec![kept("quarantine/2", true), kept("snapshots/v1-1.db", false), kept("quarantine/5", true), kept("quarantine/6", true)];
     let Plan::Refuse(refusal) = decide(&Facts { kept, room: room(5), ..behind() }, &always) else { panic!() };
     let named = "free space, then run again; bootmigrate itself keeps a replaced database of 4096 bytes in quarantine/2 (remove it with \
-                 `rm -r /d/.bootmigrate/a.db/quarantine/2`), a snapshot of 4096 bytes in snapshots/v1-1.db (remove it with \
-                 `rm /d/.bootmigrate/a.db/snapshots/v1-1.db`), a replaced database of 4096 bytes in quarantine/5 (remove it with \
-                 `rm -r /d/.bootmigrate/a.db/quarantine/5`)";
+                 `remove quarantine/2`), a snapshot of 4096 bytes in snapshots/v1-1.db (remove it with \
+                 `remove snapshots/v1-1.db`), a replaced database of 4096 bytes in quarantine/5 (remove it with \
+                 `remove quarantine/5`)";
     assert_eq!(refusal.next, named);
 }
 

@@ -2,6 +2,7 @@
 //! Promises: a new kind of fact fails to compile wherever it is not decided.
 //! Never holds a handle, a path to open, or a guess.
 
+use crate::decide::asked::{QUARANTINE_RESTORE_ASKED, RESTORE_ASKED};
 use crate::decide::record::{Counts, LastFailure, OperationKind};
 use crate::error::Class;
 
@@ -190,7 +191,7 @@ pub enum Request {
     Rollback,
     /// `purge --yes`: a fresh database, whatever there is.
     Purge,
-    /// `snapshot restore --yes`: this good copy, whatever there is.
+    /// `snapshot restore --yes`, `quarantine restore --yes`: this good copy, whatever there is.
     Restore(Snapshot),
 }
 
@@ -223,6 +224,19 @@ pub struct Snapshot {
     pub holds: u64,
     /// Rows in the damaged file's tables that this copy does not have; not counted beyond `holds`.
     pub lacks: u64,
+    /// It was made of files in quarantine, for `quarantine restore`.
+    pub from_quarantine: bool,
+}
+
+impl Snapshot {
+    /// The reason of whoever named it.
+    pub fn asked_by(&self) -> &'static str {
+        if self.from_quarantine {
+            QUARANTINE_RESTORE_ASKED
+        } else {
+            RESTORE_ASKED
+        }
+    }
 }
 
 /// Room on the database's file system, in bytes.
@@ -251,6 +265,8 @@ pub struct OwnCopies {
     pub bytes: u64,
     /// In quarantine.
     pub quarantined: bool,
+    /// The command that removes it.
+    pub remove: String,
 }
 
 /// Something this run tried.

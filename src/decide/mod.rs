@@ -2,6 +2,7 @@
 //! Promises: total functions over plain data, a reason beside every arm; the plan printed is the plan done.
 //! Never touches a file, SQLite, a clock or the log.
 
+pub mod asked;
 pub mod damage;
 pub mod decision;
 pub mod facts;

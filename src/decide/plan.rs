@@ -151,11 +151,6 @@ pub enum RefusalClass {
     TriesUsedUp,
 }
 
-/// Why an operator's `snapshot restore` replaces what is there.
-pub const RESTORE_ASKED: &str = "`snapshot restore` was asked for";
-/// Why an operator's `purge` replaces what is there.
-pub const PURGE_ASKED: &str = "`purge` was asked for";
-
 pub(super) fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
     Plan::Refuse(Refusal { class: RefusalClass::As(class), what: what.to_owned(), next: next.into() })
 }

@@ -18,8 +18,8 @@ pub fn free_space(kept: &[OwnCopies], needed: Option<u64>, then: &str) -> String
     let mut words = format!("free space{until}, then {then}");
     for (place, one) in kept.iter().take(NAMED_MAX).enumerate() {
         words.push_str(if place == 0 { "; bootmigrate itself keeps " } else { ", " });
-        let (what, remove) = if one.quarantined { ("a replaced database", "rm -r") } else { ("a snapshot", "rm") };
-        words.push_str(&format!("{what} of {} bytes in {} (remove it with `{remove} {}`)", one.bytes, short(&one.path), one.path));
+        let what = if one.quarantined { "a replaced database" } else { "a snapshot" };
+        words.push_str(&format!("{what} of {} bytes in {} (remove it with `{}`)", one.bytes, short(&one.path), one.remove));
     }
     words
 }

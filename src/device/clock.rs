@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
+
 use crate::device::disk::Op;
 use crate::error::Failure;
 
@@ -36,6 +39,12 @@ impl Clock for SystemClock {
         static FIRST: OnceLock<Instant> = OnceLock::new();
         FIRST.get_or_init(Instant::now).elapsed()
     }
+}
+
+/// A moment as RFC 3339 writes it, to be shown.
+pub fn rfc3339(unix_seconds: i64) -> String {
+    let date = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into())
 }
 
 /// Pause between two questions to somebody who holds what we need.

@@ -106,14 +106,21 @@ pub fn room_for(device: &Device<'_>, size: u64, op: Op) -> Result<(), Failure> {
     Err(Failure::new(Class::NoSpace, op, cause).at(device.files.folder()).needs(room.for_a_copy()))
 }
 
-fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn File>> {
+/// Makes an empty file that may take the database's name.
+///
+/// # Errors
+/// As `open` and `chown`.
+pub(super) fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn File>> {
     let file = device.disk().open(COPY, path, Open::CreateNew { mode: 0o600 })?;
     locked.give_attributes(COPY, &*file)?;
     Ok(file)
 }
 
 /// Version and operation come from what is in it.
-fn name_it(device: &Device<'_>, store: &RecordStore, temporary: &Path, op: Op) -> Result<SnapshotName, Failure> {
+///
+/// # Errors
+/// Damaged where it is no good copy; else as the storage.
+pub(super) fn name_it(device: &Device<'_>, store: &RecordStore, temporary: &Path, op: Op) -> Result<SnapshotName, Failure> {
     let version = good_copy(device, temporary, None).map_err(|look| look.failure(op, temporary, "it is no good copy"))?;
     let operation = operation_in(device, temporary, op)?;
     let name = SnapshotName { version, operation: store.next_number(device)?.max(operation.saturating_add(1)) };
@@ -129,7 +136,11 @@ fn operation_in(device: &Device<'_>, copy: &Path, op: Op) -> Result<u64, Failure
     Ok(read?.operation.unwrap_or(0))
 }
 
-fn remove(device: &Device<'_>, path: &Path) -> Result<(), Failure> {
+/// Removes a copy that has no name yet, and what SQLite has left beside it.
+///
+/// # Errors
+/// As `unlink` and `fsync`.
+pub(super) fn remove(device: &Device<'_>, path: &Path) -> Result<(), Failure> {
     let names = [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     let removed = unlink_durably(device.disk(), COPY, &device.state.snapshots(), &names);

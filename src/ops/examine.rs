@@ -82,6 +82,12 @@ pub struct Quarantined {
     pub bytes: u64,
     /// The second line of its reason.txt.
     pub reason: String,
+    /// The third line; empty where it is not written.
+    pub lost: String,
+    /// When reason.txt was written, as the device's clock was then; `None` where it is absent.
+    pub unix_seconds: Option<i64>,
+    /// Each file with its bytes.
+    pub files: Vec<(String, u64)>,
 }
 
 /// What lies under the database's name.
@@ -256,6 +262,8 @@ pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Fai
 
 /// Bytes of a reason that are read at most.
 const REASON_BYTES_MAX: usize = 4096;
+/// The file beside a replaced database that says why.
+pub const NOTE: &str = "reason.txt";
 
 /// Sets of files in quarantine, oldest first.
 ///
@@ -267,28 +275,36 @@ pub fn quarantine(device: &Device<'_>) -> Result<Vec<Quarantined>, Failure> {
     let mut found = Vec::new();
     for operation in device.state.list_quarantine(disk).map_err(failed)? {
         let folder = device.state.quarantined(operation);
-        let names = disk.list(&folder).map_err(failed)?;
-        let sizes = names.iter().filter_map(|name| disk.stat(&folder.join(name)).ok().flatten()).map(|stat| stat.size);
-        let bytes = sizes.fold(0, u64::saturating_add);
-        found.push(Quarantined { operation, bytes, reason: reason(disk, &folder.join("reason.txt")) });
+        let files = disk.list(&folder).map_err(failed)?.into_iter();
+        let files: Vec<(String, Stat)> =
+            files.filter_map(|name| disk.stat(&folder.join(&name)).ok().flatten().map(|stat| (name, stat))).collect();
+        let bytes = files.iter().map(|(_, stat)| stat.size).fold(0, u64::saturating_add);
+        let note = files.iter().find(|(name, _)| name == NOTE).map(|(_, stat)| stat.modified_ns / 1_000_000_000);
+        let unix_seconds = note.map(|seconds| i64::try_from(seconds).unwrap_or(0));
+        let files = files.into_iter().map(|(name, stat)| (name, stat.size)).collect();
+        let (reason, lost) = reason(disk, &folder.join(NOTE));
+        found.push(Quarantined { operation, bytes, reason, lost, unix_seconds, files });
     }
     Ok(found)
 }
 
-fn reason(disk: &dyn Disk, file: &Path) -> String {
+/// Why, and what was lost by it.
+fn reason(disk: &dyn Disk, file: &Path) -> (String, String) {
     let (note, cut) = match read_own_start(disk, LOOK, file, REASON_BYTES_MAX + 1) {
         Ok(note) if note.len() > REASON_BYTES_MAX => (note, " (cut: reason.txt is longer)"),
         Ok(note) => (note, ""),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), ""),
-        Err(error) => return format!("reason.txt cannot be read: {error}"),
+        Err(error) => return (format!("reason.txt cannot be read: {error}"), String::new()),
     };
     let note = String::from_utf8_lossy(note.get(..REASON_BYTES_MAX).unwrap_or(&note)).into_owned();
     let reason = note.lines().find_map(|line| line.strip_prefix("reason: "));
-    reason.map_or_else(
+    let lost = note.lines().find_map(|line| line.strip_prefix("data lost: ")).unwrap_or_default().to_owned();
+    let reason = reason.map_or_else(
         || format!("no reason is written{cut}"),
         |reason| {
             let last = note.lines().last().is_some_and(|line| line.ends_with(reason));
             format!("{reason}{}", if last { cut } else { "" })
         },
-    )
+    );
+    (reason, lost)
 }

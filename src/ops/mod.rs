@@ -4,6 +4,7 @@
 
 pub mod backup;
 pub mod before;
+pub mod by_hand;
 pub mod carry_over;
 pub mod data;
 pub mod downgrade;
@@ -15,6 +16,7 @@ pub mod lock;
 pub mod migrate;
 pub mod probe;
 pub mod prune;
+pub mod quarantine;
 pub mod recover;
 pub mod rehearse;
 pub mod replace;

@@ -1,14 +1,16 @@
 //! Owns what is kept: snapshots and quarantine, by count.
 //! Promises: the newest snapshot stays, with two slots the first since `mark-good`, and whatever is older than an operation that lost
-//! rows; of quarantine the first, the newest, and the newest of an operation that lost rows.
+//! rows; of quarantine those of which most rows can be read, the newest, and the newest of an operation that lost rows.
 //! Never fails a run: what cannot be removed is said, and removed another time.
 
+use std::cmp::Reverse;
 use std::io;
 
 use crate::config::Slots;
-use crate::decide::plan::{PURGE_ASKED, RESTORE_ASKED};
+use crate::decide::asked::by_a_person;
 use crate::device::disk::{read_own_start, Op};
 use crate::device::Device;
+use crate::ops::quarantine::{readable, remove};
 use crate::ops::store::RecordStore;
 
 const OP: Op = Op("prune");
@@ -39,16 +41,19 @@ pub fn last_loss(device: &Device<'_>, store: &RecordStore) -> io::Result<Option<
     Ok(quarantined.max(open))
 }
 
-/// As its reason.txt says. One that cannot be read counts as a loss.
+/// As its reason.txt says. One that cannot be read counts as a loss, but for a folder whose removal was cut off at its very end.
 fn gave_up_rows(device: &Device<'_>, operation: u64) -> bool {
-    let note = device.state.quarantined(operation).join("reason.txt");
+    let folder = device.state.quarantined(operation);
+    if device.disk().list(&folder).is_ok_and(|names| names.is_empty()) {
+        return false;
+    }
+    let note = folder.join("reason.txt");
     let text = match read_own_start(device.disk(), OP, &note, NOTE_BYTES_MAX) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => return true,
     };
     let line = |begin: &str| text.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or("");
-    let asked = [PURGE_ASKED, RESTORE_ASKED].contains(&line("reason: "));
-    !asked && line("data lost: ") != "nothing"
+    !by_a_person(line("reason: ")) && line("data lost: ") != "nothing"
 }
 
 fn say(device: &Device<'_>, pruned: io::Result<()>) {
@@ -74,18 +79,24 @@ pub fn is_older(operation: u64, loss: Option<u64>) -> bool {
     loss.is_some_and(|loss| operation < loss)
 }
 
+/// By rows that can be read, not by age: a set with fewer of them never takes the place of one with more. The newest, which the last
+/// report named, and that of the newest loss stay beside those until another one comes.
 fn quarantine(device: &Device<'_>, loss: Option<u64>) -> io::Result<()> {
     let operations = device.state.list_quarantine(device.disk())?;
     let max = device.settings.quarantine_max as usize;
-    let excess = operations.len().saturating_sub(max);
-    // The first shows how it began, the newest how it is.
-    let skip = usize::from(max > 1);
-    for operation in operations.iter().skip(skip).take(excess).filter(|operation| Some(**operation) != loss) {
-        let folder = device.state.quarantined(*operation);
-        for name in device.disk().list(&folder)? {
-            device.disk().unlink(OP, &folder.join(name))?;
-        }
-        device.disk().remove_folder(OP, &folder)?;
+    let newest = operations.last().copied().filter(|_| max > 0);
+    if operations.len() <= max {
+        return Ok(());
+    }
+    let mut ranked = Vec::new();
+    for operation in operations {
+        let found = readable(device, operation).map_err(|failure| io::Error::other(failure.to_string()))?;
+        // Of equals the newest shows how it is, and the first how it began.
+        ranked.push((Reverse(found.every_row), Some(operation) != newest, operation));
+    }
+    ranked.sort_unstable();
+    for (_, _, operation) in ranked.into_iter().skip(max).filter(|(_, _, operation)| ![loss, newest].contains(&Some(*operation))) {
+        remove(device, operation)?;
     }
     Ok(())
 }

@@ -115,11 +115,13 @@ pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<O
         for name in disk.list(&folder)? {
             bytes = bytes.saturating_add(bytes_of(&folder.join(name))?);
         }
-        kept.push(OwnCopies { path: folder.display().to_string(), bytes, quarantined: true });
+        let remove = format!("bootmigrate quarantine delete {operation} --db {} --yes", device.settings.name);
+        kept.push(OwnCopies { path: folder.display().to_string(), bytes, quarantined: true, remove });
     }
     for name in snapshots {
         let path = device.state.snapshot(name);
-        kept.push(OwnCopies { bytes: bytes_of(&path)?, path: path.display().to_string(), quarantined: false });
+        let (bytes, path) = (bytes_of(&path)?, path.display().to_string());
+        kept.push(OwnCopies { bytes, remove: format!("rm {path}"), path, quarantined: false });
     }
     kept.retain(|kept| kept.bytes > 0);
     Ok(kept)

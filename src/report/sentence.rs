@@ -2,6 +2,7 @@
 //! Promises: one line each, ending with a code that can be read over the phone.
 //! Never knows an exit code that [`super`] has not decided.
 
+use crate::decide::asked::QUARANTINE_RESTORE_ASKED;
 use crate::decide::facts::{Facts, OwnCopies, Request};
 use crate::decide::policy::FAILED_MAX;
 use crate::decide::space::{free_space, RUN_AGAIN};
@@ -39,7 +40,8 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
             format!("gone back to {version} by its stored down SQL, no row lost, because {reason}; the newer file is in {kept}.")
         }
         Outcome::Restored => format!(
-            "restored from a snapshot and migrated to {version}, because {reason}; lost: {}.",
+            "restored from {} and migrated to {version}, because {reason}; lost: {}.",
+            if reason == QUARANTINE_RESTORE_ASKED { "quarantine" } else { "a snapshot" },
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Salvaged => format!(

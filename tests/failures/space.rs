@@ -166,7 +166,7 @@ fn row_69_what_of_ours_fills_the_disk() {
     let device = device.firmware(50);
     mount(&device).fill_but(400);
     row.boot(&device);
-    std::fs::remove_dir_all(device.state("settings").join("quarantine/2")).unwrap();
+    assert_eq!(device.run(&["quarantine", "delete", "2", "--db", "settings", "--yes"]).exit, "0");
     row.boot(&device);
     row.whole();
 }

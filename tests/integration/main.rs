@@ -56,6 +56,7 @@ mod product;
 mod program;
 mod purge;
 mod put_back;
+mod quarantine;
 mod quiet;
 mod registered;
 mod rehearsed;

@@ -335,7 +335,8 @@ fn a_refusal_names_what_of_ours_may_go() {
     mount(&device).fill_but(500);
     let said = runs(&device, &["run"], "14");
     let aside = fs::read_dir(device.state("settings").join("quarantine")).unwrap().next().unwrap().unwrap().path();
-    let remove = format!("(remove it with `rm -r {}`)", tidy(&device, &aside.to_string_lossy()));
+    let number = aside.file_name().unwrap().to_string_lossy().into_owned();
+    let remove = format!("(remove it with `bootmigrate quarantine delete {number} --db settings --yes`)");
     assert!(said.contains("a copy needs") && said.contains("a replaced database of") && said.contains(&remove), "{said}");
     // The snapshot is from before the loss: it may be the only home of rows, and goes by an operator's word alone.
     assert!(!said.contains("a snapshot of"), "{said}");
@@ -344,6 +345,6 @@ fn a_refusal_names_what_of_ours_may_go() {
         assert!(looked.contains(if command == "status" { remove.as_str() } else { "a copy needs" }), "{command}: {looked}");
     }
     // What it says helps.
-    fs::remove_dir_all(aside).unwrap();
+    runs(&device, &["quarantine", "delete", &number, "--db", "settings", "--yes"], "0");
     goes_on(&device);
 }

@@ -5,7 +5,7 @@
 use crate::commands::transcript;
 use crate::device::TestDevice;
 use crate::oracle;
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 use std::fs;
 
 #[track_caller]
@@ -269,70 +269,11 @@ fn purge_as_told() {
 #[test]
 fn help_for_a_technician() {
     let device = TestDevice::booted_at(40);
-    let rows = oracle::content(&device.main());
-    transcript(
-        &device,
-        "--help",
-        expect![[r#"
-            bootmigrate: brings this device's SQLite databases to the schema its firmware expects
-
-            Commands (`bootmigrate help COMMAND` says more)
-              (none)            status, and what `run` would do
-              run               what the unit does at boot
-              status            versions and state
-              plan              what the next boot would do, and why
-              rehearse          the real migration on a copy, thrown away
-              ready             may an application open it?
-              migrate           apply pending migrations, all or some
-              rollback          go back by the down SQL that was stored when it was applied
-              data status       the data migrations of each database
-              data run          apply data migrations, beside running applications
-              snapshot list     the copies of each database
-              snapshot create   make a copy now, beside running applications
-              snapshot verify   is each copy good?
-              snapshot restore  put a copy in the database's place
-              snapshot prune    remove what the configuration does not keep
-              doctor            look at everything, and name the repair
-              bundle            all that support needs, in one file; no rows
-              mark-good         this slot is good: what was kept for the way back may go
-              adopt             take over a database that another tool made, then run
-              purge             set this database aside and rebuild it
-
-            Where a device does not start its application
-              1. bootmigrate doctor              what is wrong, and which command mends it
-              2. bootmigrate run --retry         try once more; loses nothing
-              3. bootmigrate bundle FILE         for support, before anything is lost
-              4. bootmigrate --purge-and-retry   what fails or is damaged is rebuilt
-
-            Options of every command
-              --db NAME          only this database; without it all of them
-              --config FILE      instead of /etc/bootmigrate.toml
-              --root DIR         put before every path; mounts are not checked under it
-              -v                 say each migration
-              -vv                say each statement, with time and rows
-              -q                 print only errors
-              --help             this text; after a command, that command's
-
-            Exit codes: may the application start?
-               0  usable, nothing was lost
-              11  usable, and data was lost; the report says what
-               3  work is pending
-              10  a migration failed; the database is whole at its old version
-              12  newer than this firmware, and no way back
-              13  in use by another process
-              14  not enough space
-              15  read-only, or an I/O error
-              16  not our database
-              17  damaged, not recovered
-              18  a mount or folder is missing
-              19  tries used up
-              20  interrupted; the next boot goes on
-              21  the migrations do not fit the database
-               2  usage or configuration
-               1  a defect of bootmigrate
-            exit 0, touched nothing
-        "#]],
-    );
+    let (rows, before) = (oracle::content(&device.main()), oracle::folder(&device.root()));
+    let ran = device.run(&["--help"]);
+    assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", ""));
+    expect_file!["help.txt"].assert_eq(&ran.stdout);
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     unchanged(&device, &rows);
 }
 
@@ -344,22 +285,22 @@ fn help_of_one_command_and_the_version() {
         &device,
         "run --help",
         expect![[r#"
-        bootmigrate run [--retry | --purge-and-retry] [-- PROGRAM ARGS...]
-          what the unit does at boot
+            bootmigrate run [--retry | --purge-and-retry] [-- PROGRAM ARGS...]
+              what the unit does at boot
 
-        Brings every database to this firmware's schema, or says why not. Stop the
-        applications first; one that is running is noticed, and nothing is touched (13).
-        --retry after exit 19: forgets the counted tries and tries once more.
-        --purge-and-retry when a device must work again and its rows may go: what fails
-        or is damaged is set aside (it stays in quarantine) and rebuilt; what is
-        healthy is left alone. With PROGRAM: becomes it when its databases are usable.
-        RUN_MIGRATIONS=0 in the environment skips the run.
+            Brings every database to this firmware's schema, or says why not. Stop the
+            applications first; one that is running is noticed, and nothing is touched (13).
+            --retry after exit 19: forgets the counted tries and tries once more.
+            --purge-and-retry when a device must work again and its rows may go: what fails
+            or is damaged is set aside (it stays in quarantine) and rebuilt; what is
+            healthy is left alone. With PROGRAM: becomes it when its databases are usable.
+            RUN_MIGRATIONS=0 in the environment skips the run.
 
-          --json             print facts as JSON
-          --retry            forget the counted tries; purges nothing
-          --purge-and-retry  also: what fails or is damaged is set aside and rebuilt
-        exit 0, touched nothing
-    "#]],
+              --json              print facts as JSON
+              --retry             forget the counted tries; purges nothing
+              --purge-and-retry   also: what fails or is damaged is set aside and rebuilt
+            exit 0, touched nothing
+        "#]],
     );
     let version = device.run(&["--version"]);
     assert_eq!((version.exit.as_str(), version.stdout.as_str()), ("0", concat!("bootmigrate ", env!("CARGO_PKG_VERSION"), "\n")));

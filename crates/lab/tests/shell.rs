@@ -37,7 +37,7 @@ fn argument(option: &'static OptionText) -> Arg {
 fn clap_command(text: &'static CommandText, name: &'static str) -> Command {
     let mut made = Command::new(name).about(text.summary).args(shown(text.options).into_iter().map(argument));
     made = made.args(shown(EVERYWHERE).into_iter().map(argument));
-    if let Some((value, required)) = text.argument {
+    for (value, required) in text.argument.iter().flat_map(|(values, required)| values.split(' ').map(move |value| (value, *required))) {
         made = made.arg(Arg::new(value).value_hint(ValueHint::AnyPath).required(required));
     }
     made
@@ -46,6 +46,7 @@ fn clap_command(text: &'static CommandText, name: &'static str) -> Command {
 /// What the words that only begin a command are about.
 fn about(group: &str) -> &'static str {
     match group {
+        "quarantine" => "database files that were replaced",
         "data" => "migrations of rows, beside running applications",
         "snapshot" => "copies of each database",
         other => panic!("say what `{other}` is about"),
