@@ -2,18 +2,25 @@
 //! Promises: every rule holds on the disk as the cut has left it, before any boot.
 //! Never replaces the judgement of the boots that follow.
 
+use std::collections::BTreeMap;
+
 use bootmigrate::boot::BootRequest;
+use bootmigrate::cli::set_aside::QuarantineVerb;
 use bootmigrate::cli::{Action, Command, SnapshotVerb, Verbosity};
 use bootmigrate::commands::mark_good::mark_good;
+use bootmigrate::commands::quarantine::quarantine;
 use bootmigrate::commands::rehearse::rehearse;
 use bootmigrate::commands::snapshot::snapshot;
-use bootmigrate::commands::CommandContext;
+use bootmigrate::commands::{CommandContext, Lines, Printed};
 use bootmigrate::config::{self, Source, UnknownKey};
 use bootmigrate::decide::facts::{Request, Snapshot};
+use bootmigrate::device::files::SnapshotName;
 use bootmigrate::device::{Device, LOOK};
 use bootmigrate::error::{Class, Failure};
 use bootmigrate::ops::backup::{import, importable};
+use bootmigrate::ops::by_hand::begin;
 use bootmigrate::ops::lock::lock;
+use bootmigrate::ops::quarantine::{may_take_in, take_in};
 use bootmigrate::ops::store::RecordStore;
 use bootmigrate::report::DatabaseReport;
 
@@ -37,12 +44,21 @@ pub enum Run {
     Rehearse,
     /// `mark-good`.
     MarkGood,
+    /// `quarantine delete` of this operation's files.
+    QuarantineDelete(u64),
+    /// `quarantine export` of them, into [`OUT`].
+    QuarantineExport(u64),
+    /// `quarantine restore` of them.
+    QuarantineRestore(u64),
 }
+
+/// Where a person exports to.
+pub const OUT: &str = "/data/out";
 
 impl Run {
     /// It reports for itself, as a boot does, and is judged as one.
     pub fn is_boot(self) -> bool {
-        matches!(self, Run::Boot | Run::SnapshotRestore(_))
+        matches!(self, Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_))
     }
 }
 
@@ -52,7 +68,8 @@ pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &BootRequest) -
     match run {
         Run::Boot => switch_on(firmware, sim, asked),
         Run::SnapshotRestore(file) => with_device(firmware, sim, &clock, |device| restore(device, sim, file)),
-        Run::SnapshotCreate | Run::Rehearse | Run::MarkGood => {
+        Run::QuarantineRestore(number) => with_device(firmware, sim, &clock, |device| put_back(device, sim, number)),
+        Run::SnapshotCreate | Run::Rehearse | Run::MarkGood | Run::QuarantineDelete(_) | Run::QuarantineExport(_) => {
             with_device(firmware, sim, &clock, |device| command(run, firmware, sim, device))
         }
     }
@@ -64,9 +81,24 @@ fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
     let taken = importable(device, file.as_ref())
         .and_then(|()| lock(device))
         .and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, file.as_ref()));
+    in_its_place(device, sim, before, taken, false)
+}
+
+/// The same of files in quarantine.
+fn put_back(device: &Device<'_>, sim: &Sim, number: u64) -> Booted {
+    let before = sim.effects();
+    let taken = begin(device).and_then(|(locked, store)| {
+        may_take_in(device)?;
+        take_in(device, &locked, &store, number)
+    });
+    in_its_place(device, sim, before, taken, true)
+}
+
+fn in_its_place(device: &Device<'_>, sim: &Sim, before: u64, taken: Result<SnapshotName, Failure>, from_quarantine: bool) -> Booted {
     match taken {
         Ok(name) => {
-            let request = Request::Restore(Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() });
+            let snapshot = Snapshot { version: name.version, operation: name.operation, from_quarantine, ..Snapshot::default() };
+            let request = Request::Restore(snapshot);
             let booted = boot_of(device, sim, &BootRequest { request, token: String::new() });
             Booted { effects: sim.effects() - before, ..booted }
         }
@@ -89,7 +121,11 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
         Run::SnapshotCreate => snapshot(&context, SnapshotVerb::Create),
         Run::Rehearse => rehearse(&context),
         Run::MarkGood => mark_good(devices, devices, false),
-        Run::Boot | Run::SnapshotRestore(_) => panic!("{run:?} reports for itself"),
+        Run::QuarantineDelete(number) => quarantine(&context, &QuarantineVerb::Delete(number)).unwrap_or_else(|error| panic!("{error}")),
+        Run::QuarantineExport(number) => {
+            quarantine(&context, &QuarantineVerb::Export(number, OUT.into())).unwrap_or_else(|error| failed(&error))
+        }
+        Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_) => panic!("{run:?} reports for itself"),
     };
     let sentence = format!("{}{}", printed.text.as_str(), printed.sentences.as_str());
     // A command reports about itself; that an application may start only a boot says.
@@ -170,10 +206,60 @@ pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, alb
         return bad("there is a way back", format!("{} snapshots, {whole} whole", now.len()));
     }
     let made = || now.iter().filter(|name| !then.contains(name)).any(|name| is_old(scenario, &album_look(state, name)));
+    match scenario.run {
+        Run::QuarantineDelete(number) => deleted(before, state, number, ended)?,
+        Run::QuarantineExport(number) => exported(before, state, number, ended)?,
+        _ => {}
+    }
     if scenario.run == Run::SnapshotCreate && ended && !made() {
         return bad("what was reported stands", format!("the copy that was made is not there: {now:?}"));
     }
     Ok(())
+}
+
+/// A set of files is whole, or its main file is gone; at the end nothing of it is left.
+fn deleted(before: &State, state: &State, number: u64, ended: bool) -> Result<(), Bad> {
+    let folder = format!("{STATE}/quarantine/{number}");
+    let (then, now) = (below(before, &folder), below(state, &folder));
+    if ended && state.follow(&folder).is_ok() {
+        return bad("what was reported stands", format!("{folder} was deleted, and is there: {:?}", now.keys()));
+    }
+    let main = format!("{folder}/settings.db");
+    if now.contains_key(&main) && now != then {
+        return bad("a set is whole or without its main file", format!("{:?} became {:?}", then.keys(), now.keys()));
+    }
+    let reason = format!("{folder}/reason.txt");
+    if !now.is_empty() && now.get(&reason) != then.get(&reason) {
+        return bad("the reason goes last", format!("{:?} is left", now.keys()));
+    }
+    Ok(())
+}
+
+/// What lies in quarantine is as it was; where the reason stands in the folder outside, so does everything else, byte for byte.
+fn exported(before: &State, state: &State, number: u64, ended: bool) -> Result<(), Bad> {
+    let folder = format!("{STATE}/quarantine/{number}");
+    let then = below(before, &folder);
+    if below(state, &folder) != then {
+        return bad("an export leaves the originals", format!("{:?}", below(state, &folder).keys()));
+    }
+    let copied: BTreeMap<String, Vec<u8>> =
+        below(state, OUT).into_iter().map(|(path, bytes)| (path.replacen(OUT, &folder, 1), bytes)).collect();
+    if (ended || copied.contains_key(&format!("{folder}/reason.txt"))) && copied != then {
+        return bad("an export is whole where its reason stands", format!("{:?} of {:?}", copied.keys(), then.keys()));
+    }
+    Ok(())
+}
+
+/// Each file below a folder, with its bytes.
+fn below(state: &State, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let prefix = format!("{folder}/");
+    let paths = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
+    paths.filter_map(|path| state.read_file(&path).map(|bytes| (path, bytes))).collect()
+}
+
+/// A sentence that the command line prints with exit 2.
+fn failed(sentence: &str) -> Printed {
+    Printed::outcome(Lines::default(), Lines::of(sentence), 2)
 }
 
 fn album_look(state: &State, path: &str) -> Stands {

@@ -8,6 +8,7 @@ pub mod catalogues;
 mod data;
 mod kept;
 mod newer;
+mod quarantined;
 mod replaced;
 mod short;
 pub(crate) mod situations;
@@ -201,6 +202,13 @@ pub const ALL: &[(&str, Build)] = &[
     ("snapshot-create-another", asked::snapshot_create_another),
     ("snapshot-restore", asked::snapshot_restore),
     ("snapshot-restore-file", asked::snapshot_restore_file),
+    ("quarantine-delete", quarantined::delete),
+    ("quarantine-delete-wal", quarantined::delete_wal),
+    ("quarantine-export", quarantined::export),
+    ("quarantine-restore", quarantined::restore),
+    ("quarantine-restore-wal", quarantined::restore_wal),
+    ("quarantine-restore-hot", quarantined::restore_hot),
+    ("quarantine-restore-damaged", quarantined::restore_damaged),
     ("rehearse", asked::rehearse),
     ("rehearse-wal-left", asked::rehearse_wal_left),
     ("rehearse-take-over", asked::rehearse_take_over),
