@@ -14,6 +14,7 @@ use crate::decide::facts::Snapshot;
 use crate::device::clock::rfc3339;
 use crate::device::disk::{parent, Disk, FileKind, Op};
 use crate::device::Device;
+use crate::error::exit::gravest;
 use crate::error::{Class, Failure};
 use crate::ops::by_hand::{begin, nothing_waits};
 use crate::ops::examine::{quarantine as sets, Quarantined};
@@ -21,7 +22,7 @@ use crate::ops::inspect::copies::{good_copy_in_full, Look};
 use crate::ops::lock::lock;
 use crate::ops::quarantine::{delete, export_files, files_of, may_take_in, readable, take_in, Readable, Reading};
 use crate::ops::verify::within_budget;
-use crate::report::{exit_of, gravest, lacking, SCHEMA};
+use crate::report::{lacking, SCHEMA};
 
 const OP: Op = Op("look at the folder");
 
@@ -119,7 +120,7 @@ fn list(context: &CommandContext<'_>) -> Printed {
             }
             Err(failure) => {
                 text.line(&format!("{name}: {failure}"));
-                exits.push(exit_of(failure.class));
+                exits.push(failure.class.exit().code);
             }
         }
     }
@@ -267,7 +268,7 @@ fn place_of(disk: &dyn Disk, place: &Path) -> io::Result<PathBuf> {
 
 /// What lies in quarantine takes no room from a folder on another file system.
 fn no_room_there(device: &Device<'_>, into: &Path, failure: &Failure) -> Printed {
-    let (exit, name) = (exit_of(failure.class), &device.settings.name);
+    let (exit, name) = (failure.class.exit().code, &device.settings.name);
     let space = device.disk().space(parent(into)).ok();
     let (why, next) = lacking(&[], failure, space, "export again, or name a folder elsewhere");
     let sentence = format!("{name}: not enough space: {why}{failure}; nothing was left there. Next: {next}. [BM-{exit} {name}]");
@@ -301,7 +302,7 @@ fn restored(context: &CommandContext<'_>, device: &Device<'_>, number: u64) -> P
 }
 
 fn no_good_copy(device: &Device<'_>, number: u64, failure: &Failure) -> Printed {
-    let (exit, name) = (exit_of(failure.class), &device.settings.name);
+    let (exit, name) = (failure.class.exit().code, &device.settings.name);
     let sentence = format!(
         "{name}: quarantine/{number} cannot be put back: {}; nothing was changed. Next: `bootmigrate quarantine export {number} DIR --db {name}` \
          copies it for support. [BM-{exit} {name}]",

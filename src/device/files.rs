@@ -142,6 +142,9 @@ pub struct StateFolder {
     pub root: PathBuf,
 }
 
+/// Of a replacement, in its folder in quarantine: the operation, why, and what was lost.
+pub const NOTE: &str = "reason.txt";
+
 /// `snapshots/v12-7.db`: a copy made before operation 7, of schema 12.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotName {

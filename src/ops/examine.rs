@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::decide::record::{read_slots, RecordSlots, SLOT_BYTES};
 use crate::device::disk::{read_own_start, Disk, FileKind, Open, Stat};
 use crate::device::files::FilesState;
+use crate::device::files::NOTE;
 use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
@@ -262,9 +263,6 @@ pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Fai
 
 /// Bytes of a reason that are read at most.
 const REASON_BYTES_MAX: usize = 4096;
-/// The file beside a replaced database that says why.
-pub const NOTE: &str = "reason.txt";
-
 /// Sets of files in quarantine, oldest first.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use std::io;
 use crate::config::Slots;
 use crate::decide::asked::by_a_person;
 use crate::device::disk::{read_own_start, Op};
+use crate::device::files::NOTE;
 use crate::device::Device;
 use crate::ops::quarantine::{readable, remove};
 use crate::ops::store::RecordStore;
@@ -47,7 +48,7 @@ fn gave_up_rows(device: &Device<'_>, operation: u64) -> bool {
     if device.disk().list(&folder).is_ok_and(|names| names.is_empty()) {
         return false;
     }
-    let note = folder.join("reason.txt");
+    let note = folder.join(NOTE);
     let text = match read_own_start(device.disk(), OP, &note, NOTE_BYTES_MAX) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => return true,

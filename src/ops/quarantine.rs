@@ -10,9 +10,9 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::device::disk::{unlink_durably, FileKind, Op};
+use crate::device::files::NOTE;
 use crate::device::Device;
 use crate::error::Failure;
-use crate::ops::examine::NOTE;
 use crate::ops::lock::Locked;
 use crate::ops::sweep::remove_tree;
 pub use export::{export_files, files_of};

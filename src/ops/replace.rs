@@ -8,7 +8,7 @@ use std::io;
 use crate::catalog::Migration;
 use crate::decide::record::{OpenOperation, OperationKind};
 use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Op, Rename};
-use crate::device::files::{MainFile, SnapshotName};
+use crate::device::files::{MainFile, SnapshotName, NOTE};
 use crate::device::history;
 use crate::device::Device;
 use crate::error::printable::printable;
@@ -313,7 +313,7 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, swap
     let owner = locked.ownership.ids();
     make_folder_durably(disk, QUARANTINE, &device.state.quarantine(), 0o700, owner)?;
     make_folder_durably(disk, QUARANTINE, &folder, 0o700, owner)?;
-    let note = folder.join("reason.txt");
+    let note = folder.join(NOTE);
     if disk.stat(&note)?.is_none() {
         let (reason, loss) = (printable(swapped.reason), printable(swapped.loss.unwrap_or("nothing")));
         let text = format!("operation: {operation}\nreason: {reason}\ndata lost: {loss}\n");

@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::disk::{parent, Disk, FileKind, Op, Open, Rename};
+use crate::device::files::NOTE;
 use crate::device::Device;
 use crate::error::{Class, Failure, Lack};
 use crate::ops::backup::room_for;
-use crate::ops::examine::NOTE;
 use crate::ops::trust::Trust;
 
 const OP: Op = Op("copy files out of quarantine");
