@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, OPTIONS};
-use crate::cli::set_aside::QuarantineVerb;
+use crate::cli::set_aside::{LostVerb, QuarantineVerb};
 use crate::config::words::nearest;
 use crate::decide::facts::Request;
 
@@ -94,6 +94,8 @@ pub enum Action {
     Restore(String),
     /// `quarantine ...`.
     Quarantine(QuarantineVerb),
+    /// `lost ...`.
+    Lost(LostVerb),
     /// `doctor`.
     Doctor {
         /// `--full`.

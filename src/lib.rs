@@ -282,6 +282,7 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
         Action::Snapshot(verb) => Ok(commands::snapshot::snapshot(&context, *verb)),
         Action::Restore(which) => commands::restore::restore(&context, which),
         Action::Quarantine(verb) => commands::quarantine::quarantine(&context, verb),
+        Action::Lost(verb) => commands::lost::lost(&context, verb),
         Action::Doctor { full } => Ok(commands::doctor::doctor(&context, *full)),
         Action::Bundle(file) => commands::bundle::bundle(&context, embedded, file),
         Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(Lines::default(), 0)),

@@ -31,6 +31,9 @@ _bootmigrate() {
             bootmigrate,help)
                 cmd="bootmigrate__subcmd__help"
                 ;;
+            bootmigrate,lost)
+                cmd="bootmigrate__subcmd__lost"
+                ;;
             bootmigrate,mark-good)
                 cmd="bootmigrate__subcmd__mark__subcmd__good"
                 ;;
@@ -85,6 +88,9 @@ _bootmigrate() {
             bootmigrate__subcmd__help,help)
                 cmd="bootmigrate__subcmd__help__subcmd__help"
                 ;;
+            bootmigrate__subcmd__help,lost)
+                cmd="bootmigrate__subcmd__help__subcmd__lost"
+                ;;
             bootmigrate__subcmd__help,mark-good)
                 cmd="bootmigrate__subcmd__help__subcmd__mark__subcmd__good"
                 ;;
@@ -124,6 +130,18 @@ _bootmigrate() {
             bootmigrate__subcmd__help__subcmd__data,status)
                 cmd="bootmigrate__subcmd__help__subcmd__data__subcmd__status"
                 ;;
+            bootmigrate__subcmd__help__subcmd__lost,drop)
+                cmd="bootmigrate__subcmd__help__subcmd__lost__subcmd__drop"
+                ;;
+            bootmigrate__subcmd__help__subcmd__lost,export)
+                cmd="bootmigrate__subcmd__help__subcmd__lost__subcmd__export"
+                ;;
+            bootmigrate__subcmd__help__subcmd__lost,list)
+                cmd="bootmigrate__subcmd__help__subcmd__lost__subcmd__list"
+                ;;
+            bootmigrate__subcmd__help__subcmd__lost,retry)
+                cmd="bootmigrate__subcmd__help__subcmd__lost__subcmd__retry"
+                ;;
             bootmigrate__subcmd__help__subcmd__quarantine,delete)
                 cmd="bootmigrate__subcmd__help__subcmd__quarantine__subcmd__delete"
                 ;;
@@ -153,6 +171,18 @@ _bootmigrate() {
                 ;;
             bootmigrate__subcmd__help__subcmd__snapshot,verify)
                 cmd="bootmigrate__subcmd__help__subcmd__snapshot__subcmd__verify"
+                ;;
+            bootmigrate__subcmd__lost,drop)
+                cmd="bootmigrate__subcmd__lost__subcmd__drop"
+                ;;
+            bootmigrate__subcmd__lost,export)
+                cmd="bootmigrate__subcmd__lost__subcmd__export"
+                ;;
+            bootmigrate__subcmd__lost,list)
+                cmd="bootmigrate__subcmd__lost__subcmd__list"
+                ;;
+            bootmigrate__subcmd__lost,retry)
+                cmd="bootmigrate__subcmd__lost__subcmd__retry"
                 ;;
             bootmigrate__subcmd__quarantine,delete)
                 cmd="bootmigrate__subcmd__quarantine__subcmd__delete"
@@ -191,7 +221,7 @@ _bootmigrate() {
 
     case "${cmd}" in
         bootmigrate)
-            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help"
+            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -461,7 +491,7 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__help)
-            opts="run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help"
+            opts="run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -561,6 +591,76 @@ _bootmigrate() {
         bootmigrate__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__lost)
+            opts="list export drop retry"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__lost__subcmd__drop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__lost__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__lost__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__lost__subcmd__retry)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -859,6 +959,180 @@ _bootmigrate() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__lost)
+            opts="-h --help list export drop retry"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__lost__subcmd__drop)
+            opts="-v -q -h --yes --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__lost__subcmd__export)
+            opts="-v -q -h --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__lost__subcmd__list)
+            opts="-v -q -h --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__lost__subcmd__retry)
+            opts="-v -q -h --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

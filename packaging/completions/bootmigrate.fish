@@ -43,6 +43,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "rollback" -
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "data" -d 'migrations of rows, beside running applications'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "snapshot" -d 'copies of each database'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "quarantine" -d 'database files that were replaced'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "lost" -d 'rows that have no place in the schema'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "doctor" -d 'look at everything, and name the repair'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "bundle" -d 'all that support needs, in one file; no rows'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
@@ -213,6 +214,37 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand quarantine; and 
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand quarantine; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and not __fish_seen_subcommand_from list export drop retry" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and not __fish_seen_subcommand_from list export drop retry" -f -a "list" -d 'rows that have no place in the schema'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and not __fish_seen_subcommand_from list export drop retry" -f -a "export" -d 'write such rows to a file of yours'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and not __fish_seen_subcommand_from list export drop retry" -f -a "drop" -d 'remove such rows'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and not __fish_seen_subcommand_from list export drop retry" -f -a "retry" -d 'give such rows back to their tables, where they fit'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -l json -d 'print facts as JSON'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from export" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from export" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from export" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from export" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from export" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -l yes -d 'yes, rows may be lost'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from drop" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
@@ -251,22 +283,23 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l yes -d
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "run" -d 'what the unit does at boot'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "status" -d 'versions and state'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "plan" -d 'what the next boot would do, and why'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "rehearse" -d 'the real migration on a copy, thrown away'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "ready" -d 'may an application open it?'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "migrate" -d 'apply pending migrations, all or some'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "rollback" -d 'go back by the down SQL that was stored when it was applied'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "data" -d 'migrations of rows, beside running applications'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "snapshot" -d 'copies of each database'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "quarantine" -d 'database files that were replaced'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "doctor" -d 'look at everything, and name the repair'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "bundle" -d 'all that support needs, in one file; no rows'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "adopt" -d 'take over a database that another tool made, then run'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "purge" -d 'set this database aside and rebuild it'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine doctor bundle mark-good adopt purge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "run" -d 'what the unit does at boot'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "status" -d 'versions and state'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "plan" -d 'what the next boot would do, and why'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "rehearse" -d 'the real migration on a copy, thrown away'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "ready" -d 'may an application open it?'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "migrate" -d 'apply pending migrations, all or some'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "rollback" -d 'go back by the down SQL that was stored when it was applied'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "data" -d 'migrations of rows, beside running applications'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "snapshot" -d 'copies of each database'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "quarantine" -d 'database files that were replaced'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "lost" -d 'rows that have no place in the schema'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "doctor" -d 'look at everything, and name the repair'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "bundle" -d 'all that support needs, in one file; no rows'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "adopt" -d 'take over a database that another tool made, then run'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "purge" -d 'set this database aside and rebuild it'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "status" -d 'the data migrations of each database'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "run" -d 'apply data migrations, beside running applications'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from snapshot" -f -a "list" -d 'the copies of each database'
@@ -279,3 +312,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from quarantine" -f -a "export" -d 'copy its files into a folder of yours'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from quarantine" -f -a "delete" -d 'remove its files; frees their room'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from quarantine" -f -a "restore" -d 'put it in the database\'s place again'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from lost" -f -a "list" -d 'rows that have no place in the schema'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from lost" -f -a "export" -d 'write such rows to a file of yours'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from lost" -f -a "drop" -d 'remove such rows'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from lost" -f -a "retry" -d 'give such rows back to their tables, where they fit'

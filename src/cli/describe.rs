@@ -264,6 +264,42 @@ pub const COMMANDS: &[CommandText] = &[
         argument: Some(("NUMBER", true)),
     },
     CommandText {
+        name: "lost list",
+        usage: "[--json]",
+        summary: "rows that have no place in the schema",
+        text: "Each table of them, lost_TABLE: how many rows, of which table, and why. Reads\n\
+               only, beside running applications.",
+        options: &["--json"],
+        argument: None,
+    },
+    CommandText {
+        name: "lost export",
+        usage: "--db NAME TABLE FILE",
+        summary: "write such rows to a file of yours",
+        text: "A line of JSON each; bytes as {\"hex\": \"...\"}. FILE must not be there yet.",
+        options: &[],
+        argument: Some(("TABLE FILE", true)),
+    },
+    CommandText {
+        name: "lost drop",
+        usage: "--db NAME --yes TABLE",
+        summary: "remove such rows",
+        text: "For good: export them first where they may be wanted. Stop the applications\n\
+               first (13).",
+        options: &["--yes"],
+        argument: Some(("TABLE", true)),
+    },
+    CommandText {
+        name: "lost retry",
+        usage: "--db NAME [TABLE]",
+        summary: "give such rows back to their tables, where they fit",
+        text: "In one transaction, columns by name. What violates a constraint stays, and so does\n\
+               a row with a value for a column that is gone, or whose parent is put aside. A\n\
+               table that is empty then is dropped. Stop the applications first (13).",
+        options: &[],
+        argument: Some(("TABLE", false)),
+    },
+    CommandText {
         name: "doctor",
         usage: "[--full] [--json]",
         summary: "look at everything, and name the repair",

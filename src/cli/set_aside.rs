@@ -1,4 +1,4 @@
-//! Owns the words of `quarantine ...`: what is done with files and rows that were set aside.
+//! Owns the words of `quarantine ...` and `lost ...`: what is done with files and rows that were set aside.
 //! Promises: what removes them, or puts them in a database's place, names one database and says --yes.
 //! Never looks at anything outside its arguments.
 
@@ -21,10 +21,41 @@ pub enum QuarantineVerb {
     Restore(u64),
 }
 
+/// What is done with rows that were put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LostVerb {
+    /// `list`.
+    List,
+    /// `export`: the rows of this table, into this file.
+    Export(String, PathBuf),
+    /// `drop`: this table.
+    Drop(String),
+    /// `retry`: this table, or all of them.
+    Retry(Option<String>),
+}
+
 /// What these words ask for; `None` where they are of another command.
 pub(super) fn action(draft: &Draft, name: &str, arguments: &[String]) -> Option<Result<Action, String>> {
-    let verb = name.strip_prefix("quarantine ")?;
-    Some(quarantine(draft, verb, arguments).map(Action::Quarantine))
+    match name.split_once(' ')? {
+        ("quarantine", verb) => Some(quarantine(draft, verb, arguments).map(Action::Quarantine)),
+        ("lost", verb) => Some(lost(draft, verb, arguments).map(Action::Lost)),
+        _ => None,
+    }
+}
+
+fn lost(draft: &Draft, verb: &str, arguments: &[String]) -> Result<LostVerb, String> {
+    let name = format!("lost {verb}");
+    let table = || arguments.first().cloned().unwrap_or_default();
+    if verb != "list" {
+        named(draft, &name)?;
+    }
+    match verb {
+        "list" => Ok(LostVerb::List),
+        "export" => Ok(LostVerb::Export(table(), PathBuf::from(arguments.get(1).map_or("", String::as_str)))),
+        "drop" => agreed(draft, &name, "removes these rows for good").map(|()| LostVerb::Drop(table())),
+        "retry" => Ok(LostVerb::Retry(arguments.first().cloned())),
+        other => Err(format!("`lost {other}` is not known; see `bootmigrate lost --help`")),
+    }
 }
 
 fn quarantine(draft: &Draft, verb: &str, arguments: &[String]) -> Result<QuarantineVerb, String> {

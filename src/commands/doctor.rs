@@ -320,7 +320,9 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
     if !aside.is_empty() {
         let what = aside.iter().map(|table| format!("lost_{table}")).collect::<Vec<_>>().join(", ");
         let means = "rows that had no place in their tables when the database was rebuilt";
-        chart.note("aside", what, means, "the application takes what it needs, or a migration drops them");
+        let advice =
+            format!("`bootmigrate lost list` says why; `bootmigrate lost retry --db {}` gives back what fits", device.settings.name);
+        chart.note("aside", what, means, &advice);
     }
     let of_aside = |one: &str| one.starts_with("table lost_") || one.starts_with("column lost_");
     let drift: Vec<&str> = inside.drift.iter().map(String::as_str).filter(|one| !of_aside(one)).collect();

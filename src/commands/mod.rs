@@ -6,6 +6,7 @@ pub mod adopt;
 pub mod bundle;
 pub mod data;
 pub mod doctor;
+pub mod lost;
 pub mod mark_good;
 pub mod migrate;
 mod places;

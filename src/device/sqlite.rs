@@ -19,6 +19,7 @@ pub mod findings;
 pub mod foreign;
 mod heap;
 pub mod late;
+pub mod lost;
 pub mod missing;
 mod opening;
 mod partial;

@@ -175,7 +175,7 @@ fn transaction(run: &Run<'_>, work: &Work<'_>, mut database: Database) -> Result
 }
 
 /// For the runs before the next reboot; of a copy there are none.
-fn note_unconfirmed(device: &Device<'_>) {
+pub(super) fn note_unconfirmed(device: &Device<'_>) {
     if device.is_copy {
         return;
     }

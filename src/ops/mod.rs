@@ -13,6 +13,7 @@ pub mod export;
 pub mod index_rows;
 pub mod inspect;
 pub mod lock;
+pub mod lost;
 pub mod migrate;
 pub mod probe;
 pub mod prune;

@@ -304,7 +304,7 @@ fn rows_that_had_no_place() {
     assert_eq!(device.run(&["run"]).exit, "11");
     let lost = rows(&Connection::open(device.main()).unwrap(), "lost_parent").len();
     assert!(lost >= 1000);
-    let aside = Finding { exit: "0", level: "note", about: "aside", what: "lost_parent", repair: "the application takes what it needs" };
+    let aside = Finding { exit: "0", level: "note", about: "aside", what: "lost_parent", repair: "`bootmigrate lost list` says why" };
     finds(&device, &[], &aside);
     let kept =
         Finding { exit: "0", level: "note", about: "quarantine", what: "because ", repair: "it goes when quarantine_max is reached" };

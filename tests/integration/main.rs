@@ -38,6 +38,7 @@ mod kinds;
 mod last_failure;
 mod limits;
 mod looking;
+mod lost;
 mod manual;
 mod mistakes;
 mod mount;

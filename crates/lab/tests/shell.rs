@@ -46,6 +46,7 @@ fn clap_command(text: &'static CommandText, name: &'static str) -> Command {
 /// What the words that only begin a command are about.
 fn about(group: &str) -> &'static str {
     match group {
+        "lost" => "rows that have no place in the schema",
         "quarantine" => "database files that were replaced",
         "data" => "migrations of rows, beside running applications",
         "snapshot" => "copies of each database",

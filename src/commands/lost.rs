@@ -1,0 +1,197 @@
+//! Owns `lost list | export | drop | retry`: what a person can do with rows that have no place in the schema.
+//! Promises: list and export only read, beside running applications; drop and retry name what went and what stays.
+//! Never loses a row that was not named: drop says --yes, and retry keeps what does not fit.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::set_aside::LostVerb;
+use crate::commands::{changes, free_for_a_file, not_begun, CommandContext, Lines, Printed};
+use crate::device::sqlite::lost::LostRows;
+use crate::device::Device;
+use crate::error::{Class, Failure};
+use crate::ops::examine::{quarantine, Quarantined};
+use crate::ops::lost::{drop_rows, export_rows, lost_rows, retry_rows, GivenBack, COMMIT};
+use crate::report::{exit_of, gravest, SCHEMA};
+
+#[derive(Debug, Serialize)]
+struct Report {
+    schema: u32,
+    exit: u8,
+    databases: Vec<DatabaseLost>,
+}
+
+#[derive(Debug, Serialize)]
+struct DatabaseLost {
+    name: String,
+    lost: Vec<OneLost>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneLost {
+    table: String,
+    /// The table that the rows are from.
+    from: String,
+    rows: u64,
+    /// Why they have no place there.
+    why: String,
+    /// What set them aside: `quarantine/N` and its reason, where that is still kept.
+    set_aside: Option<String>,
+}
+
+/// What the verb says.
+///
+/// # Errors
+/// One sentence where such a table is not there, or a file is in the way; nothing was touched.
+pub fn lost(context: &CommandContext<'_>, verb: &LostVerb) -> Result<Printed, String> {
+    match verb {
+        LostVerb::List => return Ok(list(context)),
+        LostVerb::Drop(_) | LostVerb::Retry(_) => {
+            if let Err(printed) = changes(context) {
+                return Ok(printed);
+            }
+        }
+        LostVerb::Export(..) => {}
+    }
+    let Some(device) = context.devices.first() else { return Err("no database was named".into()) };
+    let all = match lost_rows(device) {
+        Ok(all) => all,
+        Err(failure) => return Ok(not_begun(device, failure)),
+    };
+    match verb {
+        LostVerb::Export(table, file) => export(context, device, named(device, &all, table)?, file),
+        LostVerb::Drop(table) => {
+            named(device, &all, table)?;
+            Ok(dropped(device, table))
+        }
+        LostVerb::Retry(table) => {
+            table.iter().try_for_each(|table| named(device, &all, table).map(drop))?;
+            Ok(retried(device, table.as_deref()))
+        }
+        LostVerb::List => Ok(list(context)),
+    }
+}
+
+fn named<'l>(device: &Device<'_>, all: &'l [LostRows], table: &str) -> Result<&'l LostRows, String> {
+    all.iter().find(|lost| lost.table.name.eq_ignore_ascii_case(table)).ok_or_else(|| {
+        let there: Vec<&str> = all.iter().map(|lost| lost.table.name.as_str()).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        format!("{table} is no table of rows that were put aside; of {} there is {there}", device.settings.name)
+    })
+}
+
+fn list(context: &CommandContext<'_>) -> Printed {
+    let (mut text, mut databases, mut exits) = (Lines::default(), Vec::new(), vec![0]);
+    for device in context.devices {
+        let name = device.settings.name.clone();
+        match lost_rows(device) {
+            Ok(found) => {
+                if found.is_empty() {
+                    text.line(&format!("{name}: no rows were put aside"));
+                }
+                let sets = quarantine(device).unwrap_or_default();
+                let found: Vec<OneLost> = found.iter().map(|lost| one(lost, &sets)).collect();
+                found.iter().for_each(|lost| text.extend(&lost.lines(&name)));
+                databases.push(DatabaseLost { name, lost: found });
+            }
+            Err(failure) => {
+                text.line(&format!("{name}: {failure}"));
+                exits.push(exit_of(failure.class));
+            }
+        }
+    }
+    let exit = gravest(exits.into_iter());
+    if context.command.json {
+        return Printed::answer(Lines::json(&Report { schema: SCHEMA, exit, databases }), exit);
+    }
+    Printed::answer(text, exit)
+}
+
+fn one(lost: &LostRows, sets: &[Quarantined]) -> OneLost {
+    let table = lost.table.name.clone();
+    let missing = lost.without_a_column();
+    let why = match (&lost.home, missing.is_empty()) {
+        (None, _) => "the schema has no such table".to_owned(),
+        (Some(_), false) => format!("the table has no more: {}", missing.join(", ")),
+        (Some(_), true) => "a constraint or a migration refused them, or their parents were put aside".to_owned(),
+    };
+    let set = sets.iter().rev().find(|set| set.lost.contains(&format!("(in {table})")));
+    let set_aside = set.map(|set| format!("quarantine/{}: {}", set.operation, set.reason));
+    OneLost { from: lost.home_name().to_owned(), rows: lost.rows, table, why, set_aside }
+}
+
+impl OneLost {
+    fn lines(&self, database: &str) -> Lines {
+        let mut text = Lines::of(&format!("{database}: {}  {} of {}", self.table, counted(self.rows), self.from));
+        text.line(&format!("  because  {}", self.why));
+        if let Some(set) = &self.set_aside {
+            text.line(&format!("  by       {set}"));
+        }
+        text
+    }
+}
+
+fn counted(rows: u64) -> String {
+    format!("{rows} row{}", if rows == 1 { "" } else { "s" })
+}
+
+fn export(context: &CommandContext<'_>, device: &Device<'_>, lost: &LostRows, file: &Path) -> Result<Printed, String> {
+    let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
+    free_for_a_file(context, &place)?;
+    if device.disk().stat(&place).is_ok_and(|stat| stat.is_some()) {
+        return Err(format!("{} is there already; name another file", file.display()));
+    }
+    Ok(match export_rows(device, lost, &place) {
+        Ok(bytes) => {
+            let what = format!("{} of {}", counted(lost.rows), lost.table.name);
+            let line = format!("{}: {what} written to {}, {bytes} bytes.", device.settings.name, file.display());
+            Printed::outcome(Lines::of(&line), Lines::default(), 0)
+        }
+        Err(failure) => not_begun(device, failure),
+    })
+}
+
+fn dropped(device: &Device<'_>, table: &str) -> Printed {
+    ended(
+        device,
+        drop_rows(device, table).map(|lost| match lost {
+            Some(lost) => vec![format!("{} dropped with {}.", lost.table.name, counted(lost.rows))],
+            None => vec![format!("{table} was not there any more.")],
+        }),
+    )
+}
+
+fn retried(device: &Device<'_>, only: Option<&str>) -> Printed {
+    ended(
+        device,
+        retry_rows(device, only).map(|done| match done.as_slice() {
+            [] => vec!["no rows were put aside.".to_owned()],
+            done => done.iter().map(of_one).collect(),
+        }),
+    )
+}
+
+fn of_one(GivenBack { lost, went }: &GivenBack) -> String {
+    let (table, home) = (&lost.table.name, lost.home_name());
+    match lost.rows.saturating_sub(*went) {
+        0 => format!("{} of {table} went back to {home}; {table} is dropped.", counted(*went)),
+        left => format!("{} of {table} went back to {home}, {left} stay: they do not fit.", counted(*went)),
+    }
+}
+
+fn ended(device: &Device<'_>, done: Result<Vec<String>, Failure>) -> Printed {
+    match done {
+        Ok(lines) => {
+            let lines = lines.iter().map(|line| format!("{}: {line}", device.settings.name));
+            Printed::outcome(Lines::default(), lines.collect(), 0)
+        }
+        Err(failure) if failure.op == COMMIT && failure.class != Class::NoSpace => {
+            let (exit, name) = (exit_of(failure.class), &device.settings.name);
+            let next = "`bootmigrate lost list` shows whether it was done";
+            let sentence = format!("{name}: {failure}; the database is whole, as before or changed. Next: {next}. [BM-{exit} {name}]");
+            Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
+        }
+        Err(failure) => not_begun(device, failure),
+    }
+}

@@ -1,0 +1,205 @@
+//! Owns what a person does with rows that were put aside: look, write them to a file, drop their table, give them back.
+//! Promises: a drop and a giving back are one transaction each, in a database of this firmware's version that nobody has open.
+//! Never touches a history, a table of bootmigrate's own, or one that a migration makes.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::device::disk::{parent, Op, Open};
+use crate::device::sqlite::lost::LostRows;
+use crate::device::sqlite::Database;
+use crate::device::{history, Device};
+use crate::error::{Class, Failure};
+use crate::ops::by_hand::begin;
+use crate::ops::inspect::copies::is_beginning;
+use crate::ops::inspect::read_quietly;
+use crate::ops::migrate::note_unconfirmed;
+use crate::ops::probe::{in_use, probe};
+use crate::ops::room::{explain, may_write};
+use crate::ops::scratch::Scratch;
+use crate::ops::{examine, wal};
+
+const LOOK: Op = Op("look at the rows that were put aside");
+const OP: Op = Op("change the rows that were put aside");
+/// A failure here leaves it open whether the change was made.
+pub const COMMIT: Op = Op("commit");
+const EXPORT: Op = Op("write the rows that were put aside");
+/// Bytes that are written at a time.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// What became of one table of rows put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenBack {
+    /// It, as it was.
+    pub lost: LostRows,
+    /// Rows that went to their table.
+    pub went: u64,
+}
+
+/// Reads beside running applications.
+fn read<T>(device: &Device<'_>, read: impl Fn(&Database) -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match examine::outside(device)?.header {
+        None => Ok(None),
+        Some(header) if header.wal => read_quietly(device, Duration::ZERO, read).map(Some),
+        // A reader's locks: whoever writes is seen.
+        Some(_) => {
+            let database = device.sqlite().look_beside(LOOK, &device.files.main)?;
+            let answer = read(&database);
+            database.close(LOOK)?;
+            answer.map(Some)
+        }
+    }
+}
+
+/// What was put aside; nothing where there is no database.
+///
+/// # Errors
+/// As SQLite.
+pub fn lost_rows(device: &Device<'_>) -> Result<Vec<LostRows>, Failure> {
+    let made = made_by_migrations(device)?;
+    Ok(read(device, |database| database.lost_rows(LOOK, &device.settings.history_table, &made))?.unwrap_or_default())
+}
+
+/// Objects of this firmware's schema; none where it cannot be told without the device's rows.
+fn made_by_migrations(device: &Device<'_>) -> Result<BTreeSet<String>, Failure> {
+    Ok(Scratch::schema_at(device, device.catalog.target())?.map(|schema| schema.objects()).unwrap_or_default())
+}
+
+/// Writes the rows of one of them into a new file, a line of JSON each; how many bytes.
+///
+/// # Errors
+/// As `open`, `write` and `fsync`, and as SQLite: what was begun is removed.
+pub fn export_rows(device: &Device<'_>, lost: &LostRows, path: &Path) -> Result<u64, Failure> {
+    let disk = device.disk();
+    let failed = |error: io::Error| Failure::io(EXPORT, path, &error);
+    let file = disk.open(EXPORT, path, Open::CreateNew { mode: 0o600 }).map_err(failed)?;
+    let write = |database: &Database| {
+        let (mut waiting, mut at) = (Vec::new(), 0u64);
+        database.each_lost(EXPORT, lost, &mut |line| {
+            device.stop_here(EXPORT)?;
+            waiting.extend_from_slice(line.as_bytes());
+            waiting.push(b'\n');
+            if waiting.len() >= WRITE_BYTES {
+                file.write_at(EXPORT, at, &waiting).map_err(failed)?;
+                at += waiting.len() as u64;
+                waiting.clear();
+            }
+            Ok(())
+        })?;
+        file.write_at(EXPORT, at, &waiting).map_err(failed)?;
+        file.sync(EXPORT).map_err(failed)?;
+        disk.sync_folder(EXPORT, parent(path)).map_err(failed)?;
+        Ok(at + waiting.len() as u64)
+    };
+    let written = read(device, write).map(Option::unwrap_or_default);
+    written.inspect_err(|_| {
+        if let Err(error) = disk.unlink(EXPORT, path) {
+            log::warn!("{} is left there, and is not whole: {error}.", path.display());
+        }
+    })
+}
+
+/// Drops the table; `None` where it is not there any more.
+///
+/// # Errors
+/// In use, waits; as SQLite.
+pub fn drop_rows(device: &Device<'_>, name: &str) -> Result<Option<LostRows>, Failure> {
+    changed(device, |database, all| {
+        let lost = all.into_iter().find(|lost| lost.table.name.eq_ignore_ascii_case(name));
+        lost.map(|lost| database.drop_lost(OP, &lost).map(|()| lost)).transpose()
+    })
+}
+
+/// Gives back what fits of this table, or of all of them; one that is then empty is dropped.
+///
+/// # Errors
+/// In use, waits; as SQLite.
+pub fn retry_rows(device: &Device<'_>, only: Option<&str>) -> Result<Vec<GivenBack>, Failure> {
+    changed(device, |database, all| {
+        let wanted = |lost: &LostRows| only.is_none_or(|name| lost.table.name.eq_ignore_ascii_case(name));
+        let mut done: Vec<GivenBack> =
+            all.iter().filter(|lost| wanted(lost)).map(|lost| GivenBack { lost: lost.clone(), went: 0 }).collect();
+        // A row whose parent went in this round may follow it in the next.
+        loop {
+            let mut went = 0;
+            for one in &mut done {
+                let now = database.give_back(OP, &one.lost, &all, &device.environment.stop)?;
+                one.went += now;
+                went += now;
+            }
+            if went == 0 {
+                break;
+            }
+        }
+        done.iter().filter(|one| one.went == one.lost.rows).try_for_each(|one| database.drop_lost(OP, &one.lost))?;
+        Ok(done)
+    })
+}
+
+/// One transaction of the live database, which nobody has open, under the lock.
+fn changed<T>(device: &Device<'_>, change: impl Fn(&Database, Vec<LostRows>) -> Result<T, Failure>) -> Result<T, Failure> {
+    let made = made_by_migrations(device)?;
+    let (_locked, _store) = begin(device)?;
+    let mut before = None;
+    let main = device.open_main(OP, device.busy_limit())?;
+    probe(device, Some(&main))?;
+    wal::fits(device, &main)?;
+    let size = main.stat.size;
+    let ask = || match open(device, size) {
+        Err(failure) if failure.class == Class::InUse => Ok(None),
+        other => other.map(Some),
+    };
+    let database = device.wait().until(OP, ask)?.ok_or_else(|| in_use(device))?;
+    let done = of_this_firmware(device, &database)
+        .and_then(|()| database.lost_rows(OP, &device.settings.history_table, &made))
+        .and_then(|all| Ok((change(&database, all.clone())?, all)))
+        .and_then(|(done, all)| database.commit(COMMIT).map(|()| done).inspect_err(|_| before = Some(all)))
+        .map_err(|failure| explain(device, failure, may_write(size)));
+    if done.is_ok() {
+        // What is left of a WAL the application's first read brings in.
+        let _ = database.checkpoint(OP);
+    }
+    database.rollback();
+    let closed = database.close(OP);
+    // SQLite does not sync its unlink of a WAL: after a cut it would be back, at full size.
+    let folder = device.files.folder();
+    let synced = device.disk().sync_folder(OP, folder).map_err(|error| Failure::io(OP, folder, &error));
+    if let Some(failure) = closed.and(synced).err().filter(|_| done.is_ok()) {
+        log::warn!("{}: after the commit: {failure}; the change stands.", device.settings.name);
+    }
+    if before.is_some_and(|before| lost_rows(device).ok() != Some(before)) {
+        // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
+        note_unconfirmed(device);
+    }
+    done
+}
+
+fn open(device: &Device<'_>, size: u64) -> Result<Database, Failure> {
+    let (database, _) = device.sqlite().work(OP, &device.files.main, size)?;
+    let begun = database.run(OP, "PRAGMA foreign_keys = ON").and_then(|()| database.triggers(OP, false)).and_then(|()| {
+        if database.checkpoint(OP)? {
+            database.begin_exclusive(OP)
+        } else {
+            Err(in_use(device))
+        }
+    });
+    match begun {
+        Ok(()) => Ok(database),
+        Err(failure) => {
+            database.close(OP)?;
+            Err(failure)
+        }
+    }
+}
+
+/// Of another version, columns of the same name may mean something else.
+fn of_this_firmware(device: &Device<'_>, database: &Database) -> Result<(), Failure> {
+    let history = history::read(database, OP, &device.settings.history_table)?;
+    if is_beginning(device, &history) && history.version() == device.catalog.target() {
+        return Ok(());
+    }
+    let cause = "its schema is not this firmware's; `bootmigrate run` comes first";
+    Err(Failure::new(Class::Waits, OP, cause).at(&device.files.main))
+}
