@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use bootmigrate::boot::BootRequest;
-use bootmigrate::cli::set_aside::QuarantineVerb;
+use bootmigrate::cli::set_aside::{LostVerb, QuarantineVerb};
 use bootmigrate::cli::{Action, Command, SnapshotVerb, Verbosity};
+use bootmigrate::commands::lost::lost;
 use bootmigrate::commands::mark_good::mark_good;
 use bootmigrate::commands::quarantine::quarantine;
 use bootmigrate::commands::rehearse::rehearse;
@@ -50,12 +51,21 @@ pub enum Run {
     QuarantineExport(u64),
     /// `quarantine restore` of them.
     QuarantineRestore(u64),
+    /// `lost retry`.
+    LostRetry,
+    /// `lost drop` of this table.
+    LostDrop(&'static str),
 }
 
 /// Where a person exports to.
 pub const OUT: &str = "/data/out";
 
 impl Run {
+    /// It changes rows, in one transaction: the database is as it was, or as the scenario's first end says.
+    pub fn changes_rows(self) -> bool {
+        matches!(self, Run::LostRetry | Run::LostDrop(_))
+    }
+
     /// It reports for itself, as a boot does, and is judged as one.
     pub fn is_boot(self) -> bool {
         matches!(self, Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_))
@@ -69,9 +79,13 @@ pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &BootRequest) -
         Run::Boot => switch_on(firmware, sim, asked),
         Run::SnapshotRestore(file) => with_device(firmware, sim, &clock, |device| restore(device, sim, file)),
         Run::QuarantineRestore(number) => with_device(firmware, sim, &clock, |device| put_back(device, sim, number)),
-        Run::SnapshotCreate | Run::Rehearse | Run::MarkGood | Run::QuarantineDelete(_) | Run::QuarantineExport(_) => {
-            with_device(firmware, sim, &clock, |device| command(run, firmware, sim, device))
-        }
+        Run::SnapshotCreate
+        | Run::Rehearse
+        | Run::MarkGood
+        | Run::QuarantineDelete(_)
+        | Run::QuarantineExport(_)
+        | Run::LostRetry
+        | Run::LostDrop(_) => with_device(firmware, sim, &clock, |device| command(run, firmware, sim, device)),
     }
 }
 
@@ -125,6 +139,8 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
         Run::QuarantineExport(number) => {
             quarantine(&context, &QuarantineVerb::Export(number, OUT.into())).unwrap_or_else(|error| failed(&error))
         }
+        Run::LostRetry => lost(&context, &LostVerb::Retry(None)).unwrap_or_else(|error| failed(&error)),
+        Run::LostDrop(table) => lost(&context, &LostVerb::Drop(table.to_owned())).unwrap_or_else(|error| failed(&error)),
         Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_) => panic!("{run:?} reports for itself"),
     };
     let sentence = format!("{}{}", printed.text.as_str(), printed.sentences.as_str());
@@ -181,6 +197,8 @@ pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, alb
         return Ok(());
     }
     match (album.look(state, MAIN), &scenario.old) {
+        (Stands::Whole(dump), _) if scenario.run.changes_rows() && scenario.ends.first().is_some_and(|end| end.text == dump.text) => {}
+        (_, _) if scenario.run.changes_rows() && ended => return bad("what was reported stands", "the rows are as they were"),
         (Stands::Whole(dump), Old::Whole(old)) if dump.text == *old => {}
         // What was damaged, or is gone, is so still: its bytes are compared below.
         (_, Old::Broken(bytes)) if bytes_hash(state, MAIN) == *bytes => {}

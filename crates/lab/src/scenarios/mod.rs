@@ -7,6 +7,7 @@ mod asked;
 pub mod catalogues;
 mod data;
 mod kept;
+mod lost;
 mod newer;
 mod quarantined;
 mod replaced;
@@ -209,6 +210,9 @@ pub const ALL: &[(&str, Build)] = &[
     ("quarantine-restore-wal", quarantined::restore_wal),
     ("quarantine-restore-hot", quarantined::restore_hot),
     ("quarantine-restore-damaged", quarantined::restore_damaged),
+    ("lost-retry", lost::retry),
+    ("lost-retry-wal", lost::retry_wal),
+    ("lost-drop", lost::drop_table),
     ("rehearse", asked::rehearse),
     ("rehearse-wal-left", asked::rehearse_wal_left),
     ("rehearse-take-over", asked::rehearse_take_over),
