@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, OPTIONS};
-use crate::cli::set_aside::{LostVerb, QuarantineVerb};
+use crate::cli::set_aside::{LostVerb, QuarantineVerb, Words};
 use crate::config::words::nearest;
 use crate::decide::facts::Request;
 
@@ -324,8 +324,13 @@ impl Draft {
     }
 
     fn action(&self, known: &CommandText, mut arguments: Vec<String>) -> Result<Action, String> {
-        if let Some(action) = set_aside::action(self, known.name, &arguments) {
-            return action;
+        if let Some((group, verb)) = known.name.split_once(' ') {
+            let words = Words { verb, arguments: &arguments, named: self.value("--db").is_some(), agreed: self.has("--yes") };
+            match group {
+                "quarantine" => return words.quarantine().map(Action::Quarantine),
+                "lost" => return words.lost().map(Action::Lost),
+                _ => {}
+            }
         }
         let argument = arguments.pop();
         let run = |request| Ok(Action::Run { request, program: self.program.clone() });

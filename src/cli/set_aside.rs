@@ -4,8 +4,6 @@
 
 use std::path::PathBuf;
 
-use super::{Action, Draft};
-
 /// What is done with quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QuarantineVerb {
@@ -34,64 +32,74 @@ pub enum LostVerb {
     Retry(Option<String>),
 }
 
-/// What these words ask for; `None` where they are of another command.
-pub(super) fn action(draft: &Draft, name: &str, arguments: &[String]) -> Option<Result<Action, String>> {
-    match name.split_once(' ')? {
-        ("quarantine", verb) => Some(quarantine(draft, verb, arguments).map(Action::Quarantine)),
-        ("lost", verb) => Some(lost(draft, verb, arguments).map(Action::Lost)),
-        _ => None,
-    }
+/// What was said beside the command's own words.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub verb: &'a str,
+    pub arguments: &'a [String],
+    /// A database was named.
+    pub named: bool,
+    /// `--yes`.
+    pub agreed: bool,
 }
 
-fn lost(draft: &Draft, verb: &str, arguments: &[String]) -> Result<LostVerb, String> {
-    let name = format!("lost {verb}");
-    let table = || arguments.first().cloned().unwrap_or_default();
-    if verb != "list" {
-        named(draft, &name)?;
-    }
-    match verb {
-        "list" => Ok(LostVerb::List),
-        "export" => Ok(LostVerb::Export(table(), PathBuf::from(arguments.get(1).map_or("", String::as_str)))),
-        "drop" => agreed(draft, &name, "removes these rows for good").map(|()| LostVerb::Drop(table())),
-        "retry" => Ok(LostVerb::Retry(arguments.first().cloned())),
-        other => Err(format!("`lost {other}` is not known; see `bootmigrate lost --help`")),
-    }
-}
-
-fn quarantine(draft: &Draft, verb: &str, arguments: &[String]) -> Result<QuarantineVerb, String> {
-    let name = format!("quarantine {verb}");
-    let second = || PathBuf::from(arguments.get(1).map_or("", String::as_str));
-    match verb {
-        "list" => Ok(QuarantineVerb::List),
-        "show" => number(draft, &name, arguments).map(QuarantineVerb::Show),
-        "export" => number(draft, &name, arguments).map(|number| QuarantineVerb::Export(number, second())),
-        "delete" => {
-            let number = number(draft, &name, arguments)?;
-            agreed(draft, &name, "removes these files for good").map(|()| QuarantineVerb::Delete(number))
+impl Words<'_> {
+    /// `quarantine ...`.
+    pub fn quarantine(self) -> Result<QuarantineVerb, String> {
+        match self.verb {
+            "list" => Ok(QuarantineVerb::List),
+            "show" => self.number().map(QuarantineVerb::Show),
+            "export" => self.number().map(|number| QuarantineVerb::Export(number, PathBuf::from(self.argument(1)))),
+            "delete" => {
+                let number = self.number()?;
+                self.agreed("quarantine", "removes these files for good").map(|()| QuarantineVerb::Delete(number))
+            }
+            "restore" => {
+                let number = self.number()?;
+                self.agreed("quarantine", "takes the database that stands there out of use").map(|()| QuarantineVerb::Restore(number))
+            }
+            other => Err(format!("`quarantine {other}` is not known; see `bootmigrate quarantine --help`")),
         }
-        "restore" => {
-            let number = number(draft, &name, arguments)?;
-            agreed(draft, &name, "takes the database that stands there out of use").map(|()| QuarantineVerb::Restore(number))
+    }
+
+    /// `lost ...`.
+    pub fn lost(self) -> Result<LostVerb, String> {
+        let table = || self.argument(0).to_owned();
+        if self.verb != "list" {
+            self.named("lost")?;
         }
-        other => Err(format!("`quarantine {other}` is not known; see `bootmigrate quarantine --help`")),
+        match self.verb {
+            "list" => Ok(LostVerb::List),
+            "export" => Ok(LostVerb::Export(table(), PathBuf::from(self.argument(1)))),
+            "drop" => self.agreed("lost", "removes these rows for good").map(|()| LostVerb::Drop(table())),
+            "retry" => Ok(LostVerb::Retry(self.arguments.first().cloned())),
+            other => Err(format!("`lost {other}` is not known; see `bootmigrate lost --help`")),
+        }
     }
-}
 
-/// The number of an operation, as sentences and `quarantine list` name it, of the one database that was named.
-fn number(draft: &Draft, name: &str, arguments: &[String]) -> Result<u64, String> {
-    named(draft, name)?;
-    let word = arguments.first().map_or("", String::as_str);
-    let number = word.trim_start_matches("quarantine/").parse().ok();
-    number.ok_or_else(|| format!("`{word}` is not a number; `bootmigrate quarantine list` shows them"))
-}
-
-fn named(draft: &Draft, name: &str) -> Result<(), String> {
-    draft.named(name, &format!("`{name}` needs --db NAME: the database must be named"))
-}
-
-fn agreed(draft: &Draft, name: &str, what: &str) -> Result<(), String> {
-    if draft.has("--yes") {
-        return Ok(());
+    fn argument(&self, place: usize) -> &str {
+        self.arguments.get(place).map_or("", String::as_str)
     }
-    Err(format!("`{name}` {what}; say --yes"))
+
+    /// The number of an operation, as sentences and `quarantine list` name it, of the one database that was named.
+    fn number(&self) -> Result<u64, String> {
+        self.named("quarantine")?;
+        let word = self.argument(0);
+        let number = word.trim_start_matches("quarantine/").parse().ok();
+        number.ok_or_else(|| format!("`{word}` is not a number; `bootmigrate quarantine list` shows them"))
+    }
+
+    fn named(&self, group: &str) -> Result<(), String> {
+        if self.named {
+            return Ok(());
+        }
+        Err(format!("`{group} {}` needs --db NAME: the database must be named", self.verb))
+    }
+
+    fn agreed(&self, group: &str, what: &str) -> Result<(), String> {
+        if self.agreed {
+            return Ok(());
+        }
+        Err(format!("`{group} {}` {what}; say --yes", self.verb))
+    }
 }

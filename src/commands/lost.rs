@@ -10,10 +10,11 @@ use crate::cli::set_aside::LostVerb;
 use crate::commands::{changes, free_for_a_file, not_begun, CommandContext, Lines, Printed};
 use crate::device::sqlite::lost::LostRows;
 use crate::device::Device;
+use crate::error::exit::gravest;
 use crate::error::{Class, Failure};
 use crate::ops::examine::{quarantine, Quarantined};
 use crate::ops::lost::{drop_rows, export_rows, lost_rows, retry_rows, GivenBack, COMMIT};
-use crate::report::{exit_of, gravest, SCHEMA};
+use crate::report::SCHEMA;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -97,7 +98,7 @@ fn list(context: &CommandContext<'_>) -> Printed {
             }
             Err(failure) => {
                 text.line(&format!("{name}: {failure}"));
-                exits.push(exit_of(failure.class));
+                exits.push(failure.class.exit().code);
             }
         }
     }
@@ -187,7 +188,7 @@ fn ended(device: &Device<'_>, done: Result<Vec<String>, Failure>) -> Printed {
             Printed::outcome(Lines::default(), lines.collect(), 0)
         }
         Err(failure) if failure.op == COMMIT && failure.class != Class::NoSpace => {
-            let (exit, name) = (exit_of(failure.class), &device.settings.name);
+            let (exit, name) = (failure.class.exit().code, &device.settings.name);
             let next = "`bootmigrate lost list` shows whether it was done";
             let sentence = format!("{name}: {failure}; the database is whole, as before or changed. Next: {next}. [BM-{exit} {name}]");
             Printed::outcome(Lines::default(), Lines::of(&sentence), exit)

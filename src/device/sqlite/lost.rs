@@ -9,9 +9,10 @@ use rusqlite::types::ValueRef;
 use serde_json::{Map, Number};
 
 use crate::device::disk::Op;
-use crate::device::sqlite::rows::{list, quote, Table};
+use crate::device::sqlite::rows::{list, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
+use crate::lex::quote;
 
 /// Row numbers that are held in memory at a time.
 const ROWS_AT_A_TIME: usize = 1000;
