@@ -469,7 +469,7 @@ fn compare_salvage(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
         print!("{tally}");
         println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
     }
-    Ok(ExitCode::from(u8::from(!tally.strange.is_empty())))
+    Ok(ExitCode::from(u8::from(!tally.strange.is_empty() || !tally.unsaid.is_empty())))
 }
 
 fn run_concurrent(wanted: &Concurrent) -> anyhow::Result<ExitCode> {

@@ -20,7 +20,7 @@ use crate::workers::by_shares;
 use corpus::Made;
 pub use harm::Harm;
 use rows::Score;
-use ways::Way;
+use ways::{Found, Way};
 
 /// Cases of fewer true rows than `.recover` finds that are named.
 const NAMED_MAX: usize = 40;
@@ -64,6 +64,8 @@ pub struct Tally {
     pub behind: Vec<String>,
     /// Files with rows that never were, or a boot that panicked.
     pub strange: Vec<String>,
+    /// Files that SQLite finds wrong, and whose boot ended with exit 0 although rows are not as they were.
+    pub unsaid: Vec<String>,
     /// Seconds of the slowest worker.
     pub seconds: f64,
 }
@@ -85,6 +87,7 @@ impl Tally {
         other.by_exit.into_iter().for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
         self.behind.extend(other.behind);
         self.strange.extend(other.strange);
+        self.unsaid.extend(other.unsaid);
     }
 
     fn case(&mut self, name: &str, made: &Made, harm: Harm, how: &str, scores: &[(Way, Score)]) {
@@ -119,6 +122,13 @@ fn damaged(seed: u64, number: u64) -> (Made, Harm, String, Vec<u8>) {
     (made, harm, how, bytes)
 }
 
+/// Exit 0 says that no row was given up: each must be in its table as it was. Nobody can tell of a file in which SQLite finds nothing wrong.
+fn is_unsaid(made: &Made, bytes: &[u8], found: &Found, score: &Score) -> bool {
+    let truth = made.truth.values().map(|rows| rows.len() as u64).sum::<u64>();
+    let as_it_was = score.in_place == truth && score.changed + score.old + score.invented == 0;
+    found.exit == Some(0) && !as_it_was && !ways::looks_whole(bytes)
+}
+
 /// Compares this worker's part.
 pub fn sweep(extent: Extent) -> Tally {
     let began = Instant::now();
@@ -136,7 +146,11 @@ pub fn sweep(extent: Extent) -> Tally {
                 if found.panicked {
                     tally.strange.push(format!("{name}: it panicked; {}: {how}", made.how));
                 }
-                (*way, rows::score(&made, &found))
+                let score = rows::score(&made, &found);
+                if *way == Way::Ours && is_unsaid(&made, &bytes, &found, &score) {
+                    tally.unsaid.push(format!("{name}: {score:?}; {}: {how}: {}", made.how, found.said));
+                }
+                (*way, score)
             })
             .collect();
         tally.case(&name, &made, harm, &how, &scores);
@@ -157,6 +171,9 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<(), String> {
     for way in Way::ALL {
         let found = ways::rescue(*way, &bytes);
         let score = rows::score(&made, &found);
+        if *way == Way::Ours && is_unsaid(&made, &bytes, &found, &score) {
+            out("exit 0 although rows are not as they were");
+        }
         out(&format!("{way:?}: {score:?} {}", found.said));
         for (table, truth) in &made.truth {
             let count = found.tables.get(table).map_or(0, Vec::len);
@@ -210,6 +227,8 @@ impl fmt::Display for Tally {
         let exits: Vec<String> = self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
         writeln!(f, "\nexit codes of the purge: {}", exits.join(", "))?;
         self.behind.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "BEHIND {line}"))?;
-        self.strange.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "STRANGE {line}"))
+        self.strange.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "STRANGE {line}"))?;
+        writeln!(f, "\nexit 0 although rows are not as they were: {} files", self.unsaid.len())?;
+        self.unsaid.iter().try_for_each(|line| writeln!(f, "UNSAID {line}"))
     }
 }

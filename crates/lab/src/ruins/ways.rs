@@ -121,6 +121,15 @@ fn ours(bytes: &[u8], rescued: &Path) -> Found {
     found
 }
 
+/// SQLite's own check finds nothing wrong.
+pub fn looks_whole(bytes: &[u8]) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("looked-at.db");
+    std::fs::write(&path, bytes).expect("a file");
+    let check = || Connection::open(&path)?.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
+    check().is_ok_and(|said| said == "ok")
+}
+
 /// Every row of a database.
 fn read_into(path: &Path, found: &mut Found) {
     let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE) else { return };
