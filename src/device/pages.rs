@@ -19,7 +19,7 @@ use crate::device::wal::{self, Frames};
 use crate::error::{Class, Failure};
 use bits::Bits;
 pub use format::Encoding;
-use format::Format;
+use format::{Format, Found};
 use node::{Node, Payload};
 
 /// The longest row that is put together from its overflow pages. It, and some bits for each page, is what the reader holds in memory.
@@ -50,6 +50,8 @@ pub struct Pages<'a> {
     pub(super) format: Format,
     /// The number of the last page.
     pub count: u32,
+    /// Pages that its header counts and that are not there; `None` where it counts none.
+    pub missing: Option<u64>,
 }
 
 impl<'a> Pages<'a> {
@@ -62,12 +64,13 @@ impl<'a> Pages<'a> {
         let size = source.main.stat().map_err(failed)?.size;
         let frames = source.log.map_or(Ok(None), wal::frames).map_err(failed)?;
         let format = Format::Unread;
-        let mut pages = Pages { source, frames, format, count: 0 };
-        let Some((format, count)) = format::find(&mut pages, size)? else { return Ok(None) };
+        let mut pages = Pages { source, frames, format, count: 0, missing: None };
+        let Some(Found { format, count, counted }) = format::find(&mut pages, size)? else { return Ok(None) };
         if count == 0 || count > PAGES_MAX {
             return Ok(None);
         }
         (pages.format, pages.count) = (format, u32::try_from(count).unwrap_or(u32::MAX));
+        pages.missing = counted.map(|counted| counted.saturating_sub(count));
         Ok(Some(pages))
     }
 

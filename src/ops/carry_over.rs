@@ -182,7 +182,7 @@ fn ways_of<'a>(
             Some(reader) => reader.pour(Place { into: fresh, op: OP, table, keep, seeded: false, aside: &aside })?,
             None => pour.pour(table, keep, &aside)?,
         };
-        if poured.unread && !poured.endless && poured.known.is_none() {
+        if poured.is_partial() && !poured.endless && poured.known.is_none() {
             poured.known = old.count_rows(OP, table)?;
         }
         ways.push(Way { table, keep, seeded: false, aside, poured, by_index: 0, lines: Vec::new() });
@@ -243,10 +243,10 @@ fn enough(least: Least, ways: &[Way<'_>]) -> Result<(), Failure> {
     let brought = |way: &Way<'_>| way.poured.kept + way.poured.aside > 0;
     let too_little = match least {
         Least::Nothing => None,
-        Least::Row if ways.iter().any(|way| way.poured.unread) && !ways.iter().any(brought) => Some("no row can be read".to_owned()),
+        Least::Row if ways.iter().any(|way| way.poured.is_partial()) && !ways.iter().any(brought) => Some("no row can be read".to_owned()),
         Least::Row => None,
         Least::RowOfEach => {
-            let bare = ways.iter().find(|way| way.poured.unread && !brought(way));
+            let bare = ways.iter().find(|way| way.poured.is_partial() && !brought(way));
             bare.map(|way| format!("no row of {} can be read", way.table.name))
         }
     };
@@ -282,12 +282,13 @@ fn lines(way: &Way<'_>) -> Vec<String> {
     }
     let brought = poured.kept + poured.aside + way.by_index;
     match poured.known {
-        Some(known) if poured.unread && known > brought => {
+        Some(known) if poured.is_partial() && known > brought => {
             lines.push(format!("{} of {name} that cannot be read", counted(known - brought)))
         }
         // No row is missing, or those that only the index knows are all that is.
         Some(known) if known <= brought => {}
         _ if poured.unread => lines.push(format!("an unknown number of rows of {name} that cannot be read")),
+        _ if poured.bad > 0 => lines.push(format!("{} of {name} that cannot be read", counted(poured.bad))),
         _ => {}
     }
     lines

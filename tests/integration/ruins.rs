@@ -61,13 +61,19 @@ struct Case {
     lost: Vec<u64>,
 }
 
-/// A gateway with `stays` on pages that are not lost, and `goes` on pages that are.
-fn ruined(seed: u64, stays: &[&str], goes: &[&str]) -> Case {
+/// A gateway with settings on many pages, and the rows of its tables.
+fn gateway() -> (TestDevice, BTreeMap<&'static str, Vec<String>>) {
     let mut device = TestDevice::empty(10);
     device.program = Program::Product;
     assert_eq!(device.run(&["run", "--db", "settings"]).exit, "0");
     rusqlite::Connection::open(device.main()).unwrap().execute_batch(ENTERED).unwrap();
     let truth = TABLES.iter().map(|table| (*table, now(&device, table))).collect();
+    (device, truth)
+}
+
+/// A gateway with `stays` on pages that are not lost, and `goes` on pages that are.
+fn ruined(seed: u64, stays: &[&str], goes: &[&str]) -> Case {
+    let (device, truth) = gateway();
     let pages = pages(&device.main());
     let of = |names: &[&str]| -> Vec<u64> {
         pages.iter().filter(|(_, (name, _))| names.contains(&name.as_str())).map(|(page, _)| *page).collect()
@@ -123,4 +129,23 @@ fn rows_of_which_no_page_tells_the_version_are_put_aside() {
     assert!(wanted > 1000 && aside >= wanted, "{aside} rows in lost_pages, {wanted} on pages that are left: {}", ran.stderr);
     assert!(TABLES.iter().all(|table| now(&case.device, table).is_empty()), "no table has a row whose columns may mean something else");
     assert!(ran.stderr.contains(&format!("{aside} rows of pages that ")), "{}", ran.stderr);
+}
+
+#[test]
+fn rows_behind_the_end_of_a_file_that_is_too_short_are_lost_and_that_is_said() {
+    for header in [true, false] {
+        let (device, truth) = gateway();
+        let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+        // On the boundary of a page: every page that is there is whole.
+        let pages = fs::metadata(device.main()).unwrap().len() / 4096;
+        file.set_len(pages * 2 / 3 * 4096).unwrap();
+        if !header {
+            file.write_all_at(&[0; 100], 0).unwrap();
+        }
+        let ran = device.run(&["run", "--db", "settings"]);
+        let missing = TABLES.iter().any(|table| now(&device, table) != truth[table]);
+        assert!(missing, "pages with rows were cut off");
+        assert_eq!(ran.exit, "11", "{header}: {}", ran.stderr);
+        assert!(ran.stderr.contains("an unknown number of rows on "), "{header}: {}", ran.stderr);
+    }
 }

@@ -105,8 +105,18 @@ impl Format {
     }
 }
 
+/// A file, before any page of it is read.
+pub struct Found {
+    /// How it is written.
+    pub format: Format,
+    /// Pages that it has.
+    pub count: u64,
+    /// Pages that its header says it has, where SQLite would believe it.
+    pub counted: Option<u64>,
+}
+
 /// How the file is written, and how many pages it has.
-pub fn find(pages: &mut Pages<'_>, size: u64) -> Result<Option<(Format, u64)>, Failure> {
+pub fn find(pages: &mut Pages<'_>, size: u64) -> Result<Option<Found>, Failure> {
     let logged = pages.frames.as_ref().map(|frames| (frames.page_bytes, frames.pages, frames.held.get(&1).copied()));
     let mut header = Vec::new();
     match (logged, pages.source.log) {
@@ -121,8 +131,9 @@ pub fn find(pages: &mut Pages<'_>, size: u64) -> Result<Option<(Format, u64)>, F
         let sound = votes.ends.get(&layout.usable).copied().unwrap_or(0);
         if sound > 0 && sound * 4 >= votes.nodes || size <= layout.page_bytes as u64 || logged.is_some() {
             let counted = number(&header, 24) == number(&header, 92) && number(&header, 28) > 0 && logged.is_none();
-            let most = if counted { u64::from(number(&header, 28)) } else { u64::MAX };
-            return Ok(Some((Format::Said(layout, lists), count(layout.page_bytes).min(most))));
+            let counted = counted.then(|| u64::from(number(&header, 28)));
+            let count = count(layout.page_bytes).min(counted.unwrap_or(u64::MAX));
+            return Ok(Some(Found { format: Format::Said(layout, lists), count, counted }));
         }
     }
     let mut best: Option<(u64, Layout)> = None;
@@ -136,7 +147,7 @@ pub fn find(pages: &mut Pages<'_>, size: u64) -> Result<Option<(Format, u64)>, F
             best = Some((weight, Layout { page_bytes, usable: *usable, encoding: votes.encoding() }));
         }
     }
-    Ok(best.map(|(_, layout)| (Format::Seen(layout), count(layout.page_bytes))))
+    Ok(best.map(|(_, layout)| Found { format: Format::Seen(layout), count: count(layout.page_bytes), counted: None }))
 }
 
 /// What a header says, where it can be one.

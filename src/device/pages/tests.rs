@@ -164,6 +164,30 @@ fn what_a_log_has_committed_is_newer_and_what_it_has_not_is_nothing() {
 }
 
 #[test]
+fn pages_that_the_header_counts_and_the_file_has_not_are_counted() {
+    let made = made("PRAGMA page_size = 512");
+    let path = made.folder.path().join("made.db");
+    let before = read(&made, &|pages| (pages.missing, pages.count));
+    assert_eq!(before.0, Some(0));
+    let half = u64::from(before.1 / 2);
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(half * 512).unwrap();
+    let (missing, absent) = read(&made, &|pages| {
+        let tree = Tree { root: made.roots[0], of_index: false };
+        (pages.missing, pages.walk(tree, &mut pages.bits(), &mut |_, _| Ok(true)).unwrap().absent)
+    });
+    assert!(missing == Some(u64::from(before.1) - half) && absent > 0, "{missing:?} {absent}");
+    // Where the header is gone, the pages that are left name those that are not.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..100].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+    let (missing, named) = read(&made, &|pages| {
+        let free = pages.free_pages().unwrap();
+        (pages.missing, pages.named_absent(&pages.bits(), &free, &|_| true).unwrap())
+    });
+    assert!(missing.is_none() && named > 0, "{named}");
+}
+
+#[test]
 fn pages_that_lead_to_each_other_are_visited_once() {
     let made = made("PRAGMA page_size = 512");
     let path = made.folder.path().join("made.db");

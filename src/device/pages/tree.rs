@@ -35,6 +35,8 @@ impl Range {
 pub struct Faults {
     /// How many pages.
     pub pages: u64,
+    /// Of them, those that the file does not have.
+    pub absent: u64,
     /// Pages lead to each other.
     pub shared: bool,
     /// Where rows may be missing.
@@ -44,7 +46,7 @@ pub struct Faults {
 impl Faults {
     /// A tree of which nothing is known.
     pub fn everywhere() -> Faults {
-        Faults { pages: 1, shared: false, gaps: vec![Range::default()] }
+        Faults { pages: 1, absent: 0, shared: false, gaps: vec![Range::default()] }
     }
 
     /// Something may be missing.
@@ -102,6 +104,7 @@ impl Pages<'_> {
             let there = (1..=self.count).contains(&step.page);
             if step.depth > DEPTH_MAX || !there || !used.add(step.page) {
                 faults.shared |= there;
+                faults.absent = faults.absent.saturating_add(u64::from(!there));
                 faults.add(step.range);
                 continue;
             }

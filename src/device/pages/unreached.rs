@@ -2,6 +2,8 @@
 //! Promises: a page that is free, or holds no row that can be read, is not handed on.
 //! Never says whose rows they are.
 
+use std::collections::BTreeSet;
+
 use super::bits::Bits;
 use super::free::{FreePages, Use};
 use super::node::{Kind, Node};
@@ -10,6 +12,9 @@ use super::shape::Shape;
 use super::tree::Range;
 use super::Pages;
 use crate::error::Failure;
+
+/// Pages that are not there, as far as they are told apart.
+const ABSENT_MAX: usize = 100_000;
 
 /// The records of one page, by their types.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +81,29 @@ impl Pages<'_> {
     /// It leads to other pages, and has no row of its own.
     pub fn is_interior(&self, page: &[u8]) -> bool {
         Node::of(page, false, self.usable()).is_some_and(|node| node.kind == Kind::TableInterior)
+    }
+
+    /// How many pages that the file does not have are named by those that no tree leads to.
+    ///
+    /// # Errors
+    /// As [`Pages::read`].
+    pub fn named_absent(&self, used: &Bits, free: &FreePages, has_rows: &dyn Fn(&Node<'_>) -> bool) -> Result<u64, Failure> {
+        let (mut named, mut bytes) = (BTreeSet::new(), Vec::new());
+        for page in 2..=self.count {
+            if used.has(page) || free.pages.has(page) || !self.read(page, &mut bytes)? {
+                continue;
+            }
+            let Some(node) = Node::of(&bytes, false, self.usable()).filter(|node| !node.is_leaf() && node.is_sound() && has_rows(node))
+            else {
+                continue;
+            };
+            let cells = (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child);
+            named.extend(cells.chain([node.right()]).filter(|child| *child > self.count));
+            if named.len() > ABSENT_MAX {
+                break;
+            }
+        }
+        Ok(named.len() as u64)
     }
 
     /// Hands on every page with rows that is not in `used` and not free.

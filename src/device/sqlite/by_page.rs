@@ -235,12 +235,14 @@ pub struct LostPages<'a> {
     insert: Option<Statement<'a>>,
     /// How many.
     pub rows: u64,
+    /// Rows of those pages that cannot be read.
+    pub bad: u64,
 }
 
 impl<'a> LostPages<'a> {
     /// Nothing is made yet.
     pub fn new(into: &'a Database, op: Op, name: LostTable, columns: usize, encoding: Encoding) -> LostPages<'a> {
-        LostPages { into, op, name, columns, encoding, insert: None, rows: 0 }
+        LostPages { into, op, name, columns, encoding, insert: None, rows: 0, bad: 0 }
     }
 
     /// Its name.

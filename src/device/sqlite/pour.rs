@@ -28,10 +28,19 @@ pub struct RowCounts {
     pub aside: u64,
     /// Pages could not be read.
     pub unread: bool,
+    /// Rows on pages that could be read, which themselves cannot.
+    pub bad: u64,
     /// Its pages lead to each other: to count its rows might never end.
     pub endless: bool,
     /// Rows that an index knows of, where pages could not be read.
     pub known: Option<u64>,
+}
+
+impl RowCounts {
+    /// It may have had more rows than were read.
+    pub fn is_partial(&self) -> bool {
+        self.unread || self.bad > 0
+    }
 }
 
 /// What stops a scan.

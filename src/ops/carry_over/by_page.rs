@@ -7,6 +7,7 @@ use super::{counted, Rows, OP};
 use crate::device::disk::{File, Open};
 use crate::device::pages::bits::Bits;
 use crate::device::pages::free::FreePages;
+use crate::device::pages::node::Node;
 use crate::device::pages::record::{self, Value};
 use crate::device::pages::tree::{Faults, Met, Tree};
 use crate::device::pages::unreached::{Records, Unreached};
@@ -30,6 +31,8 @@ pub struct Reader<'a> {
     faults: Vec<Option<Faults>>,
     /// Of no page it can be said which table its rows belong to.
     pub unclear: bool,
+    /// Pages that others name and the file does not have.
+    absent: u64,
 }
 
 /// One table on its way, for the pages that no tree leads to.
@@ -53,6 +56,8 @@ pub struct Rest {
     rows: u64,
     /// Rows that fit several tables, or may have been deleted.
     unclear: u64,
+    /// Rows of those pages that cannot be read.
+    bad: u64,
     /// Where those are.
     lost: String,
 }
@@ -60,13 +65,16 @@ pub struct Rest {
 impl Rest {
     /// A row came from a page that no tree leads to.
     pub fn found(&self) -> bool {
-        self.rows > 0 || self.unclear > 0
+        self.rows > 0 || self.unclear > 0 || self.bad > 0
     }
 
     /// A line for what is in no table of its own, and a sentence for what came back.
     pub fn tell(&self, lost: &mut Vec<String>, notes: &mut Vec<String>) {
         if self.unclear > 0 {
             lost.push(format!("{} of pages that fit several tables or may be free (in {})", counted(self.unclear), self.lost));
+        }
+        if self.bad > 0 {
+            lost.push(format!("{} of such pages that cannot be read", counted(self.bad)));
         }
         if self.rows > 0 {
             notes.push(format!("{} came from pages that their table no longer leads to", counted(self.rows)));
@@ -140,7 +148,7 @@ impl<'a> Reader<'a> {
     pub fn new(pages: Pages<'a>, trees: &'a [KnownTree]) -> Result<Reader<'a>, Failure> {
         let free = pages.free_pages()?;
         let used = pages.bits();
-        Ok(Reader { pages, free, used, trees, faults: vec![None; trees.len()], unclear: false })
+        Ok(Reader { pages, free, used, trees, faults: vec![None; trees.len()], unclear: false, absent: 0 })
     }
 
     /// The tree of this table's rows.
@@ -161,14 +169,13 @@ impl<'a> Reader<'a> {
         let Some((at, tree)) = self.tree_of(&place.table.name) else { return Ok(RowCounts::default()) };
         let mut writer = PageWriter::new(place, tree, self.pages.encoding())?;
         let (pages, trees) = (&self.pages, self.trees);
-        let mut bad = 0u64;
         let walked = Tree { root: tree.root, of_index: tree.shape.of_index };
         let faults = pages.walk(walked, &mut self.used, &mut |met, used| {
             let records = Records::of(&met.node);
             if !is_at_home(met, &records, tree, trees) {
                 return Ok(false);
             }
-            bad += records.bad as u64;
+            writer.counts.bad += records.bad as u64;
             let fits = |types: &[record::Type], number: i64| {
                 if records.sound {
                     types.len() <= tree.shape.columns.len()
@@ -182,12 +189,12 @@ impl<'a> Reader<'a> {
                 let whole = cell.map_or(Ok(false), |cell| pages.payload(&cell.payload, used, &mut payload))?;
                 match record::values(&payload).filter(|_| whole) {
                     Some(values) => writer.write(&PageRow { number: *number, values: &values, evidence: Evidence::Tree })?,
-                    None => bad += 1,
+                    None => writer.counts.bad += 1,
                 }
             }
             Ok(true)
         })?;
-        let counts = RowCounts { unread: faults.any() || bad > 0, endless: faults.shared, ..writer.counts };
+        let counts = RowCounts { unread: faults.any(), endless: faults.shared, ..writer.counts };
         if let Some(known) = self.faults.get_mut(at) {
             *known = Some(faults);
         }
@@ -238,6 +245,8 @@ impl<'a> Reader<'a> {
         let (pages, free) = (&self.pages, &self.free);
         let doubtful = !free.complete;
         let judge = Judge { pages, trees: self.trees, faults: &self.faults, history, doubtful };
+        let trees = self.trees;
+        self.absent = pages.named_absent(&self.used, free, &|node| may_have_rows(trees, node))?;
         let mut fitting = vec![0u32; self.trees.len()];
         if doubtful {
             signs.gather(pages, &self.used, free, self.trees)?;
@@ -264,7 +273,7 @@ impl<'a> Reader<'a> {
             };
             judge.write(page, used, writer, &mut lost)
         })?;
-        let rest = Rest { rows: 0, unclear: lost.rows, lost: lost.name().to_owned() };
+        let rest = Rest { rows: 0, unclear: lost.rows, bad: lost.bad, lost: lost.name().to_owned() };
         let done = settle(writers);
         Ok(rest.add(done, targets))
     }
@@ -282,6 +291,7 @@ impl Rest {
             if let Some(target) = targets.iter_mut().find(|target| target.table.name == name) {
                 target.counts.kept += counts.kept;
                 target.counts.aside += counts.aside;
+                target.counts.bad += counts.bad;
             }
         }
         self
@@ -295,12 +305,15 @@ impl Target<'_> {
 }
 
 impl Reader<'_> {
-    /// Pages that may have had rows, and of which nothing can be said.
+    /// Pages that may have had rows, and of which nothing can be said: those that are there, and those that are not.
     ///
     /// # Errors
     /// As `read`.
     pub fn unread_pages(&self) -> Result<u64, Failure> {
-        let (mut unread, mut bytes) = (0, Vec::new());
+        let of_tables = self.trees.iter().zip(&self.faults).filter(|(tree, _)| !tree.is_index);
+        let led_to: u64 = of_tables.filter_map(|(_, faults)| faults.as_ref()).map(|faults| faults.absent).sum();
+        let absent = self.pages.missing.unwrap_or(self.absent).max(led_to);
+        let (mut unread, mut bytes) = (absent, Vec::new());
         for page in 2..=self.pages.count {
             if !self.used.has(page) && !self.free.pages.has(page) && self.pages.read(page, &mut bytes)? {
                 unread += u64::from(!self.pages.is_interior(&bytes));
@@ -331,6 +344,14 @@ impl Reader<'_> {
         })?;
         Ok(roots)
     }
+}
+
+/// It can be a page of a table: its records, where it has some, are no mere entries of an index.
+fn may_have_rows(trees: &[KnownTree], node: &Node<'_>) -> bool {
+    let records = Records::of(node);
+    !node.is_of_index()
+        || records.found.is_empty()
+        || trees.iter().any(|tree| !tree.is_index && tree.shape.of_index && records.fit(&tree.shape))
 }
 
 /// The page belongs where this tree has it: by the numbers of its rows, and by what they look like.
@@ -382,18 +403,21 @@ impl Judge<'_> {
         lost: &mut LostPages<'_>,
     ) -> Result<(), Failure> {
         let mut payload = Vec::new();
+        let mut bad = page.records.bad as u64;
         for (index, number, _) in &page.records.found {
-            let Some(cell) = page.node.cell(*index) else { continue };
-            if !self.pages.payload(&cell.payload, used, &mut payload)? {
+            let cell = page.node.cell(*index);
+            let whole = cell.map_or(Ok(false), |cell| self.pages.payload(&cell.payload, used, &mut payload))?;
+            let Some(values) = record::values(&payload).filter(|_| whole) else {
+                bad += 1;
                 continue;
-            }
-            let Some(values) = record::values(&payload) else { continue };
+            };
             let row = PageRow { number: *number, values: &values, evidence: Evidence::Unreached };
             match &mut writer {
                 Some(writer) => writer.write(&row)?,
                 None => lost.write(page.page, &row)?,
             }
         }
+        *writer.map_or(&mut lost.bad, |writer| &mut writer.counts.bad) += bad;
         Ok(())
     }
 

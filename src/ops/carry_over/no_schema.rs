@@ -58,6 +58,7 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     enough(rows.carry.least, &ways)?;
     orphans(fresh, &made, &mut ways)?;
     fresh.make_late_indexes(OP, late)?;
+    // Pages that its tree does not lead to came from elsewhere, or are among those that are counted below.
     let counted = |way: &mut Way<'_>| way.poured = RowCounts { unread: false, ..way.poured };
     ways.iter_mut().for_each(counted);
     let mut brought = VirtualRows { lost: ways.iter().flat_map(lines).collect(), notes: Vec::new() };
