@@ -72,13 +72,14 @@ impl Findings {
     }
 
     /// What is wrong is about indexes and free pages alone. A page that nothing refers to is one of those where one of their lists
-    /// or trees is broken; else a table may have lost it.
+    /// or trees is broken; else a table may have lost it. A check that could not go on says nothing of what it did not come to.
     pub fn tables_are_whole(&self) -> bool {
         let broken = |finding: &Finding| match finding.kind {
             Kind::Index => finding.text.starts_with("Tree "),
-            kind => matches!(kind, Kind::Space | Kind::Stopped),
+            kind => kind == Kind::Space,
         };
-        !self.has(Kind::Table) && (!self.has(Kind::Unused) || self.0.iter().any(broken))
+        let of_a_table = |finding: &Finding| matches!(finding.kind, Kind::Table | Kind::Stopped) || finding.is_nobodys();
+        !self.0.iter().any(of_a_table) && (!self.has(Kind::Unused) || self.0.iter().any(broken))
     }
 
     /// Adds what one row says. `trees` are the schema's, by root page.
@@ -136,6 +137,13 @@ impl Findings {
     /// Adds the error that stopped the check.
     pub fn add_stop(&mut self, cause: &str) {
         self.0.push(Finding { kind: Kind::Stopped, object: None, text: cause.to_owned() });
+    }
+}
+
+impl Finding {
+    /// A value that its column would have converted, whatever an application stored.
+    fn is_nobodys(&self) -> bool {
+        self.kind == Kind::Rule && ["NUMERIC value in ", "TEXT value in "].iter().any(|begin| self.text.starts_with(begin))
     }
 }
 
@@ -265,6 +273,27 @@ mod tests {
         check("In RTree main.places:\nNode 3 missing from database", Kind::VirtualTable, Some("places"));
         // An index whose name has the words of a rule is one all the same.
         check("row 1 missing from index NULL value in t", Kind::Index, Some("NULL value in t"));
+    }
+
+    #[test]
+    fn tables_are_whole_only_where_the_check_came_to_its_end_and_nothing_speaks_against_it() {
+        let whole = |rows: &[&str]| {
+            let mut findings = Findings::default();
+            rows.iter().for_each(|row| findings.add(row, &BTreeMap::new()));
+            findings
+        };
+        let mut stopped = whole(&["wrong # of entries in index t_by_a"]);
+        assert!(stopped.tables_are_whole());
+        stopped.add_stop("database disk image is malformed (SQLite 11)");
+        assert!(!stopped.tables_are_whole());
+        // No application can store these: the page is another table's, or of another time.
+        for row in ["NUMERIC value in t.a", "TEXT value in t.a"] {
+            assert!(!whole(&["wrong # of entries in index t_by_a", row]).tables_are_whole(), "{row}");
+        }
+        // These it can.
+        for row in ["NULL value in t.a", "CHECK constraint failed in t", "non-INT value in t.a"] {
+            assert!(whole(&["wrong # of entries in index t_by_a", row]).tables_are_whole(), "{row}");
+        }
     }
 
     #[test]
