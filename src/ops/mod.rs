@@ -10,6 +10,7 @@ pub mod data;
 pub mod downgrade;
 pub mod examine;
 pub mod export;
+pub mod history_rows;
 pub mod index_rows;
 pub mod inspect;
 pub mod lock;

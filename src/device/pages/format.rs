@@ -29,6 +29,11 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// A letter takes two bytes.
+    pub fn is_wide(self) -> bool {
+        self != Encoding::Utf8
+    }
+
     /// The text in UTF-8.
     pub fn text(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         let unit = |pair: &[u8]| {

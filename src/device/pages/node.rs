@@ -171,6 +171,12 @@ impl<'p> Node<'p> {
         (sum <= self.page.len()).then_some(sum)
     }
 
+    /// Bytes that another cell and its pointer could take.
+    pub fn room(&self) -> usize {
+        let cells: usize = (0..self.cells).filter_map(|index| self.cell(index)).map(|cell| cell.size.max(4)).sum();
+        self.usable.saturating_sub(self.pointers() + 2 * self.cells + cells)
+    }
+
     /// Cells that share no byte with another one, in order.
     pub fn cells_alone(&self) -> Vec<usize> {
         let place = |index| self.cell(index).map(|cell| (self.start(index), self.start(index) + cell.size, index));

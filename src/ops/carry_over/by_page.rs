@@ -19,6 +19,7 @@ use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::Database;
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::history_rows::is_refinerys;
 
 /// A damaged file and its trees.
 pub struct Reader<'a> {
@@ -441,7 +442,7 @@ impl Judge<'_> {
         for at in candidates {
             let is_history = self.trees.get(at).is_some_and(|tree| tree.table.eq_ignore_ascii_case(self.history) && !tree.is_index);
             let takes = match writers.get_mut(at).and_then(Option::as_mut) {
-                _ if is_history => rows.iter().all(|(_, values)| is_history_row(values, self.pages)),
+                _ if is_history => rows.iter().all(|(_, values)| is_refinerys(values, self.pages.encoding())),
                 Some(writer) => writer.would_take(&rows)?,
                 None => true,
             };
@@ -451,11 +452,4 @@ impl Judge<'_> {
         }
         Ok(chosen)
     }
-}
-
-/// A version, a name, a time and a checksum, as refinery writes them.
-fn is_history_row(values: &[Value<'_>], pages: &Pages<'_>) -> bool {
-    let [_, _, Value::Text(time), Value::Text(checksum)] = values else { return false };
-    let (time, checksum) = (pages.encoding().text(time), pages.encoding().text(checksum));
-    time.get(10) == Some(&b'T') && !checksum.is_empty() && checksum.iter().all(u8::is_ascii_digit)
 }

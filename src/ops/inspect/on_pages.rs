@@ -1,32 +1,49 @@
 //! Owns the version of a database whose schema cannot be read: by the rows of its history, wherever they lie.
-//! Promises: a version only where every row that was found is one of this firmware's, and none before it is missing.
+//! Promises: a version only where every row that was found is one of this firmware's, none before it is missing, and none can follow.
 //! Never asks SQLite about the file.
 
+use std::collections::BTreeSet;
+
+use crate::catalog::Catalog;
 use crate::device::disk::{Op, Open};
 use crate::device::files::MainFile;
-use crate::device::history::Applied;
 use crate::device::pages::bits::Bits;
-use crate::device::pages::record::{self, Value};
+use crate::device::pages::free::FreePages;
+use crate::device::pages::node::Kind;
+use crate::device::pages::record;
 use crate::device::pages::unreached::Unreached;
 use crate::device::pages::{Pages, Source};
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::history_rows::{HistoryRow, OUR_COLUMNS, REFINERYS_COLUMNS};
 use crate::ops::wal::misfit;
 
 const OP: Op = Op("look for the history");
 
-/// Columns of refinery's table, and of ours beside it.
-const REFINERYS_COLUMNS: usize = 4;
-const OUR_COLUMNS: usize = 7;
+/// Bytes of a row of refinery's table beside its name: a version, a time, a checksum, and what the page has of it.
+const ROW_BYTES: usize = 72;
 
-/// Rows of a page that are of a history.
-enum Page {
-    /// Every row is one of this firmware's migrations.
-    Ours(Vec<i64>),
-    /// Some are, and others are not.
-    Mixed,
-    /// None is.
-    Other,
+/// What the pages say of the history.
+#[derive(Default)]
+struct Found {
+    /// Versions that refinery's rows, or a way back, speak for.
+    applied: BTreeSet<i64>,
+    /// Versions of rows that could be another table's.
+    plausible: BTreeSet<i64>,
+    /// A page has rows of this firmware's and others, or of another firmware's.
+    mixed: bool,
+    /// A page has rows that are of no history.
+    others: bool,
+    /// Leaves with rows of a history.
+    leaves: Vec<Leaf>,
+}
+
+/// A page with rows of a history.
+struct Leaf {
+    page: u32,
+    last: i64,
+    /// Bytes that a further row could take; `None` on a page of our own table, whose rows are of any size.
+    room: Option<usize>,
 }
 
 /// The highest version that is recorded; `None` where nothing is, or what there is does not fit this firmware. And whether there are rows
@@ -46,61 +63,84 @@ pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i6
     let source = Source { main: &*main.file, log: log.as_deref(), path: &device.files.main, op: OP, stop: &device.environment.stop };
     let Some(pages) = Pages::open(source)? else { return Ok((None, false)) };
     let free = pages.free_pages()?;
-    let (mut found, mut mixed, mut others) = (Vec::new(), false, false);
-    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| {
-        match history_rows(device, &pages, page, used)? {
-            Page::Ours(versions) => found.extend(versions),
-            Page::Mixed => mixed = true,
-            Page::Other => others |= page.records.sound && !page.node.is_of_index(),
-        }
-        Ok(())
-    })?;
-    let version = found.iter().max().copied().filter(|_| !mixed);
-    // A page of the history may be gone, but not one of its middle.
-    let missing = |version: i64| device.catalog.migrations.iter().any(|ours| ours.version <= version && !found.contains(&ours.version));
-    let version = version.filter(|version| !missing(*version));
-    Ok((version, version.is_none() && others))
-}
-
-fn history_rows(device: &Device<'_>, pages: &Pages<'_>, page: &Unreached<'_>, used: &mut Bits) -> Result<Page, Failure> {
-    let (mut ours, mut other, mut payload) = (Vec::new(), 0, Vec::new());
-    for (index, number, types) in &page.records.found {
-        if page.node.is_of_index() || !matches!(types.len(), REFINERYS_COLUMNS | OUR_COLUMNS) {
-            return Ok(Page::Other);
-        }
-        let Some(cell) = page.node.cell(*index) else { continue };
-        if !pages.payload(&cell.payload, used, &mut payload)? {
-            continue;
-        }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(&pages.encoding().text(bytes)).into_owned();
-        match version_of(device, *number, &record::values(&payload).unwrap_or_default(), &text) {
-            Some(version) => ours.push(version),
-            None => other += 1,
-        }
-    }
-    Ok(match (ours.is_empty(), other) {
-        (true, _) => Page::Other,
-        (false, 0) => Page::Ours(ours),
-        (false, _) => Page::Mixed,
-    })
-}
-
-/// The version of a row that one of this firmware's migrations has left, in refinery's table or in ours.
-fn version_of(device: &Device<'_>, number: i64, values: &[Value<'_>], text: &dyn Fn(&[u8]) -> String) -> Option<i64> {
-    let at = |version: &Value<'_>| if let Value::Integer(version) = version { *version } else { number };
-    match values {
-        [version, Value::Text(name), _, Value::Text(checksum)] => {
-            let row = Applied { version: at(version), name: text(name), checksum: text(checksum).parse().ok()? };
-            device.catalog.find(row.version).filter(|ours| row.is(ours)).map(|_| row.version)
-        }
-        // A way back is as good as a checksum; without one the row could be anything.
-        [version, Value::Integer(_), Value::Text(down), ..] if values.len() == OUR_COLUMNS => {
-            let ours = device.catalog.find(at(version))?;
-            ours.down.is_some_and(|own| own == text(down)).then_some(ours.version)
-        }
-        [version, Value::Integer(_), Value::Null, Value::Integer(_), ..] if values.len() == OUR_COLUMNS => {
-            device.catalog.find(at(version)).filter(|ours| ours.down.is_none()).map(|ours| ours.version)
-        }
+    let mut found = Found::default();
+    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| found.look(&device.catalog, &pages, page, used))?;
+    let version = match found.version(&device.catalog) {
+        Some(version) if found.ends_with(&device.catalog, &pages, &free, version)? => Some(version),
         _ => None,
+    };
+    Ok((version, version.is_none() && found.others))
+}
+
+impl Found {
+    /// Adds what the rows of a page say.
+    fn look(&mut self, catalog: &Catalog, pages: &Pages<'_>, page: &Unreached<'_>, used: &mut Bits) -> Result<(), Failure> {
+        let (mut applied, mut plausible, mut others, mut payload) = (BTreeSet::new(), BTreeSet::new(), 0, Vec::new());
+        let is_wide = |width: usize| page.records.found.iter().all(|(_, _, types)| types.len() == width);
+        if page.node.is_of_index() || !(is_wide(REFINERYS_COLUMNS) || is_wide(OUR_COLUMNS)) {
+            self.others |= page.records.sound && !page.node.is_of_index();
+            return Ok(());
+        }
+        for (index, number, _) in &page.records.found {
+            let Some(cell) = page.node.cell(*index) else { continue };
+            if !pages.payload(&cell.payload, used, &mut payload)? {
+                continue;
+            }
+            let values = record::values(&payload).unwrap_or_default();
+            match HistoryRow::of(catalog, *number, &values, pages.encoding()) {
+                HistoryRow::Applied(version) => drop(applied.insert(version)),
+                HistoryRow::Plausible(version) => drop(plausible.insert(version)),
+                HistoryRow::Foreign => self.mixed = true,
+                HistoryRow::Other => others += 1,
+            }
+        }
+        self.mixed |= others > 0 && !applied.is_empty();
+        self.others |= page.records.sound && applied.is_empty();
+        if others == 0 {
+            let room = is_wide(REFINERYS_COLUMNS).then(|| page.node.room());
+            let last = applied.iter().chain(&plausible).max().copied();
+            self.leaves.extend(last.map(|last| Leaf { page: page.page, last, room }));
+            self.plausible.extend(plausible);
+        }
+        self.applied.extend(applied);
+        Ok(())
+    }
+
+    /// The last version that something speaks for; a page of the history may be gone, but not one of its middle.
+    fn version(&self, catalog: &Catalog) -> Option<i64> {
+        let version = self.applied.last().copied().filter(|_| !self.mixed)?;
+        let known = |version: i64| self.applied.contains(&version) || self.plausible.contains(&version);
+        let missing = catalog.migrations.iter().any(|ours| ours.version <= version && !known(ours.version));
+        let later = self.plausible.last().is_some_and(|last| *last > version);
+        (!missing && !later).then_some(version)
+    }
+
+    /// No page with later versions is lost: the last one that was found is the last below another page, or would have had room for a
+    /// further row.
+    fn ends_with(&self, catalog: &Catalog, pages: &Pages<'_>, free: &FreePages, version: i64) -> Result<bool, Failure> {
+        let next = catalog.migrations.iter().filter(|ours| ours.version >= version).take(2).map(|ours| ours.name.len()).max();
+        // Text may take two bytes a letter.
+        let needed = ROW_BYTES.saturating_add(next.unwrap_or(0)).saturating_mul(if pages.encoding().is_wide() { 2 } else { 1 });
+        let leaves: Vec<&Leaf> = self.leaves.iter().filter(|leaf| leaf.last == version).collect();
+        let (mut inside, mut last, mut bytes) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        for page in 2..=pages.count {
+            if free.pages.has(page) || !pages.read(page, &mut bytes)? {
+                continue;
+            }
+            let Some(node) = pages.node(&bytes, page).filter(|node| node.kind == Kind::TableInterior) else { continue };
+            let below = (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child);
+            inside.extend(below.filter(|child| leaves.iter().any(|leaf| leaf.page == *child)));
+            last.insert(node.right());
+        }
+        let ends = |leaf: &&Leaf| match (inside.contains(&leaf.page), last.contains(&leaf.page)) {
+            (true, _) => false,
+            (false, true) => true,
+            (false, false) => leaf.room.is_some_and(|room| room >= needed),
+        };
+        Ok(leaves.iter().any(ends))
     }
 }
+
+#[cfg(test)]
+#[path = "on_pages_tests.rs"]
+mod tests;
