@@ -5,6 +5,7 @@
 pub mod bits;
 mod format;
 pub mod free;
+pub mod keys;
 pub mod node;
 pub mod record;
 pub mod shape;

@@ -22,8 +22,8 @@ use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::ops::index_rows::words;
-use crate::ops::wal::misfit;
-use by_page::{log_of, pages_of, trees_of, Reader, Rest, Target};
+use crate::ops::wal::{log_of, misfit};
+use by_page::{pages_of, trees_of, Reader, Rest, Target};
 use no_schema::pour_without_schema;
 use virtual_tables::{bring, VirtualRows};
 
@@ -142,7 +142,7 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     let of_two_times = if rows.carry.damaged { misfit(device, rows.main)? } else { None };
     if of_two_times.is_some() {
         lost.push("what was in the version of the file that its WAL belongs to".to_owned());
-    } else if lost.is_empty() && !findings.tables_are_whole() {
+    } else if lost.is_empty() && (rest.partial || !findings.tables_are_whole()) {
         lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
     }
     Ok(VirtualRows { lost, notes })
@@ -158,11 +158,14 @@ fn ways_of<'a>(
 ) -> Result<(Vec<Way<'a>>, Late, Rest), Failure> {
     let (old, fresh) = (pour.from, pour.into);
     let trees = if rows.carry.damaged { trees_of(device, old)? } else { Vec::new() };
-    let log = if rows.carry.damaged { log_of(device)? } else { None };
+    let log = if rows.carry.damaged { log_of(device, OP)? } else { None };
     // Pages of two times say nothing of each other.
     let of_one_time = rows.carry.damaged && misfit(device, rows.main)?.is_none();
     let pages = if of_one_time { pages_of(device, rows, log.as_deref())? } else { None };
     let mut reader = pages.map(|pages| Reader::new(pages, &trees)).transpose()?;
+    // What stands on a page of a table that is kept by its key may be entries of an index: that is asked of the other tables' rows.
+    let mut ours = ours;
+    ours.sort_by_key(|table| table.is_kept_by_key());
     let (mut ways, mut late) = (Vec::new(), Late::default());
     let sorted = has_room_to_sort(device, rows.main.stat.size);
     // Before any index is taken away, whose name would be free meanwhile.

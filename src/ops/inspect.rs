@@ -8,6 +8,7 @@ mod cut_off;
 mod damage;
 mod history;
 mod on_pages;
+mod strange_pages;
 
 use std::cell::Cell;
 use std::io;

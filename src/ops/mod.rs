@@ -2,6 +2,7 @@
 //! Promises: each takes the device and proof of what must already be true, and returns proof or a failure.
 //! Never decides: no policy is read here but limits.
 
+pub mod at_home;
 pub mod backup;
 pub mod before;
 pub mod by_hand;

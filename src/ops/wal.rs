@@ -2,7 +2,7 @@
 //! Promises: asked before a checkpoint writes the log into main, after which nobody could tell them apart any more.
 //! Never writes, and never asked at a quiet boot.
 
-use crate::device::disk::{Op, Open};
+use crate::device::disk::{File, Op, Open};
 use crate::device::files::MainFile;
 use crate::device::{wal, Device};
 use crate::error::{Class, Failure};
@@ -28,6 +28,19 @@ pub fn misfit(device: &Device<'_>, main: &MainFile) -> Result<Option<String>, Fa
     };
     let bytes = main.file.stat().map_err(failed)?.size;
     wal::misfit(&*log, &main.header, bytes).map_err(failed)
+}
+
+/// The log beside main, for as long as its pages are read; `None` where there is none.
+///
+/// # Errors
+/// As `open`.
+pub fn log_of(device: &Device<'_>, op: Op) -> Result<Option<Box<dyn File>>, Failure> {
+    let path = device.files.wal();
+    let failed = |error: std::io::Error| Failure::io(op, &path, &error);
+    if device.disk().stat(&path).map_err(failed)?.is_none_or(|stat| stat.size == 0) {
+        return Ok(None);
+    }
+    device.disk().open(op, &path, Open::Read).map(Some).map_err(failed)
 }
 
 /// Main and the log beside it are one whole database, within `quick_check_max_mib`.

@@ -17,6 +17,7 @@ use bootmigrate::decide::record::{read_slots, write_slot, RecordSlots, SLOT_BYTE
 use bootmigrate::device::disk::{Disk, Op, Open};
 use bootmigrate::device::mounts::mounted;
 use bootmigrate::device::pages::bits::Bits;
+use bootmigrate::device::pages::keys::Ordered;
 use bootmigrate::device::pages::node::Node;
 use bootmigrate::device::pages::record;
 use bootmigrate::device::pages::tree::Tree;
@@ -216,7 +217,7 @@ pub fn pages(bytes: &[u8]) {
     };
     for root in 1..=pages.count.min(6) {
         for of_index in [false, true] {
-            let walked = pages.walk(Tree { root, of_index }, &mut used, &mut |met, used| {
+            let walked = pages.walk(Tree { root, of_index, order: Ordered::UNKNOWN }, &mut used, &mut |met, used| {
                 read(&met.node, used);
                 Ok(Records::of(&met.node).found.len() <= met.node.cells)
             });

@@ -2,6 +2,7 @@
 //! Promises: a record fits only where SQLite could have written it into this table, and an application would have.
 //! Never decides between two tables that a record fits.
 
+use super::keys::KeyOrder;
 use super::record::Type;
 
 /// What a column makes of a value that is stored in it.
@@ -71,6 +72,8 @@ pub struct Shape {
     pub least: usize,
     /// It stands on pages of an index.
     pub of_index: bool,
+    /// What its keys are ordered by, there.
+    pub order: Vec<KeyOrder>,
 }
 
 impl Shape {

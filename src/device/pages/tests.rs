@@ -91,7 +91,10 @@ fn wanted(without: impl Fn(i64) -> bool) -> BTreeSet<(String, i64)> {
 
 #[track_caller]
 fn check(pragmas: &str, made: &Made) {
-    let (t, k) = (Tree { root: made.roots[0], of_index: false }, Tree { root: made.roots[1], of_index: true });
+    let (t, k) = (
+        Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN },
+        Tree { root: made.roots[1], of_index: true, order: keys::Ordered::UNKNOWN },
+    );
     let (numbered, keyed) = read(made, &|pages| (rows(pages, t), rows(pages, k)));
     let deleted = |id: i64| (300..=400).contains(&id);
     assert_eq!(numbered, (wanted(deleted), 5 * 20_000, 0), "{pragmas}");
@@ -159,7 +162,7 @@ fn what_a_log_has_committed_is_newer_and_what_it_has_not_is_nothing() {
         std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
     }
     let made = Made { folder: copy, roots };
-    let (found, ..) = read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false }));
+    let (found, ..) = read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }));
     assert_eq!(found.iter().map(|(_, number)| *number).collect::<BTreeSet<_>>(), BTreeSet::from([-1]));
 }
 
@@ -172,7 +175,7 @@ fn pages_that_the_header_counts_and_the_file_has_not_are_counted() {
     let half = u64::from(before.1 / 2);
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(half * 512).unwrap();
     let (missing, absent) = read(&made, &|pages| {
-        let tree = Tree { root: made.roots[0], of_index: false };
+        let tree = Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN };
         (pages.missing, pages.walk(tree, &mut pages.bits(), &mut |_, _| Ok(true)).unwrap().absent)
     });
     assert!(missing == Some(u64::from(before.1) - half) && absent > 0, "{missing:?} {absent}");
@@ -197,6 +200,7 @@ fn pages_that_lead_to_each_other_are_visited_once() {
     // Its last pointer leads to itself.
     bytes[root + 8..root + 12].copy_from_slice(&made.roots[0].to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();
-    let (found, _, faults) = read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false }));
+    let (found, _, faults) =
+        read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }));
     assert!(faults == 1 && found.len() < 599, "{faults} {}", found.len());
 }

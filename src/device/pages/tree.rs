@@ -2,7 +2,10 @@
 //! Promises: a page is visited once for all trees together; what could not be followed is counted, with the row numbers it may have had.
 //! Never holds more than [`STEPS_MAX`] pages that wait for their turn.
 
+use std::rc::Rc;
+
 use super::bits::Bits;
+use super::keys::{Keys, Ordered};
 use super::node::{Kind, Node};
 use super::Pages;
 use crate::error::Failure;
@@ -31,7 +34,7 @@ impl Range {
 }
 
 /// What a walk could not follow.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Faults {
     /// How many pages.
     pub pages: u64,
@@ -40,13 +43,22 @@ pub struct Faults {
     /// Pages lead to each other.
     pub shared: bool,
     /// Where rows may be missing.
-    pub gaps: Vec<Range>,
+    pub gaps: Vec<Gap>,
+}
+
+/// Row numbers, or keys, that may be missing.
+#[derive(Debug, Clone, Default)]
+pub struct Gap {
+    /// Of a table.
+    pub range: Range,
+    /// Of an index.
+    pub keys: Keys,
 }
 
 impl Faults {
     /// A tree of which nothing is known.
     pub fn everywhere() -> Faults {
-        Faults { pages: 1, absent: 0, shared: false, gaps: vec![Range::default()] }
+        Faults { pages: 1, absent: 0, shared: false, gaps: vec![Gap::default()] }
     }
 
     /// Something may be missing.
@@ -54,38 +66,42 @@ impl Faults {
         self.pages > 0
     }
 
-    fn add(&mut self, gap: Range) {
+    fn add(&mut self, gap: &Gap) {
         self.pages = self.pages.saturating_add(1);
         if self.gaps.len() < GAPS_MAX {
-            self.gaps.push(gap);
+            self.gaps.push(Gap { range: gap.range, keys: gap.keys.shortened() });
         } else {
-            self.gaps = vec![Range::default()];
+            self.gaps = vec![Gap::default()];
         }
     }
 }
 
 /// A page with rows, where the tree has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Met<'p> {
     /// What it holds.
     pub node: Node<'p>,
     /// The row numbers that belong there.
     pub range: Range,
+    /// The keys that do, in an index.
+    pub keys: Keys,
 }
 
 struct Step {
     page: u32,
-    range: Range,
+    gap: Gap,
     depth: u32,
 }
 
 /// A tree.
 #[derive(Debug, Clone, Copy)]
-pub struct Tree {
+pub struct Tree<'o> {
     /// Its first page.
     pub root: u32,
     /// It is an index, or a table whose rows are kept by their key.
     pub of_index: bool,
+    /// What its keys are ordered by.
+    pub order: Ordered<'o>,
 }
 
 /// Takes the rows of a page, and marks what overflow pages they use; `false` where they are not this tree's.
@@ -96,16 +112,16 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// As [`Pages::read`], and the visitor's.
-    pub fn walk(&self, tree: Tree, used: &mut Bits, take: &mut Take<'_>) -> Result<Faults, Failure> {
+    pub fn walk(&self, tree: Tree<'_>, used: &mut Bits, take: &mut Take<'_>) -> Result<Faults, Failure> {
         let mut faults = Faults::default();
-        let mut steps = vec![Step { page: tree.root, range: Range::default(), depth: 0 }];
+        let mut steps = vec![Step { page: tree.root, gap: Gap::default(), depth: 0 }];
         let mut page = Vec::new();
         while let Some(step) = steps.pop() {
             let there = (1..=self.count).contains(&step.page);
             if step.depth > DEPTH_MAX || !there || !used.add(step.page) {
                 faults.shared |= there;
                 faults.absent = faults.absent.saturating_add(u64::from(!there));
-                faults.add(step.range);
+                faults.add(&step.gap);
                 continue;
             }
             self.read(step.page, &mut page)?;
@@ -113,15 +129,15 @@ impl Pages<'_> {
             let taken = match &node {
                 None => false,
                 Some(node) if node.kind == Kind::TableInterior => true,
-                Some(node) => take(&Met { node: *node, range: step.range }, used)?,
+                Some(node) => take(&Met { node: *node, range: step.gap.range, keys: step.gap.keys.clone() }, used)?,
             };
             match node.filter(|_| taken) {
                 None => {
                     used.clear(step.page);
-                    faults.add(step.range);
+                    faults.add(&step.gap);
                 }
                 Some(node) if node.is_leaf() => {}
-                Some(node) => lead_on(&node, &step, &mut steps, &mut faults),
+                Some(node) => lead_on(&node, &step, tree.order, &mut steps, &mut faults),
             }
         }
         Ok(faults)
@@ -129,29 +145,35 @@ impl Pages<'_> {
 }
 
 /// The pages that an interior page leads to, the first one on top.
-fn lead_on(node: &Node<'_>, from: &Step, steps: &mut Vec<Step>, faults: &mut Faults) {
+fn lead_on(node: &Node<'_>, from: &Step, order: Ordered<'_>, steps: &mut Vec<Step>, faults: &mut Faults) {
     let first = steps.len();
-    let mut low = from.range.low;
-    let mut add = |page: u32, range: Range, faults: &mut Faults| {
+    let mut rest = from.gap.clone();
+    let mut add = |page: u32, gap: Gap, faults: &mut Faults| {
         if steps.len() < STEPS_MAX {
-            steps.push(Step { page, range, depth: from.depth + 1 });
+            steps.push(Step { page, gap, depth: from.depth + 1 });
         } else {
-            faults.add(range);
+            faults.add(&gap);
         }
     };
     for index in 0..node.cells {
         let Some(cell) = node.cell(index) else {
-            faults.add(Range { low, ..from.range });
+            faults.add(&rest);
             continue;
         };
-        // A number that cannot be right bounds nothing.
-        let believed = node.kind == Kind::TableInterior && (Range { low, ..from.range }).has(cell.number);
-        add(cell.child, if believed { Range { low, high: Some(cell.number) } } else { Range { low, ..from.range } }, faults);
-        if believed {
-            low = Some(cell.number);
+        let mut gap = rest.clone();
+        // A number or a key that cannot be right bounds nothing.
+        if node.kind == Kind::TableInterior && rest.range.has(cell.number) {
+            gap.range.high = Some(cell.number);
+            rest.range.low = Some(cell.number);
         }
+        let whole = node.kind == Kind::IndexInterior && cell.payload.overflow == 0 && !rest.keys.excludes(cell.payload.local, order);
+        if let Some(key) = Keys::bound(cell.payload.local).filter(|_| whole) {
+            gap.keys.high = Some(Rc::clone(&key));
+            rest.keys.low = Some(key);
+        }
+        add(cell.child, gap, faults);
     }
-    add(node.right(), Range { low, ..from.range }, faults);
+    add(node.right(), rest, faults);
     if let Some(new) = steps.get_mut(first..) {
         new.reverse();
     }

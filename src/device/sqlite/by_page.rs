@@ -2,6 +2,7 @@
 //! Promises: a row arrives as SQLite would have read it; one that is there already is not written again.
 //! Never lets a row take another one's place.
 
+pub mod indexed;
 pub mod shapes;
 
 use std::borrow::Cow;

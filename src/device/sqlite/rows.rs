@@ -72,7 +72,7 @@ impl Table {
     }
 
     /// Its rows are kept by their primary key (WITHOUT ROWID).
-    pub(super) fn is_kept_by_key(&self) -> bool {
+    pub fn is_kept_by_key(&self) -> bool {
         self.own_index.is_some()
     }
 

@@ -4,14 +4,16 @@
 
 use super::evidence::{Signs, Verdict};
 use super::{counted, Rows, OP};
-use crate::device::disk::{File, Open};
+use crate::device::disk::File;
 use crate::device::pages::bits::Bits;
 use crate::device::pages::free::FreePages;
+use crate::device::pages::keys::Ordered;
 use crate::device::pages::node::Node;
 use crate::device::pages::record::{self, Value};
-use crate::device::pages::tree::{Faults, Met, Tree};
+use crate::device::pages::tree::{Faults, Gap, Tree};
 use crate::device::pages::unreached::{Records, Unreached};
 use crate::device::pages::{Pages, Source};
+use crate::device::sqlite::by_page::indexed::{Entries, Indexed};
 use crate::device::sqlite::by_page::shapes::KnownTree;
 use crate::device::sqlite::by_page::{Evidence, LostPages, PageRow, PageWriter, Place};
 use crate::device::sqlite::pour::RowCounts;
@@ -19,6 +21,7 @@ use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::Database;
 use crate::device::Device;
 use crate::error::Failure;
+use crate::ops::at_home::{is_at_home, lie_in};
 use crate::ops::history_rows::is_refinerys;
 
 /// A damaged file and its trees.
@@ -61,6 +64,8 @@ pub struct Rest {
     bad: u64,
     /// Where those are.
     lost: String,
+    /// A table's tree does not lead to all of its pages.
+    pub partial: bool,
 }
 
 impl Rest {
@@ -81,19 +86,6 @@ impl Rest {
             notes.push(format!("{} came from pages that their table no longer leads to", counted(self.rows)));
         }
     }
-}
-
-/// The log beside main, for as long as the reader needs it.
-///
-/// # Errors
-/// As `open`.
-pub fn log_of(device: &Device<'_>) -> Result<Option<Box<dyn File>>, Failure> {
-    let path = device.files.wal();
-    let failed = |error: std::io::Error| Failure::io(OP, &path, &error);
-    if device.disk().stat(&path).map_err(failed)?.is_none_or(|stat| stat.size == 0) {
-        return Ok(None);
-    }
-    device.disk().open(OP, &path, Open::Read).map(Some).map_err(failed)
 }
 
 /// The old file, page by page; `None` where it cannot be found out how it is written.
@@ -170,10 +162,11 @@ impl<'a> Reader<'a> {
         let Some((at, tree)) = self.tree_of(&place.table.name) else { return Ok(RowCounts::default()) };
         let mut writer = PageWriter::new(place, tree, self.pages.encoding())?;
         let (pages, trees) = (&self.pages, self.trees);
-        let walked = Tree { root: tree.root, of_index: tree.shape.of_index };
-        let faults = pages.walk(walked, &mut self.used, &mut |met, used| {
+        let encoding = pages.encoding();
+        let mut indexed = Indexed::new(place.into, OP, if tree.is_kept_by_key() { trees } else { &[] }, encoding);
+        let faults = pages.walk(tree.tree(encoding), &mut self.used, &mut |met, used| {
             let records = Records::of(&met.node);
-            if !is_at_home(met, &records, tree, trees) {
+            if !is_at_home(met, &records, tree, trees, encoding) || indexed.judge(&met.node, &records)? == Entries::All {
                 return Ok(false);
             }
             writer.counts.bad += records.bad as u64;
@@ -210,10 +203,10 @@ impl<'a> Reader<'a> {
             let faults = if tree.root == 0 {
                 Faults::everywhere()
             } else {
-                let walked = Tree { root: tree.root, of_index: tree.shape.of_index };
-                self.pages.walk(walked, &mut self.used, &mut |met, _| {
+                let encoding = self.pages.encoding();
+                self.pages.walk(tree.tree(encoding), &mut self.used, &mut |met, _| {
                     let records = Records::of(&met.node);
-                    let at_home = is_at_home(met, &records, tree, trees);
+                    let at_home = is_at_home(met, &records, tree, trees, encoding);
                     if at_home && tree.is_index {
                         signs.add_entries(tree, &met.node, &records);
                     }
@@ -243,6 +236,7 @@ impl<'a> Reader<'a> {
         }
         let widest = self.trees.iter().map(|tree| tree.shape.columns.len()).max().unwrap_or(0);
         let mut lost = LostPages::new(fresh, OP, fresh.aside(OP, "pages")?, widest, encoding);
+        let mut indexed = Indexed::new(fresh, OP, self.trees, encoding);
         let (pages, free) = (&self.pages, &self.free);
         let doubtful = !free.complete;
         let judge = Judge { pages, trees: self.trees, faults: &self.faults, history, doubtful };
@@ -263,8 +257,12 @@ impl<'a> Reader<'a> {
             if !chosen.iter().any(|at| writers.get(*at).is_some_and(Option::is_some)) {
                 return Ok(());
             }
+            let entries = if page.node.is_of_index() { indexed.judge(&page.node, &page.records)? } else { Entries::None };
+            if entries == Entries::All {
+                return Ok(());
+            }
             let writer = match chosen.as_slice() {
-                [_] if self.unclear => None,
+                [_] if self.unclear || entries == Entries::Some => None,
                 [only] => match judge.is_in_use(&signs, page, *only, &fitting)? {
                     Verdict::Free => return Ok(()),
                     Verdict::Unknown => None,
@@ -274,7 +272,9 @@ impl<'a> Reader<'a> {
             };
             judge.write(page, used, writer, &mut lost)
         })?;
-        let rest = Rest { rows: 0, unclear: lost.rows, bad: lost.bad, lost: lost.name().to_owned() };
+        let of_tables = self.trees.iter().zip(&self.faults).filter(|(tree, _)| !tree.is_index);
+        let partial = of_tables.filter_map(|(_, faults)| faults.as_ref()).any(Faults::any);
+        let rest = Rest { rows: 0, unclear: lost.rows, bad: lost.bad, lost: lost.name().to_owned(), partial };
         let done = settle(writers);
         Ok(rest.add(done, targets))
     }
@@ -329,7 +329,7 @@ impl Reader<'_> {
     /// As `read`.
     pub fn roots(pages: &Pages<'_>) -> Result<Vec<(String, u32)>, Failure> {
         let mut roots = Vec::new();
-        pages.walk(Tree { root: 1, of_index: false }, &mut pages.bits(), &mut |met, used| {
+        pages.walk(Tree { root: 1, of_index: false, order: Ordered::UNKNOWN }, &mut pages.bits(), &mut |met, used| {
             let mut payload = Vec::new();
             for cell in (0..met.node.cells).filter_map(|index| met.node.cell(index)) {
                 let whole = pages.payload(&cell.payload, used, &mut payload)?;
@@ -355,19 +355,6 @@ fn may_have_rows(trees: &[KnownTree], node: &Node<'_>) -> bool {
         || trees.iter().any(|tree| !tree.is_index && tree.shape.of_index && records.fit(&tree.shape))
 }
 
-/// The page belongs where this tree has it: by the numbers of its rows, and by what they look like.
-fn is_at_home(met: &Met<'_>, records: &Records, tree: &KnownTree, trees: &[KnownTree]) -> bool {
-    if records.found.is_empty() {
-        return met.node.cells == 0;
-    }
-    if !tree.shape.of_index && !records.found.iter().any(|(_, number, _)| met.range.has(*number)) {
-        return false;
-    }
-    // SQLite stores in any column what an application insists on: only another table's page is not this one's.
-    let others = || trees.iter().any(|other| other.shape.of_index == tree.shape.of_index && records.fit(&other.shape));
-    records.some_fit(&tree.shape) || records.sound && !others()
-}
-
 /// What is known when a page is given to a table.
 struct Judge<'a> {
     pages: &'a Pages<'a>,
@@ -383,9 +370,17 @@ impl Judge<'_> {
     fn candidates(&self, page: &Unreached<'_>) -> Vec<usize> {
         let fits = |tree: &KnownTree| tree.shape.of_index == page.node.is_of_index() && page.records.fit(&tree.shape);
         let fitting: Vec<usize> = self.trees.iter().enumerate().filter(|(_, tree)| fits(tree)).map(|(at, _)| at).collect();
+        let encoding = self.pages.encoding();
+        let lies_in = |gap: &Gap, tree: &KnownTree| {
+            if tree.shape.of_index {
+                lie_in(&page.node, &page.records, &gap.keys, tree, encoding)
+            } else {
+                page.records.lie_in(&gap.range)
+            }
+        };
         let lacks = |at: &usize| {
-            let faults = self.faults.get(*at).and_then(Option::as_ref);
-            faults.is_some_and(|faults| faults.any() && (page.node.is_of_index() || faults.gaps.iter().any(|gap| page.records.lie_in(gap))))
+            let (faults, tree) = (self.faults.get(*at).and_then(Option::as_ref), self.trees.get(*at));
+            faults.zip(tree).is_some_and(|(faults, tree)| faults.gaps.iter().any(|gap| lies_in(gap, tree)))
         };
         let lacking: Vec<usize> = fitting.iter().copied().filter(lacks).collect();
         if lacking.is_empty() && !self.doubtful {

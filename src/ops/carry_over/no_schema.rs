@@ -2,7 +2,7 @@
 //! Promises: a table keeps what the migrations filled in until a row of its own comes; what cannot be counted is said.
 //! Never asks SQLite about the old file.
 
-use super::by_page::{log_of, pages_of, trees_of, Reader};
+use super::by_page::{pages_of, trees_of, Reader};
 use super::virtual_tables::VirtualRows;
 use super::{enough, has_room_to_sort, is_carried, lines, orphans, targets, Rows, Way, OP};
 use crate::device::sqlite::by_page::Place;
@@ -14,6 +14,7 @@ use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::Failure;
 use crate::ops::virtual_tables::rebuild;
+use crate::ops::wal::log_of;
 
 /// Fills a fresh database by the old one's pages. `why` its schema cannot be read.
 ///
@@ -22,7 +23,7 @@ use crate::ops::virtual_tables::rebuild;
 pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>, why: &Failure) -> Result<VirtualRows, Failure> {
     let history = &device.settings.history_table;
     progress::begin(&format!("{}: carrying over what its pages hold", device.settings.name));
-    let log = log_of(device)?;
+    let log = log_of(device, OP)?;
     let Some(pages) = pages_of(device, rows, log.as_deref())? else {
         enough(rows.carry.least, &[])?;
         return Ok(nothing(why));
@@ -39,7 +40,8 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     reader.unclear = rows.carry.all_aside;
     let made = fresh.ordinary_tables(OP, history)?;
     let (mut ways, mut late) = (Vec::new(), Late::default());
-    let carried: Vec<&Table> = made.iter().filter(|table| is_carried(rows, &table.name)).collect();
+    let mut carried: Vec<&Table> = made.iter().filter(|table| is_carried(rows, &table.name)).collect();
+    carried.sort_by_key(|table| table.is_kept_by_key());
     let names = fresh.aside_each(OP, &carried)?;
     for (table, aside) in carried.into_iter().zip(names) {
         let keep = !rows.carry.all_aside && !rows.aside.contains(&table.name);

@@ -12,6 +12,7 @@ use crate::error::{Class, Failure};
 use crate::ops::index_rows::words;
 use crate::ops::wal::misfit;
 
+use super::strange_pages::has_strange_pages;
 use super::{copies, Inspection};
 
 const OP: Op = Op("prove the damage");
@@ -86,11 +87,14 @@ fn check(device: &Device<'_>, database: &sqlite::Database, seen: &mut Inspection
         Err(failure) => return Err(failure),
     };
     let only_there = only_in_indexes(device, database, &findings, seen)?;
-    let tables_whole = readable && findings.tables_are_whole() && only_there.history_is_whole;
+    let whole = readable && findings.tables_are_whole() && only_there.history_is_whole;
+    let strange = whole && seen.main.as_ref().map_or(Ok(false), |main| has_strange_pages(device, database, main))?;
+    let tables_whole = whole && !strange;
     let known = only_there.words.join(", ");
     let what = match (tables_whole, known.is_empty()) {
         (true, true) if findings.has(Kind::Index) => format!("an index is corrupt: {wrong}"),
         (true, true) if findings.has(Kind::Space) => format!("its lists of free pages are corrupt: {wrong}"),
+        (_, true) if strange => format!("a page that is not its own stands in a table, or is missing there: {wrong}"),
         (_, true) => wrong.to_owned(),
         (_, false) => format!("{known} ({wrong})"),
     };

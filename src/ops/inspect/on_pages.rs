@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::Catalog;
-use crate::device::disk::{Op, Open};
+use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::pages::bits::Bits;
 use crate::device::pages::free::FreePages;
@@ -16,7 +16,7 @@ use crate::device::pages::{Pages, Source};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::history_rows::{HistoryRow, OUR_COLUMNS, REFINERYS_COLUMNS};
-use crate::ops::wal::misfit;
+use crate::ops::wal::{log_of, misfit};
 
 const OP: Op = Op("look for the history");
 
@@ -56,10 +56,7 @@ pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i6
     if misfit(device, main)?.is_some() {
         return Ok((None, false));
     }
-    let path = device.files.wal();
-    let failed = |error: std::io::Error| Failure::io(OP, &path, &error);
-    let logged = device.disk().stat(&path).map_err(failed)?.is_some_and(|stat| stat.size > 0);
-    let log = if logged { Some(device.disk().open(OP, &path, Open::Read).map_err(failed)?) } else { None };
+    let log = log_of(device, OP)?;
     let source = Source { main: &*main.file, log: log.as_deref(), path: &device.files.main, op: OP, stop: &device.environment.stop };
     let Some(pages) = Pages::open(source)? else { return Ok((None, false)) };
     let free = pages.free_pages()?;

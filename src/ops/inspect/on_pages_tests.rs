@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::catalog::{Checksums, Directives, Migration, Versions};
-use crate::device::disk::{Disk, SystemDisk};
+use crate::device::disk::{Disk, Open, SystemDisk};
 
 const OP: Op = Op("test");
 const HISTORY: &str =

@@ -5,10 +5,14 @@
 use rusqlite::Row;
 
 use crate::device::disk::Op;
+use crate::device::pages::keys::{Collation, KeyOrder, Ordered};
 use crate::device::pages::shape::{Affinity, Shape, StoredColumn};
+use crate::device::pages::tree::Tree;
+use crate::device::pages::Encoding;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
+use crate::lex::quote;
 
 /// A table or an index, as its pages show it.
 #[derive(Debug, Clone)]
@@ -23,6 +27,25 @@ pub struct KnownTree {
     pub(super) defaults: Vec<Option<String>>,
     /// It is an index: its entries are no rows.
     pub is_index: bool,
+    /// What its entries' values are called in the table, quoted; empty where its rows cannot be asked for by them.
+    pub(super) names: Vec<String>,
+}
+
+impl KnownTree {
+    /// What its keys are ordered by.
+    pub fn order(&self, encoding: Encoding) -> Ordered<'_> {
+        Ordered { columns: &self.shape.order, encoding }
+    }
+
+    /// As a walk needs it.
+    pub fn tree(&self, encoding: Encoding) -> Tree<'_> {
+        Tree { root: self.root, of_index: self.shape.of_index, order: self.order(encoding) }
+    }
+
+    /// A table whose rows are kept by their key.
+    pub fn is_kept_by_key(&self) -> bool {
+        self.shape.of_index && !self.is_index
+    }
 }
 
 /// A column as `table_xinfo` has it.
@@ -51,16 +74,49 @@ impl Database {
         let mut trees = vec![schema_tree()];
         for (is_index, name, table, root) in all {
             let columns = self.columns_of(&table)?;
+            let mut names = Vec::new();
             let shape = match (is_index, self.table(table.clone())?) {
-                (true, _) => self.index_shape(&name, &columns)?,
+                (true, of) => {
+                    names = self.index_names(&name, of.and_then(|table| table.row_number))?;
+                    self.index_shape(&name, &columns)?
+                }
                 (false, Some(table)) => self.table_shape(&table, &columns)?,
                 (false, None) => continue,
             };
             let root = u32::try_from(root).unwrap_or(0);
             let defaults = columns.into_iter().filter(|column| column.hidden == 0).map(|column| column.default).collect();
-            trees.push(KnownTree { table, root, shape, defaults, is_index });
+            trees.push(KnownTree { table, root, shape, defaults, is_index, names });
         }
         Ok(trees)
+    }
+
+    /// The columns of an index, the row's number last; none where one is an expression, or the number has no name.
+    fn index_names(&self, index: &str, row_number: Option<&str>) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self.connection.prepare("SELECT cid, name FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?));
+        let found = statement.query_map([index], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let numbered = found.last().is_some_and(|(cid, _)| *cid == -1);
+        let name = |(cid, name): (i64, Option<String>)| match cid {
+            -1 => row_number.map(str::to_owned),
+            _ => name.map(|name| quote(&name)),
+        };
+        Ok(found.into_iter().map(name).collect::<Option<Vec<String>>>().filter(|_| numbered).unwrap_or_default())
+    }
+
+    /// What the keys of an index are ordered by: of a table's own those of its key, of others all, down to what tells the row.
+    fn order_of(&self, index: &str, own: bool) -> rusqlite::Result<Vec<KeyOrder>> {
+        let mut statement = self.connection.prepare("SELECT desc, coll FROM pragma_index_xinfo(?1) WHERE key OR NOT ?2 ORDER BY seqno")?;
+        let read = |row: &Row<'_>| {
+            let collation = match row.get::<_, Option<String>>(1)?.unwrap_or_default().to_ascii_uppercase().as_str() {
+                "BINARY" => Collation::Binary,
+                "NOCASE" => Collation::NoCase,
+                "RTRIM" => Collation::Rtrim,
+                _ => Collation::Unknown,
+            };
+            Ok(KeyOrder { descending: row.get(0)?, collation })
+        };
+        let found = statement.query_map((index, own), read)?.collect();
+        found
     }
 
     fn columns_of(&self, table: &str) -> rusqlite::Result<Vec<Column>> {
@@ -78,14 +134,14 @@ impl Database {
             let mut statement = self.connection.prepare(sql)?;
             let order = statement.query_map([index], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
             let columns = order.into_iter().filter_map(|cid| stored(usize::try_from(cid).ok()?)).collect();
-            return Ok(Shape { columns, alias: None, least: 1, of_index: true });
+            return Ok(Shape { columns, alias: None, least: 1, of_index: true, order: self.order_of(index, true)? });
         }
         let kept: Vec<usize> = (0..columns.len()).filter(|cid| columns.get(*cid).is_some_and(|column| column.hidden != 2)).collect();
         let key = table.key.first().filter(|_| table.numbered_by_key);
         let alias = key.and_then(|key| table.columns.iter().position(|column| column == key));
         let columns: Vec<StoredColumn> = kept.into_iter().filter_map(stored).collect();
         let alias = alias.and_then(|alias| columns.iter().position(|column| column.place == Some(alias)));
-        Ok(Shape { columns, alias, least: 1, of_index: false })
+        Ok(Shape { columns, alias, least: 1, of_index: false, order: Vec::new() })
     }
 
     fn index_shape(&self, index: &str, columns: &[Column]) -> rusqlite::Result<Shape> {
@@ -101,7 +157,8 @@ impl Database {
                 optional: false,
             })
         };
-        Ok(Shape { columns: order.into_iter().map(column).collect(), alias: None, least: 1, of_index: true })
+        let columns = order.into_iter().map(column).collect();
+        Ok(Shape { columns, alias: None, least: 1, of_index: true, order: self.order_of(index, false)? })
     }
 }
 
@@ -120,6 +177,6 @@ fn stored(column: &Column, place: Option<usize>) -> StoredColumn {
 fn schema_tree() -> KnownTree {
     let column = |affinity| StoredColumn { place: None, affinity, not_null: false, optional: false };
     let texts = [Affinity::Text, Affinity::Text, Affinity::Text, Affinity::Integer, Affinity::Text];
-    let shape = Shape { columns: texts.into_iter().map(column).collect(), alias: None, least: 1, of_index: false };
-    KnownTree { table: "sqlite_schema".to_owned(), root: 1, shape, defaults: Vec::new(), is_index: false }
+    let shape = Shape { columns: texts.into_iter().map(column).collect(), alias: None, least: 1, of_index: false, order: Vec::new() };
+    KnownTree { table: "sqlite_schema".to_owned(), root: 1, shape, defaults: Vec::new(), is_index: false, names: Vec::new() }
 }
