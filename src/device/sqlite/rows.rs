@@ -147,7 +147,10 @@ impl Database {
         let found = statement.query_map([&name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut key: Vec<&(String, String, i64)> = found.iter().filter(|(_, _, place)| *place > 0).collect();
         key.sort_by_key(|(_, _, place)| *place);
-        let numbered_by_key = matches!(key.as_slice(), [(_, kind, _)] if kind == "INTEGER");
+        let sql = "SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'";
+        let key_index = self.connection.query_row(sql, [&name], |row| row.get::<_, String>(0)).optional()?;
+        // INTEGER PRIMARY KEY DESC is a column like others, with an index of its own.
+        let numbered_by_key = matches!(key.as_slice(), [(_, kind, _)] if kind == "INTEGER") && key_index.is_none();
         let columns: Vec<String> = found.iter().map(|(column, ..)| column.clone()).collect();
         let free = |alias: &&str| !columns.iter().any(|column| column.eq_ignore_ascii_case(alias));
         let row_number = if without_row_number { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(free) };
@@ -155,12 +158,7 @@ impl Database {
         let mut statement = self.connection.prepare(sql)?;
         let parents = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let key = key.into_iter().map(|(column, ..)| column.clone()).collect();
-        let own_index = if without_row_number {
-            let sql = "SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'";
-            self.connection.query_row(sql, [&name], |row| row.get(0)).optional()?
-        } else {
-            None
-        };
+        let own_index = key_index.filter(|_| without_row_number);
         Ok(Some(Table { name, parents, columns, key, own_index, row_number, numbered_by_key }))
     }
 
