@@ -169,7 +169,7 @@ fn ways_of<'a>(
     let (mut ways, mut late) = (Vec::new(), Late::default());
     let sorted = has_room_to_sort(device, rows.main.stat.size);
     // Before any index is taken away, whose name would be free meanwhile.
-    let names = fresh.aside_each(OP, &ours)?;
+    let (names, pages) = fresh.aside_each(OP, &ours)?;
     for (table, aside) in ours.into_iter().zip(names) {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
         let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
@@ -191,7 +191,7 @@ fn ways_of<'a>(
         ways.push(Way { table, keep, seeded: false, aside, poured, by_index: 0, lines: Vec::new() });
     }
     let rest = match &mut reader {
-        Some(reader) => reader.give_the_rest(fresh, &device.settings.history_table, &mut targets(&mut ways))?,
+        Some(reader) => reader.give_the_rest(fresh, &device.settings.history_table, pages, &mut targets(&mut ways))?,
         None => Rest::default(),
     };
     Ok((ways, late, rest))

@@ -56,6 +56,26 @@ fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
     assert_eq!(into.texts(OP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
 }
 
+#[test]
+fn an_integer_key_with_an_index_of_its_own_is_no_row_number() {
+    let schema = "CREATE TABLE falling(id INTEGER PRIMARY KEY DESC, a)";
+    let (into, _) = brought(&format!("{schema}; INSERT INTO falling VALUES (70, 'x'), (7, 'y')"), schema);
+    assert_eq!(into.texts(OP, "SELECT rowid || ':' || id || a FROM falling ORDER BY rowid").unwrap(), ["1:70x", "2:7y"]);
+    let trees = into.known_trees(OP).unwrap();
+    let shapes: Vec<_> = trees.iter().filter(|tree| tree.table == "falling" && !tree.is_index).map(|tree| tree.shape.alias).collect();
+    assert_eq!(shapes, [None], "its column is read from the page");
+}
+
+#[test]
+fn no_two_places_for_lost_rows_have_one_name() {
+    let database = database("CREATE TABLE pages(a); CREATE TABLE lost_pages_2(a); CREATE TABLE other(a)");
+    let tables = database.ordinary_tables(OP, "history").unwrap();
+    let (mut names, pages) = database.aside_each(OP, &tables.iter().collect::<Vec<_>>()).unwrap();
+    names.push(pages);
+    let names: std::collections::BTreeSet<&str> = names.iter().map(|name| name.name.as_str()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+}
+
 /// Every pointer of an interior page of a table leads to this page.
 fn lead_all(page: &mut [u8], to: u32) {
     let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));

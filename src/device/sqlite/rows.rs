@@ -193,11 +193,11 @@ impl Database {
         Ok(free_name(table, &taken))
     }
 
-    /// The same for each of several tables: no two have one name.
+    /// The same for each of several tables, and for the rows of pages of which no table is known: no two have one name.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn aside_each(&self, op: Op, tables: &[&Table]) -> Result<Vec<LostTable>, Failure> {
+    pub fn aside_each(&self, op: Op, tables: &[&Table]) -> Result<(Vec<LostTable>, LostTable), Failure> {
         let mut taken = self.names_taken(op)?;
         // What an earlier time set aside is asked first: it keeps its name.
         let mut order: Vec<usize> = (0..tables.len()).collect();
@@ -210,7 +210,8 @@ impl Database {
             names.push((at, name));
         }
         names.sort_by_key(|(at, _)| *at);
-        Ok(names.into_iter().map(|(_, name)| name).collect())
+        let pages = free_name("pages", &taken);
+        Ok((names.into_iter().map(|(_, name)| name).collect(), pages))
     }
 
     fn names_taken(&self, op: Op) -> Result<Vec<String>, Failure> {

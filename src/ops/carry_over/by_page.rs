@@ -220,11 +220,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Gives the pages that no tree leads to to the tables that they fit.
+    /// Gives the pages that no tree leads to to the tables that they fit; into `lost` what has no place.
     ///
     /// # Errors
     /// As `read`, and as SQLite but for refusals of single rows.
-    pub fn give_the_rest(&mut self, fresh: &Database, history: &str, targets: &mut [Target<'_>]) -> Result<Rest, Failure> {
+    pub fn give_the_rest(&mut self, fresh: &Database, history: &str, lost: LostTable, targets: &mut [Target<'_>]) -> Result<Rest, Failure> {
         let mut signs = Signs::new(&self.pages);
         self.walk_others(&mut signs)?;
         let encoding = self.pages.encoding();
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
             writers.push(place.map(|place| PageWriter::new(place, tree, encoding)).transpose()?);
         }
         let widest = self.trees.iter().map(|tree| tree.shape.columns.len()).max().unwrap_or(0);
-        let mut lost = LostPages::new(fresh, OP, fresh.aside(OP, "pages")?, widest, encoding);
+        let mut lost = LostPages::new(fresh, OP, lost, widest, encoding);
         let mut indexed = Indexed::new(fresh, OP, self.trees, encoding);
         let (pages, free) = (&self.pages, &self.free);
         let doubtful = !free.complete;

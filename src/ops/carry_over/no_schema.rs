@@ -42,7 +42,7 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     let (mut ways, mut late) = (Vec::new(), Late::default());
     let mut carried: Vec<&Table> = made.iter().filter(|table| is_carried(rows, &table.name)).collect();
     carried.sort_by_key(|table| table.is_kept_by_key());
-    let names = fresh.aside_each(OP, &carried)?;
+    let (names, pages) = fresh.aside_each(OP, &carried)?;
     for (table, aside) in carried.into_iter().zip(names) {
         let keep = !rows.carry.all_aside && !rows.aside.contains(&table.name);
         if keep && has_room_to_sort(device, rows.main.stat.size) {
@@ -51,7 +51,7 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
         let poured = reader.pour(Place { into: fresh, op: OP, table, keep, seeded: true, aside: &aside })?;
         ways.push(Way { table, keep, seeded: poured.kept == 0, aside, poured, by_index: 0, lines: Vec::new() });
     }
-    let rest = reader.give_the_rest(fresh, history, &mut targets(&mut ways))?;
+    let rest = reader.give_the_rest(fresh, history, pages, &mut targets(&mut ways))?;
     let found = rest.found() || ways.iter().any(|way| way.poured.kept + way.poured.aside > 0);
     let unread = reader.unread_pages()?;
     if !found {
