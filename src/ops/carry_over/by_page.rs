@@ -243,16 +243,17 @@ impl<'a> Reader<'a> {
         let trees = self.trees;
         self.absent = pages.named_absent(&self.used, free, &|node| may_have_rows(trees, node))?;
         let mut fitting = vec![0u32; self.trees.len()];
+        signs.gather(pages, &self.used, free, self.trees)?;
         if doubtful {
-            signs.gather(pages, &self.used, free, self.trees)?;
             pages.each_unreached(&mut self.used.clone(), free, &mut |page, _| {
-                let chosen = judge.choose(page, judge.candidates(page), &mut writers)?;
+                let chosen = judge.choose(page, judge.candidates(page).0, &mut writers)?;
                 chosen.into_iter().filter_map(|at| fitting.get_mut(at).map(|count| *count += 1)).for_each(drop);
                 Ok(())
             })?;
         }
         pages.each_unreached(&mut self.used, free, &mut |page, used| {
-            let chosen = judge.choose(page, judge.candidates(page), &mut writers)?;
+            let (candidates, lacked) = judge.candidates(page);
+            let chosen = judge.choose(page, candidates, &mut writers)?;
             // Pages of an index hold no row of their own.
             if !chosen.iter().any(|at| writers.get(*at).is_some_and(Option::is_some)) {
                 return Ok(());
@@ -263,7 +264,9 @@ impl<'a> Reader<'a> {
             }
             let writer = match chosen.as_slice() {
                 [_] if self.unclear || entries == Entries::Some => None,
-                [only] => match judge.is_in_use(&signs, page, *only, &fitting)? {
+                // Its tree lacks it, and every free page is known.
+                [only] if lacked && !doubtful => writers.get_mut(*only).and_then(Option::as_mut),
+                [only] => match signs.of(pages, page, self.trees.get(*only), lacked && fitting.get(*only) == Some(&1))? {
                     Verdict::Free => return Ok(()),
                     Verdict::Unknown => None,
                     Verdict::InUse => writers.get_mut(*only).and_then(Option::as_mut),
@@ -366,8 +369,9 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// The trees whose page it can be: of those that lack one just there, else of all, where every free page is known.
-    fn candidates(&self, page: &Unreached<'_>) -> Vec<usize> {
+    /// The trees whose page it can be: of those that lack one just there, else of all, where every free page is known. And whether one
+    /// lacks it.
+    fn candidates(&self, page: &Unreached<'_>) -> (Vec<usize>, bool) {
         let fits = |tree: &KnownTree| tree.shape.of_index == page.node.is_of_index() && page.records.fit(&tree.shape);
         let fitting: Vec<usize> = self.trees.iter().enumerate().filter(|(_, tree)| fits(tree)).map(|(at, _)| at).collect();
         let encoding = self.pages.encoding();
@@ -383,11 +387,8 @@ impl Judge<'_> {
             faults.zip(tree).is_some_and(|(faults, tree)| faults.gaps.iter().any(|gap| lies_in(gap, tree)))
         };
         let lacking: Vec<usize> = fitting.iter().copied().filter(lacks).collect();
-        if lacking.is_empty() && !self.doubtful {
-            fitting
-        } else {
-            lacking
-        }
+        let lacked = !lacking.is_empty();
+        (if lacked || self.doubtful { lacking } else { fitting }, lacked)
     }
 
     /// Writes the rows of a page: where no writer is given, into the table of those whose place is not clear.
@@ -415,13 +416,6 @@ impl Judge<'_> {
         }
         *writer.map_or(&mut lost.bad, |writer| &mut writer.counts.bad) += bad;
         Ok(())
-    }
-
-    fn is_in_use(&self, signs: &Signs, page: &Unreached<'_>, at: usize, fitting: &[u32]) -> Result<Verdict, Failure> {
-        match self.trees.get(at) {
-            Some(tree) if self.doubtful => signs.of(self.pages, page, tree, fitting.get(at) == Some(&1)),
-            _ => Ok(Verdict::InUse),
-        }
     }
 
     /// Of several, those that would take its rows.

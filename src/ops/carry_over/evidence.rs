@@ -99,7 +99,8 @@ impl Signs {
     ///
     /// # Errors
     /// As `read`.
-    pub fn of(&self, pages: &Pages<'_>, page: &Unreached<'_>, tree: &KnownTree, only: bool) -> Result<Verdict, Failure> {
+    pub fn of(&self, pages: &Pages<'_>, page: &Unreached<'_>, tree: Option<&KnownTree>, only: bool) -> Result<Verdict, Failure> {
+        let Some(tree) = tree else { return Ok(Verdict::Unknown) };
         if self.named.has(page.page) {
             return Ok(Verdict::InUse);
         }
