@@ -3,6 +3,7 @@
 //! Never lets a row take another one's place.
 
 pub mod indexed;
+mod keys_written;
 pub mod shapes;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use crate::device::sqlite::rows::{list, LostTable, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
+use keys_written::KeysWritten;
 use shapes::KnownTree;
 
 /// How much a page is believed.
@@ -55,6 +57,7 @@ pub struct PageWriter<'a> {
     pub counts: RowCounts,
     /// Rows of pages that no tree leads to, among those.
     pub unreached: u64,
+    from_unreached: KeysWritten,
 }
 
 /// What a record of a table becomes.
@@ -116,6 +119,7 @@ impl<'a> PageWriter<'a> {
             aside: None,
             counts: RowCounts::default(),
             unreached: 0,
+            from_unreached: KeysWritten::default(),
         })
     }
 
@@ -136,7 +140,10 @@ impl<'a> PageWriter<'a> {
             match run(keep, number.iter().chain(values.iter())) {
                 Ok(()) => {
                     self.counts.kept += 1;
-                    self.unreached += u64::from(row.evidence == Evidence::Unreached);
+                    if row.evidence == Evidence::Unreached {
+                        self.unreached += 1;
+                        self.from_unreached.add(row, self.form.table);
+                    }
                     return Ok(());
                 }
                 Err(error) if class_of(&error) == Class::Failed => {}
@@ -146,9 +153,9 @@ impl<'a> PageWriter<'a> {
         if let Some(same) = &mut self.same {
             let there = first(same, number.iter().chain(values.iter())).map_err(failed)?;
             match there {
-                // What its tree has is newer than what was left on another page.
                 Some(true) => return Ok(()),
-                Some(false) if row.evidence != Evidence::Tree => return Ok(()),
+                // What its tree has is newer than what was left on another page; of two such pages nobody knows.
+                Some(false) if row.evidence != Evidence::Tree && !self.from_unreached.may_have(row, self.form.table) => return Ok(()),
                 Some(false) | None => {}
             }
         }
@@ -326,3 +333,7 @@ fn first<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item = &'v ToS
 fn bind_all<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item = &'v ToSqlOutput<'v>>) -> rusqlite::Result<()> {
     values.enumerate().try_for_each(|(at, value)| statement.raw_bind_parameter(at + 1, value))
 }
+
+#[cfg(test)]
+#[path = "by_page/tests.rs"]
+mod tests;
