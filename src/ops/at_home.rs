@@ -22,9 +22,9 @@ pub fn is_at_home(met: &Met<'_>, records: &Records, tree: &KnownTree, trees: &[K
     if !lies_there {
         return false;
     }
-    // SQLite stores in any column what an application insists on: only another table's page is not this one's.
+    // SQLite stores in any column what an application insists on: only a page that another tree fits as a whole is not this one's.
     let others = || trees.iter().any(|other| other.shape.of_index == tree.shape.of_index && records.fit(&other.shape));
-    records.some_fit(&tree.shape) || records.sound && !others()
+    records.fit(&tree.shape) || !others() && (records.sound || records.some_fit(&tree.shape))
 }
 
 /// Not most of the keys of a page of an index lie elsewhere.
