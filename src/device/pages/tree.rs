@@ -79,6 +79,8 @@ impl Faults {
 /// A page with rows, where the tree has it.
 #[derive(Debug, Clone)]
 pub struct Met<'p> {
+    /// Its number.
+    pub page: u32,
     /// What it holds.
     pub node: Node<'p>,
     /// The row numbers that belong there.
@@ -129,7 +131,7 @@ impl Pages<'_> {
             let taken = match &node {
                 None => false,
                 Some(node) if node.kind == Kind::TableInterior => true,
-                Some(node) => take(&Met { node: *node, range: step.gap.range, keys: step.gap.keys.clone() }, used)?,
+                Some(node) => take(&Met { page: step.page, node: *node, range: step.gap.range, keys: step.gap.keys.clone() }, used)?,
             };
             match node.filter(|_| taken) {
                 None => {

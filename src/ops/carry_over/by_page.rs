@@ -10,7 +10,7 @@ use crate::device::pages::free::FreePages;
 use crate::device::pages::keys::Ordered;
 use crate::device::pages::node::Node;
 use crate::device::pages::record::{self, Value};
-use crate::device::pages::tree::{Faults, Gap, Tree};
+use crate::device::pages::tree::{Faults, Gap, Range, Tree};
 use crate::device::pages::unreached::{Records, Unreached};
 use crate::device::pages::{Pages, Source};
 use crate::device::sqlite::by_page::indexed::{Entries, Indexed};
@@ -23,6 +23,9 @@ use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::at_home::{is_at_home, lie_in};
 use crate::ops::history_rows::is_refinerys;
+
+/// Pages with rows that belong elsewhere, of one table, that are told apart.
+const LATE_MAX: usize = 100_000;
 
 /// A damaged file and its trees.
 pub struct Reader<'a> {
@@ -163,6 +166,7 @@ impl<'a> Reader<'a> {
         let mut writer = PageWriter::new(place, tree, self.pages.encoding())?;
         let (pages, trees) = (&self.pages, self.trees);
         let encoding = pages.encoding();
+        let mut late: Vec<(u32, Range)> = Vec::new();
         let mut indexed = Indexed::new(place.into, OP, if tree.is_kept_by_key() { trees } else { &[] }, encoding);
         let faults = pages.walk(tree.tree(encoding), &mut self.used, &mut |met, used| {
             let records = Records::of(&met.node);
@@ -177,8 +181,10 @@ impl<'a> Reader<'a> {
                     tree.shape.fits(types) && (tree.shape.of_index || met.range.has(number))
                 }
             };
+            let is_late = |number: i64| records.sound && !tree.shape.of_index && late.len() < LATE_MAX && !met.range.has(number);
+            let has_late = records.found.iter().any(|(_, number, _)| is_late(*number));
             let mut payload = Vec::new();
-            for (index, number, types) in &records.found {
+            for (index, number, types) in records.found.iter().filter(|(_, number, _)| !is_late(*number)) {
                 let cell = met.node.cell(*index).filter(|_| fits(types, *number));
                 let whole = cell.map_or(Ok(false), |cell| pages.payload(&cell.payload, used, &mut payload))?;
                 match record::values(&payload).filter(|_| whole) {
@@ -186,13 +192,35 @@ impl<'a> Reader<'a> {
                     None => writer.counts.bad += 1,
                 }
             }
+            if has_late {
+                late.push((met.page, met.range));
+            }
             Ok(true)
         })?;
+        self.write_late(&late, &mut writer)?;
         let counts = RowCounts { unread: faults.any(), endless: faults.shared, ..writer.counts };
         if let Some(known) = self.faults.get_mut(at) {
             *known = Some(faults);
         }
         Ok(counts)
+    }
+
+    /// Writes the rows whose numbers do not belong on the page where they stand: a later page may have had them as they were last.
+    fn write_late(&mut self, late: &[(u32, Range)], writer: &mut PageWriter<'_>) -> Result<(), Failure> {
+        let (mut bytes, mut payload) = (Vec::new(), Vec::new());
+        for (page, range) in late {
+            self.pages.read(*page, &mut bytes)?;
+            let Some(node) = self.pages.node(&bytes, *page) else { continue };
+            for (index, number, _) in Records::of(&node).found.iter().filter(|(_, number, _)| !range.has(*number)) {
+                let cell = node.cell(*index);
+                let whole = cell.map_or(Ok(false), |cell| self.pages.payload(&cell.payload, &mut self.used, &mut payload))?;
+                match record::values(&payload).filter(|_| whole) {
+                    Some(values) => writer.write(&PageRow { number: *number, values: &values, evidence: Evidence::Unreached })?,
+                    None => writer.counts.bad += 1,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Walks every tree whose rows were not brought, so that its pages are nobody else's.
