@@ -12,6 +12,7 @@ pub mod shape;
 pub mod tree;
 pub mod unreached;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,9 @@ use node::{Node, Payload};
 
 /// The longest row that is put together from its overflow pages. It, and some bits for each page, is what the reader holds in memory.
 pub const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
+/// How often, for each page of the file, an overflow page is read for a payload that is not whole; after that none is put together. Of
+/// many cells that lead into one long chain each reads all of it.
+const FAILED_PAGES_EACH: u64 = 4;
 /// Pages of the largest file that is read: a bit for each is 2 MiB.
 const PAGES_MAX: u64 = 1 << 24;
 
@@ -51,6 +55,8 @@ pub struct Pages<'a> {
     pub(super) format: Format,
     /// The number of the last page.
     pub count: u32,
+    /// Overflow pages of payloads that were not whole.
+    failed: Cell<u64>,
     /// Pages that its header counts and that are not there; `None` where it counts none.
     pub missing: Option<u64>,
 }
@@ -65,7 +71,7 @@ impl<'a> Pages<'a> {
         let size = source.main.stat().map_err(failed)?.size;
         let frames = source.log.map_or(Ok(None), wal::frames).map_err(failed)?;
         let format = Format::Unread;
-        let mut pages = Pages { source, frames, format, count: 0, missing: None };
+        let mut pages = Pages { source, frames, format, count: 0, failed: Cell::new(0), missing: None };
         let Some(Found { format, count, counted }) = format::find(&mut pages, size)? else { return Ok(None) };
         if count == 0 || count > PAGES_MAX {
             return Ok(None);
@@ -131,7 +137,8 @@ impl<'a> Pages<'a> {
     pub fn payload(&self, cell: &Payload<'_>, used: &mut Bits, into: &mut Vec<u8>) -> Result<bool, Failure> {
         into.clear();
         let room = u64::from(self.count).saturating_mul(self.usable() as u64);
-        if cell.bytes > PAYLOAD_BYTES_MAX.min(room) {
+        let exhausted = cell.overflow != 0 && self.failed.get() > FAILED_PAGES_EACH * u64::from(self.count);
+        if cell.bytes > PAYLOAD_BYTES_MAX.min(room) || exhausted {
             return Ok(false);
         }
         let wanted = usize::try_from(cell.bytes).unwrap_or(usize::MAX);
@@ -139,6 +146,7 @@ impl<'a> Pages<'a> {
         let mut chain = Vec::new();
         let whole = self.follow(cell.overflow, wanted, &mut Chain { pages: &mut chain, used }, into)?;
         if !whole {
+            self.failed.set(self.failed.get().saturating_add(chain.len() as u64 + 1));
             chain.into_iter().for_each(|page| used.clear(page));
         }
         Ok(whole)

@@ -117,12 +117,18 @@ impl Pages<'_> {
     pub fn walk(&self, tree: Tree<'_>, used: &mut Bits, take: &mut Take<'_>) -> Result<Faults, Failure> {
         let mut faults = Faults::default();
         let mut steps = vec![Step { page: tree.root, gap: Gap::default(), depth: 0 }];
-        let mut page = Vec::new();
+        let (mut page, mut rejected) = (Vec::new(), self.bits());
         while let Some(step) = steps.pop() {
             let there = (1..=self.count).contains(&step.page);
             if step.depth > DEPTH_MAX || !there || !used.add(step.page) {
                 faults.shared |= there;
                 faults.absent = faults.absent.saturating_add(u64::from(!there));
+                faults.add(&step.gap);
+                continue;
+            }
+            // Read once, whoever else names it.
+            if rejected.has(step.page) {
+                used.clear(step.page);
                 faults.add(&step.gap);
                 continue;
             }
@@ -136,6 +142,7 @@ impl Pages<'_> {
             match node.filter(|_| taken) {
                 None => {
                     used.clear(step.page);
+                    rejected.set(step.page);
                     faults.add(&step.gap);
                 }
                 Some(node) if node.is_leaf() => {}

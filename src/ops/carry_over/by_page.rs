@@ -294,7 +294,7 @@ impl<'a> Reader<'a> {
                 [_] if self.unclear || entries == Entries::Some => None,
                 // Its tree lacks it, and every free page is known.
                 [only] if lacked && !doubtful => writers.get_mut(*only).and_then(Option::as_mut),
-                [only] => match signs.of(pages, page, self.trees.get(*only), lacked && fitting.get(*only) == Some(&1))? {
+                [only] => match signs.of(page, self.trees, *only, lacked && fitting.get(*only) == Some(&1)) {
                     Verdict::Free => return Ok(()),
                     Verdict::Unknown => None,
                     Verdict::InUse => writers.get_mut(*only).and_then(Option::as_mut),

@@ -14,6 +14,8 @@ use crate::error::Failure;
 
 /// A million row numbers of indexes leave one bit of eight set.
 const WORDS: usize = 1 << 17;
+/// Pages below one that are looked at for a leaf.
+const BELOW_MAX: usize = 16;
 /// Pages above others that are told apart.
 const ABOVE_MAX: usize = 20_000;
 
@@ -32,8 +34,8 @@ pub enum Verdict {
 pub struct Signs {
     /// Pages that others name.
     named: Bits,
-    /// A page that leads to leaves, and the row numbers between its first and its last.
-    above: Vec<(u32, Range)>,
+    /// The row numbers between the first and the last of a page that leads to leaves, and the trees that those fit.
+    above: Vec<(Range, Vec<usize>)>,
     /// Hashes of the row numbers that indexes have.
     numbers: Vec<u64>,
 }
@@ -61,20 +63,21 @@ impl Signs {
                 fitting.for_each(|(_, tree)| self.add_entries(tree, &node, &records));
             }
             if !node.is_leaf() {
-                self.add_above(page, &node);
+                self.add_above(pages, &node, trees)?;
             }
         }
         Ok(())
     }
 
-    fn add_above(&mut self, page: u32, node: &Node<'_>) {
+    fn add_above(&mut self, pages: &Pages<'_>, node: &Node<'_>, trees: &[KnownTree]) -> Result<(), Failure> {
         let cells: Vec<_> = (0..node.cells).filter_map(|index| node.cell(index)).collect();
         cells.iter().for_each(|cell| self.named.set(cell.child));
         self.named.set(node.right());
         let (first, last) = (cells.first().map(|cell| cell.number), cells.last().map(|cell| cell.number));
         if node.kind == Kind::TableInterior && self.above.len() < ABOVE_MAX {
-            self.above.push((page, Range { low: first, high: last }));
+            self.above.push((Range { low: first, high: last }, below(pages, node, trees)?));
         }
+        Ok(())
     }
 
     /// The row numbers of a page of an index.
@@ -95,43 +98,39 @@ impl Signs {
         self.numbers.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// `only`: no other page fits this table.
-    ///
-    /// # Errors
-    /// As `read`.
-    pub fn of(&self, pages: &Pages<'_>, page: &Unreached<'_>, tree: Option<&KnownTree>, only: bool) -> Result<Verdict, Failure> {
-        let Some(tree) = tree else { return Ok(Verdict::Unknown) };
+    /// Of a page that fits `trees[at]`. `only`: no other page does.
+    pub fn of(&self, page: &Unreached<'_>, trees: &[KnownTree], at: usize, only: bool) -> Verdict {
+        let Some(tree) = trees.get(at) else { return Verdict::Unknown };
         if self.named.has(page.page) {
-            return Ok(Verdict::InUse);
+            return Verdict::InUse;
         }
-        for (above, range) in self.above.iter().filter(|(_, range)| page.records.lie_in(range)) {
-            // What stands there has another number.
-            if range.low.is_some() && leads_to(pages, *above, tree)? {
-                return Ok(Verdict::Free);
-            }
+        // What stands there has another number.
+        if self.above.iter().any(|(range, below)| range.low.is_some() && below.contains(&at) && page.records.lie_in(range)) {
+            return Verdict::Free;
         }
         let entries = page.records.found.iter().filter(|(_, number, _)| self.has_entry(&tree.table, *number)).count();
         let in_use = only || !tree.shape.of_index && entries.saturating_mul(4) >= page.records.found.len();
-        Ok(if in_use { Verdict::InUse } else { Verdict::Unknown })
+        if in_use {
+            Verdict::InUse
+        } else {
+            Verdict::Unknown
+        }
     }
 }
 
-/// One of the pages that it names has rows of this table.
-fn leads_to(pages: &Pages<'_>, above: u32, tree: &KnownTree) -> Result<bool, Failure> {
-    let (mut bytes, mut below) = (Vec::new(), Vec::new());
-    if !pages.read(above, &mut bytes)? {
-        return Ok(false);
-    }
-    let Some(node) = pages.node(&bytes, above) else { return Ok(false) };
-    for child in (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child).chain([node.right()]) {
-        if pages.read(child, &mut below)? {
-            let leaf = pages.node(&below, child).filter(|node| node.kind == Kind::TableLeaf);
-            if let Some(leaf) = leaf.filter(|leaf| leaf.cells > 0) {
-                return Ok(Records::of(&leaf).fit(&tree.shape));
+/// The trees that the first leaf below a page fits.
+fn below(pages: &Pages<'_>, node: &Node<'_>, trees: &[KnownTree]) -> Result<Vec<usize>, Failure> {
+    let mut bytes = Vec::new();
+    let cells = (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child);
+    for child in cells.chain([node.right()]).take(BELOW_MAX) {
+        if pages.read(child, &mut bytes)? {
+            let leaf = pages.node(&bytes, child).filter(|leaf| leaf.kind == Kind::TableLeaf && leaf.cells > 0);
+            if let Some(records) = leaf.map(|leaf| Records::of(&leaf)) {
+                return Ok(trees.iter().enumerate().filter(|(_, tree)| records.fit(&tree.shape)).map(|(at, _)| at).collect());
             }
         }
     }
-    Ok(false)
+    Ok(Vec::new())
 }
 
 /// Where the hash of a row number is.
