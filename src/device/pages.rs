@@ -69,7 +69,7 @@ impl<'a> Pages<'a> {
     pub fn open(source: Source<'a>) -> Result<Option<Pages<'a>>, Failure> {
         let failed = |error: std::io::Error| Failure::io(source.op, source.path, &error);
         let size = source.main.stat().map_err(failed)?.size;
-        let frames = source.log.map_or(Ok(None), wal::frames).map_err(failed)?;
+        let frames = source.log.map_or(Ok(None), |log| wal::frames(log, source.stop)).map_err(failed)?;
         let format = Format::Unread;
         let mut pages = Pages { source, frames, format, count: 0, failed: Cell::new(0), missing: None };
         let Some(Found { format, count, counted }) = format::find(&mut pages, size)? else { return Ok(None) };

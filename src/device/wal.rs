@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::AtomicBool;
 
-use crate::device::disk::File;
+use crate::device::disk::{go_on, File};
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -42,8 +43,8 @@ pub struct Frames {
 ///
 /// # Errors
 /// As `read`.
-pub fn frames(wal: &dyn File) -> io::Result<Option<Frames>> {
-    let Commits { page_bytes, pages, held, .. } = read(wal)?;
+pub fn frames(wal: &dyn File, stop: &AtomicBool) -> io::Result<Option<Frames>> {
+    let Commits { page_bytes, pages, held, .. } = read(wal, stop)?;
     Ok((pages > 0).then_some(Frames { page_bytes, pages, held }))
 }
 
@@ -52,16 +53,13 @@ pub fn frames(wal: &dyn File) -> io::Result<Option<Frames>> {
 ///
 /// # Errors
 /// As `read`.
-pub fn misfit(wal: &dyn File, main_header: &[u8], main_bytes: u64) -> io::Result<Option<String>> {
-    let commits = read(wal)?;
+pub fn misfit(wal: &dyn File, main_header: &[u8], main_bytes: u64, stop: &AtomicBool) -> io::Result<Option<String>> {
+    let commits = read(wal, stop)?;
     if commits.pages == 0 {
         return Ok(None);
     }
-    let main_pages = main_bytes / commits.page_bytes;
-    let lock_page = LOCK_BYTE / commits.page_bytes + 1;
     // Main grows only by a checkpoint of what the log held, so that every page is in one of both.
-    let missing = |page: &u64| *page != lock_page && !commits.held.contains_key(page);
-    let missing = (main_pages + 1..=commits.pages).filter(missing).count();
+    let missing = commits.missing(main_bytes / commits.page_bytes);
     if missing > 0 {
         return Ok(Some(format!("{missing} pages are neither in it nor in its WAL")));
     }
@@ -73,7 +71,21 @@ pub fn misfit(wal: &dyn File, main_header: &[u8], main_bytes: u64) -> io::Result
     }))
 }
 
-fn read(wal: &dyn File) -> io::Result<Commits> {
+impl Commits {
+    /// Pages behind the end of a main file of so many that it does not hold. A commit may claim four thousand million of them.
+    fn missing(&self, main_pages: u64) -> u64 {
+        if self.pages <= main_pages {
+            return 0;
+        }
+        let behind = main_pages + 1..=self.pages;
+        let lock_page = LOCK_BYTE / self.page_bytes.max(1) + 1;
+        let never_written = u64::from(behind.contains(&lock_page) && !self.held.contains_key(&lock_page));
+        (self.pages - main_pages).saturating_sub(self.held.range(behind).count() as u64).saturating_sub(never_written)
+    }
+}
+
+/// What its commits say; `Interrupted` where `stop` is raised meanwhile.
+fn read(wal: &dyn File, stop: &AtomicBool) -> io::Result<Commits> {
     let mut header = [0; HEADER_BYTES];
     let mut commits = Commits::default();
     if wal.read_at(0, &mut header)? < HEADER_BYTES {
@@ -91,6 +103,7 @@ fn read(wal: &dyn File) -> io::Result<Commits> {
     let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
     let (mut held, mut counters) = (Vec::new(), commits.counters);
     while wal.read_at(offset, &mut frame)? == frame.len() {
+        go_on(stop)?;
         let (head, page) = frame.split_at(FRAME_HEADER_BYTES);
         let (pgno, pages) = (u64::from(number(head, 0)), u64::from(number(head, 4)));
         sum = sum.of(head.get(..8).unwrap_or(&[]), magic & 1 == 1).of(page, magic & 1 == 1);
@@ -136,5 +149,36 @@ impl Sum {
             let one = one.wrapping_add(word(first)).wrapping_add(two);
             Sum(one, two.wrapping_add(word(second)).wrapping_add(one))
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::device::disk::{Disk, Op, Open, SystemDisk};
+
+    #[test]
+    fn pages_that_a_commit_claims_are_counted_and_not_looked_up_one_by_one() {
+        let commits = |pages: u64, held: &[u64]| Commits {
+            page_bytes: 4096,
+            pages,
+            held: held.iter().map(|page| (*page, 0)).collect(),
+            counters: None,
+        };
+        assert_eq!(commits(10, &[8, 9, 10]).missing(7), 0);
+        assert_eq!(commits(10, &[8, 10]).missing(7), 1);
+        assert_eq!(commits(7, &[]).missing(9), 0);
+        assert_eq!(commits(u64::from(u32::MAX), &[3]).missing(2), u64::from(u32::MAX) - 4, "all but one, and the page of the lock");
+    }
+
+    #[test]
+    fn a_log_is_left_when_a_stop_signal_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = rusqlite::Connection::open(folder.path().join("made.db")).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(a);").unwrap();
+        let log = SystemDisk::default().open(Op("test"), &folder.path().join("made.db-wal"), Open::Read).unwrap();
+        assert!(read(&*log, &AtomicBool::new(false)).unwrap().pages > 0);
+        assert_eq!(read(&*log, &AtomicBool::new(true)).unwrap_err().kind(), io::ErrorKind::Interrupted);
     }
 }

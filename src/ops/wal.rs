@@ -27,7 +27,7 @@ pub fn misfit(device: &Device<'_>, main: &MainFile) -> Result<Option<String>, Fa
         log => log.map_err(failed)?,
     };
     let bytes = main.file.stat().map_err(failed)?.size;
-    wal::misfit(&*log, &main.header, bytes).map_err(failed)
+    wal::misfit(&*log, &main.header, bytes, &device.environment.stop).map_err(failed)
 }
 
 /// The log beside main, for as long as its pages are read; `None` where there is none.
