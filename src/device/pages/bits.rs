@@ -3,7 +3,7 @@
 //! Never grows.
 
 /// Some of a file's pages.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Bits {
     words: Vec<u64>,
     count: u32,

@@ -38,12 +38,14 @@ pub struct Signs {
     above: Vec<(Range, Vec<usize>)>,
     /// Hashes of the row numbers that indexes have.
     numbers: Vec<u64>,
+    /// Bits that are set in them.
+    set: u64,
 }
 
 impl Signs {
     /// None yet.
     pub fn new(pages: &Pages<'_>) -> Signs {
-        Signs { named: pages.bits(), above: Vec::new(), numbers: vec![0; WORDS] }
+        Signs { named: pages.bits(), above: Vec::new(), numbers: vec![0; WORDS], set: 0 }
     }
 
     /// Looks at every page that no tree leads to.
@@ -85,17 +87,23 @@ impl Signs {
         for (index, ..) in &records.found {
             let cell = node.cell(*index).filter(|cell| cell.payload.overflow == 0);
             if let Some(Value::Integer(number)) = cell.and_then(|cell| record::values(cell.payload.local)?.last().copied()) {
-                let (word, bit) = place(&tree.table, number);
-                if let Some(word) = self.numbers.get_mut(word) {
-                    *word |= bit;
-                }
+                self.add_number(&tree.table, number);
             }
         }
     }
 
+    fn add_number(&mut self, table: &str, number: i64) {
+        let (word, bit) = place(table, number);
+        if let Some(word) = self.numbers.get_mut(word) {
+            self.set += u64::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
+
+    /// Where more bits are set, a number that no index has would be taken for one too often.
     fn has_entry(&self, table: &str, number: i64) -> bool {
         let (word, bit) = place(table, number);
-        self.numbers.get(word).is_some_and(|word| word & bit != 0)
+        self.set <= WORDS as u64 * 8 && self.numbers.get(word).is_some_and(|word| word & bit != 0)
     }
 
     /// Of a page that fits `trees[at]`. `only`: no other page does.
@@ -143,4 +151,21 @@ fn place(table: &str, number: i64) -> (usize, u64) {
         hash = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
     ((hash >> 6) as usize % WORDS, 1 << (hash % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_known_until_too_many_were_added() {
+        let mut signs = Signs { named: Bits::default(), above: Vec::new(), numbers: vec![0; WORDS], set: 0 };
+        let add = |signs: &mut Signs, numbers: std::ops::Range<i64>| numbers.for_each(|number| signs.add_number("t", number));
+        add(&mut signs, 0..500_000);
+        assert!(signs.has_entry("T", 7) && signs.has_entry("t", 499_999));
+        let wrong = (1_000_000..1_001_000).filter(|number| signs.has_entry("t", *number)).count();
+        assert!(wrong < 100, "{wrong} of a thousand");
+        add(&mut signs, 500_000..2_000_000);
+        assert!(!signs.has_entry("t", 7), "a full filter says nothing");
+    }
 }
