@@ -185,7 +185,7 @@ fn ways_of<'a>(
             Some(reader) => reader.pour(Place { into: fresh, op: OP, table, keep, seeded: false, aside: &aside })?,
             None => pour.pour(table, keep, &aside)?,
         };
-        if poured.is_partial() && !poured.endless && poured.known.is_none() {
+        if poured.is_partial() && !poured.uncountable && poured.known.is_none() {
             poured.known = old.count_rows(OP, table)?;
         }
         ways.push(Way { table, keep, seeded: false, aside, poured, by_index: 0, lines: Vec::new() });

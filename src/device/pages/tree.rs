@@ -42,6 +42,8 @@ pub struct Faults {
     pub absent: u64,
     /// Pages lead to each other.
     pub shared: bool,
+    /// Of them, one that can be read is not this tree's.
+    pub strange: bool,
     /// Where rows may be missing.
     pub gaps: Vec<Gap>,
 }
@@ -58,7 +60,7 @@ pub struct Gap {
 impl Faults {
     /// A tree of which nothing is known.
     pub fn everywhere() -> Faults {
-        Faults { pages: 1, absent: 0, shared: false, gaps: vec![Gap::default()] }
+        Faults { pages: 1, absent: 0, shared: false, strange: false, gaps: vec![Gap::default()] }
     }
 
     /// Something may be missing.
@@ -143,6 +145,7 @@ impl Pages<'_> {
                 None => {
                     used.clear(step.page);
                     rejected.set(step.page);
+                    faults.strange |= node.is_some();
                     faults.add(&step.gap);
                 }
                 Some(node) if node.is_leaf() => {}

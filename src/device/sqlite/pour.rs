@@ -30,8 +30,8 @@ pub struct RowCounts {
     pub unread: bool,
     /// Rows on pages that could be read, which themselves cannot.
     pub bad: u64,
-    /// Its pages lead to each other: to count its rows might never end.
-    pub endless: bool,
+    /// Its pages lead to each other, or to another table's: to count its rows might never end, and would say nothing.
+    pub uncountable: bool,
     /// Rows that an index knows of, where pages could not be read.
     pub known: Option<u64>,
 }
@@ -83,8 +83,8 @@ impl Pour<'_> {
         };
         let mut poured = RowCounts { unread, ..rows.poured };
         // Where the table's pages lead to each other, an index is believed no more than they are.
-        poured.endless = rows.left == 0;
-        if unread && !poured.endless {
+        poured.uncountable = rows.left == 0;
+        if unread && !poured.uncountable {
             poured.known = self.from.count_rows(self.op, table)?;
         }
         Ok(poured)

@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
             Ok(true)
         })?;
         self.write_late(&late, &mut writer)?;
-        let counts = RowCounts { unread: faults.any(), endless: faults.shared, ..writer.counts };
+        let counts = RowCounts { unread: faults.any(), uncountable: faults.shared || faults.strange, ..writer.counts };
         if let Some(known) = self.faults.get_mut(at) {
             *known = Some(faults);
         }

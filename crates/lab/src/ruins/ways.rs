@@ -121,12 +121,12 @@ fn ours(bytes: &[u8], rescued: &Path) -> Found {
     found
 }
 
-/// SQLite's own check finds nothing wrong.
-pub fn looks_whole(bytes: &[u8]) -> bool {
+/// SQLite's own check finds nothing wrong with this table and its indexes.
+pub fn looks_whole(bytes: &[u8], table: &str) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("looked-at.db");
     std::fs::write(&path, bytes).expect("a file");
-    let check = || Connection::open(&path)?.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
+    let check = || Connection::open(&path)?.query_row(&format!("PRAGMA integrity_check({table})"), [], |row| row.get::<_, String>(0));
     check().is_ok_and(|said| said == "ok")
 }
 
