@@ -42,18 +42,26 @@ impl HistoryRow {
                     None => HistoryRow::Other,
                 }
             }
-            [version, Value::Integer(_), down, Value::Integer(0 | 1), compatible, duration, Value::Text(_)] => {
+            [version, Value::Integer(1..), down, Value::Integer(irreversible @ (0 | 1)), compatible, duration, Value::Text(_)] => {
                 let numbers = [compatible, duration].iter().all(|value| matches!(value, Value::Integer(_) | Value::Null));
+                let compatible = if let Value::Integer(version) = compatible { Some(*version) } else { None };
+                let is_said =
+                    |ours: &Migration| (ours.directives.irreversible, ours.directives.compatible_from) == (*irreversible == 1, compatible);
                 match (find(version).filter(|_| numbers), down) {
                     // A way back is as good as a checksum.
                     (Some(ours), Value::Text(down)) if ours.down.is_some_and(|own| own == text(down)) => HistoryRow::Applied(ours.version),
-                    (Some(ours), Value::Null) if ours.down.is_none() => HistoryRow::Plausible(ours.version),
+                    (Some(ours), Value::Null) if ours.down.is_none() && is_said(ours) => HistoryRow::Plausible(ours.version),
                     _ => HistoryRow::Other,
                 }
             }
             _ => HistoryRow::Other,
         }
     }
+}
+
+/// An entry of our table of what the database itself remembers: no other table has it.
+pub fn is_our_format(values: &[Value<'_>], encoding: Encoding) -> bool {
+    matches!(values, [Value::Text(key), Value::Integer(1)] if *encoding.text(key) == *b"format")
 }
 
 /// Digits of a number of 64 bits that is spread evenly: one of ten million has fewer.

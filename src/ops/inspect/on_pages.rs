@@ -15,7 +15,7 @@ use crate::device::pages::unreached::Unreached;
 use crate::device::pages::{Pages, Source};
 use crate::device::Device;
 use crate::error::Failure;
-use crate::ops::history_rows::{HistoryRow, OUR_COLUMNS, REFINERYS_COLUMNS};
+use crate::ops::history_rows::{is_our_format, HistoryRow, OUR_COLUMNS, REFINERYS_COLUMNS};
 use crate::ops::wal::{log_of, misfit};
 
 const OP: Op = Op("look for the history");
@@ -30,6 +30,8 @@ struct Found {
     applied: BTreeSet<i64>,
     /// Versions of rows that could be another table's.
     plausible: BTreeSet<i64>,
+    /// A page of our own table says that the database is one of ours.
+    ours: bool,
     /// A page has rows of this firmware's and others, or of another firmware's.
     mixed: bool,
     /// A page has rows that are of no history.
@@ -42,7 +44,7 @@ struct Found {
 struct Leaf {
     page: u32,
     last: i64,
-    /// Bytes that a further row could take; `None` on a page of our own table, whose rows are of any size.
+    /// Bytes that a further row could take; `None` on a page of our own table with ways back, which are of any size.
     room: Option<usize>,
 }
 
@@ -74,6 +76,11 @@ impl Found {
     fn look(&mut self, catalog: &Catalog, pages: &Pages<'_>, page: &Unreached<'_>, used: &mut Bits) -> Result<(), Failure> {
         let (mut applied, mut plausible, mut others, mut payload) = (BTreeSet::new(), BTreeSet::new(), 0, Vec::new());
         let is_wide = |width: usize| page.records.found.iter().all(|(_, _, types)| types.len() == width);
+        if page.node.is_of_index() && is_wide(2) {
+            let cells = page.records.found.iter().filter_map(|(index, ..)| page.node.cell(*index));
+            let mut rows = cells.filter_map(|cell| record::values(cell.payload.local));
+            self.ours |= rows.any(|values| is_our_format(&values, pages.encoding()));
+        }
         if page.node.is_of_index() || !(is_wide(REFINERYS_COLUMNS) || is_wide(OUR_COLUMNS)) {
             self.others |= page.records.sound && !page.node.is_of_index();
             return Ok(());
@@ -94,7 +101,7 @@ impl Found {
         self.mixed |= others > 0 && !applied.is_empty();
         self.others |= page.records.sound && applied.is_empty();
         if others == 0 {
-            let room = is_wide(REFINERYS_COLUMNS).then(|| page.node.room());
+            let room = (is_wide(REFINERYS_COLUMNS) || applied.is_empty()).then(|| page.node.room());
             let last = applied.iter().chain(&plausible).max().copied();
             self.leaves.extend(last.map(|last| Leaf { page: page.page, last, room }));
             self.plausible.extend(plausible);
@@ -105,7 +112,13 @@ impl Found {
 
     /// The last version that something speaks for; a page of the history may be gone, but not one of its middle.
     fn version(&self, catalog: &Catalog) -> Option<i64> {
-        let version = self.applied.last().copied().filter(|_| !self.mixed)?;
+        // Where the file is known to be ours, and no row of refinery's is left, those of one page of our table stand for all.
+        let stands_in = |leaf: &Leaf| self.ours && self.applied.is_empty() && leaf.last == self.plausible.last().copied().unwrap_or(0);
+        let version = match self.leaves.as_slice() {
+            [leaf] if stands_in(leaf) => Some(leaf.last),
+            _ => self.applied.last().copied(),
+        };
+        let version = version.filter(|_| !self.mixed)?;
         let known = |version: i64| self.applied.contains(&version) || self.plausible.contains(&version);
         let missing = catalog.migrations.iter().any(|ours| ours.version <= version && !known(ours.version));
         let later = self.plausible.last().is_some_and(|last| *last > version);
