@@ -47,9 +47,9 @@ impl Records {
         !self.found.is_empty() && self.found.iter().all(|(_, _, types)| shape.fits(types))
     }
 
-    /// Some can.
-    pub fn some_fit(&self, shape: &Shape) -> bool {
-        self.found.iter().any(|(_, _, types)| shape.fits(types))
+    /// How many can.
+    pub fn fitting(&self, shape: &Shape) -> usize {
+        self.found.iter().filter(|(_, _, types)| shape.fits(types)).count()
     }
 
     /// All of their row numbers lie in there.
