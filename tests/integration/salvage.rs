@@ -173,3 +173,22 @@ fn rows_that_only_a_wal_has_are_saved_too() {
     let mode: String = Copy::of(&device.main()).unwrap().open().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
 }
+
+#[test]
+fn rows_of_a_page_that_nothing_leads_to_are_put_aside() {
+    let device = TestDevice::at(40).after(|device| {
+        // A table like another one, of which only the pages are left.
+        let connection = rusqlite::Connection::open(device.main()).unwrap();
+        let child: String = connection.query_row("SELECT sql FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0)).unwrap();
+        let gone = child.replacen("child", "gone", 1);
+        let fill = "INSERT INTO gone SELECT * FROM child WHERE id <= 20; UPDATE gone SET id = id + 100000;";
+        let forget = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'gone';";
+        connection.execute_batch(&format!("{gone}; {fill} {forget}")).unwrap();
+    });
+    let children = now(&device, "child");
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(now(&device, "child"), children, "{}", ran.stderr);
+    assert_eq!(now(&device, "lost_pages").len(), 20, "{}", ran.stderr);
+    assert!(ran.stderr.contains("20 rows of pages that fit several tables or may be free"), "{}", ran.stderr);
+}

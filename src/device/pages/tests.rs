@@ -204,3 +204,66 @@ fn pages_that_lead_to_each_other_are_visited_once() {
         read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }));
     assert!(faults == 1 && found.len() < 599, "{faults} {}", found.len());
 }
+
+#[test]
+fn a_page_that_is_no_ones_is_handed_on_once() {
+    let made = made("PRAGMA page_size = 512");
+    let path = made.folder.path().join("made.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let root = (made.roots[0] as usize - 1) * 512;
+    let cells = usize::from(u16::from_be_bytes([bytes[root + 3], bytes[root + 4]]));
+    assert!(bytes[root] == 5 && cells > 1);
+    // Every pointer leads to the last one's page.
+    let last: [u8; 4] = bytes[root + 8..root + 12].try_into().unwrap();
+    for cell in 0..cells {
+        let at = root + usize::from(u16::from_be_bytes([bytes[root + 12 + 2 * cell], bytes[root + 13 + 2 * cell]]));
+        bytes[at..at + 4].copy_from_slice(&last);
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let (handed, faults) = read(&made, &|pages| {
+        let mut handed = BTreeSet::new();
+        let mut count = 0;
+        let faults =
+            pages.walk(Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }, &mut pages.bits(), &mut |met, _| {
+                handed.insert(met.page);
+                count += 1;
+                Ok(false)
+            });
+        assert_eq!(count, handed.len());
+        (handed.len(), faults.unwrap().pages)
+    });
+    assert!(handed > 0 && faults >= cells as u64, "{handed} {faults}");
+}
+
+#[test]
+fn chains_that_lead_nowhere_are_followed_within_a_budget() {
+    let made = made("PRAGMA page_size = 512");
+    let path = made.folder.path().join("made.db");
+    let tree = Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN };
+    let long = |pages: &Pages<'_>, work: &mut dyn FnMut(&Payload<'_>)| {
+        let walked = pages.walk(tree, &mut pages.bits(), &mut |met, _| {
+            let cells = (0..met.node.cells).filter_map(|index| met.node.cell(index));
+            cells.filter(|cell| cell.payload.overflow != 0).for_each(|cell| work(&cell.payload));
+            Ok(true)
+        });
+        walked.unwrap();
+    };
+    let mut first = Vec::new();
+    let mut noted = std::cell::RefCell::new(Vec::new());
+    read(&made, &|pages| long(pages, &mut |payload| noted.borrow_mut().push(payload.overflow)));
+    first.append(noted.get_mut());
+    assert!(!first.is_empty());
+    let mut bytes = std::fs::read(&path).unwrap();
+    for page in first {
+        let second = node::number(&bytes, (page as usize - 1) * 512) as usize;
+        bytes[(second - 1) * 512..(second - 1) * 512 + 4].copy_from_slice(&page.to_be_bytes());
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let (failed, count) = read(&made, &|pages| {
+        for _ in 0..3000 {
+            long(pages, &mut |payload| assert!(!pages.payload(payload, &mut pages.bits(), &mut Vec::new()).unwrap()));
+        }
+        (pages.failed.get(), u64::from(pages.count))
+    });
+    assert!(failed > count && failed <= FAILED_PAGES_EACH * count + 4, "{failed} of {count}");
+}
