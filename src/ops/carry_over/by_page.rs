@@ -83,7 +83,7 @@ impl Rest {
             lost.push(format!("{} of pages that fit several tables or may be free (in {})", counted(self.unclear), self.lost));
         }
         if self.bad > 0 {
-            lost.push(format!("{} of such pages that cannot be read", counted(self.bad)));
+            lost.push(format!("{} that cannot be read, on pages that fit several tables or may be free", counted(self.bad)));
         }
         if self.rows > 0 {
             notes.push(format!("{} came from pages that their table no longer leads to", counted(self.rows)));

@@ -63,9 +63,9 @@ pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i6
     let Some(pages) = Pages::open(source)? else { return Ok((None, false)) };
     let free = pages.free_pages()?;
     let mut found = Found::default();
-    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| found.look(&device.catalog, &pages, page, used))?;
-    let version = match found.version(&device.catalog) {
-        Some(version) if found.ends_with(&device.catalog, &pages, &free, version)? => Some(version),
+    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| found.look(device.catalog, &pages, page, used))?;
+    let version = match found.version(device.catalog) {
+        Some(version) if found.ends_with(device.catalog, &pages, &free, version)? => Some(version),
         _ => None,
     };
     Ok((version, version.is_none() && found.others))

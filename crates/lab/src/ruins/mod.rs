@@ -64,7 +64,7 @@ pub struct Tally {
     pub behind: Vec<String>,
     /// Files with rows that never were, or a boot that panicked.
     pub strange: Vec<String>,
-    /// Files that SQLite finds wrong, and whose boot ended with exit 0 although rows are not as they were.
+    /// Files whose repair ended with exit 0 although rows are not as they were.
     pub unsaid: Vec<String>,
     /// Seconds of the slowest worker.
     pub seconds: f64,
@@ -122,12 +122,12 @@ fn damaged(seed: u64, number: u64) -> (Made, Harm, String, Vec<u8>) {
     (made, harm, how, bytes)
 }
 
-/// Exit 0 says that no row was given up: each must be in its table as it was. Of single bits, and of pages of an earlier time, nobody can
+/// Exit 0 after a repair says that no row was given up: each must be in its table as it was. Of single bits, and of pages of an earlier time, nobody can
 /// tell where SQLite finds nothing wrong with a table and its indexes.
 fn is_unsaid(made: &Made, harm: Harm, bytes: &[u8], found: &Found) -> bool {
     let differs = |(table, truth): (&String, &Vec<String>)| found.tables.get(table) != Some(truth);
     let cannot_be_seen = |table: &str| matches!(harm, Harm::Bits | Harm::Stale | Harm::Torn) && ways::looks_whole(bytes, table);
-    found.exit == Some(0) && made.truth.iter().any(|of| differs(of) && !cannot_be_seen(of.0))
+    found.exit == Some(0) && !found.untouched && made.truth.iter().any(|of| differs(of) && !cannot_be_seen(of.0))
 }
 
 /// What is wrong with exit 0 for one case; `None` where nothing is.
