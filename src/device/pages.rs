@@ -29,6 +29,8 @@ pub const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
 /// How often, for each page of the file, an overflow page is read for a payload that is not whole; after that none is put together. Of
 /// many cells that lead into one long chain each reads all of it.
 const FAILED_PAGES_EACH: u64 = 4;
+/// The same for any file: one of few pages has as many chains that were left behind on each of them.
+const FAILED_PAGES_MIN: u64 = 4096;
 /// Pages of the largest file that is read: a bit for each is 2 MiB.
 const PAGES_MAX: u64 = 1 << 24;
 
@@ -137,7 +139,8 @@ impl<'a> Pages<'a> {
     pub fn payload(&self, cell: &Payload<'_>, used: &mut Bits, into: &mut Vec<u8>) -> Result<bool, Failure> {
         into.clear();
         let room = u64::from(self.count).saturating_mul(self.usable() as u64);
-        let exhausted = cell.overflow != 0 && self.failed.get() > FAILED_PAGES_EACH * u64::from(self.count);
+        let budget = FAILED_PAGES_EACH * u64::from(self.count) + FAILED_PAGES_MIN;
+        let exhausted = cell.overflow != 0 && self.failed.get() > budget;
         if cell.bytes > PAYLOAD_BYTES_MAX.min(room) || exhausted {
             return Ok(false);
         }
