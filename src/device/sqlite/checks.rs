@@ -80,6 +80,9 @@ impl Database {
             rows => rows.map_err(|error| self.failure(op, &error))?,
         };
         let mut findings = self.read_rows(op, pragma, &rows, &trees)?;
+        if pragma == "integrity_check" && findings.has(Kind::Stopped) {
+            findings = self.check_by_table(op, findings, &trees)?;
+        }
         if findings.damage().next().is_some() {
             self.tell_virtual_tables(op, pragma, &mut findings)?;
         }

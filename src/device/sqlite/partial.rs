@@ -11,7 +11,7 @@ use crate::device::sqlite::findings::{Findings, Kind, Tree};
 use crate::device::sqlite::missing::Missing;
 use crate::device::sqlite::stand_ins::read_with_stand_ins;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
-use crate::device::sqlite::{class_of, describe, Database};
+use crate::device::sqlite::{class_of, describe, is_too_big, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
 
@@ -42,6 +42,31 @@ impl Database {
             }
         }
         self.tell_virtual_tables(op, pragma, &mut findings)?;
+        Ok(findings)
+    }
+
+    /// A corrupt page ended the check of everything: each table by itself, and where its indexes end that early too, without them.
+    pub(super) fn check_by_table(&self, op: Op, stopped: Findings, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
+        let tables = match self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0") {
+            Err(failure) if failure.class == Class::Damaged => return Ok(stopped),
+            tables => tables?,
+        };
+        let mut findings = Findings(stopped.0.into_iter().filter(|finding| finding.kind != Kind::Stopped).collect());
+        for table in &tables {
+            let of = quote(table);
+            let mut rows = self.rows_of_check("integrity_check", &of);
+            if let Ok(Checked { said, stop: Some(error) }) = &mut rows {
+                if !is_an_objects(error) && !is_too_big(error) {
+                    let alone = self.rows_of_check("quick_check", &of).map_err(|error| self.failure(op, &error))?;
+                    said.extend(alone.said);
+                    if alone.stop.is_none() {
+                        findings.add_of(Kind::Index, table, &describe(error));
+                        rows = Ok(Checked { said: std::mem::take(said), stop: None });
+                    }
+                }
+            }
+            self.add_part(op, "integrity_check", (table, rows), trees, &mut findings)?;
+        }
         Ok(findings)
     }
 
