@@ -96,6 +96,15 @@ fn key<'r>(table: &str, row: &'r str) -> &'r str {
     &row[..end]
 }
 
+/// Every row of this table is there, and what else there is was there at an earlier time.
+pub fn only_adds_older(made: &Made, table: &str, found: &Found) -> bool {
+    let mut left: BTreeMap<&str, u64> = BTreeMap::new();
+    made.truth.get(table).into_iter().flatten().for_each(|row| *left.entry(row).or_default() += 1);
+    let is_older = |row: &String| made.old.get(table).is_some_and(|old| old.contains(row));
+    let known = found.tables.get(table).into_iter().flatten().all(|row| take(&mut left, row) || is_older(row));
+    known && left.values().all(|count| *count == 0)
+}
+
 /// How they compare with what was written.
 pub fn score(made: &Made, found: &Found) -> Score {
     let mut score = Score::default();
