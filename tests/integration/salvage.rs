@@ -192,3 +192,36 @@ fn rows_of_a_page_that_nothing_leads_to_are_put_aside() {
     assert_eq!(now(&device, "lost_pages").len(), 20, "{}", ran.stderr);
     assert!(ran.stderr.contains("20 rows of pages that fit several tables or may be free"), "{}", ran.stderr);
 }
+
+#[test]
+fn an_older_image_of_a_page_that_was_split_hides_no_row_of_the_other_half() {
+    let table = ("V11__log.sql", "CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n");
+    let device = TestDevice::empty(10).file(table);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let sql = |sql: &str| rusqlite::Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
+    let fill = |from: u32| {
+        format!(
+            "WITH RECURSIVE n(i) AS (VALUES ({from}) UNION ALL SELECT i + 2 FROM n WHERE i < 400)
+             INSERT INTO log SELECT i, 'an old text of a log, which is as long as this, ' || i FROM n;"
+        )
+    };
+    sql(&fill(2));
+    let at = |page: u64| (page - 1) * 4096;
+    let mut older = [0; 4096];
+    fs::File::open(device.main()).unwrap().read_exact_at(&mut older, at(page(&device, "log", "/000/"))).unwrap();
+    sql(&format!("{} UPDATE log SET text = replace(text, 'old', 'new');", fill(1)));
+    let first = page(&device, "log", "/000/");
+    let copy = Copy::of(&device.main()).unwrap();
+    let rows: u64 =
+        copy.open().query_row("SELECT ncell FROM dbstat WHERE pageno = ?1", [first as i64], |row| row.get::<_, i64>(0)).unwrap() as u64;
+    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&older, at(first)).unwrap();
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let old = format!("SELECT count(*) FROM log WHERE id > {rows} AND text LIKE '%old%'");
+    let (old, all): (i64, i64) = {
+        let connection = rusqlite::Connection::open(device.main()).unwrap();
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        (count(&old), count(&format!("SELECT count(*) FROM log WHERE id > {rows}")))
+    };
+    assert_eq!((old, all as u64), (0, 401 - rows), "{}", ran.stderr);
+}
