@@ -142,6 +142,7 @@ fn rows_behind_the_end_of_a_file_that_is_too_short_are_lost_and_that_is_said() {
         if !header {
             file.write_all_at(&[0; 100], 0).unwrap();
         }
+        drop(file);
         let ran = device.run(&["run", "--db", "settings"]);
         assert_eq!(ran.exit, "11", "{header}: {}", ran.stderr);
         let missing = TABLES.iter().any(|table| now(&device, table) != truth[table]);

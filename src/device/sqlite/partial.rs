@@ -47,11 +47,13 @@ impl Database {
 
     /// A corrupt page ended the check of everything: each table by itself, and where its indexes end that early too, without them.
     pub(super) fn check_by_table(&self, op: Op, stopped: Findings, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
-        let tables = match self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0") {
+        let tables = match self
+            .strings(op, "SELECT 'sqlite_schema' UNION ALL SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")
+        {
             Err(failure) if failure.class == Class::Damaged => return Ok(stopped),
             tables => tables?,
         };
-        let mut findings = Findings(stopped.0.into_iter().filter(|finding| finding.kind != Kind::Stopped).collect());
+        let mut findings = Findings(stopped.0.iter().filter(|finding| finding.kind != Kind::Stopped).cloned().collect());
         for table in &tables {
             let of = quote(table);
             let mut rows = self.rows_of_check("integrity_check", &of);
@@ -67,7 +69,9 @@ impl Database {
             }
             self.add_part(op, "integrity_check", (table, rows), trees, &mut findings)?;
         }
-        Ok(findings)
+        // What ended it is of none of them.
+        let found = findings.damage().next().is_some();
+        Ok(if found { findings } else { stopped })
     }
 
     fn add_part(
