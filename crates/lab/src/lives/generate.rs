@@ -15,6 +15,8 @@ use super::tables::tables;
 const MIGRATIONS_MAX: usize = 12;
 /// Events of one life, at most.
 const EVENTS_MAX: usize = 20;
+/// The end of a token that is longer than what is kept of one.
+const LONG: &str = "-and-so-on-for-more-bytes-than-any-record-has-room-for-in-one-of-its-tokens";
 
 /// The life of this seed.
 pub fn life(seed: u64) -> Life {
@@ -269,13 +271,14 @@ fn rows(dice: &mut Dice, features: &Features, database: usize) -> Event {
 fn command(dice: &mut Dice, product: &Product, images: &[Firmware], (image, main): (usize, usize), database: usize) -> Event {
     let any = if images.len() > main && dice.chance(40) { dice.between(main, images.len() - 1) } else { image };
     let versions: Vec<i64> = product.databases[database].migrations.iter().map(|migration| migration.version).collect();
-    let (firmware, asked) = match dice.below(7) {
+    let (firmware, asked) = match dice.below(8) {
         0 => (any, Asked::Retry),
         1 => (any, Asked::PurgeAndRetry),
-        2 => (image, Asked::Purge(database)),
+        2 => (any, Asked::Purge(database)),
         3 if !versions.is_empty() => (image, Asked::Rollback(database, *dice.pick(&versions))),
         4 => (image, Asked::MarkGood),
         5 => (image, Asked::SnapshotCreate),
+        6 => (any, Asked::Word(format!("{}{}", dice.below(1_000_000), dice.pick(&["", LONG])))),
         _ => (any, Asked::Rehearse),
     };
     Event::Boot { firmware, asked }

@@ -7,12 +7,38 @@ use bootmigrate::Embedded;
 use super::product::Asked;
 use super::promise;
 use super::reference::book::Book;
+use super::reference::book::Entry;
 use super::reference::{bad, Copy};
 use super::run::Run;
 use super::world::Ran;
 use crate::judge::Bad;
 
+/// Where the kernel shows its command line.
+const COMMAND_LINE: &str = "/proc/cmdline";
+/// Boots with the same word on it: one more than the tries that are counted, and one that finds them used up.
+const BOOTS_WITH_A_WORD: usize = 5;
+
 impl Run<'_> {
+    /// Asks for a purge on the kernel's command line, and nobody takes the word away: it is honoured once.
+    pub(super) fn word(&mut self, image: usize, embedded: &Embedded, token: &str) -> Result<(), Bad> {
+        let life = self.life;
+        let [database] = life.product.databases.as_slice() else { return Ok(()) };
+        let mine: Vec<Entry> = life.images[image].parts[0].migrations(database).into_iter().map(Entry::of).collect();
+        let line = format!("quiet bootmigrate.purge-and-retry={token} panic=5\n");
+        let mut handled = false;
+        for _ in 0..BOOTS_WITH_A_WORD {
+            self.world.restart(|state| state.put_file(COMMAND_LINE, line.as_bytes()), false);
+            self.ready.iter_mut().for_each(|ready| *ready = false);
+            let asked = if handled { Asked::Boot } else { Asked::PurgeAndRetry };
+            self.boot(image, embedded, &asked, &["run"])?;
+            // What was refused was not begun, and the word asks once more.
+            handled |= matches!(self.ended.exits.last(), Some(0 | 11)) || self.reference.has_failed(0, &mine);
+        }
+        self.world.restart(|state| state.put_file(COMMAND_LINE, b"quiet\n"), false);
+        self.ready.iter_mut().for_each(|ready| *ready = false);
+        Ok(())
+    }
+
     pub(super) fn rollback(&mut self, image: usize, embedded: &Embedded, number: usize, to: i64) -> Result<(), Bad> {
         let life = self.life;
         let name = &life.product.databases[number].name;
@@ -46,7 +72,15 @@ impl Run<'_> {
             return bad(promise::NEWER, format!("mark-good exits {}, and a snapshot for the way back is gone: {}", ran.exit, ran.said));
         }
         match (good, ran.exit) {
-            (true, 0) => self.reference.marked_good(),
+            (true, 0) => {
+                self.reference.marked_good();
+                for database in &self.life.product.databases {
+                    let (kept, most) = (self.world.kept(database).0, database.key("snapshots_max").and_then(|most| most.parse().ok()));
+                    if kept.len() > most.unwrap_or(1) {
+                        return bad(promise::NEWER, format!("{}: after mark-good {kept:?} are kept: {}", database.name, ran.said));
+                    }
+                }
+            }
             (false, 0) => return bad(promise::SAYS, format!("mark-good exits 0, and a database is not usable: {}", ran.said)),
             (true, exit) => return bad(promise::SAYS, format!("mark-good exits {exit}, and every database is usable: {}", ran.said)),
             (false, _) => {}

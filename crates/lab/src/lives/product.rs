@@ -149,6 +149,8 @@ pub enum Asked {
     Retry,
     /// `run --purge-and-retry`.
     PurgeAndRetry,
+    /// Nothing, with this token on the kernel's command line, where it stays for some boots.
+    Word(String),
     /// `purge --db NAME --yes`.
     Purge(usize),
     /// `rollback --db NAME --to V`.
@@ -321,6 +323,9 @@ impl Event {
             }
             Event::Boot { firmware, asked: Asked::Retry } => format!("image {firmware}: run --retry"),
             Event::Boot { firmware, asked: Asked::PurgeAndRetry } => format!("image {firmware}: run --purge-and-retry"),
+            Event::Boot { firmware, asked: Asked::Word(token) } => {
+                format!("boot image {firmware} again and again, with bootmigrate.purge-and-retry={token}")
+            }
             Event::Boot { firmware, asked: Asked::Purge(one) } => format!("image {firmware}: purge --db {} --yes", name(one)),
             Event::Boot { firmware, asked: Asked::Rollback(one, to) } => {
                 format!("image {firmware}: rollback --db {} --to {to}", name(one))

@@ -154,6 +154,7 @@ impl Run<'_> {
             Asked::Tight(percent) => self.boot_in_little_room(image, &embedded, *percent)?,
             Asked::Retry => self.boot(image, &embedded, asked, &["run", "--retry"])?,
             Asked::PurgeAndRetry => self.boot(image, &embedded, asked, &["run", "--purge-and-retry"])?,
+            Asked::Word(token) => self.word(image, &embedded, token)?,
             Asked::Purge(one) => {
                 let name = self.database(*one).name.clone();
                 self.boot(image, &embedded, asked, &["purge", "--db", &name, "--yes"])?;
@@ -210,8 +211,10 @@ impl Run<'_> {
     pub(super) fn boot(&mut self, image: usize, embedded: &Embedded, asked: &Asked, words: &[&str]) -> Result<(), Bad> {
         let life = self.life;
         let firmware = &life.images[image];
-        if matches!(asked, Asked::Retry | Asked::PurgeAndRetry) {
-            self.forget_tries(firmware);
+        match asked {
+            Asked::Retry | Asked::PurgeAndRetry => (0..firmware.parts.len()).for_each(|number| self.forget_tries(firmware, number)),
+            Asked::Purge(number) => self.forget_tries(firmware, *number),
+            _ => {}
         }
         let ways = self.reference.allowed(&life.product, firmware, asked);
         self.before = life.product.databases.iter().map(|database| self.world.bytes(database)).collect();
@@ -276,16 +279,26 @@ impl Run<'_> {
         if status.effects > 0 {
             return bad(promise::QUIET, format!("status made {} effects", status.effects));
         }
-        self.reference.status(&life.product, &life.images[image], &runs, &document)
+        self.reference.status(&life.product, &life.images[image], &runs, &document)?;
+        if report.exit == 0 {
+            return Ok(());
+        }
+        reference::metrics(&self.world.command(embedded, &["status", "--format", "prometheus"]).said, &document)
     }
 
     /// Each database and each snapshot is what the reference knows.
     fn everything_stands(&self) -> Result<(), Bad> {
         for (number, database) in self.life.product.databases.iter().enumerate() {
             standing(&self.reference.known[number], database, &self.world.stands(&database.path()))?;
-            for name in self.world.kept(database).0 {
+            let (snapshots, quarantine) = self.world.kept(database);
+            for name in snapshots {
                 let path = format!("{}/snapshots/{name}", database.state());
                 self.reference.copies(number, &name, &self.world.stands(&path))?;
+            }
+            let known = &self.reference.known[number];
+            if let Some(folder) = known.loss.as_ref().filter(|folder| known.harm.is_none() && !quarantine.contains(folder)) {
+                let what = format!("{}: quarantine/{folder} has what the last loss took, and is gone: {quarantine:?}", database.name);
+                return bad(promise::NO_SILENT_LOSS, what);
             }
         }
         Ok(())
@@ -304,15 +317,15 @@ impl Run<'_> {
             ready: self.world.ready(database),
             stands: stood,
             effects: ran.effects,
+            folder: one.quarantine.as_ref().and_then(|folder| folder.strip_prefix("quarantine/")).map(str::to_owned),
             set_aside: folder.map(|path| self.world.stands(&path)),
         }
     }
 
-    fn forget_tries(&mut self, firmware: &Firmware) {
-        for (number, part) in firmware.parts.iter().enumerate() {
-            let mine: Vec<Entry> = part.migrations(self.database(number)).into_iter().map(Entry::of).collect();
-            self.reference.forget_tries(number, &mine);
-        }
+    fn forget_tries(&mut self, firmware: &Firmware, number: usize) {
+        let migrations = firmware.parts[number].migrations(self.database(number));
+        let mine: Vec<Entry> = migrations.into_iter().map(Entry::of).collect();
+        self.reference.forget_tries(number, &mine);
     }
 
     /// What an application would do here.

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 use bootmigrate::boot::PendingReport;
-use bootmigrate::cli::{self, Action, Command, Format};
+use bootmigrate::cli::{self, Action, Command};
 use bootmigrate::commands::{self, CommandContext, Printed};
 use bootmigrate::device::sqlite::Sqlite;
 use bootmigrate::device::Environment;
@@ -256,7 +256,7 @@ fn run(sim: &Sim, embedded: &Embedded, command: &Command) -> Result<Ended, Strin
             pending_reports.into_iter().for_each(PendingReport::delivered);
             return Ok(Ended::Run(Box::new(report), until_said));
         }
-        Action::Status { exit_code, .. } => commands::status::status(&context, Format::Json, *exit_code),
+        Action::Status { exit_code, format } => commands::status::status(&context, *format, *exit_code),
         Action::MarkGood => commands::mark_good::mark_good(&devices, &all, false),
         Action::Rollback(extent) => commands::rollback::rollback(&context, *extent)?,
         Action::Rehearse => commands::rehearse::rehearse(&context),

@@ -118,6 +118,7 @@ impl Reference {
     pub fn marked_good(&mut self) {
         for known in &mut self.known {
             known.copies.values_mut().for_each(|copy| copy.trial = false);
+            known.loss = None;
         }
     }
 
@@ -126,6 +127,8 @@ impl Reference {
         if let After::Book(book) = &way.after {
             self.known[number].book = Some((**book).clone());
             self.known[number].failing = false;
+            // It may be the last loss now.
+            self.known[number].loss = None;
         }
     }
 }

@@ -38,7 +38,9 @@ pub struct Seen<'a> {
     pub stands: &'a Stands,
     /// Effects of the whole run.
     pub effects: u64,
-    /// What stands in the folder that the report names as quarantine.
+    /// The folder in quarantine that the report names.
+    pub folder: Option<String>,
+    /// What stands in it.
     pub set_aside: Option<Rc<Stands>>,
 }
 

@@ -6,6 +6,7 @@ mod answers;
 pub mod book;
 pub mod harmed;
 mod judge;
+mod metrics;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 pub use answers::Said;
 use book::{Book, Entry};
 pub use judge::{gravest, standing, Seen};
+pub use metrics::metrics;
 use policy::Policy;
 
 use crate::judge::Bad;
@@ -114,6 +116,10 @@ pub struct Known {
     pub harm: Option<Harm>,
     /// What somebody has remembered.
     pub kept: Option<Book>,
+    /// A run has lost rows, and none has ended with 11 since: it waited for its group.
+    pub unsaid: bool,
+    /// The folder in quarantine of the last loss since `mark-good` that no operator asked for.
+    pub loss: Option<String>,
 }
 
 /// What is known of the device.
@@ -150,6 +156,11 @@ impl Reference {
                 }
             })
             .collect();
+        for (known, ways) in self.known.iter().zip(&mut all) {
+            for way in ways.iter_mut().filter(|way| known.unsaid && way.usable()) {
+                (way.exits, way.quiet, way.why.1) = (vec![11], false, format!("{}, and a loss was not yet said", way.why.1));
+            }
+        }
         self.wait_for_each_other(&mut all);
         all
     }
@@ -182,6 +193,11 @@ impl Reference {
         self.known[number].failed.remove(&fingerprint(mine));
     }
 
+    /// A try of this catalogue was counted since they were forgotten.
+    pub fn has_failed(&self, number: usize, mine: &[Entry]) -> bool {
+        self.known[number].failed.contains_key(&fingerprint(mine))
+    }
+
     /// What is known now that a run has ended in this way.
     pub fn ended(&mut self, number: usize, mine: &[Entry], way: &Allowed, seen: &Seen<'_>) {
         let known = &mut self.known[number];
@@ -211,6 +227,13 @@ impl Reference {
             (false, 0 | 11) if !way.quiet => false,
             _ => known.failing,
         };
+        known.unsaid = match seen.exit {
+            0 | 11 => false,
+            _ => known.unsaid || seen.data_loss,
+        };
+        if let (11, Some(folder), false) = (seen.exit, &seen.folder, way.why.1 == PURGE_ASKED) {
+            known.loss = Some(folder.clone());
+        }
         if let Stands::Whole(whole) = seen.stands {
             known.journal.clone_from(&whole.journal);
         }
