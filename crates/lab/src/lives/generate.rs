@@ -183,7 +183,9 @@ fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) 
         if let Some(op) = grammar::draw(dice, features, &scratch) {
             statements.extend(op.up);
         }
-        match dice.below(6) {
+        match dice.below(7) {
+            // On an empty device, too.
+            6 => statements.push("INSERT INTO \"nowhere\" VALUES (1)".to_owned()),
             5 => {
                 directives.push("no-transaction".to_owned());
                 directives.push(format!("expect = SELECT * FROM {name}"));
@@ -191,7 +193,7 @@ fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) 
             }
             0 => statements.push(format!("CREATE UNIQUE INDEX \"only one\" ON {name}(typeof({column}))")),
             1 => {
-                statements.push("CREATE TABLE \"never\"(x CHECK (x IS NULL))".to_owned());
+                statements.push("CREATE TABLE \"never\"(x CHECK (\"x\" IS NULL))".to_owned());
                 statements.push(format!("INSERT INTO \"never\" SELECT 1 FROM {name}"));
             }
             2 => directives.push(format!("expect = SELECT * FROM {name}")),
@@ -234,6 +236,11 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
                 }
             }
             13 | 14 if features.commands => events.push(command(dice, product, images, (image, main), database)),
+            15 if features.many && features.together && images.len() > main => {
+                // What is lost while another one is missing is said when all are there.
+                events.push(Event::Boot { firmware: main, asked: Asked::Purge(database) });
+                events.push(Event::Boot { firmware: image, asked: Asked::Boot });
+            }
             15 if features.put_back => events.push(Event::Keep { database }),
             16 if features.put_back => events.push(Event::PutBack { database }),
             17 if features.damage => return harmed(dice, images, main, events, database),

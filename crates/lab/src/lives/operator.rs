@@ -65,18 +65,20 @@ impl Run<'_> {
 
     pub(super) fn mark_good(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
         let good = self.reference.all_usable(&self.life.product, &self.life.images[image]);
-        let copies = |run: &Self| -> usize { run.life.product.databases.iter().map(|database| run.world.kept(database).0.len()).sum() };
+        let copies =
+            |run: &Self| -> Vec<usize> { run.life.product.databases.iter().map(|database| run.world.kept(database).0.len()).collect() };
         let before = copies(self);
         let ran = self.command(embedded, &["mark-good"]);
-        if ran.exit != 0 && copies(self) < before {
+        if ran.exit != 0 && copies(self) != before {
             return bad(promise::NEWER, format!("mark-good exits {}, and a snapshot for the way back is gone: {}", ran.exit, ran.said));
         }
         match (good, ran.exit) {
             (true, 0) => {
                 self.reference.marked_good();
-                for database in &self.life.product.databases {
-                    let (kept, most) = (self.world.kept(database).0, database.key("snapshots_max").and_then(|most| most.parse().ok()));
-                    if kept.len() > most.unwrap_or(1) {
+                for (database, before) in self.life.product.databases.iter().zip(before) {
+                    let most: Option<usize> = database.key("snapshots_max").and_then(|most| most.parse().ok());
+                    let kept = self.world.kept(database).0;
+                    if kept.len() != before.min(most.unwrap_or(1)) {
                         return bad(promise::NEWER, format!("{}: after mark-good {kept:?} are kept: {}", database.name, ran.said));
                     }
                 }
