@@ -193,7 +193,7 @@ fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) 
             }
             0 => statements.push(format!("CREATE UNIQUE INDEX \"only one\" ON {name}(typeof({column}))")),
             1 => {
-                statements.push("CREATE TABLE \"never\"(x CHECK (\"x\" IS NULL))".to_owned());
+                statements.push("CREATE TABLE \"never\"(x CHECK (x IS NULL OR \"x\" IS NULL))".to_owned());
                 statements.push(format!("INSERT INTO \"never\" SELECT 1 FROM {name}"));
             }
             2 => directives.push(format!("expect = SELECT * FROM {name}")),
@@ -278,14 +278,16 @@ fn rows(dice: &mut Dice, features: &Features, database: usize) -> Event {
 fn command(dice: &mut Dice, product: &Product, images: &[Firmware], (image, main): (usize, usize), database: usize) -> Event {
     let any = if images.len() > main && dice.chance(40) { dice.between(main, images.len() - 1) } else { image };
     let versions: Vec<i64> = product.databases[database].migrations.iter().map(|migration| migration.version).collect();
-    let (firmware, asked) = match dice.below(8) {
+    // The word that nobody takes away matters most where it leads to nothing.
+    let failing = if images.len() > main { images.len() - 1 } else { image };
+    let (firmware, asked) = match dice.below(9) {
         0 => (any, Asked::Retry),
         1 => (any, Asked::PurgeAndRetry),
         2 => (any, Asked::Purge(database)),
         3 if !versions.is_empty() => (image, Asked::Rollback(database, *dice.pick(&versions))),
         4 => (image, Asked::MarkGood),
         5 => (image, Asked::SnapshotCreate),
-        6 => (any, Asked::Word(format!("{}{}", dice.below(1_000_000), dice.pick(&["", LONG])))),
+        6 | 7 => (failing, Asked::Word(format!("{}{}", dice.below(1_000_000), dice.pick(&["", LONG])))),
         _ => (any, Asked::Rehearse),
     };
     Event::Boot { firmware, asked }
