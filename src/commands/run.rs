@@ -304,3 +304,25 @@ pub fn become_program(program: &[OsString], temporary_folder: Option<OsString>, 
     let error = command.args(arguments).exec();
     format!("{} cannot be started: {error}", name.to_string_lossy())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_or_a_marker_asks_with_what_the_record_keeps_of_its_token() {
+        let long = "t".repeat(TOKEN_BYTES_MAX + 6);
+        let cut = "t".repeat(TOKEN_BYTES_MAX);
+        for (words, marker, request, token) in [
+            ("quiet", "", Request::Boot, ""),
+            ("quiet bootmigrate.retry=7 panic=5", "8", Request::Retry, "7"),
+            ("bootmigrate.purge-and-retry=7", "", Request::PurgeAndRetry, "7"),
+            ("bootmigrate.retry=", " 8\n", Request::PurgeAndRetry, "8"),
+            (&format!("bootmigrate.retry={long}"), "", Request::Retry, &cut),
+            ("", &long, Request::PurgeAndRetry, &cut),
+        ] {
+            let asked = asked_by(words, marker);
+            assert_eq!((asked.request, asked.token.as_str()), (request, token), "{words} and {marker}");
+        }
+    }
+}

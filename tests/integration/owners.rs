@@ -8,6 +8,8 @@ use crate::dump::check_op;
 use crate::mount::require_root;
 use crate::product::UNIQUE_BADGE;
 use expect_test::expect;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 /// `nobody`, by number: the name may be missing.
 const USER: u32 = 65534;
@@ -19,6 +21,20 @@ fn written_by_the_application(device: &TestDevice) {
     application.expect_ok(&format!("open {}", device.main().display()));
     application.expect_ok("sql INSERT INTO parent (name) VALUES ('by the application')");
     assert_eq!(application.tell("row SELECT count(*) FROM parent WHERE name = 'by the application'"), "ok Integer(1)");
+}
+
+/// `data` is a user and a group, with other numbers.
+#[test]
+fn a_user_is_looked_up_among_users_and_a_group_among_groups() {
+    require_root();
+    let device = TestDevice::empty(41).key("owner = \"gateway:data\"");
+    fs::create_dir_all(device.root().join("etc")).unwrap();
+    fs::write(device.root().join("etc/passwd"), "data:x:77:78::/:/bin/false\ngateway:x:1234:78::/:/bin/false\n").unwrap();
+    fs::write(device.root().join("etc/group"), "gateway:x:79:\ndata:x:4321:gateway\n").unwrap();
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "0", "{}", ran.stderr);
+    let file = fs::metadata(device.main()).unwrap();
+    assert_eq!((file.uid(), file.gid()), (1234, 4321));
 }
 
 #[test]
