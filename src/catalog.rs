@@ -155,3 +155,26 @@ macro_rules! embedded {
         include!(concat!(env!("OUT_DIR"), "/bootmigrate_embedded.rs"))
     }};
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of sizes that a hundred does not divide, and of factors with a fraction.
+    #[test]
+    fn room_is_asked_for_to_the_byte() {
+        let asked = |percent, size| Directives { needs_space_percent: percent, ..Directives::NONE }.space_bytes(size);
+        for (percent, size, bytes) in [
+            (None, 4096, 0),
+            (Some(100), 4096, 4096),
+            (Some(150), 4096, 6144),
+            (Some(50), 12_345, 6172),
+            (Some(250), 12_345, 30_862),
+            (Some(1), 99, 0),
+            (Some(1), 100, 1),
+            (Some(200), u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(asked(percent, size), bytes, "{percent:?} of {size}");
+        }
+    }
+}
