@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use crate::lives::content::{answer, copied, counts, dump, structure, violations, Violations};
 use crate::lives::product::Migration;
+use crate::lives::tables::usable;
 
 /// One migration that is in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,10 @@ impl Book {
             book = book.file(migration, &before)?;
         }
         grown(&before, &book.connection)?;
+        // What did not work before is no fault of theirs.
+        if usable(&self.connection).is_ok() {
+            usable(&book.connection)?;
+        }
         Ok(book)
     }
 
