@@ -12,7 +12,7 @@ use std::fs;
 const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE)";
 /// More of them than a page holds.
 const MANY: &str =
-    "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, hex(randomblob(200)) FROM n";
+    "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, printf('%0400d', i * 7919 % 3001) FROM n";
 
 fn sql(device: &TestDevice, text: &str) {
     Connection::open(device.main()).unwrap().execute_batch(text).unwrap();

@@ -233,7 +233,7 @@ fn under_a_newer_wal(device: TestDevice, before: &str, checkpointed: &str, in_th
 
 #[test]
 fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
-    let more = "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, hex(randomblob(200)) FROM n";
+    let more = "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, printf('%0400d', i * 7919 % 3001) FROM n";
     let table =
         format!("{TABLE}; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT i, i FROM n");
     for (change, exit) in [
