@@ -90,7 +90,8 @@ impl<'d> Group<'_, 'd> {
                 }
             }
         }
-        rest().for_each(|(place, member)| self.ask(place, member));
+        let unasked = |(place, _): &(usize, _)| !self.ended.borrow().contains_key(place);
+        rest().filter(unasked).for_each(|(place, member)| self.ask(place, member));
     }
 
     fn ask(&self, place: usize, (device, asked): &Member<'_, 'd>) {

@@ -408,7 +408,11 @@ fn read_as_seen<T>(
         let files = seen.take().map_or_else(look, Ok)?;
         match open_to_look(device, &files).and_then(&read) {
             // A running application has the WAL: its own shared memory lets us read beside it.
-            Err(failure) if failure.class == Class::InUse => Ok(device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read).ok()),
+            Err(failure) if failure.class == Class::InUse => match device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read) {
+                // Nothing that another look would mend.
+                Err(failure) if matches!(failure.class, Class::NoSpace | Class::Interrupted) => Err(failure),
+                beside => Ok(beside.ok()),
+            },
             other => other.map(Some),
         }
     };
