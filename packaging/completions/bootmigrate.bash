@@ -1101,7 +1101,7 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__lost__subcmd__retry)
-            opts="-v -q -h --db --config --root --help"
+            opts="-v -q -h --yes --db --config --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -242,6 +242,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -l yes -d 'yes, rows may be lost'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand lost; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'

@@ -291,12 +291,14 @@ pub const COMMANDS: &[CommandText] = &[
     },
     CommandText {
         name: "lost retry",
-        usage: "--db NAME [TABLE]",
+        usage: "--db NAME [TABLE] [--yes]",
         summary: "give such rows back to their tables, where they fit",
         text: "In one transaction, columns by name. What violates a constraint stays, and so does\n\
-               a row with a value for a column that is gone, or whose parent is put aside. A\n\
-               table that is empty then is dropped. Stop the applications first (13).",
-        options: &[],
+               a row with a value for a column that is gone, or whose parent is missing. A table\n\
+               that a migration has changed since it was made needs --yes: the rows may be of\n\
+               before, and a parent may be another one of that number. A table that is empty\n\
+               then is dropped. Stop the applications first (13).",
+        options: &["--yes"],
         argument: Some(("TABLE", false)),
     },
     CommandText {

@@ -28,8 +28,8 @@ pub enum LostVerb {
     Export(String, PathBuf),
     /// `drop`: this table.
     Drop(String),
-    /// `retry`: this table, or all of them.
-    Retry(Option<String>),
+    /// `retry`: this table, or all of them; with `--yes` also what a migration has changed since.
+    Retry(Option<String>, bool),
 }
 
 /// What was said beside the command's own words.
@@ -72,7 +72,7 @@ impl Words<'_> {
             "list" => Ok(LostVerb::List),
             "export" => Ok(LostVerb::Export(table(), PathBuf::from(self.argument(1)))),
             "drop" => self.agreed("lost", "removes these rows for good").map(|()| LostVerb::Drop(table())),
-            "retry" => Ok(LostVerb::Retry(self.arguments.first().cloned())),
+            "retry" => Ok(LostVerb::Retry(self.arguments.first().cloned(), self.agreed)),
             other => Err(format!("`lost {other}` is not known; see `bootmigrate lost --help`")),
         }
     }

@@ -48,7 +48,7 @@ struct OneLost {
 pub fn lost(context: &CommandContext<'_>, verb: &LostVerb) -> Result<Printed, String> {
     match verb {
         LostVerb::List => return Ok(list(context)),
-        LostVerb::Drop(_) | LostVerb::Retry(_) => {
+        LostVerb::Drop(_) | LostVerb::Retry(..) => {
             if let Err(printed) = changes(context) {
                 return Ok(printed);
             }
@@ -66,9 +66,9 @@ pub fn lost(context: &CommandContext<'_>, verb: &LostVerb) -> Result<Printed, St
             named(device, &all, table)?;
             Ok(dropped(device, table))
         }
-        LostVerb::Retry(table) => {
+        LostVerb::Retry(table, agreed) => {
             table.iter().try_for_each(|table| named(device, &all, table).map(drop))?;
-            Ok(retried(device, table.as_deref()))
+            Ok(retried(device, table.as_deref(), *agreed))
         }
         LostVerb::List => Ok(list(context)),
     }
@@ -163,18 +163,26 @@ fn dropped(device: &Device<'_>, table: &str) -> Printed {
     )
 }
 
-fn retried(device: &Device<'_>, only: Option<&str>) -> Printed {
+fn retried(device: &Device<'_>, only: Option<&str>, agreed: bool) -> Printed {
     ended(
         device,
-        retry_rows(device, only).map(|done| match done.as_slice() {
+        retry_rows(device, only, agreed).map(|done| match done.as_slice() {
             [] => vec!["no rows were put aside.".to_owned()],
             done => done.iter().map(of_one).collect(),
         }),
     )
 }
 
-fn of_one(GivenBack { lost, went }: &GivenBack) -> String {
+fn of_one(GivenBack { lost, went, changed_by }: &GivenBack) -> String {
     let (table, home) = (&lost.table.name, lost.home_name());
+    if !changed_by.is_empty() {
+        return format!(
+            "{table} stays: {} changed {home}, and its {} may be of before. Look at them with `lost export`; `lost retry {table} --yes` gives \
+             them back all the same.",
+            changed_by.join(", "),
+            counted(lost.rows)
+        );
+    }
     match lost.rows.saturating_sub(*went) {
         0 => format!("{} of {table} went back to {home}; {table} is dropped.", counted(*went)),
         left => format!("{} of {table} went back to {home}, {left} stay: they do not fit.", counted(*went)),

@@ -14,13 +14,14 @@ use crate::decide::facts::Snapshot;
 use crate::device::clock::rfc3339;
 use crate::device::disk::{parent, Disk, FileKind, Op};
 use crate::device::Device;
-use crate::error::exit::gravest;
+use crate::error::exit::{self, gravest};
 use crate::error::{Class, Failure};
 use crate::ops::by_hand::{begin, nothing_waits};
 use crate::ops::examine::{quarantine as sets, Quarantined};
 use crate::ops::inspect::copies::{good_copy_in_full, Look};
 use crate::ops::lock::lock;
-use crate::ops::quarantine::{delete, export_files, files_of, may_take_in, readable, take_in, Readable, Reading};
+use crate::ops::prune::last_loss;
+use crate::ops::quarantine::{delete, export_files, files_of, may_take_in, readable, take_back, take_in, Note, Readable, Reading};
 use crate::ops::verify::within_budget;
 use crate::report::{lacking, SCHEMA};
 
@@ -277,9 +278,15 @@ fn no_room_there(device: &Device<'_>, into: &Path, failure: &Failure) -> Printed
 
 fn deleted(device: &Device<'_>, set: &Quarantined) -> Printed {
     let (name, number) = (&device.settings.name, set.operation);
-    match begin(device).and_then(|(locked, _)| delete(device, &locked, number)) {
-        Ok(()) => {
-            let line = format!("{name}: quarantine/{number} deleted: {} files, {} bytes.", set.files.len(), set.bytes);
+    let deleted = begin(device).and_then(|(locked, store)| {
+        let failed = |error: io::Error| Failure::io(OP, &device.state.quarantine(), &error);
+        let note = if last_loss(device, &store).map_err(failed)? == Some(number) { Note::Stays } else { Note::Goes };
+        delete(device, &locked, number, note).map(|()| note)
+    });
+    match deleted {
+        Ok(note) => {
+            let stays = if note == Note::Stays { " Its reason stays: snapshots from before this loss are kept." } else { "" };
+            let line = format!("{name}: quarantine/{number} deleted: {} files, {} bytes.{stays}", set.files.len(), set.bytes);
             Printed::outcome(Lines::default(), Lines::of(&line), 0)
         }
         Err(failure) => not_begun(device, failure),
@@ -294,7 +301,12 @@ fn restored(context: &CommandContext<'_>, device: &Device<'_>, number: u64) -> P
     match taken {
         Ok(name) => {
             let from_quarantine = Snapshot { from_quarantine: true, ..Snapshot::default() };
-            put_in_place(context, device, Snapshot { version: name.version, operation: name.operation, ..from_quarantine })
+            let printed = put_in_place(context, device, Snapshot { version: name.version, operation: name.operation, ..from_quarantine });
+            if ![exit::USABLE.code, exit::DATA_LOSS.code, exit::PENDING.code].contains(&printed.exit) {
+                // It was made for this alone, and as the newest snapshot it would be taken for the latest state.
+                take_back(device, &name);
+            }
+            printed
         }
         Err(failure) if failure.class == Class::Damaged => no_good_copy(device, number, &failure),
         Err(failure) => not_begun(device, failure),

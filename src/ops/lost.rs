@@ -18,6 +18,7 @@ use crate::ops::inspect::read_quietly;
 use crate::ops::migrate::note_unconfirmed;
 use crate::ops::probe::{in_use, probe};
 use crate::ops::room::{explain, may_write};
+use crate::ops::rows_aside::names;
 use crate::ops::scratch::Scratch;
 use crate::ops::{examine, wal};
 
@@ -36,6 +37,8 @@ pub struct GivenBack {
     pub lost: LostRows,
     /// Rows that went to their table.
     pub went: u64,
+    /// None was tried: these migrations changed the table after it was made, and the rows may be of before.
+    pub changed_by: Vec<String>,
 }
 
 /// Reads beside running applications.
@@ -59,12 +62,20 @@ fn read<T>(device: &Device<'_>, read: impl Fn(&Database) -> Result<T, Failure>) 
 /// As SQLite.
 pub fn lost_rows(device: &Device<'_>) -> Result<Vec<LostRows>, Failure> {
     let made = made_by_migrations(device)?;
+    let made = made.unwrap_or_default();
     Ok(read(device, |database| database.lost_rows(LOOK, &device.settings.history_table, &made))?.unwrap_or_default())
 }
 
-/// Objects of this firmware's schema; none where it cannot be told without the device's rows.
-fn made_by_migrations(device: &Device<'_>) -> Result<BTreeSet<String>, Failure> {
-    Ok(Scratch::schema_at(device, device.catalog.target())?.map(|schema| schema.objects()).unwrap_or_default())
+/// Objects of this firmware's schema; `None` where it cannot be told without the device's rows.
+fn made_by_migrations(device: &Device<'_>) -> Result<Option<BTreeSet<String>>, Failure> {
+    Ok(Scratch::schema_at(device, device.catalog.target())?.map(|schema| schema.objects()))
+}
+
+/// The migrations that name the rows' table, but for the first, which made it: before one of them its columns may have meant something
+/// else, and no row tells of which time it is.
+fn changed_by(device: &Device<'_>, lost: &LostRows) -> Vec<String> {
+    let name_it = device.catalog.migrations.iter().filter(|migration| names(migration.sql, lost.home_name()));
+    name_it.skip(1).map(|migration| migration.file.to_owned()).collect()
 }
 
 /// Writes the rows of one of them into a new file, a line of JSON each; how many bytes.
@@ -112,19 +123,23 @@ pub fn drop_rows(device: &Device<'_>, name: &str) -> Result<Option<LostRows>, Fa
     })
 }
 
-/// Gives back what fits of this table, or of all of them; one that is then empty is dropped.
+/// Gives back what fits of this table, or of all of them; one that is then empty is dropped. `agreed`: also to a table that a migration
+/// has changed since it was made.
 ///
 /// # Errors
 /// In use, waits; as SQLite.
-pub fn retry_rows(device: &Device<'_>, only: Option<&str>) -> Result<Vec<GivenBack>, Failure> {
+pub fn retry_rows(device: &Device<'_>, only: Option<&str>, agreed: bool) -> Result<Vec<GivenBack>, Failure> {
     changed(device, |database, all| {
         let wanted = |lost: &LostRows| only.is_none_or(|name| lost.table.name.eq_ignore_ascii_case(name));
         let mut done: Vec<GivenBack> =
-            all.iter().filter(|lost| wanted(lost)).map(|lost| GivenBack { lost: lost.clone(), went: 0 }).collect();
+            all.iter().filter(|lost| wanted(lost)).map(|lost| GivenBack { lost: lost.clone(), went: 0, changed_by: Vec::new() }).collect();
+        for one in done.iter_mut().filter(|_| !agreed) {
+            one.changed_by = changed_by(device, &one.lost);
+        }
         // A row whose parent went in this round may follow it in the next.
         loop {
             let mut went = 0;
-            for one in &mut done {
+            for one in done.iter_mut().filter(|one| one.changed_by.is_empty()) {
                 let now = database.give_back(OP, &one.lost, &all, &device.environment.stop)?;
                 one.went += now;
                 went += now;
@@ -133,14 +148,17 @@ pub fn retry_rows(device: &Device<'_>, only: Option<&str>) -> Result<Vec<GivenBa
                 break;
             }
         }
-        done.iter().filter(|one| one.went == one.lost.rows).try_for_each(|one| database.drop_lost(OP, &one.lost))?;
+        done.iter().filter(|one| one.went > 0 && one.went == one.lost.rows).try_for_each(|one| database.drop_lost(OP, &one.lost))?;
         Ok(done)
     })
 }
 
 /// One transaction of the live database, which nobody has open, under the lock.
 fn changed<T>(device: &Device<'_>, change: impl Fn(&Database, Vec<LostRows>) -> Result<T, Failure>) -> Result<T, Failure> {
-    let made = made_by_migrations(device)?;
+    let made = made_by_migrations(device)?.ok_or_else(|| {
+        let cause = "its migrations need this device's rows or code, so which tables are theirs cannot be told";
+        Failure::new(Class::Catalogue, OP, cause)
+    })?;
     let (_locked, _store) = begin(device)?;
     let mut before = None;
     let main = device.open_main(OP, device.busy_limit())?;

@@ -1,9 +1,8 @@
 //! Owns what is kept: snapshots and quarantine, by count.
 //! Promises: the newest snapshot stays, with two slots the first since `mark-good`, and whatever is older than an operation that lost
-//! rows; of quarantine those of which most rows can be read, the newest, and the newest of an operation that lost rows.
+//! rows; of quarantine the first, the newest, and the newest of an operation that lost rows.
 //! Never fails a run: what cannot be removed is said, and removed another time.
 
-use std::cmp::Reverse;
 use std::io;
 
 use crate::config::Slots;
@@ -11,7 +10,7 @@ use crate::decide::asked::by_a_person;
 use crate::device::disk::{read_own_start, Op};
 use crate::device::files::NOTE;
 use crate::device::Device;
-use crate::ops::quarantine::{readable, remove};
+use crate::ops::quarantine::{remove, Note};
 use crate::ops::store::RecordStore;
 
 const OP: Op = Op("prune");
@@ -80,24 +79,14 @@ pub fn is_older(operation: u64, loss: Option<u64>) -> bool {
     loss.is_some_and(|loss| operation < loss)
 }
 
-/// By rows that can be read, not by age: a set with fewer of them never takes the place of one with more. The newest, which the last
-/// report named, and that of the newest loss stay beside those until another one comes.
 fn quarantine(device: &Device<'_>, loss: Option<u64>) -> io::Result<()> {
     let operations = device.state.list_quarantine(device.disk())?;
     let max = device.settings.quarantine_max as usize;
-    let newest = operations.last().copied().filter(|_| max > 0);
-    if operations.len() <= max {
-        return Ok(());
-    }
-    let mut ranked = Vec::new();
-    for operation in operations {
-        let found = readable(device, operation).map_err(|failure| io::Error::other(failure.to_string()))?;
-        // Of equals the newest shows how it is, and the first how it began.
-        ranked.push((Reverse(found.every_row), Some(operation) != newest, operation));
-    }
-    ranked.sort_unstable();
-    for (_, _, operation) in ranked.into_iter().skip(max).filter(|(_, _, operation)| ![loss, newest].contains(&Some(*operation))) {
-        remove(device, operation)?;
+    let excess = operations.len().saturating_sub(max);
+    // The first shows how it began, the newest how it is. What is in them is not read at a boot: that could take minutes, or fail.
+    let skip = usize::from(max > 1);
+    for operation in operations.iter().skip(skip).take(excess).filter(|operation| Some(**operation) != loss) {
+        remove(device, *operation, Note::Goes)?;
     }
     Ok(())
 }

@@ -17,23 +17,32 @@ use crate::ops::lock::Locked;
 use crate::ops::sweep::remove_tree;
 pub use export::{export_files, files_of};
 pub use readable::{readable, Readable, Reading};
-pub use take_in::{may_take_in, take_in};
+pub use take_in::{may_take_in, take_back, take_in};
 
 const OP: Op = Op("remove files from quarantine");
+
+/// What becomes of reason.txt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// It goes with the files.
+    Goes,
+    /// It stays: snapshots from before this loss are kept because of it.
+    Stays,
+}
 
 /// Removes what operation `operation` set aside; after return a power cut does not bring it back.
 ///
 /// # Errors
 /// As `unlink` and `fsync`: what is left is listed, and can be deleted again.
-pub fn delete(device: &Device<'_>, _locked: &Locked, operation: u64) -> Result<(), Failure> {
-    remove(device, operation).map_err(|error| Failure::io(OP, &device.state.quarantined(operation), &error))
+pub fn delete(device: &Device<'_>, _locked: &Locked, operation: u64, note: Note) -> Result<(), Failure> {
+    remove(device, operation, note).map_err(|error| Failure::io(OP, &device.state.quarantined(operation), &error))
 }
 
 /// As [`delete`].
 ///
 /// # Errors
 /// As `unlink` and `fsync`.
-pub fn remove(device: &Device<'_>, operation: u64) -> io::Result<()> {
+pub fn remove(device: &Device<'_>, operation: u64, note: Note) -> io::Result<()> {
     let (disk, folder) = (device.disk(), device.state.quarantined(operation));
     if disk.stat(&folder)?.is_none_or(|stat| stat.kind != FileKind::Folder) {
         // Whatever else has such a name is not ours.
@@ -48,6 +57,9 @@ pub fn remove(device: &Device<'_>, operation: u64) -> io::Result<()> {
     }
     if !others.is_empty() {
         disk.sync_folder(OP, &folder)?;
+    }
+    if note == Note::Stays {
+        return Ok(());
     }
     unlink_durably(disk, OP, &folder, &[&folder.join(NOTE)])?;
     disk.remove_folder(OP, &folder)?;

@@ -82,7 +82,7 @@ fn with_children<'a>(all: &[Table], tables: impl Iterator<Item = &'a Table>) -> 
 }
 
 /// The text has this name as a word, whatever its letters' case.
-fn names(text: &str, name: &str) -> bool {
+pub fn names(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
     let inside = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     text.match_indices(&name).any(|(at, _)| {

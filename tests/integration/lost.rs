@@ -107,7 +107,7 @@ fn what_fits_goes_back_and_the_table_with_it() {
     let (device, children) = with_children_aside();
     let fresh = now(&device, "child");
     // Every row is in the way of another one: nothing but what does not collide goes.
-    let said = runs(&device, "lost retry --db settings", "0");
+    let said = runs(&device, "lost retry --db settings --yes", "0");
     let (back, aside) = (now(&device, "child"), now(&device, "lost_child"));
     assert!(said.contains(&format!("{} stay: they do not fit.", aside.len())), "{said}");
     assert!(!aside.is_empty());
@@ -119,12 +119,12 @@ fn what_fits_goes_back_and_the_table_with_it() {
     // What stood in the way is gone.
     by_hand(&device, "DROP INDEX child_amount; DELETE FROM child WHERE id IN (SELECT id FROM lost_child)");
     let before = now(&device, "child").len() + now(&device, "lost_child").len();
-    let said = runs(&device, "lost retry lost_child --db settings", "0");
+    let said = runs(&device, "lost retry lost_child --db settings --yes", "0");
     assert!(said.ends_with("went back to child; lost_child is dropped.\n"), "{said}");
     assert_eq!(now(&device, "child").len(), before);
     assert_eq!(tables(&device), Vec::<String>::new());
     assert!(runs(&device, "run", "0").contains("nothing to do"));
-    let said = runs(&device, "lost retry --db settings", "0");
+    let said = runs(&device, "lost retry --db settings --yes", "0");
     assert_eq!(said, "settings: no rows were put aside.\n");
 }
 
@@ -137,7 +137,7 @@ fn a_child_stays_with_its_parent() {
     let count = |device: &TestDevice| ["parent", "lost_parent", "child", "lost_child"].map(|table| now(device, table).len());
     let before = count(&device);
     by_hand(&device, "DELETE FROM child");
-    runs(&device, "lost retry --db settings", "0");
+    runs(&device, "lost retry --db settings --yes", "0");
     let after = count(&device);
     assert_eq!(after[0] + after[1], before[0] + before[1]);
     assert_eq!(after[2] + after[3], before[3]);
@@ -161,7 +161,7 @@ fn a_value_without_a_column_keeps_its_row_aside() {
          ALTER TABLE lost_child ADD COLUMN colour; UPDATE lost_child SET colour = 'red' WHERE id % 2 = 0",
     );
     let red = now(&device, "lost_child").len();
-    runs(&device, "lost retry --db settings", "0");
+    runs(&device, "lost retry --db settings --yes", "0");
     let left = now(&device, "lost_child");
     assert_eq!(left.len() * 2, red);
     assert!(left.iter().all(|row| row.ends_with("text:'red'")));
@@ -184,12 +184,12 @@ fn a_table_of_them_is_dropped_and_nothing_else_is() {
 fn nothing_is_changed_under_an_application_or_another_schema() {
     let (device, children) = with_children_aside();
     let device = device.key("busy_timeout_s = 0").application(&["sql SELECT count(*) FROM child"]);
-    for typed in ["lost retry --db settings", "lost drop lost_child --db settings --yes"] {
+    for typed in ["lost retry --db settings --yes", "lost drop lost_child --db settings --yes"] {
         let said = runs(&device, typed, "13");
         assert!(said.contains("the database is open in application"), "{said}");
     }
     let device = device.killed().file(ONE_CHILD);
-    for typed in ["lost retry --db settings", "lost drop lost_child --db settings --yes"] {
+    for typed in ["lost retry --db settings --yes", "lost drop lost_child --db settings --yes"] {
         let said = runs(&device, typed, "3");
         assert!(said.contains("`bootmigrate run` comes first"), "{said}");
     }
@@ -215,4 +215,32 @@ fn a_second_purge_adds_to_them() {
     assert!(said.contains(&format!("settings: lost_child_2  {} rows of child\n", second.len())), "{said}");
     runs(&device, "lost drop lost_child --db settings --yes", "0");
     assert_eq!(now(&device, "lost_child_2"), second);
+}
+
+/// A later migration may have given its columns another meaning, and no row tells of which time it is.
+#[test]
+fn rows_of_a_table_that_was_changed_go_back_by_a_word_alone() {
+    let (device, children) = with_children_aside();
+    let said = runs(&device, "lost retry --db settings", "0");
+    assert!(said.contains("settings: lost_child stays: ") && said.contains("V41__unique_amount.sql changed child"), "{said}");
+    assert!(said.contains("`lost retry lost_child --yes` gives them back all the same."), "{said}");
+    assert_eq!(now(&device, "lost_child"), children);
+}
+
+/// SQLite says it at the end, of all rows together.
+#[test]
+fn an_orphan_of_a_deferred_key_stays_alone() {
+    let device = TestDevice::booted_at(40);
+    by_hand(
+        &device,
+        "CREATE TABLE shelf (id INTEGER PRIMARY KEY); INSERT INTO shelf VALUES (1);
+         CREATE TABLE book (id INTEGER PRIMARY KEY, shelf REFERENCES shelf DEFERRABLE INITIALLY DEFERRED);
+         CREATE TABLE lost_book (id, shelf); INSERT INTO lost_book VALUES (1, NULL), (2, 7), (3, 1);
+         CREATE TABLE lost_shelf (id);",
+    );
+    let said = runs(&device, "lost retry --db settings", "0");
+    assert!(said.contains("2 rows of lost_book went back to book, 1 stay"), "{said}");
+    assert_eq!(now(&device, "lost_book").len(), 1);
+    // Nothing was in it, and nobody has said that it may go.
+    assert_eq!(tables(&device), ["lost_book", "lost_shelf"]);
 }

@@ -6,7 +6,6 @@ use crate::device::TestDevice;
 use crate::dump::tidy;
 use crate::mount::Mount;
 use crate::oracle::{self, Content};
-use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -294,25 +293,34 @@ fn nothing_is_put_back_under_an_application() {
     assert_eq!(oracle::content(&device.main()), rows);
 }
 
-/// An application's rows go one by one, and each time somebody purges: what has fewer rows takes no place of what has more.
+/// The first shows how it began, the newest how it is; nothing is read to choose.
 #[test]
-fn a_worse_set_never_takes_the_place_of_a_better_one() {
-    for (max, kept) in [(1, vec![2, 4]), (2, vec![1, 2, 4])] {
+fn the_first_and_the_newest_are_kept() {
+    for (max, kept) in [(1, vec![4]), (2, vec![1, 4])] {
         let device = TestDevice::booted_at(40).key(&format!("quarantine_max = {max}"));
-        let fewer = |rows: u32| {
-            let connection = Connection::open(device.main()).unwrap();
-            connection.execute_batch(&format!("DELETE FROM child; DELETE FROM parent WHERE id > {rows}")).unwrap();
-        };
-        // 1 has 1000 rows, 2 has those of a fresh database, 3 has 10, 4 has 20.
-        fewer(1000);
-        for rows in [None, Some(10), Some(20)] {
+        for _ in 0..4 {
             purged(&device);
-            rows.into_iter().for_each(fewer);
         }
-        let all: Vec<u64> = numbers(&device);
-        purged(&device);
-        assert_eq!(numbers(&device), kept, "quarantine_max = {max}, before the last: {all:?}");
+        assert_eq!(numbers(&device), kept, "quarantine_max = {max}");
     }
+}
+
+/// Snapshots from before a loss are the only home of its rows: that a person wants the room of its files says nothing of them.
+#[test]
+fn the_reason_of_the_last_loss_stays_and_with_it_the_snapshots() {
+    let device = TestDevice::at(40).firmware(41);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let device = device.file(("V42__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n")).key("on_failure = \"purge\"");
+    assert_eq!(device.run(&["run"]).exit, "11");
+    let snapshot = device.state("settings").join("snapshots/v40-1.db");
+    assert!(snapshot.exists());
+    let number = numbers(&device)[0];
+    let said = runs(&device, &format!("quarantine delete {number} --db settings --yes"), "0");
+    assert!(said.ends_with("Its reason stays: snapshots from before this loss are kept.\n"), "{said}");
+    let set = device.state("settings").join(format!("quarantine/{number}"));
+    assert!(!set.join("settings.db").exists() && set.join("reason.txt").exists());
+    runs(&device, "snapshot create --db settings", "0");
+    assert!(snapshot.exists());
 }
 
 #[test]

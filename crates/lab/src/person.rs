@@ -139,7 +139,7 @@ fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Boot
         Run::QuarantineExport(number) => {
             quarantine(&context, &QuarantineVerb::Export(number, OUT.into())).unwrap_or_else(|error| failed(&error))
         }
-        Run::LostRetry => lost(&context, &LostVerb::Retry(None)).unwrap_or_else(|error| failed(&error)),
+        Run::LostRetry => lost(&context, &LostVerb::Retry(None, true)).unwrap_or_else(|error| failed(&error)),
         Run::LostDrop(table) => lost(&context, &LostVerb::Drop(table.to_owned())).unwrap_or_else(|error| failed(&error)),
         Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_) => panic!("{run:?} reports for itself"),
     };

@@ -1,6 +1,6 @@
 //! Owns the tables of rows that were put aside, `lost_TABLE`: what is in them, and giving their rows back to the tables they are from.
 //! Promises: a row is in the one or in the other; it goes back only where every value has its column and no constraint is violated.
-//! Never puts a row under a parent that is not its own: one whose parent is still put aside stays with it.
+//! Never puts a row under a parent that is not there; whether the one of that number is still the same nobody can tell.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -144,7 +144,7 @@ impl Database {
         }
     }
 
-    /// Conditions under which no parent of a row is put aside itself.
+    /// Conditions under which every parent of a row is there, and none is put aside itself.
     fn parents_aside(&self, op: Op, home: &Table, lost: &LostRows, aside: &[LostRows]) -> Result<Vec<String>, Failure> {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let sql = "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq";
@@ -158,6 +158,13 @@ impl Database {
             let parts: Vec<_> = keys.iter().filter(|(of, ..)| *of == id).collect();
             let Some((_, parent, ..)) = parts.first() else { continue };
             let from: Vec<String> = parts.iter().map(|(_, _, from, _)| from.clone()).collect();
+            // A key that is deferred would fail at the end, for all rows.
+            let there = self.table_named(op, parent)?;
+            let to: Vec<String> = parts.iter().filter_map(|(_, _, _, to)| to.clone()).collect();
+            let to = if to.len() == from.len() { to } else { there.map(|parent| parent.key).unwrap_or_default() };
+            if to.len() == from.len() && from.iter().all(|column| lost.table.has_column(column)) {
+                conditions.push(format!("coalesce(({}) IN (SELECT {} FROM {}), 1)", list(&from, ""), list(&to, ""), quote(parent)));
+            }
             for other in aside.iter().filter(|other| other.home_name().eq_ignore_ascii_case(parent)) {
                 let own_key = || other.home.as_ref().map(|home| home.key.clone()).unwrap_or_default();
                 let to: Vec<String> = parts.iter().filter_map(|(_, _, _, to)| to.clone()).collect();

@@ -10,7 +10,7 @@ use crate::device::files::{side, DatabaseFiles, MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::backup::{make, name_it, remove, room_for};
-use crate::ops::lock::Locked;
+use crate::ops::lock::{lock, Locked};
 use crate::ops::probe::{in_use, probe};
 use crate::ops::room::explain;
 use crate::ops::store::RecordStore;
@@ -116,4 +116,15 @@ fn recover(device: &Device<'_>, temporary: &Path, size: u64) -> Result<(), Failu
     let sides: Vec<&Path> = sides.iter().map(std::path::PathBuf::as_path).collect();
     unlink_durably(disk, OP, &device.state.snapshots(), &sides).map_err(failed)?;
     file.sync(OP).map_err(failed)
+}
+
+/// Removes the copy again, where it did not take the database's place.
+pub fn take_back(device: &Device<'_>, name: &SnapshotName) {
+    let path = device.state.snapshot(name);
+    let gone = lock(device).and_then(|_locked| {
+        unlink_durably(device.disk(), OP, &device.state.snapshots(), &[&path]).map_err(|error| Failure::io(OP, &path, &error))
+    });
+    if let Err(failure) = gone {
+        log::warn!("{}: {} is left there: {failure}.", device.settings.name, path.display());
+    }
 }
