@@ -182,5 +182,5 @@ rust_by_packages() {
 
 # sources_hash: what a measurement of the device's behaviour stands for: its sources, without its tests.
 sources_hash() {
-    git ls-files -s Cargo.lock src ':!src/*_tests.rs' ':!src/config/tests*' | sha256sum | cut -c 1-16
+    git ls-files -s Cargo.lock src crates/model/src ':!src/*_tests.rs' ':!crates/model/src/*_tests.rs' ':!crates/model/src/config/tests*' | sha256sum | cut -c 1-16
 }

@@ -36,9 +36,11 @@ fn build_script(product: &Product, folder_variable: &str) -> Output {
 
 /// Compiles the written expression into a program, warnings forbidden, and returns what the program prints.
 fn compile_and_run(out_dir: &Path) -> String {
-    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/catalog.rs");
-    let library = format!("#[path = {:?}]\npub mod catalog;\n", catalog.canonicalize().unwrap());
-    fs::write(out_dir.join("bootmigrate.rs"), library).unwrap();
+    for (crate_name, catalog) in [("bootmigrate_model", "../model/src/catalog.rs"), ("bootmigrate", "../../src/catalog.rs")] {
+        let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join(catalog).canonicalize().unwrap();
+        let library = format!("#[path = {catalog:?}]\npub mod catalog;\n");
+        fs::write(out_dir.join(format!("{crate_name}.rs")), library).unwrap();
+    }
     fs::write(out_dir.join("main.rs"), "fn main() { print!(\"{:?}\", bootmigrate::embedded!()) }\n").unwrap();
     let rustc = |arguments: &[&str]| {
         let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
@@ -50,8 +52,10 @@ fn compile_and_run(out_dir: &Path) -> String {
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
-    rustc(&["--crate-type", "rlib", "bootmigrate.rs"]);
-    rustc(&["--extern", "bootmigrate=libbootmigrate.rlib", "main.rs"]);
+    rustc(&["--crate-type", "rlib", "bootmigrate_model.rs"]);
+    let model = ["-L", ".", "--extern", "bootmigrate_model=libbootmigrate_model.rlib"];
+    rustc(&[&["--crate-type", "rlib", "bootmigrate.rs"], &model[..]].concat());
+    rustc(&["-L", ".", "--extern", "bootmigrate=libbootmigrate.rlib", "main.rs"]);
     String::from_utf8(Command::new(out_dir.join("main")).output().unwrap().stdout).unwrap()
 }
 
