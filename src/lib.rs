@@ -48,7 +48,7 @@
 // packed.rs          the packed catalogue that the stock binary reads from the image
 // from_refinery.rs   the catalogue of a product that embeds its migrations with refinery's macro (feature `refinery`)
 // report.rs          what happened → one sentence and its code, JSON, exit code
-// error.rs           Failure and its class
+// error.rs           Failure and its class; error/exit.rs is the one table of exit codes
 //
 // crates/model       what the build and the device both use:
 //   config.rs        bootmigrate.toml (embedded, then /etc) → validated Settings

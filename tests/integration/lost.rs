@@ -4,9 +4,9 @@
 
 use crate::carry_over::rows;
 use crate::device::TestDevice;
-use crate::dump::tidy;
 use crate::oracle::{self, Copy};
 use crate::product::UNIQUE_BADGE;
+use crate::quarantine::runs;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::fs;
@@ -15,15 +15,6 @@ use std::fs;
 const UNIQUE_AMOUNT: (&str, &str) = ("V41__unique_amount.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n");
 /// Fails where a parent has two children.
 const ONE_CHILD: (&str, &str) = ("V42__one_child.sql", "CREATE UNIQUE INDEX child_of_parent ON child (parent_id);\n");
-
-#[track_caller]
-fn runs(device: &TestDevice, typed: &str, exit: &str) -> String {
-    let words: Vec<&str> = typed.split_whitespace().collect();
-    let ran = device.run(&words);
-    let said = format!("{}{}", tidy(device, &ran.stdout), tidy(device, &ran.stderr));
-    assert_eq!(ran.exit, exit, "{typed}: {said}");
-    said
-}
 
 fn now(device: &TestDevice, table: &str) -> Vec<String> {
     let copy = Copy::of(&device.main()).unwrap();

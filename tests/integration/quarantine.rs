@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 const PURGE: &[&str] = &["purge", "--db", "settings", "--yes"];
 
+/// Types it; what is said.
 #[track_caller]
-fn runs(device: &TestDevice, typed: &str, exit: &str) -> String {
+pub fn runs(device: &TestDevice, typed: &str, exit: &str) -> String {
     let words: Vec<&str> = typed.split_whitespace().collect();
     let ran = device.run(&words);
     let said = format!("{}{}", tidy(device, &ran.stdout), tidy(device, &ran.stderr));
@@ -357,4 +358,25 @@ fn nothing_is_removed_where_nothing_may_be_written() {
     only_reads(&device, "quarantine list", "0");
     only_reads(&device, &format!("quarantine export 1 {} --db settings", into.display()), "0");
     assert_eq!(bytes(&into), bytes(&quarantined(&device, 1)));
+}
+
+/// An index knows how many rows there were; the table that it is of has none of them any more.
+#[test]
+fn a_set_whose_table_is_gone_is_not_called_whole() {
+    let device = TestDevice::booted_at(40);
+    let page: i64 = {
+        let connection = rusqlite::Connection::open(device.main()).unwrap();
+        connection.execute_batch("CREATE INDEX narrow ON child (parent_id)").unwrap();
+        connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0)).unwrap()
+    };
+    purged(&device);
+    let main = device.state("settings").join(format!("quarantine/{}/settings.db", numbers(&device)[0]));
+    let readable = |said: &str| said.contains("every table can be read");
+    assert!(readable(&runs(&device, "quarantine list --db settings", "0")));
+    let mut bytes = fs::read(&main).unwrap();
+    let begin = usize::try_from(page - 1).unwrap() * 4096;
+    bytes[begin..begin + 4096].fill(0);
+    fs::write(&main, bytes).unwrap();
+    let said = runs(&device, "quarantine list --db settings", "0");
+    assert!(!readable(&said) && said.contains("SQLite does not read it"), "{said}");
 }

@@ -162,12 +162,24 @@ impl Database {
         Ok(Some(Table { name, parents, columns, key, own_index, row_number, numbered_by_key }))
     }
 
-    /// Rows of a table; `None` where it cannot be read.
+    /// Rows of a table, as the smallest of its trees knows them, which may be an index; `None` where it cannot be read.
     ///
     /// # Errors
     /// As SQLite, but for corruption.
     pub fn count_rows(&self, op: Op, table: &Table) -> Result<Option<u64>, Failure> {
-        let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+        self.count_from(op, &quote(&table.name))
+    }
+
+    /// Rows that the table itself has; `None` where it cannot be read, whatever its indexes know.
+    ///
+    /// # Errors
+    /// As SQLite, but for corruption.
+    pub fn count_own_rows(&self, op: Op, table: &Table) -> Result<Option<u64>, Failure> {
+        self.count_from(op, &table.itself())
+    }
+
+    fn count_from(&self, op: Op, from: &str) -> Result<Option<u64>, Failure> {
+        let sql = format!("SELECT count(*) FROM {from}");
         match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(u64::try_from(rows).ok()),
             Err(error) if class_of_reading(&error) == Class::Damaged => Ok(None),

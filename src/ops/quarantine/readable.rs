@@ -1,5 +1,5 @@
 //! Owns how many rows of a database in quarantine can be read: by SQLite, or where that cannot read all of them, on its pages.
-//! Promises: reads only; a hot journal is not rolled back; what is not whole is counted all the same, so that it can be compared.
+//! Promises: reads only; a hot journal is not rolled back; what is not whole is counted all the same.
 //! Never says that a database is sound: a row that can be counted may have a damaged value.
 
 use std::path::Path;
@@ -18,10 +18,8 @@ const OP: Op = Op("read a database in quarantine");
 /// Rows that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readable {
-    /// Of the product's tables.
+    /// Of the product's tables; on pages, of all tables, the histories too.
     pub rows: u64,
-    /// Of all tables, the histories too: what is compared.
-    pub every_row: u64,
     /// How they were found.
     pub reading: Reading,
     /// The product's tables with their rows; empty where they cannot be told apart.
@@ -41,7 +39,7 @@ pub enum Reading {
 
 impl Readable {
     fn nothing(why: String) -> Readable {
-        Readable { rows: 0, every_row: 0, reading: Reading::Nothing(why), tables: Vec::new() }
+        Readable { rows: 0, reading: Reading::Nothing(why), tables: Vec::new() }
     }
 }
 
@@ -85,18 +83,16 @@ fn by_sqlite(device: &Device<'_>, main: &Path, with_wal: bool) -> Result<Readabl
 fn count(device: &Device<'_>, database: &Database) -> Result<Readable, Failure> {
     let own: Vec<String> = database.ordinary_tables(OP, &device.settings.history_table)?.into_iter().map(|table| table.name).collect();
     let mut tables = Vec::new();
-    let mut every_row = 0u64;
     for table in database.all_tables(OP)? {
-        let Some(rows) = database.count_rows(OP, &table)? else {
+        let Some(rows) = database.count_own_rows(OP, &table)? else {
             return Err(Failure::new(Class::Damaged, OP, format!("the rows of {} cannot be counted", table.name)));
         };
-        every_row = every_row.saturating_add(rows);
         if own.contains(&table.name) {
             tables.push((table.name, rows));
         }
     }
     let rows = tables.iter().map(|(_, rows)| *rows).fold(0, u64::saturating_add);
-    Ok(Readable { rows, every_row, reading: Reading::Whole, tables })
+    Ok(Readable { rows, reading: Reading::Whole, tables })
 }
 
 /// The records on every page of a table that is not free.
@@ -120,5 +116,5 @@ fn on_pages(device: &Device<'_>, files: &DatabaseFiles, with_wal: bool, why: Str
     if rows == 0 {
         return Ok(Readable::nothing(why));
     }
-    Ok(Readable { rows, every_row: rows, reading: Reading::OnPages(why), tables: Vec::new() })
+    Ok(Readable { rows, reading: Reading::OnPages(why), tables: Vec::new() })
 }
