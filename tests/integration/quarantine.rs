@@ -6,6 +6,7 @@ use crate::device::TestDevice;
 use crate::dump::tidy;
 use crate::mount::Mount;
 use crate::oracle::{self, Content};
+use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -365,7 +366,7 @@ fn nothing_is_removed_where_nothing_may_be_written() {
 fn a_set_whose_table_is_gone_is_not_called_whole() {
     let device = TestDevice::booted_at(40);
     let page: i64 = {
-        let connection = rusqlite::Connection::open(device.main()).unwrap();
+        let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch("CREATE INDEX narrow ON child (parent_id)").unwrap();
         connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0)).unwrap()
     };
@@ -379,4 +380,24 @@ fn a_set_whose_table_is_gone_is_not_called_whole() {
     fs::write(&main, bytes).unwrap();
     let said = runs(&device, "quarantine list --db settings", "0");
     assert!(!readable(&said) && said.contains("SQLite does not read it"), "{said}");
+}
+
+/// The copy that was made to be put back would be taken for the latest snapshot.
+#[test]
+fn a_copy_that_cannot_be_brought_forward_is_not_left_among_the_snapshots() {
+    let device = TestDevice::booted_at(40);
+    let number = {
+        purged(&device);
+        numbers(&device)[0]
+    };
+    let device = device.file(("V41__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n"));
+    Connection::open(device.main()).unwrap().execute_batch("DELETE FROM child").unwrap();
+    runs(&device, "run", "0");
+    let snapshots = || {
+        let names = fs::read_dir(device.state("settings").join("snapshots")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = snapshots();
+    runs(&device, &format!("quarantine restore {number} --db settings --yes"), "10");
+    assert_eq!(snapshots(), before);
 }
