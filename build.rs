@@ -7,7 +7,9 @@ use std::path::Path;
 
 fn main() {
     // A product that depends on this crate names its own folder, as it stands to its own build script.
-    if std::env::var_os(FOLDER_VARIABLE).is_some_and(|named| !named.is_empty() && Path::new(&named).is_relative()) {
+    if std::env::var_os(FOLDER_VARIABLE)
+        .is_some_and(|named| !named.is_empty() && Path::new(&named).is_relative())
+    {
         println!(
             "cargo:warning={FOLDER_VARIABLE} is relative, and names no folder of this crate's: its own binary has the example product; \
              write an absolute path to build it with another"

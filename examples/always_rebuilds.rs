@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let root = arguments.iter().position(|word| word == "--root").map_or("/", |at| arguments[at + 1].as_str());
+    let root = arguments
+        .iter()
+        .position(|word| word == "--root")
+        .map_or("/", |at| arguments[at + 1].as_str());
     let looks = !arguments.iter().any(|word| word == "run" || word == "--purge-and-retry");
     let folder = PathBuf::from(std::env::var_os("BOOTMIGRATE_TEST_FOLDER").unwrap());
     let text = fs::read_to_string(folder.join("bootmigrate.toml")).unwrap();
@@ -59,7 +62,8 @@ fn main() {
 fn databases(text: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix("[databases.").and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(name) = line.strip_prefix("[databases.").and_then(|rest| rest.strip_suffix(']'))
+        {
             found.push((name.into(), format!("/var/lib/gateway/{name}.db")));
         } else if let (Some(path), Some(last)) = (line.strip_prefix("path = "), found.last_mut()) {
             last.1 = path.trim_matches('"').into();

@@ -55,13 +55,16 @@ impl Application {
         match word {
             "open" => {
                 let opened = open(rest).map_err(said)?;
-                opened.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(said)?;
+                opened
+                    .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+                    .map_err(said)?;
                 self.connection = Some(opened);
                 Ok(String::new())
             }
             "sql" => connection()?.execute_batch(rest).map(|()| String::new()).map_err(said),
             "row" => {
-                let value: Value = connection()?.query_row(rest, [], |row| row.get(0)).map_err(said)?;
+                let value: Value =
+                    connection()?.query_row(rest, [], |row| row.get(0)).map_err(said)?;
                 Ok(format!("{value:?}"))
             }
             "close" => {
@@ -94,7 +97,9 @@ impl Hammer {
             let (mut rows, mut opened) = (0, 0);
             while !told.load(Ordering::SeqCst) {
                 // The rhythm of an application: mostly idle, at times twice in a row, never in step with a swap.
-                if let Some(pause) = RHYTHM_MS.get(opened as usize % RHYTHM_MS.len()).filter(|pause| **pause > 0) {
+                if let Some(pause) =
+                    RHYTHM_MS.get(opened as usize % RHYTHM_MS.len()).filter(|pause| **pause > 0)
+                {
                     std::thread::sleep(std::time::Duration::from_millis(*pause));
                 }
                 let Ok(connection) = open(&path) else { continue };
@@ -104,7 +109,10 @@ impl Hammer {
                 let _ = connection.execute_batch("PRAGMA synchronous = OFF");
                 if !writes {
                     let _ = connection.query_row("SELECT count(*) FROM parent", [], |_| Ok(()));
-                } else if connection.execute("INSERT INTO parent (name) VALUES (?1)", [name]).is_ok() {
+                } else if connection
+                    .execute("INSERT INTO parent (name) VALUES (?1)", [name])
+                    .is_ok()
+                {
                     rows += 1;
                 }
             }

@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         eprintln!("usage: failure_rows FOLDER, where `cargo test --test failures` left its observations: target/tmp/failures");
         return ExitCode::from(2);
     };
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md")).unwrap();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md")).unwrap();
     let rows = match table::read(&text) {
         Ok(rows) => rows,
         Err(error) => {
@@ -31,19 +32,34 @@ fn main() -> ExitCode {
     let (mut missing, mut not_yet) = (Vec::new(), Vec::new());
     for row in &rows {
         println!("{:>2}  {}", row.number, row.situation);
-        let seen = fs::read_to_string(folder.join(row.number.to_string())).map_or_else(|_| Vec::new(), |text| table::read_lines(&text));
+        let seen = fs::read_to_string(folder.join(row.number.to_string()))
+            .map_or_else(|_| Vec::new(), |text| table::read_lines(&text));
         let built: Vec<&table::Line> = row.lines.iter().filter(|line| !line.is_not_yet()).collect();
         seen.iter().for_each(show);
-        if seen.len() != built.len() || !built.iter().zip(&seen).all(|(wanted, seen)| wanted.fits(seen)) {
-            println!("    NOT OBSERVED as the document says: {} of {} lines", seen.len(), built.len());
+        if seen.len() != built.len()
+            || !built.iter().zip(&seen).all(|(wanted, seen)| wanted.fits(seen))
+        {
+            println!(
+                "    NOT OBSERVED as the document says: {} of {} lines",
+                seen.len(),
+                built.len()
+            );
             missing.push(row.number.to_string());
         }
         for line in row.lines.iter().filter(|line| line.is_not_yet()) {
             println!("    not covered: {}", line.said);
-            not_yet.push(if built.is_empty() { format!("{}", row.number) } else { format!("{} in part", row.number) });
+            not_yet.push(if built.is_empty() {
+                format!("{}", row.number)
+            } else {
+                format!("{} in part", row.number)
+            });
         }
     }
-    println!("{} rows; not covered by this release: {}", rows.len(), if not_yet.is_empty() { "none".into() } else { not_yet.join(", ") });
+    println!(
+        "{} rows; not covered by this release: {}",
+        rows.len(),
+        if not_yet.is_empty() { "none".into() } else { not_yet.join(", ") }
+    );
     if missing.is_empty() {
         return ExitCode::SUCCESS;
     }

@@ -28,21 +28,32 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// What the folder says, or what is wrong with it.
 pub fn firmware() -> Result<Migrator, String> {
     let folder = std::env::var_os("BOOTMIGRATE_TEST_FOLDER");
-    let folder = folder.ok_or("BOOTMIGRATE_TEST_FOLDER names no folder: set it to a migrations folder")?;
+    let folder =
+        folder.ok_or("BOOTMIGRATE_TEST_FOLDER names no folder: set it to a migrations folder")?;
     let product = bootmigrate_build::read(std::path::Path::new(&folder));
-    let all = |problems: Vec<bootmigrate_build::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let all = |problems: Vec<bootmigrate_build::Problem>| {
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
     let mut product = product.map_err(all)?;
     if let Some(folder) = std::env::var_os("BOOTMIGRATE_TEST_UNCHECKED") {
-        product.databases.iter_mut().for_each(|database| unchecked(database, std::path::Path::new(&folder)));
+        product
+            .databases
+            .iter_mut()
+            .for_each(|database| unchecked(database, std::path::Path::new(&folder)));
     }
     if std::env::var_os("BOOTMIGRATE_TEST_BUILD").is_some() {
         let (problems, _) = bootmigrate_build::execute(&product);
-        return Err(if problems.is_empty() { "the build accepts it".to_owned() } else { all(problems) });
+        return Err(if problems.is_empty() {
+            "the build accepts it".to_owned()
+        } else {
+            all(problems)
+        });
     }
     // As the image calls it, wherever the test's program lies; a test of names gives another.
     let name = std::env::var("BOOTMIGRATE_TEST_NAME").unwrap_or_else(|_| "bootmigrate".to_owned());
     // Kept until the process ends, as constants are.
-    let embedded = Embedded::packed(bootmigrate_build::packed(&product).leak(), env!("CARGO_PKG_VERSION"))?;
+    let embedded =
+        Embedded::packed(bootmigrate_build::packed(&product).leak(), env!("CARGO_PKG_VERSION"))?;
     Ok(with_code(Migrator::new(embedded).program(name)).on_connection(register))
 }
 
@@ -64,8 +75,12 @@ fn register(connection: &Connection) -> Result<(), CodeError> {
         Ok("writes") => connection.execute_batch("CREATE TABLE made_by_the_hook(x)")?,
         Ok(_) => {}
     }
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase()))?;
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("slug", 1, flags, |context| {
+        Ok(context.get::<String>(0)?.to_lowercase())
+    })?;
     connection.create_collation("backwards", |one, other| other.cmp(one))?;
     Ok(())
 }
@@ -96,7 +111,10 @@ fn with_code(firmware: Migrator) -> Migrator {
         .code_migration("settings", 94, move |database| {
             database.execute(touch, [])?;
             // SQLite rolls everything back; each statement after it would be a transaction of its own.
-            let _ = database.execute("INSERT OR ROLLBACK INTO parent (id, name) VALUES (1, 'there is one')", []);
+            let _ = database.execute(
+                "INSERT OR ROLLBACK INTO parent (id, name) VALUES (1, 'there is one')",
+                [],
+            );
             let _ = database.execute("DELETE FROM child", []);
             Ok(())
         })

@@ -38,8 +38,12 @@ pub struct BootRequest {
 }
 
 /// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`PendingReport`].
-pub fn boot<'d>(device: &'d Device<'d>, asked: &BootRequest) -> (DatabaseReport, Option<PendingReport<'d>>) {
-    run(device, asked, &Alone).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+pub fn boot<'d>(
+    device: &'d Device<'d>,
+    asked: &BootRequest,
+) -> (DatabaseReport, Option<PendingReport<'d>>) {
+    run(device, asked, &Alone)
+        .unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
 fn run<'d>(
@@ -60,7 +64,9 @@ fn run<'d>(
     let mut run = Run { device, locked: &locked, store: &mut store };
     let mut report = fallbacks(&mut run, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
     if !report.usable {
-        report.last_failure = store.last_failure(false).map(|failure| LastFailure::of(&device.settings.name, failure));
+        report.last_failure = store
+            .last_failure(false)
+            .map(|failure| LastFailure::of(&device.settings.name, failure));
         report.notes.extend(rolled.iter().filter_map(Replaced::loss_sentence));
     }
     if let Some(reason) = &locked.read_only {
@@ -80,7 +86,12 @@ pub struct PendingReport<'d> {
 }
 
 impl<'d> PendingReport<'d> {
-    fn of(device: &'d Device<'d>, locked: Locked, store: RecordStore, report: &DatabaseReport) -> PendingReport<'d> {
+    fn of(
+        device: &'d Device<'d>,
+        locked: Locked,
+        store: RecordStore,
+        report: &DatabaseReport,
+    ) -> PendingReport<'d> {
         let at_target = report.version == Some(device.catalog.target());
         let reported = ReportEnd { at_target, said: report.must_be_closed };
         let learns = (report.usable && store.must_learn(&reported)).then_some(reported);
@@ -99,7 +110,8 @@ impl<'d> PendingReport<'d> {
         }
         if let Some(reported) = &self.learns {
             if let Err(failure) = self.store.close_reported(self.device, reported) {
-                let next = if reported.said { "says once more what this one did" } else { "writes it" };
+                let next =
+                    if reported.said { "says once more what this one did" } else { "writes it" };
                 log::warn!("{}: {failure}; the next boot {next}.", self.device.settings.name);
             }
         }
@@ -119,7 +131,8 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
     understood(device, &store)?;
     let ask = Ask { request: &request, tried: &[], closeness: Closeness::Boot, may_write: false };
     let seen = inspect(device, &locked, &mut store, &ask)?;
-    let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
+    let waiting =
+        device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let plan = if waiting {
         Plan::Recover { why: "a replacement was cut off, and its ready file takes the name first" }
     } else {
@@ -129,20 +142,31 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
 }
 
 /// A device that was never here before: what is refused anyway gets no state folder beside it.
-fn refused_untouched(device: &Device<'_>, asked: &BootRequest) -> Result<Option<DatabaseReport>, Failure> {
+fn refused_untouched(
+    device: &Device<'_>,
+    asked: &BootRequest,
+) -> Result<Option<DatabaseReport>, Failure> {
     if device.disk().walk_to(&device.state.root).unwrap_or(false) {
         return Ok(None);
     }
     let (facts, plan) = look(device, asked.request.clone())?;
     match plan {
-        Plan::Refuse(refusal) => {
-            Ok(Some(DatabaseReport::ended(device, &facts, &Plan::Refuse(refusal.clone()), Ending::Refused(refusal), &[])))
-        }
+        Plan::Refuse(refusal) => Ok(Some(DatabaseReport::ended(
+            device,
+            &facts,
+            &Plan::Refuse(refusal.clone()),
+            Ending::Refused(refusal),
+            &[],
+        ))),
         _ => Ok(None),
     }
 }
 
-fn roll_forward_here(device: &Device<'_>, locked: &Locked, store: &mut RecordStore) -> Result<Vec<Replaced>, Failure> {
+fn roll_forward_here(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+) -> Result<Vec<Replaced>, Failure> {
     if locked.writable() {
         roll_forward(device, locked, store)
     } else {
@@ -151,7 +175,12 @@ fn roll_forward_here(device: &Device<'_>, locked: &Locked, store: &mut RecordSto
 }
 
 /// Plans until one ends the run: the first, or the fallback after a failure, or a second look.
-fn fallbacks(run: &mut Run<'_>, asked: &BootRequest, others: &dyn Others, rolled: &mut Vec<Replaced>) -> Result<DatabaseReport, Failure> {
+fn fallbacks(
+    run: &mut Run<'_>,
+    asked: &BootRequest,
+    others: &dyn Others,
+    rolled: &mut Vec<Replaced>,
+) -> Result<DatabaseReport, Failure> {
     let device = run.device;
     let policy = Policy::of(device.settings);
     let (mut tried, mut notes): (Vec<Attempt>, Vec<String>) = (Vec::new(), Vec::new());
@@ -161,7 +190,8 @@ fn fallbacks(run: &mut Run<'_>, asked: &BootRequest, others: &dyn Others, rolled
         let (seen, plan) = match next.take() {
             Some(fallback) => fallback,
             None => {
-                let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
+                let ask =
+                    Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
                 let seen = inspect(device, run.locked, run.store, &ask)?;
                 let plan = decide(&seen.facts, &policy);
                 (seen, plan)
@@ -169,9 +199,14 @@ fn fallbacks(run: &mut Run<'_>, asked: &BootRequest, others: &dyn Others, rolled
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
-        match operation::carry_out(run, &seen, &plan, asked, others).map_err(|failure| device.naming_the_refused(failure)) {
+        match operation::carry_out(run, &seen, &plan, asked, others)
+            .map_err(|failure| device.naming_the_refused(failure))
+        {
             // A damaged journal rolls back only a part of what it should, and SQLite says nothing.
-            Ok(Ending::LookAgain) if matches!(plan, Plan::Recover { .. }) && within_budget(device, facts.room.size) => {
+            Ok(Ending::LookAgain)
+                if matches!(plan, Plan::Recover { .. })
+                    && within_budget(device, facts.room.size) =>
+            {
                 closeness = Closeness::Everything;
             }
             Ok(Ending::LookAgain) => {}
@@ -186,19 +221,30 @@ fn fallbacks(run: &mut Run<'_>, asked: &BootRequest, others: &dyn Others, rolled
             Err(mut failure) => {
                 if failure.class == Class::Damaged
                     && closeness == Closeness::Everything
-                    && matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. })
+                    && matches!(
+                        plan,
+                        Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. }
+                    )
                 {
                     // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
                     failure.class = Class::Failed;
                     run.store.count_failure(device, &failure);
                 }
-                let by_policy = after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy);
+                let by_policy =
+                    after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy);
                 match last_word(device, (&plan, &failure), by_policy, &facts) {
-                    NextPlan::Stop(Stop::AsItFailed) => return Ok(DatabaseReport::failed(device, Some(&facts), &failure)),
-                    NextPlan::Stop(Stop::FreshBuildFailed) => return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure)),
+                    NextPlan::Stop(Stop::AsItFailed) => {
+                        return Ok(DatabaseReport::failed(device, Some(&facts), &failure))
+                    }
+                    NextPlan::Stop(Stop::FreshBuildFailed) => {
+                        return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure))
+                    }
                     NextPlan::LookForDamage => closeness = Closeness::Everything,
                     NextPlan::Without(repair) => {
-                        log::warn!("{}: {failure}; what comes next in the configured order is tried.", device.settings.name);
+                        log::warn!(
+                            "{}: {failure}; what comes next in the configured order is tried.",
+                            device.settings.name
+                        );
                         tried.push(repair);
                     }
                     NextPlan::Plan(fallback) => {
@@ -209,7 +255,11 @@ fn fallbacks(run: &mut Run<'_>, asked: &BootRequest, others: &dyn Others, rolled
             }
         }
     }
-    Err(Failure::new(Class::Defect, Op("carry out"), format!("{ROUNDS_MAX} plans did not end this run")))
+    Err(Failure::new(
+        Class::Defect,
+        Op("carry out"),
+        format!("{ROUNDS_MAX} plans did not end this run"),
+    ))
 }
 
 fn first_look(store: &RecordStore, request: &Request) -> Closeness {
@@ -218,7 +268,11 @@ fn first_look(store: &RecordStore, request: &Request) -> Closeness {
         Request::PurgeAndRetry => Closeness::Everything,
         // It is refused where the file is still damaged: that costs no opening for a migration, which would be a write at each boot.
         Request::Boot if is_worn_out(&store.open_operation()) => Closeness::Everything,
-        Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_) => Closeness::Boot,
+        Request::Boot
+        | Request::Retry
+        | Request::Rollback
+        | Request::Purge
+        | Request::Restore(_) => Closeness::Boot,
     }
 }
 
@@ -234,21 +288,29 @@ fn still_asked(
         return Ok(asked.clone());
     }
     let open = store.record().open.clone();
-    let rolled_forward = open.is_some_and(|open| open.token == asked.token && rolled.iter().any(|done| done.operation == open.number));
+    let rolled_forward = open.is_some_and(|open| {
+        open.token == asked.token && rolled.iter().any(|done| done.operation == open.number)
+    });
     // Whether its operation is done, the database knows.
-    let ask = Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
+    let ask =
+        Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
     let mut seen = inspect(device, locked, store, &ask)?;
     // A hot journal hides it; one that cannot be recovered hides it from everybody.
-    if seen.facts.database == DatabaseState::NeedsRecovery && locked.writable() && recover(device, seen.main.as_ref()).is_ok() {
+    if seen.facts.database == DatabaseState::NeedsRecovery
+        && locked.writable()
+        && recover(device, seen.main.as_ref()).is_ok()
+    {
         drop(seen);
         seen = inspect(device, locked, store, &ask)?;
     }
-    let committed = seen.history.as_ref().and_then(|history| history.token.as_deref()) == Some(asked.token.as_str());
+    let committed = seen.history.as_ref().and_then(|history| history.token.as_deref())
+        == Some(asked.token.as_str());
     // Or the ready file that had its operation's number: an application's hot journal may hide what the new database knows.
     if !committed && !rolled_forward && !store.knows_token(&asked.token) {
         // Its operation was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
         let goes_on = store.open_token() == asked.token;
-        let worn_out = asked.request == Request::Retry || store.tries().interrupted >= INTERRUPTED_MAX;
+        let worn_out =
+            asked.request == Request::Retry || store.tries().interrupted >= INTERRUPTED_MAX;
         let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };
         return Ok(BootRequest { request, token: asked.token.clone() });
     }

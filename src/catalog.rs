@@ -138,7 +138,10 @@ impl Catalog {
 
     /// The migration with this version.
     pub fn find(&self, version: i64) -> Option<&'static Migration> {
-        self.migrations.binary_search_by_key(&version, |migration| migration.version).ok().and_then(|at| self.migrations.get(at))
+        self.migrations
+            .binary_search_by_key(&version, |migration| migration.version)
+            .ok()
+            .and_then(|at| self.migrations.get(at))
     }
 }
 
@@ -163,7 +166,9 @@ mod tests {
     /// Of sizes that a hundred does not divide, and of factors with a fraction.
     #[test]
     fn room_is_asked_for_to_the_byte() {
-        let asked = |percent, size| Directives { needs_space_percent: percent, ..Directives::NONE }.space_bytes(size);
+        let asked = |percent, size| {
+            Directives { needs_space_percent: percent, ..Directives::NONE }.space_bytes(size)
+        };
         for (percent, size, bytes) in [
             (None, 4096, 0),
             (Some(100), 4096, 4096),

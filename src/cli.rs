@@ -9,7 +9,9 @@ pub mod set_aside;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::cli::describe::{command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, OPTIONS};
+use crate::cli::describe::{
+    command, is_group, option_text, CommandText, COMMANDS, EVERYWHERE, OPTIONS,
+};
 use crate::cli::set_aside::{LostVerb, QuarantineVerb, Words};
 use crate::config::words::nearest;
 use crate::decide::facts::Request;
@@ -195,14 +197,21 @@ struct Draft {
 }
 
 impl Draft {
-    fn option(&mut self, word: &str, rest: &mut impl Iterator<Item = OsString>) -> Result<(), String> {
+    fn option(
+        &mut self,
+        word: &str,
+        rest: &mut impl Iterator<Item = OsString>,
+    ) -> Result<(), String> {
         let (name, mut value) = match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(OsString::from(value))),
             _ => (word, None),
         };
         let Some(option) = option_text(name) else {
             // One letter is near to every other.
-            let long = OPTIONS.iter().map(|option| option.name).filter(|known| known.starts_with("--") && name.starts_with("--"));
+            let long = OPTIONS
+                .iter()
+                .map(|option| option.name)
+                .filter(|known| known.starts_with("--") && name.starts_with("--"));
             return Err(unknown(name, long, ""));
         };
         if option.value.is_none() {
@@ -214,7 +223,9 @@ impl Draft {
         }
         let value = value.take().or_else(|| rest.next()).filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| format!("{name} needs a value"))?;
-        let Ok(value) = value.into_string() else { return Err(format!("the value of {name} is not UTF-8")) };
+        let Ok(value) = value.into_string() else {
+            return Err(format!("the value of {name} is not UTF-8"));
+        };
         if self.value(option.name).is_some() {
             return Err(format!("{name} is given twice"));
         }
@@ -290,22 +301,39 @@ impl Draft {
         let known = if is_group(first) {
             let second = words.next().map_or("", String::as_str);
             if second.is_empty() {
-                return Err(format!("`{first}` needs another word; see `bootmigrate {first} --help`"));
+                return Err(format!(
+                    "`{first}` needs another word; see `bootmigrate {first} --help`"
+                ));
             }
-            let verbs =
-                COMMANDS.iter().filter_map(|one| one.name.split_once(' ')).filter(|(group, _)| *group == first).map(|(_, verb)| verb);
-            command(&format!("{first} {second}")).ok_or_else(|| unknown(second, verbs, &format!("{first} ")))?
+            let verbs = COMMANDS
+                .iter()
+                .filter_map(|one| one.name.split_once(' '))
+                .filter(|(group, _)| *group == first)
+                .map(|(_, verb)| verb);
+            command(&format!("{first} {second}"))
+                .ok_or_else(|| unknown(second, verbs, &format!("{first} ")))?
         } else {
-            let names = COMMANDS.iter().filter_map(|one| one.name.split(' ').next()).filter(|name| !name.is_empty());
+            let names = COMMANDS
+                .iter()
+                .filter_map(|one| one.name.split(' ').next())
+                .filter(|name| !name.is_empty());
             command(first).ok_or_else(|| unknown(first, names.chain([HELP]), ""))?
         };
         let wanted = known.argument.map_or(0, |(names, _)| names.split(' ').count());
-        let arguments: Vec<String> = words.by_ref().take(wanted).filter(|word| !word.is_empty()).cloned().collect();
+        let arguments: Vec<String> =
+            words.by_ref().take(wanted).filter(|word| !word.is_empty()).cloned().collect();
         match (known.argument, words.next()) {
-            (_, Some(more)) => Err(format!("`{more}` is one word too many; see `bootmigrate --help`")),
-            (Some((names, true)), None) if arguments.len() < wanted && self.wants_help().is_none() => {
+            (_, Some(more)) => {
+                Err(format!("`{more}` is one word too many; see `bootmigrate --help`"))
+            }
+            (Some((names, true)), None)
+                if arguments.len() < wanted && self.wants_help().is_none() =>
+            {
                 let names = names.replace(' ', " and a ");
-                Err(format!("`{}` needs a {names}; see `bootmigrate {} --help`", known.name, known.name))
+                Err(format!(
+                    "`{}` needs a {names}; see `bootmigrate {} --help`",
+                    known.name, known.name
+                ))
             }
             _ => Ok((known, arguments)),
         }
@@ -325,7 +353,12 @@ impl Draft {
 
     fn action(&self, known: &CommandText, mut arguments: Vec<String>) -> Result<Action, String> {
         if let Some((group, verb)) = known.name.split_once(' ') {
-            let words = Words { verb, arguments: &arguments, named: self.value("--db").is_some(), agreed: self.has("--yes") };
+            let words = Words {
+                verb,
+                arguments: &arguments,
+                named: self.value("--db").is_some(),
+                agreed: self.has("--yes"),
+            };
             match group {
                 "quarantine" => return words.quarantine().map(Action::Quarantine),
                 "lost" => return words.lost().map(Action::Lost),
@@ -344,7 +377,9 @@ impl Draft {
                 (false, true) => run(Request::PurgeAndRetry),
                 (false, false) => run(Request::Boot),
             },
-            "status" => Ok(Action::Status { exit_code: self.has("--exit-code"), format: self.format()? }),
+            "status" => {
+                Ok(Action::Status { exit_code: self.has("--exit-code"), format: self.format()? })
+            }
             "plan" => Ok(Action::Plan { sql: self.has("--sql") }),
             "rehearse" => Ok(Action::Rehearse),
             "ready" => self.named("ready", "`ready` needs --db NAME").map(|()| Action::Ready),
@@ -354,23 +389,34 @@ impl Draft {
                 if self.has("--from") && self.has("--at") {
                     return Err("--from and --at exclude each other".into());
                 }
-                Ok(Action::Adopt { from: self.value("--from").map(str::to_owned), at: self.number("--at")? })
+                Ok(Action::Adopt {
+                    from: self.value("--from").map(str::to_owned),
+                    at: self.number("--at")?,
+                })
             }
             "migrate" => self.extent("migrate").map(Action::Migrate),
             "rollback" => {
                 self.named("rollback", "`rollback` needs --db NAME: the database must be named")?;
                 self.extent("rollback").map(Action::Rollback)
             }
-            "data status" => Ok(Action::Data(DataVerb::Status { exit_code: self.has("--exit-code") })),
+            "data status" => {
+                Ok(Action::Data(DataVerb::Status { exit_code: self.has("--exit-code") }))
+            }
             "data run" => self.extent("data run").map(|extent| Action::Data(DataVerb::Run(extent))),
             "snapshot list" => Ok(Action::Snapshot(SnapshotVerb::List)),
             "snapshot create" => Ok(Action::Snapshot(SnapshotVerb::Create)),
             "snapshot verify" => Ok(Action::Snapshot(SnapshotVerb::Verify)),
             "snapshot prune" => Ok(Action::Snapshot(SnapshotVerb::Prune)),
             "snapshot restore" => {
-                self.named("snapshot restore", "`snapshot restore` needs --db NAME: the database must be named")?;
+                self.named(
+                    "snapshot restore",
+                    "`snapshot restore` needs --db NAME: the database must be named",
+                )?;
                 if !self.has("--yes") {
-                    return Err("`snapshot restore` discards what was written after the copy; say --yes".into());
+                    return Err(
+                        "`snapshot restore` discards what was written after the copy; say --yes"
+                            .into(),
+                    );
                 }
                 Ok(Action::Restore(argument.unwrap_or_default()))
             }
@@ -397,8 +443,12 @@ impl Draft {
             (None | Some("json"), _) => Ok(Format::Json),
             (Some("prometheus"), false) => Ok(Format::Prometheus),
             (Some("mender"), false) => Ok(Format::Mender),
-            (Some("text" | "prometheus" | "mender"), true) => Err("--json and --format exclude each other".into()),
-            (Some(other), _) => Err(format!("--format {other} is not known; write text, json, prometheus or mender")),
+            (Some("text" | "prometheus" | "mender"), true) => {
+                Err("--json and --format exclude each other".into())
+            }
+            (Some(other), _) => Err(format!(
+                "--format {other} is not known; write text, json, prometheus or mender"
+            )),
         }
     }
 
@@ -450,7 +500,9 @@ fn unknown(word: &str, known: impl Iterator<Item = &'static str>, group: &str) -
 
 /// `RUN_MIGRATIONS=0|false|no|off`.
 pub fn skips(value: Option<&str>) -> bool {
-    value.is_some_and(|value| ["0", "false", "no", "off"].iter().any(|word| value.trim().eq_ignore_ascii_case(word)))
+    value.is_some_and(|value| {
+        ["0", "false", "no", "off"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
+    })
 }
 
 #[cfg(test)]

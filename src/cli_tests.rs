@@ -11,7 +11,11 @@ fn words(line: &str) -> Vec<OsString> {
 
 #[track_caller]
 fn refuses(line: &str, sentence: &str) {
-    assert_eq!(parse(words(line)).map(|command| command.action), Err(sentence.to_owned()), "{line}");
+    assert_eq!(
+        parse(words(line)).map(|command| command.action),
+        Err(sentence.to_owned()),
+        "{line}"
+    );
 }
 
 #[track_caller]
@@ -64,8 +68,14 @@ fn what_a_unit_and_a_technician_type() {
 #[test]
 fn values_come_after_a_blank_or_an_equals_sign() {
     let command = parse(words("run --root /r --config=/c.toml --db=settings -vv --json")).unwrap();
-    assert_eq!((command.root, command.config), (PathBuf::from("/r"), Some(PathBuf::from("/c.toml"))));
-    assert_eq!((command.database.as_deref(), command.verbosity, command.json), (Some("settings"), Verbosity::Statements, true));
+    assert_eq!(
+        (command.root, command.config),
+        (PathBuf::from("/r"), Some(PathBuf::from("/c.toml")))
+    );
+    assert_eq!(
+        (command.database.as_deref(), command.verbosity, command.json),
+        (Some("settings"), Verbosity::Statements, true)
+    );
 }
 
 #[test]
@@ -84,7 +94,10 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("runn", "`runn` is not known; perhaps `run` is meant");
     refuses("start", "`start` is not known; see `bootmigrate --help`");
     refuses("snapshot lst", "`snapshot lst` is not known; perhaps `snapshot list` is meant");
-    refuses("run --purge-and-rerty", "`--purge-and-rerty` is not known; perhaps `--purge-and-retry` is meant");
+    refuses(
+        "run --purge-and-rerty",
+        "`--purge-and-rerty` is not known; perhaps `--purge-and-retry` is meant",
+    );
     refuses("run --db a --db b", "--db is given twice");
     refuses("run --root=/a --root=/a", "--root is given twice");
     refuses("help run run", "`run` is one word too many; see `bootmigrate --help`");
@@ -106,19 +119,34 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("ready", "`ready` needs --db NAME");
     refuses("run -q -v", "-q and -v exclude each other");
     refuses("migrate", "`migrate` needs one of --all, --step N, --to V or --to-exclusive V");
-    refuses("migrate --all --step 1", "`migrate` takes only one of --all, --step N, --to V or --to-exclusive V");
+    refuses(
+        "migrate --all --step 1",
+        "`migrate` takes only one of --all, --step N, --to V or --to-exclusive V",
+    );
     refuses("migrate --step 0", "--step 0 does nothing; write 1 or more");
     refuses("migrate --to v41", "--to v41 is not a whole number");
     refuses("rollback --to 40", "`rollback` needs --db NAME: the database must be named");
     refuses("rollback --db settings", "`rollback` needs one of --to V or --step N");
-    refuses("rollback --db settings --all", "--all does not go with `rollback`; see `bootmigrate --help`");
+    refuses(
+        "rollback --db settings --all",
+        "--all does not go with `rollback`; see `bootmigrate --help`",
+    );
     refuses("snapshot", "`snapshot` needs another word; see `bootmigrate snapshot --help`");
     refuses("snapshot make", "`snapshot make` is not known; see `bootmigrate snapshot --help`");
-    refuses("snapshot restore --db settings --yes", "`snapshot restore` needs a SNAPSHOT; see `bootmigrate snapshot restore --help`");
-    refuses("snapshot restore v1-1 --db settings", "`snapshot restore` discards what was written after the copy; say --yes");
+    refuses(
+        "snapshot restore --db settings --yes",
+        "`snapshot restore` needs a SNAPSHOT; see `bootmigrate snapshot restore --help`",
+    );
+    refuses(
+        "snapshot restore v1-1 --db settings",
+        "`snapshot restore` discards what was written after the copy; say --yes",
+    );
     refuses("bundle", "`bundle` needs a FILE; see `bootmigrate bundle --help`");
     refuses("bundle a b", "`b` is one word too many; see `bootmigrate --help`");
-    refuses("status --format xml", "--format xml is not known; write text, json, prometheus or mender");
+    refuses(
+        "status --format xml",
+        "--format xml is not known; write text, json, prometheus or mender",
+    );
     refuses("status --json --format text", "--json and --format exclude each other");
 }
 
@@ -157,25 +185,37 @@ const RIGHT: &[&str] = &[
 /// The command of the description that a line begins with.
 #[track_caller]
 fn described(right: &str) -> &'static CommandText {
-    let longest =
-        describe::COMMANDS.iter().filter(|one| !one.name.is_empty() && right.starts_with(one.name)).max_by_key(|one| one.name.len());
+    let longest = describe::COMMANDS
+        .iter()
+        .filter(|one| !one.name.is_empty() && right.starts_with(one.name))
+        .max_by_key(|one| one.name.len());
     longest.unwrap()
 }
 
 #[test]
 fn every_option_is_refused_by_every_command_that_has_none_of_it() {
     let (mut refused, mut wanted) = (0, 0);
-    let commands = describe::COMMANDS.iter().map(|command| command.name).filter(|name| !name.is_empty());
+    let commands =
+        describe::COMMANDS.iter().map(|command| command.name).filter(|name| !name.is_empty());
     let mut named: Vec<&str> = RIGHT.iter().map(|right| described(right).name).collect();
     named.sort_unstable();
-    assert_eq!(named, commands.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+    assert_eq!(
+        named,
+        commands.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    );
     for right in RIGHT {
         assert!(parse(words(right)).is_ok(), "{right}");
         let own = described(right);
         let all = describe::OPTIONS.iter().filter(|option| !EVERYWHERE.contains(&option.name));
         for option in all.filter(|option| !own.options.contains(&option.name)) {
             let line = format!("{right} {} {}", option.name, option.value.map_or("", |_| "1"));
-            refuses(&line, &format!("{} does not go with `{}`; see `bootmigrate --help`", option.name, own.name));
+            refuses(
+                &line,
+                &format!(
+                    "{} does not go with `{}`; see `bootmigrate --help`",
+                    option.name, own.name
+                ),
+            );
             refused += 1;
         }
         wanted += describe::OPTIONS.len() - EVERYWHERE.len() - own.options.len();
@@ -197,11 +237,17 @@ fn every_command_refuses_the_same_mistakes() {
             ("--", "`--` must be followed by a program"),
         ] {
             let said = parse(words(&format!("{right} {wrong}"))).map(|command| command.action);
-            assert!(said.as_ref().is_err_and(|said| said.ends_with(sentence)), "{right} {wrong}: {said:?}");
+            assert!(
+                said.as_ref().is_err_and(|said| said.ends_with(sentence)),
+                "{right} {wrong}: {said:?}"
+            );
         }
         let name = described(right).name;
         if name != "run" {
-            refuses(&format!("{right} -- true"), &format!("`-- PROGRAM` goes with `run`, not with `{name}`"));
+            refuses(
+                &format!("{right} -- true"),
+                &format!("`-- PROGRAM` goes with `run`, not with `{name}`"),
+            );
         }
     }
 }
@@ -220,7 +266,11 @@ fn run_migrations_is_off_by_four_words() {
 fn help_fits_a_console_and_names_every_command() {
     let whole = help::help("");
     for command in describe::COMMANDS {
-        assert!(command.name.is_empty() || whole.contains(&format!("  {} ", command.name)), "{}", command.name);
+        assert!(
+            command.name.is_empty() || whole.contains(&format!("  {} ", command.name)),
+            "{}",
+            command.name
+        );
         let own = help::help(command.name);
         for line in whole.lines().chain(own.lines()) {
             assert!(line.chars().count() <= 85, "{}: {line}", command.name);

@@ -282,7 +282,11 @@ impl Failure {
     pub fn words(&self) -> String {
         match &self.place {
             Some(place) if place.statement > 0 => {
-                let of = if place.statements > 0 { format!(" of {}", place.statements) } else { String::new() };
+                let of = if place.statements > 0 {
+                    format!(" of {}", place.statements)
+                } else {
+                    String::new()
+                };
                 format!("{self}, in statement {}{of}", place.statement)
             }
             _ => self.to_string(),
@@ -322,16 +326,23 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_space_and_nothing_else_is() {
-        for (errno, class) in [(28, Class::NoSpace), (122, Class::NoSpace), (5, Class::Storage), (30, Class::Storage), (13, Class::Storage)]
-        {
-            let failure = Failure::io(Op("test"), Path::new("/x"), &io::Error::from_raw_os_error(errno));
+        for (errno, class) in [
+            (28, Class::NoSpace),
+            (122, Class::NoSpace),
+            (5, Class::Storage),
+            (30, Class::Storage),
+            (13, Class::Storage),
+        ] {
+            let failure =
+                Failure::io(Op("test"), Path::new("/x"), &io::Error::from_raw_os_error(errno));
             assert_eq!(failure.class, class, "errno {errno}");
         }
     }
 
     #[test]
     fn the_number_of_the_operating_system_is_kept() {
-        let failure = Failure::io(Op("copy"), Path::new("/data/x.db"), &io::Error::from_raw_os_error(5));
+        let failure =
+            Failure::io(Op("copy"), Path::new("/data/x.db"), &io::Error::from_raw_os_error(5));
         assert_eq!(failure.to_string(), "input/output error (errno 5) (/data/x.db, while: copy)");
     }
 }

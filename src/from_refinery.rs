@@ -24,7 +24,12 @@ pub fn embedded(runner: &Runner, configuration: &'static str) -> Result<Embedded
         Some(database) => vec![catalog(runner, &database)?],
         None => Vec::new(),
     };
-    Ok(Embedded { configuration, version: "", configuration_file: CONFIGURATION_FILE, databases: databases.leak() })
+    Ok(Embedded {
+        configuration,
+        version: "",
+        configuration_file: CONFIGURATION_FILE,
+        databases: databases.leak(),
+    })
 }
 
 fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, String> {
@@ -35,7 +40,10 @@ fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, Stri
         let ours = migration(one, settings)?;
         match migrations.last() {
             Some(last) if last.version == ours.version => {
-                return Err(format!("{} and {} have the same version; give one of them the next free number", last.file, ours.file));
+                return Err(format!(
+                    "{} and {} have the same version; give one of them the next free number",
+                    last.file, ours.file
+                ));
             }
             _ => migrations.push(ours),
         }
@@ -44,8 +52,14 @@ fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, Stri
     let newest = migrations.last().map_or(0, |newest| newest.version);
     Ok(Catalog {
         database: settings.name.clone().leak(),
-        versions: if wide_refinery || config::history_needs_64_bits(newest, Some(settings)) { Versions::Int8 } else { Versions::Int4 },
-        fingerprint: sums::fingerprint(migrations.iter().map(|migration| (migration.version, migration.name, migration.sql))),
+        versions: if wide_refinery || config::history_needs_64_bits(newest, Some(settings)) {
+            Versions::Int8
+        } else {
+            Versions::Int4
+        },
+        fingerprint: sums::fingerprint(
+            migrations.iter().map(|migration| (migration.version, migration.name, migration.sql)),
+        ),
         migrations: migrations.leak(),
         data: &[],
     })
@@ -55,7 +69,9 @@ fn catalog(runner: &Runner, settings: &DatabaseSettings) -> Result<Catalog, Stri
 fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, String> {
     let file = format!("{theirs}.sql");
     if theirs.prefix().to_string() != "V" {
-        return Err(format!("{file} would be run out of order; name it with `V` and the next free number"));
+        return Err(format!(
+            "{file} would be run out of order; name it with `V` and the next free number"
+        ));
     }
     let version = i64::from(theirs.version());
     let sql = theirs.sql().ok_or_else(|| format!("{file} has no text"))?;
@@ -64,7 +80,8 @@ fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, 
         return Err(format!("{file} has another checksum than refinery 0.10 gives it; build bootmigrate with the product's refinery"));
     }
     let adopted = settings.adopted_up_to.is_some_and(|last| version <= last);
-    let enforced = adopted && settings.adopted_foreign_keys == Some(true) && !turns_foreign_keys_off(sql);
+    let enforced =
+        adopted && settings.adopted_foreign_keys == Some(true) && !turns_foreign_keys_off(sql);
     Ok(Migration {
         version,
         name: theirs.name().to_owned().leak(),
@@ -73,7 +90,10 @@ fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, 
         sql: sql.to_owned().leak(),
         statements: 0,
         down: None,
-        directives: Directives { foreign_keys: if enforced { ForeignKeys::Enforced } else { ForeignKeys::Off }, ..Directives::NONE },
+        directives: Directives {
+            foreign_keys: if enforced { ForeignKeys::Enforced } else { ForeignKeys::Off },
+            ..Directives::NONE
+        },
         adopted,
     })
 }
@@ -86,25 +106,41 @@ mod tests {
     const SETTINGS: &str = "slots = \"single\"\n[databases.notes]\nadopted_up_to = 1\n";
 
     fn read(files: &[(&str, &str)]) -> Result<Embedded, String> {
-        let files: Vec<Theirs> = files.iter().map(|(name, sql)| Theirs::unapplied(name, sql).unwrap()).collect();
+        let files: Vec<Theirs> =
+            files.iter().map(|(name, sql)| Theirs::unapplied(name, sql).unwrap()).collect();
         embedded(&Runner::new(&files), SETTINGS)
     }
 
     #[test]
     fn the_runners_migrations_are_the_catalogue_in_order() {
-        let embedded = read(&[("V2__second", "SELECT 2;\r\n"), ("V1__first", "SELECT 1;\n")]).unwrap();
+        let embedded =
+            read(&[("V2__second", "SELECT 2;\r\n"), ("V1__first", "SELECT 1;\n")]).unwrap();
         let [notes] = embedded.databases else { unreachable!("one database") };
         let migrations: Vec<_> = notes
             .migrations
             .iter()
-            .map(|migration| (migration.version, migration.name, migration.file, migration.sql, migration.adopted))
+            .map(|migration| {
+                (
+                    migration.version,
+                    migration.name,
+                    migration.file,
+                    migration.sql,
+                    migration.adopted,
+                )
+            })
             .collect();
         assert_eq!(
             migrations,
-            [(1, "first", "V1__first.sql", "SELECT 1;\n", true), (2, "second", "V2__second.sql", "SELECT 2;\r\n", false)]
+            [
+                (1, "first", "V1__first.sql", "SELECT 1;\n", true),
+                (2, "second", "V2__second.sql", "SELECT 2;\r\n", false)
+            ]
         );
         let lf = Theirs::unapplied("V2__second", "SELECT 2;\n").unwrap();
-        assert!(notes.migrations.iter().any(|migration| migration.checksums.contain(lf.checksum())), "the other line ends are known");
+        assert!(
+            notes.migrations.iter().any(|migration| migration.checksums.contain(lf.checksum())),
+            "the other line ends are known"
+        );
         assert_eq!((notes.database, notes.versions), ("notes", Versions::Int4));
     }
 
@@ -112,19 +148,30 @@ mod tests {
     fn adopted_files_run_with_foreign_keys_enforced_where_the_key_says_so() {
         let settings = "slots = \"single\"\n[databases.notes]\nadopted_up_to = 2\nadopted_foreign_keys = \"enforced\"\n";
         let rebuild = "PRAGMA foreign_keys = OFF; DROP TABLE a;";
-        let files = [("V1__one", "DELETE FROM a;"), ("V2__rebuild", rebuild), ("V3__new", "DELETE FROM a;")];
-        let files: Vec<Theirs> = files.iter().map(|(name, sql)| Theirs::unapplied(name, sql).unwrap()).collect();
+        let files = [
+            ("V1__one", "DELETE FROM a;"),
+            ("V2__rebuild", rebuild),
+            ("V3__new", "DELETE FROM a;"),
+        ];
+        let files: Vec<Theirs> =
+            files.iter().map(|(name, sql)| Theirs::unapplied(name, sql).unwrap()).collect();
         let embedded = embedded(&Runner::new(&files), settings).unwrap();
         let [notes] = embedded.databases else { unreachable!("one database") };
-        let said: Vec<_> = notes.migrations.iter().map(|migration| migration.directives.foreign_keys).collect();
+        let said: Vec<_> =
+            notes.migrations.iter().map(|migration| migration.directives.foreign_keys).collect();
         assert_eq!(said, [ForeignKeys::Enforced, ForeignKeys::Off, ForeignKeys::Off]);
     }
 
     #[test]
     fn what_refinery_would_refuse_or_run_out_of_order_is_refused() {
         let twice = read(&[("V1__one", "SELECT 1;"), ("V1__other", "SELECT 1;")]);
-        assert!(twice.is_err_and(|sentence| sentence.ends_with("have the same version; give one of them the next free number")));
+        assert!(twice.is_err_and(|sentence| sentence
+            .ends_with("have the same version; give one of them the next free number")));
         let out_of_order = read(&[("U1__one", "SELECT 1;")]);
-        assert_eq!(out_of_order, Err("U1__one.sql would be run out of order; name it with `V` and the next free number".to_owned()));
+        assert_eq!(
+            out_of_order,
+            Err("U1__one.sql would be run out of order; name it with `V` and the next free number"
+                .to_owned())
+        );
     }
 }

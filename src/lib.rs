@@ -185,7 +185,11 @@ struct Carried {
     choose: Option<packed::Choose>,
 }
 
-fn command_line(carried: Carried, code: &Registered, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+fn command_line(
+    carried: Carried,
+    code: &Registered,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         if guest_runs() {
             // Caught, and told as what it is: the product's code failed. Where nothing can be caught, this is the last word.
@@ -229,9 +233,15 @@ fn tell(line: &str) {
     let _ = output::to_stderr(Lines::of(line).as_str());
 }
 
-fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: &Command) -> Result<Printed, String> {
+fn carry_out(
+    Carried { embedded, choose }: Carried,
+    code: &Registered,
+    command: &Command,
+) -> Result<Printed, String> {
     match &command.action {
-        Action::Help(words) => return Ok(Printed::answer(Lines::verbatim(&cli::help::help(words)), 0)),
+        Action::Help(words) => {
+            return Ok(Printed::answer(Lines::verbatim(&cli::help::help(words)), 0))
+        }
         Action::Version => return Ok(Printed::answer(Lines::of(&version(&embedded)), 0)),
         _ => {}
     }
@@ -241,8 +251,10 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
     let embedded = &choose.map_or(Ok(embedded), |choose| choose(embedded, disk, &root))?;
     let mut settings = commands::settings(embedded, command, disk)?;
     let command = &commands::adopt::as_run(embedded, &mut settings, command)?;
-    bound_memory(settings.memory_max_mib).map_err(|error| format!("SQLite's memory cannot be bounded: {error}"))?;
-    let stop = supervisor::watch_signals().map_err(|error| format!("stop signals cannot be watched: {error}"))?;
+    bound_memory(settings.memory_max_mib)
+        .map_err(|error| format!("SQLite's memory cannot be bounded: {error}"))?;
+    let stop = supervisor::watch_signals()
+        .map_err(|error| format!("stop signals cannot be watched: {error}"))?;
     let firmware = firmware_version(disk, &root);
     let environment = Environment {
         disk,
@@ -257,11 +269,23 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
     let limit = descriptors::raise_for(all.len());
     let devices = commands::named(&all, command.database.as_deref());
     let json = command.json;
-    let context = CommandContext { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
+    let context = CommandContext {
+        settings: &settings,
+        environment: &environment,
+        devices: &devices,
+        all: &all,
+        command,
+    };
     match &command.action {
         Action::Run { request, program } => {
             let temporary_folder = commands::run::temporary_folder();
-            let (report, pending_report) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
+            let (report, pending_report) = commands::run::run(
+                &settings,
+                &environment,
+                &all,
+                command.database.as_deref(),
+                request,
+            );
             let printed = commands::run::said(&report, command, pending_report);
             if report.usable && !program.is_empty() {
                 return Err(commands::run::become_program(program, temporary_folder, limit));
@@ -270,7 +294,9 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
         }
         Action::Plan { sql } => Ok(commands::plan::plan(&context, *sql)),
         Action::Ready => Ok(commands::ready::ready(&context)),
-        Action::Status { exit_code, format } => Ok(commands::status::status(&context, *format, *exit_code)),
+        Action::Status { exit_code, format } => {
+            Ok(commands::status::status(&context, *format, *exit_code))
+        }
         Action::MarkGood => match commands::changes(&context) {
             Ok(()) => Ok(commands::mark_good::mark_good(&devices, &all, json)),
             Err(printed) => Ok(printed),
@@ -285,7 +311,9 @@ fn carry_out(Carried { embedded, choose }: Carried, code: &Registered, command: 
         Action::Lost(verb) => commands::lost::lost(&context, verb),
         Action::Doctor { full } => Ok(commands::doctor::doctor(&context, *full)),
         Action::Bundle(file) => commands::bundle::bundle(&context, embedded, file),
-        Action::Help(_) | Action::Version | Action::Adopt { .. } => Ok(Printed::answer(Lines::default(), 0)),
+        Action::Help(_) | Action::Version | Action::Adopt { .. } => {
+            Ok(Printed::answer(Lines::default(), 0))
+        }
     }
 }
 
@@ -304,7 +332,8 @@ fn absolute_root(command: &Command) -> Result<std::path::PathBuf, String> {
     if command.root.as_os_str().is_empty() {
         return Ok(command.root.clone());
     }
-    std::path::absolute(&command.root).map_err(|error| format!("--root {} is no path: {error}", command.root.display()))
+    std::path::absolute(&command.root)
+        .map_err(|error| format!("--root {} is no path: {error}", command.root.display()))
 }
 
 /// Bytes of os-release that are read at most.
@@ -313,7 +342,10 @@ const OS_RELEASE_BYTES_MAX: usize = 16 << 10;
 /// IMAGE_VERSION, else VERSION_ID, of os-release; empty where there is none.
 fn firmware_version(disk: &dyn Disk, root: &Path) -> String {
     let text = system_text(disk, &place(root, Path::new("/etc/os-release")), OS_RELEASE_BYTES_MAX);
-    let value =
-        |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(|value| value.trim_matches('"').to_owned());
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .map(|value| value.trim_matches('"').to_owned())
+    };
     value("IMAGE_VERSION").or_else(|| value("VERSION_ID")).unwrap_or_default()
 }

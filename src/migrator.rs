@@ -98,7 +98,12 @@ impl Migrator {
     /// ```
     #[cfg(feature = "refinery")]
     pub fn from_refinery(runner: &refinery_core::Runner, settings: &'static str) -> Migrator {
-        let none = Embedded { configuration: settings, version: "", configuration_file: "bootmigrate.toml", databases: &[] };
+        let none = Embedded {
+            configuration: settings,
+            version: "",
+            configuration_file: "bootmigrate.toml",
+            databases: &[],
+        };
         match crate::from_refinery::embedded(runner, settings) {
             Ok(embedded) => Migrator::new(embedded),
             Err(refused) => Migrator { refused: Some(refused), ..Migrator::new(none) },
@@ -204,7 +209,10 @@ impl Migrator {
     /// migrator.validate().unwrap();
     /// ```
     #[must_use]
-    pub fn on_connection(mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static) -> Migrator {
+    pub fn on_connection(
+        mut self,
+        code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static,
+    ) -> Migrator {
         self.code.add_on_connection(code);
         self
     }
@@ -250,13 +258,21 @@ impl Migrator {
     /// }
     /// ```
     pub fn main_from(self, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-        let started = || std::env::args_os().next().and_then(|path| Some(Path::new(&path).file_name()?.to_str()?.to_owned()));
+        let started = || {
+            std::env::args_os()
+                .next()
+                .and_then(|path| Some(Path::new(&path).file_name()?.to_str()?.to_owned()))
+        };
         if let Some(name) = self.program.clone().or_else(started) {
             call(&name);
         }
         match &self.refused {
             Some(sentence) => crate::refuse(sentence),
-            None => crate::command_line(Carried { embedded: self.embedded, choose: self.choose }, &self.code, arguments),
+            None => crate::command_line(
+                Carried { embedded: self.embedded, choose: self.choose },
+                &self.code,
+                arguments,
+            ),
         }
     }
 
@@ -316,7 +332,9 @@ impl Migrator {
     /// [`Error::Configuration`]; nothing was touched.
     #[must_use = "the report says whether the application may start"]
     pub fn boot(&self) -> Result<RunReport, Error> {
-        let handled = |error| Error::System { sentence: format!("SIGIO and SIGXFSZ cannot be handled: {error}") };
+        let handled = |error| Error::System {
+            sentence: format!("SIGIO and SIGXFSZ cannot be handled: {error}"),
+        };
         forget_signals().map_err(handled)?;
         self.program.iter().for_each(|name| call(name));
         let disk = SystemDisk::default();
@@ -324,8 +342,15 @@ impl Migrator {
         let settings = commands::settings(&self.embedded, &command, &disk)?;
         memory::bound(u64::from(settings.memory_max_mib) << 20);
         let environment = self.environment(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
-        let (report, pending_report) = commands::run::run(&settings, &environment, &devices, self.database.as_deref(), &Request::Boot);
+        let devices = commands::devices(&self.embedded, &settings, &environment)
+            .map_err(Error::configuration)?;
+        let (report, pending_report) = commands::run::run(
+            &settings,
+            &environment,
+            &devices,
+            self.database.as_deref(),
+            &Request::Boot,
+        );
         // The caller has the report: a loss in it has been reported.
         pending_report.into_iter().for_each(PendingReport::delivered);
         for database in report.databases.iter().filter(|database| database.data_loss) {
@@ -359,11 +384,15 @@ impl Migrator {
         let command = self.command(Action::Ready)?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
         let environment = self.environment(&disk, command.root.clone());
-        let devices = commands::devices(&self.embedded, &settings, &environment).map_err(Error::configuration)?;
+        let devices = commands::devices(&self.embedded, &settings, &environment)
+            .map_err(Error::configuration)?;
         let Some(device) = devices.iter().find(|device| device.settings.name == name) else {
             return Err(Error::configuration(format!("{name} is not configured")));
         };
-        let not_ready = |why: String| Error::NotReady { database: name.into(), why: format!("{why}; `bootmigrate status` says more") };
+        let not_ready = |why: String| Error::NotReady {
+            database: name.into(),
+            why: format!("{why}; `bootmigrate status` says more"),
+        };
         commands::ready::is_ready(device).map_err(not_ready)?;
         let system = |words: String| Error::System { sentence: format!("{name}: {words}") };
         application::open(&device.files.main, device.busy_limit(), &self.code).map_err(system)
@@ -382,7 +411,8 @@ impl Migrator {
 
     fn command(&self, action: Action) -> Result<Command, Error> {
         self.known()?;
-        let root = if self.root.as_os_str().is_empty() { PathBuf::new() } else { absolute(&self.root)? };
+        let root =
+            if self.root.as_os_str().is_empty() { PathBuf::new() } else { absolute(&self.root)? };
         let (config, database) = (self.config.clone(), self.database.clone());
         Ok(Command { action, config, root, verbosity: Verbosity::Normal, json: false, database })
     }
@@ -402,7 +432,8 @@ impl Migrator {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|error| Error::configuration(format!("{} is no path: {error}", path.display())))
+    std::path::absolute(path)
+        .map_err(|error| Error::configuration(format!("{} is no path: {error}", path.display())))
 }
 
 impl Embedded {
@@ -422,8 +453,15 @@ impl Embedded {
 
 fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), Error> {
     let source = config::Source { file: embedded.configuration_file, text: embedded.configuration };
-    let settings = config::read(source, &[], config::UnknownKey::Warn).map_err(commands::Mistake::from)?;
-    let oldest = |name: &str| settings.databases.iter().find(|database| database.name == name).and_then(|database| database.sqlite_min);
+    let settings =
+        config::read(source, &[], config::UnknownKey::Warn).map_err(commands::Mistake::from)?;
+    let oldest = |name: &str| {
+        settings
+            .databases
+            .iter()
+            .find(|database| database.name == name)
+            .and_then(|database| database.sqlite_min)
+    };
     let problems = embedded.databases.iter().flat_map(|catalog| {
         let oldest = oldest(catalog.database);
         application::problems(catalog, catalog.target(), code, oldest).1
@@ -437,7 +475,10 @@ fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), Error>
 impl From<Vec<Problem>> for Error {
     fn from(problems: Vec<Problem>) -> Error {
         let place = problems.iter().find_map(|problem| problem.place.clone());
-        Error::Migrations { problems: problems.into_iter().map(|problem| problem.text).collect(), place }
+        Error::Migrations {
+            problems: problems.into_iter().map(|problem| problem.text).collect(),
+            place,
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use crate::catalog::{Catalog, Checksums, Directives, Embedded, Expect, ForeignKeys, Migration, Versions};
+use crate::catalog::{
+    Catalog, Checksums, Directives, Embedded, Expect, ForeignKeys, Migration, Versions,
+};
 use crate::config::{self, Source, UnknownKey};
 use crate::device::disk::{Disk, FileKind, Stat};
 use crate::device::supervisor::place;
@@ -24,21 +26,35 @@ pub type Choose = fn(Embedded, &dyn Disk, &Path) -> Result<Embedded, String>;
 /// There are several, somebody else may write to it, or it is not whole.
 pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedded, String> {
     let folder = place(root, Path::new(FOLDER));
-    let names = disk.list(&folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+    let names = disk
+        .list(&folder)
+        .map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
     let names: Vec<String> = names.into_iter().filter(|name| name.ends_with(ENDING)).collect();
     let name = match names.as_slice() {
         [] => return Ok(embedded),
         _ if !is_stock(&embedded) => return Ok(embedded),
         [one] => one,
         several => {
-            return Err(format!("{} has {} catalogues ({}); leave one of them", folder.display(), several.len(), several.join(", ")))
+            return Err(format!(
+                "{} has {} catalogues ({}); leave one of them",
+                folder.display(),
+                several.len(),
+                several.join(", ")
+            ))
         }
     };
     let path = folder.join(name);
     // The owner of a folder in which an image is being built, too.
-    let builder = disk.stat(root).ok().flatten().filter(|_| !root.as_os_str().is_empty()).map(|stat| stat.uid);
+    let builder = disk
+        .stat(root)
+        .ok()
+        .flatten()
+        .filter(|_| !root.as_os_str().is_empty())
+        .map(|stat| stat.uid);
     for (path, kind) in [(&folder, FileKind::Folder), (&path, FileKind::File)] {
-        let found = disk.stat(path).map_err(|error| format!("{} cannot be looked at: {error}", path.display()))?;
+        let found = disk
+            .stat(path)
+            .map_err(|error| format!("{} cannot be looked at: {error}", path.display()))?;
         let refused = match found {
             Some(stat) => refused(&stat, kind, builder).filter(|_| disk.keeps_modes(path)),
             None => Some("it is not there any more".to_owned()),
@@ -51,9 +67,12 @@ pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedd
             ));
         }
     }
-    let bytes = disk.read(&path, FILE_BYTES_MAX).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let bytes = disk
+        .read(&path, FILE_BYTES_MAX)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     // Constants are what a catalogue is made of, and this one is read once.
-    Embedded::packed(bytes.leak(), embedded.version).map_err(|why| format!("{} is not used: {why}; put it there again", path.display()))
+    Embedded::packed(bytes.leak(), embedded.version)
+        .map_err(|why| format!("{} is not used: {why}; put it there again", path.display()))
 }
 
 /// It carries the example product. A product's own migrations are its own: another package's catalogue is none of its business.
@@ -65,12 +84,17 @@ fn is_stock(embedded: &Embedded) -> bool {
 /// Why what is written there is not root's word.
 fn refused(stat: &Stat, kind: FileKind, builder: Option<u32>) -> Option<String> {
     if stat.kind != kind {
-        return Some(if kind == FileKind::File { "it is no regular file".to_owned() } else { "it is no folder".to_owned() });
+        return Some(if kind == FileKind::File {
+            "it is no regular file".to_owned()
+        } else {
+            "it is no folder".to_owned()
+        });
     }
     if stat.uid != 0 && Some(stat.uid) != builder {
         return Some(format!("it belongs to uid {}", stat.uid));
     }
-    (stat.mode & 0o022 != 0).then(|| format!("others than its owner may write to it (mode {:04o})", stat.mode & 0o7777))
+    (stat.mode & 0o022 != 0)
+        .then(|| format!("others than its owner may write to it (mode {:04o})", stat.mode & 0o7777))
 }
 
 impl Embedded {
@@ -87,7 +111,9 @@ impl Embedded {
         }
         let numbers = head.rest.get(..8).unwrap_or_default();
         let (format, length, crc) = (head.number()?, head.number()?, head.number()?);
-        if usize::try_from(length).ok() != Some(payload.len()) || crc32(numbers.iter().chain(payload)) != crc {
+        if usize::try_from(length).ok() != Some(payload.len())
+            || crc32(numbers.iter().chain(payload)) != crc
+        {
             return Err("its checksum is not that of its contents".to_owned());
         }
         if format != FORMAT {
@@ -141,7 +167,10 @@ impl Reader {
         }
     }
 
-    fn optional<T>(&mut self, read: fn(&mut Reader) -> Result<T, String>) -> Result<Option<T>, String> {
+    fn optional<T>(
+        &mut self,
+        read: fn(&mut Reader) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
         if self.flag()? {
             read(self).map(Some)
         } else {
@@ -154,7 +183,10 @@ impl Reader {
         std::str::from_utf8(self.take(length)?).map_err(|_| CONTENTS.to_owned())
     }
 
-    fn list<T>(&mut self, read: fn(&mut Reader) -> Result<T, String>) -> Result<&'static [T], String> {
+    fn list<T>(
+        &mut self,
+        read: fn(&mut Reader) -> Result<T, String>,
+    ) -> Result<&'static [T], String> {
         let count = self.number()?;
         let items = (0..count).map(|_| read(self)).collect::<Result<Vec<T>, String>>()?;
         Ok(items.leak())
@@ -169,7 +201,9 @@ impl Reader {
         };
         let fingerprint = self.array()?;
         let (migrations, data) = (self.list(Reader::migration)?, self.list(Reader::migration)?);
-        let ascend = |all: &[Migration]| all.iter().zip(all.iter().skip(1)).all(|(one, next)| one.version < next.version);
+        let ascend = |all: &[Migration]| {
+            all.iter().zip(all.iter().skip(1)).all(|(one, next)| one.version < next.version)
+        };
         if !ascend(migrations) || !ascend(data) {
             return Err(CONTENTS.to_owned());
         }
@@ -180,7 +214,10 @@ impl Reader {
         Ok(Migration {
             version: self.version()?,
             name: self.text()?,
-            checksums: Checksums { int4: [self.checksum()?, self.checksum()?], int8: [self.checksum()?, self.checksum()?] },
+            checksums: Checksums {
+                int4: [self.checksum()?, self.checksum()?],
+                int8: [self.checksum()?, self.checksum()?],
+            },
             file: self.text()?,
             sql: self.text()?,
             statements: self.number()?,
@@ -209,7 +246,8 @@ impl Reader {
             batch: self.flag()?,
             needs_space_percent: self.optional(Reader::number)?,
             code_revision: self.optional(Reader::number)?,
-            expect: self.list(|reader| Ok(Expect { query: reader.text()?, line: reader.number()? }))?,
+            expect: self
+                .list(|reader| Ok(Expect { query: reader.text()?, line: reader.number()? }))?,
         })
     }
 }
@@ -238,25 +276,55 @@ mod tests {
     }
 
     fn migration(version: i64) -> Vec<u8> {
-        let head = [version.to_le_bytes().to_vec(), text("first"), vec![7; 32], text("notes/V1__first.sql"), text("SELECT 1;"), number(1)];
-        let directives = [vec![1], text("SELECT 2;"), vec![0], vec![0, 3, 1], 1_i64.to_le_bytes().to_vec(), vec![1, 0, 0, 0]];
-        [head.concat(), directives.concat(), number(1), text("SELECT 1 WHERE 0"), number(2)].concat()
+        let head = [
+            version.to_le_bytes().to_vec(),
+            text("first"),
+            vec![7; 32],
+            text("notes/V1__first.sql"),
+            text("SELECT 1;"),
+            number(1),
+        ];
+        let directives = [
+            vec![1],
+            text("SELECT 2;"),
+            vec![0],
+            vec![0, 3, 1],
+            1_i64.to_le_bytes().to_vec(),
+            vec![1, 0, 0, 0],
+        ];
+        [head.concat(), directives.concat(), number(1), text("SELECT 1 WHERE 0"), number(2)]
+            .concat()
     }
 
     fn payload(versions: [i64; 2]) -> Vec<u8> {
         let migrations: Vec<u8> = versions.into_iter().flat_map(migration).collect();
         let database = [text("notes"), vec![4], vec![9; 16], number(2), migrations, number(0)];
-        [text("[databases.notes]"), text("migrations/bootmigrate.toml"), number(1), database.concat()].concat()
+        [
+            text("[databases.notes]"),
+            text("migrations/bootmigrate.toml"),
+            number(1),
+            database.concat(),
+        ]
+        .concat()
     }
 
     #[test]
     fn what_was_written_is_read() {
         let read = Embedded::packed(file(&payload([1, 2])), "7").unwrap();
-        assert_eq!((read.configuration, read.version, read.databases.len()), ("[databases.notes]", "7", 1));
+        assert_eq!(
+            (read.configuration, read.version, read.databases.len()),
+            ("[databases.notes]", "7", 1)
+        );
         let migration = read.databases.first().and_then(|catalog| catalog.find(2)).unwrap();
         let directives = migration.directives;
-        assert_eq!((migration.down, migration.checksums.int8), (Some("SELECT 2;"), [0x0707_0707_0707_0707; 2]));
-        assert_eq!((directives.foreign_keys, directives.compatible_from, directives.irreversible), (ForeignKeys::Enforced, Some(1), true));
+        assert_eq!(
+            (migration.down, migration.checksums.int8),
+            (Some("SELECT 2;"), [0x0707_0707_0707_0707; 2])
+        );
+        assert_eq!(
+            (directives.foreign_keys, directives.compatible_from, directives.irreversible),
+            (ForeignKeys::Enforced, Some(1), true)
+        );
         assert_eq!(directives.expect, [Expect { query: "SELECT 1 WHERE 0", line: 2 }]);
     }
 
@@ -271,14 +339,21 @@ mod tests {
             let mut bytes = whole.to_vec();
             bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 0x10);
             // The last bytes of the head are not looked at.
-            assert_eq!(Embedded::packed(bytes.leak(), "").is_ok(), (20..HEAD_BYTES).contains(&place), "byte {place}");
+            assert_eq!(
+                Embedded::packed(bytes.leak(), "").is_ok(),
+                (20..HEAD_BYTES).contains(&place),
+                "byte {place}"
+            );
         }
         let mut later = file(&payload([1, 2])).to_vec();
         later.iter_mut().skip(8).take(1).for_each(|byte| *byte = 2);
         let numbers = later.iter().skip(8).take(8).chain(later.iter().skip(HEAD_BYTES));
         let crc = crc32(numbers).to_le_bytes();
         later.iter_mut().skip(16).zip(crc).for_each(|(byte, crc)| *byte = crc);
-        assert_eq!(Embedded::packed(later.leak(), ""), Err("it has format 2, and this bootmigrate knows 1".to_owned()));
+        assert_eq!(
+            Embedded::packed(later.leak(), ""),
+            Err("it has format 2, and this bootmigrate knows 1".to_owned())
+        );
     }
 
     /// A program with a fault has written the right checksum.
@@ -286,9 +361,16 @@ mod tests {
     fn another_shape_is_refused() {
         let good = payload([1, 2]);
         assert_eq!(Embedded::packed(file(&payload([2, 1])), ""), Err(CONTENTS.to_owned()));
-        assert_eq!(Embedded::packed(file(&[good.clone(), vec![0]].concat()), ""), Err(CONTENTS.to_owned()));
+        assert_eq!(
+            Embedded::packed(file(&[good.clone(), vec![0]].concat()), ""),
+            Err(CONTENTS.to_owned())
+        );
         for length in 0..good.len() {
-            assert_eq!(Embedded::packed(file(good.get(..length).unwrap()), ""), Err(CONTENTS.to_owned()), "{length} bytes");
+            assert_eq!(
+                Embedded::packed(file(good.get(..length).unwrap()), ""),
+                Err(CONTENTS.to_owned()),
+                "{length} bytes"
+            );
         }
         // Whatever a byte is, nothing panics, and no count asks for memory that the file does not have.
         for place in 0..good.len() {

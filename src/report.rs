@@ -205,22 +205,41 @@ pub const ALL_ROWS: &str = "all rows of the old database; it is kept in quaranti
 
 impl DatabaseReport {
     /// A run that ended as its plan says.
-    pub(crate) fn ended(device: &Device<'_>, facts: &Facts, plan: &Plan, ended: Ending, rolled: &[Replaced]) -> DatabaseReport {
+    pub(crate) fn ended(
+        device: &Device<'_>,
+        facts: &Facts,
+        plan: &Plan,
+        ended: Ending,
+        rolled: &[Replaced],
+    ) -> DatabaseReport {
         match ended {
             Ending::Finished(done) => DatabaseReport::finished(device, facts, *done, rolled),
             Ending::Refused(refusal) => DatabaseReport::refused(device, facts, &refusal),
             Ending::LookAgain | Ending::Repaired(_) | Ending::Adopted(_) => {
-                let failure = Failure::new(Class::Defect, crate::device::LOOK, format!("the plan \"{plan}\" did not end"));
+                let failure = Failure::new(
+                    Class::Defect,
+                    crate::device::LOOK,
+                    format!("the plan \"{plan}\" did not end"),
+                );
                 DatabaseReport::failed(device, Some(facts), &failure)
             }
         }
     }
 
-    fn finished(device: &Device<'_>, facts: &Facts, done: Finished, rolled: &[Replaced]) -> DatabaseReport {
+    fn finished(
+        device: &Device<'_>,
+        facts: &Facts,
+        done: Finished,
+        rolled: &[Replaced],
+    ) -> DatabaseReport {
         let mut report = DatabaseReport::blank(device, done.outcome);
         (report.from, report.version) = (done.from, Some(done.to));
         let earlier = rolled.last();
-        report.loss = done.loss.clone().or_else(|| earlier.and_then(|replaced| replaced.loss.clone())).or_else(|| facts.loss.clone());
+        report.loss = done
+            .loss
+            .clone()
+            .or_else(|| earlier.and_then(|replaced| replaced.loss.clone()))
+            .or_else(|| facts.loss.clone());
         if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {
             report.outcome = match earlier.and_then(|replaced| replaced.kind) {
                 Some(OperationKind::Reindex) => Outcome::Reindexed,
@@ -235,10 +254,14 @@ impl DatabaseReport {
         report.exit = if report.data_loss { exit::DATA_LOSS.code } else { 0 };
         report.usable = true;
         let operation = done.operation.or(earlier.map(|replaced| replaced.operation));
-        report.quarantine =
-            done.quarantine.or(earlier.map(|replaced| replaced.operation)).map(|operation| format!("quarantine/{operation}"));
-        report.backup =
-            done.backup.as_ref().map_or_else(|| "none".to_owned(), |name| format!("snapshots/v{}-{}.db", name.version, name.operation));
+        report.quarantine = done
+            .quarantine
+            .or(earlier.map(|replaced| replaced.operation))
+            .map(|operation| format!("quarantine/{operation}"));
+        report.backup = done.backup.as_ref().map_or_else(
+            || "none".to_owned(),
+            |name| format!("snapshots/v{}-{}.db", name.version, name.operation),
+        );
         report.operation = operation;
         report.must_be_closed = report.data_loss || done.quarantine.is_some() || earlier.is_some();
         report.applied.clone_from(&done.applied);
@@ -248,7 +271,8 @@ impl DatabaseReport {
                 report.notes.push(note.clone());
             }
         }
-        let reason = done.reason.clone().or_else(|| earlier.map(|replaced| replaced.reason.clone()));
+        let reason =
+            done.reason.clone().or_else(|| earlier.map(|replaced| replaced.reason.clone()));
         let words = sentence::finished(&report, reason.as_deref());
         report.say(&words)
     }
@@ -281,7 +305,11 @@ impl DatabaseReport {
             RefusalClass::As(class) => class.word(),
             RefusalClass::TriesUsedUp => exit::TRIES_USED_UP.word,
         });
-        report.tell(Sentence::new(refusal.what.clone(), "nothing was changed", refusal.next.clone()))
+        report.tell(Sentence::new(
+            refusal.what.clone(),
+            "nothing was changed",
+            refusal.next.clone(),
+        ))
     }
 
     /// A run that ended with a failure.
@@ -289,10 +317,16 @@ impl DatabaseReport {
     pub fn failed(device: &Device<'_>, facts: Option<&Facts>, failure: &Failure) -> DatabaseReport {
         let outcome = match failure.class {
             Class::Interrupted => Outcome::Interrupted,
-            Class::Failed | Class::Damaged | Class::NoSpace | Class::Storage | Class::Defect => Outcome::Failed,
-            Class::InUse | Class::NotOurs | Class::Missing | Class::Newer | Class::Catalogue | Class::Configuration | Class::Waits => {
-                Outcome::Refused
+            Class::Failed | Class::Damaged | Class::NoSpace | Class::Storage | Class::Defect => {
+                Outcome::Failed
             }
+            Class::InUse
+            | Class::NotOurs
+            | Class::Missing
+            | Class::Newer
+            | Class::Catalogue
+            | Class::Configuration
+            | Class::Waits => Outcome::Refused,
         };
         let mut report = DatabaseReport::blank(device, outcome);
         report.exit = failure.class.exit().code;
@@ -309,7 +343,11 @@ impl DatabaseReport {
     }
 
     /// A purge whose fresh build failed too.
-    pub(crate) fn fresh_build_failed(device: &Device<'_>, facts: &Facts, failure: &Failure) -> DatabaseReport {
+    pub(crate) fn fresh_build_failed(
+        device: &Device<'_>,
+        facts: &Facts,
+        failure: &Failure,
+    ) -> DatabaseReport {
         let mut report = DatabaseReport::failed(device, Some(facts), failure);
         report.exit = exit::TRIES_USED_UP.code;
         let said = sentence::fresh_build_failed(&report, failure);
@@ -317,7 +355,13 @@ impl DatabaseReport {
     }
 
     /// Work that is pending and was not done.
-    pub(crate) fn skipped(device: &Device<'_>, facts: &Facts, plan: &Plan, why: &str, exit: u8) -> DatabaseReport {
+    pub(crate) fn skipped(
+        device: &Device<'_>,
+        facts: &Facts,
+        plan: &Plan,
+        why: &str,
+        exit: u8,
+    ) -> DatabaseReport {
         let mut report = DatabaseReport::blank(device, Outcome::Skipped);
         report.exit = exit;
         report.from = version_of(facts);
@@ -370,14 +414,20 @@ impl DatabaseReport {
             Outcome::Quiet => format!("at version {}, nothing to do.", self.version.unwrap_or(0)),
             _ => self.words().to_owned(),
         };
-        self.say(&format!("{words} This firmware expects {target}: not ready, and its next run goes there."))
+        self.say(&format!(
+            "{words} This firmware expects {target}: not ready, and its next run goes there."
+        ))
     }
 
     /// It is at this firmware's version; but it goes together with another that is not ready, so nobody may open it yet.
     #[must_use]
     pub(crate) fn waiting_for(mut self, other: &str) -> DatabaseReport {
-        (self.usable, self.exit, self.cause) = (false, exit::PENDING.code, Some(Class::Waits.word()));
-        let words = format!("{} It goes together with {other}, which is not ready: not ready either.", self.words());
+        (self.usable, self.exit, self.cause) =
+            (false, exit::PENDING.code, Some(Class::Waits.word()));
+        let words = format!(
+            "{} It goes together with {other}, which is not ready: not ready either.",
+            self.words()
+        );
         self.say(&words)
     }
 
@@ -388,7 +438,10 @@ impl DatabaseReport {
 
     /// The sentence without the name before it and the code after it.
     fn words(&self) -> &str {
-        self.sentence.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" [")).map_or("", |(words, _)| words)
+        self.sentence
+            .split_once(": ")
+            .and_then(|(_, rest)| rest.rsplit_once(" ["))
+            .map_or("", |(words, _)| words)
     }
 
     fn tell(mut self, said: Sentence) -> DatabaseReport {

@@ -2,11 +2,19 @@
 //! Promises: rows are read by SQLite; each test has a root folder of its own.
 //! Never looks into the library: it calls what a product may call.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use bootmigrate::catalog::{Catalog, Embedded, Migration};
 use bootmigrate::testing::Device;
-use bootmigrate::{AfterFailure, DatabaseResult, FailureInfo, Hooks, MigrationInfo, Migrator, RunReport};
+use bootmigrate::{
+    AfterFailure, DatabaseResult, FailureInfo, Hooks, MigrationInfo, Migrator, RunReport,
+};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tempfile::tempdir;
@@ -43,7 +51,12 @@ impl Hooks for Notes {
         self.note(format!("before {database}"));
     }
     fn after_database(&self, result: &DatabaseResult<'_>) {
-        self.note(format!("after {} at {:?}, exit {}", result.database, result.version.unwrap(), result.exit));
+        self.note(format!(
+            "after {} at {:?}, exit {}",
+            result.database,
+            result.version.unwrap(),
+            result.exit
+        ));
     }
     fn before_migration(&self, migration: &MigrationInfo<'_>) {
         self.note(format!("  {} {}", migration.version, migration.name));
@@ -53,7 +66,10 @@ impl Hooks for Notes {
     }
     fn after_failure(&self, failure: &FailureInfo<'_>) -> AfterFailure {
         let line = failure.place.map_or(0, |place| place.line);
-        self.note(format!("  {}:{line} failed, policy {:?}, allowed {:?}", failure.database, failure.policy, failure.allowed));
+        self.note(format!(
+            "  {}:{line} failed, policy {:?}, allowed {:?}",
+            failure.database, failure.policy, failure.allowed
+        ));
         self.answer.unwrap_or(failure.policy)
     }
 }
@@ -64,11 +80,22 @@ fn product(more: &str) -> Embedded {
     let settings = product.databases[0];
     let sql = "CREATE TABLE good (name TEXT CHECK (name <> 'bad'));\nINSERT INTO good SELECT name FROM site;\n";
     let newest = *settings.migrations.last().unwrap();
-    let strict = Migration { version: 15, name: "strict", file: "settings/V15__strict.sql", sql, statements: 2, down: None, ..newest };
+    let strict = Migration {
+        version: 15,
+        name: "strict",
+        file: "settings/V15__strict.sql",
+        sql,
+        statements: 2,
+        down: None,
+        ..newest
+    };
     let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([strict]).collect();
     let catalog = Catalog { migrations: migrations.leak(), fingerprint: [15; 16], ..settings };
-    let databases = [catalog].into_iter().chain(product.databases.iter().skip(1).copied()).collect::<Vec<_>>();
-    let configuration = product.configuration.replace("[databases.settings]", &format!("[databases.settings]\n{more}"));
+    let databases =
+        [catalog].into_iter().chain(product.databases.iter().skip(1).copied()).collect::<Vec<_>>();
+    let configuration = product
+        .configuration
+        .replace("[databases.settings]", &format!("[databases.settings]\n{more}"));
     Embedded { configuration: configuration.leak(), databases: databases.leak(), ..product }
 }
 
@@ -86,7 +113,13 @@ fn with_a_bad_row(root: &Path, more: &str, notes: &Notes) -> Device {
 /// The sites, as SQLite reads them.
 fn sites(root: &Path) -> String {
     let database = rusqlite::Connection::open(root.join("var/lib/gateway/settings.db")).unwrap();
-    database.query_row("SELECT coalesce(group_concat(name), '') FROM (SELECT name FROM site ORDER BY id)", [], |row| row.get(0)).unwrap()
+    database
+        .query_row(
+            "SELECT coalesce(group_concat(name), '') FROM (SELECT name FROM site ORDER BY id)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap()
 }
 
 /// Exit code, and of `settings` its own, its version and whether rows were lost.
@@ -114,17 +147,30 @@ fn a_run_is_told_in_order() {
     ];
     assert_eq!(notes.taken(), told);
     assert_eq!(device.boot().unwrap().exit, 0);
-    let quiet = ["before settings", "after settings at 15, exit 0", "before telemetry", "after telemetry at 4, exit 0"];
+    let quiet = [
+        "before settings",
+        "after settings at 15, exit 0",
+        "before telemetry",
+        "after telemetry at 4, exit 0",
+    ];
     assert_eq!(notes.taken(), quiet);
 }
 
 #[test]
 fn a_hook_that_panics_changes_nothing() {
-    let (root, notes) = (tempdir().unwrap(), Notes { panics: true, answer: Some(AfterFailure::Stop), ..Notes::default() });
+    let (root, notes) = (
+        tempdir().unwrap(),
+        Notes { panics: true, answer: Some(AfterFailure::Stop), ..Notes::default() },
+    );
     let mut device = with_a_bad_row(root.path(), "", &notes);
     // Its answer never came: the policy's counts, and telemetry has its turn.
     let report = device.boot().unwrap();
-    assert_eq!((end(&report), report.databases[1].exit), ((10, 10, Some(14), false), 0), "{}", report.databases[0].sentence);
+    assert_eq!(
+        (end(&report), report.databases[1].exit),
+        ((10, 10, Some(14), false), 0),
+        "{}",
+        report.databases[0].sentence
+    );
     assert_eq!(notes.taken().len(), 6);
     assert_eq!(sites(root.path()), "attic,bad");
 }
@@ -158,9 +204,13 @@ fn a_purge_of_the_policy_may_be_declined() {
     let mut device = with_a_bad_row(root.path(), "on_failure = \"purge\"\n", &notes);
     assert_eq!(end(&device.boot().unwrap()), (10, 10, Some(14), false));
     assert_eq!(sites(root.path()), "attic,bad");
-    assert_eq!(notes.asked(), ["  settings:2 failed, policy Purge, allowed [Keep, Stop, Purge, Restore]"]);
+    assert_eq!(
+        notes.asked(),
+        ["  settings:2 failed, policy Purge, allowed [Keep, Stop, Purge, Restore]"]
+    );
     // The same device without a word of the product's.
-    let mut by_policy = Device::new(Migrator::new(product("on_failure = \"purge\"\n")), root.path());
+    let mut by_policy =
+        Device::new(Migrator::new(product("on_failure = \"purge\"\n")), root.path());
     assert_eq!(end(&by_policy.boot().unwrap()), (11, 11, Some(15), true));
 }
 
@@ -169,11 +219,17 @@ fn a_stop_leaves_the_rest_for_the_next_boot() {
     let (root, notes) = (tempdir().unwrap(), Notes::answering(AfterFailure::Stop));
     let mut device = with_a_bad_row(root.path(), "", &notes);
     let report = device.boot().unwrap();
-    assert_eq!((end(&report), report.databases[1].exit), ((10, 10, Some(14), false), 20), "{}", report.databases[1].sentence);
+    assert_eq!(
+        (end(&report), report.databases[1].exit),
+        ((10, 10, Some(14), false), 20),
+        "{}",
+        report.databases[1].sentence
+    );
     assert!(device.open("telemetry").is_err());
     assert!(!notes.taken().iter().any(|line| line == "before telemetry"));
     device.fill("settings", "DELETE FROM site WHERE name = 'bad'").unwrap_err();
-    let database = rusqlite::Connection::open(root.path().join("var/lib/gateway/settings.db")).unwrap();
+    let database =
+        rusqlite::Connection::open(root.path().join("var/lib/gateway/settings.db")).unwrap();
     database.execute("DELETE FROM site WHERE name = 'bad'", []).unwrap();
     drop(database);
     assert_eq!(end(&device.boot().unwrap()), (0, 0, Some(15), false));
@@ -202,7 +258,11 @@ fn a_folder_that_is_mounted_during_a_run_counts_for_the_next_database() {
     let report = migrator().hooks(Mounts(data.clone())).boot().unwrap();
     assert!(report.usable, "{}", report.databases[1].sentence);
     let there = |folder: &str, name: &str| data.join(folder).join(name).exists();
-    assert!(there("below", "settings.db") && there("gateway", "telemetry.db") && !there("below", "telemetry.db"));
+    assert!(
+        there("below", "settings.db")
+            && there("gateway", "telemetry.db")
+            && !there("below", "telemetry.db")
+    );
     assert!(migrator().open("telemetry").is_ok());
 }
 
@@ -222,7 +282,10 @@ fn a_snapshot_is_restored_where_the_product_asks_for_it() {
 #[test]
 fn a_snapshot_that_fails_too_ends_the_run() {
     let (root, notes) = (tempdir().unwrap(), Notes::answering(AfterFailure::Restore));
-    let mut device = Device::new(Migrator::new(product("snapshots_max = 2\n")).hooks(notes.clone()), root.path());
+    let mut device = Device::new(
+        Migrator::new(product("snapshots_max = 2\n")).hooks(notes.clone()),
+        root.path(),
+    );
     assert_eq!(device.boot_at("settings", 9).unwrap().exit, 0);
     device.fill("settings", "INSERT INTO site (name) VALUES ('bad')").unwrap();
     assert_eq!(device.boot_at("settings", 14).unwrap().exit, 0);

@@ -2,7 +2,13 @@
 //! Promises: the killed device has the old database or the new one, whole; the next boot ends well, the one after is quiet.
 //! Never counts a kill that did not kill; the number of points is printed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 #![allow(dead_code)]
 
 #[path = "integration/application.rs"]
@@ -52,7 +58,11 @@ impl Test {
         let device = self.a_copy(&self.template);
         let (points, ran) = calls(&device, self.arguments);
         assert_eq!(ran.exit, self.exit, "{name}, the run that counts: {}", ran.stderr);
-        assert_eq!(oracle::content(&device.main()).as_ref(), Ok(&self.new), "{name}, the run that counts");
+        assert_eq!(
+            oracle::content(&device.main()).as_ref(),
+            Ok(&self.new),
+            "{name}, the run that counts"
+        );
         assert!(points.len() >= POINTS_MIN, "{name}: only {} write-like calls", points.len());
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -73,25 +83,42 @@ impl Test {
         self.old_or_new(name, call, &device);
         let next = device.run(self.arguments);
         let ends = [self.exit, "0"];
-        assert!(ends.contains(&next.exit.as_str()), "{name}, boot after {call:?}: {} {}", next.exit, next.stderr);
+        assert!(
+            ends.contains(&next.exit.as_str()),
+            "{name}, boot after {call:?}: {} {}",
+            next.exit,
+            next.stderr
+        );
         let now = oracle::content(&device.main());
         assert_eq!(now.as_ref(), Ok(&self.new), "{name}, boot after {call:?}: {}", next.stderr);
         let folder = device.firmware_folder();
-        assert_eq!(oracle::complaints(&device.main(), &folder, "settings"), Vec::<String>::new(), "{name}, {call:?}");
+        assert_eq!(
+            oracle::complaints(&device.main(), &folder, "settings"),
+            Vec::<String>::new(),
+            "{name}, {call:?}"
+        );
         if self.exit == "11" {
             self.old_files_are_kept(name, call, &device);
         }
         let before = oracle::folder(&device.root());
         let quiet = device.run(&["run"]);
         let touched = oracle::touched(&before, &oracle::folder(&device.root()));
-        assert_eq!((quiet.exit.as_str(), touched.as_str()), ("0", "nothing"), "{name}, second boot after {call:?}");
+        assert_eq!(
+            (quiet.exit.as_str(), touched.as_str()),
+            ("0", "nothing"),
+            "{name}, second boot after {call:?}"
+        );
     }
 
     /// Under the database's name stands the old one or the new one; or a ready file says what must become it.
     fn old_or_new(&self, name: &str, call: &Call, device: &TestDevice) {
         let now = oracle::content(&device.main());
         let ready = std::fs::read_dir(device.state("settings")).into_iter().flatten();
-        let ready = ready.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("ready-")).count();
+        let ready = ready
+            .filter(|entry| {
+                entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("ready-")
+            })
+            .count();
         let whole = match &now {
             Ok(content) => Some(content) == self.old.as_ref() || content == &self.new,
             Err(error) => error == "absent" && self.old.is_none(),
@@ -101,8 +128,12 @@ impl Test {
 
     fn old_files_are_kept(&self, name: &str, call: &Call, device: &TestDevice) {
         let quarantine = device.state("settings").join("quarantine");
-        let sets: Vec<_> = std::fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path()).collect();
-        let old = sets.iter().filter(|files| oracle::content(&files.join("settings.db")).ok() == self.old).count();
+        let sets: Vec<_> =
+            std::fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let old = sets
+            .iter()
+            .filter(|files| oracle::content(&files.join("settings.db")).ok() == self.old)
+            .count();
         assert_eq!(old, 1, "{name}, killed at {call:?}: the old files in {sets:?}");
     }
 }
@@ -112,7 +143,8 @@ impl Test {
 fn killed_at(device: &TestDevice, arguments: &[&str], call: &Call) {
     let log = device.folder().join("kill.log");
     let inject = format!("{}:signal=SIGKILL:when={}", call.name, call.nth);
-    let ran = program::finish(device.command(&strace::words(device, arguments, &log, Some(inject))));
+    let ran =
+        program::finish(device.command(&strace::words(device, arguments, &log, Some(inject))));
     // strace ends as its child did.
     assert_eq!(ran.exit, "signal 9", "not killed at {call:?}: {}", ran.stderr);
 }
@@ -150,7 +182,8 @@ fn killed_where_foreign_keys_are_enforced() {
     copy.open().execute_batch(&format!("PRAGMA foreign_keys = ON; {sql}")).unwrap();
     let new = oracle::read(&copy.open()).unwrap();
     assert!(Some(&new) != expected.old.as_ref() && new.rows["child"] < 1500, "no child has gone");
-    Test { template, arguments: &["run"], old: expected.old, new, exit: "0" }.kill_everywhere("foreign keys enforced");
+    Test { template, arguments: &["run"], old: expected.old, new, exit: "0" }
+        .kill_everywhere("foreign keys enforced");
 }
 
 #[test]
@@ -166,16 +199,22 @@ fn killed_in_a_migration_outside_any_transaction_in_wal_mode() {
 #[test]
 fn killed_in_a_replace() {
     // Rebuildable: each boot purges by itself, as a device does when nobody is there.
-    let template = TestDevice::at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
+    let template =
+        TestDevice::at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
     let expected = template.expectations(&template.databases[0]);
     let new = expected.fresh.unwrap();
-    Test { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace");
+    Test { template, arguments: &["run"], old: expected.old, new, exit: "11" }
+        .kill_everywhere("replace");
 }
 
 #[test]
 fn killed_in_a_replace_in_wal_mode() {
-    let template = TestDevice::wal_at(40).firmware(40).file(product::UNIQUE_BADGE).key("kind = \"rebuildable\"");
+    let template = TestDevice::wal_at(40)
+        .firmware(40)
+        .file(product::UNIQUE_BADGE)
+        .key("kind = \"rebuildable\"");
     let expected = template.expectations(&template.databases[0]);
     let new = expected.fresh.unwrap();
-    Test { template, arguments: &["run"], old: expected.old, new, exit: "11" }.kill_everywhere("replace, WAL");
+    Test { template, arguments: &["run"], old: expected.old, new, exit: "11" }
+        .kill_everywhere("replace, WAL");
 }

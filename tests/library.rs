@@ -2,7 +2,13 @@
 //! Promises: rows are read by SQLite; each test has a root folder of its own.
 //! Never looks into the library: it calls what a product may call.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use bootmigrate::catalog::{Catalog, Checksums, Embedded, Migration};
 use bootmigrate::rusqlite::functions::FunctionFlags;
@@ -27,12 +33,17 @@ fn a_supervisor_boots_and_an_application_opens() {
     assert_eq!((report.exit, report.usable, report.databases.len()), (0, true, 2));
     let database = migrator.open("settings").unwrap();
     database.execute("INSERT INTO site (name) VALUES ('attic')", []).unwrap();
-    let orphan = database.execute("INSERT INTO sensor (site_id, address, kind) VALUES (99, 'a', 'unknown')", []);
+    let orphan = database
+        .execute("INSERT INTO sensor (site_id, address, kind) VALUES (99, 'a', 'unknown')", []);
     assert!(orphan.is_err(), "foreign keys are on");
     drop(database);
     let again = Migrator::new(product()).root(root.path()).database("settings").boot().unwrap();
     assert_eq!((again.exit, again.databases.len()), (0, 1));
-    let sites: i64 = migrator.open("settings").unwrap().query_row("SELECT count(*) FROM site", [], |row| row.get(0)).unwrap();
+    let sites: i64 = migrator
+        .open("settings")
+        .unwrap()
+        .query_row("SELECT count(*) FROM site", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(sites, 1);
     assert!(matches!(migrator.open("nothing"), Err(Error::Configuration { .. })));
 }
@@ -61,7 +72,10 @@ fn with_code() -> Embedded {
     let product = product();
     let settings = product.databases.first().unwrap();
     let newest = settings.migrations.last().unwrap();
-    let directives = bootmigrate::catalog::Directives { code_revision: Some(1), ..bootmigrate::catalog::Directives::NONE };
+    let directives = bootmigrate::catalog::Directives {
+        code_revision: Some(1),
+        ..bootmigrate::catalog::Directives::NONE
+    };
     let sql = "-- bootmigrate: code revision=1\n";
     let file = "settings/V15__code.sql";
     let code = Migration {
@@ -76,7 +90,8 @@ fn with_code() -> Embedded {
         ..*newest
     };
     let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([code]).collect();
-    let databases: Vec<Catalog> = [Catalog { migrations: migrations.leak(), fingerprint: [15; 16], ..*settings }].into();
+    let databases: Vec<Catalog> =
+        [Catalog { migrations: migrations.leak(), fingerprint: [15; 16], ..*settings }].into();
     let rest = product.databases.iter().skip(1).copied();
     Embedded { databases: databases.into_iter().chain(rest).collect::<Vec<_>>().leak(), ..product }
 }
@@ -88,13 +103,20 @@ fn a_migration_in_rust() {
     assert_eq!(old.boot().unwrap().exit, 0);
     let sites = |name: &str, migrator: &Migrator| -> i64 {
         let settings = migrator.open("settings").unwrap();
-        settings.query_row("SELECT count(*) FROM site WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+        settings
+            .query_row("SELECT count(*) FROM site WHERE name = ?1", [name], |row| row.get(0))
+            .unwrap()
     };
     old.open("settings").unwrap().execute("INSERT INTO site (name) VALUES ('attic')", []).unwrap();
     let new = || Migrator::new(with_code()).root(root.path()).database("settings");
     // Nobody has registered it: nothing is begun.
     let without = new().boot().unwrap();
-    assert_eq!((without.exit, without.databases[0].version), (21, Some(14)), "{}", without.databases[0].sentence);
+    assert_eq!(
+        (without.exit, without.databases[0].version),
+        (21, Some(14)),
+        "{}",
+        without.databases[0].sentence
+    );
     assert!(new().validate().unwrap_err().to_string().contains("asks for Rust code"));
     // It panics when it has changed a row.
     let panics = new().code_migration("settings", 15, |database| {
@@ -103,7 +125,11 @@ fn a_migration_in_rust() {
     });
     let failed = panics.boot().unwrap();
     assert_eq!((failed.exit, failed.databases[0].version), (10, Some(14)));
-    assert!(failed.databases[0].sentence.contains("the code panicked: a guest may"), "{}", failed.databases[0].sentence);
+    assert!(
+        failed.databases[0].sentence.contains("the code panicked: a guest may"),
+        "{}",
+        failed.databases[0].sentence
+    );
     assert_eq!((sites("attic", &old_boot(&root)), sites("cellar", &old_boot(&root))), (1, 0));
     let good = new().code_migration("settings", 15, |database| {
         database.execute("UPDATE site SET name = 'cellar'", [])?;
@@ -123,16 +149,32 @@ fn what_a_product_registers_is_on_every_connection() {
         let sql = "CREATE TABLE tag (name TEXT COLLATE backwards CHECK (slug(name) <> ''));\nCREATE INDEX tag_slug ON tag (slug(name));\n\
                    INSERT INTO tag VALUES ('A'), ('b');\n";
         let newest = *settings.migrations.last().unwrap();
-        let uses = Migration { version: 15, name: "uses", file: "settings/V15__uses.sql", sql, statements: 3, down: None, ..newest };
-        let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([uses]).collect();
+        let uses = Migration {
+            version: 15,
+            name: "uses",
+            file: "settings/V15__uses.sql",
+            sql,
+            statements: 3,
+            down: None,
+            ..newest
+        };
+        let migrations: Vec<Migration> =
+            settings.migrations.iter().copied().chain([uses]).collect();
         let catalog = Catalog { migrations: migrations.leak(), fingerprint: [16; 16], ..*settings };
         let rest = product.databases.iter().skip(1).copied();
-        Embedded { databases: [catalog].into_iter().chain(rest).collect::<Vec<_>>().leak(), ..product }
+        Embedded {
+            databases: [catalog].into_iter().chain(rest).collect::<Vec<_>>().leak(),
+            ..product
+        }
     };
     let registering = |migrator: Migrator| {
         migrator.on_connection(|connection| {
-            let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-            connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase()))?;
+            let flags = FunctionFlags::SQLITE_UTF8
+                | FunctionFlags::SQLITE_DETERMINISTIC
+                | FunctionFlags::SQLITE_INNOCUOUS;
+            connection.create_scalar_function("slug", 1, flags, |context| {
+                Ok(context.get::<String>(0)?.to_lowercase())
+            })?;
             Ok(connection.create_collation("backwards", |one, other| other.cmp(one))?)
         })
     };
@@ -140,19 +182,38 @@ fn what_a_product_registers_is_on_every_connection() {
     let migrator = || Migrator::new(with_uses()).root(root.path()).database("settings");
     let without = migrator();
     assert!(
-        without.validate().unwrap_err().to_string().contains("the collation backwards is not in this firmware"),
+        without
+            .validate()
+            .unwrap_err()
+            .to_string()
+            .contains("the collation backwards is not in this firmware"),
         "{:?}",
         without.validate()
     );
     let failed = without.boot().unwrap();
     assert_eq!(failed.exit, 10);
-    assert!(failed.databases[0].sentence.contains("register it with Migrator::on_connection"), "{}", failed.databases[0].sentence);
+    assert!(
+        failed.databases[0].sentence.contains("register it with Migrator::on_connection"),
+        "{}",
+        failed.databases[0].sentence
+    );
     let with = registering(migrator());
     with.validate().unwrap();
     let report = with.boot().unwrap();
-    assert_eq!((report.exit, report.databases[0].notes.len()), (0, 0), "{:?}", report.databases[0].notes);
+    assert_eq!(
+        (report.exit, report.databases[0].notes.len()),
+        (0, 0),
+        "{:?}",
+        report.databases[0].notes
+    );
     let names = |connection: bootmigrate::Connection| -> String {
-        connection.query_row("SELECT group_concat(slug(name)) FROM (SELECT name FROM tag ORDER BY name)", [], |row| row.get(0)).unwrap()
+        connection
+            .query_row(
+                "SELECT group_concat(slug(name)) FROM (SELECT name FROM tag ORDER BY name)",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap()
     };
     assert_eq!(names(with.open("settings").unwrap()), "b,a");
     assert_eq!(names(with.at("settings", 15).unwrap()), "b,a");
@@ -172,14 +233,27 @@ fn a_products_tests_have_its_databases() {
     let columns = |version: i64| {
         let database = testing::at(&product(), "settings", version).unwrap();
         database
-            .query_row("SELECT count(*) FROM pragma_table_info('site') WHERE name = 'time_zone'", [], |row| row.get::<_, i64>(0))
+            .query_row(
+                "SELECT count(*) FROM pragma_table_info('site') WHERE name = 'time_zone'",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
             .unwrap()
     };
     assert_eq!((columns(12), columns(13)), (0, 1));
     let fresh = testing::fresh(&product(), "telemetry").unwrap();
-    assert!(fresh.execute("INSERT INTO refinery_schema_history VALUES (1, 'x', 'y', 'z')", []).is_err(), "no history: only the schema");
-    assert_eq!(testing::at(&product(), "settings", 99).map(drop).unwrap_err().to_string(), "settings has no version 99");
-    assert_eq!(testing::fresh(&product(), "nothing").map(drop).unwrap_err().to_string(), "this firmware has no database nothing");
+    assert!(
+        fresh.execute("INSERT INTO refinery_schema_history VALUES (1, 'x', 'y', 'z')", []).is_err(),
+        "no history: only the schema"
+    );
+    assert_eq!(
+        testing::at(&product(), "settings", 99).map(drop).unwrap_err().to_string(),
+        "settings has no version 99"
+    );
+    assert_eq!(
+        testing::fresh(&product(), "nothing").map(drop).unwrap_err().to_string(),
+        "this firmware has no database nothing"
+    );
 }
 
 #[test]
@@ -200,7 +274,10 @@ fn a_bad_migration_does_not_validate() {
     let error = embedded.validate().unwrap_err();
     assert_eq!((error.exit_code(), error.place().map(|place| place.line)), (10, Some(2)));
     let sentence = error.to_string();
-    assert!(sentence.starts_with("settings/V15__bad.sql:2:") && sentence.contains("nowhere"), "{sentence}");
+    assert!(
+        sentence.starts_with("settings/V15__bad.sql:2:") && sentence.contains("nowhere"),
+        "{sentence}"
+    );
 }
 
 /// A device one migration behind, with 1,000 sites of its application.
@@ -215,16 +292,24 @@ fn behind() -> tempfile::TempDir {
 
 /// Sites, and those that the code has renamed, as SQLite reads them.
 fn sites(root: &tempfile::TempDir) -> (i64, i64) {
-    let database = rusqlite::Connection::open(root.path().join("var/lib/gateway/settings.db")).unwrap();
+    let database =
+        rusqlite::Connection::open(root.path().join("var/lib/gateway/settings.db")).unwrap();
     let count = |sql: &str| database.query_row(sql, [], |row| row.get(0)).unwrap();
-    (count("SELECT count(*) FROM site WHERE name LIKE 'site %'"), count("SELECT count(*) FROM site WHERE name LIKE 'by code %'"))
+    (
+        count("SELECT count(*) FROM site WHERE name LIKE 'site %'"),
+        count("SELECT count(*) FROM site WHERE name LIKE 'by code %'"),
+    )
 }
 
 fn renaming(root: &tempfile::TempDir) -> Migrator {
-    Migrator::new(with_code()).root(root.path()).database("settings").code_migration("settings", 15, |database| {
-        database.execute("UPDATE site SET name = 'by code ' || id", [])?;
-        Ok(())
-    })
+    Migrator::new(with_code()).root(root.path()).database("settings").code_migration(
+        "settings",
+        15,
+        |database| {
+            database.execute("UPDATE site SET name = 'by code ' || id", [])?;
+            Ok(())
+        },
+    )
 }
 
 #[test]
@@ -245,8 +330,11 @@ fn code_that_raises_the_stop_itself_is_rolled_back() {
     let root = behind();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let raised = std::sync::Arc::clone(&stop);
-    let migrator =
-        Migrator::new(with_code()).root(root.path()).database("settings").stop(stop).code_migration("settings", 15, move |database| {
+    let migrator = Migrator::new(with_code())
+        .root(root.path())
+        .database("settings")
+        .stop(stop)
+        .code_migration("settings", 15, move |database| {
             database.execute("UPDATE site SET name = 'by code ' || id", [])?;
             raised.store(true, std::sync::atomic::Ordering::SeqCst);
             Ok(())
@@ -261,7 +349,11 @@ fn code_that_raises_the_stop_itself_is_rolled_back() {
 fn a_wrong_configuration_is_one_sentence_and_nothing_is_begun() {
     let root = behind();
     std::fs::create_dir_all(root.path().join("etc")).unwrap();
-    std::fs::write(root.path().join("etc/bootmigrate.toml"), "[databases.settings]\nbusy_timeout_s = \"ten\"\n").unwrap();
+    std::fs::write(
+        root.path().join("etc/bootmigrate.toml"),
+        "[databases.settings]\nbusy_timeout_s = \"ten\"\n",
+    )
+    .unwrap();
     let error = renaming(&root).boot().map(|report| report.exit).unwrap_err();
     let place = error.place().unwrap();
     assert_eq!((error.exit_code(), place.line, place.column), (2, 2, 18));
@@ -272,7 +364,11 @@ fn a_wrong_configuration_is_one_sentence_and_nothing_is_begun() {
     );
     assert!(renaming(&root).open("settings").is_err_and(|error| error.to_string() == sentence));
     assert_eq!(sites(&root), (1000, 0));
-    let other = Migrator::new(product()).root(root.path()).database("nothing").boot().map(|report| report.exit);
+    let other = Migrator::new(product())
+        .root(root.path())
+        .database("nothing")
+        .boot()
+        .map(|report| report.exit);
     assert!(other.is_err());
 }
 
@@ -282,9 +378,12 @@ fn a_callback_that_panics_takes_no_other_with_it() {
     std::fs::write(root.path().join("var/lib/gateway/telemetry.db"), [0x5A; 8192]).unwrap();
     let told = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&told);
-    let migrator = Migrator::new(product()).root(root.path()).on_data_loss(|_| panic!("a guest may")).on_data_loss(move |_| {
-        count.fetch_add(1, Ordering::SeqCst);
-    });
+    let migrator = Migrator::new(product())
+        .root(root.path())
+        .on_data_loss(|_| panic!("a guest may"))
+        .on_data_loss(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
     let report = migrator.boot().unwrap();
     assert_eq!((report.exit, told.load(Ordering::SeqCst)), (11, 1));
     assert_eq!(sites(&root), (1000, 0));
@@ -294,8 +393,15 @@ fn a_callback_that_panics_takes_no_other_with_it() {
 fn with_sql(sql: &'static str, adopted: bool) -> Embedded {
     let product = product();
     let settings = product.databases.first().unwrap();
-    let more =
-        Migration { version: 90, name: "more", file: "settings/V90__more.sql", sql, statements: 1, adopted, ..settings.migrations[0] };
+    let more = Migration {
+        version: 90,
+        name: "more",
+        file: "settings/V90__more.sql",
+        sql,
+        statements: 1,
+        adopted,
+        ..settings.migrations[0]
+    };
     let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([more]).collect();
     let catalog = Catalog { migrations: migrations.leak(), ..*settings };
     Embedded { databases: vec![catalog].leak(), ..product }
@@ -315,9 +421,12 @@ fn what_an_application_would_meet_does_not_validate() {
         // What was released before bootmigrate, nobody can correct.
         assert_eq!(with_sql(sql, true).validate(), Ok(()), "{sql}");
     }
-    let newer = with_sql("CREATE VIEW names AS SELECT group_concat(name ORDER BY name) FROM site;", false);
+    let newer =
+        with_sql("CREATE VIEW names AS SELECT group_concat(name ORDER BY name) FROM site;", false);
     assert_eq!(newer.validate(), Ok(()), "no application's SQLite is named");
-    let configured = |version: &str| format!("example = true\n[databases.settings]\nsqlite_min = \"{version}\"\n");
+    let configured = |version: &str| {
+        format!("example = true\n[databases.settings]\nsqlite_min = \"{version}\"\n")
+    };
     let old = Embedded { configuration: configured("3.40").leak(), ..newer };
     assert_eq!(
         old.validate().unwrap_err().to_string(),

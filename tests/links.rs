@@ -28,8 +28,13 @@ fn prose(text: &str) -> Vec<(usize, &str)> {
 
 /// A heading's anchor: small letters, digits, `-` and `_` stay, blanks become `-`, everything else goes.
 fn anchor(heading: &str) -> String {
-    let kept = heading.trim().chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
-    kept.flat_map(char::to_lowercase).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    let kept = heading
+        .trim()
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase)
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
 }
 
 /// The anchors of a file. The same heading once more gets `-1`, and so on.
@@ -38,7 +43,10 @@ fn anchors(text: &str) -> BTreeSet<String> {
     for (_, line) in prose(text).into_iter().filter(|(_, line)| line.starts_with('#')) {
         let name = anchor(line.trim_start_matches('#'));
         let numbered = (1..).map(|again| format!("{name}-{again}"));
-        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !found.contains(name)).unwrap();
+        let free = std::iter::once(name.clone())
+            .chain(numbered)
+            .find(|name| !found.contains(name))
+            .unwrap();
         found.insert(free);
     }
     found
@@ -48,8 +56,10 @@ fn anchors(text: &str) -> BTreeSet<String> {
 fn targets(line: &str) -> Vec<String> {
     let plain: Vec<&str> = line.split('`').step_by(2).collect();
     let plain = plain.join("code");
-    let mut found: Vec<String> =
-        plain.match_indices("](").filter_map(|(at, _)| Some(plain[at + 2..].split_once(')')?.0.to_owned())).collect();
+    let mut found: Vec<String> = plain
+        .match_indices("](")
+        .filter_map(|(at, _)| Some(plain[at + 2..].split_once(')')?.0.to_owned()))
+        .collect();
     if let Some((_, target)) = plain.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
         found.push(target.to_owned());
     }
@@ -62,9 +72,17 @@ fn broken(root: &Path, file: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in prose(&text) {
         for target in targets(line).into_iter().filter(|target| !target.contains("://")) {
-            let (path, wanted) = target.split_once('#').map_or((target.as_str(), None), |(path, anchor)| (path, Some(anchor)));
-            let at = if path.is_empty() { root.join(file) } else { root.join(file).parent().unwrap().join(path) };
-            let known = wanted.is_none_or(|wanted| fs::read_to_string(&at).is_ok_and(|text| anchors(&text).contains(wanted)));
+            let (path, wanted) = target
+                .split_once('#')
+                .map_or((target.as_str(), None), |(path, anchor)| (path, Some(anchor)));
+            let at = if path.is_empty() {
+                root.join(file)
+            } else {
+                root.join(file).parent().unwrap().join(path)
+            };
+            let known = wanted.is_none_or(|wanted| {
+                fs::read_to_string(&at).is_ok_and(|text| anchors(&text).contains(wanted))
+            });
             if !at.exists() || !known {
                 found.push(format!("{}:{number}: {target} leads nowhere", file.display()));
             }
@@ -97,10 +115,13 @@ fn every_link_leads_somewhere() {
 fn the_book_has_every_page() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let summary = fs::read_to_string(root.join(FOLDER).join("SUMMARY.md")).unwrap();
-    let mut listed: Vec<String> = prose(&summary).into_iter().flat_map(|(_, line)| targets(line)).collect();
+    let mut listed: Vec<String> =
+        prose(&summary).into_iter().flat_map(|(_, line)| targets(line)).collect();
     listed.sort();
-    let inside = |file: &PathBuf| file.strip_prefix(FOLDER).ok().map(|name| name.display().to_string());
-    let pages: Vec<String> = documents(root).iter().filter_map(inside).filter(|name| name != "SUMMARY.md").collect();
+    let inside =
+        |file: &PathBuf| file.strip_prefix(FOLDER).ok().map(|name| name.display().to_string());
+    let pages: Vec<String> =
+        documents(root).iter().filter_map(inside).filter(|name| name != "SUMMARY.md").collect();
     assert_eq!(listed, pages);
 }
 
@@ -110,7 +131,11 @@ fn broken_links_are_found() {
     let page = "# A page, of `code`\n\n## Twice\n## Twice\n\n[one](other.md) [two](#nothing), [three](#a-page-of-code)\n[four](page.md#twice-1)\n\
                 [five](page.md#twice-2) `[code](nowhere.md)` [out](https://example.com/nowhere)\n```\n[in code](nowhere.md)\n```\n[six]: nowhere.md\n";
     fs::write(folder.path().join("page.md"), page).unwrap();
-    let expected = ["page.md:6: other.md leads nowhere", "page.md:6: #nothing leads nowhere", "page.md:8: page.md#twice-2 leads nowhere"];
+    let expected = [
+        "page.md:6: other.md leads nowhere",
+        "page.md:6: #nothing leads nowhere",
+        "page.md:8: page.md#twice-2 leads nowhere",
+    ];
     let found = broken(folder.path(), Path::new("page.md"));
     assert_eq!(found[..3], expected);
     assert_eq!(found[3..], ["page.md:12: nowhere.md leads nowhere"]);

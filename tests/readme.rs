@@ -36,7 +36,8 @@ fn the_quick_start_and_the_library_example_work_as_written() {
     let run = |lines: &str, at: &Path| {
         let mut shell = Command::new("sh");
         shell.args(["-euc", lines]).current_dir(at).env("CARGO_TARGET_DIR", target);
-        for variable in ["RUSTFLAGS", "JOURNAL_STREAM", "RUN_MIGRATIONS", "BOOTMIGRATE_MIGRATIONS"] {
+        for variable in ["RUSTFLAGS", "JOURNAL_STREAM", "RUN_MIGRATIONS", "BOOTMIGRATE_MIGRATIONS"]
+        {
             shell.env_remove(variable);
         }
         shell.output().unwrap()
@@ -47,11 +48,13 @@ fn the_quick_start_and_the_library_example_work_as_written() {
     assert!(told.contains("[BM-0 settings 0>1]"), "the first run: {told}");
     let status = String::from_utf8_lossy(&output.stdout);
     assert!(status.contains("settings"), "{status}");
-    let database = rusqlite::Connection::open(at("gateway/device/var/lib/settings/settings.db")).unwrap();
+    let database =
+        rusqlite::Connection::open(at("gateway/device/var/lib/settings/settings.db")).unwrap();
     database.execute("INSERT INTO wifi (ssid) VALUES ('attic')", []).unwrap();
     // The library example boots the same device. It has no `root`: the folder is given to it here.
     let example = block("It runs what the unit runs, and reports instead of exiting:\n\n```rust\n");
-    let example = example.replace("Migrator::new(embedded!())", "Migrator::new(embedded!()).root(\"device\")");
+    let example = example
+        .replace("Migrator::new(embedded!())", "Migrator::new(embedded!()).root(\"device\")");
     fs::write(at("gateway/src/main.rs"), example).unwrap();
     let output = run("cargo run --quiet", &at("gateway"));
     let told = String::from_utf8_lossy(&output.stderr);

@@ -2,7 +2,13 @@
 //! Promises: every history of three migrations, kept, left out, renamed, edited or foreign, is judged by both.
 //! Never touches a file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use bootmigrate::catalog::{Catalog, Checksums, Directives, Migration, Versions};
 use bootmigrate::device::history::{missing, refusal, Applied};
@@ -23,7 +29,15 @@ enum Row {
 const ROWS: [Row; 5] = [Row::Absent, Row::Kept, Row::Renamed, Row::Edited, Row::Foreign];
 
 fn files() -> Vec<Theirs> {
-    (1..=3).map(|number| Theirs::unapplied(&format!("V{}__step", number * 10), &format!("CREATE TABLE t{number} (a)")).unwrap()).collect()
+    (1..=3)
+        .map(|number| {
+            Theirs::unapplied(
+                &format!("V{}__step", number * 10),
+                &format!("CREATE TABLE t{number} (a)"),
+            )
+            .unwrap()
+        })
+        .collect()
 }
 
 fn ours(file: &Theirs) -> Migration {
@@ -57,14 +71,23 @@ fn theirs(files: &[Theirs], applied: &[Applied]) -> Option<Vec<i64>> {
 fn our_rules_for_a_history_are_refinerys() {
     let files = files();
     let migrations: Vec<Migration> = files.iter().map(ours).collect();
-    let catalog =
-        Catalog { database: "settings", versions: Versions::Int4, fingerprint: [0; 16], migrations: migrations.leak(), data: &[] };
+    let catalog = Catalog {
+        database: "settings",
+        versions: Versions::Int4,
+        fingerprint: [0; 16],
+        migrations: migrations.leak(),
+        data: &[],
+    };
     let (mut agreed, mut refused) = (0, 0);
     for one in ROWS {
         for two in ROWS {
             for three in ROWS {
                 let row = |(file, row): (&Theirs, Row)| {
-                    let same = Applied { version: i64::from(file.version()), name: "step".into(), checksum: file.checksum() };
+                    let same = Applied {
+                        version: i64::from(file.version()),
+                        name: "step".into(),
+                        checksum: file.checksum(),
+                    };
                     match row {
                         Row::Absent => None,
                         Row::Kept => Some(same),
@@ -73,10 +96,13 @@ fn our_rules_for_a_history_are_refinerys() {
                         Row::Foreign => Some(Applied { version: same.version + 1, ..same }),
                     }
                 };
-                let applied: Vec<Applied> = files.iter().zip([one, two, three]).filter_map(row).collect();
+                let applied: Vec<Applied> =
+                    files.iter().zip([one, two, three]).filter_map(row).collect();
                 let ours = match refusal(&catalog, &applied, false) {
                     Some(_) => None,
-                    None => Some(missing(&catalog, &applied).map(|step| step.version).collect::<Vec<_>>()),
+                    None => Some(
+                        missing(&catalog, &applied).map(|step| step.version).collect::<Vec<_>>(),
+                    ),
                 };
                 assert_eq!(ours, theirs(&files, &applied), "{applied:?}");
                 agreed += u32::from(ours.is_some());

@@ -2,7 +2,13 @@
 //! Promises: no list of exceptions; every rule is fed a bad file of its own and must report it.
 //! Never looks outside `src`, `crates`, `tests` and `examples`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 #[path = "structure/circles.rs"]
 mod circles;
@@ -41,11 +47,18 @@ fn whatever_sets_sqlites_options_sets_all_of_them() {
     ];
     for (path, wanted) in places {
         let text = fs::read_to_string(root.join(path)).unwrap();
-        let sets =
-            |line: &&str| line.contains("SQLITE3_FLAGS=\"") || line.contains("SQLITE3_FLAGS = \"") || line.contains("SQLITE_FLAGS = \"");
+        let sets = |line: &&str| {
+            line.contains("SQLITE3_FLAGS=\"")
+                || line.contains("SQLITE3_FLAGS = \"")
+                || line.contains("SQLITE_FLAGS = \"")
+        };
         let all = |line: &&str| sets(line) && options.iter().all(|option| line.contains(option));
         let (some, whole) = (text.lines().filter(sets).count(), text.lines().filter(all).count());
-        assert_eq!((some, whole), (wanted, wanted), "{path} sets SQLite's options, and not those of .cargo/config.toml: {options:?}");
+        assert_eq!(
+            (some, whole),
+            (wanted, wanted),
+            "{path} sets SQLite's options, and not those of .cargo/config.toml: {options:?}"
+        );
     }
 }
 
@@ -59,7 +72,10 @@ fn reported(path: &str, text: &str, rule: &str) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, text).unwrap();
     let found = violations(structure.path());
-    assert!(found.len() == 1 && found[0].contains(rule) && found[0].starts_with(path), "{path} {rule:?}: {found:#?}");
+    assert!(
+        found.len() == 1 && found[0].contains(rule) && found[0].starts_with(path),
+        "{path} {rule:?}: {found:#?}"
+    );
 }
 
 /// A file that keeps every rule.
@@ -106,7 +122,10 @@ fn arrows_that_go_down_are_fine() {
     accepted("src/ops/swap.rs", "use crate::device::disk::Disk;\nuse super::probe::Probed;\n");
     accepted("src/decide/plan.rs", "use crate::config::Settings;\nuse super::facts::Facts;\n");
     accepted("src/commands/status.rs", "use crate::boot::boot;\n");
-    accepted("src/device/lock.rs", "// crate::decide is named in a comment alone\nuse crate::error::Failure;\n");
+    accepted(
+        "src/device/lock.rs",
+        "// crate::decide is named in a comment alone\nuse crate::error::Failure;\n",
+    );
 }
 
 /// Files of one room may use each other, one way.
@@ -121,7 +140,10 @@ fn circles_of_files_are_reported() {
         }
         violations(structure.path())
     };
-    let found = circle(&[("src/ops/a.rs", "use crate::ops::b::{C, d};\n"), ("src/ops/b.rs", "use super::a::E;\n")]);
+    let found = circle(&[
+        ("src/ops/a.rs", "use crate::ops::b::{C, d};\n"),
+        ("src/ops/b.rs", "use super::a::E;\n"),
+    ]);
     assert!(found.len() == 1 && found[0].contains("ops::a → ops::b"), "{found:?}");
     let found = circle(&[
         ("src/ops/a.rs", "fn f() -> crate::ops::b::C { g() }\n"),
@@ -129,30 +151,60 @@ fn circles_of_files_are_reported() {
         ("src/ops/c.rs", "use crate::{ops::a::Z};\n"),
     ]);
     assert!(found.len() == 1 && found[0].contains("ops::a → ops::b → ops::c"), "{found:?}");
-    let straight = [("src/ops/a.rs", "use crate::ops::b::C;\n"), ("src/ops/b.rs", "// crate::ops::a\nfn f() {}\n")];
+    let straight = [
+        ("src/ops/a.rs", "use crate::ops::b::C;\n"),
+        ("src/ops/b.rs", "// crate::ops::a\nfn f() {}\n"),
+    ];
     assert_eq!(circle(&straight), Vec::<String>::new());
 }
 
 #[test]
 fn long_lists_of_parameters_are_reported() {
-    reported("src/ops/probe.rs", &format!("{HEAD}fn f(a: u8, b: u8, c: u8, d: u8, e: (u8, u8), f: u8) {{\n}}\n"), "parameters");
+    reported(
+        "src/ops/probe.rs",
+        &format!("{HEAD}fn f(a: u8, b: u8, c: u8, d: u8, e: (u8, u8), f: u8) {{\n}}\n"),
+        "parameters",
+    );
     reported("crates/lab/src/disk.rs", &format!("{HEAD}    fn f<T: X<Y>>(\n        &mut self,\n        a: A<B, C>,\n        b: u8,\n        c: u8,\n        d: u8,\n        e: u8,\n        f: u8,\n    ) {{\n    }}\n"), "parameters");
-    accepted("src/ops/probe.rs", "fn f(&self, a: A<B, C>, b: (u8, u8), c: &[u8], d: impl Fn(u8, u8) -> u8, e: u8) {\n}\n");
+    accepted(
+        "src/ops/probe.rs",
+        "fn f(&self, a: A<B, C>, b: (u8, u8), c: &[u8], d: impl Fn(u8, u8) -> u8, e: u8) {\n}\n",
+    );
 }
 
 #[test]
 fn rooms_are_kept() {
     reported("src/ops/inspect.rs", &format!("{HEAD}use rusqlite::Connection;\n"), "rusqlite");
-    reported("src/device/lock.rs", &format!("{HEAD}fn f(c: &rusqlite::Connection) {{ g(c) }}\n"), "rusqlite");
-    reported("src/device/history.rs", &format!("{HEAD}use refinery_core::Migration;\n"), "refinery");
+    reported(
+        "src/device/lock.rs",
+        &format!("{HEAD}fn f(c: &rusqlite::Connection) {{ g(c) }}\n"),
+        "rusqlite",
+    );
+    reported(
+        "src/device/history.rs",
+        &format!("{HEAD}use refinery_core::Migration;\n"),
+        "refinery",
+    );
     accepted("src/from_refinery.rs", "use refinery_core::Migration;\n");
     reported("src/ops/prune.rs", &format!("{HEAD}use std::fs;\n"), "std::fs");
     reported("src/device/lock.rs", &format!("{HEAD}use std::{{fs, io}};\n"), "std::fs");
-    reported("src/lib.rs", &format!("{HEAD}fn f() {{\n    eprintln!(\"said\");\n}}\n"), "printable");
-    reported("src/ops/prune.rs", &format!("{HEAD}fn f() {{\n    io::stdout().flush();\n}}\n"), "printable");
+    reported(
+        "src/lib.rs",
+        &format!("{HEAD}fn f() {{\n    eprintln!(\"said\");\n}}\n"),
+        "printable",
+    );
+    reported(
+        "src/ops/prune.rs",
+        &format!("{HEAD}fn f() {{\n    io::stdout().flush();\n}}\n"),
+        "printable",
+    );
     accepted("src/device/output.rs", "fn f() {\n    io::stderr();\n}\n");
     reported("src/decide/fallback.rs", &format!("{HEAD}use std::time::SystemTime;\n"), "pure");
-    reported("src/decide/fallback.rs", &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"), "pure");
+    reported(
+        "src/decide/fallback.rs",
+        &format!("{HEAD}fn f() {{ log::info!(\"said\") }}\n"),
+        "pure",
+    );
     reported("src/cli.rs", &format!("{HEAD}use std::{{env, path::Path}};\n"), "pure");
     accepted("src/device/sqlite.rs", "use rusqlite::Connection;\n");
     accepted("src/device/sqlite/script.rs", "use rusqlite::Batch;\n");
@@ -175,26 +227,65 @@ fn openings_are_kept() {
 fn sizes_are_kept() {
     let body = "    g();\n".repeat(69);
     reported("src/boot.rs", &format!("{HEAD}pub fn boot() {{\n{body}}}\n"), "lines long");
-    reported("src/boot.rs", &format!("{HEAD}impl Boot {{\n    pub(crate) async fn boot(\n{body}    ) {{\n    }}\n}}\n"), "lines long");
+    reported(
+        "src/boot.rs",
+        &format!("{HEAD}impl Boot {{\n    pub(crate) async fn boot(\n{body}    ) {{\n    }}\n}}\n"),
+        "lines long",
+    );
     reported("tests/kills.rs", &format!("{HEAD}#[test]\nfn kill() {{\n{body}}}\n"), "lines long");
     accepted("src/boot.rs", &format!("pub fn boot() {{\n{}}}\n", "    g();\n".repeat(68)));
-    reported("crates/lab/src/disk.rs", &format!("{HEAD}{}", "const A: u8 = 1;\n".repeat(496)), "500");
+    reported(
+        "crates/lab/src/disk.rs",
+        &format!("{HEAD}{}", "const A: u8 = 1;\n".repeat(496)),
+        "500",
+    );
     accepted("crates/lab/src/disk.rs", &"const A: u8 = 1;\n".repeat(495));
 }
 
 #[test]
 fn words_are_kept() {
-    for word in ["a.unwrap();", "a.expect(\"said\");", "panic!(\"no\");", "unreachable!();", "unimplemented!();", "todo!();"] {
+    for word in [
+        "a.unwrap();",
+        "a.expect(\"said\");",
+        "panic!(\"no\");",
+        "unreachable!();",
+        "unimplemented!();",
+        "todo!();",
+    ] {
         reported("src/ops/probe.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
-        reported("crates/build/src/name.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
-        reported("crates/workbench/src/new.rs", &format!("{HEAD}fn f() {{\n    {word}\n}}\n"), "we may not");
+        reported(
+            "crates/build/src/name.rs",
+            &format!("{HEAD}fn f() {{\n    {word}\n}}\n"),
+            "we may not",
+        );
+        reported(
+            "crates/workbench/src/new.rs",
+            &format!("{HEAD}fn f() {{\n    {word}\n}}\n"),
+            "we may not",
+        );
     }
-    reported("src/ops/probe.rs", &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")), "unfinished");
-    reported("crates/lab/src/disk.rs", &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")), "unfinished");
-    reported("tests/integration/boots.rs", &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")), "unfinished");
+    reported(
+        "src/ops/probe.rs",
+        &format!("{HEAD}// {}: later\nfn f() {{}}\n", concat!("FIX", "ME")),
+        "unfinished",
+    );
+    reported(
+        "crates/lab/src/disk.rs",
+        &format!("{HEAD}fn f() {{ {}!() }}\n", concat!("to", "do")),
+        "unfinished",
+    );
+    reported(
+        "tests/integration/boots.rs",
+        &format!("{HEAD}#[{}]\nfn f() {{}}\n", concat!("ig", "nore")),
+        "unfinished",
+    );
     let tests = "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() {\n        a.unwrap();\n    }\n}\n";
     accepted("src/ops/probe.rs", tests);
-    reported("src/ops/probe.rs", &format!("{HEAD}{tests}\nfn g() {{\n    a.unwrap();\n}}\n"), "we may not");
+    reported(
+        "src/ops/probe.rs",
+        &format!("{HEAD}{tests}\nfn g() {{\n    a.unwrap();\n}}\n"),
+        "we may not",
+    );
     let after = "fn f() -> &'static str {\n    r\"\\\"\n}\n\nfn g() {\n    a.unwrap();\n}\n";
     reported("src/ops/probe.rs", &format!("{HEAD}{after}"), "we may not");
     accepted("src/decide/record_tests.rs", "fn f() {\n    a.unwrap();\n}\n");
@@ -206,12 +297,24 @@ fn words_are_kept() {
 #[test]
 fn mutants_fit_the_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let patches = std::fs::read_dir(root.join("crates/lab/mutants")).unwrap().map(|entry| entry.unwrap().path());
+    let patches = std::fs::read_dir(root.join("crates/lab/mutants"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut fitted = 0;
     for patch in patches.filter(|path| path.extension().is_some_and(|end| end == "patch")) {
         let mut command = std::process::Command::new("patch");
-        let output = command.current_dir(root).args(["--dry-run", "-p1", "--quiet", "--fuzz=0", "-i"]).arg(&patch).output().unwrap();
-        assert!(output.status.success(), "{} does not fit: {}", patch.display(), String::from_utf8_lossy(&output.stdout));
+        let output = command
+            .current_dir(root)
+            .args(["--dry-run", "-p1", "--quiet", "--fuzz=0", "-i"])
+            .arg(&patch)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{} does not fit: {}",
+            patch.display(),
+            String::from_utf8_lossy(&output.stdout)
+        );
         fitted += 1;
     }
     assert!(fitted > 70, "{fitted} mutants");

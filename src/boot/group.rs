@@ -26,7 +26,12 @@ pub type Booted<'d> = (DatabaseReport, Option<PendingReport<'d>>);
 
 /// Boots the members of one group, in their order. A single one goes by itself.
 pub fn boot_together<'d>(members: &[Member<'_, 'd>]) -> Vec<Booted<'d>> {
-    let group = Group { members, begun: Cell::new(0), asked: Cell::new(false), ended: RefCell::new(BTreeMap::new()) };
+    let group = Group {
+        members,
+        begun: Cell::new(0),
+        asked: Cell::new(false),
+        ended: RefCell::new(BTreeMap::new()),
+    };
     group.boot_the_rest();
     group.ended.into_inner().into_values().collect()
 }
@@ -110,7 +115,9 @@ impl<'d> Group<'_, 'd> {
         }
         let failure = waits_for(&self.missing().filter(|_| !by_itself(asked))?);
         match look(device, asked.request.clone()) {
-            Ok((facts, plan)) if leads_to_the_target(&plan) => Some(DatabaseReport::failed(device, Some(&facts), &failure)),
+            Ok((facts, plan)) if leads_to_the_target(&plan) => {
+                Some(DatabaseReport::failed(device, Some(&facts), &failure))
+            }
             _ => None,
         }
     }
@@ -118,7 +125,11 @@ impl<'d> Group<'_, 'd> {
     /// The first that keeps the others waiting.
     fn missing(&self) -> Option<String> {
         let ended = self.ended.borrow();
-        ended.values().map(|(report, _)| report).find(|report| !report.usable && !report.waits()).map(|report| report.name.clone())
+        ended
+            .values()
+            .map(|(report, _)| report)
+            .find(|report| !report.usable && !report.waits())
+            .map(|report| report.name.clone())
     }
 
     fn nobody_is_missing(&self) -> Result<(), Failure> {
@@ -150,7 +161,8 @@ impl Others for Group<'_, '_> {
 }
 
 fn booted<'d>(device: &'d Device<'d>, asked: &BootRequest, others: &dyn Others) -> Booted<'d> {
-    run(device, asked, others).unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    run(device, asked, others)
+        .unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
 }
 
 /// An operator named this one, and wants it whatever the others are.
@@ -160,13 +172,18 @@ fn by_itself(asked: &BootRequest) -> bool {
 
 /// One and the same, or members of one group.
 pub fn go_together(one: &Device<'_>, other: &Device<'_>) -> bool {
-    let same_group = one.settings.together.is_some() && one.settings.together == other.settings.together;
+    let same_group =
+        one.settings.together.is_some() && one.settings.together == other.settings.together;
     one.settings.name == other.settings.name || same_group
 }
 
 /// The other members of its group.
-pub fn others<'a, 'd>(device: &'a Device<'_>, all: &'a [Device<'d>]) -> impl Iterator<Item = &'a Device<'d>> {
-    all.iter().filter(|other| other.settings.name != device.settings.name && go_together(device, other))
+pub fn others<'a, 'd>(
+    device: &'a Device<'_>,
+    all: &'a [Device<'d>],
+) -> impl Iterator<Item = &'a Device<'d>> {
+    all.iter()
+        .filter(|other| other.settings.name != device.settings.name && go_together(device, other))
 }
 
 /// The version that an application may open, as far as this database alone says.
@@ -179,7 +196,9 @@ pub fn version_there(device: &Device<'_>) -> Option<i64> {
 
 /// Which of its group are not there yet, as far as a look tells.
 pub fn not_there<'a>(device: &'a Device<'_>, all: &'a [Device<'_>]) -> Option<&'a str> {
-    others(device, all).find(|other| version_there(other).is_none()).map(|other| other.settings.name.as_str())
+    others(device, all)
+        .find(|other| version_there(other).is_none())
+        .map(|other| other.settings.name.as_str())
 }
 
 /// What the next boot does to a database, whoever goes together with it among `all`.
@@ -191,7 +210,9 @@ pub fn plan_in_words(device: &Device<'_>, plan: &Plan, all: &[Device<'_>]) -> St
     for other in others(device, all) {
         let name = other.settings.name.as_str();
         match look(other, Request::Boot) {
-            Err(_) | Ok((_, Plan::Refuse(_))) => return format!("wait for {name}, which it goes together with; then {plan}"),
+            Err(_) | Ok((_, Plan::Refuse(_))) => {
+                return format!("wait for {name}, which it goes together with; then {plan}")
+            }
             Ok((_, plan)) if leads_to_the_target(&plan) => go.push(name),
             // It is there, or is repaired first.
             Ok(_) => {}
@@ -204,5 +225,9 @@ pub fn plan_in_words(device: &Device<'_>, plan: &Plan, all: &[Device<'_>]) -> St
 }
 
 fn waits_for(name: &str) -> Failure {
-    Failure::new(Class::Waits, GO_TOGETHER, format!("it goes together with {name}, which is not ready"))
+    Failure::new(
+        Class::Waits,
+        GO_TOGETHER,
+        format!("it goes together with {name}, which is not ready"),
+    )
 }

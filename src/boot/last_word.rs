@@ -12,14 +12,25 @@ use crate::hooks::FailureInfo;
 use crate::ops::inspect::good_snapshots;
 
 /// What follows, by the policy or by the product's word.
-pub fn last_word(device: &Device<'_>, (plan, failure): (&Plan, &Failure), by_policy: NextPlan, facts: &Facts) -> NextPlan {
-    let Some(product) = device.environment.code.filter(|product| product.has_hooks() && !device.is_copy) else { return by_policy };
+pub fn last_word(
+    device: &Device<'_>,
+    (plan, failure): (&Plan, &Failure),
+    by_policy: NextPlan,
+    facts: &Facts,
+) -> NextPlan {
+    let Some(product) =
+        device.environment.code.filter(|product| product.has_hooks() && !device.is_copy)
+    else {
+        return by_policy;
+    };
     // The snapshot that the product asked for does not come forward either: the migration would only fail once more.
     let behind = matches!(facts.database, DatabaseState::Behind { .. });
     if behind && matches!(plan, Plan::Replace { by: Replacement::Snapshot { .. }, .. }) {
         return NextPlan::Stop(Stop::AsItFailed);
     }
-    if failure.class != Class::Failed || !matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) {
+    if failure.class != Class::Failed
+        || !matches!(plan, Plan::Migrate { .. } | Plan::MigrateCopy { .. })
+    {
         return by_policy;
     }
     let mut snapshots = good_snapshots(device).unwrap_or_default();

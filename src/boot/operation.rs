@@ -35,21 +35,33 @@ const COPIES_MAX: u32 = 3;
 ///
 /// # Errors
 /// With the class that the fallbacks look at.
-pub fn carry_out(run: &mut Run<'_>, seen: &Inspection, plan: &Plan, asked: &BootRequest, others: &dyn Others) -> Result<Ending, Failure> {
+pub fn carry_out(
+    run: &mut Run<'_>,
+    seen: &Inspection,
+    plan: &Plan,
+    asked: &BootRequest,
+    others: &dyn Others,
+) -> Result<Ending, Failure> {
     let device = run.device;
     if leads_to_the_target(plan) {
         others.can_go()?;
     }
     // A token's operation that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
-    let forget_tries = asked.request != Request::Boot && (asked.token.is_empty() || run.store.open_token() != asked.token);
+    let forget_tries = asked.request != Request::Boot
+        && (asked.token.is_empty() || run.store.open_token() != asked.token);
     let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
-    let order = Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
+    let order =
+        Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
             // Remembered once: from now on an absent file is a lost one.
             run.store.remember_data(device);
             run.store.remember_token(device, &asked.token);
-            let outcome = if matches!(plan, Plan::Quiet { .. }) { Outcome::Quiet } else { Outcome::Compatible };
+            let outcome = if matches!(plan, Plan::Quiet { .. }) {
+                Outcome::Quiet
+            } else {
+                Outcome::Compatible
+            };
             Ok(Ending::finished(Finished::at(outcome, *version)))
         }
         Plan::Refuse(refusal) => Ok(Ending::Refused(refusal.clone())),
@@ -60,13 +72,23 @@ pub fn carry_out(run: &mut Run<'_>, seen: &Inspection, plan: &Plan, asked: &Boot
                 migrations: find(device, migrations),
                 snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
                 prune_first: *snapshot == SnapshotPlan::TakeAfterPruning,
-                recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
+                recorded: half_done
+                    .and_then(|version| device.catalog.find(version))
+                    .into_iter()
+                    .collect(),
                 order,
             };
             migrated(run, seen, *from, &job)
         }
-        Plan::MigrateCopy { from, migrations } => migrate_copy(run, seen, *from, &find(device, migrations), &order),
-        Plan::Adopt { version, by, pending } => adopted(run, seen, &TakeOver { version: *version, by, is_last: pending.is_empty() }, order),
+        Plan::MigrateCopy { from, migrations } => {
+            migrate_copy(run, seen, *from, &find(device, migrations), &order)
+        }
+        Plan::Adopt { version, by, pending } => adopted(
+            run,
+            seen,
+            &TakeOver { version: *version, by, is_last: pending.is_empty() },
+            order,
+        ),
         Plan::Downgrade { from, .. } => {
             let main = present(seen)?;
             let why = reason(&seen.facts, *from);
@@ -94,7 +116,11 @@ pub fn carry_out(run: &mut Run<'_>, seen: &Inspection, plan: &Plan, asked: &Boot
 /// What this firmware's applications need is there after it; a repair only restores what is there.
 pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
     match plan {
-        Plan::FirstBoot { .. } | Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Replace { .. } => true,
+        Plan::FirstBoot { .. }
+        | Plan::Migrate { .. }
+        | Plan::MigrateCopy { .. }
+        | Plan::Downgrade { .. }
+        | Plan::Replace { .. } => true,
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }
         | Plan::Refuse(_)
@@ -105,11 +131,22 @@ pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
     }
 }
 
-fn in_its_place(run: &mut Run<'_>, seen: &Inspection, by: &Replacement, order: &Order<'_>) -> Result<Ending, Failure> {
+fn in_its_place(
+    run: &mut Run<'_>,
+    seen: &Inspection,
+    by: &Replacement,
+    order: &Order<'_>,
+) -> Result<Ending, Failure> {
     let migrations = run.device.catalog.migrations;
     match by {
         Replacement::Fresh { carry, from, aside } => {
-            let carry = Carry { version: *from, tables: carry, all_aside: *aside, least: Least::Nothing, damaged: is_damaged(seen) };
+            let carry = Carry {
+                version: *from,
+                tables: carry,
+                all_aside: *aside,
+                least: Least::Nothing,
+                damaged: is_damaged(seen),
+            };
             let by = match &seen.main {
                 Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
                 _ => By::Fresh,
@@ -118,7 +155,8 @@ fn in_its_place(run: &mut Run<'_>, seen: &Inspection, by: &Replacement, order: &
         }
         Replacement::Snapshot { version, operation } => {
             let name = SnapshotName { version: *version, operation: *operation };
-            let later: Vec<_> = migrations.iter().filter(|migration| migration.version > *version).collect();
+            let later: Vec<_> =
+                migrations.iter().filter(|migration| migration.version > *version).collect();
             replaced(run, seen, &By::Snapshot(&name), &later, order)
         }
     }
@@ -128,18 +166,37 @@ fn is_damaged(seen: &Inspection) -> bool {
     matches!(seen.facts.database, facts::DatabaseState::Damaged { .. })
 }
 
-fn salvaged(run: &mut Run<'_>, main: &MainFile, version: i64, least: Least, order: &Order<'_>) -> Result<Ending, Failure> {
-    let carry = Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
-    let migrations: Vec<&'static Migration> =
-        run.device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
+fn salvaged(
+    run: &mut Run<'_>,
+    main: &MainFile,
+    version: i64,
+    least: Least,
+    order: &Order<'_>,
+) -> Result<Ending, Failure> {
+    let carry =
+        Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
+    let migrations: Vec<&'static Migration> = run
+        .device
+        .catalog
+        .migrations
+        .iter()
+        .filter(|migration| migration.version <= version)
+        .collect();
     replace(run, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ending::Repaired)
 }
 
 fn present(seen: &Inspection) -> Result<&MainFile, Failure> {
-    seen.main.as_ref().ok_or_else(|| Failure::new(Class::Defect, Op("copy the live database"), "there is no main file to copy"))
+    seen.main.as_ref().ok_or_else(|| {
+        Failure::new(Class::Defect, Op("copy the live database"), "there is no main file to copy")
+    })
 }
 
-fn migrated(run: &mut Run<'_>, seen: &Inspection, from: i64, job: &Job<'_>) -> Result<Ending, Failure> {
+fn migrated(
+    run: &mut Run<'_>,
+    seen: &Inspection,
+    from: i64,
+    job: &Job<'_>,
+) -> Result<Ending, Failure> {
     let Some(done) = migrate(run, seen, job)? else { return Ok(Ending::LookAgain) };
     run.store.remember_data(run.device);
     Ok(Ending::finished(Finished {
@@ -161,9 +218,20 @@ struct TakeOver<'a> {
     is_last: bool,
 }
 
-fn adopted(run: &mut Run<'_>, seen: &Inspection, from: &TakeOver<'_>, order: Order<'_>) -> Result<Ending, Failure> {
+fn adopted(
+    run: &mut Run<'_>,
+    seen: &Inspection,
+    from: &TakeOver<'_>,
+    order: Order<'_>,
+) -> Result<Ending, Failure> {
     let TakeOver { version, by, is_last } = *from;
-    let recorded = run.device.catalog.migrations.iter().filter(|migration| migration.version <= version).collect();
+    let recorded = run
+        .device
+        .catalog
+        .migrations
+        .iter()
+        .filter(|migration| migration.version <= version)
+        .collect();
     // What is recorded is what it is already.
     let order = Order { others: &Alone, ..order };
     let job = Job { migrations: Vec::new(), snapshot: false, prune_first: false, recorded, order };
@@ -208,15 +276,24 @@ fn first_boot(run: &mut Run<'_>, seen: &Inspection, order: &Order<'_>) -> Result
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         // An empty file may be filled while we build; then it is somebody's.
         let aside = device.state.staging_old(operation.number);
-        let new = New { path: &staged.path, made_from: main.as_ref().map(|main| MadeFrom { main: main.stat, wal: None }) };
-        let second = if main.is_some() { SecondName::Make(aside.clone()) } else { SecondName::None };
-        swap(device, locked, main.as_ref(), &new, &second).inspect_err(|_| discard(device, &staged.path))?;
+        let new = New {
+            path: &staged.path,
+            made_from: main.as_ref().map(|main| MadeFrom { main: main.stat, wal: None }),
+        };
+        let second =
+            if main.is_some() { SecondName::Make(aside.clone()) } else { SecondName::None };
+        swap(device, locked, main.as_ref(), &new, &second)
+            .inspect_err(|_| discard(device, &staged.path))?;
         if main.is_some() {
-            device.disk().unlink(SWEEP, &aside).map_err(|error| Failure::io(SWEEP, &aside, &error))?;
+            device
+                .disk()
+                .unlink(SWEEP, &aside)
+                .map_err(|error| Failure::io(SWEEP, &aside, &error))?;
         }
         Ok((staged.applied, staged.notes))
     });
-    let (applied, notes) = built.inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
+    let (applied, notes) =
+        built.inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
     run.store.remember_data(device);
     Ok(Ending::finished(Finished {
         outcome: Outcome::Created,
@@ -258,7 +335,12 @@ fn migrate_copy(
     }))
 }
 
-fn copy_and_swap(build: &Build<'_>, seen: &Inspection, name: &SnapshotName, order: &Order<'_>) -> Result<(Vec<i64>, Vec<String>), Failure> {
+fn copy_and_swap(
+    build: &Build<'_>,
+    seen: &Inspection,
+    name: &SnapshotName,
+    order: &Order<'_>,
+) -> Result<(Vec<i64>, Vec<String>), Failure> {
     let (device, locked) = (build.device, build.locked);
     let main = present(seen)?;
     let mut tries = 0;
@@ -267,11 +349,15 @@ fn copy_and_swap(build: &Build<'_>, seen: &Inspection, name: &SnapshotName, orde
         let staged = stage(build, &Base::Live(main))?;
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
-        match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name))) {
+        match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name)))
+        {
             Ok(_) => return Ok((staged.applied, staged.notes)),
             // Another process wrote while the copy was made: what was copied is thrown away.
             Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
-                device.disk().unlink(failure.op, &staged.path).map_err(|error| Failure::io(failure.op, &staged.path, &error))?;
+                device
+                    .disk()
+                    .unlink(failure.op, &staged.path)
+                    .map_err(|error| Failure::io(failure.op, &staged.path, &error))?;
             }
             Err(failure) => {
                 discard(device, &staged.path);

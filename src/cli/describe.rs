@@ -35,7 +35,8 @@ const fn option(name: &'static str, value: Option<&'static str>, help: &'static 
 }
 
 /// Options of every command.
-pub const EVERYWHERE: &[&str] = &["--db", "--config", "--root", "-v", "-vv", "--verbose", "-q", "--quiet", "--help", "-h"];
+pub const EVERYWHERE: &[&str] =
+    &["--db", "--config", "--root", "-v", "-vv", "--verbose", "-q", "--quiet", "--help", "-h"];
 
 /// All options.
 pub const OPTIONS: &[OptionText] = &[
@@ -366,5 +367,7 @@ pub fn option_text(name: &str) -> Option<&'static OptionText> {
 
 /// Words that only begin a command, for example `snapshot`.
 pub fn is_group(word: &str) -> bool {
-    COMMANDS.iter().any(|command| command.name.split_once(' ').is_some_and(|(group, _)| group == word))
+    COMMANDS
+        .iter()
+        .any(|command| command.name.split_once(' ').is_some_and(|(group, _)| group == word))
 }

@@ -2,7 +2,9 @@
 //! Promises: 80 columns; a technician finds the command, its options and the exit codes without the manual.
 //! Never knows a command that the parser does not.
 
-use crate::cli::describe::{command, is_group, option_text, CommandText, OptionText, COMMANDS, OPTIONS};
+use crate::cli::describe::{
+    command, is_group, option_text, CommandText, OptionText, COMMANDS, OPTIONS,
+};
 use crate::error::called::{called, program};
 use crate::error::exit::{self, Exit};
 
@@ -12,7 +14,12 @@ pub fn help(words: &str) -> String {
         Some(command) => one(command),
         None if is_group(words) => {
             let group = format!("{words} ");
-            COMMANDS.iter().filter(|command| command.name.starts_with(&group)).map(one).collect::<Vec<_>>().join("\n")
+            COMMANDS
+                .iter()
+                .filter(|command| command.name.starts_with(&group))
+                .map(one)
+                .collect::<Vec<_>>()
+                .join("\n")
         }
         None => all(),
     };
@@ -39,7 +46,9 @@ fn all() -> String {
         text.push_str(&format!("  {number}. {name} {words:<20}{why}\n"));
     }
     text.push_str("\nOptions of every command\n");
-    let common = OPTIONS.iter().filter(|option| ["--db", "--config", "--root", "-v", "-vv", "-q", "--help"].contains(&option.name));
+    let common = OPTIONS.iter().filter(|option| {
+        ["--db", "--config", "--root", "-v", "-vv", "-q", "--help"].contains(&option.name)
+    });
     common.for_each(|option| text.push_str(&line(option)));
     text.push_str("\nExit codes: may the application start?\n");
     for Exit { code, meaning, .. } in exit::all() {
@@ -54,7 +63,8 @@ fn one(command: &CommandText) -> String {
         text.push_str(&format!(" {}", command.usage));
     }
     text.push_str(&format!("\n  {}\n\n{}\n", command.summary, command.text));
-    let options: Vec<&OptionText> = command.options.iter().filter_map(|name| option_text(name)).collect();
+    let options: Vec<&OptionText> =
+        command.options.iter().filter_map(|name| option_text(name)).collect();
     if !options.is_empty() {
         text.push('\n');
         options.iter().for_each(|option| text.push_str(&line(option)));
@@ -63,6 +73,8 @@ fn one(command: &CommandText) -> String {
 }
 
 fn line(option: &OptionText) -> String {
-    let name = option.value.map_or_else(|| option.name.to_owned(), |value| format!("{} {value}", option.name));
+    let name = option
+        .value
+        .map_or_else(|| option.name.to_owned(), |value| format!("{} {value}", option.name));
     format!("  {name:<19} {}\n", option.help)
 }

@@ -49,16 +49,22 @@ impl Words<'_> {
         match self.verb {
             "list" => Ok(QuarantineVerb::List),
             "show" => self.number().map(QuarantineVerb::Show),
-            "export" => self.number().map(|number| QuarantineVerb::Export(number, PathBuf::from(self.argument(1)))),
+            "export" => self
+                .number()
+                .map(|number| QuarantineVerb::Export(number, PathBuf::from(self.argument(1)))),
             "delete" => {
                 let number = self.number()?;
-                self.agreed("quarantine", "removes these files for good").map(|()| QuarantineVerb::Delete(number))
+                self.agreed("quarantine", "removes these files for good")
+                    .map(|()| QuarantineVerb::Delete(number))
             }
             "restore" => {
                 let number = self.number()?;
-                self.agreed("quarantine", "takes the database that stands there out of use").map(|()| QuarantineVerb::Restore(number))
+                self.agreed("quarantine", "takes the database that stands there out of use")
+                    .map(|()| QuarantineVerb::Restore(number))
             }
-            other => Err(format!("`quarantine {other}` is not known; see `bootmigrate quarantine --help`")),
+            other => Err(format!(
+                "`quarantine {other}` is not known; see `bootmigrate quarantine --help`"
+            )),
         }
     }
 
@@ -71,7 +77,9 @@ impl Words<'_> {
         match self.verb {
             "list" => Ok(LostVerb::List),
             "export" => Ok(LostVerb::Export(table(), PathBuf::from(self.argument(1)))),
-            "drop" => self.agreed("lost", "removes these rows for good").map(|()| LostVerb::Drop(table())),
+            "drop" => {
+                self.agreed("lost", "removes these rows for good").map(|()| LostVerb::Drop(table()))
+            }
             "retry" => Ok(LostVerb::Retry(self.arguments.first().cloned(), self.agreed)),
             other => Err(format!("`lost {other}` is not known; see `bootmigrate lost --help`")),
         }
@@ -86,7 +94,9 @@ impl Words<'_> {
         self.named("quarantine")?;
         let word = self.argument(0);
         let number = word.trim_start_matches("quarantine/").parse().ok();
-        number.ok_or_else(|| format!("`{word}` is not a number; `bootmigrate quarantine list` shows them"))
+        number.ok_or_else(|| {
+            format!("`{word}` is not a number; `bootmigrate quarantine list` shows them")
+        })
     }
 
     fn named(&self, group: &str) -> Result<(), String> {

@@ -11,11 +11,18 @@ use crate::decide::facts::Request;
 ///
 /// # Errors
 /// One sentence.
-pub fn as_run(embedded: &Embedded, settings: &mut Settings, command: &Command) -> Result<Command, String> {
+pub fn as_run(
+    embedded: &Embedded,
+    settings: &mut Settings,
+    command: &Command,
+) -> Result<Command, String> {
     let Action::Adopt { from, at } = &command.action else { return Ok(command.clone()) };
     let name = command.database.as_deref().unwrap_or_default();
     let catalog = embedded.databases.iter().find(|catalog| catalog.database == name);
-    let versions = catalog.map_or(&[][..], |catalog| catalog.migrations).iter().map(|migration| migration.version);
+    let versions = catalog
+        .map_or(&[][..], |catalog| catalog.migrations)
+        .iter()
+        .map(|migration| migration.version);
     if let Some(at) = at.filter(|at| !versions.clone().any(|version| version == *at)) {
         let list = versions.map(|version| version.to_string()).collect::<Vec<_>>().join(", ");
         return Err(format!("--at {at} is not one of this firmware's versions; there is {list}"));
@@ -25,8 +32,12 @@ pub fn as_run(embedded: &Embedded, settings: &mut Settings, command: &Command) -
             let versions = database.adopt.take().map(|adopt| adopt.versions).unwrap_or_default();
             let by_hand = Adopt::by_hand(from.as_deref(), *at)?;
             // The numbers that the configuration maps are the tool's, not an operator's.
-            database.adopt = Some(if at.is_some() { by_hand } else { Adopt { versions, ..by_hand } });
+            database.adopt =
+                Some(if at.is_some() { by_hand } else { Adopt { versions, ..by_hand } });
         }
     }
-    Ok(Command { action: Action::Run { request: Request::Boot, program: Vec::new() }, ..command.clone() })
+    Ok(Command {
+        action: Action::Run { request: Request::Boot, program: Vec::new() },
+        ..command.clone()
+    })
 }

@@ -29,17 +29,24 @@ const FILE_BYTES_MAX: usize = 256 << 10;
 ///
 /// # Errors
 /// One sentence where the file cannot be written.
-pub fn bundle(context: &CommandContext<'_>, embedded: &Embedded, file: &Path) -> Result<Printed, String> {
+pub fn bundle(
+    context: &CommandContext<'_>,
+    embedded: &Embedded,
+    file: &Path,
+) -> Result<Printed, String> {
     let text = Lines::json(&without_rows(collect(context, embedded)));
     if file == Path::new("-") {
         return Ok(Printed::answer(text, 0));
     }
     let text = text.as_str();
     // A name alone has no folder that could be synced.
-    let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
+    let place = std::path::absolute(file)
+        .map_err(|error| format!("{} is no path: {error}", file.display()))?;
     free_for_a_file(context, &place)?;
-    export(context.environment.disk, &place, text.as_bytes()).map_err(|failure| failure.to_string())?;
-    let line = format!("{} written, {} bytes; no row of any table is in it.", file.display(), text.len());
+    export(context.environment.disk, &place, text.as_bytes())
+        .map_err(|failure| failure.to_string())?;
+    let line =
+        format!("{} written, {} bytes; no row of any table is in it.", file.display(), text.len());
     Ok(Printed::outcome(Lines::of(&line), Lines::default(), 0))
 }
 
@@ -48,7 +55,11 @@ fn collect(context: &CommandContext<'_>, embedded: &Embedded) -> Value {
     let text = |path: &Path| {
         let bytes = context.environment.disk.read_start(path, FILE_BYTES_MAX + 1).ok()?;
         let kept = bytes.get(..FILE_BYTES_MAX).unwrap_or(&bytes);
-        let cut = if kept.len() < bytes.len() { format!("\n(cut after {FILE_BYTES_MAX} bytes)") } else { String::new() };
+        let cut = if kept.len() < bytes.len() {
+            format!("\n(cut after {FILE_BYTES_MAX} bytes)")
+        } else {
+            String::new()
+        };
         Some(String::from_utf8_lossy(kept).into_owned() + &cut)
     };
     let below = |path: &str| text(&place(root, Path::new(path)));
@@ -82,11 +93,14 @@ fn report_of(text: &str) -> Value {
 /// A failed `expect` query shows its row on the device; here it is left out, wherever it is told.
 fn without_rows(value: Value) -> Value {
     match value {
-        Value::String(text) => {
-            Value::from(text.split_once(ROW_FOLLOWS).map_or(text.clone(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)")))
-        }
+        Value::String(text) => Value::from(
+            text.split_once(ROW_FOLLOWS)
+                .map_or(text.clone(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)")),
+        ),
         Value::Array(values) => values.into_iter().map(without_rows).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, without_rows(value))).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (key, without_rows(value))).collect()
+        }
         other => other,
     }
 }
@@ -94,19 +108,19 @@ fn without_rows(value: Value) -> Value {
 /// Schema, history, names in the state folder, the record's bytes.
 fn one(device: &Device<'_>) -> Value {
     let disk = device.disk();
-    let plan = look(device, Request::Boot).map_or_else(|failure| failure.to_string(), |(_, plan)| plan.to_string());
+    let plan = look(device, Request::Boot)
+        .map_or_else(|failure| failure.to_string(), |(_, plan)| plan.to_string());
     let read = outside(device).and_then(|seen| inside(device, &seen, 0));
     let (schema, history, error) = match read {
         Ok(inside) => (inside.schema, inside.history, None),
         Err(failure) => (Vec::new(), Vec::new(), Some(failure.to_string())),
     };
-    let record = read_own_start(disk, LOOK, &device.state.record(), 2 * SLOT_BYTES).unwrap_or_default();
+    let record =
+        read_own_start(disk, LOOK, &device.state.record(), 2 * SLOT_BYTES).unwrap_or_default();
     let slots: Vec<String> = record.chunks(SLOT_BYTES).map(hexadecimal).collect();
-    let migrations = device
-        .catalog
-        .migrations
-        .iter()
-        .map(|migration| format!("{} checksum {}", migration.file, migration.checksum(device.catalog.versions)));
+    let migrations = device.catalog.migrations.iter().map(|migration| {
+        format!("{} checksum {}", migration.file, migration.checksum(device.catalog.versions))
+    });
     json!({
         "name": device.settings.name,
         "path": device.files.main,

@@ -91,16 +91,27 @@ pub fn data(context: &CommandContext<'_>, verb: DataVerb) -> Result<Printed, Str
     if let DataVerb::Status { .. } = verb {
         return Ok(Printed::answer(reports.iter().flat_map(DataReport::lines).collect(), exit));
     }
-    let lines = reports.iter().flat_map(|report| std::iter::once(report.sentence.clone()).chain(report.place.iter().flat_map(line_of)));
+    let lines = reports.iter().flat_map(|report| {
+        std::iter::once(report.sentence.clone()).chain(report.place.iter().flat_map(line_of))
+    });
     Ok(Printed::outcome(Lines::default(), lines.collect(), exit))
 }
 
-fn check_extent(context: &CommandContext<'_>, device: &Device<'_>, extent: Extent) -> Result<(), String> {
+fn check_extent(
+    context: &CommandContext<'_>,
+    device: &Device<'_>,
+    extent: Extent,
+) -> Result<(), String> {
     match extent {
         Extent::All => Ok(()),
-        _ if context.devices.len() > 1 => Err("--step and --to are about one database; name it with --db NAME".into()),
-        Extent::To(version) | Extent::ToExclusive(version) if !device.catalog.data.iter().any(|migration| migration.version == version) => {
-            let list: Vec<String> = device.catalog.data.iter().map(|migration| migration.version.to_string()).collect();
+        _ if context.devices.len() > 1 => {
+            Err("--step and --to are about one database; name it with --db NAME".into())
+        }
+        Extent::To(version) | Extent::ToExclusive(version)
+            if !device.catalog.data.iter().any(|migration| migration.version == version) =>
+        {
+            let list: Vec<String> =
+                device.catalog.data.iter().map(|migration| migration.version.to_string()).collect();
             let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
             Err(format!("version {version} is not one of this firmware's data migrations of {}; there is {list}", device.settings.name))
         }
@@ -112,19 +123,32 @@ fn within(migrations: Vec<&'static Migration>, extent: Extent) -> Vec<&'static M
     match extent {
         Extent::All => migrations,
         Extent::Step(count) => migrations.into_iter().take(count as usize).collect(),
-        Extent::To(version) => migrations.into_iter().filter(|migration| migration.version <= version).collect(),
-        Extent::ToExclusive(version) => migrations.into_iter().filter(|migration| migration.version < version).collect(),
+        Extent::To(version) => {
+            migrations.into_iter().filter(|migration| migration.version <= version).collect()
+        }
+        Extent::ToExclusive(version) => {
+            migrations.into_iter().filter(|migration| migration.version < version).collect()
+        }
     }
 }
 
 fn status(device: &Device<'_>) -> DataReport {
     let seen = look(device).and_then(|rows| left_to_do(device, &rows).map(|left| (rows, left)));
     match seen {
-        Err(failure) => DataReport::of(device, &[], &[], failure.class.exit().code, &format!("cannot be looked at: {failure}.")),
+        Err(failure) => DataReport::of(
+            device,
+            &[],
+            &[],
+            failure.class.exit().code,
+            &format!("cannot be looked at: {failure}."),
+        ),
         Ok((rows, left)) => {
             let (exit, words) = match left.len() {
                 0 => (0, "no data migration is pending.".to_owned()),
-                count => (exit::PENDING.code, format!("{count} pending; `bootmigrate data run --all` applies them.")),
+                count => (
+                    exit::PENDING.code,
+                    format!("{count} pending; `bootmigrate data run --all` applies them."),
+                ),
             };
             DataReport::of(device, &rows, &left, exit, &words)
         }
@@ -141,15 +165,25 @@ pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
         all => format!("{}. ", all.join("; ")),
     };
     match ended {
-        Ok(None) if done.is_empty() => DataReport::of(device, &rows, &left, 0, "no data migration is pending."),
+        Ok(None) if done.is_empty() => {
+            DataReport::of(device, &rows, &left, 0, "no data migration is pending.")
+        }
         Ok(None) => DataReport::of(device, &rows, &left, 0, did.trim_end()),
-        Ok(Some((exit, why))) => DataReport::of(device, &rows, &left, exit, &format!("its data migrations wait: {why}.")),
+        Ok(Some((exit, why))) => {
+            DataReport::of(device, &rows, &left, exit, &format!("its data migrations wait: {why}."))
+        }
         Err(failure) => {
             let failure = explained(device, failure);
             let words = format!("{did}{}", words(device, &failure, done.is_empty()));
-            let mut report = DataReport::of(device, &rows, &left, failure.class.exit().code, &words);
+            let mut report =
+                DataReport::of(device, &rows, &left, failure.class.exit().code, &words);
             if let Some(place) = failure.place {
-                report.sentence = format!("{} V{}:{}]", report.sentence.trim_end_matches(']'), place.version, place.line);
+                report.sentence = format!(
+                    "{} V{}:{}]",
+                    report.sentence.trim_end_matches(']'),
+                    place.version,
+                    place.line
+                );
                 report.place = Some(place);
             }
             report
@@ -159,7 +193,12 @@ pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
 
 /// Lock, look, open beside the applications, and one data migration after another; `done` has a clause for each.
 /// What the schema still waits for, with the exit code, where it does.
-fn apply(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut Vec<Row>) -> Result<Option<(u8, String)>, Failure> {
+fn apply(
+    device: &Device<'_>,
+    extent: Extent,
+    done: &mut Vec<String>,
+    rows: &mut Vec<Row>,
+) -> Result<Option<(u8, String)>, Failure> {
     if device.catalog.data.is_empty() {
         return Ok(None);
     }
@@ -177,7 +216,10 @@ fn apply(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut
         return Ok(Some(waits));
     }
     let Some(mut beside) = open(device, &locked)? else {
-        return Ok(Some((exit::PENDING.code, "its schema is not this firmware's; `bootmigrate run` first".to_owned())));
+        return Ok(Some((
+            exit::PENDING.code,
+            "its schema is not this firmware's; `bootmigrate run` first".to_owned(),
+        )));
     };
     let ran = run_all(&mut beside, device, extent, done);
     *rows = beside.rows().unwrap_or_default();
@@ -185,7 +227,12 @@ fn apply(device: &Device<'_>, extent: Extent, done: &mut Vec<String>, rows: &mut
     ran.and(closed).map(|()| None)
 }
 
-fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &mut Vec<String>) -> Result<(), Failure> {
+fn run_all(
+    beside: &mut Beside<'_>,
+    device: &Device<'_>,
+    extent: Extent,
+    done: &mut Vec<String>,
+) -> Result<(), Failure> {
     let rows = beside.rows()?;
     for migration in within(left_to_do(device, &rows)?, extent) {
         let row = row_of(&rows, migration);
@@ -194,7 +241,8 @@ fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &
         let before = row.filter(same).map_or_else(Progress::default, |row| row.progress);
         let mut now = before;
         let ran = beside.run(migration, before, &mut |progress| now = progress);
-        let counted = format!("V{} {}: {}", migration.version, migration.name, counted(now.rows, now.rounds));
+        let counted =
+            format!("V{} {}: {}", migration.version, migration.name, counted(now.rows, now.rounds));
         match ran {
             Ok(()) => done.push(counted),
             Err(failure) => {
@@ -210,37 +258,52 @@ fn run_all(beside: &mut Beside<'_>, device: &Device<'_>, extent: Extent, done: &
 
 /// Rows are by version.
 fn row_of<'r>(rows: &'r [Row], migration: &Migration) -> Option<&'r Row> {
-    rows.binary_search_by_key(&migration.version, |row| row.applied.version).ok().and_then(|at| rows.get(at))
+    rows.binary_search_by_key(&migration.version, |row| row.applied.version)
+        .ok()
+        .and_then(|at| rows.get(at))
 }
 
 /// The plan of the next boot, where it is not to leave everything as it is.
 fn waits_for(device: &Device<'_>) -> Result<Option<(u8, String)>, Failure> {
     let (facts, plan) = boot::look(device, Request::Boot)?;
-    let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
+    let waiting =
+        device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let fits = match (&plan, &facts.database) {
         (Plan::Quiet { .. }, _) => true,
         // An application is writing now, or was when the power went: SQLite's own locks tell, as any reader sees it.
-        (Plan::Recover { .. }, DatabaseState::NeedsRecovery | DatabaseState::Current { .. }) => true,
+        (Plan::Recover { .. }, DatabaseState::NeedsRecovery | DatabaseState::Current { .. }) => {
+            true
+        }
         _ => false,
     };
     if fits && !waiting {
         return Ok(None);
     }
     // Newer firmware's data is newer firmware's to change.
-    let exit = if matches!(plan, Plan::UseNewer { .. }) { Class::Newer.exit().code } else { pending_exit(device, &plan) };
+    let exit = if matches!(plan, Plan::UseNewer { .. }) {
+        Class::Newer.exit().code
+    } else {
+        pending_exit(device, &plan)
+    };
     Ok(Some((exit, format!("the plan of its next run is: {plan}"))))
 }
 
 fn words(device: &Device<'_>, failure: &Failure, nothing_done: bool) -> String {
-    let (name, at) = (&device.settings.name, failure.place.as_ref().filter(|place| place.statement > 0));
-    let statement = at.map_or_else(String::new, |place| format!(", in statement {} of {}", place.statement, place.statements));
+    let (name, at) =
+        (&device.settings.name, failure.place.as_ref().filter(|place| place.statement > 0));
+    let statement = at.map_or_else(String::new, |place| {
+        format!(", in statement {} of {}", place.statement, place.statements)
+    });
     let again = format!("run `bootmigrate data run --db {name}` again");
     let (why, next) = lacking(device, failure, &again).unwrap_or_default();
     let next = match failure.class {
         Class::Failed => "correct the data migration and install that firmware".to_owned(),
         Class::NoSpace => next,
         Class::Storage => format!("look at the storage and at who owns the files, then {again}"),
-        Class::Catalogue => "build the firmware with the data migrations that this database was changed by".to_owned(),
+        Class::Catalogue => {
+            "build the firmware with the data migrations that this database was changed by"
+                .to_owned()
+        }
         Class::Damaged => format!("run `bootmigrate doctor --full --db {name}`"),
         _ => again,
     };
@@ -254,10 +317,17 @@ fn counted(rows: u64, rounds: u64) -> String {
 }
 
 impl DataReport {
-    fn of(device: &Device<'_>, rows: &[Row], left: &[&'static Migration], exit: u8, words: &str) -> DataReport {
+    fn of(
+        device: &Device<'_>,
+        rows: &[Row],
+        left: &[&'static Migration],
+        exit: u8,
+        words: &str,
+    ) -> DataReport {
         let migrations = device.catalog.data.iter().map(|migration| {
             let row = row_of(rows, migration);
-            let is_left = left.binary_search_by_key(&migration.version, |left| left.version).is_ok();
+            let is_left =
+                left.binary_search_by_key(&migration.version, |left| left.version).is_ok();
             let state = match row {
                 Some(row) if row.done && !is_left => "done",
                 Some(row) if !row.done && row.progress.rounds > 0 => "under-way",
@@ -265,7 +335,14 @@ impl DataReport {
             };
             let progress = row.map_or_else(Progress::default, |row| row.progress);
             let Progress { rounds, rows, duration_ms } = progress;
-            DataMigration { version: migration.version, name: migration.name.to_owned(), state, rounds, rows, duration_ms }
+            DataMigration {
+                version: migration.version,
+                name: migration.name.to_owned(),
+                state,
+                rounds,
+                rows,
+                duration_ms,
+            }
         });
         let name = device.settings.name.clone();
         let sentence = format!("{name}: {words} [BM-{exit} {name} data]");
@@ -274,7 +351,11 @@ impl DataReport {
 
     fn lines(&self) -> Vec<String> {
         let lines = self.migrations.iter().map(|one| {
-            let did = if one.state == "pending" { String::new() } else { format!(": {}", counted(one.rows, one.rounds)) };
+            let did = if one.state == "pending" {
+                String::new()
+            } else {
+                format!(": {}", counted(one.rows, one.rounds))
+            };
             format!("  {:<10}V{} {}{did}", one.state, one.version, one.name)
         });
         std::iter::once(self.sentence.clone()).chain(lines).collect()

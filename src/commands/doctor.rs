@@ -13,7 +13,9 @@ use crate::device::mounts::Missing;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
 use crate::error::exit::{self, gravest};
-use crate::ops::examine::{inside, outside, quarantine, record, snapshots, Header, Inside, Outside, RecordState};
+use crate::ops::examine::{
+    inside, outside, quarantine, record, snapshots, Header, Inside, Outside, RecordState,
+};
 use crate::report::{LastFailure, SCHEMA};
 
 /// A fifth of the file holds nothing: worth a sentence.
@@ -110,13 +112,26 @@ impl Chart {
         self.add(Level::Note, about, what.into(), means, repair);
     }
 
-    fn problem(&mut self, exit: u8, about: &'static str, what: impl Into<String>, means: &str, repair: &str) {
+    fn problem(
+        &mut self,
+        exit: u8,
+        about: &'static str,
+        what: impl Into<String>,
+        means: &str,
+        repair: &str,
+    ) {
         self.exits.push(exit);
         self.add(Level::Problem, about, what.into(), means, repair);
     }
 
     fn add(&mut self, level: Level, about: &'static str, what: String, means: &str, repair: &str) {
-        self.findings.push(Finding { level, about, what, means: means.to_owned(), repair: repair.to_owned() });
+        self.findings.push(Finding {
+            level,
+            about,
+            what,
+            means: means.to_owned(),
+            repair: repair.to_owned(),
+        });
     }
 }
 
@@ -138,14 +153,22 @@ fn of(device: &Device<'_>, full: bool) -> Findings {
             the_files(device, &seen, &mut chart);
             the_content(device, &seen, full, &mut chart);
         }
-        Err(failure) => {
-            chart.problem(failure.class.exit().code, "files", failure.to_string(), "they cannot be looked at", "look at the storage")
-        }
+        Err(failure) => chart.problem(
+            failure.class.exit().code,
+            "files",
+            failure.to_string(),
+            "they cannot be looked at",
+            "look at the storage",
+        ),
     }
     the_space(device, &mut chart);
     the_copies(device, &mut chart);
     the_record(device, &mut chart);
-    Findings { name: device.settings.name.clone(), exit: gravest(chart.exits.into_iter()), findings: chart.findings }
+    Findings {
+        name: device.settings.name.clone(),
+        exit: gravest(chart.exits.into_iter()),
+        findings: chart.findings,
+    }
 }
 
 fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) {
@@ -153,7 +176,13 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
     match plan {
         Plan::Quiet { .. } | Plan::UseNewer { .. } => chart.ok("next boot", plan.to_string()),
         Plan::Refuse(refusal) => {
-            chart.problem(pending_exit(device, plan), "next boot", plan.to_string(), "its application may not open it", &refusal.next);
+            chart.problem(
+                pending_exit(device, plan),
+                "next boot",
+                plan.to_string(),
+                "its application may not open it",
+                &refusal.next,
+            );
         }
         _ => chart.problem(
             pending_exit(device, plan),
@@ -166,24 +195,44 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
     let tries = &facts.tries;
     if u16::from(tries.failed) + u16::from(tries.interrupted) > 0 {
         let what = format!("{} failed, {} interrupted", tries.failed, tries.interrupted);
-        let repair = format!("`bootmigrate run --retry --db {name}` forgets them and tries once more");
-        chart.note("tries", what, "3 failed or 5 interrupted tries of one firmware, and it is left alone", &repair);
+        let repair =
+            format!("`bootmigrate run --retry --db {name}` forgets them and tries once more");
+        chart.note(
+            "tries",
+            what,
+            "3 failed or 5 interrupted tries of one firmware, and it is left alone",
+            &repair,
+        );
     }
     if let Some(failure) = &facts.last_failure {
-        let repair = "install firmware whose migrations work on these rows, or mend what stood in their way";
-        chart.note("failure", LastFailure::of(name, failure).line(), "why the last try failed; kept until one succeeds", repair);
+        let repair =
+            "install firmware whose migrations work on these rows, or mend what stood in their way";
+        chart.note(
+            "failure",
+            LastFailure::of(name, failure).line(),
+            "why the last try failed; kept until one succeeds",
+            repair,
+        );
     }
     if let Some(loss) = &facts.loss {
-        chart.note("loss", format!("lost: {loss}"), "an earlier run had no time to say so", "the next run says it (exit 11)");
+        chart.note(
+            "loss",
+            format!("lost: {loss}"),
+            "an earlier run had no time to say so",
+            "the next run says it (exit 11)",
+        );
     }
 }
 
 fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     match &seen.header {
         Some(header) => the_header(header, chart),
-        None if seen.files.main_is_empty() => {
-            chart.note("header", "there is no file, or it is empty", "a first boot makes it", "`bootmigrate plan` says what would be done")
-        }
+        None if seen.files.main_is_empty() => chart.note(
+            "header",
+            "there is no file, or it is empty",
+            "a first boot makes it",
+            "`bootmigrate plan` says what would be done",
+        ),
         None => chart.problem(
             exit::DAMAGED.code,
             "header",
@@ -207,7 +256,9 @@ fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
             "the application never finishes a checkpoint",
             "look for a connection that reads for ever",
         ),
-        (false, wal) => chart.ok("journals", format!("the WAL has {wal} bytes; it is part of the database")),
+        (false, wal) => {
+            chart.ok("journals", format!("the WAL has {wal} bytes; it is part of the database"))
+        }
     }
     the_owner(device, seen, chart);
 }
@@ -217,10 +268,14 @@ fn the_header(header: &Header, chart: &mut Chart) {
     let (page, pages) = (header.page_bytes, header.pages);
     chart.ok(
         "header",
-        format!("{pages} pages of {page} bytes, {mode}, user_version {}, application_id {}", header.user_version, header.application_id),
+        format!(
+            "{pages} pages of {page} bytes, {mode}, user_version {}, application_id {}",
+            header.user_version, header.application_id
+        ),
     );
     if header.sqlite > version_number() {
-        let what = format!("last written by SQLite {}, this one is {}", header.sqlite, version_number());
+        let what =
+            format!("last written by SQLite {}, this one is {}", header.sqlite, version_number());
         chart.note(
             "sqlite",
             what,
@@ -244,8 +299,10 @@ fn the_header(header: &Header, chart: &mut Chart) {
 
 fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     let Some((main, folder)) = seen.files.main.zip(seen.folder) else { return };
-    let what =
-        format!("{}:{}, mode {:04o}; its folder {}:{}, mode {:04o}", main.uid, main.gid, main.mode, folder.uid, folder.gid, folder.mode);
+    let what = format!(
+        "{}:{}, mode {:04o}; its folder {}:{}, mode {:04o}",
+        main.uid, main.gid, main.mode, folder.uid, folder.gid, folder.mode
+    );
     if main.links > 1 {
         chart.note(
             "owner",
@@ -264,8 +321,13 @@ fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     match device.not_mounted(mount) {
         Some(why) => {
             let (means, repair) = match why {
-                Missing::NotMounted(_) => ("what is there now is not the data partition", "mount it, then run again"),
-                Missing::Unseen(..) => ("every run refuses, for it may not be the data partition", "mount /proc, then run again"),
+                Missing::NotMounted(_) => {
+                    ("what is there now is not the data partition", "mount it, then run again")
+                }
+                Missing::Unseen(..) => (
+                    "every run refuses, for it may not be the data partition",
+                    "mount /proc, then run again",
+                ),
             };
             chart.problem(18, "mount", why.to_string(), means, repair);
         }
@@ -308,7 +370,10 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
         }
     }
     match inside.contradictions.as_slice() {
-        [] => chart.ok("history", format!("{} migrations, each as this firmware has it", inside.history.len())),
+        [] => chart.ok(
+            "history",
+            format!("{} migrations, each as this firmware has it", inside.history.len()),
+        ),
         found => chart.note(
             "history",
             found.join("; "),
@@ -316,7 +381,11 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
             "see `next boot` above; a firmware with the migrations of the history fits",
         ),
     }
-    let aside: Vec<&str> = inside.drift.iter().filter_map(|one| one.strip_prefix("table lost_")?.split(' ').next()).collect();
+    let aside: Vec<&str> = inside
+        .drift
+        .iter()
+        .filter_map(|one| one.strip_prefix("table lost_")?.split(' ').next())
+        .collect();
     if !aside.is_empty() {
         let what = aside.iter().map(|table| format!("lost_{table}")).collect::<Vec<_>>().join(", ");
         let means = "rows that had no place in their tables when the database was rebuilt";
@@ -325,7 +394,8 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
         chart.note("aside", what, means, &advice);
     }
     let of_aside = |one: &str| one.starts_with("table lost_") || one.starts_with("column lost_");
-    let drift: Vec<&str> = inside.drift.iter().map(String::as_str).filter(|one| !of_aside(one)).collect();
+    let drift: Vec<&str> =
+        inside.drift.iter().map(String::as_str).filter(|one| !of_aside(one)).collect();
     match drift.as_slice() {
         [] => chart.ok("schema", format!("as the {} migrations of its history make it", inside.history.len())),
         drift => chart.note(
@@ -340,20 +410,45 @@ fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
 fn the_space(device: &Device<'_>, chart: &mut Chart) {
     let Ok(space) = device.space() else { return };
     let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
-    let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
+    let room = Room {
+        available: space.available,
+        total: space.total,
+        size,
+        reclaimable: 0,
+        asked: 0,
+        needed: None,
+    };
     let what = match space.is_known() {
         true => format!("{} bytes free of {}", space.available, space.total),
         false => "the file system does not say how much is free".to_owned(),
     };
     if space.inodes == Some(0) {
-        chart.note("space", "no inode is free", "no new file can be made: nothing can be migrated", "remove files from this file system");
+        chart.note(
+            "space",
+            "no inode is free",
+            "no new file can be made: nothing can be migrated",
+            "remove files from this file system",
+        );
     }
     match (space.read_only, room.fits(0)) {
-        (true, _) => chart.note("space", "the file system is mounted read-only", "nothing can be migrated", "make it writable"),
+        (true, _) => chart.note(
+            "space",
+            "the file system is mounted read-only",
+            "nothing can be migrated",
+            "make it writable",
+        ),
         (false, true) => chart.ok("space", what),
         (false, false) => {
-            let means = format!("a snapshot needs {} bytes, so the next migration goes without one, or is refused", room.for_a_copy());
-            chart.note("space", what, &means, "free space; `bootmigrate snapshot prune` removes old copies");
+            let means = format!(
+                "a snapshot needs {} bytes, so the next migration goes without one, or is refused",
+                room.for_a_copy()
+            );
+            chart.note(
+                "space",
+                what,
+                &means,
+                "free space; `bootmigrate snapshot prune` removes old copies",
+            );
         }
     }
 }
@@ -377,11 +472,21 @@ fn the_copies(device: &Device<'_>, chart: &mut Chart) {
                 chart.ok("snapshots", "none");
             }
         }
-        Err(failure) => chart.note("snapshots", failure.to_string(), "they cannot be looked at", "look at who owns the state folder"),
+        Err(failure) => chart.note(
+            "snapshots",
+            failure.to_string(),
+            "they cannot be looked at",
+            "look at who owns the state folder",
+        ),
     }
     for one in quarantine(device).unwrap_or_default() {
         let what = format!("{}: {} bytes, because {}", one.operation, one.bytes, one.reason);
-        chart.note("quarantine", what, "files that were set aside, whole", "copy it for support; it goes when quarantine_max is reached");
+        chart.note(
+            "quarantine",
+            what,
+            "files that were set aside, whole",
+            "copy it for support; it goes when quarantine_max is reached",
+        );
     }
 }
 

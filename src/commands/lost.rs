@@ -74,11 +74,18 @@ pub fn lost(context: &CommandContext<'_>, verb: &LostVerb) -> Result<Printed, St
     }
 }
 
-fn named<'l>(device: &Device<'_>, all: &'l [LostRows], table: &str) -> Result<&'l LostRows, String> {
+fn named<'l>(
+    device: &Device<'_>,
+    all: &'l [LostRows],
+    table: &str,
+) -> Result<&'l LostRows, String> {
     all.iter().find(|lost| lost.table.name.eq_ignore_ascii_case(table)).ok_or_else(|| {
         let there: Vec<&str> = all.iter().map(|lost| lost.table.name.as_str()).collect();
         let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-        format!("{table} is no table of rows that were put aside; of {} there is {there}", device.settings.name)
+        format!(
+            "{table} is no table of rows that were put aside; of {} there is {there}",
+            device.settings.name
+        )
     })
 }
 
@@ -115,7 +122,9 @@ fn one(lost: &LostRows, sets: &[Quarantined]) -> OneLost {
     let why = match (&lost.home, missing.is_empty()) {
         (None, _) => "the schema has no such table".to_owned(),
         (Some(_), false) => format!("the table has no more: {}", missing.join(", ")),
-        (Some(_), true) => "a constraint or a migration refused them, or their parents were put aside".to_owned(),
+        (Some(_), true) => {
+            "a constraint or a migration refused them, or their parents were put aside".to_owned()
+        }
     };
     let set = sets.iter().rev().find(|set| set.lost.contains(&format!("(in {table})")));
     let set_aside = set.map(|set| format!("quarantine/{}: {}", set.operation, set.reason));
@@ -124,7 +133,12 @@ fn one(lost: &LostRows, sets: &[Quarantined]) -> OneLost {
 
 impl OneLost {
     fn lines(&self, database: &str) -> Lines {
-        let mut text = Lines::of(&format!("{database}: {}  {} of {}", self.table, counted(self.rows), self.from));
+        let mut text = Lines::of(&format!(
+            "{database}: {}  {} of {}",
+            self.table,
+            counted(self.rows),
+            self.from
+        ));
         text.line(&format!("  because  {}", self.why));
         if let Some(set) = &self.set_aside {
             text.line(&format!("  by       {set}"));
@@ -137,8 +151,14 @@ fn counted(rows: u64) -> String {
     format!("{rows} row{}", if rows == 1 { "" } else { "s" })
 }
 
-fn export(context: &CommandContext<'_>, device: &Device<'_>, lost: &LostRows, file: &Path) -> Result<Printed, String> {
-    let place = std::path::absolute(file).map_err(|error| format!("{} is no path: {error}", file.display()))?;
+fn export(
+    context: &CommandContext<'_>,
+    device: &Device<'_>,
+    lost: &LostRows,
+    file: &Path,
+) -> Result<Printed, String> {
+    let place = std::path::absolute(file)
+        .map_err(|error| format!("{} is no path: {error}", file.display()))?;
     free_for_a_file(context, &place)?;
     if device.disk().stat(&place).is_ok_and(|stat| stat.is_some()) {
         return Err(format!("{} is there already; name another file", file.display()));
@@ -146,7 +166,11 @@ fn export(context: &CommandContext<'_>, device: &Device<'_>, lost: &LostRows, fi
     Ok(match export_rows(device, lost, &place) {
         Ok(bytes) => {
             let what = format!("{} of {}", counted(lost.rows), lost.table.name);
-            let line = format!("{}: {what} written to {}, {bytes} bytes.", device.settings.name, file.display());
+            let line = format!(
+                "{}: {what} written to {}, {bytes} bytes.",
+                device.settings.name,
+                file.display()
+            );
             Printed::outcome(Lines::of(&line), Lines::default(), 0)
         }
         Err(failure) => not_begun(device, failure),
@@ -185,7 +209,10 @@ fn of_one(GivenBack { lost, went, changed_by }: &GivenBack) -> String {
     }
     match lost.rows.saturating_sub(*went) {
         0 => format!("{} of {table} went back to {home}; {table} is dropped.", counted(*went)),
-        left => format!("{} of {table} went back to {home}, {left} stay: they do not fit.", counted(*went)),
+        left => format!(
+            "{} of {table} went back to {home}, {left} stay: they do not fit.",
+            counted(*went)
+        ),
     }
 }
 

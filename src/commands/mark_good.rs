@@ -39,22 +39,39 @@ struct Marked {
 /// A line a database; the exit code is the gravest. The slot is good as a whole or not at all: where one database is not ready, or cannot
 /// be written, the snapshots of the others are what the older slot would need.
 pub fn mark_good(devices: &[Device<'_>], all: &[Device<'_>], json: bool) -> Printed {
-    let looked = devices.iter().map(|device| looked(device, all).unwrap_or_else(|failure| failed(device, &failure)));
-    let databases = ready(looked.collect()).and_then(|_| mark(devices, all)).unwrap_or_else(|databases| databases);
+    let looked = devices
+        .iter()
+        .map(|device| looked(device, all).unwrap_or_else(|failure| failed(device, &failure)));
+    let databases = ready(looked.collect())
+        .and_then(|_| mark(devices, all))
+        .unwrap_or_else(|databases| databases);
     let exit = gravest(databases.iter().map(|database| database.exit));
     if json {
-        return Printed::outcome(Lines::json(&Report { schema: SCHEMA, exit, databases }), Lines::default(), exit);
+        return Printed::outcome(
+            Lines::json(&Report { schema: SCHEMA, exit, databases }),
+            Lines::default(),
+            exit,
+        );
     }
-    Printed::outcome(databases.iter().map(|database| &database.sentence).collect(), Lines::default(), exit)
+    Printed::outcome(
+        databases.iter().map(|database| &database.sentence).collect(),
+        Lines::default(),
+        exit,
+    )
 }
 
 /// All of them are; else what each waits for.
 fn ready(mut databases: Vec<Marked>) -> Result<Vec<Marked>, Vec<Marked>> {
-    let Some(other) = databases.iter().find(|database| database.exit != 0).map(|database| database.name.clone()) else {
+    let Some(other) =
+        databases.iter().find(|database| database.exit != 0).map(|database| database.name.clone())
+    else {
         return Ok(databases);
     };
     let why = format!("{other} is not ready. Next: `bootmigrate run`");
-    databases.iter_mut().filter(|database| database.exit == 0).for_each(|database| database.waits_for(&why));
+    databases
+        .iter_mut()
+        .filter(|database| database.exit == 0)
+        .for_each(|database| database.waits_for(&why));
     Err(databases)
 }
 
@@ -80,7 +97,9 @@ fn mark(devices: &[Device<'_>], all: &[Device<'_>]) -> Result<Vec<Marked>, Vec<M
             Ok(good) => before.push(good),
             Err(failure) => {
                 let marked = devices.iter().zip(&mut held).zip(before);
-                marked.for_each(|((device, one), before)| before.into_iter().for_each(|before| one.store.take_back_good(device, before)));
+                marked.for_each(|((device, one), before)| {
+                    before.into_iter().for_each(|before| one.store.take_back_good(device, before))
+                });
                 return Err(none_but(devices, failed(device, &failure)));
             }
         }
@@ -92,7 +111,12 @@ fn mark(devices: &[Device<'_>], all: &[Device<'_>]) -> Result<Vec<Marked>, Vec<M
 fn hold(device: &Device<'_>, all: &[Device<'_>]) -> Result<Result<Held, Marked>, Failure> {
     let locked = lock(device)?;
     if let Some(why) = &locked.read_only {
-        return Err(Failure::new(Class::Storage, OP, format!("its record cannot be written: {why}")).at(&device.state.record()));
+        return Err(Failure::new(
+            Class::Storage,
+            OP,
+            format!("its record cannot be written: {why}"),
+        )
+        .at(&device.state.record()));
     }
     // A run may have come between.
     let marked = looked(device, all)?;
@@ -107,11 +131,19 @@ fn hold(device: &Device<'_>, all: &[Device<'_>]) -> Result<Result<Held, Marked>,
 fn none_but(devices: &[Device<'_>], refused: Marked) -> Vec<Marked> {
     let mut refused = Some(refused);
     let why = format!("{} cannot be marked", refused.as_ref().map_or("", |refused| &refused.name));
-    let answer = |device: &Device<'_>| match refused.take_if(|refused| refused.name == device.settings.name) {
+    let answer = |device: &Device<'_>| match refused
+        .take_if(|refused| refused.name == device.settings.name)
+    {
         Some(refused) => refused,
         None => {
             let (name, sentence) = (device.settings.name.clone(), String::new());
-            let mut waits = Marked { name, exit: exit::PENDING.code, version: None, removed: Vec::new(), sentence };
+            let mut waits = Marked {
+                name,
+                exit: exit::PENDING.code,
+                version: None,
+                removed: Vec::new(),
+                sentence,
+            };
             waits.waits_for(&why);
             waits
         }
@@ -125,10 +157,19 @@ fn pruned(device: &Device<'_>, held: Held, new: bool) -> Marked {
     let old = names();
     prune(device, &held.store);
     let left = names();
-    marked.removed = old.iter().filter(|name| !left.contains(name)).map(|name| format!("v{}-{}", name.version, name.operation)).collect();
+    marked.removed = old
+        .iter()
+        .filter(|name| !left.contains(name))
+        .map(|name| format!("v{}-{}", name.version, name.operation))
+        .collect();
     let word = if new { "is good" } else { "was marked good before" };
-    let gone = if marked.removed.is_empty() { "no snapshot goes".to_owned() } else { format!("removed: {}", marked.removed.join(", ")) };
-    marked.sentence = format!("{}: version {} {word}; {gone}.", marked.name, marked.version.unwrap_or(0));
+    let gone = if marked.removed.is_empty() {
+        "no snapshot goes".to_owned()
+    } else {
+        format!("removed: {}", marked.removed.join(", "))
+    };
+    marked.sentence =
+        format!("{}: version {} {word}; {gone}.", marked.name, marked.version.unwrap_or(0));
     marked
 }
 
@@ -143,7 +184,9 @@ fn looked(device: &Device<'_>, all: &[Device<'_>]) -> Result<Marked, Failure> {
     let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
     let (why, exit) = match (pending_exit(device, &plan), not_there(device, all)) {
-        (0, Some(other)) => (format!("it goes together with {other}, which is not ready"), exit::PENDING.code),
+        (0, Some(other)) => {
+            (format!("it goes together with {other}, which is not ready"), exit::PENDING.code)
+        }
         (exit, _) => (format!("the next boot would {plan}"), exit),
     };
     let sentence = format!("{name}: not marked good, because {why}. Next: `bootmigrate run`.");

@@ -49,15 +49,19 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
         return Ok(device.catalog.target());
     }
     let now = version_now(device)?;
-    let versions: Vec<i64> = device.catalog.migrations.iter().map(|migration| migration.version).collect();
+    let versions: Vec<i64> =
+        device.catalog.migrations.iter().map(|migration| migration.version).collect();
     let known = |version: i64| {
         let list = versions.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-        versions.contains(&version).then_some(()).ok_or_else(|| format!("version {version} is not one of this firmware's; there is {list}"))
+        versions.contains(&version).then_some(()).ok_or_else(|| {
+            format!("version {version} is not one of this firmware's; there is {list}")
+        })
     };
     let target = match extent {
         Extent::All => device.catalog.target(),
         Extent::Step(migrations) => {
-            let pending = versions.iter().filter(|version| **version > now).take(migrations as usize);
+            let pending =
+                versions.iter().filter(|version| **version > now).take(migrations as usize);
             pending.last().copied().unwrap_or(now)
         }
         Extent::To(version) => {
@@ -85,8 +89,10 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
 /// One sentence with what stands in the way.
 pub fn version_now(device: &Device<'_>) -> Result<i64, String> {
     let name = &device.settings.name;
-    let (facts, plan) = look(device, Request::Boot).map_err(|failure| format!("{name} cannot be looked at: {failure}"))?;
-    version_of(&facts).ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
+    let (facts, plan) = look(device, Request::Boot)
+        .map_err(|failure| format!("{name} cannot be looked at: {failure}"))?;
+    version_of(&facts)
+        .ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
 }
 
 /// One database as far as an operator said: its catalogue ends there, and nothing of it is ever lost.
@@ -100,33 +106,54 @@ impl<'a> Limit<'a> {
     /// Up to this version; what is newer has these answers.
     pub fn new(device: &'a Device<'a>, version: i64, on_newer: Vec<OnNewer>) -> Limit<'a> {
         let mut settings = device.settings.clone();
-        (settings.on_failure, settings.on_damage, settings.on_newer) = (OnFailure::Restore, Vec::new(), on_newer);
+        (settings.on_failure, settings.on_damage, settings.on_newer) =
+            (OnFailure::Restore, Vec::new(), on_newer);
         Limit { device, catalog: device.catalog.up_to(version), settings }
     }
 
     /// Going back is what was asked for: that this firmware's applications may not open the result is in its report, and no failure.
     fn went_back(&self, reports: &[DatabaseReport]) -> bool {
-        let back = |report: &&DatabaseReport| report.outcome == Outcome::Downgraded && report.version == Some(self.catalog.target());
+        let back = |report: &&DatabaseReport| {
+            report.outcome == Outcome::Downgraded && report.version == Some(self.catalog.target())
+        };
         reports.iter().filter(back).any(|report| report.name == self.settings.name)
     }
 
     /// The device as far as the limit.
     pub fn device<'b>(&'b self, environment: &'b Environment<'b>) -> Device<'b> {
-        Device::new(environment, &self.settings, &self.catalog, self.device.slots, self.device.files.main.clone())
+        Device::new(
+            environment,
+            &self.settings,
+            &self.catalog,
+            self.device.slots,
+            self.device.files.main.clone(),
+        )
     }
 }
 
 /// Runs each as far as its limit.
-pub fn run_limited(context: &CommandContext<'_>, limits: &[Limit<'_>], request: Request) -> Printed {
-    let devices: Vec<Device<'_>> = limits.iter().map(|limit| limit.device(context.environment)).collect();
-    let session = Session::begin(context.settings, context.environment, &devices.iter().collect::<Vec<_>>(), context.all);
+pub fn run_limited(
+    context: &CommandContext<'_>,
+    limits: &[Limit<'_>],
+    request: Request,
+) -> Printed {
+    let devices: Vec<Device<'_>> =
+        limits.iter().map(|limit| limit.device(context.environment)).collect();
+    let session = Session::begin(
+        context.settings,
+        context.environment,
+        &devices.iter().collect::<Vec<_>>(),
+        context.all,
+    );
     let asked = BootRequest { request, token: String::new() };
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
     let (reports, pending_report) = session.boot_each(&members);
     let report = session.end(&reports);
     let printed = said(&report, context.command, pending_report);
     match limits.iter().all(|limit| limit.went_back(&reports)) {
-        true => Printed { exit: if report.data_loss { exit::DATA_LOSS.code } else { 0 }, ..printed },
+        true => {
+            Printed { exit: if report.data_loss { exit::DATA_LOSS.code } else { 0 }, ..printed }
+        }
         false => printed,
     }
 }

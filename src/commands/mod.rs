@@ -81,7 +81,8 @@ pub fn not_begun(device: &Device<'_>, failure: Failure) -> Printed {
 /// Of what there was too little, and what an operator can do, where that is why a command ended; `then` comes last.
 pub fn lacking(device: &Device<'_>, failure: &Failure, then: &str) -> Option<(String, String)> {
     let quarantine = || kept(device, &[]).unwrap_or_default();
-    (failure.class == Class::NoSpace).then(|| report::lacking(&quarantine(), failure, device.space().ok(), then))
+    (failure.class == Class::NoSpace)
+        .then(|| report::lacking(&quarantine(), failure, device.space().ok(), then))
 }
 
 /// Something that is wrong with the configuration.
@@ -116,15 +117,25 @@ impl From<Mistake> for String {
 ///
 /// # Errors
 /// One sentence with file, line and column.
-pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Result<Settings, Mistake> {
+pub fn settings(
+    embedded: &Embedded,
+    command: &Command,
+    disk: &dyn Disk,
+) -> Result<Settings, Mistake> {
     let named = command.config.clone();
     let path = named.clone().unwrap_or_else(|| place(&command.root, Path::new(DEVICE_FILE)));
     let absent = named.is_none() && matches!(disk.stat(&path), Ok(None));
     if named.is_none() && !absent {
         written_by_root(disk, &command.root, &path)?;
     }
-    let text = match if absent { Err(io::ErrorKind::NotFound.into()) } else { disk.read(&path, FILE_BYTES_MAX) } {
-        Ok(bytes) => Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?),
+    let text = match if absent {
+        Err(io::ErrorKind::NotFound.into())
+    } else {
+        disk.read(&path, FILE_BYTES_MAX)
+    } {
+        Ok(bytes) => {
+            Some(String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(format!("{} cannot be read: {error}", path.display()).into()),
     };
@@ -136,8 +147,13 @@ pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Resu
         let sentence = "this binary carries the example product, which runs only under --root DIR; build it with your own migrations";
         return Err(sentence.to_owned().into());
     }
-    if let Some(name) = command.database.as_ref().filter(|name| !settings.databases.iter().any(|database| database.name == **name)) {
-        let known: Vec<&str> = settings.databases.iter().map(|database| database.name.as_str()).collect();
+    if let Some(name) = command
+        .database
+        .as_ref()
+        .filter(|name| !settings.databases.iter().any(|database| database.name == **name))
+    {
+        let known: Vec<&str> =
+            settings.databases.iter().map(|database| database.name.as_str()).collect();
         return Err(format!("--db {name} is not configured; there is {}", known.join(", ")).into());
     }
     Ok(settings)
@@ -146,11 +162,19 @@ pub fn settings(embedded: &Embedded, command: &Command, disk: &dyn Disk) -> Resu
 /// Root obeys a configuration that root wrote, or (of an image that is being built) the owner of `--root`.
 fn written_by_root(disk: &dyn Disk, root: &Path, path: &Path) -> Result<(), String> {
     let owner = |path: &Path| disk.resolve(path).and_then(|found| disk.stat(&found)).ok().flatten();
-    let Some(file) = owner(path).filter(|file| disk.is_root() && file.kind == FileKind::File) else { return Ok(()) };
+    let Some(file) = owner(path).filter(|file| disk.is_root() && file.kind == FileKind::File)
+    else {
+        return Ok(());
+    };
     let builder = owner(root).filter(|_| !root.as_os_str().is_empty()).map(|folder| folder.uid);
     let why = match (file.uid, file.mode & 0o002) {
-        (_, 0o002) => format!("everybody may write to it (mode {:04o}), and root would do what it says", file.mode),
-        (uid, _) if uid != 0 && Some(uid) != builder => format!("it belongs to uid {uid}, and root would do what it says"),
+        (_, 0o002) => format!(
+            "everybody may write to it (mode {:04o}), and root would do what it says",
+            file.mode
+        ),
+        (uid, _) if uid != 0 && Some(uid) != builder => {
+            format!("it belongs to uid {uid}, and root would do what it says")
+        }
         _ => return Ok(()),
     };
     Err(format!("{} is not used: {why}; give it to root with mode 0644", path.display()))
@@ -158,5 +182,8 @@ fn written_by_root(disk: &dyn Disk, root: &Path, path: &Path) -> Result<(), Stri
 
 /// Those that a command is about: all, or the one that was named.
 pub fn named<'a>(all: &[Device<'a>], only: Option<&str>) -> Vec<Device<'a>> {
-    all.iter().filter(|device| only.is_none_or(|only| device.settings.name == only)).cloned().collect()
+    all.iter()
+        .filter(|device| only.is_none_or(|only| device.settings.name == only))
+        .cloned()
+        .collect()
 }

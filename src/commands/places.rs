@@ -17,9 +17,17 @@ use crate::device::{Device, Environment};
 ///
 /// # Errors
 /// A database without migrations, or a path (of the marker, too) that is another's, or leads to a name of ours.
-pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: &'a Environment<'a>) -> Result<Vec<Device<'a>>, String> {
+pub fn devices<'a>(
+    embedded: &'a Embedded,
+    settings: &'a Settings,
+    environment: &'a Environment<'a>,
+) -> Result<Vec<Device<'a>>, String> {
     let mut devices: Vec<Device<'a>> = Vec::new();
-    let root = if environment.root.as_os_str().is_empty() { PathBuf::new() } else { followed(environment.disk, &environment.root) };
+    let root = if environment.root.as_os_str().is_empty() {
+        PathBuf::new()
+    } else {
+        followed(environment.disk, &environment.root)
+    };
     let (mut folders, mut each_has_one_name) = (BTreeMap::new(), true);
     for database in &settings.databases {
         let catalog = catalog_of(embedded, database)?;
@@ -27,7 +35,11 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: 
         each_has_one_name &= one_name;
         if !main.starts_with(&root) {
             let path = place(&environment.root, &database.path);
-            return Err(format!("{} leads out of --root, to {}; make that link relative", path.display(), main.display()));
+            return Err(format!(
+                "{} leads out of --root, to {}; make that link relative",
+                path.display(),
+                main.display()
+            ));
         }
         devices.push(Device::new(environment, database, catalog, settings.slots, main));
     }
@@ -42,9 +54,17 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: 
         }
     }
     if let Some(marker) = &settings.marker {
-        let found = Found { key: "marker", written: marker, is: &resolve(environment, marker), may_stand_above: false };
+        let found = Found {
+            key: "marker",
+            written: marker,
+            is: &resolve(environment, marker),
+            may_stand_above: false,
+        };
         if let Some(why) = found.taken(environment, devices.iter()) {
-            return Err(complaint(settings.sources.get("marker"), format!("{why}; write another path")));
+            return Err(complaint(
+                settings.sources.get("marker"),
+                format!("{why}; write another path"),
+            ));
         }
     }
     Ok(devices)
@@ -52,8 +72,15 @@ pub fn devices<'a>(embedded: &'a Embedded, settings: &'a Settings, environment: 
 
 /// No path is another's or the program's: what is so on a device, in one pass. Else each is compared with each, to say which.
 fn all_apart(environment: &Environment<'_>, devices: &[Device<'_>]) -> bool {
-    let files: Vec<(&Path, Vec<Taken>)> =
-        devices.iter().map(|device| (device.files.main.as_path(), names::of_database(&device.settings.name, &device.files.main))).collect();
+    let files: Vec<(&Path, Vec<Taken>)> = devices
+        .iter()
+        .map(|device| {
+            (
+                device.files.main.as_path(),
+                names::of_database(&device.settings.name, &device.files.main),
+            )
+        })
+        .collect();
     names::all_apart(&files, &names::of_the_program(|path| resolve(environment, path)))
 }
 
@@ -66,11 +93,19 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
     let (name, is) = (&device.settings.name, &device.files.main);
     let at = device.settings.sources.get("path");
     if let Some(other) = others.iter().find(|other| same_file(other, device)) {
-        let sentence = format!("{} and {name} are the same file, {}; give each database one of its own", other.settings.name, is.display());
+        let sentence = format!(
+            "{} and {name} are the same file, {}; give each database one of its own",
+            other.settings.name,
+            is.display()
+        );
         return Err(complaint(at, sentence));
     }
-    match (Found { key: "path", written: &device.settings.path, is, may_stand_above: false }).taken(device.environment, others.iter()) {
-        Some(why) => Err(complaint(at, format!("in [databases.{name}], {why}; write another path"))),
+    match (Found { key: "path", written: &device.settings.path, is, may_stand_above: false })
+        .taken(device.environment, others.iter())
+    {
+        Some(why) => {
+            Err(complaint(at, format!("in [databases.{name}], {why}; write another path")))
+        }
         None => Ok(()),
     }
 }
@@ -82,7 +117,9 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
 pub fn free_for_a_file(context: &CommandContext<'_>, file: &Path) -> Result<(), String> {
     let is = followed(context.environment.disk, file);
     let found = Found { key: "FILE", written: file, is: &is, may_stand_above: true };
-    found.taken(context.environment, context.all.iter()).map_or(Ok(()), |why| Err(format!("{why}; name another file")))
+    found
+        .taken(context.environment, context.all.iter())
+        .map_or(Ok(()), |why| Err(format!("{why}; name another file")))
 }
 
 /// A path as it is written, and the file that it is on this device.
@@ -96,7 +133,11 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// What it is instead, in words; `None` where it is its own.
-    fn taken<'d, 'a: 'd>(&self, environment: &Environment<'_>, others: impl Iterator<Item = &'d Device<'a>> + Clone) -> Option<String> {
+    fn taken<'d, 'a: 'd>(
+        &self,
+        environment: &Environment<'_>,
+        others: impl Iterator<Item = &'d Device<'a>> + Clone,
+    ) -> Option<String> {
         let Found { key, written, is, may_stand_above } = self;
         let leads = if is.ends_with(written.strip_prefix("/").unwrap_or(written)) {
             String::new()
@@ -104,18 +145,32 @@ impl Found<'_> {
             format!(" leads to {}, which", is.display())
         };
         let program = names::of_the_program(|path| resolve(environment, path));
-        let taken: Vec<Taken> = others.clone().flat_map(|other| names::of_database(&other.settings.name, &other.files.main)).collect();
+        let taken: Vec<Taken> = others
+            .clone()
+            .flat_map(|other| names::of_database(&other.settings.name, &other.files.main))
+            .collect();
         let taken = taken.iter().chain(&program);
-        let conflict = if *may_stand_above { names::conflict_of_folder(is, taken) } else { names::conflict(is, taken) };
+        let conflict = if *may_stand_above {
+            names::conflict_of_folder(is, taken)
+        } else {
+            names::conflict(is, taken)
+        };
         if let Some(conflict) = conflict {
             return Some(format!("{key} {}{leads} {conflict}", written.display()));
         }
         let stat = environment.disk.stat(is).ok().flatten().filter(|stat| stat.links > 1)?;
-        let (other, file) = others.flat_map(|other| files(other).into_iter().map(move |file| (other, file))).find(|(_, file)| {
-            let there = environment.disk.stat(file).ok().flatten();
-            there.is_some_and(|there| identity(&there) == identity(&stat))
-        })?;
-        Some(format!("{key} {} is a hard link of {}, which is of {}", written.display(), file.display(), other.settings.name))
+        let (other, file) = others
+            .flat_map(|other| files(other).into_iter().map(move |file| (other, file)))
+            .find(|(_, file)| {
+                let there = environment.disk.stat(file).ok().flatten();
+                there.is_some_and(|there| identity(&there) == identity(&stat))
+            })?;
+        Some(format!(
+            "{key} {} is a hard link of {}, which is of {}",
+            written.display(),
+            file.display(),
+            other.settings.name
+        ))
     }
 }
 
@@ -124,8 +179,11 @@ fn complaint(at: Option<&PathPlace>, sentence: String) -> String {
 }
 
 fn same_file(one: &Device<'_>, other: &Device<'_>) -> bool {
-    let inode = |device: &Device<'_>| device.disk().stat(&device.files.main).ok().flatten().as_ref().map(identity);
-    one.files.main == other.files.main || inode(one).is_some_and(|found| inode(other) == Some(found))
+    let inode = |device: &Device<'_>| {
+        device.disk().stat(&device.files.main).ok().flatten().as_ref().map(identity)
+    };
+    one.files.main == other.files.main
+        || inode(one).is_some_and(|found| inode(other) == Some(found))
 }
 
 fn identity(stat: &Stat) -> (u64, u64) {
@@ -135,18 +193,33 @@ fn identity(stat: &Stat) -> (u64, u64) {
 /// What of a database's files is there now, its copies included.
 fn files(device: &Device<'_>) -> Vec<PathBuf> {
     let disk = device.disk();
-    let list = |folder: &Path| disk.list(folder).unwrap_or_default().into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
+    let list = |folder: &Path| {
+        disk.list(folder)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|name| folder.join(name))
+            .collect::<Vec<_>>()
+    };
     let (files, state) = (&device.files, &device.state);
-    let mut found = vec![files.main.clone(), files.wal(), files.shm(), files.journal(), files.beside()];
+    let mut found =
+        vec![files.main.clone(), files.wal(), files.shm(), files.journal(), files.beside()];
     found.extend(list(&state.root));
     found.extend(list(&state.snapshots()));
     found.extend(list(&state.quarantine()).iter().flat_map(|folder| list(folder)));
     found
 }
 
-fn catalog_of<'a>(embedded: &'a Embedded, database: &DatabaseSettings) -> Result<&'a Catalog, String> {
+fn catalog_of<'a>(
+    embedded: &'a Embedded,
+    database: &DatabaseSettings,
+) -> Result<&'a Catalog, String> {
     let found = embedded.databases.iter().find(|catalog| catalog.database == database.name);
-    let found = found.ok_or_else(|| format!("[databases.{}] is configured and this firmware has no migrations for it", database.name))?;
+    let found = found.ok_or_else(|| {
+        format!(
+            "[databases.{}] is configured and this firmware has no migrations for it",
+            database.name
+        )
+    })?;
     match database.user_version_cannot_hold(found.target()) {
         Some(sentence) => Err(complaint(database.sources.get("user_version"), sentence)),
         None => Ok(found),
@@ -159,13 +232,23 @@ fn resolve(environment: &Environment<'_>, path: &Path) -> PathBuf {
 }
 
 /// The same for one of many: a folder's links are followed once, however many databases it holds. And whether the file has no second name.
-fn resolve_in(environment: &Environment<'_>, folders: &mut BTreeMap<PathBuf, PathBuf>, path: &Path) -> (PathBuf, bool) {
+fn resolve_in(
+    environment: &Environment<'_>,
+    folders: &mut BTreeMap<PathBuf, PathBuf>,
+    path: &Path,
+) -> (PathBuf, bool) {
     let path = place(&environment.root, path);
     let one_name = |stat: Option<Stat>| stat.is_none_or(|stat| stat.links <= 1);
-    let plain = environment.disk.stat(&path).ok().filter(|stat| stat.is_none_or(|stat| stat.kind == FileKind::File));
+    let plain = environment
+        .disk
+        .stat(&path)
+        .ok()
+        .filter(|stat| stat.is_none_or(|stat| stat.kind == FileKind::File));
     match (path.file_name(), plain) {
         (Some(name), Some(stat)) => {
-            let folder = folders.entry(parent(&path).to_path_buf()).or_insert_with_key(|folder| followed(environment.disk, folder));
+            let folder = folders
+                .entry(parent(&path).to_path_buf())
+                .or_insert_with_key(|folder| followed(environment.disk, folder));
             (folder.join(name), one_name(stat))
         }
         _ => {

@@ -29,14 +29,18 @@ struct DatabasePlan {
 
 /// A line a database; with `--sql` the text that would run.
 pub fn plan(context: &CommandContext<'_>, sql: bool) -> Printed {
-    let databases: Vec<DatabasePlan> = context.devices.iter().map(|device| of(device, context.all, sql)).collect();
+    let databases: Vec<DatabasePlan> =
+        context.devices.iter().map(|device| of(device, context.all, sql)).collect();
     if context.command.json {
         return Printed::answer(Lines::json(&Plans { schema: SCHEMA, databases }), 0);
     }
     let mut text = Lines::default();
     for database in databases {
         text.line(&format!("{}: {}", database.name, database.plan));
-        database.last_failure.iter().for_each(|failure| text.line(&format!("  last failure: {}", failure.line())));
+        database
+            .last_failure
+            .iter()
+            .for_each(|failure| text.line(&format!("  last failure: {}", failure.line())));
         database.sql.iter().for_each(|sql| text.extend(&Lines::verbatim(sql)));
     }
     Printed::answer(text, 0)
@@ -46,24 +50,35 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
     let name = device.settings.name.clone();
     match look(device, Request::Boot) {
         Ok((facts, plan)) => {
-            let last_failure = facts.last_failure.as_ref().map(|failure| LastFailure::of(&name, failure));
+            let last_failure =
+                facts.last_failure.as_ref().map(|failure| LastFailure::of(&name, failure));
             let sql = if with_sql { texts(device, &plan) } else { Vec::new() };
             DatabasePlan { name, plan: plan_in_words(device, &plan, all), last_failure, sql }
         }
-        Err(failure) => DatabasePlan { name, plan: format!("refuse: {failure}"), last_failure: None, sql: Vec::new() },
+        Err(failure) => DatabasePlan {
+            name,
+            plan: format!("refuse: {failure}"),
+            last_failure: None,
+            sql: Vec::new(),
+        },
     }
 }
 
 /// What the plan would run, and nothing else: in its order, each after a comment with its file.
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
-    let find =
-        |migrations: &[facts::PendingMigration]| migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect();
-    let after = |version: i64| device.catalog.migrations.iter().filter(|migration| migration.version > version).collect();
+    let find = |migrations: &[facts::PendingMigration]| {
+        migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect()
+    };
+    let after = |version: i64| {
+        device.catalog.migrations.iter().filter(|migration| migration.version > version).collect()
+    };
     let migrations: Vec<&Migration> = match plan {
-        Plan::Migrate { migrations, .. } | Plan::MigrateCopy { migrations, .. } | Plan::Adopt { pending: migrations, .. } => {
-            find(migrations)
+        Plan::Migrate { migrations, .. }
+        | Plan::MigrateCopy { migrations, .. }
+        | Plan::Adopt { pending: migrations, .. } => find(migrations),
+        Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => {
+            after(i64::MIN)
         }
-        Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => after(i64::MIN),
         // A copy is at its version.
         Plan::Replace { by: Replacement::Snapshot { version, .. }, .. } => after(*version),
         Plan::Quiet { .. }
@@ -74,5 +89,8 @@ fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
         | Plan::Reindex { .. }
         | Plan::Refuse(_) => Vec::new(),
     };
-    migrations.iter().map(|migration| format!("-- {}\n{}", migration.file, migration.sql.trim_end())).collect()
+    migrations
+        .iter()
+        .map(|migration| format!("-- {}\n{}", migration.file, migration.sql.trim_end()))
+        .collect()
 }

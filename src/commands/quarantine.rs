@@ -21,7 +21,10 @@ use crate::ops::examine::{quarantine as sets, Quarantined};
 use crate::ops::inspect::copies::{good_copy_in_full, Look};
 use crate::ops::lock::lock;
 use crate::ops::prune::last_loss;
-use crate::ops::quarantine::{delete, export_files, files_of, may_take_in, readable, take_back, take_in, Note, Readable, Reading};
+use crate::ops::quarantine::{
+    delete, export_files, files_of, may_take_in, readable, take_back, take_in, Note, Readable,
+    Reading,
+};
 use crate::ops::verify::within_budget;
 use crate::report::{lacking, SCHEMA};
 
@@ -91,13 +94,22 @@ pub fn quarantine(context: &CommandContext<'_>, verb: &QuarantineVerb) -> Result
     };
     match verb {
         QuarantineVerb::Export(_, into) => export(context, device, number, into),
-        QuarantineVerb::Delete(_) => Ok(changes(context).map_or_else(|printed| printed, |()| deleted(device, &set))),
-        QuarantineVerb::Restore(_) => Ok(changes(context).map_or_else(|printed| printed, |()| restored(context, device, number))),
+        QuarantineVerb::Delete(_) => {
+            Ok(changes(context).map_or_else(|printed| printed, |()| deleted(device, &set)))
+        }
+        QuarantineVerb::Restore(_) => {
+            Ok(changes(context)
+                .map_or_else(|printed| printed, |()| restored(context, device, number)))
+        }
         QuarantineVerb::List | QuarantineVerb::Show(_) => Ok(show(context, device, set)),
     }
 }
 
-fn among(device: &Device<'_>, mut all: Vec<Quarantined>, number: u64) -> Result<Quarantined, String> {
+fn among(
+    device: &Device<'_>,
+    mut all: Vec<Quarantined>,
+    number: u64,
+) -> Result<Quarantined, String> {
     let there: Vec<String> = all.iter().map(|one| one.operation.to_string()).collect();
     let at = all.iter().position(|one| one.operation == number);
     at.map(|at| all.swap_remove(at)).ok_or_else(|| {
@@ -115,7 +127,8 @@ fn list(context: &CommandContext<'_>) -> Printed {
                 if found.is_empty() {
                     text.line(&format!("{name}: nothing in quarantine"));
                 }
-                let found: Vec<OneSet> = found.into_iter().map(|one| looked_at(device, one, false)).collect();
+                let found: Vec<OneSet> =
+                    found.into_iter().map(|one| looked_at(device, one, false)).collect();
                 found.iter().for_each(|one| text.extend(&one.lines(&name)));
                 databases.push(DatabaseSets { name, quarantine: found });
             }
@@ -129,7 +142,12 @@ fn list(context: &CommandContext<'_>) -> Printed {
     answer(context, databases, text, exit)
 }
 
-fn answer(context: &CommandContext<'_>, databases: Vec<DatabaseSets>, text: Lines, exit: u8) -> Printed {
+fn answer(
+    context: &CommandContext<'_>,
+    databases: Vec<DatabaseSets>,
+    text: Lines,
+    exit: u8,
+) -> Printed {
     if context.command.json {
         return Printed::answer(Lines::json(&Sets { schema: SCHEMA, exit, databases }), exit);
     }
@@ -141,14 +159,18 @@ fn show(context: &CommandContext<'_>, device: &Device<'_>, set: Quarantined) -> 
     let mut one = looked_at(device, set, true);
     (one.restorable, one.why_not) = restorable(device, one.operation);
     let mut text = one.lines(&name);
-    let files: Vec<String> = one.files.iter().map(|file| format!("{} {}", file.name, file.bytes)).collect();
+    let files: Vec<String> =
+        one.files.iter().map(|file| format!("{} {}", file.name, file.bytes)).collect();
     text.line(&format!("  files    {}", files.join(", ")));
     if !one.tables.is_empty() {
-        let tables: Vec<String> = one.tables.iter().map(|table| format!("{} {}", table.name, table.rows)).collect();
+        let tables: Vec<String> =
+            one.tables.iter().map(|table| format!("{} {}", table.name, table.rows)).collect();
         text.line(&format!("  tables   {}", tables.join(", ")));
     }
     let restore = match (one.restorable, &one.why_not) {
-        (Some(true), _) => format!("`bootmigrate quarantine restore {} --db {name} --yes`", one.operation),
+        (Some(true), _) => {
+            format!("`bootmigrate quarantine restore {} --db {name} --yes`", one.operation)
+        }
         (_, why) => why.clone().unwrap_or_default(),
     };
     text.line(&format!("  restore  {restore}"));
@@ -160,7 +182,10 @@ fn looked_at(device: &Device<'_>, set: Quarantined, whatever_its_size: bool) -> 
     let read = if whatever_its_size || within_budget(device, set.bytes) {
         readable(device, set.operation).map_err(|failure| failure.cause)
     } else {
-        Err(format!("larger than quick_check_max_mib; `bootmigrate quarantine show {}` reads it", set.operation))
+        Err(format!(
+            "larger than quick_check_max_mib; `bootmigrate quarantine show {}` reads it",
+            set.operation
+        ))
     };
     let (word, rows, why, tables) = match read {
         Err(why) => (None, None, Some(why), Vec::new()),
@@ -190,12 +215,17 @@ impl OneSet {
     fn lines(&self, database: &str) -> Lines {
         let when = self.set_aside.as_deref().unwrap_or("at a time that is not known");
         let files = self.files.len();
-        let mut text = Lines::of(&format!("{database}: quarantine/{}  {when}  {} bytes, {files} files", self.operation, self.bytes));
+        let mut text = Lines::of(&format!(
+            "{database}: quarantine/{}  {when}  {} bytes, {files} files",
+            self.operation, self.bytes
+        ));
         text.line(&format!("  because  {}", self.reason));
         let why = self.why.as_deref().unwrap_or_default();
         let rows = match (self.readable, self.rows.unwrap_or(0)) {
             (Some("whole"), rows) => format!("{rows}, and every table can be read"),
-            (Some("on-pages"), rows) => format!("about {rows} on its pages; SQLite does not read it: {why}"),
+            (Some("on-pages"), rows) => {
+                format!("about {rows} on its pages; SQLite does not read it: {why}")
+            }
             (Some(_), _) => format!("none can be read: {why}"),
             (None, _) => format!("not read: {why}"),
         };
@@ -221,11 +251,18 @@ fn restorable(device: &Device<'_>, operation: u64) -> (Option<bool>, Option<Stri
     }
 }
 
-fn export(context: &CommandContext<'_>, device: &Device<'_>, number: u64, into: &Path) -> Result<Printed, String> {
+fn export(
+    context: &CommandContext<'_>,
+    device: &Device<'_>,
+    number: u64,
+    into: &Path,
+) -> Result<Printed, String> {
     let disk = device.disk();
     let shown = into.display();
-    let place = std::path::absolute(into).map_err(|error| format!("{shown} is no path: {error}"))?;
-    let looked = place_of(disk, &place).and_then(|place| Ok((disk.stat(&place)?, place, files_of(device, number)?)));
+    let place =
+        std::path::absolute(into).map_err(|error| format!("{shown} is no path: {error}"))?;
+    let looked = place_of(disk, &place)
+        .and_then(|place| Ok((disk.stat(&place)?, place, files_of(device, number)?)));
     let (there, place, names) = match looked {
         Ok(looked) => looked,
         Err(error) => return Ok(not_begun(device, Failure::io(OP, &place, &error))),
@@ -238,7 +275,9 @@ fn export(context: &CommandContext<'_>, device: &Device<'_>, number: u64, into: 
         free_for_a_file(context, &file)?;
         match disk.stat(&file) {
             Ok(None) => {}
-            Ok(Some(_)) => return Err(format!("{shown}/{name} is there already; name another folder")),
+            Ok(Some(_)) => {
+                return Err(format!("{shown}/{name} is there already; name another folder"))
+            }
             Err(error) => return Ok(not_begun(device, Failure::io(OP, &file, &error))),
         }
     }
@@ -280,13 +319,25 @@ fn deleted(device: &Device<'_>, set: &Quarantined) -> Printed {
     let (name, number) = (&device.settings.name, set.operation);
     let deleted = begin(device).and_then(|(locked, store)| {
         let failed = |error: io::Error| Failure::io(OP, &device.state.quarantine(), &error);
-        let note = if last_loss(device, &store).map_err(failed)? == Some(number) { Note::Stays } else { Note::Goes };
+        let note = if last_loss(device, &store).map_err(failed)? == Some(number) {
+            Note::Stays
+        } else {
+            Note::Goes
+        };
         delete(device, &locked, number, note).map(|()| note)
     });
     match deleted {
         Ok(note) => {
-            let stays = if note == Note::Stays { " Its reason stays: snapshots from before this loss are kept." } else { "" };
-            let line = format!("{name}: quarantine/{number} deleted: {} files, {} bytes.{stays}", set.files.len(), set.bytes);
+            let stays = if note == Note::Stays {
+                " Its reason stays: snapshots from before this loss are kept."
+            } else {
+                ""
+            };
+            let line = format!(
+                "{name}: quarantine/{number} deleted: {} files, {} bytes.{stays}",
+                set.files.len(),
+                set.bytes
+            );
             Printed::outcome(Lines::default(), Lines::of(&line), 0)
         }
         Err(failure) => not_begun(device, failure),
@@ -301,8 +352,14 @@ fn restored(context: &CommandContext<'_>, device: &Device<'_>, number: u64) -> P
     match taken {
         Ok(name) => {
             let from_quarantine = Snapshot { from_quarantine: true, ..Snapshot::default() };
-            let printed = put_in_place(context, device, Snapshot { version: name.version, operation: name.operation, ..from_quarantine });
-            if ![exit::USABLE.code, exit::DATA_LOSS.code, exit::PENDING.code].contains(&printed.exit) {
+            let printed = put_in_place(
+                context,
+                device,
+                Snapshot { version: name.version, operation: name.operation, ..from_quarantine },
+            );
+            if ![exit::USABLE.code, exit::DATA_LOSS.code, exit::PENDING.code]
+                .contains(&printed.exit)
+            {
                 // It was made for this alone, and as the newest snapshot it would be taken for the latest state.
                 take_back(device, &name);
             }

@@ -22,10 +22,20 @@ pub fn ready(context: &CommandContext<'_>) -> Printed {
         .iter()
         .map(|device| match is_ready(device) {
             Ok(()) => (format!("{}: ready", device.settings.name), 0),
-            Err(why) => (format!("{}: not ready: {why}; `bootmigrate status` says more", device.settings.name), exit::PENDING.code),
+            Err(why) => (
+                format!(
+                    "{}: not ready: {why}; `bootmigrate status` says more",
+                    device.settings.name
+                ),
+                exit::PENDING.code,
+            ),
         })
         .unzip();
-    Printed::outcome(lines.into_iter().collect(), Lines::default(), exits.into_iter().max().unwrap_or(0))
+    Printed::outcome(
+        lines.into_iter().collect(),
+        Lines::default(),
+        exits.into_iter().max().unwrap_or(0),
+    )
 }
 
 /// Nothing is opened where there is no ready file: it is asked for in a loop.
@@ -41,12 +51,17 @@ pub fn is_ready(device: &Device<'_>) -> Result<(), String> {
 ///
 /// # Errors
 /// Why not, in words.
-pub fn seen_ready(device: &Device<'_>, looked: &Result<(Facts, Plan), Failure>) -> Result<(), String> {
+pub fn seen_ready(
+    device: &Device<'_>,
+    looked: &Result<(Facts, Plan), Failure>,
+) -> Result<(), String> {
     agrees(device, ready_version(device)?, looked)
 }
 
 fn ready_version(device: &Device<'_>) -> Result<i64, String> {
-    match RunFolder::new(device.disk(), &device.environment.root).ready_version(&device.settings.name) {
+    match RunFolder::new(device.disk(), &device.environment.root)
+        .ready_version(&device.settings.name)
+    {
         Ok(Some(version)) => Ok(version),
         Ok(None) => Err(NO_FILE.to_owned()),
         Err(error) => Err(format!("its ready file cannot be read: {error}")),
@@ -54,11 +69,21 @@ fn ready_version(device: &Device<'_>) -> Result<i64, String> {
 }
 
 /// The ready file says what the database says.
-fn agrees(device: &Device<'_>, ready: i64, looked: &Result<(Facts, Plan), Failure>) -> Result<(), String> {
+fn agrees(
+    device: &Device<'_>,
+    ready: i64,
+    looked: &Result<(Facts, Plan), Failure>,
+) -> Result<(), String> {
     let target = device.catalog.target();
-    let of_other = || Err(format!("its ready file is for version {ready}, and this firmware expects {target}"));
+    let of_other = || {
+        Err(format!("its ready file is for version {ready}, and this firmware expects {target}"))
+    };
     match looked {
-        Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. })) if version_of(facts) == Some(ready) => Ok(()),
+        Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. }))
+            if version_of(facts) == Some(ready) =>
+        {
+            Ok(())
+        }
         Ok((_, Plan::Quiet { .. } | Plan::UseNewer { .. })) => of_other(),
         // An application is in the middle of a transaction, or has the file for itself.
         Ok((_, Plan::Recover { .. })) if ready == target => Ok(()),

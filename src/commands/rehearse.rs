@@ -48,8 +48,11 @@ pub fn rehearse(context: &CommandContext<'_>) -> Printed {
     if let Err(printed) = changes(context) {
         return printed;
     }
-    let databases: Vec<Rehearsal> =
-        context.devices.iter().map(|device| one(device).unwrap_or_else(|failure| cannot(device, failure))).collect();
+    let databases: Vec<Rehearsal> = context
+        .devices
+        .iter()
+        .map(|device| one(device).unwrap_or_else(|failure| cannot(device, failure)))
+        .collect();
     let exit = gravest(databases.iter().map(|one| one.exit));
     if context.command.json {
         return Printed::answer(Lines::json(&Rehearsals { schema: SCHEMA, exit, databases }), exit);
@@ -61,35 +64,65 @@ fn cannot(device: &Device<'_>, failure: Failure) -> Rehearsal {
     let failure = explained(device, failure);
     let name = device.settings.name.clone();
     let lines = match lacking(device, &failure, RUN_AGAIN) {
-        Some((why, next)) => vec![format!("{name}: cannot be rehearsed: {why}{failure}; the database is as it was. Next: {next}.")],
+        Some((why, next)) => vec![format!(
+            "{name}: cannot be rehearsed: {why}{failure}; the database is as it was. Next: {next}."
+        )],
         None => vec![format!("{name}: cannot be rehearsed: {failure}; the database is as it was.")],
     };
-    Rehearsal { name, exit: failure.class.exit().code, plan: String::new(), report: None, duration_ms: 0, bytes: 0, lines }
+    Rehearsal {
+        name,
+        exit: failure.class.exit().code,
+        plan: String::new(),
+        report: None,
+        duration_ms: 0,
+        bytes: 0,
+        lines,
+    }
 }
 
 fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
     let (facts, plan) = look(device, Request::Boot)?;
     let name = device.settings.name.clone();
     // Where a cut-off replacement waits, no copy of main says what comes of it.
-    let waits = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
+    let waits =
+        device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     if waits || matches!(plan, Plan::Quiet { .. } | Plan::UseNewer { .. } | Plan::Refuse(_)) {
         let lines = vec![format!("{name}: nothing to rehearse: {plan}.")];
         let exit = pending_exit(device, &plan);
-        return Ok(Rehearsal { name, exit, plan: plan.to_string(), report: None, duration_ms: 0, bytes: 0, lines });
+        return Ok(Rehearsal {
+            name,
+            exit,
+            plan: plan.to_string(),
+            report: None,
+            duration_ms: 0,
+            bytes: 0,
+            lines,
+        });
     }
     let locked = lock(device)?;
     let began = std::time::Instant::now();
     let stage = stage(device, &locked, &next(&facts.database, &plan))?;
     let copy = device.copied_to(stage.main.clone());
-    let (report, pending_report) = boot(&copy, &BootRequest { request: Request::Boot, token: String::new() });
+    let (report, pending_report) =
+        boot(&copy, &BootRequest { request: Request::Boot, token: String::new() });
     drop(pending_report);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let bytes = stage.bytes();
     let mut lines = lines(&report).into_iter();
-    let mut said =
-        vec![format!("{} (rehearsed on a copy: {duration_ms} ms, {bytes} bytes beside the database)", lines.next().unwrap_or_default())];
+    let mut said = vec![format!(
+        "{} (rehearsed on a copy: {duration_ms} ms, {bytes} bytes beside the database)",
+        lines.next().unwrap_or_default()
+    )];
     said.extend(lines);
-    Ok(Rehearsal { name, exit: report.exit, plan: plan.to_string(), report: Some(report), duration_ms, bytes, lines: said })
+    Ok(Rehearsal {
+        name,
+        exit: report.exit,
+        plan: plan.to_string(),
+        report: Some(report),
+        duration_ms,
+        bytes,
+        lines: said,
+    })
 }
 
 fn next(database: &DatabaseState, plan: &Plan) -> NextBoot {
@@ -100,7 +133,10 @@ fn next(database: &DatabaseState, plan: &Plan) -> NextBoot {
         _ => None,
     };
     NextBoot {
-        as_it_lies: matches!(database, DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } | DatabaseState::Absent),
+        as_it_lies: matches!(
+            database,
+            DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } | DatabaseState::Absent
+        ),
         snapshot,
         another: match plan {
             Plan::Salvage { .. } | Plan::Reindex { .. } => true,

@@ -36,13 +36,22 @@ pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, Str
         Ok(name) => name,
         Err(failure) => return Ok(not_begun(device, failure)),
     };
-    Ok(put_in_place(context, device, Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() }))
+    Ok(put_in_place(
+        context,
+        device,
+        Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() },
+    ))
 }
 
 /// The run of the one database whose copy a person has named.
-pub fn put_in_place(context: &CommandContext<'_>, device: &Device<'_>, snapshot: Snapshot) -> Printed {
+pub fn put_in_place(
+    context: &CommandContext<'_>,
+    device: &Device<'_>,
+    snapshot: Snapshot,
+) -> Printed {
     let session = Session::begin(context.settings, context.environment, &[device], context.all);
-    let (report, pending_report) = boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
+    let (report, pending_report) =
+        boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
     let mut reports = [report];
     session.ready(&mut reports);
     said(
@@ -55,7 +64,10 @@ pub fn put_in_place(context: &CommandContext<'_>, device: &Device<'_>, snapshot:
 /// A snapshot of this name; `None` where it is a file.
 fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, String> {
     let disk = device.disk();
-    let all = device.state.list_snapshots(disk).map_err(|error| format!("the snapshots cannot be listed: {error}"))?;
+    let all = device
+        .state
+        .list_snapshots(disk)
+        .map_err(|error| format!("the snapshots cannot be listed: {error}"))?;
     let label = |name: &SnapshotName| format!("v{}-{}", name.version, name.operation);
     if let Some(found) = all.iter().find(|name| label(name) == which.trim_end_matches(".db")) {
         return Ok(Some(found.clone()));
@@ -66,26 +78,40 @@ fn named(device: &Device<'_>, which: &str) -> Result<Option<SnapshotName>, Strin
     let main = disk.stat(&device.files.main).ok().flatten();
     match (file, main) {
         (None, _) => {
-            let list = if all.is_empty() { "no snapshot".to_owned() } else { all.iter().map(label).collect::<Vec<_>>().join(", ") };
-            Err(format!("{which} is neither a file nor a snapshot of {}; there is {list}", device.settings.name))
+            let list = if all.is_empty() {
+                "no snapshot".to_owned()
+            } else {
+                all.iter().map(label).collect::<Vec<_>>().join(", ")
+            };
+            Err(format!(
+                "{which} is neither a file nor a snapshot of {}; there is {list}",
+                device.settings.name
+            ))
         }
         (Some(file), Some(main)) if (file.device, file.inode) == (main.device, main.inode) => {
             Err(format!("{which} is the database itself"))
         }
-        (Some(file), _) if file.kind != FileKind::File => Err(format!("{which} is not a plain file")),
+        (Some(file), _) if file.kind != FileKind::File => {
+            Err(format!("{which} is not a plain file"))
+        }
         (Some(_), _) => Ok(None),
     }
 }
 
 /// A wrong file is refused before the first write.
 fn take_in(device: &Device<'_>, which: &str) -> Result<SnapshotName, Failure> {
-    let file = device.disk().resolve(Path::new(which)).map_err(|error| Failure::io(LOOK, Path::new(which), &error))?;
+    let file = device
+        .disk()
+        .resolve(Path::new(which))
+        .map_err(|error| Failure::io(LOOK, Path::new(which), &error))?;
     importable(device, &file)?;
-    lock(device).and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, &file))
+    lock(device)
+        .and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, &file))
 }
 
 fn checked(device: &Device<'_>, name: SnapshotName) -> Result<SnapshotName, Failure> {
     let path = device.state.snapshot(&name);
-    good_copy(device, &path, Some(name.version)).map_err(|look| look.failure(LOOK, &path, "this copy is not good"))?;
+    good_copy(device, &path, Some(name.version))
+        .map_err(|look| look.failure(LOOK, &path, "this copy is not good"))?;
     Ok(name)
 }

@@ -30,11 +30,18 @@ pub fn rollback(context: &CommandContext<'_>, extent: Extent) -> Result<Printed,
 }
 
 /// Where there is no way back, nothing is begun, and the application's ready file stays.
-fn possible(context: &CommandContext<'_>, limit: &Limit<'_>, now: i64, target: i64) -> Result<(), String> {
+fn possible(
+    context: &CommandContext<'_>,
+    limit: &Limit<'_>,
+    now: i64,
+    target: i64,
+) -> Result<(), String> {
     let device = limit.device(context.environment);
     let name = &device.settings.name;
     match look(&device, Request::Rollback) {
-        Ok((_, Plan::Refuse(refusal))) => Err(format!("{name} cannot go back from {now} to {target}: {}", refusal.what)),
+        Ok((_, Plan::Refuse(refusal))) => {
+            Err(format!("{name} cannot go back from {now} to {target}: {}", refusal.what))
+        }
         Ok(_) => Ok(()),
         Err(failure) => Err(format!("{name} cannot be looked at: {failure}")),
     }
@@ -42,7 +49,13 @@ fn possible(context: &CommandContext<'_>, limit: &Limit<'_>, now: i64, target: i
 
 fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     let (name, now) = (&device.settings.name, version_now(device)?);
-    let below: Vec<i64> = device.catalog.migrations.iter().map(|migration| migration.version).filter(|version| *version < now).collect();
+    let below: Vec<i64> = device
+        .catalog
+        .migrations
+        .iter()
+        .map(|migration| migration.version)
+        .filter(|version| *version < now)
+        .collect();
     let target = match extent {
         Extent::Step(migrations) => {
             let applied = below.len().saturating_add(1);
@@ -57,7 +70,9 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     let list = below.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     match target {
         Some(target) => Ok(target),
-        None if below.is_empty() => Err(format!("{name} is at version {now}, and this firmware knows none below it")),
+        None if below.is_empty() => {
+            Err(format!("{name} is at version {now}, and this firmware knows none below it"))
+        }
         None => Err(format!("{name} is at version {now}; below it this firmware knows {list}")),
     }
 }

@@ -37,18 +37,23 @@ pub fn run<'d>(
     request: &Request,
 ) -> (RunReport, Vec<PendingReport<'d>>) {
     let wanted = |device: &&Device<'_>| only.is_none_or(|only| device.settings.name == only);
-    let devices: Vec<&'d Device<'d>> =
-        all.iter().filter(|device| all.iter().filter(wanted).any(|named| go_together(named, device))).collect();
+    let devices: Vec<&'d Device<'d>> = all
+        .iter()
+        .filter(|device| all.iter().filter(wanted).any(|named| go_together(named, device)))
+        .collect();
     let session = Session::begin(settings, environment, &devices, all);
     if let Some(why) = skip_reason(settings) {
-        let mut reports: Vec<DatabaseReport> = devices.iter().map(|device| skip(device, &why)).collect();
+        let mut reports: Vec<DatabaseReport> =
+            devices.iter().map(|device| skip(device, &why)).collect();
         session.ready(&mut reports);
         return (session.end(&reports), Vec::new());
     }
     let asked = asked(settings, environment, request);
     let as_at_a_boot = BootRequest { request: Request::Boot, token: String::new() };
-    let members: Vec<Member<'_, 'd>> =
-        devices.into_iter().map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot })).collect();
+    let members: Vec<Member<'_, 'd>> = devices
+        .into_iter()
+        .map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot }))
+        .collect();
     let (reports, pending_report) = session.boot_each(&members);
     (session.end(&reports), pending_report)
 }
@@ -64,15 +69,24 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Ready files go first.
-    pub fn begin(settings: &Settings, environment: &'a Environment<'a>, devices: &[&Device<'_>], all: &'a [Device<'a>]) -> Session<'a> {
+    pub fn begin(
+        settings: &Settings,
+        environment: &'a Environment<'a>,
+        devices: &[&Device<'_>],
+        all: &'a [Device<'a>],
+    ) -> Session<'a> {
         for warning in &settings.warnings {
             log::warn!("{warning}.");
         }
         let folder = RunFolder::new(environment.disk, &environment.root);
         // One that may not be opened keeps its whole group from being opened.
-        for device in all.iter().filter(|one| devices.iter().any(|device| go_together(device, one))) {
+        for device in all.iter().filter(|one| devices.iter().any(|device| go_together(device, one)))
+        {
             if let Err(error) = folder.remove_ready(&device.settings.name) {
-                log::warn!("{}: its old ready file could not be removed: {error}.", device.settings.name);
+                log::warn!(
+                    "{}: its old ready file could not be removed: {error}.",
+                    device.settings.name
+                );
             }
         }
         temporary_files_beside(devices.first().copied());
@@ -81,20 +95,27 @@ impl<'a> Session<'a> {
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
     /// wait for the others. What an operator stopped short of this firmware's version may not.
-    pub fn boot_each<'d>(&self, members: &[Member<'_, 'd>]) -> (Vec<DatabaseReport>, Vec<PendingReport<'d>>) {
+    pub fn boot_each<'d>(
+        &self,
+        members: &[Member<'_, 'd>],
+    ) -> (Vec<DatabaseReport>, Vec<PendingReport<'d>>) {
         let (mut reports, mut pending_report) = (Vec::new(), Vec::new());
         let mut left = members.to_vec();
         self.environment.code.iter().for_each(|product| product.begin());
         while let Some((first, _)) = left.first().copied() {
-            let (group, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(device, _)| go_together(first, device));
+            let (group, others): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(device, _)| go_together(first, device));
             left = others;
             if self.environment.code.is_some_and(Registered::stopped) {
                 reports.extend(group.iter().map(|(device, _)| ended_by_hook(device)));
                 continue;
             }
-            group.iter().for_each(|(device, _)| device.tell(|hooks| hooks.before_database(&device.settings.name)));
+            group.iter().for_each(|(device, _)| {
+                device.tell(|hooks| hooks.before_database(&device.settings.name))
+            });
             let (booted, rest): (Vec<_>, Vec<_>) = boot_together(&group).into_iter().unzip();
-            let mut booted: Vec<DatabaseReport> = booted.into_iter().map(|report| self.as_expected(report)).collect();
+            let mut booted: Vec<DatabaseReport> =
+                booted.into_iter().map(|report| self.as_expected(report)).collect();
             self.ready(&mut booted);
             for ((device, _), report) in group.iter().zip(&booted) {
                 device.tell(|hooks| hooks.after_database(&report.result()));
@@ -102,10 +123,13 @@ impl<'a> Session<'a> {
             // A loss of one that waits is reported again by the run after which it may be opened.
             let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
             // What has nothing left to say is done: its lock and its files are closed here.
-            pending_report.extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));
+            pending_report
+                .extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));
             reports.extend(booted);
         }
-        reports.sort_by_cached_key(|report| self.all.iter().position(|device| device.settings.name == report.name));
+        reports.sort_by_cached_key(|report| {
+            self.all.iter().position(|device| device.settings.name == report.name)
+        });
         (reports, pending_report)
     }
 
@@ -118,11 +142,15 @@ impl<'a> Session<'a> {
 
     /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
     pub fn ready(&self, reports: &mut [DatabaseReport]) {
-        let recovered: Vec<Result<Vec<(String, i64)>, String>> = reports.iter().map(|report| self.group_of(report, reports)).collect();
-        for (report, group) in reports.iter_mut().zip(recovered).filter(|(report, _)| report.usable) {
+        let recovered: Vec<Result<Vec<(String, i64)>, String>> =
+            reports.iter().map(|report| self.group_of(report, reports)).collect();
+        for (report, group) in reports.iter_mut().zip(recovered).filter(|(report, _)| report.usable)
+        {
             match group {
                 Err(missing) => *report = report.clone().waiting_for(&missing),
-                Ok(group) => group.iter().for_each(|(name, version)| self.make_ready(name, *version)),
+                Ok(group) => {
+                    group.iter().for_each(|(name, version)| self.make_ready(name, *version))
+                }
             }
         }
     }
@@ -134,7 +162,11 @@ impl<'a> Session<'a> {
     }
 
     /// This database and whoever goes together with it, each with its version; or which of those is not there.
-    fn group_of(&self, report: &DatabaseReport, reports: &[DatabaseReport]) -> Result<Vec<(String, i64)>, String> {
+    fn group_of(
+        &self,
+        report: &DatabaseReport,
+        reports: &[DatabaseReport],
+    ) -> Result<Vec<(String, i64)>, String> {
         let mut group = vec![(report.name.clone(), report.version.unwrap_or(0))];
         let this = self.all.iter().find(|device| device.settings.name == report.name);
         for other in this.iter().flat_map(|this| others(this, self.all)) {
@@ -154,7 +186,9 @@ impl<'a> Session<'a> {
     /// The report of all of them, on /run and for the supervisor.
     pub fn end(&self, reports: &[DatabaseReport]) -> RunReport {
         let disk = self.environment.disk;
-        let written = disk.counts_bytes_written().then(|| disk.bytes_written().saturating_sub(self.written_before));
+        let written = disk
+            .counts_bytes_written()
+            .then(|| disk.bytes_written().saturating_sub(self.written_before));
         let mut report = RunReport::of(reports, Identity::of(self.environment), written);
         report.published = publish_report(&self.folder, &report);
         notify::status(&summary(&report));
@@ -164,7 +198,11 @@ impl<'a> Session<'a> {
 
 /// One that comes after a database for which the product's hook ended the run.
 fn ended_by_hook(device: &Device<'_>) -> DatabaseReport {
-    let failure = Failure::new(Class::Interrupted, Op("begin"), "the product's hook ended this run after another database had failed");
+    let failure = Failure::new(
+        Class::Interrupted,
+        Op("begin"),
+        "the product's hook ended this run after another database had failed",
+    );
     DatabaseReport::failed(device, None, &failure)
 }
 
@@ -199,7 +237,9 @@ fn skip_reason(settings: &Settings) -> Option<String> {
 
 fn skip(device: &Device<'_>, why: &str) -> DatabaseReport {
     match look(device, Request::Boot) {
-        Ok((facts, plan)) => DatabaseReport::skipped(device, &facts, &plan, why, pending_exit(device, &plan)),
+        Ok((facts, plan)) => {
+            DatabaseReport::skipped(device, &facts, &plan, why, pending_exit(device, &plan))
+        }
         Err(failure) => DatabaseReport::failed(device, None, &failure),
     }
 }
@@ -212,7 +252,8 @@ fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) 
     let at = |path: &Path| place(&environment.root, path);
     let read = |path: &Path| put_text(environment.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
     let marker = settings.marker.as_deref().map(read).unwrap_or_default();
-    let kernel_words = system_text(environment.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX);
+    let kernel_words =
+        system_text(environment.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX);
     asked_by(&kernel_words, &marker)
 }
 
@@ -220,8 +261,12 @@ fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) 
 pub fn asked_by(kernel_words: &str, marker: &str) -> BootRequest {
     for word in kernel_words.split_whitespace() {
         match word.split_once('=') {
-            Some(("bootmigrate.purge-and-retry", token)) if !token.is_empty() => return with(Request::PurgeAndRetry, token),
-            Some(("bootmigrate.retry", token)) if !token.is_empty() => return with(Request::Retry, token),
+            Some(("bootmigrate.purge-and-retry", token)) if !token.is_empty() => {
+                return with(Request::PurgeAndRetry, token)
+            }
+            Some(("bootmigrate.retry", token)) if !token.is_empty() => {
+                return with(Request::Retry, token)
+            }
             _ => {}
         }
     }
@@ -240,7 +285,11 @@ fn with(request: Request, token: &str) -> BootRequest {
 }
 
 /// Prints, and only then counts a loss as reported: where neither standard error nor the report on /run took it, the next run does it.
-pub fn said(report: &RunReport, command: &Command, pending_report: Vec<PendingReport<'_>>) -> Printed {
+pub fn said(
+    report: &RunReport,
+    command: &Command,
+    pending_report: Vec<PendingReport<'_>>,
+) -> Printed {
     let (exit, told) = printed(report, command.json, command.verbosity == Verbosity::Quiet).write();
     if told || report.published {
         pending_report.into_iter().for_each(PendingReport::delivered);
@@ -292,9 +341,15 @@ pub fn temporary_folder() -> Option<OsString> {
 
 /// Becomes the program, with the folder for temporary files and the limit of open files that were meant for it; returns only when that
 /// failed.
-pub fn become_program(program: &[OsString], temporary_folder: Option<OsString>, limit: Option<Rlimit>) -> String {
+pub fn become_program(
+    program: &[OsString],
+    temporary_folder: Option<OsString>,
+    limit: Option<Rlimit>,
+) -> String {
     use std::os::unix::process::CommandExt;
-    let Some((name, arguments)) = program.split_first() else { return "no program was named".into() };
+    let Some((name, arguments)) = program.split_first() else {
+        return "no program was named".into();
+    };
     let mut command = std::process::Command::new(name);
     limit.into_iter().for_each(descriptors::give_back);
     match temporary_folder {
@@ -322,7 +377,11 @@ mod tests {
             ("", &long, Request::PurgeAndRetry, &cut),
         ] {
             let asked = asked_by(words, marker);
-            assert_eq!((asked.request, asked.token.as_str()), (request, token), "{words} and {marker}");
+            assert_eq!(
+                (asked.request, asked.token.as_str()),
+                (request, token),
+                "{words} and {marker}"
+            );
         }
     }
 }

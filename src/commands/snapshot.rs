@@ -60,7 +60,10 @@ fn show(context: &CommandContext<'_>, verify: bool) -> Printed {
                 found.iter().for_each(|one| text.line(&line(&name, one)));
                 let bad = found.iter().any(|one| matches!(one.good, Some(Err(_))));
                 exits.push(if bad { exit::DAMAGED.code } else { 0 });
-                databases.push(DatabaseCopies { name, snapshots: found.into_iter().map(copy).collect() });
+                databases.push(DatabaseCopies {
+                    name,
+                    snapshots: found.into_iter().map(copy).collect(),
+                });
             }
             Err(failure) => {
                 text.line(&format!("{name}: {failure}"));
@@ -90,7 +93,10 @@ fn copy(one: Snapshot) -> OneCopy {
 }
 
 /// Under the lock of each database.
-fn operation(context: &CommandContext<'_>, what: fn(&Device<'_>, &Locked, &RecordStore) -> Result<String, Failure>) -> Printed {
+fn operation(
+    context: &CommandContext<'_>,
+    what: fn(&Device<'_>, &Locked, &RecordStore) -> Result<String, Failure>,
+) -> Printed {
     if let Err(printed) = changes(context) {
         return printed;
     }
@@ -115,7 +121,10 @@ fn operation(context: &CommandContext<'_>, what: fn(&Device<'_>, &Locked, &Recor
 fn created(device: &Device<'_>, locked: &Locked, store: &RecordStore) -> Result<String, Failure> {
     let name = create(device, locked, store)?;
     prune(device, store);
-    Ok(format!("snapshot v{}-{} made, whole and at version {}.", name.version, name.operation, name.version))
+    Ok(format!(
+        "snapshot v{}-{} made, whole and at version {}.",
+        name.version, name.operation, name.version
+    ))
 }
 
 fn pruned(device: &Device<'_>, _locked: &Locked, store: &RecordStore) -> Result<String, Failure> {

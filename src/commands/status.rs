@@ -57,7 +57,8 @@ struct DatabaseStatus {
 
 /// The exit code that says what a plan means for the application while nobody carries it out.
 pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
-    let waiting = device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
+    let waiting =
+        device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     match plan {
         _ if waiting => exit::PENDING.code,
         Plan::Quiet { .. } | Plan::UseNewer { .. } => 0,
@@ -82,7 +83,8 @@ pub fn status(context: &CommandContext<'_>, format: Format, exit_code: bool) -> 
         Format::Prometheus => formats::prometheus(&status),
         Format::Mender => formats::mender(&status),
         Format::Text => {
-            let warnings = context.settings.warnings.iter().map(|warning| format!("warning: {warning}"));
+            let warnings =
+                context.settings.warnings.iter().map(|warning| format!("warning: {warning}"));
             warnings.chain(status.databases.iter().flat_map(DatabaseStatus::lines)).collect()
         }
     };
@@ -91,9 +93,16 @@ pub fn status(context: &CommandContext<'_>, format: Format, exit_code: bool) -> 
 
 /// Every database, as it is.
 pub fn look_at(context: &CommandContext<'_>) -> Status {
-    let databases: Vec<DatabaseStatus> = context.devices.iter().map(|device| of(device, context.all)).collect();
+    let databases: Vec<DatabaseStatus> =
+        context.devices.iter().map(|device| of(device, context.all)).collect();
     let exit = gravest(databases.iter().map(|database| database.exit));
-    Status { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), identity: Identity::of(context.environment), exit, databases }
+    Status {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        identity: Identity::of(context.environment),
+        exit,
+        databases,
+    }
 }
 
 fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
@@ -115,9 +124,17 @@ fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
         failed_tries: 0,
         interrupted_tries: 0,
         last_failure: None,
-        snapshots: snapshots.iter().map(|name| format!("v{}-{}", name.version, name.operation)).collect(),
+        snapshots: snapshots
+            .iter()
+            .map(|name| format!("v{}-{}", name.version, name.operation))
+            .collect(),
         quarantine: device.state.list_quarantine(disk).unwrap_or_default(),
-        settings: device.settings.sources.iter().map(|(key, place)| (key.clone(), place.file.clone())).collect(),
+        settings: device
+            .settings
+            .sources
+            .iter()
+            .map(|(key, place)| (key.clone(), place.file.clone()))
+            .collect(),
     };
     let looked = look(device, Request::Boot);
     match seen_ready(device, &looked) {
@@ -130,7 +147,9 @@ fn of(device: &Device<'_>, all: &[Device<'_>]) -> DatabaseStatus {
             status.plan = plan_in_words(device, &plan, all);
             if let (0, Some(other)) = (status.exit, not_there(device, all)) {
                 status.exit = exit::PENDING.code;
-                status.plan.push_str(&format!("; not ready before {other}, which it goes together with"));
+                status
+                    .plan
+                    .push_str(&format!("; not ready before {other}, which it goes together with"));
             }
         }
         Err(failure) => {
@@ -146,15 +165,22 @@ impl DatabaseStatus {
         self.exit = pending_exit(device, plan);
         self.version = version_of(facts);
         (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
-        self.last_failure = facts.last_failure.as_ref().map(|failure| LastFailure::of(&self.name, failure));
+        self.last_failure =
+            facts.last_failure.as_ref().map(|failure| LastFailure::of(&self.name, failure));
         self.pending = match &facts.database {
-            DatabaseState::Behind { pending, .. } => {
-                pending.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect()
-            }
-            DatabaseState::NoHistory { adoption: Adoption::At { pending, .. }, .. } => {
-                pending.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect()
-            }
-            DatabaseState::Absent => facts.catalog.iter().map(|migration| format!("V{} {}", migration.version, migration.name)).collect(),
+            DatabaseState::Behind { pending, .. } => pending
+                .iter()
+                .map(|migration| format!("V{} {}", migration.version, migration.name))
+                .collect(),
+            DatabaseState::NoHistory { adoption: Adoption::At { pending, .. }, .. } => pending
+                .iter()
+                .map(|migration| format!("V{} {}", migration.version, migration.name))
+                .collect(),
+            DatabaseState::Absent => facts
+                .catalog
+                .iter()
+                .map(|migration| format!("V{} {}", migration.version, migration.name))
+                .collect(),
             _ => Vec::new(),
         };
         if let Plan::Refuse(refusal) = plan {
@@ -163,7 +189,8 @@ impl DatabaseStatus {
     }
 
     fn lines(&self) -> Vec<String> {
-        let version = self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+        let version =
+            self.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
         let ready = match &self.not_ready {
             None => "yes".to_owned(),
             Some(why) if why == NO_FILE => "no".to_owned(),
@@ -176,7 +203,10 @@ impl DatabaseStatus {
             lines.push(format!("  pending     {}", self.pending.join(", ")));
         }
         if self.failed_tries + self.interrupted_tries > 0 {
-            lines.push(format!("  tries       {} failed, {} interrupted", self.failed_tries, self.interrupted_tries));
+            lines.push(format!(
+                "  tries       {} failed, {} interrupted",
+                self.failed_tries, self.interrupted_tries
+            ));
         }
         if let Some(failure) = &self.last_failure {
             lines.push(format!("  failure     {}", failure.line()));

@@ -15,19 +15,35 @@ pub fn lost(facts: &Facts, policy: &Policy, what: &str, remains: bool) -> Plan {
     let plan = damaged(facts, policy, what, false, None);
     match plan {
         // Nothing is left that could be lost once more: the device may as well start.
-        Plan::Refuse(Refusal { class: RefusalClass::As(Class::Damaged), .. }) if !remains => replace_fresh(facts, policy, what.to_owned()),
+        Plan::Refuse(Refusal { class: RefusalClass::As(Class::Damaged), .. }) if !remains => {
+            replace_fresh(facts, policy, what.to_owned())
+        }
         other => other,
     }
 }
 
 /// What is done with a file that is proven corrupt.
-pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, version: Option<i64>) -> Plan {
+pub fn damaged(
+    facts: &Facts,
+    policy: &Policy,
+    what: &str,
+    tables_whole: bool,
+    version: Option<i64>,
+) -> Plan {
     if !facts.writable {
-        return refuse(Class::Storage, &format!("{what}, and {}", facts.read_only), "make it writable, then run again");
+        return refuse(
+            Class::Storage,
+            &format!("{what}, and {}", facts.read_only),
+            "make it writable, then run again",
+        );
     }
     if facts.own_mount {
         let next = "mount its folder instead, so that another file can take its place";
-        return refuse(Class::NotOurs, &format!("{what}, and the database file is a mount of its own"), next);
+        return refuse(
+            Class::NotOurs,
+            &format!("{what}, and the database file is a mount of its own"),
+            next,
+        );
     }
     if let Some(refusal) = refuse_until_free(facts, policy, &format!("{what}; to repair it ")) {
         return refusal;
@@ -36,7 +52,8 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
         return refusal;
     }
     let hopeful = facts.tries.failed < FAILED_MAX || facts.request != Request::Boot;
-    let consent = facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Repair::Purge);
+    let consent =
+        facts.request == Request::PurgeAndRetry && !policy.on_damage.contains(&Repair::Purge);
     let better = better_snapshot(facts, policy).filter(|_| hopeful);
     for repair in policy.on_damage.iter().copied().chain(consent.then_some(Repair::Purge)) {
         match repair {
@@ -47,13 +64,16 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
                 }
             }
             // Tables are whole: only what is derived from them is rebuilt, unless that was in vain that often.
-            Repair::Reindex if tables_whole && hopeful && !facts.tried.contains(&Attempt::Reindex) => {
+            Repair::Reindex
+                if tables_whole && hopeful && !facts.tried.contains(&Attempt::Reindex) =>
+            {
                 return Plan::Reindex { why: what.to_owned() };
             }
             // What was written last is worth more than a copy of before, as far as it can be read.
             Repair::Salvage if hopeful && !facts.tried.contains(&Attempt::Salvage) => {
                 if let Some(version) = version {
-                    let each = policy.on_damage.contains(&Repair::Snapshot) && next_snapshot(facts).is_some();
+                    let each = policy.on_damage.contains(&Repair::Snapshot)
+                        && next_snapshot(facts).is_some();
                     return Plan::Salvage { version, why: what.to_owned(), each };
                 }
             }
@@ -63,13 +83,17 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
                     return by_snapshot(snapshot, what);
                 }
             }
-            Repair::Purge if !facts.tried.contains(&Attempt::Fresh) => return replace_fresh(facts, policy, what.to_owned()),
+            Repair::Purge if !facts.tried.contains(&Attempt::Fresh) => {
+                return replace_fresh(facts, policy, what.to_owned())
+            }
             // Not possible here, or tried: the next one.
             Repair::Reindex | Repair::Salvage | Repair::Snapshot | Repair::Purge => {}
         }
     }
     let vain = match facts.last_time() {
-        last if !hopeful && !last.is_empty() => format!("; what was tried for it failed {} times{last}", facts.tries.failed),
+        last if !hopeful && !last.is_empty() => {
+            format!("; what was tried for it failed {} times{last}", facts.tries.failed)
+        }
         _ => String::new(),
     };
     let next =
@@ -80,11 +104,17 @@ pub fn damaged(facts: &Facts, policy: &Policy, what: &str, tables_whole: bool, v
 /// The newest copy that loses fewer rows than a repair of the file itself: it has more of those that only indexes know than it
 /// lacks of what was written since.
 fn better_snapshot<'a>(facts: &'a Facts, policy: &Policy) -> Option<&'a Snapshot> {
-    let better = |snapshot: &&Snapshot| snapshot.holds > snapshot.lacks && !facts.tried.contains(&Attempt::Snapshot(snapshot.operation));
+    let better = |snapshot: &&Snapshot| {
+        snapshot.holds > snapshot.lacks
+            && !facts.tried.contains(&Attempt::Snapshot(snapshot.operation))
+    };
     facts.snapshots.iter().find(better).filter(|_| policy.on_damage.contains(&Repair::Snapshot))
 }
 
 /// The newest good copy that was not tried.
 fn next_snapshot(facts: &Facts) -> Option<&Snapshot> {
-    facts.snapshots.iter().find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
+    facts
+        .snapshots
+        .iter()
+        .find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
 }

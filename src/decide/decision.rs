@@ -5,7 +5,9 @@
 use crate::config::{ChangedText, CopyPolicy};
 use crate::decide::asked::PURGE_ASKED;
 use crate::decide::damage::{damaged, lost};
-use crate::decide::facts::{Adoption, DatabaseState, Facts, OpenOperation, PendingMigration, Request, Snapshot};
+use crate::decide::facts::{
+    Adoption, DatabaseState, Facts, OpenOperation, PendingMigration, Request, Snapshot,
+};
 use crate::decide::newer::newer;
 use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement, SnapshotPlan};
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX};
@@ -23,40 +25,73 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
     }
     match (&facts.database, &facts.open_operation) {
         // A link, a folder, a second name: whatever it is, it is not only ours.
-        (DatabaseState::NotOurs { what }, _) => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        (DatabaseState::NotOurs { what }, _) => {
+            refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
+        }
         // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
-        (DatabaseState::Unreadable { what }, _) => refuse(Class::Storage, what, "make it writable, then run again"),
+        (DatabaseState::Unreadable { what }, _) => {
+            refuse(Class::Storage, what, "make it writable, then run again")
+        }
         // Corruption is what an old SQLite sees in a new schema: never a reason for a fallback.
-        (DatabaseState::NewerSqlite { what }, _) => refuse(Class::Newer, what, "boot the newer firmware"),
+        (DatabaseState::NewerSqlite { what }, _) => {
+            refuse(Class::Newer, what, "boot the newer firmware")
+        }
         // What a hot journal hides decides everything else.
-        (DatabaseState::NeedsRecovery, _) => recover(facts, "a hot journal was left by a power cut"),
+        (DatabaseState::NeedsRecovery, _) => {
+            recover(facts, "a hot journal was left by a power cut")
+        }
         // The application could not open a WAL on a disk this full; we can.
-        (DatabaseState::Current { recover: true, .. }, _) => recover(facts, "a WAL was left and the disk is nearly full"),
-        (DatabaseState::Current { version, recover: false }, _) => Plan::Quiet { version: *version },
+        (DatabaseState::Current { recover: true, .. }, _) => {
+            recover(facts, "a WAL was left and the disk is nearly full")
+        }
+        (DatabaseState::Current { version, recover: false }, _) => {
+            Plan::Quiet { version: *version }
+        }
         // A replacement that this firmware began, the old files still untouched: its reason lives only in the record.
         (
             DatabaseState::Behind { .. },
-            OpenOperation::Interrupted { kind: OperationKind::ReplaceFresh | OperationKind::ReplaceCarried, ours: true, reason, .. },
-        ) => worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone())),
-        (DatabaseState::Behind { version, pending, half_done }, _) => behind(facts, policy, *version, pending, *half_done),
-        (DatabaseState::Newer { version, compatible_from, way_back }, _) => newer(facts, policy, *version, *compatible_from, way_back),
+            OpenOperation::Interrupted {
+                kind: OperationKind::ReplaceFresh | OperationKind::ReplaceCarried,
+                ours: true,
+                reason,
+                ..
+            },
+        ) => {
+            worn_out(facts, policy).unwrap_or_else(|| replace_fresh(facts, policy, reason.clone()))
+        }
+        (DatabaseState::Behind { version, pending, half_done }, _) => {
+            behind(facts, policy, *version, pending, *half_done)
+        }
+        (DatabaseState::Newer { version, compatible_from, way_back }, _) => {
+            newer(facts, policy, *version, *compatible_from, way_back)
+        }
         // The team said that a changed text is not worth a device.
-        (DatabaseState::Mismatch { text_only: true, .. }, _) if policy.changed_text == ChangedText::Warn => {
+        (DatabaseState::Mismatch { text_only: true, .. }, _)
+            if policy.changed_text == ChangedText::Warn =>
+        {
             Plan::Quiet { version: facts.target }
         }
-        (DatabaseState::Mismatch { what, .. }, _) => {
-            refuse(Class::Catalogue, what, "build the firmware with the migrations that this database was made by")
-        }
+        (DatabaseState::Mismatch { what, .. }, _) => refuse(
+            Class::Catalogue,
+            what,
+            "build the firmware with the migrations that this database was made by",
+        ),
         // A migration without its code would be recorded as done.
-        (DatabaseState::WithoutCode { what, .. }, _) => {
-            refuse(Class::Catalogue, what, "install the firmware's own program, which registers it (`Migrator::code_migration`)")
+        (DatabaseState::WithoutCode { what, .. }, _) => refuse(
+            Class::Catalogue,
+            what,
+            "install the firmware's own program, which registers it (`Migrator::code_migration`)",
+        ),
+        (DatabaseState::NoHistory { tables, application_id, adoption }, _) => {
+            no_history(facts, policy, *tables, *application_id, adoption)
         }
-        (DatabaseState::NoHistory { tables, application_id, adoption }, _) => no_history(facts, policy, *tables, *application_id, adoption),
         // Nothing is there and nothing ever was.
         (DatabaseState::Absent, _) => first_boot(facts, policy),
         // There was data: a first boot would hide that, so the repairs come first.
         (DatabaseState::Lost { what, remains }, _) => lost(facts, policy, what, *remains),
-        (DatabaseState::Damaged { what, tables_whole, version }, _) => damaged(facts, policy, what, *tables_whole, *version),
+        (DatabaseState::Damaged { what, tables_whole, version }, _) => {
+            damaged(facts, policy, what, *tables_whole, *version)
+        }
     }
 }
 
@@ -65,14 +100,22 @@ fn recover(facts: &Facts, why: &'static str) -> Plan {
     if facts.writable {
         Plan::Recover { why }
     } else {
-        refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again")
+        refuse(
+            Class::Storage,
+            &format!("{why}, and {}", facts.read_only),
+            "make it writable, then run again",
+        )
     }
 }
 
 /// What stops any operation before it begins, in the order of what an operator can repair.
 fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     if !facts.writable {
-        return Some(refuse(Class::Storage, &format!("work is pending and {}", facts.read_only), "make it writable, then run again"));
+        return Some(refuse(
+            Class::Storage,
+            &format!("work is pending and {}", facts.read_only),
+            "make it writable, then run again",
+        ));
     }
     // "Full" was met before: one read tells that nothing has changed.
     if let Some(refusal) = refuse_until_free(facts, policy, "") {
@@ -87,10 +130,17 @@ fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     };
     // Three failures prove that it is no accident; five interruptions, that it is not the weather.
     if facts.tries.failed >= FAILED_MAX {
-        return used_up(format!("this firmware's migrations failed {} times{}", facts.tries.failed, facts.last_time()));
+        return used_up(format!(
+            "this firmware's migrations failed {} times{}",
+            facts.tries.failed,
+            facts.last_time()
+        ));
     }
     if facts.tries.interrupted >= INTERRUPTED_MAX {
-        return used_up(format!("this firmware's migrations were interrupted {} times", facts.tries.interrupted));
+        return used_up(format!(
+            "this firmware's migrations were interrupted {} times",
+            facts.tries.interrupted
+        ));
     }
     None
 }
@@ -102,15 +152,23 @@ fn first_boot(facts: &Facts, policy: &Policy) -> Plan {
     Plan::FirstBoot { to: facts.target }
 }
 
-fn behind(facts: &Facts, policy: &Policy, version: i64, pending: &[PendingMigration], half_done: Option<i64>) -> Plan {
+fn behind(
+    facts: &Facts,
+    policy: &Policy,
+    version: i64,
+    pending: &[PendingMigration],
+    half_done: Option<i64>,
+) -> Plan {
     if let Some(refusal) = obstacle(facts, policy) {
         return refusal;
     }
-    let migrations: Vec<PendingMigration> = pending.iter().filter(|migration| Some(migration.version) != half_done).cloned().collect();
+    let migrations: Vec<PendingMigration> =
+        pending.iter().filter(|migration| Some(migration.version) != half_done).cloned().collect();
     if migrations.iter().any(|migration| migration.no_transaction) {
         return migrate_copy(facts, version, migrations);
     }
-    let snapshot = match (policy.copy, facts.room.fits(0), facts.room.fits(facts.room.reclaimable)) {
+    let snapshot = match (policy.copy, facts.room.fits(0), facts.room.fits(facts.room.reclaimable))
+    {
         // An empty file needs no way back.
         _ if version == 0 && facts.room.size == 0 => SnapshotPlan::NothingInIt,
         (CopyPolicy::Never, _, _) => SnapshotPlan::Never,
@@ -139,14 +197,26 @@ fn migrate_copy(facts: &Facts, version: i64, migrations: Vec<PendingMigration>) 
     Plan::MigrateCopy { from: version, migrations }
 }
 
-fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, adoption: &Adoption) -> Plan {
+fn no_history(
+    facts: &Facts,
+    policy: &Policy,
+    tables: u64,
+    application_id: i64,
+    adoption: &Adoption,
+) -> Plan {
     match adoption {
         Adoption::NotAsked => {}
         Adoption::At { version, by, pending } => {
             let adopt = Plan::Adopt { version: *version, by: by.clone(), pending: pending.clone() };
             return obstacle(facts, policy).unwrap_or(adopt);
         }
-        Adoption::Refused(why) => return refuse(Class::NotOurs, &format!("it cannot be adopted: {why}"), "correct `adopt`, or `path`"),
+        Adoption::Refused(why) => {
+            return refuse(
+                Class::NotOurs,
+                &format!("it cannot be adopted: {why}"),
+                "correct `adopt`, or `path`",
+            )
+        }
     }
     if application_id != 0 {
         let what =
@@ -165,9 +235,17 @@ fn no_history(facts: &Facts, policy: &Policy, tables: u64, application_id: i64, 
 fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
     let why = snapshot.asked_by();
     match &facts.database {
-        DatabaseState::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
-        _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
-        _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
+        DatabaseState::NotOurs { what } => {
+            refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
+        }
+        _ if !facts.writable => {
+            refuse(Class::Storage, &facts.read_only, "make it writable, then run again")
+        }
+        _ if facts.own_mount => refuse(
+            Class::NotOurs,
+            "the database file is a mount of its own",
+            "mount its folder instead",
+        ),
         _ => by_snapshot(snapshot, why),
     }
 }
@@ -175,12 +253,24 @@ fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
 /// `purge --yes`: an operator named the database and said so; only what cannot be done is refused.
 fn purge(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.database {
-        DatabaseState::NotOurs { what } => refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`"),
+        DatabaseState::NotOurs { what } => {
+            refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
+        }
         DatabaseState::Absent => first_boot(facts, policy),
-        _ if !facts.writable => refuse(Class::Storage, &facts.read_only, "make it writable, then run again"),
-        _ if facts.own_mount => refuse(Class::NotOurs, "the database file is a mount of its own", "mount its folder instead"),
+        _ if !facts.writable => {
+            refuse(Class::Storage, &facts.read_only, "make it writable, then run again")
+        }
+        _ if facts.own_mount => refuse(
+            Class::NotOurs,
+            "the database file is a mount of its own",
+            "mount its folder instead",
+        ),
         // Nothing is carried over: the rows are what the operator wants to be rid of.
-        _ => Plan::Replace { by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false }, why: PURGE_ASKED.into(), loss: true },
+        _ => Plan::Replace {
+            by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false },
+            why: PURGE_ASKED.into(),
+            loss: true,
+        },
     }
 }
 

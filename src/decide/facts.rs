@@ -293,13 +293,19 @@ const FREE_OF_FILE_PERCENT: u64 = 10;
 impl Facts {
     /// Why this firmware's last try failed, as the end of a clause; empty where that is not known.
     pub fn last_time(&self) -> String {
-        let ours = self.last_failure.as_ref().filter(|failure| failure.fingerprint == self.tries.fingerprint);
+        let ours = self
+            .last_failure
+            .as_ref()
+            .filter(|failure| failure.fingerprint == self.tries.fingerprint);
         ours.map_or_else(String::new, |failure| format!(", the last time with: {}", failure.what))
     }
 
     /// This firmware's last try was a database made from zero, and its migrations failed on that.
     pub fn fresh_build_failed(&self) -> bool {
-        let ours = self.last_failure.as_ref().filter(|failure| failure.fingerprint == self.tries.fingerprint);
+        let ours = self
+            .last_failure
+            .as_ref()
+            .filter(|failure| failure.fingerprint == self.tries.fingerprint);
         ours.is_some_and(|failure| failure.from.is_none() && failure.class == Class::Failed.word())
     }
 }

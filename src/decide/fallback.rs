@@ -33,31 +33,49 @@ pub enum Stop {
 }
 
 /// The plan that follows a failure, by its class.
-pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
+pub fn after_failure(
+    plan: &Plan,
+    class: Class,
+    cause: &str,
+    facts: &Facts,
+    policy: &Policy,
+) -> NextPlan {
     match (class, plan) {
         // The migrations themselves do not work on this data.
-        (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => failed_migration(cause, facts, policy),
+        (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => {
+            failed_migration(cause, facts, policy)
+        }
         // Not even on an empty database: nothing that we could build would work.
-        (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => NextPlan::Stop(Stop::FreshBuildFailed),
+        (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => {
+            NextPlan::Stop(Stop::FreshBuildFailed)
+        }
         // An operator named this copy: no other is taken in its place.
-        (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { .. }, .. })
-            if matches!(facts.request, Request::Restore(_)) =>
-        {
-            NextPlan::Stop(Stop::AsItFailed)
-        }
+        (
+            Class::Failed | Class::Damaged,
+            Plan::Replace { by: Replacement::Snapshot { .. }, .. },
+        ) if matches!(facts.request, Request::Restore(_)) => NextPlan::Stop(Stop::AsItFailed),
         // This copy cannot be brought forward, or is not a good one: the next repair.
-        (Class::Failed | Class::Damaged, Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. }) => {
-            NextPlan::Without(Attempt::Snapshot(*operation))
+        (
+            Class::Failed | Class::Damaged,
+            Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. },
+        ) => NextPlan::Without(Attempt::Snapshot(*operation)),
+        (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => {
+            NextPlan::Without(Attempt::Reindex)
         }
-        (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => NextPlan::Without(Attempt::Reindex),
         // Too little can be read, or what was read fits no table: the next repair.
-        (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => NextPlan::Without(Attempt::Salvage),
+        (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => {
+            NextPlan::Without(Attempt::Salvage)
+        }
         // The stored way back does not lead here: the next entry of `on_newer`.
         (Class::Failed, Plan::Downgrade { .. }) => NextPlan::Without(Attempt::Downgrade),
         // One connection's word is no proof.
-        (Class::Damaged, Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. } | Plan::Recover { .. }) => {
-            NextPlan::LookForDamage
-        }
+        (
+            Class::Damaged,
+            Plan::Migrate { .. }
+            | Plan::MigrateCopy { .. }
+            | Plan::Downgrade { .. }
+            | Plan::Recover { .. },
+        ) => NextPlan::LookForDamage,
         // First boot: there is no old database to go back to.
         (Class::Failed | Class::Damaged, _) => NextPlan::Stop(Stop::AsItFailed),
         // Never locked, full, read-only, I/O error, newer, not ours, waiting, interrupted or unknown.
@@ -82,11 +100,18 @@ pub fn after_failure(plan: &Plan, class: Class, cause: &str, facts: &Facts, poli
 ///
 /// A purge is never offered where the policy has none. A snapshot loses less than a purge, but loses what the policy would keep: it needs a
 /// copy, and an owner who counts on copies.
-pub fn answers(next: &NextPlan, facts: &Facts, policy: &Policy) -> Option<(AfterFailure, Vec<AfterFailure>)> {
+pub fn answers(
+    next: &NextPlan,
+    facts: &Facts,
+    policy: &Policy,
+) -> Option<(AfterFailure, Vec<AfterFailure>)> {
     let answer = match next {
         NextPlan::Stop(Stop::AsItFailed) => AfterFailure::Keep,
         NextPlan::Plan(Plan::Replace { by: Replacement::Fresh { .. }, .. }) => AfterFailure::Purge,
-        NextPlan::Stop(Stop::FreshBuildFailed) | NextPlan::Plan(_) | NextPlan::LookForDamage | NextPlan::Without(_) => return None,
+        NextPlan::Stop(Stop::FreshBuildFailed)
+        | NextPlan::Plan(_)
+        | NextPlan::LookForDamage
+        | NextPlan::Without(_) => return None,
     };
     let mut allowed = vec![AfterFailure::Keep, AfterFailure::Stop];
     if answer == AfterFailure::Purge {
@@ -99,7 +124,13 @@ pub fn answers(next: &NextPlan, facts: &Facts, policy: &Policy) -> Option<(After
 }
 
 /// What follows, by an answer that was allowed.
-pub fn answered(answer: AfterFailure, next: NextPlan, cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
+pub fn answered(
+    answer: AfterFailure,
+    next: NextPlan,
+    cause: &str,
+    facts: &Facts,
+    policy: &Policy,
+) -> NextPlan {
     match answer {
         AfterFailure::Keep | AfterFailure::Stop => NextPlan::Stop(Stop::AsItFailed),
         AfterFailure::Restore => back(facts, policy, cause).map_or(next, NextPlan::Plan),
@@ -108,7 +139,8 @@ pub fn answered(answer: AfterFailure, next: NextPlan, cause: &str, facts: &Facts
 }
 
 fn back(facts: &Facts, policy: &Policy, cause: &str) -> Option<Plan> {
-    let possible = facts.writable && !facts.own_mount && policy.on_damage.contains(&Repair::Snapshot);
+    let possible =
+        facts.writable && !facts.own_mount && policy.on_damage.contains(&Repair::Snapshot);
     let snapshot = facts.snapshots.first().filter(|_| possible)?;
     Some(by_snapshot(snapshot, &format!("its migration failed: {cause}")))
 }
@@ -119,8 +151,13 @@ fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
         (OnFailure::Purge, _) | (OnFailure::Restore, Request::PurgeAndRetry) => {
             NextPlan::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
         }
-        (OnFailure::Restore, Request::Boot | Request::Retry | Request::Rollback | Request::Purge | Request::Restore(_)) => {
-            NextPlan::Stop(Stop::AsItFailed)
-        }
+        (
+            OnFailure::Restore,
+            Request::Boot
+            | Request::Retry
+            | Request::Rollback
+            | Request::Purge
+            | Request::Restore(_),
+        ) => NextPlan::Stop(Stop::AsItFailed),
     }
 }

@@ -11,7 +11,13 @@ use crate::decide::space::{no_room, refuse_until_free};
 use crate::error::Class;
 
 /// What is done with a database that newer firmware wrote.
-pub fn newer(facts: &Facts, policy: &Policy, version: i64, compatible_from: Option<i64>, way_back: &WayBack) -> Plan {
+pub fn newer(
+    facts: &Facts,
+    policy: &Policy,
+    version: i64,
+    compatible_from: Option<i64>,
+    way_back: &WayBack,
+) -> Plan {
     let why = reason(facts, version);
     // What was tried or is not there, for the sentence of a refusal.
     let mut missing = None;
@@ -26,7 +32,8 @@ pub fn newer(facts: &Facts, policy: &Policy, version: i64, compatible_from: Opti
             },
             OnNewer::TrialSnapshot => {
                 if let Some(snapshot) = trial_snapshot(facts) {
-                    return in_its_place(facts, policy, &why).unwrap_or_else(|| by_snapshot(snapshot, &why));
+                    return in_its_place(facts, policy, &why)
+                        .unwrap_or_else(|| by_snapshot(snapshot, &why));
                 }
             }
             // Rebuildable data: the newer files are set aside, not destroyed.
@@ -39,7 +46,10 @@ pub fn newer(facts: &Facts, policy: &Policy, version: i64, compatible_from: Opti
     let what = match facts.request {
         // The operator who asked knows the version.
         Request::Rollback => missing.trim_start_matches("; ").to_owned(),
-        _ => format!("the database is at version {version}, this firmware knows {}{missing}", facts.target),
+        _ => format!(
+            "the database is at version {version}, this firmware knows {}{missing}",
+            facts.target
+        ),
     };
     refuse(Class::Newer, &what, "boot the newer firmware")
 }
@@ -53,13 +63,20 @@ pub fn reason(facts: &Facts, version: i64) -> String {
 }
 
 /// The way back that the newer firmware stored; else why there is none, and the next entry of `on_newer` counts.
-fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -> Result<Plan, String> {
+fn downgrade(
+    facts: &Facts,
+    policy: &Policy,
+    version: i64,
+    way_back: &WayBack,
+) -> Result<Plan, String> {
     let migrations = match way_back {
         WayBack::Stored(migrations) => migrations,
         WayBack::Missing(what) => return Err(what.clone()),
     };
     // It was run and did not lead here: it will not the next time either.
-    if facts.tried.contains(&Attempt::Downgrade) || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot) {
+    if facts.tried.contains(&Attempt::Downgrade)
+        || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot)
+    {
         return Err(format!("its stored down SQL failed{}", facts.last_time()));
     }
     if facts.own_mount {
@@ -78,17 +95,31 @@ fn downgrade(facts: &Facts, policy: &Policy, version: i64, way_back: &WayBack) -
 
 /// Until `mark-good` the slot that came back may have its own version again.
 fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
-    let on_trial = |snapshot: &&Snapshot| snapshot.version == facts.target && snapshot.operation > facts.good_operation;
-    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
+    let on_trial = |snapshot: &&Snapshot| {
+        snapshot.version == facts.target && snapshot.operation > facts.good_operation
+    };
+    facts
+        .snapshots
+        .iter()
+        .filter(on_trial)
+        .find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
 }
 
 /// What stops a replacement of a healthy, newer database.
 fn in_its_place(facts: &Facts, policy: &Policy, why: &str) -> Option<Plan> {
     if !facts.writable {
-        return Some(refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, or boot the newer firmware"));
+        return Some(refuse(
+            Class::Storage,
+            &format!("{why}, and {}", facts.read_only),
+            "make it writable, or boot the newer firmware",
+        ));
     }
     if facts.own_mount {
-        return Some(refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead"));
+        return Some(refuse(
+            Class::NotOurs,
+            &format!("{why}, and the database file is a mount of its own"),
+            "mount its folder instead",
+        ));
     }
     if let Some(refusal) = refuse_until_free(facts, policy, &format!("{why}; for that ")) {
         return Some(refusal);

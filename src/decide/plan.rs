@@ -152,7 +152,11 @@ pub enum RefusalClass {
 }
 
 pub(super) fn refuse(class: Class, what: &str, next: impl Into<String>) -> Plan {
-    Plan::Refuse(Refusal { class: RefusalClass::As(class), what: what.to_owned(), next: next.into() })
+    Plan::Refuse(Refusal {
+        class: RefusalClass::As(class),
+        what: what.to_owned(),
+        next: next.into(),
+    })
 }
 
 impl fmt::Display for Plan {
@@ -162,8 +166,12 @@ impl fmt::Display for Plan {
             Plan::UseNewer { version, known } => {
                 write!(f, "use it as it is: at version {version}, which firmware of version {known} can use")
             }
-            Plan::Recover { why } => write!(f, "recover, then look again: {why}; unknown until recovered"),
-            Plan::FirstBoot { to } => write!(f, "first boot: build version {to} beside, then put it in place"),
+            Plan::Recover { why } => {
+                write!(f, "recover, then look again: {why}; unknown until recovered")
+            }
+            Plan::FirstBoot { to } => {
+                write!(f, "first boot: build version {to} beside, then put it in place")
+            }
             Plan::Migrate { from, migrations, snapshot, half_done } => {
                 if let Some(version) = half_done {
                     write!(f, "record V{version}, whose schema is there already")?;
@@ -180,13 +188,23 @@ impl fmt::Display for Plan {
                 )
             }
             Plan::MigrateCopy { from, migrations } => {
-                write!(f, "migrate a copy {from} to {}: {}, then put it in place", target(*from, migrations, None), Names(migrations))
+                write!(
+                    f,
+                    "migrate a copy {from} to {}: {}, then put it in place",
+                    target(*from, migrations, None),
+                    Names(migrations)
+                )
             }
             Plan::Adopt { version, by, pending } => {
                 write!(f, "adopt what {by} left at version {version}, whose schema it has")?;
                 match pending.last() {
                     None => Ok(()),
-                    Some(last) => write!(f, ", then migrate {version} to {}: {}", last.version, Names(pending)),
+                    Some(last) => write!(
+                        f,
+                        ", then migrate {version} to {}: {}",
+                        last.version,
+                        Names(pending)
+                    ),
                 }
             }
             Plan::Downgrade { from, to, migrations } => {
@@ -195,8 +213,12 @@ impl fmt::Display for Plan {
             Plan::Salvage { version, why, .. } => {
                 write!(f, "rebuild version {version} with what can be read of the old one, then put it in place: {why}")
             }
-            Plan::Reindex { why } => write!(f, "rebuild the indexes on a copy, then put it in place: {why}"),
-            Plan::Replace { by, why, .. } => write!(f, "replace by {by}, the old files go to quarantine: {why}"),
+            Plan::Reindex { why } => {
+                write!(f, "rebuild the indexes on a copy, then put it in place: {why}")
+            }
+            Plan::Replace { by, why, .. } => {
+                write!(f, "replace by {by}, the old files go to quarantine: {why}")
+            }
             Plan::Refuse(refusal) => write!(f, "refuse: {}", refusal.what),
         }
     }
@@ -214,7 +236,11 @@ const NAMES_SHOWN_MAX: usize = 6;
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.iter().take(NAMES_SHOWN_MAX).map(|migration| format!("V{} {}", migration.version, migration.name));
+        let names = self
+            .0
+            .iter()
+            .take(NAMES_SHOWN_MAX)
+            .map(|migration| format!("V{} {}", migration.version, migration.name));
         f.write_str(&names.collect::<Vec<_>>().join(", "))?;
         match self.0.len().checked_sub(NAMES_SHOWN_MAX) {
             None | Some(0) => Ok(()),
@@ -240,11 +266,17 @@ impl fmt::Display for Replacement {
         match self {
             Replacement::Fresh { carry, .. } if carry.is_empty() => f.write_str("a fresh database"),
             Replacement::Fresh { carry, aside, .. } => {
-                let tables = if carry.iter().any(|table| table == "*") { "every table".to_owned() } else { carry.join(", ") };
+                let tables = if carry.iter().any(|table| table == "*") {
+                    "every table".to_owned()
+                } else {
+                    carry.join(", ")
+                };
                 let beside = if *aside { " put aside in it" } else { "" };
                 write!(f, "a fresh database with the rows of {tables}{beside}")
             }
-            Replacement::Snapshot { version, operation } => write!(f, "the snapshot v{version}-{operation} migrated forward"),
+            Replacement::Snapshot { version, operation } => {
+                write!(f, "the snapshot v{version}-{operation} migrated forward")
+            }
         }
     }
 }

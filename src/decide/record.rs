@@ -143,7 +143,12 @@ impl Record {
     /// The counts of this catalogue; zeros where it was never tried.
     pub fn counts_of(&self, fingerprint: &Fingerprint) -> Counts {
         let known = self.counts.iter().find(|counts| counts.fingerprint == *fingerprint);
-        known.cloned().unwrap_or(Counts { fingerprint: *fingerprint, failed: 0, interrupted: 0, purges: 0 })
+        known.cloned().unwrap_or(Counts {
+            fingerprint: *fingerprint,
+            failed: 0,
+            interrupted: 0,
+            purges: 0,
+        })
     }
 
     /// Changes the counts of one catalogue and moves it to the front; the least recently used falls off.
@@ -158,7 +163,9 @@ impl Record {
     /// Something of this catalogue failed or was interrupted.
     pub fn remembers_tries(&self, fingerprint: &Fingerprint) -> bool {
         let counts = self.counts_of(fingerprint);
-        counts.failed > 0 || counts.interrupted > 0 || self.failures.iter().any(|failure| failure.fingerprint == *fingerprint)
+        counts.failed > 0
+            || counts.interrupted > 0
+            || self.failures.iter().any(|failure| failure.fingerprint == *fingerprint)
     }
 
     /// This catalogue has succeeded: nothing that failed or was interrupted before counts any more.
@@ -222,7 +229,9 @@ pub fn read_slots(bytes: &[u8]) -> RecordSlots {
     let second = bytes.get(SLOT_BYTES..2 * SLOT_BYTES).map_or(Slot::Bad, read_slot);
     let valid = |record, sequence, next_slot| RecordSlots::Valid { record, sequence, next_slot };
     match (first, second) {
-        (Slot::Unknown(format), _) | (_, Slot::Unknown(format)) => RecordSlots::UnknownFormat(format),
+        (Slot::Unknown(format), _) | (_, Slot::Unknown(format)) => {
+            RecordSlots::UnknownFormat(format)
+        }
         (Slot::Good(a, first), Slot::Good(_, second)) if first >= second => valid(a, first, 1),
         (Slot::Good(..), Slot::Good(b, second)) => valid(b, second, 0),
         (Slot::Good(a, sequence), Slot::Bad) => valid(a, sequence, 1),
@@ -244,7 +253,9 @@ fn read_slot(slot: &[u8]) -> Slot {
         Some((magic, header.u32()?, header.u32()?, header.u64()?, header.u32()?))
     })();
     let Some((MAGIC, format, length, sequence, crc)) = parsed else { return Slot::Bad };
-    let Some(payload) = slot.get(HEADER_BYTES..HEADER_BYTES.saturating_add(length as usize)) else { return Slot::Bad };
+    let Some(payload) = slot.get(HEADER_BYTES..HEADER_BYTES.saturating_add(length as usize)) else {
+        return Slot::Bad;
+    };
     if crc != slot_crc(format, length, sequence, payload) {
         return Slot::Bad;
     }
@@ -353,8 +364,12 @@ fn put_version(out: &mut Vec<u8>, version: i64) {
 
 fn decode(payload: &[u8]) -> Option<Record> {
     let mut reader = Reader { bytes: payload };
-    let mut record =
-        Record { held_data: reader.flag()?, last_operation: reader.u64()?, good_operation: reader.u64()?, ..Record::default() };
+    let mut record = Record {
+        held_data: reader.flag()?,
+        last_operation: reader.u64()?,
+        good_operation: reader.u64()?,
+        ..Record::default()
+    };
     if reader.flag()? {
         record.open = Some(OpenOperation {
             number: reader.u64()?,
@@ -366,7 +381,12 @@ fn decode(payload: &[u8]) -> Option<Record> {
         });
     }
     for _ in 0..reader.count(FINGERPRINTS_MAX)? {
-        record.counts.push(Counts { fingerprint: reader.array()?, failed: reader.u8()?, interrupted: reader.u8()?, purges: reader.u8()? });
+        record.counts.push(Counts {
+            fingerprint: reader.array()?,
+            failed: reader.u8()?,
+            interrupted: reader.u8()?,
+            purges: reader.u8()?,
+        });
     }
     for _ in 0..reader.count(TOKENS_MAX)? {
         record.tokens.push(reader.text(TOKEN_BYTES_MAX)?);
@@ -382,8 +402,21 @@ fn decode(payload: &[u8]) -> Option<Record> {
 }
 
 fn operation_kind(number: u8) -> Option<OperationKind> {
-    use OperationKind::{Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceCarried, ReplaceFresh, ReplaceSnapshot, Salvage, Upgrade};
-    let known = [Upgrade, Downgrade, FirstBoot, MigrateCopy, ReplaceFresh, ReplaceSnapshot, Reindex, Salvage, ReplaceCarried];
+    use OperationKind::{
+        Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceCarried, ReplaceFresh, ReplaceSnapshot,
+        Salvage, Upgrade,
+    };
+    let known = [
+        Upgrade,
+        Downgrade,
+        FirstBoot,
+        MigrateCopy,
+        ReplaceFresh,
+        ReplaceSnapshot,
+        Reindex,
+        Salvage,
+        ReplaceCarried,
+    ];
     known.into_iter().find(|kind| *kind as u8 == number)
 }
 

@@ -72,14 +72,27 @@ fn what_is_written_is_read_back_even_when_everything_is_full() {
 #[test]
 fn a_longer_failure_is_cut_between_two_characters_and_an_unknown_version_stays_unknown() {
     let short = LastFailure { from: None, place: None, ..failure(3) };
-    let long = LastFailure { what: format!("{}é", short.what), firmware: format!("{}\u{1F600}", short.firmware), ..short.clone() };
+    let long = LastFailure {
+        what: format!("{}é", short.what),
+        firmware: format!("{}\u{1F600}", short.firmware),
+        ..short.clone()
+    };
     let record = |failure| Record { failures: vec![failure], ..full() };
     check(&file(&write_slot(&record(long), 5), &EMPTY), Some((&record(short), 5, 1)));
 }
 
 #[test]
 fn versions_of_64_bits_are_read_back_even_when_everything_is_full() {
-    for version in [0, -1, i64::from(i32::MAX), i64::from(i32::MAX) + 1, i64::from(i32::MIN), 20_240_101_120_000, i64::MAX, i64::MIN] {
+    for version in [
+        0,
+        -1,
+        i64::from(i32::MAX),
+        i64::from(i32::MAX) + 1,
+        i64::from(i32::MIN),
+        20_240_101_120_000,
+        i64::MAX,
+        i64::MIN,
+    ] {
         let mut record = full();
         for failure in &mut record.failures {
             (failure.from, failure.target) = (Some(version), version);
@@ -97,7 +110,10 @@ fn a_failure_is_kept_for_each_slot_and_the_oldest_falls_off() {
     record.keep_failure(LastFailure { operation: 10, ..failure(3) });
     assert_eq!(record.failures, [LastFailure { operation: 10, ..failure(3) }, failure(4)]);
     record.keep_failure(LastFailure { operation: 11, ..failure(5) });
-    assert_eq!(record.failures, [LastFailure { operation: 11, ..failure(5) }, LastFailure { operation: 10, ..failure(3) }]);
+    assert_eq!(
+        record.failures,
+        [LastFailure { operation: 11, ..failure(5) }, LastFailure { operation: 10, ..failure(3) }]
+    );
 }
 
 #[test]

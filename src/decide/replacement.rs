@@ -10,7 +10,9 @@ use crate::error::Class;
 /// A replacement that was begun and cut off that often is left alone. A power cut is nobody's fault: it never leads to a
 /// worse repair, and what is refused here still has its old files and its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
-    let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else { return None };
+    let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else {
+        return None;
+    };
     if !is_worn_out(&facts.open_operation) || facts.request != Request::Boot {
         return None;
     }
@@ -35,28 +37,51 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         return refusal;
     }
     if facts.own_mount {
-        return refuse(Class::NotOurs, &format!("{why}, and the database file is a mount of its own"), "mount its folder instead");
+        return refuse(
+            Class::NotOurs,
+            &format!("{why}, and the database file is a mount of its own"),
+            "mount its folder instead",
+        );
     }
     if !facts.writable {
-        return refuse(Class::Storage, &format!("{why}, and {}", facts.read_only), "make it writable, then run again");
+        return refuse(
+            Class::Storage,
+            &format!("{why}, and {}", facts.read_only),
+            "make it writable, then run again",
+        );
     }
     let going_on = matches!(&facts.open_operation, OpenOperation::Interrupted { kind, ours: true, .. } if kind.purges());
     // Where the file is gone, a fresh one loses nothing more, and nobody could start without it.
     if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
-        let what = format!("{why}, and this firmware has built a fresh database {} times already", facts.tries.purges);
-        let next = format!("install other firmware, or run `bootmigrate purge --db {} --yes`", policy.name);
+        let what = format!(
+            "{why}, and this firmware has built a fresh database {} times already",
+            facts.tries.purges
+        );
+        let next = format!(
+            "install other firmware, or run `bootmigrate purge --db {} --yes`",
+            policy.name
+        );
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
     }
     // A migration that does not work on an empty database will not work at the next boot either.
-    if facts.request == Request::Boot && facts.tries.failed >= FAILED_MAX && facts.fresh_build_failed() {
-        let what = format!("{why}, and a fresh database cannot be built either{}", facts.last_time());
-        let next = format!("install other firmware, then run `bootmigrate run --retry --db {}`", policy.name);
+    if facts.request == Request::Boot
+        && facts.tries.failed >= FAILED_MAX
+        && facts.fresh_build_failed()
+    {
+        let what =
+            format!("{why}, and a fresh database cannot be built either{}", facts.last_time());
+        let next = format!(
+            "install other firmware, then run `bootmigrate run --retry --db {}`",
+            policy.name
+        );
         return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
     }
     // Rows whose version is not known belong to no table of this firmware's.
     let from = match &facts.database {
         DatabaseState::Behind { half_done: Some(version), .. } => Some(*version),
-        DatabaseState::Behind { version, .. } | DatabaseState::Newer { version, .. } => Some(*version),
+        DatabaseState::Behind { version, .. } | DatabaseState::Newer { version, .. } => {
+            Some(*version)
+        }
         DatabaseState::Damaged { version, .. } => *version,
         DatabaseState::Absent
         | DatabaseState::Lost { .. }
@@ -69,10 +94,12 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
         | DatabaseState::NewerSqlite { .. }
         | DatabaseState::NotOurs { .. } => None,
     };
-    let (unknown, from) = (from.is_none() && facts.loose_rows, from.or(facts.loose_rows.then_some(facts.target)));
+    let (unknown, from) =
+        (from.is_none() && facts.loose_rows, from.or(facts.loose_rows.then_some(facts.target)));
     let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
     // Where rows are carried over, only the build knows which could not be.
     let loss = carry.is_empty();
-    let (from, aside) = (from.unwrap_or(0), unknown || from.is_some_and(|from| from > facts.target));
+    let (from, aside) =
+        (from.unwrap_or(0), unknown || from.is_some_and(|from| from > facts.target));
     Plan::Replace { by: Replacement::Fresh { carry, from, aside }, why, loss }
 }

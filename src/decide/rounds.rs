@@ -53,11 +53,15 @@ pub fn after_round(round: &Round) -> NextRound {
 mod tests {
     use super::*;
 
-    const ROUND: Round = Round { batch: true, rows: 500, alike: 1, rows_in_all: 500, bytes: 1 << 20 };
+    const ROUND: Round =
+        Round { batch: true, rows: 500, alike: 1, rows_in_all: 500, bytes: 1 << 20 };
 
     #[track_caller]
     fn refused(round: Round, words: &str) {
-        assert!(matches!(after_round(&round), NextRound::NoProgress(why) if why.contains(words)), "{round:?}");
+        assert!(
+            matches!(after_round(&round), NextRound::NoProgress(why) if why.contains(words)),
+            "{round:?}"
+        );
     }
 
     #[test]
@@ -75,8 +79,14 @@ mod tests {
 
     #[test]
     fn more_rows_than_the_file_holds_are_no_progress() {
-        assert_eq!(after_round(&Round { rows_in_all: 10_000, bytes: 4096, ..ROUND }), NextRound::Again);
-        refused(Round { rows_in_all: 10_001, bytes: 4096, ..ROUND }, "it has changed 10001 rows, more than 4096 bytes can hold");
+        assert_eq!(
+            after_round(&Round { rows_in_all: 10_000, bytes: 4096, ..ROUND }),
+            NextRound::Again
+        );
+        refused(
+            Round { rows_in_all: 10_001, bytes: 4096, ..ROUND },
+            "it has changed 10001 rows, more than 4096 bytes can hold",
+        );
         assert_eq!(after_round(&Round { rows_in_all: (1 << 20) / 4, ..ROUND }), NextRound::Again);
         refused(Round { rows_in_all: (1 << 20) / 4 + 1, ..ROUND }, "comes to no end");
     }

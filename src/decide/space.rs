@@ -19,7 +19,12 @@ pub fn free_space(kept: &[OwnCopies], needed: Option<u64>, then: &str) -> String
     for (place, one) in kept.iter().take(NAMED_MAX).enumerate() {
         words.push_str(if place == 0 { "; bootmigrate itself keeps " } else { ", " });
         let what = if one.quarantined { "a replaced database" } else { "a snapshot" };
-        words.push_str(&format!("{what} of {} bytes in {} (remove it with `{}`)", one.bytes, short(&one.path), one.remove));
+        words.push_str(&format!(
+            "{what} of {} bytes in {} (remove it with `{}`)",
+            one.bytes,
+            short(&one.path),
+            one.remove
+        ));
     }
     words
 }
@@ -40,13 +45,21 @@ pub fn still_missing(facts: &Facts) -> Option<String> {
 /// [`still_missing`], as a refusal that begins with these words.
 pub fn refuse_until_free(facts: &Facts, policy: &Policy, before: &str) -> Option<Plan> {
     let what = format!("{before}{}", still_missing(facts)?);
-    let next = format!("{}; `bootmigrate run --retry --db {}` tries at once", free_space(&facts.kept, None, RUN_AGAIN), policy.name);
+    let next = format!(
+        "{}; `bootmigrate run --retry --db {}` tries at once",
+        free_space(&facts.kept, None, RUN_AGAIN),
+        policy.name
+    );
     Some(refuse(Class::NoSpace, &what, next))
 }
 
 /// A copy does not fit.
 pub fn no_room(facts: &Facts) -> Plan {
-    let what = format!("a copy needs {} bytes free and {} are", facts.room.for_a_copy(), facts.room.available);
+    let what = format!(
+        "a copy needs {} bytes free and {} are",
+        facts.room.for_a_copy(),
+        facts.room.available
+    );
     refuse(Class::NoSpace, &what, free_space(&facts.kept, None, RUN_AGAIN))
 }
 

@@ -32,7 +32,9 @@ impl Clock for SystemClock {
     }
 
     fn unix_seconds(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
     }
 
     fn monotonic(&self) -> Duration {
@@ -43,7 +45,8 @@ impl Clock for SystemClock {
 
 /// A moment as RFC 3339 writes it, to be shown.
 pub fn rfc3339(unix_seconds: i64) -> String {
-    let date = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let date =
+        OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into())
 }
 
@@ -65,7 +68,11 @@ impl Wait<'_> {
     ///
     /// # Errors
     /// The question's own; interrupted where a stop signal came.
-    pub fn until<T>(&self, op: Op, mut ask: impl FnMut() -> Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+    pub fn until<T>(
+        &self,
+        op: Op,
+        mut ask: impl FnMut() -> Result<Option<T>, Failure>,
+    ) -> Result<Option<T>, Failure> {
         let mut waited = Duration::ZERO;
         loop {
             if let Some(answer) = ask()? {

@@ -12,7 +12,10 @@ const OF_THE_PROCESS: u64 = 64;
 /// Raises the soft limit for this many databases, where it is too low; what it was before, where it was raised.
 pub fn raise_for(databases: usize) -> Option<Rlimit> {
     let before = getrlimit(Resource::Nofile);
-    let needed = u64::try_from(databases).unwrap_or(u64::MAX).saturating_mul(OF_A_DATABASE).saturating_add(OF_THE_PROCESS);
+    let needed = u64::try_from(databases)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(OF_A_DATABASE)
+        .saturating_add(OF_THE_PROCESS);
     let enough = before.current.is_none_or(|current| current >= needed);
     let most = before.maximum.map_or(needed, |maximum| maximum.min(needed));
     if enough || setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..before }).is_err() {

@@ -65,7 +65,12 @@ pub struct Space {
 
 impl Space {
     /// From `statvfs`: 0 blocks of 0 are what a file system answers that does not know (FUSE, 9p).
-    pub fn of(block: u64, (blocks, available): (u64, u64), (inodes, free_inodes): (u64, u64), read_only: bool) -> Space {
+    pub fn of(
+        block: u64,
+        (blocks, available): (u64, u64),
+        (inodes, free_inodes): (u64, u64),
+        read_only: bool,
+    ) -> Space {
         Space {
             available: if blocks > 0 { available.saturating_mul(block) } else { u64::MAX },
             total: blocks.saturating_mul(block),
@@ -236,7 +241,13 @@ pub trait Disk {
 ///
 /// # Errors
 /// Nothing was renamed, or the rename is not known to be durable: the caller discards what it was building.
-pub fn rename_durably(disk: &dyn Disk, op: Op, new: &Path, old: &Path, how: Rename) -> io::Result<()> {
+pub fn rename_durably(
+    disk: &dyn Disk,
+    op: Op,
+    new: &Path,
+    old: &Path,
+    how: Rename,
+) -> io::Result<()> {
     disk.rename(op, new, old, how)?;
     sync_parents(disk, op, new, old)
 }
@@ -258,7 +269,12 @@ pub fn sync_parents(disk: &dyn Disk, op: Op, one: &Path, other: &Path) -> io::Re
 ///
 /// # Errors
 /// As `unlink` and `fsync`.
-pub fn unlink_durably(disk: &dyn Disk, op: Op, folder: &Path, names: &[&Path]) -> io::Result<usize> {
+pub fn unlink_durably(
+    disk: &dyn Disk,
+    op: Op,
+    folder: &Path,
+    names: &[&Path],
+) -> io::Result<usize> {
     let mut gone = 0;
     for name in names {
         if disk.stat(name)?.is_some() {
@@ -276,11 +292,19 @@ pub fn unlink_durably(disk: &dyn Disk, op: Op, folder: &Path, names: &[&Path]) -
 ///
 /// # Errors
 /// As `mkdir`, `chown` and `fsync`.
-pub fn make_folder_durably(disk: &dyn Disk, op: Op, folder: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+pub fn make_folder_durably(
+    disk: &dyn Disk,
+    op: Op,
+    folder: &Path,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> io::Result<()> {
     match disk.make_folder(op, folder, mode) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return disk.stat(folder)?.map_or(Ok(()), |stat| WrongKind::unless_folder(folder, stat.kind));
+            return disk
+                .stat(folder)?
+                .map_or(Ok(()), |stat| WrongKind::unless_folder(folder, stat.kind));
         }
         Err(error) => return Err(error),
     }
@@ -295,7 +319,13 @@ pub fn make_folder_durably(disk: &dyn Disk, op: Op, folder: &Path, mode: u32, ow
 ///
 /// # Errors
 /// As `open`, `write` and `fsync`; the name may then be there with less content.
-pub fn write_new_durably(disk: &dyn Disk, op: Op, path: &Path, bytes: &[u8], owner: Option<(u32, u32)>) -> io::Result<()> {
+pub fn write_new_durably(
+    disk: &dyn Disk,
+    op: Op,
+    path: &Path,
+    bytes: &[u8],
+    owner: Option<(u32, u32)>,
+) -> io::Result<()> {
     let file = disk.open(op, path, Open::CreateNew { mode: 0o600 })?;
     file.write_at(op, 0, bytes)?;
     if let Some((uid, gid)) = owner {
@@ -339,7 +369,10 @@ pub fn put_text(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> String {
 /// A part is never taken for the whole.
 fn no_longer_than(max: usize, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     if bytes.len() > max {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {max} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is longer than {max} bytes"),
+        ));
     }
     Ok(bytes)
 }

@@ -94,7 +94,13 @@ impl DatabaseFiles {
                 Err(error) => return Err(error),
             }
         }
-        Ok(FilesState { main: disk.stat(&self.main)?, wal: regular(self.wal())?, shm: regular(self.shm())?, journal, journal_has_content })
+        Ok(FilesState {
+            main: disk.stat(&self.main)?,
+            wal: regular(self.wal())?,
+            shm: regular(self.shm())?,
+            journal,
+            journal_has_content,
+        })
     }
 }
 
@@ -123,7 +129,12 @@ impl MainFile {
         const OP: Op = Op("open the database file");
         let (file, read_only) = match disk.open(OP, path, Open::ReadWrite) {
             Ok(file) => (file, false),
-            Err(error) if matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+                ) =>
+            {
                 (disk.open(OP, path, Open::Read)?, true)
             }
             Err(error) => return Err(error),
@@ -223,7 +234,8 @@ impl StateFolder {
     /// # Errors
     /// As `readdir`.
     pub fn list_snapshots(&self, disk: &dyn Disk) -> io::Result<Vec<SnapshotName>> {
-        let mut names: Vec<SnapshotName> = disk.list(&self.snapshots())?.iter().filter_map(|name| parse_snapshot(name)).collect();
+        let mut names: Vec<SnapshotName> =
+            disk.list(&self.snapshots())?.iter().filter_map(|name| parse_snapshot(name)).collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.operation));
         Ok(names)
     }
@@ -233,7 +245,8 @@ impl StateFolder {
     /// # Errors
     /// As `readdir`.
     pub fn list_quarantine(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
-        let mut operations: Vec<u64> = disk.list(&self.quarantine())?.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut operations: Vec<u64> =
+            disk.list(&self.quarantine())?.iter().filter_map(|name| name.parse().ok()).collect();
         operations.sort_unstable();
         Ok(operations)
     }
@@ -241,7 +254,8 @@ impl StateFolder {
 
 /// Operations whose ready file is among these names of the state folder, oldest first.
 pub fn ready_among(names: &[String]) -> Vec<u64> {
-    let mut operations: Vec<u64> = names.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
+    let mut operations: Vec<u64> =
+        names.iter().filter_map(|name| number_between(name, "ready-", ".db")).collect();
     operations.sort_unstable();
     operations
 }

@@ -29,10 +29,12 @@ const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
     version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
     compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
 /// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled). The column of the table above is its number too.
-const STATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
+const STATE_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
 /// Reads them; names every column, so that a table with others is found before anything is written. Those after OR are never read.
 fn migrations() -> String {
-    let [version, compatible_from, irreversible] = ["version", "compatible_from", "irreversible"].map(bounds::number);
+    let [version, compatible_from, irreversible] =
+        ["version", "compatible_from", "irreversible"].map(bounds::number);
     format!(
         "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible} FROM bootmigrate_steps \
          WHERE version > ?1 AND (true OR act OR duration_ms OR firmware) ORDER BY version LIMIT {}",
@@ -57,7 +59,9 @@ pub struct Applied {
 impl Applied {
     /// It is this one: a file checked out with other line ends is the same migration, and so is one that the other kind of refinery recorded.
     pub fn is(&self, ours: &Migration) -> bool {
-        self.version == ours.version && self.name == ours.name && ours.checksums.contain(self.checksum)
+        self.version == ours.version
+            && self.name == ours.name
+            && ours.checksums.contain(self.checksum)
     }
 }
 
@@ -114,12 +118,18 @@ impl History {
 
     /// The row of this version.
     pub fn row(&self, version: i64) -> Option<&Applied> {
-        self.applied.binary_search_by_key(&version, |row| row.version).ok().and_then(|at| self.applied.get(at))
+        self.applied
+            .binary_search_by_key(&version, |row| row.version)
+            .ok()
+            .and_then(|at| self.applied.get(at))
     }
 
     /// What was said of this version.
     pub fn said(&self, version: i64) -> Option<&StoredMigration> {
-        self.migrations.binary_search_by_key(&version, |said| said.version).ok().and_then(|at| self.migrations.get(at))
+        self.migrations
+            .binary_search_by_key(&version, |said| said.version)
+            .ok()
+            .and_then(|at| self.migrations.get(at))
     }
 }
 
@@ -135,7 +145,12 @@ pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_with_said_above(database: &Database, op: Op, table: &str, version: i64) -> Result<History, Failure> {
+pub fn read_with_said_above(
+    database: &Database,
+    op: Op,
+    table: &str,
+    version: i64,
+) -> Result<History, Failure> {
     let connection = &database.connection;
     let read = || {
         let there = tables::look(connection, [table, "bootmigrate_steps", "bootmigrate_state"])?;
@@ -166,14 +181,26 @@ pub fn read_with_said_above(database: &Database, op: Op, table: &str, version: i
     };
     read().map_err(|error: rusqlite::Error| match class_of(&error) {
         // The statements are ours and right: a table has other columns than it should.
-        Class::Failed => Failure::new(Class::Catalogue, op, format!("the history cannot be read: {}", describe(&error))),
+        Class::Failed => Failure::new(
+            Class::Catalogue,
+            op,
+            format!("the history cannot be read: {}", describe(&error)),
+        ),
         _ => database.failure(op, &error),
     })
 }
 
-fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut History) -> rusqlite::Result<()> {
+fn read_applied(
+    connection: &rusqlite::Connection,
+    table: &str,
+    history: &mut History,
+) -> rusqlite::Result<()> {
     let [name, date, checksum] = ["name", "applied_on", "checksum"].map(bounds::word);
-    let sql = format!("SELECT {}, {name}, {date}, {checksum} FROM {} ORDER BY version", bounds::number("version"), quote(table));
+    let sql = format!(
+        "SELECT {}, {name}, {date}, {checksum} FROM {} ORDER BY version",
+        bounds::number("version"),
+        quote(table)
+    );
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut number = 0;
@@ -185,21 +212,34 @@ fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut Hi
         }
         let (version, name, checksum) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(3)?);
         let parsed = match (integer(version), text(name), natural(checksum)) {
-            (Some(version), Some(name), Some(checksum)) => Some(Applied { version, name, checksum }),
+            (Some(version), Some(name), Some(checksum)) => {
+                Some(Applied { version, name, checksum })
+            }
             _ => None,
         };
-        let date = row.get_ref(2)?.as_str().is_ok_and(|date| OffsetDateTime::parse(date, &Rfc3339).is_ok());
+        let date = row
+            .get_ref(2)?
+            .as_str()
+            .is_ok_and(|date| OffsetDateTime::parse(date, &Rfc3339).is_ok());
         match parsed {
-            Some(applied) if history.applied.last().is_some_and(|last| last.version == applied.version) => {
-                history.malformed.get_or_insert(format!("row {number} repeats version {}", applied.version));
+            Some(applied)
+                if history.applied.last().is_some_and(|last| last.version == applied.version) =>
+            {
+                history
+                    .malformed
+                    .get_or_insert(format!("row {number} repeats version {}", applied.version));
             }
             Some(applied) => history.applied.push(applied),
             None => {
-                history.malformed.get_or_insert(format!("row {number} has no whole version, name and checksum"));
+                history
+                    .malformed
+                    .get_or_insert(format!("row {number} has no whole version, name and checksum"));
             }
         }
         if !date {
-            history.malformed.get_or_insert(format!("row {number} has a date that refinery cannot read"));
+            history
+                .malformed
+                .get_or_insert(format!("row {number} has a date that refinery cannot read"));
         }
     }
     Ok(())
@@ -207,12 +247,17 @@ fn read_applied(connection: &rusqlite::Connection, table: &str, history: &mut Hi
 
 fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
     // A look-up would read the whole of what it compares.
-    let sql = format!("SELECT key, {} FROM bootmigrate_state WHERE +key IN ('act', 'token')", bounds::word("value"));
+    let sql = format!(
+        "SELECT key, {} FROM bootmigrate_state WHERE +key IN ('act', 'token')",
+        bounds::word("value")
+    );
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         match (text(row.get_ref(0)?).as_deref(), row.get_ref(1)?) {
-            (Some("act"), ValueRef::Integer(operation)) => history.operation = u64::try_from(operation).ok(),
+            (Some("act"), ValueRef::Integer(operation)) => {
+                history.operation = u64::try_from(operation).ok()
+            }
             (Some("token"), token) => history.token = text(token),
             _ => {}
         }
@@ -220,7 +265,11 @@ fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusql
     Ok(())
 }
 
-fn read_said(connection: &rusqlite::Connection, history: &mut History, above: i64) -> rusqlite::Result<()> {
+fn read_said(
+    connection: &rusqlite::Connection,
+    history: &mut History,
+    above: i64,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&migrations())?;
     let mut rows = statement.query([above])?;
     while let Some(row) = rows.next()? {
@@ -228,7 +277,12 @@ fn read_said(connection: &rusqlite::Connection, history: &mut History, above: i6
         let compatible_from = integer(row.get_ref(1)?);
         let has_down = integer(row.get_ref(2)?) == Some(1);
         let irreversible = integer(row.get_ref(3)?) != Some(0);
-        history.migrations.push(StoredMigration { version, compatible_from, has_down, irreversible });
+        history.migrations.push(StoredMigration {
+            version,
+            compatible_from,
+            has_down,
+            irreversible,
+        });
     }
     Ok(())
 }
@@ -237,7 +291,12 @@ fn read_said(connection: &rusqlite::Connection, history: &mut History, above: i6
 ///
 /// # Errors
 /// As SQLite.
-pub fn ways_back(database: &Database, op: Op, table: &str, above: i64) -> Result<Option<Vec<Down>>, Failure> {
+pub fn ways_back(
+    database: &Database,
+    op: Op,
+    table: &str,
+    above: i64,
+) -> Result<Option<Vec<Down>>, Failure> {
     let read = || {
         let sql = format!(
             "SELECT h.version, {}, {} FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
@@ -250,7 +309,8 @@ pub fn ways_back(database: &Database, op: Op, table: &str, above: i64) -> Result
         let mut rows = statement.query([above])?;
         let mut downs = Vec::new();
         while let Some(row) = rows.next()? {
-            let (Some(version), Some(name), ValueRef::Text(sql)) = (integer(row.get_ref(0)?), text(row.get_ref(1)?), row.get_ref(2)?)
+            let (Some(version), Some(name), ValueRef::Text(sql)) =
+                (integer(row.get_ref(0)?), text(row.get_ref(1)?), row.get_ref(2)?)
             else {
                 return Ok(None);
             };
@@ -303,17 +363,32 @@ fn natural(value: ValueRef<'_>) -> Option<u64> {
 ///
 /// # Errors
 /// As SQLite.
-pub fn create_tables(database: &mut Database, op: Op, table: &str, catalog: &Catalog) -> Result<(), Failure> {
+pub fn create_tables(
+    database: &mut Database,
+    op: Op,
+    table: &str,
+    catalog: &Catalog,
+) -> Result<(), Failure> {
     let version = match catalog.versions {
         Versions::Int4 => "int4",
         Versions::Int8 => "int8",
     };
-    database.run(op, &format!("CREATE TABLE IF NOT EXISTS {}(version {version} PRIMARY KEY, {REFINERYS_COLUMNS})", quote(table)))?;
+    database.run(
+        op,
+        &format!(
+            "CREATE TABLE IF NOT EXISTS {}(version {version} PRIMARY KEY, {REFINERYS_COLUMNS})",
+            quote(table)
+        ),
+    )?;
     database.history_versions = form::recover(database, op, table, catalog)?;
     database.run(op, STEPS_TABLE)?;
     database.run(op, STATE_TABLE)?;
     let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('format', ?1)";
-    database.connection.execute(sql, [FORMAT]).map(drop).map_err(|error| database.failure(op, &error))
+    database
+        .connection
+        .execute(sql, [FORMAT])
+        .map(drop)
+        .map_err(|error| database.failure(op, &error))
 }
 
 /// Who applied a migration, when, and how long it took.
@@ -333,22 +408,43 @@ pub struct Stamp<'a> {
 ///
 /// # Errors
 /// As SQLite.
-pub fn record(database: &Database, op: Op, table: &str, migration: &Migration, stamp: Stamp<'_>) -> Result<(), Failure> {
-    let date = OffsetDateTime::from_unix_timestamp(stamp.unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+pub fn record(
+    database: &Database,
+    op: Op,
+    table: &str,
+    migration: &Migration,
+    stamp: Stamp<'_>,
+) -> Result<(), Failure> {
+    let date = OffsetDateTime::from_unix_timestamp(stamp.unix_seconds)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let date = date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into());
     let write = || {
-        let sql = format!("INSERT INTO {}(version, name, applied_on, checksum) VALUES (?1, ?2, ?3, ?4)", quote(table));
+        let sql = format!(
+            "INSERT INTO {}(version, name, applied_on, checksum) VALUES (?1, ?2, ?3, ?4)",
+            quote(table)
+        );
         let checksum = migration.checksum(database.history_versions).to_string();
-        database.connection.execute(&sql, params![migration.version, migration.name, date, checksum])?;
+        database
+            .connection
+            .execute(&sql, params![migration.version, migration.name, date, checksum])?;
         let sql = "INSERT OR REPLACE INTO bootmigrate_steps\
                    (version, act, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let directives = &migration.directives;
         let operation = i64::try_from(stamp.operation).unwrap_or(i64::MAX);
         let duration = i64::try_from(stamp.duration_ms).unwrap_or(i64::MAX);
         let (irreversible, compatible) = (directives.irreversible, directives.compatible_from);
-        database
-            .connection
-            .execute(sql, params![migration.version, operation, migration.down, irreversible, compatible, duration, stamp.firmware])
+        database.connection.execute(
+            sql,
+            params![
+                migration.version,
+                operation,
+                migration.down,
+                irreversible,
+                compatible,
+                duration,
+                stamp.firmware
+            ],
+        )
     };
     write().map(drop).map_err(|error| database.failure(op, &error))
 }
@@ -357,12 +453,20 @@ pub fn record(database: &Database, op: Op, table: &str, migration: &Migration, s
 ///
 /// # Errors
 /// As SQLite.
-pub fn record_operation(database: &Database, op: Op, operation: u64, token: &str) -> Result<(), Failure> {
+pub fn record_operation(
+    database: &Database,
+    op: Op,
+    operation: u64,
+    token: &str,
+) -> Result<(), Failure> {
     let write = || {
         let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('act', ?1)";
         database.connection.execute(sql, [i64::try_from(operation).unwrap_or(i64::MAX)])?;
         if !token.is_empty() {
-            database.connection.execute("INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('token', ?1)", [token])?;
+            database.connection.execute(
+                "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES ('token', ?1)",
+                [token],
+            )?;
         }
         Ok(())
     };
@@ -374,7 +478,8 @@ pub fn record_operation(database: &Database, op: Op, operation: u64, token: &str
 /// # Errors
 /// As SQLite.
 pub fn set_user_version(database: &Database, op: Op, version: i64) -> Result<(), Failure> {
-    i32::try_from(version).map_or(Ok(()), |version| database.run(op, &format!("PRAGMA user_version = {version}")))
+    i32::try_from(version)
+        .map_or(Ok(()), |version| database.run(op, &format!("PRAGMA user_version = {version}")))
 }
 
 /// Where a database's history says otherwise than the catalogue; printed, it is the sentence for a release engineer.
@@ -393,12 +498,22 @@ pub enum Contradiction<'h> {
 impl fmt::Display for Contradiction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Contradiction::Unknown(row) => write!(f, "V{}__{} was applied and is not in this firmware", row.version, row.name),
-            Contradiction::Renamed(row, ours) => {
-                write!(f, "version {} is \"{}\" in the database and \"{}\" in this firmware", row.version, row.name, ours.name)
+            Contradiction::Unknown(row) => {
+                write!(f, "V{}__{} was applied and is not in this firmware", row.version, row.name)
             }
-            Contradiction::Changed(ours) => write!(f, "the text of {} differs from what was applied", ours.file),
-            Contradiction::PassedOver(ours, newest) => write!(f, "{} was never applied and version {newest} was", ours.file),
+            Contradiction::Renamed(row, ours) => {
+                write!(
+                    f,
+                    "version {} is \"{}\" in the database and \"{}\" in this firmware",
+                    row.version, row.name, ours.name
+                )
+            }
+            Contradiction::Changed(ours) => {
+                write!(f, "the text of {} differs from what was applied", ours.file)
+            }
+            Contradiction::PassedOver(ours, newest) => {
+                write!(f, "{} was never applied and version {newest} was", ours.file)
+            }
         }
     }
 }
@@ -413,18 +528,28 @@ pub fn contradictions<'h>(catalog: &Catalog, applied: &'h [Applied]) -> Vec<Cont
         Some(_) => None,
     };
     let newest = applied.last().map_or(i64::MIN, |row| row.version);
-    let passed_over = missing(catalog, applied).filter(|ours| ours.version < newest).map(|ours| Contradiction::PassedOver(ours, newest));
+    let passed_over = missing(catalog, applied)
+        .filter(|ours| ours.version < newest)
+        .map(|ours| Contradiction::PassedOver(ours, newest));
     applied.iter().filter_map(of_row).chain(passed_over).collect()
 }
 
 /// The first of them that is a reason to go no further: where changed texts are only warned of, those are not one.
-pub fn refusal<'h>(catalog: &Catalog, applied: &'h [Applied], warn_changed: bool) -> Option<Contradiction<'h>> {
-    let goes_on = |one: &Contradiction<'_>| warn_changed && matches!(one, Contradiction::Changed(_));
+pub fn refusal<'h>(
+    catalog: &Catalog,
+    applied: &'h [Applied],
+    warn_changed: bool,
+) -> Option<Contradiction<'h>> {
+    let goes_on =
+        |one: &Contradiction<'_>| warn_changed && matches!(one, Contradiction::Changed(_));
     contradictions(catalog, applied).into_iter().find(|one| !goes_on(one))
 }
 
 /// What of the catalogue was never applied, oldest first. Both are by version, and each is gone through once.
-pub fn missing<'h>(catalog: &Catalog, applied: &'h [Applied]) -> impl Iterator<Item = &'static Migration> + 'h {
+pub fn missing<'h>(
+    catalog: &Catalog,
+    applied: &'h [Applied],
+) -> impl Iterator<Item = &'static Migration> + 'h {
     let mut rows = applied.iter().peekable();
     catalog.migrations.iter().filter(move |ours| {
         while rows.next_if(|row| row.version < ours.version).is_some() {}

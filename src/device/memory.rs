@@ -76,7 +76,9 @@ impl Share {
         if wanted <= CACHE_BYTES_MIN {
             return None;
         }
-        let free = *FREE.get_or_init(|| free(&|path| system_text(&SystemDisk::default(), path, TEXT_BYTES_MAX)));
+        let free = *FREE.get_or_init(|| {
+            free(&|path| system_text(&SystemDisk::default(), path, TEXT_BYTES_MAX))
+        });
         Some(CACHES.give(wanted, at_most(free, BOUND.load(Ordering::Relaxed)), connections))
     }
 
@@ -106,7 +108,12 @@ fn at_most(free: u64, bound: u64) -> u64 {
 fn free(read: &dyn Fn(&Path) -> String) -> u64 {
     let available = |text: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib.saturating_mul(1024))
+        line.trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib.saturating_mul(1024))
     };
     let device = available(&read(Path::new("/proc/meminfo"))).unwrap_or(FREE_BYTES_UNKNOWN);
     let groups = read(Path::new("/proc/self/cgroup"));
@@ -120,13 +127,16 @@ fn free(read: &dyn Fn(&Path) -> String) -> u64 {
     let groups = root.join(own);
     let left = groups.ancestors().take_while(|group| group.starts_with(root)).filter_map(left);
     let used = mapped(&read(Path::new("/proc/self/statm")));
-    let limits = [Resource::As, Resource::Data].into_iter().filter_map(|resource| getrlimit(resource).current);
+    let limits = [Resource::As, Resource::Data]
+        .into_iter()
+        .filter_map(|resource| getrlimit(resource).current);
     left.chain(limits.map(|most| most.saturating_sub(used))).fold(device, u64::min)
 }
 
 /// Bytes of address space that this process has, of `/proc/self/statm`: its first number, in pages.
 fn mapped(text: &str) -> u64 {
-    let pages = text.split_whitespace().next().and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    let pages =
+        text.split_whitespace().next().and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
     pages.saturating_mul(rustix::param::page_size() as u64)
 }
 

@@ -89,13 +89,28 @@ impl<'a> Device<'a> {
     ) -> Device<'a> {
         let files = DatabaseFiles { main };
         let state = StateFolder::of(&files);
-        Device { environment, settings, catalog, slots, files, state, is_copy: false, opened: Arc::default() }
+        Device {
+            environment,
+            settings,
+            catalog,
+            slots,
+            files,
+            state,
+            is_copy: false,
+            opened: Arc::default(),
+        }
     }
 
     /// The same database, of which this file is a copy.
     pub fn copied_to(&self, main: PathBuf) -> Device<'a> {
         let files = DatabaseFiles { main };
-        Device { state: StateFolder::of(&files), files, is_copy: true, opened: Arc::default(), ..self.clone() }
+        Device {
+            state: StateFolder::of(&files),
+            files,
+            is_copy: true,
+            opened: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Tells the product's hooks, but for a copy that will be thrown away.
@@ -112,10 +127,17 @@ impl<'a> Device<'a> {
 
     /// SQLite's files.
     pub fn sqlite(&self) -> Sqlite<'_> {
-        let statement = self.settings.statement_timeout_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let statement = self
+            .settings
+            .statement_timeout_s
+            .map(|seconds| Duration::from_secs(u64::from(seconds)));
         let main = self.opened_main().map(|inode| (self.files.main.as_path(), inode));
         Sqlite {
-            limits: Limits { stop: Some(&self.environment.stop), statement, scratch_work: Some(SCRATCH_STEPS_MAX) },
+            limits: Limits {
+                stop: Some(&self.environment.stop),
+                statement,
+                scratch_work: Some(SCRATCH_STEPS_MAX),
+            },
             main,
             ..self.environment.sqlite
         }
@@ -147,12 +169,15 @@ impl<'a> Device<'a> {
             opened => opened.map(Some).map_err(|error| self.cannot_open(op, &error)),
         };
         let opened = self.wait_for(limit).until(op, open)?;
-        opened.ok_or_else(|| Failure::new(Class::InUse, op, "another process keeps a lease on it").at(main))
+        opened.ok_or_else(|| {
+            Failure::new(Class::InUse, op, "another process keeps a lease on it").at(main)
+        })
     }
 
     /// From now on SQLite opens this file under main's name, and no other.
     pub fn opens(&self, main: Option<&MainFile>) {
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = main.map(|main| (main.stat.device, main.stat.inode));
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) =
+            main.map(|main| (main.stat.device, main.stat.inode));
     }
 
     fn opened_main(&self) -> Option<Inode> {
@@ -170,7 +195,8 @@ impl<'a> Device<'a> {
 
     /// The first of the four files that this process may not open, and whose it is.
     pub fn refused(&self, op: Op) -> Option<Failure> {
-        let files = [self.files.main.clone(), self.files.journal(), self.files.wal(), self.files.shm()];
+        let files =
+            [self.files.main.clone(), self.files.journal(), self.files.wal(), self.files.shm()];
         files.iter().find_map(|path| {
             let stat = self.disk().stat(path).ok().flatten()?;
             self.disk().check_access(path).err().filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied)?;
@@ -183,7 +209,10 @@ impl<'a> Device<'a> {
 
     /// SQLite and the kernel name the main file whichever of the four they were refused: this names the one, and keeps their words.
     pub fn naming_the_refused(&self, failure: Failure) -> Failure {
-        if failure.class != Class::Storage || failure.path.as_deref() != Some(&self.files.main) || failure.place.is_some() {
+        if failure.class != Class::Storage
+            || failure.path.as_deref() != Some(&self.files.main)
+            || failure.place.is_some()
+        {
             return failure;
         }
         match self.refused(failure.op).filter(|refused| refused.cause != failure.cause) {
@@ -246,7 +275,10 @@ impl<'a> Device<'a> {
     /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and where nobody asks:
     /// under `--root`, and for a copy.
     pub fn not_mounted(&self, path: &Path) -> Option<Missing> {
-        if self.is_copy || !self.environment.root.as_os_str().is_empty() || self.mounted(path) == Some(Mounted::Another) {
+        if self.is_copy
+            || !self.environment.root.as_os_str().is_empty()
+            || self.mounted(path) == Some(Mounted::Another)
+        {
             return None;
         }
         Some(match mounts::table(self.disk()) {

@@ -47,7 +47,11 @@ impl fmt::Display for Missing {
         match self {
             Missing::NotMounted(path) => write!(f, "{} is not mounted", path.display()),
             Missing::Unseen(path, error) => {
-                write!(f, "whether {} is mounted cannot be seen without /proc ({TABLE}: {error})", path.display())
+                write!(
+                    f,
+                    "whether {} is mounted cannot be seen without /proc ({TABLE}: {error})",
+                    path.display()
+                )
             }
         }
     }
@@ -57,10 +61,13 @@ impl fmt::Display for Missing {
 pub fn mounted(disk: &dyn Disk, path: &Path) -> Option<Mounted> {
     let table = table(disk).unwrap_or_default();
     let mounts: Vec<MountLine> = table.lines().filter_map(MountLine::read).collect();
-    let below = |mount: &MountLine| mounts.iter().find(|other| other.id == mount.parent && other.id != mount.id);
+    let below = |mount: &MountLine| {
+        mounts.iter().find(|other| other.id == mount.parent && other.id != mount.id)
+    };
     let mut here = mounts.iter().filter(|mount| mount.point == path).peekable();
     here.peek()?;
-    let itself = here.all(|mount| below(mount).is_some_and(|below| mount.shows_what_is_below(below)));
+    let itself =
+        here.all(|mount| below(mount).is_some_and(|below| mount.shows_what_is_below(below)));
     Some(if itself { Mounted::Itself } else { Mounted::Another })
 }
 
@@ -79,7 +86,13 @@ impl MountLine {
     fn read(line: &str) -> Option<MountLine> {
         let mut fields = line.split(' ');
         let mut next = || fields.next().map(|field| field.replace("\\040", " "));
-        Some(MountLine { id: next()?, parent: next()?, device: next()?, shown: next()?.into(), point: next()?.into() })
+        Some(MountLine {
+            id: next()?,
+            parent: next()?,
+            device: next()?,
+            shown: next()?.into(),
+            point: next()?.into(),
+        })
     }
 
     /// The same folder of the same file system that would be seen here without this mount.

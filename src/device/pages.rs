@@ -71,10 +71,14 @@ impl<'a> Pages<'a> {
     pub fn open(source: Source<'a>) -> Result<Option<Pages<'a>>, Failure> {
         let failed = |error: std::io::Error| Failure::io(source.op, source.path, &error);
         let size = source.main.stat().map_err(failed)?.size;
-        let frames = source.log.map_or(Ok(None), |log| wal::frames(log, source.stop)).map_err(failed)?;
+        let frames =
+            source.log.map_or(Ok(None), |log| wal::frames(log, source.stop)).map_err(failed)?;
         let format = Format::Unread;
-        let mut pages = Pages { source, frames, format, count: 0, failed: Cell::new(0), missing: None };
-        let Some(Found { format, count, counted }) = format::find(&mut pages, size)? else { return Ok(None) };
+        let mut pages =
+            Pages { source, frames, format, count: 0, failed: Cell::new(0), missing: None };
+        let Some(Found { format, count, counted }) = format::find(&mut pages, size)? else {
+            return Ok(None);
+        };
         if count == 0 || count > PAGES_MAX {
             return Ok(None);
         }
@@ -107,7 +111,8 @@ impl<'a> Pages<'a> {
             return Ok(false);
         }
         let bytes = self.format.page_bytes();
-        let logged = self.frames.as_ref().and_then(|frames| frames.held.get(&u64::from(number)).copied());
+        let logged =
+            self.frames.as_ref().and_then(|frames| frames.held.get(&u64::from(number)).copied());
         let (file, at) = match (self.source.log, logged) {
             (Some(log), Some(at)) => (log, at),
             _ => (self.source.main, u64::from(number - 1) * bytes as u64),
@@ -122,21 +127,34 @@ impl<'a> Pages<'a> {
     }
 
     /// So many bytes, zeros behind the end of the file.
-    fn read_at(&self, file: &dyn File, at: u64, bytes: usize, into: &mut Vec<u8>) -> Result<(), Failure> {
+    fn read_at(
+        &self,
+        file: &dyn File,
+        at: u64,
+        bytes: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         let source = &self.source;
         if source.stop.load(Ordering::Relaxed) {
             return Err(Failure::new(Class::Interrupted, source.op, "a stop signal came"));
         }
         into.clear();
         into.resize(bytes, 0);
-        file.read_at(at, into).map(drop).map_err(|error| Failure::io(source.op, source.path, &error))
+        file.read_at(at, into)
+            .map(drop)
+            .map_err(|error| Failure::io(source.op, source.path, &error))
     }
 
     /// All bytes of a cell's payload, its overflow pages in `used`; `false` where they are not all there, or others use them.
     ///
     /// # Errors
     /// As [`Pages::read`].
-    pub fn payload(&self, cell: &Payload<'_>, used: &mut Bits, into: &mut Vec<u8>) -> Result<bool, Failure> {
+    pub fn payload(
+        &self,
+        cell: &Payload<'_>,
+        used: &mut Bits,
+        into: &mut Vec<u8>,
+    ) -> Result<bool, Failure> {
         into.clear();
         let room = u64::from(self.count).saturating_mul(self.usable() as u64);
         let budget = FAILED_PAGES_EACH * u64::from(self.count) + FAILED_PAGES_MIN;
@@ -147,7 +165,8 @@ impl<'a> Pages<'a> {
         let wanted = usize::try_from(cell.bytes).unwrap_or(usize::MAX);
         into.extend_from_slice(cell.local);
         let mut chain = Vec::new();
-        let whole = self.follow(cell.overflow, wanted, &mut Chain { pages: &mut chain, used }, into)?;
+        let whole =
+            self.follow(cell.overflow, wanted, &mut Chain { pages: &mut chain, used }, into)?;
         if !whole {
             self.failed.set(self.failed.get().saturating_add(chain.len() as u64 + 1));
             chain.into_iter().for_each(|page| used.clear(page));
@@ -155,11 +174,20 @@ impl<'a> Pages<'a> {
         Ok(whole)
     }
 
-    fn follow(&self, mut next: u32, wanted: usize, chain: &mut Chain<'_>, into: &mut Vec<u8>) -> Result<bool, Failure> {
+    fn follow(
+        &self,
+        mut next: u32,
+        wanted: usize,
+        chain: &mut Chain<'_>,
+        into: &mut Vec<u8>,
+    ) -> Result<bool, Failure> {
         let mut page = Vec::new();
         while into.len() < wanted {
             // A page of zeros is one that was lost: SQLite would take it for the end.
-            if chain.used.has(next) || !self.read(next, &mut page)? || page.iter().all(|byte| *byte == 0) {
+            if chain.used.has(next)
+                || !self.read(next, &mut page)?
+                || page.iter().all(|byte| *byte == 0)
+            {
                 return Ok(false);
             }
             chain.used.set(next);

@@ -43,7 +43,8 @@ pub fn watch(wanted: bool) {
     let can = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
     let terminal = wanted && can && std::io::stderr().is_terminal();
     let supervisor = std::env::var_os("NOTIFY_SOCKET").is_some();
-    *watched() = (terminal || supervisor).then(|| Watched { terminal, supervisor, ..Watched::default() });
+    *watched() =
+        (terminal || supervisor).then(|| Watched { terminal, supervisor, ..Watched::default() });
 }
 
 /// This many steps follow.
@@ -109,7 +110,11 @@ impl Watched {
         if self.supervisor {
             let seconds = self.began.map_or(0, |began| began.elapsed().as_secs());
             let since = if seconds > 0 { format!(", for {seconds} s") } else { String::new() };
-            let count = if self.of > 0 { format!(" ({} of {})", self.done, self.of) } else { String::new() };
+            let count = if self.of > 0 {
+                format!(" ({} of {})", self.done, self.of)
+            } else {
+                String::new()
+            };
             notify::status(&format!("{}{count}{since}", self.text));
         }
     }
@@ -128,7 +133,12 @@ impl Watched {
         let of = self.of.max(self.done).max(1);
         // What is being done now is not yet done.
         let full = self.done.saturating_sub(1).saturating_mul(BAR_CELLS) / of;
-        format!("[{}{}] {}/{of} {text} {seconds} s", "#".repeat(full), ".".repeat(BAR_CELLS.saturating_sub(full)), self.done)
+        format!(
+            "[{}{}] {}/{of} {text} {seconds} s",
+            "#".repeat(full),
+            ".".repeat(BAR_CELLS.saturating_sub(full)),
+            self.done
+        )
     }
 }
 
@@ -139,9 +149,18 @@ mod tests {
     #[test]
     fn a_bar_fits_a_console_and_fills_from_left_to_right() {
         let line = |done, of| {
-            Watched { done, of, text: "settings: settings/V41__rebuild_parents.sql and more".into(), ..Watched::default() }.line()
+            Watched {
+                done,
+                of,
+                text: "settings: settings/V41__rebuild_parents.sql and more".into(),
+                ..Watched::default()
+            }
+            .line()
         };
-        assert_eq!(line(1, 4), "[....................] 1/4 settings: settings/V41__rebuild_parents.sql  0 s");
+        assert_eq!(
+            line(1, 4),
+            "[....................] 1/4 settings: settings/V41__rebuild_parents.sql  0 s"
+        );
         assert_eq!(line(3, 4).matches('#').count(), 10);
         assert!(line(200, 200).chars().count() < 80, "{}", line(200, 200));
     }

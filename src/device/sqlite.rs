@@ -194,9 +194,13 @@ impl<'a> Sqlite<'a> {
     /// # Errors
     /// No memory.
     pub fn scratch(&self, op: Op) -> Result<Database, Failure> {
-        let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-        let connection = connection.map_err(|error| failure_of(op, Path::new(IN_MEMORY), &error))?;
-        let mut database = self.watched(op, connection, Path::new(IN_MEMORY), self.limits.scratch_work)?;
+        let connection = Connection::open_in_memory_with_flags(
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        );
+        let connection =
+            connection.map_err(|error| failure_of(op, Path::new(IN_MEMORY), &error))?;
+        let mut database =
+            self.watched(op, connection, Path::new(IN_MEMORY), self.limits.scratch_work)?;
         self.prepare(&mut database.connection);
         database.distrust(op)?;
         Ok(database)
@@ -208,7 +212,13 @@ impl<'a> Sqlite<'a> {
         }
     }
 
-    fn watched(&self, op: Op, mut connection: Connection, path: &Path, steps_max: Option<u64>) -> Result<Database, Failure> {
+    fn watched(
+        &self,
+        op: Op,
+        mut connection: Connection,
+        path: &Path,
+        steps_max: Option<u64>,
+    ) -> Result<Database, Failure> {
         bound(&connection).map_err(|error| failure_of(op, path, &error))?;
         let watch = Watch::new(self.limits, steps_max);
         watch.begin(&mut connection).map_err(|error| failure_of(op, path, &error))?;
@@ -237,9 +247,12 @@ impl Database {
     /// # Errors
     /// No memory.
     pub(in crate::device) fn temporary(&self, op: Op) -> Result<Database, Failure> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let path = PathBuf::from("a temporary database");
-        let mut connection = Connection::open_with_flags("", flags).map_err(|error| failure_of(op, &path, &error))?;
+        let mut connection = Connection::open_with_flags("", flags)
+            .map_err(|error| failure_of(op, &path, &error))?;
         let watch = Arc::clone(&self.watch);
         watch.begin(&mut connection).map_err(|error| failure_of(op, &path, &error))?;
         let database = Database {
@@ -263,8 +276,10 @@ impl Database {
 
     /// The journal mode; the first read of the file, which recovers a hot journal.
     fn journal(&self, op: Op) -> Result<Journal, Failure> {
-        let mode: String =
-            self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| self.failure(op, &error))?;
+        let mode: String = self
+            .connection
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .map_err(|error| self.failure(op, &error))?;
         Ok(if mode.eq_ignore_ascii_case("wal") { Journal::Wal } else { Journal::Rollback })
     }
 
@@ -309,7 +324,10 @@ impl Database {
     pub fn rollback(&self) {
         if self.in_transaction() {
             if let Err(error) = self.connection.execute_batch("ROLLBACK") {
-                log::warn!("ROLLBACK of {} said: {error}; the next open recovers it.", self.path.display());
+                log::warn!(
+                    "ROLLBACK of {} said: {error}; the next open recovers it.",
+                    self.path.display()
+                );
             }
         }
     }
@@ -324,7 +342,8 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn checkpoint(&self, op: Op) -> Result<bool, Failure> {
-        let checkpoint = || self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let checkpoint =
+            || self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         let busy: i64 = self.interruptible(checkpoint).map_err(|error| self.failure(op, &error))?;
         Ok(busy == 0)
     }
@@ -341,7 +360,12 @@ impl Database {
         if got.eq_ignore_ascii_case(word) {
             return Ok(());
         }
-        Err(Failure::new(Class::Storage, op, format!("journal_mode {word} was asked for and {got} came back")).at(&self.path))
+        Err(Failure::new(
+            Class::Storage,
+            op,
+            format!("journal_mode {word} was asked for and {got} came back"),
+        )
+        .at(&self.path))
     }
 
     /// Pages and bytes a page, as SQLite counts them inside the open transaction.
@@ -350,7 +374,10 @@ impl Database {
     /// As SQLite.
     pub fn bytes(&self, op: Op) -> Result<u64, Failure> {
         let sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
-        let bytes: i64 = self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.failure(op, &error))?;
+        let bytes: i64 = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(|error| self.failure(op, &error))?;
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
@@ -367,8 +394,10 @@ impl Database {
 
     /// Bytes that the file may have at most, where something has set a limit below SQLite's own.
     fn size_limit(&self) -> Option<u64> {
-        let sql = "SELECT max_page_count, page_size FROM pragma_max_page_count(), pragma_page_size()";
-        let read: Option<(i64, i64)> = self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).ok();
+        let sql =
+            "SELECT max_page_count, page_size FROM pragma_max_page_count(), pragma_page_size()";
+        let read: Option<(i64, i64)> =
+            self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).ok();
         let (pages, page) = read.filter(|(pages, _)| *pages < PAGES_MAX)?;
         u64::try_from(pages.saturating_mul(page)).ok()
     }
@@ -390,7 +419,10 @@ impl Database {
 
 fn failure_of(op: Op, path: &Path, error: &rusqlite::Error) -> Failure {
     let system = system_error(error);
-    let mut failure = Failure::new(class_of_reading(error), op, describe(error)).at(path).code(extended_code(error)).because(system);
+    let mut failure = Failure::new(class_of_reading(error), op, describe(error))
+        .at(path)
+        .code(extended_code(error))
+        .because(system);
     if Missing::of(error).is_some() {
         // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
         failure.class = Class::Catalogue;
@@ -417,21 +449,34 @@ mod tests {
     #[test]
     fn a_name_that_is_not_utf8_is_damage_where_it_is_read_by_us() {
         let connection = Connection::open_in_memory().unwrap();
-        let error = connection.query_row("SELECT CAST(x'61ff' AS TEXT)", [], |row| row.get::<_, String>(0)).unwrap_err();
-        assert_eq!((class_of(&error), failure_of(Op("test"), Path::new("/x"), &error).class), (Class::Failed, Class::Damaged));
+        let error = connection
+            .query_row("SELECT CAST(x'61ff' AS TEXT)", [], |row| row.get::<_, String>(0))
+            .unwrap_err();
+        assert_eq!(
+            (class_of(&error), failure_of(Op("test"), Path::new("/x"), &error).class),
+            (Class::Failed, Class::Damaged)
+        );
     }
 
     #[test]
     fn only_the_whitelist_counts_as_failed() {
-        let class = |code: i32| class_of(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        let class = |code: i32| {
+            class_of(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+        };
         let failed: Vec<i32> = (1..=100).filter(|code| class(*code) == Class::Failed).collect();
         // ERROR, TOOBIG, CONSTRAINT, MISMATCH, AUTH, RANGE
         assert_eq!(failed, [1, 18, 19, 20, 23, 25]);
         let damaged: Vec<i32> = (1..=100).filter(|code| class(*code) == Class::Damaged).collect();
         assert_eq!(damaged, [11, 26]);
-        assert_eq!([class(5), class(6), class(13), class(9)], [Class::InUse, Class::InUse, Class::NoSpace, Class::Interrupted]);
+        assert_eq!(
+            [class(5), class(6), class(13), class(9)],
+            [Class::InUse, Class::InUse, Class::NoSpace, Class::Interrupted]
+        );
         assert_eq!([class(10), class(8), class(7), class(14), class(21)], [Class::Storage; 5]);
         // Extended codes keep their class: a trigger's RAISE, a full disk's I/O error, a corrupt index.
-        assert_eq!([class(1811), class(3338 & 0xff), class(779)], [Class::Failed, Class::Storage, Class::Damaged]);
+        assert_eq!(
+            [class(1811), class(3338 & 0xff), class(779)],
+            [Class::Failed, Class::Storage, Class::Damaged]
+        );
     }
 }

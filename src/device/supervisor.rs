@@ -40,7 +40,9 @@ const BOOT_ID_BYTES_MAX: usize = 64;
 
 /// The kernel's random number for this boot; empty where it does not say.
 pub fn boot_id(disk: &dyn Disk) -> String {
-    system_text(disk, Path::new("/proc/sys/kernel/random/boot_id"), BOOT_ID_BYTES_MAX).trim().to_owned()
+    system_text(disk, Path::new("/proc/sys/kernel/random/boot_id"), BOOT_ID_BYTES_MAX)
+        .trim()
+        .to_owned()
 }
 
 /// Bytes of a ready file that are read at most: a version and the end of its line.
@@ -98,11 +100,21 @@ impl<'a> RunFolder<'a> {
     /// As `open` and `read`; invalid data where it tells no version.
     pub fn ready_version(&self, database: &str) -> io::Result<Option<i64>> {
         let bytes = match self.disk.read(&self.ready(database), READY_BYTES_MAX) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None)
+            }
             read => read?,
         };
-        let version = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().parse().ok());
-        version.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it tells no version"))
+        let version =
+            std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().parse().ok());
+        version
+            .map(Some)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it tells no version"))
     }
 
     /// Makes the ready file: last, by every run.
@@ -122,13 +134,18 @@ impl<'a> RunFolder<'a> {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let temporary = path.with_file_name(format!(".{name}.new"));
         let make = || self.disk.open(OP, &temporary, Open::CreateNew { mode: 0o644 });
         let file = match make() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_folders(parent(path)).and_then(|()| make()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_folders(parent(path)).and_then(|()| make())
+            }
             // A run before this one was cut off.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.unlink(OP, &temporary).and_then(|()| make()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.unlink(OP, &temporary).and_then(|()| make())
+            }
             made => made,
         }?;
         file.write_at(OP, 0, bytes)?;

@@ -53,7 +53,12 @@ pub fn frames(wal: &dyn File, stop: &AtomicBool) -> io::Result<Option<Frames>> {
 ///
 /// # Errors
 /// As `read`.
-pub fn misfit(wal: &dyn File, main_header: &[u8], main_bytes: u64, stop: &AtomicBool) -> io::Result<Option<String>> {
+pub fn misfit(
+    wal: &dyn File,
+    main_header: &[u8],
+    main_bytes: u64,
+    stop: &AtomicBool,
+) -> io::Result<Option<String>> {
     let commits = read(wal, stop)?;
     if commits.pages == 0 {
         return Ok(None);
@@ -66,8 +71,16 @@ pub fn misfit(wal: &dyn File, main_header: &[u8], main_bytes: u64, stop: &Atomic
     let main_counter = number(main_header, 24);
     Ok(commits.counters.and_then(|(first, last)| {
         // The first page 1 of a log counts one up from main's, or has the same count; a checkpoint copies any of them.
-        let (since, until) = (main_counter.wrapping_sub(first.wrapping_sub(1)), last.wrapping_sub(first.wrapping_sub(1)));
-        (since > until).then(|| format!("its change counter is {main_counter}, and its WAL goes on from {}", first.wrapping_sub(1)))
+        let (since, until) = (
+            main_counter.wrapping_sub(first.wrapping_sub(1)),
+            last.wrapping_sub(first.wrapping_sub(1)),
+        );
+        (since > until).then(|| {
+            format!(
+                "its change counter is {main_counter}, and its WAL goes on from {}",
+                first.wrapping_sub(1)
+            )
+        })
     }))
 }
 
@@ -79,8 +92,11 @@ impl Commits {
         }
         let behind = main_pages + 1..=self.pages;
         let lock_page = LOCK_BYTE / self.page_bytes.max(1) + 1;
-        let never_written = u64::from(behind.contains(&lock_page) && !self.held.contains_key(&lock_page));
-        (self.pages - main_pages).saturating_sub(self.held.range(behind).count() as u64).saturating_sub(never_written)
+        let never_written =
+            u64::from(behind.contains(&lock_page) && !self.held.contains_key(&lock_page));
+        (self.pages - main_pages)
+            .saturating_sub(self.held.range(behind).count() as u64)
+            .saturating_sub(never_written)
     }
 }
 
@@ -95,7 +111,11 @@ fn read(wal: &dyn File, stop: &AtomicBool) -> io::Result<Commits> {
     let magic = number(&header, 0);
     let sum = Sum::default().of(header.get(..24).unwrap_or(&[]), magic & 1 == 1);
     let sealed = (number(&header, 24), number(&header, 28)) == (sum.0, sum.1);
-    if magic & !1 != MAGIC || !sealed || !page_bytes.is_power_of_two() || !(512..=PAGE_BYTES_MAX).contains(&page_bytes) {
+    if magic & !1 != MAGIC
+        || !sealed
+        || !page_bytes.is_power_of_two()
+        || !(512..=PAGE_BYTES_MAX).contains(&page_bytes)
+    {
         return Ok(commits);
     }
     commits.page_bytes = page_bytes as u64;
@@ -107,7 +127,10 @@ fn read(wal: &dyn File, stop: &AtomicBool) -> io::Result<Commits> {
         let (head, page) = frame.split_at(FRAME_HEADER_BYTES);
         let (pgno, pages) = (u64::from(number(head, 0)), u64::from(number(head, 4)));
         sum = sum.of(head.get(..8).unwrap_or(&[]), magic & 1 == 1).of(page, magic & 1 == 1);
-        if head.get(8..16) != header.get(16..24) || (number(head, 16), number(head, 20)) != (sum.0, sum.1) || pgno == 0 {
+        if head.get(8..16) != header.get(16..24)
+            || (number(head, 16), number(head, 20)) != (sum.0, sum.1)
+            || pgno == 0
+        {
             break;
         }
         held.push((pgno, offset + FRAME_HEADER_BYTES as u64));
@@ -169,7 +192,11 @@ mod tests {
         assert_eq!(commits(10, &[8, 9, 10]).missing(7), 0);
         assert_eq!(commits(10, &[8, 10]).missing(7), 1);
         assert_eq!(commits(7, &[]).missing(9), 0);
-        assert_eq!(commits(u64::from(u32::MAX), &[3]).missing(2), u64::from(u32::MAX) - 4, "all but one, and the page of the lock");
+        assert_eq!(
+            commits(u64::from(u32::MAX), &[3]).missing(2),
+            u64::from(u32::MAX) - 4,
+            "all but one, and the page of the lock"
+        );
     }
 
     #[test]
@@ -177,8 +204,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let connection = rusqlite::Connection::open(folder.path().join("made.db")).unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(a);").unwrap();
-        let log = SystemDisk::default().open(Op("test"), &folder.path().join("made.db-wal"), Open::Read).unwrap();
+        let log = SystemDisk::default()
+            .open(Op("test"), &folder.path().join("made.db-wal"), Open::Read)
+            .unwrap();
         assert!(read(&*log, &AtomicBool::new(false)).unwrap().pages > 0);
-        assert_eq!(read(&*log, &AtomicBool::new(true)).unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert_eq!(
+            read(&*log, &AtomicBool::new(true)).unwrap_err().kind(),
+            io::ErrorKind::Interrupted
+        );
     }
 }

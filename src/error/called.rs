@@ -16,7 +16,9 @@ static NAME: OnceLock<String> = OnceLock::new();
 
 /// From now on the program has this name; one that could not be typed, and any but the first, is ignored.
 pub fn call(name: &str) {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '+' | ' ');
+    let plain = |letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '+' | ' ')
+    };
     if !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(plain) {
         let _ = NAME.set(name.to_owned());
     }

@@ -26,9 +26,11 @@ pub const CONFIGURATION: Exit = exit(2, "configuration", "usage or configuration
 /// Work is pending.
 pub const PENDING: Exit = exit(3, "waits", "work is pending");
 /// A migration failed.
-pub const FAILED: Exit = exit(10, "migration-failed", "a migration failed; the database is whole at its old version");
+pub const FAILED: Exit =
+    exit(10, "migration-failed", "a migration failed; the database is whole at its old version");
 /// Usable, and data was lost.
-pub const DATA_LOSS: Exit = exit(11, "data-loss", "usable, and data was lost; the report says what");
+pub const DATA_LOSS: Exit =
+    exit(11, "data-loss", "usable, and data was lost; the report says what");
 /// Of newer firmware.
 pub const NEWER: Exit = exit(12, "newer", "newer than this firmware, and no way back");
 /// Another process has it.
@@ -98,7 +100,11 @@ mod tests {
         let order = [1u8, 2, 17, 16, 18, 12, 21, 15, 14, 13, 19, 10, 20, 3, 11, 0];
         for (graver, one) in order.iter().enumerate() {
             for other in order.iter().skip(graver) {
-                assert_eq!((gravest([*one, *other].into_iter()), gravest([*other, *one].into_iter())), (*one, *one), "{one} and {other}");
+                assert_eq!(
+                    (gravest([*one, *other].into_iter()), gravest([*other, *one].into_iter())),
+                    (*one, *one),
+                    "{one} and {other}"
+                );
             }
         }
         assert_eq!(gravest(std::iter::empty()), 0);

@@ -46,7 +46,9 @@ impl WrongKind {
     pub fn unless_folder(path: &Path, kind: FileKind) -> io::Result<()> {
         match kind {
             FileKind::Folder => return Ok(()),
-            FileKind::Symlink => return Err(Untrusted { path: path.to_owned(), why: Why::Link(None) }.into()),
+            FileKind::Symlink => {
+                return Err(Untrusted { path: path.to_owned(), why: Why::Link(None) }.into())
+            }
             FileKind::File | FileKind::Other => {}
         }
         Err(WrongKind { path: path.to_owned(), found: kind, wanted: FOLDER }.into())
@@ -126,8 +128,12 @@ impl fmt::Display for Untrusted {
                 write!(f, "it is a symbolic link in a folder where others than root may write (owner {owner}), and is not followed")
             }
             Why::Link(None) => f.write_str("it is a symbolic link, and bootmigrate makes none"),
-            Why::Names(all, ours) => write!(f, "it has {all} names (hard links), and bootmigrate knows {ours}"),
-            Why::Owner(uid) => write!(f, "it belongs to uid {uid}, who is neither root nor the database's owner"),
+            Why::Names(all, ours) => {
+                write!(f, "it has {all} names (hard links), and bootmigrate knows {ours}")
+            }
+            Why::Owner(uid) => {
+                write!(f, "it belongs to uid {uid}, who is neither root nor the database's owner")
+            }
             Why::Writable(mode) => write!(f, "everybody may write to it (mode {mode:04o})"),
             Why::Another => f.write_str("something else took its name while it was opened"),
         }

@@ -61,7 +61,8 @@ fn is_special(character: char) -> bool {
 
 /// As JSON, indented for people. serde writes what is not ASCII as it is; here what must not be printed is escaped too.
 pub fn json(value: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
+    let text = serde_json::to_string_pretty(value)
+        .unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
     let text = called(&text).into_owned();
     if !text.chars().any(|character| character != '\n' && is_special(character)) {
         return text;
@@ -86,21 +87,34 @@ mod tests {
     fn what_would_be_a_line_or_a_command_of_its_own_is_shown() {
         assert_eq!(printable("x\n<0>kernel: forged"), "x\\n<0>kernel: forged");
         assert_eq!(printable("\r\t\u{0}\u{7}\u{1b}[2J\u{7f}"), "\\r\\t\\x00\\x07\\x1b[2J\\x7f");
-        assert_eq!(printable("\u{9b}31m\u{85}\u{2028}\u{202e}\u{2067}"), "\\u{9b}31m\\u{85}\\u{2028}\\u{202e}\\u{2067}");
+        assert_eq!(
+            printable("\u{9b}31m\u{85}\u{2028}\u{202e}\u{2067}"),
+            "\\u{9b}31m\\u{85}\\u{2028}\\u{202e}\\u{2067}"
+        );
     }
 
     #[test]
     fn what_can_be_printed_stays() {
-        for text in ["", "settings: at version 1.", "C:\\new", "Wärme 温度 \u{1F321}\u{fe0f}", "a\\nb"] {
+        for text in
+            ["", "settings: at version 1.", "C:\\new", "Wärme 温度 \u{1F321}\u{fe0f}", "a\\nb"]
+        {
             assert!(matches!(printable(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 
     #[test]
     fn a_line_has_an_end_and_is_not_changed_again() {
-        for text in ["é".repeat(LINE_BYTES_MAX), "\n".repeat(LINE_BYTES_MAX), format!("a{}", "\u{202e}".repeat(LINE_BYTES_MAX))] {
+        for text in [
+            "é".repeat(LINE_BYTES_MAX),
+            "\n".repeat(LINE_BYTES_MAX),
+            format!("a{}", "\u{202e}".repeat(LINE_BYTES_MAX)),
+        ] {
             let once = printable(&text).into_owned();
-            assert!(once.len() <= LINE_BYTES_MAX && once.ends_with(" bytes more)"), "{} bytes", once.len());
+            assert!(
+                once.len() <= LINE_BYTES_MAX && once.ends_with(" bytes more)"),
+                "{} bytes",
+                once.len()
+            );
             assert_eq!(printable(&once), once);
         }
     }

@@ -76,7 +76,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Configuration { sentence, .. } | Error::System { sentence } => f.write_str(sentence),
+            Error::Configuration { sentence, .. } | Error::System { sentence } => {
+                f.write_str(sentence)
+            }
             Error::Migrations { problems, .. } => f.write_str(&problems.join("\n")),
             Error::NotReady { database, why } => write!(f, "{database} is not ready: {why}"),
         }

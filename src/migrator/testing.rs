@@ -20,7 +20,11 @@ use crate::report::RunReport;
 /// # Errors
 /// [`Error::Configuration`] for a database that is not there; [`Error::Migrations`].
 pub fn fresh(embedded: &Embedded, database: &str) -> Result<Connection, Error> {
-    let target = embedded.databases.iter().find(|catalog| catalog.database == database).map_or(0, Catalog::target);
+    let target = embedded
+        .databases
+        .iter()
+        .find(|catalog| catalog.database == database)
+        .map_or(0, Catalog::target);
     at(embedded, database, target)
 }
 
@@ -38,7 +42,12 @@ pub fn at(embedded: &Embedded, database: &str, version: i64) -> Result<Connectio
     with(embedded, database, version, None)
 }
 
-pub(super) fn with(embedded: &Embedded, database: &str, version: i64, code: Option<&Registered>) -> Result<Connection, Error> {
+pub(super) fn with(
+    embedded: &Embedded,
+    database: &str,
+    version: i64,
+    code: Option<&Registered>,
+) -> Result<Connection, Error> {
     let catalog = known(embedded, database, version)?;
     match application::problems(catalog, version, code, None) {
         (Some(connection), problems) if problems.is_empty() => Ok(connection),
@@ -48,7 +57,8 @@ pub(super) fn with(embedded: &Embedded, database: &str, version: i64, code: Opti
 
 fn known<'a>(embedded: &'a Embedded, database: &str, version: i64) -> Result<&'a Catalog, Error> {
     let found = embedded.databases.iter().find(|catalog| catalog.database == database);
-    let catalog = found.ok_or_else(|| Error::configuration(format!("this firmware has no database {database}")))?;
+    let catalog = found
+        .ok_or_else(|| Error::configuration(format!("this firmware has no database {database}")))?;
     match catalog.find(version) {
         Some(_) => Ok(catalog),
         None => Err(Error::configuration(format!("{database} has no version {version}"))),
@@ -92,9 +102,16 @@ impl Device {
     /// As [`Migrator::boot`]; [`Error::Configuration`] where the database or the version is not known.
     pub fn boot_at(&mut self, database: &str, version: i64) -> Result<RunReport, Error> {
         known(&self.firmware, database, version)?;
-        let shorter = |catalog: &Catalog| if catalog.database == database { catalog.up_to(version) } else { *catalog };
+        let shorter = |catalog: &Catalog| {
+            if catalog.database == database {
+                catalog.up_to(version)
+            } else {
+                *catalog
+            }
+        };
         // A test makes few of them, and constants are what a catalogue is made of.
-        let databases: &'static [Catalog] = self.firmware.databases.iter().map(shorter).collect::<Vec<_>>().leak();
+        let databases: &'static [Catalog] =
+            self.firmware.databases.iter().map(shorter).collect::<Vec<_>>().leak();
         self.migrator.embedded = Embedded { databases, ..self.firmware };
         self.migrator.boot()
     }

@@ -10,7 +10,13 @@ use crate::device::pages::Encoding;
 use crate::device::sqlite::by_page::shapes::KnownTree;
 
 /// It belongs there.
-pub fn is_at_home(met: &Met<'_>, records: &Records, tree: &KnownTree, trees: &[KnownTree], encoding: Encoding) -> bool {
+pub fn is_at_home(
+    met: &Met<'_>,
+    records: &Records,
+    tree: &KnownTree,
+    trees: &[KnownTree],
+    encoding: Encoding,
+) -> bool {
     if records.found.is_empty() {
         return met.node.cells == 0;
     }
@@ -24,13 +30,23 @@ pub fn is_at_home(met: &Met<'_>, records: &Records, tree: &KnownTree, trees: &[K
     }
     // SQLite stores in any column what an application insists on: only a page that another tree fits as a whole, and this one for the
     // lesser part, is not this one's.
-    let others = || trees.iter().any(|other| other.shape.of_index == tree.shape.of_index && records.fit(&other.shape));
+    let others = || {
+        trees
+            .iter()
+            .any(|other| other.shape.of_index == tree.shape.of_index && records.fit(&other.shape))
+    };
     let fitting = records.fitting(&tree.shape);
     fitting * 2 >= records.found.len() || !others() && (records.sound || fitting > 0)
 }
 
 /// Not most of the keys of a page of an index lie elsewhere.
-pub fn lie_in(node: &Node<'_>, records: &Records, keys: &Keys, tree: &KnownTree, encoding: Encoding) -> bool {
+pub fn lie_in(
+    node: &Node<'_>,
+    records: &Records,
+    keys: &Keys,
+    tree: &KnownTree,
+    encoding: Encoding,
+) -> bool {
     let cells = records.found.iter().filter_map(|(index, ..)| node.cell(*index));
     let whole = cells.filter(|cell| cell.payload.overflow == 0).map(|cell| cell.payload.local);
     !keys.exclude_most(whole, tree.order(encoding))
@@ -62,7 +78,12 @@ mod tests {
     #[test]
     fn a_page_is_another_tables_where_most_of_its_rows_are() {
         let database = Sqlite::default().scratch(Op("test")).unwrap();
-        database.run(Op("test"), "CREATE TABLE here(id INTEGER PRIMARY KEY, a INTEGER); CREATE TABLE other(a, b)").unwrap();
+        database
+            .run(
+                Op("test"),
+                "CREATE TABLE here(id INTEGER PRIMARY KEY, a INTEGER); CREATE TABLE other(a, b)",
+            )
+            .unwrap();
         let trees = database.known_trees(Op("test")).unwrap();
         let here = trees.iter().find(|tree| tree.table == "here").unwrap();
         let at_home = |texts: usize| {

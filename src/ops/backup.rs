@@ -22,10 +22,15 @@ const IMPORT: Op = Op("take the file in");
 ///
 /// # Errors
 /// In use, no space, or storage; what was being made is removed.
-pub fn create(device: &Device<'_>, locked: &Locked, store: &RecordStore) -> Result<SnapshotName, Failure> {
+pub fn create(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &RecordStore,
+) -> Result<SnapshotName, Failure> {
     let temporary = device.state.snapshots().join("tmp-backup.db");
     remove(device, &temporary)?;
-    let made = back_up(device, locked, &temporary).and_then(|()| name_it(device, store, &temporary, COPY));
+    let made =
+        back_up(device, locked, &temporary).and_then(|()| name_it(device, store, &temporary, COPY));
     made.inspect_err(|_| drop(remove(device, &temporary)))
 }
 
@@ -49,14 +54,21 @@ pub fn importable(device: &Device<'_>, file: &Path) -> Result<(), Failure> {
             return Err(Failure::new(Class::NotOurs, IMPORT, cause).at(file));
         }
     }
-    good_copy(device, file, None).map(drop).map_err(|look| look.failure(IMPORT, file, "it is no good copy"))
+    good_copy(device, file, None)
+        .map(drop)
+        .map_err(|look| look.failure(IMPORT, file, "it is no good copy"))
 }
 
 /// Takes a file in as a snapshot.
 ///
 /// # Errors
 /// As [`importable`], or no space.
-pub fn import(device: &Device<'_>, locked: &Locked, store: &RecordStore, file: &Path) -> Result<SnapshotName, Failure> {
+pub fn import(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &RecordStore,
+    file: &Path,
+) -> Result<SnapshotName, Failure> {
     let failed = |error: io::Error| Failure::io(IMPORT, file, &error);
     let disk = device.disk();
     room_for(device, disk.stat(file).map_err(failed)?.map_or(0, |stat| stat.size), IMPORT)?;
@@ -78,12 +90,20 @@ pub fn import(device: &Device<'_>, locked: &Locked, store: &RecordStore, file: &
 /// As [`create`].
 pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), Failure> {
     let main = &device.files.main;
-    let size = device.disk().stat(main).map_err(|error| Failure::io(COPY, main, &error))?.map_or(0, |stat| stat.size);
+    let size = device
+        .disk()
+        .stat(main)
+        .map_err(|error| Failure::io(COPY, main, &error))?
+        .map_or(0, |stat| stat.size);
     room_for(device, size, COPY)?;
     let file = make(device, locked, path).map_err(|error| Failure::io(COPY, path, &error))?;
     // Without content it would only be left lying there.
     let wal = side(main, "-wal");
-    let wal_stays = device.disk().stat(&wal).map_err(|error| Failure::io(COPY, &wal, &error))?.is_some_and(|wal| wal.size > 0);
+    let wal_stays = device
+        .disk()
+        .stat(&wal)
+        .map_err(|error| Failure::io(COPY, &wal, &error))?
+        .is_some_and(|wal| wal.size > 0);
     let source = device.sqlite().share(COPY, main, wal_stays)?;
     let mut target = device.sqlite().build(COPY, path, size)?;
     let copied = source.back_up_into(COPY, &mut target, &device.wait());
@@ -98,7 +118,14 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
 /// No space, or as `statvfs`.
 pub fn room_for(device: &Device<'_>, size: u64, op: Op) -> Result<(), Failure> {
     let space = device.space().map_err(|error| Failure::io(op, device.files.folder(), &error))?;
-    let room = Room { available: space.available, total: space.total, size, reclaimable: 0, asked: 0, needed: None };
+    let room = Room {
+        available: space.available,
+        total: space.total,
+        size,
+        reclaimable: 0,
+        asked: 0,
+        needed: None,
+    };
     if room.fits(0) {
         return Ok(());
     }
@@ -120,12 +147,22 @@ pub(super) fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Res
 ///
 /// # Errors
 /// Damaged where it is no good copy; else as the storage.
-pub(super) fn name_it(device: &Device<'_>, store: &RecordStore, temporary: &Path, op: Op) -> Result<SnapshotName, Failure> {
-    let version = good_copy(device, temporary, None).map_err(|look| look.failure(op, temporary, "it is no good copy"))?;
+pub(super) fn name_it(
+    device: &Device<'_>,
+    store: &RecordStore,
+    temporary: &Path,
+    op: Op,
+) -> Result<SnapshotName, Failure> {
+    let version = good_copy(device, temporary, None)
+        .map_err(|look| look.failure(op, temporary, "it is no good copy"))?;
     let operation = operation_in(device, temporary, op)?;
-    let name = SnapshotName { version, operation: store.next_number(device)?.max(operation.saturating_add(1)) };
+    let name = SnapshotName {
+        version,
+        operation: store.next_number(device)?.max(operation.saturating_add(1)),
+    };
     let path = device.state.snapshot(&name);
-    rename_durably(device.disk(), op, temporary, &path, Rename::NoReplace).map_err(|error| Failure::io(op, &path, &error))?;
+    rename_durably(device.disk(), op, temporary, &path, Rename::NoReplace)
+        .map_err(|error| Failure::io(op, &path, &error))?;
     Ok(name)
 }
 
@@ -141,7 +178,8 @@ fn operation_in(device: &Device<'_>, copy: &Path, op: Op) -> Result<u64, Failure
 /// # Errors
 /// As `unlink` and `fsync`.
 pub(super) fn remove(device: &Device<'_>, path: &Path) -> Result<(), Failure> {
-    let names = [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
+    let names =
+        [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     let removed = unlink_durably(device.disk(), COPY, &device.state.snapshots(), &names);
     removed.map(drop).map_err(|error| Failure::io(COPY, path, &error))

@@ -42,7 +42,11 @@ impl Before {
     /// As SQLite.
     pub fn of(device: &Device<'_>, database: &Database, op: Op) -> Result<Before, Failure> {
         let compiled = database.compiled(op, device.sqlite())?;
-        Ok(Before { references: database.references(op)?, empty: compiled.sources.is_empty(), compiled })
+        Ok(Before {
+            references: database.references(op)?,
+            empty: compiled.sources.is_empty(),
+            compiled,
+        })
     }
 
     /// What stands there now counts as having been there before: files that were released and cannot be corrected have made it. In a
@@ -75,16 +79,25 @@ impl Changes<'_> {
             Changes::Up(migrations) => migrations
                 .iter()
                 .map(|migration| {
-                    let source =
-                        Source { file: migration.file, version: migration.version, sql: migration.sql, statements: migration.statements };
+                    let source = Source {
+                        file: migration.file,
+                        version: migration.version,
+                        sql: migration.sql,
+                        statements: migration.statements,
+                    };
                     (source, migration.file.to_owned(), FileOptions::from(*migration))
                 })
                 .collect(),
             Changes::Back(downs) => downs
                 .iter()
                 .map(|down| {
-                    let source = Source { file: "", version: down.version, sql: &down.sql, statements: 0 };
-                    (source, format!("the down SQL of V{} {}", down.version, down.name), FileOptions::default())
+                    let source =
+                        Source { file: "", version: down.version, sql: &down.sql, statements: 0 };
+                    (
+                        source,
+                        format!("the down SQL of V{} {}", down.version, down.name),
+                        FileOptions::default(),
+                    )
                 })
                 .collect(),
         }
@@ -95,16 +108,33 @@ impl Changes<'_> {
 ///
 /// # Errors
 /// Failed, with the object and the migration that broke it.
-pub fn schema(device: &Device<'_>, before: &Before, now: &Before, changes: &Changes<'_>) -> Result<Vec<String>, Failure> {
+pub fn schema(
+    device: &Device<'_>,
+    before: &Before,
+    now: &Before,
+    changes: &Changes<'_>,
+) -> Result<Vec<String>, Failure> {
     let broken = now.broken_since(before, device);
     if let Some(first) = broken.first() {
         let cause = format!("after {}, {first}", culprit(device, before, changes, first));
         // One alone has been said.
-        return Err(Failure::new(Class::Failed, OP, cause).details(if broken.len() > 1 { broken } else { Vec::new() }));
+        return Err(Failure::new(Class::Failed, OP, cause).details(if broken.len() > 1 {
+            broken
+        } else {
+            Vec::new()
+        }));
     }
-    let as_before = now.references.broken_as_before(&before.references).into_iter().chain(now.compiled.broken_as_before(&before.compiled));
-    let as_before = as_before.map(|sentence| format!("{sentence}; no migration of this run has caused it"));
-    Ok(as_before.chain(now.references.unchecked.iter().cloned()).chain(now.compiled.unchecked()).collect())
+    let as_before = now
+        .references
+        .broken_as_before(&before.references)
+        .into_iter()
+        .chain(now.compiled.broken_as_before(&before.compiled));
+    let as_before =
+        as_before.map(|sentence| format!("{sentence}; no migration of this run has caused it"));
+    Ok(as_before
+        .chain(now.references.unchecked.iter().cloned())
+        .chain(now.compiled.unchecked())
+        .collect())
 }
 
 /// The schema as whoever opens the file next will read it.
@@ -113,13 +143,22 @@ pub fn schema(device: &Device<'_>, before: &Before, now: &Before, changes: &Chan
 /// Failed where it cannot be read, and could before.
 pub fn read_again(database: &Database) -> Result<(), Failure> {
     database.read_schema_again(OP).map_err(|failure| match failure.class {
-        Class::Damaged => Failure::new(Class::Failed, OP, format!("after migrating, the schema cannot be read: {}", failure.cause)),
+        Class::Damaged => Failure::new(
+            Class::Failed,
+            OP,
+            format!("after migrating, the schema cannot be read: {}", failure.cause),
+        ),
         _ => failure,
     })
 }
 
 /// After which of them it works no more, in words; all of them, where that cannot be found.
-fn culprit(device: &Device<'_>, before: &Before, changes: &Changes<'_>, sentence: &String) -> String {
+fn culprit(
+    device: &Device<'_>,
+    before: &Before,
+    changes: &Changes<'_>,
+    sentence: &String,
+) -> String {
     let sources = changes.sources();
     let found = match sources.as_slice() {
         [_] => Some(0),
@@ -134,7 +173,12 @@ fn culprit(device: &Device<'_>, before: &Before, changes: &Changes<'_>, sentence
 }
 
 /// The same changes on the same schema in memory, without rows.
-fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, FileOptions)], sentence: &String) -> Option<usize> {
+fn replay(
+    device: &Device<'_>,
+    before: &Before,
+    sources: &[(Source<'_>, String, FileOptions)],
+    sentence: &String,
+) -> Option<usize> {
     let mut scratch = device.sqlite().scratch(OP).ok()?;
     for source in &before.compiled.sources {
         // Of a virtual table the module has made the others.
@@ -145,8 +189,9 @@ fn replay(device: &Device<'_>, before: &Before, sources: &[(Source<'_>, String, 
         if device.must_stop() {
             return None;
         }
-        let ran =
-            scratch.file(OP, Mode::NoTransaction, *options, |scratch, session| script::run_text(scratch, session, source, &mut |_| {}));
+        let ran = scratch.file(OP, Mode::NoTransaction, *options, |scratch, session| {
+            script::run_text(scratch, session, source, &mut |_| {})
+        });
         ran.ok()?;
         let broken = Before::of(device, &scratch, OP).ok()?.broken_since(before, device);
         since = if broken.contains(sentence) { since.or(Some(index)) } else { None };

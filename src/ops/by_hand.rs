@@ -31,7 +31,9 @@ pub fn begin(device: &Device<'_>) -> Result<(Locked, RecordStore), Failure> {
 /// Newer.
 pub fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failure> {
     let Some(format) = store.unknown_format else { return Ok(()) };
-    let cause = format!("the record is in format {format}, written by newer firmware; this one knows format 1");
+    let cause = format!(
+        "the record is in format {format}, written by newer firmware; this one knows format 1"
+    );
     Err(Failure::new(Class::Newer, Op("read the record"), cause).at(&device.state.record()))
 }
 

@@ -69,14 +69,26 @@ pub struct Rows<'a> {
 ///
 /// # Errors
 /// Damaged where too little can be read; in use; else as SQLite.
-pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<(Vec<String>, Vec<String>), Failure> {
+pub fn fill(
+    device: &Device<'_>,
+    fresh: &Database,
+    rows: &Rows<'_>,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let old = device.sqlite().look_without_writing(OP, &device.files.main)?;
     // Nobody writes from here until it is closed; the swap checks whether another process did after that.
-    let bounded = if rows.carry.damaged { old.bound_values(OP, rows.main.stat.size).map(drop) } else { Ok(()) };
-    let filled = bounded.and_then(|()| fresh.triggers(OP, false)).and_then(|()| match old.begin_exclusive(OP) {
-        // SQLite takes it for no database. What is written from here on is noticed before the swap.
-        Err(failure) if failure.class == Class::Damaged && rows.carry.damaged => pour_without_schema(device, fresh, rows, &failure),
-        begun => begun.and_then(|()| pour_all(device, &old, fresh, rows)),
+    let bounded = if rows.carry.damaged {
+        old.bound_values(OP, rows.main.stat.size).map(drop)
+    } else {
+        Ok(())
+    };
+    let filled = bounded.and_then(|()| fresh.triggers(OP, false)).and_then(|()| {
+        match old.begin_exclusive(OP) {
+            // SQLite takes it for no database. What is written from here on is noticed before the swap.
+            Err(failure) if failure.class == Class::Damaged && rows.carry.damaged => {
+                pour_without_schema(device, fresh, rows, &failure)
+            }
+            begun => begun.and_then(|()| pour_all(device, &old, fresh, rows)),
+        }
     });
     old.rollback();
     let closed = old.close(OP);
@@ -99,10 +111,17 @@ struct Way<'a> {
     lines: Vec<String>,
 }
 
-fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'_>) -> Result<VirtualRows, Failure> {
+fn pour_all(
+    device: &Device<'_>,
+    old: &Database,
+    fresh: &Database,
+    rows: &Rows<'_>,
+) -> Result<VirtualRows, Failure> {
     let history = &device.settings.history_table;
     let found = match old.ordinary_tables(OP, history) {
-        Err(failure) if failure.class == Class::Damaged && rows.carry.damaged => return pour_without_schema(device, fresh, rows, &failure),
+        Err(failure) if failure.class == Class::Damaged && rows.carry.damaged => {
+            return pour_without_schema(device, fresh, rows, &failure)
+        }
         found => found?,
     };
     let findings = faults_of(old, rows.carry.damaged)?;
@@ -110,8 +129,10 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
         database.cache_of(OP, rows.main.stat.size, 2)?;
     }
     let tools = device.settings.adopt.as_ref().and_then(|adopt| table_of(&adopt.from));
-    let (ours, others): (Vec<&Table>, Vec<&Table>) =
-        found.iter().filter(|table| tools != Some(table.name.as_str())).partition(|table| is_carried(rows, &table.name));
+    let (ours, others): (Vec<&Table>, Vec<&Table>) = found
+        .iter()
+        .filter(|table| tools != Some(table.name.as_str()))
+        .partition(|table| is_carried(rows, &table.name));
     let made = fresh.ordinary_tables(OP, history)?;
     let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, op: OP };
     let (mut ways, late, rest) = ways_of(device, &pour, rows, ours, &made)?;
@@ -123,7 +144,10 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     enough(rows.carry.least, &ways)?;
     orphans(fresh, &made, &mut ways)?;
     if !late.is_empty() {
-        progress::begin(&format!("{}: making the indexes of what was carried over", device.settings.name));
+        progress::begin(&format!(
+            "{}: making the indexes of what was carried over",
+            device.settings.name
+        ));
         fresh.make_late_indexes(OP, late)?;
     }
     fresh.take_numbers_of(OP, old, is_carried(rows, "*") && !rows.carry.all_aside)?;
@@ -143,7 +167,9 @@ fn pour_all(device: &Device<'_>, old: &Database, fresh: &Database, rows: &Rows<'
     if of_two_times.is_some() {
         lost.push("what was in the version of the file that its WAL belongs to".to_owned());
     } else if lost.is_empty() && (rest.partial || !findings.tables_are_whole()) {
-        lost.push("what its damaged pages may have held beside the rows that can be read".to_owned());
+        lost.push(
+            "what its damaged pages may have held beside the rows that can be read".to_owned(),
+        );
     }
     Ok(VirtualRows { lost, notes })
 }
@@ -172,7 +198,10 @@ fn ways_of<'a>(
     let (names, pages) = fresh.aside_each(OP, &ours)?;
     for (table, aside) in ours.into_iter().zip(names) {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
-        let same = made.iter().find(|one| one.name.eq_ignore_ascii_case(&table.name)).filter(|one| one.has_the_columns_of(table));
+        let same = made
+            .iter()
+            .find(|one| one.name.eq_ignore_ascii_case(&table.name))
+            .filter(|one| one.has_the_columns_of(table));
         let keep = same.is_some() && !rows.carry.all_aside && !rows.aside.contains(&table.name);
         if keep {
             // What the migrations filled in is in the old one as the application left it.
@@ -182,16 +211,36 @@ fn ways_of<'a>(
             }
         }
         let mut poured = match reader.as_mut().filter(|reader| reader.knows(table)) {
-            Some(reader) => reader.pour(Place { into: fresh, op: OP, table, keep, seeded: false, aside: &aside })?,
+            Some(reader) => reader.pour(Place {
+                into: fresh,
+                op: OP,
+                table,
+                keep,
+                seeded: false,
+                aside: &aside,
+            })?,
             None => pour.pour(table, keep, &aside)?,
         };
         if poured.is_partial() && !poured.uncountable && poured.known.is_none() {
             poured.known = old.count_rows(OP, table)?;
         }
-        ways.push(Way { table, keep, seeded: false, aside, poured, by_index: 0, lines: Vec::new() });
+        ways.push(Way {
+            table,
+            keep,
+            seeded: false,
+            aside,
+            poured,
+            by_index: 0,
+            lines: Vec::new(),
+        });
     }
     let rest = match &mut reader {
-        Some(reader) => reader.give_the_rest(fresh, &device.settings.history_table, pages, &mut targets(&mut ways))?,
+        Some(reader) => reader.give_the_rest(
+            fresh,
+            &device.settings.history_table,
+            pages,
+            &mut targets(&mut ways),
+        )?,
         None => Rest::default(),
     };
     Ok((ways, late, rest))
@@ -199,8 +248,13 @@ fn ways_of<'a>(
 
 /// Where the rows of pages go that no tree leads to.
 fn targets<'w>(ways: &'w mut [Way<'_>]) -> Vec<Target<'w>> {
-    let target =
-        |way: &'w mut Way<'_>| Target { table: way.table, keep: way.keep, seeded: way.seeded, aside: &way.aside, counts: &mut way.poured };
+    let target = |way: &'w mut Way<'_>| Target {
+        table: way.table,
+        keep: way.keep,
+        seeded: way.seeded,
+        aside: &way.aside,
+        counts: &mut way.poured,
+    };
     ways.iter_mut().map(target).collect()
 }
 
@@ -220,12 +274,19 @@ fn faults_of(old: &Database, damaged: bool) -> Result<Findings, Failure> {
 
 /// Indexes that are made after the rows are sorted in memory, or where SQLite's temporary files go: beside the copy, or on another partition.
 fn has_room_to_sort(device: &Device<'_>, size: u64) -> bool {
-    holds_temporary_data(size) || device.temporary_space().is_ok_and(|space| space.available / 2 >= size)
+    holds_temporary_data(size)
+        || device.temporary_space().is_ok_and(|space| space.available / 2 >= size)
 }
 
 impl Way<'_> {
     /// Rows that only indexes of the old table know go aside.
-    fn take_index_rows(&mut self, device: &Device<'_>, old: &Database, fresh: &Database, findings: &Findings) -> Result<(), Failure> {
+    fn take_index_rows(
+        &mut self,
+        device: &Device<'_>,
+        old: &Database,
+        fresh: &Database,
+        findings: &Findings,
+    ) -> Result<(), Failure> {
         let mut found = old.index_rows(OP, self.table, findings, &device.environment.stop)?;
         if self.keep {
             // SQLite does not come to what the pages gave back.
@@ -246,7 +307,11 @@ fn enough(least: Least, ways: &[Way<'_>]) -> Result<(), Failure> {
     let brought = |way: &Way<'_>| way.poured.kept + way.poured.aside > 0;
     let too_little = match least {
         Least::Nothing => None,
-        Least::Row if ways.iter().any(|way| way.poured.is_partial()) && !ways.iter().any(brought) => Some("no row can be read".to_owned()),
+        Least::Row
+            if ways.iter().any(|way| way.poured.is_partial()) && !ways.iter().any(brought) =>
+        {
+            Some("no row can be read".to_owned())
+        }
         Least::Row => None,
         Least::RowOfEach => {
             let bare = ways.iter().find(|way| way.poured.is_partial() && !brought(way));
@@ -290,8 +355,12 @@ fn lines(way: &Way<'_>) -> Vec<String> {
         }
         // No row is missing, or those that only the index knows are all that is.
         Some(known) if known <= brought => {}
-        _ if poured.unread => lines.push(format!("an unknown number of rows of {name} that cannot be read")),
-        _ if poured.bad > 0 => lines.push(format!("{} of {name} that cannot be read", counted(poured.bad))),
+        _ if poured.unread => {
+            lines.push(format!("an unknown number of rows of {name} that cannot be read"))
+        }
+        _ if poured.bad > 0 => {
+            lines.push(format!("{} of {name} that cannot be read", counted(poured.bad)))
+        }
         _ => {}
     }
     lines

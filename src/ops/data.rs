@@ -36,7 +36,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub fn look(device: &Device<'_>) -> Result<Vec<Row>, Failure> {
     match examine::outside(device)?.header {
         None => Ok(Vec::new()),
-        Some(header) if header.wal => read_quietly(device, Duration::ZERO, |database| data::read(database, OP)),
+        Some(header) if header.wal => {
+            read_quietly(device, Duration::ZERO, |database| data::read(database, OP))
+        }
         // A reader's locks: whoever writes is seen.
         Some(_) => {
             let database = device.sqlite().look_beside(OP, &device.files.main)?;
@@ -53,7 +55,8 @@ pub fn look(device: &Device<'_>) -> Result<Vec<Row>, Failure> {
 /// The catalogue's, where the history contradicts it.
 pub fn left_to_do(device: &Device<'_>, rows: &[Row]) -> Result<Vec<&'static Migration>, Failure> {
     let warn = device.settings.changed_text == ChangedText::Warn;
-    data::left_to_do(device.catalog, rows, warn).map_err(|what| Failure::new(Class::Catalogue, OP, what))
+    data::left_to_do(device.catalog, rows, warn)
+        .map_err(|what| Failure::new(Class::Catalogue, OP, what))
 }
 
 /// The database, open beside its applications, with this firmware's schema. Made only by [`open`].
@@ -90,7 +93,8 @@ impl Beside<'_> {
     /// The schema is this firmware's, asked until `busy_timeout_s`.
     fn fits(&self) -> Result<bool, Failure> {
         let device = self.device;
-        let history = self.patient(|database| history::read(database, OP, &device.settings.history_table))?;
+        let history =
+            self.patient(|database| history::read(database, OP, &device.settings.history_table))?;
         let warn = device.settings.changed_text == ChangedText::Warn;
         // With nothing passed over and the newest there, everything is.
         let refused = history::refusal(device.catalog, &history.applied, warn).is_some();
@@ -119,7 +123,12 @@ impl Beside<'_> {
     ///
     /// # Errors
     /// With the place of the statement; the round that failed is rolled back, those before it stay.
-    pub fn run(&mut self, migration: &Migration, before: Progress, told: &mut dyn FnMut(Progress)) -> Result<(), Failure> {
+    pub fn run(
+        &mut self,
+        migration: &Migration,
+        before: Progress,
+        told: &mut dyn FnMut(Progress),
+    ) -> Result<(), Failure> {
         let (device, clock) = (self.device, self.device.environment.clock);
         let name = &device.settings.name;
         log::info!("{name}: applying {}.", migration.file);
@@ -128,47 +137,69 @@ impl Beside<'_> {
         let (mut now, mut alike) = (before, Alike::default());
         loop {
             device.stop_here(OP)?;
-            let done = self.round(migration, &mut now, &mut alike).inspect_err(|_| self.database.rollback())?;
+            let done = self
+                .round(migration, &mut now, &mut alike)
+                .inspect_err(|_| self.database.rollback())?;
             told(now);
             if done {
                 return Ok(());
             }
-            let rate =
-                now.rows.saturating_sub(before.rows).saturating_mul(1000) / now.duration_ms.saturating_sub(before.duration_ms).max(1);
-            progress::detail(&format!("{name}: V{}, {} rows, {rate} rows/s", migration.version, now.rows));
-            log::info!("{name}: {}: {} rows in {} rounds, {rate} rows/s.", migration.file, now.rows, now.rounds);
+            let rate = now.rows.saturating_sub(before.rows).saturating_mul(1000)
+                / now.duration_ms.saturating_sub(before.duration_ms).max(1);
+            progress::detail(&format!(
+                "{name}: V{}, {} rows, {rate} rows/s",
+                migration.version, now.rows
+            ));
+            log::info!(
+                "{name}: {}: {} rows in {} rounds, {rate} rows/s.",
+                migration.file,
+                now.rows,
+                now.rounds
+            );
             clock.sleep(PAUSE);
         }
     }
 
     /// One transaction; whether nothing is left to do. `now` is what stands after it.
-    fn round(&mut self, migration: &Migration, now: &mut Progress, alike: &mut Alike) -> Result<bool, Failure> {
+    fn round(
+        &mut self,
+        migration: &Migration,
+        now: &mut Progress,
+        alike: &mut Alike,
+    ) -> Result<bool, Failure> {
         let device = self.device;
         self.patient(|database| database.begin_beside(OP))?;
         let began = device.environment.clock.monotonic();
         let mut next = *now;
         self.database.reserve(&device.settings.history_table);
-        let done = self.database.file(OP, Mode::Beside, FileOptions::default(), |database, session| {
-            let changes = statements(database, session, migration)?;
-            next.rows = next.rows.saturating_add(changes.rows);
-            next.rounds = next.rounds.saturating_add(u64::from(changes.rows > 0));
-            let round = Round {
-                batch: migration.directives.batch,
-                rows: changes.rows,
-                alike: alike.count(changes),
-                rows_in_all: next.rows,
-                bytes: database.bytes(OP)?,
-            };
-            match after_round(&round) {
-                NextRound::Finished => expectations(database, migration).map(|()| true),
-                NextRound::Again => Ok(false),
-                NextRound::NoProgress(why) => Err(Failure::new(Class::Failed, OP, why).place(place_of_directive(migration, "batch"))),
-            }
-        })?;
+        let done =
+            self.database.file(OP, Mode::Beside, FileOptions::default(), |database, session| {
+                let changes = statements(database, session, migration)?;
+                next.rows = next.rows.saturating_add(changes.rows);
+                next.rounds = next.rounds.saturating_add(u64::from(changes.rows > 0));
+                let round = Round {
+                    batch: migration.directives.batch,
+                    rows: changes.rows,
+                    alike: alike.count(changes),
+                    rows_in_all: next.rows,
+                    bytes: database.bytes(OP)?,
+                };
+                match after_round(&round) {
+                    NextRound::Finished => expectations(database, migration).map(|()| true),
+                    NextRound::Again => Ok(false),
+                    NextRound::NoProgress(why) => Err(Failure::new(Class::Failed, OP, why)
+                        .place(place_of_directive(migration, "batch"))),
+                }
+            })?;
         let took = device.environment.clock.monotonic().saturating_sub(began);
-        next.duration_ms = next.duration_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        next.duration_ms =
+            next.duration_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         let finished = done.then(|| device.environment.clock.unix_seconds());
-        let stamp = Stamp { finished, schema: device.catalog.target(), firmware: &device.environment.firmware };
+        let stamp = Stamp {
+            finished,
+            schema: device.catalog.target(),
+            firmware: &device.environment.firmware,
+        };
         data::write(&self.database, OP, migration, &next, &stamp)?;
         self.patient(|database| database.commit(OP))?;
         *now = next;
@@ -176,7 +207,10 @@ impl Beside<'_> {
     }
 
     /// Asks again while an application holds what is needed, until `busy_timeout_s`.
-    fn patient<T>(&self, mut ask: impl FnMut(&Database) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn patient<T>(
+        &self,
+        mut ask: impl FnMut(&Database) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let device = self.device;
         let ask = || match ask(&self.database) {
             Err(failure) if failure.class == Class::InUse => Ok(None),
@@ -186,7 +220,11 @@ impl Beside<'_> {
     }
 }
 
-fn statements(database: &mut Database, session: &Session, migration: &Migration) -> Result<Changes, Failure> {
+fn statements(
+    database: &mut Database,
+    session: &Session,
+    migration: &Migration,
+) -> Result<Changes, Failure> {
     let watch = database.watch_changes(OP)?;
     let ran = script::run(database, session, migration, &mut |ran| {
         log::debug!(
@@ -207,7 +245,8 @@ fn statements(database: &mut Database, session: &Session, migration: &Migration)
 fn room_for(device: &Device<'_>, migration: &Migration) -> Result<(), Failure> {
     let (size, space) = (size(device), device.space());
     let asked = migration.directives.space_bytes(size);
-    let available = space.map_err(|error| Failure::io(OP, device.files.folder(), &error))?.available;
+    let available =
+        space.map_err(|error| Failure::io(OP, device.files.folder(), &error))?.available;
     if available >= asked {
         return Ok(());
     }

@@ -26,12 +26,19 @@ const OP: Op = Op("go back by the stored down SQL");
 ///
 /// # Errors
 /// Failed where the down SQL is not there, does not work, or leads elsewhere; the copy is worth nothing then.
-pub fn go_back(build: &Build<'_>, database: &mut Database) -> Result<(Vec<String>, Vec<String>), Failure> {
+pub fn go_back(
+    build: &Build<'_>,
+    database: &mut Database,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let Build { device, operation, token, .. } = *build;
     let table = &device.settings.history_table;
     let target = device.catalog.target();
     let Some(downs) = history::ways_back(database, OP, table, target)? else {
-        return Err(Failure::new(Class::Failed, OP, "the down SQL that was seen in the database is not in its copy"));
+        return Err(Failure::new(
+            Class::Failed,
+            OP,
+            "the down SQL that was seen in the database is not in its copy",
+        ));
     };
     let made = history::made::by(database, OP, downs.iter().map(|down| down.version))?;
     let schema = Before::of(device, database, OP)?;
@@ -48,7 +55,12 @@ pub fn go_back(build: &Build<'_>, database: &mut Database) -> Result<(Vec<String
     history::data::reopen_above(database, OP, target)?;
     finish_history(device, database, device.catalog.migrations.last(), operation, token)?;
     let removed: Vec<i64> = downs.iter().map(|down| down.version).collect();
-    ours.unharmed(database, OP, table, &Change { added: &[], removed: &removed, operation: operation.number })?;
+    ours.unharmed(
+        database,
+        OP,
+        table,
+        &Change { added: &[], removed: &removed, operation: operation.number },
+    )?;
     leads_here(device, &database.schema(OP, table)?, &made)?;
     let lost = database.survey(OP, table)?.lacks(&before);
     let verified = verify(device, database, &schema, &Changes::Back(&downs), target)?;
@@ -65,7 +77,13 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     database.reserve(&device.settings.history_table);
     database.file(OP, Mode::Transaction, FileOptions::default(), |database, session| {
         script::run_text(database, session, &source, &mut |ran| {
-            log::debug!("  {file}:{} statement {}: {} rows in {} ms", ran.line, ran.statement, ran.rows, ran.took.as_millis());
+            log::debug!(
+                "  {file}:{} statement {}: {} rows in {} ms",
+                ran.line,
+                ran.statement,
+                ran.rows,
+                ran.took.as_millis()
+            );
         })
     })?;
     history::made::forget(database, OP, down.version)?;
@@ -85,7 +103,9 @@ fn leads_here(device: &Device<'_>, found: &Schema, made: &BTreeSet<String>) -> R
         How::ExtraObject if !made.contains(&difference.key) => None,
         How::ExtraObject | How::ExtraPart => Some(format!("{} is still there", difference.what)),
         How::Missing | How::Other { .. } => Some(difference.to_string()),
-        How::Order { .. } if wanted.by_position(&difference.key).is_some() => Some(difference.to_string()),
+        How::Order { .. } if wanted.by_position(&difference.key).is_some() => {
+            Some(difference.to_string())
+        }
         How::Order { .. } => {
             log::warn!("{name}: {difference}; what reads `SELECT *` or writes without naming columns would be wrong.");
             None
@@ -95,8 +115,11 @@ fn leads_here(device: &Device<'_>, found: &Schema, made: &BTreeSet<String>) -> R
     match wrong.as_slice() {
         [] => Ok(()),
         [first, more @ ..] => {
-            let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
-            let cause = format!("the stored down SQL does not lead to this firmware's schema: {first}{more}");
+            let more =
+                if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+            let cause = format!(
+                "the stored down SQL does not lead to this firmware's schema: {first}{more}"
+            );
             Err(Failure::new(Class::Failed, OP, cause).details(wrong))
         }
     }

@@ -127,7 +127,9 @@ fn header(bytes: &[u8; 100]) -> Option<Header> {
         return None;
     }
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-    let number = |at: usize| bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let number = |at: usize| {
+        bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
+    };
     let page_bytes = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
         1 => 65536,
         bytes => bytes,
@@ -169,7 +171,11 @@ pub fn record(device: &Device<'_>) -> Result<RecordState, Failure> {
 ///
 /// # Errors
 /// As SQLite.
-pub fn inside(device: &Device<'_>, outside: &Outside, check_bytes_max: u64) -> Result<Inside, Failure> {
+pub fn inside(
+    device: &Device<'_>,
+    outside: &Outside,
+    check_bytes_max: u64,
+) -> Result<Inside, Failure> {
     let database = open(device, outside).map_err(|failure| device.naming_the_refused(failure))?;
     let read = read(device, outside, &database, check_bytes_max);
     database.close(LOOK)?;
@@ -184,9 +190,11 @@ fn open(device: &Device<'_>, outside: &Outside) -> Result<Database, Failure> {
         // A plain reader's locks: writers are seen.
         (false, _, _) => device.sqlite().look_beside(LOOK, main),
         (true, false, false) => device.sqlite().look_immutable(LOOK, main),
-        (true, true, _) => {
-            device.sqlite().look_beside(LOOK, main).and_then(readable).or_else(|_| device.sqlite().look_without_writing(LOOK, main))
-        }
+        (true, true, _) => device
+            .sqlite()
+            .look_beside(LOOK, main)
+            .and_then(readable)
+            .or_else(|_| device.sqlite().look_without_writing(LOOK, main)),
         (true, false, true) => device.sqlite().look_without_writing(LOOK, main),
     }
 }
@@ -202,11 +210,18 @@ fn readable(database: Database) -> Result<Database, Failure> {
     }
 }
 
-fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes_max: u64) -> Result<Inside, Failure> {
+fn read(
+    device: &Device<'_>,
+    outside: &Outside,
+    database: &Database,
+    check_bytes_max: u64,
+) -> Result<Inside, Failure> {
     let size = outside.files.main.map_or(0, |main| main.size);
     let mut notes = Vec::new();
     let wrong = if size > check_bytes_max {
-        Err(format!("{size} bytes are more than quick_check_max_mib allows; `doctor --full` reads them all"))
+        Err(format!(
+            "{size} bytes are more than quick_check_max_mib allows; `doctor --full` reads them all"
+        ))
     } else {
         match database.integrity_check(LOOK) {
             Ok(findings) => {
@@ -225,13 +240,29 @@ fn read(device: &Device<'_>, outside: &Outside, database: &Database, check_bytes
     let drift = if version > device.catalog.target() || !history.recorded {
         Vec::new()
     } else {
-        Scratch::schema_at(device, version)?.map_or_else(Vec::new, |wanted| drift_of(&live, &wanted))
+        Scratch::schema_at(device, version)?
+            .map_or_else(Vec::new, |wanted| drift_of(&live, &wanted))
     };
-    let rows = history.applied.iter().map(|row| format!("V{}__{} checksum {}", row.version, row.name, row.checksum));
+    let rows = history
+        .applied
+        .iter()
+        .map(|row| format!("V{}__{} checksum {}", row.version, row.name, row.checksum));
     let malformed = history.malformed.iter().map(|what| format!("it cannot be read: {what}"));
-    let contradictions =
-        malformed.chain(history::contradictions(device.catalog, &history.applied).iter().map(ToString::to_string)).collect();
-    Ok(Inside { wrong, notes, drift, schema: database.texts(LOOK, SCHEMA)?, history: rows.collect(), contradictions })
+    let contradictions = malformed
+        .chain(
+            history::contradictions(device.catalog, &history.applied)
+                .iter()
+                .map(ToString::to_string),
+        )
+        .collect();
+    Ok(Inside {
+        wrong,
+        notes,
+        drift,
+        schema: database.texts(LOOK, SCHEMA)?,
+        history: rows.collect(),
+        contradictions,
+    })
 }
 
 const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";
@@ -250,12 +281,20 @@ fn drift_of(live: &Schema, wanted: &Schema) -> Vec<String> {
 /// As `readdir` and `lstat`.
 pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Failure> {
     let failed = |path: &Path, error: &std::io::Error| Failure::io(LOOK, path, error);
-    let names = device.state.list_snapshots(device.disk()).map_err(|error| failed(&device.state.snapshots(), &error))?;
+    let names = device
+        .state
+        .list_snapshots(device.disk())
+        .map_err(|error| failed(&device.state.snapshots(), &error))?;
     let mut found = Vec::new();
     for name in names {
         let path = device.state.snapshot(&name);
-        let bytes = device.disk().stat(&path).map_err(|error| failed(&path, &error))?.map_or(0, |stat| stat.size);
-        let good = verify.then(|| good_copy_in_full(device, &path, Some(name.version)).map_err(Look::why));
+        let bytes = device
+            .disk()
+            .stat(&path)
+            .map_err(|error| failed(&path, &error))?
+            .map_or(0, |stat| stat.size);
+        let good =
+            verify.then(|| good_copy_in_full(device, &path, Some(name.version)).map_err(Look::why));
         found.push(Snapshot { name: format!("v{}-{}", name.version, name.operation), bytes, good });
     }
     Ok(found)
@@ -274,10 +313,16 @@ pub fn quarantine(device: &Device<'_>) -> Result<Vec<Quarantined>, Failure> {
     for operation in device.state.list_quarantine(disk).map_err(failed)? {
         let folder = device.state.quarantined(operation);
         let files = disk.list(&folder).map_err(failed)?.into_iter();
-        let files: Vec<(String, Stat)> =
-            files.filter_map(|name| disk.stat(&folder.join(&name)).ok().flatten().map(|stat| (name, stat))).collect();
+        let files: Vec<(String, Stat)> = files
+            .filter_map(|name| {
+                disk.stat(&folder.join(&name)).ok().flatten().map(|stat| (name, stat))
+            })
+            .collect();
         let bytes = files.iter().map(|(_, stat)| stat.size).fold(0, u64::saturating_add);
-        let note = files.iter().find(|(name, _)| name == NOTE).map(|(_, stat)| stat.modified_ns / 1_000_000_000);
+        let note = files
+            .iter()
+            .find(|(name, _)| name == NOTE)
+            .map(|(_, stat)| stat.modified_ns / 1_000_000_000);
         let unix_seconds = note.map(|seconds| i64::try_from(seconds).unwrap_or(0));
         let files = files.into_iter().map(|(name, stat)| (name, stat.size)).collect();
         let (reason, lost) = reason(disk, &folder.join(NOTE));
@@ -296,7 +341,11 @@ fn reason(disk: &dyn Disk, file: &Path) -> (String, String) {
     };
     let note = String::from_utf8_lossy(note.get(..REASON_BYTES_MAX).unwrap_or(&note)).into_owned();
     let reason = note.lines().find_map(|line| line.strip_prefix("reason: "));
-    let lost = note.lines().find_map(|line| line.strip_prefix("data lost: ")).unwrap_or_default().to_owned();
+    let lost = note
+        .lines()
+        .find_map(|line| line.strip_prefix("data lost: "))
+        .unwrap_or_default()
+        .to_owned();
     let reason = reason.map_or_else(
         || format!("no reason is written{cut}"),
         |reason| {

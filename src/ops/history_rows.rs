@@ -27,14 +27,25 @@ pub enum HistoryRow {
 
 impl HistoryRow {
     /// Of a row with this number.
-    pub fn of(catalog: &Catalog, number: i64, values: &[Value<'_>], encoding: Encoding) -> HistoryRow {
+    pub fn of(
+        catalog: &Catalog,
+        number: i64,
+        values: &[Value<'_>],
+        encoding: Encoding,
+    ) -> HistoryRow {
         let text = |bytes: &[u8]| String::from_utf8_lossy(&encoding.text(bytes)).into_owned();
-        let find = |version: &Value<'_>| catalog.find(if let Value::Integer(version) = version { *version } else { number });
+        let find = |version: &Value<'_>| {
+            catalog.find(if let Value::Integer(version) = version { *version } else { number })
+        };
         match values {
-            [version, Value::Text(name), _, Value::Text(checksum)] if values.len() == REFINERYS_COLUMNS => {
+            [version, Value::Text(name), _, Value::Text(checksum)]
+                if values.len() == REFINERYS_COLUMNS =>
+            {
                 let is_ours = |ours: &&Migration| {
                     let checksum = text(checksum).parse().ok();
-                    checksum.is_some_and(|checksum| Applied { version: ours.version, name: text(name), checksum }.is(ours))
+                    checksum.is_some_and(|checksum| {
+                        Applied { version: ours.version, name: text(name), checksum }.is(ours)
+                    })
                 };
                 match find(version).filter(is_ours) {
                     Some(ours) => HistoryRow::Applied(ours.version),
@@ -42,15 +53,27 @@ impl HistoryRow {
                     None => HistoryRow::Other,
                 }
             }
-            [version, Value::Integer(1..), down, Value::Integer(irreversible @ (0 | 1)), compatible, duration, Value::Text(_)] => {
-                let numbers = [compatible, duration].iter().all(|value| matches!(value, Value::Integer(_) | Value::Null));
-                let compatible = if let Value::Integer(version) = compatible { Some(*version) } else { None };
-                let is_said =
-                    |ours: &Migration| (ours.directives.irreversible, ours.directives.compatible_from) == (*irreversible == 1, compatible);
+            [version, Value::Integer(1..), down, Value::Integer(irreversible @ (0 | 1)), compatible, duration, Value::Text(_)] =>
+            {
+                let numbers = [compatible, duration]
+                    .iter()
+                    .all(|value| matches!(value, Value::Integer(_) | Value::Null));
+                let compatible =
+                    if let Value::Integer(version) = compatible { Some(*version) } else { None };
+                let is_said = |ours: &Migration| {
+                    (ours.directives.irreversible, ours.directives.compatible_from)
+                        == (*irreversible == 1, compatible)
+                };
                 match (find(version).filter(|_| numbers), down) {
                     // A way back is as good as a checksum.
-                    (Some(ours), Value::Text(down)) if ours.down.is_some_and(|own| own == text(down)) => HistoryRow::Applied(ours.version),
-                    (Some(ours), Value::Null) if ours.down.is_none() && is_said(ours) => HistoryRow::Plausible(ours.version),
+                    (Some(ours), Value::Text(down))
+                        if ours.down.is_some_and(|own| own == text(down)) =>
+                    {
+                        HistoryRow::Applied(ours.version)
+                    }
+                    (Some(ours), Value::Null) if ours.down.is_none() && is_said(ours) => {
+                        HistoryRow::Plausible(ours.version)
+                    }
                     _ => HistoryRow::Other,
                 }
             }
@@ -69,7 +92,13 @@ const CHECKSUM_DIGITS_MIN: usize = 13;
 
 /// A version, a name, a time and a checksum, as refinery writes them.
 pub fn is_refinerys(values: &[Value<'_>], encoding: Encoding) -> bool {
-    let [Value::Integer(_) | Value::Null, Value::Text(_), Value::Text(time), Value::Text(checksum)] = values else { return false };
+    let [Value::Integer(_) | Value::Null, Value::Text(_), Value::Text(time), Value::Text(checksum)] =
+        values
+    else {
+        return false;
+    };
     let (time, checksum) = (encoding.text(time), encoding.text(checksum));
-    time.get(10) == Some(&b'T') && checksum.len() >= CHECKSUM_DIGITS_MIN && checksum.iter().all(u8::is_ascii_digit)
+    time.get(10) == Some(&b'T')
+        && checksum.len() >= CHECKSUM_DIGITS_MIN
+        && checksum.iter().all(u8::is_ascii_digit)
 }

@@ -76,18 +76,33 @@ pub enum Closeness {
 ///
 /// # Errors
 /// In use, storage; what is wrong with the database itself is a fact and no error.
-pub fn inspect(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Inspection, Failure> {
+pub fn inspect(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+    ask: &Ask<'_>,
+) -> Result<Inspection, Failure> {
     inspected(device, locked, store, ask).map_err(|failure| device.naming_the_refused(failure))
 }
 
-fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask: &Ask<'_>) -> Result<Inspection, Failure> {
+fn inspected(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+    ask: &Ask<'_>,
+) -> Result<Inspection, Failure> {
     let failed = |error: io::Error| Failure::io(LOOK, &device.files.main, &error);
     let mut files = device.files.look(device.disk()).map_err(failed)?;
     if ask.may_write && locked.writable() && sweep(device, locked, files.main.as_ref())? {
         files.main = device.disk().stat(&device.files.main).map_err(failed)?;
     }
     let space = locked.space(device).map_err(failed)?;
-    let mut seen = Inspection { facts: frame(device, locked, &files, space, ask), main: None, files, history: None };
+    let mut seen = Inspection {
+        facts: frame(device, locked, &files, space, ask),
+        main: None,
+        files,
+        history: None,
+    };
     seen.facts.database = look(device, locked, store, ask, &mut seen)?;
     if let Some(what) = code_missing(device, &seen.facts.database) {
         let version = seen.history.as_ref().map_or(0, History::version);
@@ -103,7 +118,8 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
     seen.facts.open_operation = store.open_operation();
     // An operator who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
     let reachable = space.total.saturating_sub(seen.facts.room.size);
-    seen.facts.room.needed = store.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
+    seen.facts.room.needed =
+        store.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
     seen.facts.loss = store.loss().map(|loss| loss.text.clone());
     // An operator may have brought a file that is this firmware's: what failed before counts no more.
     let arrived = matches!(seen.facts.database, DatabaseState::Current { .. });
@@ -115,27 +131,35 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
         // does not name that, whatever the newer firmware says of itself.
         DatabaseState::Newer { compatible_from, .. } => {
             let as_it_is = device.settings.on_newer.contains(&OnNewer::Compatible);
-            device.slots == Slots::Ab && !(as_it_is && compatible_from.is_some_and(|oldest| oldest <= seen.facts.target))
+            device.slots == Slots::Ab
+                && !(as_it_is && compatible_from.is_some_and(|oldest| oldest <= seen.facts.target))
         }
         _ => false,
     };
     if !matches!(seen.facts.database, DatabaseState::Current { .. } | DatabaseState::Absent) {
         // While a snapshot may have to take its place, none of them is one that may go.
         let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, store)? };
-        seen.facts.kept = kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
+        seen.facts.kept =
+            kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
     }
     if snapshots_matter && seen.facts.snapshots.is_empty() {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
-    if let (DatabaseState::Damaged { version: version @ None, .. }, Some(main)) = (&mut seen.facts.database, &seen.main) {
+    if let (DatabaseState::Damaged { version: version @ None, .. }, Some(main)) =
+        (&mut seen.facts.database, &seen.main)
+    {
         // A good copy is worth more than rows of which nobody knows how many are missing.
         if seen.facts.snapshots.is_empty() && seen.history.is_none() {
             (*version, seen.facts.loose_rows) = on_pages::version(device, main)?;
         }
     }
     if let DatabaseState::Behind { pending, .. } = &seen.facts.database {
-        let migrations = pending.iter().filter_map(|migration| device.catalog.find(migration.version));
-        seen.facts.room.asked = migrations.map(|migration| migration.directives.space_bytes(seen.facts.room.size)).max().unwrap_or(0);
+        let migrations =
+            pending.iter().filter_map(|migration| device.catalog.find(migration.version));
+        seen.facts.room.asked = migrations
+            .map(|migration| migration.directives.space_bytes(seen.facts.room.size))
+            .max()
+            .unwrap_or(0);
         seen.facts.room.reclaimable = copies::reclaimable(device, store)?;
     }
     Ok(seen)
@@ -143,12 +167,15 @@ fn inspected(device: &Device<'_>, locked: &Locked, store: &mut RecordStore, ask:
 
 /// A migration that is to be run asks for Rust code that this binary does not have.
 fn code_missing(device: &Device<'_>, database: &DatabaseState) -> Option<String> {
-    let missing = |migration: &crate::catalog::Migration| registered::missing(device.environment.code, &device.settings.name, migration);
+    let missing = |migration: &crate::catalog::Migration| {
+        registered::missing(device.environment.code, &device.settings.name, migration)
+    };
     match database {
         DatabaseState::Absent => device.catalog.migrations.iter().find_map(missing),
-        DatabaseState::Behind { pending, .. } => {
-            pending.iter().filter_map(|migration| device.catalog.find(migration.version)).find_map(missing)
-        }
+        DatabaseState::Behind { pending, .. } => pending
+            .iter()
+            .filter_map(|migration| device.catalog.find(migration.version))
+            .find_map(missing),
         _ => None,
     }
 }
@@ -166,7 +193,13 @@ pub struct Ask<'a> {
     pub may_write: bool,
 }
 
-fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space, ask: &Ask<'_>) -> Facts {
+fn frame(
+    device: &Device<'_>,
+    locked: &Locked,
+    files: &FilesState,
+    space: Space,
+    ask: &Ask<'_>,
+) -> Facts {
     let migration = |m: &crate::catalog::Migration| facts::PendingMigration {
         version: m.version,
         name: m.name.to_owned(),
@@ -177,7 +210,12 @@ fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space,
         target: device.catalog.target(),
         catalog: device.catalog.migrations.iter().map(migration).collect(),
         request: ask.request.clone(),
-        tries: crate::decide::record::Counts { fingerprint: device.catalog.fingerprint, failed: 0, interrupted: 0, purges: 0 },
+        tries: crate::decide::record::Counts {
+            fingerprint: device.catalog.fingerprint,
+            failed: 0,
+            interrupted: 0,
+            purges: 0,
+        },
         open_operation: OpenOperation::None,
         snapshots: Vec::new(),
         good_operation: 0,
@@ -201,7 +239,13 @@ fn frame(device: &Device<'_>, locked: &Locked, files: &FilesState, space: Space,
 }
 
 /// What stands under the name; fills in the descriptor and the history on the way.
-fn look(device: &Device<'_>, locked: &Locked, store: &RecordStore, ask: &Ask<'_>, seen: &mut Inspection) -> Result<DatabaseState, Failure> {
+fn look(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &RecordStore,
+    ask: &Ask<'_>,
+    seen: &mut Inspection,
+) -> Result<DatabaseState, Failure> {
     let files = seen.files;
     // A boot has swept by now; whoever only looks sees what it will sweep.
     let left = if ask.may_write { 0 } else { left_names(device, &files)? };
@@ -229,7 +273,11 @@ fn look(device: &Device<'_>, locked: &Locked, store: &RecordStore, ask: &Ask<'_>
     seen.main = Some(main);
     if files.journal_has_content {
         let what = format!("a hot journal lies beside it, and {}", seen.facts.read_only);
-        return Ok(if seen.facts.writable { DatabaseState::NeedsRecovery } else { DatabaseState::Unreadable { what } });
+        return Ok(if seen.facts.writable {
+            DatabaseState::NeedsRecovery
+        } else {
+            DatabaseState::Unreadable { what }
+        });
     }
     if files.wal_has_content() && !seen.facts.writable {
         let what = format!("a WAL lies beside it, and {}", seen.facts.read_only);
@@ -237,7 +285,10 @@ fn look(device: &Device<'_>, locked: &Locked, store: &RecordStore, ask: &Ask<'_>
     }
     if let Some(database) = bad_header(&header, size, files.wal_has_content()) {
         // An application that was not asked yet may have made it longer since.
-        let now = device.disk().stat(&device.files.main).map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+        let now = device
+            .disk()
+            .stat(&device.files.main)
+            .map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
         let now = now.map_or(size, |stat| stat.size.max(size));
         if bad_header(&header, now, files.wal_has_content()).is_some() {
             return Ok(database);
@@ -258,21 +309,31 @@ fn look(device: &Device<'_>, locked: &Locked, store: &RecordStore, ask: &Ask<'_>
             None => compare(device, seen, history, recover),
         },
         // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
-        Err(failure) if failure.class == Class::Damaged => {
-            match prove(device, seen, &header)? {
-                Some(proven) => Ok(proven.database),
-                None => Err(Failure::new(Class::Storage, LOOK, format!("{}; a second look did not confirm it", failure.cause))
-                    .at(&device.files.main)),
-            }
-        }
+        Err(failure) if failure.class == Class::Damaged => match prove(device, seen, &header)? {
+            Some(proven) => Ok(proven.database),
+            None => Err(Failure::new(
+                Class::Storage,
+                LOOK,
+                format!("{}; a second look did not confirm it", failure.cause),
+            )
+            .at(&device.files.main)),
+        },
         Err(failure) => Err(failure),
     }
 }
 
-fn compare(device: &Device<'_>, seen: &mut Inspection, history: History, recover: bool) -> Result<DatabaseState, Failure> {
-    let mut database = history::compare(device, &history, recover, &|read| read_live(device, &seen.files, read))?;
+fn compare(
+    device: &Device<'_>,
+    seen: &mut Inspection,
+    history: History,
+    recover: bool,
+) -> Result<DatabaseState, Failure> {
+    let mut database =
+        history::compare(device, &history, recover, &|read| read_live(device, &seen.files, read))?;
     seen.history = Some(history);
-    if let (DatabaseState::NoHistory { adoption, .. }, Some(adopt)) = (&mut database, &device.settings.adopt) {
+    if let (DatabaseState::NoHistory { adoption, .. }, Some(adopt)) =
+        (&mut database, &device.settings.adopt)
+    {
         let live = open_to_look(device, &seen.files)?;
         let found = adoption::adoption(device, &live, adopt);
         live.close(LOOK)?;
@@ -282,31 +343,44 @@ fn compare(device: &Device<'_>, seen: &mut Inspection, history: History, recover
 }
 
 /// Reads the live database, for one that plain refinery may have left between its two transactions.
-fn read_live<T>(device: &Device<'_>, files: &FilesState, read: &dyn Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
+fn read_live<T>(
+    device: &Device<'_>,
+    files: &FilesState,
+    read: &dyn Fn(&sqlite::Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let read = |database: sqlite::Database| {
         let found = read(&database);
         database.close(LOOK)?;
         found
     };
     match open_to_look(device, files).and_then(read) {
-        Err(failure) if failure.class == Class::InUse => device.sqlite().look_beside(LOOK, &device.files.main).and_then(read),
+        Err(failure) if failure.class == Class::InUse => {
+            device.sqlite().look_beside(LOOK, &device.files.main).and_then(read)
+        }
         other => other,
     }
 }
 
 fn left_names(device: &Device<'_>, files: &FilesState) -> Result<u64, Failure> {
-    files.main.map_or(Ok(0), |main| second_names(device, &main)).map_err(|error| Failure::io(LOOK, &device.state.root, &error))
+    files
+        .main
+        .map_or(Ok(0), |main| second_names(device, &main))
+        .map_err(|error| Failure::io(LOOK, &device.state.root, &error))
 }
 
 fn not_ours(device: &Device<'_>, files: &FilesState, swept: bool, left: u64) -> Option<String> {
     let main = files.main?;
     match main.kind {
-        FileKind::File if main.links > left.saturating_add(1) && swept => {
-            Some(format!("{} has {} names (hard links); a swap would split them", device.files.main.display(), main.links))
-        }
+        FileKind::File if main.links > left.saturating_add(1) && swept => Some(format!(
+            "{} has {} names (hard links); a swap would split them",
+            device.files.main.display(),
+            main.links
+        )),
         FileKind::File => None,
         FileKind::Folder => Some(format!("{} is a folder", device.files.main.display())),
-        FileKind::Symlink => Some(format!("{} is a symbolic link to nothing", device.files.main.display())),
+        FileKind::Symlink => {
+            Some(format!("{} is a symbolic link to nothing", device.files.main.display()))
+        }
         FileKind::Other => Some(format!("{} is not a plain file", device.files.main.display())),
     }
 }
@@ -319,31 +393,50 @@ fn absent_or_lost(files: &FilesState, store: &RecordStore) -> DatabaseState {
         (false, false) => None,
     };
     match (side, store.record().held_data) {
-        (Some(side), _) => DatabaseState::Lost { what: format!("the main file is {how}, but its {side} has content"), remains: true },
-        (None, true) => DatabaseState::Lost { what: format!("the main file is {how}, but it held data before"), remains: false },
+        (Some(side), _) => DatabaseState::Lost {
+            what: format!("the main file is {how}, but its {side} has content"),
+            remains: true,
+        },
+        (None, true) => DatabaseState::Lost {
+            what: format!("the main file is {how}, but it held data before"),
+            remains: false,
+        },
         (None, false) => DatabaseState::Absent,
     }
 }
 
 /// What 100 bytes tell without SQLite.
 fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<DatabaseState> {
-    let damaged = |what: &str| Some(DatabaseState::Damaged { what: what.to_owned(), tables_whole: false, version: None });
+    let damaged = |what: &str| {
+        Some(DatabaseState::Damaged { what: what.to_owned(), tables_whole: false, version: None })
+    };
     if header.get(..16) != Some(MAGIC.as_slice()) || header.len() < 100 {
         return damaged("its header is not that of an SQLite database");
     }
     let byte = |at: usize| header.get(at).copied().unwrap_or(0);
-    let number = |at: usize| header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let number = |at: usize| {
+        header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
+    };
     if byte(19) > 2 {
-        return Some(DatabaseState::NewerSqlite { what: format!("its file format is {}, this SQLite reads up to 2", byte(19)) });
+        return Some(DatabaseState::NewerSqlite {
+            what: format!("its file format is {}, this SQLite reads up to 2", byte(19)),
+        });
     }
     if byte(18) > 2 {
-        return Some(DatabaseState::NewerSqlite { what: format!("its file format is {}, this SQLite writes up to 2", byte(18)) });
+        return Some(DatabaseState::NewerSqlite {
+            what: format!("its file format is {}, this SQLite writes up to 2", byte(18)),
+        });
     }
     if number(56) > 3 {
-        return Some(DatabaseState::NewerSqlite { what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)) });
+        return Some(DatabaseState::NewerSqlite {
+            what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)),
+        });
     }
     if number(44) > SCHEMA_FORMAT_MAX {
-        let what = format!("its schema format is {}, this SQLite reads up to {SCHEMA_FORMAT_MAX}", number(44));
+        let what = format!(
+            "its schema format is {}, this SQLite reads up to {SCHEMA_FORMAT_MAX}",
+            number(44)
+        );
         return Some(DatabaseState::NewerSqlite { what });
     }
     let page = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
@@ -373,11 +466,24 @@ fn open_to_look(device: &Device<'_>, files: &FilesState) -> Result<sqlite::Datab
 ///
 /// # Errors
 /// As [`histories::read`].
-pub fn read_here(device: &Device<'_>, database: &sqlite::Database, op: Op) -> Result<History, Failure> {
-    histories::read_with_said_above(database, op, &device.settings.history_table, device.catalog.target())
+pub fn read_here(
+    device: &Device<'_>,
+    database: &sqlite::Database,
+    op: Op,
+) -> Result<History, Failure> {
+    histories::read_with_said_above(
+        database,
+        op,
+        &device.settings.history_table,
+        device.catalog.target(),
+    )
 }
 
-fn read_history(device: &Device<'_>, limit: Duration, files: FilesState) -> Result<History, Failure> {
+fn read_history(
+    device: &Device<'_>,
+    limit: Duration,
+    files: FilesState,
+) -> Result<History, Failure> {
     read_as_seen(device, limit, Some(files), |database| read_here(device, database, LOOK))
 }
 
@@ -386,7 +492,11 @@ fn read_history(device: &Device<'_>, limit: Duration, files: FilesState) -> Resu
 ///
 /// # Errors
 /// In use, or the reader's own.
-pub fn read_quietly<T>(device: &Device<'_>, limit: Duration, read: impl Fn(&sqlite::Database) -> Result<T, Failure>) -> Result<T, Failure> {
+pub fn read_quietly<T>(
+    device: &Device<'_>,
+    limit: Duration,
+    read: impl Fn(&sqlite::Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     read_as_seen(device, limit, None, read)
 }
 
@@ -404,15 +514,26 @@ fn read_as_seen<T>(
         answer
     };
     let ask = || {
-        let look = || device.files.look(device.disk()).map_err(|error| Failure::io(LOOK, &device.files.main, &error));
+        let look = || {
+            device
+                .files
+                .look(device.disk())
+                .map_err(|error| Failure::io(LOOK, &device.files.main, &error))
+        };
         let files = seen.take().map_or_else(look, Ok)?;
         match open_to_look(device, &files).and_then(&read) {
             // A running application has the WAL: its own shared memory lets us read beside it.
-            Err(failure) if failure.class == Class::InUse => match device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read) {
-                // Nothing that another look would mend.
-                Err(failure) if matches!(failure.class, Class::NoSpace | Class::Interrupted) => Err(failure),
-                beside => Ok(beside.ok()),
-            },
+            Err(failure) if failure.class == Class::InUse => {
+                match device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read) {
+                    // Nothing that another look would mend.
+                    Err(failure)
+                        if matches!(failure.class, Class::NoSpace | Class::Interrupted) =>
+                    {
+                        Err(failure)
+                    }
+                    beside => Ok(beside.ok()),
+                }
+            }
             other => other.map(Some),
         }
     };

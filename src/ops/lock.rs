@@ -6,7 +6,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{make_folder_durably, parent, Extended, File, FileKind, Op, Open, Space, Stat, Untrusted, WrongKind};
+use crate::device::disk::{
+    make_folder_durably, parent, Extended, File, FileKind, Op, Open, Space, Stat, Untrusted,
+    WrongKind,
+};
 use crate::device::files::ready_among;
 use crate::device::supervisor::RunFolder;
 use crate::device::{Device, Ownership};
@@ -133,8 +136,11 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     make_database_folder(device)?;
     let (ownership, extended) = ownership(device, trust.main)?;
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
-    let taken =
-        if space.read_only { Err(Take::Unwritable("the file system is read-only".into())) } else { take(device, ownership, &trust) };
+    let taken = if space.read_only {
+        Err(Take::Unwritable("the file system is read-only".into()))
+    } else {
+        take(device, ownership, &trust)
+    };
     let mut space = Some(space);
     let (file, read_only) = match taken {
         Ok((file, waited)) => {
@@ -145,10 +151,22 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
         Err(Take::Unwritable(why)) => (None, Some(why)),
         Err(Take::Failed(failure)) => return Err(failure),
     };
-    let names = device.disk().list(&device.state.root).map_err(|error| Failure::io(OP, &device.state.root, &error))?;
+    let names = device
+        .disk()
+        .list(&device.state.root)
+        .map_err(|error| Failure::io(OP, &device.state.root, &error))?;
     trust.ready_files(device, &names)?;
     let first_run = file.is_some() && trust.state == StateThere::Nothing;
-    Ok(Locked { file, read_only, ownership, extended, first_run, trust, space: Cell::new(space), names: RefCell::new(Some(names)) })
+    Ok(Locked {
+        file,
+        read_only,
+        ownership,
+        extended,
+        first_run,
+        trust,
+        space: Cell::new(space),
+        names: RefCell::new(Some(names)),
+    })
 }
 
 enum Take {
@@ -157,32 +175,51 @@ enum Take {
 }
 
 /// The lock, and whether it was another's first.
-fn take(device: &Device<'_>, ownership: Ownership, trust: &Trust) -> Result<(Box<dyn File>, bool), Take> {
+fn take(
+    device: &Device<'_>,
+    ownership: Ownership,
+    trust: &Trust,
+) -> Result<(Box<dyn File>, bool), Take> {
     let disk = device.disk();
     if trust.state != StateThere::All {
-        make_state_folders(device, ownership).map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+        make_state_folders(device, ownership)
+            .map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
     }
     same_file_system(device)?;
     let path = device.state.lock();
-    let file = disk.open(OP, &path, Open::Create { mode: 0o600 }).map_err(|error| unwritable_or(device, OP, &path, &error))?;
+    let file = disk
+        .open(OP, &path, Open::Create { mode: 0o600 })
+        .map_err(|error| unwritable_or(device, OP, &path, &error))?;
     given(device, &*file, ownership, trust)?;
     let mut asked = 0u32;
     let ask = || {
         asked = asked.saturating_add(1);
-        file.try_lock().map(|held| held.then_some(())).map_err(|error| Failure::io(OP, &path, &error))
+        file.try_lock()
+            .map(|held| held.then_some(()))
+            .map_err(|error| Failure::io(OP, &path, &error))
     };
     match device.wait().until(OP, ask).map_err(Take::Failed)? {
         Some(()) => Ok((file, asked > 1)),
         None => {
-            let cause = format!("another bootmigrate works on it, and did not end in {} s", device.settings.busy_timeout_s);
-            Err(Take::Failed(Failure::new(Class::InUse, OP, cause).at(&path).details(disk.openers(&path))))
+            let cause = format!(
+                "another bootmigrate works on it, and did not end in {} s",
+                device.settings.busy_timeout_s
+            );
+            Err(Take::Failed(
+                Failure::new(Class::InUse, OP, cause).at(&path).details(disk.openers(&path)),
+            ))
         }
     }
 }
 
 /// The lock file is the owner's, where this run has made it, or an earlier one that was cut off. What has a content is not given away:
 /// whoever owns the folder may have put another file in its place.
-fn given(device: &Device<'_>, file: &dyn File, ownership: Ownership, trust: &Trust) -> Result<(), Take> {
+fn given(
+    device: &Device<'_>,
+    file: &dyn File,
+    ownership: Ownership,
+    trust: &Trust,
+) -> Result<(), Take> {
     let path = device.state.lock();
     let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
     let stat = file.stat_when_opened().map_err(failed)?;
@@ -196,12 +233,20 @@ fn given(device: &Device<'_>, file: &dyn File, ownership: Ownership, trust: &Tru
 /// A folder that refuses us is a look-only boot, with who and what in words; everything else is a failure.
 fn unwritable_or(device: &Device<'_>, op: Op, path: &Path, error: &io::Error) -> Take {
     match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem => Take::Unwritable("the file system is read-only".into()),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Take::Unwritable("the file system is read-only".into())
+        }
         io::ErrorKind::PermissionDenied => {
             let folder = device.files.folder();
             let owner = device.disk().stat(folder).ok().flatten();
-            let owner = owner.map_or_else(String::new, |stat| format!(" (owner {}:{}, mode {:04o})", stat.uid, stat.gid, stat.mode));
-            Take::Unwritable(format!("uid {} may not write in {}{owner}", rustix::process::geteuid().as_raw(), folder.display()))
+            let owner = owner.map_or_else(String::new, |stat| {
+                format!(" (owner {}:{}, mode {:04o})", stat.uid, stat.gid, stat.mode)
+            });
+            Take::Unwritable(format!(
+                "uid {} may not write in {}{owner}",
+                rustix::process::geteuid().as_raw(),
+                folder.display()
+            ))
         }
         _ => Take::Failed(Failure::io(op, path, error)),
     }
@@ -222,10 +267,15 @@ fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<(
 /// A state folder on another file system could be neither renamed nor linked from.
 fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
     let root = &device.state.root;
-    let device_of = |path: &Path| stat(device, path).map(|found| found.map(|stat| stat.device)).map_err(Take::Failed);
+    let device_of = |path: &Path| {
+        stat(device, path).map(|found| found.map(|stat| stat.device)).map_err(Take::Failed)
+    };
     match (device_of(device.files.folder())?, device_of(root)?) {
         (Some(here), Some(there)) if here != there => {
-            let cause = format!("{} is on another file system than the database; mount one folder that holds both", root.display());
+            let cause = format!(
+                "{} is on another file system than the database; mount one folder that holds both",
+                root.display()
+            );
             Err(Take::Failed(Failure::new(Class::Configuration, MAKE, cause).at(root)))
         }
         _ => Ok(()),
@@ -234,7 +284,9 @@ fn same_file_system(device: &Device<'_>) -> Result<(), Take> {
 
 /// After a COMMIT that failed, what is read before the next power-up proves nothing.
 fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
-    if !RunFolder::new(device.disk(), &device.environment.root).is_unconfirmed(&device.settings.name) {
+    if !RunFolder::new(device.disk(), &device.environment.root)
+        .is_unconfirmed(&device.settings.name)
+    {
         return Ok(());
     }
     let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
@@ -272,12 +324,17 @@ fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
 fn check_above(device: &Device<'_>) -> Result<(), Failure> {
     let folder = device.files.folder();
     if let Some(found) = stat(device, folder)? {
-        let refused = device.disk().resolve(folder).err().filter(|error| Untrusted::of(error).is_some());
+        let refused =
+            device.disk().resolve(folder).err().filter(|error| Untrusted::of(error).is_some());
         if let Some(error) = refused {
             return Err(Failure::io(MAKE, folder, &error));
         }
         let cause = format!("{} is not a folder", folder.display());
-        return if found.kind == FileKind::Folder { Ok(()) } else { Err(Failure::new(Class::Missing, MAKE, cause).at(folder)) };
+        return if found.kind == FileKind::Folder {
+            Ok(())
+        } else {
+            Err(Failure::new(Class::Missing, MAKE, cause).at(folder))
+        };
     }
     if !device.environment.root.as_os_str().is_empty() || stat(device, parent(folder))?.is_some() {
         return Ok(());
@@ -299,7 +356,10 @@ fn stat(device: &Device<'_>, path: &Path) -> Result<Option<Stat>, Failure> {
 }
 
 /// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
-fn ownership(device: &Device<'_>, main: Option<Stat>) -> Result<(Ownership, Vec<Extended>), Failure> {
+fn ownership(
+    device: &Device<'_>,
+    main: Option<Stat>,
+) -> Result<(Ownership, Vec<Extended>), Failure> {
     let of = |path: &Path, found: Option<Stat>| {
         let found = found.filter(|found| found.kind == FileKind::File);
         found.map(|found| (Ownership::of(&found), device.disk().extended(path)))
@@ -320,8 +380,13 @@ fn ownership(device: &Device<'_>, main: Option<Stat>) -> Result<(Ownership, Vec<
 fn latest_copy(device: &Device<'_>) -> Result<Option<PathBuf>, Failure> {
     let (disk, state) = (device.disk(), &device.state);
     let failed = |error: io::Error| Failure::io(OP, &state.root, &error);
-    let ready = state.ready_operations(disk).map_err(failed)?.last().map(|operation| state.ready(*operation));
-    let snapshot = || state.list_snapshots(disk).map(|names| names.first().map(|name| state.snapshot(name)));
+    let ready = state
+        .ready_operations(disk)
+        .map_err(failed)?
+        .last()
+        .map(|operation| state.ready(*operation));
+    let snapshot =
+        || state.list_snapshots(disk).map(|names| names.first().map(|name| state.snapshot(name)));
     ready.map_or_else(|| snapshot().map_err(failed), |ready| Ok(Some(ready)))
 }
 
@@ -333,7 +398,10 @@ fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
     }
     match (&device.settings.owner, stat(device, device.files.folder())?) {
         (Some(owner), _) => {
-            let cause = format!("owner = \"{}:{}\" is not in /etc/passwd and /etc/group", owner.user, owner.group);
+            let cause = format!(
+                "owner = \"{}:{}\" is not in /etc/passwd and /etc/group",
+                owner.user, owner.group
+            );
             Err(Failure::new(Class::Configuration, OP, cause))
         }
         (None, Some(folder)) => Ok(Ownership { uid: folder.uid, gid: folder.gid, mode }),

@@ -42,7 +42,10 @@ pub struct GivenBack {
 }
 
 /// Reads beside running applications.
-fn read<T>(device: &Device<'_>, read: impl Fn(&Database) -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+fn read<T>(
+    device: &Device<'_>,
+    read: impl Fn(&Database) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
     match examine::outside(device)?.header {
         None => Ok(None),
         Some(header) if header.wal => read_quietly(device, Duration::ZERO, read).map(Some),
@@ -63,7 +66,8 @@ fn read<T>(device: &Device<'_>, read: impl Fn(&Database) -> Result<T, Failure>) 
 pub fn lost_rows(device: &Device<'_>) -> Result<Vec<LostRows>, Failure> {
     let made = made_by_migrations(device)?;
     let made = made.unwrap_or_default();
-    Ok(read(device, |database| database.lost_rows(LOOK, &device.settings.history_table, &made))?.unwrap_or_default())
+    Ok(read(device, |database| database.lost_rows(LOOK, &device.settings.history_table, &made))?
+        .unwrap_or_default())
 }
 
 /// Objects of this firmware's schema; `None` where it cannot be told without the device's rows.
@@ -74,7 +78,8 @@ fn made_by_migrations(device: &Device<'_>) -> Result<Option<BTreeSet<String>>, F
 /// The migrations that name the rows' table, but for the first, which made it: before one of them its columns may have meant something
 /// else, and no row tells of which time it is.
 fn changed_by(device: &Device<'_>, lost: &LostRows) -> Vec<String> {
-    let name_it = device.catalog.migrations.iter().filter(|migration| names(migration.sql, lost.home_name()));
+    let name_it =
+        device.catalog.migrations.iter().filter(|migration| names(migration.sql, lost.home_name()));
     name_it.skip(1).map(|migration| migration.file.to_owned()).collect()
 }
 
@@ -128,11 +133,19 @@ pub fn drop_rows(device: &Device<'_>, name: &str) -> Result<Option<LostRows>, Fa
 ///
 /// # Errors
 /// In use, waits; as SQLite.
-pub fn retry_rows(device: &Device<'_>, only: Option<&str>, agreed: bool) -> Result<Vec<GivenBack>, Failure> {
+pub fn retry_rows(
+    device: &Device<'_>,
+    only: Option<&str>,
+    agreed: bool,
+) -> Result<Vec<GivenBack>, Failure> {
     changed(device, |database, all| {
-        let wanted = |lost: &LostRows| only.is_none_or(|name| lost.table.name.eq_ignore_ascii_case(name));
-        let mut done: Vec<GivenBack> =
-            all.iter().filter(|lost| wanted(lost)).map(|lost| GivenBack { lost: lost.clone(), went: 0, changed_by: Vec::new() }).collect();
+        let wanted =
+            |lost: &LostRows| only.is_none_or(|name| lost.table.name.eq_ignore_ascii_case(name));
+        let mut done: Vec<GivenBack> = all
+            .iter()
+            .filter(|lost| wanted(lost))
+            .map(|lost| GivenBack { lost: lost.clone(), went: 0, changed_by: Vec::new() })
+            .collect();
         for one in done.iter_mut().filter(|_| !agreed) {
             one.changed_by = changed_by(device, &one.lost);
         }
@@ -148,13 +161,18 @@ pub fn retry_rows(device: &Device<'_>, only: Option<&str>, agreed: bool) -> Resu
                 break;
             }
         }
-        done.iter().filter(|one| one.went > 0 && one.went == one.lost.rows).try_for_each(|one| database.drop_lost(OP, &one.lost))?;
+        done.iter()
+            .filter(|one| one.went > 0 && one.went == one.lost.rows)
+            .try_for_each(|one| database.drop_lost(OP, &one.lost))?;
         Ok(done)
     })
 }
 
 /// One transaction of the live database, which nobody has open, under the lock.
-fn changed<T>(device: &Device<'_>, change: impl Fn(&Database, Vec<LostRows>) -> Result<T, Failure>) -> Result<T, Failure> {
+fn changed<T>(
+    device: &Device<'_>,
+    change: impl Fn(&Database, Vec<LostRows>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let made = made_by_migrations(device)?.ok_or_else(|| {
         let cause = "its migrations need this device's rows or code, so which tables are theirs cannot be told";
         Failure::new(Class::Catalogue, OP, cause)
@@ -173,7 +191,9 @@ fn changed<T>(device: &Device<'_>, change: impl Fn(&Database, Vec<LostRows>) -> 
     let done = of_this_firmware(device, &database)
         .and_then(|()| database.lost_rows(OP, &device.settings.history_table, &made))
         .and_then(|all| Ok((change(&database, all.clone())?, all)))
-        .and_then(|(done, all)| database.commit(COMMIT).map(|()| done).inspect_err(|_| before = Some(all)))
+        .and_then(|(done, all)| {
+            database.commit(COMMIT).map(|()| done).inspect_err(|_| before = Some(all))
+        })
         .map_err(|failure| explain(device, failure, may_write(size)));
     if done.is_ok() {
         // What is left of a WAL the application's first read brings in.
@@ -183,7 +203,8 @@ fn changed<T>(device: &Device<'_>, change: impl Fn(&Database, Vec<LostRows>) -> 
     let closed = database.close(OP);
     // SQLite does not sync its unlink of a WAL: after a cut it would be back, at full size.
     let folder = device.files.folder();
-    let synced = device.disk().sync_folder(OP, folder).map_err(|error| Failure::io(OP, folder, &error));
+    let synced =
+        device.disk().sync_folder(OP, folder).map_err(|error| Failure::io(OP, folder, &error));
     if let Some(failure) = closed.and(synced).err().filter(|_| done.is_ok()) {
         log::warn!("{}: after the commit: {failure}; the change stands.", device.settings.name);
     }
@@ -196,13 +217,16 @@ fn changed<T>(device: &Device<'_>, change: impl Fn(&Database, Vec<LostRows>) -> 
 
 fn open(device: &Device<'_>, size: u64) -> Result<Database, Failure> {
     let (database, _) = device.sqlite().work(OP, &device.files.main, size)?;
-    let begun = database.run(OP, "PRAGMA foreign_keys = ON").and_then(|()| database.triggers(OP, false)).and_then(|()| {
-        if database.checkpoint(OP)? {
-            database.begin_exclusive(OP)
-        } else {
-            Err(in_use(device))
-        }
-    });
+    let begun = database
+        .run(OP, "PRAGMA foreign_keys = ON")
+        .and_then(|()| database.triggers(OP, false))
+        .and_then(|()| {
+            if database.checkpoint(OP)? {
+                database.begin_exclusive(OP)
+            } else {
+                Err(in_use(device))
+            }
+        });
     match begun {
         Ok(()) => Ok(database),
         Err(failure) => {

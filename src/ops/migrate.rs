@@ -81,7 +81,11 @@ pub struct Committed {
 ///
 /// # Errors
 /// With the class that decides about a fallback; the database is as it was.
-pub fn migrate(run: &mut Run<'_>, seen: &Inspection, job: &Job<'_>) -> Result<Option<Committed>, Failure> {
+pub fn migrate(
+    run: &mut Run<'_>,
+    seen: &Inspection,
+    job: &Job<'_>,
+) -> Result<Option<Committed>, Failure> {
     let device = run.device;
     let Some(main) = &seen.main else {
         return Err(Failure::new(Class::Defect, OPEN, "there is no main file to migrate"));
@@ -92,7 +96,9 @@ pub fn migrate(run: &mut Run<'_>, seen: &Inspection, job: &Job<'_>) -> Result<Op
     // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
     let (database, journal) = open_exclusive(device, main.stat.size)?;
     let fit = fit_to_migrate(device, &database, seen, main);
-    match fit.and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) }) {
+    match fit
+        .and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) })
+    {
         Ok(true) => {}
         Ok(false) => {
             leave(device, database, seen);
@@ -111,11 +117,18 @@ pub fn migrate(run: &mut Run<'_>, seen: &Inspection, job: &Job<'_>) -> Result<Op
         }
     };
     let work = Work { seen, main, job, operation, journal };
-    transaction(run, &work, database).map(Some).inspect_err(|failure| run.store.close_failed(device, operation, failure))
+    transaction(run, &work, database)
+        .map(Some)
+        .inspect_err(|failure| run.store.close_failed(device, operation, failure))
 }
 
 /// The facts still hold, and within `quick_check_max_mib` the file is whole.
-fn fit_to_migrate(device: &Device<'_>, database: &Database, seen: &Inspection, main: &MainFile) -> Result<bool, Failure> {
+fn fit_to_migrate(
+    device: &Device<'_>,
+    database: &Database,
+    seen: &Inspection,
+    main: &MainFile,
+) -> Result<bool, Failure> {
     if !still_holds(device, database, seen)? {
         return Ok(false);
     }
@@ -135,7 +148,11 @@ struct Work<'a> {
     journal: Journal,
 }
 
-fn transaction(run: &Run<'_>, work: &Work<'_>, mut database: Database) -> Result<Committed, Failure> {
+fn transaction(
+    run: &Run<'_>,
+    work: &Work<'_>,
+    mut database: Database,
+) -> Result<Committed, Failure> {
     let device = run.device;
     let Work { main, job, operation, journal, .. } = *work;
     // The snapshot, the check and the commit are shown as steps too.
@@ -146,7 +163,8 @@ fn transaction(run: &Run<'_>, work: &Work<'_>, mut database: Database) -> Result
         device.stop_here(APPLY)?;
         let mut notes = rebuild_unfit(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
-        let verified = verify(device, &database, &before, &Changes::Up(&job.migrations), job.target())?;
+        let verified =
+            verify(device, &database, &before, &Changes::Up(&job.migrations), job.target())?;
         notes.extend(verified.notes.iter().cloned());
         room_for_the_wal(device, &verified, journal, main)?;
         job.order.others.go_first()?;
@@ -179,14 +197,29 @@ pub(super) fn note_unconfirmed(device: &Device<'_>) {
     if device.is_copy {
         return;
     }
-    if let Err(error) = RunFolder::new(device.disk(), &device.environment.root).make_unconfirmed(&device.settings.name) {
-        log::warn!("{}: a second run before a reboot cannot be told of it: {error}.", device.settings.name);
+    if let Err(error) = RunFolder::new(device.disk(), &device.environment.root)
+        .make_unconfirmed(&device.settings.name)
+    {
+        log::warn!(
+            "{}: a second run before a reboot cannot be told of it: {error}.",
+            device.settings.name
+        );
     }
 }
 
-fn committed(job: &Job<'_>, operation: Operation, copied: Option<CopyProof>, notes: Vec<String>) -> Committed {
+fn committed(
+    job: &Job<'_>,
+    operation: Operation,
+    copied: Option<CopyProof>,
+    notes: Vec<String>,
+) -> Committed {
     let applied = job.recorded.iter().chain(&job.migrations).map(|migration| migration.version);
-    Committed { operation: operation.number, applied: applied.collect(), snapshot: copied.map(|copied| copied.name), notes }
+    Committed {
+        operation: operation.number,
+        applied: applied.collect(),
+        snapshot: copied.map(|copied| copied.name),
+        notes,
+    }
 }
 
 /// Opens with every lock taken, the journal recovered and the WAL empty; asked again until `busy_timeout_s`.
@@ -198,13 +231,22 @@ pub fn open_exclusive(device: &Device<'_>, size: u64) -> Result<(Database, Journ
         Err(failure) if failure.class == Class::InUse => Ok(None),
         other => other.map(Some),
     };
-    let opened = device.wait().until(OPEN, ask).map_err(|failure| explain(device, failure, may_write(size)))?;
+    let opened = device
+        .wait()
+        .until(OPEN, ask)
+        .map_err(|failure| explain(device, failure, may_write(size)))?;
     opened.ok_or_else(|| in_use(device))
 }
 
 fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failure> {
     let (database, journal) = device.sqlite().work(OPEN, &device.files.main, size)?;
-    let ready = database.checkpoint(OPEN).and_then(|finished| if finished { database.begin_exclusive(OPEN) } else { Err(in_use(device)) });
+    let ready = database.checkpoint(OPEN).and_then(|finished| {
+        if finished {
+            database.begin_exclusive(OPEN)
+        } else {
+            Err(in_use(device))
+        }
+    });
     match ready.and_then(|()| database.cache(OPEN, size)) {
         Ok(()) => Ok((database, journal)),
         Err(failure) => {
@@ -215,7 +257,11 @@ fn try_open(device: &Device<'_>, size: u64) -> Result<(Database, Journal), Failu
 }
 
 /// The history is still the one that was decided on.
-fn still_holds(device: &Device<'_>, database: &Database, seen: &Inspection) -> Result<bool, Failure> {
+fn still_holds(
+    device: &Device<'_>,
+    database: &Database,
+    seen: &Inspection,
+) -> Result<bool, Failure> {
     let now: History = read_here(device, database, OPEN)?;
     Ok(seen.history.as_ref() == Some(&now))
 }
@@ -234,7 +280,13 @@ fn copy(run: &Run<'_>, work: &Work<'_>) -> Result<Option<CopyProof>, Failure> {
     snapshot(device, run.locked, work.main, name, &first_remove).map(Some)
 }
 
-fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation: Operation, before: &mut Before) -> Result<(), Failure> {
+fn apply(
+    device: &Device<'_>,
+    database: &mut Database,
+    job: &Job<'_>,
+    operation: Operation,
+    before: &mut Before,
+) -> Result<(), Failure> {
     let table = &device.settings.history_table;
     history::create_tables(database, APPLY, table, device.catalog)?;
     let ours = Ours::of(database, APPLY, table)?;
@@ -253,7 +305,12 @@ fn apply(device: &Device<'_>, database: &mut Database, job: &Job<'_>, operation:
     }
     finish_history(device, database, job.last(), operation, job.order.token)?;
     let added: Vec<&Migration> = job.recorded.iter().chain(&job.migrations).copied().collect();
-    ours.unharmed(database, APPLY, table, &Change { added: &added, removed: &[], operation: operation.number })
+    ours.unharmed(
+        database,
+        APPLY,
+        table,
+        &Change { added: &added, removed: &[], operation: operation.number },
+    )
 }
 
 /// One migration and its rows in the histories.
@@ -294,7 +351,13 @@ pub fn run_one(
     history::made::record(database, APPLY, migration.version, &made)?;
     let took = device.environment.clock.monotonic().saturating_sub(began);
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    history::record(database, APPLY, &device.settings.history_table, migration, stamp(device, operation, took))?;
+    history::record(
+        database,
+        APPLY,
+        &device.settings.history_table,
+        migration,
+        stamp(device, operation, took),
+    )?;
     // The next one may read it.
     set_user_version(device, database, migration.version)?;
     device.tell(|hooks| hooks.after_migration(&info(device, migration)));
@@ -302,14 +365,23 @@ pub fn run_one(
 }
 
 fn info<'a>(device: &Device<'a>, migration: &Migration) -> MigrationInfo<'a> {
-    MigrationInfo { database: &device.settings.name, version: migration.version, name: migration.name, file: migration.file }
+    MigrationInfo {
+        database: &device.settings.name,
+        version: migration.version,
+        name: migration.name,
+        file: migration.file,
+    }
 }
 
 /// `user_version` where it is ours.
 ///
 /// # Errors
 /// As SQLite.
-pub fn set_user_version(device: &Device<'_>, database: &Database, version: i64) -> Result<(), Failure> {
+pub fn set_user_version(
+    device: &Device<'_>,
+    database: &Database,
+    version: i64,
+) -> Result<(), Failure> {
     match device.settings.user_version {
         UserVersion::Ours => history::set_user_version(database, APPLY, version),
         UserVersion::Product => Ok(()),
@@ -347,12 +419,22 @@ pub fn one_line(sql: &str) -> String {
 }
 
 /// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the point of no return.
-fn room_for_the_wal(device: &Device<'_>, verified: &Verified<'_>, journal: Journal, main: &MainFile) -> Result<(), Failure> {
+fn room_for_the_wal(
+    device: &Device<'_>,
+    verified: &Verified<'_>,
+    journal: Journal,
+    main: &MainFile,
+) -> Result<(), Failure> {
     if journal == Journal::Rollback {
         return Ok(());
     }
-    let grows = verified.database.bytes(COMMIT)?.saturating_sub(main.stat.size).saturating_add(WAL_RESERVE_BYTES);
-    let space = device.space().map_err(|error| Failure::io(APPLY, device.files.folder(), &error))?;
+    let grows = verified
+        .database
+        .bytes(COMMIT)?
+        .saturating_sub(main.stat.size)
+        .saturating_add(WAL_RESERVE_BYTES);
+    let space =
+        device.space().map_err(|error| Failure::io(APPLY, device.files.folder(), &error))?;
     if space.available >= grows {
         return Ok(());
     }
@@ -371,7 +453,9 @@ fn commit(verified: Verified<'_>) -> Result<(), Failure> {
 /// After a durable commit nothing may fail the run: what goes wrong is said.
 fn finish(device: &Device<'_>, database: Database, journal: Journal) {
     let name = &device.settings.name;
-    let say = |failure: &Failure| log::warn!("{name}: after the commit: {failure}; the migration stands.");
+    let say = |failure: &Failure| {
+        log::warn!("{name}: after the commit: {failure}; the migration stands.")
+    };
     let wanted = match device.settings.journal_mode {
         JournalMode::Keep => None,
         JournalMode::Wal => Some(Journal::Wal),
@@ -379,7 +463,9 @@ fn finish(device: &Device<'_>, database: Database, journal: Journal) {
     };
     match database.checkpoint(FINISH) {
         Ok(true) => {}
-        Ok(false) => log::warn!("{name}: the WAL could not be emptied after the commit; the application will do it."),
+        Ok(false) => log::warn!(
+            "{name}: the WAL could not be emptied after the commit; the application will do it."
+        ),
         Err(failure) => say(&failure),
     }
     if let Some(wanted) = wanted.filter(|wanted| *wanted != journal) {
@@ -411,7 +497,10 @@ fn close_and_sync(device: &Device<'_>, database: Database) {
     let folder = device.files.folder();
     let closed = database.close(FINISH);
     // SQLite does not sync its unlink of a WAL: after a cut it would be back at full size, and could fill the disk.
-    let synced = device.disk().sync_folder(FINISH, folder).map_err(|error| Failure::io(FINISH, folder, &error));
+    let synced = device
+        .disk()
+        .sync_folder(FINISH, folder)
+        .map_err(|error| Failure::io(FINISH, folder, &error));
     if let Err(failure) = closed.and(synced) {
         log::warn!("{}: {failure}.", device.settings.name);
     }

@@ -19,7 +19,8 @@ const NOTE_BYTES_MAX: usize = 4096;
 
 /// Removes what the configuration does not keep.
 pub fn prune(device: &Device<'_>, store: &RecordStore) {
-    let pruned = last_loss(device, store).and_then(|loss| snapshots(device, store, loss).and_then(|()| quarantine(device, loss)));
+    let pruned = last_loss(device, store)
+        .and_then(|loss| snapshots(device, store, loss).and_then(|()| quarantine(device, loss)));
     say(device, pruned);
 }
 
@@ -35,9 +36,18 @@ pub fn prune_by_hand(device: &Device<'_>, store: &RecordStore) {
 /// As `readdir`.
 pub fn last_loss(device: &Device<'_>, store: &RecordStore) -> io::Result<Option<u64>> {
     let good_operation = store.record().good_operation;
-    let set_aside = device.state.list_quarantine(device.disk())?.into_iter().filter(|operation| *operation > good_operation);
+    let set_aside = device
+        .state
+        .list_quarantine(device.disk())?
+        .into_iter()
+        .filter(|operation| *operation > good_operation);
     let quarantined = set_aside.filter(|operation| gave_up_rows(device, *operation)).max();
-    let open = store.record().loss.as_ref().map(|loss| loss.operation).filter(|operation| *operation > good_operation);
+    let open = store
+        .record()
+        .loss
+        .as_ref()
+        .map(|loss| loss.operation)
+        .filter(|operation| *operation > good_operation);
     Ok(quarantined.max(open))
 }
 
@@ -58,7 +68,11 @@ fn gave_up_rows(device: &Device<'_>, operation: u64) -> bool {
 
 fn say(device: &Device<'_>, pruned: io::Result<()>) {
     if let Err(error) = pruned {
-        log::warn!("{}: old copies in {} could not be removed: {error}.", device.settings.name, device.state.root.display());
+        log::warn!(
+            "{}: old copies in {} could not be removed: {error}.",
+            device.settings.name,
+            device.state.root.display()
+        );
     }
 }
 
@@ -68,7 +82,11 @@ fn snapshots(device: &Device<'_>, store: &RecordStore, loss: Option<u64>) -> io:
     let first = since_good.map(|name| name.operation).min().filter(|_| device.slots == Slots::Ab);
     // On trial the newest and the first are kept, whatever is configured for the time after it.
     let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };
-    for name in names.iter().skip(keep_newest).filter(|name| Some(name.operation) != first && !is_older(name.operation, loss)) {
+    for name in names
+        .iter()
+        .skip(keep_newest)
+        .filter(|name| Some(name.operation) != first && !is_older(name.operation, loss))
+    {
         device.disk().unlink(OP, &device.state.snapshot(name))?;
     }
     Ok(())
@@ -85,7 +103,9 @@ fn quarantine(device: &Device<'_>, loss: Option<u64>) -> io::Result<()> {
     let excess = operations.len().saturating_sub(max);
     // The first shows how it began, the newest how it is. What is in them is not read at a boot: that could take minutes, or fail.
     let skip = usize::from(max > 1);
-    for operation in operations.iter().skip(skip).take(excess).filter(|operation| Some(**operation) != loss) {
+    for operation in
+        operations.iter().skip(skip).take(excess).filter(|operation| Some(**operation) != loss)
+    {
         remove(device, *operation, Note::Goes)?;
     }
     Ok(())

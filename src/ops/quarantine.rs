@@ -34,8 +34,14 @@ pub enum Note {
 ///
 /// # Errors
 /// As `unlink` and `fsync`: what is left is listed, and can be deleted again.
-pub fn delete(device: &Device<'_>, _locked: &Locked, operation: u64, note: Note) -> Result<(), Failure> {
-    remove(device, operation, note).map_err(|error| Failure::io(OP, &device.state.quarantined(operation), &error))
+pub fn delete(
+    device: &Device<'_>,
+    _locked: &Locked,
+    operation: u64,
+    note: Note,
+) -> Result<(), Failure> {
+    remove(device, operation, note)
+        .map_err(|error| Failure::io(OP, &device.state.quarantined(operation), &error))
 }
 
 /// As [`delete`].
@@ -51,7 +57,8 @@ pub fn remove(device: &Device<'_>, operation: u64, note: Note) -> io::Result<()>
     unlink_durably(disk, OP, &folder, &[&folder.join(device.files.file_name())])?;
     // As long as anything is left, what says why is there too.
     let names = disk.list(&folder)?;
-    let others: Vec<PathBuf> = names.iter().filter(|name| *name != NOTE).map(|name| folder.join(name)).collect();
+    let others: Vec<PathBuf> =
+        names.iter().filter(|name| *name != NOTE).map(|name| folder.join(name)).collect();
     for path in &others {
         remove_tree(disk, path)?;
     }

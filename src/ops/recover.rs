@@ -45,10 +45,16 @@ fn roll_back(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure
 /// A side file with content, as the failure that it would be. SQLite leaves no hot journal behind; but one that it cannot look
 /// at it takes for absent, and half a transaction would count.
 fn left_behind(device: &Device<'_>) -> Result<Option<Failure>, Failure> {
-    let left = device.files.look(device.disk()).map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
+    let left = device
+        .files
+        .look(device.disk())
+        .map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
     let failure = |cause: &str, path| Failure::new(Class::Storage, OP, cause).at(path);
     Ok(if left.journal_has_content {
-        Some(failure("SQLite left a hot journal that it should have rolled back", &device.files.journal()))
+        Some(failure(
+            "SQLite left a hot journal that it should have rolled back",
+            &device.files.journal(),
+        ))
     } else if left.wal_has_content() {
         Some(failure("SQLite left a WAL behind that it should have emptied", &device.files.wal()))
     } else {

@@ -42,13 +42,18 @@ pub struct NextBoot {
 ///
 /// # Errors
 /// In use, no space, or storage.
-pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &NextBoot) -> Result<Stage<'d>, Failure> {
+pub fn stage<'d>(
+    device: &'d Device<'d>,
+    locked: &Locked,
+    next: &NextBoot,
+) -> Result<Stage<'d>, Failure> {
     let disk = device.disk();
     let folder = device.state.rehearsal();
     let failed = |error: io::Error| Failure::io(OP, &folder, &error);
     remove_tree(disk, &folder).map_err(failed)?;
     let main = disk.stat(&device.files.main).map_err(failed)?;
-    let size = |path: &Path| disk.stat(path).map(|stat| stat.map_or(0, |stat| stat.size)).map_err(failed);
+    let size =
+        |path: &Path| disk.stat(path).map(|stat| stat.map_or(0, |stat| stat.size)).map_err(failed);
     let beside = match &next.snapshot {
         Some(name) => size(&device.state.snapshot(name))?,
         None if next.another => size(&device.files.main)?,
@@ -60,13 +65,16 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &NextBoot) -> Re
     }
     let stage = Stage { device, main: folder.join(device.files.file_name()) };
     let copy = StateFolder::of(&DatabaseFiles { main: stage.main.clone() });
-    let folders = [folder.clone(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
+    let folders =
+        [folder.clone(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
     for made in &folders {
         make_folder_durably(disk, OP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
     }
     if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
-        let record = read_own_start(disk, OP, &device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
-        let made = disk.open(OP, &copy.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
+        let record =
+            read_own_start(disk, OP, &device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
+        let made =
+            disk.open(OP, &copy.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
         made.write_at(OP, 0, &record).map_err(failed)?;
     }
     for name in device.state.list_snapshots(disk).map_err(failed)? {
@@ -75,7 +83,12 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &NextBoot) -> Re
         // One that is main's own file is swept away by a boot.
         let identity = |stat: &Stat| (stat.device, stat.inode);
         if found.as_ref().map(identity) != main.as_ref().map(identity) {
-            second_name(device, &snapshot, &copy.snapshot(&name), next.snapshot.as_ref() == Some(&name))?;
+            second_name(
+                device,
+                &snapshot,
+                &copy.snapshot(&name),
+                next.snapshot.as_ref() == Some(&name),
+            )?;
         }
     }
     if next.as_it_lies {
@@ -93,7 +106,11 @@ pub fn stage<'d>(device: &'d Device<'d>, locked: &Locked, next: &NextBoot) -> Re
 fn second_name(device: &Device<'_>, from: &Path, to: &Path, needed: bool) -> Result<(), Failure> {
     match device.disk().link(OP, from, to) {
         Err(error) if links_are_refused(&error) && needed => {
-            let size = device.disk().stat(from).map_err(|error| Failure::io(OP, from, &error))?.map_or(0, |stat| stat.size);
+            let size = device
+                .disk()
+                .stat(from)
+                .map_err(|error| Failure::io(OP, from, &error))?
+                .map_or(0, |stat| stat.size);
             room_for(device, size, OP)?;
             copy(device, from, to).map_err(|error| Failure::io(OP, to, &error))
         }
@@ -105,7 +122,8 @@ fn second_name(device: &Device<'_>, from: &Path, to: &Path, needed: bool) -> Res
 /// Main and what stands beside it, byte for byte, of one instant.
 fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io(OP, &device.files.main, &error);
-    let look = || device.files.look(device.disk()).map(|files| [files.main, files.wal, files.journal]);
+    let look =
+        || device.files.look(device.disk()).map(|files| [files.main, files.wal, files.journal]);
     for _ in 0..COPIES_MAX {
         let before = look().map_err(failed)?;
         room_for(device, before.iter().flatten().map(|stat| stat.size).sum(), OP)?;
@@ -114,7 +132,11 @@ fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
             remove_copy(device, &to).map_err(failed)?;
             match stat.map_or(Ok(()), |_| copy(device, &from, &to)) {
                 // An application has ended its transaction: the next look sees it.
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+                    ) => {}
                 copied => copied.map_err(failed)?,
             }
         }
@@ -122,7 +144,8 @@ fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    Err(Failure::new(Class::InUse, OP, "somebody writes into it whenever it is copied").at(&device.files.main))
+    Err(Failure::new(Class::InUse, OP, "somebody writes into it whenever it is copied")
+        .at(&device.files.main))
 }
 
 fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
@@ -134,7 +157,11 @@ fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
 
 fn copy(device: &Device<'_>, from: &Path, to: &Path) -> io::Result<()> {
     let source = device.disk().open(OP, from, Open::Read)?;
-    device.disk().open(OP, to, Open::CreateNew { mode: 0o600 })?.copy_from(OP, &*source, &device.environment.stop).map(drop)
+    device
+        .disk()
+        .open(OP, to, Open::CreateNew { mode: 0o600 })?
+        .copy_from(OP, &*source, &device.environment.stop)
+        .map(drop)
 }
 
 impl Stage<'_> {
@@ -147,7 +174,10 @@ impl Stage<'_> {
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
         if let Err(error) = remove_tree(self.device.disk(), &self.device.state.rehearsal()) {
-            log::warn!("{}: the rehearsal is left for the next run to remove: {error}.", self.device.settings.name);
+            log::warn!(
+                "{}: the rehearsal is left for the next run to remove: {error}.",
+                self.device.settings.name
+            );
         }
     }
 }

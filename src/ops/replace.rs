@@ -7,7 +7,9 @@ use std::io;
 
 use crate::catalog::Migration;
 use crate::decide::record::{OpenOperation, OperationKind};
-use crate::device::disk::{make_folder_durably, rename_durably, unlink_durably, write_new_durably, Op, Rename};
+use crate::device::disk::{
+    make_folder_durably, rename_durably, unlink_durably, write_new_durably, Op, Rename,
+};
 use crate::device::files::{MainFile, SnapshotName, NOTE};
 use crate::device::history;
 use crate::device::Device;
@@ -65,7 +67,10 @@ impl Replaced {
     /// What a run that then ends badly says of it all the same; the first one that ends well reports it by its exit code.
     pub fn loss_sentence(&self) -> Option<String> {
         let loss = self.loss.as_ref()?;
-        Some(format!("it was replaced before that ({}), and lost {loss}; the old files are in quarantine/{}", self.reason, self.operation))
+        Some(format!(
+            "it was replaced before that ({}), and lost {loss}; the old files are in quarantine/{}",
+            self.reason, self.operation
+        ))
     }
 }
 
@@ -96,7 +101,8 @@ pub fn replace(
     order.others.may_begin()?;
     let operation = run.store.begin(device, kind, order)?;
     let ready = device.state.ready(operation.number);
-    let staged = build(&run.build(operation, migrations), by).inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
+    let staged = build(&run.build(operation, migrations), by)
+        .inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
     order.others.go_first().inspect_err(|failure| {
         discard(device, &staged.path);
         run.store.close_failed(device, operation, failure);
@@ -107,7 +113,8 @@ pub fn replace(
         run.store.keep_loss(device, operation.number, reduced)?;
     }
     // On an error the name may be durable all the same: then the next boot rolls forward, and says so.
-    rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace).map_err(|error| Failure::io(READY, &ready, &error))?;
+    rename_durably(device.disk(), READY, &staged.path, &ready, Rename::Replace)
+        .map_err(|error| Failure::io(READY, &ready, &error))?;
     let swapped = Swapped {
         operation: operation.number,
         reason: order.reason,
@@ -138,18 +145,29 @@ fn build(build: &Build<'_>, by: &By<'_>) -> Result<StagedDatabase, Failure> {
 ///
 /// # Errors
 /// As the swap; the ready file stays.
-pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStore) -> Result<Vec<Replaced>, Failure> {
-    let operations = locked.ready_operations(device).map_err(|error| Failure::io(READY, &device.state.root, &error))?;
+pub fn roll_forward(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &mut RecordStore,
+) -> Result<Vec<Replaced>, Failure> {
+    let operations = locked
+        .ready_operations(device)
+        .map_err(|error| Failure::io(READY, &device.state.root, &error))?;
     if !operations.is_empty() {
         locked.changes();
     }
     let mut done = Vec::new();
     for operation in operations {
-        let open: Option<OpenOperation> = store.record().open.clone().filter(|open| open.number == operation);
+        let open: Option<OpenOperation> =
+            store.record().open.clone().filter(|open| open.number == operation);
         let kind = open.as_ref().map(|open| open.kind);
         let main = open_main(device)?;
         let stands = main.as_ref().is_some_and(|main| main.stat.size > 0);
-        if open.is_none() && store.is_whole() && stands && !is_ready(device, operation, main.as_ref())? {
+        if open.is_none()
+            && store.is_whole()
+            && stands
+            && !is_ready(device, operation, main.as_ref())?
+        {
             // Each is noted before it is made; whoever owns the folder may have put this one there.
             log::warn!("{}: ready-{operation}.db is of no operation that the record knows, and is thrown away.", device.settings.name);
             throw_away(device, main.as_ref(), operation)?;
@@ -163,12 +181,20 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
         if !is_ready(device, operation, main.as_ref())? {
             if let Some(wrong) = damage_of(device, operation)? {
                 // The old files still stand. What the operation was for is still known to the record.
-                log::warn!("{}: the file that was to replace it is damaged and is thrown away: {wrong}.", device.settings.name);
+                log::warn!(
+                    "{}: the file that was to replace it is damaged and is thrown away: {wrong}.",
+                    device.settings.name
+                );
                 throw_away(device, main.as_ref(), operation)?;
                 continue;
             }
         }
-        let said = store.record().loss.clone().filter(|loss| loss.operation == operation).map(|loss| loss.text);
+        let said = store
+            .record()
+            .loss
+            .clone()
+            .filter(|loss| loss.operation == operation)
+            .map(|loss| loss.text);
         let (reason, loss) = match open {
             Some(open) if said.is_some() || made_from_live(Some(open.kind)) => (open.reason, said),
             // Every other replacement loses rows, whatever is known of it.
@@ -179,9 +205,13 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
                 (open.map_or_else(|| unknown.to_owned(), |open| open.reason), Some(loss.to_owned()))
             }
         };
-        log::warn!("{}: a power cut stopped a replacement; rolling operation {operation} forward.", device.settings.name);
+        log::warn!(
+            "{}: a power cut stopped a replacement; rolling operation {operation} forward.",
+            device.settings.name
+        );
         probe(device, main.as_ref())?;
-        let swapped = Swapped { operation, reason: &reason, loss: loss.as_deref(), kind, made_from: None };
+        let swapped =
+            Swapped { operation, reason: &reason, loss: loss.as_deref(), kind, made_from: None };
         done.push(put_in_place(device, locked, main.as_ref(), &swapped)?);
     }
     Ok(done)
@@ -190,7 +220,8 @@ pub fn roll_forward(device: &Device<'_>, locked: &Locked, store: &mut RecordStor
 /// The ready file goes, and before it what the live files got in quarantine.
 fn throw_away(device: &Device<'_>, main: Option<&MainFile>, operation: u64) -> Result<(), Failure> {
     let ready = device.state.ready(operation);
-    let gone = take_back(device, main, operation).and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]));
+    let gone = take_back(device, main, operation)
+        .and_then(|()| unlink_durably(device.disk(), DONE, &device.state.root, &[&ready]));
     gone.map(drop).map_err(|error| Failure::io(DONE, &ready, &error))
 }
 
@@ -202,24 +233,39 @@ fn damage_of(device: &Device<'_>, operation: u64) -> Result<Option<String>, Fail
         return Ok(None);
     }
     let database = device.sqlite().look_immutable(READY, &ready)?;
-    let checked = database
-        .integrity_check(READY)
-        .and_then(|findings| Ok((findings, history::read(&database, READY, &device.settings.history_table)?)));
+    let checked = database.integrity_check(READY).and_then(|findings| {
+        Ok((findings, history::read(&database, READY, &device.settings.history_table)?))
+    });
     database.close(READY)?;
     match checked {
-        Ok((findings, history)) => Ok(findings.first_damage().map(str::to_owned).or(history.malformed)),
-        Err(failure) if failure.class == Class::Damaged && failure.cause.contains("malformed database schema") => {
+        Ok((findings, history)) => {
+            Ok(findings.first_damage().map(str::to_owned).or(history.malformed))
+        }
+        Err(failure)
+            if failure.class == Class::Damaged
+                && failure.cause.contains("malformed database schema") =>
+        {
             // Written by a newer firmware, perhaps with a newer SQLite: its word counts.
             Ok(None)
         }
-        Err(failure) if matches!(failure.class, Class::Damaged | Class::Catalogue) => Ok(Some(failure.cause)),
+        Err(failure) if matches!(failure.class, Class::Damaged | Class::Catalogue) => {
+            Ok(Some(failure.cause))
+        }
         Err(failure) => Err(failure),
     }
 }
 
 /// Its ready file is what the live one was when it was copied.
 fn made_from_live(kind: Option<OperationKind>) -> bool {
-    matches!(kind, Some(OperationKind::Reindex | OperationKind::Downgrade | OperationKind::ReplaceCarried | OperationKind::Salvage))
+    matches!(
+        kind,
+        Some(
+            OperationKind::Reindex
+                | OperationKind::Downgrade
+                | OperationKind::ReplaceCarried
+                | OperationKind::Salvage
+        )
+    )
 }
 
 /// The live files stand: names that it got in quarantine go again, while the ready file still tells of them. Its WAL and its
@@ -259,7 +305,8 @@ struct Swapped<'a> {
 fn is_ready(device: &Device<'_>, operation: u64, main: Option<&MainFile>) -> Result<bool, Failure> {
     let ready = device.state.ready(operation);
     match main {
-        Some(_) => is_same(device.disk(), &device.files.main, main, &ready).map_err(|error| Failure::io(READY, &ready, &error)),
+        Some(_) => is_same(device.disk(), &device.files.main, main, &ready)
+            .map_err(|error| Failure::io(READY, &ready, &error)),
         None => Ok(false),
     }
 }
@@ -276,7 +323,12 @@ fn open_main(device: &Device<'_>) -> Result<Option<MainFile>, Failure> {
     }
 }
 
-fn put_in_place(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, swapped: &Swapped<'_>) -> Result<Replaced, Failure> {
+fn put_in_place(
+    device: &Device<'_>,
+    locked: &Locked,
+    main: Option<&MainFile>,
+    swapped: &Swapped<'_>,
+) -> Result<Replaced, Failure> {
     let operation = swapped.operation;
     let ready = device.state.ready(operation);
     let replaced = Replaced {
@@ -300,13 +352,24 @@ fn put_in_place(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, s
     }
     set_aside(device, locked, main, swapped).map_err(failed(QUARANTINE))?;
     let aside = device.state.quarantined(operation).join(device.files.file_name());
-    swap(device, locked, main, &New { path: &ready, made_from: swapped.made_from }, &SecondName::Has(aside))?;
+    swap(
+        device,
+        locked,
+        main,
+        &New { path: &ready, made_from: swapped.made_from },
+        &SecondName::Has(aside),
+    )?;
     Ok(replaced)
 }
 
 /// quarantine/N/ with reason.txt, then a second name for main; the swap adds the WAL and the journal when nobody can write to
 /// them any more. What is there already is left alone.
-fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, swapped: &Swapped<'_>) -> io::Result<()> {
+fn set_aside(
+    device: &Device<'_>,
+    locked: &Locked,
+    main: Option<&MainFile>,
+    swapped: &Swapped<'_>,
+) -> io::Result<()> {
     let disk = device.disk();
     let operation = swapped.operation;
     let folder = device.state.quarantined(operation);
@@ -315,7 +378,8 @@ fn set_aside(device: &Device<'_>, locked: &Locked, main: Option<&MainFile>, swap
     make_folder_durably(disk, QUARANTINE, &folder, 0o700, owner)?;
     let note = folder.join(NOTE);
     if disk.stat(&note)?.is_none() {
-        let (reason, loss) = (printable(swapped.reason), printable(swapped.loss.unwrap_or("nothing")));
+        let (reason, loss) =
+            (printable(swapped.reason), printable(swapped.loss.unwrap_or("nothing")));
         let text = format!("operation: {operation}\nreason: {reason}\ndata lost: {loss}\n");
         // Its name says that the files are set aside: it must not stand there before its text does.
         let unfinished = folder.join("reason.tmp");

@@ -64,10 +64,13 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
             if failure.lack == Some(Lack::Bytes) {
                 // Never more than this file system has beside the database: such a number would be ignored, and each boot would try again.
                 let most = space.total.saturating_sub(size);
-                failure = failure.needs(space.available.saturating_add((size / 10).max(LEAST_BYTES)).min(most));
+                failure = failure
+                    .needs(space.available.saturating_add((size / 10).max(LEAST_BYTES)).min(most));
             }
         }
-        _ if space.inodes.is_some_and(|inodes| inodes < INODES_FEW) => failure.lack = Some(Lack::Inodes),
+        _ if space.inodes.is_some_and(|inodes| inodes < INODES_FEW) => {
+            failure.lack = Some(Lack::Inodes)
+        }
         _ => {}
     }
     failure
@@ -115,8 +118,16 @@ pub fn kept(device: &Device<'_>, snapshots: &[SnapshotName]) -> io::Result<Vec<O
         for name in disk.list(&folder)? {
             bytes = bytes.saturating_add(bytes_of(&folder.join(name))?);
         }
-        let remove = format!("bootmigrate quarantine delete {operation} --db {} --yes", device.settings.name);
-        kept.push(OwnCopies { path: folder.display().to_string(), bytes, quarantined: true, remove });
+        let remove = format!(
+            "bootmigrate quarantine delete {operation} --db {} --yes",
+            device.settings.name
+        );
+        kept.push(OwnCopies {
+            path: folder.display().to_string(),
+            bytes,
+            quarantined: true,
+            remove,
+        });
     }
     for name in snapshots {
         let path = device.state.snapshot(name);

@@ -21,7 +21,11 @@ const OP: Op = Op("carry the rows over");
 ///
 /// # Errors
 /// Failed where not even an empty database can be migrated; else as [`stage`].
-pub fn stage_with_rows(build: &Build<'_>, main: &MainFile, carry: Carry<'_>) -> Result<StagedDatabase, Failure> {
+pub fn stage_with_rows(
+    build: &Build<'_>,
+    main: &MainFile,
+    carry: Carry<'_>,
+) -> Result<StagedDatabase, Failure> {
     let device = build.device;
     let mut aside = BTreeSet::new();
     loop {
@@ -38,7 +42,10 @@ pub fn stage_with_rows(build: &Build<'_>, main: &MainFile, carry: Carry<'_>) -> 
         if aside.len() >= all.len() {
             return Err(failure);
         }
-        log::warn!("{}: {failure}; rows that it does not work on are put aside.", device.settings.name);
+        log::warn!(
+            "{}: {failure}; rows that it does not work on are put aside.",
+            device.settings.name
+        );
         aside.extend(suspects(device, &failure, carry.version, &all, &aside));
     }
 }
@@ -54,13 +61,24 @@ fn tables_of(device: &Device<'_>) -> Result<Vec<Table>, Failure> {
 
 /// Tables that SQLite names, else those that the failed migration does (any pending one, where none is known), and whatever
 /// refers to their rows; every table, where those are aside already.
-fn suspects(device: &Device<'_>, failure: &Failure, version: i64, all: &[Table], aside: &BTreeSet<String>) -> BTreeSet<String> {
+fn suspects(
+    device: &Device<'_>,
+    failure: &Failure,
+    version: i64,
+    all: &[Table],
+    aside: &BTreeSet<String>,
+) -> BTreeSet<String> {
     let failed = failure.place.as_ref().map(|place| place.version);
     let pending = device.catalog.migrations.iter().filter(|migration| migration.version > version);
-    let texts: Vec<&str> =
-        pending.filter(|migration| failed.is_none_or(|failed| failed == migration.version)).map(|migration| migration.sql).collect();
+    let texts: Vec<&str> = pending
+        .filter(|migration| failed.is_none_or(|failed| failed == migration.version))
+        .map(|migration| migration.sql)
+        .collect();
     for texts in [vec![failure.cause.as_str()], texts] {
-        let found = with_children(all, all.iter().filter(|table| texts.iter().any(|text| names(text, &table.name))));
+        let found = with_children(
+            all,
+            all.iter().filter(|table| texts.iter().any(|text| names(text, &table.name))),
+        );
         if !found.is_subset(aside) {
             return found;
         }
@@ -72,8 +90,18 @@ fn suspects(device: &Device<'_>, failure: &Failure, version: i64, all: &[Table],
 fn with_children<'a>(all: &[Table], tables: impl Iterator<Item = &'a Table>) -> BTreeSet<String> {
     let mut found: BTreeSet<String> = tables.map(|table| table.name.clone()).collect();
     loop {
-        let refers = |table: &&Table| table.parents.iter().any(|parent| found.iter().any(|one| one.eq_ignore_ascii_case(parent)));
-        let more: Vec<String> = all.iter().filter(refers).map(|table| table.name.clone()).filter(|name| !found.contains(name)).collect();
+        let refers = |table: &&Table| {
+            table
+                .parents
+                .iter()
+                .any(|parent| found.iter().any(|one| one.eq_ignore_ascii_case(parent)))
+        };
+        let more: Vec<String> = all
+            .iter()
+            .filter(refers)
+            .map(|table| table.name.clone())
+            .filter(|name| !found.contains(name))
+            .collect();
         if more.is_empty() {
             return found;
         }

@@ -19,11 +19,21 @@ pub struct Run<'r> {
 
 impl<'r> Run<'r> {
     /// What this operation builds.
-    pub fn build<'b>(&'b self, operation: Operation, migrations: &'b [&'static Migration]) -> Build<'b>
+    pub fn build<'b>(
+        &'b self,
+        operation: Operation,
+        migrations: &'b [&'static Migration],
+    ) -> Build<'b>
     where
         'r: 'b,
     {
-        Build { device: self.device, locked: self.locked, operation, migrations, token: self.store.open_token() }
+        Build {
+            device: self.device,
+            locked: self.locked,
+            operation,
+            migrations,
+            token: self.store.open_token(),
+        }
     }
 }
 

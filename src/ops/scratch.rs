@@ -27,7 +27,9 @@ impl<'a> Scratch<'a> {
     /// SQLite could not work: no memory, or no room for its temporary files. That says nothing about the migrations.
     pub fn at(device: &'a Device<'a>, version: i64) -> Result<Option<Scratch<'a>>, Failure> {
         let mut scratch = Scratch { device, database: device.sqlite().scratch(LOOK)? };
-        for migration in device.catalog.migrations.iter().filter(|migration| migration.version <= version) {
+        for migration in
+            device.catalog.migrations.iter().filter(|migration| migration.version <= version)
+        {
             if !scratch.apply(migration)? {
                 return Ok(None);
             }
@@ -47,9 +49,14 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn schema_of_pending(device: &'a Device<'a>, version: i64) -> Result<Option<Schema>, Failure> {
+    pub fn schema_of_pending(
+        device: &'a Device<'a>,
+        version: i64,
+    ) -> Result<Option<Schema>, Failure> {
         let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
-        for migration in device.catalog.migrations.iter().filter(|migration| migration.version > version) {
+        for migration in
+            device.catalog.migrations.iter().filter(|migration| migration.version > version)
+        {
             if !scratch.apply_sql(migration, &mut |_| {})? {
                 break;
             }
@@ -61,8 +68,13 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn made_by(device: &'a Device<'a>, migration: &Migration) -> Result<BTreeSet<String>, Failure> {
-        let Some(mut scratch) = Scratch::at(device, migration.version.saturating_sub(1))? else { return Ok(BTreeSet::new()) };
+    pub fn made_by(
+        device: &'a Device<'a>,
+        migration: &Migration,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let Some(mut scratch) = Scratch::at(device, migration.version.saturating_sub(1))? else {
+            return Ok(BTreeSet::new());
+        };
         let before = scratch.schema()?.objects();
         if !scratch.apply_sql(migration, &mut |_| {})? {
             return Ok(BTreeSet::new());
@@ -73,10 +85,11 @@ impl<'a> Scratch<'a> {
     /// One more migration; `false` where it needs rows, or a function, that nothing has.
     fn apply(&mut self, migration: &Migration) -> Result<bool, Failure> {
         let (environment, name) = (self.device.environment, &self.device.settings.name);
-        let ran = self.database.file(LOOK, Mode::NoTransaction, migration.into(), |database, session| {
-            script::run(database, session, migration, &mut |_| {})?;
-            code::run(database, session, environment.code, name, migration)
-        });
+        let ran =
+            self.database.file(LOOK, Mode::NoTransaction, migration.into(), |database, session| {
+                script::run(database, session, migration, &mut |_| {})?;
+                code::run(database, session, environment.code, name, migration)
+            });
         works(ran)
     }
 
@@ -85,7 +98,11 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// As [`Scratch::at`].
-    pub fn apply_sql(&mut self, migration: &Migration, seen: &mut dyn FnMut(&StatementRun<'_>)) -> Result<bool, Failure> {
+    pub fn apply_sql(
+        &mut self,
+        migration: &Migration,
+        seen: &mut dyn FnMut(&StatementRun<'_>),
+    ) -> Result<bool, Failure> {
         works(self.run_sql(migration, seen))
     }
 
@@ -100,8 +117,14 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    fn run_sql(&mut self, migration: &Migration, seen: &mut dyn FnMut(&StatementRun<'_>)) -> Result<(), Failure> {
-        self.database.file(LOOK, Mode::NoTransaction, migration.into(), |database, session| script::run(database, session, migration, seen))
+    fn run_sql(
+        &mut self,
+        migration: &Migration,
+        seen: &mut dyn FnMut(&StatementRun<'_>),
+    ) -> Result<(), Failure> {
+        self.database.file(LOOK, Mode::NoTransaction, migration.into(), |database, session| {
+            script::run(database, session, migration, seen)
+        })
     }
 
     /// Its rows, table by table.
@@ -110,7 +133,10 @@ impl<'a> Scratch<'a> {
     /// As SQLite.
     pub fn rows(&self) -> Result<Vec<(Table, Vec<Values>)>, Failure> {
         let tables = self.database.ordinary_tables(LOOK, &self.device.settings.history_table)?;
-        tables.into_iter().map(|table| Ok((table.clone(), self.database.rows(LOOK, &table)?))).collect()
+        tables
+            .into_iter()
+            .map(|table| Ok((table.clone(), self.database.rows(LOOK, &table)?)))
+            .collect()
     }
 
     /// Its schema, as [`Database::schema`] says it.

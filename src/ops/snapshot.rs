@@ -43,12 +43,18 @@ pub fn snapshot(
         file.copy_from(COPY, &*main.file, &device.environment.stop)?;
         file.sync(COPY)
     };
-    let made = copy().and_then(|()| rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace));
+    let made = copy().and_then(|()| {
+        rename_durably(disk, NAME, &temporary, &device.state.snapshot(&name), Rename::Replace)
+    });
     match made {
         Ok(()) => Ok(CopyProof { name }),
         Err(error) => {
             let _ = disk.unlink(COPY, &temporary);
-            Err(explain(device, Failure::io(COPY, &device.state.snapshots(), &error), main.stat.size))
+            Err(explain(
+                device,
+                Failure::io(COPY, &device.state.snapshots(), &error),
+                main.stat.size,
+            ))
         }
     }
 }

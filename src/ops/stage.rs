@@ -70,7 +70,8 @@ pub fn stage(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failu
     let device = build.device;
     let path = device.state.staging(build.operation.number);
     built(build, base).map_err(|failure| {
-        let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
+        let size =
+            device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
         discard(device, &path);
         explain(device, failure, may_write(size))
     })
@@ -78,10 +79,15 @@ pub fn stage(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failu
 
 /// Removes what was built and is not wanted any more; it never was trusted, and it takes room.
 pub fn discard(device: &Device<'_>, path: &Path) {
-    let names = [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
+    let names =
+        [path.to_path_buf(), side(path, "-journal"), side(path, "-wal"), side(path, "-shm")];
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     if let Err(error) = unlink_durably(device.disk(), BUILD, &device.state.root, &names) {
-        log::warn!("{}: {} is left for the next boot to remove: {error}.", device.settings.name, path.display());
+        log::warn!(
+            "{}: {} is left for the next boot to remove: {error}.",
+            device.settings.name,
+            path.display()
+        );
     }
 }
 
@@ -112,7 +118,9 @@ fn built(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> 
     }
     let (more, notes) = match base {
         Base::LiveDowngraded(_) => go_back(build, &mut database)?,
-        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => apply(build, &mut database, None)?,
+        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
+            apply(build, &mut database, None)?
+        }
         Base::Rows(rows) => apply(build, &mut database, Some(rows))?,
     };
     lost.extend(more);
@@ -128,13 +136,24 @@ fn built(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> 
     // SQLite answers "wal" even where the write of the header failed.
     let size = file.stat().map_err(failed(BUILD))?.size;
     if journal == Some(Journal::Wal) && !copied_wal(&*file, size).map_err(failed(BUILD))? {
-        return Err(Failure::new(Class::Storage, BUILD, "journal_mode WAL was asked for and the header does not have it").at(&path));
+        return Err(Failure::new(
+            Class::Storage,
+            BUILD,
+            "journal_mode WAL was asked for and the header does not have it",
+        )
+        .at(&path));
     }
     let names = [side(&path, "-journal"), side(&path, "-wal"), side(&path, "-shm")];
     let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
     unlink_durably(disk, BUILD, &device.state.root, &names).map_err(failed(BUILD))?;
     file.sync(SEAL).map_err(failed(SEAL))?;
-    Ok(StagedDatabase { path, copied_from, applied: migrations.iter().map(|migration| migration.version).collect(), lost, notes })
+    Ok(StagedDatabase {
+        path,
+        copied_from,
+        applied: migrations.iter().map(|migration| migration.version).collect(),
+        lost,
+        notes,
+    })
 }
 
 /// Within `quick_check_max_mib` the live file that is to be copied is whole; asked before an operation begins, so that a damaged one costs
@@ -201,7 +220,11 @@ const STAMP_TRIES_MAX: u32 = 10;
 
 /// A file system stamps changes with a coarse clock: wait until a change made from now on would show a later time than
 /// main has, so that the comparison before the swap cannot miss it.
-fn wait_for_a_later_stamp(device: &Device<'_>, locked: &Locked, main: &Stat) -> std::io::Result<()> {
+fn wait_for_a_later_stamp(
+    device: &Device<'_>,
+    locked: &Locked,
+    main: &Stat,
+) -> std::io::Result<()> {
     for _ in 0..STAMP_TRIES_MAX {
         if locked.touch()?.is_none_or(|stamp| stamp > main.modified_ns) {
             return Ok(());
@@ -231,7 +254,11 @@ fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
 }
 
 /// All migrations; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
-fn apply(build: &Build<'_>, database: &mut Database, rows: Option<&Rows<'_>>) -> Result<(Vec<String>, Vec<String>), Failure> {
+fn apply(
+    build: &Build<'_>,
+    database: &mut Database,
+    rows: Option<&Rows<'_>>,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let Build { device, operation, migrations, token, .. } = *build;
     let (mut rows, mut lost, mut more) = (rows, Vec::new(), Vec::new());
     let table = &device.settings.history_table;
@@ -265,10 +292,16 @@ fn apply(build: &Build<'_>, database: &mut Database, rows: Option<&Rows<'_>>) ->
     }
     notes.append(&mut more);
     finish_history(device, database, migrations.last().copied(), operation, token)?;
-    ours.unharmed(database, BUILD, table, &Change { added: migrations, removed: &[], operation: operation.number })?;
-    let target = migrations
-        .last()
-        .map_or_else(|| history::read(database, BUILD, table).map(|history| history.version()), |migration| Ok(migration.version))?;
+    ours.unharmed(
+        database,
+        BUILD,
+        table,
+        &Change { added: migrations, removed: &[], operation: operation.number },
+    )?;
+    let target = migrations.last().map_or_else(
+        || history::read(database, BUILD, table).map(|history| history.version()),
+        |migration| Ok(migration.version),
+    )?;
     if migrations.is_empty() {
         // A snapshot of what refinery had made, for one, has none of it.
         set_user_version(device, database, target)?;

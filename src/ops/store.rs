@@ -6,7 +6,8 @@ use std::io;
 
 use crate::decide::facts::OpenOperation as OpenOperationFact;
 use crate::decide::record::{
-    self, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenOperation, OperationKind, Record, RecordSlots, SLOT_BYTES,
+    self, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenOperation, OperationKind,
+    Record, RecordSlots, SLOT_BYTES,
 };
 use crate::device::disk::{parent, File, Op, Open};
 use crate::device::Device;
@@ -73,14 +74,24 @@ impl RecordStore {
         if let Some(file) = &file {
             // What was opened, whatever had the name before.
             let opened = file.stat_when_opened().map_err(|error| failed(READ, &error))?;
-            locked.trust.accept_alone(device, &path, &opened).map_err(|error| failed(READ, &error))?;
+            locked
+                .trust
+                .accept_alone(device, &path, &opened)
+                .map_err(|error| failed(READ, &error))?;
         }
         let mut store = RecordStore::read(device, file.as_deref())?;
         // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
         let blank = there && store.blank;
-        store.lost = store.sequence == 0 && store.unknown_format.is_none() && locked.writable() && !locked.first_run && !blank;
+        store.lost = store.sequence == 0
+            && store.unknown_format.is_none()
+            && locked.writable()
+            && !locked.first_run
+            && !blank;
         if store.lost {
-            log::warn!("{}: the record of earlier tries was lost; they count as none.", device.settings.name);
+            log::warn!(
+                "{}: the record of earlier tries was lost; they count as none.",
+                device.settings.name
+            );
         }
         store.file = file.filter(|_| locked.writable());
         Ok(store)
@@ -100,7 +111,10 @@ impl RecordStore {
         if let Some(file) = file {
             let failed = |error: io::Error| Failure::io(READ, &device.state.record(), &error);
             if file.stat_when_opened().map_err(failed)?.size > bytes.len() as u64 {
-                log::warn!("{}: the record is longer than its two slots; what follows them is not used.", device.settings.name);
+                log::warn!(
+                    "{}: the record is longer than its two slots; what follows them is not used.",
+                    device.settings.name
+                );
             }
             file.read_at(0, &mut bytes).map_err(failed)?;
         }
@@ -161,19 +175,26 @@ impl RecordStore {
     /// Tries of this catalogue, with an interrupted operation of its own counted.
     pub fn tries(&self) -> Counts {
         let mut counts = self.record.counts_of(&self.fingerprint);
-        let migrates = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && !open.kind.replaces());
+        let migrates = self
+            .interrupted()
+            .filter(|open| open.fingerprint == self.fingerprint && !open.kind.replaces());
         counts.interrupted = counts.interrupted.saturating_add(u8::from(migrates.is_some()));
         counts
     }
 
     /// A loss of an operation that is done and that no run has reported.
     pub fn loss(&self) -> Option<&Loss> {
-        self.record.loss.as_ref().filter(|loss| self.committed.is_some_and(|committed| loss.operation <= committed))
+        self.record
+            .loss
+            .as_ref()
+            .filter(|loss| self.committed.is_some_and(|committed| loss.operation <= committed))
     }
 
     /// Why the last operation that failed did so, unless one after it ended well: this catalogue's, unless `others_only`, else another's.
     pub fn last_failure(&self, others_only: bool) -> Option<&LastFailure> {
-        let counts = |failure: &&LastFailure| self.committed.is_none_or(|committed| failure.operation > committed);
+        let counts = |failure: &&LastFailure| {
+            self.committed.is_none_or(|committed| failure.operation > committed)
+        };
         let ours = |failure: &&LastFailure| failure.fingerprint == self.fingerprint;
         let mut failures = self.record.failures.iter().filter(counts);
         let other = failures.clone().find(|failure| !ours(failure));
@@ -190,7 +211,11 @@ impl RecordStore {
 
     /// Bytes that this catalogue found missing.
     pub fn needed(&self) -> Option<u64> {
-        self.record.needs.as_ref().filter(|needs| needs.fingerprint == self.fingerprint).map(|needs| needs.bytes)
+        self.record
+            .needs
+            .as_ref()
+            .filter(|needs| needs.fingerprint == self.fingerprint)
+            .map(|needs| needs.bytes)
     }
 
     /// Makes an operation durable before its danger begins. An interrupted one before it is counted and closed by the same update;
@@ -198,25 +223,45 @@ impl RecordStore {
     ///
     /// # Errors
     /// The record cannot be written: nothing is begun.
-    pub fn begin(&mut self, device: &Device<'_>, kind: OperationKind, order: &Order<'_>) -> Result<Operation, Failure> {
-        let going_on = self.interrupted().filter(|open| open.fingerprint == self.fingerprint && open.kind == kind && kind.replaces());
+    pub fn begin(
+        &mut self,
+        device: &Device<'_>,
+        kind: OperationKind,
+        order: &Order<'_>,
+    ) -> Result<Operation, Failure> {
+        let going_on = self.interrupted().filter(|open| {
+            open.fingerprint == self.fingerprint && open.kind == kind && kind.replaces()
+        });
         let (number, starts, token) = match going_on {
             Some(open) => (open.number, open.starts.saturating_add(1), open.token.clone()),
             None => (self.next_number(device)?, 1, order.token.to_owned()),
         };
         let mut next = self.record.clone();
         if let Some(open) = self.interrupted().filter(|open| !open.kind.replaces()) {
-            next.change_counts(&open.fingerprint.clone(), |counts| counts.interrupted = counts.interrupted.saturating_add(1));
+            next.change_counts(&open.fingerprint.clone(), |counts| {
+                counts.interrupted = counts.interrupted.saturating_add(1)
+            });
         }
         if order.forget_tries {
-            next.change_counts(&self.fingerprint, |counts| (counts.failed, counts.interrupted) = (0, 0));
+            next.change_counts(&self.fingerprint, |counts| {
+                (counts.failed, counts.interrupted) = (0, 0)
+            });
         }
         let counted = kind.purges() && order.purge_counts;
         if counted && starts == 1 {
-            next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_add(1));
+            next.change_counts(&self.fingerprint, |counts| {
+                counts.purges = counts.purges.saturating_add(1)
+            });
         }
         let reason = order.reason.to_owned();
-        next.open = Some(OpenOperation { number, kind, fingerprint: self.fingerprint, starts, token, reason });
+        next.open = Some(OpenOperation {
+            number,
+            kind,
+            fingerprint: self.fingerprint,
+            starts,
+            token,
+            reason,
+        });
         next.last_operation = next.last_operation.max(number);
         next.needs = None;
         // One that is done and not yet reported stays until it was reported, whatever becomes of this operation.
@@ -237,7 +282,11 @@ impl RecordStore {
         let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
         let quarantine = device.state.list_quarantine(disk).map_err(failed)?;
         let seen = snapshots.iter().map(|name| name.operation).chain(quarantine);
-        Ok(seen.chain([self.record.last_operation, self.committed.unwrap_or(0)]).max().unwrap_or(0).saturating_add(1))
+        Ok(seen
+            .chain([self.record.last_operation, self.committed.unwrap_or(0)])
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1))
     }
 
     /// Closes an operation that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else (and for [`Class::Waits`]) as if it had never begun.
@@ -247,13 +296,16 @@ impl RecordStore {
         }
         let mut next = self.record.clone();
         let mut kept = self.kept(device, operation.number, failure);
-        if let Some(kept) = kept.as_mut().filter(|_| matches!(operation.kind, OperationKind::ReplaceFresh | OperationKind::ReplaceCarried))
-        {
+        if let Some(kept) = kept.as_mut().filter(|_| {
+            matches!(operation.kind, OperationKind::ReplaceFresh | OperationKind::ReplaceCarried)
+        }) {
             // Built from zero, whatever stands there.
             kept.from = None;
         }
         kept.into_iter().for_each(|kept| next.keep_failure(kept));
-        if let (Class::Waits, Some(open)) = (failure.class, next.open.as_mut().filter(|open| open.starts > 1)) {
+        if let (Class::Waits, Some(open)) =
+            (failure.class, next.open.as_mut().filter(|open| open.starts > 1))
+        {
             // What was going on before this run goes on after it.
             open.starts -= 1;
             return self.update_or_say(device, next);
@@ -261,23 +313,30 @@ impl RecordStore {
         let open = next.open.take();
         if operation.counted {
             // It was not built.
-            next.change_counts(&self.fingerprint, |counts| counts.purges = counts.purges.saturating_sub(1));
+            next.change_counts(&self.fingerprint, |counts| {
+                counts.purges = counts.purges.saturating_sub(1)
+            });
         }
         let token = open.map(|open| open.token).unwrap_or_default();
         next.loss = next.loss.filter(|loss| loss.operation != operation.number);
         // A repair that finds its source damaged will find it so at every boot: counted, so that it ends.
         let vain_repair = failure.class == Class::Damaged && operation.kind.replaces();
         if vain_repair {
-            next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
+            next.change_counts(&self.fingerprint, |counts| {
+                counts.failed = counts.failed.saturating_add(1)
+            });
         }
         if failure.class == Class::Failed {
-            next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
+            next.change_counts(&self.fingerprint, |counts| {
+                counts.failed = counts.failed.saturating_add(1)
+            });
             if !token.is_empty() {
                 next.remember_token(&token);
             }
         }
         if failure.class == Class::NoSpace {
-            next.needs = failure.bytes_needed.map(|bytes| Needs { fingerprint: self.fingerprint, bytes });
+            next.needs =
+                failure.bytes_needed.map(|bytes| Needs { fingerprint: self.fingerprint, bytes });
         }
         self.update_or_say(device, next);
     }
@@ -288,7 +347,12 @@ impl RecordStore {
             return None;
         }
         let place = failure.place.as_ref();
-        let at = |place: &Place| FailedAt { file: place.file.clone(), version: place.version, line: place.line, column: place.column };
+        let at = |place: &Place| FailedAt {
+            file: place.file.clone(),
+            version: place.version,
+            line: place.line,
+            column: place.column,
+        };
         Some(LastFailure {
             operation,
             fingerprint: self.fingerprint,
@@ -304,8 +368,12 @@ impl RecordStore {
     /// A failure that no check of the file explains is the migration's: counted, so that it ends.
     pub fn count_failure(&mut self, device: &Device<'_>, failure: &Failure) {
         let mut next = self.record.clone();
-        self.kept(device, self.record.last_operation, failure).into_iter().for_each(|kept| next.keep_failure(kept));
-        next.change_counts(&self.fingerprint, |counts| counts.failed = counts.failed.saturating_add(1));
+        self.kept(device, self.record.last_operation, failure)
+            .into_iter()
+            .for_each(|kept| next.keep_failure(kept));
+        next.change_counts(&self.fingerprint, |counts| {
+            counts.failed = counts.failed.saturating_add(1)
+        });
         self.update_or_say(device, next);
     }
 
@@ -313,7 +381,12 @@ impl RecordStore {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn keep_loss(&mut self, device: &Device<'_>, operation: u64, text: &str) -> Result<(), Failure> {
+    pub fn keep_loss(
+        &mut self,
+        device: &Device<'_>,
+        operation: u64,
+        text: &str,
+    ) -> Result<(), Failure> {
         if self.record.loss.is_some() {
             return Ok(());
         }
@@ -326,8 +399,11 @@ impl RecordStore {
     /// The report holds something that the record must learn; `false` at every boot after the one that has written it.
     pub fn must_learn(&self, reported: &ReportEnd) -> bool {
         let open = self.record.open.as_ref();
-        let ended = open.is_some_and(|open| !open.token.is_empty() || self.has_ended(open, reported));
-        reported.said || ended || (reported.at_target && self.record.remembers_tries(&self.fingerprint))
+        let ended =
+            open.is_some_and(|open| !open.token.is_empty() || self.has_ended(open, reported));
+        reported.said
+            || ended
+            || (reported.at_target && self.record.remembers_tries(&self.fingerprint))
     }
 
     /// It is in the database, or nothing is left for this catalogue to do.
@@ -345,14 +421,21 @@ impl RecordStore {
     ///
     /// # Errors
     /// The record cannot be written: the loss is reported once more, and the next boot closes the operation.
-    pub fn close_reported(&mut self, device: &Device<'_>, reported: &ReportEnd) -> Result<(), Failure> {
+    pub fn close_reported(
+        &mut self,
+        device: &Device<'_>,
+        reported: &ReportEnd,
+    ) -> Result<(), Failure> {
         let mut next = self.record.clone();
-        let ended = next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
+        let ended =
+            next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
         if let Some(open) = ended {
             if !self.is_done(&open) {
                 next.loss = next.loss.filter(|loss| loss.operation != open.number);
                 if open.fingerprint != self.fingerprint && !open.kind.replaces() {
-                    next.change_counts(&open.fingerprint, |counts| counts.interrupted = counts.interrupted.saturating_add(1));
+                    next.change_counts(&open.fingerprint, |counts| {
+                        counts.interrupted = counts.interrupted.saturating_add(1)
+                    });
                 }
             }
             if !open.token.is_empty() {
@@ -386,7 +469,9 @@ impl RecordStore {
 
     /// The slot is not proven after all: another of its databases could not be marked.
     pub fn take_back_good(&mut self, device: &Device<'_>, before: u64) {
-        if let Err(failure) = self.update(device, Record { good_operation: before, ..self.record.clone() }) {
+        if let Err(failure) =
+            self.update(device, Record { good_operation: before, ..self.record.clone() })
+        {
             log::warn!("{}: it stays marked good: {failure}.", device.settings.name);
         }
     }
@@ -425,7 +510,8 @@ impl RecordStore {
     /// Rewrites the older slot and syncs it; what is in memory changes only then.
     fn update(&mut self, device: &Device<'_>, next: Record) -> Result<(), Failure> {
         let Some(file) = &self.file else {
-            return Err(Failure::new(Class::Storage, UPDATE, "the record cannot be written").at(&device.state.record()));
+            return Err(Failure::new(Class::Storage, UPDATE, "the record cannot be written")
+                .at(&device.state.record()));
         };
         let bytes = record::write_slot(&next, self.sequence.saturating_add(1));
         let offset = (self.next_slot * SLOT_BYTES) as u64;
@@ -470,7 +556,8 @@ pub struct Order<'a> {
 
 /// What is shown for as long as it lasts, and goes into a bundle, has no row of a table in it.
 fn without_row(what: &str) -> String {
-    what.split_once(ROW_FOLLOWS).map_or_else(|| what.to_owned(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)"))
+    what.split_once(ROW_FOLLOWS)
+        .map_or_else(|| what.to_owned(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)"))
 }
 
 /// Written with zeros and synced when made, so that an update never allocates on a file system that rewrites in place.

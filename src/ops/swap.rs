@@ -6,7 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::device::disk::{parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Op, Open, Rename, Stat};
+use crate::device::disk::{
+    parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Op, Open,
+    Rename, Stat,
+};
 use crate::device::files::{side, MainFile};
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -94,7 +97,9 @@ fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Sw
     remove_side_files(device)?;
     let named = match disk.link(RENAME, new, main) {
         Ok(()) => drop_old_name(device, new),
-        Err(error) if links_are_refused(&error) => rename_durably(disk, RENAME, new, main, Rename::NoReplace),
+        Err(error) if links_are_refused(&error) => {
+            rename_durably(disk, RENAME, new, main, Rename::NoReplace)
+        }
         Err(error) => Err(error),
     };
     match named {
@@ -123,7 +128,13 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
     device.wait().until(LEASE, ask)?.unwrap_or_else(|| Err(in_use(device)))
 }
 
-fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<SwapProof, Failure> {
+fn under_lease(
+    device: &Device<'_>,
+    main: &MainFile,
+    leased: bool,
+    new: &New<'_>,
+    second: &SecondName,
+) -> Result<SwapProof, Failure> {
     let path = &device.files.main;
     let failed = |migration| move |error: io::Error| Failure::io(migration, path, &error);
     unchanged(device, main, new)?;
@@ -138,13 +149,22 @@ fn under_lease(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>
     let taken = removed.and_then(|()| take_the_name(device, main, leased, new, second));
     if let (Err(_), SecondName::Has(old)) = (&taken, second) {
         if let Err(error) = give_back_side_files(device, main, old) {
-            log::warn!("{}: its WAL or journal could not be put back: {error}; it lies in quarantine.", device.settings.name);
+            log::warn!(
+                "{}: its WAL or journal could not be put back: {error}; it lies in quarantine.",
+                device.settings.name
+            );
         }
     }
     taken
 }
 
-fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'_>, second: &SecondName) -> Result<SwapProof, Failure> {
+fn take_the_name(
+    device: &Device<'_>,
+    main: &MainFile,
+    leased: bool,
+    new: &New<'_>,
+    second: &SecondName,
+) -> Result<SwapProof, Failure> {
     let disk = device.disk();
     let path = &device.files.main;
     let failed = |migration| move |error: io::Error| Failure::io(migration, path, &error);
@@ -153,7 +173,8 @@ fn take_the_name(device: &Device<'_>, main: &MainFile, leased: bool, new: &New<'
     if held().map_err(failed(RENAME))? != Lease::Held {
         return Err(in_use(device));
     }
-    disk.rename(RENAME, beside.as_deref().unwrap_or(new.path), path, Rename::Replace).map_err(failed(RENAME))?;
+    disk.rename(RENAME, beside.as_deref().unwrap_or(new.path), path, Rename::Replace)
+        .map_err(failed(RENAME))?;
     if held().map_err(failed(RENAME))? != Lease::Held {
         undo(device, new.path, second).map_err(failed(UNDO))?;
         return Err(in_use(device));
@@ -179,7 +200,9 @@ fn keep_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<()
 fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     let disk = device.disk();
     let mut kept_more = false;
-    for (name, kept) in [(device.files.wal(), side(old, "-wal")), (device.files.journal(), side(old, "-journal"))] {
+    for (name, kept) in
+        [(device.files.wal(), side(old, "-wal")), (device.files.journal(), side(old, "-journal"))]
+    {
         if disk.stat(&name)?.is_some_and(|live| live.size > 0) {
             kept_more |= match keep(device, &name, None, &kept) {
                 // Without leases: what was in it is in main then.
@@ -198,7 +221,12 @@ fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As `lstat`, `read`, `link` and `rename`.
-pub fn keep(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
+pub fn keep(
+    device: &Device<'_>,
+    from: &Path,
+    main: Option<&MainFile>,
+    to: &Path,
+) -> io::Result<bool> {
     let disk = device.disk();
     if is_same(disk, from, main, to)? {
         return Ok(false);
@@ -214,7 +242,12 @@ pub fn keep(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path
 ///
 /// # Errors
 /// As `lstat` and `read`.
-pub fn is_same(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<bool> {
+pub fn is_same(
+    disk: &dyn Disk,
+    from: &Path,
+    main: Option<&MainFile>,
+    to: &Path,
+) -> io::Result<bool> {
     let (Some(live), Some(there)) = (disk.stat(from)?, disk.stat(to)?) else { return Ok(false) };
     if (there.device, there.inode) == (live.device, live.inode) {
         return Ok(true);
@@ -238,7 +271,9 @@ pub fn is_same(disk: &dyn Disk, from: &Path, main: Option<&MainFile>, to: &Path)
 pub fn give_back_side_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<bool> {
     let disk = device.disk();
     let inode = |stat: Stat| (stat.device, stat.inode);
-    if disk.stat(&device.files.main)?.map(inode) != Some(inode(main.stat)) || !is_same(disk, &device.files.main, Some(main), old)? {
+    if disk.stat(&device.files.main)?.map(inode) != Some(inode(main.stat))
+        || !is_same(disk, &device.files.main, Some(main), old)?
+    {
         return Ok(false);
     }
     let wal = give_back(device, &side(old, "-wal"), &device.files.wal())?;
@@ -253,7 +288,9 @@ fn give_back(device: &Device<'_>, kept: &Path, name: &Path) -> io::Result<bool> 
     }
     if disk.stat(name)?.is_none() {
         match disk.link(UNDO, kept, name) {
-            Err(error) if links_are_refused(&error) => disk.rename(UNDO, kept, name, Rename::NoReplace)?,
+            Err(error) if links_are_refused(&error) => {
+                disk.rename(UNDO, kept, name, Rename::NoReplace)?
+            }
             other => other?,
         }
         disk.sync_folder(UNDO, device.files.folder())?;
@@ -273,7 +310,12 @@ fn put_beside(device: &Device<'_>, new: &Path) -> io::Result<Option<PathBuf>> {
     unlink_durably(disk, RENAME, device.files.folder(), &[&beside])?;
     match disk.link(RENAME, new, &beside) {
         Err(error) if links_are_refused(&error) => match copy_beside(disk, new, &beside) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
                 unlink_durably(disk, RENAME, device.files.folder(), &[&beside])?;
                 return Ok(None);
             }
@@ -305,7 +347,10 @@ fn drop_old_name(device: &Device<'_>, new: &Path) -> io::Result<()> {
 
 /// This file system has no links, or none for this process.
 pub fn links_are_refused(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks)
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks
+    )
 }
 
 /// Main is the file that was looked at, and, where the new one was made from it, nobody has written since.
@@ -313,9 +358,12 @@ fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), 
     let failed = |error: io::Error| Failure::io(LEASE, &device.files.main, &error);
     let named = device.disk().stat(&device.files.main).map_err(failed)?;
     let open = main.file.stat().map_err(failed)?;
-    let same_file = named.is_some_and(|named| (named.device, named.inode) == (open.device, open.inode));
+    let same_file =
+        named.is_some_and(|named| (named.device, named.inode) == (open.device, open.inode));
     let files = device.files.look(device.disk()).map_err(failed)?;
-    let is = |then: &Stat, now: &Stat| (then.size, then.modified_ns, then.inode) == (now.size, now.modified_ns, now.inode);
+    let is = |then: &Stat, now: &Stat| {
+        (then.size, then.modified_ns, then.inode) == (now.size, now.modified_ns, now.inode)
+    };
     let content = |wal: Option<Stat>| wal.filter(|wal| wal.size > 0);
     // In WAL mode what they wrote lies beside main.
     let same_content = new.made_from.is_none_or(|then| {
@@ -329,7 +377,8 @@ fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), 
     if same_file && same_content {
         return Ok(());
     }
-    Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made").at(&device.files.main))
+    Err(Failure::new(Class::InUse, LEASE, "somebody wrote to it while the copy was made")
+        .at(&device.files.main))
 }
 
 /// A link; where the file system has none, a copy.
@@ -343,7 +392,12 @@ fn second_name(device: &Device<'_>, main: &MainFile, name: &Path) -> io::Result<
 }
 
 /// Gives a database file another name; the copy that stands in for a link is whole or has a temporary name.
-fn link_or_copy(device: &Device<'_>, from: &Path, main: Option<&MainFile>, to: &Path) -> io::Result<()> {
+fn link_or_copy(
+    device: &Device<'_>,
+    from: &Path,
+    main: Option<&MainFile>,
+    to: &Path,
+) -> io::Result<()> {
     let disk = device.disk();
     match disk.link(SECOND_NAME, from, to) {
         Err(error) if links_are_refused(&error) => {}
@@ -373,7 +427,9 @@ fn remove_side_files(device: &Device<'_>) -> Result<(), Failure> {
     let disk = device.disk();
     for path in [device.files.wal(), device.files.journal(), device.files.shm()] {
         match disk.unlink(SIDE_FILES, &path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Failure::io(SIDE_FILES, &path, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::io(SIDE_FILES, &path, &error))
+            }
             _ => {}
         }
     }

@@ -24,8 +24,16 @@ pub fn sweep(device: &Device<'_>, locked: &Locked, main: Option<&Stat>) -> Resul
         locked.changes();
     }
     for path in &left {
-        log::info!("{}: removing {}, left by an earlier run.", device.settings.name, path.display());
-        let removed = if *path == device.state.rehearsal() { remove_tree(device.disk(), path) } else { device.disk().unlink(OP, path) };
+        log::info!(
+            "{}: removing {}, left by an earlier run.",
+            device.settings.name,
+            path.display()
+        );
+        let removed = if *path == device.state.rehearsal() {
+            remove_tree(device.disk(), path)
+        } else {
+            device.disk().unlink(OP, path)
+        };
         removed.map_err(|error| Failure::io(OP, path, &error))?;
     }
     Ok(!left.is_empty())
@@ -53,7 +61,11 @@ pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     disk.remove_folder(OP, folder)
 }
 
-fn leftovers(device: &Device<'_>, main: Option<&Stat>, names: &[String]) -> io::Result<Vec<PathBuf>> {
+fn leftovers(
+    device: &Device<'_>,
+    main: Option<&Stat>,
+    names: &[String],
+) -> io::Result<Vec<PathBuf>> {
     let disk = device.disk();
     let mut found = Vec::new();
     if disk.stat(&device.files.beside())?.is_some() {

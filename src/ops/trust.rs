@@ -70,7 +70,8 @@ impl Trust {
     /// # Errors
     /// As `lstat`.
     pub fn of(device: &Device<'_>) -> Result<Trust, Failure> {
-        let stat = |path: &Path| device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error));
+        let stat =
+            |path: &Path| device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error));
         let guards = device.disk().is_root();
         let (main, folder) = (stat(&device.files.main)?, stat(device.files.folder())?);
         let in_a_folder_of_root = folder.is_none_or(|folder| folder.uid == 0);
@@ -110,11 +111,14 @@ impl Trust {
     fn database(&self, device: &Device<'_>) -> io::Result<()> {
         let (disk, files) = (device.disk(), &device.files);
         if self.main.is_some_and(|main| main.kind == FileKind::Symlink) {
-            if let Some(error) = disk.resolve(&files.main).err().filter(|error| Untrusted::of(error).is_some()) {
+            if let Some(error) =
+                disk.resolve(&files.main).err().filter(|error| Untrusted::of(error).is_some())
+            {
                 return Err(error);
             }
         }
-        if let Some(folder) = disk.stat(files.folder())?.filter(|folder| folder.mode & STICKY == 0) {
+        if let Some(folder) = disk.stat(files.folder())?.filter(|folder| folder.mode & STICKY == 0)
+        {
             self.not_everybodys(device, files.folder(), &folder)?;
         }
         if let Some(main) = self.main.filter(|main| main.kind == FileKind::File) {
@@ -130,8 +134,13 @@ impl Trust {
         there.extend(beside.map(|stat| (files.beside(), stat)));
         for (path, stat) in &there {
             // A side file is of whoever was the first to write, and the group may write to the database.
-            let shared = self.main.is_some_and(|main| main.gid == stat.gid && main.mode & BY_THE_GROUP != 0);
-            if shared { self.not_everybodys(device, path, stat) } else { self.owned(device, path, stat) }?;
+            let shared =
+                self.main.is_some_and(|main| main.gid == stat.gid && main.mode & BY_THE_GROUP != 0);
+            if shared {
+                self.not_everybodys(device, path, stat)
+            } else {
+                self.owned(device, path, stat)
+            }?;
             self.named(device, path, stat)?;
         }
         Ok(())
@@ -150,7 +159,11 @@ impl Trust {
             WrongKind::unless_folder(folder, stat.kind)?;
             // In root's own folder databases of several owners share the one above.
             let shared = self.in_a_folder_of_root && folder == parent(&state.root);
-            if shared { self.not_everybodys(device, folder, &stat) } else { self.owned(device, folder, &stat) }?;
+            if shared {
+                self.not_everybodys(device, folder, &stat)
+            } else {
+                self.owned(device, folder, &stat)
+            }?;
         }
         Ok(there)
     }
@@ -177,8 +190,11 @@ impl Trust {
             WrongKind::unless_file(path, stat.kind)?;
             self.accept(device, path, &stat)
         };
-        let mut paths = ready_among(names).into_iter().map(|operation| device.state.ready(operation));
-        paths.try_for_each(|path| look(&path)).map_err(|error| Failure::io(OP, &device.files.main, &error))
+        let mut paths =
+            ready_among(names).into_iter().map(|operation| device.state.ready(operation));
+        paths
+            .try_for_each(|path| look(&path))
+            .map_err(|error| Failure::io(OP, &device.files.main, &error))
     }
 
     fn owned(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<()> {
@@ -202,7 +218,9 @@ impl Trust {
             return Ok(false);
         }
         let holder = device.disk().stat(parent(path))?;
-        Ok(holder.is_none_or(|holder| holder.uid != stat.uid || holder.mode & (BY_THE_GROUP | BY_EVERYBODY) != 0))
+        Ok(holder.is_none_or(|holder| {
+            holder.uid != stat.uid || holder.mode & (BY_THE_GROUP | BY_EVERYBODY) != 0
+        }))
     }
 
     /// Each of its names is one that this program gives.
@@ -213,10 +231,14 @@ impl Trust {
         let mut known = 0;
         for name in names(device)? {
             let other = device.disk().stat(&name)?;
-            known += u64::from(other.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode)));
+            known += u64::from(
+                other.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode)),
+            );
         }
         if stat.links > known {
-            return Err(Untrusted { path: path.to_owned(), why: Why::Names(stat.links, known) }.into());
+            return Err(
+                Untrusted { path: path.to_owned(), why: Why::Names(stat.links, known) }.into()
+            );
         }
         // A name that moves from one place to another while they are counted is counted twice, and the move changes the file.
         let now = device.disk().stat(path)?.map(|now| (now.device, now.inode, now.changed_ns));
@@ -230,15 +252,25 @@ impl Trust {
 /// Every name of a file of this database that is there.
 fn names(device: &Device<'_>) -> io::Result<Vec<PathBuf>> {
     let disk = device.disk();
-    let within =
-        |folder: PathBuf| -> io::Result<Vec<PathBuf>> { Ok(disk.list(&folder)?.into_iter().map(|name| folder.join(name)).collect()) };
+    let within = |folder: PathBuf| -> io::Result<Vec<PathBuf>> {
+        Ok(disk.list(&folder)?.into_iter().map(|name| folder.join(name)).collect())
+    };
     let (files, state) = (&device.files, &device.state);
-    let rehearsed = StateFolder::of(&DatabaseFiles { main: state.rehearsal().join(files.file_name()) });
-    let mut names = vec![files.main.clone(), files.wal(), files.shm(), files.journal(), files.beside()];
+    let rehearsed =
+        StateFolder::of(&DatabaseFiles { main: state.rehearsal().join(files.file_name()) });
+    let mut names =
+        vec![files.main.clone(), files.wal(), files.shm(), files.journal(), files.beside()];
     // The snapshots of a copy that is rehearsed on are second names of the live database's.
-    let copied_from =
-        state.root.ancestors().nth(3).filter(|_| device.is_copy).map(|live| StateFolder { root: live.to_owned() }.snapshots());
-    for folder in [state.root.clone(), state.snapshots(), rehearsed.snapshots()].into_iter().chain(copied_from) {
+    let copied_from = state
+        .root
+        .ancestors()
+        .nth(3)
+        .filter(|_| device.is_copy)
+        .map(|live| StateFolder { root: live.to_owned() }.snapshots());
+    for folder in [state.root.clone(), state.snapshots(), rehearsed.snapshots()]
+        .into_iter()
+        .chain(copied_from)
+    {
         names.extend(within(folder)?);
     }
     for operation in state.list_quarantine(disk)? {
@@ -252,5 +284,8 @@ pub fn configured_owner(device: &Device<'_>) -> Option<(u32, u32)> {
     let owner = device.settings.owner.as_ref()?;
     let file = |name: &str| supervisor::place(&device.environment.root, Path::new(name));
     let disk = device.disk();
-    Some((account(disk, &file("/etc/passwd"), &owner.user)?, account(disk, &file("/etc/group"), &owner.group)?))
+    Some((
+        account(disk, &file("/etc/passwd"), &owner.user)?,
+        account(disk, &file("/etc/group"), &owner.group)?,
+    ))
 }

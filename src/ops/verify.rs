@@ -46,10 +46,17 @@ pub fn verify<'tx>(
     let now = Before::of(device, database, OP)?;
     let unfit = schema(device, before, &now, changes)?;
     foreign_keys(database, &now.references.worse_than(&before.references), "after migrating")?;
-    let mut notes = if within_budget(device, database.bytes(OP)?) { whole_after_migrating(database)? } else { Vec::new() };
+    let mut notes = if within_budget(device, database.bytes(OP)?) {
+        whole_after_migrating(database)?
+    } else {
+        Vec::new()
+    };
     // What the check of the pages has said of a table is not said again.
     let said = |note: &str| {
-        note.split(" cannot be checked here").next().filter(|object| notes.iter().any(|note| note.starts_with(*object))).is_some()
+        note.split(" cannot be checked here")
+            .next()
+            .filter(|object| notes.iter().any(|note| note.starts_with(*object)))
+            .is_some()
     };
     let more: Vec<String> = unfit.into_iter().filter(|note| !said(note)).collect();
     notes.extend(more);
@@ -60,7 +67,11 @@ pub fn verify<'tx>(
 ///
 /// # Errors
 /// As [`verify`].
-pub fn after_each(database: &Database, before: &Before, migration: &Migration) -> Result<(), Failure> {
+pub fn after_each(
+    database: &Database,
+    before: &Before,
+    migration: &Migration,
+) -> Result<(), Failure> {
     match migration.directives.foreign_keys {
         When::Off => Ok(()),
         When::On | When::Deferred | When::Enforced => {
@@ -96,13 +107,19 @@ pub fn whole(database: &Database) -> Result<(), Failure> {
 fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
     let findings = database.integrity_check(OP)?;
     if findings.has(Kind::Index) && findings.damage().all(|finding| finding.kind == Kind::Index) {
-        log::warn!("an index does not fit its table after migrating and is rebuilt: {}.", findings.first_damage().unwrap_or_default());
-        let indexes: BTreeSet<&str> = findings.of(Kind::Index).filter_map(|finding| finding.object.as_deref()).collect();
+        log::warn!(
+            "an index does not fit its table after migrating and is rebuilt: {}.",
+            findings.first_damage().unwrap_or_default()
+        );
+        let indexes: BTreeSet<&str> =
+            findings.of(Kind::Index).filter_map(|finding| finding.object.as_deref()).collect();
         // Those alone: another one may be in an order that only the application has.
         indexes.iter().try_for_each(|index| database.reindex(OP, index))?;
         return whole(database).map(|()| findings.notes());
     }
-    findings.first_damage().map_or_else(|| Ok(findings.notes()), |wrong| Err(Failure::new(Class::Damaged, OP, wrong)))
+    findings
+        .first_damage()
+        .map_or_else(|| Ok(findings.notes()), |wrong| Err(Failure::new(Class::Damaged, OP, wrong)))
 }
 
 /// No row violates a foreign key that did not before.
@@ -114,7 +131,8 @@ fn foreign_keys(database: &Database, worse: &Worse, when: &str) -> Result<(), Fa
         let (rows_of, name) = if *count == 1 { ("row of", "names") } else { ("rows of", "name") };
         rows.push(format!("{count} {rows_of} {child} {name} no row of {parent}"));
     }
-    let cause = format!("foreign keys are violated {when}: {}", rows.first().map_or("", String::as_str));
+    let cause =
+        format!("foreign keys are violated {when}: {}", rows.first().map_or("", String::as_str));
     Err(Failure::new(Class::Failed, OP, cause).details(rows))
 }
 
@@ -129,12 +147,19 @@ pub fn expectations(database: &Database, migration: &Migration) -> Result<(), Fa
             version: migration.version,
             line: expect.line,
             column: 1,
-            text: migration.sql.lines().nth(expect.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            text: migration
+                .sql
+                .lines()
+                .nth(expect.line.saturating_sub(1) as usize)
+                .unwrap_or("")
+                .to_owned(),
             caret: 1,
             statement: 0,
             statements: migration.statements,
         };
-        if let Some(row) = database.first_row(OP, expect.query).map_err(|failure| failure.place(place()))? {
+        if let Some(row) =
+            database.first_row(OP, expect.query).map_err(|failure| failure.place(place()))?
+        {
             let cause = format!("`expect` must return no row and {ROW_FOLLOWS}{row}");
             return Err(Failure::new(Class::Failed, OP, cause).place(place()));
         }

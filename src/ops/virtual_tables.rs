@@ -21,8 +21,14 @@ pub fn rebuild_unfit(device: &Device<'_>, database: &Database) -> Result<Vec<Str
     }
     let mut done = Vec::new();
     for table in database.virtual_tables(OP)? {
-        if database.is_unfit(OP, &table)? && can_be_built_again(database, &table)? && rebuild(database, &table)? {
-            done.push(format!("the full-text index {} did not fit its text and was built again from it", table.name));
+        if database.is_unfit(OP, &table)?
+            && can_be_built_again(database, &table)?
+            && rebuild(database, &table)?
+        {
+            done.push(format!(
+                "the full-text index {} did not fit its text and was built again from it",
+                table.name
+            ));
         }
     }
     Ok(done)
@@ -33,10 +39,16 @@ fn can_be_built_again(database: &Database, table: &VirtualTable) -> Result<bool,
     match table.content {
         Content::External(_) => Ok(true),
         Content::Own => match (table.shadow("content"), table.shadow("docsize")) {
-            (Some(text), Some(index)) => database.rows_without(OP, index, text).map(|rows| rows == Some(0)),
+            (Some(text), Some(index)) => {
+                database.rows_without(OP, index, text).map(|rows| rows == Some(0))
+            }
             _ => Ok(false),
         },
-        Content::None | Content::Boxes | Content::Shadows | Content::Elsewhere | Content::Unknown(_) => Ok(false),
+        Content::None
+        | Content::Boxes
+        | Content::Shadows
+        | Content::Elsewhere
+        | Content::Unknown(_) => Ok(false),
     }
 }
 
@@ -49,7 +61,10 @@ pub fn rebuild(database: &Database, table: &VirtualTable) -> Result<bool, Failur
     let rebuilt = database.command_index(OP, table, "rebuild");
     match rebuilt {
         Ok(()) => database.run(OP, "RELEASE virtual_table").map(|()| true),
-        Err(failure) if matches!(failure.class, Class::Storage | Class::Catalogue | Class::Damaged) && database.in_transaction() => {
+        Err(failure)
+            if matches!(failure.class, Class::Storage | Class::Catalogue | Class::Damaged)
+                && database.in_transaction() =>
+        {
             log::debug!("{}: {failure}", table.name);
             database.run(OP, "ROLLBACK TO virtual_table; RELEASE virtual_table").map(|()| false)
         }

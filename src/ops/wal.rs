@@ -48,7 +48,10 @@ pub fn log_of(device: &Device<'_>, op: Op) -> Result<Option<Box<dyn File>>, Fail
 /// # Errors
 /// Damaged where they are not; in use; as SQLite.
 pub fn fits(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
-    let files = device.files.look(device.disk()).map_err(|error| Failure::io(OP, &device.files.main, &error))?;
+    let files = device
+        .files
+        .look(device.disk())
+        .map_err(|error| Failure::io(OP, &device.files.main, &error))?;
     if !files.wal_has_content() {
         return Ok(());
     }

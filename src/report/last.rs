@@ -52,7 +52,11 @@ impl LastFailure {
 
     /// On one line.
     pub(crate) fn line(&self) -> String {
-        let firmware = if self.firmware.is_empty() { String::new() } else { format!(", firmware {}", self.firmware) };
+        let firmware = if self.firmware.is_empty() {
+            String::new()
+        } else {
+            format!(", firmware {}", self.firmware)
+        };
         format!("{}{firmware} [{}]", self.sentence, self.code)
     }
 }

@@ -42,7 +42,9 @@ impl Identity {
     pub(crate) fn of(environment: &Environment<'_>) -> Identity {
         let machine_id = place(&environment.root, Path::new("/etc/machine-id"));
         Identity {
-            device_id: system_text(environment.disk, &machine_id, MACHINE_ID_BYTES_MAX).trim().to_owned(),
+            device_id: system_text(environment.disk, &machine_id, MACHINE_ID_BYTES_MAX)
+                .trim()
+                .to_owned(),
             firmware: environment.firmware.clone(),
             boot_id: boot_id(environment.disk),
         }
@@ -86,7 +88,11 @@ pub struct RunReport {
 impl RunReport {
     /// The gravest exit code of all counts.
     #[doc(hidden)]
-    pub fn of(databases: &[DatabaseReport], identity: Identity, bytes_written: Option<u64>) -> RunReport {
+    pub fn of(
+        databases: &[DatabaseReport],
+        identity: Identity,
+        bytes_written: Option<u64>,
+    ) -> RunReport {
         RunReport {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),

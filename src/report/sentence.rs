@@ -13,7 +13,11 @@ use crate::report::{DatabaseReport, Outcome, ALL_ROWS};
 /// A run that did what its plan says.
 pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     let version = report.version.unwrap_or(0);
-    let backup = if report.backup == "none" { "without a snapshot".to_owned() } else { format!("snapshot {}", report.backup) };
+    let backup = if report.backup == "none" {
+        "without a snapshot".to_owned()
+    } else {
+        format!("snapshot {}", report.backup)
+    };
     let reason = reason.unwrap_or("an earlier run said why");
     let kept = report.quarantine.as_deref().unwrap_or("quarantine");
     let sentence = match report.outcome {
@@ -61,7 +65,10 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
         Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
     };
     match (&report.loss, report.outcome) {
-        (Some(loss), Outcome::Migrated | Outcome::Compatible | Outcome::Created | Outcome::Adopted) => {
+        (
+            Some(loss),
+            Outcome::Migrated | Outcome::Compatible | Outcome::Created | Outcome::Adopted,
+        ) => {
             format!("{sentence} Lost before: {loss}.")
         }
         _ => sentence,
@@ -81,7 +88,11 @@ pub struct Sentence {
 
 impl Sentence {
     /// The three clauses.
-    pub fn new(what: impl Into<String>, state: impl Into<String>, next: impl Into<String>) -> Sentence {
+    pub fn new(
+        what: impl Into<String>,
+        state: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Sentence {
         Sentence { what: what.into(), state: state.into(), next: next.into() }
     }
 }
@@ -97,46 +108,86 @@ const NOTHING_CHANGED: &str = "nothing was changed";
 /// A run that ended with a failure.
 ///
 /// `is_copy`: of a rehearsal, which counts nothing.
-pub fn failed(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, is_copy: bool) -> Sentence {
+pub fn failed(
+    report: &DatabaseReport,
+    facts: Option<&Facts>,
+    failure: &Failure,
+    is_copy: bool,
+) -> Sentence {
     let what = failure.words();
     let whole = state(report, failure);
     match failure.class {
         Class::Failed => Sentence::new(what, whole, after_failed_try(report, facts, is_copy)),
         Class::InUse => Sentence::new(what, "nothing was written", "stop it, then run again"),
         Class::NoSpace => no_space(report, facts, failure, None),
-        Class::Storage => Sentence::new(what, whole, "look at the storage and at who owns the files, then run again"),
-        Class::NotOurs => Sentence::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again"),
+        Class::Storage => Sentence::new(
+            what,
+            whole,
+            "look at the storage and at who owns the files, then run again",
+        ),
+        Class::NotOurs => {
+            Sentence::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again")
+        }
         Class::Missing => Sentence::new(what, "nothing was made", "bring it there, then run again"),
         Class::Newer => Sentence::new(what, NOTHING_CHANGED, "boot the newer firmware"),
-        Class::Catalogue => Sentence::new(what, NOTHING_CHANGED, "build the firmware with the migrations that this database was made by"),
-        Class::Waits => Sentence::new(what, whole, "do what is said of the database that it waits for"),
-        Class::Interrupted => Sentence::new(format!("interrupted ({what})"), whole, "the next boot goes on"),
+        Class::Catalogue => Sentence::new(
+            what,
+            NOTHING_CHANGED,
+            "build the firmware with the migrations that this database was made by",
+        ),
+        Class::Waits => {
+            Sentence::new(what, whole, "do what is said of the database that it waits for")
+        }
+        Class::Interrupted => {
+            Sentence::new(format!("interrupted ({what})"), whole, "the next boot goes on")
+        }
         Class::Damaged => {
             let next = format!("run `bootmigrate run --purge-and-retry --db {}`", report.name);
             Sentence::new(format!("damaged: {what}"), NOTHING_CHANGED, next)
         }
         Class::Configuration => Sentence::new(what, NOTHING_CHANGED, "correct bootmigrate.toml"),
-        Class::Defect => Sentence::new(format!("a defect of bootmigrate: {what}"), "nothing was lost", "send the log to its makers"),
+        Class::Defect => Sentence::new(
+            format!("a defect of bootmigrate: {what}"),
+            "nothing was lost",
+            "send the log to its makers",
+        ),
     }
 }
 
 /// What state the database is in after a failure.
 fn state(report: &DatabaseReport, failure: &Failure) -> String {
     match (failure.unconfirmed, report.version) {
-        (Some(version), _) => format!("it reads as version {version}, and only the next boot knows what storage has kept"),
+        (Some(version), _) => format!(
+            "it reads as version {version}, and only the next boot knows what storage has kept"
+        ),
         (None, Some(0) | None) => NOTHING_CHANGED.to_owned(),
         (None, Some(version)) => format!("the database is whole at version {version}"),
     }
 }
 
 /// A run that ended for want of space: of bytes, of inodes or of a quota.
-pub fn no_space(report: &DatabaseReport, facts: Option<&Facts>, failure: &Failure, space: Option<Space>) -> Sentence {
-    let (why, next) = lacking(facts.map_or(&[][..], |facts| &facts.kept), failure, space, RUN_AGAIN);
-    Sentence::new(format!("not enough space: {why}{}", failure.words()), state(report, failure), next)
+pub fn no_space(
+    report: &DatabaseReport,
+    facts: Option<&Facts>,
+    failure: &Failure,
+    space: Option<Space>,
+) -> Sentence {
+    let (why, next) =
+        lacking(facts.map_or(&[][..], |facts| &facts.kept), failure, space, RUN_AGAIN);
+    Sentence::new(
+        format!("not enough space: {why}{}", failure.words()),
+        state(report, failure),
+        next,
+    )
 }
 
 /// What there was too little of, as words that end with a colon where there are any, and what an operator can do; `then` comes last.
-pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>, then: &str) -> (String, String) {
+pub fn lacking(
+    kept: &[OwnCopies],
+    failure: &Failure,
+    space: Option<Space>,
+    then: &str,
+) -> (String, String) {
     let known = space.filter(Space::is_known);
     let out_of_inodes = space.is_some_and(|space| space.inodes == Some(0)).then_some(Lack::Inodes);
     let free = known.map_or_else(String::new, |space| format!("{} bytes", space.available));
@@ -144,13 +195,18 @@ pub fn lacking(kept: &[OwnCopies], failure: &Failure, space: Option<Space>, then
         (Some(Lack::Inodes), _) => {
             let left = space.and_then(|space| space.inodes).unwrap_or(0);
             let bytes = known.map_or_else(String::new, |_| format!(", though {free} are free"));
-            (format!("the file system has {left} inodes left for new files{bytes}: "), format!("remove files from it, then {then}"))
+            (
+                format!("the file system has {left} inodes left for new files{bytes}: "),
+                format!("remove files from it, then {then}"),
+            )
         }
         (Some(Lack::Quota), _) => {
             let next = format!("raise the quota (`repquota` shows it) or remove files that count towards it, then {then}");
             ("the disk quota is used up: ".to_owned(), next)
         }
-        (None, None) if known.is_some() => (format!("the storage says so, though {free} are free: "), free_space(kept, None, then)),
+        (None, None) if known.is_some() => {
+            (format!("the storage says so, though {free} are free: "), free_space(kept, None, then))
+        }
         (Some(Lack::Bytes) | None, needed) => (String::new(), free_space(kept, needed, then)),
     }
 }
@@ -160,9 +216,13 @@ fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: boo
         return "install firmware in which this migration works; this was a copy, and no try was counted".to_owned();
     }
     // An operator's word has forgotten the tries before this one.
-    let before = facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
+    let before =
+        facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
     match FAILED_MAX.saturating_sub(before.saturating_add(1)) {
-        0 => format!("it is not tried again before `bootmigrate run --retry --db {}` or other firmware", report.name),
+        0 => format!(
+            "it is not tried again before `bootmigrate run --retry --db {}` or other firmware",
+            report.name
+        ),
         left => {
             let times = if left == 1 { "time" } else { "times" };
             format!("install firmware in which this migration works; this one is tried {left} more {times}")
@@ -186,7 +246,13 @@ pub fn code(report: &DatabaseReport) -> String {
 }
 
 /// The same of its parts.
-pub fn code_of(exit: u8, name: &str, from: Option<i64>, target: i64, place: Option<(i64, u32)>) -> String {
+pub fn code_of(
+    exit: u8,
+    name: &str,
+    from: Option<i64>,
+    target: i64,
+    place: Option<(i64, u32)>,
+) -> String {
     let versions = match from {
         Some(from) if from == target => from.to_string(),
         Some(from) => format!("{from}>{target}"),

@@ -8,7 +8,10 @@ use crate::row::{row, Before};
 use rusqlite::Connection;
 use std::fs;
 
-const COMPATIBLE: (&str, &str) = ("V42__preferences.sql", "-- bootmigrate: compatible-from = 40\nCREATE TABLE preference (name TEXT);\n");
+const COMPATIBLE: (&str, &str) = (
+    "V42__preferences.sql",
+    "-- bootmigrate: compatible-from = 40\nCREATE TABLE preference (name TEXT);\n",
+);
 
 /// A database at 42 whose firmware said that 40 can use it.
 fn compatible() -> TestDevice {
@@ -23,7 +26,10 @@ fn row_24_newer_than_the_firmware() {
     let mut row = row(24);
     row.boot(&compatible().firmware(41));
     row.boot(&TestDevice::at(42).firmware(40));
-    let down = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+    let down = (
+        "V40__stamp.down.sql",
+        "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n",
+    );
     row.boot(&back_at_30(TestDevice::at(30).slots("ab").firmware(40).file(down)));
     row.whole();
 }
@@ -46,12 +52,16 @@ fn row_25_newer_and_purge_is_the_policy() {
 #[test]
 fn row_28_a_released_text_differs() {
     let mut row = row(28);
-    let changed = || TestDevice::at(40).file(("V30__look.sql", "CREATE INDEX child_parent ON child (parent_id, label);\n"));
+    let changed = || {
+        TestDevice::at(40)
+            .file(("V30__look.sql", "CREATE INDEX child_parent ON child (parent_id, label);\n"))
+    };
     row.boot(&changed());
     row.boot(&changed().key("changed_text = \"warn\""));
     let device = TestDevice::at(40);
     for (file, sql) in product::read(&device.firmware_folder(), "settings") {
-        fs::write(device.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n")).unwrap();
+        fs::write(device.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n"))
+            .unwrap();
     }
     row.boot(&device);
     row.whole();
@@ -63,7 +73,9 @@ fn row_48_foreign_keys_are_violated() {
     row.boot(&TestDevice::booted_at(40).file(ORPHANS));
     let device = TestDevice::booted_at(40).firmware(41).after(|device| {
         let connection = Connection::open(device.main()).unwrap();
-        connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id IN (8, 9)").unwrap();
+        connection
+            .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id IN (8, 9)")
+            .unwrap();
     });
     row.boot(&device);
     row.whole();
@@ -82,12 +94,16 @@ fn row_49_the_old_slot_boots_again() {
     device.databases[0].version = 41;
     row.boot(&device);
     device.databases[0].version = 42;
-    let mut kept: Vec<_> =
-        fs::read_dir(device.state("settings").join("snapshots")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut kept: Vec<_> = fs::read_dir(device.state("settings").join("snapshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     kept.sort();
     assert_eq!(kept, ["v40-1.db", "v41-2.db"]);
     row.boot(&device.firmware(41));
-    row.boot(&back_at_30(TestDevice::at(30).slots("ab").firmware(40).key("on_newer = [\"trial-snapshot\"]")));
+    row.boot(&back_at_30(
+        TestDevice::at(30).slots("ab").firmware(40).key("on_newer = [\"trial-snapshot\"]"),
+    ));
     row.whole();
 }
 
@@ -105,7 +121,10 @@ fn row_58_half_done_step_of_plain_refinery() {
     device.databases[0].version = 40;
     row.boot(&device);
     row.boot(&TestDevice::at(30).firmware(41).after(|device| {
-        Connection::open(device.main()).unwrap().execute_batch("ALTER TABLE child ADD COLUMN changes TEXT").unwrap();
+        Connection::open(device.main())
+            .unwrap()
+            .execute_batch("ALTER TABLE child ADD COLUMN changes TEXT")
+            .unwrap();
     }));
     row.whole();
 }
@@ -113,7 +132,12 @@ fn row_58_half_done_step_of_plain_refinery() {
 #[test]
 fn row_59_another_migration_under_a_number() {
     let mut row = row(59);
-    row.boot(&TestDevice::at(40).firmware(41).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n")));
+    row.boot(
+        &TestDevice::at(40)
+            .firmware(41)
+            .without("V30__look.sql")
+            .file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n")),
+    );
     row.whole();
 }
 
@@ -156,10 +180,15 @@ fn row_71_an_application_would_meet_what_does_not_work() {
     row.boot(&TestDevice::booted_at(40).file(("V43__rename.sql", rename)));
     let drop = "DROP TABLE child; CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id));";
     row.boot(&TestDevice::booted_at(40).file(("V43__drop.sql", drop)));
-    let list = "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;";
+    let list =
+        "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;";
     row.boot(&TestDevice::booted_at(40).file(("V43__list.sql", list)).after(|device| {
         fs::create_dir_all(device.root().join("etc")).unwrap();
-        fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.settings]\nsqlite_min = \"3.40\"\n").unwrap();
+        fs::write(
+            device.root().join("etc/bootmigrate.toml"),
+            "[databases.settings]\nsqlite_min = \"3.40\"\n",
+        )
+        .unwrap();
     }));
     row.whole();
 }
@@ -169,7 +198,9 @@ const MISMATCH: &str = "CREATE TABLE repo (name TEXT);\nCREATE TABLE branch (id 
 #[test]
 fn row_72_foreign_keys_that_never_fitted() {
     let mut row = row(72);
-    let never = |device: &TestDevice| Connection::open(device.main()).unwrap().execute_batch(MISMATCH).unwrap();
+    let never = |device: &TestDevice| {
+        Connection::open(device.main()).unwrap().execute_batch(MISMATCH).unwrap()
+    };
     row.boot(&TestDevice::booted_at(40).file(ORPHANS).after(never));
     row.boot(&TestDevice::booted_at(40).firmware(41).after(never));
     row.whole();
@@ -190,23 +221,31 @@ fn row_70_the_history_is_changed() {
     let hang = "CREATE TRIGGER of_theirs AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM refinery_schema_history WHERE version = 10; END";
     rusqlite::Connection::open(device.main()).unwrap().execute_batch(hang).unwrap();
     row.boot(&device);
-    rusqlite::Connection::open(device.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
+    rusqlite::Connection::open(device.main())
+        .unwrap()
+        .execute_batch("DROP TRIGGER of_theirs")
+        .unwrap();
     row.boot(&device);
-    row.boot(
-        &TestDevice::booted_at(40).file(("V41__touches.sql", "UPDATE refinery_schema_history SET name = 'other' WHERE version = 10;\n")),
-    );
+    row.boot(&TestDevice::booted_at(40).file((
+        "V41__touches.sql",
+        "UPDATE refinery_schema_history SET name = 'other' WHERE version = 10;\n",
+    )));
     row.whole();
 }
 
 #[test]
 fn row_82_a_migration_meets_nothing_of_the_one_before() {
     let mut row = row(82);
-    let temporary = "CREATE TEMP TABLE parent (id, name); INSERT INTO parent VALUES (1, 'not the real one');\n";
+    let temporary =
+        "CREATE TEMP TABLE parent (id, name); INSERT INTO parent VALUES (1, 'not the real one');\n";
     let writes = "INSERT INTO parent (id, name) VALUES (9001, 'kept');\n";
     let legacy = "PRAGMA legacy_alter_table = ON;\nCREATE TABLE note (id);\n";
-    let renames = "CREATE VIEW names AS SELECT name FROM parent;\nALTER TABLE parent RENAME TO device;\n";
+    let renames =
+        "CREATE VIEW names AS SELECT name FROM parent;\nALTER TABLE parent RENAME TO device;\n";
     for (second, third) in [(temporary, writes), (legacy, renames)] {
-        let device = TestDevice::booted_at(40).file(("V41__first.sql", second)).file(("V42__then.sql", third));
+        let device = TestDevice::booted_at(40)
+            .file(("V41__first.sql", second))
+            .file(("V42__then.sql", third));
         // Plain SQLite, with a connection for each file.
         let copy = crate::oracle::Copy::of(&device.main()).unwrap();
         [second, third].iter().for_each(|sql| copy.open().execute_batch(sql).unwrap());
@@ -222,7 +261,8 @@ fn row_82_a_migration_meets_nothing_of_the_one_before() {
 fn row_78_a_down_file_that_leaves_a_table_behind() {
     let mut row = row(78);
     let step = [("V43__b.sql", "CREATE TABLE b (y);\n"), ("V43__b.down.sql", "SELECT 1;\n")];
-    let device = TestDevice::booted_at(41).key("on_newer = [\"downgrade\"]").file(step[0]).file(step[1]);
+    let device =
+        TestDevice::booted_at(41).key("on_newer = [\"downgrade\"]").file(step[0]).file(step[1]);
     assert_eq!(device.run(&["run"]).exit, "0");
     let device = device.without(step[0].0).without(step[1].0);
     row.boot(&device);

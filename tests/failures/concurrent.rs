@@ -36,8 +36,12 @@ fn row_32_two_instances_at_once() {
 #[test]
 fn row_33_the_application_is_running() {
     let mut row = row(33);
-    for lines in [&[][..], &["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 1 WHERE id = 1"]] {
-        row.boot(&TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(lines));
+    for lines in
+        [&[][..], &["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 1 WHERE id = 1"]]
+    {
+        row.boot(
+            &TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 0").application(lines),
+        );
     }
     row.whole();
 }

@@ -13,13 +13,19 @@ use std::process::Command;
 /// A library that tells the program another time: seconds since 1970 in `TEST_CLOCK`.
 fn clock(device: &TestDevice) -> PathBuf {
     let (source, library) = (device.folder().join("clock.c"), device.folder().join("clock.so"));
-    let text = "#include <stdlib.h>\n#include <time.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+    let text =
+        "#include <stdlib.h>\n#include <time.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
         int clock_gettime(clockid_t which, struct timespec *now) {\n\
             int done = syscall(SYS_clock_gettime, which, now);\n\
             if (which == CLOCK_REALTIME) now->tv_sec = atoll(getenv(\"TEST_CLOCK\"));\n\
             return done;\n}\n";
     fs::write(&source, text).unwrap();
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().unwrap();
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .status()
+        .unwrap();
     assert!(made.success(), "cc");
     library
 }
@@ -31,7 +37,8 @@ fn row_29_clock_at_1970_or_jumping() {
     let library = clock(&device).to_string_lossy().into_owned();
     let mut device = device.environment("LD_PRELOAD", &library);
     // 2099, then 1970, then 2000: the newest snapshots by count stay, whatever their times say.
-    for (firmware, seconds, from) in [(41, "4070908800", 40), (42, "0", 41), (50, "946684800", 42)] {
+    for (firmware, seconds, from) in [(41, "4070908800", 40), (42, "0", 41), (50, "946684800", 42)]
+    {
         device.environment.retain(|(name, _)| name != "TEST_CLOCK");
         device = device.environment("TEST_CLOCK", seconds).firmware(firmware);
         device.databases[0].version = from;
@@ -72,7 +79,11 @@ fn row_52_a_token_that_stays() {
     let mut row = row(52);
     let device = TestDevice::at(40).file(UNIQUE_BADGE);
     fs::create_dir_all(device.root().join("proc")).unwrap();
-    fs::write(device.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n").unwrap();
+    fs::write(
+        device.root().join("proc/cmdline"),
+        "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n",
+    )
+    .unwrap();
     row.boot(&device);
     row.boot(&device);
     // All that the device knew is wiped: the word is still there, and is not honoured.

@@ -79,7 +79,11 @@ fn row_05_cut_between_two_rounds_of_a_batch() {
         WHERE id IN (SELECT id FROM parent WHERE raw IS NOT x'51' ORDER BY id LIMIT 300);\n";
     let device = TestDevice::booted_at(41);
     fs::create_dir(device.firmware_folder().join("settings/data")).unwrap();
-    fs::write(device.firmware_folder().join("settings/data/V1__quality.sql"), format!("-- bootmigrate: batch\n{sql}")).unwrap();
+    fs::write(
+        device.firmware_folder().join("settings/data/V1__quality.sql"),
+        format!("-- bootmigrate: batch\n{sql}"),
+    )
+    .unwrap();
     let rounds = |count: usize| {
         let copy = oracle::Copy::of(&device.main()).unwrap();
         let connection = copy.open();
@@ -87,7 +91,9 @@ fn row_05_cut_between_two_rounds_of_a_batch() {
         oracle::read(&connection).unwrap()
     };
     let (one, all) = (rounds(1), rounds(7));
-    cut_at(&device, &["data", "run", "--all"], |calls| after(calls, "unlink", &["settings.db-journal"]));
+    cut_at(&device, &["data", "run", "--all"], |calls| {
+        after(calls, "unlink", &["settings.db-journal"])
+    });
     assert_eq!(oracle::content(&device.main()), Ok(one), "one round, whole");
     let before = Before::of(&device);
     let ran = device.run(&["run"]);
@@ -129,7 +135,10 @@ fn row_22_no_side_file_beside_a_new_main() {
     let mut row = row(22);
     let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql DELETE FROM child WHERE id > 1500"];
     let device = TestDevice::wal_at(42).firmware(50).application(&lines).killed();
-    assert!(fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len() > 0, "rows are in the WAL");
+    assert!(
+        fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len() > 0,
+        "rows are in the WAL"
+    );
     let before = Before::of(&device);
     cut_at(&device, &["run"], |all| after(all, "rename", &[".settings.db.new"]));
     assert!(!oracle::beside(&device.main(), "-wal").exists(), "the old WAL beside the new main");
@@ -187,10 +196,16 @@ fn row_42_killed_for_its_memory() {
 }
 
 /// Stops the run at this call, sends these signals, and lets it go on.
-fn signalled(device: &TestDevice, choose: fn(&[Call]) -> &Call, signals: &[Signal]) -> crate::program::RunResult {
+fn signalled(
+    device: &TestDevice,
+    choose: fn(&[Call]) -> &Call,
+    signals: &[Signal],
+) -> crate::program::RunResult {
     let (all, _) = calls(&twin(device), &["run"]);
     let call = choose(&all);
-    stopped_after(device, &["run"], call, |pid| signals.iter().for_each(|signal| kill_process(pid, *signal).unwrap()))
+    stopped_after(device, &["run"], call, |pid| {
+        signals.iter().for_each(|signal| kill_process(pid, *signal).unwrap())
+    })
 }
 
 #[test]
@@ -210,7 +225,9 @@ fn row_43_sigterm_in_the_middle() {
 #[test]
 fn row_44_sigkill_after_sigterm() {
     let mut row = row(44);
-    for (device, choose) in [(upgrade(), in_the_transaction as fn(&[Call]) -> &Call), (purged(), named_ready)] {
+    for (device, choose) in
+        [(upgrade(), in_the_transaction as fn(&[Call]) -> &Call), (purged(), named_ready)]
+    {
         let before = Before::of(&device);
         assert_eq!(signalled(&device, choose, &[Signal::TERM, Signal::KILL]).exit, "signal 9");
         let before = before.again(&device);
@@ -224,7 +241,9 @@ fn row_44_sigkill_after_sigterm() {
 fn row_55_a_defect_of_our_own() {
     // A panic ends the release binary with SIGABRT, wherever it is.
     let mut row = row(55);
-    for (device, choose) in [(upgrade(), in_the_transaction as fn(&[Call]) -> &Call), (swapped(), renamed_over_main)] {
+    for (device, choose) in
+        [(upgrade(), in_the_transaction as fn(&[Call]) -> &Call), (swapped(), renamed_over_main)]
+    {
         let before = Before::of(&device);
         assert_eq!(signalled(&device, choose, &[Signal::ABORT]).exit, "signal 6");
         let before = before.again(&device);
@@ -237,7 +256,9 @@ fn row_55_a_defect_of_our_own() {
 #[test]
 fn row_61_cut_in_one_slot_and_the_other_boots() {
     let mut row = row(61);
-    for choose in [in_the_transaction as fn(&[Call]) -> &Call, commit, |all| after(all, "unlink", &["settings.db-journal"])] {
+    for choose in [in_the_transaction as fn(&[Call]) -> &Call, commit, |all| {
+        after(all, "unlink", &["settings.db-journal"])
+    }] {
         let device = upgrade();
         let before = Before::of(&device);
         cut_at(&device, &["run"], choose);

@@ -19,7 +19,10 @@ const NO_HEADER: &[u8] = b"this is no database";
 /// Overwrites the first page of an object.
 fn corrupt(device: &TestDevice, object: &str) {
     let copy = oracle::Copy::of(&device.main()).unwrap();
-    let page: i64 = copy.open().query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get(0)).unwrap();
+    let page: i64 = copy
+        .open()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get(0))
+        .unwrap();
     scribble(&device.main(), (page as u64 - 1) * 4096, &[0xa5; 4096]);
 }
 
@@ -46,7 +49,9 @@ fn boot_after(row: &mut crate::row::Row, device: &TestDevice, event: impl FnOnce
 fn row_16_not_a_database() {
     let mut row = row(16);
     boot_after(&mut row, &with_a_snapshot(), |device| scribble(&device.main(), 0, NO_HEADER));
-    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| scribble(&device.main(), 0, NO_HEADER));
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| {
+        scribble(&device.main(), 0, NO_HEADER)
+    });
     row.whole();
 }
 
@@ -57,15 +62,22 @@ fn row_17_zero_bytes_or_absent() {
     fs::write(device.main(), "").unwrap();
     row.boot(&device);
     boot_after(&mut row, &with_a_snapshot(), |device| fs::remove_file(device.main()).unwrap());
-    boot_after(&mut row, &TestDevice::booted_at(40), |device| fs::write(device.main(), "").unwrap());
-    let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
+    boot_after(&mut row, &TestDevice::booted_at(40), |device| {
+        fs::write(device.main(), "").unwrap()
+    });
+    let lines =
+        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
     let device = TestDevice::wal_at(40).application(&lines).killed();
     let before = Before::of(&device);
     fs::OpenOptions::new().write(true).open(device.main()).unwrap().set_len(0).unwrap();
     let wal = fs::read(oracle::beside(&device.main(), "-wal")).unwrap();
     let before = before.again(&device);
     let ran = device.run(&["run"]);
-    assert_eq!(fs::read(oracle::beside(&device.main(), "-wal")).unwrap(), wal, "the WAL is all that is left");
+    assert_eq!(
+        fs::read(oracle::beside(&device.main(), "-wal")).unwrap(),
+        wal,
+        "the WAL is all that is left"
+    );
     row.saw(&device, before, "", &ran);
     row.whole();
 }
@@ -85,16 +97,23 @@ fn row_18_corrupt_page_in_the_middle() {
 #[test]
 fn row_19_only_an_index_is_corrupt() {
     let mut row = row(19);
-    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| corrupt(device, "child_parent"));
+    boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| {
+        corrupt(device, "child_parent")
+    });
     row.whole();
 }
 
 #[test]
 fn row_20_hot_rollback_journal() {
     let mut row = row(20);
-    let lines = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
+    let lines =
+        ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
     let device = TestDevice::at(40).firmware(41).application(&lines).killed();
-    assert_ne!(fs::read(oracle::beside(&device.main(), "-journal")).unwrap()[0], 0, "the journal is hot");
+    assert_ne!(
+        fs::read(oracle::beside(&device.main(), "-journal")).unwrap()[0],
+        0,
+        "the journal is hot"
+    );
     let before = Before::of(&device);
     let plan = device.run(&["plan"]);
     row.saw(&device, before, "plan ", &said(plan));
@@ -112,8 +131,14 @@ pub fn said(mut ran: crate::program::RunResult) -> crate::program::RunResult {
 fn row_21_wal_left_and_nothing_pending() {
     let mut row = row(21);
     let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql DELETE FROM child WHERE id > 1500"];
-    let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0")).application(&lines).killed();
-    assert!(fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len() > 0, "rows are in the WAL");
+    let device = TestDevice::wal_at(40)
+        .after(|device| assert_eq!(device.run(&["run"]).exit, "0"))
+        .application(&lines)
+        .killed();
+    assert!(
+        fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len() > 0,
+        "rows are in the WAL"
+    );
     row.boot(&device);
     row.whole();
 }
@@ -204,12 +229,19 @@ fn of_another_format(record: &Path) {
 fn row_57_records_of_other_firmware_or_none() {
     let mut row = row(57);
     let record = |device: &TestDevice| device.state("settings").join("record");
-    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| of_another_format(&record(device)));
-    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| fs::remove_file(record(device)).unwrap());
-    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| scribble(&record(device), 0, &[0xa5; 8192]));
+    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| {
+        of_another_format(&record(device))
+    });
+    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| {
+        fs::remove_file(record(device)).unwrap()
+    });
+    boot_after(&mut row, &TestDevice::booted_at(40).firmware(41), |device| {
+        scribble(&record(device), 0, &[0xa5; 8192])
+    });
     // A ready file is rolled forward, whatever the record says or does not say.
     for lose in [|record: &Path| fs::remove_file(record).unwrap(), of_another_format as fn(&Path)] {
-        let device = TestDevice::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"");
+        let device =
+            TestDevice::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"");
         let before = Before::of(&device);
         cut_at(&device, &["run"], |all| after(all, "rename", &["staging-", "ready-"]));
         lose(&record(&device));

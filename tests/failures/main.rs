@@ -2,7 +2,13 @@
 //! Promises: a real run of the real program; exit, sentence, database and changed names are all looked at.
 //! Never accepts a row without an observation: `examples/failure_rows.rs` prints the table and says which are missing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 #![allow(dead_code)]
 
 #[path = "../integration/application.rs"]

@@ -31,7 +31,9 @@ fn row_27_tables_and_no_history() {
     let mut row = row(27);
     row.boot(&foreign(TestDevice::empty(41), ""));
     let theirs = "DROP TABLE refinery_schema_history; PRAGMA user_version = 30";
-    let device = TestDevice::at(30).after(|device| rusqlite::Connection::open(device.main()).unwrap().execute_batch(theirs).unwrap());
+    let device = TestDevice::at(30).after(|device| {
+        rusqlite::Connection::open(device.main()).unwrap().execute_batch(theirs).unwrap()
+    });
     row.boot(&device.key("adopt = \"rusqlite_migration\""));
     row.whole();
 }
@@ -82,7 +84,11 @@ fn row_83_a_fifo_where_a_side_file_belongs() {
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let with_it = oracle::folder(&device.root());
         let ran = device.run(&["run"]);
-        assert!(!oracle::touched(&with_it, &oracle::folder(&device.root())).contains("settings.db"), "{side}: {}", ran.stderr);
+        assert!(
+            !oracle::touched(&with_it, &oracle::folder(&device.root())).contains("settings.db"),
+            "{side}: {}",
+            ran.stderr
+        );
         // The judge would wait for it.
         fs::remove_file(&fifo).unwrap();
         row.saw(&device, before, "", &ran);

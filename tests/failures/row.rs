@@ -27,7 +27,10 @@ pub struct Before {
 impl Before {
     /// Looks at the device; run what is to be seen after this.
     pub fn of(device: &TestDevice) -> Before {
-        Before { names: oracle::folder(&device.root()), expected: device.expectations(&device.databases[0]) }
+        Before {
+            names: oracle::folder(&device.root()),
+            expected: device.expectations(&device.databases[0]),
+        }
     }
 
     /// The rows expected are those of an earlier look.
@@ -49,9 +52,17 @@ impl Before {
 /// The row of the document with this number.
 pub fn row(number: usize) -> Row {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md");
-    let rows = table::read(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{error}"));
-    let row = rows.into_iter().find(|row| row.number == number).unwrap_or_else(|| panic!("docs/failures.md has no row {number}"));
-    Row { number, wanted: row.lines.into_iter().filter(|line| !line.is_not_yet()).collect(), seen: Vec::new() }
+    let rows =
+        table::read(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    let row = rows
+        .into_iter()
+        .find(|row| row.number == number)
+        .unwrap_or_else(|| panic!("docs/failures.md has no row {number}"));
+    Row {
+        number,
+        wanted: row.lines.into_iter().filter(|line| !line.is_not_yet()).collect(),
+        seen: Vec::new(),
+    }
 }
 
 impl Row {
@@ -78,7 +89,12 @@ impl Row {
 
     /// As [`Row::cut`], for another run than a boot.
     #[track_caller]
-    pub fn cut_run(&mut self, device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) -> RunResult {
+    pub fn cut_run(
+        &mut self,
+        device: &TestDevice,
+        arguments: &[&str],
+        choose: impl Fn(&[Call]) -> &Call,
+    ) -> RunResult {
         let before = Before::of(device);
         cut_at(device, arguments, choose);
         let before = before.again(device);
@@ -97,15 +113,25 @@ impl Row {
             changed: changed(device, &before.names),
         };
         let number = self.number;
-        let Some(wanted) = self.wanted.get(self.seen.len()) else { panic!("row {number} has no line for {seen:#?}") };
-        assert!(wanted.fits(&seen), "row {number}: the document says {wanted:#?}, seen was {seen:#?}");
+        let Some(wanted) = self.wanted.get(self.seen.len()) else {
+            panic!("row {number} has no line for {seen:#?}")
+        };
+        assert!(
+            wanted.fits(&seen),
+            "row {number}: the document says {wanted:#?}, seen was {seen:#?}"
+        );
         self.seen.push(seen);
     }
 
     /// Every line of the row was seen: it is kept for the table.
     #[track_caller]
     pub fn whole(self) {
-        assert_eq!(self.seen.len(), self.wanted.len(), "row {}: lines of the document that nothing has observed", self.number);
+        assert_eq!(
+            self.seen.len(),
+            self.wanted.len(),
+            "row {}: lines of the document that nothing has observed",
+            self.number
+        );
         if std::env::var_os("BOOTMIGRATE_UNDER_TEST").is_some() {
             return;
         }
@@ -127,7 +153,13 @@ pub fn twin(device: &TestDevice) -> TestDevice {
 #[track_caller]
 pub fn cut_at(device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) {
     let (all, ran) = calls(&twin(device), arguments);
-    assert!(all.len() >= 5, "only {} write-like calls: exit {} {}", all.len(), ran.exit, ran.stderr);
+    assert!(
+        all.len() >= 5,
+        "only {} write-like calls: exit {} {}",
+        all.len(),
+        ran.exit,
+        ran.stderr
+    );
     cut_at_call(device, arguments, choose(&all));
 }
 
@@ -136,7 +168,8 @@ pub fn cut_at(device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) 
 pub fn cut_at_call(device: &TestDevice, arguments: &[&str], call: &Call) {
     let log = device.folder().join("cut.log");
     let inject = format!("{}:signal=SIGKILL:when={}", call.name, call.nth);
-    let ran = program::finish(device.command(&strace::words(device, arguments, &log, Some(inject))));
+    let ran =
+        program::finish(device.command(&strace::words(device, arguments, &log, Some(inject))));
     assert_eq!(ran.exit, "signal 9", "not killed at {call:?}: {}", ran.stderr);
 }
 
@@ -154,14 +187,19 @@ pub fn after<'a>(all: &'a [Call], name: &str, words: &[&str]) -> &'a Call {
 
 #[track_caller]
 fn position(all: &[Call], name: &str, words: &[&str]) -> usize {
-    let fits = |call: &Call| call.name.starts_with(name) && words.iter().all(|word| call.line.contains(word));
+    let fits = |call: &Call| {
+        call.name.starts_with(name) && words.iter().all(|word| call.line.contains(word))
+    };
     let lines = || all.iter().map(|call| call.line.as_str()).collect::<Vec<_>>().join("\n");
-    all.iter().position(fits).unwrap_or_else(|| panic!("no {name} with {words:?} among\n{}", lines()))
+    all.iter()
+        .position(fits)
+        .unwrap_or_else(|| panic!("no {name} with {words:?} among\n{}", lines()))
 }
 
 /// A sentence without what differs from machine to machine, in one line.
 fn tidy(device: &TestDevice, text: &str) -> String {
-    let text = text.replace(&*device.root().to_string_lossy(), "ROOT").trim_end().replace('\n', " / ");
+    let text =
+        text.replace(&*device.root().to_string_lossy(), "ROOT").trim_end().replace('\n', " / ");
     match device.application.as_ref().map(|application| application.id().to_string()) {
         Some(id) => text.replace(&id, "PID"),
         None => text,
@@ -188,19 +226,26 @@ fn which(expected: &Expectations, device: &TestDevice) -> String {
 fn changed(device: &TestDevice, before: &BTreeMap<String, Entry>) -> String {
     let after = oracle::folder(&device.root());
     let mut names = BTreeSet::new();
-    for name in before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)) {
+    for name in
+        before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name))
+    {
         let existed = before.contains_key(name) && after.contains_key(name);
         // A folder's own times, and the lock's, change with what is done in it.
         if existed && (device.root().join(name).is_dir() || name.ends_with("/lock")) {
             continue;
         }
-        let short = match name.rsplit_once("/settings.db/").filter(|(above, _)| above.ends_with(".bootmigrate")) {
+        let short = match name
+            .rsplit_once("/settings.db/")
+            .filter(|(above, _)| above.ends_with(".bootmigrate"))
+        {
             Some((_, inside)) => inside.to_string(),
             None => name.rsplit('/').next().unwrap().to_string(),
         };
         let operation = |path: &str| path.split('/').take(2).collect::<Vec<_>>().join("/");
         let short = if short.starts_with("quarantine/") { operation(&short) } else { short };
-        if [".bootmigrate", "settings.db", "snapshots", "quarantine"].contains(&short.as_str()) && device.root().join(name).is_dir() {
+        if [".bootmigrate", "settings.db", "snapshots", "quarantine"].contains(&short.as_str())
+            && device.root().join(name).is_dir()
+        {
             continue;
         }
         names.insert(if after.contains_key(name) { short } else { format!("{short} gone") });

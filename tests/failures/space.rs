@@ -49,7 +49,12 @@ fn row_09_full_before_the_snapshot() {
 
 /// The disk is full right after this call.
 #[track_caller]
-fn full_after(row: &mut Row, device: &TestDevice, arguments: &[&str], choose: fn(&[Call]) -> &Call) {
+fn full_after(
+    row: &mut Row,
+    device: &TestDevice,
+    arguments: &[&str],
+    choose: fn(&[Call]) -> &Call,
+) {
     let (all, _) = calls(&twin(device), arguments);
     let before = Before::of(device);
     let ran = stopped_after(device, arguments, choose(&all), |_| mount(device).fill());
@@ -130,7 +135,9 @@ fn row_46_huge_database_and_little_space() {
 #[test]
 fn row_67_no_inode_and_no_quota() {
     let mut row = row(67);
-    let device = TestDevice::booted_at(40).firmware(41).on(|at, folder| Mount::ext4_for_files(at, folder, 64));
+    let device = TestDevice::booted_at(40)
+        .firmware(41)
+        .on(|at, folder| Mount::ext4_for_files(at, folder, 64));
     mount(&device).take_inodes(0);
     row.boot(&device);
     mount(&device).give_inodes_back();
@@ -151,7 +158,8 @@ fn row_67_no_inode_and_no_quota() {
 #[test]
 fn row_68_full_by_a_limit_of_sqlite() {
     let mut row = row(68);
-    let limited = "PRAGMA max_page_count = 80;\nCREATE TABLE large AS SELECT zeroblob(500000) AS a;\n";
+    let limited =
+        "PRAGMA max_page_count = 80;\nCREATE TABLE large AS SELECT zeroblob(500000) AS a;\n";
     row.boot(&TestDevice::booted_at(40).firmware(40).file(("V41__large.sql", limited)));
     row.whole();
 }

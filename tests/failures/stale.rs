@@ -27,7 +27,11 @@ fn rows_to(device: &TestDevice, last: i64) {
 #[track_caller]
 fn has(device: &TestDevice, question: &str, answer: i64) {
     let copy = Copy::of(&device.main()).unwrap();
-    assert_eq!(copy.open().query_row(question, [], |row| row.get::<_, i64>(0)), Ok(answer), "{question}");
+    assert_eq!(
+        copy.open().query_row(question, [], |row| row.get::<_, i64>(0)),
+        Ok(answer),
+        "{question}"
+    );
 }
 
 /// 60 rows were written, and the boot comes to the page of the time when there were 40; its index has 60 entries.
@@ -90,13 +94,17 @@ fn row_80_the_only_snapshot_with_rows_that_were_lost() {
 #[test]
 fn row_81_an_older_copy_beside_a_newer_wal() {
     let mut row = row(81);
-    for change in ["UPDATE t SET a = a || 'z' WHERE id % 7 = 0", "UPDATE t SET a = 'one' WHERE id = 2999"] {
+    for change in
+        ["UPDATE t SET a = a || 'z' WHERE id % 7 = 0", "UPDATE t SET a = 'one' WHERE id = 2999"]
+    {
         let device = TestDevice::wal_at(40).firmware(41);
         sql(&device, TABLE);
         rows_to(&device, 40);
         let copy = fs::read(device.main()).unwrap();
         sql(&device, MANY);
-        let device = device.application(&["sql PRAGMA wal_autocheckpoint = 0", &format!("sql {change}")]).killed();
+        let device = device
+            .application(&["sql PRAGMA wal_autocheckpoint = 0", &format!("sql {change}")])
+            .killed();
         let before = Before::of(&device);
         fs::write(device.main(), copy).unwrap();
         let before = before.again(&device);

@@ -75,8 +75,10 @@ fn row_15_input_output_error() {
 #[test]
 fn row_23_wal_on_a_read_only_file_system() {
     let mut row = row(23);
-    let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
-    let device = TestDevice::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
+    let lines =
+        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
+    let device =
+        TestDevice::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
     device.mount.as_ref().unwrap().read_only();
     row.boot(&device);
     row.whole();
@@ -149,7 +151,12 @@ struct Bound(std::path::PathBuf);
 impl Bound {
     fn main_of(device: &TestDevice) -> Bound {
         require_root();
-        let done = std::process::Command::new("mount").arg("--bind").arg(device.main()).arg(device.main()).status().unwrap();
+        let done = std::process::Command::new("mount")
+            .arg("--bind")
+            .arg(device.main())
+            .arg(device.main())
+            .status()
+            .unwrap();
         assert!(done.success(), "mount --bind");
         Bound(device.main())
     }
@@ -190,7 +197,11 @@ fn row_62_commit_returns_an_error() {
         if way == 1 {
             // Without a reboot, and with one, of a container whose /run was kept.
             row.boot(&device);
-            fs::write(device.root().join("run/bootmigrate/unconfirmed/settings"), "3c1f0a52-0000-4000-8000-000000000000").unwrap();
+            fs::write(
+                device.root().join("run/bootmigrate/unconfirmed/settings"),
+                "3c1f0a52-0000-4000-8000-000000000000",
+            )
+            .unwrap();
             row.boot(&device);
         }
     }
@@ -210,7 +221,10 @@ fn of_the_user(device: TestDevice) -> TestDevice {
 #[test]
 fn row_77_a_file_or_a_folder_of_somebody_else() {
     let mut row = row(77);
-    let device = TestDevice::wal_at(40).firmware(41).application(&["sql UPDATE parent SET reading = 7 WHERE id = 5"]).killed();
+    let device = TestDevice::wal_at(40)
+        .firmware(41)
+        .application(&["sql UPDATE parent SET reading = 7 WHERE id = 5"])
+        .killed();
     let device = of_the_user(device);
     chown(device.home().join("settings.db-wal"), Some(0), Some(0)).unwrap();
     row.boot(&device);

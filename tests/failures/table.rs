@@ -43,7 +43,10 @@ impl Line {
 
     /// What was seen is what this line of the document says.
     pub fn fits(&self, seen: &Line) -> bool {
-        self.exit == seen.exit && said(&self.said, &seen.said) && self.database == seen.database && self.changed == seen.changed
+        self.exit == seen.exit
+            && said(&self.said, &seen.said)
+            && self.database == seen.database
+            && self.changed == seen.changed
     }
 }
 
@@ -51,12 +54,14 @@ impl Line {
 fn said(pattern: &str, text: &str) -> bool {
     let text = text.replace('`', "");
     let mut rest = text.as_str();
-    pattern.split('…').map(str::trim).filter(|piece| !piece.is_empty()).all(|piece| match rest.find(piece) {
-        Some(at) => {
-            rest = &rest[at + piece.len()..];
-            true
+    pattern.split('…').map(str::trim).filter(|piece| !piece.is_empty()).all(|piece| {
+        match rest.find(piece) {
+            Some(at) => {
+                rest = &rest[at + piece.len()..];
+                true
+            }
+            None => false,
         }
-        None => false,
     })
 }
 
@@ -67,7 +72,9 @@ fn said(pattern: &str, text: &str) -> bool {
 pub fn read(text: &str) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let Some(cells) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else { continue };
+        let Some(cells) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
+            continue;
+        };
         let cells: Vec<&str> = cells.split(" | ").map(str::trim).collect();
         let Some(Ok(number)) = cells.first().map(|cell| cell.parse::<usize>()) else { continue };
         let wrong = |what: &str| format!("docs/failures.md:{}: row {number}: {what}", index + 1);
@@ -77,7 +84,8 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
         if number != rows.len() + 1 {
             return Err(wrong("its number is not the next one"));
         }
-        let columns: Vec<Vec<&str>> = cells[3..].iter().map(|cell| cell.split(BREAK).map(str::trim).collect()).collect();
+        let columns: Vec<Vec<&str>> =
+            cells[3..].iter().map(|cell| cell.split(BREAK).map(str::trim).collect()).collect();
         if columns.iter().any(|column| column.len() != columns[0].len()) {
             return Err(wrong("exit, sentence, database and names do not have as many lines"));
         }
@@ -88,7 +96,10 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
             changed: columns[3][at].into(),
         };
         let lines: Vec<Line> = (0..columns[0].len()).map(line).collect();
-        if lines.iter().any(|line| !line.is_not_yet() && line.said.replace('…', "").trim().is_empty()) {
+        if lines
+            .iter()
+            .any(|line| !line.is_not_yet() && line.said.replace('…', "").trim().is_empty())
+        {
             return Err(wrong("a sentence that fits everything"));
         }
         rows.push(Row { number, situation: cells[1].into(), lines });
@@ -108,6 +119,11 @@ pub fn write_line(seen: &Line) -> String {
 /// What [`write_line`] has written, all lines of a row.
 pub fn read_lines(text: &str) -> Vec<Line> {
     let fields: Vec<&str> = text.lines().collect();
-    let line = |four: &[&str]| Line { exit: four[0].into(), said: four[1].into(), database: four[2].into(), changed: four[3].into() };
+    let line = |four: &[&str]| Line {
+        exit: four[0].into(),
+        said: four[1].into(),
+        database: four[2].into(),
+        changed: four[3].into(),
+    };
     fields.chunks_exact(4).map(line).collect()
 }

@@ -63,7 +63,11 @@ fn taken_over_from_dbmate_with_nothing_pending() {
 #[test]
 fn taken_over_by_numbers_that_the_configuration_maps() {
     check(
-        left_by("PRAGMA user_version = 3", 40, "{ from = \"rusqlite_migration\", versions = { 3 = 30 } }"),
+        left_by(
+            "PRAGMA user_version = 3",
+            40,
+            "{ from = \"rusqlite_migration\", versions = { 3 = 30 } }",
+        ),
         "run",
         expect![[r#"
         plan:     settings: adopt what rusqlite_migration left at version 30, whose schema it has, then migrate 30 to 40: V40 stamp
@@ -101,8 +105,10 @@ fn taken_over_by_a_query_of_the_product() {
 fn versions_of_diesel_and_dbmate_are_in_the_order_of_strings() {
     // As numbers the last one would be the smallest: it has a digit less.
     let versions = "('2023-10-06-090000'), ('20231006093000'), ('2023-10-06-10000')";
-    for (tool, table) in [("diesel", "__diesel_schema_migrations"), ("dbmate", "schema_migrations")] {
-        let versions = if tool == "dbmate" { versions.replace('-', "") } else { versions.to_owned() };
+    for (tool, table) in [("diesel", "__diesel_schema_migrations"), ("dbmate", "schema_migrations")]
+    {
+        let versions =
+            if tool == "dbmate" { versions.replace('-', "") } else { versions.to_owned() };
         let left = format!("CREATE TABLE {table}(version VARCHAR(50) PRIMARY KEY); INSERT INTO {table} VALUES {versions}");
         let device = left_by(
             &left,
@@ -119,7 +125,9 @@ fn versions_of_diesel_and_dbmate_are_in_the_order_of_strings() {
 fn another_schema_is_refused_with_the_difference() {
     let device = left_by(SQLX, 41, "\"sqlx\"").after(|device| {
         let connection = Connection::open(device.main()).unwrap();
-        connection.execute_batch("DROP INDEX child_parent; ALTER TABLE child ADD COLUMN changes INTEGER").unwrap();
+        connection
+            .execute_batch("DROP INDEX child_parent; ALTER TABLE child ADD COLUMN changes INTEGER")
+            .unwrap();
     });
     check_op(
         &device,
@@ -138,11 +146,26 @@ fn another_schema_is_refused_with_the_difference() {
 
 #[test]
 fn tables_without_a_version_are_somebody_elses() {
-    for (history, adopt) in [("PRAGMA user_version = 0", "user_version"), ("CREATE TABLE schema_migrations (version TEXT)", "dbmate")] {
+    for (history, adopt) in [
+        ("PRAGMA user_version = 0", "user_version"),
+        ("CREATE TABLE schema_migrations (version TEXT)", "dbmate"),
+    ] {
         let device = left_by(history, 41, &format!("\"{adopt}\""));
         let operation = perform(&device, &["run"]);
-        assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"), "{adopt}: {}", operation.ran.stderr);
-        assert!(operation.ran.stderr.contains(&format!("{adopt} left no version, and table child is there")), "{}", operation.ran.stderr);
+        assert_eq!(
+            (operation.ran.exit.as_str(), operation.touched.as_str()),
+            ("16", "nothing"),
+            "{adopt}: {}",
+            operation.ran.stderr
+        );
+        assert!(
+            operation
+                .ran
+                .stderr
+                .contains(&format!("{adopt} left no version, and table child is there")),
+            "{}",
+            operation.ran.stderr
+        );
         assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
     }
 }
@@ -150,10 +173,18 @@ fn tables_without_a_version_are_somebody_elses() {
 #[test]
 fn a_history_that_is_half_done_is_refused() {
     let device = left_by(SQLX, 41, "\"sqlx\"").after(|device| {
-        Connection::open(device.main()).unwrap().execute("UPDATE _sqlx_migrations SET success = 0 WHERE version = 30", []).unwrap();
+        Connection::open(device.main())
+            .unwrap()
+            .execute("UPDATE _sqlx_migrations SET success = 0 WHERE version = 30", [])
+            .unwrap();
     });
     let operation = perform(&device, &["run"]);
-    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"), "{}", operation.ran.stderr);
+    assert_eq!(
+        (operation.ran.exit.as_str(), operation.touched.as_str()),
+        ("16", "nothing"),
+        "{}",
+        operation.ran.stderr
+    );
     expect![[r#"
         settings: it cannot be adopted: sqlx was cut off in its version 30; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
     "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
@@ -165,20 +196,38 @@ fn taken_over_by_hand() {
     let device = left_by("PRAGMA user_version = 5", 41, "");
     let want = device.expectations(&device.databases[0]).new;
     let operation = perform(&device, &["run"]);
-    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"), "{}", operation.ran.stderr);
+    assert_eq!(
+        (operation.ran.exit.as_str(), operation.touched.as_str()),
+        ("16", "nothing"),
+        "{}",
+        operation.ran.stderr
+    );
     expect![[r#"
         settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
     "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
     for (words, said) in [
         (vec!["adopt", "--db", "settings"], "`adopt` needs --from TOOL or --at VERSION"),
-        (vec!["adopt", "--db", "settings", "--from", "rails"], "--from rails is no tool that is known; there is user_version, refinery"),
-        (vec!["adopt", "--db", "settings", "--from", "sqlx"], "sqlx's table _sqlx_migrations is not in it"),
-        (vec!["adopt", "--db", "settings", "--at", "20"], "index child_parent is there already, and a later migration makes it"),
+        (
+            vec!["adopt", "--db", "settings", "--from", "rails"],
+            "--from rails is no tool that is known; there is user_version, refinery",
+        ),
+        (
+            vec!["adopt", "--db", "settings", "--from", "sqlx"],
+            "sqlx's table _sqlx_migrations is not in it",
+        ),
+        (
+            vec!["adopt", "--db", "settings", "--at", "20"],
+            "index child_parent is there already, and a later migration makes it",
+        ),
     ] {
         let operation = perform(&device, &words);
         assert_eq!(operation.touched, "nothing", "{words:?}");
         assert!(operation.ran.stderr.contains(said), "{words:?}: {}", operation.ran.stderr);
-        assert!(["2", "16"].contains(&operation.ran.exit.as_str()), "{words:?}: {}", operation.ran.exit);
+        assert!(
+            ["2", "16"].contains(&operation.ran.exit.as_str()),
+            "{words:?}: {}",
+            operation.ran.exit
+        );
     }
     let ran = device.run(&["adopt", "--db", "settings", "--at", "30"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -192,5 +241,10 @@ fn taken_over_by_hand() {
     .assert_eq(&tidy(&device, &ran.stderr));
     assert_eq!(oracle::content(&device.main()).ok(), want);
     let operation = perform(&device, &["run"]);
-    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("0", "nothing"), "{}", operation.ran.stderr);
+    assert_eq!(
+        (operation.ran.exit.as_str(), operation.touched.as_str()),
+        ("0", "nothing"),
+        "{}",
+        operation.ran.stderr
+    );
 }

@@ -23,13 +23,15 @@ fn date(path: &Path) {
 
 #[track_caller]
 fn dated(path: &Path) {
-    let found = std::fs::metadata(path).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    let found =
+        std::fs::metadata(path).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
     assert_eq!(found.as_secs(), JULY_2049_S, "the date of {}", path.display());
 }
 
 #[track_caller]
 fn date_everything(device: &TestDevice) {
-    let files: Vec<_> = std::fs::read_dir(device.home()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        std::fs::read_dir(device.home()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.iter().for_each(|path| date(path));
     date(&device.home());
 }
@@ -52,7 +54,8 @@ fn upgrade_in_2049() {
             again:    exit 0, quiet, touched nothing
         "#]],
         );
-        Application::start(device.folder(), None).expect_ok(&format!("open {}", device.main().display()));
+        Application::start(device.folder(), None)
+            .expect_ok(&format!("open {}", device.main().display()));
     }
 }
 

@@ -21,7 +21,11 @@ impl Application {
         let executable = folder.join("application");
         if !executable.exists() {
             // Not by this process: another thread's child would inherit the open copy, and it could not be run ("text file busy").
-            let copied = Command::new("cp").arg(program::example("application")).arg(&executable).status().unwrap();
+            let copied = Command::new("cp")
+                .arg(program::example("application"))
+                .arg(&executable)
+                .status()
+                .unwrap();
             assert!(copied.success(), "cp of the application");
         }
         let words = [program::runner(), vec![executable.into()]].concat();

@@ -157,7 +157,10 @@ fn good_is_marked_as_json_too() {
 #[test]
 fn a_database_is_adopted_by_its_version() {
     let device = TestDevice::at(40).firmware(41);
-    Connection::open(device.main()).unwrap().execute_batch("DROP TABLE refinery_schema_history").unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute_batch("DROP TABLE refinery_schema_history")
+        .unwrap();
     let rows = oracle::content(&device.main());
     transcript(
         &device,
@@ -169,7 +172,8 @@ fn a_database_is_adopted_by_its_version() {
     );
     unchanged(&device, &rows);
     let copy = oracle::Copy::of(&device.main()).unwrap();
-    let new = oracle::migrated(&copy, &device.firmware_folder(), "settings", 40).ok_or_else(String::new);
+    let new =
+        oracle::migrated(&copy, &device.firmware_folder(), "settings", 40).ok_or_else(String::new);
     transcript(
         &device,
         "adopt --db settings --at 40",
@@ -192,10 +196,17 @@ fn rehearsed_as_json() {
     let rows = oracle::content(&device.main());
     let ran = device.run(&["rehearse", "--json"]);
     let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!((ran.exit.as_str(), answer["exit"].as_u64(), ran.stderr.as_str()), ("0", Some(0), ""));
+    assert_eq!(
+        (ran.exit.as_str(), answer["exit"].as_u64(), ran.stderr.as_str()),
+        ("0", Some(0), "")
+    );
     let one = &answer["databases"][0];
     assert_eq!(
-        (one["name"].as_str(), one["report"]["version"].as_i64(), one["report"]["outcome"].as_str()),
+        (
+            one["name"].as_str(),
+            one["report"]["version"].as_i64(),
+            one["report"]["outcome"].as_str()
+        ),
         (Some("settings"), Some(42), Some("migrated"))
     );
     assert!(one["bytes"].as_u64().unwrap() > 100_000, "{one:#}");

@@ -17,7 +17,13 @@ const FRIEND: u32 = 65533;
 /// `setfacl -m u:FRIEND:r` on a file of mode 0600, or (for what is made in it) on a folder.
 fn let_a_friend_in(path: &Path, name: &str) {
     const NOBODY: u32 = u32::MAX;
-    let entries = [(0x01_u16, 6_u16, NOBODY), (0x02, 4, FRIEND), (0x04, 0, NOBODY), (0x10, 4, NOBODY), (0x20, 0, NOBODY)];
+    let entries = [
+        (0x01_u16, 6_u16, NOBODY),
+        (0x02, 4, FRIEND),
+        (0x04, 0, NOBODY),
+        (0x10, 4, NOBODY),
+        (0x20, 0, NOBODY),
+    ];
     let mut list = 2_u32.to_le_bytes().to_vec();
     for (tag, rights, who) in entries {
         list.extend([&tag.to_le_bytes()[..], &rights.to_le_bytes(), &who.to_le_bytes()].concat());
@@ -66,9 +72,21 @@ fn copies(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 
 /// Runs; says `words`; each file of the database has the attributes that the live one had before, and there are `files` of them.
 #[track_caller]
-fn kept(device: &TestDevice, wanted: &Attributes, arguments: &[&str], (exit, words): (&str, &str), files: usize) {
+fn kept(
+    device: &TestDevice,
+    wanted: &Attributes,
+    arguments: &[&str],
+    (exit, words): (&str, &str),
+    files: usize,
+) {
     let ran = device.run(arguments);
-    assert!(ran.exit == exit && ran.stderr.contains(words), "{arguments:?}: exit {}: {}{}", ran.exit, ran.stderr, ran.stdout);
+    assert!(
+        ran.exit == exit && ran.stderr.contains(words),
+        "{arguments:?}: exit {}: {}{}",
+        ran.exit,
+        ran.stderr,
+        ran.stdout
+    );
     let mut found = Vec::new();
     copies(&device.home(), &mut found);
     for path in &found {
@@ -78,7 +96,12 @@ fn kept(device: &TestDevice, wanted: &Attributes, arguments: &[&str], (exit, wor
 }
 
 fn scribble(device: &TestDevice) {
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&[7; 64], 0).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(device.main())
+        .unwrap()
+        .write_all_at(&[7; 64], 0)
+        .unwrap();
 }
 
 #[test]
@@ -116,13 +139,31 @@ fn every_way_keeps_who_may_read() {
         let wanted = dress(&device);
         kept(&device, &wanted, &["run"], ("0", "migrated from 42 to 50"), 2);
         // A purge that keeps nothing; of a lost database.
-        kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], ("11", "replaced by a fresh database"), 3);
-        let device = device.key("on_damage = [\"purge\"]").after(|device| fs::remove_file(device.main()).unwrap());
+        kept(
+            &device,
+            &wanted,
+            &["purge", "--db", "settings", "--yes"],
+            ("11", "replaced by a fresh database"),
+            3,
+        );
+        let device = device
+            .key("on_damage = [\"purge\"]")
+            .after(|device| fs::remove_file(device.main()).unwrap());
         kept(&device, &wanted, &["run"], ("11", "replaced by a fresh database"), 3);
         // A purge that keeps rows.
-        let device = TestDevice::at(40).home_of(USER).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+        let device = TestDevice::at(40)
+            .home_of(USER)
+            .firmware(40)
+            .file(UNIQUE_BADGE)
+            .key("on_failure = \"purge\"");
         let wanted = dress(&device);
-        kept(&device, &wanted, &["run", "--purge-and-retry"], ("11", "replaced by a fresh database"), 3);
+        kept(
+            &device,
+            &wanted,
+            &["run", "--purge-and-retry"],
+            ("11", "replaced by a fresh database"),
+            3,
+        );
     }
 }
 
@@ -136,5 +177,11 @@ fn a_folder_s_default_list_lets_nobody_in() {
     let_a_friend_in(&device.home(), "system.posix_acl_default");
     let wanted = attributes(&device.main());
     kept(&device, &wanted, &["run"], ("0", "migrated from 42 to 50"), 2);
-    kept(&device, &wanted, &["purge", "--db", "settings", "--yes"], ("11", "replaced by a fresh database"), 3);
+    kept(
+        &device,
+        &wanted,
+        &["purge", "--db", "settings", "--yes"],
+        ("11", "replaced by a fresh database"),
+        3,
+    );
 }

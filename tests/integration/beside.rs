@@ -8,8 +8,10 @@ use std::fs;
 
 /// A device at 30 in WAL mode, whose application's last rows are in the WAL alone.
 fn with_a_wal() -> TestDevice {
-    let device =
-        TestDevice::wal_at(30).firmware(41).application(&["sql INSERT INTO parent (id, name) VALUES (3001, 'in the WAL')"]).killed();
+    let device = TestDevice::wal_at(30)
+        .firmware(41)
+        .application(&["sql INSERT INTO parent (id, name) VALUES (3001, 'in the WAL')"])
+        .killed();
     assert!(fs::metadata(beside(&device.main(), "-wal")).unwrap().len() > 0, "a WAL is left");
     device
 }
@@ -25,7 +27,12 @@ fn leaves_the_originals(words: &[&str], says: &str) {
     let (before, want) = (files(&device), device.expectations(&device.databases[0]).new);
     let ran = device.run(words);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    assert!(format!("{}{}", ran.stdout, ran.stderr).contains(says), "{} {}", ran.stdout, ran.stderr);
+    assert!(
+        format!("{}{}", ran.stdout, ran.stderr).contains(says),
+        "{} {}",
+        ran.stdout,
+        ran.stderr
+    );
     assert!(files(&device) == before, "{words:?} has changed main or the WAL");
     assert_eq!(device.run(&["run"]).exit, "0");
     let content = oracle::content(&device.main()).unwrap();

@@ -26,7 +26,8 @@ fn first_boot_makes_the_database() {
 #[test]
 fn first_boot_into_a_root_that_is_empty() {
     check(
-        TestDevice::empty(40).after(|device| std::fs::remove_dir_all(device.root().join("var")).unwrap()),
+        TestDevice::empty(40)
+            .after(|device| std::fs::remove_dir_all(device.root().join("var")).unwrap()),
         "run",
         expect![[r#"
             plan:     settings: first boot: build version 40 beside, then put it in place
@@ -242,12 +243,20 @@ fn is_fresh(device: &TestDevice, name: &str) -> bool {
 #[test]
 fn the_example_product_boots() {
     // A trigger of its V9 writes the second it runs in: the oracle's copy has to be made in the same one.
-    let device = (0..SECONDS_TRIED).map(|_| made_product()).find(|device| is_fresh(device, "settings"));
+    let device =
+        (0..SECONDS_TRIED).map(|_| made_product()).find(|device| is_fresh(device, "settings"));
     let device = device.expect("what a fresh database holds is what SQLite makes of its files");
     for name in ["settings", "telemetry"] {
         let path = device.path(name);
-        assert!(name == "settings" || is_fresh(&device, name), "{name} holds what SQLite makes of its files");
-        assert_eq!(crate::oracle::complaints(&path, &device.catalogue_folder(), name), Vec::<String>::new(), "{name}");
+        assert!(
+            name == "settings" || is_fresh(&device, name),
+            "{name} holds what SQLite makes of its files"
+        );
+        assert_eq!(
+            crate::oracle::complaints(&path, &device.catalogue_folder(), name),
+            Vec::<String>::new(),
+            "{name}"
+        );
     }
     let before = crate::oracle::folder(&device.root());
     assert_eq!(device.run(&["run"]).exit, "0");

@@ -28,18 +28,30 @@ pub struct Catalogue {
 impl Catalogue {
     /// With V1, V2 and so on of these texts.
     pub fn of(texts: &[&str]) -> Catalogue {
-        let files = texts.iter().zip(1..).map(|(text, version)| (format!("V{version}__file.sql"), format!("{text}\n")));
+        let files = texts
+            .iter()
+            .zip(1..)
+            .map(|(text, version)| (format!("V{version}__file.sql"), format!("{text}\n")));
         Catalogue { files: files.collect(), ..Catalogue::default() }
     }
 
     /// The migrations of a folder, with their ways back.
     pub fn read(folder: &Path) -> Catalogue {
-        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let (downs, mut ups): (Vec<String>, Vec<String>) =
-            names.filter(|name| name.ends_with(".sql")).partition(|name| name.ends_with(".down.sql"));
+        let names = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let (downs, mut ups): (Vec<String>, Vec<String>) = names
+            .filter(|name| name.ends_with(".sql"))
+            .partition(|name| name.ends_with(".down.sql"));
         ups.sort_by_key(|name| name[1..].split("__").next().unwrap().parse::<usize>().unwrap());
-        let text = |name: String| (name.replace(".down.sql", ".sql"), fs::read_to_string(folder.join(name)).unwrap());
-        Catalogue { files: ups.into_iter().map(text).collect(), downs: downs.into_iter().map(text).collect(), ..Catalogue::default() }
+        let text = |name: String| {
+            (name.replace(".down.sql", ".sql"), fs::read_to_string(folder.join(name)).unwrap())
+        };
+        Catalogue {
+            files: ups.into_iter().map(text).collect(),
+            downs: downs.into_iter().map(text).collect(),
+            ..Catalogue::default()
+        }
     }
 
     fn written_after(&self) -> usize {
@@ -96,18 +108,33 @@ pub fn see(connection: &Connection) -> rusqlite::Result<Observation> {
     )?;
     for table in tables {
         let cells = lines(connection, &format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_xinfo('{table}') WHERE hidden <> 1"))?;
-        let rowid = connection.prepare(&format!("SELECT rowid FROM \"{table}\"")).is_ok() && table != "sqlite_sequence";
+        let rowid = connection.prepare(&format!("SELECT rowid FROM \"{table}\"")).is_ok()
+            && table != "sqlite_sequence";
         let rowid = if rowid { "rowid" } else { "''" };
-        let only =
-            if table == "sqlite_sequence" { format!("WHERE name NOT LIKE 'bootmigrate%' AND name <> '{HISTORY}'") } else { String::new() };
-        let rows =
-            lines(connection, &format!("SELECT {rowid} || '|' || {} FROM \"{table}\" {only} ORDER BY 1", cells.join(" || ',' || ")))?;
+        let only = if table == "sqlite_sequence" {
+            format!("WHERE name NOT LIKE 'bootmigrate%' AND name <> '{HISTORY}'")
+        } else {
+            String::new()
+        };
+        let rows = lines(
+            connection,
+            &format!(
+                "SELECT {rowid} || '|' || {} FROM \"{table}\" {only} ORDER BY 1",
+                cells.join(" || ',' || ")
+            ),
+        )?;
         seen.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
     }
     for pragma in ["page_size", "auto_vacuum", "application_id"] {
-        seen.extend(lines(connection, &format!("SELECT '{pragma} ' || {pragma} FROM pragma_{pragma}"))?);
+        seen.extend(lines(
+            connection,
+            &format!("SELECT '{pragma} ' || {pragma} FROM pragma_{pragma}"),
+        )?);
     }
-    seen.extend(lines(connection, "SELECT 'integrity ' || integrity_check FROM pragma_integrity_check")?);
+    seen.extend(lines(
+        connection,
+        "SELECT 'integrity ' || integrity_check FROM pragma_integrity_check",
+    )?);
     Ok(seen)
 }
 
@@ -115,7 +142,15 @@ pub fn see(connection: &Connection) -> rusqlite::Result<Observation> {
 pub fn look(main: &Path) -> Result<(Observation, Vec<String>), String> {
     let copy = Copy::of(main).ok_or("there is no database")?;
     let connection = copy.open();
-    let read = || Ok((see(&connection)?, lines(&connection, &format!("SELECT CAST(version AS TEXT) FROM {HISTORY} ORDER BY version"))?));
+    let read = || {
+        Ok((
+            see(&connection)?,
+            lines(
+                &connection,
+                &format!("SELECT CAST(version AS TEXT) FROM {HISTORY} ORDER BY version"),
+            )?,
+        ))
+    };
     read().map_err(|error: rusqlite::Error| error.to_string())
 }
 
@@ -128,8 +163,15 @@ pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), 
     let enforced = if sql.contains(ENFORCED) { "ON" } else { "OFF" };
     connection.execute_batch(&format!("PRAGMA synchronous = OFF; PRAGMA foreign_keys = {enforced}; PRAGMA trusted_schema = OFF")).unwrap();
     // Beside an R*Tree that was written SQLite would keep its LIKE, and mark it as case-sensitive for every connection of this process.
-    let sql = &sql.replace("PRAGMA case_sensitive_like", "SAVEPOINT recovered; RELEASE recovered; PRAGMA case_sensitive_like");
-    let whole = if sql.contains("no-transaction") { sql.to_owned() } else { format!("BEGIN;\n{sql}\n;COMMIT") };
+    let sql = &sql.replace(
+        "PRAGMA case_sensitive_like",
+        "SAVEPOINT recovered; RELEASE recovered; PRAGMA case_sensitive_like",
+    );
+    let whole = if sql.contains("no-transaction") {
+        sql.to_owned()
+    } else {
+        format!("BEGIN;\n{sql}\n;COMMIT")
+    };
     connection.execute_batch(&whole).map_err(|error| error.to_string())?;
     if let Some(version) = user_version {
         connection.execute_batch(&format!("PRAGMA user_version = {version}")).unwrap();
@@ -153,9 +195,11 @@ pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), S
     // refinery makes its table before all others: a page size and the like are fixed by then.
     apply(path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
     for (version, (name, sql)) in (1..).zip(&catalogue.files) {
-        let enforced = catalogue.keys.iter().any(|key| key == "adopted_foreign_keys = \"enforced\"");
+        let enforced =
+            catalogue.keys.iter().any(|key| key == "adopted_foreign_keys = \"enforced\"");
         let sql = if enforced { format!("{ENFORCED}\n{sql}") } else { sql.clone() };
-        apply(path, &sql, catalogue.counts().then_some(version)).map_err(|error| format!("{name}: {error}"))?;
+        apply(path, &sql, catalogue.counts().then_some(version))
+            .map_err(|error| format!("{name}: {error}"))?;
         if version == catalogue.written_after() && with_rows {
             apply(path, &catalogue.rows, None)?;
         }
@@ -185,8 +229,15 @@ pub fn carry(device: &TestDevice, catalogue: &Catalogue, version: usize) {
     }
     if catalogue.adopted {
         let configuration = device.firmware_folder().join("bootmigrate.toml");
-        let adopted = |line: &str| if line.starts_with("adopted_up_to") { format!("adopted_up_to = {version}") } else { line.to_owned() };
-        let text: Vec<String> = fs::read_to_string(&configuration).unwrap().lines().map(adopted).collect();
+        let adopted = |line: &str| {
+            if line.starts_with("adopted_up_to") {
+                format!("adopted_up_to = {version}")
+            } else {
+                line.to_owned()
+            }
+        };
+        let text: Vec<String> =
+            fs::read_to_string(&configuration).unwrap().lines().map(adopted).collect();
         fs::write(&configuration, text.join("\n")).unwrap();
     }
 }
@@ -195,7 +246,12 @@ pub fn carry(device: &TestDevice, catalogue: &Catalogue, version: usize) {
 ///
 /// # Errors
 /// What a run said that did not end with 0.
-pub fn upgrade(device: &TestDevice, catalogue: &Catalogue, done: usize, pace: Pace) -> Result<(), String> {
+pub fn upgrade(
+    device: &TestDevice,
+    catalogue: &Catalogue,
+    done: usize,
+    pace: Pace,
+) -> Result<(), String> {
     let run = |words: &[&str]| {
         let ran = device.run(words);
         if ran.exit == "0" {
@@ -242,7 +298,11 @@ pub fn compare(device: &TestDevice, wanted: &Observation, versions: usize) -> Re
     if *wanted == seen {
         Ok(())
     } else {
-        Err(format!("{} lines of {}\n    missing: {missing:?}\n    more:    {more:?}", seen.len(), wanted.len()))
+        Err(format!(
+            "{} lines of {}\n    missing: {missing:?}\n    more:    {more:?}",
+            seen.len(),
+            wanted.len()
+        ))
     }
 }
 
@@ -265,9 +325,13 @@ pub fn judge(catalogue: &Catalogue, paces: &[Pace]) -> Vec<String> {
                 }
                 apply(&device.main(), &catalogue.rows, None).unwrap();
             }
-            let ended = upgrade(&device, catalogue, done, *pace).and_then(|()| compare(&device, &wanted, catalogue.files.len()));
+            let ended = upgrade(&device, catalogue, done, *pace)
+                .and_then(|()| compare(&device, &wanted, catalogue.files.len()));
             if let Err(what) = ended {
-                found.push(format!("{pace:?}, {}: {what}", if with_rows { "with rows" } else { "from nothing" }));
+                found.push(format!(
+                    "{pace:?}, {}: {what}",
+                    if with_rows { "with rows" } else { "from nothing" }
+                ));
             }
         }
     }

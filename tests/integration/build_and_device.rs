@@ -25,7 +25,9 @@ fn alike(how: As, text: &str, refused_at: Option<u32>) {
     let device = TestDevice::empty(0).file(("V1__first.sql", FIRST));
     let device = if how == As::Adopted { device.key("adopted_up_to = 2") } else { device };
     // What the rules see, and what runs.
-    for (folder, text) in [("migrations", format!("{head}SELECT 1;\n")), ("unchecked", format!("{head}{text}\n"))] {
+    for (folder, text) in
+        [("migrations", format!("{head}SELECT 1;\n")), ("unchecked", format!("{head}{text}\n"))]
+    {
         let path = device.folder().join(folder).join("settings").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -40,11 +42,14 @@ fn alike(how: As, text: &str, refused_at: Option<u32>) {
     };
     device = device.environment("BOOTMIGRATE_TEST_BUILD", "1");
     let build = device.run(&["run"]);
-    let what = format!("{text} as {how:?}\nbuild: {}\ndevice: {} {}", build.stderr, ran.exit, ran.stderr);
+    let what =
+        format!("{text} as {how:?}\nbuild: {}\ndevice: {} {}", build.stderr, ran.exit, ran.stderr);
     let place = |line: u32| format!("{name}:{}", line + u32::from(how == As::NoTransaction));
     match refused_at {
         // What no statement says has no line.
-        Some(0) => assert!(ran.exit == "10" && build.stderr.contains(&format!("{name}: ")), "{what}"),
+        Some(0) => {
+            assert!(ran.exit == "10" && build.stderr.contains(&format!("{name}: ")), "{what}")
+        }
         Some(line) => {
             assert!(ran.exit == "10" && ran.stderr.contains(&place(line)), "{what}");
             assert!(build.stderr.contains(&place(line)), "{what}");
@@ -70,7 +75,11 @@ fn transactions_and_other_databases() {
         alike(As::Data, &format!("SELECT 1;\n{text}"), Some(2));
         let harmless = ["BEGIN;", "COMMIT;", "END;", "VACUUM;"].contains(&text);
         alike(As::Adopted, &format!("SELECT 1;\n{text}"), if harmless { None } else { Some(2) });
-        alike(As::NoTransaction, &format!("SELECT 1;\n{text}"), if text == "VACUUM;" { None } else { Some(2) });
+        alike(
+            As::NoTransaction,
+            &format!("SELECT 1;\n{text}"),
+            if text == "VACUUM;" { None } else { Some(2) },
+        );
     }
     alike(As::Migration, "INSERT OR ROLLBACK INTO a VALUES (1);", Some(1));
     alike(As::Adopted, "INSERT OR ROLLBACK INTO a VALUES (1);", Some(1));
@@ -98,7 +107,12 @@ fn pragmas() {
         alike(As::NoTransaction, &format!("SELECT 1;\nPRAGMA {text};"), Some(2));
         alike(As::Adopted, &format!("SELECT 1;\nPRAGMA {text};"), None);
     }
-    for text in ["writable_schema = 1", "schema_version = 9", "ignore_check_constraints = 1", "temp.max_page_count = 9"] {
+    for text in [
+        "writable_schema = 1",
+        "schema_version = 9",
+        "ignore_check_constraints = 1",
+        "temp.max_page_count = 9",
+    ] {
         for how in [As::Migration, As::Adopted, As::NoTransaction, As::Data] {
             alike(how, &format!("PRAGMA {text};"), Some(1));
         }
@@ -151,7 +165,8 @@ fn the_runners_own_tables() {
             alike(how, &format!("SELECT 1;\n{text}"), Some(2));
         }
     }
-    for text in ["DELETE FROM bootmigrate_data;", "UPDATE refinery_schema_history SET name = 'x';"] {
+    for text in ["DELETE FROM bootmigrate_data;", "UPDATE refinery_schema_history SET name = 'x';"]
+    {
         alike(As::Data, &format!("SELECT 1;\n{text}"), Some(2));
     }
     for text in [
@@ -181,5 +196,9 @@ fn what_changes_the_schema_in_a_data_migration() {
         alike(As::Migration, text, None);
     }
     alike(As::Data, "CREATE TEMP TABLE mine (a); INSERT INTO mine VALUES (1); INSERT INTO log SELECT a FROM mine;", None);
-    alike(As::Data, "INSERT INTO words VALUES ('more'); INSERT INTO words (words) VALUES ('rebuild'); REINDEX;", None);
+    alike(
+        As::Data,
+        "INSERT INTO words VALUES ('more'); INSERT INTO words (words) VALUES ('rebuild'); REINDEX;",
+        None,
+    );
 }

@@ -10,9 +10,11 @@ use expect_test::expect;
 use rusqlite::Connection;
 
 /// Fails where two children have the same amount, as those of the application do.
-const UNIQUE_AMOUNT: (&str, &str) = ("V41__unique_amount.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n");
+const UNIQUE_AMOUNT: (&str, &str) =
+    ("V41__unique_amount.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n");
 /// Fails where somebody has made the same index by hand.
-const INDEX: (&str, &str) = ("V41__index.sql", "CREATE INDEX parent_reading ON parent (reading);\n");
+const INDEX: (&str, &str) =
+    ("V41__index.sql", "CREATE INDEX parent_reading ON parent (reading);\n");
 
 /// The rows of a query, in words that tell types apart, sorted.
 pub fn rows(connection: &Connection, table: &str) -> Vec<String> {
@@ -20,10 +22,18 @@ pub fn rows(connection: &Connection, table: &str) -> Vec<String> {
         .prepare("SELECT name FROM pragma_table_info(?1)")
         .and_then(|mut statement| statement.query_map([table], |row| row.get(0))?.collect())
         .unwrap();
-    let cells: Vec<String> = columns.iter().map(|name| format!("typeof(\"{name}\") || ':' || quote(\"{name}\")")).collect();
-    let sql = format!("SELECT {} FROM \"{table}\"", if cells.is_empty() { "NULL".into() } else { cells.join(" || '|' || ") });
-    let mut rows: Vec<String> =
-        connection.prepare(&sql).and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect()).unwrap_or_default();
+    let cells: Vec<String> = columns
+        .iter()
+        .map(|name| format!("typeof(\"{name}\") || ':' || quote(\"{name}\")"))
+        .collect();
+    let sql = format!(
+        "SELECT {} FROM \"{table}\"",
+        if cells.is_empty() { "NULL".into() } else { cells.join(" || '|' || ") }
+    );
+    let mut rows: Vec<String> = connection
+        .prepare(&sql)
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+        .unwrap_or_default();
     rows.sort();
     rows
 }
@@ -40,7 +50,8 @@ fn kept(device: &TestDevice, wanted: &[String], table: &str) {
 
 #[track_caller]
 fn said(device: &TestDevice) -> serde_json::Value {
-    let report = std::fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap();
+    let report =
+        std::fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap();
     serde_json::from_str::<serde_json::Value>(&report).unwrap()["databases"][0]["loss"].clone()
 }
 
@@ -50,7 +61,8 @@ fn a_purge_for_what_was_made_by_hand_keeps_every_row() {
     let mut device = TestDevice::at(30).firmware(40);
     assert_eq!(device.run(&["run"]).exit, "0");
     device.databases[0].version = 40;
-    let device = device.after(|device| Connection::open(device.main()).unwrap().execute_batch(INDEX.1).unwrap());
+    let device = device
+        .after(|device| Connection::open(device.main()).unwrap().execute_batch(INDEX.1).unwrap());
     let (parents, children) = (now(&device, "parent"), now(&device, "child"));
     let device = device.file(INDEX).key("on_failure = \"purge\"");
     check_op(
@@ -69,7 +81,8 @@ fn a_purge_for_what_was_made_by_hand_keeps_every_row() {
     );
     kept(&device, &parents, "parent");
     kept(&device, &children, "child");
-    let reason = std::fs::read_to_string(device.state("settings").join("quarantine/3/reason.txt")).unwrap();
+    let reason =
+        std::fs::read_to_string(device.state("settings").join("quarantine/3/reason.txt")).unwrap();
     assert!(reason.ends_with("data lost: nothing\n"), "{reason}");
 }
 
@@ -81,11 +94,17 @@ fn rows_that_a_migration_does_not_work_on_are_put_aside() {
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     // Children refer to parents: under the fresh database's own parents they would be somebody else's.
-    assert_eq!(said(&device), "2000 rows of child (in lost_child), 2000 rows of parent (in lost_parent)");
+    assert_eq!(
+        said(&device),
+        "2000 rows of child (in lost_child), 2000 rows of parent (in lost_parent)"
+    );
     kept(&device, &parents, "lost_parent");
     kept(&device, &children, "lost_child");
     let fresh = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
-    assert_eq!((now(&device, "parent").len() as u64, now(&device, "child").len() as u64), (fresh.rows["parent"], fresh.rows["child"]));
+    assert_eq!(
+        (now(&device, "parent").len() as u64, now(&device, "child").len() as u64),
+        (fresh.rows["parent"], fresh.rows["child"])
+    );
     assert_eq!(device.run(&["run"]).exit, "0");
     kept(&device, &parents, "lost_parent");
     let doctor = device.run(&["doctor"]);
@@ -99,7 +118,8 @@ fn what_was_put_aside_before_keeps_its_name() {
     let sql = "CREATE TABLE extra(x); CREATE TABLE lost_extra(y, z);
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000) INSERT INTO extra SELECT i FROM n;
         INSERT INTO lost_extra SELECT -x, x FROM extra;";
-    let device = TestDevice::wal_at(40).after(|device| Connection::open(device.main()).unwrap().execute_batch(sql).unwrap());
+    let device = TestDevice::wal_at(40)
+        .after(|device| Connection::open(device.main()).unwrap().execute_batch(sql).unwrap());
     let (extra, before) = (now(&device, "extra"), now(&device, "lost_extra"));
     let device = device.firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
     let ran = device.run(&["run"]);
@@ -124,7 +144,11 @@ fn another_tables_rows_stay_where_a_migration_fails_on_one() {
 fn named_tables_are_kept_and_the_others_counted() {
     let device = TestDevice::at(40);
     let parents = now(&device, "parent");
-    let device = device.firmware(40).file(UNIQUE_AMOUNT).key("kind = \"rebuildable\"").key("carry_over = [\"parent\", \"nowhere\"]");
+    let device = device
+        .firmware(40)
+        .file(UNIQUE_AMOUNT)
+        .key("kind = \"rebuildable\"")
+        .key("carry_over = [\"parent\", \"nowhere\"]");
     check_op(
         &device,
         "run",
@@ -150,7 +174,10 @@ fn rows_of_newer_firmware_are_put_aside() {
     let device = device.older(40).key("kind = \"rebuildable\"").key("carry_over = [\"parent\"]");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert_eq!(said(&device), "2000 rows of parent (in lost_parent), 1000 rows of child, 1 row of preference");
+    assert_eq!(
+        said(&device),
+        "2000 rows of parent (in lost_parent), 1000 rows of child, 1 row of preference"
+    );
     kept(&device, &parents, "lost_parent");
     assert_eq!(now(&device, "parent").len(), 1000);
 }
@@ -160,5 +187,8 @@ fn a_purge_by_hand_keeps_nothing() {
     let device = TestDevice::at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
     let ran = device.run(&["purge", "--db", "settings", "--yes"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert_eq!(oracle::content(&device.main()).ok(), oracle::fresh(&device.firmware_folder(), "settings"));
+    assert_eq!(
+        oracle::content(&device.main()).ok(),
+        oracle::fresh(&device.firmware_folder(), "settings")
+    );
 }

@@ -25,9 +25,16 @@ fn code_runs_with_everything_else_in_one_transaction() {
         let wanted = oracle::read(&wanted).unwrap();
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{}", ran.stderr);
-        assert!(ran.stderr.contains("settings: migrated from 40 to 90 (3 applied, "), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("settings: migrated from 40 to 90 (3 applied, "),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(oracle::content(&device.main()), Ok(wanted.clone()));
-        assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+        assert_eq!(
+            oracle::complaints(&device.main(), &device.firmware_folder(), "settings"),
+            Vec::<String>::new()
+        );
         let before = oracle::folder(&device.root());
         assert_eq!(device.run(&["run"]).exit, "0");
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
@@ -51,7 +58,13 @@ fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: 
     for _ in 0..2 {
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "19", "{}", ran.stderr);
-        assert!(ran.stderr.contains("this firmware's migrations were interrupted 5 times; nothing was changed"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(
+                "this firmware's migrations were interrupted 5 times; nothing was changed"
+            ),
+            "{}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains(&format!(">{version}]")), "{}", ran.stderr);
     }
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
@@ -61,12 +74,17 @@ fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: 
 
 /// Taken over from plain refinery, from an application that counts in `user_version`, and ours already.
 fn situations(version: i32) -> Vec<TestDevice> {
-    let adopted = TestDevice::at(40).key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
+    let adopted = TestDevice::at(40)
+        .key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
     let connection = Connection::open(adopted.main()).unwrap();
-    connection.execute_batch("DROP TABLE refinery_schema_history; PRAGMA user_version = 40").unwrap();
+    connection
+        .execute_batch("DROP TABLE refinery_schema_history; PRAGMA user_version = 40")
+        .unwrap();
     drop(connection);
     let file = format!("V{version}__code.sql");
-    [TestDevice::at(40), TestDevice::wal_at(40), adopted, TestDevice::booted_at(40)].map(|device| device.file((&file, FILE))).into()
+    [TestDevice::at(40), TestDevice::wal_at(40), adopted, TestDevice::booted_at(40)]
+        .map(|device| device.file((&file, FILE)))
+        .into()
 }
 
 #[test]
@@ -79,7 +97,8 @@ fn code_that_ends_the_program() {
 /// Plain refinery runs the file, and not the code: what it began is no version of ours.
 #[test]
 fn what_refinery_began_of_a_migration_with_code_is_said() {
-    let device = TestDevice::at(40).file(("V90__code.sql", "-- bootmigrate: code revision=1\nCREATE TABLE begun (n);\n"));
+    let device = TestDevice::at(40)
+        .file(("V90__code.sql", "-- bootmigrate: code revision=1\nCREATE TABLE begun (n);\n"));
     Connection::open(device.main()).unwrap().execute_batch("CREATE TABLE begun (n)").unwrap();
     let old = oracle::content(&device.main());
     let before = oracle::folder(&device.root());
@@ -100,9 +119,18 @@ fn code_that_panics() {
     if program::a_panic_ends_it() {
         for device in situations(91) {
             let ran = ends_every_boot_until_nobody_begins(&device, 91, "10");
-            let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("on each connection) panicked at ")).collect();
+            let said: Vec<&str> = ran
+                .stderr
+                .lines()
+                .filter(|line| line.contains("on each connection) panicked at "))
+                .collect();
             assert!(said.len() == 1 && said[0].ends_with(". [BM-10]"), "{}", ran.stderr);
-            assert!(said[0].contains("firmware.rs:") && said[0].contains(": a guest may; built with panic = \"abort\""), "{}", said[0]);
+            assert!(
+                said[0].contains("firmware.rs:")
+                    && said[0].contains(": a guest may; built with panic = \"abort\""),
+                "{}",
+                said[0]
+            );
         }
         return;
     }
@@ -162,7 +190,11 @@ fn code_that_goes_on_after_sqlite_has_rolled_back() {
         let old = oracle::content(&device.main());
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "10", "{}", ran.stderr);
-        assert!(ran.stderr.contains("SQLite ended the transaction by itself, and the code went on"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("SQLite ended the transaction by itself, and the code went on"),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(oracle::content(&device.main()), old);
     }
 }

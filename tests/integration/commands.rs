@@ -18,7 +18,12 @@ pub fn transcript(device: &TestDevice, typed: &str, expect: Expect) {
     let words: Vec<&str> = typed.split_whitespace().collect();
     let ran = device.run(&words);
     let touched = oracle::touched(&before, &oracle::folder(&device.root()));
-    expect.assert_eq(&format!("{}{}exit {}, touched {touched}\n", tidy(device, &ran.stdout), tidy(device, &ran.stderr), ran.exit));
+    expect.assert_eq(&format!(
+        "{}{}exit {}, touched {touched}\n",
+        tidy(device, &ran.stdout),
+        tidy(device, &ran.stderr),
+        ran.exit
+    ));
 }
 
 /// What the rows must be after the files of this firmware from `from` on up to `to`, by SQLite alone.
@@ -79,7 +84,10 @@ fn migrating_some_then_all() {
     assert!(ready(&device));
 }
 
-const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+const STAMP_DOWN: (&str, &str) = (
+    "V40__stamp.down.sql",
+    "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n",
+);
 
 #[test]
 fn going_back_by_hand_and_forward_again() {
@@ -149,11 +157,18 @@ fn migrating_by_hand_never_purges() {
 #[test]
 fn rehearsing_beside_an_application() {
     for device in [TestDevice::booted_at(40), TestDevice::wal_at(40)] {
-        let mut device = device.firmware(42).application(&["sql UPDATE parent SET reading = 1 WHERE id = 7"]);
+        let mut device =
+            device.firmware(42).application(&["sql UPDATE parent SET reading = 1 WHERE id = 7"]);
         let rows = oracle::content(&device.main()).unwrap();
         let ran = device.run(&["rehearse"]);
         assert_eq!(ran.exit, "0", "{}{}", ran.stdout, ran.stderr);
-        assert!(ran.stdout.starts_with("settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-"), "{}", ran.stdout);
+        assert!(
+            ran.stdout.starts_with(
+                "settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-"
+            ),
+            "{}",
+            ran.stdout
+        );
         assert!(ran.stdout.contains("rehearsed on a copy"), "{}", ran.stdout);
         assert_eq!(oracle::content(&device.main()).unwrap(), rows);
         assert!(!device.state("settings").join("rehearsal").exists());
@@ -171,7 +186,13 @@ fn rehearsing_what_fails_costs_nothing() {
     let rows = oracle::content(&device.main());
     let ran = device.run(&["rehearse"]);
     assert_eq!(ran.exit, "10", "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("settings/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(
+            "settings/V41__x.sql:12:5: no such column: nowhere (SQLite 1), in statement 4 of 5"
+        ),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("     12 |     nowhere = 1;\n        |     ^\n"), "{}", ran.stdout);
     assert_eq!(oracle::content(&device.main()), rows);
     // No try was counted: the next boot has all of its own.
@@ -215,14 +236,19 @@ fn a_rehearsal_that_was_cut_off_is_removed_by_the_next_run() {
 #[test]
 fn a_snapshot_beside_an_application_has_what_was_committed() {
     for device in [TestDevice::booted_at(41), TestDevice::wal_at(41)] {
-        let lines = ["sql UPDATE parent SET reading = 2 WHERE id < 100", "sql BEGIN", "sql UPDATE child SET label = 'not committed'"];
+        let lines = [
+            "sql UPDATE parent SET reading = 2 WHERE id < 100",
+            "sql BEGIN",
+            "sql UPDATE child SET label = 'not committed'",
+        ];
         let device = device.application(&lines);
         let ran = device.run(&["snapshot", "create"]);
         assert_eq!(ran.exit, "0", "{}{}", ran.stdout, ran.stderr);
         let copies = fs::read_dir(device.state("settings").join("snapshots")).unwrap();
         let copies: Vec<_> = copies.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
-        let (kept, live) = (oracle::content(&copies[0]).unwrap(), oracle::content(&device.main()).unwrap());
+        let (kept, live) =
+            (oracle::content(&copies[0]).unwrap(), oracle::content(&device.main()).unwrap());
         // A copy of the live files has the rollback journal beside it, so SQLite takes the open transaction back.
         assert_eq!(kept, live);
         assert!(kept.rows["parent"] >= 1000 && kept.rows["child"] >= 1000);
@@ -280,11 +306,18 @@ fn a_file_is_restored_and_migrated_to_this_firmware() {
     fs::copy(device.main(), &file).unwrap();
     let new = wanted(&device, 40, 42);
     assert_eq!(device.run(&["run"]).exit, "0");
-    Connection::open(device.main()).unwrap().execute_batch("DELETE FROM preference; DELETE FROM child").unwrap();
-    let ran = device.run(&["snapshot", "restore", &file.to_string_lossy(), "--db", "settings", "--yes"]);
+    Connection::open(device.main())
+        .unwrap()
+        .execute_batch("DELETE FROM preference; DELETE FROM child")
+        .unwrap();
+    let ran =
+        device.run(&["snapshot", "restore", &file.to_string_lossy(), "--db", "settings", "--yes"]);
     assert_eq!(ran.exit, "11", "{}{}", ran.stdout, ran.stderr);
     assert_eq!(oracle::content(&device.main()).unwrap(), new);
-    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+    assert_eq!(
+        oracle::complaints(&device.main(), &device.firmware_folder(), "settings"),
+        Vec::<String>::new()
+    );
     assert!(ready(&device));
 }
 
@@ -303,7 +336,10 @@ fn a_bad_copy_is_found_and_never_restored() {
     assert!(ran.stdout.contains("NOT GOOD"), "{}", ran.stdout);
     let before = oracle::folder(&device.root());
     let ran = device.run(&["snapshot", "restore", "v41-1", "--db", "settings", "--yes"]);
-    assert_eq!((ran.exit.as_str(), oracle::touched(&before, &oracle::folder(&device.root())).as_str()), ("17", "nothing"));
+    assert_eq!(
+        (ran.exit.as_str(), oracle::touched(&before, &oracle::folder(&device.root())).as_str()),
+        ("17", "nothing")
+    );
     assert!(ran.stderr.contains("this copy is not good"), "{}", ran.stderr);
     assert_eq!(oracle::content(&device.main()), rows);
     assert!(ready(&device));
@@ -311,8 +347,10 @@ fn a_bad_copy_is_found_and_never_restored() {
 
 #[test]
 fn a_bundle_has_everything_but_rows() {
-    let device =
-        TestDevice::booted_at(40).file(("V41__x.sql", "-- bootmigrate: expect = SELECT name FROM parent WHERE id = 1500\nSELECT 1;\n"));
+    let device = TestDevice::booted_at(40).file((
+        "V41__x.sql",
+        "-- bootmigrate: expect = SELECT name FROM parent WHERE id = 1500\nSELECT 1;\n",
+    ));
     assert_eq!(device.run(&["run"]).exit, "10");
     let file = device.folder().join("bundle.json");
     let before = oracle::folder(&device.root());
@@ -344,7 +382,11 @@ fn the_doctor_finds_nothing_where_nothing_is_wrong() {
         let before = oracle::folder(&device.root());
         let ran = device.run(&["doctor"]);
         assert_eq!(ran.exit, "0", "{}", ran.stdout);
-        assert!(!ran.stdout.contains("PROBLEM") && ran.stdout.contains("every page and index is whole"), "{}", ran.stdout);
+        assert!(
+            !ran.stdout.contains("PROBLEM") && ran.stdout.contains("every page and index is whole"),
+            "{}",
+            ran.stdout
+        );
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     }
 }
@@ -359,12 +401,19 @@ fn the_doctor_names_the_repair() {
         fs::write(device.main(), bytes).unwrap();
     });
     let by_hand = TestDevice::booted_at(41).after(|device| {
-        Connection::open(device.main()).unwrap().execute_batch("DROP INDEX child_parent; CREATE TABLE notes (id)").unwrap();
+        Connection::open(device.main())
+            .unwrap()
+            .execute_batch("DROP INDEX child_parent; CREATE TABLE notes (id)")
+            .unwrap();
     });
     let situations = [
         (damaged, "17", "bootmigrate run --purge-and-retry --db settings"),
         (by_hand, "0", "index child_parent is missing; table notes is not from a migration"),
-        (TestDevice::booted_at(40).firmware(41), "3", "stop the applications, then `bootmigrate run --db settings`"),
+        (
+            TestDevice::booted_at(40).firmware(41),
+            "3",
+            "stop the applications, then `bootmigrate run --db settings`",
+        ),
         (TestDevice::at(42).firmware(41), "12", "boot the newer firmware"),
         (TestDevice::empty(41), "3", "a first boot makes it"),
     ];
@@ -382,14 +431,20 @@ fn the_doctor_names_the_repair() {
 
 #[test]
 fn observing_changes_nothing_and_says_what_would_be_done() {
-    for (device, exit, is_ready) in
-        [(TestDevice::at(40).firmware(41), "3", false), (TestDevice::wal_at(41), "0", true), (TestDevice::empty(41), "3", false)]
-    {
+    for (device, exit, is_ready) in [
+        (TestDevice::at(40).firmware(41), "3", false),
+        (TestDevice::wal_at(41), "0", true),
+        (TestDevice::empty(41), "3", false),
+    ] {
         let device = device.top("mode = \"observe\"");
         let before = oracle::folder(&device.root());
         let ran = device.run(&["run"]);
         assert_eq!((ran.exit.as_str(), ready(&device)), (exit, is_ready), "{}", ran.stderr);
-        assert!(ran.stderr.contains("mode = \"observe\" changes nothing; the plan is: "), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("mode = \"observe\" changes nothing; the plan is: "),
+            "{}",
+            ran.stderr
+        );
         for words in ["migrate --all", "snapshot create", "snapshot prune", "rehearse"] {
             let ran = device.run(&words.split(' ').collect::<Vec<_>>());
             assert_eq!(ran.exit, "3", "{words}: {}{}", ran.stdout, ran.stderr);
@@ -403,8 +458,14 @@ fn a_program_is_started_only_with_usable_databases() {
     let device = TestDevice::at(40).firmware(41);
     let new = wanted(&device, 40, 41);
     assert_eq!(device.run(&["ready", "--db", "settings"]).exit, "3");
-    let ran = device.run(&["run", "--", "sh", "-c", "echo started with $0 $1; exit 7", "-a", "--retry"]);
-    assert_eq!((ran.exit.as_str(), ran.stdout.as_str()), ("7", "started with -a --retry\n"), "{}", ran.stderr);
+    let ran =
+        device.run(&["run", "--", "sh", "-c", "echo started with $0 $1; exit 7", "-a", "--retry"]);
+    assert_eq!(
+        (ran.exit.as_str(), ran.stdout.as_str()),
+        ("7", "started with -a --retry\n"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()).unwrap(), new);
     assert_eq!(device.run(&["ready", "--db", "settings"]).exit, "0");
     let device = TestDevice::at(40).file(BROKEN);

@@ -28,8 +28,14 @@ fn pairs_started_together_migrate_once() {
             assert_eq!(ran.exit, "0", "pair {pair}: {}", ran.stderr);
         }
         assert_eq!(oracle::content(&device.main()).unwrap(), want, "pair {pair}");
-        assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
-        assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "pair {pair}: no ready file");
+        assert_eq!(
+            oracle::complaints(&device.main(), &device.firmware_folder(), "settings"),
+            Vec::<String>::new()
+        );
+        assert!(
+            device.root().join("run/bootmigrate/ready/settings").exists(),
+            "pair {pair}: no ready file"
+        );
         let migrated = [&first, &second].iter().filter(|ran| ran.stderr.contains("40>41")).count();
         *ends.entry(migrated).or_insert(0) += 1;
     }
@@ -50,13 +56,18 @@ fn pairs_started_together_at_a_first_boot() {
         assert_eq!(oracle::content(&device.main()).unwrap(), want, "pair {pair}");
         let before = oracle::folder(&device.root());
         assert_eq!(device.run(&["run"]).exit, "0", "pair {pair}");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "pair {pair}");
+        assert_eq!(
+            oracle::touched(&before, &oracle::folder(&device.root())),
+            "nothing",
+            "pair {pair}"
+        );
     }
 }
 
 #[test]
 fn idle_application_in_delete_mode_is_noticed() {
-    let mut device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 1").application(&[]);
+    let mut device =
+        TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 1").application(&[]);
     check_op(
         &device,
         "run",
@@ -94,7 +105,10 @@ fn idle_application_in_delete_mode_is_noticed() {
 #[test]
 fn idle_application_in_wal_mode_is_noticed() {
     let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
-    let mut device = device.firmware(41).key("busy_timeout_s = 1").application(&["sql UPDATE parent SET reading = 1"]);
+    let mut device = device
+        .firmware(41)
+        .key("busy_timeout_s = 1")
+        .application(&["sql UPDATE parent SET reading = 1"]);
     check_op(
         &device,
         "run",
@@ -115,7 +129,10 @@ fn idle_application_in_wal_mode_is_noticed() {
 fn application_in_the_middle_of_a_transaction_is_noticed() {
     let device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 1");
     check(
-        device.application(&["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 1 WHERE id = 1"]),
+        device.application(&[
+            "sql BEGIN IMMEDIATE",
+            "sql UPDATE parent SET reading = 1 WHERE id = 1",
+        ]),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -148,7 +165,10 @@ fn application_that_is_running_does_not_disturb_a_quiet_boot() {
 
 #[test]
 fn nothing_is_purged_under_a_running_application() {
-    let device = TestDevice::booted_at(40).firmware(40).file(crate::product::UNIQUE_BADGE).key("busy_timeout_s = 1");
+    let device = TestDevice::booted_at(40)
+        .firmware(40)
+        .file(crate::product::UNIQUE_BADGE)
+        .key("busy_timeout_s = 1");
     check(
         device.application(&[]),
         "run --purge-and-retry",

@@ -26,7 +26,9 @@ fn cost(device: &TestDevice, arguments: &[&str]) -> Cost {
     let pid = Pid::from_child(&child);
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
     let account = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap();
-    let number = |key: &str| account.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().parse().unwrap();
+    let number = |key: &str| {
+        account.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().parse().unwrap()
+    };
     let (read, written) = (number("rchar:"), number("wchar:"));
     Cost { ran: RunResult::from(child.wait_with_output().unwrap()), read, written }
 }
@@ -64,12 +66,21 @@ fn size(path: &Path) -> u64 {
 /// One read to copy it, and one to check it; what is checked before the commit is in the cache.
 #[test]
 fn an_upgrade_reads_the_file_twice() {
-    let device = large().file(("V42__more.sql", "ALTER TABLE large ADD COLUMN c INTEGER NOT NULL DEFAULT 0;\n"));
+    let device = large()
+        .file(("V42__more.sql", "ALTER TABLE large ADD COLUMN c INTEGER NOT NULL DEFAULT 0;\n"));
     let bytes = size(&device.main());
     let cost = cost(&device, &["run"]);
-    assert!(cost.ran.exit == "0" && cost.ran.stderr.contains("migrated from 41 to 42"), "{}", cost.ran.stderr);
+    assert!(
+        cost.ran.exit == "0" && cost.ran.stderr.contains("migrated from 41 to 42"),
+        "{}",
+        cost.ran.stderr
+    );
     assert!(cost.read <= 2 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
-    assert!(cost.written <= bytes + OWN_BYTES, "{} bytes were written for a snapshot of {bytes}", cost.written);
+    assert!(
+        cost.written <= bytes + OWN_BYTES,
+        "{} bytes were written for a snapshot of {bytes}",
+        cost.written
+    );
 }
 
 /// Once to see that the copy is good, once to copy it, and once to verify what was made.
@@ -79,7 +90,11 @@ fn a_restore_reads_the_copy_three_times() {
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
     let bytes = size(&device.main());
     let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
-    assert!(cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"), "{}", cost.ran.stderr);
+    assert!(
+        cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"),
+        "{}",
+        cost.ran.stderr
+    );
     assert!(cost.read <= 3 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
     assert!(cost.written <= bytes + OWN_BYTES, "{} bytes were written of {bytes}", cost.written);
 }
@@ -92,15 +107,21 @@ fn a_restore_obeys_the_limit_of_checks() {
     let device = device.key("quick_check_max_mib = 4").top("memory_max_mib = 24");
     let bytes = size(&device.main());
     let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
-    assert!(cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"), "{}", cost.ran.stderr);
+    assert!(
+        cost.ran.exit == "11" && cost.ran.stderr.contains("restored from a snapshot"),
+        "{}",
+        cost.ran.stderr
+    );
     assert!(cost.read <= 2 * bytes + OWN_BYTES, "{} bytes were read of {bytes}", cost.read);
 }
 
 /// A page in the middle of the rows is damaged; the cache holds a third of the file.
 fn with_a_damaged_page() -> TestDevice {
     let device = with_rows(300_000, 20).top("memory_max_mib = 16").key("copy = \"never\"");
-    let sql = "SELECT pageno FROM dbstat WHERE name = 'large' AND pagetype = 'leaf' LIMIT 1 OFFSET 1000";
-    let page: i64 = Connection::open(device.main()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+    let sql =
+        "SELECT pageno FROM dbstat WHERE name = 'large' AND pagetype = 'leaf' LIMIT 1 OFFSET 1000";
+    let page: i64 =
+        Connection::open(device.main()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
     let mut file = fs::read(device.main()).unwrap();
     let at = usize::try_from(page - 1).unwrap() * 4096;
     file[at..at + 64].fill(0xff);
@@ -136,7 +157,8 @@ fn a_salvage_needs_no_room_on_another_partition() {
     let first = "[databases.alarms]\npath = \"/small/alarms.db\"\n\n[databases.settings]";
     fs::write(configuration, text.replacen("[databases.settings]", first, 1)).unwrap();
     fs::create_dir(device.firmware_folder().join("alarms")).unwrap();
-    let device = device.file_of("alarms", ("V1__alarm.sql", "CREATE TABLE alarm (id INTEGER PRIMARY KEY);\n"));
+    let device = device
+        .file_of("alarms", ("V1__alarm.sql", "CREATE TABLE alarm (id INTEGER PRIMARY KEY);\n"));
     salvaged(&device.run(&["run"]));
 }
 
@@ -185,7 +207,8 @@ fn each_further_database_costs_the_same_calls() {
 fn more_databases_than_descriptors_are_booted() {
     let device = many(100);
     assert_eq!(device.run(&["run"]).exit, "0");
-    let mut words: Vec<OsString> = ["sh", "-c", "ulimit -n 40 && exec \"$@\"", "sh"].map(OsString::from).into();
+    let mut words: Vec<OsString> =
+        ["sh", "-c", "ulimit -n 40 && exec \"$@\"", "sh"].map(OsString::from).into();
     words.extend(device.words(&["run"]));
     let ran = finish(device.command(&words));
     assert!(ran.exit == "0" && ran.stderr.contains("nothing to do"), "{}", ran.stderr);

@@ -12,7 +12,12 @@ use std::os::unix::fs::FileExt;
 
 /// Overwrites bytes of the main file, at an offset.
 fn scribble(device: &TestDevice, offset: u64, bytes: &[u8]) {
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(bytes, offset).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(device.main())
+        .unwrap()
+        .write_all_at(bytes, offset)
+        .unwrap();
 }
 
 /// Overwrites a page that holds rows of `child`.
@@ -26,7 +31,10 @@ fn corrupt_page(device: &TestDevice) {
 /// The first page of an object, counted from 1.
 fn root_page(device: &TestDevice, object: &str) -> u64 {
     let copy = oracle::Copy::of(&device.main()).unwrap();
-    let page: i64 = copy.open().query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get(0)).unwrap();
+    let page: i64 = copy
+        .open()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [object], |row| row.get(0))
+        .unwrap();
     page as u64
 }
 
@@ -76,7 +84,10 @@ fn corrupt_header_is_restored_from_the_snapshot() {
 #[test]
 fn corrupt_page_is_never_copied_over_anything() {
     check(
-        TestDevice::at(40).firmware(41).key("on_damage = [\"reindex\", \"snapshot\"]").after(corrupt_page),
+        TestDevice::at(40)
+            .firmware(41)
+            .key("on_damage = [\"reindex\", \"snapshot\"]")
+            .after(corrupt_page),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
@@ -136,8 +147,18 @@ fn hot_journal_is_recovered_before_anything_is_copied() {
     // The cache is small and spills: half of the update is in the main file when the power goes.
     let device = TestDevice::at(40).firmware(41);
     let old = oracle::content(&device.main()).unwrap();
-    let device = device.application(&["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"]).killed();
-    assert_ne!(fs::read(oracle::beside(&device.main(), "-journal")).unwrap()[0], 0, "the journal is hot");
+    let device = device
+        .application(&[
+            "sql PRAGMA cache_size = 2",
+            "sql BEGIN",
+            "sql UPDATE parent SET name = name || ' lost'",
+        ])
+        .killed();
+    assert_ne!(
+        fs::read(oracle::beside(&device.main(), "-journal")).unwrap()[0],
+        0,
+        "the journal is hot"
+    );
     assert_eq!(oracle::content(&device.main()).unwrap(), old);
     check(
         device,
@@ -168,9 +189,16 @@ fn tail_of_super_journal(path: &str) -> Vec<u8> {
 fn a_transaction_over_two_databases_is_rolled_back_and_leaves_no_file() {
     for gateways in [false, true] {
         let device = TestDevice::at(40).firmware(41);
-        let update = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
+        let update = [
+            "sql PRAGMA cache_size = 2",
+            "sql BEGIN",
+            "sql UPDATE parent SET name = name || ' lost'",
+        ];
         let device = device.application(&update).killed();
-        let (journal, shared) = (oracle::beside(&device.main(), "-journal"), oracle::beside(&device.main(), "-mj0123459AB"));
+        let (journal, shared) = (
+            oracle::beside(&device.main(), "-journal"),
+            oracle::beside(&device.main(), "-mj0123459AB"),
+        );
         let folder = device.main().parent().unwrap().to_owned();
         let other = folder.join("other.db-journal");
         let mut hot = fs::read(&journal).unwrap();
@@ -185,16 +213,25 @@ fn a_transaction_over_two_databases_is_rolled_back_and_leaves_no_file() {
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{}", ran.stderr);
         let left = oracle::Copy::of(&device.main()).unwrap();
-        let lost: i64 = left.open().query_row("SELECT count(*) FROM parent WHERE name LIKE '% lost'", [], |row| row.get(0)).unwrap();
+        let lost: i64 = left
+            .open()
+            .query_row("SELECT count(*) FROM parent WHERE name LIKE '% lost'", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(lost, 0, "rolled back");
-        assert!(!journal.exists() && !shared.exists(), "owned by the application's user: {gateways}");
+        assert!(
+            !journal.exists() && !shared.exists(),
+            "owned by the application's user: {gateways}"
+        );
     }
 }
 
 /// A device whose power went while the application had rows in its WAL alone.
 fn left_over_wal(version: i32) -> TestDevice {
-    let lines =
-        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'", "sql DELETE FROM child WHERE id > 1500"];
+    let lines = [
+        "sql PRAGMA wal_autocheckpoint = 0",
+        "sql UPDATE parent SET name = name || ' kept'",
+        "sql DELETE FROM child WHERE id > 1500",
+    ];
     let device = TestDevice::wal_at(version).application(&lines).killed();
     let wal = fs::metadata(oracle::beside(&device.main(), "-wal")).unwrap().len();
     assert!(wal > 0, "rows are in the WAL");
@@ -315,14 +352,22 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
         "sql INSERT INTO odd VALUES (2, NULL)",
     ]);
     let device = device.killed();
-    let wrong: String = oracle::Copy::of(&device.main()).unwrap().open().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let wrong: String = oracle::Copy::of(&device.main())
+        .unwrap()
+        .open()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
     assert_ne!(wrong, "ok", "the situation is not odd");
     let ran = device.run(&["run", "--purge-and-retry"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     let connection = oracle::Copy::of(&device.main()).unwrap();
-    let rows: i64 = connection.open().query_row("SELECT count(*) FROM odd", [], |row| row.get(0)).unwrap();
+    let rows: i64 =
+        connection.open().query_row("SELECT count(*) FROM odd", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 2, "{}", ran.stderr);
-    let version: i64 = connection.open().query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    let version: i64 = connection
+        .open()
+        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(version, 41, "{}", ran.stderr);
     assert_eq!(device.run(&["run"]).exit, "0");
 }
@@ -332,7 +377,11 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
 fn in_the_middle_of_a_swap(device: &TestDevice, waiting: &[u8]) {
     let aside = device.state("settings").join("quarantine/7");
     fs::create_dir_all(&aside).unwrap();
-    fs::write(aside.join("reason.txt"), "operation: 7\nreason: `purge` was asked for\ndata lost: everything\n").unwrap();
+    fs::write(
+        aside.join("reason.txt"),
+        "operation: 7\nreason: `purge` was asked for\ndata lost: everything\n",
+    )
+    .unwrap();
     fs::hard_link(device.main(), aside.join("settings.db")).unwrap();
     let wal = device.home().join("settings.db-wal");
     assert!(fs::metadata(&wal).unwrap().len() > 0, "the WAL holds what was written last");
@@ -343,7 +392,10 @@ fn in_the_middle_of_a_swap(device: &TestDevice, waiting: &[u8]) {
 #[test]
 fn a_damaged_replacement_gives_the_wal_back_from_quarantine() {
     let device = TestDevice::wal_at(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
-    let device = device.firmware(41).application(&["sql UPDATE parent SET reading = -0.5 WHERE id > 1900"]).killed();
+    let device = device
+        .firmware(41)
+        .application(&["sql UPDATE parent SET reading = -0.5 WHERE id > 1900"])
+        .killed();
     in_the_middle_of_a_swap(&device, &[0xa5; 8192]);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -365,12 +417,18 @@ fn varint_of_five(value: u64) -> [u8; 5] {
 /// To read it, SQLite asks for as much memory as the row claims to need, and is refused it at every boot.
 #[test]
 fn a_row_that_claims_to_be_longer_than_the_file_is_damage() {
-    let rows = "CREATE TABLE long (id INTEGER PRIMARY KEY, v TEXT);\nCREATE INDEX long_v ON long (v);\n\
+    let rows =
+        "CREATE TABLE long (id INTEGER PRIMARY KEY, v TEXT);\nCREATE INDEX long_v ON long (v);\n\
         INSERT INTO long VALUES (1, 'first'), (2, hex(zeroblob(600))), (3, 'last');\n";
     for policy in ["on_damage = [\"salvage\"]", "on_damage = []"] {
-        let device = TestDevice::at(40).file(("V41__long.sql", rows)).key(policy).key("copy = \"never\"");
+        let device =
+            TestDevice::at(40).file(("V41__long.sql", rows)).key(policy).key("copy = \"never\"");
         assert_eq!(device.run(&["run"]).exit, "0");
-        let value = fs::read(device.main()).unwrap().windows(1200).position(|bytes| bytes == [b'0'; 1200]).unwrap();
+        let value = fs::read(device.main())
+            .unwrap()
+            .windows(1200)
+            .position(|bytes| bytes == [b'0'; 1200])
+            .unwrap();
         let local = 489; // of what does not fit into a page, this much is in it, where the rest fills pages
         let claimed = local + 4092 * 195_000;
         let mut cell = varint_of_five(claimed).to_vec();
@@ -383,8 +441,10 @@ fn a_row_that_claims_to_be_longer_than_the_file_is_damage() {
         let ran = device.run(&["run"]);
         if policy.contains("salvage") {
             assert!(ran.exit == "11" && ran.stderr.contains("row"), "{}: {}", ran.exit, ran.stderr);
-            let ids: String =
-                Connection::open(device.main()).unwrap().query_row("SELECT group_concat(id) FROM long", [], |row| row.get(0)).unwrap();
+            let ids: String = Connection::open(device.main())
+                .unwrap()
+                .query_row("SELECT group_concat(id) FROM long", [], |row| row.get(0))
+                .unwrap();
             assert_eq!(ids, "1,3");
         } else {
             assert_eq!(ran.exit, "17", "{}", ran.stderr);

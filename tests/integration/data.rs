@@ -71,7 +71,10 @@ fn all_of_them_beside_an_application() {
         assert_eq!(oracle::content(&device.main()), Ok(new.clone()));
         // What is done is done.
         let again = device.run(&["data", "run", "--all"]);
-        assert_eq!((again.exit.as_str(), again.stderr.as_str()), ("0", "settings: no data migration is pending. [BM-0 settings data]\n"));
+        assert_eq!(
+            (again.exit.as_str(), again.stderr.as_str()),
+            ("0", "settings: no data migration is pending. [BM-0 settings data]\n")
+        );
         assert_eq!(oracle::content(&device.main()), Ok(new.clone()));
         // Its boots know nothing of it.
         let device = device.killed();
@@ -134,7 +137,10 @@ fn one_after_the_other_as_told() {
     let ran = device.run(&["data", "run", "--to", "2", "--json"]);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     let second = &report["databases"][0]["migrations"][1];
-    assert_eq!((ran.exit.as_str(), &report["exit"], &second["state"], &second["rows"]), ("0", &0.into(), &"done".into(), &1000.into()));
+    assert_eq!(
+        (ran.exit.as_str(), &report["exit"], &second["state"], &second["rows"]),
+        ("0", &0.into(), &"done".into(), &1000.into())
+    );
     assert_eq!(oracle::content(&device.main()), Ok(new));
 }
 
@@ -219,7 +225,10 @@ fn an_expectation_that_does_not_hold_stops_the_last_round() {
 
 #[test]
 fn rows_alone_may_change() {
-    let device = booted(&[("V1__schema.sql", "UPDATE parent SET badge = 1;\nCREATE INDEX badges ON parent (badge);\n")]);
+    let device = booted(&[(
+        "V1__schema.sql",
+        "UPDATE parent SET badge = 1;\nCREATE INDEX badges ON parent (badge);\n",
+    )]);
     let old = oracle::content(&device.main());
     let ran = device.run(&["data", "run", "--all"]);
     assert_eq!(ran.exit, "2", "{}", ran.stderr);
@@ -242,14 +251,17 @@ fn rows_alone_may_change() {
 fn the_schema_comes_first() {
     let pending = TestDevice::booted_at(40).firmware(41);
     let newer = TestDevice::booted_at(42).firmware(41);
-    for (device, exit, why) in [(pending, "3", "migrate 40 to 41"), (newer, "12", "refuse: the database is at version 42")] {
+    for (device, exit, why) in
+        [(pending, "3", "migrate 40 to 41"), (newer, "12", "refuse: the database is at version 42")]
+    {
         with(&device, &[TENFOLD]);
         let old = oracle::content(&device.main());
         let before = oracle::folder(&device.root());
         let ran = device.run(&["data", "run", "--all"]);
         assert_eq!(ran.exit, exit, "{}", ran.stderr);
         assert!(
-            ran.stderr.contains("its data migrations wait: the plan of its next run is: ") && ran.stderr.contains(why),
+            ran.stderr.contains("its data migrations wait: the plan of its next run is: ")
+                && ran.stderr.contains(why),
             "{}",
             ran.stderr
         );
@@ -260,11 +272,18 @@ fn the_schema_comes_first() {
 
 #[test]
 fn an_application_in_the_middle_of_its_work_is_waited_for() {
-    let device = booted(&[TENFOLD]).application(&["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 4 WHERE id = 4"]);
+    let device = booted(&[TENFOLD])
+        .application(&["sql BEGIN IMMEDIATE", "sql UPDATE parent SET reading = 4 WHERE id = 4"]);
     let old = oracle::content(&device.main());
     let ran = device.run(&["data", "run", "--all"]);
     assert_eq!(ran.exit, "13", "{}", tidy(&device, &ran.stderr));
-    assert!(ran.stderr.contains("; no row was changed. Next: run `bootmigrate data run --db settings` again."), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(
+            "; no row was changed. Next: run `bootmigrate data run --db settings` again."
+        ),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()), old);
     // It is gone; what it had not committed is rolled back, and the data migration has its turn.
     let device = device.killed();
@@ -311,7 +330,10 @@ fn line_ends_are_no_edit_and_an_edit_may_be_only_warned_of() {
     let crlf = TENFOLD.1.replace('\n', "\r\n");
     with(&device, &[(TENFOLD.0, &crlf), later]);
     let ran = device.run(&["data", "run", "--all"]);
-    assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", "settings: V3 later: 1000 rows in 1 round. [BM-0 settings data]\n"));
+    assert_eq!(
+        (ran.exit.as_str(), ran.stderr.as_str()),
+        ("0", "settings: V3 later: 1000 rows in 1 round. [BM-0 settings data]\n")
+    );
     assert_eq!(oracle::content(&device.main()).as_ref(), Ok(&new));
     // Edited, and the product said that this is no reason to stop.
     let last = ("V4__last.sql", "UPDATE child SET amount = amount || '2';\n");
@@ -337,17 +359,27 @@ fn line_ends_are_no_edit_and_an_edit_may_be_only_warned_of() {
     );
     let ran = device.run(&["data", "run", "--all"]);
     assert_eq!(ran.exit, "21", "{}", ran.stderr);
-    assert!(ran.stderr.contains("version 2 is \"tenfold\" in the database and \"twofold\" in this firmware"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("version 2 is \"tenfold\" in the database and \"twofold\" in this firmware"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()), Ok(new));
 }
 
 /// refinery goes on with these files in a database where it has run those.
 fn refinery(done: &[(&str, &str)], now: &[(&str, &str)]) -> Result<Report, refinery::Error> {
     let read = |files: &[(&str, &str)]| -> Vec<Migration> {
-        files.iter().map(|(name, text)| Migration::unapplied(name.trim_end_matches(".sql"), text).unwrap()).collect()
+        files
+            .iter()
+            .map(|(name, text)| Migration::unapplied(name.trim_end_matches(".sql"), text).unwrap())
+            .collect()
     };
     let mut connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch("CREATE TABLE parent(id, reading, raw); CREATE TABLE child(amount)").unwrap();
+    connection
+        .execute_batch("CREATE TABLE parent(id, reading, raw); CREATE TABLE child(amount)")
+        .unwrap();
     Runner::new(&read(done)).run(&mut connection).unwrap();
     Runner::new(&read(now)).run(&mut connection)
 }
@@ -365,10 +397,17 @@ fn going_back_has_a_batch_run_again() {
     assert_eq!(device.run(&["run"]).exit, "0");
     // The table was created again: its batch is pending again. What is no batch is not run twice.
     let ran = device.run(&["data", "run", "--all"]);
-    assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", "settings: V1 fill: 1 row in 1 round. [BM-0 settings data]\n"));
+    assert_eq!(
+        (ran.exit.as_str(), ran.stderr.as_str()),
+        ("0", "settings: V1 fill: 1 row in 1 round. [BM-0 settings data]\n")
+    );
     assert_eq!(oracle::content(&device.main()), new);
     assert_eq!(
-        Connection::open(device.main()).unwrap().query_row("SELECT value FROM preference", [], |row| row.get::<_, String>(0)),
+        Connection::open(device.main()).unwrap().query_row(
+            "SELECT value FROM preference",
+            [],
+            |row| row.get::<_, String>(0)
+        ),
         Ok("filled".into())
     );
 }
@@ -405,22 +444,43 @@ fn progress_and_rate_are_said() {
     let device = device.environment("NOTIFY_SOCKET", &path.to_string_lossy());
     let new = wanted(&device, &[(QUALITY, None)]);
     let ran = device.run(&["data", "run", "--all", "-v"]);
-    assert_eq!((ran.exit.as_str(), oracle::content(&device.main())), ("0", Ok(new)), "{}", ran.stderr);
-    let lines = ran.stderr.lines().filter_map(|line| line.strip_prefix("settings: settings/data/V1__quality.sql: "));
+    assert_eq!(
+        (ran.exit.as_str(), oracle::content(&device.main())),
+        ("0", Ok(new)),
+        "{}",
+        ran.stderr
+    );
+    let lines = ran
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("settings: settings/data/V1__quality.sql: "));
     let rounds: Vec<(String, String, String)> = lines
         .map(|line| {
-            let numbers: Vec<&str> = line.split(' ').filter(|word| word.parse::<u64>().is_ok()).collect();
+            let numbers: Vec<&str> =
+                line.split(' ').filter(|word| word.parse::<u64>().is_ok()).collect();
             assert!(line.ends_with(" rows/s.") && numbers.len() == 3, "{line}");
             (numbers[0].to_owned(), numbers[1].to_owned(), numbers[2].to_owned())
         })
         .collect();
-    let counts: Vec<(&str, &str)> = rounds.iter().map(|(rows, round, _)| (rows.as_str(), round.as_str())).collect();
-    let all = [("300", "1"), ("600", "2"), ("900", "3"), ("1200", "4"), ("1500", "5"), ("1800", "6"), ("2000", "7")];
+    let counts: Vec<(&str, &str)> =
+        rounds.iter().map(|(rows, round, _)| (rows.as_str(), round.as_str())).collect();
+    let all = [
+        ("300", "1"),
+        ("600", "2"),
+        ("900", "3"),
+        ("1200", "4"),
+        ("1500", "5"),
+        ("1800", "6"),
+        ("2000", "7"),
+    ];
     assert_eq!(counts, all, "{}", ran.stderr);
     assert!(rounds.iter().all(|(_, _, rate)| rate != "0"), "{rounds:?}");
     let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(length) = socket.recv(&mut buffer) {
         heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
     }
-    assert!(heard.iter().any(|line| line.starts_with("STATUS=settings: settings/data/V1__quality.sql")), "{heard:?}");
+    assert!(
+        heard.iter().any(|line| line.starts_with("STATUS=settings: settings/data/V1__quality.sql")),
+        "{heard:?}"
+    );
 }

@@ -126,14 +126,22 @@ impl TestDevice {
 
     /// A second database, rebuildable, at `version` (0: absent).
     pub fn with_telemetry(mut self, version: i32) -> TestDevice {
-        self.databases.push(Database { name: "telemetry".into(), version: 0, keys: vec!["kind = \"rebuildable\"".into()] });
+        self.databases.push(Database {
+            name: "telemetry".into(),
+            version: 0,
+            keys: vec!["kind = \"rebuildable\"".into()],
+        });
         self.write_last(version, Mode::Delete)
     }
 
     /// A database `log`, as precious as `settings` and in one group with it, at `version` (0: absent).
     pub fn together_with_log(mut self, version: i32, mode: Mode) -> TestDevice {
         let together = "together = \"core\"".to_owned();
-        self.databases.push(Database { name: "log".into(), version: 0, keys: vec!["busy_timeout_s = 2".into(), together.clone()] });
+        self.databases.push(Database {
+            name: "log".into(),
+            version: 0,
+            keys: vec!["busy_timeout_s = 2".into(), together.clone()],
+        });
         self.key(&together).write_last(version, mode)
     }
 
@@ -155,7 +163,11 @@ impl TestDevice {
         connection.pragma_update(None, "synchronous", "off").unwrap();
         let files = oracle::refinery(&self.firmware_folder(), &name);
         let target = Target::Version(version as _);
-        Runner::new(&files).set_grouped(grouped == Grouped::Yes).set_target(target).run(&mut connection).unwrap();
+        Runner::new(&files)
+            .set_grouped(grouped == Grouped::Yes)
+            .set_target(target)
+            .run(&mut connection)
+            .unwrap();
         populate(&connection);
         connection.close().unwrap();
         self.databases[index].version = version;
@@ -257,9 +269,14 @@ impl TestDevice {
     pub fn half_done(self, version: i32) -> TestDevice {
         self.after(|device| {
             let files = product::read(&device.firmware_folder(), "settings");
-            let (_, sql) = files.iter().find(|(file, _)| product::version(file) == i64::from(version)).unwrap();
+            let (_, sql) = files
+                .iter()
+                .find(|(file, _)| product::version(file) == i64::from(version))
+                .unwrap();
             let connection = Connection::open(device.main()).unwrap();
-            connection.execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;")).unwrap();
+            connection
+                .execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;"))
+                .unwrap();
         })
     }
 
@@ -274,7 +291,12 @@ impl TestDevice {
 
     /// Puts a page there past SQLite.
     pub fn put_page(&self, (number, page): &(u64, Vec<u8>)) {
-        fs::OpenOptions::new().write(true).open(self.main()).unwrap().write_all_at(page, (number - 1) * 4096).unwrap();
+        fs::OpenOptions::new()
+            .write(true)
+            .open(self.main())
+            .unwrap()
+            .write_all_at(page, (number - 1) * 4096)
+            .unwrap();
     }
 
     /// An application opens `settings` and obeys these lines of [`Application`]'s protocol; it stays.
@@ -364,9 +386,11 @@ impl TestDevice {
         let path = self.path(&database.name);
         let old = oracle::content(&path).ok();
         let firmware = self.catalogue_folder();
-        let new = old
-            .as_ref()
-            .and_then(|_| Copy::of(&path).and_then(|copy| oracle::migrated(&copy, &firmware, &database.name, database.version)));
+        let new = old.as_ref().and_then(|_| {
+            Copy::of(&path).and_then(|copy| {
+                oracle::migrated(&copy, &firmware, &database.name, database.version)
+            })
+        });
         Expectations { old, new, fresh: oracle::fresh(&firmware, &database.name) }
     }
 }
@@ -383,7 +407,8 @@ pub struct Expectations {
 
 /// Copies a folder with owners, modes and times.
 pub fn copy_tree(from: &Path, to: &Path) {
-    let done = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    let done =
+        std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
     assert!(done.success(), "cp -a {} {}", from.display(), to.display());
 }
 
@@ -399,7 +424,11 @@ pub fn populate(connection: &Connection) {
              UPDATE parent SET reading = -id WHERE id <= 500;",
         )
         .unwrap();
-    let children = connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0));
+    let children = connection.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE name = 'child'",
+        [],
+        |row| row.get(0),
+    );
     if children == Ok(1) {
         connection
             .execute_batch(

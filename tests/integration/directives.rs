@@ -9,8 +9,12 @@ use crate::oracle;
 use expect_test::expect;
 use rusqlite::Connection;
 
-const FORGET: (&str, &str) = ("V43__forget.sql", "-- bootmigrate: irreversible\nUPDATE child SET label = NULL;\n");
-const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+const FORGET: (&str, &str) =
+    ("V43__forget.sql", "-- bootmigrate: irreversible\nUPDATE child SET label = NULL;\n");
+const STAMP_DOWN: (&str, &str) = (
+    "V40__stamp.down.sql",
+    "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n",
+);
 
 /// At 43, whose last migration says that there is no way back over it.
 fn over_the_edge() -> TestDevice {
@@ -64,12 +68,14 @@ fn an_irreversible_step_is_not_gone_back_over_by_hand() {
 
 /// Takes the parents of three children away; the migration after it drops the children.
 const ORPHANS: &str = "DELETE FROM parent WHERE id IN (2, 4, 6);\n";
-const MENDED: (&str, &str) = ("V44__mended.sql", "DELETE FROM child WHERE parent_id NOT IN (SELECT id FROM parent);\n");
+const MENDED: (&str, &str) =
+    ("V44__mended.sql", "DELETE FROM child WHERE parent_id NOT IN (SELECT id FROM parent);\n");
 
 #[test]
 fn foreign_keys_may_be_broken_between_two_steps() {
     for said in ["", "-- bootmigrate: foreign-keys = off\n"] {
-        let device = TestDevice::at(40).file(("V43__orphans.sql", &format!("{said}{ORPHANS}"))).file(MENDED);
+        let device =
+            TestDevice::at(40).file(("V43__orphans.sql", &format!("{said}{ORPHANS}"))).file(MENDED);
         check(
             device,
             "run",
@@ -90,8 +96,12 @@ fn foreign_keys_may_be_broken_between_two_steps() {
 #[test]
 fn foreign_keys_on_are_looked_at_after_their_own_step() {
     for said in ["on", "deferred"] {
-        let device =
-            TestDevice::at(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = {said}\n{ORPHANS}"))).file(MENDED);
+        let device = TestDevice::at(40)
+            .file((
+                "V43__orphans.sql",
+                &format!("-- bootmigrate: foreign-keys = {said}\n{ORPHANS}"),
+            ))
+            .file(MENDED);
         let rows = oracle::content(&device.main());
         let ran = device.run(&["run"]);
         expect![[r#"
@@ -107,7 +117,9 @@ fn foreign_keys_on_are_looked_at_after_their_own_step() {
 
 #[test]
 fn foreign_keys_on_are_looked_at_where_a_database_is_made() {
-    let device = TestDevice::empty(40).file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = on\n{ORPHANS}"))).file(MENDED);
+    let device = TestDevice::empty(40)
+        .file(("V43__orphans.sql", &format!("-- bootmigrate: foreign-keys = on\n{ORPHANS}")))
+        .file(MENDED);
     let ran = device.run(&["run"]);
     expect![[r#"
         settings: foreign keys are violated after settings/V43__orphans.sql: child rowid 2 names no row of parent (while: verify); nothing was changed. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 0>44]
@@ -120,7 +132,12 @@ fn foreign_keys_on_are_looked_at_where_a_database_is_made() {
     let fresh = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
     assert_eq!((fresh.rows["parent"], fresh.rows["child"]), (997, 997));
     let ran = device.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), oracle::content(&device.main())), ("0", Ok(fresh)), "{}", ran.stderr);
+    assert_eq!(
+        (ran.exit.as_str(), oracle::content(&device.main())),
+        ("0", Ok(fresh)),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -212,12 +229,21 @@ fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
 #[test]
 fn a_file_of_before_bootmigrate_that_fails_leaves_no_half() {
     // Its COMMIT would have made the first migration durable.
-    let broken = ("V42__broken.sql", "BEGIN;\nUPDATE parent SET reading = 8;\nCOMMIT;\nUPDATE parent SET nowhere = 1;\n");
+    let broken = (
+        "V42__broken.sql",
+        "BEGIN;\nUPDATE parent SET reading = 8;\nCOMMIT;\nUPDATE parent SET nowhere = 1;\n",
+    );
     let device = TestDevice::at(40).key("adopted_up_to = 42").file(OF_BEFORE).file(broken);
     let rows = oracle::content(&device.main());
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
-    assert!(ran.stderr.contains("settings/V42__broken.sql:4:1: no such column: nowhere (SQLite 1), in statement 4 of 4"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(
+            "settings/V42__broken.sql:4:1: no such column: nowhere (SQLite 1), in statement 4 of 4"
+        ),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()), rows);
 }
 
@@ -231,7 +257,10 @@ fn the_same_file_of_today_is_refused() {
     assert!(ran.stderr.contains("settings/V41__of_before.sql:2:1: "), "{}", ran.stderr);
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     assert_eq!(oracle::content(&device.main()), rows);
-    let parents: i64 = Connection::open(device.main()).unwrap().query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
+    let parents: i64 = Connection::open(device.main())
+        .unwrap()
+        .query_row("SELECT count(*) FROM parent", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(parents, 2000);
 }
 
@@ -244,11 +273,16 @@ fn a_new_device_leaves_out_what_a_released_file_does_not_need() {
     let done = device.run(&["run"]);
     assert_eq!(done.exit, "0", "{}", done.stderr);
     for left_out in ["PRAGMA journal_mode = DELETE", "PRAGMA main.synchronous(OFF)", "VACUUM"] {
-        let said = done.stderr.lines().filter(|line| line.contains("skipped in a file of before bootmigrate") && line.contains(left_out));
+        let said = done.stderr.lines().filter(|line| {
+            line.contains("skipped in a file of before bootmigrate") && line.contains(left_out)
+        });
         assert_eq!(said.count(), 1, "{left_out}: {}", done.stderr);
     }
-    let rows =
-        Connection::open(device.main()).unwrap().query_row("SELECT group_concat(x) FROM of_before", [], |row| row.get::<_, String>(0));
+    let rows = Connection::open(device.main()).unwrap().query_row(
+        "SELECT group_concat(x) FROM of_before",
+        [],
+        |row| row.get::<_, String>(0),
+    );
     assert_eq!(rows.unwrap(), "7");
     let again = device.run(&["run"]);
     assert_eq!(again.exit, "0", "{}", again.stderr);

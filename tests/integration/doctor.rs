@@ -25,7 +25,8 @@ struct Finding<'a> {
 #[track_caller]
 fn about(device: &TestDevice, words: &[&str], subject: &str) -> (String, Vec<Value>) {
     let ran = device.run(&[&["doctor", "--json"], words].concat());
-    let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("no JSON: {}{}", ran.stdout, ran.stderr));
+    let answer: Value = serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|_| panic!("no JSON: {}{}", ran.stdout, ran.stderr));
     assert_eq!(answer["exit"].to_string(), ran.exit);
     let findings = answer["databases"][0]["findings"].as_array().unwrap().clone();
     (ran.exit, findings.into_iter().filter(|finding| finding["about"] == subject).collect())
@@ -37,16 +38,30 @@ fn finds(device: &TestDevice, words: &[&str], wanted: &Finding<'_>) {
     let (folder, content) = (oracle::folder(&device.root()), oracle::content(&device.main()));
     let (exit, findings) = about(device, words, wanted.about);
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    let found = findings.iter().find(|finding| text(finding, "what").contains(wanted.what)).unwrap_or_else(|| panic!("{findings:#?}"));
-    assert_eq!((exit.as_str(), found["level"].as_str()), (wanted.exit, Some(wanted.level)), "{findings:#?}");
+    let found = findings
+        .iter()
+        .find(|finding| text(finding, "what").contains(wanted.what))
+        .unwrap_or_else(|| panic!("{findings:#?}"));
+    assert_eq!(
+        (exit.as_str(), found["level"].as_str()),
+        (wanted.exit, Some(wanted.level)),
+        "{findings:#?}"
+    );
     let read = device.run(&[&["doctor"], words].concat());
     assert_eq!(read.exit, exit);
     assert!(read.stdout.contains(&text(found, "what")), "{}", read.stdout);
     if wanted.level == "ok" {
         assert_eq!((text(found, "means"), text(found, "repair")), (String::new(), String::new()));
     } else {
-        assert!(!text(found, "means").is_empty() && text(found, "repair").contains(wanted.repair), "{found:#}");
-        let lines = format!("means       {}\n           do          {}\n", text(found, "means"), text(found, "repair"));
+        assert!(
+            !text(found, "means").is_empty() && text(found, "repair").contains(wanted.repair),
+            "{found:#}"
+        );
+        let lines = format!(
+            "means       {}\n           do          {}\n",
+            text(found, "means"),
+            text(found, "repair")
+        );
         assert!(read.stdout.contains(&lines), "{}", read.stdout);
     }
     assert_eq!(oracle::touched(&folder, &oracle::folder(&device.root())), "nothing");
@@ -56,7 +71,10 @@ fn finds(device: &TestDevice, words: &[&str], wanted: &Finding<'_>) {
 #[track_caller]
 fn is_well(device: &TestDevice, words: &[&str], subject: &str) {
     let (_, findings) = about(device, words, subject);
-    assert!(!findings.is_empty() && findings.iter().all(|finding| finding["level"] == "ok"), "{findings:#?}");
+    assert!(
+        !findings.is_empty() && findings.iter().all(|finding| finding["level"] == "ok"),
+        "{findings:#?}"
+    );
 }
 
 /// The page in the middle of the file holds no byte of what it held.
@@ -75,8 +93,13 @@ fn sql(device: &TestDevice, text: &str) {
 #[test]
 fn work_that_is_pending() {
     let device = TestDevice::booted_at(40).firmware(42);
-    let pending =
-        Finding { exit: "3", level: "problem", about: "next boot", what: "migrate 40 to 42", repair: "`bootmigrate run --db settings`" };
+    let pending = Finding {
+        exit: "3",
+        level: "problem",
+        about: "next boot",
+        what: "migrate 40 to 42",
+        repair: "`bootmigrate run --db settings`",
+    };
     finds(&device, &[], &pending);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run", "--db", "settings"]).exit, "0");
@@ -88,22 +111,44 @@ fn work_that_is_pending() {
 fn a_history_that_is_not_this_firmwares() {
     let look = "-- Another comment.\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n";
     let changed = || TestDevice::booted_at(40).file(("V30__look.sql", look));
-    let renamed = TestDevice::booted_at(40).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
+    let renamed = TestDevice::booted_at(40)
+        .without("V30__look.sql")
+        .file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
     let late = TestDevice::booted_at(40).file(("V25__late.sql", "CREATE TABLE late (id);\n"));
     for (device, exit, what) in [
         (changed(), "21", "the text of settings/V30__look.sql differs from what was applied"),
-        (changed().key("changed_text = \"warn\""), "0", "the text of settings/V30__look.sql differs from what was applied"),
+        (
+            changed().key("changed_text = \"warn\""),
+            "0",
+            "the text of settings/V30__look.sql differs from what was applied",
+        ),
         (renamed, "21", "version 30 is \"look\" in the database and \"hotfix\" in this firmware"),
         (late, "21", "settings/V25__late.sql was never applied and version 40 was"),
-        (TestDevice::booted_at(42).firmware(41), "12", "V42__preferences was applied and is not in this firmware"),
+        (
+            TestDevice::booted_at(42).firmware(41),
+            "12",
+            "V42__preferences was applied and is not in this firmware",
+        ),
     ] {
         finds(
             &device,
             &[],
-            &Finding { exit, level: "note", about: "history", what, repair: "a firmware with the migrations of the history fits" },
+            &Finding {
+                exit,
+                level: "note",
+                about: "history",
+                what,
+                repair: "a firmware with the migrations of the history fits",
+            },
         );
     }
-    let well = Finding { exit: "0", level: "ok", about: "history", what: "4 migrations, each as this firmware has it", repair: "" };
+    let well = Finding {
+        exit: "0",
+        level: "ok",
+        about: "history",
+        what: "4 migrations, each as this firmware has it",
+        repair: "",
+    };
     finds(&TestDevice::booted_at(40), &[], &well);
 }
 
@@ -128,15 +173,30 @@ fn tries_that_are_counted() {
 
 #[test]
 fn a_header_that_is_none() {
-    let none =
-        Finding { exit: "3", level: "note", about: "header", what: "there is no file, or it is empty", repair: "`bootmigrate plan`" };
+    let none = Finding {
+        exit: "3",
+        level: "note",
+        about: "header",
+        what: "there is no file, or it is empty",
+        repair: "`bootmigrate plan`",
+    };
     finds(&TestDevice::empty(41), &[], &none);
     let device = TestDevice::booted_at(41);
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
     let content = oracle::content(&device.main());
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(b"not a database", 0).unwrap();
-    let other =
-        Finding { exit: "17", level: "problem", about: "header", what: "it is not that of an SQLite database", repair: "`next boot`" };
+    fs::OpenOptions::new()
+        .write(true)
+        .open(device.main())
+        .unwrap()
+        .write_all_at(b"not a database", 0)
+        .unwrap();
+    let other = Finding {
+        exit: "17",
+        level: "problem",
+        about: "header",
+        what: "it is not that of an SQLite database",
+        repair: "`next boot`",
+    };
     finds(&device, &[], &other);
     assert_eq!(device.run(&["run", "--db", "settings"]).exit, "11");
     is_well(&device, &[], "header");
@@ -146,9 +206,19 @@ fn a_header_that_is_none() {
 #[test]
 fn a_database_that_a_newer_sqlite_wrote() {
     let device = TestDevice::booted_at(41);
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&3_999_000u32.to_be_bytes(), 96).unwrap();
-    let newer =
-        Finding { exit: "0", level: "note", about: "sqlite", what: "last written by SQLite 3999000", repair: "boot the newer firmware" };
+    fs::OpenOptions::new()
+        .write(true)
+        .open(device.main())
+        .unwrap()
+        .write_all_at(&3_999_000u32.to_be_bytes(), 96)
+        .unwrap();
+    let newer = Finding {
+        exit: "0",
+        level: "note",
+        about: "sqlite",
+        what: "last written by SQLite 3999000",
+        repair: "boot the newer firmware",
+    };
     finds(&device, &[], &newer);
 }
 
@@ -157,7 +227,13 @@ fn pages_that_hold_nothing() {
     let device = TestDevice::booted_at(42);
     is_well(&device, &[], "free pages");
     sql(&device, "CREATE TABLE ballast (a); INSERT INTO ballast SELECT randomblob(900) FROM child; DROP TABLE ballast");
-    let free = Finding { exit: "0", level: "note", about: "free pages", what: "hold nothing", repair: "VACUUM" };
+    let free = Finding {
+        exit: "0",
+        level: "note",
+        about: "free pages",
+        what: "hold nothing",
+        repair: "VACUUM",
+    };
     finds(&device, &[], &free);
     // The migration that the repair names.
     let device = device.firmware(50);
@@ -171,7 +247,11 @@ fn pages_that_hold_nothing() {
 fn a_journal_that_a_power_cut_left() {
     let device = TestDevice::booted_at(41);
     let content = oracle::content(&device.main());
-    let lines = ["sql PRAGMA cache_size = 2", "sql BEGIN IMMEDIATE", "sql UPDATE child SET label = 'half', amount = zeroblob(300)"];
+    let lines = [
+        "sql PRAGMA cache_size = 2",
+        "sql BEGIN IMMEDIATE",
+        "sql UPDATE child SET label = 'half', amount = zeroblob(300)",
+    ];
     let device = device.application(&lines).killed();
     let hot = Finding {
         exit: "3",
@@ -195,7 +275,10 @@ fn a_wal_that_grew_without_end() {
     // A sparse file: SQLite takes a WAL without a header for an empty one.
     fs::File::create(oracle::beside(&device.main(), "-wal")).unwrap().set_len(65 << 20).unwrap();
     let (_, findings) = about(&device, &[], "journals");
-    assert_eq!((findings[0]["level"].as_str(), findings[0]["what"].as_str()), (Some("note"), Some("the WAL has 68157440 bytes")));
+    assert_eq!(
+        (findings[0]["level"].as_str(), findings[0]["what"].as_str()),
+        (Some("note"), Some("the WAL has 68157440 bytes"))
+    );
     assert_eq!(findings[0]["repair"], "look for a connection that reads for ever");
     assert_eq!(oracle::content(&device.main()), content);
 }
@@ -206,14 +289,25 @@ fn files_of_two_owners() {
     let device = TestDevice::booted_at(41);
     is_well(&device, &[], "owner");
     chown(device.main(), Some(65534), Some(65534)).unwrap();
-    let two =
-        Finding { exit: "0", level: "note", about: "owner", what: "65534:65534, mode", repair: "give folder and file to the same user" };
+    let two = Finding {
+        exit: "0",
+        level: "note",
+        about: "owner",
+        what: "65534:65534, mode",
+        repair: "give folder and file to the same user",
+    };
     finds(&device, &[], &two);
     chown(device.home(), Some(65534), Some(65534)).unwrap();
     is_well(&device, &[], "owner");
     let second = device.home().join("second-name");
     fs::hard_link(device.main(), &second).unwrap();
-    let linked = Finding { exit: "16", level: "note", about: "owner", what: "the file has 2 names", repair: "remove the other names" };
+    let linked = Finding {
+        exit: "16",
+        level: "note",
+        about: "owner",
+        what: "the file has 2 names",
+        repair: "remove the other names",
+    };
     finds(&device, &[], &linked);
     fs::remove_file(second).unwrap();
     is_well(&device, &[], "owner");
@@ -222,10 +316,24 @@ fn files_of_two_owners() {
 #[test]
 fn a_mount_that_is_missing() {
     let device = TestDevice::at(41).without_root();
-    let missing = Finding { exit: "18", level: "problem", about: "mount", what: "is not mounted", repair: "mount it, then run again" };
+    let missing = Finding {
+        exit: "18",
+        level: "problem",
+        about: "mount",
+        what: "is not mounted",
+        repair: "mount it, then run again",
+    };
     finds(&device, &[], &missing);
     let device = TestDevice::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_proc();
-    finds(&device, &[], &Finding { what: "cannot be seen without /proc", repair: "mount /proc, then run again", ..missing });
+    finds(
+        &device,
+        &[],
+        &Finding {
+            what: "cannot be seen without /proc",
+            repair: "mount /proc, then run again",
+            ..missing
+        },
+    );
     let device = TestDevice::at(41).on(|at, _| Mount::tmpfs(at, 4096)).without_root();
     assert_eq!(device.run(&["run"]).exit, "0");
     is_well(&device, &[], "mount");
@@ -236,13 +344,24 @@ fn a_disk_that_is_full_or_read_only() {
     let device = TestDevice::booted_at(41).on(|at, _| Mount::tmpfs(at, 4096));
     is_well(&device, &[], "space");
     device.mount.as_ref().unwrap().fill_but(64);
-    let full = Finding { exit: "0", level: "note", about: "space", what: "65536 bytes free of", repair: "`bootmigrate snapshot prune`" };
+    let full = Finding {
+        exit: "0",
+        level: "note",
+        about: "space",
+        what: "65536 bytes free of",
+        repair: "`bootmigrate snapshot prune`",
+    };
     finds(&device, &[], &full);
     device.mount.as_ref().unwrap().empty();
     is_well(&device, &[], "space");
     device.mount.as_ref().unwrap().read_only();
-    let fixed =
-        Finding { exit: "0", level: "note", about: "space", what: "the file system is mounted read-only", repair: "make it writable" };
+    let fixed = Finding {
+        exit: "0",
+        level: "note",
+        about: "space",
+        what: "the file system is mounted read-only",
+        repair: "make it writable",
+    };
     finds(&device, &[], &fixed);
 }
 
@@ -261,20 +380,35 @@ fn pages_that_are_not_whole() {
     finds(&device, &["--full"], &damaged);
     let ran = device.run(&["run", "--purge-and-retry", "--db", "settings"]);
     // It was a page of an index: each row is still there.
-    assert_eq!((ran.exit.as_str(), oracle::content(&device.main())), ("0", content), "{}", ran.stderr);
+    assert_eq!(
+        (ran.exit.as_str(), oracle::content(&device.main())),
+        ("0", content),
+        "{}",
+        ran.stderr
+    );
     is_well(&device, &["--full"], "integrity");
 }
 
 #[test]
 fn pages_that_nobody_looked_at() {
     let device = TestDevice::booted_at(41).key("quick_check_max_mib = 0");
-    let unknown = Finding { exit: "0", level: "note", about: "integrity", what: "not checked: ", repair: "`bootmigrate doctor --full`" };
+    let unknown = Finding {
+        exit: "0",
+        level: "note",
+        about: "integrity",
+        what: "not checked: ",
+        repair: "`bootmigrate doctor --full`",
+    };
     finds(&device, &[], &unknown);
     is_well(&device, &["--full"], "integrity");
-    let device = device.application(&["sql PRAGMA locking_mode = EXCLUSIVE", "sql BEGIN EXCLUSIVE"]);
+    let device =
+        device.application(&["sql PRAGMA locking_mode = EXCLUSIVE", "sql BEGIN EXCLUSIVE"]);
     let (_, findings) = about(&device, &["--full"], "integrity");
     assert_eq!(findings[0]["level"], "note", "{findings:#?}");
-    assert!(findings[0]["what"].as_str().unwrap().starts_with("it cannot be read now: "), "{findings:#?}");
+    assert!(
+        findings[0]["what"].as_str().unwrap().starts_with("it cannot be read now: "),
+        "{findings:#?}"
+    );
     assert_eq!(findings[0]["repair"], "stop the applications, then ask again");
     let device = device.killed();
     is_well(&device, &["--full"], "integrity");
@@ -290,7 +424,17 @@ fn a_schema_that_was_changed_by_hand() {
         "view family has `1` where `p.name, c.label from parent p join child` should be",
         "table notes is not from a migration",
     ] {
-        finds(&device, &[], &Finding { exit: "0", level: "note", about: "schema", what, repair: "a migration that puts it right" });
+        finds(
+            &device,
+            &[],
+            &Finding {
+                exit: "0",
+                level: "note",
+                about: "schema",
+                what,
+                repair: "a migration that puts it right",
+            },
+        );
     }
     // Such a migration.
     let right = "DROP TABLE notes;\nDROP VIEW family;\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n";
@@ -300,14 +444,26 @@ fn a_schema_that_was_changed_by_hand() {
 
 #[test]
 fn rows_that_had_no_place() {
-    let device = TestDevice::wal_at(40).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+    let device =
+        TestDevice::wal_at(40).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
     assert_eq!(device.run(&["run"]).exit, "11");
     let lost = rows(&Connection::open(device.main()).unwrap(), "lost_parent").len();
     assert!(lost >= 1000);
-    let aside = Finding { exit: "0", level: "note", about: "aside", what: "lost_parent", repair: "`bootmigrate lost list` says why" };
+    let aside = Finding {
+        exit: "0",
+        level: "note",
+        about: "aside",
+        what: "lost_parent",
+        repair: "`bootmigrate lost list` says why",
+    };
     finds(&device, &[], &aside);
-    let kept =
-        Finding { exit: "0", level: "note", about: "quarantine", what: "because ", repair: "it goes when quarantine_max is reached" };
+    let kept = Finding {
+        exit: "0",
+        level: "note",
+        about: "quarantine",
+        what: "because ",
+        repair: "it goes when quarantine_max is reached",
+    };
     finds(&device, &[], &kept);
     is_well(&device, &[], "schema");
     sql(&device, "DROP TABLE lost_parent; DROP TABLE IF EXISTS lost_child");
@@ -317,10 +473,21 @@ fn rows_that_had_no_place() {
 #[test]
 fn a_copy_that_is_not_good() {
     let device = TestDevice::booted_at(41);
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "none", repair: "" });
+    finds(
+        &device,
+        &[],
+        &Finding { exit: "0", level: "ok", about: "snapshots", what: "none", repair: "" },
+    );
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "snapshots", what: "v41-1, ", repair: "" });
-    let copy = fs::OpenOptions::new().write(true).open(device.state("settings").join("snapshots/v41-1.db")).unwrap();
+    finds(
+        &device,
+        &[],
+        &Finding { exit: "0", level: "ok", about: "snapshots", what: "v41-1, ", repair: "" },
+    );
+    let copy = fs::OpenOptions::new()
+        .write(true)
+        .open(device.state("settings").join("snapshots/v41-1.db"))
+        .unwrap();
     copy.write_all_at(&[0xA5; 4096], 8 * 4096).unwrap();
     let bad = Finding {
         exit: "0",
@@ -339,11 +506,27 @@ fn a_record_that_was_lost() {
     finds(
         &TestDevice::empty(41),
         &[],
-        &Finding { exit: "3", level: "ok", about: "record", what: "none; the first run makes it", repair: "" },
+        &Finding {
+            exit: "3",
+            level: "ok",
+            about: "record",
+            what: "none; the first run makes it",
+            repair: "",
+        },
     );
     let device = TestDevice::at(40).firmware(41);
     assert_eq!(device.run(&["run"]).exit, "0");
-    finds(&device, &[], &Finding { exit: "0", level: "ok", about: "record", what: "whole; the last operation was number 1", repair: "" });
+    finds(
+        &device,
+        &[],
+        &Finding {
+            exit: "0",
+            level: "ok",
+            about: "record",
+            what: "whole; the last operation was number 1",
+            repair: "",
+        },
+    );
     let lost = Finding {
         exit: "0",
         level: "note",

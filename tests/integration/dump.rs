@@ -101,7 +101,10 @@ pub fn perform(device: &TestDevice, words: &[&str]) -> Operation {
 
 fn look(device: &TestDevice, database: &Database) -> Before {
     let path = device.path(&database.name);
-    let data = fs::metadata(&path).or_else(|_| fs::metadata(device.home())).or_else(|_| fs::metadata(device.root())).unwrap();
+    let data = fs::metadata(&path)
+        .or_else(|_| fs::metadata(device.home()))
+        .or_else(|_| fs::metadata(device.root()))
+        .unwrap();
     let owner = (data.uid(), data.gid(), if path.exists() { data.mode() & 0o7777 } else { 0o640 });
     Before { expected: device.expectations(database), owner, files: files(&path) }
 }
@@ -123,19 +126,36 @@ impl Operation {
     }
 }
 
-fn lines_of(device: &TestDevice, database: &Database, before: &Before, operation: &Operation) -> String {
+fn lines_of(
+    device: &TestDevice,
+    database: &Database,
+    before: &Before,
+    operation: &Operation,
+) -> String {
     let (name, part) = (&database.name, operation.of(&database.name));
     let mut text = format!("{:<10}", format!("{name}:"));
     if part.is_null() {
         text.push_str("no report\n");
     } else {
-        let _ = write!(text, "{} {}>{} of {}", word(&part["outcome"]), part["from"], part["version"], part["target"]);
+        let _ = write!(
+            text,
+            "{} {}>{} of {}",
+            word(&part["outcome"]),
+            part["from"],
+            part["version"],
+            part["target"]
+        );
         let _ = write!(text, ", applied {}", part["applied"]);
         for (fact, said) in [("data_loss", "data lost"), ("reduced", "reduced")] {
             text.push_str(if part[fact] == true { ", " } else { "" });
             text.push_str(if part[fact] == true { said } else { "" });
         }
-        let _ = writeln!(text, ", {}usable, exit {}", if part["usable"] == true { "" } else { "not " }, part["exit"]);
+        let _ = writeln!(
+            text,
+            ", {}usable, exit {}",
+            if part["usable"] == true { "" } else { "not " },
+            part["exit"]
+        );
         let _ = writeln!(text, "code:     {}", word(&part["code"]));
         backup_line(device, database, before, part, &mut text);
     }
@@ -144,7 +164,13 @@ fn lines_of(device: &TestDevice, database: &Database, before: &Before, operation
     text
 }
 
-fn backup_line(device: &TestDevice, database: &Database, before: &Before, part: &Value, text: &mut String) {
+fn backup_line(
+    device: &TestDevice,
+    database: &Database,
+    before: &Before,
+    part: &Value,
+    text: &mut String,
+) {
     let state = device.state(&database.name);
     if let Some(backup) = part["backup"].as_str().filter(|backup| *backup != "none") {
         let now = oracle::content(&state.join(backup));
@@ -154,7 +180,11 @@ fn backup_line(device: &TestDevice, database: &Database, before: &Before, part: 
         let aside = state.join(quarantine);
         let same = files(&aside.join(format!("{}.db", database.name))) == before.files;
         let reason = aside.join("reason.txt").exists();
-        let _ = write!(text, "kept:     {quarantine} {}", if same { "the old files" } else { "NOT the old files" });
+        let _ = write!(
+            text,
+            "kept:     {quarantine} {}",
+            if same { "the old files" } else { "NOT the old files" }
+        );
         let _ = writeln!(text, "{}", if reason { ", with a reason" } else { ", WITHOUT a reason" });
     }
 }
@@ -183,8 +213,14 @@ pub fn which(expected: &Expectations, now: &Result<Content, String>) -> String {
 /// The boot after the run: how it ends and what it touches.
 fn again(device: &TestDevice) -> String {
     let operation = perform(device, &["run"]);
-    let outcomes: Vec<&str> = device.databases.iter().map(|one| word(&operation.of(&one.name)["outcome"])).collect();
-    format!("exit {}, {}, touched {}", operation.ran.exit, outcomes.join(" and "), operation.touched)
+    let outcomes: Vec<&str> =
+        device.databases.iter().map(|one| word(&operation.of(&one.name)["outcome"])).collect();
+    format!(
+        "exit {}, {}, touched {}",
+        operation.ran.exit,
+        outcomes.join(" and "),
+        operation.touched
+    )
 }
 
 /// What no run may do.
@@ -201,7 +237,8 @@ fn wrong(device: &TestDevice, operation: &Operation) -> Vec<String> {
         found.push(format!("status.json says {} and usable {}", report["exit"], report["usable"]));
     }
     if report["data_loss"] != (operation.ran.exit == "11") && usable {
-        found.push(format!("data_loss is {} with exit {}", report["data_loss"], operation.ran.exit));
+        found
+            .push(format!("data_loss is {} with exit {}", report["data_loss"], operation.ran.exit));
     }
     for (database, before) in device.databases.iter().zip(&operation.before) {
         wrong_with(device, database, before, operation, &mut found);
@@ -209,11 +246,21 @@ fn wrong(device: &TestDevice, operation: &Operation) -> Vec<String> {
     found
 }
 
-fn wrong_with(device: &TestDevice, database: &Database, before: &Before, operation: &Operation, found: &mut Vec<String>) {
-    let (name, part, path) = (&database.name, operation.of(&database.name), device.path(&database.name));
+fn wrong_with(
+    device: &TestDevice,
+    database: &Database,
+    before: &Before,
+    operation: &Operation,
+    found: &mut Vec<String>,
+) {
+    let (name, part, path) =
+        (&database.name, operation.of(&database.name), device.path(&database.name));
     let ready = device.root().join("run/bootmigrate/ready").join(name).exists();
     if ready != (part["usable"] == true) {
-        found.push(format!("{name}: the ready file is {}", if ready { "there" } else { "not there" }));
+        found.push(format!(
+            "{name}: the ready file is {}",
+            if ready { "there" } else { "not there" }
+        ));
     }
     let said = |key: &str| operation.ran.stderr.contains(part[key].as_str().unwrap_or("\0"));
     if part["outcome"] != "quiet" && !(said("sentence") && said("code")) {
@@ -221,11 +268,17 @@ fn wrong_with(device: &TestDevice, database: &Database, before: &Before, operati
     }
     if part["usable"] == true && !["compatible", "skipped"].contains(&word(&part["outcome"])) {
         let folder = device.catalogue_folder();
-        found.extend(oracle::complaints(&path, &folder, name).iter().map(|wrong| format!("{name}: {wrong}")));
+        found.extend(
+            oracle::complaints(&path, &folder, name).iter().map(|wrong| format!("{name}: {wrong}")),
+        );
         let data = fs::metadata(&path).unwrap();
         let owner = (data.uid(), data.gid(), data.mode() & 0o7777);
         if owner != before.owner || data.nlink() != 1 {
-            found.push(format!("{name}: owner and mode {owner:?}, were {:?}; {} links", before.owner, data.nlink()));
+            found.push(format!(
+                "{name}: owner and mode {owner:?}, were {:?}; {} links",
+                before.owner,
+                data.nlink()
+            ));
         }
     }
     for leftover in leftovers(device, name) {
@@ -242,7 +295,11 @@ fn leftovers(device: &TestDevice, name: &str) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     };
     let mut found: Vec<String> = names(&state).into_iter().filter(|file| !known(file)).collect();
-    found.extend(names(&state.join("snapshots")).into_iter().filter(|file| !file.starts_with('v') || !file.ends_with(".db")));
+    found.extend(
+        names(&state.join("snapshots"))
+            .into_iter()
+            .filter(|file| !file.starts_with('v') || !file.ends_with(".db")),
+    );
     found.sort();
     found
 }

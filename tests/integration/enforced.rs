@@ -71,9 +71,15 @@ fn actions_fire_in_the_file_that_asks_for_them_and_in_no_other() {
 #[test]
 fn a_violation_fails_the_migration_and_nothing_has_changed() {
     for (text, words) in [
-        ("DELETE FROM sensor WHERE id = 1;\nINSERT INTO reading(sensor) VALUES (99);", "V2__file.sql:3"),
+        (
+            "DELETE FROM sensor WHERE id = 1;\nINSERT INTO reading(sensor) VALUES (99);",
+            "V2__file.sql:3",
+        ),
         ("DELETE FROM sensor WHERE id = 1;\nDELETE FROM sensor WHERE id = 4;", "V2__file.sql:3"),
-        ("INSERT INTO visit(sensor) VALUES (99);", "foreign keys are violated after settings/V2__file.sql"),
+        (
+            "INSERT INTO visit(sensor) VALUES (99);",
+            "foreign keys are violated after settings/V2__file.sql",
+        ),
         (
             "PRAGMA defer_foreign_keys = ON;\nINSERT INTO reading(sensor) VALUES (99);",
             "foreign keys are violated after settings/V2__file.sql",
@@ -85,11 +91,23 @@ fn a_violation_fails_the_migration_and_nothing_has_changed() {
         let old = oracle::content(&device.main());
         let device = device.file(("V2__file.sql", &enforced(text)));
         let ran = device.run(&["run"]);
-        assert!(ran.exit == "10" && ran.stderr.contains(words), "{text}: {} {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "10" && ran.stderr.contains(words),
+            "{text}: {} {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(oracle::content(&device.main()), old, "{text}");
-        let fresh = TestDevice::empty(0).file(("V1__file.sql", FIRST)).file(("V2__file.sql", &enforced(text)));
+        let fresh = TestDevice::empty(0)
+            .file(("V1__file.sql", FIRST))
+            .file(("V2__file.sql", &enforced(text)));
         let ran = fresh.run(&["run"]);
-        assert!(ran.exit == "10" && ran.stderr.contains(words) && !fresh.main().exists(), "{text}: {} {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "10" && ran.stderr.contains(words) && !fresh.main().exists(),
+            "{text}: {} {}",
+            ran.exit,
+            ran.stderr
+        );
     }
 }
 
@@ -104,14 +122,21 @@ fn files_of_before_end_as_they_did_with_refinery() {
         let all: Vec<Migration> = files
             .iter()
             .zip(1..)
-            .map(|(text, version)| Migration::unapplied(&format!("V{version}__file"), &format!("{text}\n")).unwrap())
+            .map(|(text, version)| {
+                Migration::unapplied(&format!("V{version}__file"), &format!("{text}\n")).unwrap()
+            })
             .collect();
         let runner = |count: usize| Runner::new(&all[..count]);
         let _: Report = runner(1).run(&mut plain).unwrap();
         plain.execute_batch(ROWS).unwrap();
         runner(3).run(&mut plain).unwrap();
         let keys = ["adopted_foreign_keys = \"enforced\"".to_owned()];
-        let catalogue = Catalogue { adopted: true, rows: ROWS.into(), keys: keys.into(), ..Catalogue::of(&files) };
+        let catalogue = Catalogue {
+            adopted: true,
+            rows: ROWS.into(),
+            keys: keys.into(),
+            ..Catalogue::of(&files)
+        };
         alike(&catalogue);
         let device = new_device(&catalogue, 1);
         assert_eq!(device.run(&["run"]).exit, "0");
@@ -119,7 +144,11 @@ fn files_of_before_end_as_they_did_with_refinery() {
         crate::boundaries::carry(&device, &catalogue, 3);
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{text}: {}", ran.stderr);
-        assert_eq!(oracle::content(&device.main()).unwrap(), oracle::read(&plain).unwrap(), "{text}");
+        assert_eq!(
+            oracle::content(&device.main()).unwrap(),
+            oracle::read(&plain).unwrap(),
+            "{text}"
+        );
     }
 }
 
@@ -134,10 +163,21 @@ fn an_older_firmware_builds_its_schema_with_it() {
     catalogue.keys.push("on_newer = [\"downgrade\"]".into());
     let device = new_device(&catalogue, 3);
     assert_eq!(device.run(&["run"]).exit, "0");
-    Connection::open(device.main()).unwrap().execute("INSERT INTO visit(sensor) VALUES (3)", []).unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute("INSERT INTO visit(sensor) VALUES (3)", [])
+        .unwrap();
     crate::boundaries::carry(&device, &catalogue, 2);
     let ran = device.run(&["run", "-v"]);
-    assert!(ran.exit == "0" && !ran.stderr.contains("cannot be built from nothing"), "{} {}", ran.exit, ran.stderr);
-    let left: i64 = Connection::open(device.main()).unwrap().query_row("SELECT count(*) FROM visit", [], |row| row.get(0)).unwrap();
+    assert!(
+        ran.exit == "0" && !ran.stderr.contains("cannot be built from nothing"),
+        "{} {}",
+        ran.exit,
+        ran.stderr
+    );
+    let left: i64 = Connection::open(device.main())
+        .unwrap()
+        .query_row("SELECT count(*) FROM visit", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(left, 2);
 }

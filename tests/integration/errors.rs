@@ -18,7 +18,11 @@ fn transcript(device: &TestDevice, expect: Expect) {
     let rows = oracle::content(&device.main());
     let ran = device.run(&["run"]);
     let touched = oracle::touched(&before, &oracle::folder(&device.root()));
-    expect.assert_eq(&format!("{}exit {}, touched {touched}\n", tidy(device, &ran.stderr), ran.exit));
+    expect.assert_eq(&format!(
+        "{}exit {}, touched {touched}\n",
+        tidy(device, &ran.stderr),
+        ran.exit
+    ));
     assert_eq!(oracle::content(&device.main()), rows);
 }
 
@@ -31,7 +35,10 @@ fn configured(device: TestDevice, text: &str) -> TestDevice {
 
 #[test]
 fn configuration_with_a_wrong_type() {
-    let device = configured(TestDevice::at(40).firmware(41), "[databases.settings]\nbusy_timeout_s = \"ten\"\n");
+    let device = configured(
+        TestDevice::at(40).firmware(41),
+        "[databases.settings]\nbusy_timeout_s = \"ten\"\n",
+    );
     transcript(
         &device,
         expect![[r#"
@@ -55,7 +62,10 @@ fn configuration_that_is_no_toml() {
 
 #[test]
 fn configuration_with_an_unknown_word() {
-    let device = configured(TestDevice::at(40).firmware(41), "[databases.settings]\non_failure = \"pray\"\n");
+    let device = configured(
+        TestDevice::at(40).firmware(41),
+        "[databases.settings]\non_failure = \"pray\"\n",
+    );
     transcript(
         &device,
         expect![[r#"
@@ -148,7 +158,8 @@ fn owner_is_another_user() {
     let mut device = TestDevice::at(40).firmware(41);
     crate::mount::require_root();
     std::os::unix::fs::chown(device.root().join("run"), Some(65534), Some(65534)).unwrap();
-    fs::set_permissions(device.main(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::set_permissions(device.main(), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     device.user = Some(65534);
     transcript(
         &device,
@@ -162,7 +173,8 @@ fn owner_is_another_user() {
 #[test]
 fn not_a_database() {
     let device = TestDevice::empty(41);
-    fs::write(device.main(), "some notes that somebody saved under this name\n".repeat(200)).unwrap();
+    fs::write(device.main(), "some notes that somebody saved under this name\n".repeat(200))
+        .unwrap();
     transcript(
         &device,
         expect![[r#"
@@ -232,7 +244,9 @@ fn newer_than_the_firmware() {
 
 #[test]
 fn text_that_was_changed_after_release() {
-    let device = TestDevice::at(40).firmware(41).file(("V20__children.sql", "CREATE TABLE child (id INTEGER);\n"));
+    let device = TestDevice::at(40)
+        .firmware(41)
+        .file(("V20__children.sql", "CREATE TABLE child (id INTEGER);\n"));
     transcript(
         &device,
         expect![[r#"
@@ -245,7 +259,10 @@ fn text_that_was_changed_after_release() {
 #[test]
 fn several_texts_that_were_changed_are_all_named() {
     let changed = "CREATE TABLE other (id INTEGER);\n";
-    let device = TestDevice::at(40).firmware(41).file(("V20__children.sql", changed)).file(("V30__look.sql", changed));
+    let device = TestDevice::at(40)
+        .firmware(41)
+        .file(("V20__children.sql", changed))
+        .file(("V30__look.sql", changed));
     transcript(
         &device,
         expect![[r#"
@@ -269,7 +286,10 @@ fn a_migration_that_this_firmware_does_not_have() {
 
 #[test]
 fn another_migration_under_a_number() {
-    let device = TestDevice::at(40).firmware(41).without("V30__look.sql").file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
+    let device = TestDevice::at(40)
+        .firmware(41)
+        .without("V30__look.sql")
+        .file(("V30__hotfix.sql", "CREATE TABLE hotfix (id);\n"));
     transcript(
         &device,
         expect![[r#"
@@ -281,7 +301,9 @@ fn another_migration_under_a_number() {
 
 #[test]
 fn migration_out_of_order() {
-    let device = TestDevice::at(40).firmware(41).file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n"));
+    let device = TestDevice::at(40)
+        .firmware(41)
+        .file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n"));
     transcript(
         &device,
         expect![[r#"

@@ -72,7 +72,9 @@ fn foreign_key_violations_are_listed() {
 fn violations_that_were_there_before_stop_nothing() {
     let device = TestDevice::at(40).firmware(42).after(|device| {
         let connection = rusqlite::Connection::open(device.main()).unwrap();
-        connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id IN (8, 9)").unwrap();
+        connection
+            .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM parent WHERE id IN (8, 9)")
+            .unwrap();
     });
     check(
         device,
@@ -131,8 +133,15 @@ fn tries_end_and_retry_begins_again() {
         "#]],
     );
     let ran = device.run(&["run"]);
-    let named = ran.stderr.find("run --retry").unwrap_or_else(|| panic!("--retry is not named: {}", ran.stderr));
-    assert!(ran.stderr.find("--purge-and-retry").is_none_or(|purge| named < purge), "named first: {}", ran.stderr);
+    let named = ran
+        .stderr
+        .find("run --retry")
+        .unwrap_or_else(|| panic!("--retry is not named: {}", ran.stderr));
+    assert!(
+        ran.stderr.find("--purge-and-retry").is_none_or(|purge| named < purge),
+        "named first: {}",
+        ran.stderr
+    );
     check_op(
         &device,
         "run --retry",
@@ -188,7 +197,10 @@ fn newer_database_is_left_alone() {
 
 #[test]
 fn newer_database_that_says_compatible_is_used() {
-    let compatible = ("V42__preferences.sql", "-- bootmigrate: compatible-from = 40\nCREATE TABLE preference (name TEXT);\n");
+    let compatible = (
+        "V42__preferences.sql",
+        "-- bootmigrate: compatible-from = 40\nCREATE TABLE preference (name TEXT);\n",
+    );
     let mut device = TestDevice::at(41).firmware(42).file(compatible);
     assert_eq!(device.run(&["run"]).exit, "0");
     device.databases[0].version = 42;

@@ -55,7 +55,9 @@ fn with_secret(folder: &Path, but: Option<u64>, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let data = fs::symlink_metadata(&path).unwrap();
-        let holds = || fs::read(&path).unwrap().windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
+        let holds = || {
+            fs::read(&path).unwrap().windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
+        };
         if data.is_dir() {
             with_secret(&path, but, found);
         } else if data.is_file() && Some(data.ino()) != but && holds() {
@@ -77,7 +79,11 @@ fn flipped(name: &str, mutant: &Mutant, commands: &[&[&str]]) {
             connection.execute("INSERT INTO parent (name) VALUES (?1)", [SECRET]).unwrap();
         }
         fs::write(device.outside().join("token"), SECRET).unwrap();
-        fs::write(device.work.root().join("etc/bootmigrate.toml"), format!("marker = \"/{HOME}/request\"\n")).unwrap();
+        fs::write(
+            device.work.root().join("etc/bootmigrate.toml"),
+            format!("marker = \"/{HOME}/request\"\n"),
+        )
+        .unwrap();
         let (path, aside) = (device.path(name), device.path(&format!("{name}.aside")));
         if !path.exists() {
             fs::write(&path, "").unwrap();
@@ -101,11 +107,28 @@ fn flipped(name: &str, mutant: &Mutant, commands: &[&[&str]]) {
             stop.store(true, Ordering::Relaxed);
             ran
         });
-        assert!(ran.exit != "1" && !ran.exit.starts_with("signal"), "{name} {command:?}: exit {}: {}", ran.exit, ran.stderr);
-        assert_eq!(device.changed_outside(&before), [""; 0], "{name} {command:?}, run {runs}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit != "1" && !ran.exit.starts_with("signal"),
+            "{name} {command:?}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
+        assert_eq!(
+            device.changed_outside(&before),
+            [""; 0],
+            "{name} {command:?}, run {runs}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         let mut leaked = Vec::new();
         with_secret(&device.work.home(), second, &mut leaked);
-        assert_eq!(leaked, Vec::<PathBuf>::new(), "{name} {command:?}, run {runs}: exit {}: {}", ran.exit, ran.stderr);
+        assert_eq!(
+            leaked,
+            Vec::<PathBuf>::new(),
+            "{name} {command:?}, run {runs}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         runs += 1;
     }
 }

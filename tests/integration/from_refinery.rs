@@ -17,9 +17,16 @@ fn program() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(home()).args(["build", "--quiet", "--locked", "--offline", "--target-dir"]).arg(target);
+    command
+        .current_dir(home())
+        .args(["build", "--quiet", "--locked", "--offline", "--target-dir"])
+        .arg(target);
     // As the workspace compiles it, so that nothing is compiled twice.
-    for setting in ["debug=\"line-tables-only\"", "package.\"*\".debug=false", "package.libsqlite3-sys.opt-level=2"] {
+    for setting in [
+        "debug=\"line-tables-only\"",
+        "package.\"*\".debug=false",
+        "package.libsqlite3-sys.opt-level=2",
+    ] {
         command.args(["--config", &format!("profile.dev.{setting}")]);
     }
     let output = command.env_remove("RUSTFLAGS").output().unwrap();
@@ -54,14 +61,20 @@ fn a_product_of_refinery_boots_with_two_lines_changed() {
     };
     let ran = run(&["run"]);
     assert_eq!(
-        (ran.exit.as_str(), ran.stderr.contains("notes: migrated from 1 to 2 (1 applied, snapshot snapshots/v1-1.db)")),
+        (
+            ran.exit.as_str(),
+            ran.stderr
+                .contains("notes: migrated from 1 to 2 (1 applied, snapshot snapshots/v1-1.db)")
+        ),
         ("0", true),
         "{}",
         ran.stderr
     );
     let copy = oracle::Copy::of(&main).unwrap();
     let mut connection = copy.open();
-    let note: String = connection.query_row("SELECT text || ' ' || color FROM note", [], |row| row.get(0)).unwrap();
+    let note: String = connection
+        .query_row("SELECT text || ' ' || color FROM note", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(note, "kept yellow");
     assert_eq!(Runner::new(&files).run(&mut connection).unwrap().applied_migrations().len(), 0);
     assert!(root.path().join("run/bootmigrate/ready/notes").exists());

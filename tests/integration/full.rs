@@ -45,23 +45,49 @@ fn full_at_every_call(template: &TestDevice, device: &TestDevice, sweep: &Sweep)
     for call in &points {
         reset(device, template);
         let ran = stopped_after(device, sweep.arguments, call, |_| mount.fill());
-        let now = oracle::content(&device.main()).unwrap_or_else(|error| panic!("full after {call:?}: {error}"));
+        let now = oracle::content(&device.main())
+            .unwrap_or_else(|error| panic!("full after {call:?}: {error}"));
         let whole = match ran.exit.as_str() {
             "14" => now == old || (sweep.goal_exit == "11" && now == sweep.goal),
             exit => exit == sweep.goal_exit && now == sweep.goal,
         };
-        assert!(whole, "full after {call:?}: exit {}, rows {:?}: {}", ran.exit, now.rows, ran.stderr);
+        assert!(
+            whole,
+            "full after {call:?}: exit {}, rows {:?}: {}",
+            ran.exit, now.rows, ran.stderr
+        );
         *ends.entry(ran.exit.clone()).or_insert(0_usize) += 1;
         mount.empty();
         let next = device.run(&["run"]);
-        let next = if ran.exit == "14" && sweep.goal_exit == "11" && next.exit != "11" { device.run(sweep.arguments) } else { next };
-        assert!(["0", sweep.goal_exit].contains(&next.exit.as_str()), "room again after {call:?}: {}", next.stderr);
-        assert_eq!(oracle::content(&device.main()).unwrap(), sweep.goal, "room again after {call:?}: {}", next.stderr);
+        let next = if ran.exit == "14" && sweep.goal_exit == "11" && next.exit != "11" {
+            device.run(sweep.arguments)
+        } else {
+            next
+        };
+        assert!(
+            ["0", sweep.goal_exit].contains(&next.exit.as_str()),
+            "room again after {call:?}: {}",
+            next.stderr
+        );
+        assert_eq!(
+            oracle::content(&device.main()).unwrap(),
+            sweep.goal,
+            "room again after {call:?}: {}",
+            next.stderr
+        );
         let before = oracle::folder(&device.root());
         assert_eq!(device.run(&["run"]).exit, "0", "the boot after that, {call:?}");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "the boot after that, {call:?}");
+        assert_eq!(
+            oracle::touched(&before, &oracle::folder(&device.root())),
+            "nothing",
+            "the boot after that, {call:?}"
+        );
     }
-    println!("full after each of {} write-like calls of {:?}: ends {ends:?}", points.len(), sweep.arguments);
+    println!(
+        "full after each of {} write-like calls of {:?}: ends {ends:?}",
+        points.len(),
+        sweep.arguments
+    );
     assert!(ends.contains_key("14"), "the disk was never full for it: {ends:?}");
 }
 
@@ -85,7 +111,10 @@ fn full_at_every_call_of_an_upgrade_in_wal_mode() {
 #[test]
 fn full_at_every_call_of_a_replace() {
     let template = TestDevice::at(40).firmware(40).file(UNIQUE_BADGE);
-    let no_row_is_kept = TestDevice::empty(40).key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("copy = \"auto\"");
+    let no_row_is_kept = TestDevice::empty(40)
+        .key("kind = \"rebuildable\"")
+        .key("on_failure = \"restore\"")
+        .key("copy = \"auto\"");
     let device = no_row_is_kept.file(UNIQUE_BADGE).on(|at, _| Mount::tmpfs(at, KIB));
     let goal = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
     let sweep = Sweep { arguments: &["run", "--purge-and-retry"], goal, goal_exit: "11" };
@@ -102,7 +131,8 @@ fn full_at_every_call_of_a_swap() {
 
 #[test]
 fn a_migration_that_asks_for_room() {
-    let asks = ("V41__asks.sql", "-- bootmigrate: needs-space = 5.0\nUPDATE child SET label = 'asked';\n");
+    let asks =
+        ("V41__asks.sql", "-- bootmigrate: needs-space = 5.0\nUPDATE child SET label = 'asked';\n");
     let device = TestDevice::at(40).file(asks).on(|at, _| Mount::tmpfs(at, KIB));
     let mount = device.mount.as_ref().unwrap();
     mount.fill_but(400);
@@ -155,7 +185,12 @@ fn less_and_less_room_on_ext4() {
         ends.entry(ran.exit).or_insert_with(Vec::new).push(free);
         mount.empty();
         let next = device.run(&["run"]);
-        assert_eq!((next.exit.as_str(), oracle::content(&device.main()).unwrap()), ("0", goal.clone()), "{}", next.stderr);
+        assert_eq!(
+            (next.exit.as_str(), oracle::content(&device.main()).unwrap()),
+            ("0", goal.clone()),
+            "{}",
+            next.stderr
+        );
     }
     println!("KiB free, by exit: {ends:?}");
     assert!(ends.contains_key("14") && ends.contains_key("0"), "{ends:?}");

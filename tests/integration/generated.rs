@@ -59,9 +59,14 @@ fn tables(path: &Path) -> Vec<Table> {
 fn all_tables(path: &Path) -> Vec<Table> {
     let connection = Connection::open(path).unwrap();
     let sql = format!("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%' AND name <> '{HISTORY}' ORDER BY 1");
-    let names: Vec<String> = connection.prepare(&sql).and_then(|mut found| found.query_map([], |row| row.get(0))?.collect()).unwrap();
+    let names: Vec<String> = connection
+        .prepare(&sql)
+        .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
+        .unwrap();
     let columns = |table: &str| -> Vec<String> {
-        let mut found = connection.prepare("SELECT name FROM pragma_table_info(?1) WHERE name <> 'id' ORDER BY cid").unwrap();
+        let mut found = connection
+            .prepare("SELECT name FROM pragma_table_info(?1) WHERE name <> 'id' ORDER BY cid")
+            .unwrap();
         let columns = found.query_map([table], |row| row.get(0)).unwrap();
         columns.collect::<rusqlite::Result<_>>().unwrap()
     };
@@ -75,7 +80,8 @@ fn works(path: &Path) -> bool {
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
         .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect());
     let compiles = |sql: String| connection.prepare(&sql).is_ok();
-    let keys = connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0));
+    let keys = connection
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0));
     keys == Ok(0)
         && views.unwrap().iter().all(|view| compiles(format!("SELECT * FROM \"{view}\"")))
         && all_tables(path).iter().all(|table| {
@@ -89,7 +95,8 @@ fn works(path: &Path) -> bool {
 /// What the file expects still has its table and its columns.
 fn can_be_asked(path: &Path, text: &str) -> bool {
     let connection = Connection::open(path).unwrap();
-    let mut queries = text.lines().filter_map(|line| line.strip_prefix("-- bootmigrate: expect = "));
+    let mut queries =
+        text.lines().filter_map(|line| line.strip_prefix("-- bootmigrate: expect = "));
     queries.all(|query| connection.prepare(query).is_ok())
 }
 
@@ -162,7 +169,10 @@ fn file(dice: &mut Dice, all: &[Table], number: &mut usize, adopted: bool) -> St
     }
     if !adopted && dice.one_in(4) {
         let table = dice.of(all);
-        lines.push(format!("-- bootmigrate: expect = SELECT 1 FROM {} WHERE {} = 'never'", table.name, table.columns[0]));
+        lines.push(format!(
+            "-- bootmigrate: expect = SELECT 1 FROM {} WHERE {} = 'never'",
+            table.name, table.columns[0]
+        ));
     }
     if dice.one_in(3) {
         lines.push(leaving(dice, all));
@@ -181,7 +191,13 @@ fn file(dice: &mut Dice, all: &[Table], number: &mut usize, adopted: bool) -> St
     }
     if copied && dice.one_in(2) {
         lines.push(
-            dice.of(&["PRAGMA page_size = 8192;", "PRAGMA auto_vacuum = FULL;", "PRAGMA page_size = 1024; VACUUM;", "VACUUM;"]).to_string(),
+            dice.of(&[
+                "PRAGMA page_size = 8192;",
+                "PRAGMA auto_vacuum = FULL;",
+                "PRAGMA page_size = 1024; VACUUM;",
+                "VACUUM;",
+            ])
+            .to_string(),
         );
     }
     lines.join("\n") + "\n"
@@ -209,8 +225,13 @@ pub fn catalogue(seed: u64) -> Catalogue {
                 fs::copy(path, &copy).unwrap();
                 copy
             });
-            let good = tried.iter().all(|path| apply(path, &text, None).is_ok() && works(path) && can_be_asked(path, &text));
-            good.then(|| plain.iter().zip(&tried).for_each(|(path, tried)| fs::rename(tried, path).unwrap())).map(|()| text)
+            let good = tried.iter().all(|path| {
+                apply(path, &text, None).is_ok() && works(path) && can_be_asked(path, &text)
+            });
+            good.then(|| {
+                plain.iter().zip(&tried).for_each(|(path, tried)| fs::rename(tried, path).unwrap())
+            })
+            .map(|()| text)
         });
         texts.push(found.expect("no file of this seed works"));
     }

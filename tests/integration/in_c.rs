@@ -20,7 +20,10 @@ fn compiled(device: &TestDevice) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/waits_until_ready.c");
     let program = device.folder().join("waits_until_ready");
     let mut cc = Command::new("cc");
-    cc.args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).arg("-lsqlite3");
+    cc.args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&program)
+        .arg(source)
+        .arg("-lsqlite3");
     cc.stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = finish(cc);
     assert_eq!(ran.exit, "0", "cc, with the headers of SQLite (libsqlite3-dev): {}", ran.stderr);
@@ -43,7 +46,8 @@ fn traced(device: &TestDevice, program: &Path) -> (RunResult, bool) {
     command.args(words(device, program, None).get_args());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = finish(command);
-    let calls = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
+    let calls = fs::read_to_string(&log)
+        .unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
     assert!(calls.contains("bootmigrate/ready/settings"), "it looks for its ready file: {calls}");
     // Its own command line names the database too.
     let opens = calls.lines().any(|line| line.contains("settings.db") && !line.contains("execve("));
@@ -55,12 +59,22 @@ fn an_application_in_c_opens_nothing_before_the_boot_and_reads_its_rows_after_it
     let device = TestDevice::at(30).firmware(40);
     let program = compiled(&device);
     let (ran, opens) = traced(&device, &program);
-    assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), (NOT_READY, "", false), "{}", ran.stderr);
+    assert_eq!(
+        (ran.exit.as_str(), ran.stdout.as_str(), opens),
+        (NOT_READY, "", false),
+        "{}",
+        ran.stderr
+    );
     let want = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run"]).exit, "0");
     let (ran, opens) = traced(&device, &program);
     // V40 made the column: the application sees the schema that it was built for, and every row.
-    assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), ("0", "2000 children, 0\n", true), "{}", ran.stderr);
+    assert_eq!(
+        (ran.exit.as_str(), ran.stdout.as_str(), opens),
+        ("0", "2000 children, 0\n", true),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()).ok(), want);
 }
 
@@ -74,7 +88,12 @@ fn an_application_in_c_waits_for_the_boot() {
     }
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     let application = RunResult::from(waits.wait_with_output().unwrap());
-    assert_eq!((application.exit.as_str(), application.stdout.as_str()), ("0", "2000 children, 0\n"), "{}", application.stderr);
+    assert_eq!(
+        (application.exit.as_str(), application.stdout.as_str()),
+        ("0", "2000 children, 0\n"),
+        "{}",
+        application.stderr
+    );
 }
 
 #[test]
@@ -90,7 +109,12 @@ fn an_application_in_c_stays_away_from_a_migration_that_failed() {
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
     let (ran, opens) = traced(&device, &program);
-    assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), opens), (NOT_READY, "", false), "{}", ran.stderr);
+    assert_eq!(
+        (ran.exit.as_str(), ran.stdout.as_str(), opens),
+        (NOT_READY, "", false),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()).unwrap(), old);
     assert_eq!((old.rows["parent"], old.rows["child"]), (2000, 2000));
 }
@@ -98,18 +122,27 @@ fn an_application_in_c_stays_away_from_a_migration_that_failed() {
 /// The program that docs/manual.md shows, with the test's places for the device's.
 #[track_caller]
 fn of_the_manual(device: &TestDevice) -> PathBuf {
-    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md")).unwrap();
+    let manual =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md")).unwrap();
     let text = manual.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    assert!(text.contains("/run/bootmigrate/ready/settings") && text.lines().count() <= 25, "{text}");
+    assert!(
+        text.contains("/run/bootmigrate/ready/settings") && text.lines().count() <= 25,
+        "{text}"
+    );
     let root = device.root().display().to_string();
-    let here = text.replace("\"/run/", &format!("\"{root}/run/")).replace("\"/var/", &format!("\"{root}/var/"));
+    let here = text
+        .replace("\"/run/", &format!("\"{root}/run/"))
+        .replace("\"/var/", &format!("\"{root}/var/"));
     // What its own work would be.
     let work = "sqlite3_exec(database, \"DELETE FROM child WHERE id > 1500\", NULL, NULL, NULL);";
     assert!(here.contains("/* ... */"), "{here}");
     let (source, program) = (device.folder().join("manual.c"), device.folder().join("manual"));
     fs::write(&source, here.replace("/* ... */", work)).unwrap();
     let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source).arg("-lsqlite3");
+    cc.args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&program)
+        .arg(source)
+        .arg("-lsqlite3");
     cc.stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = finish(cc);
     assert_eq!(ran.exit, "0", "cc, with the headers of SQLite (libsqlite3-dev): {}", ran.stderr);
@@ -127,7 +160,10 @@ fn the_program_in_the_manual_opens_its_database_when_its_ready_file_is_there() {
     };
     let before = oracle::content(&device.main());
     let not_ready = ran();
-    assert_eq!((not_ready.exit.as_str(), not_ready.stderr.as_str()), (NOT_READY, "settings is not ready: `bootmigrate status` says why\n"));
+    assert_eq!(
+        (not_ready.exit.as_str(), not_ready.stderr.as_str()),
+        (NOT_READY, "settings is not ready: `bootmigrate status` says why\n")
+    );
     assert_eq!(oracle::content(&device.main()), before);
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!(oracle::content(&device.main()).unwrap().rows["child"], 2000);

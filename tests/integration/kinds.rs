@@ -21,7 +21,14 @@ enum Kind {
     LinkToItself,
 }
 
-const EVERY: [Kind; 6] = [Kind::Fifo, Kind::Socket, Kind::Folder, Kind::LinkToFifo, Kind::LinkToDevice, Kind::LinkToItself];
+const EVERY: [Kind; 6] = [
+    Kind::Fifo,
+    Kind::Socket,
+    Kind::Folder,
+    Kind::LinkToFifo,
+    Kind::LinkToDevice,
+    Kind::LinkToItself,
+];
 
 impl Kind {
     fn words(self) -> &'static str {
@@ -96,10 +103,14 @@ impl Template {
     fn refused(&self, kind: Kind, name: &str, belongs: &str) {
         let moved = "nothing was changed. Next: move it away, or correct `path`, then run again";
         let (exit, state, found) = match (belongs, kind.words()) {
-            ("a folder", "a symbolic link") => ("16", moved, "it is a symbolic link, and bootmigrate makes none".to_owned()),
-            ("a folder", words) => {
-                ("18", "nothing was made. Next: bring it there, then run again", format!("{words} is where {belongs} belongs"))
+            ("a folder", "a symbolic link") => {
+                ("16", moved, "it is a symbolic link, and bootmigrate makes none".to_owned())
             }
+            ("a folder", words) => (
+                "18",
+                "nothing was made. Next: bring it there, then run again",
+                format!("{words} is where {belongs} belongs"),
+            ),
             (_, words) => ("16", moved, format!("{words} is where {belongs} belongs")),
         };
         self.reset();
@@ -111,10 +122,19 @@ impl Template {
         for command in [&["run"][..], &["run", "--retry"]] {
             let ran = self.work.run(command);
             let sentence = format!("{found} ({}", path.display());
-            assert!(ran.exit == exit && ran.stderr.contains(&sentence), "{kind:?} {name}: exit {}: {}", ran.exit, ran.stderr);
+            assert!(
+                ran.exit == exit && ran.stderr.contains(&sentence),
+                "{kind:?} {name}: exit {}: {}",
+                ran.exit,
+                ran.stderr
+            );
             assert!(ran.stderr.contains(state), "{kind:?} {name}: {}", ran.stderr);
         }
-        assert_eq!(oracle::touched(&before, &oracle::folder(&self.work.home())), "nothing", "{kind:?} {name}");
+        assert_eq!(
+            oracle::touched(&before, &oracle::folder(&self.work.home())),
+            "nothing",
+            "{kind:?} {name}"
+        );
         remove(&path);
         if was_there {
             fs::rename(&aside, &path).unwrap();
@@ -138,7 +158,8 @@ const STATE: &str = ".bootmigrate/settings.db";
 fn where_a_file_of_the_database_or_of_ours_belongs() {
     let template = Template::new();
     let state = ["lock", "record", "ready-3.db"].map(|name| format!("{STATE}/{name}"));
-    let side_files = ["settings.db-journal", "settings.db-wal", "settings.db-shm"].map(str::to_owned);
+    let side_files =
+        ["settings.db-journal", "settings.db-wal", "settings.db-shm"].map(str::to_owned);
     for name in state.iter().chain(&side_files) {
         for kind in EVERY {
             template.refused(kind, name, "a regular file");
@@ -149,7 +170,9 @@ fn where_a_file_of_the_database_or_of_ours_belongs() {
 #[test]
 fn where_a_folder_of_ours_belongs() {
     let template = Template::new();
-    for name in [".bootmigrate", STATE, &format!("{STATE}/snapshots"), &format!("{STATE}/quarantine")] {
+    for name in
+        [".bootmigrate", STATE, &format!("{STATE}/snapshots"), &format!("{STATE}/quarantine")]
+    {
         for kind in [Kind::Fifo, Kind::Socket] {
             template.refused(kind, name, "a folder");
         }
@@ -163,12 +186,22 @@ fn where_a_folder_of_ours_belongs() {
 #[test]
 fn where_a_leftover_or_a_copy_stands() {
     let template = Template::new();
-    let left = [".settings.db.new", "staging-2.db", "staging-2.db-journal", "snapshots/tmp-2.db", "snapshots/v40-1.db-wal"];
+    let left = [
+        ".settings.db.new",
+        "staging-2.db",
+        "staging-2.db-journal",
+        "snapshots/tmp-2.db",
+        "snapshots/v40-1.db-wal",
+    ];
     let kept = ["snapshots/v40-1.db", "snapshots/v40-2.db", "quarantine/1"];
     for name in left.iter().chain(&kept) {
         for kind in EVERY.into_iter().filter(|kind| *kind != Kind::Folder) {
             template.reset();
-            let folder = if name.starts_with('.') { template.work.home() } else { template.work.state("settings") };
+            let folder = if name.starts_with('.') {
+                template.work.home()
+            } else {
+                template.work.state("settings")
+            };
             kind.apply(&folder.join(name));
             template.goes_on(kind, name);
             let gone = fs::symlink_metadata(folder.join(name)).is_err();
@@ -185,10 +218,20 @@ fn where_the_newest_snapshot_stands() {
         assert_eq!(device.run(&["run"]).exit, "0");
         let new = oracle::content(&device.main()).unwrap();
         kind.apply(&device.state("settings").join("snapshots/v40-7.db"));
-        let device = device.key("on_damage = [\"snapshot\"]").after(|device| fs::write(device.main(), "no database at all").unwrap());
+        let device = device
+            .key("on_damage = [\"snapshot\"]")
+            .after(|device| fs::write(device.main(), "no database at all").unwrap());
         let ran = device.run(&["run"]);
-        assert!(ran.exit == "11" && ran.stderr.contains("restored from a snapshot"), "{kind:?}: exit {}: {}", ran.exit, ran.stderr);
-        let words = format!("snapshot v40-7 is not a good copy: {} is where a regular file belongs", kind.words());
+        assert!(
+            ran.exit == "11" && ran.stderr.contains("restored from a snapshot"),
+            "{kind:?}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
+        let words = format!(
+            "snapshot v40-7 is not a good copy: {} is where a regular file belongs",
+            kind.words()
+        );
         assert!(ran.stderr.contains(&words), "{kind:?}: {}", ran.stderr);
         assert_eq!(oracle::content(&device.main()).unwrap(), new, "{kind:?}");
     }
@@ -210,16 +253,28 @@ fn where_a_file_of_the_system_stands() {
         for kind in [Kind::Fifo, Kind::Socket, Kind::LinkToFifo, Kind::LinkToDevice] {
             template.reset();
             fs::create_dir_all(template.work.root().join("etc")).unwrap();
-            fs::write(template.work.root().join("etc/bootmigrate.toml"), "marker = \"/boot/request\"\n").unwrap();
+            fs::write(
+                template.work.root().join("etc/bootmigrate.toml"),
+                "marker = \"/boot/request\"\n",
+            )
+            .unwrap();
             let path = template.work.root().join(name);
             kind.apply(&path);
             let ran = template.work.run(&["run"]);
-            let migrated = ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41");
+            let migrated =
+                ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41");
             assert!(migrated, "{kind:?} {name}: exit {}: {}", ran.exit, ran.stderr);
             let words = format!("{} is not used: ", path.display());
             assert_eq!(ran.stderr.contains(&words), said, "{kind:?} {name}: {}", ran.stderr);
-            assert_eq!(oracle::content(&template.work.main()).unwrap(), template.new, "{kind:?} {name}");
-            assert!(said || fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) || name.ends_with(".new"));
+            assert_eq!(
+                oracle::content(&template.work.main()).unwrap(),
+                template.new,
+                "{kind:?} {name}"
+            );
+            assert!(
+                said || fs::symlink_metadata(&path).is_ok_and(|found| found.is_file())
+                    || name.ends_with(".new")
+            );
         }
     }
 }
@@ -236,9 +291,18 @@ fn where_the_configuration_stands() {
         for command in [&["run"][..], &["status"], &["run", "--config", &named]] {
             let ran = template.work.run(command);
             let words = format!("bootmigrate: {named} cannot be read: ");
-            assert!(ran.exit == "2" && ran.stderr.starts_with(&words), "{kind:?} {command:?}: exit {}: {}", ran.exit, ran.stderr);
+            assert!(
+                ran.exit == "2" && ran.stderr.starts_with(&words),
+                "{kind:?} {command:?}: exit {}: {}",
+                ran.exit,
+                ran.stderr
+            );
         }
-        assert_eq!(oracle::touched(&before, &oracle::folder(&template.work.home())), "nothing", "{kind:?}");
+        assert_eq!(
+            oracle::touched(&before, &oracle::folder(&template.work.home())),
+            "nothing",
+            "{kind:?}"
+        );
         remove(&file);
         template.goes_on(kind, "bootmigrate.toml");
     }
@@ -256,7 +320,11 @@ fn a_configuration_at_its_limit() {
     let file = template.work.root().join("etc/bootmigrate.toml");
     for (length, exit, words) in [
         (1 << 20, "3", "mode = \"observe\" changes nothing"),
-        ((1 << 20) + 1, "2", "bootmigrate.toml cannot be read: it is longer than 1048576 bytes. [BM-2]"),
+        (
+            (1 << 20) + 1,
+            "2",
+            "bootmigrate.toml cannot be read: it is longer than 1048576 bytes. [BM-2]",
+        ),
         (3 << 20, "2", "bootmigrate.toml cannot be read: it is longer than 1048576 bytes. [BM-2]"),
     ] {
         template.reset();
@@ -264,7 +332,12 @@ fn a_configuration_at_its_limit() {
         fs::write(&file, long(length, "\nmode = \"observe\"\n")).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().len(), length as u64);
         let ran = template.work.run(&["run"]);
-        assert!(ran.exit == exit && ran.stderr.contains(words), "{length}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == exit && ran.stderr.contains(words),
+            "{length}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(oracle::content(&template.work.main()).unwrap(), template.old, "{length}");
     }
 }
@@ -275,7 +348,10 @@ const SECRET: &str = "root:of-nobodys-concern";
 fn told(root: &Path, ran: &RunResult, words: &str) -> Vec<String> {
     let holds = |bytes: &[u8]| bytes.windows(words.len()).any(|found| found == words.as_bytes());
     let streams = [("standard output", &ran.stdout), ("standard error", &ran.stderr)];
-    let streams = streams.into_iter().filter(|(_, text)| holds(text.as_bytes())).map(|(name, _)| name.to_owned());
+    let streams = streams
+        .into_iter()
+        .filter(|(_, text)| holds(text.as_bytes()))
+        .map(|(name, _)| name.to_owned());
     let mut found: Vec<String> = streams.collect();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -300,7 +376,9 @@ fn a_marker_that_leads_to_another_file() {
     let root = template.work.root();
     let configured = || {
         template.reset();
-        for (name, text) in [("etc/bootmigrate.toml", "marker = \"/boot/request\"\n"), ("secret", SECRET)] {
+        for (name, text) in
+            [("etc/bootmigrate.toml", "marker = \"/boot/request\"\n"), ("secret", SECRET)]
+        {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), text).unwrap();
         }
@@ -312,7 +390,12 @@ fn a_marker_that_leads_to_another_file() {
         symlink(target, root.join("boot/request")).unwrap();
         let ran = template.work.run(&["run"]);
         let words = "/boot/request is not used: a symbolic link is where a regular file belongs";
-        assert!(ran.exit == "0" && ran.stderr.matches(words).count() == 1, "{target}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "0" && ran.stderr.matches(words).count() == 1,
+            "{target}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(told(&root, &ran, SECRET), Vec::<String>::new(), "{target}");
     }
     // As a file it is a request, and what a run makes of it is found.
@@ -343,15 +426,29 @@ fn other_files_beyond_their_limit() {
         write("etc/bootmigrate.toml", "marker = \"/boot/request\"\n");
         write("boot/request", &"r".repeat(length));
         let ran = template.work.run(&["run"]);
-        assert!(ran.exit == "0" && ran.stderr.contains(words), "{length}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "0" && ran.stderr.contains(words),
+            "{length}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
     }
     for (length, firmware) in [(16 << 10, "7.1"), ((16 << 10) + 1, "")] {
         template.reset();
         write("etc/os-release", &long(length, "\nIMAGE_VERSION=7.1"));
         let ran = template.work.run(&["run", "--json"]);
         assert_eq!(ran.exit, "0", "{length}: {}", ran.stderr);
-        assert!(ran.stdout.contains(&format!("\"firmware\": \"{firmware}\"")), "{length}: {}", ran.stdout);
-        assert_eq!(ran.stderr.contains("os-release is not used: it is longer than 16384 bytes"), firmware.is_empty(), "{}", ran.stderr);
+        assert!(
+            ran.stdout.contains(&format!("\"firmware\": \"{firmware}\"")),
+            "{length}: {}",
+            ran.stdout
+        );
+        assert_eq!(
+            ran.stderr.contains("os-release is not used: it is longer than 16384 bytes"),
+            firmware.is_empty(),
+            "{}",
+            ran.stderr
+        );
     }
     template.reset();
     let record = template.work.state("settings").join("record");
@@ -363,7 +460,11 @@ fn other_files_beyond_their_limit() {
     assert!(ran.exit == "0" && ran.stderr.contains(words), "exit {}: {}", ran.exit, ran.stderr);
     let quarantined = template.work.state("settings").join("quarantine/9");
     fs::create_dir(&quarantined).unwrap();
-    fs::write(quarantined.join("reason.txt"), format!("operation: 9\nreason: {}", "because ".repeat(1000).trim_end())).unwrap();
+    fs::write(
+        quarantined.join("reason.txt"),
+        format!("operation: 9\nreason: {}", "because ".repeat(1000).trim_end()),
+    )
+    .unwrap();
     let ran = template.work.run(&["doctor"]);
     assert!(ran.stdout.contains("(cut: reason.txt is longer)"), "{}", ran.stdout);
 }

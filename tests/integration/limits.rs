@@ -13,7 +13,8 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 
-const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+const ENDLESS: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
 
 /// Every place in a migration where a statement may run for ever.
 fn endless() -> [(&'static str, String); 4] {
@@ -39,21 +40,34 @@ fn leaves_a_current_database_alone() {
 fn a_statement_that_is_given_time_fails_after_it() {
     leaves_a_current_database_alone();
     for (name, sql) in &endless()[..] {
-        let device = TestDevice::booted_at(40).firmware(40).file((name, sql)).key("statement_timeout_s = 1");
+        let device =
+            TestDevice::booted_at(40).firmware(40).file((name, sql)).key("statement_timeout_s = 1");
         let old = oracle::content(&device.main()).unwrap();
         // Counted as any failure of a migration.
         let exits = if name.contains("query") { &["10", "10", "10", "19"][..] } else { &["10"] };
         for exit in exits {
             let ran = device.run(&["run"]);
-            let said = ran.stderr.contains("the statement took longer than statement_timeout_s = 1 allows");
-            assert!(ran.exit == *exit && (said || *exit == "19"), "{name}: exit {}: {}", ran.exit, ran.stderr);
+            let said = ran
+                .stderr
+                .contains("the statement took longer than statement_timeout_s = 1 allows");
+            assert!(
+                ran.exit == *exit && (said || *exit == "19"),
+                "{name}: exit {}: {}",
+                ran.exit,
+                ran.stderr
+            );
             assert!(!ran.stderr.contains("damaged"), "{name}: {}", ran.stderr);
             assert_eq!(oracle::content(&device.main()).unwrap(), old, "{name}");
         }
         // The time is each statement's own, and none where it is not asked for.
         let device = device.without(name).firmware(41);
         let ran = device.run(&["run", "--retry"]);
-        assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "{name}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"),
+            "{name}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
     }
 }
 
@@ -81,11 +95,21 @@ fn a_statement_without_an_end_obeys_a_stop_signal() {
         let device = TestDevice::booted_at(40).firmware(40).file((name, sql));
         let old = oracle::content(&device.main()).unwrap();
         let ran = told_to_stop(&device);
-        assert!(ran.exit == "20" && ran.stderr.contains("Next: the next boot goes on"), "{name}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "20" && ran.stderr.contains("Next: the next boot goes on"),
+            "{name}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(oracle::content(&device.main()).unwrap(), old, "{name}");
         let device = device.without(name).firmware(41);
         let ran = device.run(&["run"]);
-        assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "{name}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"),
+            "{name}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
     }
 }
 
@@ -96,7 +120,13 @@ fn a_look_comes_to_an_end() {
     let (name, sql) = &endless()[0];
     let device = TestDevice::at(40).firmware(40).file((name, sql));
     let ran = device.run(&["status"]);
-    assert!(ran.exit == "0" && ran.stdout.contains("V41 query"), "exit {}: {}{}", ran.exit, ran.stdout, ran.stderr);
+    assert!(
+        ran.exit == "0" && ran.stdout.contains("V41 query"),
+        "exit {}: {}{}",
+        ran.exit,
+        ran.stdout,
+        ran.stderr
+    );
     assert_eq!(told_to_stop(&device).exit, "20");
 }
 
@@ -108,23 +138,41 @@ fn a_wait_obeys_a_stop_signal() {
     let template = tempfile::tempdir().unwrap();
     crate::device::copy_tree(&device.home(), template.path());
     let (all, _) = calls(&device, &["run"]);
-    let lock = all.into_iter().find(|call| call.line.contains("/lock\"")).expect("the lock is opened");
+    let lock =
+        all.into_iter().find(|call| call.line.contains("/lock\"")).expect("the lock is opened");
     fs::remove_dir_all(device.home()).unwrap();
     fs::create_dir_all(device.home()).unwrap();
     crate::device::copy_tree(template.path(), &device.home());
-    let stop = |device: &TestDevice| stopped_after(device, &["run"], &lock, |pid| kill_process(pid, Signal::TERM).unwrap());
+    let stop = |device: &TestDevice| {
+        stopped_after(device, &["run"], &lock, |pid| kill_process(pid, Signal::TERM).unwrap())
+    };
     let held = File::open(device.state("settings").join("lock")).unwrap();
     flock(&held, FlockOperation::LockExclusive).unwrap();
     let ran = stop(&device);
-    assert!(ran.exit == "20" && ran.stderr.contains("a stop signal came"), "lock: exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "20" && ran.stderr.contains("a stop signal came"),
+        "lock: exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
     drop(held);
     let mut device = device.application(&["sql BEGIN IMMEDIATE"]);
     let ran = stop(&device);
-    assert!(ran.exit == "20" && ran.stderr.contains("a stop signal came"), "database: exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "20" && ran.stderr.contains("a stop signal came"),
+        "database: exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
     device.application = None;
     assert_eq!(oracle::content(&device.main()).unwrap(), old);
     let ran = device.run(&["run"]);
-    assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
 }
 
 /// In this much address space, in KiB: the program's own, and not one of the values below.
@@ -175,16 +223,24 @@ fn a_history_of_any_size_costs_no_memory() {
 #[test]
 fn a_migration_has_the_memory_that_is_configured() {
     let sql = "CREATE TABLE more (a);\nINSERT INTO more SELECT length(replace(hex(zeroblob(20000000)), '0', 'ab'));\n";
-    let device = TestDevice::at(40).firmware(40).file(("V41__large.sql", sql)).top("memory_max_mib = 32");
+    let device =
+        TestDevice::at(40).firmware(40).file(("V41__large.sql", sql)).top("memory_max_mib = 32");
     let old = oracle::content(&device.main()).unwrap();
     for _ in 0..4 {
         let ran = device.run(&["run"]);
-        let said = ran.stderr.contains("out of memory, of which SQLite may have memory_max_mib (SQLite 7)");
+        let said = ran
+            .stderr
+            .contains("out of memory, of which SQLite may have memory_max_mib (SQLite 7)");
         assert!(ran.exit == "15" && said, "exit {}: {}", ran.exit, ran.stderr);
         assert_eq!(oracle::content(&device.main()).unwrap(), old);
     }
     fs::create_dir_all(device.root().join("etc")).unwrap();
     fs::write(device.root().join("etc/bootmigrate.toml"), "memory_max_mib = 512\n").unwrap();
     let ran = device.run(&["run"]);
-    assert!(ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "0" && ran.stderr.contains("migrated from 40 to 41"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
 }

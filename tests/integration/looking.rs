@@ -25,12 +25,21 @@ fn looks(device: &TestDevice, exit: &str) {
     for (arguments, exit) in lines {
         let ran = device.run(arguments);
         assert_eq!(ran.exit, exit, "{arguments:?}: {}{}", ran.stdout, ran.stderr);
-        assert!(ran.stdout.contains("settings"), "{arguments:?} says nothing of settings: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains("settings"),
+            "{arguments:?} says nothing of settings: {}",
+            ran.stdout
+        );
         if arguments.contains(&"--json") {
-            let value: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout));
+            let value: Value = serde_json::from_str(&ran.stdout)
+                .unwrap_or_else(|error| panic!("{error}: {}", ran.stdout));
             assert_eq!(value["databases"][0]["name"], "settings", "{value}");
         }
-        assert_eq!(oracle::touched(&before.0, &oracle::folder(&device.root())), "nothing", "{arguments:?}");
+        assert_eq!(
+            oracle::touched(&before.0, &oracle::folder(&device.root())),
+            "nothing",
+            "{arguments:?}"
+        );
         assert_eq!(oracle::touched(&before.1, &run()), "nothing", "{arguments:?} under /run");
     }
 }
@@ -79,21 +88,27 @@ fn looking_on_a_full_file_system() {
 
 #[test]
 fn looking_beside_a_hot_journal_recovers_nothing() {
-    let lines = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
+    let lines =
+        ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET name = name || ' lost'"];
     let device = TestDevice::at(40).application(&lines).killed();
     let before = oracle::folder(&device.root());
     for arguments in [&["plan"][..], &["status"], &["status", "--json"]] {
         let ran = device.run(arguments);
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(said.contains("unknown until recovered"), "{arguments:?}: {said}");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{arguments:?}");
+        assert_eq!(
+            oracle::touched(&before, &oracle::folder(&device.root())),
+            "nothing",
+            "{arguments:?}"
+        );
     }
 }
 
 /// The report of one run, its part for `settings`.
 fn outcome(device: &TestDevice) -> (String, Value) {
     let ran = device.run(&["run"]);
-    let text = fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap_or_default();
+    let text =
+        fs::read_to_string(device.root().join("run/bootmigrate/status.json")).unwrap_or_default();
     let report: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     (ran.exit, report["databases"][0].clone())
 }
@@ -108,17 +123,30 @@ fn the_plan_printed_is_the_plan_done() {
         (TestDevice::at(20).firmware(42), &["20", "42", "V30", "V42"], "migrated", "0"),
         (TestDevice::at(41).firmware(50), &["41", "50", "V50"], "migrated", "0"),
         (TestDevice::at(42).firmware(40), &["42", "40"], "refused", "12"),
-        (TestDevice::at(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""), &["40", "41"], "purged", "11"),
+        (
+            TestDevice::at(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""),
+            &["40", "41"],
+            "purged",
+            "11",
+        ),
         (TestDevice::at(40).file(BROKEN), &["40", "41"], "failed", "10"),
     ];
     for (device, words, want, exit) in situations {
         let plan = device.run(&["plan"]).stdout;
-        let line = plan.lines().find(|line| line.starts_with("settings:")).unwrap_or_else(|| panic!("no line: {plan}"));
+        let line = plan
+            .lines()
+            .find(|line| line.starts_with("settings:"))
+            .unwrap_or_else(|| panic!("no line: {plan}"));
         for word in words {
             assert!(plan.contains(word), "{want}: {word:?} is not in: {plan}");
         }
         let ended = outcome(&device);
-        assert_eq!((ended.0.as_str(), ended.1["outcome"].as_str()), (exit, Some(want)), "planned: {line}; {}", ended.1);
+        assert_eq!(
+            (ended.0.as_str(), ended.1["outcome"].as_str()),
+            (exit, Some(want)),
+            "planned: {line}; {}",
+            ended.1
+        );
         // Planned again after it was done: nothing is left, or the same refusal.
         let after = device.run(&["plan"]).stdout;
         let quiet = TestDevice::at(40).run(&["plan"]).stdout;

@@ -12,9 +12,11 @@ use serde_json::Value;
 use std::fs;
 
 /// Fails where two children have the same amount, as those of the application do.
-const UNIQUE_AMOUNT: (&str, &str) = ("V41__unique_amount.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n");
+const UNIQUE_AMOUNT: (&str, &str) =
+    ("V41__unique_amount.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n");
 /// Fails where a parent has two children.
-const ONE_CHILD: (&str, &str) = ("V42__one_child.sql", "CREATE UNIQUE INDEX child_of_parent ON child (parent_id);\n");
+const ONE_CHILD: (&str, &str) =
+    ("V42__one_child.sql", "CREATE UNIQUE INDEX child_of_parent ON child (parent_id);\n");
 
 fn now(device: &TestDevice, table: &str) -> Vec<String> {
     let copy = Copy::of(&device.main()).unwrap();
@@ -24,7 +26,9 @@ fn now(device: &TestDevice, table: &str) -> Vec<String> {
 fn tables(device: &TestDevice) -> Vec<String> {
     let copy = Copy::of(&device.main()).unwrap();
     let connection = copy.open();
-    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'lost%' ORDER BY name").unwrap();
+    let mut statement = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'lost%' ORDER BY name")
+        .unwrap();
     let names = statement.query_map([], |row| row.get(0)).unwrap();
     names.collect::<rusqlite::Result<_>>().unwrap()
 }
@@ -55,11 +59,22 @@ fn what_was_put_aside_is_listed_beside_an_application() {
     let said = runs(&device, "lost list", "0");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "settings: lost_child  2000 rows of child", "{said}");
-    assert_eq!(lines[1], "  because  a constraint or a migration refused them, or their parents were put aside", "{said}");
-    assert!(lines[2].starts_with("  by       quarantine/2: its migration failed: ") && lines.len() == 3, "{said}");
-    let json: Value = serde_json::from_str(&device.run(&["lost", "list", "--json"]).stdout).unwrap();
+    assert_eq!(
+        lines[1],
+        "  because  a constraint or a migration refused them, or their parents were put aside",
+        "{said}"
+    );
+    assert!(
+        lines[2].starts_with("  by       quarantine/2: its migration failed: ") && lines.len() == 3,
+        "{said}"
+    );
+    let json: Value =
+        serde_json::from_str(&device.run(&["lost", "list", "--json"]).stdout).unwrap();
     let one = &json["databases"][0]["lost"][0];
-    assert_eq!((one["table"].as_str(), one["from"].as_str(), one["rows"].as_u64()), (Some("lost_child"), Some("child"), Some(2000)));
+    assert_eq!(
+        (one["table"].as_str(), one["from"].as_str(), one["rows"].as_u64()),
+        (Some("lost_child"), Some("child"), Some(2000))
+    );
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     let doctor = runs(&device, "doctor", "0");
     assert!(doctor.contains("`bootmigrate lost list` says why"), "{doctor}");
@@ -76,12 +91,20 @@ fn rows_are_written_to_a_file_and_never_over_one() {
     let copy = Copy::of(&device.main()).unwrap();
     let connection = copy.open();
     let mut statement = connection.prepare("SELECT id, parent_id, label FROM lost_child").unwrap();
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?));
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
+    };
     let mut wanted: Vec<_> = statement.query_map([], read).unwrap().map(Result::unwrap).collect();
     let mut found: Vec<_> = written
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|row| (row["id"].as_i64().unwrap(), row["parent_id"].as_i64().unwrap(), row["label"].as_str().map(str::to_owned)))
+        .map(|row| {
+            (
+                row["id"].as_i64().unwrap(),
+                row["parent_id"].as_i64().unwrap(),
+                row["label"].as_str().map(str::to_owned),
+            )
+        })
         .collect();
     wanted.sort();
     found.sort();
@@ -89,7 +112,14 @@ fn rows_are_written_to_a_file_and_never_over_one() {
     let said = runs(&device, &typed, "2");
     assert!(said.contains("is there already; name another file. [BM-2]"), "{said}");
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
-    let said = runs(&device, &format!("lost export lost_child {} --db settings", device.state("settings").join("x").display()), "2");
+    let said = runs(
+        &device,
+        &format!(
+            "lost export lost_child {} --db settings",
+            device.state("settings").join("x").display()
+        ),
+        "2",
+    );
     assert!(said.contains("name another file"), "{said}");
 }
 
@@ -108,7 +138,10 @@ fn what_fits_goes_back_and_the_table_with_it() {
     wanted.sort();
     assert_eq!(all, wanted, "a row is in neither or in both");
     // What stood in the way is gone.
-    by_hand(&device, "DROP INDEX child_amount; DELETE FROM child WHERE id IN (SELECT id FROM lost_child)");
+    by_hand(
+        &device,
+        "DROP INDEX child_amount; DELETE FROM child WHERE id IN (SELECT id FROM lost_child)",
+    );
     let before = now(&device, "child").len() + now(&device, "lost_child").len();
     let said = runs(&device, "lost retry lost_child --db settings --yes", "0");
     assert!(said.ends_with("went back to child; lost_child is dropped.\n"), "{said}");
@@ -122,10 +155,13 @@ fn what_fits_goes_back_and_the_table_with_it() {
 /// Under the fresh database's own parents they would be somebody else's.
 #[test]
 fn a_child_stays_with_its_parent() {
-    let device = TestDevice::wal_at(40).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
+    let device =
+        TestDevice::wal_at(40).firmware(40).file(UNIQUE_BADGE).key("on_failure = \"purge\"");
     runs(&device, "run", "11");
     assert_eq!(tables(&device), ["lost_child", "lost_parent"]);
-    let count = |device: &TestDevice| ["parent", "lost_parent", "child", "lost_child"].map(|table| now(device, table).len());
+    let count = |device: &TestDevice| {
+        ["parent", "lost_parent", "child", "lost_child"].map(|table| now(device, table).len())
+    };
     let before = count(&device);
     by_hand(&device, "DELETE FROM child");
     runs(&device, "lost retry --db settings --yes", "0");
@@ -203,7 +239,10 @@ fn a_second_purge_adds_to_them() {
     assert_eq!(now(&device, "lost_child_2"), second);
     let said = runs(&device, "lost list", "0");
     assert!(said.contains("settings: lost_child  2000 rows of child\n"), "{said}");
-    assert!(said.contains(&format!("settings: lost_child_2  {} rows of child\n", second.len())), "{said}");
+    assert!(
+        said.contains(&format!("settings: lost_child_2  {} rows of child\n", second.len())),
+        "{said}"
+    );
     runs(&device, "lost drop lost_child --db settings --yes", "0");
     assert_eq!(now(&device, "lost_child_2"), second);
 }
@@ -213,7 +252,11 @@ fn a_second_purge_adds_to_them() {
 fn rows_of_a_table_that_was_changed_go_back_by_a_word_alone() {
     let (device, children) = with_children_aside();
     let said = runs(&device, "lost retry --db settings", "0");
-    assert!(said.contains("settings: lost_child stays: ") && said.contains("V41__unique_amount.sql changed child"), "{said}");
+    assert!(
+        said.contains("settings: lost_child stays: ")
+            && said.contains("V41__unique_amount.sql changed child"),
+        "{said}"
+    );
     assert!(said.contains("`lost retry lost_child --yes` gives them back all the same."), "{said}");
     assert_eq!(now(&device, "lost_child"), children);
 }

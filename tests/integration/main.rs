@@ -2,7 +2,13 @@
 //! Promises: each situation has 1,000 parents and 1,000 children or more, every row compared, every folder its own.
 //! Never calls the code under test; `BOOTMIGRATE_UNDER_TEST` names the program, and with a wrong one every test fails.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 mod adoption;
 mod after_2038;

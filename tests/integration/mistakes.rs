@@ -120,7 +120,11 @@ fn every_mistake_is_one_sentence_and_touches_nothing() {
         let ran = device.run(&words);
         assert_eq!(ran.exit, "2", "{typed}: {}{}", ran.stdout, ran.stderr);
         assert!(ran.stderr.contains(sentence), "{typed}: {}", ran.stderr);
-        assert!(ran.stderr.starts_with("bootmigrate: ") && ran.stderr.ends_with(". [BM-2]\n"), "{typed}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with("bootmigrate: ") && ran.stderr.ends_with(". [BM-2]\n"),
+            "{typed}: {}",
+            ran.stderr
+        );
         assert_eq!((ran.stderr.lines().count(), ran.stdout.as_str()), (1, ""), "{typed}");
         let now = look();
         assert_eq!(oracle::touched(&before.0, &now.0), "nothing", "{typed}");
@@ -132,12 +136,25 @@ fn every_mistake_is_one_sentence_and_touches_nothing() {
 #[test]
 fn every_command_of_the_help_has_its_mistakes_here() {
     let help = TestDevice::at(40).run(&["--help"]).stdout;
-    let commands = help.lines().skip_while(|line| !line.starts_with("Commands")).skip(1).take_while(|line| !line.is_empty());
-    let names: Vec<&str> = commands.map(|line| line.trim().split("  ").next().unwrap()).filter(|name| *name != "(none)").collect();
+    let commands = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands"))
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands
+        .map(|line| line.trim().split("  ").next().unwrap())
+        .filter(|name| *name != "(none)")
+        .collect();
     assert!(names.len() > 10, "{help}");
     for name in names {
-        assert!(MISTAKES.iter().any(|(typed, _)| typed.starts_with(name)), "no mistake of `{name}` is tried");
-        assert!(RIGHT.iter().any(|right| right.starts_with(name)), "`{name}` is not among those that are right");
+        assert!(
+            MISTAKES.iter().any(|(typed, _)| typed.starts_with(name)),
+            "no mistake of `{name}` is tried"
+        );
+        assert!(
+            RIGHT.iter().any(|right| right.starts_with(name)),
+            "`{name}` is not among those that are right"
+        );
         let own = TestDevice::at(40).run(&[name.split(' ').next().unwrap(), "--help"]);
         assert!(own.exit == "0" && own.stdout.contains(name), "{name} --help: {}", own.stdout);
     }
@@ -205,7 +222,11 @@ impl Refusals {
     fn refused(&mut self, typed: &[&str], sentence: &str) {
         let ran = self.device.run(typed);
         let said = format!("{typed:?}: {}{}", ran.stdout, ran.stderr);
-        assert_eq!((ran.exit.as_str(), ran.stdout.as_str(), ran.stderr.lines().count()), ("2", "", 1), "{said}");
+        assert_eq!(
+            (ran.exit.as_str(), ran.stdout.as_str(), ran.stderr.lines().count()),
+            ("2", "", 1),
+            "{said}"
+        );
         assert!(ran.stderr.contains(sentence) && ran.stderr.ends_with(". [BM-2]\n"), "{said}");
         let now = Refusals::look(&self.device);
         for (old, new) in self.before.iter().zip(&now) {
@@ -222,16 +243,27 @@ fn an_option_of_another_command_is_refused() {
     let general = options(&device.run(&["--help"]).stdout);
     let helps: Vec<(&str, Vec<(String, bool)>)> = RIGHT
         .iter()
-        .map(|right| (*right, options(&device.run(&[&right.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat()).stdout)))
+        .map(|right| {
+            (
+                *right,
+                options(
+                    &device
+                        .run(&[&right.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat())
+                        .stdout,
+                ),
+            )
+        })
         .collect();
-    let all: std::collections::BTreeSet<(String, bool)> = helps.iter().flat_map(|(_, own)| own.clone()).collect();
+    let all: std::collections::BTreeSet<(String, bool)> =
+        helps.iter().flat_map(|(_, own)| own.clone()).collect();
     assert!(general.len() > 5 && all.len() > 10, "{general:?} {all:?}");
     let mut refusals = Refusals::of(device);
     let mut untried: Vec<&(String, bool)> = all.iter().collect();
     for (right, own) in &helps {
         // Every pair of the two is the parser's own test; here each command, and each option, is refused by the program once or more.
         let foreign = |one: &&(String, bool)| !own.contains(*one) && !general.contains(*one);
-        let (option, value) = untried.iter().copied().find(foreign).or_else(|| all.iter().find(foreign)).unwrap();
+        let (option, value) =
+            untried.iter().copied().find(foreign).or_else(|| all.iter().find(foreign)).unwrap();
         untried.retain(|(name, _)| name != option);
         let mut typed: Vec<&str> = right.split(' ').collect();
         typed.push(option);
@@ -259,7 +291,9 @@ fn every_command_refuses_the_same_mistakes() {
     ];
     for (right, wrong) in RIGHT.iter().zip(parsed.iter().cycle()) {
         let words: Vec<&str> = right.split(' ').collect();
-        for (wrong, sentence) in [*wrong, (&["--config", "/nowhere/b.toml"], "/nowhere/b.toml cannot be read")] {
+        for (wrong, sentence) in
+            [*wrong, (&["--config", "/nowhere/b.toml"], "/nowhere/b.toml cannot be read")]
+        {
             refusals.refused(&[&words[..], wrong].concat(), sentence);
         }
         // Some must name a database, and nobody may name two.
@@ -273,7 +307,10 @@ fn every_command_refuses_the_same_mistakes() {
 fn every_command_refuses_a_wrong_configuration() {
     for (text, sentence) in [
         ("[databases.settings\n", "/etc/bootmigrate.toml:1:20: not TOML"),
-        ("[databases.settings]\nbusy_timeout_s = \"ten\"\n", "/etc/bootmigrate.toml:2:18: busy_timeout_s is text"),
+        (
+            "[databases.settings]\nbusy_timeout_s = \"ten\"\n",
+            "/etc/bootmigrate.toml:2:18: busy_timeout_s is text",
+        ),
         ("[databases.another]\npath = \"/var/lib/another.db\"\n", "/etc/bootmigrate.toml:1:"),
     ] {
         let device = TestDevice::at(40).firmware(42);

@@ -18,7 +18,10 @@ pub struct Mount {
 #[track_caller]
 pub fn require_root() {
     let root = rustix::process::geteuid().is_root();
-    assert!(root, "this test mounts file systems and changes users: run the tests as root (or under sudo)");
+    assert!(
+        root,
+        "this test mounts file systems and changes users: run the tests as root (or under sudo)"
+    );
 }
 
 fn command(program: &str, arguments: &[&str]) {
@@ -32,7 +35,17 @@ impl Mount {
     #[track_caller]
     pub fn tmpfs(at: &Path, kib: u64) -> Mount {
         require_root();
-        command("mount", &["-t", "tmpfs", "-o", &format!("size={kib}k,mode=0755"), "test", &at.to_string_lossy()]);
+        command(
+            "mount",
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={kib}k,mode=0755"),
+                "test",
+                &at.to_string_lossy(),
+            ],
+        );
         Mount { at: at.into(), layers: 1 }
     }
 
@@ -56,7 +69,10 @@ impl Mount {
 
     fn ext4_with(at: &Path, image: &Path, options: &[&str]) -> Mount {
         let image = image.to_string_lossy();
-        command("mkfs.ext4", &[&["-q", "-F", "-m", "0", "-b", "1024"], options, &[&*image]].concat());
+        command(
+            "mkfs.ext4",
+            &[&["-q", "-F", "-m", "0", "-b", "1024"], options, &[&*image]].concat(),
+        );
         command("mount", &["-o", "loop", &image, &at.to_string_lossy()]);
         Mount { at: at.into(), layers: 1 }
     }
@@ -102,7 +118,9 @@ impl Mount {
 
     /// Takes its inodes with empty files, all but this many.
     pub fn take_inodes(&self, left: usize) {
-        let taken = (0..).map(|number| self.at.join(format!("small-{number}"))).take_while(|file| fs::write(file, "").is_ok());
+        let taken = (0..)
+            .map(|number| self.at.join(format!("small-{number}")))
+            .take_while(|file| fs::write(file, "").is_ok());
         let taken: Vec<PathBuf> = taken.collect();
         taken.iter().rev().take(left).for_each(|file| fs::remove_file(file).unwrap());
     }
@@ -110,7 +128,9 @@ impl Mount {
     /// Gives them back.
     pub fn give_inodes_back(&self) {
         let files = fs::read_dir(&self.at).unwrap().map(|entry| entry.unwrap().path());
-        files.filter(|file| file.to_string_lossy().contains("/small-")).for_each(|file| fs::remove_file(file).unwrap());
+        files
+            .filter(|file| file.to_string_lossy().contains("/small-"))
+            .for_each(|file| fs::remove_file(file).unwrap());
     }
 
     /// Takes the ballast away.

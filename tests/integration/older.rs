@@ -17,7 +17,11 @@ pub fn firmware() -> PathBuf {
 
 fn build() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let commit = NAMED.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).unwrap();
+    let commit = NAMED
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("older");
     let (tree, built) = (target.join(commit), target.join("built"));
     let program = built.join("debug/examples/firmware");
@@ -28,14 +32,25 @@ fn build() -> PathBuf {
     if !tree.join("Cargo.toml").exists() {
         let tree = tree.to_string_lossy();
         run(Command::new("git").current_dir(root).args(["worktree", "prune"]));
-        run(Command::new("git").current_dir(root).args(["worktree", "add", "--force", "--detach", &*tree, commit]));
+        run(Command::new("git")
+            .current_dir(root)
+            .args(["worktree", "add", "--force", "--detach", &*tree, commit]));
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     run(Command::new(cargo)
         .current_dir(&tree)
         .arg("--config")
         .arg(root.join("tests/slots-firmware.toml"))
-        .args(["build", "--quiet", "--locked", "--offline", "--package", "bootmigrate", "--example", "firmware"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--offline",
+            "--package",
+            "bootmigrate",
+            "--example",
+            "firmware",
+        ])
         .env("CARGO_TARGET_DIR", &built)
         .env_remove("RUSTFLAGS"));
     std::fs::copy(&program, &kept).unwrap();

@@ -38,9 +38,15 @@ fn same(catalogue: &Catalogue) {
 #[test]
 fn temporary_objects_end_with_their_file() {
     let writes = "INSERT INTO sensor(name, place) VALUES ('Field', 'f'); UPDATE sensor SET place = upper(place);";
-    alike("CREATE TEMP TABLE sensor(id, name, place); INSERT INTO sensor VALUES (1, 'x', 'y');", writes);
+    alike(
+        "CREATE TEMP TABLE sensor(id, name, place); INSERT INTO sensor VALUES (1, 'x', 'y');",
+        writes,
+    );
     alike("CREATE TEMP VIEW sensor AS SELECT 1 AS id, 'x' AS name, 'y' AS place;", writes);
-    alike("CREATE TEMP TRIGGER t BEFORE INSERT ON main.sensor BEGIN SELECT raise(IGNORE); END;", writes);
+    alike(
+        "CREATE TEMP TRIGGER t BEFORE INSERT ON main.sensor BEGIN SELECT raise(IGNORE); END;",
+        writes,
+    );
     alike("CREATE TEMP TRIGGER t AFTER UPDATE ON main.sensor BEGIN INSERT INTO log(word) VALUES ('temporary'); END;", writes);
     alike("CREATE VIRTUAL TABLE temp.sensor USING fts5(name, place); INSERT INTO temp.sensor VALUES ('x', 'y');", writes);
     alike("CREATE VIRTUAL TABLE temp.box USING rtree(id, low, high); INSERT INTO box VALUES (1, 2, 3);", writes);
@@ -58,7 +64,8 @@ fn a_temporary_sequence_ends_with_its_file() {
     alike(temporary, counts);
     alike(&format!("{temporary} DELETE FROM mine; DROP TABLE mine;"), counts);
     // A virtual table keeps words in memory until it is told to write.
-    let words = "CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words SELECT name FROM sensor;";
+    let words =
+        "CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words SELECT name FROM sensor;";
     alike(
         &format!("{words} {temporary}"),
         "INSERT INTO words VALUES ('later'); INSERT INTO log(word, number) SELECT 'found', count(*) FROM words('attic OR later');",
@@ -73,7 +80,10 @@ fn virtual_tables_have_every_word() {
     let later = "INSERT INTO words VALUES ('later'); DELETE FROM words WHERE rowid = 1; UPDATE words SET word = 'four' WHERE rowid = 2;
         INSERT INTO old VALUES ('later'); INSERT INTO box SELECT id, id, id + 1 FROM sensor;";
     alike(words, later);
-    alike(&format!("{words} {later}"), later.replace("INTO box SELECT id,", "INTO box SELECT id + 100,").as_str());
+    alike(
+        &format!("{words} {later}"),
+        later.replace("INTO box SELECT id,", "INTO box SELECT id + 100,").as_str(),
+    );
 }
 
 /// An R*Tree keeps a handle open until the transaction ends, and SQLite changes no function while it is.
@@ -87,7 +97,10 @@ fn what_virtual_tables_have_open_holds_no_setting() {
         );
         alike(&format!("PRAGMA case_sensitive_like = ON; {fills}"), like);
         alike(&fills, &sensitive);
-        alike(&format!("{fills} INSERT INTO log(word) SELECT count(*) FROM box WHERE rowid > 1;"), &sensitive);
+        alike(
+            &format!("{fills} INSERT INTO log(word) SELECT count(*) FROM box WHERE rowid > 1;"),
+            &sensitive,
+        );
         // SQLite would not take it, and mark the LIKE of the whole process: a later file that reads an index by it would miss rows.
         let indexed = "CREATE INDEX by_name ON sensor(name); UPDATE sensor SET place = 'big' WHERE name LIKE 'A%' OR name LIKE 'c%';";
         alike(&format!("{fills} PRAGMA case_sensitive_like = ON;"), indexed);
@@ -97,13 +110,17 @@ fn what_virtual_tables_have_open_holds_no_setting() {
 
 #[test]
 fn pragmas_end_with_their_file() {
-    let renamed = "CREATE VIEW names AS SELECT name FROM sensor; ALTER TABLE sensor RENAME TO probe;";
+    let renamed =
+        "CREATE VIEW names AS SELECT name FROM sensor; ALTER TABLE sensor RENAME TO probe;";
     alike("PRAGMA legacy_alter_table = ON; CREATE TABLE one(a);", renamed);
     alike(
         "PRAGMA case_sensitive_like = ON; CREATE TABLE one(a);",
         "UPDATE sensor SET place = 'big' WHERE name LIKE 'a%' OR name LIKE 'B%';",
     );
-    alike("PRAGMA recursive_triggers = ON; CREATE TABLE one(a);", "REPLACE INTO sensor(id, name) VALUES (1, 'replaced');");
+    alike(
+        "PRAGMA recursive_triggers = ON; CREATE TABLE one(a);",
+        "REPLACE INTO sensor(id, name) VALUES (1, 'replaced');",
+    );
     alike(
         "PRAGMA reverse_unordered_selects = ON; CREATE TABLE one(a);",
         "INSERT INTO log(word) SELECT name FROM sensor; INSERT INTO log(word) SELECT place FROM sensor LIMIT 1;",
@@ -116,7 +133,10 @@ fn pragmas_end_with_their_file() {
         "PRAGMA max_page_count = 40; CREATE TABLE one(a);",
         "CREATE TABLE big AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i, hex(zeroblob(500)) h FROM n;",
     );
-    alike("PRAGMA count_changes = ON; PRAGMA defer_foreign_keys = ON; CREATE TABLE one(a);", "UPDATE sensor SET place = 'x';");
+    alike(
+        "PRAGMA count_changes = ON; PRAGMA defer_foreign_keys = ON; CREATE TABLE one(a);",
+        "UPDATE sensor SET place = 'x';",
+    );
     alike(
         "PRAGMA automatic_index = OFF; PRAGMA cache_size = 7; PRAGMA cell_size_check = ON; PRAGMA secure_delete = FAST;",
         "DELETE FROM reading;",
@@ -138,7 +158,10 @@ fn counters_begin_at_nothing() {
 fn what_the_next_vacuum_does_is_said_in_its_own_file() {
     let vacuum = "-- bootmigrate: no-transaction\nVACUUM;";
     alike("-- bootmigrate: no-transaction\nPRAGMA page_size = 8192; CREATE TABLE one(a);", vacuum);
-    alike("-- bootmigrate: no-transaction\nPRAGMA auto_vacuum = FULL; CREATE TABLE one(a);", vacuum);
+    alike(
+        "-- bootmigrate: no-transaction\nPRAGMA auto_vacuum = FULL; CREATE TABLE one(a);",
+        vacuum,
+    );
     alike("-- bootmigrate: no-transaction\nPRAGMA auto_vacuum = FULL; VACUUM;", vacuum);
     alike(
         "-- bootmigrate: no-transaction\nCREATE TEMP TABLE sensor(a); PRAGMA case_sensitive_like = ON;",
@@ -187,7 +210,8 @@ const GENERATED: usize = 12;
 /// By dice: `BOOTMIGRATE_GENERATED=500` judges more of them, `BOOTMIGRATE_SEED` begins elsewhere.
 #[test]
 fn generated_catalogues_end_alike_at_every_pace() {
-    let number = |name: &str, usual: usize| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let number =
+        |name: &str, usual: usize| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
     let count = number("BOOTMIGRATE_GENERATED", rounds(GENERATED));
     let first = number("BOOTMIGRATE_SEED", 1) as u64;
     let mut bad = Vec::new();
@@ -195,7 +219,12 @@ fn generated_catalogues_end_alike_at_every_pace() {
         let catalogue = generated::catalogue(seed);
         let found = judge(&catalogue, &PACES);
         if !found.is_empty() {
-            let files: Vec<String> = catalogue.files.iter().skip(1).map(|(name, text)| format!("--- {name}\n{text}")).collect();
+            let files: Vec<String> = catalogue
+                .files
+                .iter()
+                .skip(1)
+                .map(|(name, text)| format!("--- {name}\n{text}"))
+                .collect();
             bad.push(format!(
                 "seed {seed} ({:?}, adopted {}):\n{}\n{}",
                 catalogue.keys,

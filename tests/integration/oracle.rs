@@ -73,8 +73,9 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Content> {
     let own = "name NOT LIKE 'sqlite_%' AND tbl_name <> ?1 AND tbl_name NOT LIKE 'bootmigrate%'";
     let mut schema =
         connection.prepare(&format!("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE {own} ORDER BY 1, 2"))?;
-    let objects: Vec<[String; 4]> =
-        schema.query_map([HISTORY], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?.collect::<rusqlite::Result<_>>()?;
+    let objects: Vec<[String; 4]> = schema
+        .query_map([HISTORY], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
+        .collect::<rusqlite::Result<_>>()?;
     objects.hash(&mut hasher);
     let mut rows = BTreeMap::new();
     for [kind, table, ..] in &objects {
@@ -85,10 +86,19 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Content> {
     Ok(Content { hash: hasher.finish(), rows })
 }
 
-fn table_rows(connection: &Connection, table: &str, hasher: &mut DefaultHasher) -> rusqlite::Result<u64> {
+fn table_rows(
+    connection: &Connection,
+    table: &str,
+    hasher: &mut DefaultHasher,
+) -> rusqlite::Result<u64> {
     let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-    let columns: Vec<String> = columns.query_map([table], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<_>>()?;
-    let cells: Vec<String> = columns.iter().map(|name| format!("typeof(\"{name}\") || ':' || quote(\"{name}\")")).collect();
+    let columns: Vec<String> = columns
+        .query_map([table], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let cells: Vec<String> = columns
+        .iter()
+        .map(|name| format!("typeof(\"{name}\") || ':' || quote(\"{name}\")"))
+        .collect();
     let order: Vec<String> = (1..=cells.len()).map(|number| number.to_string()).collect();
     let sql = format!("SELECT {} FROM \"{table}\" ORDER BY {}", cells.join(", "), order.join(", "));
     let mut statement = connection.prepare(&sql)?;
@@ -125,7 +135,10 @@ pub fn fresh(folder: &Path, database: &str) -> Option<Content> {
 
 /// refinery's view of a folder's files.
 pub fn refinery(folder: &Path, database: &str) -> Vec<Migration> {
-    product::read(folder, database).iter().map(|(file, sql)| Migration::unapplied(file.trim_end_matches(".sql"), sql).unwrap()).collect()
+    product::read(folder, database)
+        .iter()
+        .map(|(file, sql)| Migration::unapplied(file.trim_end_matches(".sql"), sql).unwrap())
+        .collect()
 }
 
 /// What is wrong with the database for an application and for refinery; empty when nothing is.
@@ -135,10 +148,14 @@ pub fn complaints(main: &Path, folder: &Path, database: &str) -> Vec<String> {
     let mut found = Vec::new();
     for check in ["PRAGMA integrity_check", "PRAGMA foreign_key_check"] {
         let answer: rusqlite::Result<Vec<String>> =
-            connection.prepare(check).and_then(|mut statement| statement.query_map([], |row| row.get::<_, String>(0))?.collect());
+            connection.prepare(check).and_then(|mut statement| {
+                statement.query_map([], |row| row.get::<_, String>(0))?.collect()
+            });
         match answer {
             Ok(rows) if rows.is_empty() || rows == ["ok"] => {}
-            Ok(rows) => found.push(format!("{check}: {} rows, first {:?}", rows.len(), rows.first())),
+            Ok(rows) => {
+                found.push(format!("{check}: {} rows, first {:?}", rows.len(), rows.first()))
+            }
             Err(error) => found.push(format!("{check}: {error}")),
         }
     }
@@ -146,17 +163,23 @@ pub fn complaints(main: &Path, folder: &Path, database: &str) -> Vec<String> {
     let runner = Runner::new(&files);
     match runner.get_applied_migrations(&mut connection) {
         Ok(applied) => {
-            let versions: Vec<i64> = applied.iter().map(|migration| i64::from(migration.version())).collect();
-            let wanted: Vec<i64> = product::read(folder, database).iter().map(|(f, _)| product::version(f)).collect();
+            let versions: Vec<i64> =
+                applied.iter().map(|migration| i64::from(migration.version())).collect();
+            let wanted: Vec<i64> =
+                product::read(folder, database).iter().map(|(f, _)| product::version(f)).collect();
             if versions != wanted {
-                found.push(format!("refinery reads the history {versions:?}, the firmware has {wanted:?}"));
+                found.push(format!(
+                    "refinery reads the history {versions:?}, the firmware has {wanted:?}"
+                ));
             }
         }
         Err(error) => found.push(format!("refinery cannot read the history: {error}")),
     }
     match Runner::new(&files).run(&mut connection) {
         Ok(report) if report.applied_migrations().is_empty() => {}
-        Ok(report) => found.push(format!("refinery would apply {} more", report.applied_migrations().len())),
+        Ok(report) => {
+            found.push(format!("refinery would apply {} more", report.applied_migrations().len()))
+        }
         Err(error) => found.push(format!("refinery complains: {error}")),
     }
     found
@@ -193,7 +216,10 @@ fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Entry>) {
         }
         let size = if data.is_dir() { 0 } else { data.len() };
         let shape = (data.mode(), data.uid(), data.gid(), size);
-        found.insert(name, Entry { content: hasher.finish(), shape, modified: (data.mtime(), data.mtime_nsec()) });
+        found.insert(
+            name,
+            Entry { content: hasher.finish(), shape, modified: (data.mtime(), data.mtime_nsec()) },
+        );
         if data.is_dir() {
             walk(root, &path, found);
         }

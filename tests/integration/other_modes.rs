@@ -2,7 +2,10 @@
 //! Promises: each ends as with a run a file, and as by plain SQLite with a connection for every file; so do the products of this repository.
 //! Never judges a single file.
 
-use crate::boundaries::{apply, carry, compare, judge, make, new_device, see, upgrade, wanted, Catalogue, Observation, Pace, PACES};
+use crate::boundaries::{
+    apply, carry, compare, judge, make, new_device, see, upgrade, wanted, Catalogue, Observation,
+    Pace, PACES,
+};
 use crate::device::TestDevice;
 use rusqlite::Connection;
 use std::fs;
@@ -37,7 +40,8 @@ UPDATE sensor SET place = 'big' WHERE name LIKE 'a%';
 INSERT INTO log(word, number) VALUES ('changes', changes());
 REPLACE INTO sensor(id, name, place) VALUES (3, 'replaced', 'r');";
 
-const RENAMES: &str = "CREATE VIEW names AS SELECT name FROM sensor; ALTER TABLE sensor RENAME TO probe;";
+const RENAMES: &str =
+    "CREATE VIEW names AS SELECT name FROM sensor; ALTER TABLE sensor RENAME TO probe;";
 
 fn folder(path: &str) -> Catalogue {
     Catalogue::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
@@ -51,15 +55,30 @@ fn the_products_of_this_repository_end_alike_at_every_pace() {
     let samples = "INSERT INTO sample(sensor_id, taken_at, value) VALUES (1, 10, 1.5), (1, 20, 2e9), (2, 5, 0);";
     for (path, after, rows, files, back) in [
         // Version 1 has no place for the rows that a later file writes.
-        ("migrations/settings", 1, "INSERT INTO device VALUES (1, 'serial', 'model', 'today');", 14, "11"),
+        (
+            "migrations/settings",
+            1,
+            "INSERT INTO device VALUES (1, 'serial', 'model', 'today');",
+            14,
+            "11",
+        ),
         ("migrations/settings", 6, sensors, 14, "0"),
         ("migrations/telemetry", 1, samples, 4, "0"),
-        ("examples/product/migrations/notes", 1, "INSERT INTO note(text) VALUES ('milk'), ('bread');", 2, "0"),
+        (
+            "examples/product/migrations/notes",
+            1,
+            "INSERT INTO note(text) VALUES ('milk'), ('bread');",
+            2,
+            "0",
+        ),
     ] {
         let mut catalogue = Catalogue { rows: rows.into(), rows_after: after, ..folder(path) };
         assert_eq!(catalogue.files.len(), files, "{path}");
         // The time is not the same twice.
-        catalogue.files.iter_mut().for_each(|(_, text)| *text = text.replace("'now'", "'2024-05-06'"));
+        catalogue
+            .files
+            .iter_mut()
+            .for_each(|(_, text)| *text = text.replace("'now'", "'2024-05-06'"));
         let found = judge(&catalogue, &PACES);
         assert!(found.is_empty(), "{path}, rows after {after}:\n{}", found.join("\n"));
         ways_back_end_alike(&catalogue, catalogue.files.len().min(10), back);
@@ -69,24 +88,47 @@ fn the_products_of_this_repository_end_alike_at_every_pace() {
 /// Files in between leave something, and the migration of the live file fails on an index that somebody has made by hand.
 #[test]
 fn rows_that_are_carried_over_meet_each_file_alone() {
-    for (adopted, leaves) in LEAVES.into_iter().map(|leaves| (false, leaves)).chain([(true, "SAVEPOINT s; CREATE TEMP TABLE log(a);")]) {
+    for (adopted, leaves) in LEAVES
+        .into_iter()
+        .map(|leaves| (false, leaves))
+        .chain([(true, "SAVEPOINT s; CREATE TEMP TABLE log(a);")])
+    {
         let files = [FIRST, leaves, SHOWS, RENAMES, "CREATE INDEX by_hand ON probe(place);"];
-        let catalogue = Catalogue { adopted, rows: ROWS.into(), keys: vec!["on_failure = \"purge\"".into()], ..Catalogue::of(&files) };
+        let catalogue = Catalogue {
+            adopted,
+            rows: ROWS.into(),
+            keys: vec!["on_failure = \"purge\"".into()],
+            ..Catalogue::of(&files)
+        };
         let wanted = wanted(&catalogue, true).unwrap();
-        for (done, pace) in [(1, Pace::OneBoot), (1, Pace::BootAVersion), (2, Pace::OneBoot), (4, Pace::OneBoot)] {
+        for (done, pace) in
+            [(1, Pace::OneBoot), (1, Pace::BootAVersion), (2, Pace::OneBoot), (4, Pace::OneBoot)]
+        {
             let device = new_device(&catalogue, 1);
             let ran = device.run(&["run"]);
             assert_eq!(ran.exit, "0", "{}", ran.stderr);
             apply(&device.main(), ROWS, None).unwrap();
             if done > 1 {
-                upgrade(&device, &Catalogue { files: catalogue.files[..done].to_vec(), ..catalogue.clone() }, 1, Pace::OneBoot).unwrap();
+                upgrade(
+                    &device,
+                    &Catalogue { files: catalogue.files[..done].to_vec(), ..catalogue.clone() },
+                    1,
+                    Pace::OneBoot,
+                )
+                .unwrap();
             }
             let table = if done < 4 { "sensor" } else { "probe" };
-            apply(&device.main(), &format!("CREATE INDEX by_hand ON {table}(place)"), None).unwrap();
-            upgrade(&device, &catalogue, done, pace).and_then(|()| compare(&device, &wanted, files.len())).unwrap_or_else(|what| {
-                panic!("{leaves} from {done} by {pace:?}: {what}");
-            });
-            assert!(device.state("settings").join("quarantine").exists(), "{leaves} from {done} by {pace:?}: nothing was carried over");
+            apply(&device.main(), &format!("CREATE INDEX by_hand ON {table}(place)"), None)
+                .unwrap();
+            upgrade(&device, &catalogue, done, pace)
+                .and_then(|()| compare(&device, &wanted, files.len()))
+                .unwrap_or_else(|what| {
+                    panic!("{leaves} from {done} by {pace:?}: {what}");
+                });
+            assert!(
+                device.state("settings").join("quarantine").exists(),
+                "{leaves} from {done} by {pace:?}: nothing was carried over"
+            );
         }
     }
 }
@@ -141,9 +183,12 @@ fn ways_back_end_alike(catalogue: &Catalogue, newest: usize, last: &str) {
                 carry(&device, &catalogue, version);
                 boot(&["run"], if version == oldest { last } else { "0" });
             }),
-            Back::Rollback => boot(&["rollback", "--db", "settings", "--to", &oldest.to_string()], last),
+            Back::Rollback => {
+                boot(&["rollback", "--db", "settings", "--to", &oldest.to_string()], last)
+            }
         }
-        compare(&device, &wanted, oldest).unwrap_or_else(|what| panic!("{back:?}, {:?}: {what}", catalogue.downs));
+        compare(&device, &wanted, oldest)
+            .unwrap_or_else(|what| panic!("{back:?}, {:?}: {what}", catalogue.downs));
     }
 }
 
@@ -152,12 +197,19 @@ fn ways_back_end_alike(catalogue: &Catalogue, newest: usize, last: &str) {
 fn ways_back_meet_each_other_alone() {
     for leaves in LEAVES {
         for keys in [Vec::new(), vec!["user_version = \"ours\"".to_owned()]] {
-            let ups =
-                [FIRST, "CREATE TABLE two(a);", "ALTER TABLE sensor ADD COLUMN more;", "CREATE VIEW four AS SELECT name FROM sensor;"];
+            let ups = [
+                FIRST,
+                "CREATE TABLE two(a);",
+                "ALTER TABLE sensor ADD COLUMN more;",
+                "CREATE VIEW four AS SELECT name FROM sensor;",
+            ];
             let mut catalogue = Catalogue { rows: ROWS.into(), keys, ..Catalogue::of(&ups) };
             catalogue.downs = vec![
                 ("V2__file.sql".into(), format!("{SHOWS}\nDROP TABLE two;")),
-                ("V3__file.sql".into(), format!("{SHOWS}\nALTER TABLE main.sensor DROP COLUMN more;\n{leaves}")),
+                (
+                    "V3__file.sql".into(),
+                    format!("{SHOWS}\nALTER TABLE main.sensor DROP COLUMN more;\n{leaves}"),
+                ),
                 ("V4__file.sql".into(), format!("DROP VIEW four;\n{leaves}")),
             ];
             ways_back_end_alike(&catalogue, 4, "0");
@@ -196,13 +248,24 @@ fn wanted_of_data(catalogue: &Catalogue, texts: &[String]) -> Observation {
 fn data_migrations_and_their_rounds_meet_each_other_alone() {
     let round = "-- bootmigrate: batch\nUPDATE sensor SET place = 'seen' WHERE id IN (SELECT id FROM sensor \
         WHERE name LIKE 'a%' AND place IS NOT 'seen' ORDER BY name DESC LIMIT 1);";
-    let mut leaves: Vec<&str> = LEAVES.into_iter().filter(|leaves| !leaves.contains("CREATE")).collect();
+    let mut leaves: Vec<&str> =
+        LEAVES.into_iter().filter(|leaves| !leaves.contains("CREATE")).collect();
     leaves.push("PRAGMA short_column_names = OFF; PRAGMA defer_foreign_keys = ON; PRAGMA secure_delete = FAST;");
     leaves.push("SAVEPOINT s; UPDATE sensor SET place = 'kept'; ROLLBACK TO s; RELEASE s;");
     for leaves in leaves {
         // In a batch, what changes rows would never end.
-        let round_leaves = if leaves.contains("INSERT") || leaves.contains("UPDATE") { "PRAGMA case_sensitive_like = ON;" } else { leaves };
-        let texts = [leaves.to_owned(), SHOWS.to_owned(), format!("{round}\n{round_leaves}"), SHOWS.to_owned(), leaves.to_owned()];
+        let round_leaves = if leaves.contains("INSERT") || leaves.contains("UPDATE") {
+            "PRAGMA case_sensitive_like = ON;"
+        } else {
+            leaves
+        };
+        let texts = [
+            leaves.to_owned(),
+            SHOWS.to_owned(),
+            format!("{round}\n{round_leaves}"),
+            SHOWS.to_owned(),
+            leaves.to_owned(),
+        ];
         let catalogue = Catalogue { rows: ROWS.into(), ..Catalogue::of(&[FIRST]) };
         let wanted = wanted_of_data(&catalogue, &texts);
         for pace in PACES {
@@ -224,10 +287,12 @@ fn data_migrations_and_their_rounds_meet_each_other_alone() {
                 }),
                 Pace::Steps => {
                     carry_data(&device, &texts);
-                    (1..=texts.len()).for_each(|version| run(&["data", "run", "--to", &version.to_string()]));
+                    (1..=texts.len())
+                        .for_each(|version| run(&["data", "run", "--to", &version.to_string()]));
                 }
             }
-            compare(&device, &wanted, 1).unwrap_or_else(|what| panic!("{leaves}, {pace:?}: {what}"));
+            compare(&device, &wanted, 1)
+                .unwrap_or_else(|what| panic!("{leaves}, {pace:?}: {what}"));
         }
     }
 }

@@ -25,14 +25,20 @@ fn is_refused(device: TestDevice, sql: &str, words: &str) {
     let device = device.firmware(40).file((FILE, sql));
     // The firmware of the tests is built when it starts.
     let said = runs(&device, &["run"], if words == OURS { "2" } else { "10" });
-    assert!(said.contains(words) && said.contains("V41__touches.sql:") == (words == OURS), "{sql}: {said}");
+    assert!(
+        said.contains(words) && said.contains("V41__touches.sql:") == (words == OURS),
+        "{sql}: {said}"
+    );
     let expected = device.expectations(&device.databases[0]);
     assert_eq!(oracle::content(&device.main()).unwrap(), expected.old.unwrap(), "{sql}");
     let device = device.file((FILE, "CREATE TABLE touched (a);\n"));
     let wanted = device.expectations(&device.databases[0]).new.unwrap();
     assert!(runs(&device, &["run"], "0").contains("migrated from 40 to 41"), "{sql}");
     assert_eq!(oracle::content(&device.main()).unwrap(), wanted, "{sql}");
-    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+    assert_eq!(
+        oracle::complaints(&device.main(), &device.firmware_folder(), "settings"),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -48,7 +54,11 @@ fn statements_that_write_to_them() {
         is_refused(TestDevice::booted_at(40), sql, OURS);
     }
     // On a copy, where VACUUM reads and writes all of them.
-    is_refused(TestDevice::at(40), "-- bootmigrate: no-transaction\nDELETE FROM refinery_schema_history;\nVACUUM;\n", OURS);
+    is_refused(
+        TestDevice::at(40),
+        "-- bootmigrate: no-transaction\nDELETE FROM refinery_schema_history;\nVACUUM;\n",
+        OURS,
+    );
     is_refused(TestDevice::wal_at(40), "DELETE FROM bootmigrate_state;", OURS);
 }
 
@@ -73,17 +83,30 @@ fn statements_that_change_what_they_are() {
 #[test]
 fn triggers_of_an_application_that_change_the_history() {
     for (on, body, mend) in [
-        ("AFTER INSERT ON refinery_schema_history", "DELETE FROM refinery_schema_history WHERE version = 10", "version = 10"),
-        ("AFTER INSERT ON refinery_schema_history", "UPDATE refinery_schema_history SET checksum = '7' WHERE version = new.version", "41"),
+        (
+            "AFTER INSERT ON refinery_schema_history",
+            "DELETE FROM refinery_schema_history WHERE version = 10",
+            "version = 10",
+        ),
+        (
+            "AFTER INSERT ON refinery_schema_history",
+            "UPDATE refinery_schema_history SET checksum = '7' WHERE version = new.version",
+            "41",
+        ),
         ("BEFORE INSERT ON refinery_schema_history", "SELECT raise(IGNORE)", "41"),
     ] {
         let device = TestDevice::at(40).firmware(40).file((FILE, "CREATE TABLE touched (a);\n"));
         let connection = Connection::open(device.main()).unwrap();
-        connection.execute_batch(&format!("CREATE TRIGGER of_theirs {on} BEGIN {body}; END")).unwrap();
+        connection
+            .execute_batch(&format!("CREATE TRIGGER of_theirs {on} BEGIN {body}; END"))
+            .unwrap();
         drop(connection);
         let old = oracle::content(&device.main()).unwrap();
         let said = runs(&device, &["run"], "10");
-        assert!(said.contains(CHANGED) && said.contains(mend.rsplit(' ').next().unwrap()), "{body}: {said}");
+        assert!(
+            said.contains(CHANGED) && said.contains(mend.rsplit(' ').next().unwrap()),
+            "{body}: {said}"
+        );
         assert_eq!(oracle::content(&device.main()).unwrap(), old);
         Connection::open(device.main()).unwrap().execute_batch("DROP TRIGGER of_theirs").unwrap();
         let wanted = device.expectations(&device.databases[0]).new.unwrap();
@@ -102,7 +125,10 @@ fn a_history_of_another_name_is_the_one_that_is_kept() {
     assert!(runs(&device, &["run"], "0").contains("created at version 40"));
     let connection = Connection::open(device.main()).unwrap();
     let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((read("SELECT a FROM refinery_schema_history"), read("SELECT max(version) FROM past")), (1, 40));
+    assert_eq!(
+        (read("SELECT a FROM refinery_schema_history"), read("SELECT max(version) FROM past")),
+        (1, 40)
+    );
 }
 
 #[test]
@@ -111,6 +137,7 @@ fn reading_the_history_is_allowed() {
     let device = TestDevice::at(40).firmware(40).file((FILE, sql));
     assert!(runs(&device, &["run"], "0").contains("migrated from 40 to 41"));
     let version = "SELECT version FROM came_from";
-    let read: i64 = Connection::open(device.main()).unwrap().query_row(version, [], |row| row.get(0)).unwrap();
+    let read: i64 =
+        Connection::open(device.main()).unwrap().query_row(version, [], |row| row.get(0)).unwrap();
     assert_eq!(read, 40);
 }

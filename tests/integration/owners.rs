@@ -20,7 +20,10 @@ fn written_by_the_application(device: &TestDevice) {
     let mut application = Application::start(device.folder(), Some(USER));
     application.expect_ok(&format!("open {}", device.main().display()));
     application.expect_ok("sql INSERT INTO parent (name) VALUES ('by the application')");
-    assert_eq!(application.tell("row SELECT count(*) FROM parent WHERE name = 'by the application'"), "ok Integer(1)");
+    assert_eq!(
+        application.tell("row SELECT count(*) FROM parent WHERE name = 'by the application'"),
+        "ok Integer(1)"
+    );
 }
 
 /// `data` is a user and a group, with other numbers.
@@ -29,7 +32,11 @@ fn a_user_is_looked_up_among_users_and_a_group_among_groups() {
     require_root();
     let device = TestDevice::empty(41).key("owner = \"gateway:data\"");
     fs::create_dir_all(device.root().join("etc")).unwrap();
-    fs::write(device.root().join("etc/passwd"), "data:x:77:78::/:/bin/false\ngateway:x:1234:78::/:/bin/false\n").unwrap();
+    fs::write(
+        device.root().join("etc/passwd"),
+        "data:x:77:78::/:/bin/false\ngateway:x:1234:78::/:/bin/false\n",
+    )
+    .unwrap();
     fs::write(device.root().join("etc/group"), "gateway:x:79:\ndata:x:4321:gateway\n").unwrap();
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -124,7 +131,8 @@ fn swap_by_root_is_the_applications() {
 fn purge_by_root_is_the_applications() {
     require_root();
     for device in [TestDevice::at(40), TestDevice::wal_at(40)] {
-        let device = device.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
+        let device =
+            device.firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\"").home_of(USER);
         check_op(
             &device,
             "run --purge-and-retry",

@@ -55,12 +55,19 @@ fn another_product_without_another_binary() {
     put(&place(&device), &notes());
     fs::create_dir_all(device.root().join("var/lib/notes")).unwrap();
     let first = device.run(&["run"]);
-    assert_eq!((first.exit.as_str(), first.stderr.as_str()), ("0", "notes: created at version 2. [BM-0 notes 0>2]\n"));
+    assert_eq!(
+        (first.exit.as_str(), first.stderr.as_str()),
+        ("0", "notes: created at version 2. [BM-0 notes 0>2]\n")
+    );
     let back = device.run(&["rollback", "--db", "notes", "--to", "1"]);
     assert!(back.exit == "0" && back.stderr.starts_with("notes: gone back to 1"), "{back:?}");
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!(device.run(&["run"]).stderr, "notes: at version 2, nothing to do. [BM-0 notes 2]\n");
-    assert_eq!(device.run(&["status", "--db", "settings"]).exit, "2", "the embedded product counts too");
+    assert_eq!(
+        device.run(&["status", "--db", "settings"]).exit,
+        "2",
+        "the embedded product counts too"
+    );
 }
 
 /// What the stock binary says with the example product embedded, and with the same one packed.
@@ -83,7 +90,10 @@ fn packed_and_embedded_are_the_same() {
         ];
         for command in commands {
             let ran = device.run(command);
-            said.push_str(&format!("{command:?} {}\n{}{}", ran.exit, ran.stdout, ran.stderr).replace(device.root().to_str().unwrap(), ""));
+            said.push_str(
+                &format!("{command:?} {}\n{}{}", ran.exit, ran.stdout, ran.stderr)
+                    .replace(device.root().to_str().unwrap(), ""),
+            );
         }
         assert!(said.contains("settings: migrated from 9 to 14"), "{said}");
         without_space(&said)
@@ -100,8 +110,15 @@ fn without_space(said: &str) -> String {
 fn refused(device: &TestDevice, sentence: &str) {
     fs::create_dir_all(device.root().join("var/lib/notes")).unwrap();
     let ran = device.run(&["run"]);
-    assert!(ran.exit == "2" && ran.stderr.contains(sentence) && ran.stderr.contains("[BM-2]"), "{ran:?}");
-    assert_eq!(fs::read_dir(device.root().join("var/lib/notes")).unwrap().count(), 0, "something was made");
+    assert!(
+        ran.exit == "2" && ran.stderr.contains(sentence) && ran.stderr.contains("[BM-2]"),
+        "{ran:?}"
+    );
+    assert_eq!(
+        fs::read_dir(device.root().join("var/lib/notes")).unwrap().count(),
+        0,
+        "something was made"
+    );
 }
 
 #[test]
@@ -127,10 +144,16 @@ fn only_roots_word_counts() {
     let path = place(&device);
     put(&path, &notes());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
-    refused(&device, "others than its owner may write to it (mode 0664); give it to root with mode 0644");
+    refused(
+        &device,
+        "others than its owner may write to it (mode 0664); give it to root with mode 0644",
+    );
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
-    refused(&device, "others than its owner may write to it (mode 0777); give it to root with mode 0755");
+    refused(
+        &device,
+        "others than its owner may write to it (mode 0777); give it to root with mode 0755",
+    );
     fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
     std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
     refused(&device, "it belongs to uid 4711");
@@ -150,12 +173,19 @@ fn a_root_is_the_same_however_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("r")).unwrap();
         let mut words = device.words(&["run"]);
-        words.iter_mut().filter(|word| **word == device.root()).for_each(|root| *root = written.into());
+        words
+            .iter_mut()
+            .filter(|word| **word == device.root())
+            .for_each(|root| *root = written.into());
         for said in ["settings: created at version", "settings: at version"] {
             let mut command = device.command(&words);
             command.current_dir(folder.path());
             let ran = crate::program::finish(command);
-            assert!(ran.exit == "0" && ran.stderr.contains(said), "{written} {words:?}: {}", ran.stderr);
+            assert!(
+                ran.exit == "0" && ran.stderr.contains(said),
+                "{written} {words:?}: {}",
+                ran.stderr
+            );
         }
         assert!(folder.path().join("r/var/lib/gateway/settings.db").exists(), "{written}");
     }
@@ -166,5 +196,8 @@ fn a_products_own_binary_does_not_look() {
     let device = TestDevice::booted_at(42);
     put(&place(&device), b"nothing");
     let ran = device.run(&["run"]);
-    assert_eq!((ran.exit.as_str(), ran.stderr.as_str()), ("0", "settings: at version 42, nothing to do. [BM-0 settings 42]\n"));
+    assert_eq!(
+        (ran.exit.as_str(), ran.stderr.as_str()),
+        ("0", "settings: at version 42, nothing to do. [BM-0 settings 42]\n")
+    );
 }

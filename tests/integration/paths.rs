@@ -25,7 +25,10 @@ fn refused(device: &TestDevice, toml: &str, sentence: &str) {
     for command in ["run", "status", "plan"] {
         let ran = device.run(&[command]);
         assert_eq!(ran.exit, "2", "{command}: {toml}: {}", ran.stderr);
-        assert_eq!(ran.stderr.replace(&root, ""), format!("bootmigrate: {}. [BM-2]\n", sentence.replace("HOME", &format!("/{HOME}"))));
+        assert_eq!(
+            ran.stderr.replace(&root, ""),
+            format!("bootmigrate: {}. [BM-2]\n", sentence.replace("HOME", &format!("/{HOME}")))
+        );
     }
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{toml}");
     fs::remove_file(&file).unwrap();
@@ -45,9 +48,15 @@ fn a_name_of_another_database() {
     let device = two_databases();
     for (path, why) in [
         ("HOME/.settings.db.new", "is the temporary name of a new file of settings"),
-        ("HOME/Settings.db", "is the database settings (HOME/settings.db) where the case of letters does not count"),
+        (
+            "HOME/Settings.db",
+            "is the database settings (HOME/settings.db) where the case of letters does not count",
+        ),
         ("HOME/settings.db/x.db", "lies below the database settings (HOME/settings.db)"),
-        ("/run/bootmigrate/ready/telemetry", "lies below the folder of ready files and of the report (/run/bootmigrate)"),
+        (
+            "/run/bootmigrate/ready/telemetry",
+            "lies below the folder of ready files and of the report (/run/bootmigrate)",
+        ),
     ] {
         let toml = format!("[databases.telemetry]\npath = \"{path}\"\n");
         refused(&device, &toml, &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], path {path} {why}; write another path"));
@@ -65,26 +74,49 @@ fn a_name_of_another_database_behind_a_link() {
     symlink("settings.db-wal", path("dangling.db")).unwrap();
     symlink("../../../run/bootmigrate", path("reports")).unwrap();
     for (written, leads, why) in [
-        ("here/.settings.db.new", ".settings.db.new", "is the temporary name of a new file of settings"),
-        ("here/settings.db/x.db", "settings.db/x.db", "lies below the database settings (HOME/settings.db)"),
+        (
+            "here/.settings.db.new",
+            ".settings.db.new",
+            "is the temporary name of a new file of settings",
+        ),
+        (
+            "here/settings.db/x.db",
+            "settings.db/x.db",
+            "lies below the database settings (HOME/settings.db)",
+        ),
         (
             "state/snapshots/v40-1.db",
             ".bootmigrate/settings.db/snapshots/v40-1.db",
             "lies below the state folder of settings (HOME/.bootmigrate/settings.db)",
         ),
-        ("state/new/x.db", ".bootmigrate/settings.db/new/x.db", "lies below the state folder of settings (HOME/.bootmigrate/settings.db)"),
+        (
+            "state/new/x.db",
+            ".bootmigrate/settings.db/new/x.db",
+            "lies below the state folder of settings (HOME/.bootmigrate/settings.db)",
+        ),
     ] {
         let toml = format!("[databases.telemetry]\npath = \"HOME/{written}\"\n");
-        let why = format!("path HOME/{written} leads to HOME/{leads}, which {why}; write another path");
-        refused(&device, &toml, &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], {why}"));
+        let why =
+            format!("path HOME/{written} leads to HOME/{leads}, which {why}; write another path");
+        refused(
+            &device,
+            &toml,
+            &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], {why}"),
+        );
     }
     let toml = "[databases.telemetry]\npath = \"HOME/link.db\"\n";
     let sentence = "settings and telemetry are the same file, HOME/settings.db; give each database one of its own";
     refused(&device, toml, &format!("/etc/bootmigrate.toml:2:1: {sentence}"));
     let toml = "[databases.telemetry]\npath = \"HOME/reports/x.db\"\n";
     let why = "lies below the folder of ready files and of the report (/run/bootmigrate)";
-    let sentence = format!("path HOME/reports/x.db leads to /run/bootmigrate/x.db, which {why}; write another path");
-    refused(&device, toml, &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], {sentence}"));
+    let sentence = format!(
+        "path HOME/reports/x.db leads to /run/bootmigrate/x.db, which {why}; write another path"
+    );
+    refused(
+        &device,
+        toml,
+        &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], {sentence}"),
+    );
     fs::remove_file(path("dangling.db")).unwrap();
     goes_on(&device);
 }
@@ -98,12 +130,20 @@ fn a_name_of_another_database_by_a_hard_link() {
         let toml = "[databases.telemetry]\npath = \"HOME/other.db\"\n";
         let shown = file.display().to_string().replace(&device.root().display().to_string(), "");
         let why = format!("path HOME/other.db is a hard link of {shown}, which is of settings; write another path");
-        refused(&device, toml, &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], {why}"));
+        refused(
+            &device,
+            toml,
+            &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], {why}"),
+        );
         fs::remove_file(device.home().join("other.db")).unwrap();
     }
     fs::hard_link(device.main(), device.home().join("other.db")).unwrap();
     let sentence = "settings and telemetry are the same file, HOME/other.db; give each database one of its own";
-    refused(&device, "[databases.telemetry]\npath = \"HOME/other.db\"\n", &format!("/etc/bootmigrate.toml:2:1: {sentence}"));
+    refused(
+        &device,
+        "[databases.telemetry]\npath = \"HOME/other.db\"\n",
+        &format!("/etc/bootmigrate.toml:2:1: {sentence}"),
+    );
     fs::remove_file(device.home().join("other.db")).unwrap();
     goes_on(&device);
 }

@@ -26,14 +26,18 @@ fn a_changed_text_that_is_only_warned_about_stops_no_quiet_boot() {
         settings: at version 40, nothing to do. [BM-0 settings 40]
     "#]]
     .assert_eq(&tidy(&device, &ran.stderr));
-    assert_eq!((ran.exit.as_str(), oracle::touched(&before, &oracle::folder(&device.root())).as_str()), ("0", "nothing"));
+    assert_eq!(
+        (ran.exit.as_str(), oracle::touched(&before, &oracle::folder(&device.root())).as_str()),
+        ("0", "nothing")
+    );
     assert_eq!(oracle::content(&device.main()), rows);
     assert!(device.root().join("run/bootmigrate/ready/settings").exists());
 }
 
 #[test]
 fn a_changed_text_that_is_only_warned_about_stops_no_upgrade() {
-    let device = TestDevice::booted_at(40).firmware(42).file(CHANGED).key("changed_text = \"warn\"");
+    let device =
+        TestDevice::booted_at(40).firmware(42).file(CHANGED).key("changed_text = \"warn\"");
     let wanted = device.expectations(&device.databases[0]).new;
     let ran = device.run(&["run"]);
     expect![[r#"
@@ -46,8 +50,10 @@ fn a_changed_text_that_is_only_warned_about_stops_no_upgrade() {
 
 #[test]
 fn a_late_number_is_refused_whatever_changed_text_says() {
-    let device =
-        TestDevice::at(40).firmware(42).file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n")).key("changed_text = \"warn\"");
+    let device = TestDevice::at(40)
+        .firmware(42)
+        .file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n"))
+        .key("changed_text = \"warn\"");
     check(
         device,
         "run",
@@ -69,7 +75,9 @@ const TABLE: &str = "firmware_steps";
 fn without_history(device: &TestDevice) -> Content {
     let copy = oracle::Copy::of(&device.main()).unwrap();
     let connection = copy.open();
-    let history: i64 = connection.query_row(&format!("SELECT count(*) FROM {TABLE}"), [], |row| row.get(0)).unwrap();
+    let history: i64 = connection
+        .query_row(&format!("SELECT count(*) FROM {TABLE}"), [], |row| row.get(0))
+        .unwrap();
     assert!(history > 0);
     connection.execute_batch(&format!("DROP TABLE {TABLE}")).unwrap();
     oracle::read(&connection).unwrap()
@@ -81,8 +89,16 @@ fn refinery_reads(device: &TestDevice) -> Vec<i32> {
     let mut runner = Runner::new(&oracle::refinery(&device.firmware_folder(), "settings"));
     runner.set_migration_table_name(TABLE);
     let mut connection = copy.open();
-    assert!(runner.run(&mut connection).unwrap().applied_migrations().is_empty(), "refinery would apply more");
-    runner.get_applied_migrations(&mut connection).unwrap().iter().map(refinery::Migration::version).collect()
+    assert!(
+        runner.run(&mut connection).unwrap().applied_migrations().is_empty(),
+        "refinery would apply more"
+    );
+    runner
+        .get_applied_migrations(&mut connection)
+        .unwrap()
+        .iter()
+        .map(refinery::Migration::version)
+        .collect()
 }
 
 #[test]
@@ -91,7 +107,9 @@ fn a_history_under_another_name_is_taken_over() {
         let device = device.firmware(42).key("history_table = \"firmware_steps\"");
         let new = device.expectations(&device.databases[0]).new.unwrap();
         let connection = Connection::open(device.main()).unwrap();
-        connection.execute_batch(&format!("ALTER TABLE {} RENAME TO {TABLE}", oracle::HISTORY)).unwrap();
+        connection
+            .execute_batch(&format!("ALTER TABLE {} RENAME TO {TABLE}", oracle::HISTORY))
+            .unwrap();
         connection.close().unwrap();
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -108,14 +126,23 @@ fn a_history_under_another_name_is_made_by_a_first_boot_and_a_swap() {
     let device = TestDevice::empty(42).key("history_table = \"firmware_steps\"");
     let fresh = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
     assert_eq!(device.run(&["run"]).exit, "0");
-    assert_eq!((without_history(&device), refinery_reads(&device)), (fresh.clone(), vec![10, 20, 30, 40, 41, 42]));
+    assert_eq!(
+        (without_history(&device), refinery_reads(&device)),
+        (fresh.clone(), vec![10, 20, 30, 40, 41, 42])
+    );
     // VACUUM, on a copy that is swapped in.
     let device = device.firmware(50);
     assert_eq!(device.run(&["run"]).exit, "0");
-    assert_eq!((without_history(&device), refinery_reads(&device)), (fresh.clone(), vec![10, 20, 30, 40, 41, 42, 50]));
+    assert_eq!(
+        (without_history(&device), refinery_reads(&device)),
+        (fresh.clone(), vec![10, 20, 30, 40, 41, 42, 50])
+    );
     let ran = device.run(&["purge", "--db", "settings", "--yes"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert_eq!((without_history(&device), refinery_reads(&device)), (fresh, vec![10, 20, 30, 40, 41, 42, 50]));
+    assert_eq!(
+        (without_history(&device), refinery_reads(&device)),
+        (fresh, vec![10, 20, 30, 40, 41, 42, 50])
+    );
 }
 
 #[test]
@@ -133,22 +160,35 @@ fn a_history_under_another_name_than_configured_is_somebody_elses() {
 
 fn pragma(device: &TestDevice, name: &str) -> String {
     let copy = oracle::Copy::of(&device.main()).unwrap();
-    copy.open().query_row(&format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}"), [], |row| row.get(0)).unwrap()
+    copy.open()
+        .query_row(&format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}"), [], |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
 fn user_version_is_the_applications_unless_it_is_ours() {
-    let recovered = |device: &TestDevice| Connection::open(device.main()).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let recovered = |device: &TestDevice| {
+        Connection::open(device.main()).unwrap().pragma_update(None, "user_version", 7).unwrap()
+    };
     let device = TestDevice::at(40).firmware(42).after(recovered);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run"]).exit, "0");
-    assert_eq!((pragma(&device, "user_version").as_str(), oracle::content(&device.main()).ok()), ("7", new));
+    assert_eq!(
+        (pragma(&device, "user_version").as_str(), oracle::content(&device.main()).ok()),
+        ("7", new)
+    );
     let device = TestDevice::at(40).firmware(42).key("user_version = \"ours\"").after(recovered);
     let new = device.expectations(&device.databases[0]).new;
     assert_eq!(device.run(&["run"]).exit, "0");
-    assert_eq!((pragma(&device, "user_version").as_str(), oracle::content(&device.main()).ok()), ("42", new));
+    assert_eq!(
+        (pragma(&device, "user_version").as_str(), oracle::content(&device.main()).ok()),
+        ("42", new)
+    );
     let made = TestDevice::empty(42).key("user_version = \"ours\"");
-    assert_eq!((made.run(&["run"]).exit.as_str(), pragma(&made, "user_version").as_str()), ("0", "42"));
+    assert_eq!(
+        (made.run(&["run"]).exit.as_str(), pragma(&made, "user_version").as_str()),
+        ("0", "42")
+    );
 }
 
 #[test]
@@ -162,7 +202,11 @@ fn the_journal_mode_is_the_applications_unless_it_is_configured() {
         let device = device.firmware(42).key(key);
         let new = device.expectations(&device.databases[0]).new;
         assert_eq!(device.run(&["run"]).exit, "0", "{key}");
-        assert_eq!((pragma(&device, "journal_mode").as_str(), oracle::content(&device.main()).ok()), (then, new), "{key}");
+        assert_eq!(
+            (pragma(&device, "journal_mode").as_str(), oracle::content(&device.main()).ok()),
+            (then, new),
+            "{key}"
+        );
         check_op(
             &device,
             "run",

@@ -79,7 +79,8 @@ VACUUM;
 ";
 
 /// Fails on what an application wrote, not on a fresh database: two parents share a badge.
-pub const UNIQUE_BADGE: (&str, &str) = ("V41__unique_badge.sql", "CREATE UNIQUE INDEX parent_badge ON parent (badge);\n");
+pub const UNIQUE_BADGE: (&str, &str) =
+    ("V41__unique_badge.sql", "CREATE UNIQUE INDEX parent_badge ON parent (badge);\n");
 
 /// Fails everywhere, at line 12, column 5, in statement 4 of 5.
 pub const BROKEN: (&str, &str) = (
@@ -101,7 +102,8 @@ CREATE TABLE never (id);
 );
 
 /// Leaves every child of a parent with an even number without it.
-pub const ORPHANS: (&str, &str) = ("V41__orphans.sql", "DELETE FROM parent WHERE id IN (2, 4, 6);\n");
+pub const ORPHANS: (&str, &str) =
+    ("V41__orphans.sql", "DELETE FROM parent WHERE id IN (2, 4, 6);\n");
 
 /// refinery's version of a file name.
 pub fn version(file: &str) -> i64 {
@@ -124,7 +126,12 @@ pub fn read(folder: &Path, database: &str) -> Vec<(String, String)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file() && !path.to_string_lossy().ends_with(".down.sql"))
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap()))
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                fs::read_to_string(&path).unwrap(),
+            )
+        })
         .collect();
     files.sort_by_key(|(file, _)| version(file));
     files

@@ -64,9 +64,10 @@ impl TestDevice {
         match (env::var_os("BOOTMIGRATE_UNDER_TEST"), self.program) {
             (Some(path), _) => path.into(),
             (None, Program::Firmware) => example("firmware"),
-            (None, Program::Product) => {
-                foreign().map_or_else(|| env!("CARGO_BIN_EXE_bootmigrate").into(), |programs| programs.join("bootmigrate"))
-            }
+            (None, Program::Product) => foreign().map_or_else(
+                || env!("CARGO_BIN_EXE_bootmigrate").into(),
+                |programs| programs.join("bootmigrate"),
+            ),
         }
     }
 
@@ -81,7 +82,8 @@ impl TestDevice {
     /// Its command line, the first word is the program's.
     pub fn words(&self, arguments: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
-        let executable = if self.user.is_some() { self.copied_executable() } else { self.executable() };
+        let executable =
+            if self.user.is_some() { self.copied_executable() } else { self.executable() };
         if self.namespace {
             let hide = if self.without_proc { "mount -t tmpfs none /proc && " } else { "" };
             let script = format!("mount --bind \"$1\" /run && {hide}shift && exec \"$@\"");
@@ -90,7 +92,9 @@ impl TestDevice {
         }
         words.extend(runner());
         words.push(executable.into());
-        let (command, rest) = arguments.split_first().map_or((&[][..], &[][..]), |(first, rest)| (std::slice::from_ref(first), rest));
+        let (command, rest) = arguments
+            .split_first()
+            .map_or((&[][..], &[][..]), |(first, rest)| (std::slice::from_ref(first), rest));
         words.extend(command.iter().map(OsString::from));
         if !self.namespace {
             words.extend([OsString::from("--root"), self.root().into()]);
@@ -113,7 +117,9 @@ impl TestDevice {
     pub fn command(&self, words: &[OsString]) -> Command {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default());
-        command.env("BOOTMIGRATE_TEST_FOLDER", self.catalogue_folder()).envs(self.environment.iter().cloned());
+        command
+            .env("BOOTMIGRATE_TEST_FOLDER", self.catalogue_folder())
+            .envs(self.environment.iter().cloned());
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }

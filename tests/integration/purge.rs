@@ -155,7 +155,11 @@ fn a_token_on_the_kernels_command_line_is_honoured_once() {
     let old = device.folder().join("old.db");
     std::fs::copy(device.main(), &old).unwrap();
     std::fs::create_dir_all(device.root().join("proc")).unwrap();
-    std::fs::write(device.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n").unwrap();
+    std::fs::write(
+        device.root().join("proc/cmdline"),
+        "quiet bootmigrate.purge-and-retry=ticket-4711 root=/dev/mmcblk0p2\n",
+    )
+    .unwrap();
     let purged = device.run(&["run"]);
     assert_eq!(purged.exit, "11", "{}", purged.stderr);
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -166,7 +170,11 @@ fn a_token_on_the_kernels_command_line_is_honoured_once() {
     assert_eq!(failed.exit, "10", "{}", failed.stderr);
     assert_eq!(oracle::content(&device.main()).unwrap(), rows, "{}", failed.stderr);
     // Another ticket is another word.
-    std::fs::write(device.root().join("proc/cmdline"), "quiet bootmigrate.purge-and-retry=ticket-4712\n").unwrap();
+    std::fs::write(
+        device.root().join("proc/cmdline"),
+        "quiet bootmigrate.purge-and-retry=ticket-4712\n",
+    )
+    .unwrap();
     let again = device.run(&["run"]);
     assert_eq!(again.exit, "11", "{}", again.stderr);
 }

@@ -19,7 +19,10 @@ const VACUUM: (&str, &str) = ("V43__vacuum.sql", "-- bootmigrate: no-transaction
 
 fn copied(device: &TestDevice, name: &str) -> PathBuf {
     let copy = device.folder().join(name);
-    Connection::open(device.main()).unwrap().execute("VACUUM INTO ?1", [copy.to_string_lossy()]).unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
+        .unwrap();
     copy
 }
 
@@ -95,8 +98,12 @@ fn after_upgrades_with_two_slots_and_mark_good() {
 #[track_caller]
 fn cut_off(device: &TestDevice, arguments: &[&str], file: &str) {
     let (all, _) = calls(&device.twin(), arguments);
-    let opened = all.iter().find(|call| call.name.starts_with("openat") && call.line.contains(file)).unwrap();
-    let ran = stopped_after(device, arguments, opened, |pid| kill_process(pid, Signal::KILL).unwrap());
+    let opened = all
+        .iter()
+        .find(|call| call.name.starts_with("openat") && call.line.contains(file))
+        .unwrap();
+    let ran =
+        stopped_after(device, arguments, opened, |pid| kill_process(pid, Signal::KILL).unwrap());
     assert_eq!(ran.exit, "signal 9", "{}", ran.stderr);
 }
 
@@ -148,7 +155,10 @@ fn failures_before_a_success_are_forgotten() {
     }
     runs(&device, &["run"], "19");
     // An operator repairs the rows and says so.
-    Connection::open(device.main()).unwrap().execute_batch("UPDATE parent SET badge = NULL").unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute_batch("UPDATE parent SET badge = NULL")
+        .unwrap();
     assert!(runs(&device, &["run", "--retry"], "0").contains("migrated from 40 to 41"));
     put_back(&device, &copy);
     for left in ["2 more times", "1 more time"] {
@@ -156,7 +166,10 @@ fn failures_before_a_success_are_forgotten() {
         assert!(said.contains(left), "{said}");
     }
     // A newer copy is put in its place, one at this firmware's version: nothing is in the way any more.
-    Connection::open(device.main()).unwrap().execute_batch("UPDATE parent SET badge = NULL").unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute_batch("UPDATE parent SET badge = NULL")
+        .unwrap();
     runs(&device, &["run"], "0");
     let newer = copied(&device, "newer.db");
     put_back(&device, &copy);
@@ -189,7 +202,10 @@ fn a_file_that_is_taken_away_again_and_again_is_made_again() {
     for round in 1..=4 {
         fs::remove_file(device.main()).unwrap();
         let said = runs(&device, &["run"], "11");
-        assert!(said.contains("the main file is absent, but it held data before"), "round {round}: {said}");
+        assert!(
+            said.contains("the main file is absent, but it held data before"),
+            "round {round}: {said}"
+        );
         assert_eq!(content(&device), fresh, "round {round}");
         assert!(runs(&device, &["run"], "0").contains("nothing to do"));
     }

@@ -30,7 +30,11 @@ pub fn runs(device: &TestDevice, typed: &str, exit: &str) -> String {
 fn only_reads(device: &TestDevice, typed: &str, exit: &str) -> String {
     let before = oracle::folder(&device.root());
     let said = runs(device, typed, exit);
-    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{typed}: {said}");
+    assert_eq!(
+        oracle::touched(&before, &oracle::folder(&device.root())),
+        "nothing",
+        "{typed}: {said}"
+    );
     said
 }
 
@@ -39,14 +43,24 @@ fn quarantined(device: &TestDevice, operation: u64) -> PathBuf {
 }
 
 fn numbers(device: &TestDevice) -> Vec<u64> {
-    let json: Value = serde_json::from_str(&device.run(&["quarantine", "list", "--db", "settings", "--json"]).stdout).unwrap();
-    json["databases"][0]["quarantine"].as_array().unwrap().iter().map(|one| one["operation"].as_u64().unwrap()).collect()
+    let json: Value = serde_json::from_str(
+        &device.run(&["quarantine", "list", "--db", "settings", "--json"]).stdout,
+    )
+    .unwrap();
+    json["databases"][0]["quarantine"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["operation"].as_u64().unwrap())
+        .collect()
 }
 
 /// The bytes of each file in a folder.
 fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    files.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+    files
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect()
 }
 
 /// What a database is by itself: its files are copied elsewhere before SQLite opens them.
@@ -74,16 +88,32 @@ fn what_lies_there_is_listed_and_shown() {
     purged(&device);
     let said = only_reads(&device, "quarantine list --db settings", "0");
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("settings: quarantine/1  2") && lines[0].ends_with(" bytes, 2 files"), "{said}");
-    assert_eq!(lines[1..], ["  because  `purge` was asked for", "  rows     4000, and every table can be read"], "{said}");
+    assert!(
+        lines[0].starts_with("settings: quarantine/1  2") && lines[0].ends_with(" bytes, 2 files"),
+        "{said}"
+    );
+    assert_eq!(
+        lines[1..],
+        ["  because  `purge` was asked for", "  rows     4000, and every table can be read"],
+        "{said}"
+    );
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{said}");
     let said = only_reads(&device, "quarantine show quarantine/1 --db settings", "0");
     assert!(said.contains("  tables   child 2000, parent 2000\n"), "{said}");
-    assert!(said.contains("  restore  `bootmigrate quarantine restore 1 --db settings --yes`\n"), "{said}");
-    let json: Value = serde_json::from_str(&device.run(&["quarantine", "show", "1", "--db", "settings", "--json"]).stdout).unwrap();
+    assert!(
+        said.contains("  restore  `bootmigrate quarantine restore 1 --db settings --yes`\n"),
+        "{said}"
+    );
+    let json: Value = serde_json::from_str(
+        &device.run(&["quarantine", "show", "1", "--db", "settings", "--json"]).stdout,
+    )
+    .unwrap();
     let one = &json["databases"][0]["quarantine"][0];
     let size = fs::metadata(quarantined(&device, 1).join("settings.db")).unwrap().len();
-    assert_eq!((one["rows"].as_u64(), one["readable"].as_str(), one["restorable"].as_bool()), (Some(4000), Some("whole"), Some(true)));
+    assert_eq!(
+        (one["rows"].as_u64(), one["readable"].as_str(), one["restorable"].as_bool()),
+        (Some(4000), Some("whole"), Some(true))
+    );
     assert_eq!(one["files"][1], serde_json::json!({ "name": "settings.db", "bytes": size }));
     assert_eq!(one["data_lost"], "all rows of the old database; it is kept in quarantine");
     let said = only_reads(&device, "quarantine show 7 --db settings", "2");
@@ -99,27 +129,44 @@ fn rows_of_a_damaged_file_are_counted_on_its_pages() {
     drop(main);
     runs(&device, &PURGE.join(" "), "11");
     let number = numbers(&device)[0];
-    let json: Value =
-        serde_json::from_str(&device.run(&["quarantine", "show", &number.to_string(), "--db", "settings", "--json"]).stdout).unwrap();
+    let json: Value = serde_json::from_str(
+        &device
+            .run(&["quarantine", "show", &number.to_string(), "--db", "settings", "--json"])
+            .stdout,
+    )
+    .unwrap();
     let one = &json["databases"][0]["quarantine"][0];
     let rows = one["rows"].as_u64().unwrap();
     assert!((4000..4100).contains(&rows), "{rows} rows: {one}");
-    assert_eq!((one["readable"].as_str(), one["restorable"].as_bool()), (Some("on-pages"), Some(false)), "{one}");
+    assert_eq!(
+        (one["readable"].as_str(), one["restorable"].as_bool()),
+        (Some("on-pages"), Some(false)),
+        "{one}"
+    );
     let said = only_reads(&device, "quarantine list --db settings", "0");
-    assert!(said.contains(&format!("  rows     about {rows} on its pages; SQLite does not read it: ")), "{said}");
+    assert!(
+        said.contains(&format!("  rows     about {rows} on its pages; SQLite does not read it: ")),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_set_is_exported_whole_and_never_over_a_file() {
     let device = TestDevice::wal_at(40);
     runs(&device, "run", "0");
-    let device = device.application(&["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET reading = reading + 7"]).killed();
+    let device = device
+        .application(&[
+            "sql PRAGMA wal_autocheckpoint = 0",
+            "sql UPDATE parent SET reading = reading + 7",
+        ])
+        .killed();
     let before = purged(&device);
     let set = quarantined(&device, numbers(&device)[0]);
     let kept = bytes(&set);
     assert!(kept.contains_key("settings.db-wal"), "the WAL went with its file: {:?}", kept.keys());
     let into = device.folder().join("for-support");
-    let typed = format!("quarantine export {} {} --db settings", numbers(&device)[0], into.display());
+    let typed =
+        format!("quarantine export {} {} --db settings", numbers(&device)[0], into.display());
     let said = only_reads(&device, &typed, "0");
     assert!(said.contains("copied to") && said.ends_with("Rows are in them.\n"), "{said}");
     assert_eq!(bytes(&into), kept);
@@ -137,12 +184,22 @@ fn a_set_is_exported_whole_and_never_over_a_file() {
 fn files_are_not_exported_into_a_place_of_ours() {
     let device = TestDevice::booted_at(40);
     purged(&device);
-    for place in [device.home(), device.state("settings"), device.state("settings").join("snapshots")] {
-        let said = only_reads(&device, &format!("quarantine export 1 {} --db settings", place.display()), "2");
+    for place in
+        [device.home(), device.state("settings"), device.state("settings").join("snapshots")]
+    {
+        let said = only_reads(
+            &device,
+            &format!("quarantine export 1 {} --db settings", place.display()),
+            "2",
+        );
         assert!(said.contains("name another f"), "{said}");
     }
     fs::write(device.folder().join("file"), "").unwrap();
-    let said = only_reads(&device, &format!("quarantine export 1 {}/file --db settings", device.folder().display()), "2");
+    let said = only_reads(
+        &device,
+        &format!("quarantine export 1 {}/file --db settings", device.folder().display()),
+        "2",
+    );
     assert!(said.contains("[BM-2]"), "{said}");
 }
 
@@ -153,7 +210,11 @@ fn an_export_that_does_not_fit_leaves_nothing() {
     let stick = device.folder().join("stick");
     fs::create_dir(&stick).unwrap();
     let mount = Mount::tmpfs(&stick, 64);
-    let said = only_reads(&device, &format!("quarantine export 1 {}/here --db settings", stick.display()), "14");
+    let said = only_reads(
+        &device,
+        &format!("quarantine export 1 {}/here --db settings", stick.display()),
+        "14",
+    );
     assert!(said.contains("nothing was left there. Next: free space until "), "{said}");
     assert_eq!(fs::read_dir(&stick).unwrap().count(), 0, "{said}");
     drop(mount);
@@ -165,11 +226,18 @@ fn deleting_gives_the_room_back() {
     let old = purged(&device);
     let live = oracle::content(&device.main()).unwrap();
     assert_ne!(live, old);
-    let used = || rustix::fs::statvfs(device.home()).map(|at| (at.f_blocks - at.f_bfree) * at.f_frsize).unwrap();
+    let used = || {
+        rustix::fs::statvfs(device.home())
+            .map(|at| (at.f_blocks - at.f_bfree) * at.f_frsize)
+            .unwrap()
+    };
     let before = used();
     let size = fs::metadata(quarantined(&device, 1).join("settings.db")).unwrap().len();
     let said = only_reads(&device, "quarantine delete 1 --db settings", "2");
-    assert!(said.contains("`quarantine delete` removes these files for good; say --yes. [BM-2]"), "{said}");
+    assert!(
+        said.contains("`quarantine delete` removes these files for good; say --yes. [BM-2]"),
+        "{said}"
+    );
     let said = runs(&device, "quarantine delete 1 --db settings --yes", "0");
     assert!(said.starts_with("settings: quarantine/1 deleted: 2 files, "), "{said}");
     assert!(used() + size <= before, "{} of {before} bytes are still used", used());
@@ -205,13 +273,19 @@ fn a_purge_by_mistake_is_taken_back() {
 /// Rows that only its WAL has, or half a transaction that only its journal undoes.
 #[test]
 fn what_lies_beside_the_file_is_restored_with_it() {
-    let changes = ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET reading = reading + 1"];
+    let changes =
+        ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET reading = reading + 1"];
     for wal in [true, false] {
         let device = if wal { TestDevice::wal_at(40) } else { TestDevice::at(40) };
         runs(&device, "run", "0");
         let old = oracle::content(&device.main()).unwrap();
         let device = if wal {
-            device.application(&["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET reading = reading + 7"]).killed()
+            device
+                .application(&[
+                    "sql PRAGMA wal_autocheckpoint = 0",
+                    "sql UPDATE parent SET reading = reading + 7",
+                ])
+                .killed()
         } else {
             device.application(&changes).killed()
         };
@@ -221,13 +295,21 @@ fn what_lies_beside_the_file_is_restored_with_it() {
         let number = numbers(&device)[0];
         let beside = if wal { "settings.db-wal" } else { "settings.db-journal" };
         let kept = bytes(&quarantined(&device, number));
-        assert!(kept.get(beside).is_some_and(|bytes| !bytes.is_empty()), "{beside}: {:?}", kept.keys());
+        assert!(
+            kept.get(beside).is_some_and(|bytes| !bytes.is_empty()),
+            "{beside}: {:?}",
+            kept.keys()
+        );
         let said = only_reads(&device, &format!("quarantine show {number} --db settings"), "0");
         assert!(said.contains("known once the WAL or journal beside it is recovered"), "{said}");
         runs(&device, &format!("quarantine restore {number} --db settings --yes"), "11");
         assert_eq!(oracle::content(&device.main()).unwrap(), old, "{beside}");
         if quarantined(&device, number).exists() {
-            assert_eq!(bytes(&quarantined(&device, number)), kept, "what lies in quarantine is not changed");
+            assert_eq!(
+                bytes(&quarantined(&device, number)),
+                kept,
+                "what lies in quarantine is not changed"
+            );
         }
     }
 }
@@ -252,12 +334,18 @@ fn what_an_older_firmware_set_aside_is_migrated_when_it_is_restored() {
 fn a_damaged_set_is_not_put_back() {
     let device = TestDevice::booted_at(40);
     purged(&device);
-    let file = fs::OpenOptions::new().write(true).open(quarantined(&device, 1).join("settings.db")).unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(quarantined(&device, 1).join("settings.db"))
+        .unwrap();
     file.write_all_at(&[0xa5; 3 * 4096], 4 * 4096).unwrap();
     drop(file);
     let rows = oracle::content(&device.main());
     let said = only_reads_names(&device, "quarantine restore 1 --db settings --yes", "17");
-    assert!(said.contains("settings: quarantine/1 cannot be put back: it is no good copy: "), "{said}");
+    assert!(
+        said.contains("settings: quarantine/1 cannot be put back: it is no good copy: "),
+        "{said}"
+    );
     assert!(
         said.contains(
             "nothing was changed. Next: `bootmigrate quarantine export 1 DIR --db settings` copies it for support. [BM-17 settings]"
@@ -265,7 +353,10 @@ fn a_damaged_set_is_not_put_back() {
         "{said}"
     );
     assert_eq!(oracle::content(&device.main()), rows);
-    assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
+    assert!(
+        device.root().join("run/bootmigrate/ready/settings").exists(),
+        "its application may go on"
+    );
 }
 
 /// No name and no byte is another; a folder in which a copy was tried has another time.
@@ -289,7 +380,11 @@ fn nothing_is_put_back_under_an_application() {
     assert!(said.contains("the database is open in application"), "{said}");
     // It may be listed, copied and deleted meanwhile.
     only_reads(&device, "quarantine list", "0");
-    runs(&device, &format!("quarantine export 1 {}/out --db settings", device.folder().display()), "0");
+    runs(
+        &device,
+        &format!("quarantine export 1 {}/out --db settings", device.folder().display()),
+        "0",
+    );
     runs(&device, "quarantine delete 1 --db settings --yes", "0");
     let device = device.killed();
     assert_eq!(oracle::content(&device.main()), rows);
@@ -312,13 +407,18 @@ fn the_first_and_the_newest_are_kept() {
 fn the_reason_of_the_last_loss_stays_and_with_it_the_snapshots() {
     let device = TestDevice::at(40).firmware(41);
     assert_eq!(device.run(&["run"]).exit, "0");
-    let device = device.file(("V42__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n")).key("on_failure = \"purge\"");
+    let device = device
+        .file(("V42__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n"))
+        .key("on_failure = \"purge\"");
     assert_eq!(device.run(&["run"]).exit, "11");
     let snapshot = device.state("settings").join("snapshots/v40-1.db");
     assert!(snapshot.exists());
     let number = numbers(&device)[0];
     let said = runs(&device, &format!("quarantine delete {number} --db settings --yes"), "0");
-    assert!(said.ends_with("Its reason stays: snapshots from before this loss are kept.\n"), "{said}");
+    assert!(
+        said.ends_with("Its reason stays: snapshots from before this loss are kept.\n"),
+        "{said}"
+    );
     let set = device.state("settings").join(format!("quarantine/{number}"));
     assert!(!set.join("settings.db").exists() && set.join("reason.txt").exists());
     runs(&device, "snapshot create --db settings", "0");
@@ -327,12 +427,16 @@ fn the_reason_of_the_last_loss_stays_and_with_it_the_snapshots() {
 
 #[test]
 fn a_refusal_for_want_of_room_names_the_command_that_helps() {
-    let device = TestDevice::booted_at(40).key("copy = \"always\"").on(|at, _| Mount::tmpfs(at, 8192));
+    let device =
+        TestDevice::booted_at(40).key("copy = \"always\"").on(|at, _| Mount::tmpfs(at, 8192));
     purged(&device);
     let device = device.firmware(41);
     device.mount.as_ref().unwrap().fill_but(350);
     let said = runs(&device, "run", "14");
-    assert!(said.contains("(remove it with `bootmigrate quarantine delete 1 --db settings --yes`)"), "{said}");
+    assert!(
+        said.contains("(remove it with `bootmigrate quarantine delete 1 --db settings --yes`)"),
+        "{said}"
+    );
     runs(&device, "quarantine delete 1 --db settings --yes", "0");
     let wanted = device.expectations(&device.databases[0]).new.unwrap();
     runs(&device, "run", "0");
@@ -344,13 +448,17 @@ fn nothing_is_removed_where_nothing_may_be_written() {
     let device = TestDevice::booted_at(40);
     purged(&device);
     let observing = TestDevice::twin(&device).top("mode = \"observe\"");
-    for typed in ["quarantine delete 1 --db settings --yes", "quarantine restore 1 --db settings --yes"] {
+    for typed in
+        ["quarantine delete 1 --db settings --yes", "quarantine restore 1 --db settings --yes"]
+    {
         let said = only_reads(&observing, typed, "3");
         assert!(said.contains("mode = \"observe\" changes nothing"), "{said}");
     }
     let device = device.on(|at, folder| Mount::ext4(at, folder, 8192));
     device.mount.as_ref().unwrap().read_only();
-    for typed in ["quarantine delete 1 --db settings --yes", "quarantine restore 1 --db settings --yes"] {
+    for typed in
+        ["quarantine delete 1 --db settings --yes", "quarantine restore 1 --db settings --yes"]
+    {
         let said = only_reads(&device, typed, "15");
         assert!(said.contains("read-only"), "{said}");
     }
@@ -368,10 +476,15 @@ fn a_set_whose_table_is_gone_is_not_called_whole() {
     let page: i64 = {
         let connection = Connection::open(device.main()).unwrap();
         connection.execute_batch("CREATE INDEX narrow ON child (parent_id)").unwrap();
-        connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0)).unwrap()
+        connection
+            .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'child'", [], |row| {
+                row.get(0)
+            })
+            .unwrap()
     };
     purged(&device);
-    let main = device.state("settings").join(format!("quarantine/{}/settings.db", numbers(&device)[0]));
+    let main =
+        device.state("settings").join(format!("quarantine/{}/settings.db", numbers(&device)[0]));
     let readable = |said: &str| said.contains("every table can be read");
     assert!(readable(&runs(&device, "quarantine list --db settings", "0")));
     let mut bytes = fs::read(&main).unwrap();
@@ -390,11 +503,14 @@ fn a_copy_that_cannot_be_brought_forward_is_not_left_among_the_snapshots() {
         purged(&device);
         numbers(&device)[0]
     };
-    let device = device.file(("V41__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n"));
+    let device =
+        device.file(("V41__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n"));
     Connection::open(device.main()).unwrap().execute_batch("DELETE FROM child").unwrap();
     runs(&device, "run", "0");
     let snapshots = || {
-        let names = fs::read_dir(device.state("settings").join("snapshots")).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = fs::read_dir(device.state("settings").join("snapshots"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
         names.collect::<std::collections::BTreeSet<_>>()
     };
     let before = snapshots();

@@ -48,9 +48,13 @@ fn traced(device: &TestDevice) -> (RunResult, Vec<String>) {
     let ran = finish(device.command(&words));
     let text = fs::read_to_string(log).unwrap();
     let of_the_run = text.lines().skip_while(|line| !line.contains("rt_sigaction(SIGTERM"));
-    let shown = of_the_run.filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim_start()));
-    let counted =
-        |call: &&str| !call.starts_with("---") && !call.contains("F_GETFD") && !NOT_COUNTED.iter().any(|name| call.starts_with(name));
+    let shown =
+        of_the_run.filter_map(|line| line.split_once(' ').map(|(_, call)| call.trim_start()));
+    let counted = |call: &&str| {
+        !call.starts_with("---")
+            && !call.contains("F_GETFD")
+            && !NOT_COUNTED.iter().any(|name| call.starts_with(name))
+    };
     let calls = shown.filter(counted).map(str::to_owned).collect();
     (ran, calls)
 }
@@ -59,8 +63,14 @@ fn traced(device: &TestDevice) -> (RunResult, Vec<String>) {
 fn writes(device: &TestDevice, calls: &[String]) -> Vec<String> {
     let run = device.root().join("run").display().to_string();
     let spoken = |call: &String| call.starts_with("write(1<") || call.starts_with("write(2<");
-    let can = |call: &&String| WRITE_LIKE.iter().any(|name| call.starts_with(name)) || call.contains("O_CREAT");
-    calls.iter().filter(|call| can(call) && !call.contains(&run) && !spoken(call)).cloned().collect()
+    let can = |call: &&String| {
+        WRITE_LIKE.iter().any(|name| call.starts_with(name)) || call.contains("O_CREAT")
+    };
+    calls
+        .iter()
+        .filter(|call| can(call) && !call.contains(&run) && !spoken(call))
+        .cloned()
+        .collect()
 }
 
 fn without_reads(calls: &[String]) -> usize {
@@ -75,7 +85,11 @@ fn with_migrations(migrations: usize) -> TestDevice {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("V1__a.sql"), "CREATE TABLE a (b INTEGER);\n").unwrap();
     for version in 2..=migrations {
-        fs::write(folder.join(format!("V{version}__more.sql")), format!("INSERT INTO a VALUES ({version});\n")).unwrap();
+        fs::write(
+            folder.join(format!("V{version}__more.sql")),
+            format!("INSERT INTO a VALUES ({version});\n"),
+        )
+        .unwrap();
     }
     booted(device)
 }
@@ -99,9 +113,15 @@ fn a_quiet_boot_makes_few_system_calls() {
     let by_root = calls(&device);
     assert!(by_root.len() <= 112, "{} calls:\n{}", by_root.len(), by_root.join("\n"));
     let mut device = device.home_of(1000);
-    for path in ["", ".bootmigrate", ".bootmigrate/settings.db", ".bootmigrate/settings.db/lock", ".bootmigrate/settings.db/record"]
-        .into_iter()
-        .chain([".bootmigrate/settings.db/snapshots", ".bootmigrate/settings.db/quarantine"])
+    for path in [
+        "",
+        ".bootmigrate",
+        ".bootmigrate/settings.db",
+        ".bootmigrate/settings.db/lock",
+        ".bootmigrate/settings.db/record",
+    ]
+    .into_iter()
+    .chain([".bootmigrate/settings.db/snapshots", ".bootmigrate/settings.db/quarantine"])
     {
         chown(device.home().join(path), Some(1000), Some(1000)).unwrap();
     }
@@ -122,7 +142,8 @@ fn each_further_database_makes_few_system_calls() {
 /// SQLite reads more pages where there are more rows.
 #[test]
 fn a_longer_history_makes_no_more_system_calls() {
-    let [short, long] = [10, 1_000].map(|migrations| without_reads(&calls(&with_migrations(migrations))));
+    let [short, long] =
+        [10, 1_000].map(|migrations| without_reads(&calls(&with_migrations(migrations))));
     assert_eq!(short, long);
 }
 
@@ -136,7 +157,8 @@ fn a_quiet_boot_writes_nothing_to_storage() {
 /// To ask a database in WAL mode whether it can go along makes its WAL: nobody is asked where one refuses already.
 #[test]
 fn a_group_of_which_one_refuses_writes_nothing_to_storage() {
-    let device = TestDevice::at(40).together_with_log(40, Mode::Wal).with_telemetry(40).firmware(42);
+    let device =
+        TestDevice::at(40).together_with_log(40, Mode::Wal).with_telemetry(40).firmware(42);
     let device = device.file_of("telemetry", ("V43__broken.sql", "CREATE TABLE parent (a);\n"));
     fs::create_dir_all(device.root().join("etc")).unwrap();
     let together = "[databases.telemetry]\nkind = \"precious\"\ntogether = \"core\"\n";
@@ -164,7 +186,9 @@ fn nothing_more_is_tried(device: &TestDevice, exit: &str) {
 
 #[test]
 fn a_lost_database_that_cannot_be_made_again_is_not_tried_for_ever() {
-    let device = TestDevice::booted_at(42).firmware(43).file(("V44__broken.sql", "CREATE TABLE parent (a);\n"));
+    let device = TestDevice::booted_at(42)
+        .firmware(43)
+        .file(("V44__broken.sql", "CREATE TABLE parent (a);\n"));
     fs::remove_file(device.main()).unwrap();
     nothing_more_is_tried(&device, "19");
     // Other firmware makes it.

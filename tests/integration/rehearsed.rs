@@ -11,7 +11,8 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-const RELEASE: (&str, &str) = ("V43__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n");
+const RELEASE: (&str, &str) =
+    ("V43__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n");
 
 /// A file's bytes, and what else `stat` says of it.
 type Observation = (Vec<u8>, [i64; 6]);
@@ -25,8 +26,14 @@ fn files(device: &TestDevice) -> BTreeMap<PathBuf, Observation> {
             if stat.is_dir() {
                 folders.push(path);
             } else if path.file_name().is_some_and(|name| name != "lock") {
-                let numbers =
-                    [stat.mode().into(), stat.uid().into(), stat.gid().into(), stat.nlink() as i64, stat.mtime(), stat.mtime_nsec()];
+                let numbers = [
+                    stat.mode().into(),
+                    stat.uid().into(),
+                    stat.gid().into(),
+                    stat.nlink() as i64,
+                    stat.mtime(),
+                    stat.mtime_nsec(),
+                ];
                 found.insert(path.clone(), (fs::read(path).unwrap(), numbers));
             }
         }
@@ -35,18 +42,29 @@ fn files(device: &TestDevice) -> BTreeMap<PathBuf, Observation> {
 }
 
 fn harm(device: &TestDevice, offset: u64, bytes: &[u8]) {
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(bytes, offset).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(device.main())
+        .unwrap()
+        .write_all_at(bytes, offset)
+        .unwrap();
 }
 
 /// Upgraded by the program itself: a snapshot of version 40 is there.
 fn upgraded() -> TestDevice {
-    TestDevice::booted_at(40).firmware(42).after(|device| assert_eq!(device.run(&["run"]).exit, "0"))
+    TestDevice::booted_at(40)
+        .firmware(42)
+        .after(|device| assert_eq!(device.run(&["run"]).exit, "0"))
 }
 
 /// The offset of the page at a place in a table's or index's tree.
 fn page(device: &TestDevice, object: &str, path: &str) -> u64 {
     let sql = "SELECT pageno FROM dbstat WHERE name = ?1 AND path LIKE ?2 ORDER BY path LIMIT 1";
-    let page: i64 = Copy::of(&device.main()).unwrap().open().query_row(sql, (object, path), |row| row.get(0)).unwrap();
+    let page: i64 = Copy::of(&device.main())
+        .unwrap()
+        .open()
+        .query_row(sql, (object, path), |row| row.get(0))
+        .unwrap();
     (page as u64 - 1) * 4096
 }
 
@@ -72,9 +90,12 @@ fn file_emptied(device: &TestDevice) {
 
 /// The same, and the application's last rows are in its WAL alone, with a page 1 of their own.
 fn with_a_wal() -> TestDevice {
-    let grown = "sql WITH RECURSIVE n(i) AS (VALUES (3001) UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
+    let grown =
+        "sql WITH RECURSIVE n(i) AS (VALUES (3001) UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
         INSERT INTO parent (id, name) SELECT i, 'in the WAL ' || i FROM n";
-    let device = TestDevice::wal_at(40).firmware(42).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
+    let device = TestDevice::wal_at(40)
+        .firmware(42)
+        .after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
     let device = device.application(&["sql PRAGMA wal_autocheckpoint = 0", grown]).killed();
     assert!(fs::metadata(beside(&device.main(), "-wal")).unwrap().len() > 0, "rows are in the WAL");
     device
@@ -86,13 +107,23 @@ fn rehearsed_and_booted(name: &str, device: &TestDevice, exit: &str, says: &str)
     let before = files(device);
     let rehearsed = device.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, exit, "{name}: {}{}", rehearsed.stdout, rehearsed.stderr);
-    let (sentence, _) = rehearsed.stdout.split_once(" (rehearsed on a copy").unwrap_or_else(|| panic!("{name}: {}", rehearsed.stdout));
+    let (sentence, _) = rehearsed
+        .stdout
+        .split_once(" (rehearsed on a copy")
+        .unwrap_or_else(|| panic!("{name}: {}", rehearsed.stdout));
     assert!(sentence.contains(says), "{name}: {sentence}");
-    assert!(files(device) == before, "{name}: the rehearsal has changed the database, or what is kept of it");
+    assert!(
+        files(device) == before,
+        "{name}: the rehearsal has changed the database, or what is kept of it"
+    );
     assert!(!device.state("settings").join("rehearsal").exists(), "{name}");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, exit, "{name}: {}", ran.stderr);
-    assert!(ran.stderr.contains(sentence), "{name}: rehearsed: {sentence}\nthe boot: {}", ran.stderr);
+    assert!(
+        ran.stderr.contains(sentence),
+        "{name}: rehearsed: {sentence}\nthe boot: {}",
+        ran.stderr
+    );
 }
 
 /// Its name, the exit, what the sentence says, and the rows of parent and child after the boot.
@@ -105,25 +136,54 @@ fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
     let salvaged = || upgraded().key("on_damage = [\"salvage\"]").after(leaf_gone).file(RELEASE);
     let headless = || TestDevice::booted_at(42).after(header_gone).key("kind = \"rebuildable\"");
     let situations: [Situation; 10] = [
-        ("header", upgraded().after(header_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
-        ("header, WAL", with_a_wal().after(header_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
+        (
+            "header",
+            upgraded().after(header_gone).file(RELEASE),
+            "11",
+            "restored from a snapshot",
+            ALL,
+        ),
+        (
+            "header, WAL",
+            with_a_wal().after(header_gone).file(RELEASE),
+            "11",
+            "restored from a snapshot",
+            ALL,
+        ),
         ("file", upgraded().after(file_gone).file(RELEASE), "11", "restored from a snapshot", ALL),
-        ("file, nothing pending", upgraded().after(file_gone), "11", "restored from a snapshot", ALL),
+        (
+            "file, nothing pending",
+            upgraded().after(file_gone),
+            "11",
+            "restored from a snapshot",
+            ALL,
+        ),
         ("file, WAL", with_a_wal().after(file_gone), "11", "restored from a snapshot", ALL),
         ("bytes", upgraded().after(file_emptied), "11", "restored from a snapshot", ALL),
         ("index", upgraded().after(index_gone).file(RELEASE), "0", "migrated from 42 to 43", ALL),
         ("leaf", salvaged(), "11", "migrated from 42 to 43", [2000..=2000, 1500..=1999]),
-        ("newer", upgraded().older(40).key("kind = \"rebuildable\""), "11", "replaced by a fresh database", FRESH),
+        (
+            "newer",
+            upgraded().older(40).key("kind = \"rebuildable\""),
+            "11",
+            "replaced by a fresh database",
+            FRESH,
+        ),
         ("header, no snapshot", headless(), "11", "replaced by a fresh database", FRESH),
     ];
     for (name, device, exit, says, rows) in situations {
-        let set_aside = || fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count);
+        let set_aside =
+            || fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count);
         assert_eq!(set_aside(), 0, "{name}");
         rehearsed_and_booted(name, &device, exit, says);
         assert_eq!(set_aside(), 1, "{name}: something was repaired");
         let content = oracle::content(&device.main()).unwrap();
         for (table, rows) in ["parent", "child"].iter().zip(rows) {
-            assert!(rows.contains(&content.rows[*table]), "{name}: {} rows of {table}", content.rows[*table]);
+            assert!(
+                rows.contains(&content.rows[*table]),
+                "{name}: {} rows of {table}",
+                content.rows[*table]
+            );
         }
     }
 }
@@ -131,12 +191,20 @@ fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
 #[test]
 fn what_is_left_beside_a_lost_file_counts_in_a_rehearsal() {
     // The snapshot does not stand the release; a fresh database would bury the WAL. The next firmware can read it all.
-    let device = with_a_wal().after(file_gone).file(("V43__broken.sql", "UPDATE parent SET nowhere = 1;\n"));
+    let device =
+        with_a_wal().after(file_gone).file(("V43__broken.sql", "UPDATE parent SET nowhere = 1;\n"));
     let wal = fs::read(beside(&device.main(), "-wal")).unwrap();
-    rehearsed_and_booted("WAL alone", &device, "17", "the main file is absent, but its WAL has content");
+    rehearsed_and_booted(
+        "WAL alone",
+        &device,
+        "17",
+        "the main file is absent, but its WAL has content",
+    );
     assert!(fs::read(beside(&device.main(), "-wal")).unwrap() == wal);
-    let snapshots: Vec<PathBuf> =
-        fs::read_dir(device.state("settings").join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let snapshots: Vec<PathBuf> = fs::read_dir(device.state("settings").join("snapshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(snapshots.len(), 1);
     assert_eq!(oracle::content(&snapshots[0]).unwrap().rows["parent"], 2000);
 }
@@ -154,7 +222,11 @@ fn a_rehearsal_where_there_is_just_room() {
     let before = files(&device);
     let rehearsed = device.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, "0", "{}{}", rehearsed.stdout, rehearsed.stderr);
-    assert!(rehearsed.stdout.starts_with("settings: migrated from 42 to 43 (1 applied"), "{}", rehearsed.stdout);
+    assert!(
+        rehearsed.stdout.starts_with("settings: migrated from 42 to 43 (1 applied"),
+        "{}",
+        rehearsed.stdout
+    );
     assert!(files(&device) == before, "the rehearsal has changed something");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
@@ -189,7 +261,13 @@ fn a_replacement_that_waits_is_not_rehearsed() {
     let before = files(&device);
     let rehearsed = device.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, "3", "{}", rehearsed.stdout);
-    assert!(rehearsed.stdout.contains("nothing to rehearse: recover, then look again: a replacement was cut off"), "{}", rehearsed.stdout);
+    assert!(
+        rehearsed
+            .stdout
+            .contains("nothing to rehearse: recover, then look again: a replacement was cut off"),
+        "{}",
+        rehearsed.stdout
+    );
     assert!(files(&device) == before);
     let ran = device.run(&["run"]);
     assert!(["0", "11"].contains(&ran.exit.as_str()), "{}", ran.stderr);
@@ -199,11 +277,16 @@ fn a_replacement_that_waits_is_not_rehearsed() {
 #[test]
 fn what_a_boot_refuses_needs_no_rehearsal() {
     // No snapshot, and the owner wants nothing else: the sentence is the boot's.
-    let device = TestDevice::at(40).firmware(41).key("on_damage = [\"snapshot\"]").after(header_gone);
+    let device =
+        TestDevice::at(40).firmware(41).key("on_damage = [\"snapshot\"]").after(header_gone);
     let before = files(&device);
     let rehearsed = device.run(&["rehearse"]);
     assert_eq!(rehearsed.exit, "17", "{}", rehearsed.stdout);
-    assert!(rehearsed.stdout.starts_with("settings: nothing to rehearse: refuse: its header is not"), "{}", rehearsed.stdout);
+    assert!(
+        rehearsed.stdout.starts_with("settings: nothing to rehearse: refuse: its header is not"),
+        "{}",
+        rehearsed.stdout
+    );
     assert!(files(&device) == before);
     let bytes = fs::read(device.main()).unwrap();
     assert_eq!(device.run(&["run"]).exit, "17");

@@ -14,19 +14,24 @@ use std::fs;
 #[track_caller]
 fn refused(device: &TestDevice, file: &std::path::Path, expect: expect_test::Expect) {
     let (folder, rows) = (oracle::folder(&device.root()), oracle::content(&device.main()));
-    let ran = device.run(&["snapshot", "restore", &file.to_string_lossy(), "--db", "settings", "--yes"]);
+    let ran =
+        device.run(&["snapshot", "restore", &file.to_string_lossy(), "--db", "settings", "--yes"]);
     let said = tidy(device, &ran.stderr).replace(&*device.folder().to_string_lossy(), "FOLDER");
     expect.assert_eq(&format!("{}{said}exit {}\n", ran.stdout, ran.exit));
     assert_eq!(oracle::touched(&folder, &oracle::folder(&device.root())), "nothing");
     unchanged(device, &rows);
-    assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
+    assert!(
+        device.root().join("run/bootmigrate/ready/settings").exists(),
+        "its application may go on"
+    );
 }
 
 #[test]
 fn files_that_are_not_restored() {
     let device = TestDevice::booted_at(40);
     let file = |name: &str| device.folder().join(name);
-    fs::write(file("text"), "some text, longer than the header of a database would be: ".repeat(4)).unwrap();
+    fs::write(file("text"), "some text, longer than the header of a database would be: ".repeat(4))
+        .unwrap();
     refused(
         &device,
         &file("text"),
@@ -69,7 +74,10 @@ fn files_that_are_not_restored() {
         exit 2
     "#]],
     );
-    Connection::open(file("stranger")).unwrap().execute_batch("CREATE TABLE playlist (id)").unwrap();
+    Connection::open(file("stranger"))
+        .unwrap()
+        .execute_batch("CREATE TABLE playlist (id)")
+        .unwrap();
     refused(
         &device,
         &file("stranger"),
@@ -131,7 +139,8 @@ fn a_file_for_a_device_that_never_booted_is_refused_before_anything_is_made() {
     let device = TestDevice::at(40);
     let rows = oracle::content(&device.main());
     fs::write(device.folder().join("text"), "no database").unwrap();
-    let told = format!("snapshot restore {} --db settings --yes", device.folder().join("text").display());
+    let told =
+        format!("snapshot restore {} --db settings --yes", device.folder().join("text").display());
     let before = oracle::folder(&device.root());
     assert_eq!(device.run(&told.split(' ').collect::<Vec<_>>()).exit, "17");
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");

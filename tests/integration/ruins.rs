@@ -38,7 +38,9 @@ fn pages(main: &Path) -> BTreeMap<u64, (String, u64)> {
     let copy = Copy::of(main).unwrap().open();
     let sql = "SELECT pageno, name, iif(pagetype = 'leaf', ncell, 0) FROM dbstat";
     let mut statement = copy.prepare(sql).unwrap();
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, (row.get(1)?, row.get::<_, i64>(2)? as u64)));
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok((row.get::<_, i64>(0)? as u64, (row.get(1)?, row.get::<_, i64>(2)? as u64)))
+    };
     statement.query_map([], read).unwrap().map(Result::unwrap).collect()
 }
 
@@ -76,14 +78,22 @@ fn ruined(seed: u64, stays: &[&str], goes: &[&str]) -> Case {
     let (device, truth) = gateway();
     let pages = pages(&device.main());
     let of = |names: &[&str]| -> Vec<u64> {
-        pages.iter().filter(|(_, (name, _))| names.contains(&name.as_str())).map(|(page, _)| *page).collect()
+        pages
+            .iter()
+            .filter(|(_, (name, _))| names.contains(&name.as_str()))
+            .map(|(page, _)| *page)
+            .collect()
     };
     let mut lost = lost(fs::metadata(device.main()).unwrap().len() / 4096, seed, &of(stays));
     lost.extend(of(goes));
     let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
     let harm = if seed.is_multiple_of(2) { [0u8; 4096] } else { [0xa5; 4096] };
     lost.iter().for_each(|page| file.write_all_at(&harm, (page - 1) * 4096).unwrap());
-    assert_eq!(fs::read_dir(device.state("settings").join("snapshots")).unwrap().count(), 0, "there is no snapshot");
+    assert_eq!(
+        fs::read_dir(device.state("settings").join("snapshots")).unwrap().count(),
+        0,
+        "there is no snapshot"
+    );
     Case { device, truth, pages, lost }
 }
 
@@ -93,25 +103,45 @@ fn a_gateway_without_header_schema_and_a_third_of_its_pages_has_its_rows_again()
         let case = ruined(seed, &["refinery_schema_history", "device"], &[]);
         let ran = case.device.run(&["run", "--db", "settings", "--purge-and-retry"]);
         assert_eq!(ran.exit, "11", "{seed}: {}", ran.stderr);
-        assert_eq!(oracle::complaints(&case.device.main(), &case.device.catalogue_folder(), "settings"), Vec::<String>::new());
+        assert_eq!(
+            oracle::complaints(&case.device.main(), &case.device.catalogue_folder(), "settings"),
+            Vec::<String>::new()
+        );
         let mut missing = 0;
         for (table, truth) in &case.truth {
-            let left = case.pages.iter().filter(|(page, (name, _))| name == table && !case.lost.contains(page));
+            let left = case
+                .pages
+                .iter()
+                .filter(|(page, (name, _))| name == table && !case.lost.contains(page));
             let wanted: u64 = left.map(|(_, (_, rows))| rows).sum();
             let mut found = now(&case.device, table);
             let kept = found.len();
             found.extend(now(&case.device, &format!("lost_{table}")));
-            let invented: Vec<&String> = found.iter().filter(|row| truth.binary_search(row).is_err()).collect();
+            let invented: Vec<&String> =
+                found.iter().filter(|row| truth.binary_search(row).is_err()).collect();
             assert!(invented.is_empty(), "{seed}: {table}: {invented:?}");
-            assert_eq!(found.len() as u64, wanted, "{seed}: {table}: on pages that are left; {kept} in the table: {}", ran.stderr);
+            assert_eq!(
+                found.len() as u64,
+                wanted,
+                "{seed}: {table}: on pages that are left; {kept} in the table: {}",
+                ran.stderr
+            );
             missing += truth.len() - found.len();
         }
-        let report = fs::read_to_string(case.device.root().join("run/bootmigrate/status.json")).unwrap();
+        let report =
+            fs::read_to_string(case.device.root().join("run/bootmigrate/status.json")).unwrap();
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
         let loss = report["databases"][0]["loss"].as_str().unwrap_or("").to_owned();
         let aside = now(&case.device, "lost_pages").len() as u64;
-        assert!(aside == 0 || loss.contains(&format!("{aside} rows of pages that ")), "{seed}: {aside} rows in lost_pages: {loss}");
-        assert_eq!(missing > 0, loss.contains("an unknown number of rows on "), "{seed}: {missing} rows are missing: {loss}");
+        assert!(
+            aside == 0 || loss.contains(&format!("{aside} rows of pages that ")),
+            "{seed}: {aside} rows in lost_pages: {loss}"
+        );
+        assert_eq!(
+            missing > 0,
+            loss.contains("an unknown number of rows on "),
+            "{seed}: {missing} rows are missing: {loss}"
+        );
         assert_eq!(now(&case.device, "device"), case.truth["device"], "who it is");
         assert_eq!(case.device.run(&["run", "--db", "settings"]).exit, "0");
     }
@@ -120,14 +150,28 @@ fn a_gateway_without_header_schema_and_a_third_of_its_pages_has_its_rows_again()
 #[test]
 fn rows_of_which_no_page_tells_the_version_are_put_aside() {
     let case = ruined(7, &[], &["refinery_schema_history", "bootmigrate_steps"]);
-    assert_eq!(case.device.run(&["run", "--db", "settings"]).exit, "17", "nobody has allowed a purge");
+    assert_eq!(
+        case.device.run(&["run", "--db", "settings"]).exit,
+        "17",
+        "nobody has allowed a purge"
+    );
     let ran = case.device.run(&["run", "--db", "settings", "--purge-and-retry"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    let left = case.pages.iter().filter(|(page, (name, _))| TABLES.contains(&name.as_str()) && !case.lost.contains(page));
+    let left = case
+        .pages
+        .iter()
+        .filter(|(page, (name, _))| TABLES.contains(&name.as_str()) && !case.lost.contains(page));
     let wanted: u64 = left.map(|(_, (_, rows))| rows).sum();
     let aside = now(&case.device, "lost_pages").len() as u64;
-    assert!(wanted > 1000 && aside >= wanted, "{aside} rows in lost_pages, {wanted} on pages that are left: {}", ran.stderr);
-    assert!(TABLES.iter().all(|table| now(&case.device, table).is_empty()), "no table has a row whose columns may mean something else");
+    assert!(
+        wanted > 1000 && aside >= wanted,
+        "{aside} rows in lost_pages, {wanted} on pages that are left: {}",
+        ran.stderr
+    );
+    assert!(
+        TABLES.iter().all(|table| now(&case.device, table).is_empty()),
+        "no table has a row whose columns may mean something else"
+    );
     assert!(ran.stderr.contains(&format!("{aside} rows of pages that ")), "{}", ran.stderr);
 }
 

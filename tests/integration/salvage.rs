@@ -30,7 +30,8 @@ fn harm(device: &TestDevice, page: u64) {
 
 /// Rows that were and are no more; each that is, was.
 fn gone(before: &[String], after: &[String]) -> usize {
-    let strange: Vec<&String> = after.iter().filter(|row| before.binary_search(row).is_err()).collect();
+    let strange: Vec<&String> =
+        after.iter().filter(|row| before.binary_search(row).is_err()).collect();
     assert!(strange.is_empty(), "rows that never were: {strange:?}");
     before.len() - after.len()
 }
@@ -43,7 +44,14 @@ fn report(device: &TestDevice) -> serde_json::Value {
 
 /// The number that a loss begins with.
 fn said(device: &TestDevice) -> usize {
-    report(device)["loss"].as_str().unwrap_or("none").split(' ').next().unwrap().parse().unwrap_or(0)
+    report(device)["loss"]
+        .as_str()
+        .unwrap_or("none")
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap_or(0)
 }
 
 #[test]
@@ -52,7 +60,9 @@ fn rows_on_both_sides_of_a_harmed_page_are_saved() {
         let device = TestDevice::at(40);
         let (parents, children) = (now(&device, "parent"), now(&device, "child"));
         harm(&device, page(&device, "child", path));
-        let device = device.firmware(40).file(("V41__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n"));
+        let device = device
+            .firmware(40)
+            .file(("V41__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n"));
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "11", "{path}: {}", ran.stderr);
         assert_eq!(now(&device, "parent"), parents, "{path}");
@@ -88,7 +98,10 @@ fn rows_under_a_harmed_interior_page_are_saved() {
     );
     assert_eq!(now(&device, "parent").len(), parents.len());
     assert_eq!(now(&device, "child"), children);
-    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+    assert_eq!(
+        oracle::complaints(&device.main(), &device.firmware_folder(), "settings"),
+        Vec::<String>::new()
+    );
 }
 
 /// Notes kept by their key, on some forty pages.
@@ -156,8 +169,11 @@ fn a_snapshot_is_better_than_a_table_without_rows() {
 
 #[test]
 fn rows_that_only_a_wal_has_are_saved_too() {
-    let lines =
-        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'", "sql DELETE FROM child WHERE id > 1500"];
+    let lines = [
+        "sql PRAGMA wal_autocheckpoint = 0",
+        "sql UPDATE parent SET name = name || ' kept'",
+        "sql DELETE FROM child WHERE id > 1500",
+    ];
     let device = TestDevice::wal_at(40);
     let first = page(&device, "child", "/000/");
     let device = device.application(&lines).killed();
@@ -170,7 +186,11 @@ fn rows_that_only_a_wal_has_are_saved_too() {
     assert_eq!(now(&device, "parent"), parents, "the application's last words");
     let lost = gone(&children, &now(&device, "child"));
     assert!((1..200).contains(&lost), "{lost} rows were on one page");
-    let mode: String = Copy::of(&device.main()).unwrap().open().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    let mode: String = Copy::of(&device.main())
+        .unwrap()
+        .open()
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -190,15 +210,21 @@ fn rows_of_a_page_that_nothing_leads_to_are_put_aside() {
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     assert_eq!(now(&device, "child"), children, "{}", ran.stderr);
     assert_eq!(now(&device, "lost_pages").len(), 20, "{}", ran.stderr);
-    assert!(ran.stderr.contains("20 rows of pages that fit several tables or may be free"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("20 rows of pages that fit several tables or may be free"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
 fn an_older_image_of_a_page_that_was_split_hides_no_row_of_the_other_half() {
-    let table = ("V11__log.sql", "CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n");
+    let table =
+        ("V11__log.sql", "CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n");
     let device = TestDevice::empty(10).file(table);
     assert_eq!(device.run(&["run"]).exit, "0");
-    let sql = |sql: &str| rusqlite::Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
+    let sql =
+        |sql: &str| rusqlite::Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
     let fill = |from: u32| {
         format!(
             "WITH RECURSIVE n(i) AS (VALUES ({from}) UNION ALL SELECT i + 2 FROM n WHERE i < 400)
@@ -208,13 +234,25 @@ fn an_older_image_of_a_page_that_was_split_hides_no_row_of_the_other_half() {
     sql(&fill(2));
     let at = |page: u64| (page - 1) * 4096;
     let mut older = [0; 4096];
-    fs::File::open(device.main()).unwrap().read_exact_at(&mut older, at(page(&device, "log", "/000/"))).unwrap();
+    fs::File::open(device.main())
+        .unwrap()
+        .read_exact_at(&mut older, at(page(&device, "log", "/000/")))
+        .unwrap();
     sql(&format!("{} UPDATE log SET text = replace(text, 'old', 'new');", fill(1)));
     let first = page(&device, "log", "/000/");
     let copy = Copy::of(&device.main()).unwrap();
-    let rows: u64 =
-        copy.open().query_row("SELECT ncell FROM dbstat WHERE pageno = ?1", [first as i64], |row| row.get::<_, i64>(0)).unwrap() as u64;
-    fs::OpenOptions::new().write(true).open(device.main()).unwrap().write_all_at(&older, at(first)).unwrap();
+    let rows: u64 = copy
+        .open()
+        .query_row("SELECT ncell FROM dbstat WHERE pageno = ?1", [first as i64], |row| {
+            row.get::<_, i64>(0)
+        })
+        .unwrap() as u64;
+    fs::OpenOptions::new()
+        .write(true)
+        .open(device.main())
+        .unwrap()
+        .write_all_at(&older, at(first))
+        .unwrap();
     let ran = device.run(&["run", "--purge-and-retry"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     let old = format!("SELECT count(*) FROM log WHERE id > {rows} AND text LIKE '%old%'");

@@ -23,12 +23,16 @@ const RENAMED_FIRST: &str = "DROP VIEW IF EXISTS family;
     CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, reading REAL, raw BLOB, badge ANY);
     INSERT INTO parent SELECT * FROM parent_old;
     DROP TABLE parent_old;";
-const HARMLESS: (&str, &str) = ("V43__harmless.sql", "ALTER TABLE child ADD COLUMN seen INTEGER;\n");
+const HARMLESS: (&str, &str) =
+    ("V43__harmless.sql", "ALTER TABLE child ADD COLUMN seen INTEGER;\n");
 const COMPACT: (&str, &str) = ("V44__compact.sql", "-- bootmigrate: no-transaction\nVACUUM;\n");
 const LATER: (&str, &str) = ("V45__later.sql", "CREATE TABLE later (x);\n");
 
 fn do_sql(device: &TestDevice, sql: &str) {
-    Connection::open(device.main()).unwrap().execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}"))
+        .unwrap();
 }
 
 /// The run ends with 10 and this first line; every row is as it was; the tries are counted; a rehearsal says the same.
@@ -56,7 +60,8 @@ fn noted(device: &TestDevice, notes: &[&str]) {
     assert!(wanted.is_some());
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    let seen: Vec<&str> = ran.stderr.lines().filter_map(|line| line.strip_prefix("  note: ")).collect();
+    let seen: Vec<&str> =
+        ran.stderr.lines().filter_map(|line| line.strip_prefix("  note: ")).collect();
     assert_eq!(seen, notes, "{}", ran.stderr);
     assert_eq!(oracle::content(&device.main()).ok(), wanted);
 }
@@ -65,8 +70,15 @@ fn noted(device: &TestDevice, notes: &[&str]) {
 fn a_rename_that_leaves_children_without_a_parent_is_refused() {
     for mode in [Mode::Delete, Mode::Wal] {
         for rows in [true, false] {
-            let device = TestDevice::written(40, mode, Grouped::No).file(HARMLESS).file(("V44__rename.sql", RENAMED_FIRST)).file(LATER);
-            let device = if rows { device } else { device.after(|device| do_sql(device, "DELETE FROM child")) };
+            let device = TestDevice::written(40, mode, Grouped::No)
+                .file(HARMLESS)
+                .file(("V44__rename.sql", RENAMED_FIRST))
+                .file(LATER);
+            let device = if rows {
+                device
+            } else {
+                device.after(|device| do_sql(device, "DELETE FROM child"))
+            };
             refused(
                 &device,
                 expect![[r#"
@@ -106,14 +118,19 @@ fn the_same_rename_in_a_database_made_from_nothing_is_refused() {
     let device = device.file(("V46__mended.sql", mended));
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    assert_eq!(oracle::content(&device.main()).ok(), oracle::fresh(&device.firmware_folder(), "settings"));
+    assert_eq!(
+        oracle::content(&device.main()).ok(),
+        oracle::fresh(&device.firmware_folder(), "settings")
+    );
 }
 
 #[test]
 fn foreign_keys_that_never_fitted_hide_no_other() {
     let orphans = ("V43__orphans.sql", "DELETE FROM parent WHERE id IN (2, 4, 7);\n");
     for mode in [Mode::Delete, Mode::Wal] {
-        let device = TestDevice::written(40, mode, Grouped::No).after(|device| do_sql(device, OF_THE_APPLICATION)).file(orphans);
+        let device = TestDevice::written(40, mode, Grouped::No)
+            .after(|device| do_sql(device, OF_THE_APPLICATION))
+            .file(orphans);
         refused(
             &device,
             expect![[r#"
@@ -139,7 +156,10 @@ fn foreign_keys_that_never_fitted_hide_no_other() {
 
 #[test]
 fn what_never_worked_is_a_note_and_no_refusal() {
-    let device = TestDevice::at(40).after(|device| do_sql(device, OF_THE_APPLICATION)).file(HARMLESS).file(COMPACT);
+    let device = TestDevice::at(40)
+        .after(|device| do_sql(device, OF_THE_APPLICATION))
+        .file(HARMLESS)
+        .file(COMPACT);
     noted(
         &device,
         &[
@@ -172,7 +192,9 @@ fn a_view_whose_column_is_gone_is_refused() {
 fn a_trigger_whose_table_is_gone_is_refused() {
     let log = "CREATE TABLE log (what);\nCREATE TRIGGER logged AFTER INSERT ON child BEGIN INSERT INTO log VALUES (NEW.id); END;\n";
     let gone = ("V44__gone.sql", "DROP TABLE log;\n");
-    for file in [gone, ("V44__gone.sql", "-- bootmigrate: no-transaction\nDROP TABLE log;\nVACUUM;\n")] {
+    for file in
+        [gone, ("V44__gone.sql", "-- bootmigrate: no-transaction\nDROP TABLE log;\nVACUUM;\n")]
+    {
         refused(
             &TestDevice::at(40).file(("V43__log.sql", log)).file(file).file(LATER),
             expect![[r#"
@@ -199,9 +221,14 @@ fn all_that_is_broken_is_listed() {
 #[test]
 fn where_rows_are_needed_to_run_them_again_all_pending_are_named() {
     // On a schema without rows the first file divides by nothing.
-    let needs_rows = ("V43__needs_rows.sql", "INSERT INTO child (id, parent_id) SELECT 5000, max(id) FROM parent;\n");
+    let needs_rows = (
+        "V43__needs_rows.sql",
+        "INSERT INTO child (id, parent_id) SELECT 5000, max(id) FROM parent;\n",
+    );
     refused(
-        &TestDevice::at(40).file(needs_rows).file(("V44__drop.sql", "CREATE VIEW bad AS SELECT nowhere FROM parent;\n")),
+        &TestDevice::at(40)
+            .file(needs_rows)
+            .file(("V44__drop.sql", "CREATE VIEW bad AS SELECT nowhere FROM parent;\n")),
         expect![[r#"
             settings: after settings/V43__needs_rows.sql to settings/V44__drop.sql, view bad does not compile: no such column: nowhere (while: verify); the database is whole at version 40
         "#]],
@@ -223,8 +250,14 @@ fn a_name_in_double_quotes_that_became_a_text_is_refused() {
 
 #[test]
 fn what_only_the_application_can_compile_is_a_note() {
-    let file = ("V43__signal.sql", "CREATE VIEW strength AS SELECT signal_strength(reading) FROM parent;\n");
-    noted(&TestDevice::at(40).file(file), &["view strength cannot be checked here: no such function: signal_strength"]);
+    let file = (
+        "V43__signal.sql",
+        "CREATE VIEW strength AS SELECT signal_strength(reading) FROM parent;\n",
+    );
+    noted(
+        &TestDevice::at(40).file(file),
+        &["view strength cannot be checked here: no such function: signal_strength"],
+    );
 }
 
 /// The released schema has it itself: refinery took it.
@@ -235,7 +268,10 @@ const MISMATCH: (&str, &str) = (
 );
 
 fn released(keys: &str) -> TestDevice {
-    let device = TestDevice::empty(10).without("V10__parents.sql").file(MISMATCH).file(("V20__more.sql", "CREATE TABLE more (x);\n"));
+    let device = TestDevice::empty(10)
+        .without("V10__parents.sql")
+        .file(MISMATCH)
+        .file(("V20__more.sql", "CREATE TABLE more (x);\n"));
     if keys.is_empty() {
         device
     } else {
@@ -253,12 +289,22 @@ fn a_released_schema_that_never_fitted_starts_new_devices() {
           note: view bad does not compile: no such column: absent; no migration of this run has caused it
     "#]].assert_eq(&tidy(&device, &ran.stderr));
     assert_eq!(ran.exit, "0");
-    assert_eq!(oracle::content(&device.main()).ok(), oracle::fresh(&device.firmware_folder(), "settings"));
+    assert_eq!(
+        oracle::content(&device.main()).ok(),
+        oracle::fresh(&device.firmware_folder(), "settings")
+    );
     // What comes after it is no older than the rule.
-    let device = device.file(("V30__worse.sql", "CREATE TABLE worse (x REFERENCES repo (note));\n"));
+    let device =
+        device.file(("V30__worse.sql", "CREATE TABLE worse (x REFERENCES repo (note));\n"));
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
-    assert!(ran.stderr.contains("after settings/V30__worse.sql, the foreign key worse(x) refers to repo(note)"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(
+            "after settings/V30__worse.sql, the foreign key worse(x) refers to repo(note)"
+        ),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -266,7 +312,13 @@ fn the_same_schema_of_today_is_refused() {
     let device = released("");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
-    assert!(ran.stderr.contains("after settings/V10__base.sql, the foreign key branch(repo) refers to repo(name)"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(
+            "after settings/V10__base.sql, the foreign key branch(repo) refers to repo(name)"
+        ),
+        "{}",
+        ran.stderr
+    );
     assert!(!device.main().exists());
 }
 
@@ -308,7 +360,11 @@ fn a_repair_is_not_stopped_by_what_never_worked() {
     let device = device.file(LATER);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
-    assert!(ran.stderr.contains("note: view family does not compile: no such column: absent"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("note: view family does not compile: no such column: absent"),
+        "{}",
+        ran.stderr
+    );
     let content = oracle::content(&device.main()).unwrap();
     assert_eq!(content.rows["parent"], 1000);
     assert!((500..1000).contains(&content.rows["child"]), "{:?}", content.rows);
@@ -316,7 +372,10 @@ fn a_repair_is_not_stopped_by_what_never_worked() {
 
 #[test]
 fn a_schema_that_an_applications_sqlite_cannot_read_is_refused() {
-    let view = ("V43__list.sql", "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;\n");
+    let view = (
+        "V43__list.sql",
+        "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;\n",
+    );
     let device = TestDevice::at(40).file(view).file(LATER);
     // The image says it: its build refuses the file.
     let device = device.key("sqlite_min = \"3.40\"");
@@ -330,7 +389,11 @@ fn a_schema_that_an_applications_sqlite_cannot_read_is_refused() {
     // The device says it, of an image that does not.
     let device = device.key("sqlite_min = \"3.44\"").after(|device| {
         std::fs::create_dir_all(device.root().join("etc")).unwrap();
-        std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.settings]\nsqlite_min = \"3.40\"\n").unwrap();
+        std::fs::write(
+            device.root().join("etc/bootmigrate.toml"),
+            "[databases.settings]\nsqlite_min = \"3.40\"\n",
+        )
+        .unwrap();
     });
     refused(
         &device,
@@ -339,6 +402,9 @@ fn a_schema_that_an_applications_sqlite_cannot_read_is_refused() {
         "#]],
     );
     // What the application has made so, it can read.
-    let device = TestDevice::at(40).after(|device| do_sql(device, view.1)).file(LATER).key("sqlite_min = \"3.40\"");
+    let device = TestDevice::at(40)
+        .after(|device| do_sql(device, view.1))
+        .file(LATER)
+        .key("sqlite_min = \"3.40\"");
     noted(&device, &[]);
 }

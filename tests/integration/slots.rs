@@ -12,8 +12,14 @@ use rusqlite::Connection;
 use std::fs;
 
 /// Two migrations that a newer firmware brings, and their ways back.
-const STAMP_DOWN: (&str, &str) = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
-const NOTES: (&str, &str) = ("V43__notes.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, parent_id INTEGER, text TEXT);\n");
+const STAMP_DOWN: (&str, &str) = (
+    "V40__stamp.down.sql",
+    "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n",
+);
+const NOTES: (&str, &str) = (
+    "V43__notes.sql",
+    "CREATE TABLE note (id INTEGER PRIMARY KEY, parent_id INTEGER, text TEXT);\n",
+);
 const NOTES_DOWN: (&str, &str) = ("V43__notes.down.sql", "DROP TABLE note;\n");
 const CONFIGURED: &str = "on_newer = [\"compatible\", \"downgrade\", \"trial-snapshot\"]";
 
@@ -38,7 +44,8 @@ fn content(device: &TestDevice) -> Content {
 
 #[test]
 fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
-    let device = after_newer(newer(false).key(CONFIGURED), "INSERT INTO note VALUES (1, 1, 'kept')");
+    let device =
+        after_newer(newer(false).key(CONFIGURED), "INSERT INTO note VALUES (1, 1, 'kept')");
     let before = oracle::folder(&device.root());
     let mut words = device.words(&["run"]);
     match std::env::var_os("BOOTMIGRATE_UNDER_TEST") {
@@ -48,7 +55,11 @@ fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
     }
     let ran = finish(device.command(&words));
     assert_eq!(ran.exit, "12", "{}", ran.stderr);
-    assert!(ran.stderr.contains("the database is at version 43, this firmware knows 30"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the database is at version 43, this firmware knows 30"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     // And its successor finds everything as it was left.
     let device = device.firmware(40).file(STAMP_DOWN).file(NOTES).file(NOTES_DOWN);
@@ -60,7 +71,10 @@ fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
 #[test]
 fn goes_back_without_losing_a_row() {
     // What the application wrote under the newer firmware stays, as far as the older schema knows it.
-    let device = after_newer(newer(false), "UPDATE parent SET reading = 3.5 WHERE id < 100; DELETE FROM child WHERE id = 7");
+    let device = after_newer(
+        newer(false),
+        "UPDATE parent SET reading = 3.5 WHERE id < 100; DELETE FROM child WHERE id = 7",
+    );
     let want = went_back(&device);
     check_op(
         &device,
@@ -77,7 +91,8 @@ fn goes_back_without_losing_a_row() {
         "#]],
     );
     assert_eq!(content(&device), want);
-    let aside = oracle::content(&device.state("settings").join("quarantine/2/settings.db")).unwrap();
+    let aside =
+        oracle::content(&device.state("settings").join("quarantine/2/settings.db")).unwrap();
     assert_eq!(aside.rows.get("note"), Some(&0), "the newer file is kept whole");
 }
 
@@ -115,7 +130,11 @@ fn goes_back_and_says_what_did_not_fit() {
     );
     assert_eq!(content(&device), want);
     let aside = device.state("settings").join("quarantine/2");
-    assert_eq!(oracle::content(&aside.join("settings.db")).unwrap(), old, "what did not fit is in quarantine");
+    assert_eq!(
+        oracle::content(&aside.join("settings.db")).unwrap(),
+        old,
+        "what did not fit is in quarantine"
+    );
     let reason = fs::read_to_string(aside.join("reason.txt")).unwrap();
     expect![[r#"
         operation: 2
@@ -132,7 +151,10 @@ fn goes_back_in_wal_mode_and_forward_again() {
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     assert_eq!(content(&device), want);
-    let mode: String = Connection::open(device.main()).unwrap().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    let mode: String = Connection::open(device.main())
+        .unwrap()
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(mode, "wal");
     // The newer slot boots once more: it migrates as it did before.
     device = device.firmware(40).file(STAMP_DOWN).file(NOTES).file(NOTES_DOWN);
@@ -155,7 +177,8 @@ fn goes_back_in_wal_mode_and_forward_again() {
 
 #[test]
 fn a_way_back_that_fails_gives_way_to_the_snapshot_of_a_slot_on_trial() {
-    let wrong = (STAMP_DOWN.0, "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN nowhere;\n");
+    let wrong =
+        (STAMP_DOWN.0, "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN nowhere;\n");
     let device = newer(false).key(CONFIGURED).file(wrong);
     let at_30 = content(&device);
     let device = after_newer(device, WRITTEN);
@@ -191,9 +214,18 @@ fn a_way_back_that_leads_elsewhere_is_refused() {
     // Three tries, and then a read a boot.
     assert_eq!([device.run(&["run"]).exit, device.run(&["run"]).exit], ["12", "12"]);
     let operation = perform(&device, &["run"]);
-    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("12", "nothing"), "{}", operation.ran.stderr);
+    assert_eq!(
+        (operation.ran.exit.as_str(), operation.touched.as_str()),
+        ("12", "nothing"),
+        "{}",
+        operation.ran.stderr
+    );
     assert_eq!(content(&device), old);
-    assert_eq!(fs::read_dir(device.state("settings").join("quarantine")).unwrap().count(), 0, "nothing was set aside");
+    assert_eq!(
+        fs::read_dir(device.state("settings").join("quarantine")).unwrap().count(),
+        0,
+        "nothing was set aside"
+    );
 }
 
 #[test]
@@ -203,14 +235,27 @@ fn after_mark_good_nothing_goes_back_by_a_snapshot() {
     let snapshot = device.state("settings").join("snapshots/v30-1.db");
     assert!(snapshot.exists());
     let good = device.run(&["mark-good"]);
-    assert_eq!((good.exit.as_str(), good.stdout.as_str()), ("0", "settings: version 43 is good; no snapshot goes.\n"), "{}", good.stderr);
+    assert_eq!(
+        (good.exit.as_str(), good.stdout.as_str()),
+        ("0", "settings: version 43 is good; no snapshot goes.\n"),
+        "{}",
+        good.stderr
+    );
     let before = oracle::folder(&device.root());
     let again = device.run(&["mark-good"]);
-    assert_eq!((again.exit.as_str(), again.stdout.as_str()), ("0", "settings: version 43 was marked good before; no snapshot goes.\n"));
+    assert_eq!(
+        (again.exit.as_str(), again.stdout.as_str()),
+        ("0", "settings: version 43 was marked good before; no snapshot goes.\n")
+    );
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     let device = device.older(30);
     let operation = perform(&device, &["run"]);
-    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("12", "nothing"), "{}", operation.ran.stderr);
+    assert_eq!(
+        (operation.ran.exit.as_str(), operation.touched.as_str()),
+        ("12", "nothing"),
+        "{}",
+        operation.ran.stderr
+    );
     let rows = content(&device).rows;
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
 }
@@ -233,7 +278,10 @@ fn what_comes_after_mark_good_is_on_trial_again() {
 
 #[test]
 fn what_newer_firmware_says_of_itself_hides_no_snapshot_where_the_owner_does_not_use_it() {
-    let more = ("V44__more.sql", "-- bootmigrate: compatible-from = 30\nCREATE TABLE more (id INTEGER PRIMARY KEY);\n");
+    let more = (
+        "V44__more.sql",
+        "-- bootmigrate: compatible-from = 30\nCREATE TABLE more (id INTEGER PRIMARY KEY);\n",
+    );
     let device = newer(false).key("on_newer = [\"downgrade\", \"trial-snapshot\"]");
     assert_eq!(device.run(&["run"]).exit, "0");
     let at_43 = content(&device);
@@ -251,7 +299,10 @@ fn what_newer_firmware_says_of_itself_hides_no_snapshot_where_the_owner_does_not
 fn a_snapshot_of_an_earlier_tools_database_gets_the_version_in_its_header() {
     let device = newer(false).key("on_newer = [\"trial-snapshot\"]").key("user_version = \"ours\"");
     let version = |device: &TestDevice| -> i64 {
-        Connection::open(device.main()).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+        Connection::open(device.main())
+            .unwrap()
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap()
     };
     assert_eq!(version(&device), 0);
     let device = after_newer(device, "SELECT 1");
@@ -268,13 +319,19 @@ fn mark_good_lets_the_first_snapshot_of_the_trial_go() {
     assert_eq!(device.run(&["run"]).exit, "0");
     let names = |device: &TestDevice| {
         let entries = fs::read_dir(device.state("settings").join("snapshots")).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     };
     assert_eq!(names(&device), ["v30-1.db", "v43-2.db"]);
     let good = device.run(&["mark-good"]);
-    assert_eq!((good.exit.as_str(), good.stdout.as_str()), ("0", "settings: version 44 is good; removed: v30-1.\n"), "{}", good.stderr);
+    assert_eq!(
+        (good.exit.as_str(), good.stdout.as_str()),
+        ("0", "settings: version 44 is good; removed: v30-1.\n"),
+        "{}",
+        good.stderr
+    );
     assert_eq!(names(&device), ["v43-2.db"]);
     let rows = content(&device).rows;
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
@@ -289,14 +346,20 @@ fn a_slot_is_marked_good_as_a_whole_or_not_at_all() {
     assert_eq!(device.run(&["run"]).exit, "0");
     device = device.file_of("telemetry", ("V45__broken.sql", "CREATE TABLE parent (a);\n"));
     for (arguments, line) in [
-        (["mark-good"].as_slice(), "settings: not marked good, because telemetry is not ready. Next: `bootmigrate run`.\n"),
+        (
+            ["mark-good"].as_slice(),
+            "settings: not marked good, because telemetry is not ready. Next: `bootmigrate run`.\n",
+        ),
         (&["mark-good", "--db", "settings"], "settings: version 44 is good; removed: v30-1.\n"),
     ] {
         let before = oracle::folder(&device.root());
         let ran = device.run(arguments);
         assert!(ran.stdout.starts_with(line), "{}", ran.stdout);
         let touched = oracle::touched(&before, &oracle::folder(&device.root()));
-        assert_eq!((ran.exit.as_str(), touched.as_str() == "nothing"), if arguments.len() == 1 { ("3", true) } else { ("0", false) });
+        assert_eq!(
+            (ran.exit.as_str(), touched.as_str() == "nothing"),
+            if arguments.len() == 1 { ("3", true) } else { ("0", false) }
+        );
     }
 }
 
@@ -308,7 +371,11 @@ fn a_slot_is_not_marked_good_where_one_database_is_worked_on() {
     device = device.file(("V44__more.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n"));
     assert_eq!(device.run(&["run"]).exit, "0");
     fs::create_dir_all(device.root().join("etc")).unwrap();
-    fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.telemetry]\nbusy_timeout_s = 0\n").unwrap();
+    fs::write(
+        device.root().join("etc/bootmigrate.toml"),
+        "[databases.telemetry]\nbusy_timeout_s = 0\n",
+    )
+    .unwrap();
     let held = fs::File::open(device.state("telemetry").join("lock")).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let before = oracle::folder(&device.root());

@@ -30,7 +30,8 @@ fn runs(device: &TestDevice, arguments: &[&str], exit: &str) -> String {
 #[track_caller]
 fn answered(device: &TestDevice, answers: &str, exit: &str) -> String {
     let log = device.folder().join("answers.log");
-    let ran = finish(device.command(&strace::words(device, &["run"], &log, Some(answers.to_owned()))));
+    let ran =
+        finish(device.command(&strace::words(device, &["run"], &log, Some(answers.to_owned()))));
     let said = tidy(device, &ran.stderr);
     assert_eq!(ran.exit, exit, "{answers}: {said}");
     said
@@ -40,7 +41,10 @@ fn answered(device: &TestDevice, answers: &str, exit: &str) -> String {
 #[track_caller]
 fn fails(device: &TestDevice, name: &str, words: &str, error: &str) -> String {
     let (all, _) = calls(&device.twin(), &["run"]);
-    let call = all.iter().find(|call| call.name == name && call.line.contains(words)).unwrap_or_else(|| panic!("no {name} of {words}"));
+    let call = all
+        .iter()
+        .find(|call| call.name == name && call.line.contains(words))
+        .unwrap_or_else(|| panic!("no {name} of {words}"));
     format!("{name}:error={error}:when={}", call.nth)
 }
 
@@ -74,14 +78,18 @@ fn inodes_are_named_and_no_bytes_are_remembered() {
         (true, "never", 0, false),
         (false, "auto", 0, true),
     ] {
-        let device = if wal { TestDevice::wal_at(40) } else { TestDevice::at(40) }.on(|at, folder| Mount::ext4_for_files(at, folder, 64));
+        let device = if wal { TestDevice::wal_at(40) } else { TestDevice::at(40) }
+            .on(|at, folder| Mount::ext4_for_files(at, folder, 64));
         runs(&device, &["run"], "0");
         let device = device.firmware(41).key(&format!("copy = \"{copy}\""));
         let device = if beside { device.firmware(42).file(VACUUM) } else { device };
         mount(&device).take_inodes(left);
         for _ in 0..2 {
             let said = runs(&device, &["run"], "14");
-            assert!(said.contains("inodes left for new files"), "wal {wal}, {copy}, {left} left, beside {beside}: {said}");
+            assert!(
+                said.contains("inodes left for new files"),
+                "wal {wal}, {copy}, {left} left, beside {beside}: {said}"
+            );
             assert!(!said.contains("must be free") && !said.contains("until"), "{said}");
         }
         is_old(&device);
@@ -95,11 +103,15 @@ fn no_inode_for_the_first_boot() {
     let device = TestDevice::empty(41).on(|at, folder| Mount::ext4_for_files(at, folder, 32));
     mount(&device).take_inodes(0);
     for _ in 0..2 {
-        assert!(runs(&device, &["run"], "14").contains("the file system has 0 inodes left for new files, though"));
+        assert!(runs(&device, &["run"], "14")
+            .contains("the file system has 0 inodes left for new files, though"));
     }
     mount(&device).give_inodes_back();
     assert!(runs(&device, &["run"], "0").contains("created at version 41"));
-    assert_eq!(oracle::content(&device.main()).unwrap(), device.expectations(&device.databases[0]).fresh.unwrap());
+    assert_eq!(
+        oracle::content(&device.main()).unwrap(),
+        device.expectations(&device.databases[0]).fresh.unwrap()
+    );
 }
 
 #[test]
@@ -121,7 +133,10 @@ fn a_quota_is_named_and_no_bytes_are_remembered() {
         let device = device.firmware(41);
         let answers = format!("{}{from_then_on}", fails(&device, call, words, "EDQUOT"));
         let said = answered(&device, &answers, "14");
-        assert!(said.contains("the disk quota is used up") && said.contains("raise the quota"), "{words}: {said}");
+        assert!(
+            said.contains("the disk quota is used up") && said.contains("raise the quota"),
+            "{words}: {said}"
+        );
         is_old(&device);
         goes_on(&device);
     }
@@ -130,7 +145,11 @@ fn a_quota_is_named_and_no_bytes_are_remembered() {
 #[test]
 fn a_disk_that_says_full_and_shows_room_is_asked_again() {
     require_root();
-    for (call, words) in [("pwrite64", "settings.db-journal>"), ("copy_file_range", "tmp-1.db"), ("pwrite64", "gateway/settings.db>")] {
+    for (call, words) in [
+        ("pwrite64", "settings.db-journal>"),
+        ("copy_file_range", "tmp-1.db"),
+        ("pwrite64", "gateway/settings.db>"),
+    ] {
         let device = TestDevice::booted_at(40).firmware(41);
         let answers = fails(&device, call, words, "ENOSPC");
         let said = answered(&device, &answers, "14");
@@ -148,7 +167,10 @@ fn a_limit_of_sqlite_is_the_migrations_failure() {
         let device = TestDevice::booted_at(40).firmware(40).file((LARGE.0, &sql));
         for _ in 0..3 {
             let said = runs(&device, &["run"], "10");
-            assert!(said.contains("V41__large.sql:") && said.contains("PRAGMA max_page_count allows"), "{said}");
+            assert!(
+                said.contains("V41__large.sql:") && said.contains("PRAGMA max_page_count allows"),
+                "{said}"
+            );
         }
         is_old(&device);
         // The firmware that has it right.
@@ -159,15 +181,22 @@ fn a_limit_of_sqlite_is_the_migrations_failure() {
 #[test]
 fn remembered_bytes_are_forgotten_by_a_person_and_by_a_boot_that_has_them() {
     for by_a_person in [true, false] {
-        let device =
-            TestDevice::booted_at(40).firmware(40).file(LARGE).key("copy = \"never\"").on(|at, folder| Mount::ext4(at, folder, 8192));
+        let device = TestDevice::booted_at(40)
+            .firmware(40)
+            .file(LARGE)
+            .key("copy = \"never\"")
+            .on(|at, folder| Mount::ext4(at, folder, 8192));
         mount(&device).fill_but(400);
         let said = runs(&device, &["run"], "14");
-        assert!(said.contains("database or disk is full") && said.contains("Next: free space until"), "{said}");
+        assert!(
+            said.contains("database or disk is full") && said.contains("Next: free space until"),
+            "{said}"
+        );
         let before = oracle::folder(&device.root());
         let said = runs(&device, &["run"], "14");
         assert!(
-            said.contains("bytes must be free and") && said.contains("`bootmigrate run --retry --db settings` tries at once"),
+            said.contains("bytes must be free and")
+                && said.contains("`bootmigrate run --retry --db settings` tries at once"),
             "{said}"
         );
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
@@ -196,37 +225,58 @@ fn remembers(device: &TestDevice, said: u64, bytes: u64) {
     let length = u32::from_le_bytes(slot[12..16].try_into().unwrap()) as usize;
     let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
     let counted = slot[8..24].iter().chain(&slot[32..32 + length]);
-    let crc = !counted.fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
+    let crc = !counted
+        .fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
     slot[24..28].copy_from_slice(&crc.to_le_bytes());
     fs::write(path, record).unwrap();
 }
 
 #[track_caller]
 fn asked_for(said: &str) -> u64 {
-    said.split("free space until ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap()
+    said.split("free space until ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next()?.parse().ok())
+        .unwrap()
 }
 
 /// An earlier firmware has stored what it took for the missing bytes, such as the 67 GB that a quota's ENOSPC led to.
 #[test]
 fn an_unreachable_number_of_bytes_is_never_asked_for() {
     let size_of = |room: &rustix::fs::StatVfs, blocks: u64| room.f_frsize * blocks;
-    let values: [fn(u64, u64) -> u64; 6] =
-        [|total, main| total - main + 1, |total, _| total, |total, _| 2 * total, |_, _| 67 << 30, |_, _| u64::MAX / 2, |_, _| u64::MAX];
+    let values: [fn(u64, u64) -> u64; 6] = [
+        |total, main| total - main + 1,
+        |total, _| total,
+        |total, _| 2 * total,
+        |_, _| 67 << 30,
+        |_, _| u64::MAX / 2,
+        |_, _| u64::MAX,
+    ];
     for (number, unreachable) in values.iter().enumerate() {
-        let device =
-            TestDevice::booted_at(40).firmware(40).file(LARGE).key("copy = \"never\"").on(|at, folder| Mount::ext4(at, folder, 8192));
+        let device = TestDevice::booted_at(40)
+            .firmware(40)
+            .file(LARGE)
+            .key("copy = \"never\"")
+            .on(|at, folder| Mount::ext4(at, folder, 8192));
         mount(&device).fill_but(400);
         let stored = asked_for(&runs(&device, &["run"], "14"));
         let room = rustix::fs::statvfs(device.main()).unwrap();
-        let (total, main) = (size_of(&room, room.f_blocks), fs::metadata(device.main()).unwrap().len());
+        let (total, main) =
+            (size_of(&room, room.f_blocks), fs::metadata(device.main()).unwrap().len());
         remembers(&device, stored, unreachable(total, main));
         for command in ["status", "plan", "doctor"] {
             let looked = device.run(&[command]);
-            assert!(!looked.stdout.contains("must be free"), "value {number}, {command}: {}", looked.stdout);
+            assert!(
+                !looked.stdout.contains("must be free"),
+                "value {number}, {command}: {}",
+                looked.stdout
+            );
         }
         // It tries, and finds out what is short now.
         let said = runs(&device, &["run"], "14");
-        assert!(said.contains("database or disk is full") && !said.contains("must be free"), "value {number}: {said}");
+        assert!(
+            said.contains("database or disk is full") && !said.contains("must be free"),
+            "value {number}: {said}"
+        );
         // One that can be had is waited for.
         mount(&device).empty();
         let room = rustix::fs::statvfs(device.main()).unwrap();
@@ -248,14 +298,21 @@ fn commands_name_inodes_too() {
     for arguments in [&["snapshot", "create"][..], &["rehearse"]] {
         let ran = newer.run(arguments);
         let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(ran.exit == "14" && said.contains(named) && said.contains("Next: remove files from it"), "{arguments:?}: {said}");
+        assert!(
+            ran.exit == "14" && said.contains(named) && said.contains("Next: remove files from it"),
+            "{arguments:?}: {said}"
+        );
     }
     let device = newer.firmware(40);
     let data = device.firmware_folder().join("settings/data");
     fs::create_dir_all(&data).unwrap();
     fs::write(data.join("V1__badge.sql"), "UPDATE parent SET badge = NULL;\n").unwrap();
     let said = runs(&device, &["data", "run", "--all"], "14");
-    assert!(said.contains(named) && said.contains("then run `bootmigrate data run --db settings` again"), "{said}");
+    assert!(
+        said.contains(named)
+            && said.contains("then run `bootmigrate data run --db settings` again"),
+        "{said}"
+    );
     is_old(&device);
     mount(&device).give_inodes_back();
     runs(&device, &["snapshot", "create"], "0");
@@ -279,7 +336,9 @@ fn commands_name_a_quota_too() {
         let ran = finish(device.command(&strace::words(&device, arguments, &log, Some(answers))));
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(
-            ran.exit == "14" && said.contains("the disk quota is used up") && said.contains("raise the quota"),
+            ran.exit == "14"
+                && said.contains("the disk quota is used up")
+                && said.contains("raise the quota"),
             "{arguments:?}, {words}: {said}"
         );
         is_old(&device);
@@ -313,7 +372,11 @@ fn a_file_system_that_does_not_know_its_room() {
     ] {
         let wanted = device.expectations(&device.databases[0]).new.unwrap();
         let doctor = not_knowing(&device, &["doctor"]);
-        assert!(doctor.stdout.contains("the file system does not say how much is free"), "{}", doctor.stdout);
+        assert!(
+            doctor.stdout.contains("the file system does not say how much is free"),
+            "{}",
+            doctor.stdout
+        );
         let ran = not_knowing(&device, &["run"]);
         assert_eq!(ran.exit, "0", "{}", tidy(&device, &ran.stderr));
         assert!(ran.stderr.contains("snapshot snapshots/v40-"), "{}", ran.stderr);
@@ -323,7 +386,8 @@ fn a_file_system_that_does_not_know_its_room() {
 
 #[test]
 fn a_refusal_names_what_of_ours_may_go() {
-    let device = TestDevice::booted_at(40).firmware(42).file(VACUUM).on(|at, _| Mount::tmpfs(at, 8192));
+    let device =
+        TestDevice::booted_at(40).firmware(42).file(VACUUM).on(|at, _| Mount::tmpfs(at, 8192));
     // A snapshot, and beside it a database that was damaged and replaced.
     runs(&device, &["snapshot", "create"], "0");
     let main = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
@@ -334,15 +398,29 @@ fn a_refusal_names_what_of_ours_may_go() {
     let device = device.firmware(42).file(VACUUM);
     mount(&device).fill_but(500);
     let said = runs(&device, &["run"], "14");
-    let aside = fs::read_dir(device.state("settings").join("quarantine")).unwrap().next().unwrap().unwrap().path();
+    let aside = fs::read_dir(device.state("settings").join("quarantine"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let number = aside.file_name().unwrap().to_string_lossy().into_owned();
-    let remove = format!("(remove it with `bootmigrate quarantine delete {number} --db settings --yes`)");
-    assert!(said.contains("a copy needs") && said.contains("a replaced database of") && said.contains(&remove), "{said}");
+    let remove =
+        format!("(remove it with `bootmigrate quarantine delete {number} --db settings --yes`)");
+    assert!(
+        said.contains("a copy needs")
+            && said.contains("a replaced database of")
+            && said.contains(&remove),
+        "{said}"
+    );
     // The snapshot is from before the loss: it may be the only home of rows, and goes by an operator's word alone.
     assert!(!said.contains("a snapshot of"), "{said}");
     for command in ["status", "plan"] {
         let looked = tidy(&device, &device.run(&[command]).stdout);
-        assert!(looked.contains(if command == "status" { remove.as_str() } else { "a copy needs" }), "{command}: {looked}");
+        assert!(
+            looked.contains(if command == "status" { remove.as_str() } else { "a copy needs" }),
+            "{command}: {looked}"
+        );
     }
     // What it says helps.
     runs(&device, &["quarantine", "delete", &number, "--db", "settings", "--yes"], "0");

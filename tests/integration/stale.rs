@@ -12,7 +12,10 @@ const INSERT: &str = "INSERT INTO t(id, a) SELECT i, printf('%040d', i) FROM n";
 const TABLE: &str = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT UNIQUE)";
 
 fn insert(device: &TestDevice, from: i64, to: i64) {
-    Connection::open(device.main()).unwrap().execute(&format!("{MORE}{INSERT}"), [from, to]).unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute(&format!("{MORE}{INSERT}"), [from, to])
+        .unwrap();
 }
 
 fn sql(device: &TestDevice, text: &str) {
@@ -43,7 +46,8 @@ fn stale_table(device: &TestDevice) {
 fn rows(device: &TestDevice) -> [String; 4] {
     let version = "SELECT max(version) FROM refinery_schema_history";
     let checked = "SELECT integrity_check FROM pragma_integrity_check";
-    ["SELECT count(*) FROM t NOT INDEXED", "SELECT count(*) FROM lost_t", version, checked].map(|question| ask(device, question))
+    ["SELECT count(*) FROM t NOT INDEXED", "SELECT count(*) FROM lost_t", version, checked]
+        .map(|question| ask(device, question))
 }
 
 #[test]
@@ -77,7 +81,12 @@ fn rows_of_an_expression_are_counted_though_it_cannot_give_them_back() {
     insert(&device, 1, 40);
     stale_table(&device);
     let ran = device.run(&["run"]);
-    assert!(ran.exit == "11" && ran.stderr.contains("20 rows of t are in an index and no longer"), "{}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "11" && ran.stderr.contains("20 rows of t are in an index and no longer"),
+        "{}: {}",
+        ran.exit,
+        ran.stderr
+    );
     assert_eq!(rows(&device), ["40", "20", "41", "ok"]);
     assert_eq!(ask(&device, "SELECT min(id) || '-' || max(id) FROM lost_t"), "41-60");
 }
@@ -100,7 +109,12 @@ fn rows_that_an_index_can_only_count_are_counted() {
         stale_table(&device);
         let ran = device.run(&["run"]);
         let said = "Lost before: 20 rows of t are in an index alone, which can count them and not give them back.";
-        assert!(ran.exit == "11" && ran.stderr.contains(said), "{table}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "11" && ran.stderr.contains(said),
+            "{table}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(rows(&device), ["40", "no such table: lost_t", "41", "ok"], "{table}");
         assert_eq!(device.run(&["run"]).exit, "0", "{table}");
         // The file with the entries is kept.
@@ -117,8 +131,15 @@ fn an_index_that_cannot_be_counted_is_never_built_again_in_silence() {
         let (number, _) = device.root_page(index);
         device.put_page(&(number, vec![0xa5; 4096]));
         let ran = device.run(&["run"]);
-        let said = format!("Lost before: rows of t that only the index {index} knows, which cannot be compared.");
-        assert!(ran.exit == "11" && ran.stderr.contains(&said), "{table}: exit {}: {}", ran.exit, ran.stderr);
+        let said = format!(
+            "Lost before: rows of t that only the index {index} knows, which cannot be compared."
+        );
+        assert!(
+            ran.exit == "11" && ran.stderr.contains(&said),
+            "{table}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(rows(&device), ["40", "no such table: lost_t", "41", "ok"], "{table}");
     }
 }
@@ -129,7 +150,12 @@ fn a_snapshot_gives_back_what_an_index_can_only_count() {
         let device = with_a_snapshot_of_60(table).firmware(42);
         let ran = device.run(&["run"]);
         let said = "restored from a snapshot and migrated to 42, because 20 rows of t are in an index alone, which can count them and not give them back";
-        assert!(ran.exit == "11" && ran.stderr.contains(said), "{table}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "11" && ran.stderr.contains(said),
+            "{table}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(rows(&device), ["60", "no such table: lost_t", "42", "ok"], "{table}");
     }
 }
@@ -138,7 +164,11 @@ fn a_snapshot_gives_back_what_an_index_can_only_count() {
 fn an_index_that_is_older_than_its_table_gives_up_no_row() {
     for (before, change, lost) in [
         // Fewer entries than rows: the table has them all.
-        ("DELETE FROM t WHERE id > 30", "INSERT INTO t SELECT value, 'new ' || value FROM json_each('[31, 32, 33]')", 0),
+        (
+            "DELETE FROM t WHERE id > 30",
+            "INSERT INTO t SELECT value, 'new ' || value FROM json_each('[31, 32, 33]')",
+            0,
+        ),
         // More entries than rows: which of both is right, nobody knows.
         ("SELECT 1", "DELETE FROM t WHERE id > 35", 5),
         ("SELECT 1", "UPDATE t SET a = 'changed ' || a WHERE id > 37", 3),
@@ -150,11 +180,23 @@ fn an_index_that_is_older_than_its_table_gives_up_no_row() {
         let page = device.root_page("sqlite_autoindex_t_1");
         sql(&device, change);
         device.put_page(&page);
-        let (count, sum) = ("SELECT count(*) FROM t NOT INDEXED", "SELECT group_concat(id || a) FROM t NOT INDEXED");
+        let (count, sum) = (
+            "SELECT count(*) FROM t NOT INDEXED",
+            "SELECT group_concat(id || a) FROM t NOT INDEXED",
+        );
         let want = [ask(&device, count), ask(&device, sum)];
         let ran = device.run(&["run"]);
-        let (exit, said) = if lost > 0 { ("11", "Lost before: ") } else { ("0", "migrated from 40 to 41 (1 applied") };
-        assert!(ran.exit == exit && ran.stderr.contains(said), "{change}: exit {}: {}", ran.exit, ran.stderr);
+        let (exit, said) = if lost > 0 {
+            ("11", "Lost before: ")
+        } else {
+            ("0", "migrated from 40 to 41 (1 applied")
+        };
+        assert!(
+            ran.exit == exit && ran.stderr.contains(said),
+            "{change}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!([ask(&device, count), ask(&device, sum)], want, "{change}");
         let kept = ask(&device, "SELECT count(*) FROM lost_t");
         assert_eq!(kept.parse::<u64>().unwrap_or(0), lost, "{change}: {kept}");
@@ -191,11 +233,17 @@ fn a_snapshot_with_rows_that_were_lost_is_kept_until_somebody_says_so() {
     sql(&device, "INSERT INTO child(id, parent_id) SELECT 9000 + id, id FROM parent LIMIT 30");
     let mut device = device.firmware(42);
     let ran = device.run(&["run"]);
-    assert!(ran.exit == "11" && ran.stderr.contains("20 rows of t are in an index"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "11" && ran.stderr.contains("20 rows of t are in an index"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
     assert_eq!(rows(&device), ["40", "20", "42", "ok"]);
     let snapshot = device.state("settings").join("snapshots/v40-1.db");
     for next in ["V43__a.sql", "V44__b.sql"] {
-        device = device.file((next, "CREATE TABLE IF NOT EXISTS more(x);\nINSERT INTO more VALUES (1);\n"));
+        device = device
+            .file((next, "CREATE TABLE IF NOT EXISTS more(x);\nINSERT INTO more VALUES (1);\n"));
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "0", "{}", ran.stderr);
         assert!(snapshot.exists(), "{next}: it has rows that the database has not");
@@ -221,7 +269,12 @@ fn a_history_that_lacks_a_row_is_never_migrated_on() {
 }
 
 /// An older copy of main is put over it while the newer WAL stays beside it.
-fn under_a_newer_wal(device: TestDevice, before: &str, checkpointed: &str, in_the_wal: &str) -> TestDevice {
+fn under_a_newer_wal(
+    device: TestDevice,
+    before: &str,
+    checkpointed: &str,
+    in_the_wal: &str,
+) -> TestDevice {
     sql(&device, before);
     let copy = fs::read(device.main()).unwrap();
     sql(&device, checkpointed);
@@ -242,27 +295,62 @@ fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
         // No page of the copy refers to what the WAL has: its rows are read, and that there were others is said.
         ("UPDATE t SET a = 'one' WHERE id = 2999", "11"),
     ] {
-        for (firmware, key) in [(41, "copy = \"auto\""), (41, "copy = \"never\""), (50, "copy = \"auto\"")] {
-            let device = under_a_newer_wal(TestDevice::wal_at(40).firmware(firmware).key(key), &table, more, change);
+        for (firmware, key) in
+            [(41, "copy = \"auto\""), (41, "copy = \"never\""), (50, "copy = \"auto\"")]
+        {
+            let device = under_a_newer_wal(
+                TestDevice::wal_at(40).firmware(firmware).key(key),
+                &table,
+                more,
+                change,
+            );
             let main = fs::read(device.main()).unwrap();
             let ran = device.run(&["run"]);
             let said = "its WAL is of another version of the file";
             assert_eq!(ran.exit, exit, "{change}: {}", ran.stderr);
-            let quarantine = fs::read_dir(device.state("settings").join("quarantine")).ok().and_then(|mut all| all.next());
-            let kept = quarantine.map_or_else(Default::default, |operation| operation.unwrap().path().join("settings.db"));
+            let quarantine = fs::read_dir(device.state("settings").join("quarantine"))
+                .ok()
+                .and_then(|mut all| all.next());
+            let kept = quarantine.map_or_else(Default::default, |operation| {
+                operation.unwrap().path().join("settings.db")
+            });
             if exit == "17" {
                 assert!(ran.stderr.contains(said), "{change}: {}", ran.stderr);
-                assert_eq!(fs::read(device.main()).unwrap(), main, "{change}: the copy stays what it was");
+                assert_eq!(
+                    fs::read(device.main()).unwrap(),
+                    main,
+                    "{change}: the copy stays what it was"
+                );
                 let copy = device.folder().join("copy.db");
                 fs::write(&copy, main).unwrap();
-                let ran = device.run(&["snapshot", "restore", &copy.to_string_lossy(), "--db", "settings", "--yes"]);
+                let ran = device.run(&[
+                    "snapshot",
+                    "restore",
+                    &copy.to_string_lossy(),
+                    "--db",
+                    "settings",
+                    "--yes",
+                ]);
                 assert_eq!(ran.exit, "11", "{change}: {}", ran.stderr);
                 assert_eq!(rows(&device)[..2], ["40", "no such table: lost_t"], "{change}");
-                let aside = fs::read_dir(device.state("settings").join("quarantine")).unwrap().next().unwrap().unwrap().path();
+                let aside = fs::read_dir(device.state("settings").join("quarantine"))
+                    .unwrap()
+                    .next()
+                    .unwrap()
+                    .unwrap()
+                    .path();
                 assert!(aside.join("settings.db-wal").exists(), "{change}");
             } else {
-                assert!(ran.stderr.contains("what was in the version of the file that its WAL belongs to"), "{change}: {}", ran.stderr);
-                assert!(fs::read_to_string(kept.with_file_name("reason.txt")).unwrap().contains(said), "{change}");
+                assert!(
+                    ran.stderr
+                        .contains("what was in the version of the file that its WAL belongs to"),
+                    "{change}: {}",
+                    ran.stderr
+                );
+                assert!(
+                    fs::read_to_string(kept.with_file_name("reason.txt")).unwrap().contains(said),
+                    "{change}"
+                );
                 assert_eq!(fs::read(kept).unwrap(), main, "{change}: the copy is kept");
                 assert_eq!(ask(&device, "SELECT count(*) FROM lost_t"), "40", "{change}");
             }
@@ -275,7 +363,12 @@ fn rows_of_two_times_are_said_where_all_pages_fit() {
     // Every page of the old copy is one of the new file too: nothing but the change counter tells.
     let table = format!("{TABLE}; INSERT INTO t VALUES (1, 'old'), (2, 'old too')");
     let changed = "UPDATE t SET a = 'new' WHERE id = 1; PRAGMA user_version = 8; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA user_version = 7";
-    let device = under_a_newer_wal(TestDevice::wal_at(40).firmware(41), &table, changed, "PRAGMA user_version = 9");
+    let device = under_a_newer_wal(
+        TestDevice::wal_at(40).firmware(41),
+        &table,
+        changed,
+        "PRAGMA user_version = 9",
+    );
     let ran = device.run(&["run"]);
     let said = "what was in the version of the file that its WAL belongs to";
     assert!(ran.exit == "11" && ran.stderr.contains(said), "exit {}: {}", ran.exit, ran.stderr);
@@ -294,16 +387,27 @@ fn a_page_with_two_owners_is_no_fault_of_an_index() {
     page[first..first + 4].copy_from_slice(&twice);
     device.put_page(&(number, page));
     let ran = device.run(&["run"]);
-    assert!(ran.exit == "11" && !ran.stderr.contains("an index is corrupt"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "11" && !ran.stderr.contains("an index is corrupt"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
     assert_eq!(ask(&device, "SELECT max(version) FROM refinery_schema_history"), "41");
     assert_eq!(ask(&device, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
-    assert_eq!(ask(&device, "SELECT count(*) FROM child"), "2000", "each child is in the table: {}", ran.stderr);
+    assert_eq!(
+        ask(&device, "SELECT count(*) FROM child"),
+        "2000",
+        "each child is in the table: {}",
+        ran.stderr
+    );
 }
 
 #[test]
 fn an_index_that_a_migration_leaves_behind_its_table_is_built_from_it() {
     // A number stands in a column of text, as a changed column type or a flipped bit leaves it.
-    let device = TestDevice::at(40).file(("V41__more.sql", "ALTER TABLE t ADD COLUMN more;\nUPDATE t SET more = a;\n"));
+    let device = TestDevice::at(40)
+        .file(("V41__more.sql", "ALTER TABLE t ADD COLUMN more;\nUPDATE t SET more = a;\n"));
     sql(&device, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a); INSERT INTO t VALUES (1, 7), (2, 'x')");
     sql(
         &device,

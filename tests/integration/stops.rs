@@ -27,8 +27,10 @@ fn stopped_at_every_call(template: &TestDevice, firmware: i32, arguments: &[&str
     let mut ends = BTreeMap::new();
     for call in &points {
         reset();
-        let ran = stopped_after(&device, arguments, call, |pid| kill_process(pid, Signal::TERM).unwrap());
-        let now = oracle::content(&device.main()).unwrap_or_else(|error| panic!("stopped after {call:?}: {error}"));
+        let ran =
+            stopped_after(&device, arguments, call, |pid| kill_process(pid, Signal::TERM).unwrap());
+        let now = oracle::content(&device.main())
+            .unwrap_or_else(|error| panic!("stopped after {call:?}: {error}"));
         match ran.exit.as_str() {
             "20" => assert_eq!(now, old, "stopped after {call:?}: {}", ran.stderr),
             "0" => assert_eq!(now, new, "stopped after {call:?}: {}", ran.stderr),
@@ -44,9 +46,16 @@ fn stopped_at_every_call(template: &TestDevice, firmware: i32, arguments: &[&str
         );
         let before = oracle::folder(&device.root());
         assert_eq!(device.run(&["run"]).exit, "0", "the boot after that, {call:?}");
-        assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "the boot after that, {call:?}");
+        assert_eq!(
+            oracle::touched(&before, &oracle::folder(&device.root())),
+            "nothing",
+            "the boot after that, {call:?}"
+        );
     }
-    println!("SIGTERM after each of {} write-like calls of {arguments:?}: ends {ends:?}", points.len());
+    println!(
+        "SIGTERM after each of {} write-like calls of {arguments:?}: ends {ends:?}",
+        points.len()
+    );
     assert!(ends.contains_key("20"), "no signal stopped it: {ends:?}");
 }
 
@@ -77,22 +86,39 @@ fn stopped_while_two_go_together() {
     let (points, whole) = calls(&device, &["run"]);
     assert_eq!(whole.exit, "0", "the run that counts: {}", whole.stderr);
     let new = both();
-    assert!(old[0] != new[0] && old[1] != new[1], "the run that counts did nothing: {}", whole.stderr);
+    assert!(
+        old[0] != new[0] && old[1] != new[1],
+        "the run that counts did nothing: {}",
+        whole.stderr
+    );
     let mut ends = BTreeMap::new();
     // A run has twice as many as that of one alone, which is stopped at every one.
     for call in points.iter().step_by(3) {
         reset();
-        let ran = stopped_after(&device, &["run"], call, |pid| kill_process(pid, Signal::TERM).unwrap());
+        let ran =
+            stopped_after(&device, &["run"], call, |pid| kill_process(pid, Signal::TERM).unwrap());
         let now = both();
         // The last of a group commits first.
         let known = [[&old[0], &old[1]], [&old[0], &new[1]], [&new[0], &new[1]]];
         assert!(known.contains(&[&now[0], &now[1]]), "stopped after {call:?}: {}", ran.stderr);
-        assert!(ran.exit == "20" || ran.exit == "0" && now == new, "stopped after {call:?}: exit {}: {}", ran.exit, ran.stderr);
-        assert!(!ran.stderr.contains("not ready"), "nobody waits, all were stopped after {call:?}: {}", ran.stderr);
+        assert!(
+            ran.exit == "20" || ran.exit == "0" && now == new,
+            "stopped after {call:?}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
+        assert!(
+            !ran.stderr.contains("not ready"),
+            "nobody waits, all were stopped after {call:?}: {}",
+            ran.stderr
+        );
         *ends.entry(ran.exit).or_insert(0_usize) += 1;
         let next = device.run(&["run"]);
         assert!(next.exit == "0" && both() == new, "the boot after {call:?}: {}", next.stderr);
     }
-    println!("SIGTERM after every third of {} write-like calls of two that go together: ends {ends:?}", points.len());
+    println!(
+        "SIGTERM after every third of {} write-like calls of two that go together: ends {ends:?}",
+        points.len()
+    );
     assert!(ends.contains_key("20"), "no signal stopped it: {ends:?}");
 }

@@ -97,8 +97,10 @@ fn read_only_mount_with_nothing_pending() {
 
 #[test]
 fn read_only_mount_with_a_wal_is_not_called_malformed() {
-    let lines = ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
-    let device = TestDevice::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
+    let lines =
+        ["sql PRAGMA wal_autocheckpoint = 0", "sql UPDATE parent SET name = name || ' kept'"];
+    let device =
+        TestDevice::wal_at(40).on(|at, _| Mount::tmpfs(at, 8192)).application(&lines).killed();
     device.mount.as_ref().unwrap().read_only();
     check(
         device,
@@ -243,7 +245,10 @@ fn folder_that_a_sandbox_mounted_on_itself_is_no_mount() {
 #[test]
 fn mount_that_a_sandbox_mounted_on_itself_is_used() {
     check(
-        TestDevice::at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 8192).and_on_itself()).without_root(),
+        TestDevice::at(40)
+            .firmware(41)
+            .on(|at, _| Mount::tmpfs(at, 8192).and_on_itself())
+            .without_root(),
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot

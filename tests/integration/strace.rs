@@ -29,7 +29,12 @@ pub struct Call {
 }
 
 /// strace's command line before the program's own; `inject` as its option says.
-pub fn words(device: &TestDevice, arguments: &[&str], log: &Path, inject: Option<String>) -> Vec<OsString> {
+pub fn words(
+    device: &TestDevice,
+    arguments: &[&str],
+    log: &Path,
+    inject: Option<String>,
+) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["strace", "-f", "-qq", "-y", "-o"].map(OsString::from).into();
     words.push(log.into());
     words.extend([OsString::from("-e"), format!("trace={WRITE_LIKE}").into()]);
@@ -46,7 +51,8 @@ pub fn words(device: &TestDevice, arguments: &[&str], log: &Path, inject: Option
 pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, RunResult) {
     let log = device.folder().join("calls.log");
     let ran = finish(device.command(&words(device, arguments, &log, None)));
-    let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
+    let text = fs::read_to_string(&log)
+        .unwrap_or_else(|error| panic!("strace left no log ({error}): {}", ran.stderr));
     let mut counts = std::collections::HashMap::new();
     let mut found = Vec::new();
     let mut process = None;
@@ -63,7 +69,8 @@ pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, RunResult) 
         let line = if in_a_folder { with_paths(rest) } else { rest.to_owned() };
         let nth = counts.entry(name.to_string()).and_modify(|count| *count += 1).or_insert(1_usize);
         let opens = name.starts_with("open") && !operands.contains("O_CREAT");
-        let speaks = name.starts_with("write") && (operands.starts_with("1<") || operands.starts_with("2<"));
+        let speaks =
+            name.starts_with("write") && (operands.starts_with("1<") || operands.starts_with("2<"));
         if !opens && !speaks {
             found.push(Call { name: name.into(), nth: *nth, line });
         }
@@ -77,9 +84,10 @@ fn with_paths(line: &str) -> String {
     let mut rest = line;
     while let Some((before, after)) = rest.split_once(">, \"") {
         match before.rsplit_once('<').filter(|(_, folder)| folder.starts_with('/')) {
-            Some((before, folder)) => {
-                told.push_str(&format!("{}\"{folder}/", before.trim_end_matches(|digit: char| digit.is_ascii_digit())))
-            }
+            Some((before, folder)) => told.push_str(&format!(
+                "{}\"{folder}/",
+                before.trim_end_matches(|digit: char| digit.is_ascii_digit())
+            )),
             None => told.push_str(&format!("{before}>, \"")),
         }
         rest = after;
@@ -89,7 +97,12 @@ fn with_paths(line: &str) -> String {
 
 /// Runs the program, stops it right after this call, does something to the device, and lets it go on.
 #[track_caller]
-pub fn stopped_after(device: &TestDevice, arguments: &[&str], call: &Call, event: impl FnOnce(Pid)) -> RunResult {
+pub fn stopped_after(
+    device: &TestDevice,
+    arguments: &[&str],
+    call: &Call,
+    event: impl FnOnce(Pid),
+) -> RunResult {
     let log = device.folder().join("stop.log");
     let _ = fs::remove_file(&log);
     mknodat(CWD, &log, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

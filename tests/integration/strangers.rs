@@ -45,10 +45,24 @@ impl Device {
         fs::create_dir_all(self.work.root().join("etc")).unwrap();
         copy_tree(&self.template.home(), &self.work.home());
         let outside = self.outside();
-        for folder in ["snapshots", "quarantine/1", "rehearsal/below", "above/settings.db/snapshots", "above/settings.db/quarantine"] {
+        for folder in [
+            "snapshots",
+            "quarantine/1",
+            "rehearsal/below",
+            "above/settings.db/snapshots",
+            "above/settings.db/quarantine",
+        ] {
             fs::create_dir_all(outside.join(folder)).unwrap();
         }
-        for file in ["secret", "staging-2.db", "undo-main.db", "record", "lock", "quarantine/1/reason.txt", "rehearsal/below/file"] {
+        for file in [
+            "secret",
+            "staging-2.db",
+            "undo-main.db",
+            "record",
+            "lock",
+            "quarantine/1/reason.txt",
+            "rehearsal/below/file",
+        ] {
             fs::write(outside.join(file), "root:secret:hash").unwrap();
         }
         for file in ["good.db", "snapshots/v40-9.db", "snapshots/tmp-9.db"] {
@@ -83,13 +97,26 @@ impl Device {
         self.reset();
         apply(self);
         let (home, outside) = (oracle::folder(&self.work.home()), oracle::folder(&self.outside()));
-        let every: [&[&str]; 4] =
-            [&["run"], &["run", "--purge-and-retry"], &["purge", "--db", "settings", "--yes"], &["snapshot", "create", "--db", "settings"]];
+        let every: [&[&str]; 4] = [
+            &["run"],
+            &["run", "--purge-and-retry"],
+            &["purge", "--db", "settings", "--yes"],
+            &["snapshot", "create", "--db", "settings"],
+        ];
         for command in every {
             let ran = self.work.run(command);
-            assert!(ran.exit == "16" && ran.stderr.contains(words), "{command:?}: exit {}: {}\nwanted: {words}", ran.exit, ran.stderr);
+            assert!(
+                ran.exit == "16" && ran.stderr.contains(words),
+                "{command:?}: exit {}: {}\nwanted: {words}",
+                ran.exit,
+                ran.stderr
+            );
             assert_eq!(self.changed_outside(&outside), [""; 0], "{command:?}: {words}");
-            assert_eq!(oracle::touched(&home, &oracle::folder(&self.work.home())), "nothing", "{command:?}: {words}");
+            assert_eq!(
+                oracle::touched(&home, &oracle::folder(&self.work.home())),
+                "nothing",
+                "{command:?}: {words}"
+            );
         }
     }
 
@@ -98,7 +125,12 @@ impl Device {
     fn goes_on(&self) {
         self.reset();
         let ran = self.work.run(&["run"]);
-        assert!(ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"),
+            "exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
     }
 }
 
@@ -126,11 +158,15 @@ fn links_in_the_place_of_a_file() {
         let words = format!("it is a symbolic link in a folder where others than root may write (owner {USER}), and is not followed");
         device.refused(|device| link(device, "settings.db", &outside.join(target)), &words);
     }
-    let side_files = ["settings.db-wal", "settings.db-journal", "settings.db-shm"].map(str::to_owned);
+    let side_files =
+        ["settings.db-wal", "settings.db-journal", "settings.db-shm"].map(str::to_owned);
     let ours = ["lock", "record", "ready-9.db"].map(|name| format!("{STATE}/{name}"));
     for name in side_files.iter().chain(&ours) {
         for target in ["secret", "good.db", "missing"] {
-            let words = format!("a symbolic link is where a regular file belongs ({}", device.path(name).display());
+            let words = format!(
+                "a symbolic link is where a regular file belongs ({}",
+                device.path(name).display()
+            );
             device.refused(|device| link(device, name, &outside.join(target)), &words);
         }
     }
@@ -147,7 +183,10 @@ fn links_in_the_place_of_a_folder() {
         (format!("{STATE}/snapshots"), "snapshots"),
         (format!("{STATE}/quarantine"), "quarantine"),
     ] {
-        let words = format!("it is a symbolic link, and bootmigrate makes none ({}", device.path(&name).display());
+        let words = format!(
+            "it is a symbolic link, and bootmigrate makes none ({}",
+            device.path(&name).display()
+        );
         device.refused(|device| link(device, &name, &outside.join(target)), &words);
     }
     device.goes_on();
@@ -178,7 +217,9 @@ fn links_in_the_place_of_what_is_swept() {
 #[test]
 fn hard_links() {
     let device = Device::new();
-    for (name, target) in [("lock", "lock"), ("record", "record"), ("record", "secret"), ("ready-9.db", "good.db")] {
+    for (name, target) in
+        [("lock", "lock"), ("record", "record"), ("record", "secret"), ("ready-9.db", "good.db")]
+    {
         let apply = |device: &Device| {
             let path = device.path(&format!("{STATE}/{name}"));
             remove(&path);
@@ -187,7 +228,9 @@ fn hard_links() {
         device.refused(apply, "it has 2 names (hard links), and bootmigrate knows 1 (");
     }
     for name in ["settings.db-wal", "settings.db-journal"] {
-        let apply = |device: &Device| fs::hard_link(device.outside().join("secret"), device.path(name)).unwrap();
+        let apply = |device: &Device| {
+            fs::hard_link(device.outside().join("secret"), device.path(name)).unwrap()
+        };
         device.refused(apply, "it has 2 names (hard links), and bootmigrate knows 1 (");
     }
     device.reset();
@@ -195,7 +238,12 @@ fn hard_links() {
     fs::hard_link(device.outside().join("good.db"), device.path("settings.db")).unwrap();
     let before = oracle::folder(&device.outside());
     let ran = device.work.run(&["run"]);
-    assert!(ran.exit == "16" && ran.stderr.contains("has 2 names (hard links)"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "16" && ran.stderr.contains("has 2 names (hard links)"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
     assert_eq!(device.changed_outside(&before), [""; 0]);
     device.goes_on();
 }
@@ -215,15 +263,29 @@ fn a_snapshot_of_somebody_else_is_no_good_copy() {
         }
         fs::write(device.path("settings.db"), "no database at all").unwrap();
         let before = oracle::folder(&device.outside());
-        fs::write(device.work.root().join("etc/bootmigrate.toml"), "[databases.settings]\non_damage = [\"snapshot\"]\n").unwrap();
+        fs::write(
+            device.work.root().join("etc/bootmigrate.toml"),
+            "[databases.settings]\non_damage = [\"snapshot\"]\n",
+        )
+        .unwrap();
         let ran = device.work.run(&["run"]);
         let why = if linked {
             "it has 2 names (hard links), and bootmigrate knows 1".to_owned()
         } else {
             format!("it belongs to uid {OTHER}, who is neither root nor the database's owner")
         };
-        assert!(ran.stderr.contains(&format!("snapshot v40-9 is not a good copy: {why}")), "exit {}: {}", ran.exit, ran.stderr);
-        assert!(ran.exit == "11" && ran.stderr.contains("after the snapshot of version 30"), "exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("snapshot v40-9 is not a good copy: {why}")),
+            "exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
+        assert!(
+            ran.exit == "11" && ran.stderr.contains("after the snapshot of version 30"),
+            "exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(device.changed_outside(&before), [""; 0]);
     }
 }
@@ -232,19 +294,30 @@ fn a_snapshot_of_somebody_else_is_no_good_copy() {
 fn what_another_user_owns() {
     let device = Device::new();
     for name in ["lock", "record", "snapshots", "quarantine", ""] {
-        let apply = |device: &Device| chown(device.path(STATE).join(name), Some(OTHER), Some(OTHER)).unwrap();
-        device.refused(apply, &format!("it belongs to uid {OTHER}, who is neither root nor the database's owner ("));
+        let apply = |device: &Device| {
+            chown(device.path(STATE).join(name), Some(OTHER), Some(OTHER)).unwrap()
+        };
+        device.refused(
+            apply,
+            &format!("it belongs to uid {OTHER}, who is neither root nor the database's owner ("),
+        );
     }
     for name in ["settings.db", ".bootmigrate"] {
         let apply = |device: &Device| chown(device.path(name), Some(OTHER), Some(OTHER)).unwrap();
-        device.refused(apply, &format!("it belongs to uid {OTHER}, who is neither root nor the database's owner ("));
+        device.refused(
+            apply,
+            &format!("it belongs to uid {OTHER}, who is neither root nor the database's owner ("),
+        );
     }
     for name in ["settings.db-wal", "settings.db-journal", "settings.db-shm", ".settings.db.new"] {
         let apply = |device: &Device| {
             fs::write(device.path(name), "x").unwrap();
             chown(device.path(name), Some(OTHER), Some(OTHER)).unwrap();
         };
-        device.refused(apply, &format!("it belongs to uid {OTHER}, who is neither root nor the database's owner ("));
+        device.refused(
+            apply,
+            &format!("it belongs to uid {OTHER}, who is neither root nor the database's owner ("),
+        );
     }
     device.goes_on();
 }
@@ -260,7 +333,9 @@ fn what_everybody_may_write() {
         (".bootmigrate/settings.db/snapshots", 0o703),
         (".bootmigrate/settings.db/record", 0o606),
     ] {
-        let apply = |device: &Device| fs::set_permissions(device.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        let apply = |device: &Device| {
+            fs::set_permissions(device.path(name), fs::Permissions::from_mode(mode)).unwrap()
+        };
         device.refused(apply, &format!("everybody may write to it (mode {mode:04o}) ("));
     }
     device.goes_on();
@@ -280,14 +355,24 @@ fn a_link_of_root_s_is_followed_and_nobody_else_s() {
         let (home, before) = (oracle::folder(&lib), oracle::folder(&outside));
         let ran = device.work.run(&["run"]);
         let words = format!("it is a symbolic link in a folder where others than root may write (owner {owner}), and is not followed");
-        assert!(ran.exit == "16" && ran.stderr.contains(&words), "{owner} {mode:o}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "16" && ran.stderr.contains(&words),
+            "{owner} {mode:o}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(oracle::touched(&home, &oracle::folder(&lib)), "nothing", "{owner} {mode:o}");
         assert_eq!(device.changed_outside(&before), [""; 0]);
     }
     chown(&lib, Some(0), Some(0)).unwrap();
     fs::set_permissions(&lib, fs::Permissions::from_mode(0o755)).unwrap();
     let ran = device.work.run(&["run"]);
-    assert!(ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
 }
 
 /// A kernel, or a sandbox, that has no openat2.
@@ -295,22 +380,39 @@ fn a_link_of_root_s_is_followed_and_nobody_else_s() {
 fn without_openat2() {
     let device = Device::new();
     let run = |device: &Device| {
-        let mut words: Vec<OsString> = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=openat2", "-e"].map(OsString::from).into();
+        let mut words: Vec<OsString> =
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=openat2", "-e"]
+                .map(OsString::from)
+                .into();
         words.extend(["inject=openat2:error=ENOSYS", "--"].map(OsString::from));
         words.extend(device.work.words(&["run"]));
         finish(device.work.command(&words))
     };
-    for (name, target) in [("settings.db", "good.db"), (".bootmigrate", "."), (".bootmigrate/settings.db/record", "record")] {
+    for (name, target) in [
+        ("settings.db", "good.db"),
+        (".bootmigrate", "."),
+        (".bootmigrate/settings.db/record", "record"),
+    ] {
         device.reset();
         link(&device, name, &device.outside().join(target));
         let before = oracle::folder(&device.outside());
         let ran = run(&device);
-        assert!(ran.exit == "16" && ran.stderr.contains("symbolic link"), "{name}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(
+            ran.exit == "16" && ran.stderr.contains("symbolic link"),
+            "{name}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(device.changed_outside(&before), [""; 0], "{name}");
     }
     device.reset();
     let ran = run(&device);
-    assert!(ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"),
+        "exit {}: {}",
+        ran.exit,
+        ran.stderr
+    );
 }
 
 /// Root does not do what a file says that another user may write.
@@ -321,7 +423,11 @@ fn a_configuration_that_others_may_write() {
     let text = format!("[databases.settings]\npath = \"/{HOME}/another.db\"\n");
     for (owner, mode, why) in [
         (USER, 0o644, format!("it belongs to uid {USER}, and root would do what it says")),
-        (0, 0o646, "everybody may write to it (mode 0646), and root would do what it says".to_owned()),
+        (
+            0,
+            0o646,
+            "everybody may write to it (mode 0646), and root would do what it says".to_owned(),
+        ),
     ] {
         device.reset();
         fs::write(&file, &text).unwrap();
@@ -329,7 +435,10 @@ fn a_configuration_that_others_may_write() {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let home = oracle::folder(&device.work.home());
         let ran = device.work.run(&["run"]);
-        let words = format!("bootmigrate: {} is not used: {why}; give it to root with mode 0644. [BM-2]\n", file.display());
+        let words = format!(
+            "bootmigrate: {} is not used: {why}; give it to root with mode 0644. [BM-2]\n",
+            file.display()
+        );
         assert_eq!((ran.exit.as_str(), ran.stderr), ("2", words));
         assert_eq!(oracle::touched(&home, &oracle::folder(&device.work.home())), "nothing");
     }
@@ -340,7 +449,11 @@ fn a_configuration_that_others_may_write() {
 #[test]
 fn a_marker_that_is_another_file_s_second_name() {
     let device = Device::new();
-    fs::write(device.work.root().join("etc/bootmigrate.toml"), format!("marker = \"/{HOME}/request\"\n")).unwrap();
+    fs::write(
+        device.work.root().join("etc/bootmigrate.toml"),
+        format!("marker = \"/{HOME}/request\"\n"),
+    )
+    .unwrap();
     fs::hard_link(device.outside().join("secret"), device.path("request")).unwrap();
     let before = oracle::folder(&device.outside());
     let ran = device.work.run(&["run"]);
@@ -368,10 +481,14 @@ fn a_ready_file_of_no_operation_takes_nobody_s_place() {
         chown(&path, Some(USER), Some(USER)).unwrap();
         let old = oracle::content(&device.work.main()).unwrap();
         let ran = device.work.run(&["run"]);
-        let words = "settings: ready-9.db is of no operation that the record knows, and is thrown away.";
+        let words =
+            "settings: ready-9.db is of no operation that the record knows, and is thrown away.";
         assert!(ran.exit == "0" && ran.stderr.contains(words), "exit {}: {}", ran.exit, ran.stderr);
         assert!(!path.exists() && ran.stderr.contains("migrated from 40 to 41"), "{}", ran.stderr);
-        assert_eq!(oracle::content(&device.work.main()).unwrap().rows["parent"], old.rows["parent"]);
+        assert_eq!(
+            oracle::content(&device.work.main()).unwrap().rows["parent"],
+            old.rows["parent"]
+        );
     }
 }
 

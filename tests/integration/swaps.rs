@@ -18,8 +18,12 @@ const RUNS_MAX: usize = 4000;
 fn rows_of(device: &TestDevice) -> (u64, u64, u64, u64) {
     let copy = oracle::Copy::of(&device.main()).unwrap();
     let connection: Connection = copy.open();
-    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as u64;
-    assert_eq!(connection.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
+    let count =
+        |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as u64;
+    assert_eq!(
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(),
+        "ok"
+    );
     (
         count("SELECT count(*) FROM parent WHERE name NOT LIKE 'hammer %'"),
         count("SELECT count(*) FROM child"),
@@ -46,11 +50,17 @@ fn swaps_under_an_application_that_opens_and_writes() {
         application.expect_ok(&format!("{word} {}", device.main().display()));
         let ran = device.run(&["run"]);
         let answer = application.tell("stop");
-        let told: Vec<u64> = answer.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
+        let told: Vec<u64> =
+            answer.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
         let (parents, children, hammered, page_size) = rows_of(&device);
         assert_eq!((parents, children), (2000, 1000), "run {run}: {}", ran.stderr);
         // A row may be there that was not acknowledged (BUSY after the commit); none may be missing.
-        assert!(hammered >= told[0], "run {run}: {} rows acknowledged, {hammered} there: {}", told[0], ran.stderr);
+        assert!(
+            hammered >= told[0],
+            "run {run}: {} rows acknowledged, {hammered} there: {}",
+            told[0],
+            ran.stderr
+        );
         match ran.exit.as_str() {
             "0" => assert_eq!(page_size, 8192, "run {run}: {}", ran.stderr),
             "13" => assert_eq!(page_size, 4096, "run {run}: {}", ran.stderr),

@@ -32,8 +32,11 @@ fn a_history_of_our_own_has_refinerys_columns() {
     let columns = |device: &TestDevice| -> Vec<(i32, String, String, bool, Option<String>, i32)> {
         let copy = oracle::Copy::of(&device.main()).unwrap();
         let connection = copy.open();
-        let mut statement = connection.prepare("PRAGMA table_info(refinery_schema_history)").unwrap();
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)));
+        let mut statement =
+            connection.prepare("PRAGMA table_info(refinery_schema_history)").unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        });
         rows.unwrap().collect::<Result<_, _>>().unwrap()
     };
     let (ours, theirs) = (TestDevice::empty(40), TestDevice::at(41));
@@ -44,7 +47,10 @@ fn a_history_of_our_own_has_refinerys_columns() {
     assert_eq!(columns(&ours).len(), 4);
     assert_eq!(columns(&ours), columns(&theirs));
     let kept = "SELECT count(*) FROM child WHERE label = 'kept'";
-    assert_eq!(Connection::open(ours.main()).unwrap().query_row(kept, [], |row| row.get(0)), Ok(1000));
+    assert_eq!(
+        Connection::open(ours.main()).unwrap().query_row(kept, [], |row| row.get(0)),
+        Ok(1000)
+    );
 }
 
 #[test]
@@ -132,7 +138,11 @@ fn line_ends_are_no_change() {
     // The old firmware was built on a machine that checked files out with CRLF.
     let device = TestDevice::empty(30);
     for (file, sql) in crate::product::read(&device.firmware_folder(), "settings") {
-        std::fs::write(device.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n")).unwrap();
+        std::fs::write(
+            device.firmware_folder().join("settings").join(file),
+            sql.replace('\n', "\r\n"),
+        )
+        .unwrap();
     }
     let mut connection = Connection::open(device.main()).unwrap();
     let files = oracle::refinery(&device.firmware_folder(), "settings");
@@ -148,14 +158,23 @@ fn line_ends_are_no_change() {
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     let rows = oracle::content(&device.main()).unwrap().rows;
     assert_eq!((rows["parent"], rows["child"]), (2000, 2000));
-    assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "an application may open it");
+    assert!(
+        device.root().join("run/bootmigrate/ready/settings").exists(),
+        "an application may open it"
+    );
 }
 
 /// `t`'s rows as bytes, and the history's version, name and checksum.
 fn text_and_history(main: &std::path::Path) -> (Vec<String>, Vec<(i32, String, String)>) {
     let connection = Connection::open(main).unwrap();
     let all = |sql: &str| -> Vec<String> {
-        connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        connection
+            .prepare(sql)
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap()
     };
     let history = connection
         .prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version")
@@ -182,13 +201,18 @@ fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
     assert_eq!(ours, text_and_history(&theirs));
     assert_eq!(ours.0, ["780D0A79", "700D0A71"]);
     // refinery goes on where we stopped: nothing diverges for it.
-    let report = refinery::Runner::new(&files).set_abort_divergent(true).run(&mut Connection::open(device.main()).unwrap()).unwrap();
+    let report = refinery::Runner::new(&files)
+        .set_abort_divergent(true)
+        .run(&mut Connection::open(device.main()).unwrap())
+        .unwrap();
     assert_eq!(report.applied_migrations().len(), 0);
 }
 
 /// A device that refinery left at 30, whose application then ran `application`; its firmware has one more file.
 fn next_to_an_application(file: &str, application: &str) -> TestDevice {
-    let device = TestDevice::at(30).after(|device| Connection::open(device.main()).unwrap().execute_batch(application).unwrap());
+    let device = TestDevice::at(30).after(|device| {
+        Connection::open(device.main()).unwrap().execute_batch(application).unwrap()
+    });
     std::fs::write(device.firmware_folder().join("settings/V31__next.sql"), file).unwrap();
     device
 }
@@ -200,8 +224,16 @@ fn boot_and_read(device: &TestDevice, arguments: &[&str], query: &str) -> (Strin
     assert!(ran.stderr.contains("[BM-0 settings "), "{}", ran.stderr);
     let copy = oracle::Copy::of(&device.main()).unwrap();
     let connection = copy.open();
-    let rows: Vec<String> = connection.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-    let version = connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    let rows: Vec<String> = connection
+        .prepare(query)
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let version = connection
+        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
+        .unwrap();
     (ran.exit, rows.join(" "), version)
 }
 
@@ -248,15 +280,29 @@ fn a_half_done_step_is_recorded_where_its_rows_are_there() {
 #[test]
 fn a_step_of_which_nobody_can_tell_is_refused_with_the_operators_choice() {
     for (file, application) in [
-        ("CREATE TABLE t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', 'auto');\n", "CREATE TABLE t(k TEXT PRIMARY KEY, v);"),
-        ("ALTER TABLE parent ADD COLUMN mode TEXT;\nUPDATE parent SET mode = 'auto';\n", "ALTER TABLE parent ADD COLUMN mode TEXT;"),
+        (
+            "CREATE TABLE t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', 'auto');\n",
+            "CREATE TABLE t(k TEXT PRIMARY KEY, v);",
+        ),
+        (
+            "ALTER TABLE parent ADD COLUMN mode TEXT;\nUPDATE parent SET mode = 'auto';\n",
+            "ALTER TABLE parent ADD COLUMN mode TEXT;",
+        ),
     ] {
         let device = next_to_an_application(file, application);
         let ran = device.run(&["run"]);
         assert_eq!(ran.exit, "21", "{}", ran.stderr);
-        assert!(ran.stderr.contains("whether its rows were written cannot be told"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("whether its rows were written cannot be told"),
+            "{}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains("bootmigrate adopt --db settings --at 31"), "{}", ran.stderr);
-        let adopted = boot_and_read(&device, &["adopt", "--db", "settings", "--at", "31"], "SELECT count(*) || '' FROM parent");
+        let adopted = boot_and_read(
+            &device,
+            &["adopt", "--db", "settings", "--at", "31"],
+            "SELECT count(*) || '' FROM parent",
+        );
         assert_eq!(adopted, ("0".into(), "2000".into(), 31), "{file}");
         assert_eq!(device.run(&["run"]).exit, "0");
     }
@@ -266,24 +312,36 @@ fn a_step_of_which_nobody_can_tell_is_refused_with_the_operators_choice() {
 fn version_0_of_refinery_is_a_migration_like_any_other() {
     let left_by_refinery = || {
         let device = TestDevice::empty(30).key("adopted_up_to = 10");
-        std::fs::write(device.firmware_folder().join("settings/V0__zero.sql"), "CREATE TABLE zero(a);\nINSERT INTO zero VALUES ('0');\n")
-            .unwrap();
+        std::fs::write(
+            device.firmware_folder().join("settings/V0__zero.sql"),
+            "CREATE TABLE zero(a);\nINSERT INTO zero VALUES ('0');\n",
+        )
+        .unwrap();
         device
     };
     let files = |device: &TestDevice| oracle::refinery(&device.firmware_folder(), "settings");
     // A new device runs it, and refinery accepts the history.
     let new = left_by_refinery();
     assert_eq!(boot_and_read(&new, &["run"], "SELECT a FROM zero"), ("0".into(), "0".into(), 30));
-    let report = refinery::Runner::new(&files(&new)).run(&mut Connection::open(new.main()).unwrap()).unwrap();
+    let report = refinery::Runner::new(&files(&new))
+        .run(&mut Connection::open(new.main()).unwrap())
+        .unwrap();
     assert_eq!(report.applied_migrations().len(), 0);
     assert_eq!(boot_and_read(&new, &["run"], "SELECT a FROM zero"), ("0".into(), "0".into(), 30));
     // One that refinery left at 0, and one that it left at 10.
     for version in [0, 10] {
         let old = left_by_refinery();
         let runner = refinery::Runner::new(&files(&old));
-        runner.set_target(refinery::Target::Version(version)).run(&mut Connection::open(old.main()).unwrap()).unwrap();
+        runner
+            .set_target(refinery::Target::Version(version))
+            .run(&mut Connection::open(old.main()).unwrap())
+            .unwrap();
         Connection::open(old.main()).unwrap().execute("UPDATE zero SET a = 'kept'", []).unwrap();
-        assert_eq!(boot_and_read(&old, &["run"], "SELECT a FROM zero"), ("0".into(), "kept".into(), 30), "from {version}");
+        assert_eq!(
+            boot_and_read(&old, &["run"], "SELECT a FROM zero"),
+            ("0".into(), "kept".into(), 30),
+            "from {version}"
+        );
         assert_eq!(old.run(&["run"]).exit, "0");
     }
 }

@@ -10,8 +10,10 @@ use expect_test::expect;
 
 /// Databases with a ready file.
 fn ready(device: &TestDevice) -> Vec<String> {
-    let files = std::fs::read_dir(device.root().join("run/bootmigrate/ready")).map_or(Vec::new(), |files| files.collect());
-    let mut names: Vec<String> = files.into_iter().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let files = std::fs::read_dir(device.root().join("run/bootmigrate/ready"))
+        .map_or(Vec::new(), |files| files.collect());
+    let mut names: Vec<String> =
+        files.into_iter().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -22,7 +24,11 @@ fn failing(database: &str, mode: Mode) -> TestDevice {
         Mode::Delete => TestDevice::at(40),
         Mode::Wal => TestDevice::wal_at(40),
     };
-    device.together_with_log(40, mode).firmware(42).without_of(database, "V41__rebuild_parents.sql").file_of(database, BROKEN)
+    device
+        .together_with_log(40, mode)
+        .firmware(42)
+        .without_of(database, "V41__rebuild_parents.sql")
+        .file_of(database, BROKEN)
 }
 
 #[test]
@@ -99,7 +105,9 @@ fn two_are_made_together() {
 #[test]
 fn neither_is_made_where_one_cannot_be() {
     let device = TestDevice::empty(20).together_with_log(0, Mode::Delete).firmware(42);
-    let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", ("V41__x.sql", "INSERT INTO nowhere VALUES (1);\n"));
+    let device = device
+        .without_of("log", "V41__rebuild_parents.sql")
+        .file_of("log", ("V41__x.sql", "INSERT INTO nowhere VALUES (1);\n"));
     check_op(
         &device,
         "run",
@@ -260,12 +268,17 @@ fn one_that_is_there_already_waits_unchanged() {
     assert_eq!(ready(&device), [""; 0]);
     let status = device.run(&["status", "--exit-code", "--db", "settings"]);
     assert_eq!(status.exit, "3", "{}", status.stdout);
-    assert!(status.stdout.contains("at version 42; not ready before log, which it goes together with"), "{}", status.stdout);
+    assert!(
+        status.stdout.contains("at version 42; not ready before log, which it goes together with"),
+        "{}",
+        status.stdout
+    );
 }
 
 #[test]
 fn a_database_of_no_group_does_not_wait() {
-    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).with_telemetry(40).firmware(42);
+    let device =
+        TestDevice::at(40).together_with_log(40, Mode::Delete).with_telemetry(40).firmware(42);
     let device = device.without_of("log", "V41__rebuild_parents.sql").file_of("log", BROKEN);
     check_op(
         &device,
@@ -293,12 +306,13 @@ fn a_database_of_no_group_does_not_wait() {
 
 #[test]
 fn a_damaged_one_keeps_the_other_from_beginning() {
-    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|device| {
-        let mut bytes = std::fs::read(device.path("log")).unwrap();
-        bytes[4096..8192].fill(0xA5);
-        bytes[0..16].fill(0);
-        std::fs::write(device.path("log"), bytes).unwrap();
-    });
+    let device =
+        TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|device| {
+            let mut bytes = std::fs::read(device.path("log")).unwrap();
+            bytes[4096..8192].fill(0xA5);
+            bytes[0..16].fill(0);
+            std::fs::write(device.path("log"), bytes).unwrap();
+        });
     check(
         device,
         "run",
@@ -377,7 +391,10 @@ fn a_purge_of_one_purges_no_other() {
     let device = TestDevice::at(42).together_with_log(40, Mode::Delete).firmware(42);
     let operation = perform(&device, &["purge", "--db", "settings", "--yes"]);
     assert_eq!(operation.ran.exit, "11", "{}", operation.ran.stderr);
-    assert_eq!((operation.of("settings")["outcome"].as_str(), operation.of("log")["outcome"].as_str()), (Some("purged"), Some("migrated")));
+    assert_eq!(
+        (operation.of("settings")["outcome"].as_str(), operation.of("log")["outcome"].as_str()),
+        (Some("purged"), Some("migrated"))
+    );
     let parents = |name| oracle::content(&device.path(name)).unwrap().rows["parent"];
     assert_eq!((parents("settings"), parents("log")), (1000, 2000));
     assert_eq!(ready(&device), ["log", "settings"]);
@@ -393,14 +410,22 @@ fn two_that_refuse_can_be_purged_one_after_another() {
     }
     assert_eq!(device.run(&["run"]).exit, "21");
     let purged = perform(&device, &["purge", "--db", "settings", "--yes"]);
-    assert_eq!((purged.ran.exit.as_str(), &purged.of("settings")["outcome"]), ("21", &"purged".into()), "{}", purged.ran.stderr);
+    assert_eq!(
+        (purged.ran.exit.as_str(), &purged.of("settings")["outcome"]),
+        ("21", &"purged".into()),
+        "{}",
+        purged.ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 1000);
     assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
     assert_eq!(ready(&device), [""; 0]);
     // The loss is reported again by the run after which both may be opened.
     let purged = perform(&device, &["purge", "--db", "log", "--yes"]);
     assert_eq!(purged.ran.exit, "11", "{}", purged.ran.stderr);
-    assert_eq!((&purged.of("settings")["data_loss"], &purged.of("log")["data_loss"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&purged.of("settings")["data_loss"], &purged.of("log")["data_loss"]),
+        (&true.into(), &true.into())
+    );
     assert_eq!(ready(&device), ["log", "settings"]);
     assert_eq!(device.run(&["run"]).exit, "0");
 }
@@ -413,8 +438,14 @@ fn nothing_begins_while_an_application_has_the_second_open() {
     let parents: i64 = open.query_row("SELECT count(*) FROM parent", [], |row| row.get(0)).unwrap();
     let operation = perform(&device, &["run"]);
     assert_eq!((operation.ran.exit.as_str(), parents), ("13", 2000), "{}", operation.ran.stderr);
-    assert_eq!((&operation.of("settings")["cause"], &operation.of("log")["cause"]), (&"waits".into(), &"in-use".into()));
-    assert!(!device.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
+    assert_eq!(
+        (&operation.of("settings")["cause"], &operation.of("log")["cause"]),
+        (&"waits".into(), &"in-use".into())
+    );
+    assert!(
+        !device.state("settings").join("snapshots/v40-1.db").exists(),
+        "a snapshot was made in vain"
+    );
     drop(open);
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!(ready(&device), ["log", "settings"]);
@@ -422,32 +453,43 @@ fn nothing_begins_while_an_application_has_the_second_open() {
 
 #[test]
 fn a_hidden_damage_of_the_second_keeps_the_first_from_beginning() {
-    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|device| {
-        let mut bytes = std::fs::read(device.path("log")).unwrap();
-        let middle = bytes.len() / 2 / 4096 * 4096;
-        bytes[middle..middle + 4096].fill(0xA5);
-        std::fs::write(device.path("log"), bytes).unwrap();
-    });
+    let device =
+        TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42).after(|device| {
+            let mut bytes = std::fs::read(device.path("log")).unwrap();
+            let middle = bytes.len() / 2 / 4096 * 4096;
+            bytes[middle..middle + 4096].fill(0xA5);
+            std::fs::write(device.path("log"), bytes).unwrap();
+        });
     std::fs::create_dir_all(device.root().join("etc")).unwrap();
-    std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.log]\non_damage = []\n").unwrap();
+    std::fs::write(device.root().join("etc/bootmigrate.toml"), "[databases.log]\non_damage = []\n")
+        .unwrap();
     let operation = perform(&device, &["run"]);
     assert_eq!(operation.ran.exit, "17", "{}", operation.ran.stderr);
-    assert_eq!((&operation.of("settings")["cause"], &operation.of("log")["cause"]), (&"waits".into(), &"damaged".into()));
-    assert!(!device.state("settings").join("snapshots/v40-1.db").exists(), "a snapshot was made in vain");
+    assert_eq!(
+        (&operation.of("settings")["cause"], &operation.of("log")["cause"]),
+        (&"waits".into(), &"damaged".into())
+    );
+    assert!(
+        !device.state("settings").join("snapshots/v40-1.db").exists(),
+        "a snapshot was made in vain"
+    );
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
 }
 
 #[test]
 fn a_member_that_goes_back_takes_the_ready_file_of_the_other_along() {
     let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
-    let device = TestDevice::at(41).together_with_log(41, Mode::Delete).firmware(42).file_of("log", down);
+    let device =
+        TestDevice::at(41).together_with_log(41, Mode::Delete).firmware(42).file_of("log", down);
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!(ready(&device), ["log", "settings"]);
     let back = device.run(&["rollback", "--db", "log", "--to", "41"]);
     assert_eq!((back.exit.as_str(), ready(&device).len()), ("11", 0), "{}", back.stderr);
     let marked = device.run(&["mark-good"]);
     assert!(
-        marked.stdout.contains("settings: not marked good, because it goes together with log, which is not ready"),
+        marked.stdout.contains(
+            "settings: not marked good, because it goes together with log, which is not ready"
+        ),
         "{}",
         marked.stdout
     );

@@ -17,9 +17,17 @@ fn taken_over(left: &str, adopt: &str) {
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     assert!(ran.stderr.contains("[BM-0 settings 30>41]"), "{}", ran.stderr);
     assert_eq!(oracle::content(&device.main()).ok(), want);
-    assert_eq!(oracle::complaints(&device.main(), &device.firmware_folder(), "settings"), Vec::<String>::new());
+    assert_eq!(
+        oracle::complaints(&device.main(), &device.firmware_folder(), "settings"),
+        Vec::<String>::new()
+    );
     let again = perform(&device, &["run"]);
-    assert_eq!((again.ran.exit.as_str(), again.touched.as_str()), ("0", "nothing"), "{}", again.ran.stderr);
+    assert_eq!(
+        (again.ran.exit.as_str(), again.touched.as_str()),
+        ("0", "nothing"),
+        "{}",
+        again.ran.stderr
+    );
 }
 
 #[test]

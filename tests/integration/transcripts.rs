@@ -303,16 +303,26 @@ fn help_of_one_command_and_the_version() {
         "#]],
     );
     let version = device.run(&["--version"]);
-    assert_eq!((version.exit.as_str(), version.stdout.as_str()), ("0", concat!("bootmigrate ", env!("CARGO_PKG_VERSION"), "\n")));
+    assert_eq!(
+        (version.exit.as_str(), version.stdout.as_str()),
+        ("0", concat!("bootmigrate ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
     unchanged(&device, &rows);
 }
 
 #[test]
 fn observing_lets_no_command_change_anything() {
-    let down = ("V40__stamp.down.sql", "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n");
+    let down = (
+        "V40__stamp.down.sql",
+        "DROP TRIGGER child_changes;\nALTER TABLE child DROP COLUMN changes;\n",
+    );
     let device = TestDevice::at(30).slots("ab").firmware(40).file(down);
     fs::create_dir_all(device.firmware_folder().join("settings/data")).unwrap();
-    fs::write(device.firmware_folder().join("settings/data/V1__x.sql"), "UPDATE child SET label = 'x' WHERE id < 10;\n").unwrap();
+    fs::write(
+        device.firmware_folder().join("settings/data/V1__x.sql"),
+        "UPDATE child SET label = 'x' WHERE id < 10;\n",
+    )
+    .unwrap();
     assert_eq!(device.run(&["run"]).exit, "0");
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
     let device = device.top("mode = \"observe\"");
@@ -339,5 +349,8 @@ fn observing_lets_no_command_change_anything() {
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{said}");
         unchanged(&device, &rows);
     }
-    assert!(device.root().join("run/bootmigrate/ready/settings").exists(), "its application may go on");
+    assert!(
+        device.root().join("run/bootmigrate/ready/settings").exists(),
+        "its application may go on"
+    );
 }

@@ -38,7 +38,10 @@ WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500) 
 
 const NEXT: (&str, &str) = ("V42__next.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n");
 /// Fails where the application has written children, and on nothing else.
-const FAILS: (&str, &str) = ("V42__fails.sql", "CREATE TABLE z (a CHECK (a <= 1000)); INSERT INTO z SELECT count(*) FROM child;\n");
+const FAILS: (&str, &str) = (
+    "V42__fails.sql",
+    "CREATE TABLE z (a CHECK (a <= 1000)); INSERT INTO z SELECT count(*) FROM child;\n",
+);
 
 fn situation() -> TestDevice {
     let device = TestDevice::at(40).firmware(40).file(VIRTUAL);
@@ -83,23 +86,32 @@ fn searched(device: &TestDevice, why: &str) {
         ("SELECT docid || body FROM own3 WHERE own3 MATCH 'run'", "6running"),
         ("SELECT rowid || body FROM ext WHERE ext MATCH 'hello'", "1hello situation"),
         ("SELECT docid || body FROM ext4 WHERE ext4 MATCH 'bye'", "7good bye"),
-        ("SELECT id || label FROM box WHERE x0 >= 99.9 AND x1 <= 101.6 ORDER BY id", "100box 100 101box 101"),
+        (
+            "SELECT id || label FROM box WHERE x0 >= 99.9 AND x1 <= 101.6 ORDER BY id",
+            "100box 100 101box 101",
+        ),
         ("SELECT count(*) || '' FROM box", "500"),
         ("SELECT term FROM words ORDER BY term", "farewell hello"),
     ] {
         assert_eq!(text(device, sql), found, "{why}: {sql}");
     }
     let (_copy, connection) = open(device);
-    let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let whole: String =
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok", "{why}");
-    connection.execute_batch("DELETE FROM note WHERE id = 7; INSERT INTO note VALUES (8, 'later')").unwrap();
+    connection
+        .execute_batch("DELETE FROM note WHERE id = 7; INSERT INTO note VALUES (8, 'later')")
+        .unwrap();
     for index in ["own", "ext", "own4", "own3"] {
         connection
             .execute(&format!("INSERT INTO {index}({index}) VALUES ('integrity-check')"), [])
             .unwrap_or_else(|error| panic!("{why}: {index}: {error}"));
     }
     assert_eq!(
-        connection.query_row("SELECT count(*) FROM ext WHERE ext MATCH 'later'", [], |row| row.get::<_, i64>(0)).unwrap(),
+        connection
+            .query_row("SELECT count(*) FROM ext WHERE ext MATCH 'later'", [], |row| row
+                .get::<_, i64>(0))
+            .unwrap(),
         1,
         "{why}"
     );
@@ -147,19 +159,35 @@ fn an_index_that_does_not_fit_its_text_is_no_damage() {
             applies(&device, "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the snapshot')");
             applies(&device, fault);
             let shadows: Vec<Vec<String>> =
-                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&device, table)).into();
+                ["own_content", "own4_content", "box_rowid", "note", "child"]
+                    .map(|table| now(&device, table))
+                    .into();
             let device = device.file(NEXT);
             let ran = device.run(&["run"]);
             let why = format!("{kind}: {fault}: {}", ran.stderr);
             assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("0", "42"), "{why}");
             let after: Vec<Vec<String>> =
-                ["own_content", "own4_content", "box_rowid", "note", "child"].map(|table| now(&device, table)).into();
+                ["own_content", "own4_content", "box_rowid", "note", "child"]
+                    .map(|table| now(&device, table))
+                    .into();
             assert_eq!(after, shadows, "{why}");
-            assert_eq!(text(&device, "SELECT count(*) || '' FROM parent WHERE reading = 77"), "2000", "{why}");
-            let said = ran.stderr.contains(&format!("the full-text index {name} did not fit its text and was built again from it"));
+            assert_eq!(
+                text(&device, "SELECT count(*) || '' FROM parent WHERE reading = 77"),
+                "2000",
+                "{why}"
+            );
+            let said = ran.stderr.contains(&format!(
+                "the full-text index {name} did not fit its text and was built again from it"
+            ));
             assert_eq!(said, rebuilt, "{why}");
             if name != "bare" {
-                assert!(rebuilt || ran.stderr.contains(&format!("the virtual table {name} does not fit its content")), "{why}");
+                assert!(
+                    rebuilt
+                        || ran.stderr.contains(&format!(
+                            "the virtual table {name} does not fit its content"
+                        )),
+                    "{why}"
+                );
             }
         }
     }
@@ -174,7 +202,11 @@ fn a_purge_with_carried_rows_keeps_virtual_tables() {
         loss(&device),
         "2000 rows of child (in lost_child), the virtual table bare, an index whose text is not in the database (1 row)"
     );
-    assert!(ran.stderr.contains("the virtual table ext was built again from note"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the virtual table ext was built again from note"),
+        "{}",
+        ran.stderr
+    );
     searched(&device, "carried");
     assert_eq!(device.run(&["run"]).exit, "0");
 }
@@ -188,38 +220,71 @@ fn rows_of_a_virtual_table_that_a_migration_does_not_work_on_are_put_aside() {
         let fails = format!("CREATE TABLE z (a CHECK (a < 1)); {sql};\n");
         let device = situation().file(("V42__fails.sql", &fails)).key("on_failure = \"purge\"");
         let ran = device.run(&["run"]);
-        assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{table}: {}", ran.stderr);
+        assert_eq!(
+            (ran.exit.as_str(), version(&device).as_str()),
+            ("11", "42"),
+            "{table}: {}",
+            ran.stderr
+        );
         assert!(loss(&device).contains(lost), "{table}: {}", loss(&device));
-        assert_eq!((now(&device, "child").len(), now(&device, "parent").len()), (2000, 2000), "{table}");
-        assert_eq!(now(&device, &format!("lost_{table}")).len(), if table == "own" { 2 } else { 500 });
+        assert_eq!(
+            (now(&device, "child").len(), now(&device, "parent").len()),
+            (2000, 2000),
+            "{table}"
+        );
+        assert_eq!(
+            now(&device, &format!("lost_{table}")).len(),
+            if table == "own" { 2 } else { 500 }
+        );
     }
 }
 
 #[test]
 fn named_tables_alone_are_carried_and_the_others_counted() {
-    let device = situation().file(FAILS).key("kind = \"rebuildable\"").key("carry_over = [\"note\", \"box\"]");
+    let device = situation()
+        .file(FAILS)
+        .key("kind = \"rebuildable\"")
+        .key("carry_over = [\"note\", \"box\"]");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     let loss = loss(&device);
-    for line in ["2 rows of own", "2 rows of own4", "1 row of own3", "2000 rows of parent", "the virtual table bare"] {
+    for line in [
+        "2 rows of own",
+        "2 rows of own4",
+        "1 row of own3",
+        "2000 rows of parent",
+        "the virtual table bare",
+    ] {
         assert!(loss.contains(line), "{line}: {loss}");
     }
     assert!(!["own_", " box", " note", " ext"].iter().any(|word| loss.contains(word)), "{loss}");
-    assert_eq!(text(&device, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"), "1hello situation");
+    assert_eq!(
+        text(&device, "SELECT rowid || body FROM ext WHERE ext MATCH 'hello'"),
+        "1hello situation"
+    );
     assert_eq!(text(&device, "SELECT count(*) || '' FROM box"), "500");
 }
 
 #[test]
 fn a_salvage_keeps_virtual_tables() {
     let device = situation();
-    let root =
-        text(&device, "SELECT CAST(min(pageno) AS TEXT) FROM dbstat WHERE name = 'child' AND path LIKE '/00%'").parse::<u64>().unwrap();
+    let root = text(
+        &device,
+        "SELECT CAST(min(pageno) AS TEXT) FROM dbstat WHERE name = 'child' AND path LIKE '/00%'",
+    )
+    .parse::<u64>()
+    .unwrap();
     harm(&device, root);
     let device = device.file(NEXT).key("on_damage = [\"salvage\"]");
     let ran = device.run(&["run"]);
     assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
     assert!(!loss(&device).contains("own"), "{}", loss(&device));
-    assert!(loss(&device).contains("the virtual table bare, an index whose text is not in the database (1 row)"), "{}", loss(&device));
+    assert!(
+        loss(&device)
+            .contains("the virtual table bare, an index whose text is not in the database (1 row)"),
+        "{}",
+        loss(&device)
+    );
     searched(&device, "salvaged");
 }
 
@@ -227,18 +292,35 @@ fn a_salvage_keeps_virtual_tables() {
 fn an_index_whose_own_pages_are_damaged_is_built_again_from_its_text() {
     for (shadow, intact) in [("own_data", true), ("own4_segdir", true), ("box_node", false)] {
         let device = situation();
-        let root =
-            text(&device, &format!("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = '{shadow}'")).parse::<u64>().unwrap();
+        let root = text(
+            &device,
+            &format!("SELECT CAST(rootpage AS TEXT) FROM sqlite_schema WHERE name = '{shadow}'"),
+        )
+        .parse::<u64>()
+        .unwrap();
         harm(&device, root);
         let device = device.file(NEXT).key("on_damage = [\"salvage\"]");
         let ran = device.run(&["run"]);
-        assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{shadow}: {}", ran.stderr);
+        assert_eq!(
+            (ran.exit.as_str(), version(&device).as_str()),
+            ("11", "42"),
+            "{shadow}: {}",
+            ran.stderr
+        );
         let lost = loss(&device);
-        assert_eq!(lost.contains("500 rows of box that cannot be read"), !intact, "{shadow}: {lost}");
+        assert_eq!(
+            lost.contains("500 rows of box that cannot be read"),
+            !intact,
+            "{shadow}: {lost}"
+        );
         if intact {
             searched(&device, shadow);
         }
-        assert_eq!((now(&device, "child").len(), now(&device, "note").len()), (2000, 2), "{shadow}");
+        assert_eq!(
+            (now(&device, "child").len(), now(&device, "note").len()),
+            (2000, 2),
+            "{shadow}"
+        );
     }
 }
 
@@ -270,7 +352,11 @@ fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
     assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
     let kept = now(&device, "box").len();
     assert!((1..500).contains(&kept), "{kept}: {}", loss(&device));
-    assert!(loss(&device).contains(&format!("{} rows of box that cannot be read", 500 - kept)), "{kept}: {}", loss(&device));
+    assert!(
+        loss(&device).contains(&format!("{} rows of box that cannot be read", 500 - kept)),
+        "{kept}: {}",
+        loss(&device)
+    );
 }
 
 #[test]
@@ -282,10 +368,20 @@ fn a_migration_that_needs_an_index_which_does_not_fit_fails_and_nothing_is_repla
         let (notes, boxes) = (now(&device, "note"), now(&device, "box"));
         let device = device.file(needs);
         let ran = device.run(&["run"]);
-        assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("10", "41"), "{kind}: {}", ran.stderr);
+        assert_eq!(
+            (ran.exit.as_str(), version(&device).as_str()),
+            ("10", "41"),
+            "{kind}: {}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains("V42__needs.sql:1:1"), "{kind}: {}", ran.stderr);
         assert_eq!((now(&device, "note"), now(&device, "box")), (notes, boxes), "{kind}");
-        assert_eq!(fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count), 0, "{kind}: {}", ran.stderr);
+        assert_eq!(
+            fs::read_dir(device.state("settings").join("quarantine")).map_or(0, Iterator::count),
+            0,
+            "{kind}: {}",
+            ran.stderr
+        );
     }
 }
 
@@ -296,7 +392,8 @@ fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
         CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);
         CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2); PRAGMA writable_schema = ON;
         INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)');";
-    let device = situation().after(|device| applies(device, made)).file(FAILS).key("on_failure = \"purge\"");
+    let device =
+        situation().after(|device| applies(device, made)).file(FAILS).key("on_failure = \"purge\"");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
     let lost = loss(&device);
@@ -308,7 +405,13 @@ fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
     ] {
         assert!(lost.contains(line), "{line}: {lost}");
     }
-    assert!(!lost.contains("_content") && !lost.contains("_data") && !lost.contains("_node") && !lost.contains("v_rows"), "{lost}");
+    assert!(
+        !lost.contains("_content")
+            && !lost.contains("_data")
+            && !lost.contains("_node")
+            && !lost.contains("v_rows"),
+        "{lost}"
+    );
     assert_eq!((now(&device, "lost_mine").len(), now(&device, "lost_place").len()), (2, 1));
     searched(&device, "beside others");
 }
@@ -333,5 +436,8 @@ fn a_way_back_counts_the_rows_of_a_virtual_table() {
     ] {
         assert!(lost.contains(line), "{line}: {lost}");
     }
-    assert!(!["own_", "ext", "_data", "_node", "words"].iter().any(|word| lost.contains(word)), "{lost}");
+    assert!(
+        !["own_", "ext", "_data", "_node", "words"].iter().any(|word| lost.contains(word)),
+        "{lost}"
+    );
 }

@@ -30,11 +30,17 @@ fn newer(up: &str, down: &str) -> TestDevice {
     let device = TestDevice::at(41).key("on_newer = [\"downgrade\"]").file(("V43__unit.sql", UNIT));
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
-    Connection::open(device.main()).unwrap().execute("UPDATE unit SET size = 9 WHERE id = 2", []).unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute("UPDATE unit SET size = 9 WHERE id = 2", [])
+        .unwrap();
     let device = device.file(("V44__step.sql", up)).file(("V44__step.down.sql", down));
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "the newer firmware: {}", ran.stderr);
-    Connection::open(device.main()).unwrap().execute("UPDATE parent SET reading = -7 WHERE id = 3", []).unwrap();
+    Connection::open(device.main())
+        .unwrap()
+        .execute("UPDATE parent SET reading = -7 WHERE id = 3", [])
+        .unwrap();
     device
 }
 
@@ -80,7 +86,9 @@ fn accepted(up: &str, down: &str) -> String {
 
 fn sizes(device: &TestDevice) -> Vec<i64> {
     let connection = Connection::open(device.main()).unwrap();
-    let version: i64 = connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0)).unwrap();
+    let version: i64 = connection
+        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(version, 43);
     let mut statement = connection.prepare("SELECT size FROM unit ORDER BY id").unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
@@ -130,19 +138,47 @@ fn an_object_that_is_not_put_back_is_refused() {
 #[test]
 fn a_constraint_that_is_left_behind_is_refused() {
     for (from, to, difference) in [
-        ("size INTEGER,", "size INTEGER NOT NULL,", "column unit.size has `not null` and should not have it"),
-        ("size INTEGER,", "size INTEGER CHECK (size < 100),", "CHECK (size < 100) of table unit is still there"),
+        (
+            "size INTEGER,",
+            "size INTEGER NOT NULL,",
+            "column unit.size has `not null` and should not have it",
+        ),
+        (
+            "size INTEGER,",
+            "size INTEGER CHECK (size < 100),",
+            "CHECK (size < 100) of table unit is still there",
+        ),
         ("size INTEGER,", "size INTEGER UNIQUE,", "UNIQUE (size) of table unit is still there"),
         ("size INTEGER,", "size TEXT,", "column unit.size has `text` where `integer` should be"),
-        ("size INTEGER,", "size INTEGER DEFAULT 7,", "column unit.size has `default 7` and should not have it"),
-        ("size INTEGER,", "size INTEGER REFERENCES parent (id),", "reference (size) to parent (id) of table unit is still there"),
-        ("ON DELETE CASCADE", "ON DELETE SET NULL", "reference (parent_id) to parent (id) of table unit has "),
+        (
+            "size INTEGER,",
+            "size INTEGER DEFAULT 7,",
+            "column unit.size has `default 7` and should not have it",
+        ),
+        (
+            "size INTEGER,",
+            "size INTEGER REFERENCES parent (id),",
+            "reference (size) to parent (id) of table unit is still there",
+        ),
+        (
+            "ON DELETE CASCADE",
+            "ON DELETE SET NULL",
+            "reference (parent_id) to parent (id) of table unit has ",
+        ),
         (" COLLATE NOCASE", "", "column unit.kind lacks `collate nocase`"),
         ("size * 2", "size * 3", "column unit.twice has "),
         ("PRIMARY KEY", "PRIMARY KEY AUTOINCREMENT", "AUTOINCREMENT of table unit is still there"),
-        ("UNIQUE (name, kind)\n)", "UNIQUE (name, kind)\n) STRICT", "STRICT of table unit is still there"),
+        (
+            "UNIQUE (name, kind)\n)",
+            "UNIQUE (name, kind)\n) STRICT",
+            "STRICT of table unit is still there",
+        ),
         (" CHECK (length(name) < 50)", "", "CHECK (length (name) < 50) of table unit is missing"),
-        ("UNIQUE (name, kind)", "UNIQUE (name, kind) ON CONFLICT REPLACE", "ON CONFLICT of table unit is still there"),
+        (
+            "UNIQUE (name, kind)",
+            "UNIQUE (name, kind) ON CONFLICT REPLACE",
+            "ON CONFLICT of table unit is still there",
+        ),
     ] {
         refused(&rebuilt(from, to), "SELECT 1;", difference);
     }
@@ -156,13 +192,25 @@ fn a_way_back_in_other_words_is_no_difference() {
         parent_id integer, size integer, twice integer as (SIZE*2), constraint one unique (name, kind), check (length(name)<50),
         foreign key (parent_id) references parent on update no action on delete cascade)";
     let (before, after) = hidden.split_once("INSERT INTO unit_new").unwrap();
-    let back = format!("{}{table};\nINSERT INTO unit_new{after}", before.split_once('\n').unwrap().0.to_owned() + "\n");
+    let back = format!(
+        "{}{table};\nINSERT INTO unit_new{after}",
+        before.split_once('\n').unwrap().0.to_owned() + "\n"
+    );
     accepted(&hidden, &back);
     accepted("ALTER TABLE unit ADD COLUMN extra;", "ALTER TABLE unit DROP COLUMN extra;");
     accepted("ALTER TABLE unit RENAME TO part;", "ALTER TABLE part RENAME TO unit;");
-    accepted("ALTER TABLE unit RENAME COLUMN size TO extent;", "ALTER TABLE unit RENAME COLUMN extent TO size;");
-    accepted("DROP INDEX unit_kind;", "CREATE INDEX IF NOT EXISTS \"unit_kind\" on UNIT(Kind desc) where size>0;");
-    accepted("DROP VIEW units;\nCREATE TABLE b (y);", "DROP TABLE b; CREATE VIEW units as\n  select name, kind from unit -- all\n;");
+    accepted(
+        "ALTER TABLE unit RENAME COLUMN size TO extent;",
+        "ALTER TABLE unit RENAME COLUMN extent TO size;",
+    );
+    accepted(
+        "DROP INDEX unit_kind;",
+        "CREATE INDEX IF NOT EXISTS \"unit_kind\" on UNIT(Kind desc) where size>0;",
+    );
+    accepted(
+        "DROP VIEW units;\nCREATE TABLE b (y);",
+        "DROP TABLE b; CREATE VIEW units as\n  select name, kind from unit -- all\n;",
+    );
 }
 
 #[test]
@@ -171,11 +219,20 @@ fn columns_in_another_order_are_said_and_refused_where_something_counts_them() {
     let down = "ALTER TABLE child ADD COLUMN label TEXT;
         CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;";
     let said = accepted(up, down);
-    assert!(said.contains("table child has its columns in the order id, parent_id, amount, changes, label"), "{said}");
+    assert!(
+        said.contains(
+            "table child has its columns in the order id, parent_id, amount, changes, label"
+        ),
+        "{said}"
+    );
     let trigger = UNIT.lines().find(|line| line.contains("unit_gone")).unwrap();
     let up = "DROP TRIGGER unit_gone; ALTER TABLE gone DROP COLUMN name;";
     let down = format!("ALTER TABLE gone ADD COLUMN name TEXT; {trigger}");
-    refused(up, &down, "table gone has its columns in the order kind, name, and should have name, kind");
+    refused(
+        up,
+        &down,
+        "table gone has its columns in the order kind, name, and should have name, kind",
+    );
 }
 
 #[test]
@@ -189,6 +246,7 @@ fn what_the_application_made_is_its_own() {
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     assert_eq!(sizes(&device), [5, 9]);
     let kept = "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE name IN ('cache', 'quick', 'shown', 'noted') ORDER BY 1)";
-    let kept: String = Connection::open(device.main()).unwrap().query_row(kept, [], |row| row.get(0)).unwrap();
+    let kept: String =
+        Connection::open(device.main()).unwrap().query_row(kept, [], |row| row.get(0)).unwrap();
     assert_eq!(kept, "cache noted quick shown");
 }

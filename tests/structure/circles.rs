@@ -13,14 +13,26 @@ pub fn circles(root: &Path, files: &[std::path::PathBuf]) -> Vec<String> {
     for folder in ["src", "crates/model/src", "crates/build/src"] {
         let inside = files.iter().filter(|path| path.starts_with(folder) && !is_test(path));
         let sources: BTreeMap<String, Source> = inside
-            .map(|path| (name(path.strip_prefix(folder).unwrap()), Source::new(path, &fs::read_to_string(root.join(path)).unwrap())))
+            .map(|path| {
+                (
+                    name(path.strip_prefix(folder).unwrap()),
+                    Source::new(path, &fs::read_to_string(root.join(path)).unwrap()),
+                )
+            })
             .collect();
-        let uses: BTreeMap<&str, BTreeSet<String>> =
-            sources.iter().map(|(name, source)| (name.as_str(), used(name, source, &sources))).collect();
-        for (name, _) in sources.iter().filter(|(name, _)| !matches!(name.as_str(), "lib" | "main")) {
+        let uses: BTreeMap<&str, BTreeSet<String>> = sources
+            .iter()
+            .map(|(name, source)| (name.as_str(), used(name, source, &sources)))
+            .collect();
+        for (name, _) in sources.iter().filter(|(name, _)| !matches!(name.as_str(), "lib" | "main"))
+        {
             let way = way_back(name, &uses);
             if way.iter().min() == Some(name) {
-                found.push(format!("{}:1: files use each other in a circle: {}", sources[name].path.display(), way.join(" → ")));
+                found.push(format!(
+                    "{}:1: files use each other in a circle: {}",
+                    sources[name].path.display(),
+                    way.join(" → ")
+                ));
             }
         }
     }
@@ -29,7 +41,8 @@ pub fn circles(root: &Path, files: &[std::path::PathBuf]) -> Vec<String> {
 
 /// `device/disk.rs` and `device/disk/mod.rs` are `device::disk`.
 fn name(path: &Path) -> String {
-    let parts: Vec<String> = path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let parts: Vec<String> =
+        path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
     parts.iter().filter(|part| *part != "mod").cloned().collect::<Vec<_>>().join("::")
 }
 
@@ -38,7 +51,9 @@ fn used(own: &str, source: &Source, all: &BTreeMap<String, Source>) -> BTreeSet<
     let text = source.code.join("\n");
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {
-        found.extend(paths(&text[at + "crate::".len()..]).iter().filter_map(|path| file_of(path, all)));
+        found.extend(
+            paths(&text[at + "crate::".len()..]).iter().filter_map(|path| file_of(path, all)),
+        );
     }
     for (at, _) in text.match_indices("use super::") {
         let mut rest = &text[at + "use ".len()..];
@@ -47,7 +62,8 @@ fn used(own: &str, source: &Source, all: &BTreeMap<String, Source>) -> BTreeSet<
             (rest, _) = (after, base.pop());
         }
         for path in paths(rest) {
-            let whole: Vec<&str> = base.iter().copied().chain(path.iter().map(String::as_str)).collect();
+            let whole: Vec<&str> =
+                base.iter().copied().chain(path.iter().map(String::as_str)).collect();
             found.extend(file_of(&whole.iter().map(ToString::to_string).collect::<Vec<_>>(), all));
         }
     }
@@ -63,7 +79,9 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     if let Some(next) = rest.strip_prefix("::").filter(|_| !word.is_empty()) {
         return paths(next).into_iter().map(|path| [vec![word.clone()], path].concat()).collect();
     }
-    let Some(group) = rest.strip_prefix('{').filter(|_| word.is_empty()) else { return vec![vec![word]] };
+    let Some(group) = rest.strip_prefix('{').filter(|_| word.is_empty()) else {
+        return vec![vec![word]];
+    };
     let (mut depth, mut begin, mut found) = (0, 0, Vec::new());
     for (at, letter) in group.char_indices() {
         match letter {
@@ -84,7 +102,10 @@ fn paths(text: &str) -> Vec<Vec<String>> {
 
 /// The file in which the end of this path stands.
 fn file_of(path: &[String], all: &BTreeMap<String, Source>) -> Option<String> {
-    (1..=path.len()).rev().map(|length| path[..length].join("::")).find(|name| all.contains_key(name))
+    (1..=path.len())
+        .rev()
+        .map(|length| path[..length].join("::"))
+        .find(|name| all.contains_key(name))
 }
 
 /// From a file through others to itself; empty where there is no way.

@@ -30,7 +30,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ops", &["hooks", "device", "decide", "error", "config", "catalog", "pragma"]),
     ("report", &["hooks", "ops", "device", "decide", "error", "config", "catalog"]),
     ("boot", &["hooks", "report", "ops", "device", "decide", "error", "config", "catalog"]),
-    ("commands", &["hooks", "boot", "report", "ops", "device", "decide", "error", "config", "catalog", "cli"]),
+    (
+        "commands",
+        &[
+            "hooks", "boot", "report", "ops", "device", "decide", "error", "config", "catalog",
+            "cli",
+        ],
+    ),
     ("cli", &["decide", "error", "config", "catalog"]),
 ];
 
@@ -41,18 +47,43 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["device/sqlite", "device/history", "lib.rs"],
         "rusqlite is known to device/sqlite and device/history alone; lib.rs offers it",
     ),
-    ("refinery_core", &["from_refinery", "lib.rs", "migrator"], "refinery is known to from_refinery alone, and to what it is offered by"),
-    ("std::fs", &["device/disk"], "std::fs is used by device/disk alone: its verbs say what survives a power cut"),
+    (
+        "refinery_core",
+        &["from_refinery", "lib.rs", "migrator"],
+        "refinery is known to from_refinery alone, and to what it is offered by",
+    ),
+    (
+        "std::fs",
+        &["device/disk"],
+        "std::fs is used by device/disk alone: its verbs say what survives a power cut",
+    ),
 ];
 
 /// What a pure room must not name.
 const PURE: &[(&str, &[&str])] = &[
-    ("decide", &["std::fs", "std::time", "std::env", "std::process", "std::net", "std::thread", "log::", "rustix", "rusqlite"]),
-    ("cli", &["std::fs", "std::time", "std::env", "std::process", "std::net", "rustix", "rusqlite"]),
+    (
+        "decide",
+        &[
+            "std::fs",
+            "std::time",
+            "std::env",
+            "std::process",
+            "std::net",
+            "std::thread",
+            "log::",
+            "rustix",
+            "rusqlite",
+        ],
+    ),
+    (
+        "cli",
+        &["std::fs", "std::time", "std::env", "std::process", "std::net", "rustix", "rusqlite"],
+    ),
 ];
 
 /// What may not stand in code that runs on a device, in a build or in CI, outside tests.
-const PANICS: &[&str] = &[".unwrap()", ".expect(\"", ".expect(&", "panic!", "unreachable!", "unimplemented!", "todo!"];
+const PANICS: &[&str] =
+    &[".unwrap()", ".expect(\"", ".expect(&", "panic!", "unreachable!", "unimplemented!", "todo!"];
 
 /// What writes to standard output or standard error, past `commands/printed.rs`, which makes every line printable.
 const OUTPUT: &[&str] = &["print!(", "println!(", "stdout()", "stderr()"];
@@ -102,14 +133,20 @@ fn broken(source: &Source) -> Vec<(usize, String)> {
     found.extend(sizes(source));
     found.extend(unfinished(source));
     if !is_test(&source.path)
-        && ["src", "crates/model/src", "crates/build/src", "crates/workbench/src"].iter().any(|folder| source.within(folder))
+        && ["src", "crates/model/src", "crates/build/src", "crates/workbench/src"]
+            .iter()
+            .any(|folder| source.within(folder))
     {
         found.extend(words(source, PANICS, "guests may panic, we may not: "));
     }
     if !is_test(&source.path) && source.within("src") {
         found.extend(arrows(source));
         if !OUTPUT_ROOMS.iter().any(|file| source.path.ends_with(file)) {
-            found.extend(words(source, OUTPUT, "what is printed is a `Printed`, whose lines are printable: "));
+            found.extend(words(
+                source,
+                OUTPUT,
+                "what is printed is a `Printed`, whose lines are printable: ",
+            ));
         }
         found.extend(rooms(source));
     }
@@ -133,7 +170,10 @@ fn sizes(source: &Source) -> Vec<(usize, String)> {
     }
     for (line, name, length) in functions(source) {
         if length > FUNCTION_LINES_MAX {
-            found.push((line, format!("{name} is {length} lines long: a function fits in {FUNCTION_LINES_MAX}")));
+            found.push((
+                line,
+                format!("{name} is {length} lines long: a function fits in {FUNCTION_LINES_MAX}"),
+            ));
         }
     }
     for (line, name, count) in parameters(source) {
@@ -153,7 +193,10 @@ fn unfinished(source: &Source) -> Vec<(usize, String)> {
             found.push((number + 1, format!("unfinished: {word}")));
         }
     }
-    if !["src", "crates/build/src", "crates/workbench/src"].iter().any(|folder| source.within(folder)) {
+    if !["src", "crates/build/src", "crates/workbench/src"]
+        .iter()
+        .any(|folder| source.within(folder))
+    {
         found.extend(words(source, &[concat!("to", "do!(")], "unfinished: "));
     }
     found
@@ -171,18 +214,24 @@ fn words(source: &Source, words: &[&str], sentence: &str) -> Vec<(usize, String)
 
 fn arrows(source: &Source) -> Vec<(usize, String)> {
     let room = source.room();
-    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else { return Vec::new() };
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
+        return Vec::new();
+    };
     let known = |target: &str| target == room || allowed.contains(&target);
     imports(source)
         .into_iter()
         .filter(|(_, target)| ARROWS.iter().any(|(name, _)| name == target) && !known(target))
-        .map(|(line, target)| (line, format!("`{room}` must not use `{target}`: arrows only go down")))
+        .map(|(line, target)| {
+            (line, format!("`{room}` must not use `{target}`: arrows only go down"))
+        })
         .collect()
 }
 
 fn rooms(source: &Source) -> Vec<(usize, String)> {
     let mut found = Vec::new();
-    let inside = |room: &str| source.within(&format!("src/{room}")) || source.path.ends_with(format!("src/{room}.rs"));
+    let inside = |room: &str| {
+        source.within(&format!("src/{room}")) || source.path.ends_with(format!("src/{room}.rs"))
+    };
     for (word, rooms, sentence) in ROOMS {
         if !rooms.iter().any(|room| inside(room)) && !pure(source, word) {
             found.extend(source.naming(word).map(|line| (line, sentence.to_string())));
@@ -190,7 +239,11 @@ fn rooms(source: &Source) -> Vec<(usize, String)> {
     }
     for (room, denied) in PURE {
         for word in denied.iter().filter(|_| source.room() == *room) {
-            found.extend(source.naming(word).map(|line| (line, format!("`{room}` is a pure room: no {word}"))));
+            found.extend(
+                source
+                    .naming(word)
+                    .map(|line| (line, format!("`{room}` is a pure room: no {word}"))),
+            );
         }
     }
     found

@@ -17,7 +17,9 @@ pub struct Source {
 /// Is the whole file a test?
 pub fn is_test(path: &Path) -> bool {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    stem == "tests" || stem.ends_with("_tests") || path.components().any(|part| part.as_os_str() == "tests")
+    stem == "tests"
+        || stem.ends_with("_tests")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 impl Source {
@@ -41,7 +43,8 @@ impl Source {
     /// Its module path.
     fn module(&self) -> Vec<String> {
         let path = self.path.strip_prefix("src").unwrap_or(&self.path).with_extension("");
-        let mut parts: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let mut parts: Vec<String> =
+            path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         if parts.last().is_some_and(|last| last == "mod") {
             parts.pop();
         }
@@ -52,9 +55,15 @@ impl Source {
     pub fn naming<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
         let tail = word.strip_prefix("std::");
         self.code.iter().enumerate().filter_map(move |(number, line)| {
-            let grouped = line.split_once("std::{").map(|(_, rest)| rest.split(|c: char| !c.is_alphanumeric() && c != '_'));
-            let named = line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-            let in_group = tail.is_some_and(|tail| grouped.is_some_and(|mut parts| parts.any(|part| part == tail)));
+            let grouped = line
+                .split_once("std::{")
+                .map(|(_, rest)| rest.split(|c: char| !c.is_alphanumeric() && c != '_'));
+            let named = line
+                .match_indices(word)
+                .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            let in_group = tail.is_some_and(|tail| {
+                grouped.is_some_and(|mut parts| parts.any(|part| part == tail))
+            });
             (named || in_group).then_some(number + 1)
         })
     }
@@ -71,7 +80,8 @@ fn blank(text: &str) -> Vec<String> {
         while at < letters.len() {
             let rest = |n: usize| letters.get(at + n).copied().unwrap_or(' ');
             if let Some(hashes) = string {
-                let closes = letters[at] == '"' && (0..hashes.unwrap_or(0)).all(|n| rest(n + 1) == '#');
+                let closes =
+                    letters[at] == '"' && (0..hashes.unwrap_or(0)).all(|n| rest(n + 1) == '#');
                 at += if letters[at] == '\\' && hashes.is_none() { 2 } else { 1 };
                 if closes {
                     string = None;
@@ -80,10 +90,13 @@ fn blank(text: &str) -> Vec<String> {
                 }
             } else if letters[at] == '/' && rest(1) == '/' {
                 break;
-            } else if letters[at] == '\'' && (rest(1) == '"' && rest(2) == '\'' || rest(1) == '\\' && rest(3) == '\'') {
+            } else if letters[at] == '\''
+                && (rest(1) == '"' && rest(2) == '\'' || rest(1) == '\\' && rest(3) == '\'')
+            {
                 at += if rest(1) == '"' { 3 } else { 4 };
             } else if letters[at] == '"' {
-                let before: usize = letters[..at].iter().rev().take_while(|letter| **letter == '#').count();
+                let before: usize =
+                    letters[..at].iter().rev().take_while(|letter| **letter == '#').count();
                 let raw = at > before && letters[at - before - 1] == 'r';
                 string = Some(raw.then_some(before));
                 out.push('"');
@@ -114,7 +127,8 @@ fn without_tests(code: &[String]) -> Vec<String> {
             armed = false;
             out.push(String::new());
         } else {
-            armed = trimmed == "#[cfg(test)]" || (armed && (trimmed.starts_with("#[") || trimmed.is_empty()));
+            armed = trimmed == "#[cfg(test)]"
+                || (armed && (trimmed.starts_with("#[") || trimmed.is_empty()));
             out.push(line.clone());
         }
     }
@@ -131,9 +145,10 @@ pub fn functions(source: &Source) -> Vec<(usize, String, usize)> {
     let mut found = Vec::new();
     for (number, line) in source.raw.iter().enumerate() {
         let Some((before, after)) = line.split_once("fn ") else { continue };
-        let words = before
-            .split_whitespace()
-            .all(|word| ["pub", "const", "async", "unsafe", "extern", "\"C\""].contains(&word) || word.starts_with("pub("));
+        let words = before.split_whitespace().all(|word| {
+            ["pub", "const", "async", "unsafe", "extern", "\"C\""].contains(&word)
+                || word.starts_with("pub(")
+        });
         if !words || line.trim_end().ends_with([';', '}']) {
             continue;
         }
@@ -153,9 +168,14 @@ pub fn parameters(source: &Source) -> Vec<(usize, String, usize)> {
     for (at, _) in text.match_indices("fn ") {
         let rest = &text[at + "fn ".len()..];
         let begins = at == 0 || text[..at].ends_with([' ', '\n']);
-        let name: String = rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+        let name: String =
+            rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
         let after = rest.get(name.len()..).unwrap_or_default();
-        let list = if after.starts_with('<') { after.get(closing(after)..).unwrap_or_default() } else { after };
+        let list = if after.starts_with('<') {
+            after.get(closing(after)..).unwrap_or_default()
+        } else {
+            after
+        };
         if !begins || name.is_empty() || !list.starts_with('(') {
             continue;
         }
@@ -176,7 +196,11 @@ pub fn parameters(source: &Source) -> Vec<(usize, String, usize)> {
             before = letter;
         }
         let is_self = |part: &str| part == "self" || part.ends_with(" self") || part == "&self";
-        let count = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty() && !is_self(part)).count();
+        let count = parts
+            .iter()
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty() && !is_self(part))
+            .count();
         found.push((text[..at].matches('\n').count() + 1, name, count));
     }
     found
@@ -210,7 +234,10 @@ pub fn imports(source: &Source) -> Vec<(usize, String)> {
     let depth = source.module().len();
     for (at, _) in text.match_indices("super::") {
         let before = text[..at].matches("super::").count();
-        let chained = (0..before).rev().take_while(|n| text[..at].ends_with(&"super::".repeat(before - n))).count();
+        let chained = (0..before)
+            .rev()
+            .take_while(|n| text[..at].ends_with(&"super::".repeat(before - n)))
+            .count();
         let more = text[at + "super::".len()..].starts_with("super::");
         if !more && chained + 1 >= depth {
             found.extend(targets(&text, at + "super::".len()));

@@ -12,7 +12,8 @@ use crate::sums;
 /// The sentence that says where refinery reads a file otherwise than we do: a defect of one of the two.
 pub(crate) fn of_refinery(stem: &Stem, text: &str) -> Result<Checksums, String> {
     let (int4, int8) = sums::of_refinery(stem.version, &stem.name, text);
-    let ours = if size_of::<refinery_core::SchemaVersion>() == size_of::<i64>() { int8 } else { int4 };
+    let ours =
+        if size_of::<refinery_core::SchemaVersion>() == size_of::<i64>() { int8 } else { int4 };
     match refinery_core::Migration::unapplied(&stem.text, text) {
         #[allow(clippy::useless_conversion)] // Of 32 or of 64 bits.
         Ok(theirs) if (i64::from(theirs.version()), theirs.name(), theirs.checksum()) == (stem.version, &*stem.name, ours[0]) => {}
@@ -26,7 +27,9 @@ pub(crate) fn of_refinery(stem: &Stem, text: &str) -> Result<Checksums, String> 
 
 /// See [`sums::fingerprint`].
 pub fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
-    sums::fingerprint(migrations.iter().map(|migration| (migration.version, &*migration.name, &*migration.sql)))
+    sums::fingerprint(
+        migrations.iter().map(|migration| (migration.version, &*migration.name, &*migration.sql)),
+    )
 }
 
 #[cfg(test)]
@@ -51,16 +54,35 @@ mod tests {
 
     #[test]
     fn refinery_computes_the_same() {
-        let plain: String = ('\0'..='\u{7f}').filter(|character| character.is_ascii_alphanumeric() || *character == '_').collect();
-        for (version, name) in [(7, &*plain), (i64::from(i32::MAX), "x"), (0, "_"), (12, "größe"), (1 << 31, "y"), (i64::MAX, "z")] {
-            let stem = Stem { text: format!("V00{version}__{name}"), version, name: name.to_owned() };
+        let plain: String = ('\0'..='\u{7f}')
+            .filter(|character| character.is_ascii_alphanumeric() || *character == '_')
+            .collect();
+        for (version, name) in [
+            (7, &*plain),
+            (i64::from(i32::MAX), "x"),
+            (0, "_"),
+            (12, "größe"),
+            (1 << 31, "y"),
+            (i64::MAX, "z"),
+        ] {
+            let stem =
+                Stem { text: format!("V00{version}__{name}"), version, name: name.to_owned() };
             for text in ["", "SELECT 1;\n", "SELECT 'ä\0';\r\n"] {
-                let Checksums { int4: [int4, _], int8: [int8, _] } = of_refinery(&stem, text).unwrap();
+                let Checksums { int4: [int4, _], int8: [int8, _] } =
+                    of_refinery(&stem, text).unwrap();
                 let theirs = refinery_int8::Migration::unapplied(&stem.text, text).unwrap();
-                assert_eq!((theirs.version(), theirs.name(), theirs.checksum()), (version, name, int8), "{text:?}");
+                assert_eq!(
+                    (theirs.version(), theirs.name(), theirs.checksum()),
+                    (version, name, int8),
+                    "{text:?}"
+                );
                 match refinery::Migration::unapplied(&stem.text, text) {
                     Ok(theirs) => {
-                        assert_eq!((i64::from(theirs.version()), theirs.name(), theirs.checksum()), (version, name, int4), "{text:?}");
+                        assert_eq!(
+                            (i64::from(theirs.version()), theirs.name(), theirs.checksum()),
+                            (version, name, int4),
+                            "{text:?}"
+                        );
                     }
                     Err(_) => assert!(version > i64::from(i32::MAX) && int4 == int8, "{version}"),
                 }
@@ -87,7 +109,10 @@ mod tests {
     #[test]
     fn the_fingerprint_is_frozen() {
         // Two devices' slots compare it: another value here is another format.
-        let hex: String = fingerprint(&[migration(1, "first", "SELECT 1;\n")]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = fingerprint(&[migration(1, "first", "SELECT 1;\n")])
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(hex, "3def45006a8dc59a34df2ea6b3cfcd2e");
     }
 }

@@ -7,11 +7,21 @@ use crate::sql::{self, Kind, Token};
 use crate::Problem;
 
 /// Every directive, as it is written without its value.
-const KNOWN: [&str; 9] =
-    ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "expect", "batch", "needs-space", "code", "allow"];
+const KNOWN: [&str; 9] = [
+    "no-transaction",
+    "foreign-keys",
+    "compatible-from",
+    "irreversible",
+    "expect",
+    "batch",
+    "needs-space",
+    "code",
+    "allow",
+];
 
 /// What means nothing in `data/`.
-const SCHEMAS_ALONE: [&str; 5] = ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "code"];
+const SCHEMAS_ALONE: [&str; 5] =
+    ["no-transaction", "foreign-keys", "compatible-from", "irreversible", "code"];
 
 /// A larger number is a slip of the pen: no migration needs a hundred times its database.
 const NEEDS_SPACE_MAX_PERCENT: u32 = 10_000;
@@ -36,7 +46,11 @@ pub(crate) struct Place<'a> {
 }
 
 /// Reads the directives of one file.
-pub(crate) fn read(tokens: &[Token<'_>], place: &Place<'_>, problems: &mut Vec<Problem>) -> Directives {
+pub(crate) fn read(
+    tokens: &[Token<'_>],
+    place: &Place<'_>,
+    problems: &mut Vec<Problem>,
+) -> Directives {
     let mut reader = Reader { found: Directives::default(), seen: Vec::new() };
     let mut at_head = true;
     for token in tokens {
@@ -77,10 +91,12 @@ fn directive_in<'a>(token: &Token<'a>) -> Option<Result<&'a str, String>> {
         // A sentence that begins with the project's name is only a comment.
         None if !rest.starts_with([' ', '\t']) || !KNOWN.contains(&first_word) => None,
         None => Some(Err(format!("a colon is missing; write `-- bootmigrate: {meant}`"))),
-        Some(_) if block => Some(Err(format!("a directive is a comment of one line; write `-- bootmigrate: {meant}`"))),
-        Some(_) if word != "bootmigrate" => {
-            Some(Err(format!("`bootmigrate` is written in small letters; write `-- bootmigrate: {meant}`")))
-        }
+        Some(_) if block => Some(Err(format!(
+            "a directive is a comment of one line; write `-- bootmigrate: {meant}`"
+        ))),
+        Some(_) if word != "bootmigrate" => Some(Err(format!(
+            "`bootmigrate` is written in small letters; write `-- bootmigrate: {meant}`"
+        ))),
         Some(text) => Some(Ok(text)),
     }
 }
@@ -98,7 +114,9 @@ impl Reader {
         let Some(known) = KNOWN.into_iter().find(|known| *known == name) else {
             return Err(unknown(name));
         };
-        if !matches!(known, "expect" | "allow") && self.seen.iter().any(|(seen, _, _)| *seen == known) {
+        if !matches!(known, "expect" | "allow")
+            && self.seen.iter().any(|(seen, _, _)| *seen == known)
+        {
             return Err(format!("`{known}` stands here twice; remove one of the two"));
         }
         self.seen.push((known, token.line, token.column));
@@ -157,25 +175,36 @@ impl Reader {
     }
 
     fn expect(&mut self, value: Option<&str>, line: u32) -> Result<(), String> {
-        let shape = "write for example `-- bootmigrate: expect = SELECT * FROM network WHERE ssid IS NULL`";
-        let query = value.ok_or_else(|| format!("`expect` takes a query that must return no row; {shape}"))?;
+        let shape =
+            "write for example `-- bootmigrate: expect = SELECT * FROM network WHERE ssid IS NULL`";
+        let query = value
+            .ok_or_else(|| format!("`expect` takes a query that must return no row; {shape}"))?;
         let lexed = sql::lex(query);
         let (statements, incomplete) = sql::statements(&lexed.tokens);
         if let Some(missing) = lexed.incomplete.or(incomplete.into_iter().next()) {
-            return Err(format!("the query of this `expect` does not end on its line: {}", missing.sentence));
+            return Err(format!(
+                "the query of this `expect` does not end on its line: {}",
+                missing.sentence
+            ));
         }
         match statements.as_slice() {
             [one] if ["SELECT", "WITH", "VALUES"].iter().any(|word| one.word(0, word)) => {
                 self.found.expect.push(Expect { query: query.to_owned(), line });
                 Ok(())
             }
-            [_] => Err(format!("`expect` takes a query that begins with SELECT, WITH or VALUES; {shape}")),
-            _ => Err(format!("`expect` takes one query, and each further one its own line; {shape}")),
+            [_] => Err(format!(
+                "`expect` takes a query that begins with SELECT, WITH or VALUES; {shape}"
+            )),
+            _ => {
+                Err(format!("`expect` takes one query, and each further one its own line; {shape}"))
+            }
         }
     }
 
     fn needs_space(&mut self, value: Option<&str>) -> Result<(), String> {
-        let percent = value.and_then(percent).filter(|percent| (1..=NEEDS_SPACE_MAX_PERCENT).contains(percent));
+        let percent = value
+            .and_then(percent)
+            .filter(|percent| (1..=NEEDS_SPACE_MAX_PERCENT).contains(percent));
         self.found.needs_space_percent = Some(percent.ok_or_else(|| {
             format!(
                 "`needs-space` takes a multiple of the database's size, from 0.01 to {} with at most two decimals; write for example `-- bootmigrate: needs-space = 2.0`",
@@ -186,9 +215,12 @@ impl Reader {
     }
 
     fn allow(&mut self, value: Option<&str>, line: u32) -> Result<(), String> {
-        let (code, because) = value.and_then(|value| value.split_once(" because ")).unwrap_or_default();
+        let (code, because) =
+            value.and_then(|value| value.split_once(" because ")).unwrap_or_default();
         let (code, because) = (code.trim(), because.trim());
-        let is_code = code.strip_prefix("BM").is_some_and(|digits| digits.len() == 3 && digits.chars().all(|digit| digit.is_ascii_digit()));
+        let is_code = code.strip_prefix("BM").is_some_and(|digits| {
+            digits.len() == 3 && digits.chars().all(|digit| digit.is_ascii_digit())
+        });
         if !is_code || because.is_empty() {
             return Err("`allow` takes the code of a lint and the reason; write for example `-- bootmigrate: allow = BM012 because the table has ten rows`".to_owned());
         }
@@ -197,7 +229,10 @@ impl Reader {
     }
 
     fn code(&mut self, rest: &str) -> Result<(), String> {
-        let value = rest.strip_prefix("revision").map(str::trim_start).and_then(|rest| rest.strip_prefix('='));
+        let value = rest
+            .strip_prefix("revision")
+            .map(str::trim_start)
+            .and_then(|rest| rest.strip_prefix('='));
         let revision = value.and_then(|value| number::<u32>(value.trim()));
         // A wrong number is still code: that there is no SQL is not a second problem.
         self.found.code_revision = Some(revision.unwrap_or_default());
@@ -255,7 +290,8 @@ fn number<N: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Option<N>
 /// `2`, `2.0` or `1.25` in per cent.
 fn percent(text: &str) -> Option<u32> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.chars().all(|character| character.is_ascii_digit());
+    let all_digits =
+        |part: &str| !part.is_empty() && part.chars().all(|character| character.is_ascii_digit());
     if !all_digits(whole) || !all_digits(decimals) || decimals.len() > 2 {
         return None;
     }
@@ -269,7 +305,10 @@ fn unknown(name: &str) -> String {
         Some((distance, known)) if distance <= EDITS_MAX && distance < known.len() => {
             format!("there is no directive `{name}`; did you mean `{known}`?")
         }
-        _ => format!("there is no directive `{name}`; there are {}", KNOWN.map(|known| format!("`{known}`")).join(", ")),
+        _ => format!(
+            "there is no directive `{name}`; there are {}",
+            KNOWN.map(|known| format!("`{known}`")).join(", ")
+        ),
     }
 }
 
@@ -305,7 +344,13 @@ mod tests {
 
     #[test]
     fn space_is_kept_in_per_cent() {
-        assert_eq!([percent("2"), percent("2.0"), percent("1.25"), percent("0.5")], [Some(200), Some(200), Some(125), Some(50)]);
-        assert_eq!([percent("2,0"), percent("-2"), percent("1.234"), percent(".5"), percent("4294967295")], [None; 5]);
+        assert_eq!(
+            [percent("2"), percent("2.0"), percent("1.25"), percent("0.5")],
+            [Some(200), Some(200), Some(125), Some(50)]
+        );
+        assert_eq!(
+            [percent("2,0"), percent("-2"), percent("1.234"), percent(".5"), percent("4294967295")],
+            [None; 5]
+        );
     }
 }

@@ -31,8 +31,19 @@ pub(crate) fn execute(product: &Product) -> Found {
     let label = product.configuration_file.split('/').next().unwrap_or_default();
     let mut found = Found::default();
     for database in &product.databases {
-        let Some(settings) = product.settings.databases.iter().find(|entry| entry.name == database.name) else { continue };
-        let mut run = Run { label, database, settings, stand_ins: StandIns::default(), code: None, found: Found::default() };
+        let Some(settings) =
+            product.settings.databases.iter().find(|entry| entry.name == database.name)
+        else {
+            continue;
+        };
+        let mut run = Run {
+            label,
+            database,
+            settings,
+            stand_ins: StandIns::default(),
+            code: None,
+            found: Found::default(),
+        };
         run.all();
         found.problems.append(&mut run.found.problems);
         found.warnings.append(&mut run.found.warnings);
@@ -63,7 +74,8 @@ impl Run<'_> {
 
     /// What a device does not do without: an error, unless something of the product's is missing here that may be the cause.
     fn fails(&mut self, file: &str, fault: &Fault, after: &str) {
-        let of_the_product = fault.of_the_product.then(|| "the product has to register it".to_owned());
+        let of_the_product =
+            fault.of_the_product.then(|| "the product has to register it".to_owned());
         let doubt = of_the_product.or_else(|| self.doubt());
         let Fault { line, column, words, .. } = fault;
         // Whatever the product registers or its code does, this statement never runs.
@@ -71,7 +83,8 @@ impl Run<'_> {
             let sentence = format!("not checked from here on: {words}; {doubt}, so this may work on a device: test it there");
             self.found.warnings.push(Problem::at(file, *line, *column, sentence));
         } else {
-            let sentence = format!("{words}: a device would refuse this migration; correct it{after}");
+            let sentence =
+                format!("{words}: a device would refuse this migration; correct it{after}");
             self.found.problems.push(Problem::at(file, *line, *column, sentence));
         }
     }

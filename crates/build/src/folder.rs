@@ -60,7 +60,9 @@ struct Entry {
 
 /// Reads the whole folder; what cannot be read is a problem, and the rest goes on.
 pub(crate) fn walk(root: &Path, problems: &mut Vec<Problem>) -> Folder {
-    let label = root.file_name().map_or_else(|| "migrations".to_owned(), |name| name.to_string_lossy().into_owned());
+    let label = root
+        .file_name()
+        .map_or_else(|| "migrations".to_owned(), |name| name.to_string_lossy().into_owned());
     let mut folder = Folder { label, ..Folder::default() };
     let label = folder.label.clone();
     for entry in list(root, &label, &mut folder.watched, problems) {
@@ -80,7 +82,12 @@ pub(crate) fn walk(root: &Path, problems: &mut Vec<Problem>) -> Folder {
     folder
 }
 
-fn database(entry: &Entry, label: &str, watched: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) -> DatabaseFolder {
+fn database(
+    entry: &Entry,
+    label: &str,
+    watched: &mut Vec<PathBuf>,
+    problems: &mut Vec<Problem>,
+) -> DatabaseFolder {
     let inside = entry.name.clone();
     let mut database = DatabaseFolder { name: entry.name.clone(), ..DatabaseFolder::default() };
     for child in list(&entry.path, &format!("{label}/{inside}"), watched, problems) {
@@ -122,12 +129,20 @@ fn take(entry: &Entry, label: &str, inside: &str, mode: &mut Mode, problems: &mu
 }
 
 /// What is in a folder, sorted by name, without hidden files.
-fn list(path: &Path, shown: &str, watched: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+fn list(
+    path: &Path,
+    shown: &str,
+    watched: &mut Vec<PathBuf>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Entry> {
     watched.push(path.to_path_buf());
     let read = match fs::read_dir(path) {
         Ok(read) => read,
         Err(error) => {
-            problems.push(Problem::whole(shown, format!("the folder cannot be read ({error}); make it, or name another one")));
+            problems.push(Problem::whole(
+                shown,
+                format!("the folder cannot be read ({error}); make it, or name another one"),
+            ));
             return Vec::new();
         }
     };
@@ -138,9 +153,13 @@ fn list(path: &Path, shown: &str, watched: &mut Vec<PathBuf>, problems: &mut Vec
             Ok((Ok(name), path)) => entries.push(Entry { is_folder: path.is_dir(), name, path }),
             Ok((Err(name), _)) => {
                 let sentence = "the file name is not UTF-8; write it with plain letters";
-                problems.push(Problem::whole(&format!("{shown}/{}", name.to_string_lossy()), sentence));
+                problems
+                    .push(Problem::whole(&format!("{shown}/{}", name.to_string_lossy()), sentence));
             }
-            Err(error) => problems.push(Problem::whole(shown, format!("the folder cannot be listed ({error}); look at its permissions"))),
+            Err(error) => problems.push(Problem::whole(
+                shown,
+                format!("the folder cannot be listed ({error}); look at its permissions"),
+            )),
         }
     }
     entries.sort_by(|one, other| one.name.cmp(&other.name));
@@ -156,7 +175,10 @@ fn read_text(path: &Path, shown: &str, problems: &mut Vec<Problem>) -> Option<St
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            problems.push(Problem::whole(shown, format!("the file cannot be read ({error}); look at its permissions")));
+            problems.push(Problem::whole(
+                shown,
+                format!("the file cannot be read ({error}); look at its permissions"),
+            ));
             return None;
         }
     };
@@ -164,7 +186,8 @@ fn read_text(path: &Path, shown: &str, problems: &mut Vec<Problem>) -> Option<St
         Ok(text) => Some(text),
         Err(error) => {
             let good = error.utf8_error().valid_up_to();
-            let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default()).into_owned();
+            let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default())
+                .into_owned();
             let wrong = error.as_bytes().get(good).copied().unwrap_or_default();
             let (line, column) = place_after(&before);
             let sentence = format!("the byte 0x{wrong:02x} is not UTF-8; save this file as UTF-8");

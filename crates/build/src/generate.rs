@@ -89,7 +89,10 @@ fn line(text: &mut String, depth: usize, field: &str, value: &str) {
 }
 
 fn option(value: Option<String>) -> String {
-    value.map_or_else(|| "::core::option::Option::None".to_owned(), |value| format!("::core::option::Option::Some({value})"))
+    value.map_or_else(
+        || "::core::option::Option::None".to_owned(),
+        |value| format!("::core::option::Option::Some({value})"),
+    )
 }
 
 /// A string as Rust writes it.

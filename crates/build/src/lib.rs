@@ -41,7 +41,9 @@ pub use checksum::fingerprint;
 pub use generate::source;
 pub use pack::packed;
 pub use problem::Problem;
-pub use product::{Allow, Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product, Versions};
+pub use product::{
+    Allow, Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product, Versions,
+};
 
 /// The environment variable that names another folder than the build script does.
 pub const FOLDER_VARIABLE: &str = "BOOTMIGRATE_MIGRATIONS";
@@ -56,7 +58,8 @@ pub const EMBEDDED_FILE: &str = "bootmigrate_embedded.rs";
 pub fn embed(folder: impl AsRef<Path>) {
     let named = env::var_os(FOLDER_VARIABLE).filter(|named| !named.is_empty());
     let base = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let folder = Path::new(&base).join(named.map_or_else(|| folder.as_ref().to_path_buf(), PathBuf::from));
+    let folder =
+        Path::new(&base).join(named.map_or_else(|| folder.as_ref().to_path_buf(), PathBuf::from));
     let (result, watched) = read::read(&folder);
     // A script that failed is run again whatever has changed.
     let product = result.unwrap_or_else(|problems| fail(&problems));
@@ -113,14 +116,19 @@ pub fn lock(folder: &Path) -> Result<Vec<String>, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let all = product.databases.iter().flat_map(|database| database.migrations.iter().chain(&database.data));
+    let all = product
+        .databases
+        .iter()
+        .flat_map(|database| database.migrations.iter().chain(&database.data));
     let new: Vec<&Migration> = all.filter(|migration| !migration.released).collect();
     if new.is_empty() {
         return Ok(Vec::new());
     }
     let path = folder.join(folder::LOCK);
     let failed = |error: std::io::Error| {
-        let sentence = format!("the file cannot be written ({error}); look at its permissions and at the space left");
+        let sentence = format!(
+            "the file cannot be written ({error}); look at its permissions and at the space left"
+        );
         vec![Problem::whole(&path.display().to_string(), sentence)]
     };
     let mut text = match fs::read_to_string(&path) {
@@ -137,10 +145,15 @@ pub fn lock(folder: &Path) -> Result<Vec<String>, Vec<Problem>> {
 }
 
 fn write_source(product: &Product, out_dir: Option<OsString>) -> Result<(), Problem> {
-    let out_dir = out_dir.ok_or_else(|| Problem::whole("OUT_DIR", "is not set; call `bootmigrate_build::embed` from a build script"))?;
+    let out_dir = out_dir.ok_or_else(|| {
+        Problem::whole("OUT_DIR", "is not set; call `bootmigrate_build::embed` from a build script")
+    })?;
     let path = Path::new(&out_dir).join(EMBEDDED_FILE);
     fs::write(&path, generate::source(product)).map_err(|error| {
-        Problem::whole(&path.display().to_string(), format!("the file cannot be written ({error}); look at the space left"))
+        Problem::whole(
+            &path.display().to_string(),
+            format!("the file cannot be written ({error}); look at the space left"),
+        )
     })
 }
 

@@ -36,7 +36,9 @@ pub(crate) fn parse(file: &str) -> Result<Named, String> {
         return parse_stem(file, stem, ".sql").map(Named::Up);
     }
     if file.to_ascii_lowercase().ends_with(".sql") {
-        return Err(format!("`{file}` ends with capital letters, so no tool would find it; write `.sql`"));
+        return Err(format!(
+            "`{file}` ends with capital letters, so no tool would find it; write `.sql`"
+        ));
     }
     if !looks_like_migration(file) {
         return Ok(Named::Other);
@@ -52,7 +54,8 @@ pub(crate) fn parse(file: &str) -> Result<Named, String> {
 /// A letter that a migration may begin with, then a digit.
 fn looks_like_migration(file: &str) -> bool {
     let mut characters = file.chars();
-    matches!(characters.next(), Some('V' | 'v' | 'U' | 'u')) && characters.next().is_some_and(|next| next.is_ascii_digit())
+    matches!(characters.next(), Some('V' | 'v' | 'U' | 'u'))
+        && characters.next().is_some_and(|next| next.is_ascii_digit())
 }
 
 fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
@@ -122,10 +125,14 @@ fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: 
         );
     }
     if after.starts_with('.') {
-        return format!("the version in `{file}` is not a whole number; write the next free whole number");
+        return format!(
+            "the version in `{file}` is not a whole number; write the next free whole number"
+        );
     }
     if after.starts_with('-') {
-        return format!("`{file}` has `-` after its version, so refinery would leave it out silently; {shape}");
+        return format!(
+            "`{file}` has `-` after its version, so refinery would leave it out silently; {shape}"
+        );
     }
     format!("`{file}` has no two underscores between version and name, so refinery would leave it out silently; {shape}")
 }
@@ -143,7 +150,9 @@ mod tests {
 
     #[track_caller]
     fn accepts(file: &str, version: i64, name: &str) {
-        let (Named::Up(stem) | Named::Down(stem)) = parse(file).unwrap() else { unreachable!("{file}") };
+        let (Named::Up(stem) | Named::Down(stem)) = parse(file).unwrap() else {
+            unreachable!("{file}")
+        };
         assert_eq!((stem.version, stem.name.as_str()), (version, name));
     }
 
@@ -160,9 +169,12 @@ mod tests {
     #[test]
     fn refinery_reads_every_character_that_may_stand() {
         // Elsewhere Unicode grows, and Rust's tables or refinery's are the newer ones.
-        let (latin_to_thaana, devanagari, thai) = ('\0'..='\u{7ff}', '\u{900}'..='\u{97f}', '\u{e00}'..='\u{e7f}');
-        let (kana, han, hangul) = ('\u{3040}'..='\u{30ff}', '\u{4e00}'..='\u{9fff}', '\u{ac00}'..='\u{d7a3}');
-        let all = latin_to_thaana.chain(devanagari).chain(thai).chain(kana).chain(han).chain(hangul);
+        let (latin_to_thaana, devanagari, thai) =
+            ('\0'..='\u{7ff}', '\u{900}'..='\u{97f}', '\u{e00}'..='\u{e7f}');
+        let (kana, han, hangul) =
+            ('\u{3040}'..='\u{30ff}', '\u{4e00}'..='\u{9fff}', '\u{ac00}'..='\u{d7a3}');
+        let all =
+            latin_to_thaana.chain(devanagari).chain(thai).chain(kana).chain(han).chain(hangul);
         let all: String = all.filter(|character| may_stand(*character)).collect();
         assert!(all.chars().count() > 33_000);
         assert!(refinery::Migration::unapplied(&format!("V1__{all}"), "").unwrap().name() == all);
@@ -172,7 +184,12 @@ mod tests {
     fn marks_and_other_digits_have_a_sentence() {
         for wrong in ["\u{b2}", "\u{663}", "\u{301}", "\u{94d}"] {
             let refused = parse(&format!("V1__area_{wrong}.sql")).unwrap_err();
-            assert!(refused.ends_with("which is neither a letter nor a digit from 0 to 9; write `V1__area__.sql`"), "{refused}");
+            assert!(
+                refused.ends_with(
+                    "which is neither a letter nor a digit from 0 to 9; write `V1__area__.sql`"
+                ),
+                "{refused}"
+            );
         }
     }
 

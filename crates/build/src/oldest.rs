@@ -29,25 +29,41 @@ pub(crate) fn check(
     warnings: &mut Vec<Problem>,
 ) {
     let schema = resulting(migrations);
-    let needs = schema.iter().filter_map(|object| object.needs.as_ref().map(|(need, migration)| (object, need, *migration)));
+    let needs = schema.iter().filter_map(|object| {
+        object.needs.as_ref().map(|(need, migration)| (object, need, *migration))
+    });
     let Some(oldest) = entry.sqlite_min else {
         if let Some((object, need, migration)) = needs.max_by_key(|(_, need, _)| need.minor) {
             let sentence = format!(
                 "{} needs SQLite 3.{} ({}); write `sqlite_min` in [databases.{}], the oldest SQLite of its applications, and the build checks that they have it",
                 said(object), need.minor, need.what, entry.name
             );
-            warnings.push(Problem::at(&format!("{label}/{}", migration.file), need.line, need.column, sentence));
+            warnings.push(Problem::at(
+                &format!("{label}/{}", migration.file),
+                need.line,
+                need.column,
+                sentence,
+            ));
         }
         return;
     };
     for (object, need, migration) in needs.filter(|(_, need, _)| need.minor > oldest) {
-        let remedy = if migration.adopted || migration.released { "make it otherwise in a new migration" } else { "write it otherwise" };
+        let remedy = if migration.adopted || migration.released {
+            "make it otherwise in a new migration"
+        } else {
+            "write it otherwise"
+        };
         let sentence = format!(
             "{} needs SQLite 3.{} ({}), and `sqlite_min` of `{}` is 3.{oldest}: an application with that could not read it; {remedy}, or `sqlite_min = \"3.{}\"`",
             said(object), need.minor, need.what, entry.name, need.minor
         );
         let to = if migration.adopted { &mut *warnings } else { &mut *problems };
-        to.push(Problem::at(&format!("{label}/{}", migration.file), need.line, need.column, sentence));
+        to.push(Problem::at(
+            &format!("{label}/{}", migration.file),
+            need.line,
+            need.column,
+            sentence,
+        ));
     }
 }
 
@@ -76,23 +92,33 @@ fn name_at(statement: &Statement<'_>, mut place: usize) -> Option<(String, usize
     if statement.token(place + 1).is_some_and(|token| token.text == ".") {
         place += 2;
     }
-    let token = statement.token(place).filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Text))?;
+    let token = statement
+        .token(place)
+        .filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Text))?;
     Some((token.text.trim_matches(['"', '`', '[', ']', '\'']).to_lowercase(), place + 1))
 }
 
 fn create<'m>(schema: &mut Vec<Object<'m>>, statement: &Statement<'_>, migration: &'m Migration) {
-    let Some(place) = (1..3).find(|place| KINDS.iter().any(|kind| statement.word(*place, kind))) else { return };
+    let Some(place) = (1..3).find(|place| KINDS.iter().any(|kind| statement.word(*place, kind)))
+    else {
+        return;
+    };
     let Some(kind) = KINDS.into_iter().find(|kind| statement.word(place, kind)) else { return };
     if statement.word(1, "TEMP") || statement.word(1, "TEMPORARY") {
         return;
     }
     let if_new = statement.word(place + 1, "IF");
-    let Some((name, after)) = name_at(statement, if if_new { place + 4 } else { place + 1 }) else { return };
+    let Some((name, after)) = name_at(statement, if if_new { place + 4 } else { place + 1 }) else {
+        return;
+    };
     if if_new && schema.iter().any(|object| object.name == name && object.kind == kind) {
         return;
     }
     let on = (after..statement.tokens.len()).find(|place| statement.word(*place, "ON"));
-    let table = on.filter(|_| kind == "INDEX" || kind == "TRIGGER").and_then(|on| name_at(statement, on + 1)).map(|(table, _)| table);
+    let table = on
+        .filter(|_| kind == "INDEX" || kind == "TRIGGER")
+        .and_then(|on| name_at(statement, on + 1))
+        .map(|(table, _)| table);
     // Of CREATE TABLE … AS SELECT the schema keeps the columns alone.
     let query = kind == "TABLE" && statement.word(after, "AS");
     let needs = if query { None } else { newest_need(&statement.tokens) };
@@ -102,7 +128,10 @@ fn create<'m>(schema: &mut Vec<Object<'m>>, statement: &Statement<'_>, migration
 fn drop_object(schema: &mut Vec<Object<'_>>, statement: &Statement<'_>) {
     let place = if statement.word(2, "IF") { 4 } else { 2 };
     if let Some((name, _)) = name_at(statement, place) {
-        schema.retain(|object| !(statement.word(1, object.kind) && object.name == name) && object.table.as_ref() != Some(&name));
+        schema.retain(|object| {
+            !(statement.word(1, object.kind) && object.name == name)
+                && object.table.as_ref() != Some(&name)
+        });
     }
 }
 
@@ -119,12 +148,17 @@ fn alter<'m>(schema: &mut [Object<'m>], statement: &Statement<'_>, migration: &'
         }
         return;
     }
-    let Some(object) = schema.iter_mut().find(|object| object.kind == "TABLE" && object.name == table) else { return };
+    let Some(object) =
+        schema.iter_mut().find(|object| object.kind == "TABLE" && object.name == table)
+    else {
+        return;
+    };
     if statement.word(after, "DROP") {
         // Perhaps it was this column.
         object.needs = None;
     } else if statement.word(after, "ADD") {
-        let need = newest_need(&statement.tokens).filter(|need| object.needs.as_ref().is_none_or(|(old, _)| old.minor < need.minor));
+        let need = newest_need(&statement.tokens)
+            .filter(|need| object.needs.as_ref().is_none_or(|(old, _)| old.minor < need.minor));
         object.needs = need.map(|need| (need, migration)).or(object.needs.take());
     }
 }

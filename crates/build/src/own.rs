@@ -6,12 +6,17 @@ use crate::reserved::{is_reserved, refusal};
 use crate::sql::{Kind, Statement, Token};
 
 /// Line, column and sentence of the first place where this statement touches one of them.
-pub(crate) fn touched(statement: &Statement<'_>, history_table: &str) -> Option<(u32, u32, String)> {
+pub(crate) fn touched(
+    statement: &Statement<'_>,
+    history_table: &str,
+) -> Option<(u32, u32, String)> {
     let first = statement.token(0)?;
     // Whatever it makes, changes or removes is named in it.
     let by_name = ["CREATE", "DROP", "ALTER"].iter().any(|word| first.is(word));
     let found = statement.tokens.iter().enumerate().find(|(place, token)| {
-        is_reserved(bare(token), history_table) && names_something(token) && (by_name || is_written(statement, *place))
+        is_reserved(bare(token), history_table)
+            && names_something(token)
+            && (by_name || is_written(statement, *place))
     })?;
     Some((found.1.line, found.1.column, refusal(bare(found.1))))
 }
@@ -30,7 +35,10 @@ fn is_written(statement: &Statement<'_>, place: usize) -> bool {
     let dotted = place >= 2 && statement.token(place - 1).is_some_and(|token| token.text == ".");
     let before = if dotted { place - 2 } else { place };
     let word = |back: usize, word: &str| before >= back && statement.word(before - back, word);
-    word(1, "INTO") || word(1, "UPDATE") || (word(1, "FROM") && word(2, "DELETE")) || (word(2, "OR") && word(3, "UPDATE"))
+    word(1, "INTO")
+        || word(1, "UPDATE")
+        || (word(1, "FROM") && word(2, "DELETE"))
+        || (word(2, "OR") && word(3, "UPDATE"))
 }
 
 #[cfg(test)]
@@ -55,7 +63,10 @@ mod tests {
         check("UPDATE bootmigrate_data SET rows = 0", Some((1, 8)));
         check("DROP TABLE IF EXISTS refinery_schema_history", Some((1, 22)));
         check("ALTER TABLE a RENAME TO 'bootmigrate_data'", Some((1, 25)));
-        check("CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_steps; END", Some((1, 54)));
+        check(
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_steps; END",
+            Some((1, 54)),
+        );
         check("CREATE INDEX i ON refinery_schema_history(name)", Some((1, 19)));
         check("CREATE TEMP VIEW bootmigrate_later AS SELECT 1", Some((1, 18)));
     }

@@ -69,7 +69,11 @@ impl Writer {
         self.bytes.extend(migration.version.to_le_bytes());
         self.text(&migration.name);
         let checksums = migration.checksums;
-        checksums.int4.iter().chain(&checksums.int8).for_each(|checksum| self.bytes.extend(checksum.to_le_bytes()));
+        checksums
+            .int4
+            .iter()
+            .chain(&checksums.int8)
+            .for_each(|checksum| self.bytes.extend(checksum.to_le_bytes()));
         self.text(&migration.file);
         self.text(&migration.sql);
         self.bytes.extend(migration.statements.to_le_bytes());
@@ -86,11 +90,17 @@ impl Writer {
             ForeignKeys::Deferred => 2,
             ForeignKeys::Enforced => 3,
         });
-        self.optional(directives.compatible_from, |writer, version| writer.bytes.extend(version.to_le_bytes()));
+        self.optional(directives.compatible_from, |writer, version| {
+            writer.bytes.extend(version.to_le_bytes())
+        });
         self.flag(directives.irreversible);
         self.flag(directives.batch);
-        self.optional(directives.needs_space_percent, |writer, percent| writer.bytes.extend(percent.to_le_bytes()));
-        self.optional(directives.code_revision, |writer, revision| writer.bytes.extend(revision.to_le_bytes()));
+        self.optional(directives.needs_space_percent, |writer, percent| {
+            writer.bytes.extend(percent.to_le_bytes())
+        });
+        self.optional(directives.code_revision, |writer, revision| {
+            writer.bytes.extend(revision.to_le_bytes())
+        });
         self.number(directives.expect.len());
         for expect in &directives.expect {
             self.text(&expect.query);

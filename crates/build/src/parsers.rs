@@ -15,8 +15,16 @@ pub fn file_name(name: &str) -> Result<bool, String> {
 pub fn product(configuration: &str, lock: &str, up: &str, down: &str) -> Vec<Problem> {
     let mode = match (name::parse("V1__first.sql"), name::parse("V1__first.down.sql")) {
         (Ok(Named::Up(forth)), Ok(Named::Down(back))) => Mode {
-            ups: vec![SqlFile { stem: forth, file: "settings/V1__first.sql".into(), text: up.into() }],
-            downs: vec![SqlFile { stem: back, file: "settings/V1__first.down.sql".into(), text: down.into() }],
+            ups: vec![SqlFile {
+                stem: forth,
+                file: "settings/V1__first.sql".into(),
+                text: up.into(),
+            }],
+            downs: vec![SqlFile {
+                stem: back,
+                file: "settings/V1__first.down.sql".into(),
+                text: down.into(),
+            }],
         },
         _ => Mode::default(),
     };
@@ -24,7 +32,11 @@ pub fn product(configuration: &str, lock: &str, up: &str, down: &str) -> Vec<Pro
         label: "migrations".into(),
         configuration: Some(configuration.into()),
         lock: Some(lock.into()),
-        databases: vec![DatabaseFolder { name: "settings".into(), schema: mode, data: Mode::default() }],
+        databases: vec![DatabaseFolder {
+            name: "settings".into(),
+            schema: mode,
+            data: Mode::default(),
+        }],
         watched: Vec::new(),
     };
     read::problems(&folder)

@@ -46,11 +46,18 @@ impl std::error::Error for Problem {}
 
 impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Problem {
-        Problem { file: error.file, line: error.line, column: error.column, sentence: error.sentence }
+        Problem {
+            file: error.file,
+            line: error.line,
+            column: error.column,
+            sentence: error.sentence,
+        }
     }
 }
 
 /// A name or a piece of SQL in it may hold line ends and control characters.
 fn on_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }

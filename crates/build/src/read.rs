@@ -50,7 +50,9 @@ pub(crate) fn read(root: &Path) -> (Result<Product, Vec<Problem>>, Vec<std::path
     said.warnings.sort();
     said.warnings.dedup();
     let result = match product {
-        Some(product) if said.problems.is_empty() => Ok(Product { warnings: said.warnings, ..product }),
+        Some(product) if said.problems.is_empty() => {
+            Ok(Product { warnings: said.warnings, ..product })
+        }
         _ => Err(said.problems),
     };
     (result, folder.watched)
@@ -74,12 +76,18 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
     lock.folders_gone(folder, &mut said.problems);
     let mut databases = Vec::new();
     for found in &folder.databases {
-        let entry = settings.as_ref().and_then(|settings| settings.databases.iter().find(|entry| entry.name == found.name));
+        let entry = settings
+            .as_ref()
+            .and_then(|settings| settings.databases.iter().find(|entry| entry.name == found.name));
         let frame = Frame {
             label: &folder.label,
             data: false,
             // Without a configuration nobody knows what was adopted: what may be a mere warning is not called a problem.
-            adopted_up_to: if settings.is_none() { i64::MAX } else { entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0) },
+            adopted_up_to: if settings.is_none() {
+                i64::MAX
+            } else {
+                entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0)
+            },
             adopted_enforced: entry.is_some_and(|entry| entry.adopted_foreign_keys == Some(true)),
             together: entry.is_some_and(|entry| entry.together.is_some()),
             user_version_ours: entry.is_some_and(|entry| entry.user_version == UserVersion::Ours),
@@ -87,16 +95,34 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
         };
         let migrations = read_folder_of(&found.schema, &found.name, frame, &lock, said);
         let inside = format!("{}/data", found.name);
-        let data = read_folder_of(&found.data, &inside, Frame { data: true, adopted_up_to: 0, ..frame }, &lock, said);
+        let data = read_folder_of(
+            &found.data,
+            &inside,
+            Frame { data: true, adopted_up_to: 0, ..frame },
+            &lock,
+            said,
+        );
         let (name, fingerprint) = (found.name.clone(), checksum::fingerprint(&migrations));
-        let database = Database { name, fingerprint, versions: versions(&migrations, entry), migrations, data };
+        let database = Database {
+            name,
+            fingerprint,
+            versions: versions(&migrations, entry),
+            migrations,
+            data,
+        };
         if let (Some(settings), Some(entry)) = (&settings, entry) {
             if settings.slots == Slots::Ab {
                 release::check_way_back(&folder.label, &database, entry, &lock, &mut said.problems);
             }
             check_adopted(&configuration_file, &database, entry, said);
             check_user_version(&configuration_file, &database, entry, said);
-            oldest::check(&folder.label, &database.migrations, entry, &mut said.problems, &mut said.warnings);
+            oldest::check(
+                &folder.label,
+                &database.migrations,
+                entry,
+                &mut said.problems,
+                &mut said.warnings,
+            );
         }
         databases.push(database);
     }
@@ -117,7 +143,8 @@ fn read_settings(folder: &Folder, file: &str, said: &mut Messages) -> Option<Set
     };
     match config::read(Source { file, text }, &[], UnknownKey::Refuse) {
         Ok(settings) => {
-            said.warnings.extend(settings.warnings.iter().map(|warning| Problem::whole(file, warning)));
+            said.warnings
+                .extend(settings.warnings.iter().map(|warning| Problem::whole(file, warning)));
             Some(settings)
         }
         Err(error) => {
@@ -143,7 +170,10 @@ fn in_order_of(
             ordered.push(left.swap_remove(place));
         } else {
             let (line, column) = place_of_table(folder, &entry.name);
-            let sentence = format!("there is no folder `{label}/{}` for this database; make it, or remove the entry", entry.name);
+            let sentence = format!(
+                "there is no folder `{label}/{}` for this database; make it, or remove the entry",
+                entry.name
+            );
             said.problems.push(Problem::at(configuration_file, line, column, sentence));
         }
     }
@@ -163,7 +193,12 @@ fn place_of_table(folder: &Folder, name: &str) -> (u32, u32) {
     found.map_or((0, 0), |(before, _)| folder::place_after(before))
 }
 
-fn check_adopted(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Messages) {
+fn check_adopted(
+    configuration_file: &str,
+    database: &Database,
+    entry: &DatabaseSettings,
+    said: &mut Messages,
+) {
     let newest = database.migrations.last().map_or(0, |migration| migration.version);
     if newest == 0 && !database.migrations.is_empty() {
         let sentence = "version 0 is its only migration, and a database without any is at version 0 too; write a `V1__….sql` beside it";
@@ -195,21 +230,36 @@ fn newest(migrations: &[Migration]) -> i64 {
     migrations.last().map_or(0, |migration| migration.version)
 }
 
-fn check_user_version(configuration_file: &str, database: &Database, entry: &DatabaseSettings, said: &mut Messages) {
+fn check_user_version(
+    configuration_file: &str,
+    database: &Database,
+    entry: &DatabaseSettings,
+    said: &mut Messages,
+) {
     let sentence = entry.user_version_cannot_hold(newest(&database.migrations));
     said.problems.extend(sentence.map(|sentence| Problem::whole(configuration_file, sentence)));
 }
 
 /// All migrations of one folder, oldest first.
-fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said: &mut Messages) -> Vec<Migration> {
+fn read_folder_of(
+    mode: &Mode,
+    inside: &str,
+    frame: Frame<'_>,
+    lock: &Lock,
+    said: &mut Messages,
+) -> Vec<Migration> {
     let mut ups: Vec<&SqlFile> = mode.ups.iter().collect();
     // Of two files with one version the released one keeps it.
     ups.sort_by_cached_key(|up| (up.stem.version, !lock.names(inside, &up.file), up.file.clone()));
     for pair in ups.windows(2) {
         if let [one, other] = pair {
             if one.stem.version == other.stem.version {
-                let sentence = format!("version {} is taken by `{}`; give this file the next free number", one.stem.version, one.file);
-                said.problems.push(Problem::whole(&format!("{}/{}", frame.label, other.file), sentence));
+                let sentence = format!(
+                    "version {} is taken by `{}`; give this file the next free number",
+                    one.stem.version, one.file
+                );
+                said.problems
+                    .push(Problem::whole(&format!("{}/{}", frame.label, other.file), sentence));
             }
         }
     }
@@ -224,7 +274,10 @@ fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said
             said.problems.push(Problem::whole(&format!("{}/{}", frame.label, down.file), sentence));
             continue;
         }
-        if !ups.iter().any(|up| up.stem.version == down.stem.version && up.stem.name == down.stem.name) {
+        if !ups
+            .iter()
+            .any(|up| up.stem.version == down.stem.version && up.stem.name == down.stem.name)
+        {
             let sentence = match ups.iter().find(|up| up.stem.version == down.stem.version) {
                 Some(up) => format!(
                     "this is the way back of `{}` under another name; write `{}.down.sql`",
@@ -238,18 +291,32 @@ fn read_folder_of(mode: &Mode, inside: &str, frame: Frame<'_>, lock: &Lock, said
     }
     let mut migrations = Vec::new();
     for up in ups {
-        let down = mode.downs.iter().find(|down| down.stem.version == up.stem.version && down.stem.name == up.stem.name);
+        let down = mode
+            .downs
+            .iter()
+            .find(|down| down.stem.version == up.stem.version && down.stem.name == up.stem.name);
         migrations.push(read_migration(up, down, frame, said));
     }
     lock.compare(frame.label, inside, &mut migrations, &mut said.problems);
     migrations
 }
 
-fn read_migration(up: &SqlFile, down: Option<&SqlFile>, frame: Frame<'_>, said: &mut Messages) -> Migration {
+fn read_migration(
+    up: &SqlFile,
+    down: Option<&SqlFile>,
+    frame: Frame<'_>,
+    said: &mut Messages,
+) -> Migration {
     let shown = format!("{}/{}", frame.label, up.file);
     let adopted = up.stem.version <= frame.adopted_up_to;
-    let place =
-        Place { file: &shown, version: up.stem.version, data: frame.data, down: false, has_down: down.is_some(), together: frame.together };
+    let place = Place {
+        file: &shown,
+        version: up.stem.version,
+        data: frame.data,
+        down: false,
+        has_down: down.is_some(),
+        together: frame.together,
+    };
     let (contents, mut directives) = read_sql(up, &place, frame, adopted, said);
     // Nobody can write the directive into it; and one that turns enforcement off itself wants its children kept.
     let enforced = adopted && frame.adopted_enforced && !turns_foreign_keys_off(&contents.sql);
@@ -293,8 +360,18 @@ fn read_sql(
     let lexed = sql::lex(&contents.sql);
     let (statements, incomplete) = sql::statements(&lexed.tokens);
     let directives = directive::read(&lexed.tokens, place, &mut said.problems);
-    found.extend(lexed.incomplete.iter().chain(&incomplete).map(|missing| (missing.line, missing.column, missing.sentence.to_owned())));
-    if statements.is_empty() && lexed.incomplete.is_none() && incomplete.is_empty() && directives.code_revision.is_none() {
+    found.extend(
+        lexed
+            .incomplete
+            .iter()
+            .chain(&incomplete)
+            .map(|missing| (missing.line, missing.column, missing.sentence.to_owned())),
+    );
+    if statements.is_empty()
+        && lexed.incomplete.is_none()
+        && incomplete.is_empty()
+        && directives.code_revision.is_none()
+    {
         let sentence = if place.down {
             "there is no statement in this file; write the way back, or remove the file"
         } else {
@@ -309,11 +386,19 @@ fn read_sql(
         user_version_ours: frame.user_version_ours,
     };
     // Also in a file of before bootmigrate: no device could go on after it.
-    let touched = statements.iter().filter_map(|statement| own::touched(statement, frame.history_table));
-    said.problems.extend(touched.map(|(line, column, sentence)| Problem::at(place.file, line, column, sentence)));
+    let touched =
+        statements.iter().filter_map(|statement| own::touched(statement, frame.history_table));
+    said.problems.extend(
+        touched.map(|(line, column, sentence)| Problem::at(place.file, line, column, sentence)),
+    );
     for finding in rule::check(&statements, context) {
         if finding.warning {
-            said.warnings.push(Problem::at(place.file, finding.line, finding.column, finding.sentence));
+            said.warnings.push(Problem::at(
+                place.file,
+                finding.line,
+                finding.column,
+                finding.sentence,
+            ));
         } else {
             found.push((finding.line, finding.column, finding.sentence));
         }
@@ -322,7 +407,8 @@ fn read_sql(
         if adopted {
             // What to write instead stands behind the semicolon; nobody can edit this file.
             let what = sentence.split("; ").next().unwrap_or_default();
-            let sentence = format!("released before bootmigrate, so this is a warning only: {what}");
+            let sentence =
+                format!("released before bootmigrate, so this is a warning only: {what}");
             said.warnings.push(Problem::at(place.file, line, column, sentence));
         } else {
             said.problems.push(Problem::at(place.file, line, column, sentence));
@@ -343,9 +429,17 @@ fn check_text(text: &str, found: &mut Vec<(u32, u32, String)>) {
     }
     if let Some((before, _)) = text.split_once('\0') {
         let (line, column) = folder::place_after(before);
-        found.push((line, column, "there is a NUL character here, and SQLite would read no further; remove it".to_owned()));
+        found.push((
+            line,
+            column,
+            "there is a NUL character here, and SQLite would read no further; remove it".to_owned(),
+        ));
     }
-    let ends: Vec<bool> = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(|line| line.ends_with("\r\n")).collect();
+    let ends: Vec<bool> = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+        .map(|line| line.ends_with("\r\n"))
+        .collect();
     let other = ends.iter().position(|end| Some(end) != ends.first());
     if let Some(before) = other {
         let sentence =

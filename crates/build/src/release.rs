@@ -93,12 +93,23 @@ impl Lock {
     }
 
     /// Compares the files of one folder with what was released, and marks those that were.
-    pub fn compare(&self, label: &str, inside: &str, migrations: &mut [Migration], problems: &mut Vec<Problem>) {
+    pub fn compare(
+        &self,
+        label: &str,
+        inside: &str,
+        migrations: &mut [Migration],
+        problems: &mut Vec<Problem>,
+    ) {
         let shown = format!("{label}/{LOCK}");
         for released in self.lines(inside) {
             // Another file with the same version is a problem of its own; the released one is looked for first.
-            let same = |migration: &Migration| (migration.version == released.version).then_some(migration.file != released.file);
-            let Some(now) = migrations.iter_mut().filter(|migration| same(migration).is_some()).min_by_key(|migration| same(migration))
+            let same = |migration: &Migration| {
+                (migration.version == released.version).then_some(migration.file != released.file)
+            };
+            let Some(now) = migrations
+                .iter_mut()
+                .filter(|migration| same(migration).is_some())
+                .min_by_key(|migration| same(migration))
             else {
                 problems.push(gone(&shown, released));
                 continue;
@@ -122,7 +133,9 @@ impl Lock {
             problems.push(Problem::whole(&file, sentence));
         }
         let Some(last) = self.last_released(inside) else { return };
-        for late in migrations.iter().filter(|migration| !migration.released && migration.version < last) {
+        for late in
+            migrations.iter().filter(|migration| !migration.released && migration.version < last)
+        {
             let sentence = format!(
                 "version {} is new and not above {last}, the last released one, so devices that have {last} would never run it; give it a number from {} on",
                 late.version,
@@ -158,31 +171,49 @@ fn parse_line(text: &str, line: u32) -> Option<(String, Released)> {
 }
 
 /// With two slots the firmware released last must be able to start on what an unreleased migration leaves.
-pub(crate) fn check_way_back(label: &str, database: &Database, settings: &DatabaseSettings, lock: &Lock, problems: &mut Vec<Problem>) {
+pub(crate) fn check_way_back(
+    label: &str,
+    database: &Database,
+    settings: &DatabaseSettings,
+    lock: &Lock,
+    problems: &mut Vec<Problem>,
+) {
     let Some(last) = lock.last_released(&database.name) else { return };
     if has_other_way_back(settings) {
         return;
     }
     let last = last.max(settings.adopted_up_to.unwrap_or_default());
-    let unreleased: Vec<&Migration> = database.migrations.iter().filter(|migration| migration.version > last).collect();
+    let unreleased: Vec<&Migration> =
+        database.migrations.iter().filter(|migration| migration.version > last).collect();
     // The device takes one answer for all of them: it does not go back over some and use the rest as it is.
     let allowed = |answer: OnNewer| settings.on_newer.contains(&answer);
     let goes_back = |migration: &Migration| migration.down.is_some() && allowed(OnNewer::Downgrade);
-    let compatible =
-        |migration: &Migration| migration.directives.compatible_from.is_some_and(|from| from <= last) && allowed(OnNewer::Compatible);
-    if unreleased.iter().all(|migration| goes_back(migration)) || unreleased.iter().all(|migration| compatible(migration)) {
+    let compatible = |migration: &Migration| {
+        migration.directives.compatible_from.is_some_and(|from| from <= last)
+            && allowed(OnNewer::Compatible)
+    };
+    if unreleased.iter().all(|migration| goes_back(migration))
+        || unreleased.iter().all(|migration| compatible(migration))
+    {
         return;
     }
-    let stuck: Vec<&&Migration> = unreleased.iter().filter(|migration| !goes_back(migration) && !compatible(migration)).collect();
+    let stuck: Vec<&&Migration> = unreleased
+        .iter()
+        .filter(|migration| !goes_back(migration) && !compatible(migration))
+        .collect();
     for migration in &stuck {
-        problems.push(Problem::whole(&format!("{label}/{}", migration.file), no_way_back(migration, last, &allowed)));
+        problems.push(Problem::whole(
+            &format!("{label}/{}", migration.file),
+            no_way_back(migration, last, &allowed),
+        ));
     }
     if !stuck.is_empty() {
         return;
     }
     // Each has a way of its own, and together they have none: the rest needs down files too.
     for migration in unreleased.iter().filter(|migration| !goes_back(migration)) {
-        let instead = if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
+        let instead =
+            if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
         let sentence = format!(
             "the firmware released last (version {last}) must go back by down SQL over another new migration, and would stop at this one; write `{}.down.sql`{instead}",
             stem(migration)
@@ -201,17 +232,21 @@ fn no_way_back(migration: &Migration, last: i64, allowed: &dyn Fn(OnNewer) -> bo
         ways.push(format!("`-- bootmigrate: compatible-from = {last}` where the released firmware can use the result as it is"));
     }
     if allowed(OnNewer::Downgrade) {
-        let instead = if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
+        let instead =
+            if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
         ways.push(format!("`{}.down.sql`{instead}", stem(migration)));
     }
     if ways.is_empty() {
-        ways.push("\"downgrade\" into `on_newer` of bootmigrate.toml, and a `.down.sql`".to_owned());
+        ways.push(
+            "\"downgrade\" into `on_newer` of bootmigrate.toml, and a `.down.sql`".to_owned(),
+        );
     }
     format!("the firmware released last (version {last}) would not start after this in the other slot; write {}", ways.join(", or "))
 }
 
 /// The older firmware may rebuild, or may put the snapshot back that this one is made to take.
 fn has_other_way_back(settings: &DatabaseSettings) -> bool {
-    let snapshot = settings.on_newer.contains(&OnNewer::TrialSnapshot) && settings.copy == CopyPolicy::Always;
+    let snapshot =
+        settings.on_newer.contains(&OnNewer::TrialSnapshot) && settings.copy == CopyPolicy::Always;
     snapshot || settings.on_newer.contains(&OnNewer::Purge)
 }

@@ -36,10 +36,20 @@ pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Findi
     for statement in statements {
         let Some(first) = statement.token(0) else { continue };
         if let Some(sentence) = refused(statement, first, context) {
-            findings.push(Finding { line: first.line, column: first.column, sentence, warning: false });
+            findings.push(Finding {
+                line: first.line,
+                column: first.column,
+                sentence,
+                warning: false,
+            });
         }
         if let Some(sentence) = unread_check(statement, context) {
-            findings.push(Finding { line: first.line, column: first.column, sentence, warning: true });
+            findings.push(Finding {
+                line: first.line,
+                column: first.column,
+                sentence,
+                warning: true,
+            });
         }
         findings.extend(load_extension(statement));
         findings.extend(limited(statement));
@@ -52,7 +62,10 @@ pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Findi
 fn refused(statement: &Statement<'_>, first: &Token<'_>, context: Context) -> Option<String> {
     let word = first.text.to_ascii_uppercase();
     if first.kind != Kind::Word {
-        return Some(format!("a statement cannot begin with `{}`; remove it, or the semicolon before it", first.text));
+        return Some(format!(
+            "a statement cannot begin with `{}`; remove it, or the semicolon before it",
+            first.text
+        ));
     }
     match word.as_str() {
         "ALTER" | "CREATE" | "DROP" | "VACUUM" if context.data => Some(format!(
@@ -76,13 +89,19 @@ fn transaction_word(word: &str) -> String {
 
 /// `INSERT OR ROLLBACK` ends the transaction as ROLLBACK does.
 fn or_rollback(statement: &Statement<'_>) -> Option<String> {
-    let found = statement.tokens.windows(2).any(|pair| matches!(pair, [one, two] if one.is("OR") && two.is("ROLLBACK")));
+    let found = statement
+        .tokens
+        .windows(2)
+        .any(|pair| matches!(pair, [one, two] if one.is("OR") && two.is("ROLLBACK")));
     found.then(|| "`OR ROLLBACK` is not allowed: it would end bootmigrate's own transaction; write `OR ABORT`".to_owned())
 }
 
 fn vacuum(statement: &Statement<'_>, context: Context) -> Option<String> {
     if statement.tokens.iter().any(|token| token.is("INTO")) {
-        return Some("`VACUUM INTO` is not allowed: a migration writes no other file; remove this statement".to_owned());
+        return Some(
+            "`VACUUM INTO` is not allowed: a migration writes no other file; remove this statement"
+                .to_owned(),
+        );
     }
     if context.down {
         return Some("`VACUUM` cannot run in a down file, which is run inside a transaction; remove this statement".to_owned());
@@ -106,7 +125,11 @@ impl<'a> Pragma<'a> {
         let dotted = statement.token(2).is_some_and(|token| token.text == ".");
         let place = if dotted { 3 } else { 1 };
         let schema = if dotted { bare(1) } else { None };
-        Some(Pragma { schema, name: bare(place)?.to_ascii_lowercase(), has_value: statement.token(place + 1).is_some() })
+        Some(Pragma {
+            schema,
+            name: bare(place)?.to_ascii_lowercase(),
+            has_value: statement.token(place + 1).is_some(),
+        })
     }
 }
 
@@ -115,7 +138,10 @@ fn pragma(statement: &Statement<'_>, context: Context) -> Option<String> {
     if let Some(why) = pragma::refusal(schema, &name, has_value) {
         return Some(format!("`PRAGMA {name}` is not allowed in a migration: {why}"));
     }
-    if pragma::effect(&name) == Effect::Vacuum && has_value && (context.down || !context.no_transaction) {
+    if pragma::effect(&name) == Effect::Vacuum
+        && has_value
+        && (context.down || !context.no_transaction)
+    {
         let instead = if context.down {
             "remove this statement, for a down file is run inside a transaction"
         } else {
@@ -152,8 +178,11 @@ fn limited(statement: &Statement<'_>) -> Option<Finding> {
             _ => {}
         }
     }
-    let verb =
-        outside.iter().find(|token| ["SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"].iter().any(|verb| token.is(verb)))?;
+    let verb = outside.iter().find(|token| {
+        ["SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"]
+            .iter()
+            .any(|verb| token.is(verb))
+    })?;
     let begins = ["UPDATE", "DELETE", "WITH"].iter().any(|verb| statement.word(0, verb));
     if !begins || !(verb.is("UPDATE") || verb.is("DELETE")) {
         return None;
@@ -173,7 +202,8 @@ fn load_extension(statement: &Statement<'_>) -> Option<Finding> {
 
 /// In the body of a trigger or a view it is the product's own, and not run now.
 fn total_changes(statement: &Statement<'_>) -> Option<Finding> {
-    let body = statement.word(0, "CREATE") && (1..4).any(|place| statement.word(place, "TRIGGER") || statement.word(place, "VIEW"));
+    let body = statement.word(0, "CREATE")
+        && (1..4).any(|place| statement.word(place, "TRIGGER") || statement.word(place, "VIEW"));
     let call = call_of(statement, "total_changes").filter(|_| !body)?;
     let sentence = "`total_changes()` is not allowed: it counts what other migrations of the same boot have changed, too; write `changes()` after a statement";
     Some(at(call, sentence.to_owned()))
@@ -181,7 +211,9 @@ fn total_changes(statement: &Statement<'_>) -> Option<Finding> {
 
 /// Where a function of this name is called.
 fn call_of<'a>(statement: &Statement<'a>, name: &str) -> Option<Token<'a>> {
-    let is_it = |token: &Token<'_>| matches!(token.kind, Kind::Word | Kind::Quoted) && bare(token).eq_ignore_ascii_case(name);
+    let is_it = |token: &Token<'_>| {
+        matches!(token.kind, Kind::Word | Kind::Quoted) && bare(token).eq_ignore_ascii_case(name)
+    };
     statement.tokens.windows(2).find_map(|pair| match pair {
         [name, open] if open.kind == Kind::Open && is_it(name) => Some(*name),
         _ => None,
@@ -201,8 +233,12 @@ fn at(token: Token<'_>, sentence: String) -> Finding {
 fn open_savepoint(statements: &[Statement<'_>]) -> Option<Finding> {
     let mut open: Vec<&Token<'_>> = Vec::new();
     for statement in statements {
-        let named = |place: usize| statement.token(if statement.word(place, "SAVEPOINT") { place + 1 } else { place });
-        let place_of = |open: &[&Token<'_>], name: &Token<'_>| open.iter().rposition(|one| bare(one).eq_ignore_ascii_case(bare(name)));
+        let named = |place: usize| {
+            statement.token(if statement.word(place, "SAVEPOINT") { place + 1 } else { place })
+        };
+        let place_of = |open: &[&Token<'_>], name: &Token<'_>| {
+            open.iter().rposition(|one| bare(one).eq_ignore_ascii_case(bare(name)))
+        };
         if statement.word(0, "SAVEPOINT") {
             open.extend(statement.token(1));
         } else if statement.word(0, "RELEASE") {
@@ -236,7 +272,8 @@ mod tests {
     fn check(text: &str, expected: &[&str]) {
         let lexed = sql::lex(text);
         let (statements, _) = sql::statements(&lexed.tokens);
-        let context = Context { no_transaction: false, down: false, data: false, user_version_ours: false };
+        let context =
+            Context { no_transaction: false, down: false, data: false, user_version_ours: false };
         let seen: Vec<String> = super::check(&statements, context)
             .iter()
             .map(|finding| format!("{}:{} {}", finding.line, finding.column, finding.sentence))
@@ -250,16 +287,31 @@ mod tests {
     #[test]
     fn transaction_words_count_as_statements_only() {
         check("SELECT 1; begin; SELECT 2", &["1:11 `BEGIN` is not"]);
-        check("COMMIT TRANSACTION;\nEND;\n  ROLLBACK;", &["1:1 `COMMIT`", "2:1 `END`", "3:3 `ROLLBACK`"]);
+        check(
+            "COMMIT TRANSACTION;\nEND;\n  ROLLBACK;",
+            &["1:1 `COMMIT`", "2:1 `END`", "3:3 `ROLLBACK`"],
+        );
         check("SAVEPOINT a; ROLLBACK TO a; ROLLBACK TRANSACTION TO a; RELEASE a;", &[]);
-        check("SAVEPOINT a; SAVEPOINT \"B\"; RELEASE SAVEPOINT b;", &["1:11 the savepoint `a` is still open"]);
+        check(
+            "SAVEPOINT a; SAVEPOINT \"B\"; RELEASE SAVEPOINT b;",
+            &["1:11 the savepoint `a` is still open"],
+        );
         check("SAVEPOINT a; SAVEPOINT b; SAVEPOINT a; ROLLBACK TO b; RELEASE a;", &[]);
-        check("SAVEPOINT a;\n SAVEPOINT [a b]; ROLLBACK TO SAVEPOINT a; RELEASE b;", &["1:11 the savepoint `a`"]);
+        check(
+            "SAVEPOINT a;\n SAVEPOINT [a b]; ROLLBACK TO SAVEPOINT a; RELEASE b;",
+            &["1:11 the savepoint `a`"],
+        );
         check("SELECT total_changes ( ), changes();", &["1:8 `total_changes()` is not"]);
         check("CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN SELECT total_changes(); END; SELECT 'total_changes()';", &[]);
         check("CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE b SET c = CASE WHEN d THEN 1 END; END;", &[]);
-        check("SELECT CASE WHEN 1 THEN 2 END; -- BEGIN;\n/* COMMIT; */ SELECT 'ROLLBACK;', \"END;\"", &[]);
-        check("INSERT OR ROLLBACK INTO a VALUES (1); INSERT OR ABORT INTO a VALUES (1)", &["1:1 `OR ROLLBACK`"]);
+        check(
+            "SELECT CASE WHEN 1 THEN 2 END; -- BEGIN;\n/* COMMIT; */ SELECT 'ROLLBACK;', \"END;\"",
+            &[],
+        );
+        check(
+            "INSERT OR ROLLBACK INTO a VALUES (1); INSERT OR ABORT INTO a VALUES (1)",
+            &["1:1 `OR ROLLBACK`"],
+        );
         check("CREATE TABLE a (b UNIQUE ON CONFLICT ROLLBACK)", &[]);
     }
 
@@ -269,7 +321,10 @@ mod tests {
             "DELETE FROM a ORDER BY x LIMIT 1; UPDATE a SET x = 1 LIMIT 2",
             &["1:15 the SQLite in the firmware knows no `ORDER BY`", "1:54 the"],
         );
-        check("WITH b AS (SELECT 1 LIMIT 1) DELETE FROM a WHERE x IN b LIMIT 3", &["1:57 the SQLite in the firmware knows no `LIMIT`"]);
+        check(
+            "WITH b AS (SELECT 1 LIMIT 1) DELETE FROM a WHERE x IN b LIMIT 3",
+            &["1:57 the SQLite in the firmware knows no `LIMIT`"],
+        );
         check("DELETE FROM a WHERE rowid IN (SELECT rowid FROM a ORDER BY x LIMIT 1)", &[]);
         check("WITH b AS (SELECT 1) INSERT INTO a SELECT * FROM b WHERE 1 ORDER BY 1 LIMIT 1", &[]);
         check("INSERT INTO a SELECT 1 WHERE 1 ON CONFLICT DO UPDATE SET x = 2; SELECT 1 LIMIT 1; UPDATE a SET \"limit\" = 1", &[]);
@@ -278,10 +333,19 @@ mod tests {
     #[test]
     fn pragmas_are_found_under_any_spelling() {
         check("PRAGMA main.\"Foreign_Keys\" = off", &["1:1 `PRAGMA foreign_keys`"]);
-        check("pragma journal_mode(wal); PRAGMA user_version = 3; PRAGMA page_size", &["1:1 `PRAGMA journal_mode`"]);
+        check(
+            "pragma journal_mode(wal); PRAGMA user_version = 3; PRAGMA page_size",
+            &["1:1 `PRAGMA journal_mode`"],
+        );
         check("PRAGMA page_size = 8192", &["1:1 `PRAGMA page_size` takes effect"]);
         check("PRAGMA integrity_check", &["1:1 `PRAGMA integrity_check` answers"]);
-        check("PRAGMA temp.max_page_count = 9; PRAGMA 'main'.max_page_count = 9", &["1:1 `PRAGMA max_page_count` is not"]);
-        check("PRAGMA legacy_alter_table = ON; PRAGMA table_info(a); PRAGMA no_such_thing", &["1:55 `PRAGMA no_such_thing` is not"]);
+        check(
+            "PRAGMA temp.max_page_count = 9; PRAGMA 'main'.max_page_count = 9",
+            &["1:1 `PRAGMA max_page_count` is not"],
+        );
+        check(
+            "PRAGMA legacy_alter_table = ON; PRAGMA table_info(a); PRAGMA no_such_thing",
+            &["1:55 `PRAGMA no_such_thing` is not"],
+        );
     }
 }

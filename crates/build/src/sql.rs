@@ -20,7 +20,8 @@ impl<'a> Statement<'a> {
     /// From the first token to the last one, in the text that was cut.
     #[cfg(feature = "sqlite")]
     pub fn source<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let start = (self.tokens.first()?.text.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        let start =
+            (self.tokens.first()?.text.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
         let last = self.tokens.last()?.text;
         let end = (last.as_ptr() as usize + last.len()).checked_sub(text.as_ptr() as usize)?;
         text.get(start..end)
@@ -80,11 +81,15 @@ pub fn statements<'a>(tokens: &[Token<'a>]) -> (Vec<Statement<'a>>, Vec<Incomple
         if token.kind != Kind::Semicolon || current.must_go_on() {
             current.tokens.push(*token);
         } else {
-            finish(std::mem::replace(&mut current, Statement { tokens: Vec::new() }), &mut incomplete);
+            finish(
+                std::mem::replace(&mut current, Statement { tokens: Vec::new() }),
+                &mut incomplete,
+            );
         }
     }
     if let (true, Some(first)) = (current.must_go_on(), current.token(0)) {
-        let sentence = "this trigger has no `END;` of its own; write it after the last statement of the body";
+        let sentence =
+            "this trigger has no `END;` of its own; write it after the last statement of the body";
         incomplete.push(Incomplete { line: first.line, column: first.column, sentence });
     } else {
         finish(current, &mut incomplete);
@@ -102,8 +107,12 @@ mod tests {
     fn check(text: &str, expected: &[&str]) {
         let lexed = lex(text);
         let (statements, incomplete) = statements(&lexed.tokens);
-        let mut seen: Vec<String> =
-            statements.iter().map(|statement| statement.tokens.iter().map(|token| token.text).collect::<Vec<_>>().join(" ")).collect();
+        let mut seen: Vec<String> = statements
+            .iter()
+            .map(|statement| {
+                statement.tokens.iter().map(|token| token.text).collect::<Vec<_>>().join(" ")
+            })
+            .collect();
         for missing in lexed.incomplete.iter().chain(&incomplete) {
             seen.push(format!("{}:{} {}", missing.line, missing.column, missing.sentence));
         }
@@ -133,17 +142,30 @@ mod tests {
             &["CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END ; DELETE FROM b ; END", "c"],
         );
         check("create temp trigger t begin a; end", &["create temp trigger t begin a ; end"]);
-        check("CREATE /* x */ TRIGGER t BEGIN a; -- b\n END; c", &["CREATE TRIGGER t BEGIN a ; END", "c"]);
+        check(
+            "CREATE /* x */ TRIGGER t BEGIN a; -- b\n END; c",
+            &["CREATE TRIGGER t BEGIN a ; END", "c"],
+        );
         // Neither a table of that name nor its column makes a trigger.
         check("CREATE TABLE trigger (a); END", &["CREATE TABLE trigger ( a )", "END"]);
     }
 
     #[test]
     fn what_has_no_end_is_named_at_its_beginning() {
-        check("a;\n 'b", &["a", "'b", "2:2 this text has no end; write the closing `'` (and `''` for one inside)"]);
+        check(
+            "a;\n 'b",
+            &[
+                "a",
+                "'b",
+                "2:2 this text has no end; write the closing `'` (and `''` for one inside)",
+            ],
+        );
         check("a;\n /* b; c", &["a", "2:2 this comment has no end, so it hides the rest of the file; write the closing `*/`"]);
         check("a [b", &["a [b", "1:3 this name has no end; write the closing `]`"]);
-        check("a ((b); c", &["a ( ( b )", "c", "1:3 this parenthesis is never closed; write `)` where it ends"]);
+        check(
+            "a ((b); c",
+            &["a ( ( b )", "c", "1:3 this parenthesis is never closed; write `)` where it ends"],
+        );
         check(
             "ä;\nCREATE TRIGGER t BEGIN a; c;",
             &["ä", "2:1 this trigger has no `END;` of its own; write it after the last statement of the body"],
@@ -153,7 +175,8 @@ mod tests {
     #[test]
     fn places_are_counted_in_characters() {
         let tokens = lex("ää b\n\tc").tokens;
-        let places: Vec<_> = tokens.iter().map(|token| (token.text, token.line, token.column)).collect();
+        let places: Vec<_> =
+            tokens.iter().map(|token| (token.text, token.line, token.column)).collect();
         assert_eq!(places, [("ää", 1, 1), ("b", 1, 4), ("c", 2, 2)]);
     }
 
@@ -161,7 +184,12 @@ mod tests {
     fn example() -> Vec<Vec<String>> {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
         let databases = crate::read(&folder).map(|product| product.databases).unwrap_or_default();
-        databases.into_iter().map(|database| database.migrations.into_iter().map(|migration| migration.sql).collect()).collect()
+        databases
+            .into_iter()
+            .map(|database| {
+                database.migrations.into_iter().map(|migration| migration.sql).collect()
+            })
+            .collect()
     }
 
     #[test]
@@ -188,8 +216,16 @@ mod tests {
                 let beginning = text.get(..end).unwrap_or_default();
                 let lexed = lex(beginning);
                 let _ = statements(&lexed.tokens);
-                let kept: usize = lexed.tokens.iter().map(|token| token.text.split_whitespace().map(str::len).sum::<usize>()).sum();
-                assert_eq!(kept, beginning.split_whitespace().map(str::len).sum::<usize>(), "{beginning}");
+                let kept: usize = lexed
+                    .tokens
+                    .iter()
+                    .map(|token| token.text.split_whitespace().map(str::len).sum::<usize>())
+                    .sum();
+                assert_eq!(
+                    kept,
+                    beginning.split_whitespace().map(str::len).sum::<usize>(),
+                    "{beginning}"
+                );
             }
         }
     }

@@ -36,12 +36,18 @@ fn build_script(product: &Product, folder_variable: &str) -> Output {
 
 /// Compiles the written expression into a program, warnings forbidden, and returns what the program prints.
 fn compile_and_run(out_dir: &Path) -> String {
-    for (crate_name, catalog) in [("bootmigrate_model", "../model/src/catalog.rs"), ("bootmigrate", "../../src/catalog.rs")] {
+    for (crate_name, catalog) in
+        [("bootmigrate_model", "../model/src/catalog.rs"), ("bootmigrate", "../../src/catalog.rs")]
+    {
         let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join(catalog).canonicalize().unwrap();
         let library = format!("#[path = {catalog:?}]\npub mod catalog;\n");
         fs::write(out_dir.join(format!("{crate_name}.rs")), library).unwrap();
     }
-    fs::write(out_dir.join("main.rs"), "fn main() { print!(\"{:?}\", bootmigrate::embedded!()) }\n").unwrap();
+    fs::write(
+        out_dir.join("main.rs"),
+        "fn main() { print!(\"{:?}\", bootmigrate::embedded!()) }\n",
+    )
+    .unwrap();
     let rustc = |arguments: &[&str]| {
         let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
             .current_dir(out_dir)
@@ -66,7 +72,10 @@ fn sql_that_cannot_run_stops_the_build() {
     let output = build_script(&product, "");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("migrations/settings/V2__x.sql:2:1: near \"SELCT\": syntax error"), "{said}");
+    assert!(
+        said.contains("migrations/settings/V2__x.sql:2:1: near \"SELCT\": syntax error"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -82,7 +91,14 @@ fn what_is_written_compiles_and_says_the_same() {
     let output = build_script(&product, "");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}");
-    for watched in ["", "/bootmigrate.toml", "/settings", "/settings/V2__x.down.sql", "/settings/data", "/settings/data/V1__d.sql"] {
+    for watched in [
+        "",
+        "/bootmigrate.toml",
+        "/settings",
+        "/settings/V2__x.down.sql",
+        "/settings/data",
+        "/settings/data/V1__d.sql",
+    ] {
         let line = format!("cargo:rerun-if-changed={}{watched}\n", product.folder.display());
         assert!(said.contains(&line), "{line}{said}");
     }
@@ -115,5 +131,7 @@ fn every_problem_is_a_line_and_the_build_fails() {
 fn the_environment_names_another_folder() {
     let (product, other) = (Product::with(&[]), Product::with(&[("settings/V2__x.sql", "BEGIN;")]));
     let output = build_script(&product, other.folder.to_str().unwrap());
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("migrations/settings/V2__x.sql:1:1: "));
+    assert!(String::from_utf8(output.stderr)
+        .unwrap()
+        .starts_with("migrations/settings/V2__x.sql:1:1: "));
 }

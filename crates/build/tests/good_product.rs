@@ -36,10 +36,15 @@ fn golden() -> Product {
 fn a_good_product_is_read_whole() {
     let product = read(&golden().folder).unwrap();
     assert_eq!(product.configuration_file, "migrations/bootmigrate.toml");
-    let names: Vec<&str> = product.databases.iter().map(|database| database.name.as_str()).collect();
+    let names: Vec<&str> =
+        product.databases.iter().map(|database| database.name.as_str()).collect();
     assert_eq!(names, ["telemetry", "settings"], "the order of the configuration");
     let settings = &product.databases[1];
-    let listed: Vec<String> = settings.migrations.iter().map(|m| format!("{} {} {}", m.version, m.name, m.file)).collect();
+    let listed: Vec<String> = settings
+        .migrations
+        .iter()
+        .map(|m| format!("{} {} {}", m.version, m.name, m.file))
+        .collect();
     let expected = [
         "1 first settings/V1__first.sql",
         "9 ninth settings/V9__ninth.sql",
@@ -48,7 +53,8 @@ fn a_good_product_is_read_whole() {
         "12 smaller settings/V12__smaller.sql",
     ];
     assert_eq!(listed, expected);
-    let directives: Vec<Directives> = settings.migrations.iter().map(|m| m.directives.clone()).collect();
+    let directives: Vec<Directives> =
+        settings.migrations.iter().map(|m| m.directives.clone()).collect();
     let none = Directives::default;
     let ninth = Directives {
         expect: vec![Expect { query: "SELECT 1 WHERE 0".to_owned(), line: 1 }],
@@ -83,13 +89,26 @@ fn checksums_are_those_of_refinery_for_both_line_ends() {
     let texts = |change: fn(&str) -> String| -> Vec<(String, String)> {
         settings.migrations.iter().map(|m| (file_name(&m.file), change(&m.sql))).collect()
     };
-    let as_is: Vec<_> =
-        settings.migrations.iter().map(|m| (file_name(&m.file), fs::read_to_string(product.folder.join(&m.file)).unwrap())).collect();
+    let as_is: Vec<_> = settings
+        .migrations
+        .iter()
+        .map(|m| (file_name(&m.file), fs::read_to_string(product.folder.join(&m.file)).unwrap()))
+        .collect();
     assert_eq!(as_is, texts(str::to_owned), "every byte of a file is kept");
-    let other = texts(|sql| if sql.contains("\r\n") { sql.replace("\r\n", "\n") } else { sql.replace('\n', "\r\n") });
-    assert!(as_is.iter().any(|(_, sql)| sql.contains("\r\n")) && other.iter().any(|(_, sql)| sql.contains("\r\n")));
-    let ours =
-        |which: fn(&Migration) -> u64| -> Vec<_> { settings.migrations.iter().map(|m| (m.version, m.name.clone(), which(m))).collect() };
+    let other = texts(|sql| {
+        if sql.contains("\r\n") {
+            sql.replace("\r\n", "\n")
+        } else {
+            sql.replace('\n', "\r\n")
+        }
+    });
+    assert!(
+        as_is.iter().any(|(_, sql)| sql.contains("\r\n"))
+            && other.iter().any(|(_, sql)| sql.contains("\r\n"))
+    );
+    let ours = |which: fn(&Migration) -> u64| -> Vec<_> {
+        settings.migrations.iter().map(|m| (m.version, m.name.clone(), which(m))).collect()
+    };
     assert_eq!(ours(|m| m.checksums.int4[0]), refinery_loads(&as_is));
     assert_eq!(ours(|m| m.checksums.int4[1]), refinery_loads(&other));
 }
@@ -97,8 +116,10 @@ fn checksums_are_those_of_refinery_for_both_line_ends() {
 #[test]
 fn an_adopted_file_with_mixed_line_ends_keeps_the_checksum_that_devices_have() {
     let mixed = "CREATE TABLE b (c);\nSELECT 1;\r\n";
-    let configuration = "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nadopted_up_to = 2\n";
-    let product = Product::with(&[("bootmigrate.toml", configuration), ("settings/V2__mixed.sql", mixed)]);
+    let configuration =
+        "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nadopted_up_to = 2\n";
+    let product =
+        Product::with(&[("bootmigrate.toml", configuration), ("settings/V2__mixed.sql", mixed)]);
     let migration = read(&product.folder).unwrap().databases[0].migrations[1].clone();
     let loaded = refinery_loads(&[("V2__mixed.sql".to_owned(), mixed.to_owned())]);
     assert!(migration.adopted);
@@ -107,13 +128,18 @@ fn an_adopted_file_with_mixed_line_ends_keeps_the_checksum_that_devices_have() {
 
 #[test]
 fn a_history_has_64_bit_versions_where_one_needs_them_or_the_team_wants_them() {
-    let versions = |files: &[(&str, &str)]| read(&Product::with(files).folder).unwrap().databases[0].versions;
-    let configuration = "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nversions = 64\n";
+    let versions =
+        |files: &[(&str, &str)]| read(&Product::with(files).folder).unwrap().databases[0].versions;
+    let configuration =
+        "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nversions = 64\n";
     assert_eq!(versions(&[("settings/V2147483647__x.sql", "SELECT 1;")]), Versions::Int4);
     assert_eq!(versions(&[("settings/V2147483648__x.sql", "SELECT 1;")]), Versions::Int8);
     assert_eq!(versions(&[("bootmigrate.toml", configuration)]), Versions::Int8);
     // Data migrations have a history of their own, which no refinery reads.
-    assert_eq!(versions(&[("settings/data/V20240101120000__x.sql", "DELETE FROM a;")]), Versions::Int4);
+    assert_eq!(
+        versions(&[("settings/data/V20240101120000__x.sql", "DELETE FROM a;")]),
+        Versions::Int4
+    );
 }
 
 /// The example product's own folder.
@@ -132,13 +158,25 @@ fn the_example_is_good_and_refinery_records_what_we_embed() {
         let files: Vec<_> = database
             .migrations
             .iter()
-            .map(|m| refinery::Migration::unapplied(&format!("V{}__{}", m.version, m.name), &m.sql).unwrap())
+            .map(|m| {
+                refinery::Migration::unapplied(&format!("V{}__{}", m.version, m.name), &m.sql)
+                    .unwrap()
+            })
             .collect();
         refinery::Runner::new(&files).set_grouped(true).run(&mut connection).unwrap();
-        let mut statement = connection.prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version").unwrap();
-        let recorded: Vec<(i64, String, String)> =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect();
-        let ours: Vec<_> = database.migrations.iter().map(|m| (m.version, m.name.clone(), m.checksums.int4[0].to_string())).collect();
+        let mut statement = connection
+            .prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version")
+            .unwrap();
+        let recorded: Vec<(i64, String, String)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let ours: Vec<_> = database
+            .migrations
+            .iter()
+            .map(|m| (m.version, m.name.clone(), m.checksums.int4[0].to_string()))
+            .collect();
         assert_eq!(recorded, ours);
         for migration in &database.migrations {
             for expect in &migration.directives.expect {
@@ -159,10 +197,17 @@ fn the_example_goes_all_the_way_back() {
             connection.execute_batch(&migration.sql).unwrap();
         }
         for migration in database.migrations.iter().rev() {
-            assert_eq!(migration.down.is_none(), migration.directives.irreversible, "{}", migration.file);
+            assert_eq!(
+                migration.down.is_none(),
+                migration.directives.irreversible,
+                "{}",
+                migration.file
+            );
             connection.execute_batch(migration.down.as_deref().unwrap_or_default()).unwrap();
         }
-        let left: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        let left: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(left, 0, "{}", database.name);
     }
 }
@@ -225,7 +270,8 @@ fn a_byte_that_is_not_utf8_is_named_with_its_place() {
     product.write("settings/V2__x.sql", "SELECT 1;\nSELECT 'ä".as_bytes());
     product.write("settings/V3__y.sql", b"SELECT 1;\nSELECT '\xc3\xa4\xff';\n");
     let said = product.said();
-    let expected = "migrations/settings/V3__y.sql:2:10: the byte 0xff is not UTF-8; save this file as UTF-8";
+    let expected =
+        "migrations/settings/V3__y.sql:2:10: the byte 0xff is not UTF-8; save this file as UTF-8";
     assert_eq!(said.lines().last(), Some(expected), "{said}");
 }
 
@@ -234,7 +280,11 @@ fn what_is_not_there_is_named() {
     let product = Product::with(&[]);
     let missing = read(&product.folder.join("none")).unwrap_err();
     assert_eq!(missing.len(), 1);
-    assert!(missing[0].to_string().starts_with("none: the folder cannot be read"), "{}", missing[0]);
+    assert!(
+        missing[0].to_string().starts_with("none: the folder cannot be read"),
+        "{}",
+        missing[0]
+    );
     fs::remove_file(product.folder.join("bootmigrate.toml")).unwrap();
     let expected =
         "migrations/bootmigrate.toml: there is no configuration; write it with one table `[databases.NAME]` for each database's folder";

@@ -22,8 +22,17 @@ fn directives() {
     );
     check(&[("settings/V2__x.sql", "-- bootmigrate: make-it-so\nSELECT 1;")], "migrations/settings/V2__x.sql:1:1: there is no directive `make-it-so`; there are `no-transaction`, `foreign-keys`, `compatible-from`, `irreversible`, `expect`, `batch`, `needs-space`, `code`, `allow`");
     let allow = "migrations/settings/V2__x.sql:1:1: `allow` takes the code of a lint and the reason; write for example `-- bootmigrate: allow = BM012 because the table has ten rows`";
-    for wrong in ["BM012", "BM012 because ", "BM12 because of it", "012 because of it", "BM012 since it is so"] {
-        check(&[("settings/V2__x.sql", &format!("-- bootmigrate: allow = {wrong}\nSELECT 1;"))], allow);
+    for wrong in [
+        "BM012",
+        "BM012 because ",
+        "BM12 because of it",
+        "012 because of it",
+        "BM012 since it is so",
+    ] {
+        check(
+            &[("settings/V2__x.sql", &format!("-- bootmigrate: allow = {wrong}\nSELECT 1;"))],
+            allow,
+        );
     }
     check(
         &[("settings/V2__x.sql", "-- bootmigrate no-transaction\nSELECT 1;")],
@@ -104,7 +113,10 @@ fn configuration() {
         &[("bootmigrate.toml", "slots = \"ab\"\ncolour = 1\n[databases.settings]\npath = \"/data/settings.db\"\n")],
         "migrations/bootmigrate.toml:2:1: colour is not a known key here; the keys known here are slots, mode, example, marker, memory_max_mib, databases",
     );
-    check(&[("bootmigrate.toml", "slots = \n")], "migrations/bootmigrate.toml:1:9: this key has no value; write one after =");
+    check(
+        &[("bootmigrate.toml", "slots = \n")],
+        "migrations/bootmigrate.toml:1:9: this key has no value; write one after =",
+    );
     check(&[("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 7\n")], "migrations/bootmigrate.toml: `adopted_up_to = 7` of `settings` is above 1, its newest migration, so files yet to be written would escape the rules; write 1 or less");
 }
 
@@ -139,10 +151,19 @@ fn a_problem_is_one_line() {
 fn released_files() {
     check(&[("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"), ("settings/V1__first.sql", "CREATE TABLE a (c);\n")], "migrations/settings/V1__first.sql: this file was released and has been edited since (migrations.lock line 1); take the released text back, and write the change as a new migration");
     check(
-        &[("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"), ("settings/V1__first.sql", "CREATE TABLE a (b);\r\n")],
+        &[
+            ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"),
+            ("settings/V1__first.sql", "CREATE TABLE a (b);\r\n"),
+        ],
         "ok",
     );
-    check(&[("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"), ("settings/V2__x.sql", "SELECT 1;")], "ok");
+    check(
+        &[
+            ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"),
+            ("settings/V2__x.sql", "SELECT 1;"),
+        ],
+        "ok",
+    );
     check(&[("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n2 0123456789abcdef settings/V2__x.sql\n")], "migrations/migrations.lock:2:1: `settings/V2__x.sql` was released and is not here any more; take it back, for devices in the field have run it and new ones still must");
     check(&[("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n3 0123456789abcdef settings/V3__y.sql\n"), ("settings/V2__x.sql", "SELECT 1;"), ("settings/V3__y.sql", "SELECT 1;")], "migrations/settings/V2__x.sql: version 2 is new and not above 3, the last released one, so devices that have 3 would never run it; give it a number from 4 on\n\
          migrations/settings/V3__y.sql: this file was released and has been edited since (migrations.lock line 2); take the released text back, and write the change as a new migration");
@@ -163,7 +184,10 @@ fn the_other_slot_must_be_able_to_start() {
     check(&[("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n"), ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"), ("settings/V2__x.sql", "-- bootmigrate: compatible-from = 2\nSELECT 1;")], "migrations/settings/V2__x.sql: the firmware released last (version 1) would not start after this in the other slot; write `-- bootmigrate: compatible-from = 1` where the released firmware can use the result as it is, or `settings/V2__x.down.sql`");
     check(
         &[
-            ("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n"),
+            (
+                "bootmigrate.toml",
+                "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n",
+            ),
             ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"),
             ("settings/V2__x.sql", "-- bootmigrate: compatible-from = 1\nSELECT 1;"),
         ],
@@ -171,7 +195,10 @@ fn the_other_slot_must_be_able_to_start() {
     );
     check(
         &[
-            ("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n"),
+            (
+                "bootmigrate.toml",
+                "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n",
+            ),
             ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n"),
             ("settings/V2__x.sql", "SELECT 1;"),
             ("settings/V2__x.down.sql", "SELECT 1;"),
@@ -195,23 +222,39 @@ fn the_other_slot_must_be_able_to_start() {
 
 #[test]
 fn one_way_back_must_lead_over_all_new_migrations() {
-    let ab = ("bootmigrate.toml", "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n");
+    let ab = (
+        "bootmigrate.toml",
+        "slots = \"ab\"\n[databases.settings]\npath = \"/data/settings.db\"\n",
+    );
     let lock = ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n");
     let compatible = ("settings/V2__x.sql", "-- bootmigrate: compatible-from = 1\nSELECT 1;");
-    let (up, down) = (("settings/V3__y.sql", "SELECT 1;"), ("settings/V3__y.down.sql", "SELECT 1;"));
+    let (up, down) =
+        (("settings/V3__y.sql", "SELECT 1;"), ("settings/V3__y.down.sql", "SELECT 1;"));
     check(&[ab, lock, compatible, up, down], "migrations/settings/V2__x.sql: the firmware released last (version 1) must go back by down SQL over another new migration, and would stop at this one; write `settings/V2__x.down.sql`");
     check(&[ab, lock, compatible, ("settings/V2__x.down.sql", "SELECT 1;"), up, down], "ok");
-    check(&[ab, lock, compatible, ("settings/V3__y.sql", "-- bootmigrate: compatible-from = 1\nSELECT 1;")], "ok");
+    check(
+        &[
+            ab,
+            lock,
+            compatible,
+            ("settings/V3__y.sql", "-- bootmigrate: compatible-from = 1\nSELECT 1;"),
+        ],
+        "ok",
+    );
 }
 
 #[test]
 fn a_schema_is_for_the_oldest_sqlite_of_the_applications() {
-    let key =
-        |version: &str| format!("slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nsqlite_min = \"{version}\"\n");
+    let key = |version: &str| {
+        format!("slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nsqlite_min = \"{version}\"\n")
+    };
     let (old, new) = (key("3.30"), key("3.37"));
     let (old, new) = (("bootmigrate.toml", old.as_str()), ("bootmigrate.toml", new.as_str()));
     let lock = ("migrations.lock", "1 26b4a11f39a289a7 settings/V1__first.sql\n");
-    let strict = ("settings/V2__x.sql", "-- A comment: STRICT\nCREATE TABLE\n  \"T\" (a INT)\n  STRICT;\nCREATE INDEX i ON t(a);");
+    let strict = (
+        "settings/V2__x.sql",
+        "-- A comment: STRICT\nCREATE TABLE\n  \"T\" (a INT)\n  STRICT;\nCREATE INDEX i ON t(a);",
+    );
     let needs = "migrations/settings/V2__x.sql:4:3: the table `t` needs SQLite 3.37 (a STRICT table), and `sqlite_min` of `settings` is 3.30: an application with that could not read it; write it otherwise, or `sqlite_min = \"3.37\"`";
     check(&[old, lock, strict], needs);
     check(&[new, lock, strict], "ok");
@@ -227,12 +270,31 @@ fn a_schema_is_for_the_oldest_sqlite_of_the_applications() {
     ] {
         check(&[old, lock, strict, ("settings/V3__y.sql", later)], "ok");
     }
-    check(&[old, lock, strict, ("settings/V3__y.sql", "ALTER TABLE t RENAME TO u;")], &needs.replace("`t`", "`u`"));
+    check(
+        &[old, lock, strict, ("settings/V3__y.sql", "ALTER TABLE t RENAME TO u;")],
+        &needs.replace("`t`", "`u`"),
+    );
     // With its table or view an index and a trigger go, too.
     let made = "CREATE TABLE u (a); CREATE INDEX i ON u(octet_length(a)); CREATE VIEW v AS SELECT 1 AS a;\n\
         CREATE TRIGGER w INSTEAD OF INSERT ON v BEGIN SELECT concat(new.a); END;";
-    check(&[old, lock, ("settings/V2__x.sql", made), ("settings/V3__y.sql", "DROP TABLE u; DROP VIEW v;")], "ok");
-    check(&[old, lock, ("settings/V2__x.sql", made), ("settings/V3__y.sql", "DROP TRIGGER w; DROP INDEX i;")], "ok");
+    check(
+        &[
+            old,
+            lock,
+            ("settings/V2__x.sql", made),
+            ("settings/V3__y.sql", "DROP TABLE u; DROP VIEW v;"),
+        ],
+        "ok",
+    );
+    check(
+        &[
+            old,
+            lock,
+            ("settings/V2__x.sql", made),
+            ("settings/V3__y.sql", "DROP TRIGGER w; DROP INDEX i;"),
+        ],
+        "ok",
+    );
     // Not the schema's: a query, a temporary table, a down file, a table that is there.
     for other in [
         "UPDATE a SET b = concat(b, 1) FROM a AS c; SELECT iif(1, 2, 3);",
@@ -241,7 +303,15 @@ fn a_schema_is_for_the_oldest_sqlite_of_the_applications() {
         "CREATE TABLE IF NOT EXISTS a (b) STRICT;",
         "ALTER TABLE a ADD COLUMN c AS (b + 1); ALTER TABLE a DROP COLUMN c;",
     ] {
-        check(&[old, lock, ("settings/V2__x.sql", other), ("settings/V2__x.down.sql", "CREATE TABLE q (a INT) STRICT;")], "ok");
+        check(
+            &[
+                old,
+                lock,
+                ("settings/V2__x.sql", other),
+                ("settings/V2__x.down.sql", "CREATE TABLE q (a INT) STRICT;"),
+            ],
+            "ok",
+        );
     }
     check(&[old, lock, ("settings/V2__x.sql", "ALTER TABLE a ADD COLUMN c AS (b + 1);")], "migrations/settings/V2__x.sql:1:28: the table `a` needs SQLite 3.31 (a generated column), and `sqlite_min` of `settings` is 3.30: an application with that could not read it; write it otherwise, or `sqlite_min = \"3.31\"`");
     // A file that cannot be edited is said to be so.

@@ -5,11 +5,15 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use bootmigrate_lab::sim::{keep_freed_memory, Enumerator, Order, OutcomePlan, SeenStates, Sim, State};
+use bootmigrate_lab::sim::{
+    keep_freed_memory, Enumerator, Order, OutcomePlan, SeenStates, Sim, State,
+};
 use rusqlite::{Connection, OpenFlags};
 
 fn open(sim: &Sim) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags_and_vfs("/data/app.db", flags, sim.vfs_name())
 }
 
@@ -20,7 +24,9 @@ fn scenario(journal: &str) -> rusqlite::Result<Sim> {
     let connection = open(&sim)?;
     connection.pragma_update(None, "journal_mode", journal)?;
     connection.pragma_update(None, "synchronous", "EXTRA")?;
-    connection.execute_batch("CREATE TABLE row(id INTEGER PRIMARY KEY, text TEXT); CREATE INDEX text ON row(text);")?;
+    connection.execute_batch(
+        "CREATE TABLE row(id INTEGER PRIMARY KEY, text TEXT); CREATE INDEX text ON row(text);",
+    )?;
     for id in 1..=5 {
         connection.execute("INSERT INTO row VALUES (?1, hex(randomblob(200)))", [id])?;
     }
@@ -31,7 +37,8 @@ fn check(state: &State) -> rusqlite::Result<bool> {
     let sim = Sim::from_state(state);
     let connection = open(&sim)?;
     let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 {
         connection.query_row("SELECT count(*) FROM row", [], |row| row.get::<_, i64>(0))?;
     }
@@ -40,7 +47,10 @@ fn check(state: &State) -> rusqlite::Result<bool> {
 
 fn main() -> rusqlite::Result<()> {
     keep_freed_memory();
-    for journal in std::env::args().nth(1).map_or_else(|| vec!["DELETE".into(), "WAL".into()], |mode| vec![mode]) {
+    for journal in std::env::args()
+        .nth(1)
+        .map_or_else(|| vec!["DELETE".into(), "WAL".into()], |mode| vec![mode])
+    {
         let sim = scenario(&journal)?;
         let (initial, log) = (sim.initial(), sim.log());
         let (mut made, mut bad) = (0_u64, 0_u64);

@@ -93,7 +93,12 @@ pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &BootRequest) -> Booted {
 }
 
 /// The same with another way to wait.
-pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &BootRequest, clock: &dyn Clock) -> Booted {
+pub fn switch_on_with(
+    firmware: Firmware,
+    sim: &Sim,
+    asked: &BootRequest,
+    clock: &dyn Clock,
+) -> Booted {
     with_device(firmware, sim, clock, |device| match firmware.companion {
         None => boot_of(device, sim, asked),
         Some(companion) => boot_both(device, companion, sim, asked),
@@ -103,16 +108,36 @@ pub fn switch_on_with(firmware: Firmware, sim: &Sim, asked: &BootRequest, clock:
 /// The boot of a group of two; the report is that of both.
 fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &BootRequest) -> Booted {
     let before = sim.effects();
-    let other = Device::new(device.environment, companion.settings, companion.catalog, device.slots, PathBuf::from(OTHER));
+    let other = Device::new(
+        device.environment,
+        companion.settings,
+        companion.catalog,
+        device.slots,
+        PathBuf::from(OTHER),
+    );
     let mut members = vec![(device, asked), (&other, asked)];
     members.rotate_left(usize::from(companion.first));
     let mut ended = boot_together(&members);
     ended.rotate_left(usize::from(companion.first));
-    let run = RunReport::of(&ended.iter().map(|(report, _)| report.clone()).collect::<Vec<_>>(), Identity::default(), None);
-    let sentence = run.databases.iter().map(|report| report.sentence.as_str()).collect::<Vec<_>>().join(" | ");
+    let run = RunReport::of(
+        &ended.iter().map(|(report, _)| report.clone()).collect::<Vec<_>>(),
+        Identity::default(),
+        None,
+    );
+    let sentence =
+        run.databases.iter().map(|report| report.sentence.as_str()).collect::<Vec<_>>().join(" | ");
     let loss_said_at = run.data_loss.then(|| sim.effects());
-    let report = DatabaseReport { exit: run.exit, usable: run.usable, data_loss: run.data_loss, sentence, ..run.databases[0].clone() };
-    ended.into_iter().filter_map(|(_, pending_report)| pending_report).for_each(PendingReport::delivered);
+    let report = DatabaseReport {
+        exit: run.exit,
+        usable: run.usable,
+        data_loss: run.data_loss,
+        sentence,
+        ..run.databases[0].clone()
+    };
+    ended
+        .into_iter()
+        .filter_map(|(_, pending_report)| pending_report)
+        .for_each(PendingReport::delivered);
     Booted { report, loss_said_at, effects: sim.effects() - before }
 }
 
@@ -136,8 +161,14 @@ pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &BootRequest) -> Bo
 /// The code that a product with these migrations registers.
 fn registered(catalog: &Catalog) -> Registered {
     let mut registered = Registered::default();
-    for (version, sql) in catalog.migrations.iter().filter_map(|migration| Some((migration.version, code_of(migration.name)?))) {
-        registered.add(catalog.database.to_owned(), version, move |connection| Ok(connection.execute_batch(sql)?));
+    for (version, sql) in catalog
+        .migrations
+        .iter()
+        .filter_map(|migration| Some((migration.version, code_of(migration.name)?)))
+    {
+        registered.add(catalog.database.to_owned(), version, move |connection| {
+            Ok(connection.execute_batch(sql)?)
+        });
     }
     if catalog.migrations.iter().any(|migration| migration.name == GOES_BACK) {
         registered.add_hooks(GoesBack);
@@ -155,7 +186,12 @@ impl Hooks for GoesBack {
 }
 
 /// The device as a run of the product sees it.
-pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, run: impl FnOnce(&Device<'_>) -> T) -> T {
+pub(crate) fn with_device<T>(
+    firmware: Firmware,
+    sim: &Sim,
+    clock: &dyn Clock,
+    run: impl FnOnce(&Device<'_>) -> T,
+) -> T {
     // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
     seed_sqlite(7);
     let lying = lying::chosen().map(|flaw| LyingStorage { sim: sim.clone(), flaw });
@@ -172,5 +208,11 @@ pub(crate) fn with_device<T>(firmware: Firmware, sim: &Sim, clock: &dyn Clock, r
         firmware: "lab".into(),
         code: Some(&registered(firmware.catalog)),
     };
-    run(&Device::new(&environment, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN)))
+    run(&Device::new(
+        &environment,
+        firmware.settings,
+        firmware.catalog,
+        firmware.slots,
+        PathBuf::from(MAIN),
+    ))
 }

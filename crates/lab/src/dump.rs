@@ -69,7 +69,9 @@ impl Album {
         }
         let mut hash = Hash128::new();
         for name in files(main) {
-            let content = state.follow(&name).and_then(|(node, _)| state.content(node).map(|content| content.hash()));
+            let content = state
+                .follow(&name)
+                .and_then(|(node, _)| state.content(node).map(|content| content.hash()));
             hash.wide(content.unwrap_or(0));
         }
         let without_guests = self.without_guests;
@@ -91,7 +93,8 @@ fn look(state: &State, main: &str, without_guests: bool) -> Stands {
         if without_guests {
             // Where there are no such tables, there are no such rows.
             for table in GUEST_TABLES {
-                let _ = connection.execute(&format!("DELETE FROM {table} WHERE id >= {GUESTS_FROM}"), []);
+                let _ = connection
+                    .execute(&format!("DELETE FROM {table} WHERE id >= {GUESTS_FROM}"), []);
             }
         }
         take(connection)
@@ -103,7 +106,11 @@ fn look(state: &State, main: &str, without_guests: bool) -> Stands {
 }
 
 /// Opens a private copy of the files with plain SQLite.
-fn copied<T>(state: &State, main: &str, look: impl FnOnce(&Connection) -> Result<T, String>) -> Result<T, String> {
+fn copied<T>(
+    state: &State,
+    main: &str,
+    look: impl FnOnce(&Connection) -> Result<T, String>,
+) -> Result<T, String> {
     let mut copy = State::new();
     copy.put_folder("/copy");
     for (from, to) in files(main).iter().zip(files(COPY)) {
@@ -123,7 +130,12 @@ pub fn guests(state: &State, main: &str) -> Vec<i64> {
         let mut ids = Vec::new();
         for table in GUEST_TABLES {
             let sql = format!("SELECT id FROM {table} WHERE id >= {GUESTS_FROM}");
-            ids.extend(strings(connection, &sql).unwrap_or_default().iter().filter_map(|id| id.parse::<i64>().ok()));
+            ids.extend(
+                strings(connection, &sql)
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|id| id.parse::<i64>().ok()),
+            );
         }
         Ok(ids)
     });
@@ -143,9 +155,18 @@ pub fn take(connection: &Connection) -> Result<Dump, String> {
     let words = |error: rusqlite::Error| error.to_string();
     let checked = strings(connection, "PRAGMA integrity_check").map_err(words)?;
     if checked != ["ok"] {
-        return Err(format!("integrity_check says: {}", checked.first().map_or("nothing", String::as_str)));
+        return Err(format!(
+            "integrity_check says: {}",
+            checked.first().map_or("nothing", String::as_str)
+        ));
     }
-    let mut dump = Dump { text: String::new(), versions: Vec::new(), migrations: Vec::new(), operation: None, journal: String::new() };
+    let mut dump = Dump {
+        text: String::new(),
+        versions: Vec::new(),
+        migrations: Vec::new(),
+        operation: None,
+        journal: String::new(),
+    };
     dump.journal = strings(connection, "PRAGMA journal_mode").map_err(words)?.concat();
     let schema = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema \
                   WHERE tbl_name NOT LIKE 'bootmigrate%' AND tbl_name <> 'refinery_schema_history' ORDER BY 1";
@@ -153,11 +174,15 @@ pub fn take(connection: &Connection) -> Result<Dump, String> {
         dump.text.push_str(&line);
         dump.text.push('\n');
     }
-    let tables = strings(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").map_err(words)?;
+    let tables =
+        strings(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            .map_err(words)?;
     for table in tables.iter().filter(|table| !OURS.contains(&table.as_str())) {
         // The date of a history's row is the clock's, and no part of what must be kept.
-        let columns = if table == "refinery_schema_history" { "version, name, checksum" } else { "*" };
-        let mut rows = rows(connection, &format!("SELECT {columns} FROM \"{table}\"")).map_err(words)?;
+        let columns =
+            if table == "refinery_schema_history" { "version, name, checksum" } else { "*" };
+        let mut rows =
+            rows(connection, &format!("SELECT {columns} FROM \"{table}\"")).map_err(words)?;
         rows.sort_unstable();
         dump.text.push_str(&format!("{table}: {} rows\n", rows.len()));
         for row in rows {
@@ -170,7 +195,8 @@ pub fn take(connection: &Connection) -> Result<Dump, String> {
     };
     dump.versions = numbers("SELECT version FROM refinery_schema_history ORDER BY version");
     dump.migrations = numbers("SELECT version FROM bootmigrate_steps ORDER BY version");
-    dump.operation = numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
+    dump.operation =
+        numbers("SELECT value FROM bootmigrate_state WHERE key = 'act'").first().copied();
     Ok(dump)
 }
 
@@ -184,7 +210,8 @@ fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
+        let values: Result<Vec<String>, _> =
+            (0..columns).map(|column| row.get_ref(column).map(show)).collect();
         found.push(values?.join("|"));
     }
     Ok(found)
@@ -195,7 +222,9 @@ fn show(value: ValueRef<'_>) -> String {
         ValueRef::Null => "NULL".into(),
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) if text.len() > SHOWN_BYTES_MAX => format!("{} bytes {:032x}", text.len(), Hash128::of(text)),
+        ValueRef::Text(text) if text.len() > SHOWN_BYTES_MAX => {
+            format!("{} bytes {:032x}", text.len(), Hash128::of(text))
+        }
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
         ValueRef::Blob(bytes) => format!("{bytes:?}"),
     }
@@ -207,8 +236,12 @@ impl Dump {
     /// # Errors
     /// The contradiction.
     pub fn consistent(&self) -> Result<(), String> {
-        if let Some(stray) = self.migrations.iter().find(|migration| !self.versions.contains(migration)) {
-            return Err(format!("bootmigrate_steps tells of version {stray}, which the history does not have"));
+        if let Some(stray) =
+            self.migrations.iter().find(|migration| !self.versions.contains(migration))
+        {
+            return Err(format!(
+                "bootmigrate_steps tells of version {stray}, which the history does not have"
+            ));
         }
         if !self.migrations.is_empty() && self.operation.is_none() {
             return Err("bootmigrate_steps has rows and bootmigrate_state has no act".into());

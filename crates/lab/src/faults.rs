@@ -21,7 +21,8 @@ use crate::sim::{Fault, FaultKind, Lack, Moment, Options, Sim};
 /// Free bytes of the device whose calls fail.
 const ROOM_BYTES: u64 = 64 << 20;
 /// What is left on a disk that fills up: nothing, or room for a journal's first page; no inode; nothing of a quota.
-const LEFT: [(Lack, u64); 4] = [(Lack::Bytes, 0), (Lack::Bytes, 8 << 10), (Lack::Inodes, 0), (Lack::Quota, 0)];
+const LEFT: [(Lack, u64); 4] =
+    [(Lack::Bytes, 0), (Lack::Bytes, 8 << 10), (Lack::Inodes, 0), (Lack::Quota, 0)];
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 3;
 
@@ -41,7 +42,11 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<24} {:>5} effects {:>6} failing runs {:>4} bad", self.scenario, self.effects, self.runs, self.bad)?;
+        write!(
+            f,
+            "{:<24} {:>5} effects {:>6} failing runs {:>4} bad",
+            self.scenario, self.effects, self.runs, self.bad
+        )?;
         for (exit, count) in &self.exits {
             write!(f, "; {exit}: {count}")?;
         }
@@ -67,7 +72,9 @@ enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Filled { effect, lack, room } => write!(f, "fault:{effect}:{}:{room}", filled_with(*lack)),
+            Trouble::Filled { effect, lack, room } => {
+                write!(f, "fault:{effect}:{}:{room}", filled_with(*lack))
+            }
             Trouble::Lost { file, page } => write!(f, "fault:file-{file}:lost:{page}"),
             Trouble::Fault(fault) => {
                 let many = if fault.for_ever { "for-ever" } else { "once" };
@@ -104,7 +111,9 @@ pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
             try_it(Trouble::Filled { effect, lack, room });
         }
     }
-    for (file, pages) in files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate() {
+    for (file, pages) in
+        files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate()
+    {
         for page in 0..pages {
             try_it(Trouble::Lost { file, page });
         }
@@ -124,7 +133,12 @@ pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
 fn files(scenario: &Scenario) -> Vec<(String, u64)> {
     let initial = &scenario.initial;
     let size = |node| initial.content(node).map_or(0, |content| content.size());
-    initial.walk().into_iter().map(|(path, node)| (path, size(node))).filter(|(_, size)| *size > 0).collect()
+    initial
+        .walk()
+        .into_iter()
+        .map(|(path, node)| (path, size(node)))
+        .filter(|(_, size)| *size > 0)
+        .collect()
 }
 
 impl Tally {
@@ -135,7 +149,9 @@ impl Tally {
                 let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
                 (format!("{}{looked}", fault.kind), one(trial, fault))
             }
-            Trouble::Filled { effect, lack, room } => (filled_with(lack).to_owned(), filled(trial, effect, (lack, room))),
+            Trouble::Filled { effect, lack, room } => {
+                (filled_with(lack).to_owned(), filled(trial, effect, (lack, room)))
+            }
             Trouble::Lost { file, page } => ("lost page".to_owned(), lost(trial, file, page)),
         };
         let Some((exit, judged)) = outcome else { return };
@@ -144,7 +160,11 @@ impl Tally {
         if let Err(bad) = judged {
             self.bad += 1;
             if self.described.len() < DESCRIBED_MAX {
-                self.described.push((format!("{}@{trouble}", scenario.name), bad.rule.to_owned(), bad.what));
+                self.described.push((
+                    format!("{}@{trouble}", scenario.name),
+                    bad.rule.to_owned(),
+                    bad.what,
+                ));
             }
         }
     }
@@ -160,7 +180,11 @@ fn filled_with(lack: Lack) -> &'static str {
 }
 
 /// The disk is full from this effect on, really: what is freed can be used again. Full at the next boot, too; then not.
-fn filled(trial: &mut Trial<'_>, effect: u64, (lack, room): (Lack, u64)) -> Option<(u8, Result<(), Bad>)> {
+fn filled(
+    trial: &mut Trial<'_>,
+    effect: u64,
+    (lack, room): (Lack, u64),
+) -> Option<(u8, Result<(), Bad>)> {
     let Trial { scenario, unharmed, judge, tell } = trial;
     let (scenario, unharmed) = (*scenario, *unharmed);
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
@@ -170,7 +194,11 @@ fn filled(trial: &mut Trial<'_>, effect: u64, (lack, room): (Lack, u64)) -> Opti
     sim.at_effect(effect, move |sim| sim.leave(lack, room));
     let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
     let exit = first.report.exit;
-    tell(&format!("{} from effect {effect} on: exit {exit}: {}", filled_with(lack), first.report.sentence));
+    tell(&format!(
+        "{} from effect {effect} on: exit {exit}: {}",
+        filled_with(lack),
+        first.report.sentence
+    ));
     if let Err(bad) = left(scenario, &sim, exit, &mut Album::default()) {
         return Some((exit, Err(bad)));
     }
@@ -178,7 +206,11 @@ fn filled(trial: &mut Trial<'_>, effect: u64, (lack, room): (Lack, u64)) -> Opti
     if scenario.options.total_bytes.is_none() {
         roomy.options.total_bytes = Some(sim.used_bytes().0 + room + ROOM_BYTES);
     }
-    let options = sim.with_left(lack, room, if lack == Lack::Bytes { &scenario.options } else { &roomy.options });
+    let options = sim.with_left(
+        lack,
+        room,
+        if lack == Lack::Bytes { &scenario.options } else { &roomy.options },
+    );
     let again = Sim::with(&sim.state().swept(), Options { log: false, ..options });
     let second = switch_on(scenario.firmware, &again, &scenario.again);
     tell(&format!("still so: exit {}: {}", second.report.exit, second.report.sentence));
@@ -186,23 +218,40 @@ fn filled(trial: &mut Trial<'_>, effect: u64, (lack, room): (Lack, u64)) -> Opti
     let boot = if scenario.run.is_boot() { Some(unharmed) } else { None };
     for (booted, unharmed) in [(&first, Some(unharmed)), (&second, boot)] {
         let exit = booted.report.exit;
-        let explained = Some(exit) == unharmed || explains(FaultKind::Full, exit) || scenario.exits.contains(&exit);
+        let explained = Some(exit) == unharmed
+            || explains(FaultKind::Full, exit)
+            || scenario.exits.contains(&exit);
         if !explained || exit == 11 && !scenario.ends.iter().any(|end| end.loss) {
             let what = format!("a full disk led to exit {exit}: {}", booted.report.sentence);
             return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
         }
-        if exit == 14 && Some(exit) != unharmed && scenario.short.is_none() && !lack.is_named(&booted.report.sentence) {
-            return Some((exit, Err(Bad { rule: "what was short is named", what: booted.report.sentence.clone() })));
+        if exit == 14
+            && Some(exit) != unharmed
+            && scenario.short.is_none()
+            && !lack.is_named(&booted.report.sentence)
+        {
+            return Some((
+                exit,
+                Err(Bad { rule: "what was short is named", what: booted.report.sentence.clone() }),
+            ));
         }
     }
     let said = first.loss_said_at.is_some() || second.loss_said_at.is_some();
-    Some((exit, judge.judge_from(&roomy, &again.state().swept(), Start::again(&roomy, said), tell).map(|_| ())))
+    Some((
+        exit,
+        judge
+            .judge_from(&roomy, &again.state().swept(), Start::again(&roomy, said), tell)
+            .map(|_| ()),
+    ))
 }
 
 /// The exit of the run that met the failure, and whether the rules held; `None` where it did not meet it.
 fn one(trial: &mut Trial<'_>, fault: Fault) -> Option<(u8, Result<(), Bad>)> {
     let scenario = trial.scenario;
-    let sim = Sim::with(&scenario.initial, Options { log: loses_what_it_held(fault.kind), ..scenario.options.clone() });
+    let sim = Sim::with(
+        &scenario.initial,
+        Options { log: loses_what_it_held(fault.kind), ..scenario.options.clone() },
+    );
     if scenario.options.total_bytes.is_none() {
         // Room enough; and where it was full all the same, somebody has made more when it boots again.
         sim.set_available_bytes(ROOM_BYTES);
@@ -222,7 +271,12 @@ fn lost(trial: &mut Trial<'_>, file: usize, page: u64) -> Option<(u8, Result<(),
 }
 
 /// One run on a disk that was prepared, and the boots after it.
-fn met(trial: &mut Trial<'_>, sim: &Sim, kind: FaultKind, at: Moment) -> Option<(u8, Result<(), Bad>)> {
+fn met(
+    trial: &mut Trial<'_>,
+    sim: &Sim,
+    kind: FaultKind,
+    at: Moment,
+) -> Option<(u8, Result<(), Bad>)> {
     let (scenario, unharmed) = (trial.scenario, trial.unharmed);
     let booted = carry_out(scenario.run, scenario.firmware, sim, &scenario.asked);
     let fired = sim.fired();
@@ -233,16 +287,27 @@ fn met(trial: &mut Trial<'_>, sim: &Sim, kind: FaultKind, at: Moment) -> Option<
     (trial.tell)(&format!("exit {}: {}", booted.report.exit, booted.report.sentence));
     let exit = booted.report.exit;
     let state = sim.state().swept();
-    let before_it = |said_at: u64| kind != FaultKind::Kill || matches!(at, Moment::Effect(killed) if said_at < killed);
+    let before_it = |said_at: u64| {
+        kind != FaultKind::Kill || matches!(at, Moment::Effect(killed) if said_at < killed)
+    };
     let said = booted.loss_said_at.is_some_and(before_it);
-    let explained = exit == unharmed || explains(kind, exit) || scenario.exits.contains(&exit) && exit != 0 && exit != 11;
+    let explained = exit == unharmed
+        || explains(kind, exit)
+        || scenario.exits.contains(&exit) && exit != 0 && exit != 11;
     if !explained {
         let what = format!("{} led to exit {exit}: {}", fired[0], booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let judged = left(scenario, sim, exit, &mut Album::default());
-    let judged = judged.and_then(|()| trial.judge.judge(scenario, &state, said, trial.tell).map(|_| ()));
-    let judged = judged.and_then(|()| if loses_what_it_held(kind) { cut_after(trial, sim, &booted, said) } else { Ok(()) });
+    let judged =
+        judged.and_then(|()| trial.judge.judge(scenario, &state, said, trial.tell).map(|_| ()));
+    let judged = judged.and_then(|()| {
+        if loses_what_it_held(kind) {
+            cut_after(trial, sim, &booted, said)
+        } else {
+            Ok(())
+        }
+    });
     Some((exit, judged))
 }
 
@@ -260,8 +325,11 @@ fn cut_after(trial: &mut Trial<'_>, sim: &Sim, booted: &Booted, said: bool) -> R
     tell("the power goes, and everything that was not synced");
     // A run without the operation did not say that anything is done.
     let stands = if booted.report.usable { judge.stands(scenario, &state) } else { Ok(()) };
-    let kept = || kept(scenario, &sim.initial(), booted.report.exit == 0, &state, &mut Album::default());
-    let judged = stands.and_then(|()| kept()).and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
+    let kept =
+        || kept(scenario, &sim.initial(), booted.report.exit == 0, &state, &mut Album::default());
+    let judged = stands
+        .and_then(|()| kept())
+        .and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
     (judge.cuts, judge.copies_more) = (0, 0);
     judged
 }
@@ -283,7 +351,9 @@ fn explains(kind: FaultKind, exit: u8) -> bool {
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     let parts: Vec<&str> = name.split(':').collect();
     let kind = |text: &str| FaultKind::ALL.into_iter().find(|kind| format!("{kind:?}") == text);
-    let ([effect, what, many], true) = (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3) else {
+    let ([effect, what, many], true) =
+        (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3)
+    else {
         return Err(format!(
             "{name} is no failure; write EFFECT:KIND:once, call-NUMBER:KIND:for-ever, EFFECT:filled:BYTES (no-inodes, no-quota) or \
              file-NUMBER:lost:PAGE"
@@ -298,12 +368,19 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let trial = &mut Trial { scenario, unharmed, judge: &mut judge, tell: out };
     let outcome = match (effect.strip_prefix("call-"), what) {
         (None, what) if LEFT.iter().any(|(lack, _)| filled_with(*lack) == what) => {
-            let (effect, room) = (effect.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
-            let lack = LEFT.iter().find(|(lack, _)| filled_with(*lack) == what).map_or(Lack::Bytes, |(lack, _)| *lack);
+            let (effect, room) =
+                (effect.parse().map_err(|_| wrong())?, many.parse().map_err(|_| wrong())?);
+            let lack = LEFT
+                .iter()
+                .find(|(lack, _)| filled_with(*lack) == what)
+                .map_or(Lack::Bytes, |(lack, _)| *lack);
             filled(trial, effect, (lack, room))
         }
         (_, "lost") => {
-            let file = effect.strip_prefix("file-").and_then(|file| file.parse().ok()).ok_or_else(wrong)?;
+            let file = effect
+                .strip_prefix("file-")
+                .and_then(|file| file.parse().ok())
+                .ok_or_else(wrong)?;
             lost(trial, file, many.parse().map_err(|_| wrong())?)
         }
         (call, _) => {

@@ -40,7 +40,10 @@ fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
 /// It is.
 pub fn record_kept(state: &State, synced: u64) -> Result<(), Bad> {
     match record::sequence(state) {
-        found if found < synced => bad("the record never goes back", format!("update {synced} was synced and {found} is left")),
+        found if found < synced => bad(
+            "the record never goes back",
+            format!("update {synced} was synced and {found} is left"),
+        ),
         _ => Ok(()),
     }
 }
@@ -135,20 +138,35 @@ impl Judge {
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn judge(&mut self, scenario: &Scenario, state: &State, said: bool, tell: &mut dyn FnMut(&str)) -> Result<Good, Bad> {
-        let may_recall = !self.always_boots && scenario.options.total_bytes.is_none() && scenario.short.is_none();
+    pub fn judge(
+        &mut self,
+        scenario: &Scenario,
+        state: &State,
+        said: bool,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Good, Bad> {
+        let may_recall = !self.always_boots
+            && scenario.options.total_bytes.is_none()
+            && scenario.short.is_none();
         let question = may_recall.then(|| Question::new(state, said, self.cuts, self.copies_more));
-        let known = question.as_ref().map_or(Answer::Unknown, |question| self.recall.ask(question, state));
+        let known =
+            question.as_ref().map_or(Answer::Unknown, |question| self.recall.ask(question, state));
         if matches!(known, Answer::Good) {
             return Ok(Good { end: "recalled", boots: 0 });
         }
         let mut first = None;
-        let (good, _) = self.boots(scenario, state, Start::again(scenario, said), tell, &mut first)?;
+        let (good, _) =
+            self.boots(scenario, state, Start::again(scenario, said), tell, &mut first)?;
         match (known, question, first) {
             (Answer::Test(left), _, Some(first)) if left != first.left => {
-                return bad("the same bytes boot the same way", "a boot left another disk than the one that it was taken for");
+                return bad(
+                    "the same bytes boot the same way",
+                    "a boot left another disk than the one that it was taken for",
+                );
             }
-            (Answer::Unknown, Some(question), Some(first)) if first.roomy => self.recall.learn(question, state, first.mask, first.left),
+            (Answer::Unknown, Some(question), Some(first)) if first.roomy => {
+                self.recall.learn(question, state, first.mask, first.left)
+            }
             _ => {}
         }
         Ok(good)
@@ -184,9 +202,21 @@ impl Judge {
             let booted = switch_on(scenario.then(), &sim, asked);
             self.booted += 1;
             state = sim.state().swept();
-            first_boot.get_or_insert_with(|| First { mask: sim.seen(), left: state.hash(), roomy: roomy(scenario, &sim, &state, used) });
-            tell(&format!("boot {number}: exit {}, {} effects: {}", booted.report.exit, booted.effects, booted.report.sentence));
-            self.after_boot(scenario, After { sim: &sim, state: &state, used_before: used }, &booted, &mut said)?;
+            first_boot.get_or_insert_with(|| First {
+                mask: sim.seen(),
+                left: state.hash(),
+                roomy: roomy(scenario, &sim, &state, used),
+            });
+            tell(&format!(
+                "boot {number}: exit {}, {} effects: {}",
+                booted.report.exit, booted.effects, booted.report.sentence
+            ));
+            self.after_boot(
+                scenario,
+                After { sim: &sim, state: &state, used_before: used },
+                &booted,
+                &mut said,
+            )?;
             short_or_not(scenario, number, &booted)?;
             if booted.effects == 0 && !scenario.is_short(number) {
                 let end = self.at_rest(scenario, &state, &booted)?;
@@ -208,46 +238,86 @@ impl Judge {
         let stands = self.album.look(state, MAIN);
         if let Some(ends) = &scenario.companion {
             if !self.is_new(ends, state)? {
-                return bad("what was reported stands", "the run ended well, and after a cut what goes together with it is the old one");
+                return bad(
+                    "what was reported stands",
+                    "the run ended well, and after a cut what goes together with it is the old one",
+                );
             }
         }
         match self.end(scenario, &stands) {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => bad("what was reported stands", "the run ended well, and after a cut main is the old one"),
-            Err(other) => bad("what was reported stands", format!("{}: {}", other.rule, other.what)),
+            Ok(None) => bad(
+                "what was reported stands",
+                "the run ended well, and after a cut main is the old one",
+            ),
+            Err(other) => {
+                bad("what was reported stands", format!("{}: {}", other.rule, other.what))
+            }
         }
     }
 
     /// The rules after every boot.
-    pub fn after_boot(&mut self, scenario: &Scenario, after: After<'_>, booted: &Booted, said: &mut bool) -> Result<(), Bad> {
+    pub fn after_boot(
+        &mut self,
+        scenario: &Scenario,
+        after: After<'_>,
+        booted: &Booted,
+        said: &mut bool,
+    ) -> Result<(), Bad> {
         let After { sim, state, .. } = after;
         let report = &booted.report;
         if let Some(hazard) = sim.hazards().first() {
             return bad("no lock dropped", hazard.clone());
         }
         if !scenario.exits.contains(&report.exit)
-            && !scenario.ends.iter().any(|end| end.cuts <= self.cuts && end.exits.contains(&report.exit))
+            && !scenario
+                .ends
+                .iter()
+                .any(|end| end.cuts <= self.cuts && end.exits.contains(&report.exit))
         {
-            return bad("exit code", format!("{} is not one of this scenario's: {}", report.exit, report.sentence));
+            return bad(
+                "exit code",
+                format!("{} is not one of this scenario's: {}", report.exit, report.sentence),
+            );
         }
         let stands = self.album.look(state, MAIN);
         let end = self.end(scenario, &stands)?;
         let usable = report.exit == 0 || report.exit == 11;
         if usable != report.usable || report.data_loss != (report.exit == 11) {
-            return bad("report agrees with exit", format!("exit {} with {}", report.exit, report.sentence));
+            return bad(
+                "report agrees with exit",
+                format!("exit {} with {}", report.exit, report.sentence),
+            );
         }
         match end {
             Some(end) if usable && !end.exits.contains(&0) => {
-                return bad("usable means new", format!("exit {} and main is {}", report.exit, end.name));
+                return bad(
+                    "usable means new",
+                    format!("exit {} and main is {}", report.exit, end.name),
+                );
             }
-            None if usable => return bad("usable means new", format!("exit {} and main is the old one", report.exit)),
+            None if usable => {
+                return bad(
+                    "usable means new",
+                    format!("exit {} and main is the old one", report.exit),
+                )
+            }
             Some(end) if report.exit == 11 && !end.loss => {
-                return bad("loss is said only where rows are gone", format!("exit 11 and main is {}: {}", end.name, report.sentence));
+                return bad(
+                    "loss is said only where rows are gone",
+                    format!("exit 11 and main is {}: {}", end.name, report.sentence),
+                );
             }
             _ => {}
         }
         if let Some(ends) = &scenario.companion {
-            self.companion(scenario, ends, after, end.is_some_and(|end| end.exits.contains(&0)), usable)?;
+            self.companion(
+                scenario,
+                ends,
+                after,
+                end.is_some_and(|end| end.exits.contains(&0)),
+                usable,
+            )?;
         }
         *said |= report.exit == 11;
         if report.exit == 0 && end.is_some_and(|end| end.loss) && !*said {
@@ -260,7 +330,9 @@ impl Judge {
         match (stands, &scenario.old) {
             (Stands::Whole(dump), old) => {
                 dump.consistent().or_else(|why| bad("our tables fit the history", why))?;
-                let same = |end: &&End| end.cuts <= self.cuts && end.text == dump.text && end.journal == dump.journal;
+                let same = |end: &&End| {
+                    end.cuts <= self.cuts && end.text == dump.text && end.journal == dump.journal
+                };
                 if let Some(end) = scenario.ends.iter().find(same) {
                     return Ok(Some(end));
                 }
@@ -273,11 +345,20 @@ impl Judge {
                     return Ok(None);
                 }
                 let near = scenario.ends.first().map_or("", |end| end.text.as_str());
-                bad("old or new", format!("main is another database ({}): {}", dump.journal, difference(near, &dump.text)))
+                bad(
+                    "old or new",
+                    format!(
+                        "main is another database ({}): {}",
+                        dump.journal,
+                        difference(near, &dump.text)
+                    ),
+                )
             }
             (Stands::Absent, Old::Absent) => Ok(None),
             // An application may have written into a broken one, too.
-            (Stands::Broken(hash, _), Old::Broken(old)) if hash == old || self.beside_guests => Ok(None),
+            (Stands::Broken(hash, _), Old::Broken(old)) if hash == old || self.beside_guests => {
+                Ok(None)
+            }
             (Stands::Absent, _) => bad("old or new", "main is absent"),
             (Stands::Broken(_, why), _) => bad("whole", why.clone()),
         }
@@ -301,10 +382,16 @@ impl Judge {
         let stood = self.album.look(&initial, MAIN);
         let main_was_new = self.end(scenario, &stood)?.is_some_and(|end| end.exits.contains(&0));
         // And an application that comes between two commits may keep the second from being made.
-        if !self.beside_guests && main_was_new == self.is_new(ends, &initial)? && main_is_new != is_new {
+        if !self.beside_guests
+            && main_was_new == self.is_new(ends, &initial)?
+            && main_is_new != is_new
+        {
             return bad(
                 "both or neither",
-                format!("main is {}, and what goes together with it is not", if main_is_new { "new" } else { "old" }),
+                format!(
+                    "main is {}, and what goes together with it is not",
+                    if main_is_new { "new" } else { "old" }
+                ),
             );
         }
         Ok(())
@@ -314,12 +401,19 @@ impl Judge {
         match (self.album.look(state, OTHER), &ends.old) {
             (Stands::Whole(dump), old) => {
                 dump.consistent().or_else(|why| bad("our tables fit the history", why))?;
-                if ends.new.as_ref().is_some_and(|(text, journal)| *text == dump.text && *journal == dump.journal) {
+                if ends
+                    .new
+                    .as_ref()
+                    .is_some_and(|(text, journal)| *text == dump.text && *journal == dump.journal)
+                {
                     return Ok(true);
                 }
                 match old {
                     Old::Whole(text) if *text == dump.text => Ok(false),
-                    _ => bad("old or new", format!("what goes together with it is another database: {}", dump.text)),
+                    _ => bad(
+                        "old or new",
+                        format!("what goes together with it is another database: {}", dump.text),
+                    ),
                 }
             }
             (Stands::Absent, Old::Absent) => Ok(false),
@@ -328,17 +422,29 @@ impl Judge {
         }
     }
 
-    fn bounded(&mut self, scenario: &Scenario, After { sim, state, used_before }: After<'_>) -> Result<(), Bad> {
+    fn bounded(
+        &mut self,
+        scenario: &Scenario,
+        After { sim, state, used_before }: After<'_>,
+    ) -> Result<(), Bad> {
         let most = sim.used_bytes().1.max(used_before);
         let allowed = allowed_bytes(scenario, state);
         if most > allowed {
-            return bad("disk use bounded", format!("{most} bytes were used, and {allowed} are allowed"));
+            return bad(
+                "disk use bounded",
+                format!("{most} bytes were used, and {allowed} are allowed"),
+            );
         }
         Ok(())
     }
 
     /// The rules when a boot has written nothing.
-    fn at_rest(&mut self, scenario: &Scenario, state: &State, booted: &Booted) -> Result<&'static str, Bad> {
+    fn at_rest(
+        &mut self,
+        scenario: &Scenario,
+        state: &State,
+        booted: &Booted,
+    ) -> Result<&'static str, Bad> {
         let stands = self.album.look(state, MAIN);
         let end = self.end(scenario, &stands)?;
         if end.is_none() && scenario.stays.contains(&booted.report.exit) {
@@ -348,7 +454,10 @@ impl Judge {
             let name = end.map_or("the old one", |end| end.name);
             return bad(
                 "ends as it must",
-                format!("quiet with exit {} and main is {name}: {}", booted.report.exit, booted.report.sentence),
+                format!(
+                    "quiet with exit {} and main is {name}: {}",
+                    booted.report.exit, booted.report.sentence
+                ),
             );
         };
         self.nothing_left(state)?;
@@ -360,10 +469,15 @@ impl Judge {
     fn nothing_left(&self, state: &State) -> Result<(), Bad> {
         for (path, id) in state.walk() {
             let Some(name) = path.strip_prefix("/data/product/") else { continue };
-            let in_state = path.strip_prefix(STATE).or_else(|| path.strip_prefix(OTHER_STATE)).map(|rest| rest.trim_start_matches('/'));
+            let in_state = path
+                .strip_prefix(STATE)
+                .or_else(|| path.strip_prefix(OTHER_STATE))
+                .map(|rest| rest.trim_start_matches('/'));
             let known = match in_state {
                 None => matches!(
-                    name.trim_end_matches("-wal").trim_end_matches("-shm").trim_end_matches("-journal"),
+                    name.trim_end_matches("-wal")
+                        .trim_end_matches("-shm")
+                        .trim_end_matches("-journal"),
                     "settings.db" | "log.db" | ".bootmigrate"
                 ),
                 Some("" | "lock" | "record" | "snapshots" | "quarantine") => true,
@@ -381,7 +495,12 @@ impl Judge {
 
     fn snapshots(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
         let prefix = format!("{STATE}/snapshots/");
-        let paths: Vec<String> = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect();
+        let paths: Vec<String> = state
+            .walk()
+            .into_iter()
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with(&prefix))
+            .collect();
         // What is configured, and the one that was made last.
         let configured = scenario.firmware.settings.snapshots_max as usize + 1;
         if paths.len() > SNAPSHOTS_MAX.max(configured) + self.copies_more {
@@ -402,13 +521,19 @@ impl Judge {
                     "a snapshot is what it says",
                     format!(
                         "{path} is another database: {}",
-                        difference(scenario.snapshots.first().map_or("", String::as_str), &dump.text)
+                        difference(
+                            scenario.snapshots.first().map_or("", String::as_str),
+                            &dump.text
+                        )
                     ),
                 );
             }
             let version = dump.versions.last().copied().unwrap_or(0);
             if !path[prefix.len()..].starts_with(&format!("v{version}-")) {
-                return bad("a snapshot is what it says", format!("{path} is at version {version}"));
+                return bad(
+                    "a snapshot is what it says",
+                    format!("{path} is at version {version}"),
+                );
             }
         }
         Ok(())
@@ -416,12 +541,25 @@ impl Judge {
 
     fn quarantine(&mut self, scenario: &Scenario, state: &State, end: &End) -> Result<(), Bad> {
         let prefix = format!("{STATE}/quarantine/");
-        let mut folders: Vec<String> = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect();
+        let mut folders: Vec<String> = state
+            .walk()
+            .into_iter()
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with(&prefix))
+            .collect();
         folders.retain(|path| !path[prefix.len()..].contains('/'));
         // The removal of one was cut off after its last file.
-        folders.retain(|path| state.follow(path).and_then(|(id, _)| state.entries(id).map(|entries| !entries.is_empty())).unwrap_or(true));
+        folders.retain(|path| {
+            state
+                .follow(path)
+                .and_then(|(id, _)| state.entries(id).map(|entries| !entries.is_empty()))
+                .unwrap_or(true)
+        });
         if folders.len() > scenario.quarantines_max {
-            return bad("one quarantine", format!("{} sets of files are in quarantine", folders.len()));
+            return bad(
+                "one quarantine",
+                format!("{} sets of files are in quarantine", folders.len()),
+            );
         }
         if folders.is_empty() && end.loss {
             return bad("the old files are kept", "rows are gone and the quarantine is empty");
@@ -429,7 +567,10 @@ impl Judge {
         for folder in folders {
             let note = state.read_file(&format!("{folder}/reason.txt")).unwrap_or_default();
             if !note.starts_with(b"operation: ") {
-                return bad("a quarantine has its reason", format!("{folder}/reason.txt is {} bytes", note.len()));
+                return bad(
+                    "a quarantine has its reason",
+                    format!("{folder}/reason.txt is {} bytes", note.len()),
+                );
             }
             let main = format!("{folder}/settings.db");
             let kept = match self.album.look(state, &main) {
@@ -442,7 +583,10 @@ impl Judge {
                 && matches!(kept, Old::Broken(_))
                 && scenario.quarantined.iter().any(|old| matches!(old, Old::Broken(_)));
             if !with_guests && !scenario.quarantined.contains(&kept) {
-                return bad("the old files are kept", format!("{folder} holds something else: {kept:?}"));
+                return bad(
+                    "the old files are kept",
+                    format!("{folder} holds something else: {kept:?}"),
+                );
             }
         }
         Ok(())
@@ -467,7 +611,10 @@ pub(crate) fn ends_short(scenario: &Scenario, booted: &Booted) -> Result<(), Bad
     // Or of bytes, where no boot on the way may end otherwise.
     let is_short = scenario.short.is_some() || scenario.exits == [14];
     if is_short && booted.report.exit != 14 {
-        return bad("a scenario that is short ends so", format!("exit {}: {}", booted.report.exit, booted.report.sentence));
+        return bad(
+            "a scenario that is short ends so",
+            format!("exit {}: {}", booted.report.exit, booted.report.sentence),
+        );
     }
     short_or_not(scenario, 0, booted)
 }
@@ -476,16 +623,19 @@ pub(crate) fn ends_short(scenario: &Scenario, booted: &Booted) -> Result<(), Bad
 fn allowed_bytes(scenario: &Scenario, state: &State) -> u64 {
     let main = |state: &State| state.read_file(MAIN).map_or(0, |bytes| bytes.len() as u64);
     let databases = 1 + u64::from(scenario.companion.is_some());
-    databases * (main(&scenario.initial).max(main(state)).max(64 << 10) * COPIES_MAX + SMALL_FILES_BYTES)
+    databases
+        * (main(&scenario.initial).max(main(state)).max(64 << 10) * COPIES_MAX + SMALL_FILES_BYTES)
 }
 
 /// The bounds would be kept even if every hole of the beginning had its block.
 fn roomy(scenario: &Scenario, sim: &Sim, state: &State, used_before: u64) -> bool {
-    sim.used_bytes().1.max(used_before) + sim.initial().hole_bytes() <= allowed_bytes(scenario, state)
+    sim.used_bytes().1.max(used_before) + sim.initial().hole_bytes()
+        <= allowed_bytes(scenario, state)
 }
 
 fn is_snapshot(path: &str) -> bool {
     let name = path.strip_prefix("snapshots/v").and_then(|name| name.strip_suffix(".db"));
-    name.and_then(|name| name.split_once('-'))
-        .is_some_and(|(version, operation)| version.parse::<i64>().is_ok() && operation.parse::<u64>().is_ok())
+    name.and_then(|name| name.split_once('-')).is_some_and(|(version, operation)| {
+        version.parse::<i64>().is_ok() && operation.parse::<u64>().is_ok()
+    })
 }

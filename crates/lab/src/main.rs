@@ -15,7 +15,9 @@ use bootmigrate_lab::share::Share;
 use bootmigrate_lab::sim::lying::{self, Flaw};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
 use bootmigrate_lab::workers::by_workers;
-use bootmigrate_lab::{bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot, ruins};
+use bootmigrate_lab::{
+    bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot, ruins,
+};
 use clap::{Args, Parser, Subcommand};
 use serde::{de::DeserializeOwned, Serialize};
 
@@ -257,8 +259,14 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::CompareSalvage(wanted) => compare_salvage(&wanted),
         Action::OtherSlot(wanted) => Ok(other_slot::run(&wanted)),
         Action::Shutdowns(options) => Ok(bootlab::shutdowns::run(&options)),
-        Action::Machines(wanted) => Ok(bootlab::machines::run(&wanted.machine.options, &wanted.machine.hardware, wanted.trouble)),
-        Action::Containers(wanted) => Ok(bootlab::containers::run(&wanted.options, &wanted.root_image)),
+        Action::Machines(wanted) => Ok(bootlab::machines::run(
+            &wanted.machine.options,
+            &wanted.machine.hardware,
+            wanted.trouble,
+        )),
+        Action::Containers(wanted) => {
+            Ok(bootlab::containers::run(&wanted.options, &wanted.root_image))
+        }
         Action::WriteLog(wanted) => Ok(bootlab::write_log::run(&wanted.options, &wanted.hardware)),
     }
 }
@@ -269,7 +277,12 @@ fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     }
     let names = names(wanted.scenario.as_deref())?;
     if wanted.one {
-        let extent = Extent { states: wanted.states, boots: wanted.boots, seed: wanted.seed, stop: wanted.stop };
+        let extent = Extent {
+            states: wanted.states,
+            boots: wanted.boots,
+            seed: wanted.seed,
+            stop: wanted.stop,
+        };
         let scenario = &named(Some(names[0]))[0];
         // The situation before it was made on an honest storage.
         lie(wanted.flaw.as_deref());
@@ -278,7 +291,13 @@ fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     }
     let mut all = Tally { scenario: "all".into(), ..Tally::default() };
     let began = Instant::now();
-    let mut command = words(&["power-cuts", "--states", &wanted.states.to_string(), "--boots", &wanted.boots.to_string()]);
+    let mut command = words(&[
+        "power-cuts",
+        "--states",
+        &wanted.states.to_string(),
+        "--boots",
+        &wanted.boots.to_string(),
+    ]);
     command.extend(words(&["--seed", &wanted.seed.to_string()]));
     command.extend(wanted.flaw.iter().flat_map(|flaw| words(&["--flaw", flaw])));
     command.extend(wanted.stop.then(|| "--stop".to_owned()));
@@ -298,7 +317,10 @@ fn power_cuts(wanted: &PowerCuts) -> anyhow::Result<ExitCode> {
     all.seconds = began.elapsed().as_secs_f64();
     print(&all, wanted.json);
     if !wanted.json {
-        println!("seed {}, {} states a scenario, {} workers", wanted.seed, wanted.states, wanted.workers);
+        println!(
+            "seed {}, {} states a scenario, {} workers",
+            wanted.seed, wanted.states, wanted.workers
+        );
     }
     Ok(ExitCode::from(u8::from(all.bad > 0)))
 }
@@ -314,7 +336,10 @@ fn names(part: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
         None => ALL.iter().map(|(name, _)| *name).collect(),
     };
     if names.is_empty() {
-        bail!("no scenario has that name; there is {}", ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "));
+        bail!(
+            "no scenario has that name; there is {}",
+            ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        );
     }
     Ok(names)
 }
@@ -382,10 +407,14 @@ fn print(tally: &Tally, json: bool) {
 
 fn show(name: &str, flaw: Option<&str>) -> anyhow::Result<ExitCode> {
     allocator::install().map_err(Error::msg)?;
-    let state =
-        name.split_once('@').with_context(|| format!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed"));
+    let state = name.split_once('@').with_context(|| {
+        format!("{name} is not the name of a state; write SCENARIO@POINT as a bad state is printed")
+    });
     let (scenario, points) = state?;
-    let scenario = named(Some(scenario)).into_iter().next().with_context(|| format!("there is no scenario {scenario}"))?;
+    let scenario = named(Some(scenario))
+        .into_iter()
+        .next()
+        .with_context(|| format!("there is no scenario {scenario}"))?;
     lie(flaw);
     let shown = if let Some(fault) = points.strip_prefix("fault:") {
         faults::replay(&scenario, fault, &mut |line| println!("{line}"))
@@ -402,12 +431,19 @@ fn show(name: &str, flaw: Option<&str>) -> anyhow::Result<ExitCode> {
 
 fn run_faults(wanted: &Faults) -> anyhow::Result<ExitCode> {
     lie(wanted.flaw.as_deref());
-    let side =
-        Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: wanted.stop, one: wanted.one };
+    let side = Side {
+        scenario: wanted.scenario.as_deref(),
+        workers: wanted.workers,
+        json: wanted.json,
+        stop: wanted.stop,
+        one: wanted.one,
+    };
     let mut command = words(&["faults", "--calls", &wanted.calls.to_string()]);
     command.extend(wanted.share.arguments());
     command.extend(wanted.flaw.iter().flat_map(|flaw| words(&["--flaw", flaw])));
-    side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| faults::sweep(scenario, wanted.calls, wanted.share))
+    side.run(&command, |tally: &faults::Tally| tally.bad, &|scenario| {
+        faults::sweep(scenario, wanted.calls, wanted.share)
+    })
 }
 
 fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
@@ -417,7 +453,12 @@ fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(u8::from(!good)));
     }
     if let Some(worker) = wanted.worker {
-        let tally = corrupt::sweep(corrupt::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
+        let tally = corrupt::sweep(corrupt::Extent {
+            count: wanted.count,
+            seed: wanted.seed,
+            worker,
+            workers: wanted.workers,
+        });
         println!("{}", serde_json::to_string(&tally)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -439,8 +480,13 @@ fn run_lives(wanted: &Lives) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(u8::from(!good)));
     }
     if let Some(worker) = wanted.worker {
-        let tally =
-            lives::sweep(lives::Extent { count: wanted.count, seed: wanted.seed, cuts: wanted.cuts, worker, workers: wanted.workers });
+        let tally = lives::sweep(lives::Extent {
+            count: wanted.count,
+            seed: wanted.seed,
+            cuts: wanted.cuts,
+            worker,
+            workers: wanted.workers,
+        });
         println!("{}", serde_json::to_string(&tally)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -458,7 +504,12 @@ fn compare_salvage(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(worker) = wanted.worker {
-        let tally = ruins::sweep(ruins::Extent { count: wanted.count, seed: wanted.seed, worker, workers: wanted.workers });
+        let tally = ruins::sweep(ruins::Extent {
+            count: wanted.count,
+            seed: wanted.seed,
+            worker,
+            workers: wanted.workers,
+        });
         println!("{}", serde_json::to_string(&tally)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -473,18 +524,40 @@ fn compare_salvage(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
 }
 
 fn run_concurrent(wanted: &Concurrent) -> anyhow::Result<ExitCode> {
-    let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
+    let side = Side {
+        scenario: wanted.scenario.as_deref(),
+        workers: wanted.workers,
+        json: wanted.json,
+        stop: false,
+        one: wanted.one,
+    };
     let mut command = words(&["concurrent", "--cuts", &wanted.cuts.to_string()]);
     command.extend(wanted.share.arguments());
     let extent = concurrent::Extent { cuts: wanted.cuts, share: wanted.share };
-    side.run(&command, |tally: &concurrent::Tally| tally.bad, &|scenario| concurrent::sweep(scenario, extent))
+    side.run(&command, |tally: &concurrent::Tally| tally.bad, &|scenario| {
+        concurrent::sweep(scenario, extent)
+    })
 }
 
 fn run_memory(wanted: &Memory) -> anyhow::Result<ExitCode> {
     allocator::install().map_err(Error::msg)?;
     // A panic is counted and described; its own lines would stand between those of the table.
     std::panic::set_hook(Box::new(|_| {}));
-    let side = Side { scenario: wanted.scenario.as_deref(), workers: wanted.workers, json: wanted.json, stop: false, one: wanted.one };
-    let command = words(&["memory", "--stride", &wanted.stride.to_string(), "--seed", &wanted.seed.to_string()]);
-    side.run(&command, |tally: &memory::Tally| tally.bad, &|scenario| memory::sweep(scenario, wanted.stride, wanted.seed))
+    let side = Side {
+        scenario: wanted.scenario.as_deref(),
+        workers: wanted.workers,
+        json: wanted.json,
+        stop: false,
+        one: wanted.one,
+    };
+    let command = words(&[
+        "memory",
+        "--stride",
+        &wanted.stride.to_string(),
+        "--seed",
+        &wanted.seed.to_string(),
+    ]);
+    side.run(&command, |tally: &memory::Tally| tally.bad, &|scenario| {
+        memory::sweep(scenario, wanted.stride, wanted.seed)
+    })
 }

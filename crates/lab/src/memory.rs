@@ -34,7 +34,11 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<24} {:>5} allocations {:>6} runs without memory {:>4} bad", self.scenario, self.allocations, self.runs, self.bad)?;
+        write!(
+            f,
+            "{:<24} {:>5} allocations {:>6} runs without memory {:>4} bad",
+            self.scenario, self.allocations, self.runs, self.bad
+        )?;
         for (exit, count) in &self.exits {
             write!(f, "; {exit}: {count}")?;
         }
@@ -63,7 +67,11 @@ pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
             if let Err(bad) = judged {
                 tally.bad += 1;
                 if tally.described.len() < DESCRIBED_MAX {
-                    tally.described.push((format!("{}@memory:{at}:{many}", scenario.name), bad.rule.to_owned(), bad.what));
+                    tally.described.push((
+                        format!("{}@memory:{at}:{many}", scenario.name),
+                        bad.rule.to_owned(),
+                        bad.what,
+                    ));
                 }
             }
         }
@@ -74,10 +82,14 @@ pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
 /// The scenario's run. `Err`: it panicked, with what.
 fn run(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
-    let booted = catch_unwind(AssertUnwindSafe(|| carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked)));
+    let booted = catch_unwind(AssertUnwindSafe(|| {
+        carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked)
+    }));
     let booted = booted.map_err(|panic| match panic.downcast::<String>() {
         Ok(words) => *words,
-        Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "a panic".to_owned(), |words| (*words).to_owned()),
+        Err(panic) => panic
+            .downcast_ref::<&str>()
+            .map_or_else(|| "a panic".to_owned(), |words| (*words).to_owned()),
     });
     (sim, booted)
 }
@@ -98,13 +110,21 @@ fn one(trial: &mut Trial<'_>, at: u64, for_ever: bool) -> Option<(u8, Result<(),
     };
     let exit = booted.report.exit;
     tell(&format!("{refused} allocations refused; exit {exit}: {}", booted.report.sentence));
-    if exit != unharmed && exit != 15 && (!scenario.exits.contains(&exit) || exit == 0 || exit == 11) {
+    if exit != unharmed
+        && exit != 15
+        && (!scenario.exits.contains(&exit) || exit == 0 || exit == 11)
+    {
         let what = format!("missing memory led to exit {exit}: {}", booted.report.sentence);
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let state = sim.state().swept();
     let judged = left(scenario, &sim, exit, &mut Album::default());
-    Some((exit, judged.and_then(|()| judge.judge(scenario, &state, booted.loss_said_at.is_some(), tell).map(|_| ()))))
+    Some((
+        exit,
+        judged.and_then(|()| {
+            judge.judge(scenario, &state, booted.loss_said_at.is_some(), tell).map(|_| ())
+        }),
+    ))
 }
 
 /// Shows one run and the boots after it: `ALLOCATION:once` or `ALLOCATION:for-ever`.
@@ -112,12 +132,14 @@ fn one(trial: &mut Trial<'_>, at: u64, for_ever: bool) -> Option<(u8, Result<(),
 /// # Errors
 /// The name is not known.
 pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
-    let wrong = || format!("{name} is no allocation; write memory:NUMBER:once or memory:NUMBER:for-ever");
+    let wrong =
+        || format!("{name} is no allocation; write memory:NUMBER:once or memory:NUMBER:for-ever");
     let (at, many) = name.split_once(':').ok_or_else(wrong)?;
     let at = at.parse().map_err(|_| wrong())?;
     let (_, unharmed) = run(scenario);
     let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
-    let trial = &mut Trial { scenario, unharmed, judge: &mut Judge::default().by_booting(), tell: out };
+    let trial =
+        &mut Trial { scenario, unharmed, judge: &mut Judge::default().by_booting(), tell: out };
     match one(trial, at, many == "for-ever") {
         None => out("this run asked for less memory"),
         Some((_, Ok(()))) => out("good"),

@@ -73,7 +73,10 @@ pub fn record(bytes: &[u8]) {
         let slot = write_slot(&record, sequence);
         assert_eq!(slot.len(), SLOT_BYTES, "a slot has its size");
         let again = read_slots(&slot);
-        assert!(matches!(again, RecordSlots::Valid { record: other, .. } if other == record), "what is written is read back");
+        assert!(
+            matches!(again, RecordSlots::Valid { record: other, .. } if other == record),
+            "what is written is read back"
+        );
     }
 }
 
@@ -92,7 +95,12 @@ pub fn migration(bytes: &[u8]) {
 
 /// migrations.lock.
 pub fn lock_file(bytes: &[u8]) {
-    bootmigrate_build::parsers::product(PRODUCT, &String::from_utf8_lossy(bytes), "SELECT 1;", "SELECT 1;");
+    bootmigrate_build::parsers::product(
+        PRODUCT,
+        &String::from_utf8_lossy(bytes),
+        "SELECT 1;",
+        "SELECT 1;",
+    );
 }
 
 /// A migration's text as the device runs it, statement by statement.
@@ -114,12 +122,19 @@ pub fn script(bytes: &[u8]) {
         let Ok(mut database) = Sqlite::default().scratch(Op("fuzz")) else { return };
         // A query may be endless, as `WITH RECURSIVE` allows: only its parsing is looked at.
         let endless = sql.to_ascii_lowercase().contains("recursive");
-        if !endless && (mode == Mode::NoTransaction || database.begin_exclusive(Op("fuzz")).is_ok()) {
-            let ran = database.file(Op("fuzz"), mode, FileOptions::from(&migration), |database, session| {
-                script::run(database, session, &migration, &mut |_| {})
-            });
+        if !endless && (mode == Mode::NoTransaction || database.begin_exclusive(Op("fuzz")).is_ok())
+        {
+            let ran = database.file(
+                Op("fuzz"),
+                mode,
+                FileOptions::from(&migration),
+                |database, session| script::run(database, session, &migration, &mut |_| {}),
+            );
             // Whatever it did to its connection has been taken back.
-            assert!(ran.as_ref().err().is_none_or(|failure| failure.class != Class::Defect), "{ran:?}");
+            assert!(
+                ran.as_ref().err().is_none_or(|failure| failure.class != Class::Defect),
+                "{ran:?}"
+            );
         }
     }
 }
@@ -135,14 +150,19 @@ pub fn command_line(bytes: &[u8]) {
 pub fn kernel_words(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let asked = asked_by(&text, &text);
-    assert!(asked.token.len() <= bootmigrate::decide::record::TOKEN_BYTES_MAX, "a token has a bound");
+    assert!(
+        asked.token.len() <= bootmigrate::decide::record::TOKEN_BYTES_MAX,
+        "a token has a bound"
+    );
 }
 
 /// Names in the state folder, its snapshots and its quarantine.
 pub fn state_names(bytes: &[u8]) {
     let mut state = managed_once().clone();
-    for name in
-        String::from_utf8_lossy(bytes).split('\n').filter(|name| !name.is_empty() && !name.contains('/') && !name.contains('\0')).take(8)
+    for name in String::from_utf8_lossy(bytes)
+        .split('\n')
+        .filter(|name| !name.is_empty() && !name.contains('/') && !name.contains('\0'))
+        .take(8)
     {
         for folder in ["", "/snapshots", "/quarantine"] {
             state.put_file(&format!("{STATE}{folder}/{name}"), b"x");
@@ -171,13 +191,23 @@ pub fn database_header(bytes: &[u8]) {
 /// A row of the history: version, name, date and checksum between zeros, each as text, a number or bytes.
 pub fn history_row(bytes: &[u8]) {
     let sim = Sim::with(managed_once(), Options { log: false, ..Options::default() });
-    let Ok(connection) = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()) else { return };
+    let Ok(connection) = Connection::open_with_flags_and_vfs(
+        MAIN,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        sim.vfs_name(),
+    ) else {
+        return;
+    };
     connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF").ok();
     let value = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(text) => text.parse().map_or_else(|_| rusqlite::types::Value::Text(text.to_owned()), rusqlite::types::Value::Integer),
+        Ok(text) => text.parse().map_or_else(
+            |_| rusqlite::types::Value::Text(text.to_owned()),
+            rusqlite::types::Value::Integer,
+        ),
         Err(_) => rusqlite::types::Value::Blob(bytes.to_vec()),
     };
-    let mut values: Vec<rusqlite::types::Value> = bytes.split(|byte| *byte == 0).take(4).map(value).collect();
+    let mut values: Vec<rusqlite::types::Value> =
+        bytes.split(|byte| *byte == 0).take(4).map(value).collect();
     values.resize(4, rusqlite::types::Value::Null);
     for (table, columns) in [
         ("refinery_schema_history", "version, name, applied_on, checksum"),
@@ -187,7 +217,10 @@ pub fn history_row(bytes: &[u8]) {
         connection.execute(&sql, rusqlite::params_from_iter(&values)).ok();
     }
     connection
-        .execute("INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES (?1, ?2)", rusqlite::params_from_iter(&values[..2]))
+        .execute(
+            "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES (?1, ?2)",
+            rusqlite::params_from_iter(&values[..2]),
+        )
         .ok();
     drop(connection);
     looked(&sim.state().swept());
@@ -217,10 +250,14 @@ pub fn pages(bytes: &[u8]) {
     };
     for root in 1..=pages.count.min(6) {
         for of_index in [false, true] {
-            let walked = pages.walk(Tree { root, of_index, order: Ordered::UNKNOWN }, &mut used, &mut |met, used| {
-                read(&met.node, used);
-                Ok(Records::of(&met.node).found.len() <= met.node.cells)
-            });
+            let walked = pages.walk(
+                Tree { root, of_index, order: Ordered::UNKNOWN },
+                &mut used,
+                &mut |met, used| {
+                    read(&met.node, used);
+                    Ok(Records::of(&met.node).found.len() <= met.node.cells)
+                },
+            );
             drop(walked);
         }
     }
@@ -252,7 +289,13 @@ fn looked(state: &State) {
         firmware: "lab".into(),
         code: None,
     };
-    let device = Device::new(&environment, firmware.settings, firmware.catalog, firmware.slots, PathBuf::from(MAIN));
+    let device = Device::new(
+        &environment,
+        firmware.settings,
+        firmware.catalog,
+        firmware.slots,
+        PathBuf::from(MAIN),
+    );
     match look(&device, Request::Boot) {
         Ok((facts, plan)) => drop(format!("{plan} {facts:?}")),
         Err(failure) => drop(failure.to_string()),

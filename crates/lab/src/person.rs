@@ -77,24 +77,30 @@ pub fn carry_out(run: Run, firmware: Firmware, sim: &Sim, asked: &BootRequest) -
     let clock = SimClock(sim);
     match run {
         Run::Boot => switch_on(firmware, sim, asked),
-        Run::SnapshotRestore(file) => with_device(firmware, sim, &clock, |device| restore(device, sim, file)),
-        Run::QuarantineRestore(number) => with_device(firmware, sim, &clock, |device| put_back(device, sim, number)),
+        Run::SnapshotRestore(file) => {
+            with_device(firmware, sim, &clock, |device| restore(device, sim, file))
+        }
+        Run::QuarantineRestore(number) => {
+            with_device(firmware, sim, &clock, |device| put_back(device, sim, number))
+        }
         Run::SnapshotCreate
         | Run::Rehearse
         | Run::MarkGood
         | Run::QuarantineDelete(_)
         | Run::QuarantineExport(_)
         | Run::LostRetry
-        | Run::LostDrop(_) => with_device(firmware, sim, &clock, |device| command(run, firmware, sim, device)),
+        | Run::LostDrop(_) => {
+            with_device(firmware, sim, &clock, |device| command(run, firmware, sim, device))
+        }
     }
 }
 
 /// As the command: the file is taken in, and then restored as a snapshot is.
 fn restore(device: &Device<'_>, sim: &Sim, file: &str) -> Booted {
     let before = sim.effects();
-    let taken = importable(device, file.as_ref())
-        .and_then(|()| lock(device))
-        .and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, file.as_ref()));
+    let taken = importable(device, file.as_ref()).and_then(|()| lock(device)).and_then(|locked| {
+        import(device, &locked, &RecordStore::open(device, &locked)?, file.as_ref())
+    });
     in_its_place(device, sim, before, taken, false)
 }
 
@@ -108,10 +114,21 @@ fn put_back(device: &Device<'_>, sim: &Sim, number: u64) -> Booted {
     in_its_place(device, sim, before, taken, true)
 }
 
-fn in_its_place(device: &Device<'_>, sim: &Sim, before: u64, taken: Result<SnapshotName, Failure>, from_quarantine: bool) -> Booted {
+fn in_its_place(
+    device: &Device<'_>,
+    sim: &Sim,
+    before: u64,
+    taken: Result<SnapshotName, Failure>,
+    from_quarantine: bool,
+) -> Booted {
     match taken {
         Ok(name) => {
-            let snapshot = Snapshot { version: name.version, operation: name.operation, from_quarantine, ..Snapshot::default() };
+            let snapshot = Snapshot {
+                version: name.version,
+                operation: name.operation,
+                from_quarantine,
+                ..Snapshot::default()
+            };
             let request = Request::Restore(snapshot);
             let booted = boot_of(device, sim, &BootRequest { request, token: String::new() });
             Booted { effects: sim.effects() - before, ..booted }
@@ -125,27 +142,56 @@ fn in_its_place(device: &Device<'_>, sim: &Sim, before: u64, taken: Result<Snaps
 
 fn command(run: Run, firmware: Firmware, sim: &Sim, device: &Device<'_>) -> Booted {
     let before = sim.effects();
-    let settings = config::read(Source { file: "bootmigrate.toml", text: firmware.text }, &[], UnknownKey::Refuse);
+    let settings = config::read(
+        Source { file: "bootmigrate.toml", text: firmware.text },
+        &[],
+        UnknownKey::Refuse,
+    );
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let action = Action::MarkGood;
-    let asked = Command { action, config: None, root: "".into(), verbosity: Verbosity::Normal, json: false, database: None };
+    let asked = Command {
+        action,
+        config: None,
+        root: "".into(),
+        verbosity: Verbosity::Normal,
+        json: false,
+        database: None,
+    };
     let devices = std::slice::from_ref(device);
-    let context = CommandContext { settings: &settings, environment: device.environment, devices, all: devices, command: &asked };
+    let context = CommandContext {
+        settings: &settings,
+        environment: device.environment,
+        devices,
+        all: devices,
+        command: &asked,
+    };
     let printed = match run {
         Run::SnapshotCreate => snapshot(&context, SnapshotVerb::Create),
         Run::Rehearse => rehearse(&context),
         Run::MarkGood => mark_good(devices, devices, false),
-        Run::QuarantineDelete(number) => quarantine(&context, &QuarantineVerb::Delete(number)).unwrap_or_else(|error| panic!("{error}")),
+        Run::QuarantineDelete(number) => quarantine(&context, &QuarantineVerb::Delete(number))
+            .unwrap_or_else(|error| panic!("{error}")),
         Run::QuarantineExport(number) => {
-            quarantine(&context, &QuarantineVerb::Export(number, OUT.into())).unwrap_or_else(|error| failed(&error))
+            quarantine(&context, &QuarantineVerb::Export(number, OUT.into()))
+                .unwrap_or_else(|error| failed(&error))
         }
-        Run::LostRetry => lost(&context, &LostVerb::Retry(None, true)).unwrap_or_else(|error| failed(&error)),
-        Run::LostDrop(table) => lost(&context, &LostVerb::Drop(table.to_owned())).unwrap_or_else(|error| failed(&error)),
-        Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_) => panic!("{run:?} reports for itself"),
+        Run::LostRetry => {
+            lost(&context, &LostVerb::Retry(None, true)).unwrap_or_else(|error| failed(&error))
+        }
+        Run::LostDrop(table) => {
+            lost(&context, &LostVerb::Drop(table.to_owned())).unwrap_or_else(|error| failed(&error))
+        }
+        Run::Boot | Run::SnapshotRestore(_) | Run::QuarantineRestore(_) => {
+            panic!("{run:?} reports for itself")
+        }
     };
     let sentence = format!("{}{}", printed.text.as_str(), printed.sentences.as_str());
     // A command reports about itself; that an application may start only a boot says.
-    let report = DatabaseReport::failed(device, None, &Failure::new(Class::Defect, LOOK, "a command has no report"));
+    let report = DatabaseReport::failed(
+        device,
+        None,
+        &Failure::new(Class::Defect, LOOK, "a command has no report"),
+    );
     let report = DatabaseReport { exit: printed.exit, usable: false, sentence, ..report };
     Booted { report, loss_said_at: None, effects: sim.effects() - before }
 }
@@ -176,7 +222,8 @@ pub fn beside(scenario: &Scenario, sim: &Sim) -> Result<(), Bad> {
         return Ok(());
     }
     let now = sim.state();
-    if let Some((path, _)) = now.walk().into_iter().find(|(path, _)| path.contains("/unconfirmed/")) {
+    if let Some((path, _)) = now.walk().into_iter().find(|(path, _)| path.contains("/unconfirmed/"))
+    {
         return bad("a rehearsal tells no other run of its copy", path);
     }
     let (now, then) = (copies(&now), copies(&sim.initial()));
@@ -192,13 +239,23 @@ pub fn beside(scenario: &Scenario, sim: &Sim) -> Result<(), Bad> {
 ///
 /// # Errors
 /// The first rule that does not hold.
-pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, album: &mut Album) -> Result<(), Bad> {
+pub fn kept(
+    scenario: &Scenario,
+    before: &State,
+    ended: bool,
+    state: &State,
+    album: &mut Album,
+) -> Result<(), Bad> {
     if scenario.run.is_boot() {
         return Ok(());
     }
     match (album.look(state, MAIN), &scenario.old) {
-        (Stands::Whole(dump), _) if scenario.run.changes_rows() && scenario.ends.first().is_some_and(|end| end.text == dump.text) => {}
-        (_, _) if scenario.run.changes_rows() && ended => return bad("what was reported stands", "the rows are as they were"),
+        (Stands::Whole(dump), _)
+            if scenario.run.changes_rows()
+                && scenario.ends.first().is_some_and(|end| end.text == dump.text) => {}
+        (_, _) if scenario.run.changes_rows() && ended => {
+            return bad("what was reported stands", "the rows are as they were")
+        }
         (Stands::Whole(dump), Old::Whole(old)) if dump.text == *old => {}
         // What was damaged, or is gone, is so still: its bytes are compared below.
         (_, Old::Broken(bytes)) if bytes_hash(state, MAIN) == *bytes => {}
@@ -207,30 +264,53 @@ pub fn kept(scenario: &Scenario, before: &State, ended: bool, state: &State, alb
     }
     let (now, then) = (copies(state), copies(before));
     if scenario.run == Run::Rehearse {
-        let files = [MAIN.to_owned(), format!("{MAIN}-wal"), format!("{MAIN}-journal"), format!("{STATE}/record")];
+        let files = [
+            MAIN.to_owned(),
+            format!("{MAIN}-wal"),
+            format!("{MAIN}-journal"),
+            format!("{STATE}/record"),
+        ];
         for path in files.into_iter().chain(then.iter().cloned()) {
             if bytes_hash(state, &path) != bytes_hash(before, &path) {
                 return bad("a rehearsal leaves the originals", path);
             }
         }
-        return if now == then { Ok(()) } else { bad("a rehearsal leaves the copies", format!("{then:?} became {now:?}")) };
+        return if now == then {
+            Ok(())
+        } else {
+            bad("a rehearsal leaves the copies", format!("{then:?} became {now:?}"))
+        };
     }
     let gone: Vec<&String> = then.iter().filter(|name| !now.contains(name)).collect();
-    if scenario.run == Run::MarkGood && !gone.is_empty() && record::sequence(state) <= record::sequence(before) {
-        return bad("what is good is written first", format!("{gone:?} went, and the record does not say why"));
+    if scenario.run == Run::MarkGood
+        && !gone.is_empty()
+        && record::sequence(state) <= record::sequence(before)
+    {
+        return bad(
+            "what is good is written first",
+            format!("{gone:?} went, and the record does not say why"),
+        );
     }
-    let whole = now.iter().filter(|name| matches!(album.look(state, name), Stands::Whole(_))).count();
+    let whole =
+        now.iter().filter(|name| matches!(album.look(state, name), Stands::Whole(_))).count();
     if whole < scenario.snapshots_min {
         return bad("there is a way back", format!("{} snapshots, {whole} whole", now.len()));
     }
-    let made = || now.iter().filter(|name| !then.contains(name)).any(|name| is_old(scenario, &album_look(state, name)));
+    let made = || {
+        now.iter()
+            .filter(|name| !then.contains(name))
+            .any(|name| is_old(scenario, &album_look(state, name)))
+    };
     match scenario.run {
         Run::QuarantineDelete(number) => deleted(before, state, number, ended)?,
         Run::QuarantineExport(number) => exported(before, state, number, ended)?,
         _ => {}
     }
     if scenario.run == Run::SnapshotCreate && ended && !made() {
-        return bad("what was reported stands", format!("the copy that was made is not there: {now:?}"));
+        return bad(
+            "what was reported stands",
+            format!("the copy that was made is not there: {now:?}"),
+        );
     }
     Ok(())
 }
@@ -241,11 +321,17 @@ fn deleted(before: &State, state: &State, number: u64, ended: bool) -> Result<()
     let (then, now) = (below(before, &folder), below(state, &folder));
     let reason_alone = now.len() == 1 && now.keys().all(|path| path.ends_with("reason.txt"));
     if ended && state.follow(&folder).is_ok() && !reason_alone {
-        return bad("what was reported stands", format!("{folder} was deleted, and is there: {:?}", now.keys()));
+        return bad(
+            "what was reported stands",
+            format!("{folder} was deleted, and is there: {:?}", now.keys()),
+        );
     }
     let main = format!("{folder}/settings.db");
     if now.contains_key(&main) && now != then {
-        return bad("a set is whole or without its main file", format!("{:?} became {:?}", then.keys(), now.keys()));
+        return bad(
+            "a set is whole or without its main file",
+            format!("{:?} became {:?}", then.keys(), now.keys()),
+        );
     }
     let reason = format!("{folder}/reason.txt");
     if !now.is_empty() && now.get(&reason) != then.get(&reason) {
@@ -259,12 +345,20 @@ fn exported(before: &State, state: &State, number: u64, ended: bool) -> Result<(
     let folder = format!("{STATE}/quarantine/{number}");
     let then = below(before, &folder);
     if below(state, &folder) != then {
-        return bad("an export leaves the originals", format!("{:?}", below(state, &folder).keys()));
+        return bad(
+            "an export leaves the originals",
+            format!("{:?}", below(state, &folder).keys()),
+        );
     }
-    let copied: BTreeMap<String, Vec<u8>> =
-        below(state, OUT).into_iter().map(|(path, bytes)| (path.replacen(OUT, &folder, 1), bytes)).collect();
+    let copied: BTreeMap<String, Vec<u8>> = below(state, OUT)
+        .into_iter()
+        .map(|(path, bytes)| (path.replacen(OUT, &folder, 1), bytes))
+        .collect();
     if (ended || copied.contains_key(&format!("{folder}/reason.txt"))) && copied != then {
-        return bad("an export is whole where its reason stands", format!("{:?} of {:?}", copied.keys(), then.keys()));
+        return bad(
+            "an export is whole where its reason stands",
+            format!("{:?} of {:?}", copied.keys(), then.keys()),
+        );
     }
     Ok(())
 }
@@ -272,7 +366,8 @@ fn exported(before: &State, state: &State, number: u64, ended: bool) -> Result<(
 /// Each file below a folder, with its bytes.
 fn below(state: &State, folder: &str) -> BTreeMap<String, Vec<u8>> {
     let prefix = format!("{folder}/");
-    let paths = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
+    let paths =
+        state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
     paths.filter_map(|path| state.read_file(&path).map(|bytes| (path, bytes))).collect()
 }
 
@@ -292,5 +387,10 @@ fn is_old(scenario: &Scenario, stands: &Stands) -> bool {
 /// The snapshots that have their name.
 pub fn copies(state: &State) -> Vec<String> {
     let prefix = format!("{STATE}/snapshots/v");
-    state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix)).collect()
+    state
+        .walk()
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| path.starts_with(&prefix))
+        .collect()
 }

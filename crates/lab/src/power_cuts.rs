@@ -16,7 +16,9 @@ use crate::person::{carry_out, kept, left};
 use crate::record;
 use crate::scenarios::Scenario;
 use crate::sim::hash::Random;
-use crate::sim::{CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Replay, SeenStates, Sim, State};
+use crate::sim::{
+    CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Replay, SeenStates, Sim, State,
+};
 
 /// Bad states that are described; the rest is counted.
 const DESCRIBED_MAX: usize = 5;
@@ -27,7 +29,8 @@ const PASSES_MAX: u64 = 40;
 /// This often the random outcomes of a second cut are doubled.
 const SECOND_DOUBLED_MAX: u32 = 5;
 /// Every cut with the outcomes that need no dice.
-pub(crate) const PLAIN: OutcomePlan = OutcomePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
+pub(crate) const PLAIN: OutcomePlan =
+    OutcomePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
 
 /// How much, and which part of it.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +111,12 @@ pub struct Logged {
 }
 
 /// Boots from this state and keeps the log.
-pub fn logged(scenario: &Scenario, firmware: Firmware, state: &State, asked: &BootRequest) -> Logged {
+pub fn logged(
+    scenario: &Scenario,
+    firmware: Firmware,
+    state: &State,
+    asked: &BootRequest,
+) -> Logged {
     let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
     let booted = switch_on(firmware, &sim, asked);
     Logged::of(sim, booted)
@@ -178,7 +186,14 @@ pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
     let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
-    let mut sweep = Sweep { scenario, extent, judge: Judge::default(), album: Album::default(), seen: SeenStates::default(), tally };
+    let mut sweep = Sweep {
+        scenario,
+        extent,
+        judge: Judge::default(),
+        album: Album::default(),
+        seen: SeenStates::default(),
+        tally,
+    };
     let first = first_of(scenario);
     sweep.tally.effects = first.log.len() as u64;
     sweep.without_a_cut(&first);
@@ -190,7 +205,11 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     for pass in 0..PASSES_MAX {
         let before = sweep.tally.distinct;
         let seed = extent.seed.wrapping_add(1000 + pass);
-        sweep.first_cuts(&first, OutcomePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 }, extent.states);
+        sweep.first_cuts(
+            &first,
+            OutcomePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 },
+            extent.states,
+        );
         if sweep.has_enough(extent.states) || sweep.tally.distinct == before {
             break;
         }
@@ -208,12 +227,18 @@ impl Sweep<'_> {
         let mut said = false;
         let used = first.initial.used_bytes(crate::sim::state::STORAGE);
         let judged = if self.scenario.run.is_boot() {
-            self.judge.after_boot(self.scenario, After { sim: &first.sim, state: &state, used_before: used }, &first.booted, &mut said)
+            self.judge.after_boot(
+                self.scenario,
+                After { sim: &first.sim, state: &state, used_before: used },
+                &first.booted,
+                &mut said,
+            )
         } else {
             left(self.scenario, &first.sim, first.booted.report.exit, &mut self.album)
         };
         let judged = judged.and_then(|()| ends_short(self.scenario, &first.booted));
-        let judged = judged.and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
+        let judged = judged
+            .and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {
             self.note(format!("{}@whole", self.scenario.name), &bad);
         }
@@ -229,11 +254,23 @@ impl Sweep<'_> {
         for order in Order::ALL {
             let enumerator = Enumerator { initial: &first.initial, log: &first.log, order, plan };
             enumerator.each(|point, state| {
-                let kept = kept(self.scenario, &first.initial, first.ended(point.cut), &state, &mut self.album);
+                let kept = kept(
+                    self.scenario,
+                    &first.initial,
+                    first.ended(point.cut),
+                    &state,
+                    &mut self.album,
+                );
                 if let Err(bad) = kept {
                     self.note(format!("{}@{point}", self.scenario.name), &bad);
                 }
-                self.visit(|name| format!("{name}@{point}"), point, &state, first.said(point.cut), first.cuts(point.cut, false));
+                self.visit(
+                    |name| format!("{name}@{point}"),
+                    point,
+                    &state,
+                    first.said(point.cut),
+                    first.cuts(point.cut, false),
+                );
                 if self.has_enough(states) {
                     ControlFlow::Break(())
                 } else {
@@ -254,26 +291,55 @@ impl Sweep<'_> {
         while !self.has_enough(states) && !window.is_in_vain() {
             let (before, mut offered) = (self.tally.distinct, 0);
             let outer = draw(first, 0, &mut random);
-            let enumerator = Enumerator { initial: &first.initial, log: &first.log, order: outer.order, plan: PLAIN };
+            let enumerator = Enumerator {
+                initial: &first.initial,
+                log: &first.log,
+                order: outer.order,
+                plan: PLAIN,
+            };
             let state = enumerator.state_at(outer);
-            let recovery = logged(self.scenario, self.scenario.then(), &state, &self.scenario.again);
+            let recovery =
+                logged(self.scenario, self.scenario.then(), &state, &self.scenario.again);
             let said = first.said(outer.cut);
             // A state that is drawn again has shown its plain outcomes: more of the others.
             let before_now = drawn.entry(state.hash()).or_insert(0);
-            let plan = OutcomePlan { random: 3 << *before_now, seed: random.draw(), single: false, exhaustive_up_to: 3 };
+            let plan = OutcomePlan {
+                random: 3 << *before_now,
+                seed: random.draw(),
+                single: false,
+                exhaustive_up_to: 3,
+            };
             *before_now = (*before_now + 1).min(SECOND_DOUBLED_MAX);
-            let enumerator = Enumerator { initial: &recovery.initial, log: &recovery.log, order: outer.order, plan };
+            let enumerator = Enumerator {
+                initial: &recovery.initial,
+                log: &recovery.log,
+                order: outer.order,
+                plan,
+            };
             enumerator.each(|point, state| {
                 let said = said || recovery.said(point.cut);
                 offered += 1;
-                self.visit(|name| format!("{name}@{outer}>{point}"), point, &state, said, recovery.cuts(point.cut, true));
+                self.visit(
+                    |name| format!("{name}@{outer}>{point}"),
+                    point,
+                    &state,
+                    said,
+                    recovery.cuts(point.cut, true),
+                );
                 ControlFlow::Continue(())
             });
             window.note(offered, self.tally.distinct - before);
         }
     }
 
-    fn visit(&mut self, name: impl Fn(&str) -> String, point: CrashPoint, state: &State, said: bool, cuts: Cuts) {
+    fn visit(
+        &mut self,
+        name: impl Fn(&str) -> String,
+        point: CrashPoint,
+        state: &State,
+        said: bool,
+        cuts: Cuts,
+    ) {
         if !self.seen.insert(state.hash() ^ u128::from(said)) {
             return;
         }
@@ -283,8 +349,12 @@ impl Sweep<'_> {
         *self.tally.by_outcome.entry(outcome).or_default() += 1;
         self.judge.cuts = 1 + u32::from(cuts.second);
         let kept = judge::record_kept(state, cuts.synced);
-        let stands = if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
-        match kept.and(stands).and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {})) {
+        let stands =
+            if cuts.after_success { self.judge.stands(self.scenario, state) } else { Ok(()) };
+        match kept
+            .and(stands)
+            .and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {}))
+        {
             Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
             Err(bad) => self.note(name(self.scenario.name), &bad),
         }
@@ -303,21 +373,36 @@ impl Sweep<'_> {
 ///
 /// # Errors
 /// The name is not known.
-pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
+pub fn replay(
+    scenario: &Scenario,
+    points: &str,
+    out: &mut dyn FnMut(&str),
+) -> Result<bool, String> {
     let mut state = scenario.initial.clone();
-    let (mut firmware, mut asked, mut said, mut first) = (scenario.firmware, &scenario.asked, false, true);
+    let (mut firmware, mut asked, mut said, mut first) =
+        (scenario.firmware, &scenario.asked, false, true);
     if points != "whole" {
         for name in points.split('>') {
             let point: CrashPoint = name.parse()?;
-            let run = if first { first_of(scenario) } else { logged(scenario, firmware, &state, asked) };
+            let run =
+                if first { first_of(scenario) } else { logged(scenario, firmware, &state, asked) };
             first = false;
-            out(&format!("this boot would end with exit {}: {}", run.booted.report.exit, run.booted.report.sentence));
+            out(&format!(
+                "this boot would end with exit {}: {}",
+                run.booted.report.exit, run.booted.report.sentence
+            ));
             for (number, effect) in run.log.iter().enumerate().take(point.cut + 3) {
                 let mark = if number < point.cut { "done" } else { "cut " };
                 out(&format!("{mark} {number:>4} {effect}"));
             }
             said |= run.said(point.cut);
-            state = Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }.state_at(point);
+            state = Enumerator {
+                initial: &run.initial,
+                log: &run.log,
+                order: point.order,
+                plan: PLAIN,
+            }
+            .state_at(point);
             (firmware, asked) = (scenario.then(), &scenario.again);
             out(&format!("the power goes, {name}; what is left:\n{}", state.describe()));
         }
@@ -325,7 +410,8 @@ pub fn replay(scenario: &Scenario, points: &str, out: &mut dyn FnMut(&str)) -> R
     let cuts = if points == "whole" { 0 } else { points.split('>').count() as u32 };
     let mut judge = Judge::default();
     judge.cuts = cuts;
-    let judged = judge.judge_from(scenario, &state, Start { said, number: 1, asked }, &mut |line| out(line));
+    let judged =
+        judge.judge_from(scenario, &state, Start { said, number: 1, asked }, &mut |line| out(line));
     match judged {
         Ok((good, _)) => out(&format!("good: {}, quiet at boot {}", good.end, good.boots)),
         Err(bad) => {
@@ -356,7 +442,8 @@ impl Window {
         self.offered += offered;
         self.new += new;
         if self.draws == Window::DRAWS {
-            *self = Window { in_vain: self.new * Window::NEW_IN < self.offered, ..Window::default() };
+            *self =
+                Window { in_vain: self.new * Window::NEW_IN < self.offered, ..Window::default() };
         }
     }
 

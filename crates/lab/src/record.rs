@@ -43,7 +43,8 @@ fn path() -> String {
 
 /// The sequence of a slot whose CRC fits: magic, format, length, sequence, CRC over these numbers and the payload.
 fn whole(slot: &[u8]) -> Option<u64> {
-    let number = |at: usize| slot.get(at..at + 4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()));
+    let number =
+        |at: usize| slot.get(at..at + 4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()));
     let (format, length, crc) = (number(8)?, number(12)?, number(24)?);
     let sequence = u64::from_le_bytes(slot.get(16..24)?.try_into().unwrap());
     let payload = slot.get(HEADER_BYTES..HEADER_BYTES.checked_add(length as usize)?)?;
@@ -58,7 +59,9 @@ fn whole(slot: &[u8]) -> Option<u64> {
 /// CRC-32 as in Ethernet: reflected, initially and finally inverted.
 fn remainder(bytes: &[u8]) -> u32 {
     let migration = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| migration(crc)))
+    !bytes
+        .iter()
+        .fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| migration(crc)))
 }
 
 #[cfg(test)]

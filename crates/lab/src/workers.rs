@@ -50,23 +50,30 @@ fn by_itself<T: DeserializeOwned>(command: &[String], scenario: &str) -> Result<
     let mut process = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
     process.args(command).args(["--one", "--scenario", scenario]).stderr(Stdio::inherit());
     let output = process.output().map_err(|error| error.to_string())?;
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("BAD {scenario}: its process died: {} ({error})", output.status))
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("BAD {scenario}: its process died: {} ({error})", output.status))
 }
 
 /// Runs this program's `command` with these numbers once for each worker, which takes its share of the sweep: what each found, or how
 /// its process died.
-pub fn by_shares<T: DeserializeOwned>(command: &str, numbers: &[(&str, u64)], workers: u64) -> Vec<Result<T, String>> {
+pub fn by_shares<T: DeserializeOwned>(
+    command: &str,
+    numbers: &[(&str, u64)],
+    workers: u64,
+) -> Vec<Result<T, String>> {
     let start = |worker: u64| {
         let mut process = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
         process.arg(command).stdout(Stdio::piped());
-        for (flag, number) in numbers.iter().chain(&[("--workers", workers), ("--worker", worker)]) {
+        for (flag, number) in numbers.iter().chain(&[("--workers", workers), ("--worker", worker)])
+        {
             process.args([flag, number.to_string().as_str()]);
         }
         process.spawn().map_err(|error| error.to_string())
     };
     let end = |started: Result<Child, String>| {
         let output = started?.wait_with_output().map_err(|error| error.to_string())?;
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("a worker died: {} ({error})", output.status))
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("a worker died: {} ({error})", output.status))
     };
     let started: Vec<Result<Child, String>> = (0..workers).map(start).collect();
     started.into_iter().map(end).collect()

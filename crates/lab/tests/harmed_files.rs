@@ -1,7 +1,13 @@
 //! Owns the proof that damaged files end well: a slice of the sweep, and by name the cases that once did not.
 //! Promises: the same cases at every run; the command that shows one step by step is printed.
 //! Never the whole sweep: `corrupt-files` is that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use bootmigrate_lab::corrupt::{replay, sweep, Extent};
 
@@ -37,5 +43,8 @@ fn harmed_files_end_well() {
     }
     let tally = sweep(Extent { count: CASES, seed: 7, worker: 0, workers: 1 });
     assert_eq!((tally.cases, tally.bad), (CASES, 0), "{tally}");
-    assert!(tally.by_kind.len() >= 9 && tally.by_exit.len() >= 5, "the sweep meets every kind of file and many ends: {tally}");
+    assert!(
+        tally.by_kind.len() >= 9 && tally.by_exit.len() >= 5,
+        "the sweep meets every kind of file and many ends: {tally}"
+    );
 }

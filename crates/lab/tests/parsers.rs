@@ -1,7 +1,14 @@
 //! Owns the proof that no parser of ours panics: seeds, and twenty thousand damaged copies of them for each.
 //! Promises: the same inputs at every run; the name and the bytes of an input that panics are printed.
 //! Never needs a fuzzer: `crates/lab/fuzz/` runs the same functions for as long as one likes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs
+)]
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
@@ -17,7 +24,10 @@ const ON_A_DISK: [&str; 4] = ["database_header", "history_row", "pages", "state_
 
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
-    let mut paths: Vec<_> = std::fs::read_dir(&folder).expect("each parser has seeds").map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .expect("each parser has seeds")
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     assert!(!paths.is_empty(), "{name} has no seed");
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
@@ -44,8 +54,18 @@ fn harmed(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
                 bytes.splice(at..at, piece);
             }
             _ => {
-                let pieces: [&[u8]; 10] =
-                    [b"'", b"\"", b";", b"--", b"/*", b"=", b"\n", b"\0", b"99999999999999999999", "\u{e9}\u{1f600}".as_bytes()];
+                let pieces: [&[u8]; 10] = [
+                    b"'",
+                    b"\"",
+                    b";",
+                    b"--",
+                    b"/*",
+                    b"=",
+                    b"\n",
+                    b"\0",
+                    b"99999999999999999999",
+                    "\u{e9}\u{1f600}".as_bytes(),
+                ];
                 bytes.splice(at..at, pieces[pick(random, pieces.len())].iter().copied());
             }
         }
@@ -76,8 +96,13 @@ fn no_parser_panics_on_seeds_or_on_harmed_copies_of_them() {
 fn every_parser_has_a_fuzz_target_that_calls_it() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
     for (name, _) in ALL {
-        let text = std::fs::read_to_string(targets.join(format!("{name}.rs"))).expect("each parser has a target");
+        let text = std::fs::read_to_string(targets.join(format!("{name}.rs")))
+            .expect("each parser has a target");
         assert!(text.contains(&format!("parsers::{name}(")), "{name}");
     }
-    assert_eq!(std::fs::read_dir(targets).unwrap().count(), ALL.len(), "and no other target is there");
+    assert_eq!(
+        std::fs::read_dir(targets).unwrap().count(),
+        ALL.len(),
+        "and no other target is there"
+    );
 }

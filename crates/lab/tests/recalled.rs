@@ -50,13 +50,19 @@ fn what_is_read_counts_by_the_sector() {
         sim.unlink(OP, Path::new("/data/file")).unwrap();
     };
     assert!(!same(read, |bytes| bytes[4096 + 100] = 0), "the sector was read");
-    assert!(same(read, |bytes| bytes[4096 + SECTOR] = 0), "the next one was not, and the file is gone");
+    assert!(
+        same(read, |bytes| bytes[4096 + SECTOR] = 0),
+        "the next one was not, and the file is gone"
+    );
 }
 
 #[test]
 fn what_is_left_in_place_counts() {
     assert!(!same(|_, _| {}, |bytes| bytes[FILE_BYTES - 1] = 0));
-    assert!(!same(|file, _| file.write_at(OP, 0, &[1; 100]).unwrap(), |bytes| bytes[100] = 0), "the rest of a sector stays");
+    assert!(
+        !same(|file, _| file.write_at(OP, 0, &[1; 100]).unwrap(), |bytes| bytes[100] = 0),
+        "the rest of a sector stays"
+    );
     assert!(same(|file, _| overwrite(file), |bytes| bytes.fill(0)), "nothing stays");
 }
 

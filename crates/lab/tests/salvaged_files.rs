@@ -6,13 +6,17 @@
 use bootmigrate_lab::ruins::verdict;
 
 /// Files that end on the boundary of a page: 98 of 809 rows came back, and nothing was lost.
-const TOO_SHORT: [&str; 9] = ["1/160", "1/524", "1/538", "1/1098", "1/1406", "1/1434", "1/1504", "1/1546", "1/1630"];
+const TOO_SHORT: [&str; 9] =
+    ["1/160", "1/524", "1/538", "1/1098", "1/1406", "1/1434", "1/1504", "1/1546", "1/1630"];
 /// What others showed.
 const ONCE_BAD: [(&str, &str); 4] = [
     ("1/1012", "an index was built again, and a page of another stood in a table"),
     ("1/1181", "a check that stopped counted as one that found tables whole"),
     ("1/1992", "values that no column keeps as they are were taken for an application's"),
-    ("20261130/425", "a page of an earlier time in a table without an index, of which nobody can tell"),
+    (
+        "20261130/425",
+        "a page of an earlier time in a table without an index, of which nobody can tell",
+    ),
 ];
 
 #[test]

@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use bootmigrate::cli::describe::{command, option_text, CommandText, OptionText, COMMANDS, EVERYWHERE};
+use bootmigrate::cli::describe::{
+    command, option_text, CommandText, OptionText, COMMANDS, EVERYWHERE,
+};
 use bootmigrate::cli::{describe, parse};
 use bootmigrate::error::exit::{self, Exit};
 use clap::{Arg, ArgAction, Command, ValueHint};
@@ -15,7 +17,11 @@ use roff::{bold, italic, roman, Roff};
 /// Options that an operator types; the others are other names for them.
 fn shown(options: &[&str]) -> Vec<&'static OptionText> {
     let aliases = ["-vv", "--verbose", "-h", "--help", "--quiet", "--version", "-V"];
-    options.iter().filter(|name| !aliases.contains(name)).map(|name| option_text(name).unwrap()).collect()
+    options
+        .iter()
+        .filter(|name| !aliases.contains(name))
+        .map(|name| option_text(name).unwrap())
+        .collect()
 }
 
 fn argument(option: &'static OptionText) -> Arg {
@@ -29,15 +35,22 @@ fn argument(option: &'static OptionText) -> Arg {
         None => arg.action(ArgAction::SetTrue),
         Some("FILE") => arg.value_name("FILE").value_hint(ValueHint::FilePath),
         Some("DIR") => arg.value_name("DIR").value_hint(ValueHint::DirPath),
-        Some("FORMAT") => arg.value_name("FORMAT").value_parser(["text", "json", "prometheus", "mender"]),
+        Some("FORMAT") => {
+            arg.value_name("FORMAT").value_parser(["text", "json", "prometheus", "mender"])
+        }
         Some(value) => arg.value_name(value),
     }
 }
 
 fn clap_command(text: &'static CommandText, name: &'static str) -> Command {
-    let mut made = Command::new(name).about(text.summary).args(shown(text.options).into_iter().map(argument));
+    let mut made =
+        Command::new(name).about(text.summary).args(shown(text.options).into_iter().map(argument));
     made = made.args(shown(EVERYWHERE).into_iter().map(argument));
-    for (value, required) in text.argument.iter().flat_map(|(values, required)| values.split(' ').map(move |value| (value, *required))) {
+    for (value, required) in text
+        .argument
+        .iter()
+        .flat_map(|(values, required)| values.split(' ').map(move |value| (value, *required)))
+    {
         made = made.arg(Arg::new(value).value_hint(ValueHint::AnyPath).required(required));
     }
     made
@@ -56,15 +69,19 @@ fn about(group: &str) -> &'static str {
 
 /// The whole command line, as the library that writes completions wants it.
 fn whole() -> Command {
-    let mut whole = clap_command(command("").unwrap(), "bootmigrate").version(env!("CARGO_PKG_VERSION"));
+    let mut whole =
+        clap_command(command("").unwrap(), "bootmigrate").version(env!("CARGO_PKG_VERSION"));
     for text in COMMANDS.iter().filter(|text| !text.name.is_empty()) {
         match text.name.split_once(' ') {
             None => whole = whole.subcommand(clap_command(text, text.name)),
             Some((group, verb)) => {
                 if whole.find_subcommand(group).is_none() {
-                    whole = whole.subcommand(Command::new(group).about(about(group)).disable_help_subcommand(true));
+                    whole = whole.subcommand(
+                        Command::new(group).about(about(group)).disable_help_subcommand(true),
+                    );
                 }
-                whole = whole.mut_subcommand(group, |parent| parent.subcommand(clap_command(text, verb)));
+                whole = whole
+                    .mut_subcommand(group, |parent| parent.subcommand(clap_command(text, verb)));
             }
         }
     }
@@ -95,10 +112,28 @@ fn options(page: &mut Roff, options: &[&str]) {
 
 fn manual() -> String {
     let mut page = Roff::new();
-    page.control("TH", ["BOOTMIGRATE", "8", "", concat!("bootmigrate ", env!("CARGO_PKG_VERSION")), "System Manager's Manual"]);
-    page.control("SH", ["NAME"]).text([roman("bootmigrate - brings a device's SQLite databases to the schema its firmware expects")]);
+    page.control(
+        "TH",
+        [
+            "BOOTMIGRATE",
+            "8",
+            "",
+            concat!("bootmigrate ", env!("CARGO_PKG_VERSION")),
+            "System Manager's Manual",
+        ],
+    );
+    page.control("SH", ["NAME"]).text([roman(
+        "bootmigrate - brings a device's SQLite databases to the schema its firmware expects",
+    )]);
     page.control("SH", ["SYNOPSIS"]);
-    page.text([bold("bootmigrate"), roman(" ["), italic("COMMAND"), roman("] ["), italic("OPTIONS"), roman("]")]);
+    page.text([
+        bold("bootmigrate"),
+        roman(" ["),
+        italic("COMMAND"),
+        roman("] ["),
+        italic("OPTIONS"),
+        roman("]"),
+    ]);
     page.control("SH", ["DESCRIPTION"]);
     let text = "A unit runs it at every boot, before the applications. What it did is one sentence with a code on standard error and in \
                 /run/bootmigrate/status.json; /run/bootmigrate/ready/NAME is there exactly while an application may open the database.";
@@ -107,19 +142,28 @@ fn manual() -> String {
     page.text([roman("A power cut at any instant leaves the old database or the new one, whole; running again is always safe.")]);
     page.control("SH", ["COMMANDS"]);
     for one in COMMANDS {
-        page.control("SS", [format!("bootmigrate {} {}", one.name, one.usage).replace("  ", " ").replace('-', "\\-").trim_end()]);
+        page.control(
+            "SS",
+            [format!("bootmigrate {} {}", one.name, one.usage)
+                .replace("  ", " ")
+                .replace('-', "\\-")
+                .trim_end()],
+        );
         page.text([roman(one.text.replace('\n', " "))]);
         options(&mut page, one.options);
     }
     page.control("SH", ["OPTIONS OF EVERY COMMAND"]);
     options(&mut page, EVERYWHERE);
-    page.control("SH", ["EXIT STATUS"]).text([roman("The code answers one question: may the application start? 0 and 11: yes.")]);
+    page.control("SH", ["EXIT STATUS"])
+        .text([roman("The code answers one question: may the application start? 0 and 11: yes.")]);
     for Exit { code, meaning, .. } in exit::all() {
         page.control("TP", []);
         page.text([bold(code.to_string())]);
         page.text([roman(meaning)]);
     }
-    for (heading, entries) in [("FILES", FILES), ("ENVIRONMENT", ENVIRONMENT), ("KERNEL COMMAND LINE", KERNEL)] {
+    for (heading, entries) in
+        [("FILES", FILES), ("ENVIRONMENT", ENVIRONMENT), ("KERNEL COMMAND LINE", KERNEL)]
+    {
         page.control("SH", [heading]);
         for (word, what) in entries {
             page.control("TP", []);
@@ -133,14 +177,23 @@ fn manual() -> String {
 const FILES: &[(&str, &str)] = &[
     ("/etc/bootmigrate.toml", "overrides single keys of the configuration in the binary"),
     ("/run/bootmigrate/status.json", "what the last run did"),
-    ("/run/bootmigrate/unconfirmed/NAME", "a COMMIT failed in this boot: nothing is believed before a reboot (15)"),
+    (
+        "/run/bootmigrate/unconfirmed/NAME",
+        "a COMMIT failed in this boot: nothing is believed before a reboot (15)",
+    ),
     ("/run/bootmigrate/ready/NAME", "the application may open this database"),
     (".bootmigrate/FILE/ beside each database", "lock, record, snapshots and quarantine"),
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
-    ("RUN_MIGRATIONS", "0, false, no or off: `run` changes nothing, says so, and exits 3 when work is pending"),
-    ("NOTIFY_SOCKET, JOURNAL_STREAM", "set by systemd: each migration becomes the unit's status, and each line has its priority"),
+    (
+        "RUN_MIGRATIONS",
+        "0, false, no or off: `run` changes nothing, says so, and exits 3 when work is pending",
+    ),
+    (
+        "NOTIFY_SOCKET, JOURNAL_STREAM",
+        "set by systemd: each migration becomes the unit's status, and each line has its priority",
+    ),
 ];
 
 const KERNEL: &[(&str, &str)] = &[

@@ -1,7 +1,13 @@
 //! Owns the proof that the simulated disk does what its fault model says, call by call.
 //! Promises: each test is one rule of the model: what a cut leaves, who may open, what fails.
 //! Never judges the product.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,7 +15,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use bootmigrate::device::disk::{Disk, File, Lease, Op, Open, Rename};
-use bootmigrate_lab::sim::{seed_sqlite, Enumerator, Fault, FaultKind, Lack, Options, Order, OutcomePlan, Sim};
+use bootmigrate_lab::sim::{
+    seed_sqlite, Enumerator, Fault, FaultKind, Lack, Options, Order, OutcomePlan, Sim,
+};
 use rusqlite::{Connection, OpenFlags};
 
 const OP: Op = Op("test");
@@ -35,7 +43,8 @@ fn create(sim: &Sim, name: &str, bytes: &[u8]) -> Box<dyn File> {
 }
 
 fn sqlite(sim: &Sim) -> Connection {
-    Connection::open_with_flags_and_vfs("/data/app.db", OpenFlags::default(), sim.vfs_name()).unwrap()
+    Connection::open_with_flags_and_vfs("/data/app.db", OpenFlags::default(), sim.vfs_name())
+        .unwrap()
 }
 
 /// Every different content of these files (`-`: absent) that a cut after the last effect can leave.
@@ -45,7 +54,11 @@ fn left_by_cut(sim: &Sim, order: Order, files: &[&str]) -> BTreeSet<String> {
     let plan = OutcomePlan { exhaustive_up_to: 12, ..OutcomePlan::default() };
     Enumerator { initial: &initial, log: &log, order, plan }.each(|point, state| {
         if point.cut == log.len() {
-            let show = |file: &&str| state.read_file(file).map_or("-".into(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let show = |file: &&str| {
+                state
+                    .read_file(file)
+                    .map_or("-".into(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+            };
             left.insert(files.iter().map(show).collect::<Vec<_>>().join(" "));
         }
         ControlFlow::Continue(())
@@ -83,8 +96,16 @@ fn no_inode_and_no_quota_leave_bytes_free() {
     let space = sim.space(path("/data")).unwrap();
     assert_eq!((space.inodes, space.available), (Some(0), (1 << 20) - 4096));
     let refused = |error: std::io::Error| error.raw_os_error();
-    assert_eq!(sim.open(OP, path("/data/more"), Open::CreateNew { mode: 0o600 }).map(drop).map_err(refused), Err(Some(libc::ENOSPC)));
-    assert_eq!(sim.make_folder(OP, path("/data/folder"), 0o700).map_err(refused), Err(Some(libc::ENOSPC)));
+    assert_eq!(
+        sim.open(OP, path("/data/more"), Open::CreateNew { mode: 0o600 })
+            .map(drop)
+            .map_err(refused),
+        Err(Some(libc::ENOSPC))
+    );
+    assert_eq!(
+        sim.make_folder(OP, path("/data/folder"), 0o700).map_err(refused),
+        Err(Some(libc::ENOSPC))
+    );
     // What is there can grow, have a second name, and give its inode back.
     let old = sim.open(OP, path("/data/old"), Open::ReadWrite).unwrap();
     old.write_at(OP, 0, &[1; 9000]).unwrap();
@@ -117,7 +138,10 @@ fn a_rename_in_one_folder_is_whole_in_both_variants() {
     sim.sync_folder(OP, path("/data")).unwrap();
     sim.rename(OP, path("/data/new"), path("/data/old"), Rename::Replace).unwrap();
     for order in Order::ALL {
-        assert_eq!(left_by_cut(&sim, order, &["/data/old", "/data/new"]), set(&["old new", "new -"]));
+        assert_eq!(
+            left_by_cut(&sim, order, &["/data/old", "/data/new"]),
+            set(&["old new", "new -"])
+        );
     }
 }
 
@@ -154,7 +178,10 @@ fn a_write_is_torn_only_between_sectors() {
     assert!(left.len() >= 5, "{} different ones", left.len());
     for text in &left {
         let bytes = text.as_bytes();
-        assert!(bytes[..256].iter().all(|byte| *byte == b'a') && bytes[1280..].iter().all(|byte| *byte == b'a'));
+        assert!(
+            bytes[..256].iter().all(|byte| *byte == b'a')
+                && bytes[1280..].iter().all(|byte| *byte == b'a')
+        );
         for range in [256..512, 512..1024, 1024..1280] {
             assert!(bytes[range.clone()].iter().all(|byte| *byte == bytes[range.start]));
         }
@@ -182,7 +209,11 @@ fn links_share_content_and_a_rename_over_a_link_of_itself_does_nothing() {
     let both = sim.state().hash();
     let copies = device();
     create(&copies, "/data/second", b"old");
-    assert_ne!(both, copies.state().hash(), "two files of the same content are not one file with two names");
+    assert_ne!(
+        both,
+        copies.state().hash(),
+        "two files of the same content are not one file with two names"
+    );
 }
 
 #[test]
@@ -223,7 +254,11 @@ fn an_opener_who_waited_goes_on_with_the_old_inode() {
     assert_eq!(ours.lease_state().unwrap(), Lease::Busy);
     drop(ours);
     let mut bytes = [0; 3];
-    application.open(OP, path("/data/old"), Open::ReadWrite).unwrap().read_at(0, &mut bytes).unwrap();
+    application
+        .open(OP, path("/data/old"), Open::ReadWrite)
+        .unwrap()
+        .read_at(0, &mut bytes)
+        .unwrap();
     assert_eq!(&bytes, b"old");
 }
 
@@ -257,16 +292,23 @@ fn closing_another_handle_drops_the_locks_that_other_processes_see() {
 fn two_connections_share_a_wal() {
     let sim = device();
     let (writer, reader) = (sqlite(&sim), sqlite(&sim.process()));
-    writer.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(n); INSERT INTO t VALUES (1);").unwrap();
+    writer
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(n); INSERT INTO t VALUES (1);")
+        .unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM t;").unwrap();
-    let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
+    let count = |connection: &Connection| {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
     assert_eq!(count(&reader), 1);
     writer.execute_batch("INSERT INTO t VALUES (2)").unwrap();
     assert_eq!((count(&reader), count(&writer)), (1, 2));
     assert!(reader.execute_batch("INSERT INTO t VALUES (3)").is_err(), "its snapshot is old");
     reader.execute_batch("ROLLBACK; INSERT INTO t VALUES (3)").unwrap();
     assert_eq!(count(&writer), 3);
-    assert_eq!(sim.list(path("/data")).unwrap(), ["app.db", "app.db-shm", "app.db-wal", "old", "other"]);
+    assert_eq!(
+        sim.list(path("/data")).unwrap(),
+        ["app.db", "app.db-shm", "app.db-wal", "old", "other"]
+    );
     drop((writer, reader));
     assert_eq!(sim.list(path("/data")).unwrap(), ["app.db", "old", "other"]);
 }
@@ -288,9 +330,15 @@ fn a_read_only_device_opens_and_reads() {
     let sim = device();
     sqlite(&sim).execute_batch("CREATE TABLE t(n)").unwrap();
     sim.set_read_only(true);
-    assert_eq!(sim.open(OP, path("/data/old"), Open::ReadWrite).err().unwrap().raw_os_error(), Some(30));
+    assert_eq!(
+        sim.open(OP, path("/data/old"), Open::ReadWrite).err().unwrap().raw_os_error(),
+        Some(30)
+    );
     let connection = sqlite(&sim);
-    assert_eq!(connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(),
+        0
+    );
     assert!(connection.execute_batch("INSERT INTO t VALUES (1)").is_err());
 }
 
@@ -300,8 +348,14 @@ fn every_effect_can_be_made_to_fail_and_a_dead_process_changes_nothing() {
         seed_sqlite(3);
         let sim = device();
         fault.into_iter().for_each(|fault| sim.inject(fault));
-        let opened = Connection::open_with_flags_and_vfs("/data/app.db", OpenFlags::default(), sim.vfs_name());
-        let done = opened.and_then(|connection| connection.execute_batch("CREATE TABLE t(n); INSERT INTO t VALUES (1);"));
+        let opened = Connection::open_with_flags_and_vfs(
+            "/data/app.db",
+            OpenFlags::default(),
+            sim.vfs_name(),
+        );
+        let done = opened.and_then(|connection| {
+            connection.execute_batch("CREATE TABLE t(n); INSERT INTO t VALUES (1);")
+        });
         (sim, done)
     };
     let (whole, done) = run(None);
@@ -314,7 +368,8 @@ fn every_effect_can_be_made_to_fail_and_a_dead_process_changes_nothing() {
             if kind == FaultKind::Kill {
                 assert_eq!(sim.effects(), effect);
                 let connection = sqlite(&Sim::from_state(&sim.state()));
-                let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+                let check: String =
+                    connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
                 assert_eq!(check, "ok");
             }
         }
@@ -328,7 +383,11 @@ fn a_guest_runs_just_before_the_chosen_operation() {
     let guest = sim.process();
     sim.at_effect(1, move |_| drop(create(&guest, "/data/guest", b"here")));
     create(&sim, "/data/new", b"new");
-    let lines: Vec<String> = sim.log().iter().map(|effect| effect.to_string().split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines: Vec<String> = sim
+        .log()
+        .iter()
+        .map(|effect| effect.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     assert_eq!(
         lines,
         [

@@ -1,11 +1,19 @@
 //! Owns the proof that the simulated disk can fail and can pass: plain SQLite on it, without a line of the product.
 //! Promises: each journal mode and `synchronous` level ends as SQLite's documentation and real file systems say.
 //! Never judges the product.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::ops::ControlFlow;
 
-use bootmigrate_lab::sim::{seed_sqlite, Effect, Enumerator, Lack, Order, OutcomePlan, SeenStates, Sim, State};
+use bootmigrate_lab::sim::{
+    seed_sqlite, Effect, Enumerator, Lack, Order, OutcomePlan, SeenStates, Sim, State,
+};
 use rusqlite::{Connection, OpenFlags};
 
 const DATABASE: &str = "/data/app.db";
@@ -21,7 +29,9 @@ struct Counts {
 }
 
 fn open(sim: &Sim) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags_and_vfs(DATABASE, flags, sim.vfs_name())
 }
 
@@ -69,8 +79,16 @@ fn judge(state: &State, acknowledged: i64, begun: i64, counts: &mut Counts) {
     let looked = open(&sim).and_then(|connection| {
         let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
         let n: i64 = connection.query_row("SELECT n FROM counter", [], |row| row.get(0))?;
-        let rows: i64 = connection.query_row("SELECT count(*) FROM row WHERE id > 0 AND n = id", [], |row| row.get(0))?;
-        let old: i64 = connection.query_row("SELECT count(*) FROM row WHERE id < 0 AND n = ?1", [n], |row| row.get(0))?;
+        let rows: i64 = connection.query_row(
+            "SELECT count(*) FROM row WHERE id > 0 AND n = id",
+            [],
+            |row| row.get(0),
+        )?;
+        let old: i64 = connection.query_row(
+            "SELECT count(*) FROM row WHERE id < 0 AND n = ?1",
+            [n],
+            |row| row.get(0),
+        )?;
         Ok((whole == "ok", n, rows == n && old == 6))
     });
     match looked {
@@ -99,7 +117,10 @@ fn enumerate(journal: &str, synchronous: &str) -> Counts {
         });
     }
     let rate = counts.states as f64 / started.elapsed().as_secs_f64();
-    println!("{journal:>8} {synchronous:>6}: {} effects, {counts:?}, {rate:.0} states a second", log.len());
+    println!(
+        "{journal:>8} {synchronous:>6}: {} effects, {counts:?}, {rate:.0} states a second",
+        log.len()
+    );
     counts
 }
 
@@ -116,7 +137,11 @@ fn settings_that_are_whole_and_durable() {
     ] {
         let counts = enumerate(journal, synchronous);
         assert!(counts.states > 500, "{counts:?}");
-        assert_eq!((counts.corrupt, counts.lost, counts.mixed), (0, 0, 0), "{journal} {synchronous}");
+        assert_eq!(
+            (counts.corrupt, counts.lost, counts.mixed),
+            (0, 0, 0),
+            "{journal} {synchronous}"
+        );
     }
 }
 
@@ -166,10 +191,16 @@ fn a_temporary_file_needs_room_too() {
     };
     let sim = Sim::from_state(&scenario("delete", "full").0);
     assert_eq!(sorted(&sim), Ok(8999));
-    for (lack, errno) in [(Lack::Bytes, libc::ENOSPC), (Lack::Inodes, libc::ENOSPC), (Lack::Quota, libc::EDQUOT)] {
+    for (lack, errno) in
+        [(Lack::Bytes, libc::ENOSPC), (Lack::Inodes, libc::ENOSPC), (Lack::Quota, libc::EDQUOT)]
+    {
         let sim = Sim::from_state(&scenario("delete", "full").0);
         sim.leave(lack, 0);
-        assert_eq!(sorted(&sim), Err((Some(rusqlite::ErrorCode::CannotOpen), Some(errno))), "{lack:?}");
+        assert_eq!(
+            sorted(&sim),
+            Err((Some(rusqlite::ErrorCode::CannotOpen), Some(errno))),
+            "{lack:?}"
+        );
     }
     // It can be made, and not be filled.
     let sim = Sim::from_state(&scenario("delete", "full").0);

@@ -63,15 +63,25 @@ pub struct Compiled {
 ///
 /// # Errors
 /// As SQLite, but for errors of the schema's objects, which are part of the answer.
-pub fn compile(connection: &Connection, empty: &dyn Fn() -> Option<Connection>) -> rusqlite::Result<Compiled> {
+pub fn compile(
+    connection: &Connection,
+    empty: &dyn Fn() -> Option<Connection>,
+) -> rusqlite::Result<Compiled> {
     let objects = Objects::read(connection)?;
     // A function that may not be called from a schema that is not trusted compiles in the application; nothing is run here.
-    let verdicts = with(connection, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, true, || objects.verdicts(connection, empty))?;
+    let verdicts = with(connection, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, true, || {
+        objects.verdicts(connection, empty)
+    })?;
     let sources = [Some(Kind::Table), Some(Kind::View), Some(Kind::Index), Some(Kind::Trigger)];
-    let sources =
-        sources.iter().flat_map(|kind| objects.all.iter().filter(move |object| object.kind == *kind)).map(|object| object.sql.clone());
+    let sources = sources
+        .iter()
+        .flat_map(|kind| objects.all.iter().filter(move |object| object.kind == *kind))
+        .map(|object| object.sql.clone());
     let sources = sources.filter(|sql| !sql.is_empty()).collect();
-    let texts = objects.all.into_iter().filter_map(|object| Some(((object.kind?, object.name.to_lowercase()), object.sql)));
+    let texts = objects
+        .all
+        .into_iter()
+        .filter_map(|object| Some(((object.kind?, object.name.to_lowercase()), object.sql)));
     Ok(Compiled { texts: texts.collect(), verdicts, sources })
 }
 
@@ -84,8 +94,9 @@ impl Compiled {
 
     /// Sentences about what does not compile and did not before.
     pub fn broken_as_before(&self, before: &Compiled) -> Vec<String> {
-        let old =
-            self.verdicts.iter().filter(|(name, verdict)| matches!(verdict, Verdict::Broken(_)) && !self.is_new(name, verdict, before));
+        let old = self.verdicts.iter().filter(|(name, verdict)| {
+            matches!(verdict, Verdict::Broken(_)) && !self.is_new(name, verdict, before)
+        });
         old.filter_map(|(name, verdict)| sentence(name, verdict)).collect()
     }
 
@@ -94,7 +105,10 @@ impl Compiled {
         let changed = self.texts.iter().filter(|(name, text)| before.texts.get(name) != Some(text));
         let too_new = changed.filter_map(|((kind, name), text)| {
             let need = newest_need(&lex(text).tokens).filter(|need| need.minor > oldest)?;
-            Some(format!("{kind} {name} needs SQLite 3.{} ({}), and sqlite_min is 3.{oldest}", need.minor, need.what))
+            Some(format!(
+                "{kind} {name} needs SQLite 3.{} ({}), and sqlite_min is 3.{oldest}",
+                need.minor, need.what
+            ))
         });
         too_new.collect()
     }
@@ -102,7 +116,9 @@ impl Compiled {
     /// Sentences about what cannot be compiled here.
     pub fn unchecked(&self) -> Vec<String> {
         let unknown = self.verdicts.iter().filter_map(|((kind, name), verdict)| match verdict {
-            Verdict::Unknown(words) => Some(format!("{kind} {name} cannot be checked here: {words}")),
+            Verdict::Unknown(words) => {
+                Some(format!("{kind} {name} cannot be checked here: {words}"))
+            }
             Verdict::Broken(_) | Verdict::Text(_) => None,
         });
         unknown.collect()
@@ -111,7 +127,9 @@ impl Compiled {
     /// What this schema has counts as having been there before.
     pub fn accept(&mut self, now: Compiled) {
         self.texts.extend(now.texts);
-        self.verdicts.extend(now.verdicts.into_iter().filter(|(_, verdict)| !matches!(verdict, Verdict::Unknown(_))));
+        self.verdicts.extend(
+            now.verdicts.into_iter().filter(|(_, verdict)| !matches!(verdict, Verdict::Unknown(_))),
+        );
     }
 
     fn is_new(&self, name: &Name, verdict: &Verdict, before: &Compiled) -> bool {
@@ -121,13 +139,18 @@ impl Compiled {
             // A table may have been renamed.
             Verdict::Broken(_) => {
                 let renamed = |(old, verdict): (&Name, &Verdict)| {
-                    old.0 == Kind::Table && matches!(verdict, Verdict::Broken(_)) && !self.texts.contains_key(old)
+                    old.0 == Kind::Table
+                        && matches!(verdict, Verdict::Broken(_))
+                        && !self.texts.contains_key(old)
                 };
                 let was_so = matches!(old, Some(Verdict::Broken(_)));
                 !was_so && (name.0 != Kind::Table || !before.verdicts.iter().any(renamed))
             }
             // Written so it is a matter of taste; that it has become one means that the column is gone.
-            Verdict::Text(_) => old.is_none() && before.texts.get(name).is_some_and(|text| self.texts.get(name) == Some(text)),
+            Verdict::Text(_) => {
+                old.is_none()
+                    && before.texts.get(name).is_some_and(|text| self.texts.get(name) == Some(text))
+            }
         }
     }
 }
@@ -135,7 +158,9 @@ impl Compiled {
 fn sentence((kind, name): &Name, verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Broken(words) => Some(format!("{kind} {name} does not compile: {words}")),
-        Verdict::Text(words) => Some(format!("{kind} {name} reads a name in double quotes as a text now: {words}")),
+        Verdict::Text(words) => {
+            Some(format!("{kind} {name} reads a name in double quotes as a text now: {words}"))
+        }
         Verdict::Unknown(_) => None,
     }
 }
@@ -160,7 +185,8 @@ struct Objects {
 
 impl Objects {
     fn read(connection: &Connection) -> rusqlite::Result<Objects> {
-        let sql = "SELECT type, name, tbl_name, coalesce(sql, ''), rootpage > 0 FROM main.sqlite_schema \
+        let sql =
+            "SELECT type, name, tbl_name, coalesce(sql, ''), rootpage > 0 FROM main.sqlite_schema \
                    WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
         let mut statement = connection.prepare(sql)?;
         let all = statement.query_map([], |row| {
@@ -180,8 +206,11 @@ impl Objects {
             })
         })?;
         let all = all.collect::<rusqlite::Result<_>>()?;
-        let mut statement = connection.prepare("SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'")?;
-        let shadows = statement.query_map([], |row| lossy(row, 0))?.collect::<rusqlite::Result<_>>()?;
+        let mut statement = connection.prepare(
+            "SELECT lower(name) FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'",
+        )?;
+        let shadows =
+            statement.query_map([], |row| lossy(row, 0))?.collect::<rusqlite::Result<_>>()?;
         Ok(Objects { all, shadows })
     }
 
@@ -193,17 +222,30 @@ impl Objects {
         self.of(Kind::Trigger).any(|trigger| trigger.table.eq_ignore_ascii_case(&table.name))
     }
 
-    fn verdicts(&self, connection: &Connection, empty: &dyn Fn() -> Option<Connection>) -> rusqlite::Result<BTreeMap<Name, Verdict>> {
+    fn verdicts(
+        &self,
+        connection: &Connection,
+        empty: &dyn Fn() -> Option<Connection>,
+    ) -> rusqlite::Result<BTreeMap<Name, Verdict>> {
         let (mut found, mut suspect) = (BTreeMap::new(), Vec::new());
         for object in self.of(Kind::Table).chain(self.of(Kind::View)) {
             let itself = match verdict(connection, &reading(object))? {
-                None if self.is_written(object) => verdict(connection, &writing(connection, object)?)?,
+                None if self.is_written(object) => {
+                    verdict(connection, &writing(connection, object)?)?
+                }
                 read => read,
             };
             let Some(first) = itself else { continue };
-            let alone = if self.has_triggers(object) { without_triggers(connection, object)? } else { Some(first.clone()) };
+            let alone = if self.has_triggers(object) {
+                without_triggers(connection, object)?
+            } else {
+                Some(first.clone())
+            };
             match alone {
-                Some(verdict) => drop(found.insert((object.kind.unwrap_or(Kind::Table), object.name.to_lowercase()), verdict)),
+                Some(verdict) => drop(found.insert(
+                    (object.kind.unwrap_or(Kind::Table), object.name.to_lowercase()),
+                    verdict,
+                )),
                 None => suspect.push((object, first)),
             }
         }
@@ -215,7 +257,9 @@ impl Objects {
 
     /// Applications write to it: no virtual table, whose module decides at run time, no shadow, and no view without triggers.
     fn is_written(&self, object: &Object) -> bool {
-        let table = object.kind == Some(Kind::Table) && object.stored && !self.shadows.contains(&object.name.to_lowercase());
+        let table = object.kind == Some(Kind::Table)
+            && object.stored
+            && !self.shadows.contains(&object.name.to_lowercase());
         table || object.kind == Some(Kind::View) && self.has_triggers(object)
     }
 
@@ -228,8 +272,10 @@ impl Objects {
         let mut found = BTreeMap::new();
         if let Some(copy) = empty() {
             let mut left_out = Vec::new();
-            for object in
-                self.of(Kind::Table).chain(self.of(Kind::View)).filter(|object| !self.shadows.contains(&object.name.to_lowercase()))
+            for object in self
+                .of(Kind::Table)
+                .chain(self.of(Kind::View))
+                .filter(|object| !self.shadows.contains(&object.name.to_lowercase()))
             {
                 if copy.execute_batch(&object.sql).is_err() {
                     left_out.push(object.name.as_str());
@@ -238,7 +284,11 @@ impl Objects {
             for trigger in self.of(Kind::Trigger) {
                 if let Some(verdict) = self.alone(&copy, trigger)? {
                     let doubtful = matches!(&verdict, Verdict::Broken(words) if left_out.iter().any(|name| words.contains(name)));
-                    let verdict = if doubtful { Verdict::Unknown("it uses a table that cannot be made here".to_owned()) } else { verdict };
+                    let verdict = if doubtful {
+                        Verdict::Unknown("it uses a table that cannot be made here".to_owned())
+                    } else {
+                        verdict
+                    };
                     found.insert((Kind::Trigger, trigger.name.to_lowercase()), verdict);
                 }
             }
@@ -247,21 +297,24 @@ impl Objects {
         for (table, verdict) in suspect {
             if !found.values().any(|one| one == verdict)
                 && !self.of(Kind::Trigger).any(|trigger| {
-                    trigger.table.eq_ignore_ascii_case(&table.name) && found.contains_key(&(Kind::Trigger, trigger.name.to_lowercase()))
+                    trigger.table.eq_ignore_ascii_case(&table.name)
+                        && found.contains_key(&(Kind::Trigger, trigger.name.to_lowercase()))
                 })
             {
-                found.insert((table.kind.unwrap_or(Kind::Table), table.name.to_lowercase()), verdict.clone());
+                found.insert(
+                    (table.kind.unwrap_or(Kind::Table), table.name.to_lowercase()),
+                    verdict.clone(),
+                );
             }
         }
         Ok(found)
     }
 
     fn alone(&self, copy: &Connection, trigger: &Object) -> rusqlite::Result<Option<Verdict>> {
-        let Some(table) = self
-            .all
-            .iter()
-            .find(|object| matches!(object.kind, Some(Kind::Table | Kind::View)) && object.name.eq_ignore_ascii_case(&trigger.table))
-        else {
+        let Some(table) = self.all.iter().find(|object| {
+            matches!(object.kind, Some(Kind::Table | Kind::View))
+                && object.name.eq_ignore_ascii_case(&trigger.table)
+        }) else {
             return Ok(None);
         };
         if let Err(error) = copy.execute_batch(&trigger.sql) {
@@ -279,9 +332,12 @@ fn reading(object: &Object) -> Vec<String> {
 
 /// Statements that fire every trigger, compute every default, generated column and index, and check every CHECK.
 fn writing(connection: &Connection, object: &Object) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0")?;
+    let mut statement =
+        connection.prepare("SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0")?;
     let columns = statement.query_map([&object.name], |row| lossy(row, 0))?;
-    let columns: Vec<String> = columns.map(|name| name.map(|name| format!("{0} = {0}", quote(&name)))).collect::<rusqlite::Result<_>>()?;
+    let columns: Vec<String> = columns
+        .map(|name| name.map(|name| format!("{0} = {0}", quote(&name))))
+        .collect::<rusqlite::Result<_>>()?;
     let table = quote(&object.name);
     Ok(vec![
         format!("INSERT INTO main.{table} DEFAULT VALUES"),
@@ -291,17 +347,23 @@ fn writing(connection: &Connection, object: &Object) -> rusqlite::Result<Vec<Str
 }
 
 fn without_triggers(connection: &Connection, object: &Object) -> rusqlite::Result<Option<Verdict>> {
-    with(connection, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false, || match verdict(connection, &reading(object))? {
-        None if object.stored => verdict(connection, &writing(connection, object)?),
-        read => Ok(read),
+    with(connection, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false, || {
+        match verdict(connection, &reading(object))? {
+            None if object.stored => verdict(connection, &writing(connection, object)?),
+            read => Ok(read),
+        }
     })
 }
 
 /// The first of these statements that does not compile, and why.
 fn verdict(connection: &Connection, statements: &[String]) -> rusqlite::Result<Option<Verdict>> {
-    let strict = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, false, || first_error(connection, statements))?;
+    let strict = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, false, || {
+        first_error(connection, statements)
+    })?;
     let Some(strict) = strict else { return Ok(None) };
-    let usual = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, true, || first_error(connection, statements))?;
+    let usual = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, true, || {
+        first_error(connection, statements)
+    })?;
     Ok(Some(usual.map_or(Verdict::Text(strict), judged)))
 }
 
@@ -320,7 +382,8 @@ fn first_error(connection: &Connection, statements: &[String]) -> rusqlite::Resu
 
 /// A view that has no trigger for this statement, or a table that only its module writes.
 fn is_not_meant(words: &str) -> bool {
-    words.ends_with("may not be modified") || (words.starts_with("cannot modify ") && words.ends_with(" because it is a view"))
+    words.ends_with("may not be modified")
+        || (words.starts_with("cannot modify ") && words.ends_with(" because it is a view"))
 }
 
 /// What SQLite says of something that only the application has.
@@ -346,15 +409,23 @@ fn judged(words: String) -> Verdict {
 pub fn sql_error(error: &rusqlite::Error) -> Option<String> {
     use rusqlite::ffi::{SQLITE_CORRUPT_SEQUENCE, SQLITE_CORRUPT_VTAB, SQLITE_ERROR};
     let (code, words) = match error {
-        rusqlite::Error::SqliteFailure(failure, words) => (failure.extended_code, words.clone().unwrap_or_else(|| failure.to_string())),
+        rusqlite::Error::SqliteFailure(failure, words) => {
+            (failure.extended_code, words.clone().unwrap_or_else(|| failure.to_string()))
+        }
         rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg.clone()),
         _ => return None,
     };
-    (code & 0xff == SQLITE_ERROR || [SQLITE_CORRUPT_VTAB, SQLITE_CORRUPT_SEQUENCE].contains(&code)).then_some(words)
+    (code & 0xff == SQLITE_ERROR || [SQLITE_CORRUPT_VTAB, SQLITE_CORRUPT_SEQUENCE].contains(&code))
+        .then_some(words)
 }
 
 /// With a switch of the connection set to this, and set back after it.
-fn with<T>(connection: &Connection, option: DbConfig, value: bool, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn with<T>(
+    connection: &Connection,
+    option: DbConfig,
+    value: bool,
+    work: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let before = connection.db_config(option)?;
     connection.set_db_config(option, value)?;
     let done = work();

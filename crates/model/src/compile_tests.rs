@@ -34,8 +34,16 @@ fn check(before: &str, change: &str, expected: &[&str]) {
     connection.execute_batch(change).unwrap();
     let now = compile(&connection, &empty).unwrap();
     assert_eq!(now.broken_since(&old), expected, "{change}");
-    let switches = [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER];
-    assert_eq!(switches.map(|switch| connection.db_config(switch).unwrap()), [true; 3], "every switch is as it was");
+    let switches = [
+        DbConfig::SQLITE_DBCONFIG_DQS_DML,
+        DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    ];
+    assert_eq!(
+        switches.map(|switch| connection.db_config(switch).unwrap()),
+        [true; 3],
+        "every switch is as it was"
+    );
 }
 
 #[test]
@@ -45,7 +53,11 @@ fn what_goes_on_working_is_not_named() {
     check(BEFORE, "ALTER TABLE log RENAME TO journal", &[]);
     check(BEFORE, "DROP VIEW above; DROP VIEW levels; DROP TABLE sensor", &[]);
     check("CREATE VIRTUAL TABLE words USING fts5(text); CREATE VIRTUAL TABLE place USING rtree(id, x0, x1)", "CREATE TABLE t(x)", &[]);
-    check("CREATE TABLE t(a, b AS (a + 1), c AS (b + 1) STORED, PRIMARY KEY(a)) WITHOUT ROWID", "ALTER TABLE t ADD COLUMN d", &[]);
+    check(
+        "CREATE TABLE t(a, b AS (a + 1), c AS (b + 1) STORED, PRIMARY KEY(a)) WITHOUT ROWID",
+        "ALTER TABLE t ADD COLUMN d",
+        &[],
+    );
 }
 
 #[test]
@@ -57,8 +69,16 @@ fn a_view_whose_table_or_column_is_gone() {
         &["view above does not compile: no such column: level", "view levels does not compile: no such column: level"],
     );
     check(BEFORE, "DROP VIEW levels", &["view above does not compile: no such table: main.levels"]);
-    check(BEFORE, "CREATE VIEW again AS SELECT * FROM again", &["view again does not compile: view again is circularly defined"]);
-    check(BEFORE, "CREATE VIEW two(a, b) AS SELECT id FROM sensor", &["view two does not compile: expected 2 columns for 'two' but got 1"]);
+    check(
+        BEFORE,
+        "CREATE VIEW again AS SELECT * FROM again",
+        &["view again does not compile: view again is circularly defined"],
+    );
+    check(
+        BEFORE,
+        "CREATE VIEW two(a, b) AS SELECT id FROM sensor",
+        &["view two does not compile: expected 2 columns for 'two' but got 1"],
+    );
 }
 
 #[test]
@@ -99,10 +119,15 @@ fn a_trigger_that_fires_a_broken_one_is_not_blamed() {
 
 #[test]
 fn a_name_in_double_quotes_that_became_a_text_is_named() {
-    let before = "CREATE TABLE t(id INTEGER PRIMARY KEY, level); CREATE VIEW v AS SELECT \"level\" FROM t;";
+    let before =
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, level); CREATE VIEW v AS SELECT \"level\" FROM t;";
     let rebuilt = "CREATE TABLE n(id INTEGER PRIMARY KEY); DROP TABLE t; PRAGMA legacy_alter_table = ON; ALTER TABLE n RENAME TO t";
     let words = "no such column: \"level\" - should this be a string literal in single-quotes?";
-    check(before, rebuilt, &[&format!("view v reads a name in double quotes as a text now: {words}")]);
+    check(
+        before,
+        rebuilt,
+        &[&format!("view v reads a name in double quotes as a text now: {words}")],
+    );
     // Written so from the beginning, it is what its author meant.
     check(before, "CREATE VIEW w AS SELECT id FROM t WHERE level = \"high\"", &[]);
 }
@@ -114,11 +139,18 @@ fn what_did_not_compile_before_is_told_apart() {
     let old = compile(&connection, &empty).unwrap();
     connection.execute_batch("CREATE VIEW fresh AS SELECT x FROM nowhere").unwrap();
     let now = compile(&connection, &empty).unwrap();
-    assert_eq!(now.broken_since(&old), ["view fresh does not compile: no such table: main.nowhere"]);
+    assert_eq!(
+        now.broken_since(&old),
+        ["view fresh does not compile: no such table: main.nowhere"]
+    );
     let log = "does not compile: no such table: main.log";
     assert_eq!(
         now.broken_as_before(&old),
-        ["view old does not compile: no such table: main.gone".to_owned(), format!("trigger moved {log}"), format!("trigger noted {log}")]
+        [
+            "view old does not compile: no such table: main.gone".to_owned(),
+            format!("trigger moved {log}"),
+            format!("trigger noted {log}")
+        ]
     );
     let mut accepted = old;
     accepted.accept(compile(&connection, &empty).unwrap());
@@ -151,10 +183,18 @@ fn names_that_need_quotes_and_many_objects() {
     let before = "CREATE TABLE \"a\"\"b c\"(\"x y\"); CREATE VIEW \"v w\" AS SELECT \"x y\" FROM \"a\"\"b c\"; \
                   CREATE TRIGGER [t t] AFTER INSERT ON \"a\"\"b c\" BEGIN SELECT new.\"x y\"; END";
     check(before, "CREATE TABLE other(x)", &[]);
-    check(before, "DROP TABLE \"a\"\"b c\"", &["view v w does not compile: no such table: main.a\"b c"]);
+    check(
+        before,
+        "DROP TABLE \"a\"\"b c\"",
+        &["view v w does not compile: no such table: main.a\"b c"],
+    );
 }
 
 #[test]
 fn a_temporary_trigger_or_table_does_not_count() {
-    check(BEFORE, "CREATE TEMP TABLE log(other); CREATE TEMP VIEW broken AS SELECT x FROM nowhere;", &[]);
+    check(
+        BEFORE,
+        "CREATE TEMP TABLE log(other); CREATE TEMP VIEW broken AS SELECT x FROM nowhere;",
+        &[],
+    );
 }

@@ -24,7 +24,11 @@ pub mod words;
 ///
 /// # Errors
 /// Not TOML, a wrong type or value, an impossible combination, or (with [`UnknownKey::Refuse`]) an unknown key.
-pub fn read(embedded: Source<'_>, over: &[Source<'_>], unknown: UnknownKey) -> Result<Settings, ConfigError> {
+pub fn read(
+    embedded: Source<'_>,
+    over: &[Source<'_>],
+    unknown: UnknownKey,
+) -> Result<Settings, ConfigError> {
     let mut draft = draft::Draft::new();
     read::read_source(&mut draft, embedded, entry::Origin::Image, unknown)?;
     for source in over {
@@ -284,10 +288,15 @@ impl Adopt {
     pub fn by_hand(tool: Option<&str>, version: Option<i64>) -> Result<Adopt, String> {
         let from = match (tool, version) {
             (_, Some(version)) => AdoptFrom::Stated(version),
-            (Some(name), None) => {
-                keys::tool(name).ok_or_else(|| format!("--from {name} is no tool that is known; there is {}", keys::tools()))?
+            (Some(name), None) => keys::tool(name).ok_or_else(|| {
+                format!("--from {name} is no tool that is known; there is {}", keys::tools())
+            })?,
+            (None, None) => {
+                return Err(
+                    "`adopt` needs --from TOOL or --at VERSION where `adopt` is not configured"
+                        .to_owned(),
+                )
             }
-            (None, None) => return Err("`adopt` needs --from TOOL or --at VERSION where `adopt` is not configured".to_owned()),
         };
         Ok(Adopt { from, versions: BTreeMap::new() })
     }

@@ -83,7 +83,8 @@ pub fn lex(text: &str) -> Lexed<'_> {
         let Some((kind, unfinished)) = lexer.token() else { break };
         let length = before.len() - lexer.rest.as_str().len();
         tokens.push(Token { kind, text: before.get(..length).unwrap_or_default(), line, column });
-        incomplete = incomplete.or(unfinished.map(|sentence| Incomplete { line, column, sentence }));
+        incomplete =
+            incomplete.or(unfinished.map(|sentence| Incomplete { line, column, sentence }));
     }
     Lexed { tokens, incomplete }
 }
@@ -118,7 +119,9 @@ impl Lexer<'_> {
 
     fn skip_space(&mut self) {
         // SQLite takes a byte order mark for a space; a NUL character has been said before.
-        self.advance_while(|character| character.is_ascii_whitespace() || matches!(character, '\u{feff}' | '\0'));
+        self.advance_while(|character| {
+            character.is_ascii_whitespace() || matches!(character, '\u{feff}' | '\0')
+        });
     }
 
     /// Reads one token and says what is missing where it has no end.
@@ -132,14 +135,26 @@ impl Lexer<'_> {
             }
             '/' if self.peek() == Some('*') => Some((Kind::BlockComment, self.block_comment())),
             '\'' => {
-                let missing = "this text has no end; write the closing `'` (and `''` for one inside)";
+                let missing =
+                    "this text has no end; write the closing `'` (and `''` for one inside)";
                 Some((Kind::Text, self.quoted('\'', missing)))
             }
-            '"' => Some((Kind::Quoted, self.quoted('"', "this name has no end; write the closing `\"`"))),
-            '`' => Some((Kind::Quoted, self.quoted('`', "this name has no end; write the closing backtick"))),
+            '"' => Some((
+                Kind::Quoted,
+                self.quoted('"', "this name has no end; write the closing `\"`"),
+            )),
+            '`' => Some((
+                Kind::Quoted,
+                self.quoted('`', "this name has no end; write the closing backtick"),
+            )),
             '[' => {
                 self.advance_while(|character| character != ']');
-                Some((Kind::Quoted, self.advance().is_none().then_some("this name has no end; write the closing `]`")))
+                Some((
+                    Kind::Quoted,
+                    self.advance()
+                        .is_none()
+                        .then_some("this name has no end; write the closing `]`"),
+                ))
             }
             ';' => whole(Kind::Semicolon),
             '(' => whole(Kind::Open),
@@ -188,7 +203,10 @@ impl Lexer<'_> {
 }
 
 fn in_word(character: char) -> bool {
-    character.is_ascii_alphanumeric() || character == '_' || character == '$' || !character.is_ascii()
+    character.is_ascii_alphanumeric()
+        || character == '_'
+        || character == '$'
+        || !character.is_ascii()
 }
 
 /// A name as SQL writes it: in quotes, and each of its own twice.

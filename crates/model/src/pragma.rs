@@ -133,8 +133,11 @@ pub fn refusal(schema: Option<&str>, name: &str, has_value: bool) -> Option<&'st
         Effect::Refused { instead, .. } => Some(instead),
         Effect::Query => None,
         Effect::Database | Effect::Vacuum | Effect::Connection => {
-            let elsewhere = has_value && schema.is_some_and(|schema| !schema.eq_ignore_ascii_case("main"));
-            elsewhere.then_some("a migration sets it for its own database alone; write it without a schema name")
+            let elsewhere =
+                has_value && schema.is_some_and(|schema| !schema.eq_ignore_ascii_case("main"));
+            elsewhere.then_some(
+                "a migration sets it for its own database alone; write it without a schema name",
+            )
         }
     }
 }
@@ -148,11 +151,16 @@ pub fn can_be_left_out(name: &str) -> bool {
 pub fn turns_foreign_keys_off(text: &str) -> bool {
     let lexed = lex(text);
     let tokens: Vec<_> = lexed.tokens.iter().filter(|token| !token.is_comment()).collect();
-    let off = |token: &Token<'_>| ["OFF", "0", "FALSE", "NO"].iter().any(|word| bare(token.text).eq_ignore_ascii_case(word));
+    let off = |token: &Token<'_>| {
+        ["OFF", "0", "FALSE", "NO"].iter().any(|word| bare(token.text).eq_ignore_ascii_case(word))
+    };
     // `PRAGMA main.foreign_keys = OFF`, or with the value in parentheses.
     tokens.iter().enumerate().filter(|(_, token)| token.is("PRAGMA")).any(|(at, _)| {
-        let place = at + if tokens.get(at + 2).is_some_and(|token| token.text == ".") { 3 } else { 1 };
-        let named = tokens.get(place).is_some_and(|token| bare(token.text).eq_ignore_ascii_case("foreign_keys"));
+        let place =
+            at + if tokens.get(at + 2).is_some_and(|token| token.text == ".") { 3 } else { 1 };
+        let named = tokens
+            .get(place)
+            .is_some_and(|token| bare(token.text).eq_ignore_ascii_case("foreign_keys"));
         named && tokens.get(place + 2).is_some_and(|token| off(token))
     })
 }
@@ -166,7 +174,12 @@ fn bare(name: &str) -> &str {
 pub fn is_left_out(statement: &str, in_transaction: bool) -> bool {
     let lexed = lex(statement);
     // SQLite passes over an empty statement and gives its semicolon to the next one.
-    let tokens: Vec<_> = lexed.tokens.iter().filter(|token| !token.is_comment()).skip_while(|token| token.text == ";").collect();
+    let tokens: Vec<_> = lexed
+        .tokens
+        .iter()
+        .filter(|token| !token.is_comment())
+        .skip_while(|token| token.text == ";")
+        .collect();
     let is = |place: usize, word: &str| tokens.get(place).is_some_and(|token| token.is(word));
     if is(0, "VACUUM") {
         return in_transaction && !tokens.iter().any(|token| token.is("INTO"));
@@ -174,7 +187,8 @@ pub fn is_left_out(statement: &str, in_transaction: bool) -> bool {
     // `PRAGMA main.synchronous`
     let place = if tokens.get(2).is_some_and(|token| token.text == ".") { 3 } else { 1 };
     let name = tokens.get(place).map_or("", |token| bare(token.text));
-    ["BEGIN", "COMMIT", "END"].iter().any(|word| is(0, word)) || (is(0, "PRAGMA") && can_be_left_out(name))
+    ["BEGIN", "COMMIT", "END"].iter().any(|word| is(0, word))
+        || (is(0, "PRAGMA") && can_be_left_out(name))
 }
 
 #[cfg(test)]
@@ -189,7 +203,9 @@ mod tests {
 
     #[test]
     fn an_empty_statement_hides_no_word() {
-        for left_out in ["BEGIN", ";BEGIN", "; -- x\n; commit", ";PRAGMA main.foreign_keys = 0", ";VACUUM"] {
+        for left_out in
+            ["BEGIN", ";BEGIN", "; -- x\n; commit", ";PRAGMA main.foreign_keys = 0", ";VACUUM"]
+        {
             assert!(is_left_out(left_out, true), "{left_out}");
         }
         assert!(!is_left_out(";CREATE TABLE a (b)", true));
@@ -197,19 +213,27 @@ mod tests {
 
     #[test]
     fn a_rebuild_says_that_its_children_stay() {
-        for off in ["PRAGMA foreign_keys = OFF;", "SELECT 1; pragma main.\"foreign_keys\"(0)", "PRAGMA/**/foreign_keys='no'"] {
+        for off in [
+            "PRAGMA foreign_keys = OFF;",
+            "SELECT 1; pragma main.\"foreign_keys\"(0)",
+            "PRAGMA/**/foreign_keys='no'",
+        ] {
             assert!(turns_foreign_keys_off(off), "{off}");
         }
-        for other in
-            ["PRAGMA foreign_keys = ON", "PRAGMA foreign_keys", "-- PRAGMA foreign_keys = OFF", "SELECT 'PRAGMA foreign_keys = OFF'"]
-        {
+        for other in [
+            "PRAGMA foreign_keys = ON",
+            "PRAGMA foreign_keys",
+            "-- PRAGMA foreign_keys = OFF",
+            "SELECT 'PRAGMA foreign_keys = OFF'",
+        ] {
             assert!(!turns_foreign_keys_off(other), "{other}");
         }
     }
 
     #[test]
     fn what_is_not_in_the_list_is_refused() {
-        assert!(refusal(None, "foreign_kyes", true).is_some_and(|why| why.contains("would silently ignore it")));
+        assert!(refusal(None, "foreign_kyes", true)
+            .is_some_and(|why| why.contains("would silently ignore it")));
         assert_eq!(effect("Legacy_Alter_TABLE"), Effect::Connection);
         assert_eq!(refusal(None, "max_page_count", true), None);
         assert_eq!(refusal(Some("MAIN"), "max_page_count", true), None);

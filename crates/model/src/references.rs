@@ -48,7 +48,10 @@ struct Key {
 /// As SQLite, but for errors of the schema, which are part of the answer.
 pub fn look(connection: &Connection) -> rusqlite::Result<References> {
     let names = "SELECT lower(name) FROM main.sqlite_schema WHERE type IN ('table', 'view')";
-    let mut found = References { tables: texts(connection, names, &[])?.into_iter().collect(), ..References::default() };
+    let mut found = References {
+        tables: texts(connection, names, &[])?.into_iter().collect(),
+        ..References::default()
+    };
     for (table, keys) in all_keys(connection)? {
         found.look_at(connection, &table, &keys)?;
     }
@@ -59,7 +62,11 @@ pub fn look(connection: &Connection) -> rusqlite::Result<References> {
 ///
 /// # Errors
 /// As SQLite.
-pub fn rows(connection: &Connection, tables: &[&str], most: usize) -> rusqlite::Result<Vec<String>> {
+pub fn rows(
+    connection: &Connection,
+    tables: &[&str],
+    most: usize,
+) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT \"table\" || ' rowid ' || coalesce(rowid, '(none)') || ' names no row of ' || coalesce(parent, '?') \
                FROM pragma_foreign_key_check(?1, 'main')";
     let (mut shown, mut more) = (Vec::new(), 0u64);
@@ -87,13 +94,22 @@ impl References {
     /// Pairs of tables with more violations now than before, and foreign keys that work no more. A table that was renamed is looked up
     /// under its old name too.
     pub fn worse_than(&self, before: &References) -> Worse {
-        let violated =
-            self.violations.iter().filter(|(pair, count)| **count > self.allowed(pair, before, &before.violations, |count| *count));
-        let violated = violated.map(|((child, parent), count)| (child.clone(), parent.clone(), *count)).collect();
-        let more =
-            |(pair, now): &(&Pair, &Vec<String>)| now.len() as u64 > self.allowed(pair, before, &before.broken, |old| old.len() as u64);
+        let violated = self.violations.iter().filter(|(pair, count)| {
+            **count > self.allowed(pair, before, &before.violations, |count| *count)
+        });
+        let violated = violated
+            .map(|((child, parent), count)| (child.clone(), parent.clone(), *count))
+            .collect();
+        let more = |(pair, now): &(&Pair, &Vec<String>)| {
+            now.len() as u64 > self.allowed(pair, before, &before.broken, |old| old.len() as u64)
+        };
         let known: BTreeSet<&String> = before.broken.values().flatten().collect();
-        let broken = self.broken.iter().filter(more).flat_map(|(_, now)| now).filter(|sentence| !known.contains(sentence));
+        let broken = self
+            .broken
+            .iter()
+            .filter(more)
+            .flat_map(|(_, now)| now)
+            .filter(|sentence| !known.contains(sentence));
         Worse { violated, broken: broken.cloned().collect() }
     }
 
@@ -120,22 +136,38 @@ impl References {
         }
     }
 
-    fn allowed<T>(&self, (child, parent): &Pair, before: &References, old: &BTreeMap<Pair, T>, count: impl Fn(&T) -> u64) -> u64 {
+    fn allowed<T>(
+        &self,
+        (child, parent): &Pair,
+        before: &References,
+        old: &BTreeMap<Pair, T>,
+        count: impl Fn(&T) -> u64,
+    ) -> u64 {
         let gone = |name: &String| before.tables.contains(name) && !self.tables.contains(name);
         let same = |then: &String, now: &String| then == now || gone(then);
         let matching = old.iter().filter(|((c, p), _)| same(c, child) && same(p, parent));
         matching.map(|(_, value)| count(value)).max().unwrap_or(0)
     }
 
-    fn look_at(&mut self, connection: &Connection, table: &str, keys: &[Key]) -> rusqlite::Result<()> {
+    fn look_at(
+        &mut self,
+        connection: &Connection,
+        table: &str,
+        keys: &[Key],
+    ) -> rusqlite::Result<()> {
         for key in keys {
             if !self.tables.contains(&key.parent.to_lowercase()) {
-                self.breaks(table, key, &format!("refers to table {}, which does not exist", key.parent));
+                self.breaks(
+                    table,
+                    key,
+                    &format!("refers to table {}, which does not exist", key.parent),
+                );
             }
         }
         let sql = "SELECT parent, count(*) FROM pragma_foreign_key_check(?1, 'main') GROUP BY 1";
         let counted = |row: &rusqlite::Row<'_>| Ok((lossy(row, 0)?, row.get::<_, i64>(1)?));
-        let counts: rusqlite::Result<Vec<_>> = (|| connection.prepare(sql)?.query_map([table], counted)?.collect())();
+        let counts: rusqlite::Result<Vec<_>> =
+            (|| connection.prepare(sql)?.query_map([table], counted)?.collect())();
         match counts {
             Ok(counts) => {
                 for (parent, count) in counts {
@@ -151,7 +183,13 @@ impl References {
     }
 
     /// A foreign key of this table does not fit its parent, and SQLite then checks none of them: here each is looked at by itself.
-    fn look_at_each(&mut self, connection: &Connection, table: &str, keys: &[Key], words: &str) -> rusqlite::Result<()> {
+    fn look_at_each(
+        &mut self,
+        connection: &Connection,
+        table: &str,
+        keys: &[Key],
+        words: &str,
+    ) -> rusqlite::Result<()> {
         let before = self.broken.len();
         for key in keys {
             if !self.tables.contains(&key.parent.to_lowercase()) {
@@ -169,10 +207,15 @@ impl References {
         match words.split("\" referencing \"").nth(1) {
             Some(parent) if self.broken.len() == before => {
                 let pair = (table.to_lowercase(), parent.trim_end_matches('"').to_lowercase());
-                self.broken.entry(pair).or_default().push(format!("a foreign key of {table} does not fit: {words}"));
+                self.broken
+                    .entry(pair)
+                    .or_default()
+                    .push(format!("a foreign key of {table} does not fit: {words}"));
             }
             Some(_) => {}
-            None => self.unchecked.push(format!("the foreign keys of {table} cannot be checked here: {words}")),
+            None => self
+                .unchecked
+                .push(format!("the foreign keys of {table} cannot be checked here: {words}")),
         }
         Ok(())
     }
@@ -180,12 +223,16 @@ impl References {
     fn breaks(&mut self, table: &str, key: &Key, why: &str) {
         let columns: Vec<&str> = key.columns.iter().map(|(from, _)| from.as_str()).collect();
         let sentence = format!("the foreign key {table}({}) {why}", columns.join(", "));
-        self.broken.entry((table.to_lowercase(), key.parent.to_lowercase())).or_default().push(sentence);
+        self.broken
+            .entry((table.to_lowercase(), key.parent.to_lowercase()))
+            .or_default()
+            .push(sentence);
     }
 
     fn count(&mut self, table: &str, parent: &str, rows: u64) {
         if rows > 0 {
-            *self.violations.entry((table.to_lowercase(), parent.to_lowercase())).or_default() += rows;
+            *self.violations.entry((table.to_lowercase(), parent.to_lowercase())).or_default() +=
+                rows;
         }
     }
 }
@@ -221,12 +268,20 @@ fn fit(connection: &Connection, key: &Key) -> rusqlite::Result<Result<Vec<String
     if texts(connection, is_table, &[parent])?.is_empty() {
         return Ok(Err(format!("refers to {parent}, which is no ordinary table")));
     }
-    let all = texts(connection, "SELECT lower(name) FROM pragma_table_xinfo(?1, 'main')", &[parent])?;
-    let primary = texts(connection, "SELECT lower(name) FROM pragma_table_xinfo(?1, 'main') WHERE pk > 0 ORDER BY pk", &[parent])?;
-    let written: Option<Vec<String>> = key.columns.iter().map(|(_, to)| to.as_ref().map(|to| to.to_lowercase())).collect();
+    let all =
+        texts(connection, "SELECT lower(name) FROM pragma_table_xinfo(?1, 'main')", &[parent])?;
+    let primary = texts(
+        connection,
+        "SELECT lower(name) FROM pragma_table_xinfo(?1, 'main') WHERE pk > 0 ORDER BY pk",
+        &[parent],
+    )?;
+    let written: Option<Vec<String>> =
+        key.columns.iter().map(|(_, to)| to.as_ref().map(|to| to.to_lowercase())).collect();
     let Some(columns) = written else {
         let fits = primary.len() == key.columns.len();
-        let why = || format!("refers to the primary key of {parent}, which has {} columns", primary.len());
+        let why = || {
+            format!("refers to the primary key of {parent}, which has {} columns", primary.len())
+        };
         return Ok(if fits { Ok(primary) } else { Err(why()) });
     };
     let named = format!("refers to {parent}({})", columns.join(", "));
@@ -248,8 +303,14 @@ fn fit(connection: &Connection, key: &Key) -> rusqlite::Result<Result<Vec<String
 }
 
 /// Rows of the table that refer to no row of the parent, compared as the parent's columns compare.
-fn violations(connection: &Connection, table: &str, key: &Key, parents: &[String]) -> rusqlite::Result<u64> {
-    let pairs = || key.columns.iter().map(|(from, _)| quote(from)).zip(parents.iter().map(|to| quote(to)));
+fn violations(
+    connection: &Connection,
+    table: &str,
+    key: &Key,
+    parents: &[String],
+) -> rusqlite::Result<u64> {
+    let pairs =
+        || key.columns.iter().map(|(from, _)| quote(from)).zip(parents.iter().map(|to| quote(to)));
     let filled: Vec<String> = pairs().map(|(from, _)| format!("c.{from} IS NOT NULL")).collect();
     let equal: Vec<String> = pairs().map(|(from, to)| format!("p.{to} = +c.{from}")).collect();
     let sql = format!(
@@ -261,11 +322,14 @@ fn violations(connection: &Connection, table: &str, key: &Key, parents: &[String
     );
     // A key in another collation than its column's is of no use here: every row would be compared with every other.
     let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-    let steps = plan.query_map([], |row| lossy(row, 3))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let steps =
+        plan.query_map([], |row| lossy(row, 3))?.collect::<rusqlite::Result<Vec<String>>>()?;
     if steps.iter().any(|migration| migration.starts_with("SCAN p")) {
         return Ok(0);
     }
-    connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|count| u64::try_from(count).unwrap_or(0))
+    connection
+        .query_row(&sql, [], |row| row.get::<_, i64>(0))
+        .map(|count| u64::try_from(count).unwrap_or(0))
 }
 
 fn texts(connection: &Connection, sql: &str, parameters: &[&str]) -> rusqlite::Result<Vec<String>> {

@@ -32,7 +32,8 @@ fn check(before: &[&str], change: &str, expected: &[&str]) {
     let old = look(&connection).unwrap();
     connection.execute_batch(change).unwrap();
     let worse = look(&connection).unwrap().worse_than(&old);
-    let violated = worse.violated.iter().map(|(child, parent, rows)| format!("{child} {parent} {rows}"));
+    let violated =
+        worse.violated.iter().map(|(child, parent, rows)| format!("{child} {parent} {rows}"));
     let seen: Vec<String> = worse.broken.iter().cloned().chain(violated).collect();
     assert_eq!(seen, expected, "{change}");
 }
@@ -46,15 +47,27 @@ fn what_holds_is_not_named() {
         check(before, "ALTER TABLE parent RENAME COLUMN code TO name", &[]);
         check(before, "CREATE TABLE n AS SELECT * FROM child; DROP TABLE child; ALTER TABLE n RENAME TO child", &[]);
         // References are not told apart by case.
-        check(before, "CREATE TABLE third(x INTEGER REFERENCES PARENT(ID)); INSERT INTO third VALUES (1)", &[]);
+        check(
+            before,
+            "CREATE TABLE third(x INTEGER REFERENCES PARENT(ID)); INSERT INTO third VALUES (1)",
+            &[],
+        );
     }
 }
 
 #[test]
 fn a_table_that_never_fitted_hides_nothing_of_the_others() {
     for before in [&[BEFORE][..], &[BEFORE, MISMATCH]] {
-        let orphan = if before.len() == 1 { vec!["child parent 1"] } else { vec!["branch parent 1", "child parent 1"] };
-        check(before, "DELETE FROM parent WHERE id = 1; DELETE FROM pair; UPDATE child SET code = NULL", &orphan);
+        let orphan = if before.len() == 1 {
+            vec!["child parent 1"]
+        } else {
+            vec!["branch parent 1", "child parent 1"]
+        };
+        check(
+            before,
+            "DELETE FROM parent WHERE id = 1; DELETE FROM pair; UPDATE child SET code = NULL",
+            &orphan,
+        );
         check(before, "INSERT INTO pair VALUES (7, 7)", &["pair parent 1"]);
     }
     // Nor of another foreign key of its own.
@@ -68,14 +81,22 @@ fn a_table_that_never_fitted_hides_nothing_of_the_others() {
 
 #[test]
 fn a_parent_that_is_gone() {
-    let gone = |table: &str, columns: &str| format!("the foreign key {table}({columns}) refers to table parent_old, which does not exist");
+    let gone = |table: &str, columns: &str| {
+        format!(
+            "the foreign key {table}({columns}) refers to table parent_old, which does not exist"
+        )
+    };
     check(
         &[BEFORE],
         "ALTER TABLE parent RENAME TO parent_old; CREATE TABLE parent(id INTEGER PRIMARY KEY, code TEXT UNIQUE, a, b, UNIQUE(a, b));
          INSERT INTO parent SELECT * FROM parent_old; DROP TABLE parent_old; DELETE FROM child; DELETE FROM pair",
         &[&gone("child", "code"), &gone("child", "parent"), &gone("pair", "b, a")],
     );
-    check(&[BEFORE], "CREATE TABLE late(x REFERENCES nowhere)", &["the foreign key late(x) refers to table nowhere, which does not exist"]);
+    check(
+        &[BEFORE],
+        "CREATE TABLE late(x REFERENCES nowhere)",
+        &["the foreign key late(x) refers to table nowhere, which does not exist"],
+    );
     // It never was there: one more is one more.
     let ghost = "CREATE TABLE lost(x REFERENCES ghost(id)); INSERT INTO lost VALUES (1);";
     check(&[BEFORE, ghost], "INSERT INTO child VALUES (3, NULL, NULL)", &[]);
@@ -165,7 +186,8 @@ fn a_key_in_another_collation_is_not_compared_row_by_row() {
     let before = "CREATE TABLE p(t TEXT); CREATE UNIQUE INDEX i ON p(t COLLATE NOCASE); CREATE TABLE c(t TEXT REFERENCES p(t));
         INSERT INTO p VALUES ('a'); INSERT INTO c VALUES ('b');";
     let found = look(&opened(&[before])).unwrap();
-    let sentence = "a foreign key of c does not fit: foreign key mismatch - \"c\" referencing \"p\"";
+    let sentence =
+        "a foreign key of c does not fit: foreign key mismatch - \"c\" referencing \"p\"";
     assert_eq!(found.worse_than(&References::default()).broken, [sentence]);
     // Every row of the one would be compared with every row of the other.
     assert_eq!(found.violations, BTreeMap::new());
@@ -186,9 +208,15 @@ fn what_was_accepted_was_there_before() {
 #[test]
 fn rows_are_named_and_those_past_the_limit_counted() {
     let connection = opened(&[BEFORE]);
-    connection.execute_batch("INSERT INTO child VALUES (3, 7, NULL), (4, 8, NULL), (5, 9, NULL)").unwrap();
+    connection
+        .execute_batch("INSERT INTO child VALUES (3, 7, NULL), (4, 8, NULL), (5, 9, NULL)")
+        .unwrap();
     assert_eq!(
         rows(&connection, &["child", "pair"], 2).unwrap(),
-        ["child rowid 3 names no row of parent", "child rowid 4 names no row of parent", "and 1 more"]
+        [
+            "child rowid 3 names no row of parent",
+            "child rowid 4 names no row of parent",
+            "and 1 more"
+        ]
     );
 }

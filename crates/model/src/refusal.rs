@@ -47,10 +47,14 @@ pub enum Answer {
 impl Rules {
     /// May the file do this? While VACUUM runs it attaches a database and begins a transaction for itself.
     pub fn answer(&self, context: &AuthContext<'_>, vacuum_runs: bool) -> Answer {
-        if self.adopted && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name)) {
+        if self.adopted
+            && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name))
+        {
             return Answer::LeftOut;
         }
-        self.refusal(context, vacuum_runs).or_else(|| self.touches_ours(context)).map_or(Answer::Allowed, Answer::Refused)
+        self.refusal(context, vacuum_runs)
+            .or_else(|| self.touches_ours(context))
+            .map_or(Answer::Allowed, Answer::Refused)
     }
 
     /// Why a migration may not do this, and what to write instead.
@@ -161,8 +165,10 @@ pub fn ours(connection: &Connection, history_table: &str) -> rusqlite::Result<BT
         let sql: String = row.get(3)?;
         // A trigger that speaks of them would write to them when nobody looks.
         let text = sql.to_ascii_lowercase();
-        let speaks =
-            kind.ends_with("trigger") && [history_table.to_ascii_lowercase().as_str(), PREFIX].iter().any(|part| text.contains(part));
+        let speaks = kind.ends_with("trigger")
+            && [history_table.to_ascii_lowercase().as_str(), PREFIX]
+                .iter()
+                .any(|part| text.contains(part));
         if speaks || is_reserved(&name, history_table) || is_reserved(&on, history_table) {
             objects.insert(format!("{kind} {name} on {on}: {sql}"));
         }
@@ -173,7 +179,11 @@ pub fn ours(connection: &Connection, history_table: &str) -> rusqlite::Result<BT
 /// The statement is VACUUM. SQLite passes over an empty one and gives its semicolon to the next.
 pub fn is_vacuum(statement: &str) -> bool {
     let lexed = lex(statement);
-    lexed.tokens.iter().find(|token| !token.is_comment() && token.text != ";").is_some_and(|token| token.is("VACUUM"))
+    lexed
+        .tokens
+        .iter()
+        .find(|token| !token.is_comment() && token.text != ";")
+        .is_some_and(|token| token.is("VACUUM"))
 }
 
 #[cfg(test)]
@@ -183,6 +193,8 @@ mod tests {
     #[test]
     fn vacuum_is_a_statements_first_word() {
         assert!(["VACUUM", "; -- x\n /* y */ vacuum main"].into_iter().all(is_vacuum));
-        assert!(!["", "VACUUMED", "SELECT 'VACUUM'", "-- VACUUM\nSELECT 1"].into_iter().any(is_vacuum));
+        assert!(!["", "VACUUMED", "SELECT 'VACUUM'", "-- VACUUM\nSELECT 1"]
+            .into_iter()
+            .any(is_vacuum));
     }
 }

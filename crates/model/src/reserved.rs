@@ -9,7 +9,8 @@ pub const PREFIX: &str = "bootmigrate_";
 
 /// A table, view, index or trigger of this name is the runner's, or would stand in its place.
 pub fn is_reserved(name: &str, history_table: &str) -> bool {
-    name.eq_ignore_ascii_case(history_table) || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    name.eq_ignore_ascii_case(history_table)
+        || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// What a migration that touches one is told.
@@ -26,10 +27,17 @@ mod tests {
 
     #[test]
     fn names_in_any_letters_are_known() {
-        for name in ["refinery_schema_history", "Refinery_Schema_History", "bootmigrate_state", "BOOTMIGRATE_later", "bootmigrate_"] {
+        for name in [
+            "refinery_schema_history",
+            "Refinery_Schema_History",
+            "bootmigrate_state",
+            "BOOTMIGRATE_later",
+            "bootmigrate_",
+        ] {
             assert!(is_reserved(name, HISTORY), "{name}");
         }
-        for name in ["refinery_schema_history_2", "bootmigrate", "my_bootmigrate_state", "hist", ""] {
+        for name in ["refinery_schema_history_2", "bootmigrate", "my_bootmigrate_state", "hist", ""]
+        {
             assert!(!is_reserved(name, HISTORY), "{name}");
         }
         assert!(is_reserved("HIST", "hist") && !is_reserved(HISTORY, "hist"));

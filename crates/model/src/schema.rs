@@ -10,7 +10,9 @@ use std::fmt;
 use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
-use text::{balanced, body, column_clauses, index_clauses, is_virtual, join, tokens, where_they_part};
+use text::{
+    balanced, body, column_clauses, index_clauses, is_virtual, join, tokens, where_they_part,
+};
 
 /// Tables, columns, constraints, indexes, views and triggers, each under a name such as `column wifi.ssid`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,10 +83,18 @@ impl fmt::Display for Difference {
         match &self.how {
             How::Missing => write!(f, "{what} is missing"),
             How::ExtraObject | How::ExtraPart => write!(f, "{what} is there and should not be"),
-            How::Other { found, wanted } if wanted.is_empty() => write!(f, "{what} has `{found}` and should not have it"),
-            How::Other { found, wanted } if found.is_empty() => write!(f, "{what} lacks `{wanted}`"),
-            How::Other { found, wanted } => write!(f, "{what} has `{found}` where `{wanted}` should be"),
-            How::Order { found, wanted } => write!(f, "{what} has its columns in the order {found}, and should have {wanted}"),
+            How::Other { found, wanted } if wanted.is_empty() => {
+                write!(f, "{what} has `{found}` and should not have it")
+            }
+            How::Other { found, wanted } if found.is_empty() => {
+                write!(f, "{what} lacks `{wanted}`")
+            }
+            How::Other { found, wanted } => {
+                write!(f, "{what} has `{found}` where `{wanted}` should be")
+            }
+            How::Order { found, wanted } => {
+                write!(f, "{what} has its columns in the order {found}, and should have {wanted}")
+            }
         }
     }
 }
@@ -109,10 +119,16 @@ impl Schema {
                     texts.insert(name.to_ascii_lowercase(), tokens);
                 }
                 "index" => {
-                    let text = format!("on {} {}", table.to_ascii_lowercase(), index_clauses(&tokens));
+                    let text =
+                        format!("on {} {}", table.to_ascii_lowercase(), index_clauses(&tokens));
                     schema.add(&key, &format!("index {name}"), &key, text);
                 }
-                _ => schema.add(&key, &format!("{kind} {name}"), &key, join(tokens.get(1..).unwrap_or_default())),
+                _ => schema.add(
+                    &key,
+                    &format!("{kind} {name}"),
+                    &key,
+                    join(tokens.get(1..).unwrap_or_default()),
+                ),
             }
         }
         schema.columns(&reader, &texts)?;
@@ -134,10 +150,14 @@ impl Schema {
     /// Where this schema is not the wanted one. Of an object that is missing, or is more, the parts are not listed.
     pub fn differences(&self, wanted: &Schema) -> Vec<Difference> {
         let mut found = Vec::new();
-        let mut differs = |key: &str, part: &Part, how| found.push(Difference { what: part.shown.clone(), key: key.to_owned(), how });
+        let mut differs = |key: &str, part: &Part, how| {
+            found.push(Difference { what: part.shown.clone(), key: key.to_owned(), how })
+        };
         for (key, part) in &wanted.parts {
             match self.parts.get(key) {
-                None if *key == part.object || self.parts.contains_key(&part.object) => differs(key, part, How::Missing),
+                None if *key == part.object || self.parts.contains_key(&part.object) => {
+                    differs(key, part, How::Missing)
+                }
                 Some(here) if here != part => {
                     let (found, wanted) = where_they_part(&here.text, &part.text);
                     differs(key, part, How::Other { found, wanted });
@@ -155,7 +175,11 @@ impl Schema {
         for (table, order) in &wanted.order {
             let here = self.order.get(table).filter(|here| *here != order && same_set(here, order));
             if let (Some(here), Some(part)) = (here, wanted.parts.get(table)) {
-                differs(table, part, How::Order { found: here.join(", "), wanted: order.join(", ") });
+                differs(
+                    table,
+                    part,
+                    How::Order { found: here.join(", "), wanted: order.join(", ") },
+                );
             }
         }
         found
@@ -164,17 +188,20 @@ impl Schema {
     /// A view or trigger that reaches the columns of this table (`table wifi`) by their place, see [`by_position`].
     pub fn by_position(&self, table: &str) -> Option<&str> {
         let name = table.strip_prefix("table ")?;
-        let found = self
-            .parts
-            .iter()
-            .find(|(key, part)| (key.starts_with("view ") || key.starts_with("trigger ")) && by_position(&part.text, name));
+        let found = self.parts.iter().find(|(key, part)| {
+            (key.starts_with("view ") || key.starts_with("trigger "))
+                && by_position(&part.text, name)
+        });
         found.map(|(_, part)| part.shown.as_str())
     }
 
     fn add(&mut self, key: &str, shown: &str, object: &str, text: String) {
         // The same constraint written twice is one of another text.
         let part = Part { shown: shown.to_owned(), object: object.to_owned(), text };
-        self.parts.entry(key.to_owned()).and_modify(|there| there.text = format!("{} {}", there.text, part.text)).or_insert(part);
+        self.parts
+            .entry(key.to_owned())
+            .and_modify(|there| there.text = format!("{} {}", there.text, part.text))
+            .or_insert(part);
     }
 
     fn part_of(&mut self, name: &str, object: &str, what: &str, text: String) {
@@ -197,16 +224,26 @@ impl Schema {
                 }
                 "autoincrement" => self.part_of(name, object, "AUTOINCREMENT", String::new()),
                 // ABORT is what SQLite does without a word.
-                "conflict" if place > 0 && body.get(place - 1).is_some_and(|on| on == "on") && next(1) != "abort" => {
+                "conflict"
+                    if place > 0
+                        && body.get(place - 1).is_some_and(|on| on == "on")
+                        && next(1) != "abort" =>
+                {
                     self.part_of(name, object, "ON CONFLICT", next(1).to_owned());
                 }
-                "initially" if next(1) == "deferred" => self.part_of(name, object, "INITIALLY DEFERRED", "once".to_owned()),
+                "initially" if next(1) == "deferred" => {
+                    self.part_of(name, object, "INITIALLY DEFERRED", "once".to_owned())
+                }
                 _ => {}
             }
         }
     }
 
-    fn columns(&mut self, reader: &Reader<'_>, texts: &BTreeMap<String, Vec<String>>) -> rusqlite::Result<()> {
+    fn columns(
+        &mut self,
+        reader: &Reader<'_>,
+        texts: &BTreeMap<String, Vec<String>>,
+    ) -> rusqlite::Result<()> {
         for [table, column, kind, not_null, default, key, hidden] in reader.rows(COLUMNS)? {
             let object = key_of("table", &table);
             let mut text = join(&tokens(&kind));
@@ -227,7 +264,9 @@ impl Schema {
                 "3" => text.push_str(" stored"),
                 _ => {}
             }
-            let clauses = texts.get(&table.to_ascii_lowercase()).map_or_else(String::new, |tokens| column_clauses(tokens, &column));
+            let clauses = texts
+                .get(&table.to_ascii_lowercase())
+                .map_or_else(String::new, |tokens| column_clauses(tokens, &column));
             text.push_str(&clauses);
             let shown = format!("column {table}.{column}");
             self.add(&shown.to_ascii_lowercase(), &shown, &object, text.trim_start().to_owned());
@@ -240,7 +279,11 @@ impl Schema {
     fn indexes(&mut self, reader: &Reader<'_>) -> rusqlite::Result<()> {
         let mut found: BTreeMap<String, ([String; 3], Vec<String>)> = BTreeMap::new();
         for [table, index, unique, origin, column, descends, collation] in reader.rows(INDEXES)? {
-            let column = if column.is_empty() { "(expression)".to_owned() } else { column.to_ascii_lowercase() };
+            let column = if column.is_empty() {
+                "(expression)".to_owned()
+            } else {
+                column.to_ascii_lowercase()
+            };
             let order = if descends == "1" { " desc" } else { "" };
             let collation = if collation.eq_ignore_ascii_case("binary") {
                 String::new()
@@ -255,10 +298,20 @@ impl Schema {
             match origin.as_str() {
                 "c" => {
                     let text = if unique == "1" { format!("unique {list}") } else { list };
-                    self.add(&key_of("index", &index), &format!("index {index}"), &key_of("index", &index), text);
+                    self.add(
+                        &key_of("index", &index),
+                        &format!("index {index}"),
+                        &key_of("index", &index),
+                        text,
+                    );
                 }
                 "pk" => self.part_of(&table, &key_of("table", &table), "PRIMARY KEY", list),
-                _ => self.part_of(&table, &key_of("table", &table), &format!("UNIQUE {list}"), "once".to_owned()),
+                _ => self.part_of(
+                    &table,
+                    &key_of("table", &table),
+                    &format!("UNIQUE {list}"),
+                    "once".to_owned(),
+                ),
             }
         }
         Ok(())
@@ -268,12 +321,19 @@ impl Schema {
         let mut found: BTreeMap<[String; 2], Columns> = BTreeMap::new();
         for [table, number, parent, from, to, update, delete] in reader.rows(REFERENCES)? {
             let actions = format!("on update {update} on delete {delete}").to_ascii_lowercase();
-            let (_, [own, theirs]) = found.entry([table, number]).or_insert_with(|| ([parent, actions], Default::default()));
+            let (_, [own, theirs]) = found
+                .entry([table, number])
+                .or_insert_with(|| ([parent, actions], Default::default()));
             own.push(from.to_ascii_lowercase());
             theirs.push(to.to_ascii_lowercase());
         }
         for ([table, _], ([parent, actions], [from, to])) in found {
-            let what = format!("reference ({}) to {} ({})", from.join(", "), parent.to_ascii_lowercase(), to.join(", "));
+            let what = format!(
+                "reference ({}) to {} ({})",
+                from.join(", "),
+                parent.to_ascii_lowercase(),
+                to.join(", ")
+            );
             self.part_of(&table, &key_of("table", &table), &what, actions);
         }
         Ok(())
@@ -300,11 +360,13 @@ pub fn by_position(sql: &str, table: &str) -> bool {
 }
 
 /// Tables that a module keeps for a virtual table: they come and go with it.
-const SHADOWS: &str = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'";
+const SHADOWS: &str =
+    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'";
 
 const OBJECTS: &str = "SELECT tbl_name, type, name, coalesce(sql, '') FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
-const COLUMNS: &str = "SELECT t.name, c.name, c.type, c.\"notnull\", coalesce(c.dflt_value, ''), c.pk, c.hidden \
+const COLUMNS: &str =
+    "SELECT t.name, c.name, c.type, c.\"notnull\", coalesce(c.dflt_value, ''), c.pk, c.hidden \
     FROM main.sqlite_schema t, pragma_table_xinfo(t.name, 'main') c \
     WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY t.name, c.cid";
 
@@ -344,7 +406,9 @@ impl Reader<'_> {
 
     fn is_of_the_product(&self, table: &str) -> bool {
         let name = table.to_ascii_lowercase();
-        let ours = name.starts_with("sqlite_") || name.starts_with("bootmigrate_") || name == self.history_table.to_ascii_lowercase();
+        let ours = name.starts_with("sqlite_")
+            || name.starts_with("bootmigrate_")
+            || name == self.history_table.to_ascii_lowercase();
         !ours && !self.shadows.contains(table)
     }
 }
@@ -353,7 +417,10 @@ impl Reader<'_> {
 fn text_of(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Integer(number) => number.to_string(),
-        value => String::from_utf8_lossy(value.as_bytes_or_null().ok().flatten().unwrap_or_default()).into_owned(),
+        value => {
+            String::from_utf8_lossy(value.as_bytes_or_null().ok().flatten().unwrap_or_default())
+                .into_owned()
+        }
     }
 }
 
@@ -378,7 +445,11 @@ mod tests {
     #[track_caller]
     fn check(found: &str, wanted: &str, expected: &[&str]) -> rusqlite::Result<()> {
         let differences = schema(found)?.differences(&schema(wanted)?);
-        assert_eq!(differences.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{found}");
+        assert_eq!(
+            differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            expected,
+            "{found}"
+        );
         assert_eq!(schema(found)? == schema(wanted)?, expected.is_empty(), "{found}");
         Ok(())
     }
@@ -393,7 +464,11 @@ mod tests {
             wanted,
             &["column wifi.name has `default 'Home  X'` where `not null default 'Home  X'` should be"],
         )?;
-        check(&found.replace("Home  X", "home  x"), wanted, &["column wifi.name has `'home  x'` where `'Home  X'` should be"])?;
+        check(
+            &found.replace("Home  X", "home  x"),
+            wanted,
+            &["column wifi.name has `'home  x'` where `'Home  X'` should be"],
+        )?;
         check(
             &found.replace("references p", "references p on delete cascade"),
             wanted,
@@ -403,7 +478,8 @@ mod tests {
 
     #[test]
     fn what_differs_is_named_once() -> rusqlite::Result<()> {
-        let wanted = "CREATE TABLE a (x, y); CREATE TABLE b (y); CREATE INDEX i ON a (x) WHERE y > 1";
+        let wanted =
+            "CREATE TABLE a (x, y); CREATE TABLE b (y); CREATE INDEX i ON a (x) WHERE y > 1";
         let found = "CREATE TABLE a (y, x, z CHECK (z > 0)); CREATE TABLE own (o); CREATE UNIQUE INDEX i ON a (x) WHERE y > 1";
         let expected = [
             "index i has `unique (x)` where `(x)` should be",
@@ -421,17 +497,30 @@ mod tests {
     fn what_a_module_keeps_is_no_part_of_it() -> rusqlite::Result<()> {
         let tables = "CREATE VIRTUAL TABLE note USING rtree (id, a, b)";
         assert_eq!(schema(tables)?.names().into_iter().collect::<Vec<_>>(), ["table note"]);
-        check(&tables.replace("a, b", "a, b, c, d"), tables, &["table note has `, c, d)` where `)` should be"])
+        check(
+            &tables.replace("a, b", "a, b, c, d"),
+            tables,
+            &["table note has `, c, d)` where `)` should be"],
+        )
     }
 
     #[test]
     fn columns_are_counted_by_some() {
-        for sql in ["SELECT * FROM a", "INSERT INTO b SELECT a.* FROM a", "insert into \"A\" values (1)", "REPLACE INTO a SELECT 1"] {
+        for sql in [
+            "SELECT * FROM a",
+            "INSERT INTO b SELECT a.* FROM a",
+            "insert into \"A\" values (1)",
+            "REPLACE INTO a SELECT 1",
+        ] {
             assert!(by_position(sql, "a"), "{sql}");
         }
-        for sql in
-            ["SELECT x * 2 FROM a", "INSERT INTO a (x) VALUES (1)", "SELECT count(*) FROM a", "SELECT * FROM b", "SELECT ' * ' FROM a"]
-        {
+        for sql in [
+            "SELECT x * 2 FROM a",
+            "INSERT INTO a (x) VALUES (1)",
+            "SELECT count(*) FROM a",
+            "SELECT * FROM b",
+            "SELECT ' * ' FROM a",
+        ] {
             assert!(!by_position(sql, "a"), "{sql}");
         }
     }

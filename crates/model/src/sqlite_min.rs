@@ -52,8 +52,9 @@ const FUNCTIONS: &[(u32, &[&str])] = &[
     (
         35,
         &[
-            "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh", "degrees", "exp", "floor", "ln",
-            "log", "log10", "log2", "mod", "pi", "pow", "power", "radians", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+            "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos",
+            "cosh", "degrees", "exp", "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow",
+            "power", "radians", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
         ],
     ),
     (38, &["format", "unixepoch"]),
@@ -81,27 +82,43 @@ const FUNCTIONS: &[(u32, &[&str])] = &[
     (48, &["if"]),
     (50, &["unistr", "unistr_quote"]),
     // The second line only where SQLITE_ENABLE_PERCENTILE was compiled in.
-    (51, &["jsonb_each", "jsonb_tree", "median", "percentile", "percentile_cont", "percentile_disc"]),
+    (
+        51,
+        &["jsonb_each", "jsonb_tree", "median", "percentile", "percentile_cont", "percentile_disc"],
+    ),
     (53, &["json_array_insert", "jsonb_array_insert"]),
 ];
 
 /// Options of FTS5.
-const FTS5: &[(&str, u32)] = &[("contentless_delete", 43), ("tokendata", 45), ("contentless_unindexed", 47), ("locale", 47)];
+const FTS5: &[(&str, u32)] =
+    &[("contentless_delete", 43), ("tokendata", 45), ("contentless_unindexed", 47), ("locale", 47)];
 
 /// What comes before a name with parentheses that is no call.
-const BEFORE_A_NAME: [&str; 9] = ["TABLE", "EXISTS", "INTO", "REFERENCES", "VIEW", "INDEX", "WITH", "RECURSIVE", "USING"];
+const BEFORE_A_NAME: [&str; 9] =
+    ["TABLE", "EXISTS", "INTO", "REFERENCES", "VIEW", "INDEX", "WITH", "RECURSIVE", "USING"];
 
 /// Of everything in this statement of a schema (CREATE, or ALTER TABLE ADD) what the newest SQLite is needed for; `None` for nothing
 /// newer than 3.24.
 pub fn newest_need(tokens: &[Token<'_>]) -> Option<Need> {
-    let tokens: Vec<Token<'_>> = tokens.iter().filter(|token| !token.is_comment()).copied().collect();
+    let tokens: Vec<Token<'_>> =
+        tokens.iter().filter(|token| !token.is_comment()).copied().collect();
     let text = Text::new(&tokens);
-    let rules = [Text::phrase, Text::function, Text::table, Text::aggregate, Text::trigger, Text::number, Text::frame, Text::fts5];
+    let rules = [
+        Text::phrase,
+        Text::function,
+        Text::table,
+        Text::aggregate,
+        Text::trigger,
+        Text::number,
+        Text::frame,
+        Text::fts5,
+    ];
     let found = (0..tokens.len()).flat_map(|index| rules.map(|rule| (index, rule(&text, index))));
     let mut newest: Option<Need> = None;
     for (index, (minor, what)) in found.filter_map(|(index, need)| Some((index, need?))) {
         if newest.as_ref().is_none_or(|newest| newest.minor < minor) {
-            let (line, column) = tokens.get(index).map_or((0, 0), |token| (token.line, token.column));
+            let (line, column) =
+                tokens.get(index).map_or((0, 0), |token| (token.line, token.column));
             newest = Some(Need { minor, what, line, column });
         }
     }
@@ -174,12 +191,18 @@ impl Text<'_> {
     }
 
     fn phrase(&self, index: usize) -> Found {
-        let fits = |words: &[&str]| words.iter().enumerate().all(|(at, word)| *word == "?" || self.is(index + at, word));
+        let fits = |words: &[&str]| {
+            words.iter().enumerate().all(|(at, word)| *word == "?" || self.is(index + at, word))
+        };
         let (_, minor, what) = PHRASES.iter().find(|(words, ..)| fits(words))?;
         // FILTER came with window functions, and to the others later.
-        let of_a_window =
-            *what == "FILTER of an aggregate function" && self.close_of(index + 2).is_some_and(|close| self.is(close + 1, "OVER"));
-        Some(if of_a_window { (25, "a window function".to_owned()) } else { (*minor, (*what).to_owned()) })
+        let of_a_window = *what == "FILTER of an aggregate function"
+            && self.close_of(index + 2).is_some_and(|close| self.is(close + 1, "OVER"));
+        Some(if of_a_window {
+            (25, "a window function".to_owned())
+        } else {
+            (*minor, (*what).to_owned())
+        })
     }
 
     fn is_call(&self, index: usize) -> bool {
@@ -190,8 +213,11 @@ impl Text<'_> {
         // CREATE INDEX … ON name (column)
         let indexed = self.creates("INDEX") && self.depth(index) == 0 && follows("ON");
         // WITH name (column) AS [NOT] [MATERIALIZED] (
-        let named = self.close_of(index + 1).is_some_and(|close| self.is(close + 1, "AS") && (2..5).any(|at| self.is(close + at, "(")));
-        let names = indexed || named || follows(".") || BEFORE_A_NAME.iter().any(|word| follows(word));
+        let named = self.close_of(index + 1).is_some_and(|close| {
+            self.is(close + 1, "AS") && (2..5).any(|at| self.is(close + at, "("))
+        });
+        let names =
+            indexed || named || follows(".") || BEFORE_A_NAME.iter().any(|word| follows(word));
         !names
     }
 
@@ -200,7 +226,10 @@ impl Text<'_> {
             return None;
         }
         let name = self.tokens.get(index)?.text.to_ascii_lowercase();
-        let since = FUNCTIONS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(minor, _)| *minor);
+        let since = FUNCTIONS
+            .iter()
+            .find(|(_, names)| names.contains(&name.as_str()))
+            .map(|(minor, _)| *minor);
         let counted = ["iif", "if", "json_valid"].contains(&name.as_str());
         match (name.as_str(), if counted { self.arguments(index + 1) } else { 0 }) {
             ("iif" | "if", 4..) => Some((49, format!("{name}() with more than three arguments"))),
@@ -213,15 +242,24 @@ impl Text<'_> {
     fn arguments(&self, open: usize) -> usize {
         let Some(close) = self.close_of(open).filter(|close| *close > open + 1) else { return 0 };
         let inside = self.depth(open) + 1;
-        1 + (open + 1..close).filter(|index| self.depth(*index) == inside && self.is(*index, ",")).count()
+        1 + (open + 1..close)
+            .filter(|index| self.depth(*index) == inside && self.is(*index, ","))
+            .count()
     }
 
     fn table(&self, index: usize) -> Found {
-        let column = if self.creates("TABLE") && !self.creates("VIRTUAL") { Some(1) } else { self.is(0, "ALTER").then_some(0) };
+        let column = if self.creates("TABLE") && !self.creates("VIRTUAL") {
+            Some(1)
+        } else {
+            self.is(0, "ALTER").then_some(0)
+        };
         if column == Some(self.depth(index)) && self.is(index, "AS") && self.is(index + 1, "(") {
             return Some((31, "a generated column".to_owned()));
         }
-        let option = column == Some(1) && self.depth(index) == 0 && index > 0 && (self.is(index - 1, ")") || self.is(index - 1, ","));
+        let option = column == Some(1)
+            && self.depth(index) == 0
+            && index > 0
+            && (self.is(index - 1, ")") || self.is(index - 1, ","));
         (option && self.is(index, "STRICT")).then(|| (37, "a STRICT table".to_owned()))
     }
 
@@ -232,8 +270,13 @@ impl Text<'_> {
         }
         let open = self.nesting.get(index)?.open?;
         let first = open + 1;
-        let query = ["SELECT", "WITH", "VALUES", "PARTITION", "ORDER"].iter().any(|word| self.is(first, word));
-        let called = open > 0 && self.kind(open - 1) == Some(Kind::Word) && !self.is(open - 1, "OVER") && !self.is(open - 1, "AS");
+        let query = ["SELECT", "WITH", "VALUES", "PARTITION", "ORDER"]
+            .iter()
+            .any(|word| self.is(first, word));
+        let called = open > 0
+            && self.kind(open - 1) == Some(Kind::Word)
+            && !self.is(open - 1, "OVER")
+            && !self.is(open - 1, "AS");
         // A window that is based on another one: `OVER (w ORDER BY x)`, ruled out above with OVER and AS.
         (called && !query).then(|| (44, "ORDER BY inside an aggregate function".to_owned()))
     }
@@ -243,15 +286,23 @@ impl Text<'_> {
             return None;
         }
         if self.is(index, "RAISE") && self.is(index + 3, ",") {
-            let text = self.kind(index + 4) == Some(Kind::Text) || self.kind(index + 4) == Some(Kind::Quoted);
-            return (!text || !self.is(index + 5, ")")).then(|| (47, "an expression in RAISE()".to_owned()));
+            let text = self.kind(index + 4) == Some(Kind::Text)
+                || self.kind(index + 4) == Some(Kind::Quoted);
+            return (!text || !self.is(index + 5, ")"))
+                .then(|| (47, "an expression in RAISE()".to_owned()));
         }
         let begin = self.begin?;
-        if index <= begin || self.depth(index) > 0 || !(self.is(index, "FROM") || self.is(index, "DO")) {
+        if index <= begin
+            || self.depth(index) > 0
+            || !(self.is(index, "FROM") || self.is(index, "DO"))
+        {
             return None;
         }
         let start = (begin..index).rev().find(|at| self.is(*at, ";") || *at == begin)? + 1;
-        if self.is(index, "FROM") && self.is(start, "UPDATE") && !self.is(index.saturating_sub(1), "DISTINCT") {
+        if self.is(index, "FROM")
+            && self.is(start, "UPDATE")
+            && !self.is(index.saturating_sub(1), "DISTINCT")
+        {
             return Some((33, "UPDATE … FROM in a trigger".to_owned()));
         }
         let earlier = (start..index).any(|at| self.is(at, "DO") && self.depth(at) == 0);
@@ -260,7 +311,9 @@ impl Text<'_> {
 
     fn number(&self, index: usize) -> Found {
         let token = self.tokens.get(index)?;
-        let number = token.kind == Kind::Other && token.text.starts_with(|first: char| first.is_ascii_digit()) && token.text.contains('_');
+        let number = token.kind == Kind::Other
+            && token.text.starts_with(|first: char| first.is_ascii_digit())
+            && token.text.contains('_');
         number.then(|| (46, "an underscore in a number".to_owned()))
     }
 
@@ -271,7 +324,9 @@ impl Text<'_> {
         }
         let bound = if self.is(index + 1, "BETWEEN") { index + 2 } else { index + 1 };
         let constant = self.is(bound, "UNBOUNDED") || self.is(bound, "CURRENT");
-        let ends = (bound..self.tokens.len()).take(8).any(|at| self.is(at, "PRECEDING") || self.is(at, "FOLLOWING"));
+        let ends = (bound..self.tokens.len())
+            .take(8)
+            .any(|at| self.is(at, "PRECEDING") || self.is(at, "FOLLOWING"));
         (ends && !constant).then(|| (28, "an expression in RANGE".to_owned()))
     }
 
@@ -281,7 +336,13 @@ impl Text<'_> {
             return None;
         }
         if self.is(index, "tokenize") {
-            let value = self.tokens.get(index + 2)?.text.trim_matches(['\'', '"']).trim_start().to_ascii_lowercase();
+            let value = self
+                .tokens
+                .get(index + 2)?
+                .text
+                .trim_matches(['\'', '"'])
+                .trim_start()
+                .to_ascii_lowercase();
             return value.starts_with("trigram").then(|| (34, "the tokenizer trigram".to_owned()));
         }
         let (name, minor) = FTS5.iter().find(|(name, _)| self.is(index, name))?;
@@ -297,7 +358,8 @@ mod tests {
     /// `3.N what` of the newest need.
     #[track_caller]
     fn check(sql: &str, expected: &str) {
-        let seen = newest_need(&lex(sql).tokens).map_or_else(String::new, |need| format!("3.{} {}", need.minor, need.what));
+        let seen = newest_need(&lex(sql).tokens)
+            .map_or_else(String::new, |need| format!("3.{} {}", need.minor, need.what));
         assert_eq!(seen, expected, "{sql}");
     }
 
@@ -306,7 +368,10 @@ mod tests {
         check("CREATE TABLE t(a INT, b TEXT) STRICT", "3.37 a STRICT table");
         check("CREATE TABLE t(a INT PRIMARY KEY) WITHOUT ROWID, STRICT", "3.37 a STRICT table");
         check("CREATE TABLE t(a, b AS (a + 1))", "3.31 a generated column");
-        check("CREATE TABLE t(a, b INT GENERATED ALWAYS AS (a * 2) STORED)", "3.31 a generated column");
+        check(
+            "CREATE TABLE t(a, b INT GENERATED ALWAYS AS (a * 2) STORED)",
+            "3.31 a generated column",
+        );
         check("ALTER TABLE t ADD COLUMN b AS (a * 2)", "3.31 a generated column");
         check("CREATE TABLE t(a DEFAULT (unixepoch()))", "3.38 unixepoch()");
         check("CREATE TABLE t(a CHECK (a ->> '$.x' > 1))", "3.38 the operator ->");
@@ -335,10 +400,22 @@ mod tests {
 
     #[test]
     fn queries() {
-        check("CREATE VIEW v AS SELECT row_number() OVER (ORDER BY a) FROM t", "3.25 a window function");
-        check("CREATE VIEW v AS SELECT sum(a) OVER w FROM t WINDOW w AS (PARTITION BY b ORDER BY a)", "3.25 a window function");
-        check("CREATE VIEW v AS SELECT sum(a) FILTER (WHERE b) OVER (ORDER BY a) FROM t", "3.25 a window function");
-        check("CREATE VIEW v AS SELECT sum(a) FILTER (WHERE b) FROM t", "3.30 FILTER of an aggregate function");
+        check(
+            "CREATE VIEW v AS SELECT row_number() OVER (ORDER BY a) FROM t",
+            "3.25 a window function",
+        );
+        check(
+            "CREATE VIEW v AS SELECT sum(a) OVER w FROM t WINDOW w AS (PARTITION BY b ORDER BY a)",
+            "3.25 a window function",
+        );
+        check(
+            "CREATE VIEW v AS SELECT sum(a) FILTER (WHERE b) OVER (ORDER BY a) FROM t",
+            "3.25 a window function",
+        );
+        check(
+            "CREATE VIEW v AS SELECT sum(a) FILTER (WHERE b) FROM t",
+            "3.30 FILTER of an aggregate function",
+        );
         check(
             "CREATE VIEW v AS SELECT sum(a) OVER (ORDER BY a RANGE BETWEEN 5 PRECEDING AND CURRENT ROW) FROM t",
             "3.28 an expression in RANGE",
@@ -349,39 +426,72 @@ mod tests {
         );
         check("CREATE VIEW v AS SELECT sum(a) OVER (ORDER BY a GROUPS CURRENT ROW EXCLUDE TIES) FROM t", "3.28 GROUPS in a window");
         check("CREATE VIEW v AS SELECT a FROM t ORDER BY a NULLS LAST", "3.30 NULLS LAST");
-        check("CREATE VIEW v AS WITH c(x) AS NOT MATERIALIZED (SELECT 1) SELECT * FROM c", "3.35 NOT MATERIALIZED");
+        check(
+            "CREATE VIEW v AS WITH c(x) AS NOT MATERIALIZED (SELECT 1) SELECT * FROM c",
+            "3.35 NOT MATERIALIZED",
+        );
         check("CREATE VIEW v AS SELECT a FROM t RIGHT OUTER JOIN u USING (a)", "3.39 RIGHT JOIN");
         check("CREATE VIEW v AS SELECT a FROM t NATURAL FULL JOIN u", "3.39 FULL JOIN");
-        check("CREATE VIEW v AS SELECT a IS NOT DISTINCT FROM b FROM t", "3.39 IS NOT DISTINCT FROM");
-        check("CREATE VIEW v AS SELECT group_concat(a, ',' ORDER BY id DESC) FROM t", "3.44 ORDER BY inside an aggregate function");
+        check(
+            "CREATE VIEW v AS SELECT a IS NOT DISTINCT FROM b FROM t",
+            "3.39 IS NOT DISTINCT FROM",
+        );
+        check(
+            "CREATE VIEW v AS SELECT group_concat(a, ',' ORDER BY id DESC) FROM t",
+            "3.44 ORDER BY inside an aggregate function",
+        );
         check("CREATE VIEW v AS SELECT sum(a) OVER (w ORDER BY b) FROM t WINDOW w AS (PARTITION BY c)", "3.25 a window function");
-        check("CREATE VIEW v AS SELECT Format('%d', a), jsonb_set(b, '$.x', 1) FROM t", "3.45 jsonb_set()");
+        check(
+            "CREATE VIEW v AS SELECT Format('%d', a), jsonb_set(b, '$.x', 1) FROM t",
+            "3.45 jsonb_set()",
+        );
         check("CREATE VIEW v AS SELECT value FROM t, jsonb_each(t.a)", "3.51 jsonb_each()");
         check("CREATE VIEW v AS SELECT iif(a, 1) FROM t", "3.48 iif() with two arguments");
         check("CREATE VIEW v AS SELECT iif(a, 1, max(b, 2)) FROM t", "3.32 iif()");
-        check("CREATE VIEW v AS SELECT if(a, 1, b, 2) FROM t", "3.49 if() with more than three arguments");
+        check(
+            "CREATE VIEW v AS SELECT if(a, 1, b, 2) FROM t",
+            "3.49 if() with more than three arguments",
+        );
         check("CREATE VIEW v AS SELECT sqrt(a) FROM t", "3.35 sqrt()");
     }
 
     #[test]
     fn triggers_and_virtual_tables() {
-        let trigger = |body: &str| format!("CREATE TRIGGER r AFTER UPDATE OF a ON t BEGIN SELECT 1; {body}; END");
-        check(&trigger("UPDATE u SET x = w.y FROM w WHERE w.id = u.id"), "3.33 UPDATE … FROM in a trigger");
+        let trigger = |body: &str| {
+            format!("CREATE TRIGGER r AFTER UPDATE OF a ON t BEGIN SELECT 1; {body}; END")
+        };
+        check(
+            &trigger("UPDATE u SET x = w.y FROM w WHERE w.id = u.id"),
+            "3.33 UPDATE … FROM in a trigger",
+        );
         check(&trigger("UPDATE u SET x = 1 WHERE a IS DISTINCT FROM 2"), "3.39 IS DISTINCT FROM");
         check(&trigger("INSERT INTO u(a) VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2"), "");
-        check(&trigger("INSERT INTO u(a) VALUES (1) ON CONFLICT DO UPDATE SET a = 2"), "3.35 ON CONFLICT DO UPDATE without a target");
         check(
-            &trigger("INSERT INTO u(a) VALUES (1) ON CONFLICT (a) DO NOTHING ON CONFLICT (b) DO NOTHING"),
+            &trigger("INSERT INTO u(a) VALUES (1) ON CONFLICT DO UPDATE SET a = 2"),
+            "3.35 ON CONFLICT DO UPDATE without a target",
+        );
+        check(
+            &trigger(
+                "INSERT INTO u(a) VALUES (1) ON CONFLICT (a) DO NOTHING ON CONFLICT (b) DO NOTHING",
+            ),
             "3.35 more than one ON CONFLICT",
         );
         check(&trigger("SELECT raise(ABORT, 'no ' || new.a)"), "3.47 an expression in RAISE()");
-        check("CREATE VIRTUAL TABLE f USING fts5(a, tokenize = 'trigram case_sensitive 1')", "3.34 the tokenizer trigram");
-        check("CREATE VIRTUAL TABLE f USING fts5(a, content='', contentless_delete=1)", "3.43 the option contentless_delete of FTS5");
+        check(
+            "CREATE VIRTUAL TABLE f USING fts5(a, tokenize = 'trigram case_sensitive 1')",
+            "3.34 the tokenizer trigram",
+        );
+        check(
+            "CREATE VIRTUAL TABLE f USING fts5(a, content='', contentless_delete=1)",
+            "3.43 the option contentless_delete of FTS5",
+        );
     }
 
     #[test]
     fn a_need_has_a_place() {
-        let need = newest_need(&lex("CREATE VIEW v AS\n  SELECT a FROM t\n  ORDER BY a NULLS FIRST").tokens);
+        let need = newest_need(
+            &lex("CREATE VIEW v AS\n  SELECT a FROM t\n  ORDER BY a NULLS FIRST").tokens,
+        );
         assert_eq!(need.map(|need| (need.line, need.column)), Some((3, 14)));
     }
 }

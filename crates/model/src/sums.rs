@@ -12,7 +12,10 @@ use siphasher::sip::SipHasher13;
 pub fn of_refinery(version: i64, name: &str, text: &str) -> ([u64; 2], [u64; 2]) {
     let other = other_line_ends(text);
     // What 32 bits cannot hold refinery's default does not have, and no history of it has such a row.
-    let int4 = |text| i32::try_from(version).map_or_else(|_| sip(name, version, text), |version| sip(name, version, text));
+    let int4 = |text| {
+        i32::try_from(version)
+            .map_or_else(|_| sip(name, version, text), |version| sip(name, version, text))
+    };
     let int8 = |text| sip(name, version, text);
     ([int4(text), int4(&other)], [int8(text), int8(&other)])
 }

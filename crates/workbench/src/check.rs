@@ -38,7 +38,11 @@ pub const NOT_QUIET: (&str, &str) = ("BM105", "second-run-not-quiet");
 pub const FAULTY: (&str, &str) = ("BM106", "result-faulty");
 
 impl Trouble {
-    pub fn new((code, name): (&'static str, &'static str), file: impl Into<String>, what: impl Into<String>) -> Trouble {
+    pub fn new(
+        (code, name): (&'static str, &'static str),
+        file: impl Into<String>,
+        what: impl Into<String>,
+    ) -> Trouble {
         Trouble { code, name, file: file.into(), what: what.into() }
     }
 }
@@ -62,13 +66,17 @@ impl Subject<'_> {
     /// The file of a version, else the database's folder.
     pub fn file_of(&self, version: i64) -> String {
         let found = self.database.migrations.iter().find(|migration| migration.version == version);
-        found.map_or_else(|| format!("{}/{}", product::label(self.product), self.database.name), |migration| self.shown(migration))
+        found.map_or_else(
+            || format!("{}/{}", product::label(self.product), self.database.name),
+            |migration| self.shown(migration),
+        )
     }
 
     /// What devices may have: the released versions; all of them where none is or where that is asked for.
     fn versions(&self) -> Vec<i64> {
         let all = || self.database.migrations.iter();
-        let released: Vec<i64> = all().filter(|one| one.released || one.adopted).map(|one| one.version).collect();
+        let released: Vec<i64> =
+            all().filter(|one| one.released || one.adopted).map(|one| one.version).collect();
         if released.is_empty() || self.request.all {
             all().map(|one| one.version).collect()
         } else {
@@ -91,11 +99,22 @@ pub fn check(folder: &Path, request: &Check) -> Result<bool> {
     let mut all_well = true;
     for database in product::databases(&product, request.db.as_deref())? {
         let Some(settings) = product::settings(&product, database) else { continue };
-        if let Some(one) = database.migrations.iter().find(|one| one.directives.code_revision.is_some()) {
-            println!("{}: not checked, since {} runs Rust code, which only the product's own binary has", database.name, one.file);
+        if let Some(one) =
+            database.migrations.iter().find(|one| one.directives.code_revision.is_some())
+        {
+            println!(
+                "{}: not checked, since {} runs Rust code, which only the product's own binary has",
+                database.name, one.file
+            );
             continue;
         }
-        let subject = Subject { product: &product, database, history: &settings.history_table, request, began: time::now() };
+        let subject = Subject {
+            product: &product,
+            database,
+            history: &settings.history_table,
+            request,
+            began: time::now(),
+        };
         let chain = schema::chain(&product, database)?;
         let versions = subject.versions();
         let mut troubles = Vec::new();
@@ -113,10 +132,18 @@ pub fn check(folder: &Path, request: &Check) -> Result<bool> {
         for trouble in &troubles {
             println!("{}: {} {}: {}", trouble.file, trouble.code, trouble.name, trouble.what);
         }
-        let (from, ways) = (product::counted(versions.len(), "version"), product::counted(ways, "way back"));
+        let (from, ways) =
+            (product::counted(versions.len(), "version"), product::counted(ways, "way back"));
         let rows = request.rows;
-        let end = if troubles.is_empty() { "all well".to_owned() } else { format!("{} wrong", troubles.len()) };
-        println!("{}: from nothing and from {from} with {rows} rows a table, {ways}: {end}", database.name);
+        let end = if troubles.is_empty() {
+            "all well".to_owned()
+        } else {
+            format!("{} wrong", troubles.len())
+        };
+        println!(
+            "{}: from nothing and from {from} with {rows} rows a table, {ways}: {end}",
+            database.name
+        );
         all_well &= troubles.is_empty();
     }
     Ok(all_well)
@@ -130,10 +157,16 @@ fn left(subject: &Subject<'_>, mut troubles: Vec<Trouble>) -> Vec<Trouble> {
             trouble.file == subject.shown(migration) || trouble.file == down
         };
         let migration = subject.database.migrations.iter().find(of_file);
-        migration.is_some_and(|migration| migration.directives.allow.iter().any(|allow| allow.code == trouble.code))
+        migration.is_some_and(|migration| {
+            migration.directives.allow.iter().any(|allow| allow.code == trouble.code)
+        })
     };
     troubles.retain(|trouble| !allowed(trouble));
-    troubles.sort_by(|one, other| (&one.file, one.code, &one.what).cmp(&(&other.file, other.code, &other.what)));
-    troubles.dedup_by(|one, other| (&one.file, one.code, &one.what) == (&other.file, other.code, &other.what));
+    troubles.sort_by(|one, other| {
+        (&one.file, one.code, &one.what).cmp(&(&other.file, other.code, &other.what))
+    });
+    troubles.dedup_by(|one, other| {
+        (&one.file, one.code, &one.what) == (&other.file, other.code, &other.what)
+    });
     troubles
 }

@@ -9,7 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "bootmigrate-workbench", version, about = "New migrations, lints, checks, and rehearsals over field databases")]
+#[command(
+    name = "bootmigrate-workbench",
+    version,
+    about = "New migrations, lints, checks, and rehearsals over field databases"
+)]
 pub struct Arguments {
     /// The folder of migrations; else what BOOTMIGRATE_MIGRATIONS names, else `migrations`.
     #[arg(long, global = true, value_name = "DIR")]
@@ -21,7 +25,11 @@ pub struct Arguments {
 impl Arguments {
     /// Where the migrations are.
     pub fn folder(&self) -> PathBuf {
-        let named = || std::env::var_os(bootmigrate_build::FOLDER_VARIABLE).filter(|named| !named.is_empty()).map(PathBuf::from);
+        let named = || {
+            std::env::var_os(bootmigrate_build::FOLDER_VARIABLE)
+                .filter(|named| !named.is_empty())
+                .map(PathBuf::from)
+        };
         self.migrations.clone().or_else(named).unwrap_or_else(|| "migrations".into())
     }
 }

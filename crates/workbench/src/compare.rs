@@ -22,7 +22,10 @@ pub fn rows(connection: &Connection, model: &Model, began: i64) -> rusqlite::Res
     for table in &model.tables {
         let mut names: Vec<&String> = table.columns.iter().map(|column| &column.name).collect();
         names.sort_by_key(|name| name.to_ascii_lowercase());
-        let parts: Vec<String> = names.iter().map(|name| format!("'{}=' || quote({})", name.replace('\'', "''"), quote(name))).collect();
+        let parts: Vec<String> = names
+            .iter()
+            .map(|name| format!("'{}=' || quote({})", name.replace('\'', "''"), quote(name)))
+            .collect();
         let sql = format!("SELECT {} FROM {}", parts.join(" || ', ' || "), quote(&table.name));
         let mut statement = connection.prepare(&sql)?;
         let mut found: Vec<String> = Vec::new();
@@ -41,10 +44,15 @@ pub fn differences(one: &Rows, other: &Rows, names: [&str; 2]) -> Vec<String> {
     let mut sentences = Vec::new();
     for table in one.keys().chain(other.keys().filter(|table| !one.contains_key(*table))) {
         let (Some(here), Some(there)) = (one.get(table), other.get(table)) else {
-            sentences.push(format!("{table} is there {} alone", if one.contains_key(table) { first } else { second }));
+            sentences.push(format!(
+                "{table} is there {} alone",
+                if one.contains_key(table) { first } else { second }
+            ));
             continue;
         };
-        let only = |these: &[String], those: &[String]| these.iter().find(|row| !those.contains(row)).cloned();
+        let only = |these: &[String], those: &[String]| {
+            these.iter().find(|row| !those.contains(row)).cloned()
+        };
         if here != there {
             let shown = match (only(here, there), only(there, here)) {
                 (Some(here), Some(there)) => format!("{here} {first}, {there} {second}"),
@@ -60,12 +68,18 @@ pub fn differences(one: &Rows, other: &Rows, names: [&str; 2]) -> Vec<String> {
 
 /// Tables with fewer rows than before. A table that is gone has lost them, unless one that is new has as many.
 pub fn lost(before: &Rows, after: &Rows) -> Vec<String> {
-    let mut new: Vec<usize> = after.iter().filter(|(table, _)| !before.contains_key(*table)).map(|(_, rows)| rows.len()).collect();
+    let mut new: Vec<usize> = after
+        .iter()
+        .filter(|(table, _)| !before.contains_key(*table))
+        .map(|(_, rows)| rows.len())
+        .collect();
     let mut sentences = Vec::new();
     for (table, rows) in before.iter().filter(|(_, rows)| !rows.is_empty()) {
         match after.get(table) {
             Some(now) if now.len() >= rows.len() => {}
-            Some(now) => sentences.push(format!("{table} had {} rows, and has {}", rows.len(), now.len())),
+            Some(now) => {
+                sentences.push(format!("{table} had {} rows, and has {}", rows.len(), now.len()))
+            }
             None => match new.iter().position(|count| *count >= rows.len()) {
                 Some(place) => drop(new.swap_remove(place)),
                 None => sentences.push(format!("{table} had {} rows, and is gone", rows.len())),
@@ -81,9 +95,12 @@ pub fn lost(before: &Rows, after: &Rows) -> Vec<String> {
 /// As SQLite.
 pub fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("PRAGMA integrity_check(5)")?;
-    let mut found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut found: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     found.retain(|line| line != "ok");
-    let mut statement = connection.prepare("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2")?;
+    let mut statement = connection.prepare(
+        "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (table, parent, count): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -97,21 +114,35 @@ mod tests {
     use super::*;
 
     fn of(tables: &[(&str, &[&str])]) -> Rows {
-        tables.iter().map(|(name, rows)| ((*name).to_owned(), rows.iter().map(|row| (*row).to_owned()).collect())).collect()
+        tables
+            .iter()
+            .map(|(name, rows)| {
+                ((*name).to_owned(), rows.iter().map(|row| (*row).to_owned()).collect())
+            })
+            .collect()
     }
 
     #[test]
     fn rows_that_go_are_counted() {
         let before = of(&[("a", &["1", "2"]), ("b", &["1"]), ("c", &[])]);
-        assert_eq!(lost(&before, &of(&[("a", &["1"]), ("b", &["9"])])), ["a had 2 rows, and has 1"]);
-        assert_eq!(lost(&before, &of(&[("renamed", &["1", "2"]), ("b", &["1"])])), Vec::<String>::new());
+        assert_eq!(
+            lost(&before, &of(&[("a", &["1"]), ("b", &["9"])])),
+            ["a had 2 rows, and has 1"]
+        );
+        assert_eq!(
+            lost(&before, &of(&[("renamed", &["1", "2"]), ("b", &["1"])])),
+            Vec::<String>::new()
+        );
         assert_eq!(lost(&before, &of(&[("b", &["1"])])), ["a had 2 rows, and is gone"]);
     }
 
     #[test]
     fn the_first_row_that_differs_is_shown() {
         let (one, other) = (of(&[("a", &["x=1"]), ("b", &[])]), of(&[("a", &["x=2"])]));
-        assert_eq!(differences(&one, &other, ["once", "twice"]), ["a: x=1 once, x=2 twice", "b is there once alone"]);
+        assert_eq!(
+            differences(&one, &other, ["once", "twice"]),
+            ["a: x=1 once, x=2 twice", "b is there once alone"]
+        );
         assert!(differences(&one, &one, ["once", "twice"]).is_empty());
     }
 }

@@ -11,8 +11,16 @@ use bootmigrate_build::Product;
 
 /// bootmigrate's own command line, with the migrations of this folder.
 pub fn device(folder: &Path, arguments: Vec<OsString>) -> ExitCode {
-    let rooted = arguments.iter().filter_map(|argument| argument.to_str()).any(|text| text == "--root" || text.starts_with("--root="));
-    let asks = |words: &[&str]| arguments.first().and_then(|first| first.to_str()).is_some_and(|first| words.contains(&first));
+    let rooted = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .any(|text| text == "--root" || text.starts_with("--root="));
+    let asks = |words: &[&str]| {
+        arguments
+            .first()
+            .and_then(|first| first.to_str())
+            .is_some_and(|first| words.contains(&first))
+    };
     if !rooted && !asks(&["--help", "-h", "--version", "-V"]) {
         eprintln!("bootmigrate-workbench: `device` runs below a folder alone; write `--root DIR`");
         return ExitCode::from(crate::EXIT_MISTAKE);
@@ -31,5 +39,6 @@ pub fn device(folder: &Path, arguments: Vec<OsString>) -> ExitCode {
 /// # Errors
 /// None for a product that the build accepts.
 pub fn embedded(product: &Product) -> anyhow::Result<Embedded> {
-    Embedded::packed(bootmigrate_build::packed(product).leak(), env!("CARGO_PKG_VERSION")).map_err(anyhow::Error::msg)
+    Embedded::packed(bootmigrate_build::packed(product).leak(), env!("CARGO_PKG_VERSION"))
+        .map_err(anyhow::Error::msg)
 }

@@ -44,7 +44,8 @@ pub fn lint(folder: &Path, request: &Lint) -> Result<bool> {
     let findings = match bootmigrate_build::read(folder) {
         Ok(product) => all(&product, request)?,
         Err(problems) => {
-            let mut findings: Vec<Finding> = problems.iter().map(|problem| of_build(&REFUSED, problem)).collect();
+            let mut findings: Vec<Finding> =
+                problems.iter().map(|problem| of_build(&REFUSED, problem)).collect();
             findings.iter_mut().for_each(|finding| finding.text = line_of(folder, finding));
             findings
         }
@@ -66,10 +67,21 @@ fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
     for database in product::databases(product, request.db.as_deref())? {
         let chain = schema::chain(product, database)?;
         let Some(settings) = product::settings(product, database) else { continue };
-        let read = |count: usize| chain.open(count).map(|connection| Model::read(&connection, &settings.history_table)).transpose();
-        let models: Vec<Option<Model>> = (0..=database.migrations.len()).map(read).collect::<rusqlite::Result<_>>()?;
-        let of_schema = database.migrations.iter().enumerate().map(|(place, migration)| (place, migration, false));
-        let of_data = database.data.iter().map(|migration| (database.migrations.len(), migration, true));
+        let read = |count: usize| {
+            chain
+                .open(count)
+                .map(|connection| Model::read(&connection, &settings.history_table))
+                .transpose()
+        };
+        let models: Vec<Option<Model>> =
+            (0..=database.migrations.len()).map(read).collect::<rusqlite::Result<_>>()?;
+        let of_schema = database
+            .migrations
+            .iter()
+            .enumerate()
+            .map(|(place, migration)| (place, migration, false));
+        let of_data =
+            database.data.iter().map(|migration| (database.migrations.len(), migration, true));
         for (place, migration, data) in of_schema.chain(of_data) {
             let new = !migration.released && !migration.adopted;
             if !new && !request.all {
@@ -78,17 +90,38 @@ fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
             let mut found = of_file(product, migration, &problems, &warnings);
             let after = if data { place } else { place + 1 };
             let last = models.iter().rev().flatten().next();
-            if let (Some(Some(before)), Some(Some(after)), Some(last)) = (models.get(place), models.get(after), last) {
+            if let (Some(Some(before)), Some(Some(after)), Some(last)) =
+                (models.get(place), models.get(after), last)
+            {
                 let down = migration.down.as_deref().map(File::of);
                 let (before, after) = (before.clone(), after.clone());
                 let up = File::of(&migration.sql);
-                let mut case =
-                    Case { product, database, settings, migration, chain: &chain, place, data, up, down, before, after, last, trial: None };
+                let mut case = Case {
+                    product,
+                    database,
+                    settings,
+                    migration,
+                    chain: &chain,
+                    place,
+                    data,
+                    up,
+                    down,
+                    before,
+                    after,
+                    last,
+                    trial: None,
+                };
                 case.trial = case.try_with_rows();
                 found.extend(
                     RULES
                         .iter()
-                        .flat_map(|rule| rule.look.map(|look| look(&case)).unwrap_or_default().into_iter().map(move |hit| (rule, hit)))
+                        .flat_map(|rule| {
+                            rule.look
+                                .map(|look| look(&case))
+                                .unwrap_or_default()
+                                .into_iter()
+                                .map(move |hit| (rule, hit))
+                        })
                         .map(|(rule, hit)| of_hit(product, migration, rule, hit)),
                 );
             }
@@ -97,23 +130,40 @@ fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
         findings.extend(of_database(product, database, &problems));
     }
     findings.sort_by(|one, other| {
-        (&one.file, one.line, one.column, one.rule.code).cmp(&(&other.file, other.line, other.column, other.rule.code))
+        (&one.file, one.line, one.column, one.rule.code).cmp(&(
+            &other.file,
+            other.line,
+            other.column,
+            other.rule.code,
+        ))
     });
     Ok(findings)
 }
 
 /// What the build says of a migration's files.
-fn of_file(product: &Product, migration: &Migration, problems: &[Problem], warnings: &[Problem]) -> Vec<Finding> {
+fn of_file(
+    product: &Product,
+    migration: &Migration,
+    problems: &[Problem],
+    warnings: &[Problem],
+) -> Vec<Finding> {
     let files = [product::shown(product, migration), product::shown_down(product, migration)];
     let ours = |problem: &&Problem| files.contains(&problem.file);
     let refused = problems.iter().filter(ours).map(|problem| of_build(&REFUSED, problem));
     // Two rules of ours say the same with more words.
-    let ours_too = |problem: &&Problem| !problem.sentence.starts_with("not checked") && !problem.sentence.contains("went with this table");
-    let warned = warnings.iter().filter(ours).filter(ours_too).map(|problem| of_build(&WARNED, problem));
+    let ours_too = |problem: &&Problem| {
+        !problem.sentence.starts_with("not checked")
+            && !problem.sentence.contains("went with this table")
+    };
+    let warned =
+        warnings.iter().filter(ours).filter(ours_too).map(|problem| of_build(&WARNED, problem));
     let mut found: Vec<Finding> = refused.chain(warned).collect();
     for finding in &mut found {
         let down = finding.file.ends_with(".down.sql");
-        finding.text = line_in(if down { migration.down.as_deref().unwrap_or_default() } else { &migration.sql }, finding.line);
+        finding.text = line_in(
+            if down { migration.down.as_deref().unwrap_or_default() } else { &migration.sql },
+            finding.line,
+        );
     }
     found
 }
@@ -123,7 +173,10 @@ fn of_database(product: &Product, database: &Database, problems: &[Problem]) -> 
     let prefix = format!("{}/{}/", product::label(product), database.name);
     let known = |problem: &Problem| {
         let all = database.migrations.iter().chain(&database.data);
-        all.into_iter().any(|one| [product::shown(product, one), product::shown_down(product, one)].contains(&problem.file))
+        all.into_iter().any(|one| {
+            [product::shown(product, one), product::shown_down(product, one)]
+                .contains(&problem.file)
+        })
     };
     problems
         .iter()
@@ -145,17 +198,36 @@ fn of_build(rule: &'static Rule, problem: &Problem) -> Finding {
 }
 
 fn of_hit(product: &Product, migration: &Migration, rule: &'static Rule, hit: Hit) -> Finding {
-    let file = if hit.down { product::shown_down(product, migration) } else { product::shown(product, migration) };
-    let text = line_in(if hit.down { migration.down.as_deref().unwrap_or_default() } else { &migration.sql }, hit.line);
-    Finding { rule, file, line: hit.line, column: hit.column, width: hit.width, what: hit.what, text }
+    let file = if hit.down {
+        product::shown_down(product, migration)
+    } else {
+        product::shown(product, migration)
+    };
+    let text = line_in(
+        if hit.down { migration.down.as_deref().unwrap_or_default() } else { &migration.sql },
+        hit.line,
+    );
+    Finding {
+        rule,
+        file,
+        line: hit.line,
+        column: hit.column,
+        width: hit.width,
+        what: hit.what,
+        text,
+    }
 }
 
 /// Without what the file allows; an `allow` that allows nothing is a finding itself.
 fn allowed(product: &Product, migration: &Migration, found: Vec<Finding>) -> Vec<Finding> {
     let allow = &migration.directives.allow;
-    let is_allowed = |finding: &Finding| finding.rule.code != REFUSED.code && allow.iter().any(|one| one.code == finding.rule.code);
+    let is_allowed = |finding: &Finding| {
+        finding.rule.code != REFUSED.code && allow.iter().any(|one| one.code == finding.rule.code)
+    };
     // Those of `check` are not ours to judge.
-    let unused = allow.iter().filter(|one| !one.code.starts_with("BM1") && !found.iter().any(|finding| finding.rule.code == one.code));
+    let unused = allow.iter().filter(|one| {
+        !one.code.starts_with("BM1") && !found.iter().any(|finding| finding.rule.code == one.code)
+    });
     let unused: Vec<Finding> = unused
         .map(|one| {
             let text = line_in(&migration.sql, one.line);

@@ -28,11 +28,22 @@ pub fn list(folder: &Path, as_json: bool) -> Result<bool> {
     for database in &product.databases {
         let schema = product::counted(database.migrations.len(), "migration");
         println!("{}: {schema}, and {} of data", database.name, database.data.len());
-        for (data, migration) in database.migrations.iter().map(|one| ("", one)).chain(database.data.iter().map(|one| ("data ", one))) {
+        for (data, migration) in database
+            .migrations
+            .iter()
+            .map(|one| ("", one))
+            .chain(database.data.iter().map(|one| ("data ", one)))
+        {
             let asks = asks(&migration.directives);
-            let asks = if asks.is_empty() { String::new() } else { format!("  ({})", asks.join(", ")) };
+            let asks =
+                if asks.is_empty() { String::new() } else { format!("  ({})", asks.join(", ")) };
             let down = if migration.down.is_some() { ", way back" } else { "" };
-            println!("  {data}V{} {}: {}{down}{asks}", migration.version, migration.name, state(migration));
+            println!(
+                "  {data}V{} {}: {}{down}{asks}",
+                migration.version,
+                migration.name,
+                state(migration)
+            );
         }
     }
     Ok(true)
@@ -59,12 +70,21 @@ pub fn show(folder: &Path, request: &Show) -> Result<bool> {
     let product = product::read(folder)?;
     let mut found = false;
     for database in product::databases(&product, request.db.as_deref())? {
-        for migration in database.migrations.iter().chain(&database.data).filter(|one| one.version == request.version) {
+        for migration in database
+            .migrations
+            .iter()
+            .chain(&database.data)
+            .filter(|one| one.version == request.version)
+        {
             found = true;
             println!("-- {}: {}", product::shown(&product, migration), state(migration));
             println!("{}", migration.sql.trim_end());
             match &migration.down {
-                Some(down) => println!("\n-- {}\n{}", product::shown_down(&product, migration), down.trim_end()),
+                Some(down) => println!(
+                    "\n-- {}\n{}",
+                    product::shown_down(&product, migration),
+                    down.trim_end()
+                ),
                 None => println!("\n-- no way back"),
             }
         }
@@ -108,9 +128,18 @@ fn asks(directives: &Directives) -> Vec<String> {
         ForeignKeys::Enforced => flag(true, "foreign-keys = enforced".into()),
     }
     found.extend(directives.compatible_from.map(|version| format!("compatible-from = {version}")));
-    found.extend(directives.needs_space_percent.map(|percent| format!("needs-space = {}.{:02}", percent / 100, percent % 100)));
+    found.extend(
+        directives
+            .needs_space_percent
+            .map(|percent| format!("needs-space = {}.{:02}", percent / 100, percent % 100)),
+    );
     found.extend(directives.code_revision.map(|revision| format!("code revision={revision}")));
     found.extend(directives.expect.iter().map(|expect| format!("expect = {}", expect.query)));
-    found.extend(directives.allow.iter().map(|allow| format!("allow = {} because {}", allow.code, allow.because)));
+    found.extend(
+        directives
+            .allow
+            .iter()
+            .map(|allow| format!("allow = {} because {}", allow.code, allow.because)),
+    );
     found
 }

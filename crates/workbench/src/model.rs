@@ -78,14 +78,22 @@ impl Model {
     pub fn read(connection: &Connection, history: &str) -> rusqlite::Result<Model> {
         let mut model = Model::default();
         let mut statement = connection.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY lower(name)")?;
-        let objects =
-            statement.query_map([], |row| Ok(Object { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? }))?;
+        let objects = statement.query_map([], |row| {
+            Ok(Object {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                table: row.get(2)?,
+                sql: row.get(3)?,
+            })
+        })?;
         let shadows = virtual_tables(connection)?;
         for object in objects {
             let object = object?;
             let ours = |name: &str| {
                 let name = name.to_ascii_lowercase();
-                name.starts_with("sqlite_") || name.starts_with("bootmigrate_") || name == history.to_ascii_lowercase()
+                name.starts_with("sqlite_")
+                    || name.starts_with("bootmigrate_")
+                    || name == history.to_ascii_lowercase()
             };
             if ours(&object.name) || ours(&object.table) || shadows.contains(&object.name) {
                 continue;
@@ -106,7 +114,9 @@ impl Model {
 
     /// The view, index or trigger of this name.
     pub fn other(&self, kind: &str, name: &str) -> Option<&Object> {
-        self.others.iter().find(|object| object.kind == kind && object.name.eq_ignore_ascii_case(name))
+        self.others
+            .iter()
+            .find(|object| object.kind == kind && object.name.eq_ignore_ascii_case(name))
     }
 }
 
@@ -130,15 +140,22 @@ impl Table {
 
     /// Do these columns stand first in an index or key of it?
     pub fn has_index_on(&self, columns: &[String]) -> bool {
-        let rowid = self.rowid().is_some_and(|column| matches!(columns, [one] if one.eq_ignore_ascii_case(&column.name)));
-        rowid || self.indexes.iter().any(|index| !index.partial && begins_with(&index.columns, columns))
+        let rowid = self.rowid().is_some_and(
+            |column| matches!(columns, [one] if one.eq_ignore_ascii_case(&column.name)),
+        );
+        rowid
+            || self
+                .indexes
+                .iter()
+                .any(|index| !index.partial && begins_with(&index.columns, columns))
     }
 }
 
 /// Are these, in any order, the first columns of an index?
 fn begins_with(index: &[Option<String>], columns: &[String]) -> bool {
     let first: Vec<&String> = index.iter().take(columns.len()).flatten().collect();
-    first.len() == columns.len() && columns.iter().all(|column| first.iter().any(|one| one.eq_ignore_ascii_case(column)))
+    first.len() == columns.len()
+        && columns.iter().all(|column| first.iter().any(|one| one.eq_ignore_ascii_case(column)))
 }
 
 fn table(connection: &Connection, object: &Object) -> rusqlite::Result<Table> {
@@ -168,7 +185,8 @@ fn table(connection: &Connection, object: &Object) -> rusqlite::Result<Table> {
         table.columns.push(column?);
     }
     let options = "SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1";
-    (table.without_rowid, table.strict) = connection.query_row(options, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    (table.without_rowid, table.strict) =
+        connection.query_row(options, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(table)
 }
 
@@ -178,9 +196,11 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
         connection.prepare("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1, 'main') ORDER BY id, seq")?;
     let mut rows = statement.query([table])?;
     while let Some(row) = rows.next()? {
-        let (id, parent, from, to): (i64, String, String, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let (id, parent, from, to): (i64, String, String, Option<String>) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
         if found.last().is_none_or(|(last, _)| *last != id) {
-            found.push((id, ForeignKey { columns: Vec::new(), parent, parent_columns: Vec::new() }));
+            found
+                .push((id, ForeignKey { columns: Vec::new(), parent, parent_columns: Vec::new() }));
         }
         if let Some((_, key)) = found.last_mut() {
             key.columns.push(from);
@@ -191,15 +211,26 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
 }
 
 fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Index>> {
-    let mut statement = connection.prepare("SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY name")?;
+    let mut statement = connection.prepare(
+        "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY name",
+    )?;
     let found = statement.query_map([table], |row| {
         let explicit = row.get::<_, String>(2)? == "c";
-        Ok(Index { name: row.get(0)?, unique: row.get(1)?, explicit, partial: row.get(3)?, columns: Vec::new() })
+        Ok(Index {
+            name: row.get(0)?,
+            unique: row.get(1)?,
+            explicit,
+            partial: row.get(3)?,
+            columns: Vec::new(),
+        })
     })?;
     let mut found: Vec<Index> = found.collect::<rusqlite::Result<_>>()?;
     for index in &mut found {
-        let mut columns = connection.prepare("SELECT name FROM pragma_index_xinfo(?1, 'main') WHERE \"key\" = 1 ORDER BY seqno")?;
-        index.columns = columns.query_map([&index.name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut columns = connection.prepare(
+            "SELECT name FROM pragma_index_xinfo(?1, 'main') WHERE \"key\" = 1 ORDER BY seqno",
+        )?;
+        index.columns =
+            columns.query_map([&index.name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     }
     Ok(found)
 }

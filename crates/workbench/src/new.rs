@@ -18,7 +18,11 @@ use crate::time;
 pub fn new(folder: &Path, request: &New) -> Result<bool> {
     let name = file_name(&request.name)?;
     let db = &request.db;
-    if db.is_empty() || !db.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-') {
+    if db.is_empty()
+        || !db
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
+    {
         bail!("`{db}` is no name of a database; write letters, digits, `_` and `-`");
     }
     let mut place = folder.join(db);
@@ -27,20 +31,28 @@ pub fn new(folder: &Path, request: &New) -> Result<bool> {
     }
     fs::create_dir_all(&place).with_context(|| format!("{} cannot be made", place.display()))?;
     configure(folder, db)?;
-    let version = if request.timestamp { time::written(time::now()) } else { next_version(&place)? };
+    let version =
+        if request.timestamp { time::written(time::now()) } else { next_version(&place)? };
     let stem = place.join(format!("V{version}__{name}"));
     let words = name.replace('_', " ");
     let head = if request.data { "-- bootmigrate: batch\n" } else { "" };
     write_new(&stem.with_extension("sql"), &format!("{head}-- {words}\n\n"))?;
     if request.down {
-        write_new(&PathBuf::from(format!("{}.down.sql", stem.display())), &format!("-- The way back of: {words}\n\n"))?;
+        write_new(
+            &PathBuf::from(format!("{}.down.sql", stem.display())),
+            &format!("-- The way back of: {words}\n\n"),
+        )?;
     }
     Ok(true)
 }
 
 /// As refinery takes it.
 fn file_name(words: &str) -> Result<String> {
-    let name: String = words.trim().chars().map(|letter| if letter == ' ' || letter == '-' { '_' } else { letter }).collect();
+    let name: String = words
+        .trim()
+        .chars()
+        .map(|letter| if letter == ' ' || letter == '-' { '_' } else { letter })
+        .collect();
     if name.is_empty() || !name.chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
         bail!("`{words}` is no name of a migration; write letters, digits and `_`");
     }
@@ -51,7 +63,9 @@ fn file_name(words: &str) -> Result<String> {
 fn configure(folder: &Path, db: &str) -> Result<()> {
     let path = folder.join("bootmigrate.toml");
     let mut text = fs::read_to_string(&path).unwrap_or_default();
-    if text.contains(&format!("[databases.{db}]")) || text.contains(&format!("[databases.\"{db}\"]")) {
+    if text.contains(&format!("[databases.{db}]"))
+        || text.contains(&format!("[databases.\"{db}\"]"))
+    {
         return Ok(());
     }
     if !text.is_empty() {
@@ -59,25 +73,37 @@ fn configure(folder: &Path, db: &str) -> Result<()> {
     }
     text.push_str(&format!("[databases.{db}]\npath = \"/var/lib/{db}/{db}.db\"\n"));
     fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    println!("{}: [databases.{db}] is new; write the path that the application opens", path.display());
+    println!(
+        "{}: [databases.{db}] is new; write the path that the application opens",
+        path.display()
+    );
     Ok(())
 }
 
 /// One more than the largest number behind a `V`.
 fn next_version(place: &Path) -> Result<i64> {
     let mut newest = 0;
-    for entry in fs::read_dir(place).with_context(|| format!("{} cannot be read", place.display()))? {
+    for entry in
+        fs::read_dir(place).with_context(|| format!("{} cannot be read", place.display()))?
+    {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let number = name.strip_prefix('V').and_then(|rest| rest.split_once("__")).and_then(|(number, _)| number.parse::<i64>().ok());
+        let number = name
+            .strip_prefix('V')
+            .and_then(|rest| rest.split_once("__"))
+            .and_then(|(number, _)| number.parse::<i64>().ok());
         newest = newest.max(number.unwrap_or_default());
     }
     newest.checked_add(1).context("there is no greater version")
 }
 
 fn write_new(path: &Path, text: &str) -> Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(path).with_context(|| format!("{} cannot be made", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .with_context(|| format!("{} cannot be made", path.display()))?;
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     println!("{}", path.display());
     Ok(())
 }

@@ -20,7 +20,9 @@ pub fn pack(folder: &Path, output: &Path) -> Result<bool> {
         bail!("{}", product::lines(&problems));
     }
     let all = product.databases.iter().flat_map(|database| &database.migrations);
-    if let Some(code) = all.into_iter().find(|migration| migration.directives.code_revision.is_some()) {
+    if let Some(code) =
+        all.into_iter().find(|migration| migration.directives.code_revision.is_some())
+    {
         bail!("{} runs Rust code, which only a binary of the product's own has; embed the folder there", product::shown(&product, code));
     }
     let bytes = bootmigrate_build::packed(&product);

@@ -29,10 +29,19 @@ pub fn lines(problems: &[Problem]) -> String {
 /// # Errors
 /// There is none of that name.
 pub fn databases<'p>(product: &'p Product, only: Option<&str>) -> Result<Vec<&'p Database>> {
-    let found: Vec<&Database> = product.databases.iter().filter(|database| only.is_none_or(|only| database.name == only)).collect();
+    let found: Vec<&Database> = product
+        .databases
+        .iter()
+        .filter(|database| only.is_none_or(|only| database.name == only))
+        .collect();
     if found.is_empty() {
-        let names: Vec<&str> = product.databases.iter().map(|database| database.name.as_str()).collect();
-        bail!("there is no database `{}`; there are {}", only.unwrap_or_default(), names.join(", "));
+        let names: Vec<&str> =
+            product.databases.iter().map(|database| database.name.as_str()).collect();
+        bail!(
+            "there is no database `{}`; there are {}",
+            only.unwrap_or_default(),
+            names.join(", ")
+        );
     }
     Ok(found)
 }
@@ -44,7 +53,11 @@ pub fn settings<'p>(product: &'p Product, database: &Database) -> Option<&'p Dat
 
 /// How many migrations lead to this version; `None` where no migration has it. Version 0 is the empty database.
 pub fn count_to(database: &Database, version: i64) -> Option<usize> {
-    let place = database.migrations.iter().position(|migration| migration.version == version).map(|place| place + 1);
+    let place = database
+        .migrations
+        .iter()
+        .position(|migration| migration.version == version)
+        .map(|place| place + 1);
     place.or((version == 0).then_some(0))
 }
 
@@ -70,6 +83,8 @@ pub fn shown_down(product: &Product, migration: &Migration) -> String {
 
 /// `1 version`, `2 versions`.
 pub fn counted(count: usize, thing: &str) -> String {
-    let (one, rest) = thing.split_once(' ').map_or((thing, String::new()), |(one, rest)| (one, format!(" {rest}")));
+    let (one, rest) = thing
+        .split_once(' ')
+        .map_or((thing, String::new()), |(one, rest)| (one, format!(" {rest}")));
     format!("{count} {one}{}{rest}", if count == 1 { "" } else { "s" })
 }

@@ -39,7 +39,8 @@ pub fn rehearse(migrations: &Path, request: &Rehearse) -> Result<bool> {
             records.extend(record::read(file)?);
         }
         if let Some(json) = &output.json {
-            let mut out = File::create(json).with_context(|| format!("{} cannot be made", json.display()))?;
+            let mut out =
+                File::create(json).with_context(|| format!("{} cannot be made", json.display()))?;
             records = sorted(records);
             records.iter().try_for_each(|record| out.write_all(record.line().as_bytes()))?;
         }
@@ -55,8 +56,11 @@ pub fn rehearse(migrations: &Path, request: &Rehearse) -> Result<bool> {
 /// # Errors
 /// Why it is none.
 pub fn shard(text: &str) -> Result<(usize, usize), String> {
-    let numbers = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-    numbers.filter(|(part, of)| (1..=*of).contains(part)).ok_or_else(|| "write I/N with I from 1 to N, for example 3/8".to_owned())
+    let numbers =
+        text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    numbers
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "write I/N with I from 1 to N, for example 3/8".to_owned())
 }
 
 /// By file; of two with the same one, the later.
@@ -67,7 +71,12 @@ fn sorted(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-fn run(migrations: &Path, folder: &Path, request: &RehearseRun, output: &Output) -> Result<Vec<Record>> {
+fn run(
+    migrations: &Path,
+    folder: &Path,
+    request: &RehearseRun,
+    output: &Output,
+) -> Result<Vec<Record>> {
     let product = product::read(migrations)?;
     if let Some(db) = &request.db {
         product::databases(&product, Some(db))?;
@@ -75,14 +84,23 @@ fn run(migrations: &Path, folder: &Path, request: &RehearseRun, output: &Output)
     let rehearsal = Rehearsal::new(&product, migrations, request)?;
     let mut items = find::find(&product, folder, request.db.as_deref())?;
     if let Some((part, of)) = request.shard {
-        items = items.into_iter().enumerate().filter(|(place, _)| place % of == part - 1).map(|(_, item)| item).collect();
+        items = items
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| place % of == part - 1)
+            .map(|(_, item)| item)
+            .collect();
     }
     let done = match (&output.json, request.resume) {
         (Some(json), true) if json.exists() => record::read(json)?,
         _ => Vec::new(),
     };
-    let known: BTreeSet<(&str, u64)> = done.iter().map(|record| (record.file.as_str(), record.bytes)).collect();
-    let left: Vec<Item> = items.into_iter().filter(|item| !known.contains(&(item.shown.as_str(), item.bytes))).collect();
+    let known: BTreeSet<(&str, u64)> =
+        done.iter().map(|record| (record.file.as_str(), record.bytes)).collect();
+    let left: Vec<Item> = items
+        .into_iter()
+        .filter(|item| !known.contains(&(item.shown.as_str(), item.bytes)))
+        .collect();
     let lines = output.json.as_deref().map(|path| lines(path, &done)).transpose()?;
     let new = all(&rehearsal, &left, lines, request.jobs)?;
     Ok(done.into_iter().chain(new).collect())
@@ -92,17 +110,30 @@ fn run(migrations: &Path, folder: &Path, request: &RehearseRun, output: &Output)
 fn lines(path: &Path, done: &[Record]) -> Result<Mutex<File>> {
     let text: String = done.iter().map(Record::line).collect();
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    let file = OpenOptions::new().append(true).open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+    let file = OpenOptions::new()
+        .append(true)
+        .open(path)
+        .with_context(|| format!("{} cannot be opened", path.display()))?;
     Ok(Mutex::new(file))
 }
 
 /// One after another on each core; each line is written when its database is done.
-fn all(rehearsal: &Rehearsal<'_>, items: &[Item], lines: Option<Mutex<File>>, jobs: Option<usize>) -> Result<Vec<Record>> {
+fn all(
+    rehearsal: &Rehearsal<'_>,
+    items: &[Item],
+    lines: Option<Mutex<File>>,
+    jobs: Option<usize>,
+) -> Result<Vec<Record>> {
     let bar = ProgressBar::new(items.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len}, {per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos} of {len}, {per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(0)).build().context("threads cannot be started")?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs.unwrap_or(0))
+        .build()
+        .context("threads cannot be started")?;
     let work = |item: &Item| -> Result<Record> {
         let record = rehearsal.one(item)?;
         if let Some(lines) = &lines {
@@ -128,7 +159,9 @@ fn finish(records: Vec<Record>, output: &Output) -> Result<bool> {
         println!("budget: {line}");
     }
     let write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| match path {
-        Some(path) => fs::write(path, text()).with_context(|| format!("{} cannot be written", path.display())),
+        Some(path) => {
+            fs::write(path, text()).with_context(|| format!("{} cannot be written", path.display()))
+        }
         None => Ok(()),
     };
     write(&output.junit, &|| report::junit(&records))?;

@@ -41,7 +41,11 @@ pub fn fill(connection: &Connection, model: &Model, wanted: u32) -> rusqlite::Re
                 refused = words;
             }
         }
-        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {}", quote(&table.name)), [], |row| row.get(0))?;
+        let count: i64 = connection.query_row(
+            &format!("SELECT count(*) FROM {}", quote(&table.name)),
+            [],
+            |row| row.get(0),
+        )?;
         filled.rows.insert(table.name.clone(), count);
         if count == 0 {
             filled.empty.push((table.name.clone(), refused));
@@ -59,7 +63,9 @@ fn in_order(model: &Model) -> Vec<&Table> {
         let is_done = |name: &str| done.iter().any(|table| table.name.eq_ignore_ascii_case(name));
         let free = |table: &&Table| {
             let parents = table.foreign_keys.iter().map(|key| key.parent.as_str());
-            let mut known = parents.filter(|parent| model.table(parent).is_some() && !parent.eq_ignore_ascii_case(&table.name));
+            let mut known = parents.filter(|parent| {
+                model.table(parent).is_some() && !parent.eq_ignore_ascii_case(&table.name)
+            });
             known.all(is_done)
         };
         let (ready, rest): (Vec<&Table>, Vec<&Table>) = left.iter().partition(|table| free(table));
@@ -74,9 +80,18 @@ fn in_order(model: &Model) -> Vec<&Table> {
 }
 
 /// Writes one row; SQLite's words where no try was taken.
-fn one_row(connection: &Connection, table: &Table, number: u64) -> rusqlite::Result<Result<(), String>> {
-    let columns: Vec<&Column> = table.columns.iter().filter(|column| !column.generated && !is_rowid(table, column)).collect();
-    let candidates: Vec<Vec<Value>> = columns.iter().map(|column| said_by_checks(table, column)).collect();
+fn one_row(
+    connection: &Connection,
+    table: &Table,
+    number: u64,
+) -> rusqlite::Result<Result<(), String>> {
+    let columns: Vec<&Column> = table
+        .columns
+        .iter()
+        .filter(|column| !column.generated && !is_rowid(table, column))
+        .collect();
+    let candidates: Vec<Vec<Value>> =
+        columns.iter().map(|column| said_by_checks(table, column)).collect();
     let names = columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
     let marks = vec!["?"; columns.len()].join(", ");
     let sql = if columns.is_empty() {
@@ -114,7 +129,9 @@ fn value(column: &Column, said: &[Value], number: u64, attempt: u64, draw: u64) 
     if may_be_null && number % NULL_EVERY == NULL_EVERY - 1 && attempt.is_multiple_of(2) {
         return Value::Null;
     }
-    if let Some(chosen) = usize::try_from(draw).ok().and_then(|draw| said.get(draw % said.len().max(1))) {
+    if let Some(chosen) =
+        usize::try_from(draw).ok().and_then(|draw| said.get(draw % said.len().max(1)))
+    {
         if attempt == 0 || !draw.is_multiple_of(8) {
             return chosen.clone();
         }
@@ -162,7 +179,11 @@ fn said_by_checks(table: &Table, column: &Column) -> Vec<Value> {
     for check in &table.checks {
         let lexed = lex(check);
         let names = |kind: Kind| matches!(kind, Kind::Word | Kind::Quoted);
-        if !lexed.tokens.iter().any(|token| names(token.kind) && bare(token).eq_ignore_ascii_case(&column.name)) {
+        if !lexed
+            .tokens
+            .iter()
+            .any(|token| names(token.kind) && bare(token).eq_ignore_ascii_case(&column.name))
+        {
             continue;
         }
         let mut minus = false;
@@ -175,7 +196,11 @@ fn said_by_checks(table: &Table, column: &Column) -> Vec<Value> {
                 let number = if minus { -number } else { number };
                 found.extend([0, 1, -1].map(|step| Value::Integer(number.saturating_add(step))));
                 let length = usize::try_from(number).ok().filter(|length| *length <= LENGTH_MAX);
-                found.extend(length.filter(|_| affinity(&column.kind) == Affinity::Text).map(|length| Value::Text("a".repeat(length))));
+                found.extend(
+                    length
+                        .filter(|_| affinity(&column.kind) == Affinity::Text)
+                        .map(|length| Value::Text("a".repeat(length))),
+                );
             } else if token.is("json_valid") || token.is("json_type") {
                 found.extend(["{}", "[]", "1"].map(|text| Value::Text(text.into())));
             }
@@ -193,12 +218,24 @@ fn refer(
     (number, columns): (u64, &[&Column]),
     values: &mut [Value],
 ) -> rusqlite::Result<()> {
-    let parent_columns = if key.parent_columns.is_empty() { primary_key(connection, &key.parent)? } else { key.parent_columns.clone() };
-    let place_of = |name: &String| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let parent_columns = if key.parent_columns.is_empty() {
+        primary_key(connection, &key.parent)?
+    } else {
+        key.parent_columns.clone()
+    };
+    let place_of =
+        |name: &String| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
     let places: Vec<Option<usize>> = key.columns.iter().map(place_of).collect();
-    let may_be_null = places.iter().flatten().all(|place| columns.get(*place).is_some_and(|column| !column.not_null && column.key == 0));
+    let may_be_null = places
+        .iter()
+        .flatten()
+        .all(|place| columns.get(*place).is_some_and(|column| !column.not_null && column.key == 0));
     let is_null = places.iter().flatten().any(|place| values.get(*place) == Some(&Value::Null));
-    let found = if is_null || parent_columns.is_empty() { None } else { row_of_parent(connection, &key.parent, &parent_columns, number)? };
+    let found = if is_null || parent_columns.is_empty() {
+        None
+    } else {
+        row_of_parent(connection, &key.parent, &parent_columns, number)?
+    };
     let own = key.parent.eq_ignore_ascii_case(&table.name);
     for (at, place) in places.iter().enumerate() {
         if let Some(value) = place.and_then(|place| values.get_mut(place)) {
@@ -213,12 +250,18 @@ fn refer(
 }
 
 fn primary_key(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
+    let mut statement =
+        connection.prepare("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
     let names = statement.query_map([table], |row| row.get(0))?;
     names.collect()
 }
 
-fn row_of_parent(connection: &Connection, table: &str, columns: &[String], number: u64) -> rusqlite::Result<Option<Vec<Value>>> {
+fn row_of_parent(
+    connection: &Connection,
+    table: &str,
+    columns: &[String],
+    number: u64,
+) -> rusqlite::Result<Option<Vec<Value>>> {
     let list = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
     let table = quote(table);
     let sql = format!("SELECT {list} FROM {table} ORDER BY 1 LIMIT 1 OFFSET ?1 % max(1, (SELECT count(*) FROM {table}))");
@@ -226,12 +269,19 @@ fn row_of_parent(connection: &Connection, table: &str, columns: &[String], numbe
     let Ok(mut statement) = connection.prepare(&sql) else { return Ok(None) };
     let mut rows = statement.query([i64::try_from(number).unwrap_or_default()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    (0..columns.len()).map(|place| row.get(place)).collect::<rusqlite::Result<Vec<Value>>>().map(Some)
+    (0..columns.len())
+        .map(|place| row.get(place))
+        .collect::<rusqlite::Result<Vec<Value>>>()
+        .map(Some)
 }
 
 /// A number that looks random, the same at every run (splitmix64).
 fn mixed(number: u64, attempt: u64, place: u64) -> u64 {
-    let seed = number.wrapping_mul(0x9e37_79b9).wrapping_add(attempt).wrapping_mul(0x1_0001).wrapping_add(place);
+    let seed = number
+        .wrapping_mul(0x9e37_79b9)
+        .wrapping_add(attempt)
+        .wrapping_mul(0x1_0001)
+        .wrapping_add(place);
     let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -249,7 +299,8 @@ mod tests {
         connection.execute_batch(sql).unwrap();
         let model = Model::read(&connection, "refinery_schema_history").unwrap();
         let filled = fill(&connection, &model, 8).unwrap();
-        let found: Vec<(&str, i64)> = filled.rows.iter().map(|(table, count)| (table.as_str(), *count)).collect();
+        let found: Vec<(&str, i64)> =
+            filled.rows.iter().map(|(table, count)| (table.as_str(), *count)).collect();
         assert_eq!(found, wanted, "{:?}", filled.empty);
         connection
     }
@@ -275,7 +326,13 @@ mod tests {
     fn null_and_equal_values_are_there() {
         let connection = check("CREATE TABLE a (x TEXT)", &[("a", 8)]);
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        assert_eq!((count("SELECT count(*) FROM a WHERE x IS NULL"), count("SELECT count(x) - count(DISTINCT x) FROM a")), (2, 2));
+        assert_eq!(
+            (
+                count("SELECT count(*) FROM a WHERE x IS NULL"),
+                count("SELECT count(x) - count(DISTINCT x) FROM a")
+            ),
+            (2, 2)
+        );
     }
 
     #[test]

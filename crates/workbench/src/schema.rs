@@ -20,7 +20,9 @@ use crate::product;
 pub fn schema(folder: &Path, request: &Schema) -> Result<bool> {
     let product = product::read(folder)?;
     for database in product::databases(&product, request.db.as_deref())? {
-        let history = &product::settings(&product, database).context("no entry in the configuration")?.history_table;
+        let history = &product::settings(&product, database)
+            .context("no entry in the configuration")?
+            .history_table;
         let chain = chain(&product, database)?;
         if let Some(to) = &request.write {
             write_all(&to.join(&database.name), database, &chain, history)?;
@@ -43,8 +45,11 @@ pub fn schema(folder: &Path, request: &Schema) -> Result<bool> {
 }
 
 fn open(chain: &Chain<'_>, database: &Database, version: i64) -> Result<Connection> {
-    let count = product::count_to(database, version).with_context(|| format!("{} has no version {version}", database.name))?;
-    chain.open(count).with_context(|| format!("{} does not reach version {version}; the build says why", database.name))
+    let count = product::count_to(database, version)
+        .with_context(|| format!("{} has no version {version}", database.name))?;
+    chain.open(count).with_context(|| {
+        format!("{} does not reach version {version}; the build says why", database.name)
+    })
 }
 
 fn write_all(to: &Path, database: &Database, chain: &Chain<'_>, history: &str) -> Result<()> {
@@ -78,7 +83,11 @@ pub fn dump(connection: &Connection, history: &str) -> rusqlite::Result<String> 
 ///
 /// # Errors
 /// As SQLite.
-pub fn differences(then: &Connection, now: &Connection, history: &str) -> rusqlite::Result<Vec<String>> {
+pub fn differences(
+    then: &Connection,
+    now: &Connection,
+    history: &str,
+) -> rusqlite::Result<Vec<String>> {
     let (then, now) = (Parts::read(then, history)?, Parts::read(now, history)?);
     let mut lines: Vec<String> = now
         .differences(&then)
@@ -86,10 +95,18 @@ pub fn differences(then: &Connection, now: &Connection, history: &str) -> rusqli
         .map(|difference| match &difference.how {
             How::ExtraObject | How::ExtraPart => format!("+ {}", difference.what),
             How::Missing => format!("- {}", difference.what),
-            How::Other { found, wanted } if wanted.is_empty() => format!("~ {}: now has `{found}`", difference.what),
-            How::Other { found, wanted } if found.is_empty() => format!("~ {}: no longer has `{wanted}`", difference.what),
-            How::Other { found, wanted } => format!("~ {}: `{found}` instead of `{wanted}`", difference.what),
-            How::Order { found, .. } => format!("~ {}: its columns in the order {found}", difference.what),
+            How::Other { found, wanted } if wanted.is_empty() => {
+                format!("~ {}: now has `{found}`", difference.what)
+            }
+            How::Other { found, wanted } if found.is_empty() => {
+                format!("~ {}: no longer has `{wanted}`", difference.what)
+            }
+            How::Other { found, wanted } => {
+                format!("~ {}: `{found}` instead of `{wanted}`", difference.what)
+            }
+            How::Order { found, .. } => {
+                format!("~ {}: its columns in the order {found}", difference.what)
+            }
         })
         .collect();
     if lines.is_empty() {
@@ -103,5 +120,6 @@ pub fn differences(then: &Connection, now: &Connection, history: &str) -> rusqli
 /// # Errors
 /// It has no entry in the configuration, which a folder without problems cannot be.
 pub fn chain<'p>(product: &'p Product, database: &'p Database) -> Result<Chain<'p>> {
-    Chain::of(product, database).ok_or_else(|| anyhow!("{} has no entry in the configuration", database.name))
+    Chain::of(product, database)
+        .ok_or_else(|| anyhow!("{} has no entry in the configuration", database.name))
 }

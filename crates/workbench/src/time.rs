@@ -6,7 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default())
 }
 
 /// As `20260131120000`, in UTC.
@@ -15,13 +17,16 @@ pub fn now() -> i64 {
 pub fn written(seconds: i64) -> i64 {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (((year * 100 + month) * 100 + day) * 100 + rest / 3600) * 10_000 + rest / 60 % 60 * 100 + rest % 60
+    (((year * 100 + month) * 100 + day) * 100 + rest / 3600) * 10_000
+        + rest / 60 % 60 * 100
+        + rest % 60
 }
 
 /// A text with every time since `began` (a date with a clock, or seconds since 1970) replaced by `now`.
@@ -31,11 +36,22 @@ pub fn without_now(text: &str, began: i64) -> String {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let after_digit = out.ends_with(|letter: char| letter.is_ascii_digit());
-        let date = rest.get(..19).filter(|date| looks_like_a_date(date)).and_then(|date| digits(date).parse().ok());
-        let seconds = rest.get(..10).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())).and_then(|text| text.parse().ok());
-        let more = rest.get(10..11).is_some_and(|next| next.bytes().all(|byte| byte.is_ascii_digit()));
+        let date = rest
+            .get(..19)
+            .filter(|date| looks_like_a_date(date))
+            .and_then(|date| digits(date).parse().ok());
+        let seconds = rest
+            .get(..10)
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|text| text.parse().ok());
+        let more =
+            rest.get(10..11).is_some_and(|next| next.bytes().all(|byte| byte.is_ascii_digit()));
         let taken = match (date, seconds) {
-            (Some(date), _) if !after_digit && (written(began)..=written(ended)).contains(&date) => 19,
+            (Some(date), _)
+                if !after_digit && (written(began)..=written(ended)).contains(&date) =>
+            {
+                19
+            }
             (_, Some(seconds)) if !after_digit && !more && (began..=ended).contains(&seconds) => 10,
             _ => 0,
         };

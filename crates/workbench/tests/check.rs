@@ -9,16 +9,19 @@ mod common;
 use common::{Product, Ran};
 use expect_test::{expect, Expect};
 
-const CONFIGURATION: &str = "[databases.settings]\npath = \"/var/lib/product/settings.db\"\nsqlite_min = \"3.40\"\n";
+const CONFIGURATION: &str =
+    "[databases.settings]\npath = \"/var/lib/product/settings.db\"\nsqlite_min = \"3.40\"\n";
 const FIRST: &str = "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE sensor (id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site (id), label TEXT);";
 
 #[track_caller]
 fn check(later: &[(&str, &str)], arguments: &[&str], expected: Expect) {
-    let product = Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__first.sql", FIRST)]);
+    let product =
+        Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__first.sql", FIRST)]);
     product.release();
     later.iter().for_each(|(name, text)| product.write(&format!("settings/{name}"), text));
-    let arguments: Vec<&str> = ["check", "--rows", "8"].into_iter().chain(arguments.iter().copied()).collect();
+    let arguments: Vec<&str> =
+        ["check", "--rows", "8"].into_iter().chain(arguments.iter().copied()).collect();
     let Ran { code, out, err } = product.run(&arguments);
     expected.assert_eq(&format!("{out}{err}(exit code {code})\n"));
 }
@@ -72,13 +75,18 @@ fn rows_that_a_migration_loses() {
 
 #[test]
 fn one_boot_and_many() {
-    let product = Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__first.sql", FIRST)]);
+    let product =
+        Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__first.sql", FIRST)]);
     product.release();
     let random = "CREATE TABLE note (id INTEGER PRIMARY KEY, made INTEGER NOT NULL);\nINSERT INTO note (made) SELECT random() FROM site;";
     product.write("settings/V2__note.sql", random);
     let Ran { code, out, .. } = product.run(&["check"]);
-    let begins = "migrations/settings/V2__note.sql: BM102 boots-differ: from version 1: note: id=1, made=";
-    assert!(code == 1 && out.starts_with(begins) && out.contains(" after one boot, id=1, made="), "{out}");
+    let begins =
+        "migrations/settings/V2__note.sql: BM102 boots-differ: from version 1: note: id=1, made=";
+    assert!(
+        code == 1 && out.starts_with(begins) && out.contains(" after one boot, id=1, made="),
+        "{out}"
+    );
 }
 
 #[test]
@@ -113,9 +121,14 @@ fn a_table_that_takes_no_generated_row_gets_the_teams() {
         (exit code 0)
     "#]],
     );
-    let product = Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__card.sql", check_sum)]);
+    let product =
+        Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__card.sql", check_sum)]);
     std::fs::create_dir_all(product.path().join("rows/settings")).unwrap();
-    std::fs::write(product.path().join("rows/settings/V1.sql"), "INSERT INTO card (number) VALUES ('abcd');").unwrap();
+    std::fs::write(
+        product.path().join("rows/settings/V1.sql"),
+        "INSERT INTO card (number) VALUES ('abcd');",
+    )
+    .unwrap();
     expect![[r#"
         settings: from nothing and from 1 version with 20 rows a table, 0 ways back: all well
     "#]]

@@ -42,7 +42,10 @@ fn from_nothing_to_a_migrated_device() {
             (exit code 2)
         "#]],
     );
-    product.write("notes/V1__first_notes.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n");
+    product.write(
+        "notes/V1__first_notes.sql",
+        "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n",
+    );
     product.write("notes/V1__first_notes.down.sql", "DROP TABLE note;\n");
     says(
         &product,
@@ -51,7 +54,10 @@ fn from_nothing_to_a_migrated_device() {
         migrations/notes/data/V1__old_notes.sql
     "#]],
     );
-    product.write("notes/data/V1__old_notes.sql", "UPDATE note SET text = trim(text) WHERE text LIKE ' %';\n");
+    product.write(
+        "notes/data/V1__old_notes.sql",
+        "UPDATE note SET text = trim(text) WHERE text LIKE ' %';\n",
+    );
     says(
         &product,
         &["list"],
@@ -82,7 +88,10 @@ fn from_nothing_to_a_migrated_device() {
 
 #[test]
 fn a_new_file_takes_no_name_twice() {
-    let product = Product::with(&[("bootmigrate.toml", "[databases.notes]\n"), ("notes/V7__x.sql", "SELECT 1;")]);
+    let product = Product::with(&[
+        ("bootmigrate.toml", "[databases.notes]\n"),
+        ("notes/V7__x.sql", "SELECT 1;"),
+    ]);
     says(
         &product,
         &["new", "color", "--db", "notes"],
@@ -101,7 +110,10 @@ fn a_new_file_takes_no_name_twice() {
     let Ran { code, out, .. } = product.run(&["new", "color", "--db", "notes", "--timestamp"]);
     let digits = out.trim_start_matches("migrations/notes/V").trim_end_matches("__color.sql\n");
     assert!(code == 0 && digits.len() == 14 && digits.starts_with("20"), "{out}");
-    assert_eq!(fs::read_to_string(product.migrations().join("bootmigrate.toml")).unwrap(), "[databases.notes]\n");
+    assert_eq!(
+        fs::read_to_string(product.migrations().join("bootmigrate.toml")).unwrap(),
+        "[databases.notes]\n"
+    );
 }
 
 #[test]
@@ -145,9 +157,15 @@ fn a_folder_is_packed() {
     };
     let first = packed("gateway.catalogue");
     assert_eq!(first, packed("again.catalogue"));
-    assert_eq!(first, bootmigrate_build::packed(&bootmigrate_build::read(&product.migrations()).unwrap()));
+    assert_eq!(
+        first,
+        bootmigrate_build::packed(&bootmigrate_build::read(&product.migrations()).unwrap())
+    );
     assert!(first.starts_with(b"BMCATLOG") && first.len() > 10_000);
-    product.write("settings/V15__hash.sql", "-- bootmigrate: code revision=1\n-- bootmigrate: irreversible\n");
+    product.write(
+        "settings/V15__hash.sql",
+        "-- bootmigrate: code revision=1\n-- bootmigrate: irreversible\n",
+    );
     let Ran { code, err, .. } = product.run(&["pack", "-o", "none.catalogue"]);
     assert!(code == 2 && err.contains("migrations/settings/V15__hash.sql"), "{err}");
     assert!(!product.path().join("none.catalogue").exists());
@@ -233,7 +251,10 @@ fn a_schema_is_printed_and_compared() {
     "#]],
     );
     let written = fs::read_to_string(product.path().join("schema/telemetry/V1.sql")).unwrap();
-    assert!(written.starts_with("CREATE TABLE sample (") && !written.contains("INDEX"), "{written}");
+    assert!(
+        written.starts_with("CREATE TABLE sample (") && !written.contains("INDEX"),
+        "{written}"
+    );
     assert_eq!(fs::read_dir(product.path().join("schema/settings")).unwrap().count(), 14);
 }
 
@@ -241,8 +262,17 @@ fn a_schema_is_printed_and_compared() {
 fn a_list_is_json_too() {
     let Ran { code, out, .. } = Product::example().run(&["list", "--json"]);
     let list: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, list.pointer("/databases/0/migrations").and_then(|all| all.as_array()).map(Vec::len)), (0, Some(14)));
-    assert_eq!(list.pointer("/databases/0/migrations/9/directives/0").and_then(|one| one.as_str()), Some("foreign-keys = on"));
+    assert_eq!(
+        (
+            code,
+            list.pointer("/databases/0/migrations").and_then(|all| all.as_array()).map(Vec::len)
+        ),
+        (0, Some(14))
+    );
+    assert_eq!(
+        list.pointer("/databases/0/migrations/9/directives/0").and_then(|one| one.as_str()),
+        Some("foreign-keys = on")
+    );
 }
 
 /// `cargo bootmigrate list` starts a program `cargo-bootmigrate` with `bootmigrate list`.
@@ -251,7 +281,14 @@ fn cargo_starts_it() {
     let product = Product::example();
     let run = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cargo-bootmigrate"));
-        Ran::from(command.args(arguments).current_dir(product.path()).env_remove("BOOTMIGRATE_MIGRATIONS").output().unwrap())
+        Ran::from(
+            command
+                .args(arguments)
+                .current_dir(product.path())
+                .env_remove("BOOTMIGRATE_MIGRATIONS")
+                .output()
+                .unwrap(),
+        )
     };
     assert_eq!(run(&["bootmigrate", "list"]), product.run(&["list"]));
     assert_eq!(run(&["list"]).code, 0);

@@ -19,7 +19,10 @@ fn folder() -> PathBuf {
 
 fn codes() -> BTreeSet<String> {
     let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap());
-    entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect()
+    entries
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect()
 }
 
 /// The file of a lint, else the one of all lints.
@@ -31,7 +34,10 @@ fn text(code: &str, name: &str) -> Option<String> {
 /// Lints a product whose second version is this example.
 fn lint(code: &str, example: &str) -> Ran {
     let read = |name: &str| text(code, name).unwrap();
-    let product = Product::with(&[("bootmigrate.toml", &read("bootmigrate.toml")), ("settings/V1__before.sql", &read("before.sql"))]);
+    let product = Product::with(&[
+        ("bootmigrate.toml", &read("bootmigrate.toml")),
+        ("settings/V1__before.sql", &read("before.sql")),
+    ]);
     product.release();
     product.write("settings/V2__change.sql", &read(&format!("{example}.sql")));
     if let Some(down) = text(code, &format!("{example}.down.sql")) {
@@ -57,20 +63,35 @@ fn a_bad_example_is_caught() {
 #[test]
 fn its_mended_twin_is_not() {
     let quiet = Ran { code: 0, out: "No finding.\n".into(), err: String::new() };
-    let alarms: Vec<(String, Ran)> = codes().into_iter().map(|code| (code.clone(), lint(&code, "good"))).collect();
+    let alarms: Vec<(String, Ran)> =
+        codes().into_iter().map(|code| (code.clone(), lint(&code, "good"))).collect();
     let false_alarms: Vec<_> = alarms.iter().filter(|(_, ran)| *ran != quiet).collect();
-    assert!(false_alarms.is_empty() && alarms.len() >= 40, "{} of {}: {false_alarms:#?}", false_alarms.len(), alarms.len());
+    assert!(
+        false_alarms.is_empty() && alarms.len() >= 40,
+        "{} of {}: {false_alarms:#?}",
+        false_alarms.len(),
+        alarms.len()
+    );
 }
 
 #[test]
 fn every_lint_has_an_example_and_a_line_in_the_list() {
     let listed = Product::with(&[]).run(&["lint", "--list"]).out;
-    let known: BTreeSet<String> =
-        listed.lines().filter_map(|line| line.strip_prefix("| BM")?.split_once(' ').map(|(number, _)| format!("BM{number}"))).collect();
+    let known: BTreeSet<String> = listed
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("| BM")?.split_once(' ').map(|(number, _)| format!("BM{number}"))
+        })
+        .collect();
     assert!(known.len() >= 40, "{known:?}");
     assert_eq!(known, codes());
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/lints.md")).unwrap();
-    assert!(page.ends_with(&listed), "docs/lints.md does not end with what `bootmigrate-workbench lint --list` prints");
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/lints.md"))
+            .unwrap();
+    assert!(
+        page.ends_with(&listed),
+        "docs/lints.md does not end with what `bootmigrate-workbench lint --list` prints"
+    );
 }
 
 /// Every file of the example product, the released ones too.
@@ -84,19 +105,37 @@ fn the_example_product_gives_no_finding() {
 #[test]
 fn the_forms_for_programs_are_read() {
     let read = |name: &str| text("BM024", name).unwrap();
-    let product = Product::with(&[("bootmigrate.toml", &read("bootmigrate.toml")), ("settings/V1__before.sql", &read("before.sql"))]);
+    let product = Product::with(&[
+        ("bootmigrate.toml", &read("bootmigrate.toml")),
+        ("settings/V1__before.sql", &read("before.sql")),
+    ]);
     product.release();
     product.write("settings/V2__change.sql", &read("bad.sql"));
-    let json: serde_json::Value = serde_json::from_str(&product.run(&["lint", "--format", "json"]).out).unwrap();
-    assert_eq!((json["code"].as_str(), json["line"].as_u64(), json["column"].as_u64()), (Some("BM024"), Some(1), Some(1)));
-    let sarif: serde_json::Value = serde_json::from_str(&product.run(&["lint", "--format", "sarif"]).out).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&product.run(&["lint", "--format", "json"]).out).unwrap();
+    assert_eq!(
+        (json["code"].as_str(), json["line"].as_u64(), json["column"].as_u64()),
+        (Some("BM024"), Some(1), Some(1))
+    );
+    let sarif: serde_json::Value =
+        serde_json::from_str(&product.run(&["lint", "--format", "sarif"]).out).unwrap();
     let result = sarif.pointer("/runs/0/results/0").unwrap();
     let place = result.pointer("/locations/0/physicalLocation").unwrap();
-    assert_eq!(place.pointer("/artifactLocation/uri").unwrap(), "migrations/settings/V2__change.sql");
-    assert_eq!((result["ruleId"].as_str(), place.pointer("/region/endColumn").unwrap().as_u64()), (Some("BM024"), Some(7)));
+    assert_eq!(
+        place.pointer("/artifactLocation/uri").unwrap(),
+        "migrations/settings/V2__change.sql"
+    );
+    assert_eq!(
+        (result["ruleId"].as_str(), place.pointer("/region/endColumn").unwrap().as_u64()),
+        (Some("BM024"), Some(7))
+    );
     let rules = sarif.pointer("/runs/0/tool/driver/rules").unwrap().as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["id"] == "BM024"));
     let github = product.run(&["lint", "--format", "github"]);
     let begins = "::warning file=migrations/settings/V2__change.sql,line=1,col=1,title=BM024 no-where::UPDATE without WHERE";
-    assert!(github.code == 1 && github.out.starts_with(begins) && github.out.lines().count() == 1, "{}", github.out);
+    assert!(
+        github.code == 1 && github.out.starts_with(begins) && github.out.lines().count() == 1,
+        "{}",
+        github.out
+    );
 }

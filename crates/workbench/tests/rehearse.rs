@@ -25,7 +25,12 @@ impl Fleet {
     fn new() -> Fleet {
         let product = Product::example();
         let mut truth = BTreeMap::new();
-        for (name, version) in [("a/settings.db", "4"), ("b/settings.db", "9"), ("c/settings.db", "13"), ("d/settings.db", "14")] {
+        for (name, version) in [
+            ("a/settings.db", "4"),
+            ("b/settings.db", "9"),
+            ("c/settings.db", "13"),
+            ("d/settings.db", "14"),
+        ] {
             make(&product, name, version);
             truth.insert(name, "well");
         }
@@ -38,7 +43,9 @@ impl Fleet {
         truth.insert("damaged/settings.db", "damaged");
         fs::create_dir_all(product.path().join("field/foreign")).unwrap();
         let foreign = Connection::open(product.path().join("field/foreign/settings.db")).unwrap();
-        foreign.execute_batch("CREATE TABLE somebody_elses (x); INSERT INTO somebody_elses VALUES (1)").unwrap();
+        foreign
+            .execute_batch("CREATE TABLE somebody_elses (x); INSERT INTO somebody_elses VALUES (1)")
+            .unwrap();
         truth.insert("foreign/settings.db", "foreign");
         let other = product.path().join("field/other.db");
         Connection::open(other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
@@ -47,7 +54,10 @@ impl Fleet {
     }
 
     fn rehearse(&self, arguments: &[&str]) -> Ran {
-        let all: Vec<&str> = ["rehearse", "field", "--scratch", "."].into_iter().chain(arguments.iter().copied()).collect();
+        let all: Vec<&str> = ["rehearse", "field", "--scratch", "."]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
         self.product.run(&all)
     }
 
@@ -60,7 +70,8 @@ impl Fleet {
 fn make(product: &Product, name: &str, version: &str) {
     let root = product.path().join("root");
     fs::create_dir_all(root.join("var/lib/gateway")).unwrap();
-    let made = product.run(&["device", "migrate", "--db", "settings", "--to", version, "--root", "root"]);
+    let made =
+        product.run(&["device", "migrate", "--db", "settings", "--to", version, "--root", "root"]);
     assert!(made.code == 0 || made.code == 3, "{made:?}");
     let file = product.path().join("field").join(name);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -116,21 +127,49 @@ fn each_is_sorted_and_none_is_touched() {
     let fleet = Fleet::new();
     let before = bytes(&fleet.path("field"));
     let ran = fleet.rehearse(&["--json", "all.jsonl", "--junit", "all.xml", "--html", "all.html"]);
-    assert_eq!(bytes(&fleet.path("field")), before, "a field database, or what lies beside it, is another");
+    assert_eq!(
+        bytes(&fleet.path("field")),
+        before,
+        "a field database, or what lies beside it, is another"
+    );
     let found = lines(&fleet.path("all.jsonl"));
-    let kinds: BTreeMap<&str, &str> = found.iter().map(|(file, record)| (file.as_str(), record["kind"].as_str().unwrap())).collect();
+    let kinds: BTreeMap<&str, &str> = found
+        .iter()
+        .map(|(file, record)| (file.as_str(), record["kind"].as_str().unwrap()))
+        .collect();
     assert_eq!(kinds, fleet.truth, "{}", ran.out);
     let a = &found["a/settings.db"];
-    assert_eq!((a["from"].as_i64(), a["version"].as_i64(), a["outcome"].as_str()), (Some(4), Some(14), Some("migrated")));
+    assert_eq!(
+        (a["from"].as_i64(), a["version"].as_i64(), a["outcome"].as_str()),
+        (Some(4), Some(14), Some("migrated"))
+    );
     assert_eq!(a["tables"]["broker"], serde_json::json!([null, 0]), "{a}");
-    assert_eq!((a["rows_lost"].as_i64(), a["second_run"].is_null(), a["faults"].as_array().unwrap().len()), (Some(0), true, 0));
-    assert!(a["space_bytes"].as_u64().unwrap() > 0 && a["memory_bytes"].as_u64().unwrap() > 0, "{a}");
+    assert_eq!(
+        (a["rows_lost"].as_i64(), a["second_run"].is_null(), a["faults"].as_array().unwrap().len()),
+        (Some(0), true, 0)
+    );
+    assert!(
+        a["space_bytes"].as_u64().unwrap() > 0 && a["memory_bytes"].as_u64().unwrap() > 0,
+        "{a}"
+    );
     assert_eq!(ran.code, 0, "a damaged or foreign one is no failure of a migration: {}", ran.out);
-    assert!(ran.out.contains("      4 well     3 migrated, 1 quiet\n") && ran.out.contains("worst by time\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("      4 well     3 migrated, 1 quiet\n")
+            && ran.out.contains("worst by time\n"),
+        "{}",
+        ran.out
+    );
     let junit = fs::read_to_string(fleet.path("all.xml")).unwrap();
-    assert!(junit.contains("tests=\"7\" failures=\"0\"") && junit.contains("name=\"b/settings.db\""), "{junit}");
+    assert!(
+        junit.contains("tests=\"7\" failures=\"0\"") && junit.contains("name=\"b/settings.db\""),
+        "{junit}"
+    );
     let html = fs::read_to_string(fleet.path("all.html")).unwrap();
-    assert!(html.contains("7 databases, 0 failed") && html.contains("damaged/settings.db") && html.ends_with("</html>\n"));
+    assert!(
+        html.contains("7 databases, 0 failed")
+            && html.contains("damaged/settings.db")
+            && html.ends_with("</html>\n")
+    );
     assert!(!html.contains("http") && !html.contains("<script"), "the page needs another file");
     assert!(fs::read_dir(fleet.product.path()).unwrap().all(|entry| !entry
         .unwrap()
@@ -148,7 +187,15 @@ fn parts_and_a_resumed_run_are_the_whole() {
     for part in ["1/3", "2/3", "3/3"] {
         fleet.rehearse(&["--json", &format!("part{}.jsonl", &part[..1]), "--shard", part]);
     }
-    let merged = fleet.product.run(&["rehearse", "merge", "part1.jsonl", "part2.jsonl", "part3.jsonl", "--json", "merged.jsonl"]);
+    let merged = fleet.product.run(&[
+        "rehearse",
+        "merge",
+        "part1.jsonl",
+        "part2.jsonl",
+        "part3.jsonl",
+        "--json",
+        "merged.jsonl",
+    ]);
     assert!(merged.code == 0 && merged.out.contains("      7 databases\n"), "{merged:?}");
     assert_eq!(steady(&fleet.path("merged.jsonl")), whole);
     assert_eq!(steady(&fleet.path("part2.jsonl")).len(), 2);
@@ -171,15 +218,24 @@ fn a_migration_that_only_some_rows_stop() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     let found = lines(&fleet.path("all.jsonl"));
     let b = &found["b/settings.db"];
-    assert_eq!((b["kind"].as_str(), b["cause"].as_str(), b["exit"].as_u64()), (Some("failed"), Some("migration-failed"), Some(10)));
+    assert_eq!(
+        (b["kind"].as_str(), b["cause"].as_str(), b["exit"].as_u64()),
+        (Some("failed"), Some("migration-failed"), Some(10))
+    );
     let sentence = b["sentence"].as_str().unwrap();
-    assert!(sentence.contains("CHECK constraint failed") && sentence.contains("V15:2"), "{sentence}");
+    assert!(
+        sentence.contains("CHECK constraint failed") && sentence.contains("V15:2"),
+        "{sentence}"
+    );
     assert!(fs::read_to_string(fleet.path("all.xml")).unwrap().contains("failures=\"4\""));
     // The command that is said does it again, for this one alone.
     let again = b["reproduce"].as_str().unwrap().replacen("bootmigrate-workbench ", "", 1);
     let words: Vec<&str> = again.split(' ').collect();
     let once = fleet.product.run(&words);
-    assert!(once.code == 1 && once.out.contains("1 failed") && once.out.contains("      1 database\n"), "{once:?}");
+    assert!(
+        once.code == 1 && once.out.contains("1 failed") && once.out.contains("      1 database\n"),
+        "{once:?}"
+    );
 }
 
 #[test]
@@ -189,10 +245,15 @@ fn a_budget_is_a_gate() {
         fs::write(fleet.path("budget.toml"), text).unwrap();
         fleet.rehearse(&["--budget", "budget.toml"])
     };
-    let kept = budget("failed_max = 0\nrows_lost_max = 0\nnot_well_max = 3\nspace_factor_max = 1000.0\n");
+    let kept =
+        budget("failed_max = 0\nrows_lost_max = 0\nnot_well_max = 3\nspace_factor_max = 1000.0\n");
     assert!(kept.code == 0 && !kept.out.contains("budget:"), "{kept:?}");
     let exceeded = budget("not_well_max = 2\nmemory_bytes_max = 1\n");
-    assert!(exceeded.code == 1 && exceeded.out.contains("budget: not_well_max = 2, and 3 are not well\n"), "{exceeded:?}");
+    assert!(
+        exceeded.code == 1
+            && exceeded.out.contains("budget: not_well_max = 2, and 3 are not well\n"),
+        "{exceeded:?}"
+    );
     assert!(exceeded.out.contains("budget: memory_bytes_max = 1, and "), "{}", exceeded.out);
     assert_eq!(budget("times_max = 2\n").code, 2);
 }
@@ -201,12 +262,18 @@ fn a_budget_is_a_gate() {
 #[test]
 fn another_program_can_be_the_device() {
     let fleet = Fleet::new();
-    fleet.product.write("settings/V15__later.sql", "CREATE TABLE later (id INTEGER PRIMARY KEY);\n");
+    fleet
+        .product
+        .write("settings/V15__later.sql", "CREATE TABLE later (id INTEGER PRIMARY KEY);\n");
     fleet.product.write("settings/V15__later.down.sql", "DROP TABLE later;\n");
     let program = fleet.path("device");
     let workbench = env!("CARGO_BIN_EXE_bootmigrate-workbench");
     let newer = fleet.path("migrations");
-    fs::write(&program, format!("#!/bin/sh\nexec '{workbench}' --migrations '{}' device \"$@\"\n", newer.display())).unwrap();
+    fs::write(
+        &program,
+        format!("#!/bin/sh\nexec '{workbench}' --migrations '{}' device \"$@\"\n", newer.display()),
+    )
+    .unwrap();
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     make(&fleet.product, "newer/settings.db", "15");
     for name in ["settings/V15__later.sql", "settings/V15__later.down.sql"] {
@@ -214,7 +281,11 @@ fn another_program_can_be_the_device() {
     }
     fleet.rehearse(&["--json", "all.jsonl"]);
     let newer = &lines(&fleet.path("all.jsonl"))["newer/settings.db"];
-    assert_eq!((newer["kind"].as_str(), newer["from"].as_i64(), newer["version"].as_i64()), (Some("newer"), Some(15), Some(14)), "{newer}");
+    assert_eq!(
+        (newer["kind"].as_str(), newer["from"].as_i64(), newer["version"].as_i64()),
+        (Some("newer"), Some(15), Some(14)),
+        "{newer}"
+    );
     let device = program.to_str().unwrap();
     let ran = fleet.rehearse(&["--device", device, "--previous", device, "--json", "device.jsonl"]);
     let found = lines(&fleet.path("device.jsonl"));
@@ -226,5 +297,8 @@ fn another_program_can_be_the_device() {
     );
     let ran = fleet.rehearse(&["--previous", "/bin/false", "--json", "previous.jsonl"]);
     let previous = &lines(&fleet.path("previous.jsonl"))["a/settings.db"]["previous"];
-    assert_eq!((ran.code, previous.as_str()), (1, Some("the program ended with 1 and said nothing")));
+    assert_eq!(
+        (ran.code, previous.as_str()),
+        (1, Some("the program ended with 1 and said nothing"))
+    );
 }

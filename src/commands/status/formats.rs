@@ -10,13 +10,25 @@ type Metric = (&'static str, &'static str, fn(&DatabaseStatus) -> Option<u64>);
 
 /// Name, help, value; all gauges.
 const METRICS: &[Metric] = &[
-    ("schema_version", "Schema version of the database.", |one| one.version.and_then(|version| u64::try_from(version).ok())),
-    ("schema_target", "Schema version that this firmware expects.", |one| u64::try_from(one.target).ok()),
-    ("pending_migrations", "Migrations that the next run would apply.", |one| Some(one.pending.len() as u64)),
+    ("schema_version", "Schema version of the database.", |one| {
+        one.version.and_then(|version| u64::try_from(version).ok())
+    }),
+    ("schema_target", "Schema version that this firmware expects.", |one| {
+        u64::try_from(one.target).ok()
+    }),
+    ("pending_migrations", "Migrations that the next run would apply.", |one| {
+        Some(one.pending.len() as u64)
+    }),
     ("ready", "1 where an application may open the database.", |one| Some(u64::from(one.ready))),
-    ("exit_code", "What status --exit-code says of this database.", |one| Some(u64::from(one.exit))),
-    ("failed_tries", "Failed tries of this firmware's migrations.", |one| Some(u64::from(one.failed_tries))),
-    ("interrupted_tries", "Interrupted tries of this firmware's migrations.", |one| Some(u64::from(one.interrupted_tries))),
+    ("exit_code", "What status --exit-code says of this database.", |one| {
+        Some(u64::from(one.exit))
+    }),
+    ("failed_tries", "Failed tries of this firmware's migrations.", |one| {
+        Some(u64::from(one.failed_tries))
+    }),
+    ("interrupted_tries", "Interrupted tries of this firmware's migrations.", |one| {
+        Some(u64::from(one.interrupted_tries))
+    }),
     ("snapshots", "Snapshots kept.", |one| Some(one.snapshots.len() as u64)),
     ("quarantined", "Files set aside.", |one| Some(one.quarantine.len() as u64)),
     ("database_bytes", "Size of the main file.", |one| one.bytes),
@@ -35,7 +47,10 @@ pub fn prometheus(status: &Status) -> Lines {
         text.line(&format!("# TYPE bootmigrate_{name} gauge"));
         for database in &status.databases {
             if let Some(value) = value(database) {
-                text.line(&format!("bootmigrate_{name}{{database=\"{}\"}} {value}", escaped(&database.name)));
+                text.line(&format!(
+                    "bootmigrate_{name}{{database=\"{}\"}} {value}",
+                    escaped(&database.name)
+                ));
             }
         }
     }
@@ -47,8 +62,12 @@ pub fn prometheus(status: &Status) -> Lines {
 fn last_failures(status: &Status, text: &mut Lines) {
     text.line("# HELP bootmigrate_last_failure_info Why the last try failed; always 1, gone after a success.");
     text.line("# TYPE bootmigrate_last_failure_info gauge");
-    for (one, failure) in status.databases.iter().filter_map(|one| Some((one, one.last_failure.as_ref()?))) {
-        let place = failure.place.as_ref().map_or_else(String::new, |place| format!("{}:{}:{}", place.file, place.line, place.column));
+    for (one, failure) in
+        status.databases.iter().filter_map(|one| Some((one, one.last_failure.as_ref()?)))
+    {
+        let place = failure.place.as_ref().map_or_else(String::new, |place| {
+            format!("{}:{}:{}", place.file, place.line, place.column)
+        });
         let labels = [
             ("database", one.name.as_str()),
             ("code", &failure.code),
@@ -57,7 +76,8 @@ fn last_failures(status: &Status, text: &mut Lines) {
             ("firmware", &failure.firmware),
             ("sentence", &failure.sentence),
         ];
-        let labels = labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).join(",");
+        let labels =
+            labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).join(",");
         text.line(&format!("bootmigrate_last_failure_info{{{labels}}} 1"));
     }
 }
@@ -72,7 +92,8 @@ pub fn mender(status: &Status) -> Lines {
     let mut text = Lines::of(&format!("bootmigrate_version={}", status.version));
     text.line(&format!("bootmigrate_exit={}", status.exit));
     for one in &status.databases {
-        let version = one.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+        let version =
+            one.version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
         let name = &one.name;
         text.line(&format!("bootmigrate_{name}_version={version}"));
         text.line(&format!("bootmigrate_{name}_target={}", one.target));

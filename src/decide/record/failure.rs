@@ -81,15 +81,28 @@ fn put(out: &mut Vec<u8>, failure: &LastFailure) {
 }
 
 fn read(reader: &mut Reader<'_>) -> Option<LastFailure> {
-    let (operation, fingerprint, class) = (reader.u64()?, reader.array()?, reader.text(WORD_BYTES_MAX)?);
+    let (operation, fingerprint, class) =
+        (reader.u64()?, reader.array()?, reader.text(WORD_BYTES_MAX)?);
     let (known, from) = (reader.flag()?, reader.version()?);
     let target = reader.version()?;
     let place = match reader.flag()? {
         false => None,
-        true => {
-            Some(FailedAt { file: reader.text(FILE_BYTES_MAX)?, version: reader.version()?, line: reader.u32()?, column: reader.u32()? })
-        }
+        true => Some(FailedAt {
+            file: reader.text(FILE_BYTES_MAX)?,
+            version: reader.version()?,
+            line: reader.u32()?,
+            column: reader.u32()?,
+        }),
     };
     let (firmware, what) = (reader.text(WORD_BYTES_MAX)?, reader.text(WHAT_BYTES_MAX)?);
-    Some(LastFailure { operation, fingerprint, class, from: known.then_some(from), target, place, firmware, what })
+    Some(LastFailure {
+        operation,
+        fingerprint,
+        class,
+        from: known.then_some(from),
+        target,
+        place,
+        firmware,
+        what,
+    })
 }

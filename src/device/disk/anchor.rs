@@ -66,7 +66,12 @@ impl Anchor {
     ///
     /// # Errors
     /// As the walk; [`WrongKind`] where the file is not a regular one; [`Untrusted`] where it is not `known`.
-    pub fn of(disk: &SystemDisk, path: &Path, known: Option<Inode>, closeness: Closeness) -> io::Result<Option<Anchor>> {
+    pub fn of(
+        disk: &SystemDisk,
+        path: &Path,
+        known: Option<Inode>,
+        closeness: Closeness,
+    ) -> io::Result<Option<Anchor>> {
         let held = disk.hold(path)?;
         if !disk.is_root() && is_private(&*held.folder)? {
             return Ok(None);
@@ -88,10 +93,20 @@ impl Anchor {
             return Err(Anchor::another(path));
         }
         let before = match closeness {
-            Closeness::Quick => Before::Free(fcntl_dupfd_cloexec(&*held.folder, LOWEST)?.as_raw_fd().to_string()),
+            Closeness::Quick => {
+                Before::Free(fcntl_dupfd_cloexec(&*held.folder, LOWEST)?.as_raw_fd().to_string())
+            }
             Closeness::Everything => Before::All(descriptors()?),
         };
-        Ok(Some(Anchor { path: through, named: path.to_owned(), file, before, left: None, folder: held.folder, name: held.name }))
+        Ok(Some(Anchor {
+            path: through,
+            named: path.to_owned(),
+            file,
+            before,
+            left: None,
+            folder: held.folder,
+            name: held.name,
+        }))
     }
 
     /// SQLite may roll back the journal that lies beside the file.
@@ -106,11 +121,14 @@ impl Anchor {
     /// [`Untrusted`] where it is not; else as `readdir`.
     pub fn opened(&self) -> io::Result<bool> {
         let before = match &self.before {
-            Before::Free(number) => return Ok(self.file.is_some() && opened_on(number) == self.file),
+            Before::Free(number) => {
+                return Ok(self.file.is_some() && opened_on(number) == self.file)
+            }
             Before::All(before) => before,
         };
         // Another thread may have closed one whose number SQLite got.
-        let new: Vec<Opened> = descriptors()?.into_iter().filter(|opened| !before.contains(opened)).collect();
+        let new: Vec<Opened> =
+            descriptors()?.into_iter().filter(|opened| !before.contains(opened)).collect();
         // SQLite keeps a descriptor of a file whose locks it still needs, and uses it again.
         if new.is_empty() || new.iter().any(|(_, inode)| inode.is_some() && *inode == self.file) {
             return Ok(true);
@@ -140,7 +158,11 @@ fn opened_on(number: &str) -> Option<Inode> {
 
 /// This process's open descriptors, but that of the folder which lists them.
 fn descriptors() -> io::Result<Vec<Opened>> {
-    let folder = rustix::fs::open(OPEN, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let folder = rustix::fs::open(
+        OPEN,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let own = folder.as_raw_fd().to_string();
     let mut open = Vec::new();
     for entry in Dir::new(folder)? {

@@ -15,7 +15,8 @@ const VALUE_BYTES_MAX: usize = 64 << 10;
 /// The access list. The permission bits of the group are its mask then, and not the group's own rights.
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 /// Hashes of the content, rights of a program, and what an overlay notes of its layers.
-const OF_ONE_FILE: [&[u8]; 4] = [b"security.ima", b"security.evm", b"security.capability", b"trusted.overlay."];
+const OF_ONE_FILE: [&[u8]; 4] =
+    [b"security.ima", b"security.evm", b"security.capability", b"trusted.overlay."];
 
 /// One extended attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -62,7 +62,9 @@ impl Folder {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()));
         let is_shown = self.is_shown.get().unwrap_or_else(|| {
             let seen = statat(CWD, &path, AtFlags::empty()).ok().zip(self.stat().ok());
-            seen.is_some_and(|(shown, held)| (shown.st_dev, shown.st_ino) == (held.st_dev, held.st_ino))
+            seen.is_some_and(|(shown, held)| {
+                (shown.st_dev, shown.st_ino) == (held.st_dev, held.st_ino)
+            })
         });
         self.is_shown.set(Some(is_shown));
         is_shown.then_some(path)
@@ -92,7 +94,9 @@ impl Folders {
     /// Opens what the path names, without following a link in its last place.
     pub fn open(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         let held = self.hold(path)?;
-        Ok(retry_on_intr(|| openat(&held.folder, &held.name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode))?)
+        Ok(retry_on_intr(|| {
+            openat(&held.folder, &held.name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode)
+        })?)
     }
 
     /// What the path names, a link in its last place included.
@@ -109,7 +113,13 @@ impl Folders {
             return Ok(known);
         }
         let (descriptor, is_plain) = self.walk(path, OFlags::PATH)?;
-        let folder = Rc::new(Folder { path: path.to_owned(), descriptor, is_plain, stat: Cell::new(None), is_shown: Cell::new(None) });
+        let folder = Rc::new(Folder {
+            path: path.to_owned(),
+            descriptor,
+            is_plain,
+            stat: Cell::new(None),
+            is_shown: Cell::new(None),
+        });
         if path.is_absolute() {
             let mut held = self.held.borrow_mut();
             if held.len() == HELD_MAX {
@@ -141,14 +151,17 @@ impl Folders {
 
     /// The path without a link in it, each followed where its folder allows it.
     pub fn resolved(&self, path: &Path) -> io::Result<PathBuf> {
-        if path.is_relative() || path.components().any(|component| component == Component::ParentDir) {
+        if path.is_relative()
+            || path.components().any(|component| component == Component::ParentDir)
+        {
             return walk::resolved(path);
         }
         let is_plain = match self.folder(path) {
             Ok(folder) => folder.is_plain,
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 let held = self.hold(path)?;
-                held.folder.is_plain && FileType::from_raw_mode(held.stat()?.st_mode) != FileType::Symlink
+                held.folder.is_plain
+                    && FileType::from_raw_mode(held.stat()?.st_mode) != FileType::Symlink
             }
             Err(error) => return Err(error),
         };
@@ -165,15 +178,22 @@ impl Folders {
 
     /// Something may have been mounted over this folder, or over one above it.
     pub fn forget_way_to(&self, path: &Path) {
-        self.held.borrow_mut().retain(|folder| !folder.path.starts_with(path) && !path.starts_with(&folder.path));
+        self.held
+            .borrow_mut()
+            .retain(|folder| !folder.path.starts_with(path) && !path.starts_with(&folder.path));
     }
 
     /// From the nearest folder that is held.
     fn walk(&self, path: &Path, flags: OFlags) -> io::Result<(OwnedFd, bool)> {
         let above = self.nearest(path);
-        match above.as_ref().and_then(|folder| Some((folder, path.strip_prefix(&folder.path).ok()?))) {
+        match above
+            .as_ref()
+            .and_then(|folder| Some((folder, path.strip_prefix(&folder.path).ok()?)))
+        {
             // `/r/` is `/r`, written otherwise.
-            Some((folder, below)) if below.as_os_str().is_empty() => walk::folder(folder.as_fd(), Path::new("."), path, flags),
+            Some((folder, below)) if below.as_os_str().is_empty() => {
+                walk::folder(folder.as_fd(), Path::new("."), path, flags)
+            }
             Some((folder, below)) => walk::folder(folder.as_fd(), below, path, flags),
             None => walk::folder(CWD, path, path, flags),
         }

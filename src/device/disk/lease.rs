@@ -13,7 +13,9 @@ use super::Lease;
 /// F_SETLEASE with F_WRLCK; held after return when the answer is [`Lease::Held`].
 pub fn take(file: &std::fs::File, owner: u32) -> io::Result<Lease> {
     match answer(fcntl(file, libc::F_SETLEASE, libc::F_WRLCK))? {
-        Lease::Denied if rustix::process::geteuid().is_root() => as_user(owner, || answer(fcntl(file, libc::F_SETLEASE, libc::F_WRLCK))),
+        Lease::Denied if rustix::process::geteuid().is_root() => {
+            as_user(owner, || answer(fcntl(file, libc::F_SETLEASE, libc::F_WRLCK)))
+        }
         other => Ok(other),
     }
 }

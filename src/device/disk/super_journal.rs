@@ -38,12 +38,18 @@ impl SuperJournal {
         let mut tail = [0; TAIL_BYTES];
         file.read_exact_at(&mut tail, tail_at)?;
         let [a, b, c, d, e, f, g, h, magic @ ..] = tail;
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok().filter(|length| (1..=PATH_BYTES_MAX).contains(length));
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d]))
+            .ok()
+            .filter(|length| (1..=PATH_BYTES_MAX).contains(length));
         let place = length.and_then(|length| Some((length, tail_at.checked_sub(length as u64)?)));
         let Some((length, at)) = place.filter(|_| magic == MAGIC) else { return Ok(None) };
         let path = read(file, at, length)?;
-        let sum = path.iter().fold(0_u32, |sum, byte| sum.wrapping_add_signed(i32::from(byte.cast_signed())));
-        let is_one = sum == u32::from_be_bytes([e, f, g, h]) && is_super_journal(&path) && !path.contains(&0);
+        let sum = path
+            .iter()
+            .fold(0_u32, |sum, byte| sum.wrapping_add_signed(i32::from(byte.cast_signed())));
+        let is_one = sum == u32::from_be_bytes([e, f, g, h])
+            && is_super_journal(&path)
+            && !path.contains(&0);
         Ok(is_one.then_some(SuperJournal(path)))
     }
 
@@ -51,12 +57,20 @@ impl SuperJournal {
     /// elsewhere: its folder may not be mounted, or have another path here, and a left super-journal costs some bytes.
     pub fn remove_if_done(&self, folder: BorrowedFd<'_>) {
         let (home, name) = parts(&self.0);
-        let Some((file, size)) = open(folder, name).filter(|(_, size)| *size <= NAMES_BYTES_MAX) else { return };
-        let Some(journals) = usize::try_from(size).ok().and_then(|size| read(&file, 0, size).ok()) else { return };
-        let needed = journals.split(|byte| *byte == 0).filter(|path| !path.is_empty()).any(|path| match parts(path) {
-            (there, journal) if there == home => self.may_be_named_by(folder, journal),
-            _ => true,
-        });
+        let Some((file, size)) = open(folder, name).filter(|(_, size)| *size <= NAMES_BYTES_MAX)
+        else {
+            return;
+        };
+        let Some(journals) = usize::try_from(size).ok().and_then(|size| read(&file, 0, size).ok())
+        else {
+            return;
+        };
+        let needed = journals.split(|byte| *byte == 0).filter(|path| !path.is_empty()).any(
+            |path| match parts(path) {
+                (there, journal) if there == home => self.may_be_named_by(folder, journal),
+                _ => true,
+            },
+        );
         if !needed {
             let _ = unlinkat(folder, name, AtFlags::empty());
         }
@@ -70,13 +84,22 @@ impl SuperJournal {
             _ => {}
         }
         let Some((file, size)) = open(folder, journal) else { return true };
-        SuperJournal::at_the_end_of(&file, size).map_or(true, |named| named.is_some_and(|named| named.0 == self.0))
+        SuperJournal::at_the_end_of(&file, size)
+            .map_or(true, |named| named.is_some_and(|named| named.0 == self.0))
     }
 }
 
 fn open(folder: BorrowedFd<'_>, name: &[u8]) -> Option<(File, u64)> {
-    let file = openat(folder, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let stat = fstat(file.as_fd()).ok().filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)?;
+    let file = openat(
+        folder,
+        name,
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?;
+    let stat = fstat(file.as_fd())
+        .ok()
+        .filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)?;
     Some((File::from(file), u64::try_from(stat.st_size).ok()?))
 }
 
@@ -108,7 +131,8 @@ mod tests {
     fn journal(path: &str) -> Vec<u8> {
         let sum = path.bytes().map(u32::from).sum::<u32>();
         let length = u32::try_from(path.len()).unwrap();
-        [b"a page".as_slice(), path.as_bytes(), &length.to_be_bytes(), &sum.to_be_bytes(), &MAGIC].concat()
+        [b"a page".as_slice(), path.as_bytes(), &length.to_be_bytes(), &sum.to_be_bytes(), &MAGIC]
+            .concat()
     }
 
     #[test]
@@ -116,7 +140,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let name = "/data/app.db-mj0123459AB";
-        std::fs::write(path("app.db-mj0123459AB"), "/data/app.db-journal\0/data/two.db-journal\0").unwrap();
+        std::fs::write(path("app.db-mj0123459AB"), "/data/app.db-journal\0/data/two.db-journal\0")
+            .unwrap();
         std::fs::write(path("two.db-journal"), journal(name)).unwrap();
         std::fs::write(path("app.db-journal"), journal("/data/app.db-mj0000009AB")).unwrap();
         let held = File::open(folder.path()).unwrap();
@@ -126,7 +151,11 @@ mod tests {
         std::fs::write(path("two.db-journal"), "").unwrap();
         named.remove_if_done(held.as_fd());
         assert!(!path("app.db-mj0123459AB").exists());
-        std::fs::write(path("app.db-mj0123459AB"), "/data/app.db-journal\0/other/three.db-journal\0").unwrap();
+        std::fs::write(
+            path("app.db-mj0123459AB"),
+            "/data/app.db-journal\0/other/three.db-journal\0",
+        )
+        .unwrap();
         named.remove_if_done(held.as_fd());
         assert!(path("app.db-mj0123459AB").exists(), "a folder that may not be mounted yet");
     }

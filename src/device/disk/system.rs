@@ -19,7 +19,10 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::folders::{Folders, Held};
-use super::{extended, go_on, lease, walk, written, Disk, Extended, File, FileKind, Lease, Op, Open, Rename, Space, Stat, WrongKind};
+use super::{
+    extended, go_on, lease, walk, written, Disk, Extended, File, FileKind, Lease, Op, Open, Rename,
+    Space, Stat, WrongKind,
+};
 use crate::error::kind::{Untrusted, Why, FOLDER};
 
 /// The kernel's file system, as one run sees it: a folder that it has walked to is held until the run is over, or it has walked to some more.
@@ -79,14 +82,26 @@ impl Disk for SystemDisk {
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
         match self.folders.look(path) {
             Ok(found) => Ok(Some(stat_of(&found))),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
 
     fn check_access(&self, path: &Path) -> io::Result<()> {
         let held = self.folders.hold(path)?;
-        Ok(accessat(&held.folder, &held.name, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS)?)
+        Ok(accessat(
+            &held.folder,
+            &held.name,
+            Access::READ_OK | Access::WRITE_OK,
+            AtFlags::EACCESS,
+        )?)
     }
 
     fn is_root(&self) -> bool {
@@ -113,7 +128,9 @@ impl Disk for SystemDisk {
         let opened = match self.folders.listing(folder) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(no_folder(folder).unwrap_or(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(no_folder(folder).unwrap_or(error))
+            }
             Err(error) => return Err(error),
         };
         let mut names = names_in(opened)?;
@@ -133,7 +150,9 @@ impl Disk for SystemDisk {
             }
             Some(opened) => regular(path, opened.into())?,
             None => match self.stat(path)?.map(|stat| stat.kind) {
-                Some(FileKind::Symlink) => self.open_file(&self.folders.resolved(path)?, OFlags::RDONLY)?,
+                Some(FileKind::Symlink) => {
+                    self.open_file(&self.folders.resolved(path)?, OFlags::RDONLY)?
+                }
                 Some(_) => self.open_file(path, OFlags::RDONLY)?,
                 None => return Err(Errno::NOENT.into()),
             },
@@ -151,7 +170,12 @@ impl Disk for SystemDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         let room = rustix::fs::fstatvfs(self.folders.folder(path)?)?;
         let read_only = room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-        Ok(Space::of(room.f_frsize, (room.f_blocks, room.f_bavail), (room.f_files, room.f_favail), read_only))
+        Ok(Space::of(
+            room.f_frsize,
+            (room.f_blocks, room.f_bavail),
+            (room.f_files, room.f_favail),
+            read_only,
+        ))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
@@ -162,7 +186,9 @@ impl Disk for SystemDisk {
         let file = match how {
             Open::Read => self.open_file(path, OFlags::RDONLY)?,
             Open::ReadWrite => self.open_file(path, OFlags::RDWR)?,
-            Open::CreateNew { mode } => SystemFile { file: self.create(path, OFlags::EXCL, mode)?, opened: None },
+            Open::CreateNew { mode } => {
+                SystemFile { file: self.create(path, OFlags::EXCL, mode)?, opened: None }
+            }
             Open::Create { mode } => {
                 self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
                 regular(path, self.create(path, OFlags::empty(), mode)?)?
@@ -202,7 +228,9 @@ impl Disk for SystemDisk {
         self.folders.forget(names.0);
         self.folders.forget(names.1);
         let flags = match how {
-            Rename::Replace => return Ok(renameat(&from.folder, &from.name, &to.folder, &to.name)?),
+            Rename::Replace => {
+                return Ok(renameat(&from.folder, &from.name, &to.folder, &to.name)?)
+            }
             Rename::NoReplace => RenameFlags::NOREPLACE,
         };
         match renameat_with(&from.folder, &from.name, &to.folder, &to.name, flags) {
@@ -247,8 +275,13 @@ impl Disk for SystemDisk {
         let Ok(Some(wanted)) = self.stat(path) else { return Vec::new() };
         let own = std::process::id().to_string();
         let processes = self.list(Path::new("/proc")).unwrap_or_default();
-        let numbers = processes.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && *name != own);
-        numbers.filter(|process| has_open(process, &wanted)).map(|process| describe(&process)).collect()
+        let numbers = processes
+            .into_iter()
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && *name != own);
+        numbers
+            .filter(|process| has_open(process, &wanted))
+            .map(|process| describe(&process))
+            .collect()
     }
 }
 
@@ -359,7 +392,12 @@ impl File for SystemFile {
                 Some(&mut to),
                 usize::try_from(part).unwrap_or(usize::MAX),
             ) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied")),
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the file became shorter while it was copied",
+                    ))
+                }
                 Ok(_) | Err(Errno::INTR) => {}
                 // Another file system, or a kernel without the call: by hand.
                 Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) if to == 0 => {
@@ -416,7 +454,10 @@ impl SystemFile {
             go_on(stop)?;
             let count = source.read_at(done, &mut buffer)?;
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was copied"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the file became shorter while it was copied",
+                ));
             };
             self.file.write_all_at(bytes, done)?;
             done += count as u64;

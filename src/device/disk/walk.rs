@@ -20,7 +20,12 @@ const SHARED: u32 = 0o022;
 
 /// Opens the folder at `path`: `below` this one, or where a link is on the way from the root; and whether there was none. A link in its
 /// last place is followed where its own folder allows it.
-pub(super) fn folder(above: BorrowedFd<'_>, below: &Path, path: &Path, flags: OFlags) -> io::Result<(OwnedFd, bool)> {
+pub(super) fn folder(
+    above: BorrowedFd<'_>,
+    below: &Path,
+    path: &Path,
+    flags: OFlags,
+) -> io::Result<(OwnedFd, bool)> {
     let flags = flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match retry_on_intr(|| openat2(above, below, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
         // A link on the way; or a kernel, or a filter of system calls, without this one.
@@ -73,14 +78,24 @@ fn by_steps(path: &Path) -> io::Result<Way> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // An automount is made for who asks for a folder; else its empty place would be opened.
         match retry_on_intr(|| openat(folder, name, flags | OFlags::DIRECTORY, Mode::empty())) {
-            Err(Errno::NOTDIR | Errno::LOOP) => retry_on_intr(|| openat(folder, name, flags, Mode::empty())),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                retry_on_intr(|| openat(folder, name, flags, Mode::empty()))
+            }
             opened => opened,
         }
     };
-    let start = |at: &str| retry_on_intr(|| openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()));
+    let start = |at: &str| {
+        retry_on_intr(|| {
+            openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        })
+    };
     // The same folder; an emulator that has a tree of its own in the place of `/` leaves /proc alone.
     let root = || start("/proc/self/root").or_else(|_| start("/"));
-    let (mut folder, mut text) = if path.is_relative() { (start(".")?, std::env::current_dir()?) } else { (root()?, PathBuf::from("/")) };
+    let (mut folder, mut text) = if path.is_relative() {
+        (start(".")?, std::env::current_dir()?)
+    } else {
+        (root()?, PathBuf::from("/"))
+    };
     // What is still to be walked, the next component last.
     let mut ahead: Vec<OsString> = components(path);
     let mut links = 0;
@@ -109,7 +124,11 @@ fn by_steps(path: &Path) -> io::Result<Way> {
             text.push(&name);
         }
         if kind != FileType::Directory {
-            return if ahead.is_empty() { Ok(Way { folder, name, text, followed_links: links > 0 }) } else { Err(Errno::NOTDIR.into()) };
+            return if ahead.is_empty() {
+                Ok(Way { folder, name, text, followed_links: links > 0 })
+            } else {
+                Err(Errno::NOTDIR.into())
+            };
         }
         folder = next;
     }

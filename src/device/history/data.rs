@@ -78,9 +78,12 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let (version, name, checksum) = (integer(row.get_ref(0)?), text(row.get_ref(1)?), text(row.get_ref(2)?));
+            let (version, name, checksum) =
+                (integer(row.get_ref(0)?), text(row.get_ref(1)?), text(row.get_ref(2)?));
             // A row that is malformed counts as absent: what it stood for is run again, or refused by its order.
-            let (Some(version), Some(name), Some(checksum)) = (version, name, checksum.and_then(|text| text.parse().ok())) else {
+            let (Some(version), Some(name), Some(checksum)) =
+                (version, name, checksum.and_then(|text| text.parse().ok()))
+            else {
                 continue;
             };
             let number = |column| match row.get_ref(column) {
@@ -88,13 +91,21 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
                 _ => 0,
             };
             let progress = Progress { rounds: number(6), rows: number(7), duration_ms: number(8) };
-            found.push(Row { applied: Applied { version, name, checksum }, done: number(3) == 1, progress });
+            found.push(Row {
+                applied: Applied { version, name, checksum },
+                done: number(3) == 1,
+                progress,
+            });
         }
         Ok(found)
     };
     read().map_err(|error: rusqlite::Error| match class_of(&error) {
         // The statement is ours and right: the table has other columns, or values of other types.
-        Class::Failed => Failure::new(Class::Catalogue, op, format!("the history of data migrations cannot be read: {}", describe(&error))),
+        Class::Failed => Failure::new(
+            Class::Catalogue,
+            op,
+            format!("the history of data migrations cannot be read: {}", describe(&error)),
+        ),
         _ => database.failure(op, &error),
     })
 }
@@ -102,7 +113,10 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
 fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
     let names = ["bootmigrate_data"; 3];
     if let Some(other) = stand_in(connection, names)? {
-        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR), Some(other)));
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+            Some(other),
+        ));
     }
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'bootmigrate_data'";
     connection.query_row(sql, [], |_| Ok(())).optional().map(|row| row.is_some())
@@ -113,18 +127,29 @@ fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
 ///
 /// # Errors
 /// As [`refusal`], in words.
-pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result<Vec<&'static Migration>, String> {
+pub fn left_to_do(
+    catalog: &Catalog,
+    rows: &[Row],
+    warn_changed: bool,
+) -> Result<Vec<&'static Migration>, String> {
     let data = Catalog { migrations: catalog.data, ..*catalog };
     let as_ours = |row: &Row| match data.find(row.applied.version) {
-        Some(ours) if !row.done => Applied { version: ours.version, name: ours.name.to_owned(), checksum: ours.checksum(DATA_VERSIONS) },
+        Some(ours) if !row.done => Applied {
+            version: ours.version,
+            name: ours.name.to_owned(),
+            checksum: ours.checksum(DATA_VERSIONS),
+        },
         _ => row.applied.clone(),
     };
-    let known: Vec<Applied> = rows.iter().filter(|row| row.applied.version <= data.target()).map(as_ours).collect();
+    let known: Vec<Applied> =
+        rows.iter().filter(|row| row.applied.version <= data.target()).map(as_ours).collect();
     if let Some(refusal) = refusal(&data, &known, warn_changed) {
         return Err(refusal.to_string());
     }
     let mut left: Vec<_> = missing(&data, &known).collect();
-    left.extend(rows.iter().filter(|row| !row.done).filter_map(|row| data.find(row.applied.version)));
+    left.extend(
+        rows.iter().filter(|row| !row.done).filter_map(|row| data.find(row.applied.version)),
+    );
     left.sort_by_key(|migration| migration.version);
     Ok(left)
 }
@@ -133,10 +158,17 @@ pub fn left_to_do(catalog: &Catalog, rows: &[Row], warn_changed: bool) -> Result
 ///
 /// # Errors
 /// As SQLite.
-pub fn write(database: &Database, op: Op, migration: &Migration, progress: &Progress, stamp: &Stamp<'_>) -> Result<(), Failure> {
+pub fn write(
+    database: &Database,
+    op: Op,
+    migration: &Migration,
+    progress: &Progress,
+    stamp: &Stamp<'_>,
+) -> Result<(), Failure> {
     database.run(op, TABLE)?;
     let date = stamp.finished.map(|seconds| {
-        let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let date =
+            OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         date.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".into())
     });
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

@@ -15,13 +15,25 @@ use crate::lex::quote;
 ///
 /// # Errors
 /// As SQLite.
-pub fn recover(database: &Database, op: Op, table: &str, catalog: &Catalog) -> Result<Versions, Failure> {
+pub fn recover(
+    database: &Database,
+    op: Op,
+    table: &str,
+    catalog: &Catalog,
+) -> Result<Versions, Failure> {
     let applied = read(database, op, table)?.applied;
-    let rows: Vec<(&Applied, &Migration)> = applied.iter().filter_map(|row| catalog.find(row.version).map(|ours| (row, ours))).collect();
-    let is_int8 =
-        |(row, ours): &(&Applied, &Migration)| index(row, ours, Versions::Int4).is_none() && index(row, ours, Versions::Int8).is_some();
+    let rows: Vec<(&Applied, &Migration)> = applied
+        .iter()
+        .filter_map(|row| catalog.find(row.version).map(|ours| (row, ours)))
+        .collect();
+    let is_int8 = |(row, ours): &(&Applied, &Migration)| {
+        index(row, ours, Versions::Int4).is_none() && index(row, ours, Versions::Int8).is_some()
+    };
     let recover = || {
-        if catalog.versions == Versions::Int4 && !declared_int8(database, table)? && !rows.iter().any(is_int8) {
+        if catalog.versions == Versions::Int4
+            && !declared_int8(database, table)?
+            && !rows.iter().any(is_int8)
+        {
             return Ok(Versions::Int4);
         }
         let sql = format!("UPDATE {} SET checksum = ?1 WHERE version = ?2", quote(table));
@@ -29,7 +41,8 @@ pub fn recover(database: &Database, op: Op, table: &str, catalog: &Catalog) -> R
             if index(row, ours, Versions::Int8).is_some() {
                 continue;
             }
-            let same_line_ends = index(row, ours, Versions::Int4).and_then(|index| ours.checksums.int8.get(index));
+            let same_line_ends =
+                index(row, ours, Versions::Int4).and_then(|index| ours.checksums.int8.get(index));
             if let Some(checksum) = same_line_ends {
                 database.connection.execute(&sql, params![checksum.to_string(), row.version])?;
             }

@@ -17,7 +17,12 @@ const KEY: &str = "made ";
 ///
 /// # Errors
 /// As SQLite.
-pub fn record(database: &Database, op: Op, version: i64, made: &BTreeSet<String>) -> Result<(), Failure> {
+pub fn record(
+    database: &Database,
+    op: Op,
+    version: i64,
+    made: &BTreeSet<String>,
+) -> Result<(), Failure> {
     forget(database, op, version)?;
     if made.is_empty() {
         return Ok(());
@@ -34,20 +39,31 @@ pub fn record(database: &Database, op: Op, version: i64, made: &BTreeSet<String>
 /// As SQLite.
 pub fn forget(database: &Database, op: Op, version: i64) -> Result<(), Failure> {
     let sql = "DELETE FROM bootmigrate_state WHERE key = ?1";
-    database.connection.execute(sql, [format!("{KEY}{version}")]).map(drop).map_err(|error| database.failure(op, &error))
+    database
+        .connection
+        .execute(sql, [format!("{KEY}{version}")])
+        .map(drop)
+        .map_err(|error| database.failure(op, &error))
 }
 
 /// What these migrations made: `table wifi`, in small letters. Nothing of those that firmware without this record applied.
 ///
 /// # Errors
 /// As SQLite.
-pub fn by(database: &Database, op: Op, versions: impl Iterator<Item = i64>) -> Result<BTreeSet<String>, Failure> {
+pub fn by(
+    database: &Database,
+    op: Op,
+    versions: impl Iterator<Item = i64>,
+) -> Result<BTreeSet<String>, Failure> {
     let sql = "SELECT value FROM bootmigrate_state WHERE key = ?1 AND typeof(value) = 'text'";
     let mut made = BTreeSet::new();
     for version in versions {
-        let bytes =
-            |row: &rusqlite::Row<'_>| row.get_ref(0).map(|value| value.as_bytes_or_null().ok().flatten().unwrap_or_default().to_vec());
-        let text = database.connection.query_row(sql, [format!("{KEY}{version}")], bytes).optional();
+        let bytes = |row: &rusqlite::Row<'_>| {
+            row.get_ref(0)
+                .map(|value| value.as_bytes_or_null().ok().flatten().unwrap_or_default().to_vec())
+        };
+        let text =
+            database.connection.query_row(sql, [format!("{KEY}{version}")], bytes).optional();
         let text = text.map_err(|error| database.failure(op, &error))?.unwrap_or_default();
         made.extend(serde_json::from_slice::<Vec<String>>(&text).unwrap_or_default());
     }

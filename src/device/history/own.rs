@@ -33,21 +33,32 @@ impl Ours {
     /// # Errors
     /// As SQLite.
     pub fn of(database: &Database, op: Op, table: &str) -> Result<Ours, Failure> {
-        Ok(Ours { applied: read(database, op, table)?.applied, objects: objects(database, op, table)? })
+        Ok(Ours {
+            applied: read(database, op, table)?.applied,
+            objects: objects(database, op, table)?,
+        })
     }
 
     /// They are what they were, and what the run has changed.
     ///
     /// # Errors
     /// Failed: a migration has changed them; with what differs.
-    pub fn unharmed(&self, database: &Database, op: Op, table: &str, change: &Change<'_>) -> Result<(), Failure> {
+    pub fn unharmed(
+        &self,
+        database: &Database,
+        op: Op,
+        table: &str,
+        change: &Change<'_>,
+    ) -> Result<(), Failure> {
         let differs = |what: String| {
             let cause = format!("the migrations have changed bootmigrate's own tables, which tell what was applied: {what}");
             Failure::new(Class::Failed, op, cause)
         };
         let now = match read(database, op, table) {
             // The statements that read it are right.
-            Err(failure) if failure.class == Class::Catalogue => return Err(differs(failure.cause)),
+            Err(failure) if failure.class == Class::Catalogue => {
+                return Err(differs(failure.cause))
+            }
             now => now?,
         };
         if let Some(what) = self.in_the_history(&now, table, change) {
@@ -56,7 +67,9 @@ impl Ours {
         let objects = objects(database, op, table)?;
         match self.objects.symmetric_difference(&objects).next() {
             None => Ok(()),
-            Some(object) if objects.contains(object) => Err(differs(format!("there is a new {object}"))),
+            Some(object) if objects.contains(object) => {
+                Err(differs(format!("there is a new {object}")))
+            }
             Some(object) => Err(differs(format!("{object} is gone, or another"))),
         }
     }
@@ -66,16 +79,24 @@ impl Ours {
             return Some(what.clone());
         }
         let removed: BTreeSet<i64> = change.removed.iter().copied().collect();
-        let kept: Vec<&Applied> = self.applied.iter().filter(|row| !removed.contains(&row.version)).collect();
+        let kept: Vec<&Applied> =
+            self.applied.iter().filter(|row| !removed.contains(&row.version)).collect();
         let lost = kept.iter().find(|row| now.row(row.version) != Some(row)).map(|row| row.version);
         let added = |migration: &&&Migration| {
-            let recorded = now.row(migration.version).is_some_and(|row| row.is(migration)) && now.said(migration.version).is_some();
+            let recorded = now.row(migration.version).is_some_and(|row| row.is(migration))
+                && now.said(migration.version).is_some();
             !recorded
         };
         match lost.or_else(|| change.added.iter().find(added).map(|migration| migration.version)) {
-            Some(version) => Some(format!("what was recorded of version {version} is gone, or another")),
-            None if now.applied.len() != kept.len() + change.added.len() => Some(format!("{table} has rows that nobody recorded")),
-            None if now.operation != Some(change.operation) => Some("the number of this run is gone, or another".to_owned()),
+            Some(version) => {
+                Some(format!("what was recorded of version {version} is gone, or another"))
+            }
+            None if now.applied.len() != kept.len() + change.added.len() => {
+                Some(format!("{table} has rows that nobody recorded"))
+            }
+            None if now.operation != Some(change.operation) => {
+                Some("the number of this run is gone, or another".to_owned())
+            }
             None => None,
         }
     }
@@ -100,22 +121,36 @@ mod tests {
 
     /// What is said of this text, by the authorizer or before the commit.
     fn said(table: &str, before: &str, sql: &str, mode: Mode) -> Option<String> {
-        let mut database = Sqlite::default().scratch(OP).unwrap_or_else(|failure| panic!("{failure}"));
+        let mut database =
+            Sqlite::default().scratch(OP).unwrap_or_else(|failure| panic!("{failure}"));
         database.reserve(table);
-        let run = |database: &Database, sql: &str| database.run(OP, sql).unwrap_or_else(|failure| panic!("{failure}"));
+        let run = |database: &Database, sql: &str| {
+            database.run(OP, sql).unwrap_or_else(|failure| panic!("{failure}"))
+        };
         run(&database, "CREATE TABLE a (b)");
-        let catalog = Catalog { database: "", fingerprint: [0; 16], versions: Versions::Int4, migrations: &[], data: &[] };
-        create_tables(&mut database, OP, table, &catalog).unwrap_or_else(|failure| panic!("{failure}"));
+        let catalog = Catalog {
+            database: "",
+            fingerprint: [0; 16],
+            versions: Versions::Int4,
+            migrations: &[],
+            data: &[],
+        };
+        create_tables(&mut database, OP, table, &catalog)
+            .unwrap_or_else(|failure| panic!("{failure}"));
         run(&database, before);
         if mode == Mode::Transaction {
             run(&database, "BEGIN");
         }
         let ours = Ours::of(&database, OP, table).unwrap_or_else(|failure| panic!("{failure}"));
         let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
-        let ran = database.file(OP, mode, FileOptions::default(), |database, session| run_text(database, session, &source, &mut |_| {}));
+        let ran = database.file(OP, mode, FileOptions::default(), |database, session| {
+            run_text(database, session, &source, &mut |_| {})
+        });
         run(&database, "REPLACE INTO bootmigrate_state VALUES ('act', 7)");
         let change = Change { added: &[], removed: &[], operation: 7 };
-        ran.and_then(|()| ours.unharmed(&database, OP, table, &change)).err().map(|failure| failure.to_string())
+        ran.and_then(|()| ours.unharmed(&database, OP, table, &change))
+            .err()
+            .map(|failure| failure.to_string())
     }
 
     #[test]
@@ -140,8 +175,12 @@ mod tests {
             assert!(said.contains("belongs to bootmigrate"), "{sql}: {said}");
         }
         let hooked = "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_state; END";
-        let said = |mode| said(HISTORY, hooked, "INSERT INTO a VALUES (1)", mode).unwrap_or_default();
-        assert!([Mode::Transaction, Mode::NoTransaction].map(said).iter().all(|said| said.contains("belongs to bootmigrate")));
+        let said =
+            |mode| said(HISTORY, hooked, "INSERT INTO a VALUES (1)", mode).unwrap_or_default();
+        assert!([Mode::Transaction, Mode::NoTransaction]
+            .map(said)
+            .iter()
+            .all(|said| said.contains("belongs to bootmigrate")));
     }
 
     #[test]
@@ -168,6 +207,7 @@ mod tests {
         ] {
             assert_eq!(said(table, "", sql, mode), None, "{sql}");
         }
-        assert!(said("past", "", "DELETE FROM Past", Mode::Transaction).is_some_and(|said| said.contains("`past` belongs")));
+        assert!(said("past", "", "DELETE FROM Past", Mode::Transaction)
+            .is_some_and(|said| said.contains("`past` belongs")));
     }
 }

@@ -27,11 +27,14 @@ pub(super) fn look(connection: &Connection, names: [&str; 3]) -> rusqlite::Resul
     let mut found = Look { are_tables: [false; 3], stand_in: None, others: 0 };
     let mut may_generate = Vec::new();
     while let Some(row) = rows.next()? {
-        let (kind, name, root, sql) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
+        let (kind, name, root, sql) =
+            (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
         let ValueRef::Text(name) = name else { continue };
         let is_table = kind == ValueRef::Text(b"table");
-        let Some(place) = names.iter().position(|ours| name.eq_ignore_ascii_case(ours.as_bytes())) else {
-            found.others += u64::from(is_table && !begins(name, b"sqlite_") && !begins(name, b"bootmigrate_"));
+        let Some(place) = names.iter().position(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+        else {
+            found.others +=
+                u64::from(is_table && !begins(name, b"sqlite_") && !begins(name, b"bootmigrate_"));
             continue;
         };
         let name = String::from_utf8_lossy(name);
@@ -41,7 +44,8 @@ pub(super) fn look(connection: &Connection, names: [&str; 3]) -> rusqlite::Resul
         if !is_table || root == ValueRef::Integer(0) {
             let kind = if is_table { "virtual table".into() } else { text(kind) };
             found.stand_in.get_or_insert(format!("{name} is no table but: {kind}"));
-        } else if !matches!(sql, ValueRef::Text(_)) || text(sql).to_ascii_lowercase().contains("as") {
+        } else if !matches!(sql, ValueRef::Text(_)) || text(sql).to_ascii_lowercase().contains("as")
+        {
             may_generate.push(name.into_owned());
         }
     }
@@ -55,7 +59,10 @@ pub(super) fn look(connection: &Connection, names: [&str; 3]) -> rusqlite::Resul
 ///
 /// # Errors
 /// As SQLite.
-pub(super) fn stand_in(connection: &Connection, names: [&str; 3]) -> rusqlite::Result<Option<String>> {
+pub(super) fn stand_in(
+    connection: &Connection,
+    names: [&str; 3],
+) -> rusqlite::Result<Option<String>> {
     look(connection, names).map(|found| found.stand_in)
 }
 
@@ -63,7 +70,8 @@ pub(super) fn stand_in(connection: &Connection, names: [&str; 3]) -> rusqlite::R
 fn generates(connection: &Connection, tables: &[String]) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0 LIMIT 1";
     for table in tables {
-        let column: Option<String> = connection.query_row(sql, [table], |row| row.get(0)).optional()?;
+        let column: Option<String> =
+            connection.query_row(sql, [table], |row| row.get(0)).optional()?;
         if let Some(column) = column {
             return Ok(Some(format!("{table} has a generated column: {column}")));
         }
@@ -91,11 +99,14 @@ mod tests {
     #[test]
     fn a_generated_column_is_seen_whatever_type_the_schemas_text_has() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE history (version, name, applied_on, checksum AS (name))").unwrap();
+        connection
+            .execute_batch("CREATE TABLE history (version, name, applied_on, checksum AS (name))")
+            .unwrap();
         let names = ["history", "bootmigrate_steps", "bootmigrate_state"];
         let seen = || stand_in(&connection, names).unwrap();
         assert_eq!(seen().as_deref(), Some("history has a generated column: checksum"));
-        let change = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = CAST(sql AS BLOB)";
+        let change =
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = CAST(sql AS BLOB)";
         connection.execute_batch(change).unwrap();
         assert_eq!(seen().as_deref(), Some("history has a generated column: checksum"));
     }

@@ -122,37 +122,59 @@ pub struct Found {
 
 /// How the file is written, and how many pages it has.
 pub fn find(pages: &mut Pages<'_>, size: u64) -> Result<Option<Found>, Failure> {
-    let logged = pages.frames.as_ref().map(|frames| (frames.page_bytes, frames.pages, frames.held.get(&1).copied()));
+    let logged = pages
+        .frames
+        .as_ref()
+        .map(|frames| (frames.page_bytes, frames.pages, frames.held.get(&1).copied()));
     let mut header = Vec::new();
     match (logged, pages.source.log) {
         (Some((_, _, Some(at))), Some(log)) => pages.read_at(log, at, 100, &mut header)?,
         _ => pages.read_at(pages.source.main, 0, 100, &mut header)?,
     }
-    let said = said(&header).filter(|(layout, _)| logged.is_none_or(|(bytes, ..)| bytes == layout.page_bytes as u64));
+    let said = said(&header)
+        .filter(|(layout, _)| logged.is_none_or(|(bytes, ..)| bytes == layout.page_bytes as u64));
     let count = |bytes: usize| logged.map_or(size.div_ceil(bytes as u64), |(_, pages, _)| pages);
     if let Some((layout, lists)) = said {
         let votes = vote(pages, size, layout.page_bytes)?;
         // A file of a few pages may have none that is sound.
         let sound = votes.ends.get(&layout.usable).copied().unwrap_or(0);
-        if sound > 0 && sound * 4 >= votes.nodes || size <= layout.page_bytes as u64 || logged.is_some() {
-            let counted = number(&header, 24) == number(&header, 92) && number(&header, 28) > 0 && logged.is_none();
+        if sound > 0 && sound * 4 >= votes.nodes
+            || size <= layout.page_bytes as u64
+            || logged.is_some()
+        {
+            let counted = number(&header, 24) == number(&header, 92)
+                && number(&header, 28) > 0
+                && logged.is_none();
             let counted = counted.then(|| u64::from(number(&header, 28)));
             let count = count(layout.page_bytes).min(counted.unwrap_or(u64::MAX));
             return Ok(Some(Found { format: Format::Said(layout, lists), count, counted }));
         }
     }
     let mut best: Option<(u64, Layout)> = None;
-    for page_bytes in PAGE_BYTES.into_iter().filter(|bytes| logged.is_none_or(|(page, ..)| page == *bytes as u64)) {
+    for page_bytes in
+        PAGE_BYTES.into_iter().filter(|bytes| logged.is_none_or(|(page, ..)| page == *bytes as u64))
+    {
         let votes = vote(pages, size, page_bytes)?;
         let least = (page_bytes - 255).max(USABLE_BYTES_MIN);
-        let Some((usable, sound)) = votes.ends.iter().filter(|(end, _)| **end >= least).max_by_key(|(_, votes)| **votes) else { continue };
+        let Some((usable, sound)) =
+            votes.ends.iter().filter(|(end, _)| **end >= least).max_by_key(|(_, votes)| **votes)
+        else {
+            continue;
+        };
         // As many samples of larger pages stand for more bytes.
-        let weight = sound.saturating_mul(page_bytes as u64) * (size / page_bytes as u64).clamp(1, u64::MAX) / votes.places.max(1);
+        let weight = sound.saturating_mul(page_bytes as u64)
+            * (size / page_bytes as u64).clamp(1, u64::MAX)
+            / votes.places.max(1);
         if best.as_ref().is_none_or(|(most, _)| weight > *most) {
-            best = Some((weight, Layout { page_bytes, usable: *usable, encoding: votes.encoding() }));
+            best =
+                Some((weight, Layout { page_bytes, usable: *usable, encoding: votes.encoding() }));
         }
     }
-    Ok(best.map(|(_, layout)| Found { format: Format::Seen(layout), count: count(layout.page_bytes), counted: None }))
+    Ok(best.map(|(_, layout)| Found {
+        format: Format::Seen(layout),
+        count: count(layout.page_bytes),
+        counted: None,
+    }))
 }
 
 /// What a header says, where it can be one.
@@ -169,8 +191,14 @@ fn said(header: &[u8]) -> Option<(Layout, Lists)> {
         3 => Encoding::Utf16be,
         _ => return None,
     };
-    let known = header.get(21..24) == Some(&[64, 32, 32]) && PAGE_BYTES.contains(&page_bytes) && usable >= USABLE_BYTES_MIN;
-    let lists = Lists { free_head: number(header, 32), free_count: number(header, 36), pointer_maps: number(header, 52) != 0 };
+    let known = header.get(21..24) == Some(&[64, 32, 32])
+        && PAGE_BYTES.contains(&page_bytes)
+        && usable >= USABLE_BYTES_MIN;
+    let lists = Lists {
+        free_head: number(header, 32),
+        free_count: number(header, 36),
+        pointer_maps: number(header, 52) != 0,
+    };
     known.then_some((Layout { page_bytes, usable, encoding }, lists))
 }
 
@@ -204,7 +232,10 @@ fn vote(pages: &Pages<'_>, size: u64, page_bytes: usize) -> Result<Votes, Failur
     for place in (0..all).step_by(usize::try_from(stride).unwrap_or(usize::MAX)) {
         pages.read_at(pages.source.main, place * page_bytes as u64, page_bytes, &mut page)?;
         votes.places += 1;
-        let Some(node) = Node::of(&page, place == 0, page_bytes).filter(|node| node.cells > 0) else { continue };
+        let Some(node) = Node::of(&page, place == 0, page_bytes).filter(|node| node.cells > 0)
+        else {
+            continue;
+        };
         votes.nodes += 1;
         // Cells with overflow pages depend on the reserved bytes; what they leave on the page is not asked of them here.
         if let Some(end) = node.end() {
@@ -218,7 +249,11 @@ fn vote(pages: &Pages<'_>, size: u64, page_bytes: usize) -> Result<Votes, Failur
 impl Votes {
     fn count_texts(&mut self, node: &Node<'_>) {
         for cell in (0..node.cells).filter_map(|index| node.cell(index)) {
-            let Some(record) = Some(cell.payload).filter(|payload| payload.bytes == payload.local.len() as u64) else { continue };
+            let Some(record) =
+                Some(cell.payload).filter(|payload| payload.bytes == payload.local.len() as u64)
+            else {
+                continue;
+            };
             if types(record.local, record.bytes).is_none_or(|types| !types.contains(&Type::Text)) {
                 continue;
             }
@@ -232,7 +267,8 @@ impl Votes {
 
     /// Latin text in UTF-16 has a zero in every other byte, and text in UTF-8 has none.
     fn count_text(&mut self, text: &[u8]) {
-        let zeros = |from: usize| text.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+        let zeros =
+            |from: usize| text.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
         let [plain, low, high] = &mut self.texts;
         match (zeros(0), zeros(1)) {
             (0, 0) if text.len() > 3 => *plain += 1,

@@ -59,7 +59,8 @@ impl Pages<'_> {
         if !free.complete {
             self.look_for_lists(&mut free)?;
             let all = (1..=self.count).filter(|page| free.pages.has(*page)).count() as u64;
-            free.complete = self.format.lists().is_some_and(|lists| all == u64::from(lists.free_count));
+            free.complete =
+                self.format.lists().is_some_and(|lists| all == u64::from(lists.free_count));
         }
         Ok(free)
     }

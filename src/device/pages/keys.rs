@@ -68,7 +68,8 @@ impl Keys {
 
     /// The same with short keys alone.
     pub(super) fn shortened(&self) -> Keys {
-        let short = |key: &Option<Rc<[u8]>>| key.clone().filter(|key| key.len() <= GAP_KEY_BYTES_MAX);
+        let short =
+            |key: &Option<Rc<[u8]>>| key.clone().filter(|key| key.len() <= GAP_KEY_BYTES_MAX);
         Keys { low: short(&self.low), high: short(&self.high) }
     }
 
@@ -78,8 +79,13 @@ impl Keys {
     }
 
     /// Of these keys most are not among them.
-    pub fn exclude_most<'r>(&self, records: impl Iterator<Item = &'r [u8]>, order: Ordered<'_>) -> bool {
-        let (low, high) = (self.low.as_deref().and_then(values), self.high.as_deref().and_then(values));
+    pub fn exclude_most<'r>(
+        &self,
+        records: impl Iterator<Item = &'r [u8]>,
+        order: Ordered<'_>,
+    ) -> bool {
+        let (low, high) =
+            (self.low.as_deref().and_then(values), self.high.as_deref().and_then(values));
         if low.is_none() && high.is_none() {
             return false;
         }
@@ -110,7 +116,9 @@ fn compare(one: &[Value<'_>], two: &[Value<'_>], order: Ordered<'_>) -> Option<O
             (Value::Real(one), Value::Real(two)) => one.partial_cmp(two)?,
             (Value::Integer(one), Value::Real(two)) => exact(*one)?.partial_cmp(two)?,
             (Value::Real(one), Value::Integer(two)) => one.partial_cmp(&exact(*two)?)?,
-            (Value::Text(one), Value::Text(two)) => texts(one, two, column.collation, order.encoding)?,
+            (Value::Text(one), Value::Text(two)) => {
+                texts(one, two, column.collation, order.encoding)?
+            }
             (Value::Blob(one), Value::Blob(two)) => one.cmp(two),
             (one, two) => rank(one).cmp(&rank(two)),
         };
@@ -137,8 +145,12 @@ fn rank(value: &Value<'_>) -> u8 {
 fn texts(one: &[u8], two: &[u8], collation: Collation, encoding: Encoding) -> Option<Ordering> {
     match collation {
         Collation::Binary => Some(one.cmp(two)),
-        Collation::NoCase => Some(encoding.text(one).to_ascii_lowercase().cmp(&encoding.text(two).to_ascii_lowercase())),
-        Collation::Rtrim => Some(without_spaces(&encoding.text(one)).cmp(without_spaces(&encoding.text(two)))),
+        Collation::NoCase => Some(
+            encoding.text(one).to_ascii_lowercase().cmp(&encoding.text(two).to_ascii_lowercase()),
+        ),
+        Collation::Rtrim => {
+            Some(without_spaces(&encoding.text(one)).cmp(without_spaces(&encoding.text(two))))
+        }
         Collation::Unknown => (one == two).then_some(Ordering::Equal),
     }
 }
@@ -161,7 +173,13 @@ mod tests {
         record(13 + 2 * text.len() as u8, text.as_bytes())
     }
 
-    fn outside(low: &[u8], high: &[u8], key: &[u8], descending: bool, collation: Collation) -> bool {
+    fn outside(
+        low: &[u8],
+        high: &[u8],
+        key: &[u8],
+        descending: bool,
+        collation: Collation,
+    ) -> bool {
         let columns = [KeyOrder { descending, collation }];
         let keys = Keys { low: Some(Rc::from(low)), high: Some(Rc::from(high)) };
         keys.excludes(key, Ordered { columns: &columns, encoding: Encoding::Utf8 })
@@ -175,7 +193,13 @@ mod tests {
         assert!(!outside(&number(9), &number(3), &number(5), true, Collation::Binary));
         // A separator stands on the page above, and nowhere else.
         assert!(outside(&number(3), &number(9), &number(3), false, Collation::Binary));
-        assert!(!outside(&number(3), &text("a"), &record(7, &4.5f64.to_be_bytes()), false, Collation::Binary));
+        assert!(!outside(
+            &number(3),
+            &text("a"),
+            &record(7, &4.5f64.to_be_bytes()),
+            false,
+            Collation::Binary
+        ));
         assert!(outside(&number(3), &text("a"), &record(0, &[]), false, Collation::Binary));
         assert!(outside(&text("a"), &text("c"), &text("B"), false, Collation::Binary));
         assert!(!outside(&text("a"), &text("c"), &text("B"), false, Collation::NoCase));
@@ -185,7 +209,14 @@ mod tests {
     #[test]
     fn what_cannot_be_compared_is_not_outside() {
         assert!(!outside(&text("a"), &text("c"), &text("x"), false, Collation::Unknown));
-        let (large, near) = (record(6, &(i64::MAX - 1).to_be_bytes()), record(7, &9.2e18f64.to_be_bytes()));
-        assert!(!outside(&near, &record(7, &9.3e18f64.to_be_bytes()), &large, false, Collation::Binary));
+        let (large, near) =
+            (record(6, &(i64::MAX - 1).to_be_bytes()), record(7, &9.2e18f64.to_be_bytes()));
+        assert!(!outside(
+            &near,
+            &record(7, &9.3e18f64.to_be_bytes()),
+            &large,
+            false,
+            Collation::Binary
+        ));
     }
 }

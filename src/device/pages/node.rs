@@ -56,11 +56,17 @@ pub struct Payload<'p> {
 
 /// Four big-endian bytes; 0 where they are not there.
 pub fn number(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at.saturating_add(4)).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
+    bytes
+        .get(at..at.saturating_add(4))
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_be_bytes)
 }
 
 fn short(bytes: &[u8], at: usize) -> usize {
-    bytes.get(at..at.saturating_add(2)).and_then(|bytes| bytes.try_into().ok()).map_or(0, |bytes| usize::from(u16::from_be_bytes(bytes)))
+    bytes
+        .get(at..at.saturating_add(2))
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, |bytes| usize::from(u16::from_be_bytes(bytes)))
 }
 
 impl<'p> Node<'p> {
@@ -108,7 +114,8 @@ impl<'p> Node<'p> {
     pub fn cell(&self, index: usize) -> Option<Cell<'p>> {
         let start = self.start(index);
         let first = self.pointers() + 2 * self.cells;
-        let bytes = self.page.get(start..self.usable).filter(|_| index < self.cells && start >= first)?;
+        let bytes =
+            self.page.get(start..self.usable).filter(|_| index < self.cells && start >= first)?;
         let none = Payload { bytes: 0, local: &[], overflow: 0 };
         let (child, mut at) = if self.is_leaf() { (0, 0) } else { (number(bytes, 0), 4) };
         if self.kind == Kind::TableInterior {
@@ -173,13 +180,16 @@ impl<'p> Node<'p> {
 
     /// Bytes that another cell and its pointer could take.
     pub fn room(&self) -> usize {
-        let cells: usize = (0..self.cells).filter_map(|index| self.cell(index)).map(|cell| cell.size.max(4)).sum();
+        let cells: usize =
+            (0..self.cells).filter_map(|index| self.cell(index)).map(|cell| cell.size.max(4)).sum();
         self.usable.saturating_sub(self.pointers() + 2 * self.cells + cells)
     }
 
     /// Cells that share no byte with another one, in order.
     pub fn cells_alone(&self) -> Vec<usize> {
-        let place = |index| self.cell(index).map(|cell| (self.start(index), self.start(index) + cell.size, index));
+        let place = |index| {
+            self.cell(index).map(|cell| (self.start(index), self.start(index) + cell.size, index))
+        };
         let mut places: Vec<(usize, usize, usize)> = (0..self.cells).filter_map(place).collect();
         places.sort_unstable();
         let (mut alone, mut end) = (Vec::new(), 0);

@@ -69,7 +69,8 @@ fn meaning(serial: u64) -> Option<(Type, u64)> {
 /// agree.
 fn serials(local: &[u8], bytes: u64) -> Option<(Vec<u64>, usize)> {
     let (header, mut at) = varint(local)?;
-    let header = usize::try_from(header).ok().filter(|header| *header >= at && *header <= local.len())?;
+    let header =
+        usize::try_from(header).ok().filter(|header| *header >= at && *header <= local.len())?;
     let mut found = Vec::new();
     let mut body = 0u64;
     while at < header {
@@ -113,5 +114,7 @@ pub fn values(record: &[u8]) -> Option<Vec<Value<'_>>> {
 /// Big-endian, of up to eight bytes.
 fn signed(bytes: &[u8]) -> i64 {
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-    bytes.iter().fold(if negative { -1 } else { 0 }, |number: i64, byte| number << 8 | i64::from(*byte))
+    bytes
+        .iter()
+        .fold(if negative { -1 } else { 0 }, |number: i64, byte| number << 8 | i64::from(*byte))
 }

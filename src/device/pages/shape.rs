@@ -39,9 +39,14 @@ impl Affinity {
     fn can_hold(self, kind: Type) -> bool {
         match (self, kind) {
             (Affinity::RowNumber, kind) => kind == Type::Integer,
-            (_, Type::Null | Type::Blob) | (Affinity::Blob, _) | (Affinity::Text, Type::Text) => true,
+            (_, Type::Null | Type::Blob) | (Affinity::Blob, _) | (Affinity::Text, Type::Text) => {
+                true
+            }
             (Affinity::Text, Type::Integer | Type::Real) => false,
-            (Affinity::Integer | Affinity::Numeric | Affinity::Real, Type::Integer | Type::Real) => true,
+            (
+                Affinity::Integer | Affinity::Numeric | Affinity::Real,
+                Type::Integer | Type::Real,
+            ) => true,
             (Affinity::Numeric, Type::Text) => true,
             (Affinity::Integer | Affinity::Real, Type::Text) => false,
         }
@@ -80,7 +85,11 @@ impl Shape {
     /// A record with these types can be one of its rows.
     pub fn fits(&self, types: &[Type]) -> bool {
         (self.least..=self.columns.len()).contains(&types.len())
-            && self.columns.iter().enumerate().all(|(at, column)| self.takes(at, column, types.get(at)))
+            && self
+                .columns
+                .iter()
+                .enumerate()
+                .all(|(at, column)| self.takes(at, column, types.get(at)))
     }
 
     fn takes(&self, at: usize, column: &StoredColumn, kind: Option<&Type>) -> bool {

@@ -11,7 +11,8 @@ use super::*;
 use crate::device::disk::{Disk, Open, SystemDisk};
 
 const OP: Op = Op("test");
-const ROWS: &str = "CREATE TABLE gap(a); CREATE TABLE t(id INTEGER PRIMARY KEY, word TEXT, number, long BLOB);
+const ROWS: &str =
+    "CREATE TABLE gap(a); CREATE TABLE t(id INTEGER PRIMARY KEY, word TEXT, number, long BLOB);
     CREATE TABLE k(word TEXT PRIMARY KEY, number) WITHOUT ROWID;
     WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 700)
     INSERT INTO t SELECT i, 'wörd ' || i, i * 1000003 - 5, zeroblob(0) FROM n;
@@ -43,7 +44,13 @@ fn made_with_reserved(pragmas: &str, reserved: u8) -> Made {
     }
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch(ROWS).unwrap();
-    let root = |name: &str| connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap();
+    let root = |name: &str| {
+        connection
+            .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .unwrap()
+    };
     let roots = vec![root("t"), root("k")];
     Made { folder, roots }
 }
@@ -75,9 +82,20 @@ fn rows(pages: &Pages<'_>, tree: Tree) -> (BTreeSet<(String, i64)>, usize, u64) 
                 if !tree.of_index {
                     assert_eq!(all.remove(0), Value::Null);
                 }
-                let (Value::Text(word), Value::Integer(number)) = (all[0], all[1]) else { return Ok(false) };
-                found.insert((String::from_utf8(pages.encoding().text(word).into_owned()).unwrap(), number));
-                long += all.get(2).map_or(0, |value| if let Value::Blob(bytes) = value { bytes.len() } else { 0 });
+                let (Value::Text(word), Value::Integer(number)) = (all[0], all[1]) else {
+                    return Ok(false);
+                };
+                found.insert((
+                    String::from_utf8(pages.encoding().text(word).into_owned()).unwrap(),
+                    number,
+                ));
+                long += all.get(2).map_or(0, |value| {
+                    if let Value::Blob(bytes) = value {
+                        bytes.len()
+                    } else {
+                        0
+                    }
+                });
             }
             Ok(true)
         })
@@ -86,7 +104,10 @@ fn rows(pages: &Pages<'_>, tree: Tree) -> (BTreeSet<(String, i64)>, usize, u64) 
 }
 
 fn wanted(without: impl Fn(i64) -> bool) -> BTreeSet<(String, i64)> {
-    (1..=700).filter(|id| !without(*id)).map(|id| (format!("wörd {id}"), id * 1_000_003 - 5)).collect()
+    (1..=700)
+        .filter(|id| !without(*id))
+        .map(|id| (format!("wörd {id}"), id * 1_000_003 - 5))
+        .collect()
 }
 
 #[track_caller]
@@ -132,12 +153,16 @@ fn bytes_that_are_reserved_on_each_page_are_no_content() {
 
 #[test]
 fn a_file_without_its_first_page_shows_how_it_is_written() {
-    for (size, encoding) in [(512, "UTF-8"), (1024, "UTF-16le"), (4096, "UTF-8"), (8192, "UTF-16be"), (65_536, "UTF-8")] {
+    for (size, encoding) in
+        [(512, "UTF-8"), (1024, "UTF-16le"), (4096, "UTF-8"), (8192, "UTF-16be"), (65_536, "UTF-8")]
+    {
         let pragmas = format!("PRAGMA page_size = {size}; PRAGMA encoding = '{encoding}'");
         let made = made(&pragmas);
         let path = made.folder.path().join("made.db");
         let mut bytes = std::fs::read(&path).unwrap();
-        let known = read(&made, &|pages| (pages.format.page_bytes(), pages.usable(), pages.encoding(), pages.count));
+        let known = read(&made, &|pages| {
+            (pages.format.page_bytes(), pages.usable(), pages.encoding(), pages.count)
+        });
         bytes[..size].fill(0);
         std::fs::write(&path, &bytes).unwrap();
         let seen = read(&made, &|pages| {
@@ -154,16 +179,27 @@ fn what_a_log_has_committed_is_newer_and_what_it_has_not_is_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch(&format!("PRAGMA journal_mode = WAL; {ROWS}; PRAGMA wal_checkpoint(TRUNCATE);")).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; {ROWS}; PRAGMA wal_checkpoint(TRUNCATE);"
+        ))
+        .unwrap();
     connection.execute_batch("UPDATE t SET number = -1; BEGIN; UPDATE t SET number = -2;").unwrap();
-    let roots = vec![connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 't'", [], |row| row.get(0)).unwrap()];
+    let roots = vec![connection
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 't'", [], |row| row.get(0))
+        .unwrap()];
     let copy = tempfile::tempdir().unwrap();
     for name in ["made.db", "made.db-wal"] {
         std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
     }
     let made = Made { folder: copy, roots };
-    let (found, ..) = read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }));
-    assert_eq!(found.iter().map(|(_, number)| *number).collect::<BTreeSet<_>>(), BTreeSet::from([-1]));
+    let (found, ..) = read(&made, &|pages| {
+        rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN })
+    });
+    assert_eq!(
+        found.iter().map(|(_, number)| *number).collect::<BTreeSet<_>>(),
+        BTreeSet::from([-1])
+    );
 }
 
 #[test]
@@ -200,8 +236,9 @@ fn pages_that_lead_to_each_other_are_visited_once() {
     // Its last pointer leads to itself.
     bytes[root + 8..root + 12].copy_from_slice(&made.roots[0].to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();
-    let (found, _, faults) =
-        read(&made, &|pages| rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }));
+    let (found, _, faults) = read(&made, &|pages| {
+        rows(pages, Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN })
+    });
     assert!(faults == 1 && found.len() < 599, "{faults} {}", found.len());
 }
 
@@ -216,19 +253,26 @@ fn a_page_that_is_no_ones_is_handed_on_once() {
     // Every pointer leads to the last one's page.
     let last: [u8; 4] = bytes[root + 8..root + 12].try_into().unwrap();
     for cell in 0..cells {
-        let at = root + usize::from(u16::from_be_bytes([bytes[root + 12 + 2 * cell], bytes[root + 13 + 2 * cell]]));
+        let at = root
+            + usize::from(u16::from_be_bytes([
+                bytes[root + 12 + 2 * cell],
+                bytes[root + 13 + 2 * cell],
+            ]));
         bytes[at..at + 4].copy_from_slice(&last);
     }
     std::fs::write(&path, &bytes).unwrap();
     let (handed, faults) = read(&made, &|pages| {
         let mut handed = BTreeSet::new();
         let mut count = 0;
-        let faults =
-            pages.walk(Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN }, &mut pages.bits(), &mut |met, _| {
+        let faults = pages.walk(
+            Tree { root: made.roots[0], of_index: false, order: keys::Ordered::UNKNOWN },
+            &mut pages.bits(),
+            &mut |met, _| {
                 handed.insert(met.page);
                 count += 1;
                 Ok(false)
-            });
+            },
+        );
         assert_eq!(count, handed.len());
         (handed.len(), faults.unwrap().pages)
     });
@@ -261,9 +305,14 @@ fn chains_that_lead_nowhere_are_followed_within_a_budget() {
     std::fs::write(&path, &bytes).unwrap();
     let (failed, count) = read(&made, &|pages| {
         for _ in 0..3000 {
-            long(pages, &mut |payload| assert!(!pages.payload(payload, &mut pages.bits(), &mut Vec::new()).unwrap()));
+            long(pages, &mut |payload| {
+                assert!(!pages.payload(payload, &mut pages.bits(), &mut Vec::new()).unwrap())
+            });
         }
         (pages.failed.get(), u64::from(pages.count))
     });
-    assert!(failed > count && failed <= FAILED_PAGES_EACH * count + FAILED_PAGES_MIN + 4, "{failed} of {count}");
+    assert!(
+        failed > count && failed <= FAILED_PAGES_EACH * count + FAILED_PAGES_MIN + 4,
+        "{failed} of {count}"
+    );
 }

@@ -116,7 +116,12 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// As [`Pages::read`], and the visitor's.
-    pub fn walk(&self, tree: Tree<'_>, used: &mut Bits, take: &mut Take<'_>) -> Result<Faults, Failure> {
+    pub fn walk(
+        &self,
+        tree: Tree<'_>,
+        used: &mut Bits,
+        take: &mut Take<'_>,
+    ) -> Result<Faults, Failure> {
         let mut faults = Faults::default();
         let mut steps = vec![Step { page: tree.root, gap: Gap::default(), depth: 0 }];
         let (mut page, mut rejected) = (Vec::new(), self.bits());
@@ -135,11 +140,20 @@ impl Pages<'_> {
                 continue;
             }
             self.read(step.page, &mut page)?;
-            let node = Node::of(&page, step.page == 1, self.usable()).filter(|node| node.is_of_index() == tree.of_index);
+            let node = Node::of(&page, step.page == 1, self.usable())
+                .filter(|node| node.is_of_index() == tree.of_index);
             let taken = match &node {
                 None => false,
                 Some(node) if node.kind == Kind::TableInterior => true,
-                Some(node) => take(&Met { page: step.page, node: *node, range: step.gap.range, keys: step.gap.keys.clone() }, used)?,
+                Some(node) => take(
+                    &Met {
+                        page: step.page,
+                        node: *node,
+                        range: step.gap.range,
+                        keys: step.gap.keys.clone(),
+                    },
+                    used,
+                )?,
             };
             match node.filter(|_| taken) {
                 None => {
@@ -157,7 +171,13 @@ impl Pages<'_> {
 }
 
 /// The pages that an interior page leads to, the first one on top.
-fn lead_on(node: &Node<'_>, from: &Step, order: Ordered<'_>, steps: &mut Vec<Step>, faults: &mut Faults) {
+fn lead_on(
+    node: &Node<'_>,
+    from: &Step,
+    order: Ordered<'_>,
+    steps: &mut Vec<Step>,
+    faults: &mut Faults,
+) {
     let first = steps.len();
     let mut rest = from.gap.clone();
     let mut add = |page: u32, gap: Gap, faults: &mut Faults| {
@@ -178,7 +198,9 @@ fn lead_on(node: &Node<'_>, from: &Step, order: Ordered<'_>, steps: &mut Vec<Ste
             gap.range.high = Some(cell.number);
             rest.range.low = Some(cell.number);
         }
-        let whole = node.kind == Kind::IndexInterior && cell.payload.overflow == 0 && !rest.keys.excludes(cell.payload.local, order);
+        let whole = node.kind == Kind::IndexInterior
+            && cell.payload.overflow == 0
+            && !rest.keys.excludes(cell.payload.local, order);
         if let Some(key) = Keys::bound(cell.payload.local).filter(|_| whole) {
             gap.keys.high = Some(Rc::clone(&key));
             rest.keys.low = Some(key);

@@ -33,8 +33,12 @@ impl Records {
         let mut records = Records { sound: node.is_sound(), ..Records::default() };
         let alone = if records.sound { Vec::new() } else { node.cells_alone() };
         for index in 0..node.cells {
-            let cell = node.cell(index).filter(|_| records.sound || alone.binary_search(&index).is_ok());
-            match cell.and_then(|cell| types(cell.payload.local, cell.payload.bytes).map(|types| (index, cell.number, types))) {
+            let cell =
+                node.cell(index).filter(|_| records.sound || alone.binary_search(&index).is_ok());
+            match cell.and_then(|cell| {
+                types(cell.payload.local, cell.payload.bytes)
+                    .map(|types| (index, cell.number, types))
+            }) {
                 Some(record) => records.found.push(record),
                 None => records.bad += 1,
             }
@@ -59,7 +63,8 @@ impl Records {
 
     /// More of its cells can be read than not, in the order of their numbers.
     fn is_plausible(&self, kind: Kind) -> bool {
-        let ascend = kind != Kind::TableLeaf || self.found.is_sorted_by_key(|(_, number, _)| *number);
+        let ascend =
+            kind != Kind::TableLeaf || self.found.is_sorted_by_key(|(_, number, _)| *number);
         self.found.len() > self.bad && (ascend || !self.sound)
     }
 }
@@ -87,13 +92,19 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// As [`Pages::read`].
-    pub fn named_absent(&self, used: &Bits, free: &FreePages, has_rows: &dyn Fn(&Node<'_>) -> bool) -> Result<u64, Failure> {
+    pub fn named_absent(
+        &self,
+        used: &Bits,
+        free: &FreePages,
+        has_rows: &dyn Fn(&Node<'_>) -> bool,
+    ) -> Result<u64, Failure> {
         let (mut named, mut bytes) = (BTreeSet::new(), Vec::new());
         for page in 2..=self.count {
             if used.has(page) || free.pages.has(page) || !self.read(page, &mut bytes)? {
                 continue;
             }
-            let Some(node) = Node::of(&bytes, false, self.usable()).filter(|node| !node.is_leaf() && node.is_sound() && has_rows(node))
+            let Some(node) = Node::of(&bytes, false, self.usable())
+                .filter(|node| !node.is_leaf() && node.is_sound() && has_rows(node))
             else {
                 continue;
             };
@@ -110,13 +121,22 @@ impl Pages<'_> {
     ///
     /// # Errors
     /// As [`Pages::read`], and the visitor's.
-    pub fn each_unreached(&self, used: &mut Bits, free: &FreePages, take: &mut TakeUnreached<'_>) -> Result<(), Failure> {
+    pub fn each_unreached(
+        &self,
+        used: &mut Bits,
+        free: &FreePages,
+        take: &mut TakeUnreached<'_>,
+    ) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         for page in 2..=self.count {
             if used.has(page) || free.pages.has(page) || !self.read(page, &mut bytes)? {
                 continue;
             }
-            let Some(node) = Node::of(&bytes, false, self.usable()).filter(|node| node.kind != Kind::TableInterior) else { continue };
+            let Some(node) = Node::of(&bytes, false, self.usable())
+                .filter(|node| node.kind != Kind::TableInterior)
+            else {
+                continue;
+            };
             if matches!(self.use_of(page)?, Some(Use::Free | Use::Overflow)) {
                 continue;
             }

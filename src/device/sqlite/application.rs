@@ -59,7 +59,10 @@ impl From<Failure> for Problem {
 /// SQLite's words.
 pub fn open(path: &Path, busy: Duration, registered: &Registered) -> Result<Connection, String> {
     let open = || {
-        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let mut connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
         connection.busy_timeout(busy)?;
         registered.prepare(&mut connection);
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -78,7 +81,12 @@ pub fn run(connection: &Connection, sql: &str) -> Result<(), String> {
 
 /// Every migration up to a version on an empty database in memory, and what is wrong, for applications whose SQLite is 3.`oldest`; the
 /// database where nothing stopped it.
-pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, oldest: Option<u32>) -> (Option<Connection>, Vec<Problem>) {
+pub fn problems(
+    catalog: &Catalog,
+    version: i64,
+    code: Option<&Registered>,
+    oldest: Option<u32>,
+) -> (Option<Connection>, Vec<Problem>) {
     let sqlite = Sqlite { registered: code, ..Sqlite::default() };
     let mut database = match sqlite.scratch(TEST) {
         Ok(database) => database,
@@ -86,11 +94,12 @@ pub fn problems(catalog: &Catalog, version: i64, code: Option<&Registered>, olde
     };
     let mut given = Given { sqlite, ..Given::default() };
     for migration in catalog.migrations.iter().filter(|migration| migration.version <= version) {
-        let ran = database.file(TEST, Mode::NoTransaction, migration.into(), |database, session| {
-            script::run(database, session, migration, &mut |_| {})?;
-            code::run(database, session, code, catalog.database, migration)?;
-            Ok(expectation(database, migration))
-        });
+        let ran =
+            database.file(TEST, Mode::NoTransaction, migration.into(), |database, session| {
+                script::run(database, session, migration, &mut |_| {})?;
+                code::run(database, session, code, catalog.database, migration)?;
+                Ok(expectation(database, migration))
+            });
         match ran {
             Ok(None) => {}
             Ok(Some(problem)) => return (None, vec![problem]),
@@ -128,14 +137,25 @@ impl Given<'_> {
     }
 
     /// What an application would meet, and those files have not made.
-    fn problems(&self, database: &Database, name: &str, oldest: Option<u32>) -> Result<Vec<Problem>, Failure> {
+    fn problems(
+        &self,
+        database: &Database,
+        name: &str,
+        oldest: Option<u32>,
+    ) -> Result<Vec<Problem>, Failure> {
         let worse = database.references(TEST)?.worse_than(&self.references);
-        let tables: BTreeSet<String> = worse.violated.into_iter().map(|(child, ..)| child).collect();
-        let mut found: Vec<String> = tables.iter().map(|table| format!("rows of {table} refer to rows that are not there")).collect();
+        let tables: BTreeSet<String> =
+            worse.violated.into_iter().map(|(child, ..)| child).collect();
+        let mut found: Vec<String> = tables
+            .iter()
+            .map(|table| format!("rows of {table} refer to rows that are not there"))
+            .collect();
         found.extend(worse.broken);
         let compiled = database.compiled(TEST, self.sqlite)?;
         found.extend(compiled.broken_since(&self.compiled));
-        found.extend(oldest.map(|oldest| compiled.too_new_since(&self.compiled, oldest)).unwrap_or_default());
+        found.extend(
+            oldest.map(|oldest| compiled.too_new_since(&self.compiled, oldest)).unwrap_or_default(),
+        );
         Ok(found.into_iter().map(|sentence| format!("{name}: {sentence}").into()).collect())
     }
 }
@@ -158,6 +178,9 @@ fn expectation(database: &Database, migration: &Migration) -> Option<Problem> {
             statement: 0,
             statements: migration.statements,
         };
-        Some(Problem { text: format!("{}:{}: {wrong}", migration.file, expect.line), place: Some(place) })
+        Some(Problem {
+            text: format!("{}:{}: {wrong}", migration.file, expect.line),
+            place: Some(place),
+        })
     })
 }

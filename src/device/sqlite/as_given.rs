@@ -26,13 +26,23 @@ fn register() -> bool {
     // SAFETY: a null name asks for the default VFS, which lives as long as the process.
     let system = unsafe { ffi::sqlite3_vfs_find(ptr::null()).as_ref() };
     let Some(system) = system else { return false };
-    let copy = ffi::sqlite3_vfs { pNext: ptr::null_mut(), zName: NAME.as_ptr(), xFullPathname: Some(as_given), ..*system };
+    let copy = ffi::sqlite3_vfs {
+        pNext: ptr::null_mut(),
+        zName: NAME.as_ptr(),
+        xFullPathname: Some(as_given),
+        ..*system
+    };
     // SAFETY: the table is leaked, so it outlives every connection; it is not the default.
     unsafe { ffi::sqlite3_vfs_register(Box::leak(Box::new(copy)), 0) == ffi::SQLITE_OK }
 }
 
 /// `xFullPathname`.
-unsafe extern "C" fn as_given(_vfs: *mut ffi::sqlite3_vfs, path: *const c_char, size: c_int, full: *mut c_char) -> c_int {
+unsafe extern "C" fn as_given(
+    _vfs: *mut ffi::sqlite3_vfs,
+    path: *const c_char,
+    size: c_int,
+    full: *mut c_char,
+) -> c_int {
     // SAFETY: SQLite's contract, above.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes_with_nul();
     if usize::try_from(size).map_or(true, |size| path.len() > size) {

@@ -21,7 +21,12 @@ impl Database {
     ///
     /// # Errors
     /// In use where a writer holds it for longer than `wait` allows; interrupted; else as SQLite.
-    pub fn back_up_into(&self, op: Op, target: &mut Database, wait: &Wait<'_>) -> Result<(), Failure> {
+    pub fn back_up_into(
+        &self,
+        op: Op,
+        target: &mut Database,
+        wait: &Wait<'_>,
+    ) -> Result<(), Failure> {
         let failed = |error: rusqlite::Error| {
             let system = system_error(&error);
             let mut failure = Failure::new(class_of(&error), op, describe(&error));
@@ -42,7 +47,10 @@ impl Database {
                 result => Ok(Some(result)),
             })?;
             match part {
-                None => return Err(Failure::new(Class::InUse, op, "a writer has kept it locked").at(&self.path)),
+                None => {
+                    return Err(Failure::new(Class::InUse, op, "a writer has kept it locked")
+                        .at(&self.path))
+                }
                 Some(StepResult::Done) => return Ok(()),
                 Some(_) => {}
             }
@@ -64,6 +72,8 @@ impl Database {
             }
             read => read.map(Some),
         };
-        wait.until(op, read)?.ok_or_else(|| Failure::new(Class::InUse, op, "a writer has kept it locked").at(&self.path))
+        wait.until(op, read)?.ok_or_else(|| {
+            Failure::new(Class::InUse, op, "a writer has kept it locked").at(&self.path)
+        })
     }
 }

@@ -91,19 +91,32 @@ impl<'a> PageWriter<'a> {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn new(place: Place<'a>, tree: &'a KnownTree, encoding: Encoding) -> Result<PageWriter<'a>, Failure> {
+    pub fn new(
+        place: Place<'a>,
+        tree: &'a KnownTree,
+        encoding: Encoding,
+    ) -> Result<PageWriter<'a>, Failure> {
         let Place { into, op, table, .. } = place;
         let failed = |error: rusqlite::Error| into.failure(op, &error);
         let (mut keep, mut same) = (None, None);
         if place.keep {
             let number = numbered(table).map(|number| format!("{number}, ")).unwrap_or_default();
             let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
-            let sql = format!("INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})", quote(&table.name), list(&table.columns, ""));
+            let sql = format!(
+                "INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})",
+                quote(&table.name),
+                list(&table.columns, "")
+            );
             keep = Some(into.connection.prepare(&sql).map_err(failed)?);
-            same = same_row(table).map(|sql| into.connection.prepare(&sql)).transpose().map_err(failed)?;
+            same = same_row(table)
+                .map(|sql| into.connection.prepare(&sql))
+                .transpose()
+                .map_err(failed)?;
         }
         let value = |default: &Option<String>| {
-            let default = default.as_ref().map(|text| into.connection.query_row(&format!("SELECT ({text})"), [], |row| row.get(0)));
+            let default = default.as_ref().map(|text| {
+                into.connection.query_row(&format!("SELECT ({text})"), [], |row| row.get(0))
+            });
             default.and_then(Result::ok).unwrap_or(Owned::Null)
         };
         let defaults = tree.defaults.iter().map(value).collect();
@@ -155,14 +168,23 @@ impl<'a> PageWriter<'a> {
             match there {
                 Some(true) => return Ok(()),
                 // What its tree has is newer than what was left on another page; of two such pages nobody knows.
-                Some(false) if row.evidence != Evidence::Tree && !self.from_unreached.may_have(row, self.form.table) => return Ok(()),
+                Some(false)
+                    if row.evidence != Evidence::Tree
+                        && !self.from_unreached.may_have(row, self.form.table) =>
+                {
+                    return Ok(())
+                }
                 Some(false) | None => {}
             }
         }
         if self.aside.is_none() {
             into.make_aside(self.form.table, self.name).map_err(failed)?;
             let marks = vec!["?"; self.form.table.columns.len()].join(", ");
-            let sql = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&self.name.name), list(&self.form.table.columns, ""));
+            let sql = format!(
+                "INSERT INTO {}({}) VALUES ({marks})",
+                quote(&self.name.name),
+                list(&self.form.table.columns, "")
+            );
             self.aside = Some(into.connection.prepare(&sql).map_err(failed)?);
         }
         if let Some(aside) = &mut self.aside {
@@ -218,13 +240,16 @@ impl Form<'_> {
             let value = self.defaults.get(place).map_or(ValueRef::Null, ValueRef::from);
             ToSqlOutput::Borrowed(value)
         };
-        let mut ordered: Vec<ToSqlOutput<'_>> = (0..self.table.columns.len()).map(default).collect();
+        let mut ordered: Vec<ToSqlOutput<'_>> =
+            (0..self.table.columns.len()).map(default).collect();
         for (at, (column, value)) in self.tree.shape.columns.iter().zip(row.values).enumerate() {
             if let Some(slot) = column.place.and_then(|place| ordered.get_mut(place)) {
                 *slot = match value {
                     _ if self.tree.shape.alias == Some(at) => ToSqlOutput::from(row.number),
                     // SQLite writes a floating-point number without a fraction as a whole one.
-                    Value::Integer(number) if column.affinity == Affinity::Real => ToSqlOutput::from(*number as f64),
+                    Value::Integer(number) if column.affinity == Affinity::Real => {
+                        ToSqlOutput::from(*number as f64)
+                    }
                     value => bound(value, self.encoding),
                 };
             }
@@ -249,7 +274,13 @@ pub struct LostPages<'a> {
 
 impl<'a> LostPages<'a> {
     /// Nothing is made yet.
-    pub fn new(into: &'a Database, op: Op, name: LostTable, columns: usize, encoding: Encoding) -> LostPages<'a> {
+    pub fn new(
+        into: &'a Database,
+        op: Op,
+        name: LostTable,
+        columns: usize,
+        encoding: Encoding,
+    ) -> LostPages<'a> {
         LostPages { into, op, name, columns, encoding, insert: None, rows: 0, bad: 0 }
     }
 
@@ -266,11 +297,16 @@ impl<'a> LostPages<'a> {
         let (into, op) = (self.into, self.op);
         let failed = |error: rusqlite::Error| into.failure(op, &error);
         if self.insert.is_none() {
-            let values: Vec<String> = (1..=self.columns).map(|number| format!("value_{number}")).collect();
+            let values: Vec<String> =
+                (1..=self.columns).map(|number| format!("value_{number}")).collect();
             let name = quote(&self.name.name);
             into.run(op, &format!("CREATE TABLE {name}(page, number, {})", values.join(", ")))?;
             let marks = vec!["?"; self.columns + 2].join(", ");
-            self.insert = Some(into.connection.prepare(&format!("INSERT INTO {name} VALUES ({marks})")).map_err(failed)?);
+            self.insert = Some(
+                into.connection
+                    .prepare(&format!("INSERT INTO {name} VALUES ({marks})"))
+                    .map_err(failed)?,
+            );
         }
         let mut values = vec![ToSqlOutput::from(page), ToSqlOutput::from(row.number)];
         values.extend(row.values.iter().map(|value| bound(value, self.encoding)));
@@ -301,10 +337,19 @@ fn same_row(table: &Table) -> Option<String> {
         })
         .collect();
     let keys = keys.filter(|keys| !keys.is_empty())?;
-    let values = table.columns.iter().enumerate().map(|(at, column)| format!("{} IS ?{} COLLATE BINARY", quote(column), mark(at)));
+    let values = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| format!("{} IS ?{} COLLATE BINARY", quote(column), mark(at)));
     // Every parameter has to stand in the statement.
     let all: Vec<String> = values.chain(numbered(table).map(|_| "?1 IS ?1".to_owned())).collect();
-    Some(format!("SELECT {} FROM {} WHERE {}", all.join(" AND "), table.itself(), keys.join(" AND ")))
+    Some(format!(
+        "SELECT {} FROM {} WHERE {}",
+        all.join(" AND "),
+        table.itself(),
+        keys.join(" AND ")
+    ))
 }
 
 fn bound<'v>(value: &Value<'v>, encoding: Encoding) -> ToSqlOutput<'v> {
@@ -315,22 +360,38 @@ fn bound<'v>(value: &Value<'v>, encoding: Encoding) -> ToSqlOutput<'v> {
         Value::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         Value::Text(bytes) => match encoding.text(bytes) {
             Cow::Borrowed(bytes) => ToSqlOutput::Borrowed(ValueRef::Text(bytes)),
-            Cow::Owned(text) => ToSqlOutput::Owned(Owned::Text(String::from_utf8(text).unwrap_or_default())),
+            Cow::Owned(text) => {
+                ToSqlOutput::Owned(Owned::Text(String::from_utf8(text).unwrap_or_default()))
+            }
         },
     }
 }
 
-fn run<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item = &'v ToSqlOutput<'v>>) -> rusqlite::Result<()> {
+fn run<'v>(
+    statement: &mut Statement<'_>,
+    values: impl Iterator<Item = &'v ToSqlOutput<'v>>,
+) -> rusqlite::Result<()> {
     bind_all(statement, values)?;
     statement.raw_execute().map(drop)
 }
 
-fn first<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item = &'v ToSqlOutput<'v>>) -> rusqlite::Result<Option<bool>> {
+fn first<'v>(
+    statement: &mut Statement<'_>,
+    values: impl Iterator<Item = &'v ToSqlOutput<'v>>,
+) -> rusqlite::Result<Option<bool>> {
     bind_all(statement, values)?;
-    statement.raw_query().next()?.map(|row| row.get::<_, Option<bool>>(0)).transpose().map(Option::flatten)
+    statement
+        .raw_query()
+        .next()?
+        .map(|row| row.get::<_, Option<bool>>(0))
+        .transpose()
+        .map(Option::flatten)
 }
 
-fn bind_all<'v>(statement: &mut Statement<'_>, values: impl Iterator<Item = &'v ToSqlOutput<'v>>) -> rusqlite::Result<()> {
+fn bind_all<'v>(
+    statement: &mut Statement<'_>,
+    values: impl Iterator<Item = &'v ToSqlOutput<'v>>,
+) -> rusqlite::Result<()> {
     values.enumerate().try_for_each(|(at, value)| statement.raw_bind_parameter(at + 1, value))
 }
 

@@ -34,7 +34,9 @@ const MAP_NOT_READ: &str = "Failed to read ptrmap ";
 /// The line that tells of an I/O error: it says nothing of what is on the disk.
 fn unread(row: &str) -> Option<&str> {
     let failed = |line: &&str| match line.split_once(PAGE_NOT_READ) {
-        Some((_, code)) => code.parse::<i32>().is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR),
+        Some((_, code)) => {
+            code.parse::<i32>().is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR)
+        }
         None => line.contains(PAGE_OF_LIST_NOT_READ),
     };
     row.lines().find(failed)
@@ -70,13 +72,16 @@ impl Database {
     fn check_bounded(&self, op: Op, pragma: &str) -> Result<Findings, Failure> {
         let trees = self.trees(op)?;
         let mut checked = self.rows_of_check(pragma, EVERYTHING);
-        if checked.as_ref().is_ok_and(|rows| rows.said.iter().any(|row| row.contains(MAP_NOT_READ))) {
+        if checked.as_ref().is_ok_and(|rows| rows.said.iter().any(|row| row.contains(MAP_NOT_READ)))
+        {
             checked = self.rows_of_check(pragma, EVERYTHING);
         }
         let rows = match checked {
             // Something that only the application has, or a virtual table, stopped it: that says nothing of the rest.
             Err(error) if is_an_objects(&error) => return self.check_by_object(op, pragma, &trees),
-            Ok(Checked { stop: Some(error), .. }) if is_an_objects(&error) => return self.check_by_object(op, pragma, &trees),
+            Ok(Checked { stop: Some(error), .. }) if is_an_objects(&error) => {
+                return self.check_by_object(op, pragma, &trees)
+            }
             rows => rows.map_err(|error| self.failure(op, &error))?,
         };
         let mut findings = self.read_rows(op, pragma, &rows, &trees)?;
@@ -88,7 +93,9 @@ impl Database {
         }
         if pragma == "integrity_check" && !findings.has(Kind::Stopped) {
             match self.partial_indexes_with_too_much(op) {
-                Ok(indexes) => indexes.iter().for_each(|index| findings.add_too_many_entries(index)),
+                Ok(indexes) => {
+                    indexes.iter().for_each(|index| findings.add_too_many_entries(index))
+                }
                 // A virtual table that cannot be opened stands in the way of asking for tables; it has been told of.
                 Err(failure) if failure.class == Class::Damaged => {}
                 Err(failure) => return Err(failure),
@@ -98,15 +105,28 @@ impl Database {
     }
 
     /// What the rows mean; an error where one says that a page could not be read.
-    pub(super) fn read_rows(&self, op: Op, pragma: &str, rows: &Checked, trees: &BTreeMap<i64, Tree>) -> Result<Findings, Failure> {
+    pub(super) fn read_rows(
+        &self,
+        op: Op,
+        pragma: &str,
+        rows: &Checked,
+        trees: &BTreeMap<i64, Tree>,
+    ) -> Result<Findings, Failure> {
         if let Some(line) = rows.said.iter().find_map(|row| unread(row)) {
-            return Err(Failure::new(Class::Storage, op, format!("{pragma} could not read a page: {line}")).at(&self.path));
+            return Err(Failure::new(
+                Class::Storage,
+                op,
+                format!("{pragma} could not read a page: {line}"),
+            )
+            .at(&self.path));
         }
         let mut findings = Findings::default();
         rows.said.iter().for_each(|row| findings.add(row, trees));
         match &rows.stop {
             // By itself it is no damage: what is computed of a row may be as long.
-            Some(error) if is_too_big(error) => findings.add_of(Kind::NotChecked, "a row", &describe(error)),
+            Some(error) if is_too_big(error) => {
+                findings.add_of(Kind::NotChecked, "a row", &describe(error))
+            }
             Some(error) => findings.add_stop(&describe(error)),
             None => {}
         }
@@ -123,7 +143,9 @@ impl Database {
                 Ok(Some(row)) => said.push(lossy(row, 0)?),
                 Ok(None) => return Ok(Checked { said, stop: None }),
                 // What was said before counts also where a row claims to be longer than anything can be.
-                Err(error) if super::class_of_reading(&error) == Class::Damaged => return Ok(Checked { said, stop: Some(error) }),
+                Err(error) if super::class_of_reading(&error) == Class::Damaged => {
+                    return Ok(Checked { said, stop: Some(error) })
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -134,7 +156,9 @@ impl Database {
         let read = || {
             let mut statement =
                 self.connection.prepare("SELECT rootpage, name, type = 'index' FROM sqlite_schema WHERE typeof(rootpage) = 'integer'")?;
-            let trees = statement.query_map([], |row| Ok((row.get(0)?, Tree { name: lossy(row, 1)?, is_index: row.get(2)? })))?;
+            let trees = statement.query_map([], |row| {
+                Ok((row.get(0)?, Tree { name: lossy(row, 1)?, is_index: row.get(2)? }))
+            })?;
             trees.collect::<rusqlite::Result<BTreeMap<i64, Tree>>>()
         };
         read().map_err(|error| self.failure(op, &error))
@@ -153,7 +177,8 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn violating_rows(&self, op: Op, tables: &[&str]) -> Result<Vec<String>, Failure> {
-        references::rows(&self.connection, tables, ROWS_SHOWN_MAX).map_err(|error| self.failure(op, &error))
+        references::rows(&self.connection, tables, ROWS_SHOWN_MAX)
+            .map_err(|error| self.failure(op, &error))
     }
 
     /// Every view, trigger and table, compiled.
@@ -183,12 +208,16 @@ impl Database {
             let columns = statement.column_count();
             let mut rows = statement.query([])?;
             let Some(row) = rows.next()? else { return Ok(None) };
-            let values: Result<Vec<String>, _> = (0..columns).map(|column| row.get_ref(column).map(show)).collect();
+            let values: Result<Vec<String>, _> =
+                (0..columns).map(|column| row.get_ref(column).map(show)).collect();
             Ok(Some(values?.join(", ")))
         };
         let _timed = self.watch.statement();
         read().map_err(|error: rusqlite::Error| {
-            self.timed_out(Failure::new(super::class_of(&error), op, describe(&error)).code(super::extended_code(&error)))
+            self.timed_out(
+                Failure::new(super::class_of(&error), op, describe(&error))
+                    .code(super::extended_code(&error)),
+            )
         })
     }
 
@@ -197,8 +226,11 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn schema(&self, op: Op, history_table: &str) -> Result<Schema, Failure> {
-        let bytes =
-            self.connection.query_row("SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let bytes = self.connection.query_row(
+            "SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema",
+            [],
+            |row| row.get::<_, i64>(0),
+        );
         let bytes = bytes.map_err(|error| self.failure(op, &error))?;
         self.not_too_long(op, usize::try_from(bytes).unwrap_or(usize::MAX))?;
         Schema::read(&self.connection, history_table).map_err(|error| self.failure(op, &error))
@@ -208,7 +240,10 @@ impl Database {
         if bytes <= TEXT_BYTES_MAX {
             return Ok(());
         }
-        let cause = format!("its schema has more than {} MiB of text, which no migration makes", TEXT_BYTES_MAX >> 20);
+        let cause = format!(
+            "its schema has more than {} MiB of text, which no migration makes",
+            TEXT_BYTES_MAX >> 20
+        );
         Err(Failure::new(Class::Catalogue, op, cause).at(&self.path))
     }
 
@@ -235,7 +270,9 @@ impl Database {
             let mut statement = self.connection.prepare(sql)?;
             let rows = statement.query_map([], |row| lossy(row, 0))?;
             let mut bytes = 0;
-            rows.take_while(|row| within(row, &mut bytes)).collect::<Result<Vec<String>, _>>().map(|found| (found, bytes))
+            rows.take_while(|row| within(row, &mut bytes))
+                .collect::<Result<Vec<String>, _>>()
+                .map(|found| (found, bytes))
         };
         let (found, bytes) = read().map_err(|error| self.failure(op, &error))?;
         self.not_too_long(op, bytes).map(|()| found)
@@ -268,7 +305,10 @@ mod tests {
         let row =
             "*** in database main ***\nTree 4 page 4 cell 1: 2nd reference to page 5\nTree 2 page 2: unable to get the page. error code=";
         // SQLITE_IOERR_READ and SQLITE_IOERR_CORRUPTFS, which is what EIO becomes.
-        assert_eq!(unread(&format!("{row}266")), Some("Tree 2 page 2: unable to get the page. error code=266"));
+        assert_eq!(
+            unread(&format!("{row}266")),
+            Some("Tree 2 page 2: unable to get the page. error code=266")
+        );
         assert!(unread(&format!("{row}8458\nPage 7: never used")).is_some());
         assert!(unread("*** in database main ***\nFreelist: failed to get page 9").is_some());
         assert_eq!(unread(&format!("{row}11")), None);

@@ -28,7 +28,9 @@ pub fn run(
         return Err(Failure::new(Class::Catalogue, op, what));
     }
     let wanted = migration.directives.code_revision.and(registered);
-    let Some(code) = wanted.and_then(|registered| registered.find(name, migration.version)) else { return Ok(()) };
+    let Some(code) = wanted.and_then(|registered| registered.find(name, migration.version)) else {
+        return Ok(());
+    };
     let alone = !database.in_transaction();
     if alone {
         database.run(op, "BEGIN")?;
@@ -42,7 +44,12 @@ pub fn run(
     ran
 }
 
-fn guarded(database: &mut Database, session: &Session, code: &Code, migration: &Migration) -> Result<(), Failure> {
+fn guarded(
+    database: &mut Database,
+    session: &Session,
+    code: &Code,
+    migration: &Migration,
+) -> Result<(), Failure> {
     let op = session.op;
     authorize(database, session, false)?;
     // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
@@ -53,7 +60,8 @@ fn guarded(database: &mut Database, session: &Session, code: &Code, migration: &
     let ran = as_guest(|| code(&database.connection));
     drop(timed);
     let cleared = database.connection.commit_hook(None::<fn() -> bool>);
-    let cleared = cleared.and(database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>));
+    let cleared =
+        cleared.and(database.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>));
     let denied = session.noted().denied.take();
     let ended = !database.in_transaction();
     let failure = match ran {
@@ -75,7 +83,9 @@ fn failure_of(op: Op, error: &CodeError, denied: Option<String>) -> Failure {
     match error.downcast_ref::<rusqlite::Error>() {
         Some(error) => {
             let system = system_error(error);
-            Failure::new(class_of(error), op, denied.unwrap_or_else(|| describe(error))).code(extended_code(error)).because(system)
+            Failure::new(class_of(error), op, denied.unwrap_or_else(|| describe(error)))
+                .code(extended_code(error))
+                .because(system)
         }
         None => Failure::new(Class::Failed, op, denied.unwrap_or_else(|| error.to_string())),
     }
@@ -83,8 +93,11 @@ fn failure_of(op: Op, error: &CodeError, denied: Option<String>) -> Failure {
 
 /// Where a migration's file says this directive.
 pub fn place_of_directive(migration: &Migration, directive: &str) -> Place {
-    let is_it = |line: &str| line.starts_with("--") && line.contains("bootmigrate") && line.contains(directive);
-    let (index, text) = migration.sql.lines().enumerate().find(|(_, line)| is_it(line)).unwrap_or((0, ""));
+    let is_it = |line: &str| {
+        line.starts_with("--") && line.contains("bootmigrate") && line.contains(directive)
+    };
+    let (index, text) =
+        migration.sql.lines().enumerate().find(|(_, line)| is_it(line)).unwrap_or((0, ""));
     Place {
         file: migration.file.to_owned(),
         version: migration.version,

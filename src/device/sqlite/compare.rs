@@ -21,7 +21,11 @@ impl IndexRows<'_> {
         // Which they are is not known: as many as the table does not have, of those that their index is about.
         let counted = self.counted.saturating_sub(self.absent);
         let about = self.counted_where.as_deref();
-        let counted = if counted > 0 { copy.rows_not_in(self.op, &theirs, about, self.database, counted)? } else { 0 };
+        let counted = if counted > 0 {
+            copy.rows_not_in(self.op, &theirs, about, self.database, counted)?
+        } else {
+            0
+        };
         let named = if self.kept() > 0 { self.named_by(copy, &theirs)? } else { 0 };
         Ok(named.saturating_add(counted))
     }
@@ -44,29 +48,49 @@ impl IndexRows<'_> {
         let theirs = copy.table_named(self.op, &self.table.name)?;
         let Some(theirs) = theirs.filter(|_| self.kept() > 0) else { return Ok(()) };
         let failed = |error: rusqlite::Error| self.store.failure(self.op, &error);
-        let mut forget = self.store.connection.prepare(&format!("DELETE FROM {FOUND} WHERE rowid = ?1")).map_err(failed)?;
+        let mut forget = self
+            .store
+            .connection
+            .prepare(&format!("DELETE FROM {FOUND} WHERE rowid = ?1"))
+            .map_err(failed)?;
         let (mut absent, mut other) = (0u64, 0u64);
         self.each_held(copy, &theirs, &mut |number, is_absent| {
             *(if is_absent { &mut absent } else { &mut other }) += 1;
             forget.execute([number]).map(drop).map_err(failed)
         })?;
         drop(forget);
-        (self.absent, self.other) = (self.absent.saturating_sub(absent), self.other.saturating_sub(other));
+        (self.absent, self.other) =
+            (self.absent.saturating_sub(absent), self.other.saturating_sub(other));
         Ok(())
     }
 
     /// Their number in the temporary table, and whether the database that was read has no row of that key.
-    fn each_held(&self, copy: &Database, theirs: &Table, each: &mut dyn FnMut(i64, bool) -> Result<(), Failure>) -> Result<(), Failure> {
+    fn each_held(
+        &self,
+        copy: &Database,
+        theirs: &Table,
+        each: &mut dyn FnMut(i64, bool) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let failed = |error: rusqlite::Error| self.store.failure(self.op, &error);
-        let shared: Vec<(usize, &String)> = self.table.columns.iter().enumerate().filter(|(_, name)| theirs.has_column(name)).collect();
+        let shared: Vec<(usize, &String)> = self
+            .table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| theirs.has_column(name))
+            .collect();
         let same = shared.iter().enumerate().map(|(at, (_, name))| {
             let mark = self.key.len() + at + 1;
             format!("(?{mark} IS NULL OR {} IS ?{mark} COLLATE BINARY)", quote(name))
         });
-        let Some(mut ask) = copy.ask_by_key(self.op, theirs, &self.key, same)? else { return Ok(()) };
+        let Some(mut ask) = copy.ask_by_key(self.op, theirs, &self.key, same)? else {
+            return Ok(());
+        };
         let keys = (0..self.key.len()).map(|at| format!("k{at}"));
-        let columns: Vec<String> = keys.chain(shared.iter().map(|(at, _)| format!("v{at}"))).collect();
-        let sql = format!("SELECT {}, rowid, absent FROM {FOUND} ORDER BY rowid", columns.join(", "));
+        let columns: Vec<String> =
+            keys.chain(shared.iter().map(|(at, _)| format!("v{at}"))).collect();
+        let sql =
+            format!("SELECT {}, rowid, absent FROM {FOUND} ORDER BY rowid", columns.join(", "));
         let mut statement = self.store.connection.prepare(&sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
@@ -87,7 +111,14 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for corruption of what is read.
-    pub fn rows_not_in(&self, op: Op, table: &Table, about: Option<&str>, copy: &Database, max: u64) -> Result<u64, Failure> {
+    pub fn rows_not_in(
+        &self,
+        op: Op,
+        table: &Table,
+        about: Option<&str>,
+        copy: &Database,
+        max: u64,
+    ) -> Result<u64, Failure> {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
         let theirs = if key.is_empty() { None } else { copy.table_named(op, &table.name)? };
@@ -96,8 +127,12 @@ impl Database {
             None => None,
         };
         let columns = if key.is_empty() { "1".to_owned() } else { key.join(", ") };
-        let about_it = about.map_or_else(String::new, |condition| format!(" WHERE ({condition}\n)"));
-        let mut statement = match self.connection.prepare(&format!("SELECT {columns} FROM {}{about_it}", table.itself())) {
+        let about_it =
+            about.map_or_else(String::new, |condition| format!(" WHERE ({condition}\n)"));
+        let mut statement = match self
+            .connection
+            .prepare(&format!("SELECT {columns} FROM {}{about_it}", table.itself()))
+        {
             Err(error) if about.is_some() && class_of(&error) == Class::Failed => return Ok(0),
             prepared => prepared.map_err(failed)?,
         };
@@ -112,7 +147,9 @@ impl Database {
                 Err(error) => return Err(failed(error)),
             };
             let there = match &mut ask {
-                Some(ask) => bind(ask, row, key.len()).and_then(|()| first_truth(ask)).map_err(|error| copy.failure(op, &error))?,
+                Some(ask) => bind(ask, row, key.len())
+                    .and_then(|()| first_truth(ask))
+                    .map_err(|error| copy.failure(op, &error))?,
                 None => None,
             };
             lacking += u64::from(there.is_none());
@@ -130,7 +167,11 @@ impl Database {
     ) -> Result<Option<Statement<'_>>, Failure> {
         let keys = key.iter().enumerate().map(|(at, key)| format!("{key} = ?{}", at + 1));
         let all: Vec<String> = keys.chain(holds).collect();
-        match self.connection.prepare(&format!("SELECT 1 FROM {} WHERE {}", table.itself(), all.join(" AND "))) {
+        match self.connection.prepare(&format!(
+            "SELECT 1 FROM {} WHERE {}",
+            table.itself(),
+            all.join(" AND ")
+        )) {
             Ok(ask) => Ok(Some(ask)),
             Err(error) if class_of(&error) == Class::Failed => Ok(None),
             Err(error) => Err(self.failure(op, &error)),

@@ -21,8 +21,14 @@ impl Database {
     /// As SQLite.
     pub fn rows(&self, op: Op, table: &Table) -> Result<Vec<Values>, Failure> {
         let read = || {
-            let mut statement = self.connection.prepare(&format!("SELECT {} FROM {}", list(&table.columns, ""), quote(&table.name)))?;
-            let rows = statement.query_map([], |row| (0..table.columns.len()).map(|column| row.get(column)).collect())?;
+            let mut statement = self.connection.prepare(&format!(
+                "SELECT {} FROM {}",
+                list(&table.columns, ""),
+                quote(&table.name)
+            ))?;
+            let rows = statement.query_map([], |row| {
+                (0..table.columns.len()).map(|column| row.get(column)).collect()
+            })?;
             rows.collect::<rusqlite::Result<Vec<Values>>>()
         };
         read().map_err(|error| self.failure(op, &error))
@@ -33,9 +39,16 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn has_rows(&self, op: Op, table: &Table, rows: &[Values]) -> Result<bool, Failure> {
-        let which: Vec<String> = (1..).zip(&table.columns).map(|(number, column)| format!("{} IS ?{number}", quote(column))).collect();
+        let which: Vec<String> = (1..)
+            .zip(&table.columns)
+            .map(|(number, column)| format!("{} IS ?{number}", quote(column)))
+            .collect();
         let read = || {
-            let mut statement = self.connection.prepare(&format!("SELECT 1 FROM {} WHERE {}", quote(&table.name), which.join(" AND ")))?;
+            let mut statement = self.connection.prepare(&format!(
+                "SELECT 1 FROM {} WHERE {}",
+                quote(&table.name),
+                which.join(" AND ")
+            ))?;
             for row in rows {
                 if !statement.exists(params_from_iter(row))? {
                     return Ok(false);

@@ -33,8 +33,8 @@ impl Database {
     /// is SQLite's own.
     pub(super) fn harden(&self, op: Op) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
-        let hardened =
-            configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false));
+        let hardened = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
+            .and_then(|()| configure(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false));
         hardened.map_err(|error| self.failure(op, &error))
     }
 
@@ -42,7 +42,8 @@ impl Database {
     pub(super) fn distrust(&self, op: Op) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
         self.harden(op)?;
-        configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false).map_err(|error| self.failure(op, &error))
+        configure(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)
+            .map_err(|error| self.failure(op, &error))
     }
 
     pub(super) fn protect(&mut self, op: Op, size: u64) -> Result<(), Failure> {
@@ -75,7 +76,9 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn bound_values_again(&self, op: Op, bytes: i32) -> Result<i32, Failure> {
-        self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map_err(|error| self.failure(op, &error))
+        self.connection
+            .set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes)
+            .map_err(|error| self.failure(op, &error))
     }
 
     /// No statement can write what is SQLite's or a virtual table's own.

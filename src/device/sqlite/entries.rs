@@ -68,19 +68,37 @@ impl Database {
     ///
     /// # Errors
     /// Interrupted; or as SQLite, but for corruption.
-    pub fn index_rows<'a>(&'a self, op: Op, table: &'a Table, findings: &Findings, stop: &AtomicBool) -> Result<IndexRows<'a>, Failure> {
+    pub fn index_rows<'a>(
+        &'a self,
+        op: Op,
+        table: &'a Table,
+        findings: &Findings,
+        stop: &AtomicBool,
+    ) -> Result<IndexRows<'a>, Failure> {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
         let store = self.temporary(op)?;
         let (absent, other, counted, counted_where, unproven) = (0, 0, 0, None, Vec::new());
-        let mut found = IndexRows { database: self, store, table, op, key, absent, other, counted, counted_where, unproven };
+        let mut found = IndexRows {
+            database: self,
+            store,
+            table,
+            op,
+            key,
+            absent,
+            other,
+            counted,
+            counted_where,
+            unproven,
+        };
         let indexes = self.indexes(table).map_err(failed)?;
         if indexes.is_empty() {
             return Ok(found);
         }
         found.make().map_err(failed)?;
         // The row number has no name: the rows cannot be told from each other. Or the order in which they lie is not here.
-        let told_apart = !found.key.is_empty() && table.own_index.as_ref().is_none_or(|own| findings.computes(own));
+        let told_apart = !found.key.is_empty()
+            && table.own_index.as_ref().is_none_or(|own| findings.computes(own));
         for index in &indexes {
             if !told_apart || !findings.computes(&index.name) {
                 found.not_compared(index)?;
@@ -89,7 +107,10 @@ impl Database {
             found.compare(index, findings, stop)?;
         }
         let count = format!("SELECT count(*) FILTER (WHERE absent), count(*) FILTER (WHERE NOT absent) FROM {FOUND}");
-        let counted = found.store.connection.query_row(&count, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        let counted = found
+            .store
+            .connection
+            .query_row(&count, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
         let (absent, other) = counted.map_err(failed)?;
         found.absent = u64::try_from(absent).unwrap_or(0);
         found.other = found.other.saturating_add(u64::try_from(other).unwrap_or(0));
@@ -110,19 +131,36 @@ impl Database {
         if with.is_empty() {
             return Ok(found);
         }
-        for table in self.all_tables(op)?.into_iter().filter(|table| with.iter().any(|name| name.eq_ignore_ascii_case(&table.name))) {
+        for table in self
+            .all_tables(op)?
+            .into_iter()
+            .filter(|table| with.iter().any(|name| name.eq_ignore_ascii_case(&table.name)))
+        {
             for index in self.indexes(&table).map_err(failed)? {
                 let Some(condition) = &index.condition else { continue };
-                let count = |from: &str| format!("SELECT count(*) FROM {from} WHERE ({condition}\n)");
-                let number = |sql: &str| match self.connection.query_row(sql, [], |row| row.get::<_, i64>(0)) {
+                let count =
+                    |from: &str| format!("SELECT count(*) FROM {from} WHERE ({condition}\n)");
+                let number = |sql: &str| match self
+                    .connection
+                    .query_row(sql, [], |row| row.get::<_, i64>(0))
+                {
                     Ok(number) => Ok(Some(number)),
                     // What is corrupt has been said; what cannot be asked is compared where a repair needs it.
-                    Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => Ok(None),
+                    Err(error)
+                        if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) =>
+                    {
+                        Ok(None)
+                    }
                     Err(error) => Err(failed(error)),
                 };
                 let scan = count(&index.of(&table));
-                let scanned = if self.passes_over(&table, &index, &scan) { None } else { number(&scan)? };
-                let entries = if scanned.is_some() { scanned } else { self.entries_of(&index).map_err(failed)? };
+                let scanned =
+                    if self.passes_over(&table, &index, &scan) { None } else { number(&scan)? };
+                let entries = if scanned.is_some() {
+                    scanned
+                } else {
+                    self.entries_of(&index).map_err(failed)?
+                };
                 if entries.is_some() && entries > number(&count(&table.itself()))? {
                     found.push(index.name);
                 }
@@ -134,20 +172,30 @@ impl Database {
     /// Where rows are kept by their key, SQLite looks up the row of an entry for a column of the condition that the index does not
     /// have, and passes over an entry whose row is gone.
     fn passes_over(&self, table: &Table, index: &Index, scan: &str) -> bool {
-        let plan = || self.connection.query_row(&format!("EXPLAIN QUERY PLAN {scan}"), [], |row| row.get::<_, String>(3));
-        table.is_kept_by_key() && index.condition.is_some() && !plan().is_ok_and(|plan| plan.contains("USING COVERING INDEX"))
+        let plan = || {
+            self.connection
+                .query_row(&format!("EXPLAIN QUERY PLAN {scan}"), [], |row| row.get::<_, String>(3))
+        };
+        table.is_kept_by_key()
+            && index.condition.is_some()
+            && !plan().is_ok_and(|plan| plan.contains("USING COVERING INDEX"))
     }
 
     /// The entries of an index, counted on its pages; `None` where not every page can be read, or SQLite does not have dbstat.
     fn entries_of(&self, index: &Index) -> rusqlite::Result<Option<i64>> {
         let sql = "SELECT sum(ncell) FILTER (WHERE pagetype IN ('internal', 'leaf', 'overflow')), count(*) FILTER (WHERE pagetype = 'corrupted') \
                    FROM dbstat WHERE name = ?1";
-        match self.connection.query_row(sql, [&index.name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))) {
+        match self
+            .connection
+            .query_row(sql, [&index.name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
+        {
             Ok((entries, 0)) => Ok(entries),
             Ok(_) => Ok(None),
             // dbstat asks for as much memory as a corrupt cell claims to need.
             Err(error) if is_out_of_memory(&error) => Ok(None),
-            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => Ok(None),
+            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -157,27 +205,43 @@ impl Database {
             "SELECT l.name, s.sql, l.partial FROM pragma_index_list(?1) l JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name \
                    WHERE s.rootpage > 0";
         let mut statement = self.connection.prepare(sql)?;
-        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?));
-        let rows = statement.query_map([&table.name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-        rows.into_iter().map(|(name, sql, partial)| self.index(table, name, sql.filter(|_| partial))).collect()
+        let read = |row: &Row<'_>| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?))
+        };
+        let rows =
+            statement.query_map([&table.name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.into_iter()
+            .map(|(name, sql, partial)| self.index(table, name, sql.filter(|_| partial)))
+            .collect()
     }
 
-    fn index(&self, table: &Table, name: String, partial: Option<String>) -> rusqlite::Result<Index> {
+    fn index(
+        &self,
+        table: &Table,
+        name: String,
+        partial: Option<String>,
+    ) -> rusqlite::Result<Index> {
         let sql = "SELECT cid, name, coll, desc, key FROM pragma_index_xinfo(?1) ORDER BY seqno";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([&name])?;
         let (mut columns, mut computed, mut order) = (Vec::new(), false, Vec::new());
         while let Some(row) = rows.next()? {
             let column: Option<String> = row.get(1)?;
-            let at = column.as_ref().and_then(|name| table.columns.iter().position(|column| column.eq_ignore_ascii_case(name)));
+            let at = column.as_ref().and_then(|name| {
+                table.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
+            });
             match (row.get::<_, i64>(0)?, column) {
                 (0.., Some(column)) => {
                     let direction = if row.get::<_, bool>(3)? { "ASC" } else { "DESC" };
                     let collation: Option<String> = row.get(2)?;
-                    let collation = collation.map(|name| format!(" COLLATE {}", quote(&name))).unwrap_or_default();
+                    let collation = collation
+                        .map(|name| format!(" COLLATE {}", quote(&name)))
+                        .unwrap_or_default();
                     order.push(format!("{}{collation} {direction}", quote(&column)));
                     // A generated column holds nothing of its own; the row's key is compared anyway.
-                    columns.extend(at.filter(|_| row.get(4).unwrap_or(false)).map(|at| (at, quote(&column))));
+                    columns.extend(
+                        at.filter(|_| row.get(4).unwrap_or(false)).map(|at| (at, quote(&column))),
+                    );
                 }
                 (-1, _) => {}
                 _ => computed = true,
@@ -192,36 +256,60 @@ impl Database {
 
 impl IndexRows<'_> {
     fn make(&self) -> rusqlite::Result<()> {
-        let keys: Vec<String> = (0..self.key.len().max(1)).map(|number| format!("k{number}")).collect();
-        let values: Vec<String> = (0..self.table.columns.len()).map(|number| format!(", v{number}")).collect();
-        let sql = format!("CREATE TABLE {FOUND}({}{}, absent, PRIMARY KEY({})); BEGIN", keys.join(", "), values.concat(), keys.join(", "));
+        let keys: Vec<String> =
+            (0..self.key.len().max(1)).map(|number| format!("k{number}")).collect();
+        let values: Vec<String> =
+            (0..self.table.columns.len()).map(|number| format!(", v{number}")).collect();
+        let sql = format!(
+            "CREATE TABLE {FOUND}({}{}, absent, PRIMARY KEY({})); BEGIN",
+            keys.join(", "),
+            values.concat(),
+            keys.join(", ")
+        );
         self.store.connection.execute_batch(&sql)
     }
 
     /// Entries from the first on, and where a page is corrupt also from the last one down to it.
-    fn compare(&mut self, index: &Index, findings: &Findings, stop: &AtomicBool) -> Result<(), Failure> {
+    fn compare(
+        &mut self,
+        index: &Index,
+        findings: &Findings,
+        stop: &AtomicBool,
+    ) -> Result<(), Failure> {
         let keys = self.key.join(", ");
-        let values: Vec<String> = index.columns.iter().map(|(_, column)| format!(", {column}")).collect();
-        let condition = index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
-        let scan = format!("SELECT {keys}{} FROM {}{condition}", values.concat(), index.of(self.table));
+        let values: Vec<String> =
+            index.columns.iter().map(|(_, column)| format!(", {column}")).collect();
+        let condition =
+            index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
+        let scan =
+            format!("SELECT {keys}{} FROM {}{condition}", values.concat(), index.of(self.table));
         let mut read = Read::default();
         let passes_over = self.database.passes_over(self.table, index, &scan);
         match self.scan(index, &scan, stop, &mut read) {
             // Entries that it did not come to have no row.
-            Ok(()) if passes_over => self.count(index, read.entries).and_then(|()| self.computed_values(index, findings, read.with_row)),
+            Ok(()) if passes_over => self
+                .count(index, read.entries)
+                .and_then(|()| self.computed_values(index, findings, read.with_row)),
             Ok(()) => self.computed_values(index, findings, read.with_row),
             Err(Stop::Corrupt) if passes_over => self.not_compared(index),
             Err(Stop::Corrupt) if index.computed => Ok(()),
-            Err(Stop::Corrupt) => match self.scan(index, &format!("{scan} ORDER BY {}", index.backwards), stop, &mut read) {
+            Err(Stop::Corrupt) => match self.scan(
+                index,
+                &format!("{scan} ORDER BY {}", index.backwards),
+                stop,
+                &mut read,
+            ) {
                 Ok(()) | Err(Stop::Corrupt) => Ok(()),
                 Err(Stop::Refused) => self.not_compared(index),
                 Err(Stop::By(failure)) => Err(*failure),
             },
             // Its condition is true of every row that the schema allows: SQLite sees no reason for the index.
-            Err(Stop::Refused) if index.condition.is_some() => match self.fitting(index, findings)? {
-                Some(fitting) => self.count(index, fitting),
-                None => self.not_compared(index),
-            },
+            Err(Stop::Refused) if index.condition.is_some() => {
+                match self.fitting(index, findings)? {
+                    Some(fitting) => self.count(index, fitting),
+                    None => self.not_compared(index),
+                }
+            }
             Err(Stop::Refused) => self.not_compared(index),
             Err(Stop::By(failure)) => Err(*failure),
         }
@@ -229,7 +317,11 @@ impl IndexRows<'_> {
 
     /// All entries but these know something alone.
     fn count(&mut self, index: &Index, but: u64) -> Result<(), Failure> {
-        match self.database.entries_of(index).map_err(|error| self.database.failure(self.op, &error))? {
+        match self
+            .database
+            .entries_of(index)
+            .map_err(|error| self.database.failure(self.op, &error))?
+        {
             Some(entries) => {
                 let counted = u64::try_from(entries).unwrap_or(0).saturating_sub(but);
                 if counted > self.counted {
@@ -249,7 +341,13 @@ impl IndexRows<'_> {
         Ok(())
     }
 
-    fn scan(&self, index: &Index, scan: &str, stop: &AtomicBool, read: &mut Read) -> Result<(), Stop> {
+    fn scan(
+        &self,
+        index: &Index,
+        scan: &str,
+        stop: &AtomicBool,
+        read: &mut Read,
+    ) -> Result<(), Stop> {
         let connection = &self.database.connection;
         let ended = |error: rusqlite::Error| match class_of_reading(&error) {
             Class::Damaged => Stop::Corrupt,
@@ -266,7 +364,11 @@ impl IndexRows<'_> {
         let width = self.key.len() + index.columns.len();
         while let Some(row) = rows.next().map_err(ended)? {
             if stop.load(Ordering::Relaxed) {
-                return Err(Stop::By(Box::new(Failure::new(Class::Interrupted, self.op, "a stop signal came"))));
+                return Err(Stop::By(Box::new(Failure::new(
+                    Class::Interrupted,
+                    self.op,
+                    "a stop signal came",
+                ))));
             }
             let same = match bind(&mut lookup, row, width).and_then(|()| first_truth(&mut lookup)) {
                 // The page that the row should be on cannot be read: the index alone knows it.
@@ -288,24 +390,36 @@ impl IndexRows<'_> {
 
     /// No row: there is none with this key. Else: does it have these values?
     fn lookup(&self, index: &Index) -> String {
-        let keys: Vec<String> = self.key.iter().enumerate().map(|(at, key)| format!("{key} = ?{}", at + 1)).collect();
+        let keys: Vec<String> =
+            self.key.iter().enumerate().map(|(at, key)| format!("{key} = ?{}", at + 1)).collect();
         let first = self.key.len() + 1;
         let mut same: Vec<String> = index
             .columns
             .iter()
             .enumerate()
             .map(|(at, (_, column))| format!("{column} IS ?{} COLLATE BINARY", first + at))
-            .chain(self.key.iter().enumerate().map(|(at, key)| format!("{key} IS ?{} COLLATE BINARY", at + 1)))
+            .chain(
+                self.key
+                    .iter()
+                    .enumerate()
+                    .map(|(at, key)| format!("{key} IS ?{} COLLATE BINARY", at + 1)),
+            )
             .collect();
         same.extend(index.condition.as_ref().map(|text| format!("coalesce(({text}\n), 0) <> 0")));
-        format!("SELECT {} FROM {} WHERE {}", same.join(" AND "), self.table.itself(), keys.join(" AND "))
+        format!(
+            "SELECT {} FROM {} WHERE {}",
+            same.join(" AND "),
+            self.table.itself(),
+            keys.join(" AND ")
+        )
     }
 
     /// What several indexes know of one row comes together.
     fn keep(&self, index: &Index) -> String {
         let first = self.key.len() + 1;
         let keys: Vec<String> = (0..self.key.len()).map(|at| format!("k{at}")).collect();
-        let (mut names, mut marks) = (keys.clone(), (1..first).map(|mark| format!("?{mark}")).collect::<Vec<_>>());
+        let (mut names, mut marks) =
+            (keys.clone(), (1..first).map(|mark| format!("?{mark}")).collect::<Vec<_>>());
         let mut set = Vec::new();
         for (at, (column, _)) in index.columns.iter().enumerate() {
             if names.contains(&format!("v{column}")) {
@@ -318,12 +432,20 @@ impl IndexRows<'_> {
         names.push("absent".to_owned());
         marks.push(format!("?{}", first + index.columns.len()));
         set.push("absent = absent OR excluded.absent".to_owned());
-        let (names, marks, keys, set) = (names.join(", "), marks.join(", "), keys.join(", "), set.join(", "));
-        format!("INSERT INTO {FOUND}({names}) VALUES ({marks}) ON CONFLICT({keys}) DO UPDATE SET {set}")
+        let (names, marks, keys, set) =
+            (names.join(", "), marks.join(", "), keys.join(", "), set.join(", "));
+        format!(
+            "INSERT INTO {FOUND}({names}) VALUES ({marks}) ON CONFLICT({keys}) DO UPDATE SET {set}"
+        )
     }
 
     /// An entry whose expression has another value than its row's is counted: what is left of the entries has no row.
-    fn computed_values(&mut self, index: &Index, findings: &Findings, with_row: u64) -> Result<(), Failure> {
+    fn computed_values(
+        &mut self,
+        index: &Index,
+        findings: &Findings,
+        with_row: u64,
+    ) -> Result<(), Failure> {
         if index.computed {
             // Where the rows cannot be counted it is not only the index that is damaged.
             let fitting = self.fitting(index, findings)?.unwrap_or(with_row);
@@ -334,13 +456,18 @@ impl IndexRows<'_> {
 
     /// Rows with an equal entry: all that the index is about, but for those that the check misses in it.
     fn fitting(&self, index: &Index, findings: &Findings) -> Result<Option<u64>, Failure> {
-        let missing = |finding: &&Finding| finding.object.as_deref() == Some(&index.name) && finding.text.starts_with("row ");
+        let missing = |finding: &&Finding| {
+            finding.object.as_deref() == Some(&index.name) && finding.text.starts_with("row ")
+        };
         let missing = findings.of(Kind::Index).filter(missing).count() as u64;
-        let condition = index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
+        let condition =
+            index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         let count = format!("SELECT count(*) FROM {}{condition}", self.table.itself());
         match self.database.connection.query_row(&count, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(Some(u64::try_from(rows).unwrap_or(0).saturating_sub(missing))),
-            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => Ok(None),
+            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => {
+                Ok(None)
+            }
             Err(error) => Err(self.database.failure(self.op, &error)),
         }
     }
@@ -375,13 +502,23 @@ impl IndexRows<'_> {
         let failed = |error: rusqlite::Error| into.failure(self.op, &error);
         into.make_aside(self.table, aside).map_err(failed)?;
         let marks = vec!["?"; self.table.columns.len()].join(", ");
-        let insert = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&aside.name), list(&self.table.columns, ""));
+        let insert = format!(
+            "INSERT INTO {}({}) VALUES ({marks})",
+            quote(&aside.name),
+            list(&self.table.columns, "")
+        );
         let mut insert = into.connection.prepare(&insert).map_err(failed)?;
         let values: Vec<String> = (0..self.table.columns.len()).map(|at| self.value(at)).collect();
-        let mut statement = self.store.connection.prepare(&format!("SELECT {} FROM {FOUND}", values.join(", "))).map_err(failed)?;
+        let mut statement = self
+            .store
+            .connection
+            .prepare(&format!("SELECT {} FROM {FOUND}", values.join(", ")))
+            .map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            bind(&mut insert, row, values.len()).and_then(|()| insert.raw_execute()).map_err(failed)?;
+            bind(&mut insert, row, values.len())
+                .and_then(|()| insert.raw_execute())
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -426,7 +563,9 @@ fn condition(sql: &str) -> Option<&str> {
             }
             byte if is_word(*byte) => {
                 let word = rest.bytes().take_while(|byte| is_word(*byte)).count();
-                if depth == 0 && rest.get(..word).is_some_and(|word| word.eq_ignore_ascii_case("where")) {
+                if depth == 0
+                    && rest.get(..word).is_some_and(|word| word.eq_ignore_ascii_case("where"))
+                {
                     return rest.get(word..);
                 }
                 word

@@ -46,7 +46,9 @@ fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
 
 #[test]
 fn rows_that_are_gone_are_found_in_every_kind_of_index() {
-    let rows = |table: &str| format!("{table}; {COUNT} INSERT INTO t(a, b, c) SELECT i, 'b' || i, 'c' FROM n;");
+    let rows = |table: &str| {
+        format!("{table}; {COUNT} INSERT INTO t(a, b, c) SELECT i, 'b' || i, 'c' FROM n;")
+    };
     let gone = "DELETE FROM t WHERE a > 40";
     for index in [
         "CREATE INDEX i ON t(b)",
@@ -85,14 +87,26 @@ fn rows_with_other_values_are_found_too() {
     ] {
         check(&format!("{rows}{index}"), other, (0, 3));
     }
-    check(&format!("{rows}CREATE INDEX i ON t(b)"), "UPDATE t SET b = NULL WHERE id = 1; DELETE FROM t WHERE id = 2", (1, 1));
+    check(
+        &format!("{rows}CREATE INDEX i ON t(b)"),
+        "UPDATE t SET b = NULL WHERE id = 1; DELETE FROM t WHERE id = 2",
+        (1, 1),
+    );
 }
 
 #[test]
 fn an_index_with_fewer_entries_knows_nothing_alone() {
     let rows = format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t(a, b) SELECT i, 'b' || i FROM n;");
-    for index in ["CREATE UNIQUE INDEX i ON t(b)", "CREATE INDEX i ON t(b, upper(b))", "CREATE INDEX i ON t(a) WHERE b > ''"] {
-        check(&format!("{rows}{index}"), "INSERT INTO t(a, b) VALUES (70, 'more'), (NULL, 'and more')", (0, 0));
+    for index in [
+        "CREATE UNIQUE INDEX i ON t(b)",
+        "CREATE INDEX i ON t(b, upper(b))",
+        "CREATE INDEX i ON t(a) WHERE b > ''",
+    ] {
+        check(
+            &format!("{rows}{index}"),
+            "INSERT INTO t(a, b) VALUES (70, 'more'), (NULL, 'and more')",
+            (0, 0),
+        );
     }
 }
 
@@ -152,7 +166,11 @@ fn a_copy_holds_rows_that_are_only_counted_where_their_index_is_about_them() {
 
 #[test]
 fn the_condition_of_a_partial_index_is_found_in_its_text() {
-    assert_eq!(condition("CREATE INDEX \"where\" ON t(a /* where */, (b = 'where'))  WHERE b > 1").map(str::trim), Some("b > 1"));
+    assert_eq!(
+        condition("CREATE INDEX \"where\" ON t(a /* where */, (b = 'where'))  WHERE b > 1")
+            .map(str::trim),
+        Some("b > 1")
+    );
     assert_eq!(condition("CREATE INDEX [where] ON where_t(a) -- where x\n where(b)"), Some("(b)"));
     assert_eq!(condition("CREATE INDEX i ON t(a)"), None);
 }

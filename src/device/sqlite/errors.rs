@@ -15,8 +15,12 @@ pub fn class_of(error: &rusqlite::Error) -> Class {
     };
     match failure.code {
         // rusqlite calls SQLITE_ERROR "Unknown", and every code that it does not know.
-        ErrorCode::Unknown if failure.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR => Class::Failed,
-        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange => Class::Failed,
+        ErrorCode::Unknown if failure.extended_code & 0xff == rusqlite::ffi::SQLITE_ERROR => {
+            Class::Failed
+        }
+        ErrorCode::ConstraintViolation
+        | ErrorCode::TypeMismatch
+        | ErrorCode::ParameterOutOfRange => Class::Failed,
         ErrorCode::AuthorizationForStatementDenied | ErrorCode::TooBig => Class::Failed,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Class::Damaged,
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Class::InUse,
@@ -48,8 +52,11 @@ pub(super) fn is_out_of_memory(error: &rusqlite::Error) -> bool {
 pub(super) fn is_not_utf8(error: &rusqlite::Error) -> bool {
     match error {
         // A name or a text of the schema that is a BLOB: SQLite takes its bytes for text.
-        rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(_, _, rusqlite::types::Type::Blob) => true,
-        rusqlite::Error::FromSqlConversionFailure(_, rusqlite::types::Type::Text, cause) => cause.is::<std::str::Utf8Error>(),
+        rusqlite::Error::Utf8Error(..)
+        | rusqlite::Error::InvalidColumnType(_, _, rusqlite::types::Type::Blob) => true,
+        rusqlite::Error::FromSqlConversionFailure(_, rusqlite::types::Type::Text, cause) => {
+            cause.is::<std::str::Utf8Error>()
+        }
         _ => false,
     }
 }
@@ -84,18 +91,23 @@ pub(in crate::device) fn system_error(error: &rusqlite::Error) -> Option<std::io
 pub fn describe(error: &rusqlite::Error) -> String {
     let code = extended_code(error);
     match sqlite_error(error).map(|error| error.code) {
-        Some(ErrorCode::OutOfMemory) => return "out of memory, of which SQLite may have memory_max_mib (SQLite 7)".to_owned(),
+        Some(ErrorCode::OutOfMemory) => {
+            return "out of memory, of which SQLite may have memory_max_mib (SQLite 7)".to_owned()
+        }
         Some(ErrorCode::OperationInterrupted) => return "a stop signal came (SQLite 9)".to_owned(),
         _ => {}
     }
     let words = match error {
-        rusqlite::Error::SqliteFailure(failure, None) => rusqlite::ffi::code_to_str(failure.extended_code).to_owned(),
+        rusqlite::Error::SqliteFailure(failure, None) => {
+            rusqlite::ffi::code_to_str(failure.extended_code).to_owned()
+        }
         rusqlite::Error::SqliteFailure(_, Some(words)) => words.clone(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other if is_not_utf8(other) => format!("a text in the database is not UTF-8 ({other})"),
         other => other.to_string(),
     };
-    let missing = Missing::of(error).map(|missing| format!("; {}", missing.advice())).unwrap_or_default();
+    let missing =
+        Missing::of(error).map(|missing| format!("; {}", missing.advice())).unwrap_or_default();
     match code {
         Some(code) => format!("{words} (SQLite {code}){missing}"),
         None => words,
@@ -105,7 +117,9 @@ pub fn describe(error: &rusqlite::Error) -> String {
 /// The error is about an object of the schema and not about the file: a function, collation, module or tokenizer is missing, or a
 /// virtual table does not work.
 pub(super) fn is_an_objects(error: &rusqlite::Error) -> bool {
-    Missing::of(error).is_some() || class_of(error) == Class::Failed || extended_code(error) == Some(rusqlite::ffi::SQLITE_CORRUPT_VTAB)
+    Missing::of(error).is_some()
+        || class_of(error) == Class::Failed
+        || extended_code(error) == Some(rusqlite::ffi::SQLITE_CORRUPT_VTAB)
 }
 
 #[cfg(test)]
@@ -116,10 +130,15 @@ mod tests {
     #[test]
     fn a_text_that_is_not_utf8_is_neither_damage_nor_the_storage() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        let read = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap_err();
+        let read =
+            |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap_err();
         let error = read("SELECT CAST(x'61ff' AS TEXT)");
         assert_eq!(class_of(&error), Class::Failed);
-        assert!(describe(&error).starts_with("a text in the database is not UTF-8"), "{}", describe(&error));
+        assert!(
+            describe(&error).starts_with("a text in the database is not UTF-8"),
+            "{}",
+            describe(&error)
+        );
         assert_eq!(class_of(&read("SELECT 1")), Class::Storage);
         assert_eq!(class_of(&read("SELECT x'61'")), Class::Failed);
     }

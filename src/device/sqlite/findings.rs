@@ -78,7 +78,9 @@ impl Findings {
             Kind::Index => finding.text.starts_with("Tree "),
             kind => kind == Kind::Space,
         };
-        let of_a_table = |finding: &Finding| matches!(finding.kind, Kind::Table | Kind::Stopped) || finding.is_nobodys();
+        let of_a_table = |finding: &Finding| {
+            matches!(finding.kind, Kind::Table | Kind::Stopped) || finding.is_nobodys()
+        };
         !self.0.iter().any(of_a_table) && (!self.has(Kind::Unused) || self.0.iter().any(broken))
     }
 
@@ -94,10 +96,13 @@ impl Findings {
     /// What is no damage and worth knowing all the same, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let words = |finding: &Finding| match (finding.kind, &finding.object) {
-            (Kind::VirtualTable, Some(name)) => {
-                Some(format!("the virtual table {name} does not fit its content: {}", finding.text.replace('\n', "; ")))
+            (Kind::VirtualTable, Some(name)) => Some(format!(
+                "the virtual table {name} does not fit its content: {}",
+                finding.text.replace('\n', "; ")
+            )),
+            (Kind::NotChecked, Some(name)) => {
+                Some(format!("{name} was checked in part: {}", finding.text))
             }
-            (Kind::NotChecked, Some(name)) => Some(format!("{name} was checked in part: {}", finding.text)),
             _ => None,
         };
         self.0.iter().filter_map(words).collect()
@@ -131,7 +136,11 @@ impl Findings {
 
     /// Adds what SQLite does not count: a partial index with more entries than rows.
     pub fn add_too_many_entries(&mut self, index: &str) {
-        self.0.push(finding(Kind::Index, Some(index), &format!("more entries than rows in the partial index {index}")));
+        self.0.push(finding(
+            Kind::Index,
+            Some(index),
+            &format!("more entries than rows in the partial index {index}"),
+        ));
     }
 
     /// Adds the error that stopped the check.
@@ -143,7 +152,10 @@ impl Findings {
 impl Finding {
     /// A value that its column would have converted, whatever an application stored.
     fn is_nobodys(&self) -> bool {
-        self.kind == Kind::Rule && ["NUMERIC value in ", "TEXT value in "].iter().any(|begin| self.text.starts_with(begin))
+        self.kind == Kind::Rule
+            && ["NUMERIC value in ", "TEXT value in "]
+                .iter()
+                .any(|begin| self.text.starts_with(begin))
     }
 }
 
@@ -168,14 +180,22 @@ fn structure(line: &str, trees: &BTreeMap<i64, Tree>) -> Finding {
         let tree: Option<&Tree> = root.and_then(|root: i64| trees.get(&root));
         let name = tree.map(|tree| tree.name.as_str());
         return match tree {
-            _ if line.contains("ptr map entry") || line.contains("Failed to read ptrmap") => finding(Kind::Space, None, line),
+            _ if line.contains("ptr map entry") || line.contains("Failed to read ptrmap") => {
+                finding(Kind::Space, None, line)
+            }
             // The other owner may be a table, and which of the two is right is not known.
             _ if line.contains("2nd reference to page ") => finding(Kind::Table, name, line),
             Some(tree) if tree.is_index => finding(Kind::Index, name, line),
             _ => finding(Kind::Table, name, line),
         };
     }
-    let space = ["Freelist: ", "max rootpage ", "incremental_vacuum enabled ", "Failed to read ptrmap ", "Bad ptr map entry "];
+    let space = [
+        "Freelist: ",
+        "max rootpage ",
+        "incremental_vacuum enabled ",
+        "Failed to read ptrmap ",
+        "Bad ptr map entry ",
+    ];
     if space.iter().any(|begin| line.starts_with(begin)) {
         return finding(Kind::Space, None, line);
     }
@@ -186,11 +206,17 @@ fn structure(line: &str, trees: &BTreeMap<i64, Tree>) -> Finding {
 /// A row about rows, entries, or a virtual table.
 fn content(row: &str) -> Finding {
     let after = |words: &str| row.split_once(words).map(|(_, name)| name);
-    let rule = ["NULL value in ", "NUMERIC value in ", "TEXT value in ", "CHECK constraint failed in "];
-    if rule.iter().any(|begin| row.starts_with(begin)) || (row.starts_with("non-") && row.contains(" value in ")) {
+    let rule =
+        ["NULL value in ", "NUMERIC value in ", "TEXT value in ", "CHECK constraint failed in "];
+    if rule.iter().any(|begin| row.starts_with(begin))
+        || (row.starts_with("non-") && row.contains(" value in "))
+    {
         return finding(Kind::Rule, after(" in "), row);
     }
-    if let Some(index) = row.strip_prefix("wrong # of entries in index ").or(row.strip_prefix("non-unique entry in index ")) {
+    if let Some(index) = row
+        .strip_prefix("wrong # of entries in index ")
+        .or(row.strip_prefix("non-unique entry in index "))
+    {
         return finding(Kind::Index, Some(index), row);
     }
     if row.starts_with("row ") || row.starts_with("rowid not at end-of-record ") {
@@ -199,7 +225,10 @@ fn content(row: &str) -> Finding {
             return finding(Kind::Index, Some(index), row);
         }
     }
-    if let Some((index, _)) = row.strip_prefix("index ").and_then(|rest| rest.split_once(" stores an imprecise floating-point value ")) {
+    if let Some((index, _)) = row
+        .strip_prefix("index ")
+        .and_then(|rest| rest.split_once(" stores an imprecise floating-point value "))
+    {
         return finding(Kind::Index, Some(index), row);
     }
     match virtual_table(row) {
@@ -268,9 +297,21 @@ mod tests {
         check("TEXT value in t.a", Kind::Rule, Some("t.a"));
         check("non-INT value in t.a", Kind::Rule, Some("t.a"));
         check("CHECK constraint failed in t", Kind::Rule, Some("t"));
-        check("malformed inverted index for FTS5 table main.notes", Kind::VirtualTable, Some("notes"));
-        check("unable to validate the inverted index for FTS4 table main.old: SQL logic error", Kind::VirtualTable, Some("old"));
-        check("In RTree main.places:\nNode 3 missing from database", Kind::VirtualTable, Some("places"));
+        check(
+            "malformed inverted index for FTS5 table main.notes",
+            Kind::VirtualTable,
+            Some("notes"),
+        );
+        check(
+            "unable to validate the inverted index for FTS4 table main.old: SQL logic error",
+            Kind::VirtualTable,
+            Some("old"),
+        );
+        check(
+            "In RTree main.places:\nNode 3 missing from database",
+            Kind::VirtualTable,
+            Some("places"),
+        );
         // An index whose name has the words of a rule is one all the same.
         check("row 1 missing from index NULL value in t", Kind::Index, Some("NULL value in t"));
     }
@@ -288,11 +329,17 @@ mod tests {
         assert!(!stopped.tables_are_whole());
         // No application can store these: the page is another table's, or of another time.
         for row in ["NUMERIC value in t.a", "TEXT value in t.a"] {
-            assert!(!whole(&["wrong # of entries in index t_by_a", row]).tables_are_whole(), "{row}");
+            assert!(
+                !whole(&["wrong # of entries in index t_by_a", row]).tables_are_whole(),
+                "{row}"
+            );
         }
         // These it can.
         for row in ["NULL value in t.a", "CHECK constraint failed in t", "non-INT value in t.a"] {
-            assert!(whole(&["wrong # of entries in index t_by_a", row]).tables_are_whole(), "{row}");
+            assert!(
+                whole(&["wrong # of entries in index t_by_a", row]).tables_are_whole(),
+                "{row}"
+            );
         }
     }
 
@@ -300,17 +347,28 @@ mod tests {
     fn a_structure_message_belongs_to_its_tree() {
         let block = |line: &str| format!("*** in database main ***\n{line}");
         check(&block("Tree 3 page 3 cell 1: Rowid 7 out of order"), Kind::Index, Some("t_by_a"));
-        check(&block("Tree 3 page 9: btreeInitPage() returns error code 11"), Kind::Index, Some("t_by_a"));
+        check(
+            &block("Tree 3 page 9: btreeInitPage() returns error code 11"),
+            Kind::Index,
+            Some("t_by_a"),
+        );
         check(&block("Tree 2 page 9 right child: invalid page number 700"), Kind::Table, Some("t"));
         check(&block("Tree 17 page 17: free space corruption"), Kind::Table, None);
         // Met in an index; its other owner may be a row.
         check(&block("Tree 3 page 3 cell 1: 2nd reference to page 8"), Kind::Table, Some("t_by_a"));
-        check(&block("Tree 2 page 2 cell 1: Bad ptr map entry key=5 expected=(5,2) got=(3,1)"), Kind::Space, None);
+        check(
+            &block("Tree 2 page 2 cell 1: Bad ptr map entry key=5 expected=(5,2) got=(3,1)"),
+            Kind::Space,
+            None,
+        );
         check(&block("Freelist: size is 3 but should be 4"), Kind::Space, None);
         check(&block("max rootpage (7) disagrees with header (6)"), Kind::Space, None);
         check(&block("Page 12: never used"), Kind::Unused, None);
         check(&block("Page 2: pointer map referenced"), Kind::Table, None);
-        assert_eq!(kinds(&block("Page 12: never used\nTree 2 page 2: Extends off end of page")).len(), 2);
+        assert_eq!(
+            kinds(&block("Page 12: never used\nTree 2 page 2: Extends off end of page")).len(),
+            2
+        );
         assert!(kinds("ok").is_empty());
     }
 }

@@ -23,17 +23,25 @@ struct Tool {
 fn tool_of(from: &AdoptFrom) -> Option<Tool> {
     let tool = |table, version, unfinished| Some(Tool { table, version, unfinished });
     match from {
-        AdoptFrom::Stated(_) | AdoptFrom::UserVersion | AdoptFrom::RusqliteMigration | AdoptFrom::Query(_) | AdoptFrom::Refinery => None,
-        AdoptFrom::Ecto => tool("schema_migrations", "SELECT max(version) FROM schema_migrations", None),
+        AdoptFrom::Stated(_)
+        | AdoptFrom::UserVersion
+        | AdoptFrom::RusqliteMigration
+        | AdoptFrom::Query(_)
+        | AdoptFrom::Refinery => None,
+        AdoptFrom::Ecto => {
+            tool("schema_migrations", "SELECT max(version) FROM schema_migrations", None)
+        }
         AdoptFrom::Sqlx => tool(
             "_sqlx_migrations",
             "SELECT max(version) FROM _sqlx_migrations",
             Some("SELECT version FROM _sqlx_migrations WHERE NOT success"),
         ),
         // Versions are strings of digits, in the order of strings: 2023-10-06-10000 is later than 20231006090000.
-        AdoptFrom::Diesel => {
-            tool("__diesel_schema_migrations", "SELECT max(replace(version, '-', '')) FROM __diesel_schema_migrations", None)
-        }
+        AdoptFrom::Diesel => tool(
+            "__diesel_schema_migrations",
+            "SELECT max(replace(version, '-', '')) FROM __diesel_schema_migrations",
+            None,
+        ),
         AdoptFrom::GolangMigrate => tool(
             "schema_migrations",
             "SELECT max(version) FROM schema_migrations",
@@ -46,7 +54,11 @@ fn tool_of(from: &AdoptFrom) -> Option<Tool> {
              (SELECT 1 FROM goose_db_version l WHERE l.version_id = g.version_id AND l.id > g.id)",
             None,
         ),
-        AdoptFrom::Dbmate => tool("schema_migrations", "SELECT max(CAST(version AS TEXT)) FROM schema_migrations", None),
+        AdoptFrom::Dbmate => tool(
+            "schema_migrations",
+            "SELECT max(CAST(version AS TEXT)) FROM schema_migrations",
+            None,
+        ),
     }
 }
 
@@ -77,7 +89,11 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for errors of a product's own query, which are words.
-    pub fn foreign_version(&self, op: Op, from: &AdoptFrom) -> Result<Result<i64, String>, Failure> {
+    pub fn foreign_version(
+        &self,
+        op: Op,
+        from: &AdoptFrom,
+    ) -> Result<Result<i64, String>, Failure> {
         let failed = |error: &rusqlite::Error| self.failure(op, error);
         let name = name_of(from);
         let Some(tool) = tool_of(from) else {
@@ -85,31 +101,45 @@ impl Database {
                 AdoptFrom::Stated(version) => Ok(Ok(*version)),
                 AdoptFrom::Query(query) => match self.one(query) {
                     Err(error) if super::class_of(&error) == crate::error::Class::Failed => {
-                        Ok(Err(format!("`version_query` does not work here: {}", super::describe(&error))))
+                        Ok(Err(format!(
+                            "`version_query` does not work here: {}",
+                            super::describe(&error)
+                        )))
                     }
-                    other => {
-                        other.map(|version| version.ok_or_else(|| "`version_query` gave no number".to_owned())).map_err(|e| failed(&e))
-                    }
+                    other => other
+                        .map(|version| {
+                            version.ok_or_else(|| "`version_query` gave no number".to_owned())
+                        })
+                        .map_err(|e| failed(&e)),
                 },
-                _ => self.one("PRAGMA user_version").map(|version| Ok(version.unwrap_or(0))).map_err(|error| failed(&error)),
+                _ => self
+                    .one("PRAGMA user_version")
+                    .map(|version| Ok(version.unwrap_or(0)))
+                    .map_err(|error| failed(&error)),
             };
         };
         let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-        let there = self.connection.query_row(sql, [tool.table], |_| Ok(())).optional().map_err(|error| failed(&error))?;
+        let there = self
+            .connection
+            .query_row(sql, [tool.table], |_| Ok(()))
+            .optional()
+            .map_err(|error| failed(&error))?;
         if there.is_none() {
             return Ok(Err(format!("{name}'s table {} is not in it", tool.table)));
         }
         // A column that is not there is said in words too: the table is another tool's.
         let ask = |sql: &str| match self.one(sql) {
-            Err(error) if super::class_of(&error) == crate::error::Class::Failed => {
-                Ok(Err(format!("its table {} is not {name}'s: {}", tool.table, super::describe(&error))))
-            }
+            Err(error) if super::class_of(&error) == crate::error::Class::Failed => Ok(Err(
+                format!("its table {} is not {name}'s: {}", tool.table, super::describe(&error)),
+            )),
             other => other.map(Ok).map_err(|error| failed(&error)),
         };
         if let Some(unfinished) = tool.unfinished {
             match ask(unfinished)? {
                 Err(words) => return Ok(Err(words)),
-                Ok(Some(version)) => return Ok(Err(format!("{name} was cut off in its version {version}"))),
+                Ok(Some(version)) => {
+                    return Ok(Err(format!("{name} was cut off in its version {version}")))
+                }
                 Ok(None) => {}
             }
         }
@@ -121,7 +151,9 @@ impl Database {
         let read = |row: &rusqlite::Row<'_>| {
             Ok(match row.get_ref(0)? {
                 ValueRef::Integer(number) => Some(number),
-                ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()),
+                ValueRef::Text(text) => {
+                    std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok())
+                }
                 ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => None,
             })
         };

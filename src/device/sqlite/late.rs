@@ -46,14 +46,21 @@ impl Database {
 
     fn plain_indexes(&self, table: &str) -> rusqlite::Result<Vec<(String, String)>> {
         let mut statement = self.connection.prepare(PLAIN)?;
-        let found = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let found = statement
+            .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         let sql = "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_stat1'";
         if self.connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
             return Ok(found);
         }
         // To drop an index drops what ANALYZE has told of it.
-        let mut statement = self.connection.prepare("SELECT 1 FROM main.sqlite_stat1 WHERE idx = ?1 COLLATE NOCASE")?;
-        let told: Vec<bool> = found.iter().map(|(name, _)| statement.exists([name])).collect::<rusqlite::Result<_>>()?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT 1 FROM main.sqlite_stat1 WHERE idx = ?1 COLLATE NOCASE")?;
+        let told: Vec<bool> = found
+            .iter()
+            .map(|(name, _)| statement.exists([name]))
+            .collect::<rusqlite::Result<_>>()?;
         Ok(found.into_iter().zip(told).filter(|(_, told)| !told).map(|(index, _)| index).collect())
     }
 }
@@ -81,7 +88,8 @@ mod tests {
     #[test]
     fn only_what_never_refuses_a_row_is_made_later() {
         let database = Sqlite::default().scratch(OP).unwrap();
-        let schema = "CREATE TABLE \"a t\" (id INTEGER PRIMARY KEY, b, c UNIQUE, d AS (json(b)) VIRTUAL, e);
+        let schema =
+            "CREATE TABLE \"a t\" (id INTEGER PRIMARY KEY, b, c UNIQUE, d AS (json(b)) VIRTUAL, e);
             CREATE INDEX plain ON \"a t\" (b, e COLLATE NOCASE DESC);
             CREATE INDEX \"another one\" ON \"a t\" (e);
             CREATE INDEX told ON \"a t\" (e, b);
@@ -93,8 +101,14 @@ mod tests {
         database
             .run(OP, "INSERT INTO \"a t\" (b, c, e) VALUES ('1', 1, '2'); ANALYZE; DELETE FROM sqlite_stat1 WHERE idx <> 'told'")
             .unwrap();
-        let all =
-            |order: &str| database.strings(OP, &format!("SELECT name || ' ' || sql FROM sqlite_schema WHERE sql > '' ORDER BY {order}"));
+        let all = |order: &str| {
+            database.strings(
+                OP,
+                &format!(
+                    "SELECT name || ' ' || sql FROM sqlite_schema WHERE sql > '' ORDER BY {order}"
+                ),
+            )
+        };
         let before = all("name").unwrap();
         let table = database.table_named(OP, "a t").unwrap().unwrap();
         let late = database.take_plain_indexes(OP, &table).unwrap();

@@ -46,7 +46,11 @@ impl Missing {
             .map(function)
             .or_else(|| named("no such collation sequence: ").map(Missing::Collation))
             .or_else(|| named("no such module: ").map(Missing::Module))
-            .or_else(|| named("no such tokenizer: ").or_else(|| named("unknown tokenizer: ")).map(Missing::Tokenizer))
+            .or_else(|| {
+                named("no such tokenizer: ")
+                    .or_else(|| named("unknown tokenizer: "))
+                    .map(Missing::Tokenizer)
+            })
     }
 
     /// Something takes its place for reading: a function answers NULL, which breaks no CHECK, and a collation compares bytes. `false`
@@ -54,10 +58,16 @@ impl Missing {
     pub(super) fn stand_in(&self, connection: &Connection) -> rusqlite::Result<bool> {
         match self {
             Missing::Function(name) => {
-                let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-                connection.create_scalar_function(name.as_str(), ANY_NUMBER, flags, |_| Ok(Null)).map(|()| true)
+                let flags = FunctionFlags::SQLITE_UTF8
+                    | FunctionFlags::SQLITE_DETERMINISTIC
+                    | FunctionFlags::SQLITE_INNOCUOUS;
+                connection
+                    .create_scalar_function(name.as_str(), ANY_NUMBER, flags, |_| Ok(Null))
+                    .map(|()| true)
             }
-            Missing::Collation(name) => connection.create_collation(name.as_str(), |one: &str, other: &str| one.cmp(other)).map(|()| true),
+            Missing::Collation(name) => connection
+                .create_collation(name.as_str(), |one: &str, other: &str| one.cmp(other))
+                .map(|()| true),
             Missing::Module(_) | Missing::Tokenizer(_) => Ok(false),
         }
     }
@@ -76,8 +86,9 @@ const ANY_NUMBER: i32 = -1;
 
 /// Functions that SQLite has where it was compiled with SQLITE_ENABLE_MATH_FUNCTIONS, as this workspace does and Debian.
 const MATH_FUNCTIONS: [&str; 29] = [
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh", "degrees", "exp", "floor", "ln", "log",
-    "log10", "log2", "mod", "pi", "pow", "power", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh",
+    "degrees", "exp", "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power",
+    "radians", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
 ];
 
 impl Missing {
@@ -88,8 +99,13 @@ impl Missing {
     /// What a product does about it.
     pub fn advice(&self) -> String {
         match self {
-            Missing::Function(name) if MATH_FUNCTIONS.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
-                format!("{}: build it with LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_MATH_FUNCTIONS", self.is_not_here())
+            Missing::Function(name)
+                if MATH_FUNCTIONS.iter().any(|known| name.eq_ignore_ascii_case(known)) =>
+            {
+                format!(
+                    "{}: build it with LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_MATH_FUNCTIONS",
+                    self.is_not_here()
+                )
             }
             _ => {
                 let known = self.is_not_here();
@@ -147,14 +163,25 @@ mod tests {
             "SOUNDEX",
             "ENABLE_DBSTAT_VTAB",
         ] {
-            let has = connection.query_row("SELECT sqlite_compileoption_used(?1)", [option], |row| row.get::<_, bool>(0)).unwrap();
+            let has = connection
+                .query_row("SELECT sqlite_compileoption_used(?1)", [option], |row| {
+                    row.get::<_, bool>(0)
+                })
+                .unwrap();
             assert!(has, "SQLite is compiled without {option}; LIBSQLITE3_FLAGS must name what .cargo/config.toml does");
         }
         for name in MATH_FUNCTIONS {
-            let known: bool =
-                connection.query_row("SELECT count(*) > 0 FROM pragma_function_list WHERE name = ?1", [name], |row| row.get(0)).unwrap();
+            let known: bool = connection
+                .query_row(
+                    "SELECT count(*) > 0 FROM pragma_function_list WHERE name = ?1",
+                    [name],
+                    |row| row.get(0),
+                )
+                .unwrap();
             assert!(known, "{name}");
         }
-        assert!(Missing::Function("sqrt".into()).advice().ends_with("LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_MATH_FUNCTIONS"));
+        assert!(Missing::Function("sqrt".into())
+            .advice()
+            .ends_with("LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_MATH_FUNCTIONS"));
     }
 }

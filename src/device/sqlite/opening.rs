@@ -20,9 +20,11 @@ pub(super) struct How {
 }
 
 /// Without any lock or write, and without a look at side files.
-pub(super) const IMMUTABLE: How = How { option: Some("immutable=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
+pub(super) const IMMUTABLE: How =
+    How { option: Some("immutable=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
 /// With the shared memory as others have made it.
-pub(super) const BESIDE: How = How { option: Some("readonly_shm=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
+pub(super) const BESIDE: How =
+    How { option: Some("readonly_shm=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
 /// As an application does.
 pub(super) const WRITING: How = How { option: None, access: OpenFlags::SQLITE_OPEN_READ_WRITE };
 
@@ -39,26 +41,40 @@ impl Sqlite<'_> {
         let mut database = opened.ok_or_else(|| Failure::io(op, path, &Anchor::another(path)))?;
         database.harden(op)?;
         // Who waits, and for how long, is decided by the caller.
-        database.connection.busy_timeout(std::time::Duration::ZERO).map_err(|error| database.failure(op, &error))?;
+        database
+            .connection
+            .busy_timeout(std::time::Duration::ZERO)
+            .map_err(|error| database.failure(op, &error))?;
         self.prepare(&mut database.connection);
         Ok(database)
     }
 
     /// `None` where it cannot be told what was opened.
-    fn opened(&self, op: Op, (disk, path): (&SystemDisk, &Path), how: How, closeness: Closeness) -> Result<Option<Database>, Failure> {
+    fn opened(
+        &self,
+        op: Op,
+        (disk, path): (&SystemDisk, &Path),
+        how: How,
+        closeness: Closeness,
+    ) -> Result<Option<Database>, Failure> {
         let failed = |error: std::io::Error| Failure::io(op, path, &error);
         let mut anchor = None;
         if self.vfs.is_none() {
             let known = self.main.filter(|(main, _)| *main == path).map(|(_, inode)| inode);
             anchor = Anchor::of(disk, path, known, closeness).map_err(failed)?;
-            let beside: &[&str] = if how.option == IMMUTABLE.option { &[] } else { &["-journal", "-wal", "-shm"] };
+            let beside: &[&str] =
+                if how.option == IMMUTABLE.option { &[] } else { &["-journal", "-wal", "-shm"] };
             if let Some(anchor) = anchor.as_mut().filter(|_| !beside.is_empty()) {
                 anchor.keep_super_journal();
             }
             // SQLite would wait for ever to open a journal that is a FIFO.
             for suffix in anchor.is_none().then_some(&"").into_iter().chain(beside) {
                 let file = side(path, suffix);
-                disk.stat(&file).and_then(|stat| stat.map_or(Ok(()), |stat| WrongKind::unless_file(&file, stat.kind))).map_err(failed)?;
+                disk.stat(&file)
+                    .and_then(|stat| {
+                        stat.map_or(Ok(()), |stat| WrongKind::unless_file(&file, stat.kind))
+                    })
+                    .map_err(failed)?;
             }
         }
         let (place, vfs) = match (&anchor, as_given::name()) {
@@ -66,7 +82,8 @@ impl Sqlite<'_> {
             _ => (path, self.vfs),
         };
         // Whoever is not anchored follows no link either: the path has none, when it is walked.
-        let mut flags = how.access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut flags =
+            how.access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut name = place.to_path_buf();
         if let Some(option) = how.option {
             flags |= OpenFlags::SQLITE_OPEN_URI;
@@ -76,7 +93,12 @@ impl Sqlite<'_> {
             Some(vfs) => Connection::open_with_flags_and_vfs(&name, flags, vfs),
             None => Connection::open_with_flags(&name, flags),
         };
-        let mut database = self.watched(op, connection.map_err(|error| failure_of(op, path, &error))?, path, None)?;
+        let mut database = self.watched(
+            op,
+            connection.map_err(|error| failure_of(op, path, &error))?,
+            path,
+            None,
+        )?;
         if !anchor.as_ref().map_or(Ok(true), Anchor::opened).map_err(failed)? {
             return Ok(None);
         }
@@ -91,7 +113,9 @@ fn percent_encode(path: &Path) -> String {
     let mut out = String::new();
     for byte in path.as_os_str().as_bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => out.push(char::from(*byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                out.push(char::from(*byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }

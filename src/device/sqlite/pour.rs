@@ -97,7 +97,11 @@ impl Pour<'_> {
         number: &str,
         each: &mut dyn FnMut(&Row<'_>) -> Result<(), Stopped>,
     ) -> Result<bool, Failure> {
-        let all = format!("SELECT {} FROM {} WHERE {number} >= ?1 ORDER BY {number}", table.selected(), table.itself());
+        let all = format!(
+            "SELECT {} FROM {} WHERE {number} >= ?1 ORDER BY {number}",
+            table.selected(),
+            table.itself()
+        );
         let one = format!("{all} LIMIT 1");
         let mut begin = i64::MIN;
         for _ in 0..GAPS_MAX {
@@ -111,7 +115,9 @@ impl Pour<'_> {
                 Err(Stopped::Endless) => return Ok(true),
                 Err(Stopped::Corrupt) => {}
             }
-            let Some(after) = last.unwrap_or(begin).checked_add(i64::from(last.is_some())) else { return Ok(true) };
+            let Some(after) = last.unwrap_or(begin).checked_add(i64::from(last.is_some())) else {
+                return Ok(true);
+            };
             match self.next_readable(&one, after)? {
                 Some(next) => begin = next,
                 None => return Ok(true),
@@ -155,7 +161,11 @@ impl Pour<'_> {
     fn by_key(&self, table: &Table, rows: &mut Writer<'_>) -> Result<bool, Failure> {
         let directions: &[&str] = if table.key.is_empty() { &[""] } else { &["", " DESC"] };
         for direction in directions {
-            let order = if table.key.is_empty() { String::new() } else { format!(" ORDER BY {}", list(&table.key, direction)) };
+            let order = if table.key.is_empty() {
+                String::new()
+            } else {
+                format!(" ORDER BY {}", list(&table.key, direction))
+            };
             let sql = format!("SELECT {} FROM {}{order}", table.selected(), table.itself());
             match self.scan(&sql, None, |row| rows.write(row)) {
                 Ok(()) => return Ok(!direction.is_empty()),
@@ -167,7 +177,12 @@ impl Pour<'_> {
         Ok(true)
     }
 
-    pub(super) fn scan(&self, sql: &str, begin: Option<i64>, mut each: impl FnMut(&Row<'_>) -> Result<(), Stopped>) -> Result<(), Stopped> {
+    pub(super) fn scan(
+        &self,
+        sql: &str,
+        begin: Option<i64>,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), Stopped>,
+    ) -> Result<(), Stopped> {
         let stopped = |error: rusqlite::Error| match class_of_reading(&error) {
             Class::Damaged => Stopped::Corrupt,
             _ => self.from.failure(self.op, &error).into(),
@@ -197,13 +212,31 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(pour: &'a Pour<'a>, table: &'a Table, keep: bool, name: &'a LostTable) -> Result<Writer<'a>, Failure> {
+    pub(super) fn new(
+        pour: &'a Pour<'a>,
+        table: &'a Table,
+        keep: bool,
+        name: &'a LostTable,
+    ) -> Result<Writer<'a>, Failure> {
         let keep = if keep {
-            let number = table.row_number.filter(|_| !table.numbered_by_key).map(|number| format!("{number}, ")).unwrap_or_default();
+            let number = table
+                .row_number
+                .filter(|_| !table.numbered_by_key)
+                .map(|number| format!("{number}, "))
+                .unwrap_or_default();
             let marks = vec!["?"; table.columns.len() + usize::from(!number.is_empty())].join(", ");
             // Whatever the table says of conflicts: one row must not take another one's place.
-            let sql = format!("INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})", quote(&table.name), list(&table.columns, ""));
-            Some(pour.into.connection.prepare(&sql).map_err(|error| pour.into.failure(pour.op, &error))?)
+            let sql = format!(
+                "INSERT OR ABORT INTO {}({number}{}) VALUES ({marks})",
+                quote(&table.name),
+                list(&table.columns, "")
+            );
+            Some(
+                pour.into
+                    .connection
+                    .prepare(&sql)
+                    .map_err(|error| pour.into.failure(pour.op, &error))?,
+            )
         } else {
             None
         };
@@ -231,7 +264,11 @@ impl<'a> Writer<'a> {
         if self.aside.is_none() {
             pour.into.make_aside(self.table, self.name).map_err(failed)?;
             let marks = vec!["?"; self.table.columns.len()].join(", ");
-            let sql = format!("INSERT INTO {}({}) VALUES ({marks})", quote(&self.name.name), list(&self.table.columns, ""));
+            let sql = format!(
+                "INSERT INTO {}({}) VALUES ({marks})",
+                quote(&self.name.name),
+                list(&self.table.columns, "")
+            );
             self.aside = Some(pour.into.connection.prepare(&sql).map_err(failed)?);
         }
         if let Some(aside) = &mut self.aside {

@@ -23,7 +23,8 @@ fn brought(old: &str, new: &str) -> (Database, Vec<RowCounts>) {
     let (from, into) = (database(old), database(new));
     into.triggers(OP, false).unwrap();
     let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), op: OP };
-    let pour_table = |table: &Table| pour.pour(table, true, &into.aside(OP, &table.name).unwrap()).unwrap();
+    let pour_table =
+        |table: &Table| pour.pour(table, true, &into.aside(OP, &table.name).unwrap()).unwrap();
     let poured = from.ordinary_tables(OP, "history").unwrap().iter().map(pour_table).collect();
     into.take_numbers_of(OP, &from, true).unwrap();
     (into, poured)
@@ -53,35 +54,51 @@ fn what_a_table_refuses_goes_aside_and_takes_no_other_rows_place() {
     let (into, poured) = brought(old, &SCHEMA.replace("UNIQUE", "UNIQUE ON CONFLICT REPLACE"));
     assert_eq!(poured, [RowCounts { kept: 1, aside: 2, ..RowCounts::default() }]);
     assert_eq!(into.texts(OP, "SELECT b FROM numbered").unwrap(), ["x"]);
-    assert_eq!(into.texts(OP, "SELECT id || quote(b) FROM lost_numbered").unwrap(), ["2'same a'", "3NULL"]);
+    assert_eq!(
+        into.texts(OP, "SELECT id || quote(b) FROM lost_numbered").unwrap(),
+        ["2'same a'", "3NULL"]
+    );
 }
 
 #[test]
 fn an_integer_key_with_an_index_of_its_own_is_no_row_number() {
     let schema = "CREATE TABLE falling(id INTEGER PRIMARY KEY DESC, a)";
-    let (into, _) = brought(&format!("{schema}; INSERT INTO falling VALUES (70, 'x'), (7, 'y')"), schema);
-    assert_eq!(into.texts(OP, "SELECT rowid || ':' || id || a FROM falling ORDER BY rowid").unwrap(), ["1:70x", "2:7y"]);
+    let (into, _) =
+        brought(&format!("{schema}; INSERT INTO falling VALUES (70, 'x'), (7, 'y')"), schema);
+    assert_eq!(
+        into.texts(OP, "SELECT rowid || ':' || id || a FROM falling ORDER BY rowid").unwrap(),
+        ["1:70x", "2:7y"]
+    );
     let trees = into.known_trees(OP).unwrap();
-    let shapes: Vec<_> = trees.iter().filter(|tree| tree.table == "falling" && !tree.is_index).map(|tree| tree.shape.alias).collect();
+    let shapes: Vec<_> = trees
+        .iter()
+        .filter(|tree| tree.table == "falling" && !tree.is_index)
+        .map(|tree| tree.shape.alias)
+        .collect();
     assert_eq!(shapes, [None], "its column is read from the page");
 }
 
 #[test]
 fn no_two_places_for_lost_rows_have_one_name() {
-    let database = database("CREATE TABLE pages(a); CREATE TABLE lost_pages_2(a); CREATE TABLE other(a)");
+    let database =
+        database("CREATE TABLE pages(a); CREATE TABLE lost_pages_2(a); CREATE TABLE other(a)");
     let tables = database.ordinary_tables(OP, "history").unwrap();
     let (mut names, pages) = database.aside_each(OP, &tables.iter().collect::<Vec<_>>()).unwrap();
     names.push(pages);
-    let names: std::collections::BTreeSet<&str> = names.iter().map(|name| name.name.as_str()).collect();
+    let names: std::collections::BTreeSet<&str> =
+        names.iter().map(|name| name.name.as_str()).collect();
     assert_eq!(names.len(), 4, "{names:?}");
 }
 
 /// Every pointer of an interior page of a table leads to this page.
 fn lead_all(page: &mut [u8], to: u32) {
     let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));
-    let at = |cell: usize| usize::from(u16::from_be_bytes([page[12 + 2 * cell], page[13 + 2 * cell]]));
+    let at =
+        |cell: usize| usize::from(u16::from_be_bytes([page[12 + 2 * cell], page[13 + 2 * cell]]));
     let pointers: Vec<usize> = (0..cells).map(at).chain([8]).collect();
-    pointers.into_iter().for_each(|pointer| page[pointer..pointer + 4].copy_from_slice(&to.to_be_bytes()));
+    pointers
+        .into_iter()
+        .for_each(|pointer| page[pointer..pointer + 4].copy_from_slice(&to.to_be_bytes()));
 }
 
 #[test]
@@ -91,9 +108,12 @@ fn pages_that_lead_to_the_same_page_are_not_read_for_ever() {
     let path = folder.path().join("shared.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
     let rows = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1500) INSERT INTO numbered(id, a) SELECT i, i FROM n";
-    let sql = format!("PRAGMA page_size = {PAGE}; CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); {rows}");
+    let sql = format!(
+        "PRAGMA page_size = {PAGE}; CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b); {rows}"
+    );
     connection.execute_batch(&sql).unwrap();
-    let root: u32 = connection.query_row("SELECT rootpage FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    let root: u32 =
+        connection.query_row("SELECT rootpage FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     let root = root as usize;
     drop(connection);
     let mut file = std::fs::read(&path).unwrap();
@@ -107,10 +127,17 @@ fn pages_that_lead_to_the_same_page_are_not_read_for_ever() {
     lead_all(&mut file[page(root)], u32::try_from(shared).unwrap());
     std::fs::write(&path, &file).unwrap();
 
-    let (from, into) =
-        (Sqlite::default().look_immutable(OP, &path).unwrap(), database("CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b)"));
+    let (from, into) = (
+        Sqlite::default().look_immutable(OP, &path).unwrap(),
+        database("CREATE TABLE numbered(id INTEGER PRIMARY KEY, a, b)"),
+    );
     let pour = Pour { from: &from, into: &into, stop: &AtomicBool::new(false), op: OP };
     let table = from.ordinary_tables(OP, "history").unwrap().remove(0);
     let poured = pour.pour(&table, true, &into.aside(OP, &table.name).unwrap()).unwrap();
-    assert!(poured.unread && poured.kept > 0 && poured.kept + poured.aside <= file.len() as u64 / ROW_BYTES_MIN, "{poured:?}");
+    assert!(
+        poured.unread
+            && poured.kept > 0
+            && poured.kept + poured.aside <= file.len() as u64 / ROW_BYTES_MIN,
+        "{poured:?}"
+    );
 }

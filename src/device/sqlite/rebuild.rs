@@ -15,7 +15,10 @@ impl Database {
     /// # Errors
     /// As SQLite; damaged where a table, or the index of a constraint, cannot be read.
     pub fn rebuild_indexes(&self, op: Op) -> Result<(), Failure> {
-        let texts = self.strings(op, "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")?;
+        let texts = self.strings(
+            op,
+            "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL",
+        )?;
         self.defensive(op, false)?;
         let forget = "PRAGMA writable_schema = ON; \
                       DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; \
@@ -60,10 +63,12 @@ impl Database {
             };
             read_with_stand_ins(&self.connection, read).map(drop)
         };
-        let names = self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
+        let names = self
+            .strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
         names.iter().try_for_each(|name| {
             let table = self.table_named(op, name)?;
-            let from = table.map_or_else(|| format!("{} NOT INDEXED", quote(name)), |table| table.itself());
+            let from = table
+                .map_or_else(|| format!("{} NOT INDEXED", quote(name)), |table| table.itself());
             read(&from).map_err(|error: rusqlite::Error| self.failure(op, &error))
         })
     }

@@ -41,19 +41,32 @@ pub struct Registered {
 
 impl fmt::Debug for Registered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} migrations in Rust, {} on each connection", self.all.len(), self.on_connection.len())
+        write!(
+            f,
+            "{} migrations in Rust, {} on each connection",
+            self.all.len(),
+            self.on_connection.len()
+        )
     }
 }
 
 impl Registered {
     /// Adds the code of one migration; of two for one version the later counts.
-    pub fn add(&mut self, database: String, version: i64, code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static) {
+    pub fn add(
+        &mut self,
+        database: String,
+        version: i64,
+        code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static,
+    ) {
         self.all.retain(|(name, other, _)| (name, *other) != (&database, version));
         self.all.push((database, version, Box::new(code)));
     }
 
     /// Adds code that registers functions, collations or modules on every connection.
-    pub fn add_on_connection(&mut self, code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static) {
+    pub fn add_on_connection(
+        &mut self,
+        code: impl Fn(&Connection) -> Result<(), CodeError> + Send + 'static,
+    ) {
         self.on_connection.push(Box::new(code));
     }
 
@@ -70,7 +83,10 @@ impl Registered {
     /// Tells the product's hooks; a panic of theirs changes nothing.
     pub fn tell(&self, what: impl Fn(&dyn Hooks)) {
         if let Some(Err(panic)) = self.hooks.as_deref().map(|hooks| as_guest(|| what(hooks))) {
-            log::error!("a hook of the product's panicked: {}; the outcome stands.", words_of(&*panic));
+            log::error!(
+                "a hook of the product's panicked: {}; the outcome stands.",
+                words_of(&*panic)
+            );
         }
     }
 
@@ -84,7 +100,11 @@ impl Registered {
                 failure.policy
             }
             Err(panic) => {
-                log::error!("{}: the product's hook panicked: {}; the policy counts.", failure.database, words_of(&*panic));
+                log::error!(
+                    "{}: the product's hook panicked: {}; the policy counts.",
+                    failure.database,
+                    words_of(&*panic)
+                );
                 failure.policy
             }
         };
@@ -117,15 +137,28 @@ impl Registered {
     }
 
     pub(super) fn find(&self, database: &str, version: i64) -> Option<&Code> {
-        self.all.iter().find(|(name, other, _)| (name.as_str(), *other) == (database, version)).map(|(_, _, code)| code)
+        self.all
+            .iter()
+            .find(|(name, other, _)| (name.as_str(), *other) == (database, version))
+            .map(|(_, _, code)| code)
     }
 }
 
 /// What is missing for this migration of a database, in words; `None` where nothing is.
-pub fn missing(registered: Option<&Registered>, database: &str, migration: &Migration) -> Option<String> {
+pub fn missing(
+    registered: Option<&Registered>,
+    database: &str,
+    migration: &Migration,
+) -> Option<String> {
     let revision = migration.directives.code_revision?;
-    let found = registered.is_some_and(|registered| registered.find(database, migration.version).is_some());
-    (!found).then(|| format!("{} asks for Rust code (revision {revision}), and this binary registers none", migration.file))
+    let found =
+        registered.is_some_and(|registered| registered.find(database, migration.version).is_some());
+    (!found).then(|| {
+        format!(
+            "{} asks for Rust code (revision {revision}), and this binary registers none",
+            migration.file
+        )
+    })
 }
 
 thread_local! {
@@ -153,7 +186,8 @@ fn registering(connection: &mut Connection, code: &Code) -> Result<(), CodeError
         _ => Authorization::Deny,
     };
     connection.authorizer(Some(only_functions))?;
-    let ran = as_guest(|| code(connection)).unwrap_or_else(|panic| Err(format!("it panicked: {}", words_of(&*panic)).into()));
+    let ran = as_guest(|| code(connection))
+        .unwrap_or_else(|panic| Err(format!("it panicked: {}", words_of(&*panic)).into()));
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
     ran
 }

@@ -43,12 +43,21 @@ pub(super) fn list(names: &[String], ending: &str) -> String {
 impl Table {
     /// A table of which only the name is asked.
     pub fn named(name: String) -> Table {
-        Table { name, parents: Vec::new(), columns: Vec::new(), key: Vec::new(), own_index: None, row_number: None, numbered_by_key: false }
+        Table {
+            name,
+            parents: Vec::new(),
+            columns: Vec::new(),
+            key: Vec::new(),
+            own_index: None,
+            row_number: None,
+            numbered_by_key: false,
+        }
     }
 
     /// The same columns, by name: at the same version they mean the same.
     pub fn has_the_columns_of(&self, other: &Table) -> bool {
-        let has = |column: &String| self.columns.iter().any(|ours| ours.eq_ignore_ascii_case(column));
+        let has =
+            |column: &String| self.columns.iter().any(|ours| ours.eq_ignore_ascii_case(column));
         self.columns.len() == other.columns.len() && other.columns.iter().all(has)
     }
 
@@ -57,7 +66,9 @@ impl Table {
         match (self.row_number, &self.own_index) {
             (Some(number), _) => vec![number.to_owned()],
             (None, Some(_)) => self.key.iter().map(|column| quote(column)).collect(),
-            (None, None) if self.numbered_by_key => self.key.iter().map(|column| quote(column)).collect(),
+            (None, None) if self.numbered_by_key => {
+                self.key.iter().map(|column| quote(column)).collect()
+            }
             (None, None) => Vec::new(),
         }
     }
@@ -107,10 +118,14 @@ impl Database {
                    AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' ORDER BY name";
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
-            let names = statement.query_map([history_table], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+            let names = statement
+                .query_map([history_table], |row| row.get::<_, String>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
             let shadows = self.shadow_names()?;
-            let own = names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
-            own.filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>()
+            let own =
+                names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
+            own.filter_map(|name| self.table(name).transpose())
+                .collect::<rusqlite::Result<Vec<Table>>>()
         };
         read().map_err(|error: rusqlite::Error| self.failure(op, &error))
     }
@@ -120,10 +135,15 @@ impl Database {
     /// # Errors
     /// As SQLite; damaged where the schema cannot be read.
     pub fn all_tables(&self, op: Op) -> Result<Vec<Table>, Failure> {
-        let names = self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name")?;
+        let names = self.strings(
+            op,
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name",
+        )?;
         let shadows = self.shadow_names().map_err(|error| self.failure(op, &error))?;
         let own = names.into_iter().filter(|name| !shadows.contains(&name.to_ascii_lowercase()));
-        let tables = own.filter_map(|name| self.table(name).transpose()).collect::<rusqlite::Result<Vec<Table>>>();
+        let tables = own
+            .filter_map(|name| self.table(name).transpose())
+            .collect::<rusqlite::Result<Vec<Table>>>();
         tables.map_err(|error| self.failure(op, &error))
     }
 
@@ -138,25 +158,37 @@ impl Database {
     /// `None` where it is no table, or a virtual one.
     pub(super) fn table(&self, name: String) -> rusqlite::Result<Option<Table>> {
         let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type IN ('table', 'shadow')";
-        let Some(without_row_number) = self.connection.query_row(sql, [&name], |row| row.get::<_, bool>(0)).optional()? else {
+        let Some(without_row_number) =
+            self.connection.query_row(sql, [&name], |row| row.get::<_, bool>(0)).optional()?
+        else {
             return Ok(None);
         };
         let sql = "SELECT name, upper(type), pk FROM pragma_table_xinfo(?1) WHERE hidden = 0";
         let mut statement = self.connection.prepare(sql)?;
-        let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
+        let read = |row: &Row<'_>| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        };
         let found = statement.query_map([&name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut key: Vec<&(String, String, i64)> = found.iter().filter(|(_, _, place)| *place > 0).collect();
+        let mut key: Vec<&(String, String, i64)> =
+            found.iter().filter(|(_, _, place)| *place > 0).collect();
         key.sort_by_key(|(_, _, place)| *place);
         let sql = "SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'";
-        let key_index = self.connection.query_row(sql, [&name], |row| row.get::<_, String>(0)).optional()?;
+        let key_index =
+            self.connection.query_row(sql, [&name], |row| row.get::<_, String>(0)).optional()?;
         // INTEGER PRIMARY KEY DESC is a column like others, with an index of its own.
-        let numbered_by_key = matches!(key.as_slice(), [(_, kind, _)] if kind == "INTEGER") && key_index.is_none();
+        let numbered_by_key =
+            matches!(key.as_slice(), [(_, kind, _)] if kind == "INTEGER") && key_index.is_none();
         let columns: Vec<String> = found.iter().map(|(column, ..)| column.clone()).collect();
         let free = |alias: &&str| !columns.iter().any(|column| column.eq_ignore_ascii_case(alias));
-        let row_number = if without_row_number { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(free) };
+        let row_number = if without_row_number {
+            None
+        } else {
+            ["rowid", "_rowid_", "oid"].into_iter().find(free)
+        };
         let sql = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1)";
         let mut statement = self.connection.prepare(sql)?;
-        let parents = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let parents =
+            statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let key = key.into_iter().map(|(column, ..)| column.clone()).collect();
         let own_index = key_index.filter(|_| without_row_number);
         Ok(Some(Table { name, parents, columns, key, own_index, row_number, numbered_by_key }))
@@ -209,7 +241,11 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn aside_each(&self, op: Op, tables: &[&Table]) -> Result<(Vec<LostTable>, LostTable), Failure> {
+    pub fn aside_each(
+        &self,
+        op: Op,
+        tables: &[&Table],
+    ) -> Result<(Vec<LostTable>, LostTable), Failure> {
         let mut taken = self.names_taken(op)?;
         // What an earlier time set aside is asked first: it keeps its name.
         let mut order: Vec<usize> = (0..tables.len()).collect();
@@ -242,11 +278,21 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn take_orphans(&self, op: Op, table: &Table, aside: Option<&LostTable>) -> Result<u64, Failure> {
+    pub fn take_orphans(
+        &self,
+        op: Op,
+        table: &Table,
+        aside: Option<&LostTable>,
+    ) -> Result<u64, Failure> {
         let name = quote(&table.name);
         let failed = |error: rusqlite::Error| self.failure(op, &error);
-        let mut statement = self.connection.prepare("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1)").map_err(failed)?;
-        let rows = statement.query_map([&table.name], |row| row.get::<_, Option<i64>>(0)).map_err(failed)?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1)")
+            .map_err(failed)?;
+        let rows = statement
+            .query_map([&table.name], |row| row.get::<_, Option<i64>>(0))
+            .map_err(failed)?;
         let rows = match rows.collect::<rusqlite::Result<Vec<Option<i64>>>>() {
             // Its parent has no key: SQLite cannot say, and verification will.
             Err(error) if class_of(&error) == Class::Failed => return Ok(0),
@@ -262,13 +308,23 @@ impl Database {
         let mut taken = 0;
         // A table without row numbers cannot say which: it goes as a whole.
         let whole = rows.iter().any(Option::is_none) || table.row_number.is_none();
-        let which = table.row_number.filter(|_| !whole).map(|number| format!(" WHERE {number} = ?1")).unwrap_or_default();
+        let which = table
+            .row_number
+            .filter(|_| !whole)
+            .map(|number| format!(" WHERE {number} = ?1"))
+            .unwrap_or_default();
         for row in if whole { vec![None] } else { rows } {
             if let Some(aside) = aside {
-                let sql = format!("INSERT INTO {}({columns}) SELECT {columns} FROM {name}{which}", quote(&aside.name));
+                let sql = format!(
+                    "INSERT INTO {}({columns}) SELECT {columns} FROM {name}{which}",
+                    quote(&aside.name)
+                );
                 self.connection.execute(&sql, params_from_iter(row)).map_err(failed)?;
             }
-            let gone = self.connection.execute(&format!("DELETE FROM {name}{which}"), params_from_iter(row)).map_err(failed)?;
+            let gone = self
+                .connection
+                .execute(&format!("DELETE FROM {name}{which}"), params_from_iter(row))
+                .map_err(failed)?;
             taken += gone as u64;
         }
         Ok(taken)
@@ -276,7 +332,11 @@ impl Database {
 
     pub(super) fn make_aside(&self, table: &Table, aside: &LostTable) -> rusqlite::Result<()> {
         // No types: what is put aside is what was there, not what a column would make of it.
-        let sql = format!("CREATE TABLE IF NOT EXISTS {}({})", quote(&aside.name), list(&table.columns, ""));
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {}({})",
+            quote(&aside.name),
+            list(&table.columns, "")
+        );
         self.connection.execute_batch(&sql)
     }
 
@@ -286,13 +346,16 @@ impl Database {
     /// As SQLite, but for corruption.
     pub fn take_numbers_of(&self, op: Op, old: &Database, header_too: bool) -> Result<(), Failure> {
         for pragma in ["application_id", "user_version"].into_iter().filter(|_| header_too) {
-            let number: i64 =
-                old.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(|e| old.failure(op, &e))?;
+            let number: i64 = old
+                .connection
+                .query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+                .map_err(|e| old.failure(op, &e))?;
             self.run(op, &format!("PRAGMA {pragma} = {number}"))?;
         }
         let counted = || {
             let mut statement = old.connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
             rows.collect::<rusqlite::Result<Vec<(String, i64)>>>()
         };
         // No AUTOINCREMENT, or no page of it to read: the rows themselves set the number then.
@@ -319,8 +382,14 @@ fn free_name(table: &str, taken: &[String]) -> LostTable {
 }
 
 /// The first columns of a row, byte for byte, as parameters.
-pub(super) fn bind(statement: &mut Statement<'_>, row: &Row<'_>, columns: usize) -> rusqlite::Result<()> {
-    (0..columns).try_for_each(|at| statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(row.get_ref(at)?)))
+pub(super) fn bind(
+    statement: &mut Statement<'_>,
+    row: &Row<'_>,
+    columns: usize,
+) -> rusqlite::Result<()> {
+    (0..columns).try_for_each(|at| {
+        statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(row.get_ref(at)?))
+    })
 }
 
 /// The first column of the first row.

@@ -47,7 +47,12 @@ pub fn run(
     migration: &Migration,
     seen: &mut dyn FnMut(&StatementRun<'_>),
 ) -> Result<(), Failure> {
-    let source = Source { file: migration.file, version: migration.version, sql: migration.sql, statements: migration.statements };
+    let source = Source {
+        file: migration.file,
+        version: migration.version,
+        sql: migration.sql,
+        statements: migration.statements,
+    };
     run_text(database, session, &source, seen)
 }
 
@@ -80,7 +85,12 @@ pub struct Source<'a> {
     pub statements: u32,
 }
 
-fn statements(database: &Database, session: &Session, source: &Source<'_>, seen: &mut dyn FnMut(&StatementRun<'_>)) -> Result<(), Failure> {
+fn statements(
+    database: &Database,
+    session: &Session,
+    source: &Source<'_>,
+    seen: &mut dyn FnMut(&StatementRun<'_>),
+) -> Result<(), Failure> {
     let (op, mode) = (session.op, session.mode);
     let mut batch = Batch::new(&database.connection, source.sql);
     let (mut position, mut number) = (0usize, 0u32);
@@ -93,17 +103,36 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         let mut statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => return Ok(()),
-            Err(error) => return Err(failed(session, source, number, offset_of(&error, source, start), &error)),
+            Err(error) => {
+                return Err(failed(
+                    session,
+                    source,
+                    number,
+                    offset_of(&error, source, start),
+                    &error,
+                ))
+            }
         };
         let text = statement.expanded_sql().unwrap_or_default();
         // An empty statement (`;;`) is passed over by SQLite: find the text where it really stands.
-        let begin = source.sql.get(position..).and_then(|rest| rest.find(&text)).map_or(position, |found| position + found);
+        let begin = source
+            .sql
+            .get(position..)
+            .and_then(|rest| rest.find(&text))
+            .map_or(position, |found| position + found);
         let start = begin + first_token(&text);
         position = begin + text.len();
         if session.adopted && pragma::is_left_out(&text, mode != Mode::NoTransaction) {
             // Outside a transaction such a file runs in memory alone, where schemas are compared: the device is told once.
-            let level = if mode == Mode::NoTransaction { log::Level::Debug } else { log::Level::Warn };
-            log::log!(level, "{}:{}: skipped in a file of before bootmigrate: {}", source.file, line_of(source.sql, start).0, text.trim());
+            let level =
+                if mode == Mode::NoTransaction { log::Level::Debug } else { log::Level::Warn };
+            log::log!(
+                level,
+                "{}:{}: skipped in a file of before bootmigrate: {}",
+                source.file,
+                line_of(source.sql, start).0,
+                text.trim()
+            );
             continue;
         }
         let began = Instant::now();
@@ -114,20 +143,31 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
         drop(statement);
         let outcome = outcome.or_else(|error| match Missing::of(&error) {
             Some(_) if changes_names_alone(&text) => {
-                read_with_stand_ins(&database.connection, || database.connection.execute_batch(&text)).map(drop)
+                read_with_stand_ins(&database.connection, || {
+                    database.connection.execute_batch(&text)
+                })
+                .map(drop)
             }
             Some(_) if is_vacuum(&text) => vacuum(&database.connection, &text),
             _ => Err(error),
         });
         drop(timed);
         session.noted().vacuum_runs = false;
-        outcome.map_err(|error| database.limited(database.timed_out(failed(session, source, number, start, &error))))?;
+        outcome.map_err(|error| {
+            database.limited(database.timed_out(failed(session, source, number, start, &error)))
+        })?;
         if mode != Mode::NoTransaction && !database.in_transaction() {
             let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
             return Err(Failure::new(Class::Failed, op, cause).place(source.place(start, number)));
         }
         let rows = database.connection.total_changes().saturating_sub(before);
-        seen(&StatementRun { statement: number, line: line_of(source.sql, start).0, sql: text.trim(), rows, took: began.elapsed() });
+        seen(&StatementRun {
+            statement: number,
+            line: line_of(source.sql, start).0,
+            sql: text.trim(),
+            rows,
+            took: began.elapsed(),
+        });
     }
 }
 
@@ -135,15 +175,22 @@ fn statements(database: &Database, session: &Session, source: &Source<'_>, seen:
 /// old one and marks that as case-sensitive for the whole process: from then on `LIKE` passes over rows in an index.
 fn changes_like(rest: &str) -> bool {
     let begins = rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
-    begins && rest.split(';').next().is_some_and(|statement| statement.to_ascii_lowercase().contains(LIKE))
+    begins
+        && rest
+            .split(';')
+            .next()
+            .is_some_and(|statement| statement.to_ascii_lowercase().contains(LIKE))
 }
 
 /// `ALTER TABLE … RENAME` and `DROP COLUMN` compile the whole schema and evaluate nothing of it: an index of another table in an order
 /// that only the application has does not matter to them.
 fn changes_names_alone(statement: &str) -> bool {
-    let words: Vec<&str> = statement.get(first_token(statement)..).unwrap_or("").split_whitespace().collect();
+    let words: Vec<&str> =
+        statement.get(first_token(statement)..).unwrap_or("").split_whitespace().collect();
     let has = |word: &str| words.iter().any(|one| one.eq_ignore_ascii_case(word));
-    words.first().is_some_and(|word| word.eq_ignore_ascii_case("ALTER")) && (has("RENAME") || has("DROP")) && !has("ADD")
+    words.first().is_some_and(|word| word.eq_ignore_ascii_case("ALTER"))
+        && (has("RENAME") || has("DROP"))
+        && !has("ADD")
 }
 
 /// Steps through all rows of a statement.
@@ -153,11 +200,20 @@ fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn failed(session: &Session, source: &Source<'_>, number: u32, start: usize, error: &rusqlite::Error) -> Failure {
+fn failed(
+    session: &Session,
+    source: &Source<'_>,
+    number: u32,
+    start: usize,
+    error: &rusqlite::Error,
+) -> Failure {
     let system = system_error(error);
     let reason = session.noted().denied.take();
     let cause = reason.unwrap_or_else(|| describe(error));
-    Failure::new(class_of(error), session.op, cause).place(source.place(start, number)).code(extended_code(error)).because(system)
+    Failure::new(class_of(error), session.op, cause)
+        .place(source.place(start, number))
+        .code(extended_code(error))
+        .because(system)
 }
 
 /// The byte of the file that an error of the parser names; else the start of the statement.
@@ -176,7 +232,16 @@ impl Source<'_> {
         let (line, column) = line_of(self.sql, byte);
         let text = self.sql.lines().nth(line.saturating_sub(1) as usize).unwrap_or("");
         let (text, caret) = window(text, column);
-        Place { file: self.file.to_owned(), version: self.version, line, column, text, caret, statement, statements: self.statements }
+        Place {
+            file: self.file.to_owned(),
+            version: self.version,
+            line,
+            column,
+            text,
+            caret,
+            statement,
+            statements: self.statements,
+        }
     }
 }
 
@@ -184,7 +249,12 @@ impl Source<'_> {
 fn window(line: &str, column: u32) -> (String, u32) {
     let at = column.saturating_sub(1) as usize;
     let from = if at < LINE_SHOWN_CHARS_MAX { 0 } else { at - LINE_SHOWN_CHARS_MAX / 2 };
-    let shown: String = line.chars().skip(from).take(LINE_SHOWN_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String = line
+        .chars()
+        .skip(from)
+        .take(LINE_SHOWN_CHARS_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let (before, caret) = if from == 0 { ("", at) } else { ("...", at - from + 3) };
     (format!("{before}{shown}"), u32::try_from(caret + 1).unwrap_or(u32::MAX))
 }
@@ -215,13 +285,17 @@ fn first_token(text: &str) -> usize {
 /// The statement may insert, update or delete rows of a table.
 pub fn may_change_rows(statement: &str) -> bool {
     let statement = statement.get(first_token(statement)..).unwrap_or("");
-    let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let mut words = statement
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty());
     match words.next().map(str::to_ascii_uppercase).as_deref() {
         Some("INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "WITH") => true,
         // CREATE TABLE … AS, before any parenthesis.
         Some("CREATE") => {
             let head = statement.split('(').next().unwrap_or("");
-            ["TABLE", "AS"].iter().all(|wanted| head.split_whitespace().any(|word| word.eq_ignore_ascii_case(wanted)))
+            ["TABLE", "AS"]
+                .iter()
+                .all(|wanted| head.split_whitespace().any(|word| word.eq_ignore_ascii_case(wanted)))
         }
         _ => false,
     }
@@ -229,9 +303,14 @@ pub fn may_change_rows(statement: &str) -> bool {
 
 /// What a migration may not do is denied from now on, and noted with its reason. In a file of before bootmigrate its own transaction
 /// words are let through: they are not run.
-pub(super) fn authorize(database: &mut Database, session: &Session, adopted: bool) -> Result<(), Failure> {
+pub(super) fn authorize(
+    database: &mut Database,
+    session: &Session,
+    adopted: bool,
+) -> Result<(), Failure> {
     let noted = session.share();
-    let rules = Rules { mode: session.mode, adopted, history_table: database.history_table.clone() };
+    let rules =
+        Rules { mode: session.mode, adopted, history_table: database.history_table.clone() };
     let ask = move |context: AuthContext<'_>| {
         let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
         match rules.answer(&context, noted.vacuum_runs) {
@@ -253,8 +332,12 @@ pub(super) fn authorize(database: &mut Database, session: &Session, adopted: boo
 /// What must be taken back after the file.
 fn note(action: &AuthAction<'_>, noted: &mut Noted) {
     match action {
-        AuthAction::Savepoint { operation: TransactionOperation::Begin, savepoint_name } => noted.opens_savepoint(savepoint_name),
-        AuthAction::Pragma { pragma_name, pragma_value: Some(_) } if pragma::effect(pragma_name) == Effect::Vacuum => {
+        AuthAction::Savepoint { operation: TransactionOperation::Begin, savepoint_name } => {
+            noted.opens_savepoint(savepoint_name)
+        }
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if pragma::effect(pragma_name) == Effect::Vacuum =>
+        {
             noted.sets_next_vacuum();
         }
         _ => {}
@@ -290,10 +373,19 @@ mod tests {
 
     #[test]
     fn only_renaming_goes_on_without_what_the_application_has() {
-        for statement in ["ALTER TABLE a RENAME TO b", "-- x\nalter table a rename column b TO c", "ALTER TABLE a DROP COLUMN b"] {
+        for statement in [
+            "ALTER TABLE a RENAME TO b",
+            "-- x\nalter table a rename column b TO c",
+            "ALTER TABLE a DROP COLUMN b",
+        ] {
             assert!(changes_names_alone(statement), "{statement}");
         }
-        for statement in ["ALTER TABLE a ADD COLUMN x", "ALTER TABLE a ADD COLUMN \"rename\"", "DROP TABLE a", "UPDATE a SET rename = 1"] {
+        for statement in [
+            "ALTER TABLE a ADD COLUMN x",
+            "ALTER TABLE a ADD COLUMN \"rename\"",
+            "DROP TABLE a",
+            "UPDATE a SET rename = 1",
+        ] {
             assert!(!changes_names_alone(statement), "{statement}");
         }
     }

@@ -129,14 +129,20 @@ impl Database {
     ) -> Result<T, Failure> {
         self.forget_counters(op)?;
         let before = self.state(op, mode)?;
-        let of_its_own = options.enforces_foreign_keys && mode == Mode::NoTransaction && !options.no_transaction;
+        let of_its_own =
+            options.enforces_foreign_keys && mode == Mode::NoTransaction && !options.no_transaction;
         let session_mode = if of_its_own { Mode::Transaction } else { mode };
-        let session = Session { op, mode: session_mode, adopted: options.adopted, noted: Arc::default() };
+        let session =
+            Session { op, mode: session_mode, adopted: options.adopted, noted: Arc::default() };
         if options.enforces_foreign_keys {
             self.enforce_foreign_keys(op)?;
         }
         // Where schemas are compared each statement would be a transaction, and no violation could wait for the file's end.
-        let ran = if of_its_own { self.in_a_transaction(op, |database| run(database, &session)) } else { run(self, &session) };
+        let ran = if of_its_own {
+            self.in_a_transaction(op, |database| run(database, &session))
+        } else {
+            run(self, &session)
+        };
         match ran {
             Ok(value) => self.take_back(&session, &before).map(|()| value),
             Err(failure) => {
@@ -155,7 +161,11 @@ impl Database {
         set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
-    fn in_a_transaction<T>(&mut self, op: Op, run: impl FnOnce(&mut Database) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn in_a_transaction<T>(
+        &mut self,
+        op: Op,
+        run: impl FnOnce(&mut Database) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         self.run(op, "BEGIN")?;
         let ran = run(self).and_then(|value| self.commit(op).map(|()| value));
         ran.inspect_err(|_| self.rollback())
@@ -184,23 +194,40 @@ impl Database {
         if after == *before {
             return Ok(());
         }
-        Err(Failure::new(Class::Defect, op, format!("a migration left the connection changed: {before:?} became {after:?}")).at(&self.path))
+        Err(Failure::new(
+            Class::Defect,
+            op,
+            format!("a migration left the connection changed: {before:?} became {after:?}"),
+        )
+        .at(&self.path))
     }
 
     fn state(&self, op: Op, mode: Mode) -> Result<State, Failure> {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
-        let named = PRAGMAS.iter().filter(|(_, effect)| *effect == Effect::Connection).map(|(name, _)| *name);
+        let named = PRAGMAS
+            .iter()
+            .filter(|(_, effect)| *effect == Effect::Connection)
+            .map(|(name, _)| *name);
         let kept = named.filter(|name| mode != Mode::Beside || *name != UNTIL_THE_COMMIT);
         let mut pragmas = Vec::new();
         // A product's code may set how long it waits, too.
         for name in kept.chain(["busy_timeout"]) {
-            let sql = if name == LIKE { "SELECT 'a' NOT LIKE 'A'".to_owned() } else { format!("PRAGMA {name}") };
+            let sql = if name == LIKE {
+                "SELECT 'a' NOT LIKE 'A'".to_owned()
+            } else {
+                format!("PRAGMA {name}")
+            };
             pragmas.push((name, self.first_number(&sql).map_err(failed)?));
         }
-        let switches = SWITCHES.iter().map(|switch| self.connection.db_config(*switch)).collect::<Result<_, _>>().map_err(failed)?;
+        let switches = SWITCHES
+            .iter()
+            .map(|switch| self.connection.db_config(*switch))
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
         Ok(State {
             in_transaction: self.in_transaction(),
-            schemas: self.strings(op, "SELECT name FROM pragma_database_list WHERE name <> 'temp'")?,
+            schemas: self
+                .strings(op, "SELECT name FROM pragma_database_list WHERE name <> 'temp'")?,
             temporary: self.strings(op, "SELECT name FROM temp.sqlite_schema")?,
             pragmas,
             switches,
@@ -218,14 +245,20 @@ impl Database {
         for ((name, was), (_, is)) in before.pragmas.iter().zip(&now.pragmas) {
             match was {
                 // Of its two kinds of "on" only one is a number for SQLite.
-                Some(2) if *name == "secure_delete" && was != is => self.run(op, "PRAGMA secure_delete = FAST")?,
-                Some(was) if Some(*was) != *is => self.run(op, &format!("PRAGMA {name} = {was}"))?,
+                Some(2) if *name == "secure_delete" && was != is => {
+                    self.run(op, "PRAGMA secure_delete = FAST")?
+                }
+                Some(was) if Some(*was) != *is => {
+                    self.run(op, &format!("PRAGMA {name} = {was}"))?
+                }
                 _ => {}
             }
         }
         for ((switch, was), is) in SWITCHES.iter().zip(&before.switches).zip(&now.switches) {
             if was != is {
-                self.connection.set_db_config(*switch, *was).map_err(|error| self.failure(op, &error))?;
+                self.connection
+                    .set_db_config(*switch, *was)
+                    .map_err(|error| self.failure(op, &error))?;
             }
         }
         Ok(())
@@ -247,15 +280,23 @@ impl Database {
 
     /// Everything in the TEMP schema, which would hide what the database has under the same names.
     fn drop_temporary_objects(&self, op: Op) -> Result<(), Failure> {
-        let found = |which: &str| self.strings(op, &format!("SELECT name FROM temp.sqlite_schema WHERE {which}"));
+        let found = |which: &str| {
+            self.strings(op, &format!("SELECT name FROM temp.sqlite_schema WHERE {which}"))
+        };
         if found("true")?.is_empty() {
             return Ok(());
         }
         // Where foreign keys are enforced, a parent may go before its children.
         self.run(op, "PRAGMA defer_foreign_keys = ON")?;
         // A virtual table takes its own tables along.
-        let kinds = [("TRIGGER", "type = 'trigger'"), ("VIEW", "type = 'view'"), ("TABLE", "type = 'table' AND rootpage = 0")];
-        for (kind, which) in kinds.into_iter().chain([("TABLE", "type = 'table' AND name <> 'sqlite_sequence'")]) {
+        let kinds = [
+            ("TRIGGER", "type = 'trigger'"),
+            ("VIEW", "type = 'view'"),
+            ("TABLE", "type = 'table' AND rootpage = 0"),
+        ];
+        for (kind, which) in
+            kinds.into_iter().chain([("TABLE", "type = 'table' AND name <> 'sqlite_sequence'")])
+        {
             for name in found(which)? {
                 self.run(op, &format!("DROP {kind} temp.{}", quote(&name)))?;
             }
@@ -278,7 +319,10 @@ impl Database {
             let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, on);
             set.map(drop).map_err(|error| self.failure(op, &error))
         };
-        let before = self.connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).map_err(|error| self.failure(op, &error))?;
+        let before = self
+            .connection
+            .db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE)
+            .map_err(|error| self.failure(op, &error))?;
         self.recover_virtual_tables(op)?;
         defensive(false)?;
         let renamed = self.run(
@@ -294,7 +338,10 @@ impl Database {
 
     /// What VACUUM would do is what it does without being told.
     fn forget_next_vacuum(&self, op: Op) -> Result<(), Failure> {
-        let now = self.first_number("PRAGMA auto_vacuum").map_err(|error| self.failure(op, &error))?.unwrap_or(0);
+        let now = self
+            .first_number("PRAGMA auto_vacuum")
+            .map_err(|error| self.failure(op, &error))?
+            .unwrap_or(0);
         self.run(op, &format!("PRAGMA page_size = 0; PRAGMA auto_vacuum = {now}"))
     }
 

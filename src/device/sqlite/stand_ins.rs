@@ -15,7 +15,8 @@ use crate::lex::quote;
 
 /// An index whose collation was missing once is not used for queries until the schema is read again: a table WITHOUT ROWID has no other.
 /// Virtual tables keep changes in memory until a savepoint or a commit, and would be opened a second time without them.
-pub(super) const RELOAD: &str = "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written; PRAGMA writable_schema = RESET";
+pub(super) const RELOAD: &str =
+    "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written; PRAGMA writable_schema = RESET";
 /// What SQLite says of such a table.
 const DEACTIVATED: &str = "no query solution";
 
@@ -27,24 +28,33 @@ impl Database {
     /// As SQLite, but for what is missing.
     pub fn stand_in_for_reading(&self, op: Op) -> Result<Findings, Failure> {
         let (mut findings, mut missing) = (Findings::default(), BTreeSet::new());
-        for index in self.strings(op, "SELECT name FROM sqlite_schema WHERE type = 'index' AND rootpage > 0")? {
+        for index in self
+            .strings(op, "SELECT name FROM sqlite_schema WHERE type = 'index' AND rootpage > 0")?
+        {
             // To prepare it asks for all that its entries are made with; it is not run.
             let reindex = self.connection.prepare(&format!("REINDEX main.{}", quote(&index)));
             if let Some(missing) = reindex.err().as_ref().and_then(Missing::of) {
                 findings.add_of(Kind::NotChecked, &Findings::index(&index), &missing.is_not_here());
             }
         }
-        stand_in_for_all(&self.connection, |_| true, &mut missing).map_err(|error| self.failure(op, &error))?;
+        stand_in_for_all(&self.connection, |_| true, &mut missing)
+            .map_err(|error| self.failure(op, &error))?;
         Ok(findings)
     }
 }
 
 /// For everything that tables, their CHECKs and their indexes need.
-fn stand_in_for_all(connection: &Connection, may_be: impl Fn(&Missing) -> bool, missing: &mut BTreeSet<Missing>) -> rusqlite::Result<()> {
+fn stand_in_for_all(
+    connection: &Connection,
+    may_be: impl Fn(&Missing) -> bool,
+    missing: &mut BTreeSet<Missing>,
+) -> rusqlite::Result<()> {
     // To prepare it asks for all of that, table by table, and for virtual tables at last; it is not run.
     while let Err(error) = connection.prepare("PRAGMA integrity_check") {
         match Missing::of(&error) {
-            Some(one) if may_be(&one) && !missing.contains(&one) && one.stand_in(connection)? => drop(missing.insert(one)),
+            Some(one) if may_be(&one) && !missing.contains(&one) && one.stand_in(connection)? => {
+                drop(missing.insert(one))
+            }
             _ => break,
         }
     }
@@ -83,7 +93,9 @@ fn with_stand_ins<T>(
             Err(error) => error,
         };
         match Missing::of(&error) {
-            Some(one) if may_be(&one) && !missing.contains(&one) && one.stand_in(connection)? => drop(missing.insert(one)),
+            Some(one) if may_be(&one) && !missing.contains(&one) && one.stand_in(connection)? => {
+                drop(missing.insert(one))
+            }
             None if !all && error.to_string().contains(DEACTIVATED) => {
                 all = true;
                 stand_in_for_all(connection, &may_be, &mut missing)?;
@@ -106,7 +118,13 @@ mod tests {
         connection.create_collation("backwards", |one, other| other.cmp(one)).unwrap();
         connection.execute_batch("CREATE TABLE t(a TEXT COLLATE backwards); INSERT INTO t VALUES('x'); CREATE INDEX i ON t(a)").unwrap();
         connection.remove_collation("backwards").unwrap();
-        let count = || connection.query_row("SELECT count(slug(a)) + count(*) FROM t WHERE a = 'x'", [], |row| row.get::<_, i64>(0));
+        let count = || {
+            connection.query_row(
+                "SELECT count(slug(a)) + count(*) FROM t WHERE a = 'x'",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
+        };
         assert!(count().is_err());
         let (answer, missing) = read_with_stand_ins(&connection, count).unwrap();
         assert_eq!((answer, missing.len()), (1, 2));

@@ -44,7 +44,9 @@ impl Database {
         let sql = "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name <> ?1 COLLATE NOCASE \
                    AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\'";
         let mut statement = self.connection.prepare(sql)?;
-        let names = statement.query_map([history_table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let names = statement.query_map([history_table], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
         // A stand-in is removed while no statement runs.
         let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut survey = Survey::default();
@@ -66,15 +68,23 @@ impl Database {
     }
 
     /// Rows of a virtual table, and values of the columns whose text it keeps itself; an index of another table's text has none.
-    fn count_virtual_table(&self, table: &VirtualTable, counted_by: &str) -> rusqlite::Result<Table> {
+    fn count_virtual_table(
+        &self,
+        table: &VirtualTable,
+        counted_by: &str,
+    ) -> rusqlite::Result<Table> {
         let mut counted = self.count_table(counted_by, 0)?;
-        let mut statement = self.connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0")?;
+        let mut statement =
+            self.connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0")?;
         // The row number stands first. Where the virtual table does not work its columns have no names, and only rows count.
+        let names = statement
+            .query_map([&table.name], |row| row.get::<_, String>(0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
         let names =
-            statement.query_map([&table.name], |row| row.get::<_, String>(0)).and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
-        let names = if table.content == Content::Own { names.unwrap_or_default() } else { Vec::new() };
+            if table.content == Content::Own { names.unwrap_or_default() } else { Vec::new() };
         let filled = counted.columns.into_iter().skip(1);
-        counted.columns = names.into_iter().zip(filled).map(|(name, column)| Column { name, ..column }).collect();
+        counted.columns =
+            names.into_iter().zip(filled).map(|(name, column)| Column { name, ..column }).collect();
         Ok(counted)
     }
 
@@ -82,12 +92,15 @@ impl Database {
         // Generated columns hold nothing of their own.
         let sql = "SELECT name, dflt_value FROM pragma_table_xinfo(?1) WHERE hidden = 0";
         let mut statement = self.connection.prepare(sql)?;
-        let columns = statement.query_map([name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))?;
+        let columns = statement.query_map([name], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
         let columns: Vec<(String, Option<String>)> = columns.collect::<rusqlite::Result<_>>()?;
         let filled: Vec<String> = columns
             .iter()
             .map(|(column, default)| {
-                let default = default.as_deref().filter(|default| is_constant(default)).unwrap_or("NULL");
+                let default =
+                    default.as_deref().filter(|default| is_constant(default)).unwrap_or("NULL");
                 format!(", coalesce(sum({} IS NOT ({default})), 0)", quote(column))
             })
             .collect();
@@ -97,7 +110,8 @@ impl Database {
                 let count = |(index, (column, _)): (usize, &(String, Option<String>))| {
                     Ok(Column { name: column.clone(), filled: row.get(index + 1)? })
                 };
-                let columns = columns.iter().enumerate().map(count).collect::<rusqlite::Result<_>>()?;
+                let columns =
+                    columns.iter().enumerate().map(count).collect::<rusqlite::Result<_>>()?;
                 Ok(Table { root_page, rows: row.get(0)?, columns })
             })
         };
@@ -108,9 +122,14 @@ impl Database {
 /// A literal, which means the same in a query as in the table's text.
 fn is_constant(default: &str) -> bool {
     let word = default.trim();
-    let quoted = |text: &str| text.len() > 1 && text.starts_with('\'') && text.ends_with('\'') && !text.contains("||");
-    let number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '+'));
-    number || quoted(word) || ["null", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
+    let quoted = |text: &str| {
+        text.len() > 1 && text.starts_with('\'') && text.ends_with('\'') && !text.contains("||")
+    };
+    let number = !word.is_empty()
+        && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '+'));
+    number
+        || quoted(word)
+        || ["null", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 impl Survey {
@@ -119,12 +138,21 @@ impl Survey {
         let mut lost = Vec::new();
         for (name, old) in &before.tables {
             let renamed = || {
-                let same = |new: &&Table| (new.root_page, new.rows, new.columns.len()) == (old.root_page, old.rows, old.columns.len());
-                self.tables.iter().filter(|(other, _)| !before.tables.contains_key(*other)).map(|(_, new)| new).find(same)
+                let same = |new: &&Table| {
+                    (new.root_page, new.rows, new.columns.len())
+                        == (old.root_page, old.rows, old.columns.len())
+                };
+                self.tables
+                    .iter()
+                    .filter(|(other, _)| !before.tables.contains_key(*other))
+                    .map(|(_, new)| new)
+                    .find(same)
             };
             match self.tables.get(name).or_else(renamed) {
                 Some(new) => new.lacks(name, old, &mut lost),
-                None if old.rows > 0 => lost.push(format!("table {name} ({})", counted(old.rows, "row"))),
+                None if old.rows > 0 => {
+                    lost.push(format!("table {name} ({})", counted(old.rows, "row")))
+                }
                 None => {}
             }
         }
@@ -135,9 +163,15 @@ impl Survey {
 impl Table {
     fn lacks(&self, name: &str, old: &Table, lost: &mut Vec<String>) {
         if self.rows < old.rows {
-            lost.push(format!("{} of {} of table {name}", old.rows.saturating_sub(self.rows), counted(old.rows, "row")));
+            lost.push(format!(
+                "{} of {} of table {name}",
+                old.rows.saturating_sub(self.rows),
+                counted(old.rows, "row")
+            ));
         }
-        let has = |columns: &[Column], name: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        let has = |columns: &[Column], name: &str| {
+            columns.iter().any(|column| column.name.eq_ignore_ascii_case(name))
+        };
         let in_place = self.root_page == old.root_page && self.columns.len() == old.columns.len();
         for (index, column) in old.columns.iter().enumerate() {
             // ALTER TABLE RENAME COLUMN leaves the table where it is, and the column in its place.
@@ -146,7 +180,11 @@ impl Table {
                 in_place && new.is_some_and(|new| new.filled == column.filled)
             };
             if column.filled > 0 && !has(&self.columns, &column.name) && !renamed() {
-                lost.push(format!("column {name}.{} ({})", column.name, counted(column.filled, "value")));
+                lost.push(format!(
+                    "column {name}.{} ({})",
+                    column.name,
+                    counted(column.filled, "value")
+                ));
             }
         }
     }
@@ -173,7 +211,8 @@ mod tests {
     fn check(change: &str, expected: &[&str]) {
         let op = Op("test");
         let database = Sqlite::default().scratch(op).unwrap_or_else(|failure| panic!("{failure}"));
-        let survey = || database.survey(op, "history").unwrap_or_else(|failure| panic!("{failure}"));
+        let survey =
+            || database.survey(op, "history").unwrap_or_else(|failure| panic!("{failure}"));
         let run = |sql: &str| database.run(op, sql).unwrap_or_else(|failure| panic!("{failure}"));
         run(BEFORE);
         let before = survey();
@@ -207,7 +246,10 @@ mod tests {
     fn what_is_renamed_is_no_loss() {
         check("ALTER TABLE full RENAME TO other", &[]);
         check("ALTER TABLE a RENAME COLUMN b TO c", &[]);
-        check("ALTER TABLE a RENAME COLUMN b TO c; UPDATE a SET c = NULL", &["column a.b (2 values)"]);
+        check(
+            "ALTER TABLE a RENAME COLUMN b TO c; UPDATE a SET c = NULL",
+            &["column a.b (2 values)"],
+        );
     }
 
     #[test]

@@ -17,16 +17,26 @@ impl Pour<'_> {
     ///
     /// # Errors
     /// As [`Pour::pour`].
-    pub fn pour_virtual(&self, table: &VirtualTable, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
+    pub fn pour_virtual(
+        &self,
+        table: &VirtualTable,
+        keep: bool,
+        aside: &LostTable,
+    ) -> Result<RowCounts, Failure> {
         let shadow = |ending: &str| match table.shadow(ending) {
-            Some(name) => self.from.table(name.to_owned()).map_err(|error| self.from.failure(self.op, &error)),
+            Some(name) => {
+                self.from.table(name.to_owned()).map_err(|error| self.from.failure(self.op, &error))
+            }
             None => Ok(None),
         };
         let unread = RowCounts { unread: true, ..RowCounts::default() };
         match table.content {
             // The text alone: the module need not work, nor its index be whole.
             Content::Own => shadow("content")?.map_or(Ok(unread), |text| {
-                let there = self.into.table(text.name.clone()).map_err(|error| self.into.failure(self.op, &error))?;
+                let there = self
+                    .into
+                    .table(text.name.clone())
+                    .map_err(|error| self.into.failure(self.op, &error))?;
                 let same = there.is_some_and(|there| there.has_the_columns_of(&text));
                 if keep && same {
                     self.into.empty(self.op, &text)?;
@@ -39,8 +49,12 @@ impl Pour<'_> {
                 (Some(numbers), Some(rows)) => self.pour_boxes(&numbers, &rows, keep, aside),
                 _ => Ok(unread),
             },
-            Content::Shadows => self.rows_of(table).map_or(Ok(unread), |rows| self.pour_rows(&rows, keep, aside)),
-            Content::External(_) | Content::None | Content::Elsewhere | Content::Unknown(_) => Ok(RowCounts::default()),
+            Content::Shadows => {
+                self.rows_of(table).map_or(Ok(unread), |rows| self.pour_rows(&rows, keep, aside))
+            }
+            Content::External(_) | Content::None | Content::Elsewhere | Content::Unknown(_) => {
+                Ok(RowCounts::default())
+            }
         }
     }
 
@@ -48,9 +62,15 @@ impl Pour<'_> {
     fn rows_of(&self, table: &VirtualTable) -> Option<Table> {
         let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0";
         let mut statement = self.from.connection.prepare(sql).ok()?;
-        let columns = statement.query_map([&table.name], |row| row.get(0)).ok()?.collect::<rusqlite::Result<Vec<String>>>().ok()?;
+        let columns = statement
+            .query_map([&table.name], |row| row.get(0))
+            .ok()?
+            .collect::<rusqlite::Result<Vec<String>>>()
+            .ok()?;
         // The number of an R*Tree's box is its first column; elsewhere it has none of its own.
-        let numbered = table.content == Content::Boxes && table.shadow("parent").is_some() && !columns.contains(&"_shape".to_owned());
+        let numbered = table.content == Content::Boxes
+            && table.shadow("parent").is_some()
+            && !columns.contains(&"_shape".to_owned());
         let row_number = (!numbered).then_some("rowid");
         Some(Table {
             name: table.name.clone(),
@@ -64,9 +84,19 @@ impl Pour<'_> {
     }
 
     /// Each box by its number: one node that cannot be read takes no other with it.
-    fn pour_boxes(&self, numbers: &Table, boxes: &Table, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
+    fn pour_boxes(
+        &self,
+        numbers: &Table,
+        boxes: &Table,
+        keep: bool,
+        aside: &LostTable,
+    ) -> Result<RowCounts, Failure> {
         let mut rows = self.begin_virtual(boxes, keep, aside)?;
-        let sql = format!("SELECT {} FROM \"{}\" WHERE rowid = ?1", boxes.selected(), boxes.name.replace('"', "\"\""));
+        let sql = format!(
+            "SELECT {} FROM \"{}\" WHERE rowid = ?1",
+            boxes.selected(),
+            boxes.name.replace('"', "\"\"")
+        );
         let number = numbers.row_number.unwrap_or("rowid");
         let mut broken = false;
         let unread = self.by_number(numbers, number, &mut |row: &Row<'_>| {
@@ -93,16 +123,28 @@ impl Pour<'_> {
     }
 
     /// All rows that the module gives.
-    fn pour_rows(&self, table: &Table, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
+    fn pour_rows(
+        &self,
+        table: &Table,
+        keep: bool,
+        aside: &LostTable,
+    ) -> Result<RowCounts, Failure> {
         let mut rows = self.begin_virtual(table, keep, aside)?;
         match self.scan(&all_rows(table), None, |row| rows.write(row)) {
             Ok(()) => Ok(rows.poured),
-            Err(Stopped::Corrupt | Stopped::Endless) => Ok(RowCounts { unread: true, ..rows.poured }),
+            Err(Stopped::Corrupt | Stopped::Endless) => {
+                Ok(RowCounts { unread: true, ..rows.poured })
+            }
             Err(Stopped::By(failure)) => Err(*failure),
         }
     }
 
-    fn begin_virtual<'a>(&'a self, table: &'a Table, keep: bool, aside: &'a LostTable) -> Result<Writer<'a>, Failure> {
+    fn begin_virtual<'a>(
+        &'a self,
+        table: &'a Table,
+        keep: bool,
+        aside: &'a LostTable,
+    ) -> Result<Writer<'a>, Failure> {
         if keep {
             self.into.empty(self.op, table)?;
         }

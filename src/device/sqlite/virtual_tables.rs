@@ -62,7 +62,9 @@ impl VirtualTable {
             Content::Own => self.shadow("content"),
             Content::None => self.shadow("docsize"),
             Content::Boxes => self.shadow("rowid"),
-            Content::External(_) | Content::Shadows | Content::Elsewhere | Content::Unknown(_) => None,
+            Content::External(_) | Content::Shadows | Content::Elsewhere | Content::Unknown(_) => {
+                None
+            }
         }
     }
 }
@@ -80,32 +82,48 @@ impl Database {
     pub(super) fn read_virtual_tables(&self) -> rusqlite::Result<Vec<VirtualTable>> {
         let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND sql IS NOT NULL ORDER BY name";
         let mut statement = self.connection.prepare(sql)?;
-        let texts = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let texts = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         let texts = texts.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
         // The longest name counts: `a` and `a_b` are two virtual tables, and `a_b_content` is of the second.
         let owner = |shadow: &str| {
             let owns = |name: &&str| {
                 let (begin, rest) = (shadow.get(..name.len()), shadow.get(name.len()..));
-                begin.is_some_and(|begin| begin.eq_ignore_ascii_case(name)) && rest.is_some_and(|rest| rest.starts_with('_'))
+                begin.is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+                    && rest.is_some_and(|rest| rest.starts_with('_'))
             };
-            texts.iter().map(|(name, _)| name.as_str()).filter(owns).max_by_key(|name| name.len()).map(str::to_owned)
+            texts
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .filter(owns)
+                .max_by_key(|name| name.len())
+                .map(str::to_owned)
         };
         let sql = "SELECT name, type = 'shadow' FROM pragma_table_list WHERE schema = 'main' AND type IN ('shadow', 'table')";
         let mut statement = self.connection.prepare(sql)?;
-        let tables = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
+        let tables = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
         let owned = |(name, known): (String, bool)| owner(&name).map(|owner| (owner, name, known));
-        let tables: Vec<(String, String, bool)> = tables.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().filter_map(owned).collect();
+        let tables: Vec<(String, String, bool)> =
+            tables.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().filter_map(owned).collect();
         let mut found = Vec::new();
         for (name, text) in &texts {
             let (module, arguments) = module_of(text);
             let sql = "SELECT 1 FROM pragma_module_list WHERE name = ?1 COLLATE NOCASE";
             let there = self.connection.query_row(sql, [&module], |_| Ok(())).optional()?.is_some();
             // SQLite knows the shadow tables of the modules that it has.
-            let own = |(owner, _, known): &&(String, String, bool)| owner == name && (*known || !there);
-            let shadows: Vec<String> = tables.iter().filter(own).map(|(_, shadow, _)| shadow.clone()).collect();
-            let content = if there { content(&module, &arguments, &shadows) } else { Content::Unknown(module.clone()) };
+            let own =
+                |(owner, _, known): &&(String, String, bool)| owner == name && (*known || !there);
+            let shadows: Vec<String> =
+                tables.iter().filter(own).map(|(_, shadow, _)| shadow.clone()).collect();
+            let content = if there {
+                content(&module, &arguments, &shadows)
+            } else {
+                Content::Unknown(module.clone())
+            };
             let made_by = format!("{} {}", module.to_ascii_lowercase(), arguments.join(","));
-            let tokenizer = option(&arguments, "tokenize").and_then(|text| text.split_whitespace().next().map(str::to_owned));
+            let tokenizer = option(&arguments, "tokenize")
+                .and_then(|text| text.split_whitespace().next().map(str::to_owned));
             found.push(VirtualTable { name: name.clone(), content, shadows, tokenizer, made_by });
         }
         Ok(found)
@@ -114,7 +132,11 @@ impl Database {
     /// The names of all shadow tables, in small letters.
     pub(super) fn shadow_names(&self) -> rusqlite::Result<Vec<String>> {
         let all = self.read_virtual_tables()?;
-        Ok(all.into_iter().flat_map(|table| table.shadows).map(|shadow| shadow.to_ascii_lowercase()).collect())
+        Ok(all
+            .into_iter()
+            .flat_map(|table| table.shadows)
+            .map(|shadow| shadow.to_ascii_lowercase())
+            .collect())
     }
 
     /// It says of itself that its content is inconsistent.
@@ -130,7 +152,11 @@ impl Database {
     /// # Errors
     /// As SQLite, but for corruption.
     pub fn rows_without(&self, op: Op, table: &str, other: &str) -> Result<Option<u64>, Failure> {
-        let sql = format!("SELECT count(*) FROM {} WHERE rowid NOT IN (SELECT rowid FROM {})", quote(table), quote(other));
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE rowid NOT IN (SELECT rowid FROM {})",
+            quote(table),
+            quote(other)
+        );
         match self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)) {
             Ok(rows) => Ok(u64::try_from(rows).ok()),
             Err(error) if class_of(&error) == Class::Damaged => Ok(None),
@@ -142,7 +168,12 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite.
-    pub fn command_index(&self, op: Op, table: &VirtualTable, command: &str) -> Result<(), Failure> {
+    pub fn command_index(
+        &self,
+        op: Op,
+        table: &VirtualTable,
+        command: &str,
+    ) -> Result<(), Failure> {
         let name = quote(&table.name);
         self.run(op, &format!("INSERT INTO {name}({name}) VALUES ('{command}')"))
     }
@@ -218,7 +249,11 @@ fn module_of(text: &str) -> (String, Vec<String>) {
         }
     }
     words.push(current);
-    let mut words = words.into_iter().filter(|word| !word.is_empty()).skip_while(|word| !word.eq_ignore_ascii_case("using")).skip(1);
+    let mut words = words
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .skip_while(|word| !word.eq_ignore_ascii_case("using"))
+        .skip(1);
     (unquoted(words.next().unwrap_or_default().trim_end_matches(';')), arguments)
 }
 
@@ -236,30 +271,54 @@ mod tests {
             let (module, arguments) = module_of(text);
             content(&module, &arguments, &[])
         };
-        assert_eq!(of("CREATE VIRTUAL TABLE f USING fts5(a, b, tokenize = 'porter ascii')"), Content::Own);
-        assert_eq!(of("CREATE VIRTUAL TABLE \"using\" USING FTS5(a, content=\"no\"\"te\")"), Content::External("no\"te".into()));
+        assert_eq!(
+            of("CREATE VIRTUAL TABLE f USING fts5(a, b, tokenize = 'porter ascii')"),
+            Content::Own
+        );
+        assert_eq!(
+            of("CREATE VIRTUAL TABLE \"using\" USING FTS5(a, content=\"no\"\"te\")"),
+            Content::External("no\"te".into())
+        );
         assert_eq!(of("CREATE VIRTUAL TABLE f\nUSING fts5 (a, content = '' )"), Content::None);
-        assert_eq!(of("CREATE VIRTUAL TABLE f USING fts4(content=\"note\", a)"), Content::External("note".into()));
+        assert_eq!(
+            of("CREATE VIRTUAL TABLE f USING fts4(content=\"note\", a)"),
+            Content::External("note".into())
+        );
         assert_eq!(of("CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)"), Content::Boxes);
-        assert_eq!(of("CREATE VIRTUAL TABLE v USING \"fts5vocab\"(f, 'row') -- content=''"), Content::Elsewhere);
+        assert_eq!(
+            of("CREATE VIRTUAL TABLE v USING \"fts5vocab\"(f, 'row') -- content=''"),
+            Content::Elsewhere
+        );
         assert_eq!(module_of("CREATE VIRTUAL TABLE v USING vec0;").0, "vec0");
-        assert_eq!(module_of("CREATE VIRTUAL TABLE v USING vec0(e float[3], f(1,2))").1, ["e float[3]", "f(1,2)"]);
+        assert_eq!(
+            module_of("CREATE VIRTUAL TABLE v USING vec0(e float[3], f(1,2))").1,
+            ["e float[3]", "f(1,2)"]
+        );
     }
 
     #[test]
     fn a_shadow_belongs_to_the_longest_name() {
         let database = Sqlite::default().scratch(OP).unwrap();
         // What its module has made, where it is here.
-        database.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).unwrap();
+        database
+            .connection
+            .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+            .unwrap();
         let schema = "CREATE VIRTUAL TABLE a USING fts5(x); CREATE VIRTUAL TABLE a_b USING rtree(id, x0, x1); CREATE TABLE a_user(x);
             CREATE TABLE v_user(x); PRAGMA writable_schema = ON;
             INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)'); PRAGMA writable_schema = RESET";
         database.run(OP, schema).unwrap();
         let found = database.virtual_tables(OP).unwrap();
-        let shadows: Vec<(&str, usize)> = found.iter().map(|table| (table.name.as_str(), table.shadows.len())).collect();
+        let shadows: Vec<(&str, usize)> =
+            found.iter().map(|table| (table.name.as_str(), table.shadows.len())).collect();
         // Whose `v_user` is, nobody can say where the module is missing.
         assert_eq!(shadows, [("a", 5), ("a_b", 3), ("v", 1)]);
-        let ordinary: Vec<String> = database.ordinary_tables(OP, "history").unwrap().into_iter().map(|table| table.name).collect();
+        let ordinary: Vec<String> = database
+            .ordinary_tables(OP, "history")
+            .unwrap()
+            .into_iter()
+            .map(|table| table.name)
+            .collect();
         assert_eq!(ordinary, ["a_user"]);
     }
 }

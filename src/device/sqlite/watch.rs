@@ -49,7 +49,9 @@ pub(super) struct Watch {
 
 impl Watch {
     pub fn new(limits: Limits<'_>, steps_max: Option<u64>) -> Arc<Watch> {
-        let looks_left = steps_max.map(|migrations| AtomicU64::new(migrations / u64::from(STEPS_BETWEEN_LOOKS.unsigned_abs())));
+        let looks_left = steps_max.map(|migrations| {
+            AtomicU64::new(migrations / u64::from(STEPS_BETWEEN_LOOKS.unsigned_abs()))
+        });
         Arc::new(Watch {
             stop: limits.stop.map(Arc::clone),
             limit: limits.statement,
@@ -80,12 +82,18 @@ impl Watch {
             return true;
         }
         if let Some(left) = &self.looks_left {
-            let used_up = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+            let used_up = left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_err();
             if used_up {
                 return true;
             }
         }
-        let Some(deadline) = self.limit.and_then(|_| *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)) else { return false };
+        let Some(deadline) =
+            self.limit.and_then(|_| *self.deadline.lock().unwrap_or_else(PoisonError::into_inner))
+        else {
+            return false;
+        };
         let over = Instant::now() >= deadline;
         if over {
             self.timed_out.store(true, Ordering::Relaxed);
@@ -100,18 +108,26 @@ impl Watch {
     /// A statement of a migration begins; it ends when the answer is dropped.
     pub fn statement(self: &Arc<Watch>) -> Timed {
         if let Some(limit) = self.limit {
-            *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + limit);
+            *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Instant::now() + limit);
         }
         Timed(Arc::clone(self))
     }
 
     /// Why a statement was interrupted, where it was no stop signal.
     pub fn timed_out(&self) -> Option<String> {
-        if self.looks_left.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0) && !self.stopped() {
+        if self.looks_left.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0)
+            && !self.stopped()
+        {
             return Some("it takes too long on an empty database".to_owned());
         }
-        let limit = self.limit.filter(|_| self.timed_out.swap(false, Ordering::Relaxed) && !self.stopped())?;
-        Some(format!("the statement took longer than statement_timeout_s = {} allows", limit.as_secs()))
+        let limit = self
+            .limit
+            .filter(|_| self.timed_out.swap(false, Ordering::Relaxed) && !self.stopped())?;
+        Some(format!(
+            "the statement took longer than statement_timeout_s = {} allows",
+            limit.as_secs()
+        ))
     }
 }
 
@@ -136,7 +152,14 @@ impl Database {
     /// Runs what brings a WAL into main: SQLite asks no handler meanwhile, but can be interrupted by another thread.
     pub(super) fn interruptible<T>(&self, work: impl FnOnce() -> T) -> T {
         let wal = SystemDisk::default().stat(&side(&self.path, "-wal")).ok().flatten();
-        let Some(stop) = self.watch.stop.as_deref().filter(|_| wal.is_some_and(|wal| wal.size > WATCHED_WAL_BYTES)) else { return work() };
+        let Some(stop) = self
+            .watch
+            .stop
+            .as_deref()
+            .filter(|_| wal.is_some_and(|wal| wal.size > WATCHED_WAL_BYTES))
+        else {
+            return work();
+        };
         let (handle, done) = (self.connection.get_interrupt_handle(), AtomicBool::new(false));
         std::thread::scope(|scope| {
             let look = || {
@@ -178,7 +201,8 @@ mod tests {
     use std::path::PathBuf;
 
     const OP: Op = Op("test");
-    const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    const ENDLESS: &str =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
 
     /// A file with rows enough for many looks.
     fn file() -> (tempfile::TempDir, PathBuf) {
@@ -199,7 +223,10 @@ mod tests {
     fn a_stop_signal_ends_every_kind_of_connection() {
         let (_folder, path) = file();
         let stop = Arc::new(AtomicBool::new(false));
-        let sqlite = Sqlite { limits: Limits { stop: Some(&stop), ..Limits::default() }, ..Sqlite::default() };
+        let sqlite = Sqlite {
+            limits: Limits { stop: Some(&stop), ..Limits::default() },
+            ..Sqlite::default()
+        };
         let open = |how: &str| match how {
             "immutable" => sqlite.look_immutable(OP, &path),
             "without writing" => sqlite.look_without_writing(OP, &path),
@@ -209,7 +236,9 @@ mod tests {
             "work" => sqlite.work(OP, &path, 0).map(|(database, _)| database),
             _ => sqlite.build(OP, &path, 0),
         };
-        for name in ["immutable", "without writing", "look beside", "share", "beside", "work", "build"] {
+        for name in
+            ["immutable", "without writing", "look beside", "share", "beside", "work", "build"]
+        {
             stop.store(false, Ordering::Relaxed);
             let database = open(name).unwrap();
             stop.store(true, Ordering::Relaxed);
@@ -239,12 +268,19 @@ mod tests {
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT INTO big SELECT randomblob(4000) FROM n;";
         connection.execute_batch(wal).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let sqlite = Sqlite { limits: Limits { stop: Some(&stop), ..Limits::default() }, ..Sqlite::default() };
+        let sqlite = Sqlite {
+            limits: Limits { stop: Some(&stop), ..Limits::default() },
+            ..Sqlite::default()
+        };
         let database = sqlite.share(OP, &path, true).unwrap();
         // The work ends when the thread has interrupted it, and not before.
         stop.store(true, Ordering::Relaxed);
         let interrupted = database.interruptible(|| loop {
-            let asked = database.connection.query_row("SELECT count(*) FROM big a, big b, big c, big d", [], |row| row.get::<_, i64>(0));
+            let asked = database.connection.query_row(
+                "SELECT count(*) FROM big a, big b, big c, big d",
+                [],
+                |row| row.get::<_, i64>(0),
+            );
             if let Err(error) = asked {
                 return error.sqlite_error_code();
             }
@@ -254,19 +290,30 @@ mod tests {
 
     #[test]
     fn a_database_in_memory_takes_so_many_steps() {
-        let sqlite = Sqlite { limits: Limits { scratch_work: Some(1_000_000), ..Limits::default() }, ..Sqlite::default() };
+        let sqlite = Sqlite {
+            limits: Limits { scratch_work: Some(1_000_000), ..Limits::default() },
+            ..Sqlite::default()
+        };
         let database = sqlite.scratch(OP).unwrap();
         assert!(database.run(OP, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").is_ok());
         let failure = database.timed_out(database.run(OP, ENDLESS).unwrap_err());
-        assert_eq!((failure.class, failure.cause.as_str()), (Class::Failed, "it takes too long on an empty database"));
+        assert_eq!(
+            (failure.class, failure.cause.as_str()),
+            (Class::Failed, "it takes too long on an empty database")
+        );
         let (_folder, path) = file();
         let database = sqlite.look_immutable(OP, &path).unwrap();
-        assert_eq!(database.texts(OP, "SELECT 'x' FROM t a, t b WHERE a.a = 1").unwrap().len(), 2000);
+        assert_eq!(
+            database.texts(OP, "SELECT 'x' FROM t a, t b WHERE a.a = 1").unwrap().len(),
+            2000
+        );
     }
 
     #[test]
     fn a_statement_ends_at_its_time_and_only_where_there_is_one() {
-        let watch = |limit: Option<Duration>| Watch::new(Limits { statement: limit, ..Limits::default() }, None);
+        let watch = |limit: Option<Duration>| {
+            Watch::new(Limits { statement: limit, ..Limits::default() }, None)
+        };
         let none = watch(None);
         let _statement = none.statement();
         assert!(!none.must_end() && none.timed_out().is_none());
@@ -276,7 +323,10 @@ mod tests {
         assert!(soon.must_end());
         drop(statement);
         assert!(!soon.must_end());
-        assert_eq!(soon.timed_out().as_deref(), Some("the statement took longer than statement_timeout_s = 0 allows"));
+        assert_eq!(
+            soon.timed_out().as_deref(),
+            Some("the statement took longer than statement_timeout_s = 0 allows")
+        );
         assert_eq!(soon.timed_out(), None, "said once");
     }
 }

@@ -80,13 +80,23 @@ impl Rest {
     /// A line for what is in no table of its own, and a sentence for what came back.
     pub fn tell(&self, lost: &mut Vec<String>, notes: &mut Vec<String>) {
         if self.unclear > 0 {
-            lost.push(format!("{} of pages that fit several tables or may be free (in {})", counted(self.unclear), self.lost));
+            lost.push(format!(
+                "{} of pages that fit several tables or may be free (in {})",
+                counted(self.unclear),
+                self.lost
+            ));
         }
         if self.bad > 0 {
-            lost.push(format!("{} that cannot be read, on pages that fit several tables or may be free", counted(self.bad)));
+            lost.push(format!(
+                "{} that cannot be read, on pages that fit several tables or may be free",
+                counted(self.bad)
+            ));
         }
         if self.rows > 0 {
-            notes.push(format!("{} came from pages that their table no longer leads to", counted(self.rows)));
+            notes.push(format!(
+                "{} came from pages that their table no longer leads to",
+                counted(self.rows)
+            ));
         }
     }
 }
@@ -95,8 +105,18 @@ impl Rest {
 ///
 /// # Errors
 /// As `read`.
-pub fn pages_of<'a>(device: &'a Device<'_>, rows: &'a Rows<'_>, log: Option<&'a dyn File>) -> Result<Option<Pages<'a>>, Failure> {
-    let source = Source { main: &*rows.main.file, log, path: &device.files.main, op: OP, stop: &device.environment.stop };
+pub fn pages_of<'a>(
+    device: &'a Device<'_>,
+    rows: &'a Rows<'_>,
+    log: Option<&'a dyn File>,
+) -> Result<Option<Pages<'a>>, Failure> {
+    let source = Source {
+        main: &*rows.main.file,
+        log,
+        path: &device.files.main,
+        op: OP,
+        stop: &device.environment.stop,
+    };
     Pages::open(source)
 }
 
@@ -121,16 +141,23 @@ pub fn trees_of(device: &Device<'_>, database: &Database) -> Result<Vec<KnownTre
 /// The words of a statement, without quotes.
 fn words(sql: &str) -> Vec<String> {
     let between = |c: char| c.is_whitespace() || matches!(c, '"' | '`' | '[' | ']' | '.' | ';');
-    sql.to_ascii_lowercase().split(between).filter(|word| !word.is_empty() && *word != "main").map(str::to_owned).collect()
+    sql.to_ascii_lowercase()
+        .split(between)
+        .filter(|word| !word.is_empty() && *word != "main")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Columns that these statements add to a table, or to one that takes its name.
 fn columns_added(words: &[String], table: &str) -> usize {
     let table = table.to_ascii_lowercase();
     let is = |word: Option<&String>, wanted: &str| word.is_some_and(|word| word == wanted);
-    let renamed = words.windows(3).any(|three| is(three.first(), "rename") && is(three.get(1), "to") && is(three.get(2), &table));
+    let renamed = words.windows(3).any(|three| {
+        is(three.first(), "rename") && is(three.get(1), "to") && is(three.get(2), &table)
+    });
     let adds = |four: &&[String]| {
-        let alters = is(four.first(), "alter") && is(four.get(1), "table") && is(four.get(3), "add");
+        let alters =
+            is(four.first(), "alter") && is(four.get(1), "table") && is(four.get(3), "add");
         alters && (renamed || is(four.get(2), &table))
     };
     words.windows(4).filter(adds).count()
@@ -144,17 +171,29 @@ impl<'a> Reader<'a> {
     pub fn new(pages: Pages<'a>, trees: &'a [KnownTree]) -> Result<Reader<'a>, Failure> {
         let free = pages.free_pages()?;
         let used = pages.bits();
-        Ok(Reader { pages, free, used, trees, faults: vec![None; trees.len()], unclear: false, absent: 0 })
+        Ok(Reader {
+            pages,
+            free,
+            used,
+            trees,
+            faults: vec![None; trees.len()],
+            unclear: false,
+            absent: 0,
+        })
     }
 
     /// The tree of this table's rows.
     fn tree_of(&self, table: &str) -> Option<(usize, &'a KnownTree)> {
-        self.trees.iter().enumerate().find(|(_, tree)| !tree.is_index && tree.table.eq_ignore_ascii_case(table))
+        self.trees
+            .iter()
+            .enumerate()
+            .find(|(_, tree)| !tree.is_index && tree.table.eq_ignore_ascii_case(table))
     }
 
     /// It has a tree for this table.
     pub fn knows(&self, table: &Table) -> bool {
-        self.tree_of(&table.name).is_some_and(|(at, _)| self.faults.get(at).is_some_and(Option::is_none))
+        self.tree_of(&table.name)
+            .is_some_and(|(at, _)| self.faults.get(at).is_some_and(Option::is_none))
     }
 
     /// Brings the rows that the table's tree leads to.
@@ -162,15 +201,20 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As `read`, and as SQLite but for refusals of single rows.
     pub fn pour(&mut self, place: Place<'_>) -> Result<RowCounts, Failure> {
-        let Some((at, tree)) = self.tree_of(&place.table.name) else { return Ok(RowCounts::default()) };
+        let Some((at, tree)) = self.tree_of(&place.table.name) else {
+            return Ok(RowCounts::default());
+        };
         let mut writer = PageWriter::new(place, tree, self.pages.encoding())?;
         let (pages, trees) = (&self.pages, self.trees);
         let encoding = pages.encoding();
         let mut late: Vec<(u32, Range)> = Vec::new();
-        let mut indexed = Indexed::new(place.into, OP, if tree.is_kept_by_key() { trees } else { &[] }, encoding);
+        let mut indexed =
+            Indexed::new(place.into, OP, if tree.is_kept_by_key() { trees } else { &[] }, encoding);
         let faults = pages.walk(tree.tree(encoding), &mut self.used, &mut |met, used| {
             let records = Records::of(&met.node);
-            if !is_at_home(met, &records, tree, trees, encoding) || indexed.judge(&met.node, &records)? == Entries::All {
+            if !is_at_home(met, &records, tree, trees, encoding)
+                || indexed.judge(&met.node, &records)? == Entries::All
+            {
                 return Ok(false);
             }
             writer.counts.bad += records.bad as u64;
@@ -181,14 +225,26 @@ impl<'a> Reader<'a> {
                     tree.shape.fits(types) && (tree.shape.of_index || met.range.has(number))
                 }
             };
-            let is_late = |number: i64| records.sound && !tree.shape.of_index && late.len() < LATE_MAX && !met.range.has(number);
+            let is_late = |number: i64| {
+                records.sound
+                    && !tree.shape.of_index
+                    && late.len() < LATE_MAX
+                    && !met.range.has(number)
+            };
             let has_late = records.found.iter().any(|(_, number, _)| is_late(*number));
             let mut payload = Vec::new();
-            for (index, number, types) in records.found.iter().filter(|(_, number, _)| !is_late(*number)) {
+            for (index, number, types) in
+                records.found.iter().filter(|(_, number, _)| !is_late(*number))
+            {
                 let cell = met.node.cell(*index).filter(|_| fits(types, *number));
-                let whole = cell.map_or(Ok(false), |cell| pages.payload(&cell.payload, used, &mut payload))?;
+                let whole = cell
+                    .map_or(Ok(false), |cell| pages.payload(&cell.payload, used, &mut payload))?;
                 match record::values(&payload).filter(|_| whole) {
-                    Some(values) => writer.write(&PageRow { number: *number, values: &values, evidence: Evidence::Tree })?,
+                    Some(values) => writer.write(&PageRow {
+                        number: *number,
+                        values: &values,
+                        evidence: Evidence::Tree,
+                    })?,
                     None => writer.counts.bad += 1,
                 }
             }
@@ -198,7 +254,11 @@ impl<'a> Reader<'a> {
             Ok(true)
         })?;
         self.write_late(&late, &mut writer)?;
-        let counts = RowCounts { unread: faults.any(), uncountable: faults.shared || faults.strange, ..writer.counts };
+        let counts = RowCounts {
+            unread: faults.any(),
+            uncountable: faults.shared || faults.strange,
+            ..writer.counts
+        };
         if let Some(known) = self.faults.get_mut(at) {
             *known = Some(faults);
         }
@@ -206,16 +266,28 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes the rows whose numbers do not belong on the page where they stand: a later page may have had them as they were last.
-    fn write_late(&mut self, late: &[(u32, Range)], writer: &mut PageWriter<'_>) -> Result<(), Failure> {
+    fn write_late(
+        &mut self,
+        late: &[(u32, Range)],
+        writer: &mut PageWriter<'_>,
+    ) -> Result<(), Failure> {
         let (mut bytes, mut payload) = (Vec::new(), Vec::new());
         for (page, range) in late {
             self.pages.read(*page, &mut bytes)?;
             let Some(node) = self.pages.node(&bytes, *page) else { continue };
-            for (index, number, _) in Records::of(&node).found.iter().filter(|(_, number, _)| !range.has(*number)) {
+            for (index, number, _) in
+                Records::of(&node).found.iter().filter(|(_, number, _)| !range.has(*number))
+            {
                 let cell = node.cell(*index);
-                let whole = cell.map_or(Ok(false), |cell| self.pages.payload(&cell.payload, &mut self.used, &mut payload))?;
+                let whole = cell.map_or(Ok(false), |cell| {
+                    self.pages.payload(&cell.payload, &mut self.used, &mut payload)
+                })?;
                 match record::values(&payload).filter(|_| whole) {
-                    Some(values) => writer.write(&PageRow { number: *number, values: &values, evidence: Evidence::Unreached })?,
+                    Some(values) => writer.write(&PageRow {
+                        number: *number,
+                        values: &values,
+                        evidence: Evidence::Unreached,
+                    })?,
                     None => writer.counts.bad += 1,
                 }
             }
@@ -226,7 +298,11 @@ impl<'a> Reader<'a> {
     /// Walks every tree whose rows were not brought, so that its pages are nobody else's.
     fn walk_others(&mut self, signs: &mut Signs) -> Result<(), Failure> {
         for at in 0..self.trees.len() {
-            let Some(tree) = self.trees.get(at).filter(|_| self.faults.get(at).is_some_and(Option::is_none)) else { continue };
+            let Some(tree) =
+                self.trees.get(at).filter(|_| self.faults.get(at).is_some_and(Option::is_none))
+            else {
+                continue;
+            };
             let trees = self.trees;
             let faults = if tree.root == 0 {
                 Faults::everywhere()
@@ -252,13 +328,21 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As `read`, and as SQLite but for refusals of single rows.
-    pub fn give_the_rest(&mut self, fresh: &Database, history: &str, lost: LostTable, targets: &mut [Target<'_>]) -> Result<Rest, Failure> {
+    pub fn give_the_rest(
+        &mut self,
+        fresh: &Database,
+        history: &str,
+        lost: LostTable,
+        targets: &mut [Target<'_>],
+    ) -> Result<Rest, Failure> {
         let mut signs = Signs::new(&self.pages);
         self.walk_others(&mut signs)?;
         let encoding = self.pages.encoding();
         let mut writers: Vec<Option<PageWriter<'_>>> = Vec::new();
         for tree in self.trees {
-            let target = targets.iter().find(|target| !tree.is_index && target.table.name.eq_ignore_ascii_case(&tree.table));
+            let target = targets.iter().find(|target| {
+                !tree.is_index && target.table.name.eq_ignore_ascii_case(&tree.table)
+            });
             let place = target.map(|target| target.place(fresh));
             writers.push(place.map(|place| PageWriter::new(place, tree, encoding)).transpose()?);
         }
@@ -275,7 +359,10 @@ impl<'a> Reader<'a> {
         if doubtful {
             pages.each_unreached(&mut self.used.clone(), free, &mut |page, _| {
                 let chosen = judge.choose(page, judge.candidates(page).0, &mut writers)?;
-                chosen.into_iter().filter_map(|at| fitting.get_mut(at).map(|count| *count += 1)).for_each(drop);
+                chosen
+                    .into_iter()
+                    .filter_map(|at| fitting.get_mut(at).map(|count| *count += 1))
+                    .for_each(drop);
                 Ok(())
             })?;
         }
@@ -286,7 +373,11 @@ impl<'a> Reader<'a> {
             if !chosen.iter().any(|at| writers.get(*at).is_some_and(Option::is_some)) {
                 return Ok(());
             }
-            let entries = if page.node.is_of_index() { indexed.judge(&page.node, &page.records)? } else { Entries::None };
+            let entries = if page.node.is_of_index() {
+                indexed.judge(&page.node, &page.records)?
+            } else {
+                Entries::None
+            };
             if entries == Entries::All {
                 return Ok(());
             }
@@ -294,7 +385,12 @@ impl<'a> Reader<'a> {
                 [_] if self.unclear || entries == Entries::Some => None,
                 // Its tree lacks it, and every free page is known.
                 [only] if lacked && !doubtful => writers.get_mut(*only).and_then(Option::as_mut),
-                [only] => match signs.of(page, self.trees, *only, lacked && fitting.get(*only) == Some(&1)) {
+                [only] => match signs.of(
+                    page,
+                    self.trees,
+                    *only,
+                    lacked && fitting.get(*only) == Some(&1),
+                ) {
                     Verdict::Free => return Ok(()),
                     Verdict::Unknown => None,
                     Verdict::InUse => writers.get_mut(*only).and_then(Option::as_mut),
@@ -305,7 +401,13 @@ impl<'a> Reader<'a> {
         })?;
         let of_tables = self.trees.iter().zip(&self.faults).filter(|(tree, _)| !tree.is_index);
         let partial = of_tables.filter_map(|(_, faults)| faults.as_ref()).any(Faults::any);
-        let rest = Rest { rows: 0, unclear: lost.rows, bad: lost.bad, lost: lost.name().to_owned(), partial };
+        let rest = Rest {
+            rows: 0,
+            unclear: lost.rows,
+            bad: lost.bad,
+            lost: lost.name().to_owned(),
+            partial,
+        };
         let done = settle(writers);
         Ok(rest.add(done, targets))
     }
@@ -313,7 +415,11 @@ impl<'a> Reader<'a> {
 
 /// What each table's writer has written: its name, the counts, and how many of them are of pages that no tree leads to.
 fn settle(writers: Vec<Option<PageWriter<'_>>>) -> Vec<(String, RowCounts, u64)> {
-    writers.into_iter().flatten().map(|writer| (writer.table_name().to_owned(), writer.counts, writer.unreached)).collect()
+    writers
+        .into_iter()
+        .flatten()
+        .map(|writer| (writer.table_name().to_owned(), writer.counts, writer.unreached))
+        .collect()
 }
 
 impl Rest {
@@ -332,7 +438,14 @@ impl Rest {
 
 impl Target<'_> {
     fn place<'p>(&'p self, into: &'p Database) -> Place<'p> {
-        Place { into, op: OP, table: self.table, keep: self.keep, seeded: self.seeded, aside: self.aside }
+        Place {
+            into,
+            op: OP,
+            table: self.table,
+            keep: self.keep,
+            seeded: self.seeded,
+            aside: self.aside,
+        }
     }
 }
 
@@ -343,11 +456,15 @@ impl Reader<'_> {
     /// As `read`.
     pub fn unread_pages(&self) -> Result<u64, Failure> {
         let of_tables = self.trees.iter().zip(&self.faults).filter(|(tree, _)| !tree.is_index);
-        let led_to: u64 = of_tables.filter_map(|(_, faults)| faults.as_ref()).map(|faults| faults.absent).sum();
+        let led_to: u64 =
+            of_tables.filter_map(|(_, faults)| faults.as_ref()).map(|faults| faults.absent).sum();
         let absent = self.pages.missing.unwrap_or(self.absent).max(led_to);
         let (mut unread, mut bytes) = (absent, Vec::new());
         for page in 2..=self.pages.count {
-            if !self.used.has(page) && !self.free.pages.has(page) && self.pages.read(page, &mut bytes)? {
+            if !self.used.has(page)
+                && !self.free.pages.has(page)
+                && self.pages.read(page, &mut bytes)?
+            {
                 unread += u64::from(!self.pages.is_interior(&bytes));
             }
         }
@@ -360,20 +477,28 @@ impl Reader<'_> {
     /// As `read`.
     pub fn roots(pages: &Pages<'_>) -> Result<Vec<(String, u32)>, Failure> {
         let mut roots = Vec::new();
-        pages.walk(Tree { root: 1, of_index: false, order: Ordered::UNKNOWN }, &mut pages.bits(), &mut |met, used| {
-            let mut payload = Vec::new();
-            for cell in (0..met.node.cells).filter_map(|index| met.node.cell(index)) {
-                let whole = pages.payload(&cell.payload, used, &mut payload)?;
-                let values = record::values(&payload).filter(|_| whole).unwrap_or_default();
-                if let [Value::Text(kind), Value::Text(name), _, Value::Integer(root), _] = values.as_slice() {
-                    let text = |bytes| String::from_utf8_lossy(&pages.encoding().text(bytes)).into_owned();
-                    if text(kind) == "table" {
-                        roots.push((text(name), u32::try_from(*root).unwrap_or(0)));
+        pages.walk(
+            Tree { root: 1, of_index: false, order: Ordered::UNKNOWN },
+            &mut pages.bits(),
+            &mut |met, used| {
+                let mut payload = Vec::new();
+                for cell in (0..met.node.cells).filter_map(|index| met.node.cell(index)) {
+                    let whole = pages.payload(&cell.payload, used, &mut payload)?;
+                    let values = record::values(&payload).filter(|_| whole).unwrap_or_default();
+                    if let [Value::Text(kind), Value::Text(name), _, Value::Integer(root), _] =
+                        values.as_slice()
+                    {
+                        let text = |bytes| {
+                            String::from_utf8_lossy(&pages.encoding().text(bytes)).into_owned()
+                        };
+                        if text(kind) == "table" {
+                            roots.push((text(name), u32::try_from(*root).unwrap_or(0)));
+                        }
                     }
                 }
-            }
-            Ok(true)
-        })?;
+                Ok(true)
+            },
+        )?;
         Ok(roots)
     }
 }
@@ -383,7 +508,9 @@ fn may_have_rows(trees: &[KnownTree], node: &Node<'_>) -> bool {
     let records = Records::of(node);
     !node.is_of_index()
         || records.found.is_empty()
-        || trees.iter().any(|tree| !tree.is_index && tree.shape.of_index && records.fit(&tree.shape))
+        || trees
+            .iter()
+            .any(|tree| !tree.is_index && tree.shape.of_index && records.fit(&tree.shape))
 }
 
 /// What is known when a page is given to a table.
@@ -400,8 +527,16 @@ impl Judge<'_> {
     /// The trees whose page it can be: of those that lack one just there, else of all, where every free page is known. And whether one
     /// lacks it.
     fn candidates(&self, page: &Unreached<'_>) -> (Vec<usize>, bool) {
-        let fits = |tree: &KnownTree| tree.shape.of_index == page.node.is_of_index() && page.records.fit(&tree.shape);
-        let fitting: Vec<usize> = self.trees.iter().enumerate().filter(|(_, tree)| fits(tree)).map(|(at, _)| at).collect();
+        let fits = |tree: &KnownTree| {
+            tree.shape.of_index == page.node.is_of_index() && page.records.fit(&tree.shape)
+        };
+        let fitting: Vec<usize> = self
+            .trees
+            .iter()
+            .enumerate()
+            .filter(|(_, tree)| fits(tree))
+            .map(|(at, _)| at)
+            .collect();
         let encoding = self.pages.encoding();
         let lies_in = |gap: &Gap, tree: &KnownTree| {
             if tree.shape.of_index {
@@ -411,8 +546,11 @@ impl Judge<'_> {
             }
         };
         let lacks = |at: &usize| {
-            let (faults, tree) = (self.faults.get(*at).and_then(Option::as_ref), self.trees.get(*at));
-            faults.zip(tree).is_some_and(|(faults, tree)| faults.gaps.iter().any(|gap| lies_in(gap, tree)))
+            let (faults, tree) =
+                (self.faults.get(*at).and_then(Option::as_ref), self.trees.get(*at));
+            faults
+                .zip(tree)
+                .is_some_and(|(faults, tree)| faults.gaps.iter().any(|gap| lies_in(gap, tree)))
         };
         let lacking: Vec<usize> = fitting.iter().copied().filter(lacks).collect();
         let lacked = !lacking.is_empty();
@@ -431,7 +569,8 @@ impl Judge<'_> {
         let mut bad = page.records.bad as u64;
         for (index, number, _) in &page.records.found {
             let cell = page.node.cell(*index);
-            let whole = cell.map_or(Ok(false), |cell| self.pages.payload(&cell.payload, used, &mut payload))?;
+            let whole = cell
+                .map_or(Ok(false), |cell| self.pages.payload(&cell.payload, used, &mut payload))?;
             let Some(values) = record::values(&payload).filter(|_| whole) else {
                 bad += 1;
                 continue;
@@ -447,19 +586,33 @@ impl Judge<'_> {
     }
 
     /// Of several, those that would take its rows.
-    fn choose(&self, page: &Unreached<'_>, candidates: Vec<usize>, writers: &mut [Option<PageWriter<'_>>]) -> Result<Vec<usize>, Failure> {
+    fn choose(
+        &self,
+        page: &Unreached<'_>,
+        candidates: Vec<usize>,
+        writers: &mut [Option<PageWriter<'_>>],
+    ) -> Result<Vec<usize>, Failure> {
         if candidates.len() < 2 {
             return Ok(candidates);
         }
-        let cells = page.records.found.iter().filter_map(|(index, number, _)| Some((*number, page.node.cell(*index)?)));
+        let cells = page
+            .records
+            .found
+            .iter()
+            .filter_map(|(index, number, _)| Some((*number, page.node.cell(*index)?)));
         let whole = cells.filter(|(_, cell)| cell.payload.overflow == 0);
-        let rows: Vec<(i64, Vec<Value<'_>>)> =
-            whole.filter_map(|(number, cell)| Some((number, record::values(cell.payload.local)?))).collect();
+        let rows: Vec<(i64, Vec<Value<'_>>)> = whole
+            .filter_map(|(number, cell)| Some((number, record::values(cell.payload.local)?)))
+            .collect();
         let mut chosen = Vec::new();
         for at in candidates {
-            let is_history = self.trees.get(at).is_some_and(|tree| tree.table.eq_ignore_ascii_case(self.history) && !tree.is_index);
+            let is_history = self.trees.get(at).is_some_and(|tree| {
+                tree.table.eq_ignore_ascii_case(self.history) && !tree.is_index
+            });
             let takes = match writers.get_mut(at).and_then(Option::as_mut) {
-                _ if is_history => rows.iter().all(|(_, values)| is_refinerys(values, self.pages.encoding())),
+                _ if is_history => {
+                    rows.iter().all(|(_, values)| is_refinerys(values, self.pages.encoding()))
+                }
                 Some(writer) => writer.would_take(&rows)?,
                 None => true,
             };

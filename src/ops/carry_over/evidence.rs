@@ -52,7 +52,13 @@ impl Signs {
     ///
     /// # Errors
     /// As `read`.
-    pub fn gather(&mut self, pages: &Pages<'_>, used: &Bits, free: &FreePages, trees: &[KnownTree]) -> Result<(), Failure> {
+    pub fn gather(
+        &mut self,
+        pages: &Pages<'_>,
+        used: &Bits,
+        free: &FreePages,
+        trees: &[KnownTree],
+    ) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         for page in 2..=pages.count {
             if used.has(page) || free.pages.has(page) || !pages.read(page, &mut bytes)? {
@@ -61,7 +67,10 @@ impl Signs {
             let Some(node) = pages.node(&bytes, page) else { continue };
             if node.is_of_index() {
                 let records = Records::of(&node);
-                let fitting = trees.iter().enumerate().filter(|(_, tree)| tree.is_index && records.fit(&tree.shape));
+                let fitting = trees
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, tree)| tree.is_index && records.fit(&tree.shape));
                 fitting.for_each(|(_, tree)| self.add_entries(tree, &node, &records));
             }
             if !node.is_leaf() {
@@ -71,11 +80,17 @@ impl Signs {
         Ok(())
     }
 
-    fn add_above(&mut self, pages: &Pages<'_>, node: &Node<'_>, trees: &[KnownTree]) -> Result<(), Failure> {
+    fn add_above(
+        &mut self,
+        pages: &Pages<'_>,
+        node: &Node<'_>,
+        trees: &[KnownTree],
+    ) -> Result<(), Failure> {
         let cells: Vec<_> = (0..node.cells).filter_map(|index| node.cell(index)).collect();
         cells.iter().for_each(|cell| self.named.set(cell.child));
         self.named.set(node.right());
-        let (first, last) = (cells.first().map(|cell| cell.number), cells.last().map(|cell| cell.number));
+        let (first, last) =
+            (cells.first().map(|cell| cell.number), cells.last().map(|cell| cell.number));
         if node.kind == Kind::TableInterior && self.above.len() < ABOVE_MAX {
             self.above.push((Range { low: first, high: last }, below(pages, node, trees)?));
         }
@@ -86,7 +101,9 @@ impl Signs {
     pub fn add_entries(&mut self, tree: &KnownTree, node: &Node<'_>, records: &Records) {
         for (index, ..) in &records.found {
             let cell = node.cell(*index).filter(|cell| cell.payload.overflow == 0);
-            if let Some(Value::Integer(number)) = cell.and_then(|cell| record::values(cell.payload.local)?.last().copied()) {
+            if let Some(Value::Integer(number)) =
+                cell.and_then(|cell| record::values(cell.payload.local)?.last().copied())
+            {
                 self.add_number(&tree.table, number);
             }
         }
@@ -113,11 +130,19 @@ impl Signs {
             return Verdict::InUse;
         }
         // What stands there has another number.
-        if self.above.iter().any(|(range, below)| range.low.is_some() && below.contains(&at) && page.records.lie_in(range)) {
+        if self.above.iter().any(|(range, below)| {
+            range.low.is_some() && below.contains(&at) && page.records.lie_in(range)
+        }) {
             return Verdict::Free;
         }
-        let entries = page.records.found.iter().filter(|(_, number, _)| self.has_entry(&tree.table, *number)).count();
-        let in_use = only || !tree.shape.of_index && entries.saturating_mul(4) >= page.records.found.len();
+        let entries = page
+            .records
+            .found
+            .iter()
+            .filter(|(_, number, _)| self.has_entry(&tree.table, *number))
+            .count();
+        let in_use =
+            only || !tree.shape.of_index && entries.saturating_mul(4) >= page.records.found.len();
         if in_use {
             Verdict::InUse
         } else {
@@ -132,9 +157,16 @@ fn below(pages: &Pages<'_>, node: &Node<'_>, trees: &[KnownTree]) -> Result<Vec<
     let cells = (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child);
     for child in cells.chain([node.right()]).take(BELOW_MAX) {
         if pages.read(child, &mut bytes)? {
-            let leaf = pages.node(&bytes, child).filter(|leaf| leaf.kind == Kind::TableLeaf && leaf.cells > 0);
+            let leaf = pages
+                .node(&bytes, child)
+                .filter(|leaf| leaf.kind == Kind::TableLeaf && leaf.cells > 0);
             if let Some(records) = leaf.map(|leaf| Records::of(&leaf)) {
-                return Ok(trees.iter().enumerate().filter(|(_, tree)| records.fit(&tree.shape)).map(|(at, _)| at).collect());
+                return Ok(trees
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, tree)| records.fit(&tree.shape))
+                    .map(|(at, _)| at)
+                    .collect());
             }
         }
     }
@@ -143,9 +175,9 @@ fn below(pages: &Pages<'_>, node: &Node<'_>, trees: &[KnownTree]) -> Result<Vec<
 
 /// Where the hash of a row number is.
 fn place(table: &str, number: i64) -> (usize, u64) {
-    let seed = table
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| (sum ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3));
+    let seed = table.bytes().fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| {
+        (sum ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3)
+    });
     let mut hash = seed ^ number.unsigned_abs().rotate_left(u32::from(number < 0));
     for _ in 0..2 {
         hash = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -159,8 +191,11 @@ mod tests {
 
     #[test]
     fn numbers_are_known_until_too_many_were_added() {
-        let mut signs = Signs { named: Bits::default(), above: Vec::new(), numbers: vec![0; WORDS], set: 0 };
-        let add = |signs: &mut Signs, numbers: std::ops::Range<i64>| numbers.for_each(|number| signs.add_number("t", number));
+        let mut signs =
+            Signs { named: Bits::default(), above: Vec::new(), numbers: vec![0; WORDS], set: 0 };
+        let add = |signs: &mut Signs, numbers: std::ops::Range<i64>| {
+            numbers.for_each(|number| signs.add_number("t", number))
+        };
         add(&mut signs, 0..500_000);
         assert!(signs.has_entry("T", 7) && signs.has_entry("t", 499_999));
         let wrong = (1_000_000..1_001_000).filter(|number| signs.has_entry("t", *number)).count();

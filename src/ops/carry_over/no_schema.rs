@@ -20,7 +20,12 @@ use crate::ops::wal::log_of;
 ///
 /// # Errors
 /// Damaged where too little can be read; as `read`, and as SQLite.
-pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>, why: &Failure) -> Result<VirtualRows, Failure> {
+pub fn pour_without_schema(
+    device: &Device<'_>,
+    fresh: &Database,
+    rows: &Rows<'_>,
+    why: &Failure,
+) -> Result<VirtualRows, Failure> {
     let history = &device.settings.history_table;
     progress::begin(&format!("{}: carrying over what its pages hold", device.settings.name));
     let log = log_of(device, OP)?;
@@ -32,7 +37,9 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     let mut trees = trees_of(device, fresh)?;
     for tree in trees.iter_mut().skip(1) {
         // Of a version that is not known, columns of the same name may mean something else.
-        let named = |name: &str| !rows.carry.all_aside && !tree.is_index && name.eq_ignore_ascii_case(&tree.table);
+        let named = |name: &str| {
+            !rows.carry.all_aside && !tree.is_index && name.eq_ignore_ascii_case(&tree.table)
+        };
         let root = roots.iter().find(|(name, _)| named(name));
         tree.root = root.map_or(0, |(_, root)| *root);
     }
@@ -40,7 +47,8 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     reader.unclear = rows.carry.all_aside;
     let made = fresh.ordinary_tables(OP, history)?;
     let (mut ways, mut late) = (Vec::new(), Late::default());
-    let mut carried: Vec<&Table> = made.iter().filter(|table| is_carried(rows, &table.name)).collect();
+    let mut carried: Vec<&Table> =
+        made.iter().filter(|table| is_carried(rows, &table.name)).collect();
     carried.sort_by_key(|table| table.is_kept_by_key());
     let (names, pages) = fresh.aside_each(OP, &carried)?;
     for (table, aside) in carried.into_iter().zip(names) {
@@ -48,8 +56,17 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
         if keep && has_room_to_sort(device, rows.main.stat.size) {
             late.extend(fresh.take_plain_indexes(OP, table)?);
         }
-        let poured = reader.pour(Place { into: fresh, op: OP, table, keep, seeded: true, aside: &aside })?;
-        ways.push(Way { table, keep, seeded: poured.kept == 0, aside, poured, by_index: 0, lines: Vec::new() });
+        let poured =
+            reader.pour(Place { into: fresh, op: OP, table, keep, seeded: true, aside: &aside })?;
+        ways.push(Way {
+            table,
+            keep,
+            seeded: poured.kept == 0,
+            aside,
+            poured,
+            by_index: 0,
+            lines: Vec::new(),
+        });
     }
     let rest = reader.give_the_rest(fresh, history, pages, &mut targets(&mut ways))?;
     let found = rest.found() || ways.iter().any(|way| way.poured.kept + way.poured.aside > 0);
@@ -63,25 +80,36 @@ pub fn pour_without_schema(device: &Device<'_>, fresh: &Database, rows: &Rows<'_
     // Pages that its tree does not lead to came from elsewhere, or are among those that are counted below.
     let counted = |way: &mut Way<'_>| way.poured = RowCounts { unread: false, ..way.poured };
     ways.iter_mut().for_each(counted);
-    let mut brought = VirtualRows { lost: ways.iter().flat_map(lines).collect(), notes: Vec::new() };
+    let mut brought =
+        VirtualRows { lost: ways.iter().flat_map(lines).collect(), notes: Vec::new() };
     if !found {
         return Ok(nothing(why));
     }
     rest.tell(&mut brought.lost, &mut brought.notes);
     match unread {
         0 => {}
-        1 => brought.lost.push("an unknown number of rows on 1 page that cannot be read".to_owned()),
-        pages => brought.lost.push(format!("an unknown number of rows on {pages} pages that cannot be read")),
+        1 => {
+            brought.lost.push("an unknown number of rows on 1 page that cannot be read".to_owned())
+        }
+        pages => brought
+            .lost
+            .push(format!("an unknown number of rows on {pages} pages that cannot be read")),
     }
     let others = made.iter().filter(|table| !is_carried(rows, &table.name));
-    brought.lost.extend(others.map(|table| format!("rows of {}, which cannot be counted", table.name)));
+    brought
+        .lost
+        .extend(others.map(|table| format!("rows of {}, which cannot be counted", table.name)));
     virtual_tables(fresh, &mut brought)?;
-    brought.notes.push(format!("rows were read from pages, because the schema cannot be read ({})", why.cause));
+    brought.notes.push(format!(
+        "rows were read from pages, because the schema cannot be read ({})",
+        why.cause
+    ));
     Ok(brought)
 }
 
 fn nothing(why: &Failure) -> VirtualRows {
-    let lost = vec![format!("all rows of the old database, whose schema cannot be read ({})", why.cause)];
+    let lost =
+        vec![format!("all rows of the old database, whose schema cannot be read ({})", why.cause)];
     VirtualRows { lost, notes: Vec::new() }
 }
 
@@ -93,7 +121,9 @@ fn virtual_tables(fresh: &Database, brought: &mut VirtualRows) -> Result<(), Fai
         match &table.content {
             Content::External(_) if rebuild(fresh, &table)? => {}
             Content::Elsewhere => {}
-            _ => brought.lost.push(format!("rows of the virtual table {name}, which cannot be counted")),
+            _ => brought
+                .lost
+                .push(format!("rows of the virtual table {name}, which cannot be counted")),
         }
     }
     fresh.defensive(OP, true)

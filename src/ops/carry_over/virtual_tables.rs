@@ -21,7 +21,9 @@ pub struct VirtualRows {
 
 /// Those whose rows can go aside: for a migration that does not work on them they are tables like others.
 pub fn with_rows(all: Vec<VirtualTable>) -> impl Iterator<Item = Table> {
-    let has_rows = |table: &VirtualTable| matches!(table.content, Content::Own | Content::Boxes | Content::Shadows);
+    let has_rows = |table: &VirtualTable| {
+        matches!(table.content, Content::Own | Content::Boxes | Content::Shadows)
+    };
     all.into_iter().filter(has_rows).map(|table| Table::named(table.name))
 }
 
@@ -29,7 +31,11 @@ pub fn with_rows(all: Vec<VirtualTable>) -> impl Iterator<Item = Table> {
 ///
 /// # Errors
 /// As SQLite, but for what cannot be read and what is refused.
-pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<VirtualRows, Failure> {
+pub fn bring(
+    device: &Device<'_>,
+    pour: &Pour<'_>,
+    rows: &Rows<'_>,
+) -> Result<VirtualRows, Failure> {
     let made = pour.into.virtual_tables(OP)?;
     let mut brought = VirtualRows::default();
     // Their own tables may be written, as ordinary ones are.
@@ -53,7 +59,13 @@ pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<Vi
     Ok(brought)
 }
 
-fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool, brought: &mut VirtualRows) -> Result<(), Failure> {
+fn bring_one(
+    pour: &Pour<'_>,
+    rows: &Rows<'_>,
+    table: &VirtualTable,
+    same: bool,
+    brought: &mut VirtualRows,
+) -> Result<(), Failure> {
     let name = &table.name;
     let known = pour.from.count_virtual_rows(OP, table)?;
     match &table.content {
@@ -62,11 +74,19 @@ fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool,
             let aside = pour.into.aside(OP, name)?;
             let mut poured = pour.pour_virtual(table, keep, &aside)?;
             if keep && table.content == Content::Own && !rebuild(pour.into, table)? {
-                brought.notes.push(format!("the index of the virtual table {name} could not be built again from its text"));
+                brought.notes.push(format!(
+                    "the index of the virtual table {name} could not be built again from its text"
+                ));
             }
-            if let (Content::Own, Some(text), Some(index)) = (&table.content, table.shadow("content"), table.shadow("docsize")) {
+            if let (Content::Own, Some(text), Some(index)) =
+                (&table.content, table.shadow("content"), table.shadow("docsize"))
+            {
                 let bare = pour.from.rows_without(OP, index, text)?.filter(|rows| *rows > 0);
-                brought.lost.extend(bare.map(|rows| format!("{} of {name} that its index alone knew", counted(rows))));
+                brought.lost.extend(
+                    bare.map(|rows| {
+                        format!("{} of {name} that its index alone knew", counted(rows))
+                    }),
+                );
             }
             poured.known = poured.known.or(known).filter(|_| poured.unread);
             brought.lost.extend(lines(&Way {
@@ -79,16 +99,22 @@ fn bring_one(pour: &Pour<'_>, rows: &Rows<'_>, table: &VirtualTable, same: bool,
                 lines: Vec::new(),
             }));
         }
-        Content::Own | Content::Boxes => {
-            brought.lost.extend(known.filter(|rows| *rows > 0).map(|rows| format!("{} of {name}", counted(rows))))
-        }
+        Content::Own | Content::Boxes => brought.lost.extend(
+            known.filter(|rows| *rows > 0).map(|rows| format!("{} of {name}", counted(rows))),
+        ),
         Content::None if known == Some(0) && same => {}
         Content::None => {
             let rows = known.map(|rows| format!(" ({})", counted(rows))).unwrap_or_default();
-            brought.lost.push(format!("the virtual table {name}, an index whose text is not in the database{rows}"));
+            brought.lost.push(format!(
+                "the virtual table {name}, an index whose text is not in the database{rows}"
+            ));
         }
-        Content::External(text) if !same => brought.lost.push(format!("the virtual table {name}, an index of {text}")),
-        Content::Unknown(module) => brought.lost.push(format!("the virtual table {name}, whose module {module} is not in this firmware")),
+        Content::External(text) if !same => {
+            brought.lost.push(format!("the virtual table {name}, an index of {text}"))
+        }
+        Content::Unknown(module) => brought.lost.push(format!(
+            "the virtual table {name}, whose module {module} is not in this firmware"
+        )),
         Content::Shadows => brought.lost.push(format!("the virtual table {name}")),
         Content::External(_) | Content::Elsewhere => {}
     }

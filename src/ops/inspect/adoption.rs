@@ -17,37 +17,57 @@ const DIFFERENCES_SHOWN_MAX: usize = 3;
 ///
 /// # Errors
 /// As SQLite.
-pub fn adoption(device: &Device<'_>, database: &Database, adopt: &Adopt) -> Result<Adoption, Failure> {
+pub fn adoption(
+    device: &Device<'_>,
+    database: &Database,
+    adopt: &Adopt,
+) -> Result<Adoption, Failure> {
     let by = foreign::name_of(&adopt.from);
-    let version = match database.foreign_version(LOOK, &adopt.from)?.and_then(|theirs| ours(device, adopt, by, theirs)) {
+    let version = match database
+        .foreign_version(LOOK, &adopt.from)?
+        .and_then(|theirs| ours(device, adopt, by, theirs))
+    {
         Ok(version) => version,
         Err(why) => return Ok(Adoption::Refused(why)),
     };
     let Some(wanted) = Scratch::schema_at(device, version)? else {
-        return Ok(Adoption::Refused(format!("this firmware's migrations up to {version} do not work on an empty database")));
+        return Ok(Adoption::Refused(format!(
+            "this firmware's migrations up to {version} do not work on an empty database"
+        )));
     };
     let later = Scratch::schema_of_pending(device, version)?.unwrap_or_default();
     let live = database.schema(LOOK, &device.settings.history_table)?;
     // Before any migration there is no table: what stands here is somebody else's.
-    let own = foreign::table_of(&adopt.from).map(|table| format!("table {}", table.to_ascii_lowercase()));
-    let foreign_table = |object: &&String| object.starts_with("table ") && own.as_ref() != Some(*object);
+    let own =
+        foreign::table_of(&adopt.from).map(|table| format!("table {}", table.to_ascii_lowercase()));
+    let foreign_table =
+        |object: &&String| object.starts_with("table ") && own.as_ref() != Some(*object);
     if let Some(table) = live.objects().iter().find(foreign_table).filter(|_| version == 0) {
         return Ok(Adoption::Refused(format!("{by} left no version, and {table} is there")));
     }
     let differences = differences(&live, &wanted, &later);
     if differences.is_empty() {
-        let pending = device.catalog.migrations.iter().filter(|migration| migration.version > version);
+        let pending =
+            device.catalog.migrations.iter().filter(|migration| migration.version > version);
         let migration = |migration: &crate::catalog::Migration| PendingMigration {
             version: migration.version,
             name: migration.name.to_owned(),
             no_transaction: migration.directives.no_transaction,
         };
-        return Ok(Adoption::At { version, by: by.to_owned(), pending: pending.map(migration).collect() });
+        return Ok(Adoption::At {
+            version,
+            by: by.to_owned(),
+            pending: pending.map(migration).collect(),
+        });
     }
-    let shown: Vec<&str> = differences.iter().take(DIFFERENCES_SHOWN_MAX).map(String::as_str).collect();
+    let shown: Vec<&str> =
+        differences.iter().take(DIFFERENCES_SHOWN_MAX).map(String::as_str).collect();
     let more = differences.len().saturating_sub(shown.len());
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Ok(Adoption::Refused(format!("{by} left it at our version {version}, and its schema is another: {}{more}", shown.join("; "))))
+    Ok(Adoption::Refused(format!(
+        "{by} left it at our version {version}, and its schema is another: {}{more}",
+        shown.join("; ")
+    )))
 }
 
 /// Our version for theirs.
@@ -58,7 +78,8 @@ fn ours(device: &Device<'_>, adopt: &Adopt, by: &str, theirs: i64) -> Result<i64
             None => Err(format!("`versions` maps {by}'s version {theirs} to {version}, which is no migration of this firmware")),
         };
     }
-    let same = Some(theirs).filter(|version| *version == 0 || device.catalog.find(*version).is_some());
+    let same =
+        Some(theirs).filter(|version| *version == 0 || device.catalog.find(*version).is_some());
     match same.filter(|_| adopt.versions.is_empty() || theirs == 0) {
         Some(version) => Ok(version),
         None => Err(format!("{by} left version {theirs}, which is no migration of this firmware; map it in `versions`")),

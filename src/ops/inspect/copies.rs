@@ -31,7 +31,9 @@ impl Look {
     /// For somebody who named this copy: a bad one is a failure too, which begins with these words.
     pub fn failure(self, op: Op, path: &Path, words: &str) -> Failure {
         match self {
-            Look::NotGood(why) => Failure::new(Class::Damaged, op, format!("{words}: {why}")).at(path),
+            Look::NotGood(why) => {
+                Failure::new(Class::Damaged, op, format!("{words}: {why}")).at(path)
+            }
             Look::Failed(failure) => failure,
         }
     }
@@ -55,12 +57,19 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     for name in names {
         let path = device.state.snapshot(&name);
         match good_copy(device, &path, Some(name.version)) {
-            Ok(version) => good.push(Snapshot { version, operation: name.operation, ..Snapshot::default() }),
+            Ok(version) => {
+                good.push(Snapshot { version, operation: name.operation, ..Snapshot::default() })
+            }
             // Who looks without the lock may have been overtaken by a run that prunes.
             Err(Look::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
             Err(Look::Failed(failure)) => return Err(failure),
             Err(Look::NotGood(why)) => {
-                log::warn!("{}: snapshot v{}-{} is not a good copy: {why}.", device.settings.name, name.version, name.operation)
+                log::warn!(
+                    "{}: snapshot v{}-{} is not a good copy: {why}.",
+                    device.settings.name,
+                    name.version,
+                    name.operation
+                )
             }
         }
     }
@@ -86,7 +95,11 @@ pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Res
 ///
 /// # Errors
 /// As [`good_copy`].
-pub fn good_copy_in_full(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Result<i64, Look> {
+pub fn good_copy_in_full(
+    device: &Device<'_>,
+    path: &Path,
+    expected: Option<i64>,
+) -> Result<i64, Look> {
     look_at_copy(device, path, expected, |database| database.integrity_check(LOOK))
 }
 
@@ -103,23 +116,31 @@ fn look_at_copy(
     if expected.is_some() {
         // One of ours, and no file that an operator has named.
         let io = |error: io::Error| not_good(Failure::io(LOOK, path, &error));
-        if let Some(stat) = device.disk().stat(path).map_err(io)?.filter(|stat| stat.kind == FileKind::File) {
+        if let Some(stat) =
+            device.disk().stat(path).map_err(io)?.filter(|stat| stat.kind == FileKind::File)
+        {
             Trust::of(device).map_err(not_good)?.accept(device, path, &stat).map_err(io)?;
         }
     }
-    let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES).map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
+    let header = read_own_start(device.disk(), LOOK, path, HEADER_BYTES)
+        .map_err(|error| not_good(Failure::io(LOOK, path, &error)))?;
     // SQLite can read what it may not write: no use as a database.
-    if let Some(DatabaseState::Damaged { what, .. } | DatabaseState::NewerSqlite { what }) = bad_header(&header, u64::MAX, false) {
+    if let Some(DatabaseState::Damaged { what, .. } | DatabaseState::NewerSqlite { what }) =
+        bad_header(&header, u64::MAX, false)
+    {
         return Err(Look::NotGood(what));
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
     progress::begin(&format!("{}: checking a copy", device.settings.name));
-    let checks = check(&database).and_then(|found| Ok((found, history::read(&database, LOOK, &device.settings.history_table)?)));
+    let checks = check(&database).and_then(|found| {
+        Ok((found, history::read(&database, LOOK, &device.settings.history_table)?))
+    });
     database.close(LOOK).map_err(not_good)?;
     let (findings, history) = checks.map_err(not_good)?;
     if let Some(first) = findings.first_damage() {
         // What cannot be read is not known to be bad.
-        read_through(device.disk(), LOOK, path, &device.environment.stop).map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
+        read_through(device.disk(), LOOK, path, &device.environment.stop)
+            .map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
         return Err(Look::NotGood(first.to_owned()));
     }
     if let Some(what) = history.malformed {
@@ -130,7 +151,9 @@ fn look_at_copy(
     }
     let version = history.version();
     if expected.is_some_and(|expected| expected != version) {
-        return Err(Look::NotGood(format!("it is at version {version}, not at what its name says")));
+        return Err(Look::NotGood(format!(
+            "it is at version {version}, not at what its name says"
+        )));
     }
     if !is_beginning(device, &history) {
         return Err(Look::NotGood("its history is not the beginning of this firmware's".into()));
@@ -140,7 +163,8 @@ fn look_at_copy(
 
 /// By version, name and checksum the history is the beginning of this firmware's, or all of it.
 pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
-    let same = history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| row.is(ours));
+    let same =
+        history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| row.is(ours));
     same && history.malformed.is_none() && history.applied.len() <= device.catalog.migrations.len()
 }
 
@@ -154,7 +178,8 @@ pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Fail
         let path = device.state.snapshot(&name);
         let stat = device.disk().stat(&path).map_err(|error| Failure::io(LOOK, &path, &error))?;
         // A second name of it elsewhere would keep its bytes.
-        bytes = bytes.saturating_add(stat.filter(|stat| stat.links == 1).map_or(0, |stat| stat.size));
+        bytes =
+            bytes.saturating_add(stat.filter(|stat| stat.links == 1).map_or(0, |stat| stat.size));
     }
     Ok(bytes)
 }
@@ -167,10 +192,15 @@ pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Fail
 pub fn expendable(device: &Device<'_>, store: &RecordStore) -> Result<Vec<SnapshotName>, Failure> {
     let mut names = list(device)?;
     if device.slots == crate::config::Slots::Ab {
-        let first = names.iter().map(|name| name.operation).filter(|operation| *operation > store.record().good_operation).min();
+        let first = names
+            .iter()
+            .map(|name| name.operation)
+            .filter(|operation| *operation > store.record().good_operation)
+            .min();
         names.retain(|name| Some(name.operation) != first);
     }
-    let loss = last_loss(device, store).map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
+    let loss = last_loss(device, store)
+        .map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
     names.retain(|name| !is_older(name.operation, loss));
     Ok(names)
 }

@@ -15,7 +15,8 @@ use crate::error::Failure;
 use crate::ops::scratch::Scratch;
 
 /// Opens the live database, lets it be read, and closes it.
-pub type Live<'a> = dyn Fn(&dyn Fn(&Database) -> Result<CutOff, Failure>) -> Result<CutOff, Failure> + 'a;
+pub type Live<'a> =
+    dyn Fn(&dyn Fn(&Database) -> Result<CutOff, Failure>) -> Result<CutOff, Failure> + 'a;
 
 /// What plain refinery left when it was cut off.
 pub enum CutOff {
@@ -33,7 +34,10 @@ pub enum CutOff {
 /// The database cannot be read, or there is no memory.
 pub fn cut_off(device: &Device<'_>, history: &History, live: &Live<'_>) -> Result<CutOff, Failure> {
     let version = history.version();
-    let Some(next) = device.catalog.migrations.iter().find(|migration| migration.version > version) else { return Ok(CutOff::No) };
+    let Some(next) = device.catalog.migrations.iter().find(|migration| migration.version > version)
+    else {
+        return Ok(CutOff::No);
+    };
     let Some(run) = Run::of(device, version, next)? else { return Ok(CutOff::No) };
     if run.before == run.after {
         return Ok(CutOff::No);
@@ -41,7 +45,12 @@ pub fn cut_off(device: &Device<'_>, history: &History, live: &Live<'_>) -> Resul
     live(&|database| judge(device, database, next, &run))
 }
 
-fn judge(device: &Device<'_>, live: &Database, next: &Migration, run: &Run) -> Result<CutOff, Failure> {
+fn judge(
+    device: &Device<'_>,
+    live: &Database,
+    next: &Migration,
+    run: &Run,
+) -> Result<CutOff, Failure> {
     let schema = live.schema(LOOK, &device.settings.history_table)?;
     if schema == run.before {
         return Ok(CutOff::No);
@@ -55,14 +64,26 @@ fn judge(device: &Device<'_>, live: &Database, next: &Migration, run: &Run) -> R
     Ok(match run.after.names().into_iter().find(|new| !old.contains(new) && here.contains(new)) {
         None => CutOff::No,
         Some(there) => {
-            let but = if code { "its code has not run" } else { "the schema is not what that file leaves" };
-            CutOff::Partly(format!("{there} is in the database already, as {} would make it, but {but}", next.file))
+            let but = if code {
+                "its code has not run"
+            } else {
+                "the schema is not what that file leaves"
+            };
+            CutOff::Partly(format!(
+                "{there} is in the database already, as {} would make it, but {but}",
+                next.file
+            ))
         }
     })
 }
 
 /// The schema is the one that the migration leaves. An application may have made it so, and then the migration's rows are missing.
-fn same_schema(device: &Device<'_>, live: &Database, next: &Migration, run: &Run) -> Result<CutOff, Failure> {
+fn same_schema(
+    device: &Device<'_>,
+    live: &Database,
+    next: &Migration,
+    run: &Run,
+) -> Result<CutOff, Failure> {
     let stated = matches!(&device.settings.adopt, Some(adopt) if adopt.from == AdoptFrom::Stated(next.version));
     if stated || !run.changes_rows || run.rebuilds() || run.rows_are_in(live)? {
         return Ok(CutOff::Done(next.version));
@@ -105,7 +126,8 @@ impl Run {
         let after = scratch.schema()?;
         let mut inserted = scratch.rows()?;
         for (table, rows) in &mut inserted {
-            if let Some((_, old)) = rows_before.iter().find(|(before, _)| before.name == table.name) {
+            if let Some((_, old)) = rows_before.iter().find(|(before, _)| before.name == table.name)
+            {
                 rows.retain(|row| !old.contains(row));
             }
         }
@@ -118,7 +140,9 @@ impl Run {
     fn rebuilds(&self) -> bool {
         let differences = self.after.differences(&self.before);
         // ADD COLUMN, which applications do, brings a column, and its constraints with it.
-        let added = differences.iter().any(|one| one.how == How::ExtraPart && one.key.starts_with("column "));
+        let added = differences
+            .iter()
+            .any(|one| one.how == How::ExtraPart && one.key.starts_with("column "));
         differences.iter().any(|one| match one.how {
             How::Missing | How::Other { .. } | How::Order { .. } => true,
             How::ExtraPart => !added,

@@ -26,8 +26,13 @@ pub(super) struct DamageProof {
 }
 
 /// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
-pub(super) fn prove(device: &Device<'_>, seen: &mut Inspection, header: &[u8]) -> Result<Option<DamageProof>, Failure> {
-    let checks = if seen.facts.writable { check_locked(device, seen) } else { check_unlocked(device, seen) };
+pub(super) fn prove(
+    device: &Device<'_>,
+    seen: &mut Inspection,
+    header: &[u8],
+) -> Result<Option<DamageProof>, Failure> {
+    let checks =
+        if seen.facts.writable { check_locked(device, seen) } else { check_unlocked(device, seen) };
     let misfit = seen.main.as_ref().map_or(Ok(None), |main| misfit(device, main))?;
     let (what, tables_whole, history_is_whole) = match (checks, misfit) {
         (Ok(None), None) => return Ok(None),
@@ -37,13 +42,19 @@ pub(super) fn prove(device: &Device<'_>, seen: &mut Inspection, header: &[u8]) -
         (Ok(Some(checks)), None) => (checks.what, checks.tables_whole, checks.history_is_whole),
         // The check could not begin, and what the history says is all that is known.
         (Err(failure), None) if failure.class == Class::Damaged => (failure.cause, false, true),
-        (Err(failure), Some(why)) if failure.class == Class::Damaged => (of_two_times(&why), false, false),
+        (Err(failure), Some(why)) if failure.class == Class::Damaged => {
+            (of_two_times(&why), false, false)
+        }
         (Err(failure), _) => return Err(failure),
     };
     // The connection is closed: to close a file of one's own drops the locks that SQLite has on it.
     read_through(device.disk(), OP, &device.files.main, &device.environment.stop)
         .map_err(|error| Failure::io(OP, &device.files.main, &error))?;
-    let database = newer_schema(header, &what).unwrap_or(DatabaseState::Damaged { what, tables_whole, version: None });
+    let database = newer_schema(header, &what).unwrap_or(DatabaseState::Damaged {
+        what,
+        tables_whole,
+        version: None,
+    });
     Ok(Some(DamageProof { database, history_is_whole }))
 }
 
@@ -74,7 +85,11 @@ fn check_unlocked(device: &Device<'_>, seen: &mut Inspection) -> Result<Option<C
     checks
 }
 
-fn check(device: &Device<'_>, database: &sqlite::Database, seen: &mut Inspection) -> Result<Option<Checks>, Failure> {
+fn check(
+    device: &Device<'_>,
+    database: &sqlite::Database,
+    seen: &mut Inspection,
+) -> Result<Option<Checks>, Failure> {
     if let Some(main) = &seen.main {
         database.bound_values(OP, main.stat.size)?;
     }
@@ -88,13 +103,21 @@ fn check(device: &Device<'_>, database: &sqlite::Database, seen: &mut Inspection
     };
     let only_there = only_in_indexes(device, database, &findings, seen)?;
     let whole = readable && findings.tables_are_whole() && only_there.history_is_whole;
-    let strange = whole && seen.main.as_ref().map_or(Ok(false), |main| has_strange_pages(device, database, main))?;
+    let strange = whole
+        && seen
+            .main
+            .as_ref()
+            .map_or(Ok(false), |main| has_strange_pages(device, database, main))?;
     let tables_whole = whole && !strange;
     let known = only_there.words.join(", ");
     let what = match (tables_whole, known.is_empty()) {
         (true, true) if findings.has(Kind::Index) => format!("an index is corrupt: {wrong}"),
-        (true, true) if findings.has(Kind::Space) => format!("its lists of free pages are corrupt: {wrong}"),
-        (_, true) if strange => format!("a page that is not its own stands in a table, or is missing there: {wrong}"),
+        (true, true) if findings.has(Kind::Space) => {
+            format!("its lists of free pages are corrupt: {wrong}")
+        }
+        (_, true) if strange => {
+            format!("a page that is not its own stands in a table, or is missing there: {wrong}")
+        }
         (_, true) => wrong.to_owned(),
         (_, false) => format!("{known} ({wrong})"),
     };
@@ -145,7 +168,8 @@ fn only_in_indexes(
 }
 
 fn is_ours(device: &Device<'_>, name: &str) -> bool {
-    name.eq_ignore_ascii_case(&device.settings.history_table) || name.to_ascii_lowercase().starts_with("bootmigrate_")
+    name.eq_ignore_ascii_case(&device.settings.history_table)
+        || name.to_ascii_lowercase().starts_with("bootmigrate_")
 }
 
 fn open_copies(device: &Device<'_>) -> Result<Vec<(Snapshot, sqlite::Database)>, Failure> {
@@ -167,7 +191,8 @@ fn what_copies_lack(
     for (mut snapshot, copy) in copies {
         for table in tables {
             let max = snapshot.holds.saturating_sub(snapshot.lacks);
-            snapshot.lacks = snapshot.lacks.saturating_add(database.rows_not_in(OP, table, None, &copy, max)?);
+            snapshot.lacks =
+                snapshot.lacks.saturating_add(database.rows_not_in(OP, table, None, &copy, max)?);
         }
         copy.close(OP)?;
         compared.push(snapshot);
@@ -177,10 +202,13 @@ fn what_copies_lack(
 
 /// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is not.
 fn newer_schema(header: &[u8], what: &str) -> Option<DatabaseState> {
-    let written = header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let written =
+        header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     let ours = sqlite::version_number();
     if written <= ours || !what.contains("malformed database schema") {
         return None;
     }
-    Some(DatabaseState::NewerSqlite { what: format!("its schema was written by SQLite {written} and this is {ours}: {what}") })
+    Some(DatabaseState::NewerSqlite {
+        what: format!("its schema was written by SQLite {written} and this is {ours}: {what}"),
+    })
 }

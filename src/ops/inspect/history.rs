@@ -14,7 +14,12 @@ use crate::ops::inspect::cut_off::{self, CutOff};
 ///
 /// # Errors
 /// The database cannot be read, or there is no memory to compare it: what is half done must not be run again.
-pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut_off::Live<'_>) -> Result<DatabaseState, Failure> {
+pub fn compare(
+    device: &Device<'_>,
+    history: &History,
+    recover: bool,
+    live: &cut_off::Live<'_>,
+) -> Result<DatabaseState, Failure> {
     if let Some(database) = without_pending(device, history, recover) {
         return Ok(database);
     }
@@ -24,7 +29,8 @@ pub fn compare(device: &Device<'_>, history: &History, recover: bool, live: &cut
         no_transaction: migration.directives.no_transaction,
     };
     let first_take_over = history.operation.is_none() && history.tables > 0;
-    let cut_off = if first_take_over { cut_off::cut_off(device, history, live)? } else { CutOff::No };
+    let cut_off =
+        if first_take_over { cut_off::cut_off(device, history, live)? } else { CutOff::No };
     let half_done = match cut_off {
         CutOff::No => None,
         CutOff::Done(version) => Some(version),
@@ -39,17 +45,29 @@ fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Opt
     let target = device.catalog.target();
     if !history.recorded && history.tables > 0 {
         let adoption = Adoption::NotAsked;
-        return Some(DatabaseState::NoHistory { tables: history.tables, application_id: history.application_id, adoption });
+        return Some(DatabaseState::NoHistory {
+            tables: history.tables,
+            application_id: history.application_id,
+            adoption,
+        });
     }
     if let Some(what) = &history.malformed {
-        return Some(DatabaseState::Mismatch { what: format!("the history cannot be read: {what}"), text_only: false });
+        return Some(DatabaseState::Mismatch {
+            what: format!("the history cannot be read: {what}"),
+            text_only: false,
+        });
     }
     if let Some(mismatch) = contradiction(device, history) {
         return Some(mismatch);
     }
     if history.version() > target {
-        let (compatible_from, way_back) = (compatible_from(history, target), way_back(history, target));
-        return Some(DatabaseState::Newer { version: history.version(), compatible_from, way_back });
+        let (compatible_from, way_back) =
+            (compatible_from(history, target), way_back(history, target));
+        return Some(DatabaseState::Newer {
+            version: history.version(),
+            compatible_from,
+            way_back,
+        });
     }
     (history.version() == target).then_some(DatabaseState::Current { version: target, recover })
 }
@@ -98,11 +116,22 @@ fn way_back(history: &History, target: i64) -> WayBack {
     let mut migrations = Vec::new();
     for row in history.applied.iter().rev().filter(|row| row.version > target) {
         match history.said(row.version) {
-            Some(said) if said.irreversible => return WayBack::Missing(format!("V{} {} is irreversible", row.version, row.name)),
+            Some(said) if said.irreversible => {
+                return WayBack::Missing(format!("V{} {} is irreversible", row.version, row.name))
+            }
             Some(said) if said.has_down => {}
-            Some(_) | None => return WayBack::Missing(format!("no down SQL is stored for V{} {}", row.version, row.name)),
+            Some(_) | None => {
+                return WayBack::Missing(format!(
+                    "no down SQL is stored for V{} {}",
+                    row.version, row.name
+                ))
+            }
         }
-        migrations.push(PendingMigration { version: row.version, name: row.name.clone(), no_transaction: false });
+        migrations.push(PendingMigration {
+            version: row.version,
+            name: row.name.clone(),
+            no_transaction: false,
+        });
     }
     WayBack::Stored(migrations)
 }

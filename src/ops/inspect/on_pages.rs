@@ -53,17 +53,28 @@ struct Leaf {
 ///
 /// # Errors
 /// As `open` and `read`; interrupted.
-pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i64>, bool), Failure> {
+pub(super) fn version(
+    device: &Device<'_>,
+    main: &MainFile,
+) -> Result<(Option<i64>, bool), Failure> {
     // Rows of two times: neither what stood in main nor what the log goes on from is there as a whole.
     if misfit(device, main)?.is_some() {
         return Ok((None, false));
     }
     let log = log_of(device, OP)?;
-    let source = Source { main: &*main.file, log: log.as_deref(), path: &device.files.main, op: OP, stop: &device.environment.stop };
+    let source = Source {
+        main: &*main.file,
+        log: log.as_deref(),
+        path: &device.files.main,
+        op: OP,
+        stop: &device.environment.stop,
+    };
     let Some(pages) = Pages::open(source)? else { return Ok((None, false)) };
     let free = pages.free_pages()?;
     let mut found = Found::default();
-    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| found.look(device.catalog, &pages, page, used))?;
+    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| {
+        found.look(device.catalog, &pages, page, used)
+    })?;
     let version = match found.version(device.catalog) {
         Some(version) if found.ends_with(device.catalog, &pages, &free, version)? => Some(version),
         _ => None,
@@ -73,9 +84,17 @@ pub(super) fn version(device: &Device<'_>, main: &MainFile) -> Result<(Option<i6
 
 impl Found {
     /// Adds what the rows of a page say.
-    fn look(&mut self, catalog: &Catalog, pages: &Pages<'_>, page: &Unreached<'_>, used: &mut Bits) -> Result<(), Failure> {
-        let (mut applied, mut plausible, mut others, mut payload) = (BTreeSet::new(), BTreeSet::new(), 0, Vec::new());
-        let is_wide = |width: usize| page.records.found.iter().all(|(_, _, types)| types.len() == width);
+    fn look(
+        &mut self,
+        catalog: &Catalog,
+        pages: &Pages<'_>,
+        page: &Unreached<'_>,
+        used: &mut Bits,
+    ) -> Result<(), Failure> {
+        let (mut applied, mut plausible, mut others, mut payload) =
+            (BTreeSet::new(), BTreeSet::new(), 0, Vec::new());
+        let is_wide =
+            |width: usize| page.records.found.iter().all(|(_, _, types)| types.len() == width);
         if page.node.is_of_index() && is_wide(2) {
             let cells = page.records.found.iter().filter_map(|(index, ..)| page.node.cell(*index));
             let mut rows = cells.filter_map(|cell| record::values(cell.payload.local));
@@ -113,31 +132,55 @@ impl Found {
     /// The last version that something speaks for; a page of the history may be gone, but not one of its middle.
     fn version(&self, catalog: &Catalog) -> Option<i64> {
         // Where the file is known to be ours, and no row of refinery's is left, those of one page of our table stand for all.
-        let stands_in = |leaf: &Leaf| self.ours && self.applied.is_empty() && leaf.last == self.plausible.last().copied().unwrap_or(0);
+        let stands_in = |leaf: &Leaf| {
+            self.ours
+                && self.applied.is_empty()
+                && leaf.last == self.plausible.last().copied().unwrap_or(0)
+        };
         let version = match self.leaves.as_slice() {
             [leaf] if stands_in(leaf) => Some(leaf.last),
             _ => self.applied.last().copied(),
         };
         let version = version.filter(|_| !self.mixed)?;
-        let known = |version: i64| self.applied.contains(&version) || self.plausible.contains(&version);
-        let missing = catalog.migrations.iter().any(|ours| ours.version <= version && !known(ours.version));
+        let known =
+            |version: i64| self.applied.contains(&version) || self.plausible.contains(&version);
+        let missing =
+            catalog.migrations.iter().any(|ours| ours.version <= version && !known(ours.version));
         let later = self.plausible.last().is_some_and(|last| *last > version);
         (!missing && !later).then_some(version)
     }
 
     /// No page with later versions is lost: the last one that was found is the last below another page, or would have had room for a
     /// further row.
-    fn ends_with(&self, catalog: &Catalog, pages: &Pages<'_>, free: &FreePages, version: i64) -> Result<bool, Failure> {
-        let next = catalog.migrations.iter().filter(|ours| ours.version >= version).take(2).map(|ours| ours.name.len()).max();
+    fn ends_with(
+        &self,
+        catalog: &Catalog,
+        pages: &Pages<'_>,
+        free: &FreePages,
+        version: i64,
+    ) -> Result<bool, Failure> {
+        let next = catalog
+            .migrations
+            .iter()
+            .filter(|ours| ours.version >= version)
+            .take(2)
+            .map(|ours| ours.name.len())
+            .max();
         // Text may take two bytes a letter.
-        let needed = ROW_BYTES.saturating_add(next.unwrap_or(0)).saturating_mul(if pages.encoding().is_wide() { 2 } else { 1 });
+        let needed = ROW_BYTES
+            .saturating_add(next.unwrap_or(0))
+            .saturating_mul(if pages.encoding().is_wide() { 2 } else { 1 });
         let leaves: Vec<&Leaf> = self.leaves.iter().filter(|leaf| leaf.last == version).collect();
         let (mut inside, mut last, mut bytes) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for page in 2..=pages.count {
             if free.pages.has(page) || !pages.read(page, &mut bytes)? {
                 continue;
             }
-            let Some(node) = pages.node(&bytes, page).filter(|node| node.kind == Kind::TableInterior) else { continue };
+            let Some(node) =
+                pages.node(&bytes, page).filter(|node| node.kind == Kind::TableInterior)
+            else {
+                continue;
+            };
             let below = (0..node.cells).filter_map(|index| node.cell(index)).map(|cell| cell.child);
             inside.extend(below.filter(|child| leaves.iter().any(|leaf| leaf.page == *child)));
             last.insert(node.right());

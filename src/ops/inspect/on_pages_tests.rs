@@ -23,9 +23,20 @@ fn firmware(last: i64) -> Catalog {
         let sums = [checksum(version); 2];
         let checksums = Checksums { int4: sums, int8: sums };
         let (name, file, sql, down) = ("a_name", "a_file", "SELECT 1;", None);
-        Migration { version, name, checksums, file, sql, statements: 1, down, directives: Directives::NONE, adopted: false }
+        Migration {
+            version,
+            name,
+            checksums,
+            file,
+            sql,
+            statements: 1,
+            down,
+            directives: Directives::NONE,
+            adopted: false,
+        }
     };
-    let migrations = Box::leak((1..=last).map(migration).collect::<Vec<Migration>>().into_boxed_slice());
+    let migrations =
+        Box::leak((1..=last).map(migration).collect::<Vec<Migration>>().into_boxed_slice());
     Catalog { database: "", fingerprint: [0; 16], versions: Versions::Int4, migrations, data: &[] }
 }
 
@@ -49,10 +60,19 @@ fn seen(last: i64, sql: &str, lose: &dyn Fn(&rusqlite::Connection) -> Vec<i64>) 
     std::fs::write(&path, &bytes).unwrap();
     let main = SystemDisk::default().open(OP, &path, Open::Read).unwrap();
     let stop = AtomicBool::new(false);
-    let pages = Pages::open(Source { main: &*main, log: None, path: &path, op: OP, stop: &stop }).unwrap().unwrap();
-    let (free, catalog, mut found) = (pages.free_pages().unwrap(), firmware(last), Found::default());
-    pages.each_unreached(&mut pages.bits(), &free, &mut |page, used| found.look(&catalog, &pages, page, used)).unwrap();
-    found.version(&catalog).filter(|version| found.ends_with(&catalog, &pages, &free, *version).unwrap())
+    let pages = Pages::open(Source { main: &*main, log: None, path: &path, op: OP, stop: &stop })
+        .unwrap()
+        .unwrap();
+    let (free, catalog, mut found) =
+        (pages.free_pages().unwrap(), firmware(last), Found::default());
+    pages
+        .each_unreached(&mut pages.bits(), &free, &mut |page, used| {
+            found.look(&catalog, &pages, page, used)
+        })
+        .unwrap();
+    found
+        .version(&catalog)
+        .filter(|version| found.ends_with(&catalog, &pages, &free, *version).unwrap())
 }
 
 /// A page of the history's table, by its place: the last one.
@@ -62,13 +82,23 @@ fn last_leaf(connection: &rusqlite::Connection) -> i64 {
 }
 
 fn root(connection: &rusqlite::Connection) -> i64 {
-    connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |row| row.get(0)).unwrap()
+    connection
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'refinery_schema_history'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap()
 }
 
 #[test]
 fn the_last_version_is_believed_where_none_can_follow() {
     let whole = format!("{HISTORY}{}", rows(1..=60));
-    assert_eq!(seen(60, &whole, &|_| vec![1]), Some(60), "its leaf is the last one below its table's first page");
+    assert_eq!(
+        seen(60, &whole, &|_| vec![1]),
+        Some(60),
+        "its leaf is the last one below its table's first page"
+    );
     assert_eq!(
         seen(60, &whole, &|connection| vec![1, last_leaf(connection)]),
         None,
@@ -80,7 +110,11 @@ fn the_last_version_is_believed_where_none_can_follow() {
         "a full page that none leads to was not the last"
     );
     let short = format!("{HISTORY}{}", rows(1..=2));
-    assert_eq!(seen(60, &short, &|_| vec![1]), Some(2), "a page with room for a further row is the only one");
+    assert_eq!(
+        seen(60, &short, &|_| vec![1]),
+        Some(2),
+        "a page with room for a further row is the only one"
+    );
 }
 
 #[test]

@@ -20,18 +20,29 @@ const OP: Op = Op("prove the damage");
 ///
 /// # Errors
 /// As `read`, and as SQLite, but for corruption.
-pub(super) fn has_strange_pages(device: &Device<'_>, database: &Database, main: &MainFile) -> Result<bool, Failure> {
+pub(super) fn has_strange_pages(
+    device: &Device<'_>,
+    database: &Database,
+    main: &MainFile,
+) -> Result<bool, Failure> {
     let trees = match database.known_trees(OP) {
         // A schema that cannot be read has said so already.
         Err(failure) if failure.class == Class::Damaged => return Ok(true),
         trees => trees?,
     };
     let log = log_of(device, OP)?;
-    let source = Source { main: &*main.file, log: log.as_deref(), path: &device.files.main, op: OP, stop: &device.environment.stop };
+    let source = Source {
+        main: &*main.file,
+        log: log.as_deref(),
+        path: &device.files.main,
+        op: OP,
+        stop: &device.environment.stop,
+    };
     let Some(pages) = Pages::open(source)? else { return Ok(true) };
     let encoding = pages.encoding();
     let mut indexed = Indexed::new(database, OP, &trees, encoding);
-    let is_kept_by_key = |tree: &KnownTree, records: &Records| tree.is_kept_by_key() && records.fit(&tree.shape);
+    let is_kept_by_key =
+        |tree: &KnownTree, records: &Records| tree.is_kept_by_key() && records.fit(&tree.shape);
     let (mut used, mut strange) = (pages.bits(), false);
     for tree in &trees {
         if strange {

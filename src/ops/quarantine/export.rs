@@ -45,7 +45,12 @@ pub fn files_of(device: &Device<'_>, operation: u64) -> io::Result<Vec<String>> 
 ///
 /// # Errors
 /// No space there; not ours where one may be somebody else's; else as the storage. What was begun is removed.
-pub fn export_files(device: &Device<'_>, operation: u64, names: &[String], into: &Path) -> Result<Exported, Failure> {
+pub fn export_files(
+    device: &Device<'_>,
+    operation: u64,
+    names: &[String],
+    into: &Path,
+) -> Result<Exported, Failure> {
     let disk = device.disk();
     let failed = |error: io::Error| Failure::io(OP, into, &error);
     let made_folder = match disk.stat(into).map_err(failed)? {
@@ -65,15 +70,29 @@ pub fn export_files(device: &Device<'_>, operation: u64, names: &[String], into:
     });
     copied.map_err(|mut failure| {
         take_back(disk, &made, made_folder.then_some(into));
-        let few = disk.space(parent(into)).ok().and_then(|space| space.inodes).is_some_and(|left| left <= names.len() as u64 + 1);
-        if failure.class == Class::NoSpace && failure.bytes_needed.is_none() && failure.lack.is_none() && few {
+        let few = disk
+            .space(parent(into))
+            .ok()
+            .and_then(|space| space.inodes)
+            .is_some_and(|left| left <= names.len() as u64 + 1);
+        if failure.class == Class::NoSpace
+            && failure.bytes_needed.is_none()
+            && failure.lack.is_none()
+            && few
+        {
             failure.lack = Some(Lack::Inodes);
         }
         failure
     })
 }
 
-fn copy_all(device: &Device<'_>, operation: u64, names: &[String], into: &Path, made: &mut Vec<PathBuf>) -> Result<u64, Failure> {
+fn copy_all(
+    device: &Device<'_>,
+    operation: u64,
+    names: &[String],
+    into: &Path,
+    made: &mut Vec<PathBuf>,
+) -> Result<u64, Failure> {
     room_there(device, operation, names, into)?;
     let (disk, folder) = (device.disk(), device.state.quarantined(operation));
     let mut bytes = 0u64;
@@ -109,7 +128,12 @@ fn copy(device: &Device<'_>, from: &Path, to: &Path, made: &mut Vec<PathBuf>) ->
 }
 
 /// Beside the database a copy leaves the reserve that every copy leaves; elsewhere it must fit.
-fn room_there(device: &Device<'_>, operation: u64, names: &[String], there: &Path) -> Result<(), Failure> {
+fn room_there(
+    device: &Device<'_>,
+    operation: u64,
+    names: &[String],
+    there: &Path,
+) -> Result<(), Failure> {
     let disk = device.disk();
     let failed = |error: io::Error| Failure::io(OP, there, &error);
     let mut bytes = 0u64;
@@ -117,7 +141,8 @@ fn room_there(device: &Device<'_>, operation: u64, names: &[String], there: &Pat
         let stat = disk.stat(&device.state.quarantined(operation).join(name)).map_err(failed)?;
         bytes = bytes.saturating_add(stat.map_or(0, |stat| stat.size));
     }
-    let file_system = |path: &Path| Ok::<_, Failure>(disk.stat(path).map_err(failed)?.map(|stat| stat.device));
+    let file_system =
+        |path: &Path| Ok::<_, Failure>(disk.stat(path).map_err(failed)?.map(|stat| stat.device));
     if file_system(there)? == file_system(device.files.folder())? {
         return room_for(device, bytes, OP);
     }
@@ -133,7 +158,9 @@ fn room_there(device: &Device<'_>, operation: u64, names: &[String], there: &Pat
 fn take_back(disk: &dyn Disk, made: &[PathBuf], folder: Option<&Path>) {
     // The reason first.
     for path in made.iter().rev() {
-        if let Some(error) = disk.unlink(OP, path).err().filter(|error| error.kind() != io::ErrorKind::NotFound) {
+        if let Some(error) =
+            disk.unlink(OP, path).err().filter(|error| error.kind() != io::ErrorKind::NotFound)
+        {
             log::warn!("{} is left there, and is not whole: {error}.", path.display());
         }
     }

@@ -69,23 +69,38 @@ pub fn readable(device: &Device<'_>, operation: u64) -> Result<Readable, Failure
 
 /// About the database, that is: it may be whole.
 fn says_nothing(class: Class) -> bool {
-    matches!(class, Class::Interrupted | Class::Storage | Class::NoSpace | Class::InUse | Class::Missing)
+    matches!(
+        class,
+        Class::Interrupted | Class::Storage | Class::NoSpace | Class::InUse | Class::Missing
+    )
 }
 
 fn by_sqlite(device: &Device<'_>, main: &Path, with_wal: bool) -> Result<Readable, Failure> {
     let sqlite = device.sqlite();
-    let database = if with_wal { sqlite.look_without_writing(OP, main)? } else { sqlite.look_immutable(OP, main)? };
+    let database = if with_wal {
+        sqlite.look_without_writing(OP, main)?
+    } else {
+        sqlite.look_immutable(OP, main)?
+    };
     let counted = count(device, &database);
     database.close(OP)?;
     counted
 }
 
 fn count(device: &Device<'_>, database: &Database) -> Result<Readable, Failure> {
-    let own: Vec<String> = database.ordinary_tables(OP, &device.settings.history_table)?.into_iter().map(|table| table.name).collect();
+    let own: Vec<String> = database
+        .ordinary_tables(OP, &device.settings.history_table)?
+        .into_iter()
+        .map(|table| table.name)
+        .collect();
     let mut tables = Vec::new();
     for table in database.all_tables(OP)? {
         let Some(rows) = database.count_own_rows(OP, &table)? else {
-            return Err(Failure::new(Class::Damaged, OP, format!("the rows of {} cannot be counted", table.name)));
+            return Err(Failure::new(
+                Class::Damaged,
+                OP,
+                format!("the rows of {} cannot be counted", table.name),
+            ));
         };
         if own.contains(&table.name) {
             tables.push((table.name, rows));
@@ -96,12 +111,25 @@ fn count(device: &Device<'_>, database: &Database) -> Result<Readable, Failure> 
 }
 
 /// The records on every page of a table that is not free.
-fn on_pages(device: &Device<'_>, files: &DatabaseFiles, with_wal: bool, why: String) -> Result<Readable, Failure> {
+fn on_pages(
+    device: &Device<'_>,
+    files: &DatabaseFiles,
+    with_wal: bool,
+    why: String,
+) -> Result<Readable, Failure> {
     let disk = device.disk();
-    let open = |path: &Path| disk.open(OP, path, Open::Read).map_err(|error| Failure::io(OP, path, &error));
+    let open = |path: &Path| {
+        disk.open(OP, path, Open::Read).map_err(|error| Failure::io(OP, path, &error))
+    };
     let main = open(&files.main)?;
     let log = if with_wal { Some(open(&files.wal())?) } else { None };
-    let source = Source { main: &*main, log: log.as_deref(), path: &files.main, op: OP, stop: &device.environment.stop };
+    let source = Source {
+        main: &*main,
+        log: log.as_deref(),
+        path: &files.main,
+        op: OP,
+        stop: &device.environment.stop,
+    };
     let Some(pages) = Pages::open(source)? else {
         return Ok(Readable::nothing(why));
     };

@@ -24,7 +24,10 @@ const OP: Op = Op("copy the files in quarantine");
 /// # Errors
 /// In use (13); else as `open`.
 pub fn may_take_in(device: &Device<'_>) -> Result<(), Failure> {
-    let there = device.disk().stat(&device.files.main).map_err(|error| Failure::io(OP, &device.files.main, &error))?;
+    let there = device
+        .disk()
+        .stat(&device.files.main)
+        .map_err(|error| Failure::io(OP, &device.files.main, &error))?;
     if there.is_none() {
         return Ok(());
     }
@@ -36,7 +39,12 @@ pub fn may_take_in(device: &Device<'_>) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Damaged where it is no good copy, no space, not ours; what was being made is removed.
-pub fn take_in(device: &Device<'_>, locked: &Locked, store: &RecordStore, operation: u64) -> Result<SnapshotName, Failure> {
+pub fn take_in(
+    device: &Device<'_>,
+    locked: &Locked,
+    store: &RecordStore,
+    operation: u64,
+) -> Result<SnapshotName, Failure> {
     let set = device.copied_to(device.state.quarantined(operation).join(device.files.file_name()));
     let temporary = device.state.snapshots().join("tmp-quarantine.db");
     remove(device, &temporary)?;
@@ -55,7 +63,12 @@ pub fn take_in(device: &Device<'_>, locked: &Locked, store: &RecordStore, operat
 }
 
 /// Its bytes, with those of its WAL.
-fn copy(device: &Device<'_>, locked: &Locked, files: &DatabaseFiles, temporary: &Path) -> Result<u64, Failure> {
+fn copy(
+    device: &Device<'_>,
+    locked: &Locked,
+    files: &DatabaseFiles,
+    temporary: &Path,
+) -> Result<u64, Failure> {
     let failed = |error: io::Error| Failure::io(OP, &files.main, &error);
     let state = files.look(device.disk()).map_err(failed)?;
     if state.main_is_empty() {
@@ -68,7 +81,11 @@ fn copy(device: &Device<'_>, locked: &Locked, files: &DatabaseFiles, temporary: 
     if state.journal_has_content {
         parts.push((files.journal(), side(temporary, "-journal"), state.journal));
     }
-    let bytes = parts.iter().filter_map(|(.., stat)| *stat).map(|stat| stat.size).fold(0, u64::saturating_add);
+    let bytes = parts
+        .iter()
+        .filter_map(|(.., stat)| *stat)
+        .map(|stat| stat.size)
+        .fold(0, u64::saturating_add);
     room_for(device, bytes, OP)?;
     let trust = Trust::of(device)?;
     for (from, to, _) in &parts {
@@ -85,7 +102,8 @@ fn copy(device: &Device<'_>, locked: &Locked, files: &DatabaseFiles, temporary: 
 
 /// A WAL of another version of the file would be written into it page by page.
 fn fits(set: &Device<'_>) -> Result<(), Failure> {
-    let main = MainFile::open(set.disk(), &set.files.main).map_err(|error| Failure::io(OP, &set.files.main, &error))?;
+    let main = MainFile::open(set.disk(), &set.files.main)
+        .map_err(|error| Failure::io(OP, &set.files.main, &error))?;
     match misfit(set, &main)? {
         Some(why) => Err(Failure::new(Class::Damaged, OP, why)),
         None => Ok(()),
@@ -102,14 +120,22 @@ fn recover(device: &Device<'_>, temporary: &Path, size: u64) -> Result<(), Failu
     let before = copied.look(disk).map_err(failed)?;
     if before.wal_has_content() || before.journal_has_content {
         let (database, _) = device.sqlite().work(OP, temporary, size)?;
-        let recovered = database.begin_exclusive(OP).and_then(|()| database.commit(OP)).and_then(|()| database.checkpoint(OP));
+        let recovered = database
+            .begin_exclusive(OP)
+            .and_then(|()| database.commit(OP))
+            .and_then(|()| database.checkpoint(OP));
         database.close(OP)?;
         if !recovered? {
             return Err(in_use(device));
         }
         let after = copied.look(disk).map_err(failed)?;
         if after.wal_has_content() || after.journal_has_content {
-            return Err(Failure::new(Class::Storage, OP, "SQLite left a journal or a WAL that it should have recovered").at(temporary));
+            return Err(Failure::new(
+                Class::Storage,
+                OP,
+                "SQLite left a journal or a WAL that it should have recovered",
+            )
+            .at(temporary));
         }
     }
     let sides = [copied.wal(), copied.shm(), copied.journal()];
@@ -122,7 +148,8 @@ fn recover(device: &Device<'_>, temporary: &Path, size: u64) -> Result<(), Failu
 pub fn take_back(device: &Device<'_>, name: &SnapshotName) {
     let path = device.state.snapshot(name);
     let gone = lock(device).and_then(|_locked| {
-        unlink_durably(device.disk(), OP, &device.state.snapshots(), &[&path]).map_err(|error| Failure::io(OP, &path, &error))
+        unlink_durably(device.disk(), OP, &device.state.snapshots(), &[&path])
+            .map_err(|error| Failure::io(OP, &path, &error))
     });
     if let Err(failure) = gone {
         log::warn!("{}: {} is left there: {failure}.", device.settings.name, path.display());

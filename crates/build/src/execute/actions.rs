@@ -39,7 +39,11 @@ impl Watch {
     ///
     /// # Errors
     /// As SQLite: the statement cannot be compiled.
-    pub fn tables(self, connection: &Connection, statement: &str) -> rusqlite::Result<BTreeSet<String>> {
+    pub fn tables(
+        self,
+        connection: &Connection,
+        statement: &str,
+    ) -> rusqlite::Result<BTreeSet<String>> {
         let lexed = sql::lex(statement);
         let first = lexed.tokens.iter().find(|token| !token.is_comment() && token.text != ";");
         let is = |word: &str| first.is_some_and(|token| token.is(word));
@@ -59,15 +63,24 @@ impl Watch {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, before)?;
         let [without, with] = written;
         let (without, with) = (without?, with?);
-        let more = with.into_iter().filter(|(root, count)| without.get(root).is_none_or(|without| without < count));
-        let mut name = connection.prepare("SELECT tbl_name FROM sqlite_schema WHERE rootpage = ?1")?;
+        let more = with
+            .into_iter()
+            .filter(|(root, count)| without.get(root).is_none_or(|without| without < count));
+        let mut name =
+            connection.prepare("SELECT tbl_name FROM sqlite_schema WHERE rootpage = ?1")?;
         more.map(|(root, _)| name.query_row([root], |row| row.get(0))).collect()
     }
 }
 
 /// How often each tree of the database is opened for writing in programs that the statement's own one starts: triggers and actions.
-fn written_below(connection: &Connection, statement: &str) -> rusqlite::Result<BTreeMap<i64, usize>> {
-    let mut explain = connection.prepare(&format!("EXPLAIN {}", statement.trim_start_matches([';', ' ', '\n', '\t', '\r'])))?;
+fn written_below(
+    connection: &Connection,
+    statement: &str,
+) -> rusqlite::Result<BTreeMap<i64, usize>> {
+    let mut explain = connection.prepare(&format!(
+        "EXPLAIN {}",
+        statement.trim_start_matches([';', ' ', '\n', '\t', '\r'])
+    ))?;
     let mut rows = explain.query([])?;
     let (mut programs, mut found) = (0, BTreeMap::new());
     while let Some(row) = rows.next()? {

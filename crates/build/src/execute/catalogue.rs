@@ -53,19 +53,32 @@ impl Run<'_> {
     /// What the device would say.
     pub fn up(&mut self, migration: &Migration, image: &Image) -> Result<Image, Fault> {
         let file = self.file(migration);
-        let mode = if migration.directives.no_transaction { Mode::NoTransaction } else { Mode::Transaction };
-        self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, mode, image))
+        let mode = if migration.directives.no_transaction {
+            Mode::NoTransaction
+        } else {
+            Mode::Transaction
+        };
+        self.with_stand_ins(&file, &mut |run| {
+            run.once(&file, migration, &migration.sql, mode, image)
+        })
     }
 
     /// Runs again as long as something that is missing can be stood in for.
     ///
     /// # Errors
     /// What is left.
-    pub fn with_stand_ins<T>(&mut self, file: &str, work: &mut dyn FnMut(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub fn with_stand_ins<T>(
+        &mut self,
+        file: &str,
+        work: &mut dyn FnMut(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         loop {
             match work(self) {
                 Err(fault) if self.stand_ins.take(connection::bare(&fault.words)) => {
-                    let sentence = format!("{NOT_IN_FULL}{}, which the product has to register", connection::bare(&fault.words));
+                    let sentence = format!(
+                        "{NOT_IN_FULL}{}, which the product has to register",
+                        connection::bare(&fault.words)
+                    );
                     self.found.warnings.push(Problem::at(file, fault.line, fault.column, sentence));
                 }
                 done => return done,
@@ -73,7 +86,14 @@ impl Run<'_> {
         }
     }
 
-    fn once(&mut self, file: &str, migration: &Migration, text: &str, mode: Mode, image: &Image) -> Result<Image, Fault> {
+    fn once(
+        &mut self,
+        file: &str,
+        migration: &Migration,
+        text: &str,
+        mode: Mode,
+        image: &Image,
+    ) -> Result<Image, Fault> {
         let mut connection = self.open(image)?;
         let before = self.look(&connection)?;
         let rules = self.rules(mode, migration.adopted);
@@ -83,7 +103,10 @@ impl Run<'_> {
         // Nobody can edit the others.
         if !migration.released && !migration.adopted {
             let lost = hanging.lost(&Hanging::read(&connection).map_err(internal)?, text);
-            self.found.warnings.extend(lost.into_iter().map(|lost| Problem::at(file, lost.line, lost.column, lost.sentence)));
+            self.found.warnings.extend(
+                lost.into_iter()
+                    .map(|lost| Problem::at(file, lost.line, lost.column, lost.sentence)),
+            );
         }
         self.note_actions(file, migration, &rules, image)?;
         if let Some(object) = refusal::ours(&connection, &rules.history_table)
@@ -101,7 +124,10 @@ impl Run<'_> {
             if !migration.adopted {
                 return Err(whole(sentence));
             }
-            self.found.warnings.push(Problem::whole(file, format!("released before bootmigrate, so this is a warning only: {sentence}")));
+            self.found.warnings.push(Problem::whole(
+                file,
+                format!("released before bootmigrate, so this is a warning only: {sentence}"),
+            ));
         }
         connection::image(&mut connection).map_err(internal)
     }
@@ -129,8 +155,13 @@ impl Run<'_> {
     fn worse(&self, connection: &Connection, before: &Before) -> Result<Vec<String>, Fault> {
         let now = self.look(connection)?;
         let worse = now.references.worse_than(&before.references);
-        let violated = worse.violated.iter().map(|(child, parent, count)| format!("{count} rows of {child} refer to no row of {parent}"));
-        let mut found: Vec<String> = violated.chain(worse.broken).chain(now.compiled.broken_since(&before.compiled)).collect();
+        let violated = worse.violated.iter().map(|(child, parent, count)| {
+            format!("{count} rows of {child} refer to no row of {parent}")
+        });
+        let mut found: Vec<String> = violated
+            .chain(worse.broken)
+            .chain(now.compiled.broken_since(&before.compiled))
+            .collect();
         let mut check = connection.prepare("PRAGMA integrity_check(10)").map_err(internal)?;
         let rows = check.query_map([], |row| row.get::<_, String>(0)).map_err(internal)?;
         for row in rows {
@@ -143,15 +174,27 @@ impl Run<'_> {
     }
 
     fn keys(&self, migration: &Migration, mode: Mode) -> Keys {
-        Keys { enforced: mode == Mode::Beside || migration.directives.foreign_keys == ForeignKeys::Enforced, ..Keys::OFF }
+        Keys {
+            enforced: mode == Mode::Beside
+                || migration.directives.foreign_keys == ForeignKeys::Enforced,
+            ..Keys::OFF
+        }
     }
 
     /// Once more on a connection of its own: to be asked, a statement is compiled and run as EXPLAIN, which `changes()` notices.
-    fn note_actions(&mut self, file: &str, migration: &Migration, rules: &Rules, image: &Image) -> Result<(), Fault> {
+    fn note_actions(
+        &mut self,
+        file: &str,
+        migration: &Migration,
+        rules: &Rules,
+        image: &Image,
+    ) -> Result<(), Fault> {
         let watch = match (migration.adopted, migration.directives.foreign_keys) {
             (_, ForeignKeys::Enforced) => Watch::Nothing,
             (true, _) if self.settings.adopted_foreign_keys.is_none() => Watch::ChangesAndDrops,
-            (false, ForeignKeys::Off) if !migration.released && rules.mode != Mode::Beside => Watch::Changes,
+            (false, ForeignKeys::Off) if !migration.released && rules.mode != Mode::Beside => {
+                Watch::Changes
+            }
             // Somebody has said how it runs, or nobody can say it any more.
             _ => Watch::Nothing,
         };
@@ -159,7 +202,13 @@ impl Run<'_> {
             return Ok(());
         }
         let mut connection = self.open(image)?;
-        let fires = connection::run(&mut connection, &migration.sql, rules, Keys { enforced: false, watch }).unwrap_or_default();
+        let fires = connection::run(
+            &mut connection,
+            &migration.sql,
+            rules,
+            Keys { enforced: false, watch },
+        )
+        .unwrap_or_default();
         for one in fires {
             let tables = one.tables.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let sentence = if migration.adopted {
@@ -184,8 +233,12 @@ impl Run<'_> {
         if let Some(revision) = migration.directives.code_revision {
             let sentence = format!("its Rust code (revision {revision}) is not run here, so what it changes is not checked; `Migrator::validate` tries it in a test");
             self.found.warnings.push(Problem::whole(file, sentence));
-            self.code =
-                self.code.or(self.database.migrations.iter().find(|one| one.version == migration.version).map(|one| one.file.as_str()));
+            self.code = self.code.or(self
+                .database
+                .migrations
+                .iter()
+                .find(|one| one.version == migration.version)
+                .map(|one| one.file.as_str()));
         }
     }
 
@@ -193,12 +246,19 @@ impl Run<'_> {
         let database = self.database;
         for (place, migration) in database.data.iter().enumerate() {
             let file = self.file(migration);
-            let ran = self.with_stand_ins(&file, &mut |run| run.once(&file, migration, &migration.sql, Mode::Beside, &image));
+            let ran = self.with_stand_ins(&file, &mut |run| {
+                run.once(&file, migration, &migration.sql, Mode::Beside, &image)
+            });
             match ran {
                 Ok(after) => image = after,
                 Err(fault) if migration.released => {
                     let sentence = format!("{}: released, so this is a warning only: devices that have not run it will not", fault.words);
-                    self.found.warnings.push(Problem::at(&file, fault.line, fault.column, sentence));
+                    self.found.warnings.push(Problem::at(
+                        &file,
+                        fault.line,
+                        fault.column,
+                        sentence,
+                    ));
                 }
                 Err(fault) => {
                     let rest = database.data.get(place + 1..).unwrap_or_default();
@@ -217,12 +277,24 @@ impl Run<'_> {
             let file = self.file(migration);
             let lexed = sql::lex(&migration.sql);
             for statement in sql::statements(&lexed.tokens).0 {
-                let Some(error) = statement.source(&migration.sql).and_then(|text| connection.prepare(text).err()) else { continue };
+                let Some(error) = statement
+                    .source(&migration.sql)
+                    .and_then(|text| connection.prepare(text).err())
+                else {
+                    continue;
+                };
                 let words = error.to_string();
-                if let (true, Some(first)) = (UNREADABLE.iter().any(|one| words.contains(one)), statement.token(0)) {
+                if let (true, Some(first)) =
+                    (UNREADABLE.iter().any(|one| words.contains(one)), statement.token(0))
+                {
                     let words = words.split_once(" in ").map_or(words.as_str(), |(words, _)| words);
                     let sentence = format!("{words} in this statement: a device would refuse this migration; correct it");
-                    self.found.problems.push(Problem::at(&file, first.line, first.column, sentence));
+                    self.found.problems.push(Problem::at(
+                        &file,
+                        first.line,
+                        first.column,
+                        sentence,
+                    ));
                 }
             }
         }
@@ -239,7 +311,13 @@ fn not_run(count: usize) -> String {
 
 /// An `expect` returns no row.
 fn holds(connection: &Connection, expect: &Expect) -> Result<(), Fault> {
-    let fault = |words: String| Fault { line: expect.line, column: 1, words, of_the_product: false, certain: false };
+    let fault = |words: String| Fault {
+        line: expect.line,
+        column: 1,
+        words,
+        of_the_product: false,
+        certain: false,
+    };
     let says = |error: rusqlite::Error| match &error {
         rusqlite::Error::SqlInputError { msg, .. } => fault(msg.clone()),
         rusqlite::Error::SqliteFailure(_, Some(words)) => fault(words.clone()),
@@ -248,7 +326,9 @@ fn holds(connection: &Connection, expect: &Expect) -> Result<(), Fault> {
     let mut statement = connection.prepare(&expect.query).map_err(says)?;
     match statement.exists([]) {
         Ok(false) => Ok(()),
-        Ok(true) => Err(fault("`expect` must return no row, and returns one on a new device".to_owned())),
+        Ok(true) => {
+            Err(fault("`expect` must return no row, and returns one on a new device".to_owned()))
+        }
         Err(error) => Err(says(error)),
     }
 }
@@ -260,7 +340,8 @@ fn whole(words: String) -> Fault {
 /// An error of SQLite that is of no statement of the file.
 pub fn internal(error: rusqlite::Error) -> Fault {
     whole(match error {
-        rusqlite::Error::SqliteFailure(_, Some(words)) | rusqlite::Error::SqlInputError { msg: words, .. } => words,
+        rusqlite::Error::SqliteFailure(_, Some(words))
+        | rusqlite::Error::SqlInputError { msg: words, .. } => words,
         other => other.to_string(),
     })
 }

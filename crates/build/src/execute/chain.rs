@@ -21,8 +21,16 @@ impl<'p> Chain<'p> {
     /// Runs every schema migration up to the first one that fails. `None` for a database without an entry in the configuration.
     pub fn of(product: &'p Product, database: &'p Database) -> Option<Chain<'p>> {
         let label = product.configuration_file.split('/').next().unwrap_or_default();
-        let settings: &DatabaseSettings = product.settings.databases.iter().find(|entry| entry.name == database.name)?;
-        let mut run = Run { label, database, settings, stand_ins: StandIns::default(), code: None, found: Found::default() };
+        let settings: &DatabaseSettings =
+            product.settings.databases.iter().find(|entry| entry.name == database.name)?;
+        let mut run = Run {
+            label,
+            database,
+            settings,
+            stand_ins: StandIns::default(),
+            code: None,
+            found: Found::default(),
+        };
         let mut images = vec![Image::new()];
         for migration in &database.migrations {
             match images.last().map(|image| run.up(migration, image)) {
@@ -40,6 +48,11 @@ impl<'p> Chain<'p> {
 
     /// What only the product has, and a file needs: each with its place.
     pub fn unregistered(&self) -> Vec<&Problem> {
-        self.run.found.warnings.iter().filter(|problem| problem.sentence.starts_with(super::catalogue::NOT_IN_FULL)).collect()
+        self.run
+            .found
+            .warnings
+            .iter()
+            .filter(|problem| problem.sentence.starts_with(super::catalogue::NOT_IN_FULL))
+            .collect()
     }
 }

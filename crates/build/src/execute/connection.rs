@@ -31,7 +31,9 @@ pub struct StandIns {
 impl StandIns {
     /// For what this error misses; `false` where nothing can stand in for it, or something does already.
     pub fn take(&mut self, words: &str) -> bool {
-        let missing = |beginning: &str| words.strip_prefix(beginning).map(|name| name.trim_end_matches("()").to_owned());
+        let missing = |beginning: &str| {
+            words.strip_prefix(beginning).map(|name| name.trim_end_matches("()").to_owned())
+        };
         let function = missing("no such function: ").or_else(|| missing("unknown function: "));
         let (names, name) = match (function, missing("no such collation sequence: ")) {
             (Some(name), _) => (&mut self.functions, name),
@@ -53,12 +55,17 @@ impl StandIns {
     }
 
     fn register(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+        let flags = FunctionFlags::SQLITE_UTF8
+            | FunctionFlags::SQLITE_DETERMINISTIC
+            | FunctionFlags::SQLITE_INNOCUOUS;
         for name in &self.functions {
-            connection.create_scalar_function(name.as_str(), -1, flags, |_| Ok(rusqlite::types::Null))?;
+            connection
+                .create_scalar_function(name.as_str(), -1, flags, |_| Ok(rusqlite::types::Null))?;
         }
         for name in &self.collations {
-            connection.create_collation(name.as_str(), |one: &str, other: &str| -> Ordering { one.cmp(other) })?;
+            connection.create_collation(name.as_str(), |one: &str, other: &str| -> Ordering {
+                one.cmp(other)
+            })?;
         }
         Ok(())
     }
@@ -130,7 +137,12 @@ struct Noted {
 }
 
 /// Runs a file's statements, and commits them.
-pub fn run(connection: &mut Connection, text: &str, rules: &Rules, keys: Keys) -> Result<Vec<Fires>, Fault> {
+pub fn run(
+    connection: &mut Connection,
+    text: &str,
+    rules: &Rules,
+    keys: Keys,
+) -> Result<Vec<Fires>, Fault> {
     let shared = Arc::new(Mutex::new(Noted::default()));
     let whole = |error: rusqlite::Error| fault(text, 0, &error, None);
     if keys.enforced {
@@ -161,7 +173,13 @@ pub fn run(connection: &mut Connection, text: &str, rules: &Rules, keys: Keys) -
     Ok(fires)
 }
 
-fn statements(connection: &Connection, text: &str, rules: &Rules, watch: Watch, shared: &Mutex<Noted>) -> Result<Vec<Fires>, Fault> {
+fn statements(
+    connection: &Connection,
+    text: &str,
+    rules: &Rules,
+    watch: Watch,
+    shared: &Mutex<Noted>,
+) -> Result<Vec<Fires>, Fault> {
     let noted = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let in_transaction = rules.mode != Mode::NoTransaction;
     let mut fires = Vec::new();
@@ -195,8 +213,10 @@ fn statements(connection: &Connection, text: &str, rules: &Rules, watch: Watch, 
         noted().vacuum_runs = false;
         ran.map_err(|error| fault(text, number, &error, noted().denied.take()))?;
         if in_transaction && connection.is_autocommit() {
-            let error =
-                rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(1), Some("this statement ends the transaction".to_owned()));
+            let error = rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(1),
+                Some("this statement ends the transaction".to_owned()),
+            );
             return Err(fault(text, number, &error, None));
         }
     }
@@ -207,13 +227,19 @@ fn statements(connection: &Connection, text: &str, rules: &Rules, watch: Watch, 
 fn fault(text: &str, number: usize, error: &rusqlite::Error, denied: Option<String>) -> Fault {
     let (code, mut words, offset) = match error {
         rusqlite::Error::SqlInputError { error, msg, sql, offset } => {
-            let byte = usize::try_from(*offset).ok().map(|offset| text.len().saturating_sub(sql.len()) + offset);
+            let byte = usize::try_from(*offset)
+                .ok()
+                .map(|offset| text.len().saturating_sub(sql.len()) + offset);
             (error.extended_code, msg.clone(), byte)
         }
-        rusqlite::Error::SqliteFailure(error, words) => (error.extended_code, words.clone().unwrap_or_else(|| error.to_string()), None),
+        rusqlite::Error::SqliteFailure(error, words) => {
+            (error.extended_code, words.clone().unwrap_or_else(|| error.to_string()), None)
+        }
         other => (0, other.to_string(), None),
     };
-    let of_the_product = ["no such module: ", "no such tokenizer: ", "unknown tokenizer: "].iter().any(|one| words.starts_with(one));
+    let of_the_product = ["no such module: ", "no such tokenizer: ", "unknown tokenizer: "]
+        .iter()
+        .any(|one| words.starts_with(one));
     let certain = denied.is_some() || UNREADABLE.iter().any(|one| words.contains(one));
     if let Some(why) = denied {
         words = why;
@@ -230,7 +256,10 @@ fn fault(text: &str, number: usize, error: &rusqlite::Error, denied: Option<Stri
 fn start_of(text: &str, number: usize) -> (u32, u32) {
     let lexed = sql::lex(text);
     let (statements, _) = sql::statements(&lexed.tokens);
-    statements.get(number).and_then(|statement| statement.token(0)).map_or((1, 1), |token| (token.line, token.column))
+    statements
+        .get(number)
+        .and_then(|statement| statement.token(0))
+        .map_or((1, 1), |token| (token.line, token.column))
 }
 
 /// What an error says, without its code: for [`StandIns::take`].

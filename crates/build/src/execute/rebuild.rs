@@ -42,20 +42,27 @@ impl Hanging {
     /// # Errors
     /// As SQLite.
     pub fn read(connection: &Connection) -> rusqlite::Result<Hanging> {
-        let mut hanging = Hanging { objects: Vec::new(), tables: BTreeSet::new(), autoincrement: BTreeSet::new() };
+        let mut hanging = Hanging {
+            objects: Vec::new(),
+            tables: BTreeSet::new(),
+            autoincrement: BTreeSet::new(),
+        };
         let mut found =
             connection.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
         let mut rows = found.query([])?;
         while let Some(row) = rows.next()? {
-            let (kind, name, table, text): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let (kind, name, table, text): (String, String, String, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             let lexed = sql::lex(&text);
-            let tokens: Vec<&Token<'_>> = lexed.tokens.iter().filter(|token| !token.is_comment()).collect();
+            let tokens: Vec<&Token<'_>> =
+                lexed.tokens.iter().filter(|token| !token.is_comment()).collect();
             if kind == "table" {
                 let counts = tokens.iter().any(|token| token.is("AUTOINCREMENT"));
                 hanging.tables.insert(name.to_lowercase());
                 hanging.autoincrement.extend(counts.then(|| name.to_lowercase()));
             } else if kind == "index" || kind == "trigger" {
-                let behind = tokens.iter().position(|token| token.is(&kind)).map_or(0, |place| place + 2);
+                let behind =
+                    tokens.iter().position(|token| token.is(&kind)).map_or(0, |place| place + 2);
                 let says = tokens.iter().skip(behind).map(|token| said(token)).collect();
                 hanging.objects.push(Object { kind, name, table: table.to_lowercase(), says });
             }
@@ -67,9 +74,13 @@ impl Hanging {
     pub fn lost(&self, after: &Hanging, text: &str) -> Vec<Lost> {
         let lexed = sql::lex(text);
         let (statements, _) = sql::statements(&lexed.tokens);
-        let dropped = |kind: &'static str| statements.iter().filter_map(move |statement| dropped(statement, kind));
+        let dropped = |kind: &'static str| {
+            statements.iter().filter_map(move |statement| dropped(statement, kind))
+        };
         let mut found = Vec::new();
-        for (first, table) in dropped("TABLE").filter(|(_, table)| self.tables.contains(table) && after.tables.contains(table)) {
+        for (first, table) in dropped("TABLE")
+            .filter(|(_, table)| self.tables.contains(table) && after.tables.contains(table))
+        {
             let mut lost = Vec::new();
             for object in self.objects.iter().filter(|object| object.table == table) {
                 let stands = after.objects.iter().any(|now| {
@@ -77,12 +88,16 @@ impl Hanging {
                         && now.table == table
                         && (now.name.eq_ignore_ascii_case(&object.name) || now.says == object.says)
                 });
-                let is_meant = ["INDEX", "TRIGGER"].into_iter().flat_map(dropped).any(|(_, name)| name.eq_ignore_ascii_case(&object.name));
+                let is_meant = ["INDEX", "TRIGGER"]
+                    .into_iter()
+                    .flat_map(dropped)
+                    .any(|(_, name)| name.eq_ignore_ascii_case(&object.name));
                 if !stands && !is_meant {
                     lost.push(format!("the {} {}", object.kind, object.name));
                 }
             }
-            let mut say = |sentence| found.push(Lost { line: first.line, column: first.column, sentence });
+            let mut say =
+                |sentence| found.push(Lost { line: first.line, column: first.column, sentence });
             if !lost.is_empty() {
                 let (lost, it) = (lost.join(", "), if lost.len() == 1 { "it" } else { "them" });
                 say(format!("{lost} went with this table, and it stands again without {it}; make {it} again, or drop {it} by a statement of this file if that is meant"));
@@ -139,20 +154,32 @@ mod tests {
         let before = Hanging::read(&connection)?;
         connection.execute_batch(text)?;
         let lost = before.lost(&Hanging::read(&connection)?, text);
-        let words =
-            lost.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.sentence.split(" went ").next().unwrap_or_default()));
+        let words = lost.iter().map(|one| {
+            format!(
+                "{}:{} {}",
+                one.line,
+                one.column,
+                one.sentence.split(" went ").next().unwrap_or_default()
+            )
+        });
         assert_eq!(words.collect::<Vec<_>>(), expected, "{text}");
         Ok(())
     }
 
     #[test]
     fn what_a_rebuild_forgets_is_named() -> rusqlite::Result<()> {
-        let trigger = "CREATE TRIGGER gone AFTER DELETE ON p BEGIN INSERT INTO log VALUES (old.k); END;";
+        let trigger =
+            "CREATE TRIGGER gone AFTER DELETE ON p BEGIN INSERT INTO log VALUES (old.k); END;";
         check(REBUILD, &["2:2 the index by_k, the trigger gone"])?;
         check(&format!("{REBUILD} CREATE INDEX by_k ON p (k, id);"), &["2:2 the trigger gone"])?;
         check(&format!("{REBUILD} {trigger}"), &["2:2 the index by_k"])?;
-        let forgets = REBUILD.replace(" AUTOINCREMENT", "").replace("DROP TABLE p", "DROP TABLE IF EXISTS main.\"P\"");
-        check(&format!("{forgets} {trigger} CREATE INDEX other ON \"p\"(K);"), &["2:2 AUTOINCREMENT"])
+        let forgets = REBUILD
+            .replace(" AUTOINCREMENT", "")
+            .replace("DROP TABLE p", "DROP TABLE IF EXISTS main.\"P\"");
+        check(
+            &format!("{forgets} {trigger} CREATE INDEX other ON \"p\"(K);"),
+            &["2:2 AUTOINCREMENT"],
+        )
     }
 
     #[test]

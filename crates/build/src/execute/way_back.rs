@@ -23,45 +23,72 @@ impl Run<'_> {
         }
         let gone_back = self.with_stand_ins(&file, &mut |run| {
             let mut connection = run.open(after)?;
-            connection::run(&mut connection, down, &run.rules(Mode::Transaction, false), Keys::OFF)?;
+            connection::run(
+                &mut connection,
+                down,
+                &run.rules(Mode::Transaction, false),
+                Keys::OFF,
+            )?;
             connection::image(&mut connection).map_err(internal)
         });
         let gone_back = match gone_back {
             Ok(image) => image,
-            Err(fault) => return self.not_restored(migration, &file, fault.line, fault.column, &fault.words),
+            Err(fault) => {
+                return self.not_restored(migration, &file, fault.line, fault.column, &fault.words)
+            }
         };
         let sentences = match self.differences(migration, &gone_back, before) {
             Ok(sentences) => sentences,
             Err(fault) => return self.not_restored(migration, &file, 0, 0, &fault.words),
         };
         if !sentences.is_empty() {
-            let sentence = format!("it does not lead back to the schema before its migration: {}", sentences.join("; "));
+            let sentence = format!(
+                "it does not lead back to the schema before its migration: {}",
+                sentences.join("; ")
+            );
             return self.not_restored(migration, &file, 0, 0, &sentence);
         }
-        let again = self.up(migration, &gone_back).and_then(|image| self.differences(migration, &image, after));
+        let again = self
+            .up(migration, &gone_back)
+            .and_then(|image| self.differences(migration, &image, after));
         match again {
             Ok(sentences) if sentences.is_empty() => {}
             Ok(sentences) => {
-                let sentence = format!("after it the migration leads elsewhere when it runs again: {}", sentences.join("; "));
+                let sentence = format!(
+                    "after it the migration leads elsewhere when it runs again: {}",
+                    sentences.join("; ")
+                );
                 self.not_restored(migration, &file, 0, 0, &sentence);
             }
             Err(fault) => {
-                let sentence = format!("after it the migration does not run again: {}", fault.words);
+                let sentence =
+                    format!("after it the migration does not run again: {}", fault.words);
                 self.not_restored(migration, &file, 0, 0, &sentence);
             }
         }
     }
 
     /// Where one database's schema is not the other's, as far as it matters.
-    fn differences(&mut self, migration: &Migration, found: &Image, wanted: &Image) -> Result<Vec<String>, Fault> {
-        let read = |image: &Image| Schema::read(&self.open(image)?, &self.settings.history_table).map_err(internal);
+    fn differences(
+        &mut self,
+        migration: &Migration,
+        found: &Image,
+        wanted: &Image,
+    ) -> Result<Vec<String>, Fault> {
+        let read = |image: &Image| {
+            Schema::read(&self.open(image)?, &self.settings.history_table).map_err(internal)
+        };
         let (found, wanted) = (read(found)?, read(wanted)?);
         let mut sentences = Vec::new();
         for difference in found.differences(&wanted) {
             match (&difference.how, self.counts_columns(migration, &wanted, &difference)) {
-                (How::ExtraObject | How::ExtraPart, _) => sentences.push(format!("{} is still there", difference.what)),
+                (How::ExtraObject | How::ExtraPart, _) => {
+                    sentences.push(format!("{} is still there", difference.what))
+                }
                 (How::Missing | How::Other { .. }, _) => sentences.push(difference.to_string()),
-                (How::Order { .. }, Some(who)) => sentences.push(format!("{difference}, and {who} does not name them")),
+                (How::Order { .. }, Some(who)) => {
+                    sentences.push(format!("{difference}, and {who} does not name them"))
+                }
                 (How::Order { .. }, None) => {
                     let sentence = format!("{difference}; what reads `SELECT *` or inserts without naming columns would be wrong");
                     self.found.warnings.push(Problem::whole(&self.file(migration), sentence));
@@ -72,21 +99,41 @@ impl Run<'_> {
     }
 
     /// Who reaches the columns of this table by their place: a view, a trigger, or a migration that runs after this way back.
-    fn counts_columns(&self, migration: &Migration, schema: &Schema, difference: &Difference) -> Option<String> {
+    fn counts_columns(
+        &self,
+        migration: &Migration,
+        schema: &Schema,
+        difference: &Difference,
+    ) -> Option<String> {
         let table = difference.key.strip_prefix("table ")?;
         let object = schema.by_position(&difference.key).map(str::to_owned);
-        let later = self.database.migrations.iter().filter(|later| later.version >= migration.version);
-        object.or_else(|| later.into_iter().find(|later| schema::by_position(&later.sql, table)).map(|later| later.file.clone()))
+        let later =
+            self.database.migrations.iter().filter(|later| later.version >= migration.version);
+        object.or_else(|| {
+            later
+                .into_iter()
+                .find(|later| schema::by_position(&later.sql, table))
+                .map(|later| later.file.clone())
+        })
     }
 
-    fn not_restored(&mut self, migration: &Migration, file: &str, line: u32, column: u32, sentence: &str) {
+    fn not_restored(
+        &mut self,
+        migration: &Migration,
+        file: &str,
+        line: u32,
+        column: u32,
+        sentence: &str,
+    ) {
         match self.doubt() {
             Some(doubt) => {
                 let sentence = format!("{sentence}; {doubt}, so this may be right on a device");
                 self.found.warnings.push(Problem::at(file, line, column, sentence));
             }
             None if migration.released => {
-                let sentence = format!("{sentence}; released, so this is a warning only: devices refuse this way back");
+                let sentence = format!(
+                    "{sentence}; released, so this is a warning only: devices refuse this way back"
+                );
                 self.found.warnings.push(Problem::at(file, line, column, sentence));
             }
             None => {

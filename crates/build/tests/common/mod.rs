@@ -8,7 +8,10 @@ use tempfile::TempDir;
 
 /// One database, one slot, one migration: nothing is wrong with it.
 const BASE: &[(&str, &str)] = &[
-    ("bootmigrate.toml", "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\n"),
+    (
+        "bootmigrate.toml",
+        "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\n",
+    ),
     ("settings/V1__first.sql", "CREATE TABLE a (b);\n"),
 ];
 
@@ -39,7 +42,9 @@ impl Product {
     /// What the reader says: problems, or after `ok` the warnings, one a line.
     pub fn said(&self) -> String {
         let lines: Vec<String> = match bootmigrate_build::read(&self.folder) {
-            Ok(product) => std::iter::once("ok".to_owned()).chain(product.warnings.iter().map(ToString::to_string)).collect(),
+            Ok(product) => std::iter::once("ok".to_owned())
+                .chain(product.warnings.iter().map(ToString::to_string))
+                .collect(),
             Err(problems) => problems.iter().map(ToString::to_string).collect(),
         };
         lines.join("\n")

@@ -22,7 +22,8 @@ const CUT_LATEST_MS: u64 = 500;
 const LOOK: Duration = Duration::from_millis(2);
 
 /// What the run has said.
-const JOURNAL: [&str; 4] = ["journalctl", "--unit=bootmigrate.service", "--output=cat", "--no-pager"];
+const JOURNAL: [&str; 4] =
+    ["journalctl", "--unit=bootmigrate.service", "--output=cat", "--no-pager"];
 
 /// A container that runs.
 struct Container {
@@ -41,7 +42,10 @@ pub fn run(options: &Options, root_image: &Path) -> ExitCode {
     let (mut figures, started) = (Figures::default(), Instant::now());
     for cut in 0..options.cuts {
         let after = Duration::from_millis(random.below(CUT_LATEST_MS));
-        figures.judged(&format!("cut {cut} after {after:?}"), one(&data_partition, &program, root_image, &folder, after));
+        figures.judged(
+            &format!("cut {cut} after {after:?}"),
+            one(&data_partition, &program, root_image, &folder, after),
+        );
     }
     figures.finish("container with systemd, cut and killed", false, started.elapsed().as_secs_f64())
 }
@@ -72,12 +76,17 @@ fn one(
     let _mounted = Mounted::new(&image, &home);
     let stood = after_cuts(data_partition, &home, &known)?;
     let mut container = Container::boot(root_image, &home)?;
-    container.wait_for(|container| container.asks(&["systemctl", "is-active", "gateway.service"]).trim() == "active")?;
+    container.wait_for(|container| {
+        container.asks(&["systemctl", "is-active", "gateway.service"]).trim() == "active"
+    })?;
     known.hear(&container.asks(&JOURNAL));
     known.see(&container.run_folder());
     container.kill();
     if known.ready.len() != NAMES.len() {
-        return Err(format!("usable means ready: after the container's boot only {:?}", known.ready));
+        return Err(format!(
+            "usable means ready: after the container's boot only {:?}",
+            known.ready
+        ));
     }
     judge(data_partition, program, &root, known).map(|_| stood)
 }
@@ -85,7 +94,15 @@ fn one(
 impl Container {
     fn boot(root_image: &Path, home: &Path) -> Result<Container, String> {
         let mut command = Command::new("systemd-nspawn");
-        command.args(["--quiet", "--boot", "--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--console=pipe"]);
+        command.args([
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--private-network",
+            "--link-journal=no",
+            "--console=pipe",
+        ]);
         command.args(["--machine=bootlab", "--volatile=overlay", "--directory"]).arg(root_image);
         command.arg(format!("--bind={}:/{HOME}", home.display())).arg("systemd.show_status=0");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -102,7 +119,13 @@ impl Container {
         let end = Instant::now() + BOOT_LIMIT;
         while !seen(self) {
             if Instant::now() > end || self.supervisor.try_wait().unwrap().is_some() {
-                let state = self.asks(&["systemctl", "status", "--no-pager", "bootmigrate.service", "gateway.service"]);
+                let state = self.asks(&[
+                    "systemctl",
+                    "status",
+                    "--no-pager",
+                    "bootmigrate.service",
+                    "gateway.service",
+                ]);
                 return Err(format!("the container's boot comes to its end: it did not: {state}"));
             }
             sleep(LOOK);
@@ -118,14 +141,21 @@ impl Container {
     /// What a program inside says.
     fn asks(&self, words: &[&str]) -> String {
         let leader = self.leader.unwrap_or(0).to_string();
-        let output = Command::new("nsenter").args(["--all", "--target", &leader, "--"]).args(words).output().unwrap();
+        let output = Command::new("nsenter")
+            .args(["--all", "--target", &leader, "--"])
+            .args(words)
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Kills every process in it.
     fn kill(&mut self) {
         if let Some(leader) = self.leader.take() {
-            let _ = Command::new("kill").args(["-9", &leader.to_string()]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-9", &leader.to_string()])
+                .stderr(Stdio::null())
+                .status();
             let end = Instant::now() + Duration::from_secs(10);
             while self.supervisor.try_wait().unwrap().is_none() && Instant::now() < end {
                 sleep(LOOK);
@@ -144,8 +174,13 @@ impl Drop for Container {
 
 /// The container's first process: the child of the supervisor that has become systemd.
 fn leader(supervisor: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).ok()?;
-    let child = |word: &str| word.parse().ok().filter(|child: &u32| comm(*child).is_some_and(|comm| comm.trim() == "systemd"));
+    let children =
+        fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).ok()?;
+    let child = |word: &str| {
+        word.parse()
+            .ok()
+            .filter(|child: &u32| comm(*child).is_some_and(|comm| comm.trim() == "systemd"))
+    };
     children.split_whitespace().find_map(child)
 }
 

@@ -27,7 +27,8 @@ const ROWS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM
     INSERT INTO sensor SELECT i, 'sensor ' || i, i % 7 FROM n; \
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) \
     INSERT INTO reading SELECT i, 1 + i % 40, i / 7.0, printf('%0200d', i) FROM n;";
-const LATER: &str = "INSERT INTO sensor VALUES (50, 'later', 1); UPDATE reading SET value = -value WHERE id < 90;";
+const LATER: &str =
+    "INSERT INTO sensor VALUES (50, 'later', 1); UPDATE reading SET value = -value WHERE id < 90;";
 const UNFINISHED: &str = "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; \
     UPDATE reading SET note = note || 'unfinished'; INSERT INTO sensor VALUES (51, 'unfinished', 1);";
 
@@ -63,7 +64,10 @@ impl DataPartition {
         // The new firmware's first boot makes the snapshot of schema 1. Then rows come, and the header breaks.
         let made = program.run(&root, &["--db", "identity"]);
         assert_eq!(made.exit, Some(0), "the boot that makes the data_partition: {}", made.stderr);
-        Connection::open(home.join("identity.db")).unwrap().execute_batch("DELETE FROM reading WHERE id > 100").unwrap();
+        Connection::open(home.join("identity.db"))
+            .unwrap()
+            .execute_batch("DELETE FROM reading WHERE id > 100")
+            .unwrap();
         let identity = expected_of(&home, migrations, "identity", 1, None);
         break_header(&home.join("identity.db"));
         leave_open(&home, "settings", at_one("settings"), "DELETE");
@@ -71,26 +75,50 @@ impl DataPartition {
         leave_open(&home, "telemetry", at_one("telemetry"), "WAL");
         at_one("archive").execute_batch(ROWS).unwrap();
         let database = |name: &'static str| match name {
-            "identity" => Expected { name, old: look(&home.join("identity.db")), new: identity.clone(), loss: true },
+            "identity" => Expected {
+                name,
+                old: look(&home.join("identity.db")),
+                new: identity.clone(),
+                loss: true,
+            },
             "telemetry" => {
                 let fresh = expected_of(&home, migrations, name, 0, None);
                 Expected { name, old: look(&home.join("telemetry.db")), new: fresh, loss: true }
             }
-            "fresh" => Expected { name, old: Stands::Absent, new: expected_of(&home, migrations, name, 0, None), loss: false },
+            "fresh" => Expected {
+                name,
+                old: Stands::Absent,
+                new: expected_of(&home, migrations, name, 0, None),
+                loss: false,
+            },
             _ => {
                 let main = home.join(format!("{name}.db"));
-                Expected { name, old: look(&main), new: expected_of(&home, migrations, name, 1, Some(&main)), loss: false }
+                Expected {
+                    name,
+                    old: look(&main),
+                    new: expected_of(&home, migrations, name, 1, Some(&main)),
+                    loss: false,
+                }
             }
         };
         let databases: Vec<Expected> = NAMES.into_iter().map(database).collect();
         for one in &databases {
             let broken = one.name == "identity";
-            assert!(matches!(one.old, Stands::Broken(..)) == broken, "{} is not as it should be: {:?}", one.name, one.old);
+            assert!(
+                matches!(one.old, Stands::Broken(..)) == broken,
+                "{} is not as it should be: {:?}",
+                one.name,
+                one.old
+            );
         }
         ran(Command::new("chown").args(["-R", &format!("{OWNER}:{OWNER}")]).arg(&home));
         let image = work.join("partition.img");
         fs::File::create(&image).unwrap().set_len((FILE_SYSTEM_MIB + 1) << 20).unwrap();
-        ran(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0", "-d"]).arg(&home).arg(&image).arg(format!("{FILE_SYSTEM_MIB}M")));
+        ran(Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-m", "0", "-d"])
+            .arg(&home)
+            .arg(&image)
+            .arg(format!("{FILE_SYSTEM_MIB}M")));
         DataPartition { image, databases }
     }
 
@@ -104,7 +132,13 @@ impl DataPartition {
 fn files(migrations: &Path, name: &str) -> Vec<Migration> {
     let entries = fs::read_dir(migrations.join(name)).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<Migration> = entries
-        .map(|path| Migration::unapplied(&path.file_stem().unwrap().to_string_lossy(), &fs::read_to_string(&path).unwrap()).unwrap())
+        .map(|path| {
+            Migration::unapplied(
+                &path.file_stem().unwrap().to_string_lossy(),
+                &fs::read_to_string(&path).unwrap(),
+            )
+            .unwrap()
+        })
         .collect();
     files.sort_by_key(Migration::version);
     files
@@ -121,17 +155,31 @@ fn apply(connection: &Connection, migrations: &Path, name: &str, after: i32, up_
     let history = "PRAGMA foreign_keys = OFF; CREATE TABLE IF NOT EXISTS refinery_schema_history(\
         version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));";
     connection.execute_batch(history).unwrap();
-    for file in files(migrations, name).iter().filter(|file| (after + 1..=up_to).contains(&file.version())) {
-        connection.execute_batch(file.sql().unwrap()).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let row = (file.version(), file.name(), "2026-01-01T00:00:00Z", file.checksum().to_string());
-        connection.execute("INSERT INTO refinery_schema_history VALUES (?1, ?2, ?3, ?4)", row).unwrap();
+    for file in
+        files(migrations, name).iter().filter(|file| (after + 1..=up_to).contains(&file.version()))
+    {
+        connection
+            .execute_batch(file.sql().unwrap())
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+        let row =
+            (file.version(), file.name(), "2026-01-01T00:00:00Z", file.checksum().to_string());
+        connection
+            .execute("INSERT INTO refinery_schema_history VALUES (?1, ?2, ?3, ?4)", row)
+            .unwrap();
     }
 }
 
 /// What plain SQLite makes of it: from a copy of `main`, or from nothing (with the application's rows at `after`).
-fn expected_of(home: &Path, migrations: &Path, name: &str, after: i32, main: Option<&Path>) -> String {
+fn expected_of(
+    home: &Path,
+    migrations: &Path,
+    name: &str,
+    after: i32,
+    main: Option<&Path>,
+) -> String {
     let folder = tempfile::tempdir_in(home).unwrap();
-    let copy = main.map_or_else(|| folder.path().join("new.db"), |main| copied(main, folder.path()));
+    let copy =
+        main.map_or_else(|| folder.path().join("new.db"), |main| copied(main, folder.path()));
     let connection = Connection::open(copy).unwrap();
     if main.is_none() {
         apply(&connection, migrations, name, 0, after);
@@ -185,7 +233,8 @@ pub fn look(main: &Path) -> Stands {
     }
     let folder = tempfile::tempdir().unwrap();
     let copy = copied(main, folder.path());
-    let taken: Result<Dump, String> = Connection::open(&copy).map_err(|error| error.to_string()).and_then(|open| take(&open));
+    let taken: Result<Dump, String> =
+        Connection::open(&copy).map_err(|error| error.to_string()).and_then(|open| take(&open));
     match taken {
         Ok(dump) => Stands::Whole(dump),
         Err(why) => Stands::Broken(Hash128::of(&fs::read(main).unwrap_or_default()), why),

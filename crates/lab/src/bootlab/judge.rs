@@ -27,7 +27,9 @@ pub struct Acknowledged {
 impl Acknowledged {
     /// Notes every loss in these sentences.
     pub fn hear(&mut self, sentences: &str) {
-        for (_, rest) in sentences.match_indices("[BM-11 ").map(|(at, mark)| sentences.split_at(at + mark.len())) {
+        for (_, rest) in
+            sentences.match_indices("[BM-11 ").map(|(at, mark)| sentences.split_at(at + mark.len()))
+        {
             self.said.extend(rest.split([' ', ']']).next().map(str::to_owned));
         }
     }
@@ -43,7 +45,12 @@ impl Acknowledged {
 ///
 /// # Errors
 /// The first rule that does not hold.
-pub fn judge(data_partition: &DataPartition, program: &Program, root: &Path, mut known: Acknowledged) -> Result<Vec<String>, String> {
+pub fn judge(
+    data_partition: &DataPartition,
+    program: &Program,
+    root: &Path,
+    mut known: Acknowledged,
+) -> Result<Vec<String>, String> {
     let home = root.join(HOME);
     let stood = after_cuts(data_partition, &home, &known)?;
     for number in 1..=BOOTS_MAX {
@@ -53,11 +60,15 @@ pub fn judge(data_partition: &DataPartition, program: &Program, root: &Path, mut
         let ran = program.run(root, &[]);
         known.hear(&ran.stderr);
         if ![Some(0), Some(11)].contains(&ran.exit) {
-            return Err(format!("exit code: boot {number} ended with {:?}: {}", ran.exit, ran.stderr));
+            return Err(format!(
+                "exit code: boot {number} ended with {:?}: {}",
+                ran.exit, ran.stderr
+            ));
         }
         for database in &data_partition.databases {
             let stands = look(&home.join(format!("{}.db", database.name)));
-            is_new(database, &stands).map_err(|why| format!("usable means new: boot {number}: {why}: {}", ran.stderr))?;
+            is_new(database, &stands)
+                .map_err(|why| format!("usable means new: boot {number}: {why}: {}", ran.stderr))?;
         }
         if names(&home) == before {
             return if ran.exit == Some(0) {
@@ -74,13 +85,23 @@ pub fn judge(data_partition: &DataPartition, program: &Program, root: &Path, mut
 ///
 /// # Errors
 /// One is neither the old nor the new, or not what was acknowledged.
-pub fn after_cuts(data_partition: &DataPartition, home: &Path, known: &Acknowledged) -> Result<Vec<String>, String> {
-    let stood = |database: &Expected| Ok(format!("{} {}", database.name, after_cut(database, home, known)?));
+pub fn after_cuts(
+    data_partition: &DataPartition,
+    home: &Path,
+    known: &Acknowledged,
+) -> Result<Vec<String>, String> {
+    let stood = |database: &Expected| {
+        Ok(format!("{} {}", database.name, after_cut(database, home, known)?))
+    };
     data_partition.databases.iter().map(stood).collect()
 }
 
 /// Right after the cut, before any boot: what was acknowledged stands, and else the old or the new, whole.
-fn after_cut(database: &Expected, home: &Path, known: &Acknowledged) -> Result<&'static str, String> {
+fn after_cut(
+    database: &Expected,
+    home: &Path,
+    known: &Acknowledged,
+) -> Result<&'static str, String> {
     let stands = look(&home.join(format!("{}.db", database.name)));
     let new = is_new(database, &stands);
     if known.ready.contains(database.name) {
@@ -95,7 +116,9 @@ fn after_cut(database: &Expected, home: &Path, known: &Acknowledged) -> Result<&
         Ok(()) => Ok("new"),
         Err(_) if same => Ok("old"),
         // Between the ready file's name and the swap the old files go one by one.
-        Err(_) if has_ready(&home.join(format!(".bootmigrate/{}.db", database.name))) => Ok("on the way"),
+        Err(_) if has_ready(&home.join(format!(".bootmigrate/{}.db", database.name))) => {
+            Ok("on the way")
+        }
         Err(why) => Err(format!("old or new: {why}")),
     }
 }
@@ -106,28 +129,43 @@ fn has_ready(state: &Path) -> bool {
 
 fn is_new(database: &Expected, stands: &Stands) -> Result<(), String> {
     match stands {
-        Stands::Whole(now) if now.text == database.new => now.consistent().map_err(|why| format!("{}: {why}", database.name)),
-        Stands::Whole(now) => Err(format!("{} is another database: {}", database.name, difference(&database.new, &now.text))),
+        Stands::Whole(now) if now.text == database.new => {
+            now.consistent().map_err(|why| format!("{}: {why}", database.name))
+        }
+        Stands::Whole(now) => Err(format!(
+            "{} is another database: {}",
+            database.name,
+            difference(&database.new, &now.text)
+        )),
         Stands::Absent => Err(format!("{} is absent", database.name)),
         Stands::Broken(_, why) => Err(format!("{} is broken: {why}", database.name)),
     }
 }
 
 /// The rules when a boot has changed nothing.
-fn at_rest(data_partition: &DataPartition, home: &Path, known: &Acknowledged) -> Result<(), String> {
-    let main_names: Vec<String> = data_partition.databases.iter().map(|database| format!("{}.db", database.name)).collect();
+fn at_rest(
+    data_partition: &DataPartition,
+    home: &Path,
+    known: &Acknowledged,
+) -> Result<(), String> {
+    let main_names: Vec<String> =
+        data_partition.databases.iter().map(|database| format!("{}.db", database.name)).collect();
     for name in entries(home) {
         let ours = ["lost+found", ".bootmigrate"].contains(&name.as_str());
-        let files = main_names
-            .iter()
-            .any(|main| name.strip_prefix(main.as_str()).is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end)));
+        let files = main_names.iter().any(|main| {
+            name.strip_prefix(main.as_str())
+                .is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end))
+        });
         if !ours && !files {
             return Err(format!("nothing left over: {name} is left"));
         }
     }
     for database in &data_partition.databases {
         let state = home.join(format!(".bootmigrate/{}.db", database.name));
-        if let Some(left) = entries(&state).iter().find(|name| !["lock", "record", "snapshots", "quarantine"].contains(&name.as_str())) {
+        if let Some(left) = entries(&state)
+            .iter()
+            .find(|name| !["lock", "record", "snapshots", "quarantine"].contains(&name.as_str()))
+        {
             return Err(format!("nothing left over: {}: {left}", database.name));
         }
         if fs::metadata(home.join(format!("{}.db", database.name))).unwrap().nlink() != 1 {
@@ -149,7 +187,10 @@ fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
     }
     for files in sets {
         let files = folder.join(files);
-        if !fs::read_to_string(files.join("reason.txt")).unwrap_or_default().starts_with("operation: ") {
+        if !fs::read_to_string(files.join("reason.txt"))
+            .unwrap_or_default()
+            .starts_with("operation: ")
+        {
             return Err(format!("a quarantine has its reason: {}", files.display()));
         }
         let kept = look(&files.join(format!("{}.db", database.name)));
@@ -159,14 +200,22 @@ fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
             _ => false,
         };
         if !same {
-            return Err(format!("the old files are kept: {} holds something else: {kept:?}", files.display()));
+            return Err(format!(
+                "the old files are kept: {} holds something else: {kept:?}",
+                files.display()
+            ));
         }
     }
     Ok(())
 }
 
 fn entries(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// Every name below, with size, owner, time of change and content: a quiet boot changes none of them.
@@ -178,7 +227,10 @@ fn names(folder: &Path) -> BTreeMap<String, (u32, u32, i64, i64, u128)> {
             let path = entry.unwrap().path();
             let data = fs::symlink_metadata(&path).unwrap();
             let content = if data.is_file() { Hash128::of(&fs::read(&path).unwrap()) } else { 0 };
-            found.insert(path.to_string_lossy().into_owned(), (data.mode(), data.uid(), data.mtime(), data.mtime_nsec(), content));
+            found.insert(
+                path.to_string_lossy().into_owned(),
+                (data.mode(), data.uid(), data.mtime(), data.mtime_nsec(), content),
+            );
             if data.is_dir() {
                 folders.push(path);
             }

@@ -40,7 +40,8 @@ pub struct Machine {
 
 /// A disk whose image is `path`, as words for QEMU; `more` goes to the drive.
 pub fn plain_disk(path: &Path, more: &str) -> Vec<String> {
-    let drive = format!("if=none,id=data,file={},format=raw,cache=none,aio=threads{more}", path.display());
+    let drive =
+        format!("if=none,id=data,file={},format=raw,cache=none,aio=threads{more}", path.display());
     vec!["-drive".into(), drive, "-device".into(), "virtio-blk-device,drive=data".into()]
 }
 
@@ -48,13 +49,38 @@ impl Hardware {
     /// Switches a machine on.
     pub fn start(&self, words: &str, disk: &[String], more: &[String]) -> Machine {
         let arm64 = self.architecture == "arm64";
-        let (program, processor) = if arm64 { ("qemu-system-aarch64", "cortex-a53") } else { ("qemu-system-arm", "cortex-a15") };
+        let (program, processor) = if arm64 {
+            ("qemu-system-aarch64", "cortex-a53")
+        } else {
+            ("qemu-system-arm", "cortex-a15")
+        };
         let mut command = Command::new(program);
-        command.args(["-M", "virt,highmem=off", "-accel", "tcg", "-cpu", processor, "-m", &self.memory.to_string()]);
+        command.args([
+            "-M",
+            "virt,highmem=off",
+            "-accel",
+            "tcg",
+            "-cpu",
+            processor,
+            "-m",
+            &self.memory.to_string(),
+        ]);
         command.args(["-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio"]);
-        command.arg("-kernel").arg(self.machine.join("kernel")).arg("-initrd").arg(self.machine.join("initramfs"));
-        command.args(["-append", &format!("console=ttyAMA0 quiet panic=-1 {words}")]).args(disk).args(more);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        command
+            .arg("-kernel")
+            .arg(self.machine.join("kernel"))
+            .arg("-initrd")
+            .arg(self.machine.join("initramfs"));
+        command
+            .args(["-append", &format!("console=ttyAMA0 quiet panic=-1 {words}")])
+            .args(disk)
+            .args(more);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
         let (sender, output) = channel();
         let mut stdout = child.stdout.take().unwrap();
         std::thread::spawn(move || {

@@ -55,11 +55,17 @@ pub fn run(options: &Options, hardware: &Hardware, trouble: Trouble) -> ExitCode
     let mut figures = Figures::default();
     match trouble {
         Trouble::Boot => figures.judged("boot", lab.boot(hardware, "", true)),
-        Trouble::Memory => figures.judged("64 MiB", lab.boot(&Hardware { memory: 64, ..hardware.clone() }, "", false)),
-        Trouble::Slow => figures.judged("100 effects a second", lab.boot(hardware, ",throttling.iops-total=100", false)),
+        Trouble::Memory => figures
+            .judged("64 MiB", lab.boot(&Hardware { memory: 64, ..hardware.clone() }, "", false)),
+        Trouble::Slow => figures.judged(
+            "100 effects a second",
+            lab.boot(hardware, ",throttling.iops-total=100", false),
+        ),
         Trouble::Plug => lab.plug(options, &mut figures),
         Trouble::Errors => lab.errors(options, &mut figures),
-        Trouble::Full => NEARLY_FULL_KIB.iter().for_each(|kib| figures.judged(&format!("{kib} KiB free"), lab.full(*kib))),
+        Trouble::Full => NEARLY_FULL_KIB
+            .iter()
+            .for_each(|kib| figures.judged(&format!("{kib} KiB free"), lab.full(*kib))),
     }
     let method = format!("{} machine: {}", hardware.architecture, name(trouble));
     figures.finish(&method, false, started.elapsed().as_secs_f64())
@@ -86,7 +92,8 @@ impl Lab<'_> {
     fn judge(&self, disk: &Path, machine: &Machine) -> Result<Vec<String>, String> {
         let root = self.folder.join("root");
         let _mounted = Mounted::new(disk, &root.join(HOME));
-        judge(&self.data_partition, &self.program, &root, machine.acknowledged()).map_err(|why| format!("{why}\n{}", machine.console))
+        judge(&self.data_partition, &self.program, &root, machine.acknowledged())
+            .map_err(|why| format!("{why}\n{}", machine.console))
     }
 
     /// One boot, a second that is quiet, and the console if it is wanted.
@@ -113,24 +120,35 @@ impl Lab<'_> {
         while figures.cuts < options.cuts {
             let disk = self.disk();
             let incoming = ["-incoming".to_owned(), format!("exec:cat {}", saved.display())];
-            let mut machine = self.hardware.start("lab.phase=saved", &plain_disk(&disk, ""), &incoming);
+            let mut machine =
+                self.hardware.start("lab.phase=saved", &plain_disk(&disk, ""), &incoming);
             // The first letter after a restore is lost.
             machine.type_line("#### go");
             if !machine.wait("LAB START.", BOOT_LIMIT) {
-                figures.judged("restored", Err(format!("the machine did not start: {}", machine.console)));
+                figures.judged(
+                    "restored",
+                    Err(format!("the machine did not start: {}", machine.console)),
+                );
                 continue;
             }
             let started = Instant::now();
             let Some(span) = span else {
                 // The first one is not cut: it tells how long a run takes here.
-                assert!(machine.ended(BOOT_LIMIT) && machine.exit_of("all") == Some(11), "{}", machine.console);
+                assert!(
+                    machine.ended(BOOT_LIMIT) && machine.exit_of("all") == Some(11),
+                    "{}",
+                    machine.console
+                );
                 span = Some(started.elapsed());
                 continue;
             };
             let after = Duration::mul_f64(span, random.below(1000) as f64 / 1000.0);
             sleep(after);
             machine.kill();
-            figures.judged(&format!("cut {} after {after:?}", figures.cuts), self.judge(&disk, &machine));
+            figures.judged(
+                &format!("cut {} after {after:?}", figures.cuts),
+                self.judge(&disk, &machine),
+            );
         }
     }
 
@@ -139,19 +157,28 @@ impl Lab<'_> {
         let disk = self.disk();
         let monitor = ["-qmp".to_owned(), format!("unix:{},server=on,wait=off", socket.display())];
         let mut machine = self.hardware.start("lab.phase=saved", &plain_disk(&disk, ""), &monitor);
-        assert!(machine.wait("LAB READY.", BOOT_LIMIT), "the machine to be saved: {}", machine.console);
+        assert!(
+            machine.wait("LAB READY.", BOOT_LIMIT),
+            "the machine to be saved: {}",
+            machine.console
+        );
         let stream = UnixStream::connect(&socket).unwrap();
         let mut answers = BufReader::new(stream.try_clone().unwrap()).lines();
         let mut ask = |words: &str| loop {
             (&stream).write_all(words.as_bytes()).unwrap();
-            if let Some(answer) =
-                answers.by_ref().map(Result::unwrap).find(|answer| answer.contains("\"return\"") || answer.contains("\"error\""))
+            if let Some(answer) = answers
+                .by_ref()
+                .map(Result::unwrap)
+                .find(|answer| answer.contains("\"return\"") || answer.contains("\"error\""))
             {
                 return answer;
             }
         };
         ask("{\"execute\":\"qmp_capabilities\"}\n");
-        ask(&format!("{{\"execute\":\"migrate\",\"arguments\":{{\"uri\":\"exec:cat > {}\"}}}}\n", saved.display()));
+        ask(&format!(
+            "{{\"execute\":\"migrate\",\"arguments\":{{\"uri\":\"exec:cat > {}\"}}}}\n",
+            saved.display()
+        ));
         let end = Instant::now() + BOOT_LIMIT;
         while !ask("{\"execute\":\"query-migrate\"}\n").contains("\"completed\"") {
             assert!(Instant::now() < end, "the machine's state was not saved in time");
@@ -163,11 +190,21 @@ impl Lab<'_> {
     fn errors(&self, options: &Options, figures: &mut Figures) {
         let mut random = Random::new(options.seed);
         for number in 0..options.cuts {
-            let (event, kind, most) = if number % 2 == 0 { ("pwritev", "write", 300) } else { ("flush_to_disk", "flush", 100) };
+            let (event, kind, most) = if number % 2 == 0 {
+                ("pwritev", "write", 300)
+            } else {
+                ("flush_to_disk", "flush", 100)
+            };
             let (nth, once) = (1 + random.below(most), number % 4 < 2);
             let disk = self.disk();
-            let states: Vec<String> =
-                (1..nth).map(|state| format!("{{\"event\":\"{event}\",\"state\":{state},\"new_state\":{}}}", state + 1)).collect();
+            let states: Vec<String> = (1..nth)
+                .map(|state| {
+                    format!(
+                        "{{\"event\":\"{event}\",\"state\":{state},\"new_state\":{}}}",
+                        state + 1
+                    )
+                })
+                .collect();
             let debug = format!(
                 "{{\"driver\":\"raw\",\"node-name\":\"data\",\"file\":{{\"driver\":\"blkdebug\",\"image\":{{\"driver\":\"file\",\
                  \"filename\":\"{}\"}},\"set-state\":[{}],\"inject-error\":[{{\"event\":\"{event}\",\"state\":{nth},\"iotype\":\"{kind}\",\
@@ -180,11 +217,16 @@ impl Lab<'_> {
             let mut machine = self.hardware.start("lab.phase=run", &words, &[]);
             let ended = machine.ended(BOOT_LIMIT);
             let exit = machine.exit_of("all");
-            let name = format!("{kind} {nth} fails {}, exit {exit:?}", if once { "once" } else { "from then on" });
+            let name = format!(
+                "{kind} {nth} fails {}, exit {exit:?}",
+                if once { "once" } else { "from then on" }
+            );
             let verdict = match exit {
                 Some(11 | 15) if ended => self.judge(&disk, &machine),
                 // The mount itself may have failed.
-                None if machine.console.contains("LAB NO PARTITION.") => self.judge(&disk, &machine),
+                None if machine.console.contains("LAB NO PARTITION.") => {
+                    self.judge(&disk, &machine)
+                }
                 other => Err(format!("exit code: {other:?}\n{}", machine.console)),
             };
             println!("    {name}");

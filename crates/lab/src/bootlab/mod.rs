@@ -68,7 +68,9 @@ pub struct ProgramRun {
 impl Program {
     /// The program at this path.
     pub fn new(path: &Path) -> Program {
-        Program { path: path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display())) }
+        Program {
+            path: path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        }
     }
 
     /// `run --root ROOT …`, with these words before the program (a tracer's).
@@ -84,7 +86,10 @@ impl Program {
     /// Runs it to its end.
     pub fn run(&self, root: &Path, arguments: &[&str]) -> ProgramRun {
         let output = self.command(&[], root, arguments).output().unwrap();
-        ProgramRun { exit: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+        ProgramRun {
+            exit: output.status.code(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 
@@ -110,14 +115,19 @@ impl Figures {
     pub fn add(&mut self, other: Figures) {
         self.cuts += other.cuts;
         self.bad.extend(other.bad);
-        other.stood.into_iter().for_each(|(name, count)| *self.stood.entry(name).or_default() += count);
+        other
+            .stood
+            .into_iter()
+            .for_each(|(name, count)| *self.stood.entry(name).or_default() += count);
     }
 
     /// One state.
     pub fn judged(&mut self, name: &str, verdict: Result<Vec<String>, String>) {
         self.cuts += 1;
         match verdict {
-            Ok(stood) => stood.into_iter().for_each(|word| *self.stood.entry(word).or_default() += 1),
+            Ok(stood) => {
+                stood.into_iter().for_each(|word| *self.stood.entry(word).or_default() += 1)
+            }
             Err(rule) => self.bad.push(format!("{name}: {rule}")),
         }
     }
@@ -128,9 +138,15 @@ impl Figures {
             let (mark, lines) = if control { ("noticed:", 1) } else { ("BAD", usize::MAX) };
             println!("    {mark} {}", one.lines().take(lines).collect::<Vec<_>>().join("\n"));
         }
-        let stood: Vec<String> = self.stood.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let stood: Vec<String> =
+            self.stood.iter().map(|(name, count)| format!("{name} {count}")).collect();
         println!("    right after the cut: {}", stood.join(", "));
-        println!("| {method} | {} | {} | {:.2} |", self.cuts, self.bad.len(), seconds / self.cuts.max(1) as f64);
+        println!(
+            "| {method} | {} | {} | {:.2} |",
+            self.cuts,
+            self.bad.len(),
+            seconds / self.cuts.max(1) as f64
+        );
         if control {
             println!("    control: {} of {} were noticed", self.bad.len(), self.cuts);
         }

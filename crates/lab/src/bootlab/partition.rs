@@ -35,7 +35,8 @@ impl Mounted {
 
     /// Cuts the power of this file system: from here on nothing more reaches the image.
     pub fn shut_down(&self) {
-        shut_down(&File::open(&self.at).unwrap()).unwrap_or_else(|error| panic!("shutting down {}: {error}", self.at.display()));
+        shut_down(&File::open(&self.at).unwrap())
+            .unwrap_or_else(|error| panic!("shutting down {}: {error}", self.at.display()));
     }
 
     /// Fills it and leaves `kib` KiB.

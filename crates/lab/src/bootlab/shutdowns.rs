@@ -47,9 +47,11 @@ pub fn run(options: &Options) -> ExitCode {
     let mut all = Figures::default();
     std::thread::scope(|scope| {
         let work = |number: u64| {
-            let (data_partition, program, folder) = (&data_partition, &program, folder.join(format!("worker-{number}")));
+            let (data_partition, program, folder) =
+                (&data_partition, &program, folder.join(format!("worker-{number}")));
             scope.spawn(move || {
-                let mut worker = Worker { data_partition, program, before, folder, span: Duration::ZERO };
+                let mut worker =
+                    Worker { data_partition, program, before, folder, span: Duration::ZERO };
                 worker.span = worker.uncut();
                 let mut random = Random::new(options.seed.wrapping_mul(WORKERS) + number);
                 let mut figures = Figures::default();
@@ -64,7 +66,11 @@ pub fn run(options: &Options) -> ExitCode {
             all.add(worker.join().expect("a worker ends"));
         }
     });
-    let method = if options.control { "ext4 shut down, syncs dropped (control)" } else { "ext4 shut down under the program" };
+    let method = if options.control {
+        "ext4 shut down, syncs dropped (control)"
+    } else {
+        "ext4 shut down under the program"
+    };
     all.finish(method, options.control, started.elapsed().as_secs_f64())
 }
 
@@ -96,7 +102,12 @@ impl Worker<'_> {
         let started = Instant::now();
         let output = self.program.command(self.before, &self.root(), &[]).output().unwrap();
         let span = started.elapsed();
-        assert_eq!(output.status.code(), Some(11), "the run without a cut: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(11),
+            "the run without a cut: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         drop(mounted);
         span
     }

@@ -57,42 +57,72 @@ pub fn run(options: &Options, hardware: &Hardware) -> ExitCode {
     let all = states.len();
     thin_out(&mut states, options.cuts as usize);
     let flushes = entries.iter().filter(|entry| entry.flags & (FLUSH | FORCED) != 0).count();
-    println!("    {} entries in the log, {flushes} of them flushes; {all} states, {} of them judged", entries.len(), states.len());
+    println!(
+        "    {} entries in the log, {flushes} of them flushes; {all} states, {} of them judged",
+        entries.len(),
+        states.len()
+    );
     let started = Instant::now();
     let mut figures = Figures::default();
     std::thread::scope(|scope| {
-        let (data_partition, program, entries, states) = (&data_partition, &program, &entries, &states);
+        let (data_partition, program, entries, states) =
+            (&data_partition, &program, &entries, &states);
         let workers: Vec<_> = (0..2)
             .map(|number| {
                 let folder = folder.join(format!("replay-{number}"));
                 scope.spawn(move || {
-                    replay(data_partition, program, entries, &states[number * states.len() / 2..(number + 1) * states.len() / 2], &folder)
+                    replay(
+                        data_partition,
+                        program,
+                        entries,
+                        &states[number * states.len() / 2..(number + 1) * states.len() / 2],
+                        &folder,
+                    )
                 })
             })
             .collect();
         workers.into_iter().for_each(|worker| figures.add(worker.join().expect("a worker ends")));
     });
-    let method = if options.control { "write log, flushes dropped (control)" } else { "write log of the disk, replayed" };
+    let method = if options.control {
+        "write log, flushes dropped (control)"
+    } else {
+        "write log of the disk, replayed"
+    };
     let method = format!("{method}, {}", hardware.architecture);
     figures.finish(&method, options.control, started.elapsed().as_secs_f64())
 }
 
 /// One boot of the machine; every write of it is logged. The control mounts without barriers: no flush reaches the disk.
-fn record(folder: &Path, data_partition: &DataPartition, hardware: &Hardware, control: bool) -> PathBuf {
+fn record(
+    folder: &Path,
+    data_partition: &DataPartition,
+    hardware: &Hardware,
+    control: bool,
+) -> PathBuf {
     let (disk, log) = (folder.join("disk.img"), folder.join("disk.log"));
     fs::copy(&data_partition.image, &disk).unwrap();
     File::create(&log).unwrap().set_len(LOG_BYTES).unwrap();
-    let file = |name: &str, path: &Path| format!("driver=file,node-name={name},filename={},discard=unmap", path.display());
+    let file = |name: &str, path: &Path| {
+        format!("driver=file,node-name={name},filename={},discard=unmap", path.display())
+    };
     let logged = "driver=blklogwrites,node-name=data,file=image,log=log,log-super-update-interval=1,log-sector-size=512";
     let words = [file("image", &disk), file("log", &log), logged.into()];
-    let mut words: Vec<String> = words.into_iter().flat_map(|word| ["-blockdev".to_owned(), word]).collect();
+    let mut words: Vec<String> =
+        words.into_iter().flat_map(|word| ["-blockdev".to_owned(), word]).collect();
     words.extend(["-device".into(), "virtio-blk-device,drive=data".into()]);
     let options = if control { "barrier=0" } else { "noatime" };
     let mark = FILE_SYSTEM_MIB * ((1 << 20) / MARK_BYTES);
-    let mut machine = hardware.start(&format!("lab.phase=mark lab.options={options} lab.mark={mark}"), &words, &[]);
+    let mut machine = hardware.start(
+        &format!("lab.phase=mark lab.options={options} lab.mark={mark}"),
+        &words,
+        &[],
+    );
     let ended = machine.ended(BOOT_LIMIT);
     let exits: Vec<Option<i32>> = NAMES.iter().map(|name| machine.exit_of(name)).collect();
-    let wanted: Vec<Option<i32>> = NAMES.iter().map(|name| Some(if data_partition.database(name).loss { 11 } else { 0 })).collect();
+    let wanted: Vec<Option<i32>> = NAMES
+        .iter()
+        .map(|name| Some(if data_partition.database(name).loss { 11 } else { 0 }))
+        .collect();
     assert!(ended && exits == wanted, "the machine's boot: {exits:?}\n{}", machine.console);
     log
 }
@@ -101,9 +131,18 @@ fn read(log: &Path) -> Vec<Entry> {
     let log = File::open(log).unwrap();
     let mut head = [0; SECTOR];
     log.read_exact_at(&mut head, 0).unwrap();
-    let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at * 8..at * 8 + 8].try_into().unwrap());
-    assert_eq!((number(&head, 0), number(&head, 1)), (MAGIC, 1), "the log's magic number and version");
-    assert_eq!(u32::from_le_bytes(head[24..28].try_into().unwrap()) as usize, SECTOR, "the log's sector size");
+    let number =
+        |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at * 8..at * 8 + 8].try_into().unwrap());
+    assert_eq!(
+        (number(&head, 0), number(&head, 1)),
+        (MAGIC, 1),
+        "the log's magic number and version"
+    );
+    assert_eq!(
+        u32::from_le_bytes(head[24..28].try_into().unwrap()) as usize,
+        SECTOR,
+        "the log's sector size"
+    );
     let mut at = SECTOR as u64;
     let mut entries = Vec::new();
     for _ in 0..number(&head, 2) {
@@ -154,7 +193,10 @@ fn states(entries: &[Entry], control: bool) -> Vec<State> {
         pending += 1;
         // Nothing is ever flushed in the control, so its parts are drawn at any write.
         if (entry.flushes() || control && number % 16 == 0) && pending > 1 {
-            states.extend((0..PARTS_A_FLUSH).map(|part| State { entry: number, part: Some(number as u64 * PARTS_A_FLUSH + part) }));
+            states.extend((0..PARTS_A_FLUSH).map(|part| State {
+                entry: number,
+                part: Some(number as u64 * PARTS_A_FLUSH + part),
+            }));
             pending = 0;
         }
     }
@@ -187,7 +229,13 @@ fn said(entries: &[Entry]) -> Vec<(usize, String)> {
 }
 
 /// Makes and judges these states, which are in order.
-fn replay(data_partition: &DataPartition, program: &Program, entries: &[Entry], states: &[State], folder: &Path) -> Figures {
+fn replay(
+    data_partition: &DataPartition,
+    program: &Program,
+    entries: &[Entry],
+    states: &[State],
+    folder: &Path,
+) -> Figures {
     let root = folder.join("root");
     fs::create_dir_all(root.join("run")).unwrap();
     let (stable, image) = (folder.join("stable.img"), folder.join("partition.img"));
@@ -206,15 +254,23 @@ fn replay(data_partition: &DataPartition, program: &Program, entries: &[Entry], 
             }
             None => pending.push(entry),
         }
-        known.said.extend(said.iter().filter(|(at, _)| *at == number).map(|(_, name)| name.clone()));
+        known
+            .said
+            .extend(said.iter().filter(|(at, _)| *at == number).map(|(_, name)| name.clone()));
         while let Some(state) = states.next_if(|state| state.entry == number) {
             fs::copy(&stable, &image).unwrap();
             let now = OpenOptions::new().write(true).open(&image).unwrap();
             let mut coin = Random::new(state.part.unwrap_or(0));
-            pending.iter().filter(|_| state.part.is_none() || coin.below(2) == 0).for_each(|entry| entry.apply(&now));
+            pending
+                .iter()
+                .filter(|_| state.part.is_none() || coin.below(2) == 0)
+                .for_each(|entry| entry.apply(&now));
             drop(now);
             let _mounted = Mounted::new(&image, &root.join(HOME));
-            figures.judged(&format!("{state:?}"), judge(data_partition, program, &root, known.clone()));
+            figures.judged(
+                &format!("{state:?}"),
+                judge(data_partition, program, &root, known.clone()),
+            );
         }
         if entry.flushes() {
             pending.drain(..).for_each(|entry| entry.apply(&flushed));

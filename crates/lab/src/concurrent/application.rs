@@ -38,7 +38,14 @@ pub enum Manner {
 
 impl Manner {
     /// Those that come at an effect.
-    pub const AT_EFFECTS: [Manner; 6] = [Manner::Closes, Manner::Creates, Manner::Founds, Manner::Dies, Manner::Stays, Manner::Lives];
+    pub const AT_EFFECTS: [Manner; 6] = [
+        Manner::Closes,
+        Manner::Creates,
+        Manner::Founds,
+        Manner::Dies,
+        Manner::Stays,
+        Manner::Lives,
+    ];
     /// Those that come at a look.
     pub const AT_LOOKS: [Manner; 3] = [Manner::Passes, Manner::Lingers, Manner::Leaves];
 }
@@ -91,7 +98,12 @@ pub fn start(boot: &Sim, number: u64, manner: Manner) -> Shared {
     shared
 }
 
-fn at_look(boot: &Sim, look: u64, shared: &Shared, operation: impl FnOnce(&mut Application) + Send + 'static) {
+fn at_look(
+    boot: &Sim,
+    look: u64,
+    shared: &Shared,
+    operation: impl FnOnce(&mut Application) + Send + 'static,
+) {
     let shared = shared.clone();
     boot.at_look(look, move |_| {
         // Held: the boot is over, and what comes now is its own.
@@ -124,7 +136,9 @@ impl Application {
             Manner::Closes | Manner::Creates | Manner::Founds => self.close(),
             // Turned away by a lock, it is killed all the same.
             Manner::Dies => self.die(),
-            Manner::Stays | Manner::Lives => return self.acknowledged.len() < ROWS_MAX as usize || !written,
+            Manner::Stays | Manner::Lives => {
+                return self.acknowledged.len() < ROWS_MAX as usize || !written
+            }
             Manner::Passes | Manner::Lingers | Manner::Leaves => {}
         }
         false
@@ -140,7 +154,11 @@ impl Application {
     }
 
     fn commit_and_close(&mut self) {
-        if self.connection.as_ref().is_some_and(|connection| connection.execute_batch("COMMIT").is_ok()) {
+        if self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.execute_batch("COMMIT").is_ok())
+        {
             let now = self.sim.effects();
             self.acknowledged = self.begun.iter().map(|(id, _)| (*id, now)).collect();
         }
@@ -196,7 +214,9 @@ impl Application {
 
     /// A commit that is acknowledged is durable, whatever the journal mode. Behind a lock this cannot be set either.
     fn be_durable(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.pragma_update(None, "synchronous", "EXTRA").is_ok())
+        self.connection.as_ref().is_some_and(|connection| {
+            connection.pragma_update(None, "synchronous", "EXTRA").is_ok()
+        })
     }
 
     fn insert(&mut self) -> bool {
@@ -205,10 +225,14 @@ impl Application {
         let reading = format!("INSERT INTO reading(id, sensor, value) VALUES ({id}, 1, {id})");
         let sensor = format!("INSERT INTO sensor(id, name) VALUES ({id}, 'guest {id}')");
         if self.manner == Manner::Founds {
-            let _ = connection.execute("CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, sensor, value)", []);
+            let _ = connection.execute(
+                "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, sensor, value)",
+                [],
+            );
         }
         // A fresh database has no sensor yet.
-        let written = connection.execute(&reading, []).or_else(|_| connection.execute(&sensor, [])).is_ok();
+        let written =
+            connection.execute(&reading, []).or_else(|_| connection.execute(&sensor, [])).is_ok();
         if written {
             self.acknowledged.push((id, self.sim.effects()));
         }

@@ -35,7 +35,13 @@ fn is_locked(boot: &Sim) -> bool {
 }
 
 /// Starts at this effect; `waits`: its first pause lasts until the first one has ended.
-pub fn start(boot: &Sim, effect: u64, firmware: Firmware, asked: BootRequest, waits: bool) -> Started {
+pub fn start(
+    boot: &Sim,
+    effect: u64,
+    firmware: Firmware,
+    asked: BootRequest,
+    waits: bool,
+) -> Started {
     let started = Started::default();
     let here = started.clone();
     let sim = boot.process();
@@ -74,7 +80,10 @@ impl Started {
             Running::Waits { thread, go, locked } => {
                 // It may have ended without a pause.
                 let _ = go.send(());
-                Second { booted: thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), locked }
+                Second {
+                    booted: thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    locked,
+                }
             }
         })
     }

@@ -61,7 +61,8 @@ impl fmt::Display for Tally {
             "{:<24} {:>5} effects {:>6} runs beside an application ({} rows, {} states after a cut) {:>5} beside a second migrator {:>4} bad",
             self.scenario, self.effects, self.applications, self.rows, self.states, self.migrators, self.bad
         )?;
-        let exits: Vec<String> = self.exits.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
+        let exits: Vec<String> =
+            self.exits.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
         write!(f, "\n    {}", exits.join("; "))?;
         for (name, rule, what) in &self.described {
             write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;
@@ -107,7 +108,9 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     // Only where nothing stands can an application make the file.
     let stands = scenario.initial.follow(MAIN).is_ok();
     for effect in 0..effects {
-        for manner in Manner::AT_EFFECTS.into_iter().filter(|manner| *manner != Manner::Founds || !stands) {
+        for manner in
+            Manner::AT_EFFECTS.into_iter().filter(|manner| *manner != Manner::Founds || !stands)
+        {
             if chosen() {
                 sweep.beside_application(effect, manner, extent.cuts, &mut random);
             }
@@ -149,7 +152,11 @@ impl Sweep {
         let run = Beside::run(&self.scenario, number, manner);
         self.tally.applications += 1;
         self.tally.rows += run.acknowledged.len() as u64;
-        *self.tally.exits.entry(format!("{manner:?} {}", run.logged.booted.report.exit)).or_default() += 1;
+        *self
+            .tally
+            .exits
+            .entry(format!("{manner:?} {}", run.logged.booted.report.exit))
+            .or_default() += 1;
         let name = format!("{}@application:{number}:{manner:?}", self.scenario.name);
         let judged = self.judge_run(&run, &mut |_| {});
         self.note(name.clone(), judged);
@@ -158,7 +165,11 @@ impl Sweep {
                 break;
             }
             // Where a look was is not in the log: the cut may be anywhere.
-            let from = if Manner::AT_LOOKS.contains(&manner) { 0 } else { number.min(run.logged.log.len() as u64 - 1) };
+            let from = if Manner::AT_LOOKS.contains(&manner) {
+                0
+            } else {
+                number.min(run.logged.log.len() as u64 - 1)
+            };
             let point = draw(&run.logged, from, random);
             let judged = self.judge_cut(&run, point, &mut |_| {});
             self.note(format!("{name}:{point}"), judged);
@@ -167,7 +178,10 @@ impl Sweep {
 
     fn judge_run(&mut self, run: &Beside, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
         let booted = &run.logged.booted;
-        tell(&format!("the run beside it: exit {}: {}", booted.report.exit, booted.report.sentence));
+        tell(&format!(
+            "the run beside it: exit {}: {}",
+            booted.report.exit, booted.report.sentence
+        ));
         if run.founded {
             // What stands is theirs, and no end of the scenario: it must only be left alone.
             return self.kept(&run.after, &run.acknowledged);
@@ -183,15 +197,31 @@ impl Sweep {
             self.snapshot_made(run)?;
         }
         let said = booted.loss_said_at.is_some();
-        let (_, left) = self.judge.judge_from(&self.scenario, &run.after, Start::again(&self.scenario, said), tell)?;
+        let (_, left) = self.judge.judge_from(
+            &self.scenario,
+            &run.after,
+            Start::again(&self.scenario, said),
+            tell,
+        )?;
         self.kept(&left, &run.acknowledged)
     }
 
-    fn judge_cut(&mut self, run: &Beside, point: CrashPoint, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
-        let plan = Enumerator { initial: &run.logged.initial, log: &run.logged.log, order: point.order, plan: PLAIN };
+    fn judge_cut(
+        &mut self,
+        run: &Beside,
+        point: CrashPoint,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), Bad> {
+        let plan = Enumerator {
+            initial: &run.logged.initial,
+            log: &run.logged.log,
+            order: point.order,
+            plan: PLAIN,
+        };
         let state = plan.state_at(point);
         let cut = point.cut as u64;
-        let acknowledged: Vec<(i64, u64)> = run.acknowledged.iter().copied().filter(|(_, at)| *at <= cut).collect();
+        let acknowledged: Vec<(i64, u64)> =
+            run.acknowledged.iter().copied().filter(|(_, at)| *at <= cut).collect();
         let said = run.logged.booted.loss_said_at.is_some_and(|at| cut >= at);
         let hash = state.hash() ^ (acknowledged.len() as u128) ^ (u128::from(said) << 64);
         if !self.seen.insert(hash) {
@@ -199,8 +229,16 @@ impl Sweep {
         }
         self.tally.states += 1;
         self.judge.cuts = 1;
-        tell(&format!("acknowledged before the cut: {acknowledged:?}; what is left:\n{}", state.describe()));
-        let (_, left) = self.judge.judge_from(&self.scenario, &state, Start::again(&self.scenario, said), tell)?;
+        tell(&format!(
+            "acknowledged before the cut: {acknowledged:?}; what is left:\n{}",
+            state.describe()
+        ));
+        let (_, left) = self.judge.judge_from(
+            &self.scenario,
+            &state,
+            Start::again(&self.scenario, said),
+            tell,
+        )?;
         self.kept(&left, &acknowledged)
     }
 
@@ -210,7 +248,10 @@ impl Sweep {
         if exit == self.alone || exit == 13 {
             return Ok(());
         }
-        Err(Bad { rule: "a command's exit", what: format!("exit {exit}, and alone {}: {}", self.alone, booted.report.sentence) })
+        Err(Bad {
+            rule: "a command's exit",
+            what: format!("exit {exit}, and alone {}: {}", self.alone, booted.report.sentence),
+        })
     }
 
     /// A snapshot that was made beside the application is there, with every row that was acknowledged before it was begun.
@@ -219,28 +260,49 @@ impl Sweep {
             return Ok(());
         }
         let log = &run.logged.log;
-        let begun = log.iter().position(|line| line.process == 0 && line.op == COPIED).map_or(0, |number| number as u64);
+        let begun = log
+            .iter()
+            .position(|line| line.process == 0 && line.op == COPIED)
+            .map_or(0, |number| number as u64);
         let then = copies(&run.logged.initial);
         let made = copies(&run.after).into_iter().filter(|path| !then.contains(path));
-        let held: Vec<HashSet<i64>> = made.map(|path| guests(&run.after, &path).into_iter().collect()).collect();
-        let missing = |held: &HashSet<i64>| run.acknowledged.iter().find(|(id, at)| *at <= begun && !held.contains(id));
+        let held: Vec<HashSet<i64>> =
+            made.map(|path| guests(&run.after, &path).into_iter().collect()).collect();
+        let missing = |held: &HashSet<i64>| {
+            run.acknowledged.iter().find(|(id, at)| *at <= begun && !held.contains(id))
+        };
         match held.last().map(missing) {
-            None => Err(Bad { rule: "a snapshot is complete", what: "exit 0, and no snapshot was made".into() }),
-            Some(Some((id, _))) => {
-                Err(Bad { rule: "a snapshot is complete", what: format!("row {id} was acknowledged before it, and is not in it") })
-            }
+            None => Err(Bad {
+                rule: "a snapshot is complete",
+                what: "exit 0, and no snapshot was made".into(),
+            }),
+            Some(Some((id, _))) => Err(Bad {
+                rule: "a snapshot is complete",
+                what: format!("row {id} was acknowledged before it, and is not in it"),
+            }),
             Some(None) => Ok(()),
         }
     }
 
     /// The rules after the run that was disturbed: in use is one more exit that it may have.
-    fn first_run(&mut self, sim: &Sim, after: &State, booted: &Booted, said: &mut bool) -> Result<(), Bad> {
+    fn first_run(
+        &mut self,
+        sim: &Sim,
+        after: &State,
+        booted: &Booted,
+        said: &mut bool,
+    ) -> Result<(), Bad> {
         let mut scenario = self.scenario.clone();
         if booted.report.exit == 13 {
             scenario.exits = &[13];
         }
         let used = scenario.initial.used_bytes(STORAGE);
-        self.judge.after_boot(&scenario, After { sim, state: after, used_before: used }, booted, said)
+        self.judge.after_boot(
+            &scenario,
+            After { sim, state: after, used_before: used },
+            booted,
+            said,
+        )
     }
 
     /// Every acknowledged row is in main at rest; or in quarantine, where the scenario loses rows.
@@ -255,11 +317,15 @@ impl Sweep {
         }
         let (main, aside) = &self.at_rest[&hash];
         let gives_up = self.scenario.ends.iter().any(|end| end.loss);
-        match acknowledged.iter().find(|(id, _)| !(main.contains(id) || gives_up && aside.contains(id))) {
+        match acknowledged
+            .iter()
+            .find(|(id, _)| !(main.contains(id) || gives_up && aside.contains(id)))
+        {
             None => Ok(()),
             Some((id, at)) => {
                 let where_else = if aside.contains(id) { "only in quarantine" } else { "nowhere" };
-                let what = format!("row {id}, acknowledged when {at} effects were made, is {where_else}");
+                let what =
+                    format!("row {id}, acknowledged when {at} effects were made, is {where_else}");
                 Err(Bad { rule: "an acknowledged row is kept", what })
             }
         }
@@ -276,22 +342,36 @@ impl Sweep {
             }
         }
         let prefix = format!("{STATE}/quarantine/");
-        let sets = state.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix) && path.ends_with(".db"));
+        let sets = state
+            .walk()
+            .into_iter()
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with(&prefix) && path.ends_with(".db"));
         let aside = sets.flat_map(|path| guests(&state, &path)).collect();
         (guests(&state, MAIN).into_iter().collect(), aside)
     }
 
     fn beside_migrator(&mut self, effect: u64, waits: bool) {
         self.tally.migrators += 1;
-        let name = format!("{}@migrator:{effect}:{}", self.scenario.name, if waits { "waits" } else { "at-once" });
+        let name = format!(
+            "{}@migrator:{effect}:{}",
+            self.scenario.name,
+            if waits { "waits" } else { "at-once" }
+        );
         let judged = self.judge_migrators(effect, waits, &mut |_| {});
         self.note(name, judged);
     }
 
-    fn judge_migrators(&mut self, effect: u64, waits: bool, tell: &mut dyn FnMut(&str)) -> Result<(), Bad> {
+    fn judge_migrators(
+        &mut self,
+        effect: u64,
+        waits: bool,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), Bad> {
         let scenario = self.scenario.clone();
         let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
-        let started = migrator::start(&sim, effect, scenario.firmware, scenario.again.clone(), waits);
+        let started =
+            migrator::start(&sim, effect, scenario.firmware, scenario.again.clone(), waits);
         let first = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
         let Some(second) = started.finish() else { return Ok(()) };
         let log = sim.log();
@@ -299,14 +379,21 @@ impl Sweep {
         tell(&format!("the first: exit {}: {}", first.report.exit, first.report.sentence));
         tell(&format!(
             "the second, {theirs} effects, {}: exit {}: {}",
-            if second.locked { "started under the first one's lock" } else { "started before there was a lock" },
+            if second.locked {
+                "started under the first one's lock"
+            } else {
+                "started before there was a lock"
+            },
             second.booted.report.exit,
             second.booted.report.sentence
         ));
         let how = if waits { "second, waits" } else { "second, at once" };
         *self.tally.exits.entry(format!("{how} {}", second.booted.report.exit)).or_default() += 1;
         if second.locked && !waits && (second.booted.report.exit != 13 || theirs > 0) {
-            let what = format!("beside the first the second made {theirs} effects: {}", second.booted.report.sentence);
+            let what = format!(
+                "beside the first the second made {theirs} effects: {}",
+                second.booted.report.sentence
+            );
             return Err(Bad { rule: "never two migrators", what });
         }
         let state = sim.state().swept();
@@ -320,7 +407,11 @@ impl Sweep {
         }
         let boots = [Some(&first).filter(|_| scenario.run.is_boot()), Some(&second.booted)];
         for booted in boots.into_iter().flatten().filter(|booted| !turned_away(booted)) {
-            let after = After { sim: &sim, state: &state, used_before: scenario.initial.used_bytes(STORAGE) };
+            let after = After {
+                sim: &sim,
+                state: &state,
+                used_before: scenario.initial.used_bytes(STORAGE),
+            };
             self.judge.after_boot(&scenario, after, booted, &mut said)?;
         }
         self.judge.judge(&scenario, &state, said, tell).map(|_| ())
@@ -343,15 +434,19 @@ fn in_the_snapshot(run: &Beside) -> Result<(), Bad> {
     let ours = |number: &usize, op: Op| log[*number].process == 0 && log[*number].op == op;
     let Some(named) = (0..log.len()).rfind(|number| ours(number, NAMED)) else { return Ok(()) };
     let begins = |number: &usize| ours(number, SQLITE) && log[*number].path.starts_with(MAIN);
-    let Some(first) = (named..log.len()).find(begins).map(|number| number as u64) else { return Ok(()) };
+    let Some(first) = (named..log.len()).find(begins).map(|number| number as u64) else {
+        return Ok(());
+    };
     let prefix = format!("{STATE}/snapshots/v");
-    let copies = run.after.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
+    let copies =
+        run.after.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
     let held: HashSet<i64> = copies.flat_map(|path| guests(&run.after, &path)).collect();
     match run.acknowledged.iter().find(|(id, at)| *at <= first && !held.contains(id)) {
         None => Ok(()),
-        Some((id, _)) => {
-            Err(Bad { rule: "a snapshot is complete", what: format!("row {id}, acknowledged before effect {first}, is in no snapshot") })
-        }
+        Some((id, _)) => Err(Bad {
+            rule: "a snapshot is complete",
+            what: format!("row {id}, acknowledged before effect {first}, is in no snapshot"),
+        }),
     }
 }
 

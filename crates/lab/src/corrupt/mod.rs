@@ -91,8 +91,14 @@ impl Tally {
             let kind = self.by_kind.entry(kind).or_default();
             counts.into_iter().for_each(|(how, count)| *kind.entry(how).or_default() += count);
         }
-        other.by_exit.into_iter().for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
-        other.by_rule.into_iter().for_each(|(rule, count)| *self.by_rule.entry(rule).or_default() += count);
+        other
+            .by_exit
+            .into_iter()
+            .for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
+        other
+            .by_rule
+            .into_iter()
+            .for_each(|(rule, count)| *self.by_rule.entry(rule).or_default() += count);
         self.described.extend(other.described);
         self.described.truncate(DESCRIBED_MAX);
     }
@@ -120,7 +126,12 @@ impl Sweep {
         for (number, situation) in situations.iter().enumerate() {
             for (file, (kind, _)) in situation.files.iter().enumerate() {
                 let ways = Mutation::of(*kind).iter();
-                cases.extend(ways.map(|mutation| Case { situation: number, file, kind: *kind, mutation: *mutation }));
+                cases.extend(ways.map(|mutation| Case {
+                    situation: number,
+                    file,
+                    kind: *kind,
+                    mutation: *mutation,
+                }));
             }
         }
         Sweep { situations, cases }
@@ -156,7 +167,10 @@ pub fn sweep(extent: Extent) -> Tally {
                 *tally.by_exit.entry(exit).or_default() += 1;
                 tally.unlooked += u64::from(unlooked);
             }
-            Err(Bad { rule, what }) => tally.note(format!("{}/{number}", extent.seed), Bad { rule, what: format!("{how}: {what}") }),
+            Err(Bad { rule, what }) => tally.note(
+                format!("{}/{number}", extent.seed),
+                Bad { rule, what: format!("{how}: {what}") },
+            ),
         }
     }
     tally.boots = verdict.boots;
@@ -170,7 +184,10 @@ fn watch(seed: u64) -> Arc<AtomicU64> {
     let (watched, panicked) = (Arc::clone(&current), Arc::clone(&current));
     // A panic below SQLite ends the process at once: what it was about must be said before.
     std::panic::set_hook(Box::new(move |panic| {
-        eprintln!("case {seed}/{} panics: {panic}", panicked.load(Ordering::Relaxed).saturating_sub(1));
+        eprintln!(
+            "case {seed}/{} panics: {panic}",
+            panicked.load(Ordering::Relaxed).saturating_sub(1)
+        );
     }));
     std::thread::spawn(move || {
         let mut last = u64::MAX;
@@ -202,10 +219,12 @@ pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, counts) in &self.by_kind {
-            let counts: Vec<String> = counts.iter().map(|(how, count)| format!("{how} {count}")).collect();
+            let counts: Vec<String> =
+                counts.iter().map(|(how, count)| format!("{how} {count}")).collect();
             writeln!(f, "{kind:<13} {}", counts.join(", "))?;
         }
-        let exits: Vec<String> = self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
+        let exits: Vec<String> =
+            self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
         writeln!(f, "last exit     {}; {} boots", exits.join(", "), self.boots)?;
         writeln!(f, "not looked at {} quiet boots did not look into a file's depths; a run that does found each", self.unlooked)?;
         for (rule, count) in &self.by_rule {
@@ -223,9 +242,13 @@ impl fmt::Display for Tally {
 /// # Errors
 /// The name is not known.
 pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
-    let numbers = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
+    let numbers = name
+        .split_once('/')
+        .and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
     let Some((seed, number)) = numbers else {
-        return Err(format!("{name} is not the name of a case; write SEED/NUMBER as a bad case is printed"));
+        return Err(format!(
+            "{name} is not the name of a case; write SEED/NUMBER as a bad case is printed"
+        ));
     };
     let sweep = Sweep::new();
     let (case, situation, state, how) = sweep.case(seed, number);
@@ -233,7 +256,10 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
     out(&state.describe());
     match Verdict::that_logs().judge(situation, &case, &state, out) {
         Ok(CaseEnd { exit, unlooked }) => {
-            out(&format!("good: exit {exit}{}", if unlooked { ", depths not looked into" } else { "" }));
+            out(&format!(
+                "good: exit {exit}{}",
+                if unlooked { ", depths not looked into" } else { "" }
+            ));
             Ok(true)
         }
         Err(bad) => {

@@ -49,29 +49,87 @@ pub enum Mutation {
 impl Mutation {
     /// The ways in which a file of this kind is damaged.
     pub fn of(kind: Kind) -> &'static [Mutation] {
-        use Mutation::{Bits, Entries, Extended, Garbage, Header, Replaced, Resealed, Rows, Stale, SwappedPages, Torn, Truncated, Zeroed};
+        use Mutation::{
+            Bits, Entries, Extended, Garbage, Header, Replaced, Resealed, Rows, Stale,
+            SwappedPages, Torn, Truncated, Zeroed,
+        };
         match kind {
-            Kind::Database => {
-                &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Header, Replaced, Stale, Stale, Stale, Entries]
+            Kind::Database => &[
+                Bits,
+                Zeroed,
+                Garbage,
+                Torn,
+                SwappedPages,
+                Truncated,
+                Extended,
+                Header,
+                Header,
+                Replaced,
+                Stale,
+                Stale,
+                Stale,
+                Entries,
+            ],
+            Kind::Snapshot | Kind::Ready | Kind::Journal => &[
+                Bits,
+                Zeroed,
+                Garbage,
+                Torn,
+                SwappedPages,
+                Truncated,
+                Extended,
+                Header,
+                Header,
+                Replaced,
+            ],
+            Kind::Wal => &[
+                Bits,
+                Zeroed,
+                Garbage,
+                Torn,
+                SwappedPages,
+                Truncated,
+                Extended,
+                Header,
+                Resealed,
+                Replaced,
+            ],
+            Kind::Record => &[
+                Bits,
+                Zeroed,
+                Garbage,
+                Torn,
+                SwappedPages,
+                Truncated,
+                Extended,
+                Header,
+                Resealed,
+                Resealed,
+                Replaced,
+            ],
+            Kind::SharedMemory | Kind::Staging | Kind::Quarantine => {
+                &[Bits, Zeroed, Garbage, Truncated, Extended, Replaced]
             }
-            Kind::Snapshot | Kind::Ready | Kind::Journal => {
-                &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Header, Replaced]
-            }
-            Kind::Wal => &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Resealed, Replaced],
-            Kind::Record => &[Bits, Zeroed, Garbage, Torn, SwappedPages, Truncated, Extended, Header, Resealed, Resealed, Replaced],
-            Kind::SharedMemory | Kind::Staging | Kind::Quarantine => &[Bits, Zeroed, Garbage, Truncated, Extended, Replaced],
             Kind::History => &[Rows, Rows, Rows, Rows],
         }
     }
 }
 
 /// Damages one file of a situation, and says how.
-pub fn harm(situation: &Situation, kind: Kind, path: &str, mutation: Mutation, random: &mut Random) -> (State, String) {
+pub fn harm(
+    situation: &Situation,
+    kind: Kind,
+    path: &str,
+    mutation: Mutation,
+    random: &mut Random,
+) -> (State, String) {
     let mut state = situation.state.clone();
-    let recovered =
-        !["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty()));
+    let recovered = !["-wal", "-journal"].iter().any(|side| {
+        state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty())
+    });
     // What SQL would recover is damaged as it lies there.
-    let mutation = if mutation == Mutation::Entries && !recovered { Mutation::Stale } else { mutation };
+    let mutation =
+        if mutation == Mutation::Entries && !recovered { Mutation::Stale } else { mutation };
     if let Mutation::Rows | Mutation::Entries = mutation {
         let sql = if mutation == Mutation::Rows { rows(random) } else { entries(random) };
         return match rewritten(&state, &sql) {
@@ -86,7 +144,8 @@ pub fn harm(situation: &Situation, kind: Kind, path: &str, mutation: Mutation, r
         Mutation::Torn => torn(&mut bytes, &other(situation, kind, path), random),
         Mutation::SwappedPages => swapped(&mut bytes, random),
         Mutation::Truncated => {
-            let end = if random.below(4) == 0 { random.below(600) } else { random.draw() } as usize % bytes.len().max(1);
+            let end = if random.below(4) == 0 { random.below(600) } else { random.draw() } as usize
+                % bytes.len().max(1);
             bytes.truncate(end);
             format!("ends at byte {end}")
         }
@@ -166,7 +225,8 @@ fn torn(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) -> String {
 fn stale(bytes: &mut [u8], earlier: &[u8], random: &mut Random) -> String {
     let pages = bytes.len().min(earlier.len()) / PAGE;
     let page = |number: usize| number * PAGE..(number + 1) * PAGE;
-    let changed: Vec<usize> = (0..pages).filter(|number| bytes[page(*number)] != earlier[page(*number)]).collect();
+    let changed: Vec<usize> =
+        (0..pages).filter(|number| bytes[page(*number)] != earlier[page(*number)]).collect();
     if changed.is_empty() {
         return "no page has changed".to_owned();
     }
@@ -241,9 +301,23 @@ const DATABASE_FIELDS: &[(usize, usize)] = &[
     (103, 2),
     (105, 2),
 ];
-const JOURNAL_FIELDS: &[(usize, usize)] = &[(0, 8), (8, 4), (8, 4), (12, 4), (16, 4), (16, 4), (20, 4), (24, 4), (512, 4)];
-const WAL_FIELDS: &[(usize, usize)] = &[(0, 4), (4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 4), (28, 4), (32, 4), (36, 4), (40, 4)];
-const RECORD_FIELDS: &[(usize, usize)] = &[(0, 8), (8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 1), (4096, 8), (4104, 4), (4112, 8)];
+const JOURNAL_FIELDS: &[(usize, usize)] =
+    &[(0, 8), (8, 4), (8, 4), (12, 4), (16, 4), (16, 4), (20, 4), (24, 4), (512, 4)];
+const WAL_FIELDS: &[(usize, usize)] = &[
+    (0, 4),
+    (4, 4),
+    (8, 4),
+    (12, 4),
+    (16, 4),
+    (20, 4),
+    (24, 4),
+    (28, 4),
+    (32, 4),
+    (36, 4),
+    (40, 4),
+];
+const RECORD_FIELDS: &[(usize, usize)] =
+    &[(0, 8), (8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 1), (4096, 8), (4104, 4), (4112, 8)];
 
 fn header(bytes: &mut [u8], kind: Kind, random: &mut Random) -> String {
     let fields = match kind {
@@ -254,8 +328,13 @@ fn header(bytes: &mut [u8], kind: Kind, random: &mut Random) -> String {
         Kind::SharedMemory | Kind::History | Kind::Quarantine => DATABASE_FIELDS,
     };
     let (at, length) = fields[random.below(fields.len() as u64) as usize];
-    let small = [0u64, 1, 2, 3, 4, 5, 512, 1024, 4095, 8192, 65536, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
-    let number = if random.below(3) == 0 { random.draw() } else { small[random.below(small.len() as u64) as usize] };
+    let small =
+        [0u64, 1, 2, 3, 4, 5, 512, 1024, 4095, 8192, 65536, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
+    let number = if random.below(3) == 0 {
+        random.draw()
+    } else {
+        small[random.below(small.len() as u64) as usize]
+    };
     let value = number.to_be_bytes();
     for index in 0..length {
         if let Some(byte) = bytes.get_mut(at + index) {
@@ -294,7 +373,9 @@ fn reseal_record(bytes: &mut [u8], random: &mut Random) -> String {
 
 fn crc32(bytes: &[u8]) -> u32 {
     let migration = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 };
-    !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| migration(sum)))
+    !bytes
+        .iter()
+        .fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| migration(sum)))
 }
 
 /// Changes a frame of the WAL, and gives all frames the sums that fit.
@@ -307,7 +388,8 @@ fn reseal_wal(bytes: &mut [u8], random: &mut Random) -> String {
     let start = 32 + random.below(frames as u64) as usize * frame;
     let (field, length) = [(0, 4), (4, 4), (24, 100), (24, PAGE)][random.below(4) as usize];
     if length == 4 {
-        let number = [0, 1, 2, 3, 9, 0x7fff_ffff, u32::MAX, random.draw() as u32][random.below(8) as usize];
+        let number =
+            [0, 1, 2, 3, 9, 0x7fff_ffff, u32::MAX, random.draw() as u32][random.below(8) as usize];
         bytes[start + field..start + field + 4].copy_from_slice(&number.to_be_bytes());
     } else {
         for _ in 0..=random.below(3) {
@@ -349,7 +431,18 @@ fn put_sum(bytes: &mut [u8], at: usize, (one, two): (u32, u32)) {
 
 const TABLES: [(&str, &[&str]); 3] = [
     ("refinery_schema_history", &["version", "name", "applied_on", "checksum"]),
-    ("bootmigrate_steps", &["version", "act", "down_sql", "irreversible", "compatible_from", "duration_ms", "firmware"]),
+    (
+        "bootmigrate_steps",
+        &[
+            "version",
+            "act",
+            "down_sql",
+            "irreversible",
+            "compatible_from",
+            "duration_ms",
+            "firmware",
+        ],
+    ),
     ("bootmigrate_state", &["key", "value"]),
 ];
 
@@ -407,7 +500,11 @@ fn rows(random: &mut Random) -> String {
 
 fn rewritten(state: &State, sql: &str) -> rusqlite::Result<State> {
     let sim = Sim::from_state(state);
-    let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name())?;
+    let connection = Connection::open_with_flags_and_vfs(
+        MAIN,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        sim.vfs_name(),
+    )?;
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
     connection.execute_batch(sql)?;
     connection.close().map_err(|(_, error)| error)?;

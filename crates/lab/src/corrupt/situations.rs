@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{switch_on, Firmware, MAIN, STATE};
 use crate::scenarios::catalogues::{firmware, Version};
-use crate::scenarios::situations::{applied, booted, cut_off, empty, managed, of_refinery, AUTO_VACUUM, LATER};
+use crate::scenarios::situations::{
+    applied, booted, cut_off, empty, managed, of_refinery, AUTO_VACUUM, LATER,
+};
 use crate::sim::{Fault, FaultKind, Sim, State};
 
 /// Data that can be built again.
@@ -47,7 +49,12 @@ impl Kind {
     pub fn is_database(self) -> bool {
         match self {
             Kind::Database | Kind::Snapshot | Kind::Ready | Kind::Staging => true,
-            Kind::Journal | Kind::Wal | Kind::SharedMemory | Kind::Record | Kind::History | Kind::Quarantine => false,
+            Kind::Journal
+            | Kind::Wal
+            | Kind::SharedMemory
+            | Kind::Record
+            | Kind::History
+            | Kind::Quarantine => false,
         }
     }
 
@@ -102,7 +109,13 @@ impl Situation {
         if recovered && files.iter().any(|(kind, _)| *kind == Kind::Database) {
             files.push((Kind::History, MAIN.to_owned()));
         }
-        Situation { name, firmware, state, earlier: managed(self::firmware(Version::One, ""), "delete"), files }
+        Situation {
+            name,
+            firmware,
+            state,
+            earlier: managed(self::firmware(Version::One, ""), "delete"),
+            files,
+        }
     }
 
     /// The owner allows a fresh database in place of a damaged one.
@@ -145,7 +158,9 @@ fn killed(state: &State, firmware: Firmware, found: impl Fn(&State) -> bool) -> 
 /// A file of the state folder whose name begins so, and that holds something.
 fn has(state: &State, name: &str) -> bool {
     let prefix = format!("{STATE}/{name}");
-    state.walk().into_iter().any(|(path, id)| path.starts_with(&prefix) && state.content(id).is_ok_and(|content| content.size() > 0))
+    state.walk().into_iter().any(|(path, id)| {
+        path.starts_with(&prefix) && state.content(id).is_ok_and(|content| content.size() > 0)
+    })
 }
 
 fn changed(state: &State, change: impl FnOnce(&mut Vec<u8>)) -> State {
@@ -163,9 +178,14 @@ fn broken_header(state: &State) -> State {
 /// An index whose only page is not one.
 fn broken_index(state: &State) -> State {
     let sim = Sim::from_state(state);
-    let connection = rusqlite::Connection::open_with_flags_and_vfs(MAIN, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY, sim.vfs_name());
+    let connection = rusqlite::Connection::open_with_flags_and_vfs(
+        MAIN,
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+        sim.vfs_name(),
+    );
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'reading_by_value'";
-    let root: i64 = connection.and_then(|connection| connection.query_row(sql, [], |row| row.get(0))).unwrap();
+    let root: i64 =
+        connection.and_then(|connection| connection.query_row(sql, [], |row| row.get(0))).unwrap();
     changed(state, |bytes| bytes[(root as usize - 1) * 4096] = 0x77)
 }
 
@@ -206,8 +226,10 @@ pub fn all() -> Vec<Situation> {
     let purging = firmware(Version::ThreeFails, REBUILDABLE);
     let ready = |state: &State| has(state, "ready-");
     let no_header = broken_header(&rest);
-    let journal =
-        |state: &State| has(state, "record") && state.read_file(&format!("{MAIN}-journal")).is_some_and(|bytes| bytes.len() > 512);
+    let journal = |state: &State| {
+        has(state, "record")
+            && state.read_file(&format!("{MAIN}-journal")).is_some_and(|bytes| bytes.len() > 512)
+    };
     vec![
         Situation::new("current", two, rest.clone()),
         Situation::new("pending", three, rest.clone()),
@@ -224,7 +246,11 @@ pub fn all() -> Vec<Situation> {
         Situation::new("hot journal, pending", three, hot("delete")),
         Situation::new("hot journal, persist", three, hot("persist")),
         Situation::new("half-done upgrade", three, killed(&rest, three, journal)),
-        Situation::new("half-done purge, staging", purging, killed(&rest, purging, |state| has(state, "staging-"))),
+        Situation::new(
+            "half-done purge, staging",
+            purging,
+            killed(&rest, purging, |state| has(state, "staging-")),
+        ),
         Situation::new("half-done purge, ready", purging, killed(&rest, purging, ready)),
         Situation::new("half-done restore", two, killed(&no_header, two, ready)),
         Situation::new("half-done reindex", three, killed(&broken_index(&rest), three, ready)),
@@ -235,6 +261,10 @@ pub fn all() -> Vec<Situation> {
         trees("trees, pending, purge last", firmware(Version::Three, PURGE_LAST), &[]),
         trees("trees, with a pointer map", three, &[AUTO_VACUUM]),
         trees("trees, with virtual tables", three, &[MODULES]),
-        Situation::new("half-done first boot", two, killed(&empty(), two, |state| has(state, "staging-"))),
+        Situation::new(
+            "half-done first boot",
+            two,
+            killed(&empty(), two, |state| has(state, "staging-")),
+        ),
     ]
 }

@@ -46,7 +46,8 @@ fn rows(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let columns = statement.column_count();
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let values: rusqlite::Result<Vec<String>> = (0..columns).map(|column| row.get_ref(column).map(shown)).collect();
+        let values: rusqlite::Result<Vec<String>> =
+            (0..columns).map(|column| row.get_ref(column).map(shown)).collect();
         found.push(values?.join("|"));
     }
     found.sort_unstable();
@@ -101,7 +102,8 @@ pub fn structure(connection: &Connection) -> rusqlite::Result<String> {
         let mut found = Vec::new();
         let mut rows = statement.query([name])?;
         while let Some(row) = rows.next()? {
-            let values: rusqlite::Result<Vec<String>> = (0..columns).map(|column| row.get_ref(column).map(shown)).collect();
+            let values: rusqlite::Result<Vec<String>> =
+                (0..columns).map(|column| row.get_ref(column).map(shown)).collect();
             found.push(values?.join("|"));
         }
         found.sort_unstable();
@@ -110,13 +112,19 @@ pub fn structure(connection: &Connection) -> rusqlite::Result<String> {
     };
     for (table, _) in tables(connection)? {
         line("SELECT wr, strict FROM pragma_table_list WHERE name = ?1", &table)?;
-        line("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)", &table)?;
+        line(
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)",
+            &table,
+        )?;
         line("SELECT \"from\", \"table\", \"to\", on_update, on_delete FROM pragma_foreign_key_list(?1)", &table)?;
         let indexes = "SELECT l.\"unique\", l.origin, l.partial, (SELECT group_concat(coalesce(x.name, '') || x.desc || x.coll, ',') \
             FROM pragma_index_xinfo(l.name) x), iif(l.origin = 'c', l.name, '') FROM pragma_index_list(?1) l";
         line(indexes, &table)?;
     }
-    line("SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND ?1 <> ''", "views and triggers")?;
+    line(
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger') AND ?1 <> ''",
+        "views and triggers",
+    )?;
     Ok(text)
 }
 
@@ -124,7 +132,9 @@ pub fn structure(connection: &Connection) -> rusqlite::Result<String> {
 pub fn difference(expected: &str, found: &str) -> String {
     let only = |one: &str, other: &str, mark: char| {
         let lines = one.lines().filter(|line| !other.lines().any(|known| known == *line)).take(6);
-        lines.map(|line| format!("\n      {mark} {}", line.chars().take(160).collect::<String>())).collect::<String>()
+        lines
+            .map(|line| format!("\n      {mark} {}", line.chars().take(160).collect::<String>()))
+            .collect::<String>()
     };
     format!("{}{}", only(expected, found, '-'), only(found, expected, '+'))
 }
@@ -145,8 +155,15 @@ pub fn violations(connection: &Connection) -> rusqlite::Result<Violations> {
 
 /// Rows of each table.
 pub fn counts(connection: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let count = |name: &str| connection.query_row(&format!("SELECT count(*) FROM {}", quoted(name)), [], |row| row.get::<_, i64>(0));
-    tables(connection)?.into_iter().map(|(name, _)| Ok((name.clone(), count(&name)? as u64))).collect()
+    let count = |name: &str| {
+        connection.query_row(&format!("SELECT count(*) FROM {}", quoted(name)), [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    tables(connection)?
+        .into_iter()
+        .map(|(name, _)| Ok((name.clone(), count(&name)? as u64)))
+        .collect()
 }
 
 /// A table with rows, rows, or a column with anything but its default is in the one and not in the other; `None` where that is a matter of
@@ -160,14 +177,21 @@ pub fn loses(from: &Connection, to: &Connection) -> rusqlite::Result<Option<bool
     let mut unknown = false;
     for table in schema::tables(from)? {
         let Some(there) = after.iter().find(|other| other.name == table.name) else { continue };
-        for column in table.columns.iter().filter(|column| !there.columns.iter().any(|other| other.name == column.name)) {
+        for column in table
+            .columns
+            .iter()
+            .filter(|column| !there.columns.iter().any(|other| other.name == column.name))
+        {
             if column.generated {
                 unknown = true;
                 continue;
             }
             let default = column.default.as_deref().unwrap_or("NULL");
             let name = quoted(&column.name);
-            let sql = format!("SELECT 1 FROM {} WHERE {name} IS NOT ({default}) LIMIT 1", quoted(&table.name));
+            let sql = format!(
+                "SELECT 1 FROM {} WHERE {name} IS NOT ({default}) LIMIT 1",
+                quoted(&table.name)
+            );
             if from.prepare(&sql)?.exists([])? {
                 // A default that the column's type turns into another value is the same value.
                 if default == "NULL" {

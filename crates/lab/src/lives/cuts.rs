@@ -31,7 +31,11 @@ fn dump(stands: &Stands) -> Result<Option<String>, String> {
     match stands {
         Stands::Absent => Ok(None),
         Stands::Whole(whole) => {
-            let history: Vec<String> = whole.history.iter().map(|(version, name, _)| format!("V{version}__{name}")).collect();
+            let history: Vec<String> = whole
+                .history
+                .iter()
+                .map(|(version, name, _)| format!("V{version}__{name}"))
+                .collect();
             Ok(Some(format!("{}{}\n", whole.dump, history.join(" "))))
         }
         Stands::Broken(why) => Err(why.clone()),
@@ -52,7 +56,9 @@ impl Run<'_> {
         let after = self.dumps(&whole)?;
         let mut ends = Vec::new();
         for (number, database) in self.life.product.databases.iter().enumerate() {
-            let Some(one) = report.databases.iter().find(|one| one.name == database.name) else { return Ok(()) };
+            let Some(one) = report.databases.iter().find(|one| one.name == database.name) else {
+                return Ok(());
+            };
             ends.push(End {
                 name: database.name.clone(),
                 path: database.path(),
@@ -65,22 +71,38 @@ impl Run<'_> {
         }
         for _ in 0..self.cuts {
             let point = drawn(&whole, &mut dice);
-            let enumerator = Enumerator { initial: &whole.initial(), log: &whole.log(), order: point.order, plan: PLAIN };
+            let enumerator = Enumerator {
+                initial: &whole.initial(),
+                log: &whole.log(),
+                order: point.order,
+                plan: PLAIN,
+            };
             let left = enumerator.state_at(point);
             (self.tell)(&format!("   the power goes at {point}, of {} effects", whole.log().len()));
             let ended = point.cut as u64 >= ran.until_said;
-            self.after_cut(embedded, &left, &ends, ended)
-                .map_err(|found| Bad { what: format!("cut at {point}: {}", found.what), ..found })?;
+            self.after_cut(embedded, &left, &ends, ended).map_err(|found| Bad {
+                what: format!("cut at {point}: {}", found.what),
+                ..found
+            })?;
         }
         Ok(())
     }
 
     fn dumps(&self, world: &World) -> Result<Vec<Option<String>>, Bad> {
         let each = self.life.product.databases.iter();
-        each.map(|database| dump(&world.stands(&database.path())).or_else(|why| bad(promise::OLD_OR_NEW, why))).collect()
+        each.map(|database| {
+            dump(&world.stands(&database.path())).or_else(|why| bad(promise::OLD_OR_NEW, why))
+        })
+        .collect()
     }
 
-    fn after_cut(&mut self, embedded: &Embedded, left: &State, ends: &[End], ended: bool) -> Result<(), Bad> {
+    fn after_cut(
+        &mut self,
+        embedded: &Embedded,
+        left: &State,
+        ends: &[End],
+        ended: bool,
+    ) -> Result<(), Bad> {
         let mut world = World::with(left, false);
         let mut said: Vec<bool> = ends.iter().map(|_| ended).collect();
         for number in 0..BOOTS_MAX {
@@ -90,12 +112,20 @@ impl Run<'_> {
             let ran = world.command(embedded, &["run"]);
             self.ended.boots += 1;
             (self.tell)(&format!("      exit {}, {} effects: {}", ran.exit, ran.effects, ran.said));
-            let Some(report) = &ran.report else { return bad(promise::SAYS, format!("no report: {}", ran.said)) };
+            let Some(report) = &ran.report else {
+                return bad(promise::SAYS, format!("no report: {}", ran.said));
+            };
             for (end, said) in ends.iter().zip(&mut said) {
-                let Some(one) = report.databases.iter().find(|one| one.name == end.name) else { continue };
-                let now = dump(&world.stands(&end.path)).or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", end.name)))?;
+                let Some(one) = report.databases.iter().find(|one| one.name == end.name) else {
+                    continue;
+                };
+                let now = dump(&world.stands(&end.path))
+                    .or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", end.name)))?;
                 if now != end.before && now != end.after {
-                    return bad(promise::OLD_OR_NEW, format!("{} is neither old nor new: {}", end.name, one.sentence));
+                    return bad(
+                        promise::OLD_OR_NEW,
+                        format!("{} is neither old nor new: {}", end.name, one.sentence),
+                    );
                 }
                 *said |= one.data_loss;
                 if ran.effects == 0 {
@@ -111,14 +141,23 @@ impl Run<'_> {
 }
 
 /// Nothing more is done: the end is that of the boot without a cut.
-fn at_rest(end: &End, exit: u8, now: Option<&String>, said: bool, sentence: &str) -> Result<(), Bad> {
+fn at_rest(
+    end: &End,
+    exit: u8,
+    now: Option<&String>,
+    said: bool,
+    sentence: &str,
+) -> Result<(), Bad> {
     let expected: &[u8] = match end.exit {
         0 | 11 => &[0],
         10 => &[19],
         other => &[other, 19],
     };
     if !expected.contains(&exit) {
-        return bad(promise::OLD_OR_NEW, format!("{}: exit {}, and after a cut {exit} at last: {sentence}", end.name, end.exit));
+        return bad(
+            promise::OLD_OR_NEW,
+            format!("{}: exit {}, and after a cut {exit} at last: {sentence}", end.name, end.exit),
+        );
     }
     if now != end.after.as_ref() {
         return bad(
@@ -127,7 +166,10 @@ fn at_rest(end: &End, exit: u8, now: Option<&String>, said: bool, sentence: &str
         );
     }
     if end.loss && !said {
-        return bad(promise::NO_SILENT_LOSS, format!("{}: rows were lost, and no boot that ended has said so: {sentence}", end.name));
+        return bad(
+            promise::NO_SILENT_LOSS,
+            format!("{}: rows were lost, and no boot that ended has said so: {sentence}", end.name),
+        );
     }
     Ok(())
 }
@@ -135,7 +177,9 @@ fn at_rest(end: &End, exit: u8, now: Option<&String>, said: bool, sentence: &str
 /// Each snapshot that has its name is whole.
 fn snapshots(world: &World, ends: &[End]) -> Result<(), Bad> {
     for (path, _) in world.state().walk() {
-        let of = ends.iter().any(|end| path.strip_prefix(&end.snapshots).is_some_and(|name| name.starts_with('v')));
+        let of = ends
+            .iter()
+            .any(|end| path.strip_prefix(&end.snapshots).is_some_and(|name| name.starts_with('v')));
         if !of {
             continue;
         }

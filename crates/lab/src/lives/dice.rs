@@ -10,7 +10,10 @@ use crate::sim::hash::Random;
 pub struct Dice(Random);
 
 /// Identifiers that need no quotes.
-const PLAIN: [&str; 12] = ["item", "note", "sensor", "place", "reading", "badge", "site", "label", "amount", "state", "kind", "parent"];
+const PLAIN: [&str; 12] = [
+    "item", "note", "sensor", "place", "reading", "badge", "site", "label", "amount", "state",
+    "kind", "parent",
+];
 /// Identifiers that do.
 const ODD: [&str; 18] = [
     "order",
@@ -68,7 +71,8 @@ impl Dice {
     pub fn name(&mut self, odd: bool, taken: &[String]) -> String {
         for round in 0.. {
             let base = if odd && self.chance(50) { *self.pick(&ODD) } else { *self.pick(&PLAIN) };
-            let name = if round < 4 { base.to_owned() } else { format!("{base}{}", self.below(1000)) };
+            let name =
+                if round < 4 { base.to_owned() } else { format!("{base}{}", self.below(1000)) };
             if !taken.iter().any(|known| known.to_lowercase() == name.to_lowercase()) {
                 return name;
             }
@@ -81,9 +85,24 @@ impl Dice {
         match self.below(10) {
             0 => "NULL".into(),
             1 | 2 => (self.below(7) as i64 - 2).to_string(),
-            3 => self.pick(&["9007199254740993", "-9223372036854775808", "1e300", "-0.0", "0.1", "4.0"]).to_string(),
+            3 => self
+                .pick(&["9007199254740993", "-9223372036854775808", "1e300", "-0.0", "0.1", "4.0"])
+                .to_string(),
             4 => format!("{}.5", self.below(5)),
-            5 | 6 => quoted_text(self.pick(&["", "a", "A", "a ", "ä", "it's", "12", "1.0", "NULL", "x\"y", "line\nend", "日本"])),
+            5 | 6 => quoted_text(self.pick(&[
+                "",
+                "a",
+                "A",
+                "a ",
+                "ä",
+                "it's",
+                "12",
+                "1.0",
+                "NULL",
+                "x\"y",
+                "line\nend",
+                "日本",
+            ])),
             7 => format!("X'{}'", self.pick(&["", "00", "ff00", "61", "000102030405"])),
             8 => quoted_text(format!("t{}", self.below(40))),
             _ => quoted_text("long ".repeat(self.between(1, 120))),

@@ -18,9 +18,14 @@ use super::product::{Firmware, Product};
 /// # Errors
 /// What the build says.
 pub fn embedded(product: &Product, image: &Firmware, executed: bool) -> Result<Embedded, String> {
-    let folder = tempfile::Builder::new().prefix("lives").tempdir_in(memory()).map_err(|error| error.to_string())?;
+    let folder = tempfile::Builder::new()
+        .prefix("lives")
+        .tempdir_in(memory())
+        .map_err(|error| error.to_string())?;
     write(product, image, folder.path()).map_err(|error| error.to_string())?;
-    let words = |problems: Vec<build::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let words = |problems: Vec<build::Problem>| {
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
     let read = build::read(folder.path()).map_err(words)?;
     if executed {
         let (problems, _) = build::execute(&read);

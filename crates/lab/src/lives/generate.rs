@@ -25,7 +25,8 @@ pub fn life(seed: u64) -> Life {
     let two_slots = dice.chance(40);
     let count = if features.many { dice.between(2, 3) } else { 1 };
     let names = ["settings", "telemetry", "log"];
-    let mut databases: Vec<Database> = names[..count].iter().map(|name| database(&mut dice, &features, name)).collect();
+    let mut databases: Vec<Database> =
+        names[..count].iter().map(|name| database(&mut dice, &features, name)).collect();
     policies::draw(&mut dice, &features, two_slots, &mut databases);
     let product = Product { two_slots, databases };
     let images = images(&mut dice, &features, &product);
@@ -34,7 +35,8 @@ pub fn life(seed: u64) -> Life {
 }
 
 fn memory() -> Connection {
-    let scratch = Connection::open_in_memory().unwrap_or_else(|error| panic!("a database in memory: {error}"));
+    let scratch = Connection::open_in_memory()
+        .unwrap_or_else(|error| panic!("a database in memory: {error}"));
     scratch.execute_batch("PRAGMA foreign_keys = OFF").unwrap_or_else(|error| panic!("{error}"));
     // A name in quotes that is a column no more shall not become a text.
     for switch in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
@@ -60,8 +62,15 @@ fn database(dice: &mut Dice, features: &Features, name: &str) -> Database {
     Database { name: name.to_owned(), keys: Vec::new(), migrations }
 }
 
-fn migration(dice: &mut Dice, features: &Features, scratch: &Connection, version: i64, number: usize) -> Option<Migration> {
-    let ops: Vec<Op> = (0..dice.between(1, 3)).filter_map(|_| grammar::draw(dice, features, scratch)).collect();
+fn migration(
+    dice: &mut Dice,
+    features: &Features,
+    scratch: &Connection,
+    version: i64,
+    number: usize,
+) -> Option<Migration> {
+    let ops: Vec<Op> =
+        (0..dice.between(1, 3)).filter_map(|_| grammar::draw(dice, features, scratch)).collect();
     if ops.is_empty() {
         return None;
     }
@@ -77,18 +86,29 @@ fn migration(dice: &mut Dice, features: &Features, scratch: &Connection, version
     if features.directives {
         direct(dice, scratch, &mut directives);
     }
-    let down = if features.downs && dice.chance(85) { way_back(dice, features, &ops) } else { None };
+    let down =
+        if features.downs && dice.chance(85) { way_back(dice, features, &ops) } else { None };
     if down.is_none() && features.directives && dice.chance(15) {
         directives.push("irreversible".to_owned());
     }
     let words = ["first", "more", "change", "split", "x", "Änderung", "a_b"];
     let name = format!("{}_{number}", dice.pick(&words));
-    Some(Migration { version, name, directives, statements, down, crlf: features.crlf && dice.chance(60) })
+    Some(Migration {
+        version,
+        name,
+        directives,
+        statements,
+        down,
+        crlf: features.crlf && dice.chance(60),
+    })
 }
 
 /// What a connection keeps for itself, and the next file must not meet.
 fn leave(dice: &mut Dice, scratch: &Connection, statements: &mut Vec<String>) {
-    let table = tables(scratch).ok().and_then(|known| known.first().map(|table| table.name.clone())).unwrap_or_default();
+    let table = tables(scratch)
+        .ok()
+        .and_then(|known| known.first().map(|table| table.name.clone()))
+        .unwrap_or_default();
     let one = match dice.below(4) {
         0 => "PRAGMA case_sensitive_like = ON".to_owned(),
         1 => "PRAGMA recursive_triggers = ON".to_owned(),
@@ -103,10 +123,15 @@ fn direct(dice: &mut Dice, scratch: &Connection, directives: &mut Vec<String>) {
         directives.push(format!("foreign-keys = {}", dice.pick(&["on", "deferred", "off"])));
     }
     if dice.chance(20) {
-        directives.push(format!("needs-space = {}", dice.pick(&["0.01", "0.5", "1.75", "2", "3.25"])));
+        directives
+            .push(format!("needs-space = {}", dice.pick(&["0.01", "0.5", "1.75", "2", "3.25"])));
     }
     if dice.chance(25) {
-        if let Some(table) = tables(scratch).ok().filter(|known| !known.is_empty()).map(|known| dice.pick(&known).name.clone()) {
+        if let Some(table) = tables(scratch)
+            .ok()
+            .filter(|known| !known.is_empty())
+            .map(|known| dice.pick(&known).name.clone())
+        {
             directives.push(format!("expect = SELECT 1 FROM {} WHERE 1 = 2", quoted(&table)));
         }
     }
@@ -143,11 +168,21 @@ fn way_back(dice: &mut Dice, features: &Features, ops: &[Op]) -> Option<Vec<Stri
 
 fn images(dice: &mut Dice, features: &Features, product: &Product) -> Vec<Firmware> {
     let mut images = Vec::new();
-    let mut known: Vec<usize> = product.databases.iter().map(|database| 1 + dice.below(database.migrations.len().max(1))).collect();
+    let mut known: Vec<usize> = product
+        .databases
+        .iter()
+        .map(|database| 1 + dice.below(database.migrations.len().max(1)))
+        .collect();
     for _ in 0..dice.between(2, 4) {
-        let part = |(database, known): (&Database, &usize)| Part { known: (*known).min(database.migrations.len()), own: None };
+        let part = |(database, known): (&Database, &usize)| Part {
+            known: (*known).min(database.migrations.len()),
+            own: None,
+        };
         let turned = features.crlf && dice.chance(40);
-        images.push(Firmware { parts: product.databases.iter().zip(&known).map(part).collect(), turned });
+        images.push(Firmware {
+            parts: product.databases.iter().zip(&known).map(part).collect(),
+            turned,
+        });
         for (known, database) in known.iter_mut().zip(&product.databases) {
             *known = (*known + dice.below(4)).min(database.migrations.len());
         }
@@ -165,7 +200,12 @@ fn images(dice: &mut Dice, features: &Features, product: &Product) -> Vec<Firmwa
 }
 
 /// A migration that only one image has: it fails on rows, or is another one under a number that is taken later.
-fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) -> Option<Migration> {
+fn own(
+    dice: &mut Dice,
+    features: &Features,
+    database: &Database,
+    known: usize,
+) -> Option<Migration> {
     let scratch = memory();
     for migration in &database.migrations[..known] {
         scratch.execute_batch(&migration.statements.join(";")).ok()?;
@@ -191,17 +231,25 @@ fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) 
                 directives.push(format!("expect = SELECT * FROM {name}"));
                 statements.push("VACUUM".to_owned());
             }
-            0 => statements.push(format!("CREATE UNIQUE INDEX \"only one\" ON {name}(typeof({column}))")),
+            0 => statements
+                .push(format!("CREATE UNIQUE INDEX \"only one\" ON {name}(typeof({column}))")),
             1 => {
-                statements.push("CREATE TABLE \"never\"(x CHECK (x IS NULL OR \"x\" IS NULL))".to_owned());
+                statements.push(
+                    "CREATE TABLE \"never\"(x CHECK (x IS NULL OR \"x\" IS NULL))".to_owned(),
+                );
                 statements.push(format!("INSERT INTO \"never\" SELECT 1 FROM {name}"));
             }
             2 => directives.push(format!("expect = SELECT * FROM {name}")),
             3 => {
-                statements.push("CREATE TABLE \"orphan\"(id INTEGER PRIMARY KEY, p REFERENCES \"orphan\"(id))".to_owned());
+                statements.push(
+                    "CREATE TABLE \"orphan\"(id INTEGER PRIMARY KEY, p REFERENCES \"orphan\"(id))"
+                        .to_owned(),
+                );
                 statements.push(format!("INSERT INTO \"orphan\"(p) SELECT 99 FROM {name} LIMIT 1"));
             }
-            _ => statements.push(format!("INSERT INTO {name}({column}) SELECT abs(-9223372036854775807 - 1) FROM {name}")),
+            _ => statements.push(format!(
+                "INSERT INTO {name}({column}) SELECT abs(-9223372036854775807 - 1) FROM {name}"
+            )),
         }
     } else {
         statements.extend(grammar::draw(dice, features, &scratch)?.up);
@@ -209,12 +257,25 @@ fn own(dice: &mut Dice, features: &Features, database: &Database, known: usize) 
     if statements.is_empty() {
         statements.push("SELECT 1".to_owned());
     }
-    Some(Migration { version, name: "own".to_owned(), directives, statements, down: None, crlf: features.crlf && dice.chance(30) })
+    Some(Migration {
+        version,
+        name: "own".to_owned(),
+        directives,
+        statements,
+        down: None,
+        crlf: features.crlf && dice.chance(30),
+    })
 }
 
-fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Firmware]) -> Vec<Event> {
+fn events(
+    dice: &mut Dice,
+    features: &Features,
+    product: &Product,
+    images: &[Firmware],
+) -> Vec<Event> {
     let mut events = Vec::new();
-    let main = images.iter().filter(|image| image.parts.iter().all(|part| part.own.is_none())).count();
+    let main =
+        images.iter().filter(|image| image.parts.iter().all(|part| part.own.is_none())).count();
     let mut image = 0;
     if features.refinery {
         events.push(Event::Refinery { done: dice.between(1, images[0].parts[0].known) });
@@ -226,7 +287,11 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
         match dice.below(20) {
             0..=6 => events.push(rows(dice, features, database)),
             7..=10 => {
-                image = if features.older && dice.chance(40) { dice.below(main) } else { (image + dice.below(2)).min(main - 1) };
+                image = if features.older && dice.chance(40) {
+                    dice.below(main)
+                } else {
+                    (image + dice.below(2)).min(main - 1)
+                };
                 events.push(Event::Boot { firmware: image, asked: Asked::Boot });
             }
             11 | 12 if images.len() > main => {
@@ -235,7 +300,9 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
                     events.push(Event::Boot { firmware, asked: Asked::Boot });
                 }
             }
-            13 | 14 if features.commands => events.push(command(dice, product, images, (image, main), database)),
+            13 | 14 if features.commands => {
+                events.push(command(dice, product, images, (image, main), database))
+            }
             15 if features.many && features.together && images.len() > main => {
                 // What is lost while another one is missing is said when all are there.
                 events.push(Event::Boot { firmware: main, asked: Asked::Purge(database) });
@@ -258,11 +325,21 @@ fn events(dice: &mut Dice, features: &Features, product: &Product, images: &[Fir
 }
 
 /// The last events of a life: a file is harmed, and boots follow.
-fn harmed(dice: &mut Dice, images: &[Firmware], main: usize, mut events: Vec<Event>, database: usize) -> Vec<Event> {
+fn harmed(
+    dice: &mut Dice,
+    images: &[Firmware],
+    main: usize,
+    mut events: Vec<Event>,
+    database: usize,
+) -> Vec<Event> {
     events.truncate(EVENTS_MAX - 5);
     events.push(damage(dice, database));
     for _ in 0..dice.between(1, 3) {
-        let firmware = if images.len() > main && dice.chance(20) { dice.between(main, images.len() - 1) } else { dice.below(main) };
+        let firmware = if images.len() > main && dice.chance(20) {
+            dice.between(main, images.len() - 1)
+        } else {
+            dice.below(main)
+        };
         let asked = if dice.chance(15) { Asked::PurgeAndRetry } else { Asked::Boot };
         events.push(Event::Boot { firmware, asked });
     }
@@ -270,14 +347,36 @@ fn harmed(dice: &mut Dice, images: &[Firmware], main: usize, mut events: Vec<Eve
 }
 
 fn rows(dice: &mut Dice, features: &Features, database: usize) -> Event {
-    let journal = if features.wal && dice.chance(40) { Some(*dice.pick(&["wal", "wal", "delete", "truncate", "persist"])) } else { None };
+    let journal = if features.wal && dice.chance(40) {
+        Some(*dice.pick(&["wal", "wal", "delete", "truncate", "persist"]))
+    } else {
+        None
+    };
     let killed = features.killed && dice.chance(40);
-    Event::Rows { database, seed: dice.draw(), count: dice.between(1, 12), journal, killed, fixed: None }
+    Event::Rows {
+        database,
+        seed: dice.draw(),
+        count: dice.between(1, 12),
+        journal,
+        killed,
+        fixed: None,
+    }
 }
 
-fn command(dice: &mut Dice, product: &Product, images: &[Firmware], (image, main): (usize, usize), database: usize) -> Event {
-    let any = if images.len() > main && dice.chance(40) { dice.between(main, images.len() - 1) } else { image };
-    let versions: Vec<i64> = product.databases[database].migrations.iter().map(|migration| migration.version).collect();
+fn command(
+    dice: &mut Dice,
+    product: &Product,
+    images: &[Firmware],
+    (image, main): (usize, usize),
+    database: usize,
+) -> Event {
+    let any = if images.len() > main && dice.chance(40) {
+        dice.between(main, images.len() - 1)
+    } else {
+        image
+    };
+    let versions: Vec<i64> =
+        product.databases[database].migrations.iter().map(|migration| migration.version).collect();
     // The word that nobody takes away matters most where it leads to nothing.
     let failing = if images.len() > main { images.len() - 1 } else { image };
     let (firmware, asked) = match dice.below(9) {
@@ -287,7 +386,9 @@ fn command(dice: &mut Dice, product: &Product, images: &[Firmware], (image, main
         3 if !versions.is_empty() => (image, Asked::Rollback(database, *dice.pick(&versions))),
         4 => (image, Asked::MarkGood),
         5 => (image, Asked::SnapshotCreate),
-        6 | 7 => (failing, Asked::Word(format!("{}{}", dice.below(1_000_000), dice.pick(&["", LONG])))),
+        6 | 7 => {
+            (failing, Asked::Word(format!("{}{}", dice.below(1_000_000), dice.pick(&["", LONG]))))
+        }
         _ => (any, Asked::Rehearse),
     };
     Event::Boot { firmware, asked }

@@ -46,7 +46,8 @@ pub fn draw(dice: &mut Dice, features: &Features, scratch: &Connection) -> Optio
 pub fn applied(scratch: &Connection, statements: &[String]) -> bool {
     let run = |sql: &str| scratch.execute_batch(sql).is_ok();
     assert!(run("SAVEPOINT op"));
-    let good = statements.iter().all(|statement| run(statement)) && compiles(scratch).unwrap_or(false);
+    let good =
+        statements.iter().all(|statement| run(statement)) && compiles(scratch).unwrap_or(false);
     if !good {
         run("ROLLBACK TO op");
     }
@@ -95,7 +96,11 @@ fn create_table(dice: &mut Dice, features: &Features, scratch: &Connection) -> O
     taken.push(key.clone());
     let second = dice.chance(30);
     let key_kind = if dice.chance(60) && !(without_rowid && second) { "INTEGER" } else { "TEXT" };
-    let automatic = features.autoincrement && !without_rowid && key_kind == "INTEGER" && !second && dice.chance(60);
+    let automatic = features.autoincrement
+        && !without_rowid
+        && key_kind == "INTEGER"
+        && !second
+        && dice.chance(60);
     let has_key = without_rowid || dice.chance(85);
     let inline = has_key && !second;
     let descending = inline && !automatic && dice.chance(5);
@@ -123,8 +128,17 @@ fn create_table(dice: &mut Dice, features: &Features, scratch: &Connection) -> O
         let kind = if strict { " ANY" } else { "" };
         let stored = if dice.chance(50) { "STORED" } else { "VIRTUAL" };
         let from = quoted(dice.pick(&taken));
-        let after = parts.iter().position(|part| part.starts_with("PRIMARY") || part.starts_with("UNIQUE")).unwrap_or(parts.len());
-        parts.insert(after, format!("{}{kind} GENERATED ALWAYS AS (coalesce({from}, 'none') || '!') {stored}", quoted(&column)));
+        let after = parts
+            .iter()
+            .position(|part| part.starts_with("PRIMARY") || part.starts_with("UNIQUE"))
+            .unwrap_or(parts.len());
+        parts.insert(
+            after,
+            format!(
+                "{}{kind} GENERATED ALWAYS AS (coalesce({from}, 'none') || '!') {stored}",
+                quoted(&column)
+            ),
+        );
     }
     let options = match (strict, without_rowid) {
         (true, true) => " STRICT, WITHOUT ROWID",
@@ -133,10 +147,19 @@ fn create_table(dice: &mut Dice, features: &Features, scratch: &Connection) -> O
         (false, false) => "",
     };
     let name = quoted(&name);
-    Some(Op::new(format!("CREATE TABLE {name}({}){options}", parts.join(", ")), format!("DROP TABLE {name}")))
+    Some(Op::new(
+        format!("CREATE TABLE {name}({}){options}", parts.join(", ")),
+        format!("DROP TABLE {name}"),
+    ))
 }
 
-fn column_text(dice: &mut Dice, features: &Features, scratch: &Connection, (name, kinds): (&str, &[&str]), others: &[String]) -> String {
+fn column_text(
+    dice: &mut Dice,
+    features: &Features,
+    scratch: &Connection,
+    (name, kinds): (&str, &[&str]),
+    others: &[String],
+) -> String {
     let kind = *dice.pick(kinds);
     let mut text = format!("{} {kind}", quoted(name)).trim_end().to_owned();
     if features.constraints {
@@ -154,17 +177,30 @@ fn column_text(dice: &mut Dice, features: &Features, scratch: &Connection, (name
     }
     if features.check && dice.chance(25) {
         let other = quoted(dice.pick(others));
-        let check = *dice.pick(&["typeof(@) <> 'blob'", "@ IS NOT 13", "length(@) < 400", "@ IS NULL OR @ IS NOT #"]);
-        text.push_str(&format!(" CHECK ({})", check.replace('@', &quoted(name)).replace('#', &other)));
+        let check = *dice.pick(&[
+            "typeof(@) <> 'blob'",
+            "@ IS NOT 13",
+            "length(@) < 400",
+            "@ IS NULL OR @ IS NOT #",
+        ]);
+        text.push_str(&format!(
+            " CHECK ({})",
+            check.replace('@', &quoted(name)).replace('#', &other)
+        ));
     }
     if features.references && dice.chance(30) {
         let parents = tables(scratch).unwrap_or_default();
-        let parents: Vec<&Table> = parents.iter().filter(|table| table.single_key().is_some()).collect();
+        let parents: Vec<&Table> =
+            parents.iter().filter(|table| table.single_key().is_some()).collect();
         if !parents.is_empty() {
             let parent = dice.pick(&parents);
             let wait = if dice.chance(25) { " DEFERRABLE INITIALLY DEFERRED" } else { "" };
             let key = parent.single_key().map_or_else(String::new, |key| quoted(&key.name));
-            text.push_str(&format!(" REFERENCES {}({key}){}{wait}", quoted(&parent.name), dice.pick(&ACTIONS)));
+            text.push_str(&format!(
+                " REFERENCES {}({key}){}{wait}",
+                quoted(&parent.name),
+                dice.pick(&ACTIONS)
+            ));
         }
     }
     text
@@ -200,10 +236,18 @@ fn create_index(dice: &mut Dice, scratch: &Connection, table: &Table) -> Option<
         _ => String::new(),
     };
     let name = quoted(&name);
-    Some(Op::new(format!("CREATE {unique}INDEX {name} ON {}({term}){partial}", quoted(&table.name)), format!("DROP INDEX {name}")))
+    Some(Op::new(
+        format!("CREATE {unique}INDEX {name} ON {}({term}){partial}", quoted(&table.name)),
+        format!("DROP INDEX {name}"),
+    ))
 }
 
-fn create_view(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Table) -> Option<Op> {
+fn create_view(
+    dice: &mut Dice,
+    features: &Features,
+    scratch: &Connection,
+    table: &Table,
+) -> Option<Op> {
     let name = quoted(dice.name(features.odd_names, &names(scratch).ok()?));
     let column = quoted(dice.pick(&table.columns).name.clone());
     let from = quoted(&table.name);
@@ -216,8 +260,18 @@ fn create_view(dice: &mut Dice, features: &Features, scratch: &Connection, table
     Some(Op::new(format!("CREATE VIEW {name} AS {select}"), format!("DROP VIEW {name}")))
 }
 
-fn create_trigger(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Table, known: &[Table]) -> Option<Op> {
-    let name = quoted(format!("{} on {}", dice.name(features.odd_names, &names(scratch).ok()?), table.name));
+fn create_trigger(
+    dice: &mut Dice,
+    features: &Features,
+    scratch: &Connection,
+    table: &Table,
+    known: &[Table],
+) -> Option<Op> {
+    let name = quoted(format!(
+        "{} on {}",
+        dice.name(features.odd_names, &names(scratch).ok()?),
+        table.name
+    ));
     let other = dice.pick(known);
     let column = quoted(dice.pick(&other.settable()).name.clone());
     let own = quoted(dice.pick(&table.columns).name.clone());
@@ -225,14 +279,24 @@ fn create_trigger(dice: &mut Dice, features: &Features, scratch: &Connection, ta
     let row = if event.ends_with("DELETE") { "OLD" } else { "NEW" };
     let target = quoted(&other.name);
     let body = match dice.below(4) {
-        0 if !event.ends_with("UPDATE") => format!("INSERT OR IGNORE INTO {target}({column}) VALUES ({row}.{own})"),
-        1 if event.ends_with("INSERT") => format!("DELETE FROM {target} WHERE {column} = {row}.{own} AND {column} = 'gone'"),
-        2 if event.ends_with("DELETE") => format!("UPDATE OR IGNORE {target} SET {column} = {row}.{own} WHERE {column} IS NULL"),
+        0 if !event.ends_with("UPDATE") => {
+            format!("INSERT OR IGNORE INTO {target}({column}) VALUES ({row}.{own})")
+        }
+        1 if event.ends_with("INSERT") => {
+            format!("DELETE FROM {target} WHERE {column} = {row}.{own} AND {column} = 'gone'")
+        }
+        2 if event.ends_with("DELETE") => {
+            format!("UPDATE OR IGNORE {target} SET {column} = {row}.{own} WHERE {column} IS NULL")
+        }
         _ => format!("SELECT raise(ABORT, 'not so') WHERE {row}.{own} = 'refused'"),
     };
     let table = quoted(&table.name);
-    let when = if dice.chance(20) { format!(" WHEN {row}.{own} IS NOT NULL") } else { String::new() };
-    Some(Op::new(format!("CREATE TRIGGER {name} {event} ON {table}{when} BEGIN {body}; END"), format!("DROP TRIGGER {name}")))
+    let when =
+        if dice.chance(20) { format!(" WHEN {row}.{own} IS NOT NULL") } else { String::new() };
+    Some(Op::new(
+        format!("CREATE TRIGGER {name} {event} ON {table}{when} BEGIN {body}; END"),
+        format!("DROP TRIGGER {name}"),
+    ))
 }
 
 fn alter(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Table) -> Option<Op> {
@@ -245,10 +309,16 @@ fn alter(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Tab
             let mut text = format!("{} {kind}", quoted(&fresh)).trim_end().to_owned();
             if dice.chance(50) {
                 let null = if dice.chance(50) { " NOT NULL" } else { "" };
-                text.push_str(&format!("{null} DEFAULT {}", default_for(dice, kind).replace("(1 + 2)", "3")));
+                text.push_str(&format!(
+                    "{null} DEFAULT {}",
+                    default_for(dice, kind).replace("(1 + 2)", "3")
+                ));
             }
             let column = quoted(&fresh);
-            Some(Op::new(format!("ALTER TABLE {name} ADD COLUMN {text}"), format!("ALTER TABLE {name} DROP COLUMN {column}")))
+            Some(Op::new(
+                format!("ALTER TABLE {name} ADD COLUMN {text}"),
+                format!("ALTER TABLE {name} DROP COLUMN {column}"),
+            ))
         }
         3 => {
             let old = quoted(dice.pick(&table.columns).name.clone());
@@ -258,7 +328,10 @@ fn alter(dice: &mut Dice, features: &Features, scratch: &Connection, table: &Tab
         }
         4 => {
             let new = quoted(dice.name(features.odd_names, &names(scratch).ok()?));
-            Some(Op::new(format!("ALTER TABLE {name} RENAME TO {new}"), format!("ALTER TABLE {new} RENAME TO {name}")))
+            Some(Op::new(
+                format!("ALTER TABLE {name} RENAME TO {new}"),
+                format!("ALTER TABLE {new} RENAME TO {name}"),
+            ))
         }
         _ => {
             let gone = dice.pick(&table.columns).name.clone();
@@ -295,7 +368,9 @@ fn drop_one(dice: &mut Dice, scratch: &Connection, table: &Table) -> Option<Op> 
     }
     let all = objects(scratch, kind).ok()?;
     let gone = if all.is_empty() { return None } else { dice.pick(&all).clone() };
-    let create: String = scratch.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [&gone], |row| row.get(0)).ok()?;
+    let create: String = scratch
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [&gone], |row| row.get(0))
+        .ok()?;
     Some(Op::new(format!("DROP {} {}", kind.to_uppercase(), quoted(&gone)), create))
 }
 
@@ -305,8 +380,12 @@ fn change_rows(dice: &mut Dice, table: &Table) -> Option<Op> {
     let one = quoted(dice.pick(&columns).name.clone());
     Some(match dice.below(6) {
         0..=2 => Op::rows(insert(dice, table, "OR IGNORE ")),
-        3 => Op::rows(format!("UPDATE OR IGNORE {name} SET {one} = {one} || '+' WHERE typeof({one}) = 'text'")),
-        4 => Op::rows(format!("UPDATE OR IGNORE {name} SET {one} = {one} + 1 WHERE typeof({one}) = 'integer'")),
+        3 => Op::rows(format!(
+            "UPDATE OR IGNORE {name} SET {one} = {one} || '+' WHERE typeof({one}) = 'text'"
+        )),
+        4 => Op::rows(format!(
+            "UPDATE OR IGNORE {name} SET {one} = {one} + 1 WHERE typeof({one}) = 'integer'"
+        )),
         _ => Op::forward(format!("DELETE FROM {name} WHERE {one} = {}", dice.value())),
     })
 }
@@ -321,11 +400,17 @@ pub fn insert(dice: &mut Dice, table: &Table, conflict: &str) -> String {
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let rows: Vec<String> = (0..dice.between(1, 4))
         .map(|_| {
-            let values: Vec<String> = columns.iter().map(|column| dice.value_for(&column.kind)).collect();
+            let values: Vec<String> =
+                columns.iter().map(|column| dice.value_for(&column.kind)).collect();
             format!("({})", values.join(", "))
         })
         .collect();
-    format!("INSERT {conflict}INTO {}({}) VALUES {}", quoted(&table.name), list(&names), rows.join(", "))
+    format!(
+        "INSERT {conflict}INTO {}({}) VALUES {}",
+        quoted(&table.name),
+        list(&names),
+        rows.join(", ")
+    )
 }
 
 /// A statement of an application.
@@ -342,12 +427,17 @@ pub fn application(dice: &mut Dice, table: &Table) -> String {
         7 => {
             let column = quoted(dice.pick(&columns).name.clone());
             let limit = dice.between(5, 60);
-            let from = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {limit})");
+            let from = format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {limit})"
+            );
             format!("{from} INSERT OR IGNORE INTO {name}({column}) SELECT i * 7 FROM n")
         }
         8 | 9 => {
             let other = quoted(dice.pick(&columns).name.clone());
-            format!("UPDATE OR IGNORE {name} SET {column} = {value} WHERE {other} > {}", dice.value())
+            format!(
+                "UPDATE OR IGNORE {name} SET {column} = {value} WHERE {other} > {}",
+                dice.value()
+            )
         }
         _ => format!("DELETE FROM {name} WHERE {column} < {value}"),
     }

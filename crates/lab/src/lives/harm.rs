@@ -31,7 +31,9 @@ fn harmed(bytes: &[u8], earlier: Option<&Vec<u8>>, harm: Harm, dice: &mut Dice) 
             bytes[at] ^= 1 << dice.below(8);
         }
         Harm::Zero => bytes[page..page + PAGE].fill(0),
-        Harm::Truncate => bytes.truncate(if dice.chance(50) { page } else { page + dice.below(PAGE) }),
+        Harm::Truncate => {
+            bytes.truncate(if dice.chance(50) { page } else { page + dice.below(PAGE) })
+        }
         Harm::Stale => match earlier.filter(|old| old.len() >= page + PAGE) {
             Some(old) => bytes[page..page + PAGE].copy_from_slice(&old[page..page + PAGE]),
             None => bytes[page..page + PAGE].fill(0),
@@ -45,7 +47,10 @@ impl Run<'_> {
     /// While the device is off.
     pub(super) fn damage(&mut self, number: usize, harm: Harm, seed: u64) {
         let path = self.database(number).path();
-        let Some(bytes) = self.world.state().read_file(&path).filter(|bytes| !bytes.is_empty()) else { return };
+        let Some(bytes) = self.world.state().read_file(&path).filter(|bytes| !bytes.is_empty())
+        else {
+            return;
+        };
         let after = harmed(&bytes, self.earlier[number].as_ref(), harm, &mut Dice::new(seed));
         if after == bytes {
             return;
@@ -64,7 +69,8 @@ impl Run<'_> {
         self.world.restart(change, false);
         let group = self.database(number).key("together").map(str::to_owned);
         for other in 0..self.life.product.databases.len() {
-            let same = group.is_some() && self.database(other).key("together").map(str::to_owned) == group;
+            let same =
+                group.is_some() && self.database(other).key("together").map(str::to_owned) == group;
             if other == number {
                 self.reference.known[other].harm = Some(harm);
             } else if same && self.reference.known[other].harm.is_none() {
@@ -87,13 +93,19 @@ impl Run<'_> {
         let Some(harm) = known.harm else { return Ok(()) };
         let database = self.database(number);
         let rebuildable = database.key("kind") == Some("\"rebuildable\"");
-        let names_purge = database.key("on_damage").map_or(rebuildable, |value| value.contains("purge"));
-        let newer_purge = database.key("on_newer").map_or(rebuildable, |value| value.contains("purge"));
-        let failing = database.key("on_failure").map_or(rebuildable, |value| value.contains("purge"));
+        let names_purge =
+            database.key("on_damage").map_or(rebuildable, |value| value.contains("purge"));
+        let newer_purge =
+            database.key("on_newer").map_or(rebuildable, |value| value.contains("purge"));
+        let failing =
+            database.key("on_failure").map_or(rebuildable, |value| value.contains("purge"));
         let around = Around {
             mine,
             untouched: self.before[number] == self.world.bytes(database),
-            may_purge: names_purge || newer_purge || failing || matches!(asked, Asked::PurgeAndRetry | Asked::Purge(_)),
+            may_purge: names_purge
+                || newer_purge
+                || failing
+                || matches!(asked, Asked::PurgeAndRetry | Asked::Purge(_)),
             purged: one.outcome == Outcome::Purged,
         };
         known.harmed(harm, &around, seen)
@@ -109,6 +121,11 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        bad(promise::NO_LOOP, format!("boot {RUNS_MAX} after harm still writes, or ends otherwise than the one before"))
+        bad(
+            promise::NO_LOOP,
+            format!(
+                "boot {RUNS_MAX} after harm still writes, or ends otherwise than the one before"
+            ),
+        )
     }
 }

@@ -79,8 +79,14 @@ impl Tally {
         self.unbuilt += other.unbuilt;
         self.bad += other.bad;
         self.seconds = self.seconds.max(other.seconds);
-        other.by_exit.into_iter().for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
-        other.by_promise.into_iter().for_each(|(rule, count)| *self.by_promise.entry(rule).or_default() += count);
+        other
+            .by_exit
+            .into_iter()
+            .for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
+        other
+            .by_promise
+            .into_iter()
+            .for_each(|(rule, count)| *self.by_promise.entry(rule).or_default() += count);
         self.refused.extend(other.refused);
         self.refused.truncate(DESCRIBED_MAX);
         self.described.extend(other.described);
@@ -100,7 +106,11 @@ impl Tally {
             *self.by_promise.entry(rule.to_owned()).or_default() += 1;
             let of_this = self.described.iter().filter(|(_, known, _)| known == rule).count();
             if of_this < DESCRIBED_MAX / 3 {
-                self.described.push((name.to_owned(), rule.to_owned(), format!("event {number}: {what}")));
+                self.described.push((
+                    name.to_owned(),
+                    rule.to_owned(),
+                    format!("event {number}: {what}"),
+                ));
             }
         }
     }
@@ -108,8 +118,16 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exits: Vec<String> = self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
-        writeln!(f, "{} lives, {} boots (by exit: {}), {} images not built", self.lives, self.boots, exits.join(", "), self.unbuilt)?;
+        let exits: Vec<String> =
+            self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
+        writeln!(
+            f,
+            "{} lives, {} boots (by exit: {}), {} images not built",
+            self.lives,
+            self.boots,
+            exits.join(", "),
+            self.unbuilt
+        )?;
         for why in self.refused.iter().take(3) {
             writeln!(f, "    not built: {why}")?;
         }
@@ -131,7 +149,10 @@ fn seed_of(seed: u64, number: u64) -> u64 {
 /// Lives it; a panic is a finding.
 fn lived(life: &product::Life, cuts: u64, tell: &mut dyn FnMut(&str)) -> Ended {
     catch_unwind(AssertUnwindSafe(|| run::run(life, cuts, tell))).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        let words = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
         let what = words.unwrap_or_else(|| "a panic".to_owned());
         Ended { bad: Some((0, Bad { rule: promise::NO_PANIC, what })), ..Ended::default() }
     })
@@ -155,7 +176,9 @@ pub fn sweep(extent: Extent) -> Tally {
 /// Processes, not threads: SQLite's generator of random numbers is one a process, and catalogues are constants until it ends.
 pub fn by_workers(count: u64, seed: u64, cuts: u64, workers: u64) -> Tally {
     let mut tally = Tally::default();
-    for part in by_shares("lives", &[("--count", count), ("--seed", seed), ("--cuts", cuts)], workers) {
+    for part in
+        by_shares("lives", &[("--count", count), ("--seed", seed), ("--cuts", cuts)], workers)
+    {
         match part {
             Ok(part) => tally.add(part),
             Err(what) => {
@@ -172,7 +195,9 @@ pub fn by_workers(count: u64, seed: u64, cuts: u64, workers: u64) -> Tally {
 /// # Errors
 /// The name is not known.
 pub fn replay(name: &str, cuts: u64, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
-    let parsed = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
+    let parsed = name
+        .split_once('/')
+        .and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
     let (seed, number) = parsed.ok_or_else(|| format!("{name} is no life; write SEED/NUMBER"))?;
     let life = generate::life(seed_of(seed, number));
     std::panic::set_hook(Box::new(|_| {}));

@@ -20,10 +20,16 @@ const BOOTS_WITH_A_WORD: usize = 5;
 
 impl Run<'_> {
     /// Asks for a purge on the kernel's command line, and nobody takes the word away: it is honoured once.
-    pub(super) fn word(&mut self, image: usize, embedded: &Embedded, token: &str) -> Result<(), Bad> {
+    pub(super) fn word(
+        &mut self,
+        image: usize,
+        embedded: &Embedded,
+        token: &str,
+    ) -> Result<(), Bad> {
         let life = self.life;
         let [database] = life.product.databases.as_slice() else { return Ok(()) };
-        let mine: Vec<Entry> = life.images[image].parts[0].migrations(database).into_iter().map(Entry::of).collect();
+        let mine: Vec<Entry> =
+            life.images[image].parts[0].migrations(database).into_iter().map(Entry::of).collect();
         let line = format!("quiet bootmigrate.purge-and-retry={token} panic=5\n");
         let mut handled = false;
         for _ in 0..BOOTS_WITH_A_WORD {
@@ -32,14 +38,21 @@ impl Run<'_> {
             let asked = if handled { Asked::Boot } else { Asked::PurgeAndRetry };
             self.boot(image, embedded, &asked, &["run"])?;
             // What was refused was not begun, and the word asks once more.
-            handled |= matches!(self.ended.exits.last(), Some(0 | 11)) || self.reference.has_failed(0, &mine);
+            handled |= matches!(self.ended.exits.last(), Some(0 | 11))
+                || self.reference.has_failed(0, &mine);
         }
         self.world.restart(|state| state.put_file(COMMAND_LINE, b"quiet\n"), false);
         self.ready.iter_mut().for_each(|ready| *ready = false);
         Ok(())
     }
 
-    pub(super) fn rollback(&mut self, image: usize, embedded: &Embedded, number: usize, to: i64) -> Result<(), Bad> {
+    pub(super) fn rollback(
+        &mut self,
+        image: usize,
+        embedded: &Embedded,
+        number: usize,
+        to: i64,
+    ) -> Result<(), Bad> {
         let life = self.life;
         let name = &life.product.databases[number].name;
         let expected = self.reference.rollback(&life.product, &life.images[image], number, to);
@@ -50,12 +63,23 @@ impl Run<'_> {
         }
         self.ready[number] = false;
         match expected {
-            Some(Ok(way)) if way.exits.contains(&ran.exit) => self.reference.went_back(number, &way),
+            Some(Ok(way)) if way.exits.contains(&ran.exit) => {
+                self.reference.went_back(number, &way)
+            }
             Some(Ok(way)) => {
-                return bad(promise::NEWER, format!("rollback exits {}, and {:?} is promised: {}", ran.exit, way.exits, ran.said))
+                return bad(
+                    promise::NEWER,
+                    format!(
+                        "rollback exits {}, and {:?} is promised: {}",
+                        ran.exit, way.exits, ran.said
+                    ),
+                )
             }
             None | Some(Err(_)) if matches!(ran.exit, 0 | 11) => {
-                return bad(promise::NEWER, format!("rollback exits {}, and there is no way back: {}", ran.exit, ran.said));
+                return bad(
+                    promise::NEWER,
+                    format!("rollback exits {}, and there is no way back: {}", ran.exit, ran.said),
+                );
             }
             // What has failed is closed by the next boot.
             None | Some(Err(_)) => self.reference.known[number].ours = false,
@@ -65,43 +89,87 @@ impl Run<'_> {
 
     pub(super) fn mark_good(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
         let good = self.reference.all_usable(&self.life.product, &self.life.images[image]);
-        let copies =
-            |run: &Self| -> Vec<usize> { run.life.product.databases.iter().map(|database| run.world.kept(database).0.len()).collect() };
+        let copies = |run: &Self| -> Vec<usize> {
+            run.life
+                .product
+                .databases
+                .iter()
+                .map(|database| run.world.kept(database).0.len())
+                .collect()
+        };
         let before = copies(self);
         let ran = self.command(embedded, &["mark-good"]);
         if ran.exit != 0 && copies(self) != before {
-            return bad(promise::NEWER, format!("mark-good exits {}, and a snapshot for the way back is gone: {}", ran.exit, ran.said));
+            return bad(
+                promise::NEWER,
+                format!(
+                    "mark-good exits {}, and a snapshot for the way back is gone: {}",
+                    ran.exit, ran.said
+                ),
+            );
         }
         match (good, ran.exit) {
             (true, 0) => {
                 self.reference.marked_good();
                 for (database, before) in self.life.product.databases.iter().zip(before) {
-                    let most: Option<usize> = database.key("snapshots_max").and_then(|most| most.parse().ok());
+                    let most: Option<usize> =
+                        database.key("snapshots_max").and_then(|most| most.parse().ok());
                     let kept = self.world.kept(database).0;
                     if kept.len() != before.min(most.unwrap_or(1)) {
-                        return bad(promise::NEWER, format!("{}: after mark-good {kept:?} are kept: {}", database.name, ran.said));
+                        return bad(
+                            promise::NEWER,
+                            format!(
+                                "{}: after mark-good {kept:?} are kept: {}",
+                                database.name, ran.said
+                            ),
+                        );
                     }
                 }
             }
-            (false, 0) => return bad(promise::SAYS, format!("mark-good exits 0, and a database is not usable: {}", ran.said)),
-            (true, exit) => return bad(promise::SAYS, format!("mark-good exits {exit}, and every database is usable: {}", ran.said)),
+            (false, 0) => {
+                return bad(
+                    promise::SAYS,
+                    format!("mark-good exits 0, and a database is not usable: {}", ran.said),
+                )
+            }
+            (true, exit) => {
+                return bad(
+                    promise::SAYS,
+                    format!("mark-good exits {exit}, and every database is usable: {}", ran.said),
+                )
+            }
             (false, _) => {}
         }
         Ok(())
     }
 
     pub(super) fn snapshot_create(&mut self, embedded: &Embedded) -> Result<(), Bad> {
-        let before: Vec<Vec<String>> = self.life.product.databases.iter().map(|database| self.world.kept(database).0).collect();
+        let before: Vec<Vec<String>> = self
+            .life
+            .product
+            .databases
+            .iter()
+            .map(|database| self.world.kept(database).0)
+            .collect();
         let ran = self.command(embedded, &["snapshot", "create"]);
         for (number, database) in self.life.product.databases.iter().enumerate() {
-            let new: Vec<String> = self.world.kept(database).0.into_iter().filter(|name| !before[number].contains(name)).collect();
+            let new: Vec<String> = self
+                .world
+                .kept(database)
+                .0
+                .into_iter()
+                .filter(|name| !before[number].contains(name))
+                .collect();
             let known = &mut self.reference.known[number];
             match (&known.book, new.as_slice()) {
                 (Some(book), [name]) => {
                     known.copies.insert(name.clone(), Copy { book: book.clone(), trial: true });
                 }
                 (Some(_), []) if ran.exit == 0 && database.key("snapshots_max") != Some("0") => {
-                    return bad(promise::SAYS, format!("no snapshot was made of {}: {}", database.name, ran.said))
+                    return bad(
+                        promise::SAYS,
+                        format!("no snapshot was made of {}: {}", database.name, ran.said),
+                    )
                 }
                 _ => {}
             }
@@ -118,7 +186,13 @@ impl Run<'_> {
         }
         let promised: Vec<u8> = ways.iter().flatten().flat_map(|way| way.exits.clone()).collect();
         if !promised.contains(&ran.exit) {
-            return bad(promise::SAYS, format!("rehearse exits {}, and the next boot {promised:?}: {}", ran.exit, ran.said));
+            return bad(
+                promise::SAYS,
+                format!(
+                    "rehearse exits {}, and the next boot {promised:?}: {}",
+                    ran.exit, ran.said
+                ),
+            );
         }
         Ok(())
     }
@@ -126,7 +200,12 @@ impl Run<'_> {
     fn command(&mut self, embedded: &Embedded, words: &[&str]) -> Ran {
         let ran = self.world.command(embedded, words);
         self.ended.boots += 1;
-        (self.tell)(&format!("   exit {}, {} effects: {}", ran.exit, ran.effects, ran.said.trim_end()));
+        (self.tell)(&format!(
+            "   exit {}, {} effects: {}",
+            ran.exit,
+            ran.effects,
+            ran.said.trim_end()
+        ));
         ran
     }
 }

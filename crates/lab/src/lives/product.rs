@@ -30,7 +30,9 @@ impl Migration {
     /// The up file.
     pub fn text(&self) -> String {
         let directives = self.directives.iter().map(|line| format!("-- bootmigrate: {line}\n"));
-        let text: String = directives.chain(self.statements.iter().map(|statement| format!("{statement};\n"))).collect();
+        let text: String = directives
+            .chain(self.statements.iter().map(|statement| format!("{statement};\n")))
+            .collect();
         self.with_line_ends(text)
     }
 
@@ -104,7 +106,12 @@ impl Product {
     pub fn configuration(&self) -> String {
         let mut text = format!("slots = \"{}\"\n", if self.two_slots { "ab" } else { "single" });
         for database in &self.databases {
-            let _ = write!(text, "[databases.{}]\npath = \"{}\"\nbusy_timeout_s = 1\n", database.name, database.path());
+            let _ = write!(
+                text,
+                "[databases.{}]\npath = \"{}\"\nbusy_timeout_s = 1\n",
+                database.name,
+                database.path()
+            );
             for (key, value) in &database.keys {
                 let _ = writeln!(text, "{key} = {value}");
             }
@@ -253,10 +260,19 @@ impl Life {
             }
         }
         for (number, image) in self.images.iter().enumerate() {
-            if !self.events.iter().any(|event| matches!(event, Event::Boot { firmware, .. } if *firmware == number)) {
+            if !self
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::Boot { firmware, .. } if *firmware == number))
+            {
                 continue;
             }
-            let known: Vec<String> = image.parts.iter().zip(&self.product.databases).map(|(part, one)| part_words(part, one)).collect();
+            let known: Vec<String> = image
+                .parts
+                .iter()
+                .zip(&self.product.databases)
+                .map(|(part, one)| part_words(part, one))
+                .collect();
             let turned = if image.turned { ", with the other kind of line ends" } else { "" };
             let _ = writeln!(text, "image {number}: {}{turned}", known.join("; "));
             for (part, database) in image.parts.iter().zip(&self.product.databases) {
@@ -305,10 +321,13 @@ impl Event {
 
     fn place(&mut self) -> Option<&mut usize> {
         match self {
-            Event::Rows { database, .. } | Event::Keep { database } | Event::PutBack { database } | Event::Damage { database, .. } => {
-                Some(database)
-            }
-            Event::Boot { asked: Asked::Purge(database) | Asked::Rollback(database, _), .. } => Some(database),
+            Event::Rows { database, .. }
+            | Event::Keep { database }
+            | Event::PutBack { database }
+            | Event::Damage { database, .. } => Some(database),
+            Event::Boot {
+                asked: Asked::Purge(database) | Asked::Rollback(database, _), ..
+            } => Some(database),
             Event::Boot { .. } | Event::Refinery { .. } => None,
         }
     }
@@ -321,24 +340,40 @@ impl Event {
             Event::Boot { firmware, asked: Asked::Tight(percent) } => {
                 format!("boot image {firmware}, with {percent} % of the database's size free")
             }
-            Event::Boot { firmware, asked: Asked::Retry } => format!("image {firmware}: run --retry"),
-            Event::Boot { firmware, asked: Asked::PurgeAndRetry } => format!("image {firmware}: run --purge-and-retry"),
+            Event::Boot { firmware, asked: Asked::Retry } => {
+                format!("image {firmware}: run --retry")
+            }
+            Event::Boot { firmware, asked: Asked::PurgeAndRetry } => {
+                format!("image {firmware}: run --purge-and-retry")
+            }
             Event::Boot { firmware, asked: Asked::Word(token) } => {
                 format!("boot image {firmware} again and again, with bootmigrate.purge-and-retry={token}")
             }
-            Event::Boot { firmware, asked: Asked::Purge(one) } => format!("image {firmware}: purge --db {} --yes", name(one)),
+            Event::Boot { firmware, asked: Asked::Purge(one) } => {
+                format!("image {firmware}: purge --db {} --yes", name(one))
+            }
             Event::Boot { firmware, asked: Asked::Rollback(one, to) } => {
                 format!("image {firmware}: rollback --db {} --to {to}", name(one))
             }
-            Event::Boot { firmware, asked: Asked::MarkGood } => format!("image {firmware}: mark-good"),
-            Event::Boot { firmware, asked: Asked::SnapshotCreate } => format!("image {firmware}: snapshot create"),
-            Event::Boot { firmware, asked: Asked::Rehearse } => format!("image {firmware}: rehearse"),
+            Event::Boot { firmware, asked: Asked::MarkGood } => {
+                format!("image {firmware}: mark-good")
+            }
+            Event::Boot { firmware, asked: Asked::SnapshotCreate } => {
+                format!("image {firmware}: snapshot create")
+            }
+            Event::Boot { firmware, asked: Asked::Rehearse } => {
+                format!("image {firmware}: rehearse")
+            }
             Event::Rows { database, seed, count, journal, killed, fixed } => {
-                let journal = journal.map_or_else(String::new, |journal| format!(", journal_mode = {journal}"));
+                let journal = journal
+                    .map_or_else(String::new, |journal| format!(", journal_mode = {journal}"));
                 let killed = if *killed { ", and is killed" } else { "" };
                 let mut text = match fixed {
                     Some(_) => format!("application on {}{journal}{killed}:", name(database)),
-                    None => format!("application on {}{journal}{killed}: {count} statements of seed {seed}", name(database)),
+                    None => format!(
+                        "application on {}{journal}{killed}: {count} statements of seed {seed}",
+                        name(database)
+                    ),
                 };
                 for statement in fixed.iter().flatten() {
                     let _ = write!(text, "\n  | {statement};");
@@ -347,8 +382,12 @@ impl Event {
             }
             Event::Keep { database } => format!("keep a copy of {}", name(database)),
             Event::PutBack { database } => format!("put the copy of {} back", name(database)),
-            Event::Damage { database, harm, seed } => format!("harm {}: {harm:?} by seed {seed}", name(database)),
-            Event::Refinery { done } => format!("refinery has made {done} migrations of {}", product.databases[0].name),
+            Event::Damage { database, harm, seed } => {
+                format!("harm {}: {harm:?} by seed {seed}", name(database))
+            }
+            Event::Refinery { done } => {
+                format!("refinery has made {done} migrations of {}", product.databases[0].name)
+            }
         }
     }
 }

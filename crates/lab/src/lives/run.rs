@@ -94,7 +94,8 @@ impl Run<'_> {
                 if !self.ready[*database] {
                     return Ok(());
                 }
-                let wanted = fixed.clone().unwrap_or_else(|| self.statements(*database, *seed, *count));
+                let wanted =
+                    fixed.clone().unwrap_or_else(|| self.statements(*database, *seed, *count));
                 if let Event::Rows { fixed, .. } = &mut self.ended.fixed[number] {
                     *fixed = Some(wanted.clone());
                 }
@@ -123,7 +124,8 @@ impl Run<'_> {
     /// The image as its build makes it; `None` where the build refuses it.
     fn embedded(&mut self, number: usize) -> Result<Option<Embedded>, Bad> {
         if self.built[number].is_none() {
-            self.built[number] = Some(firmware::embedded(&self.life.product, &self.life.images[number], false));
+            self.built[number] =
+                Some(firmware::embedded(&self.life.product, &self.life.images[number], false));
         }
         match self.built[number].clone() {
             Some(Ok(embedded)) => Ok(Some(embedded)),
@@ -153,7 +155,9 @@ impl Run<'_> {
             }
             Asked::Tight(percent) => self.boot_in_little_room(image, &embedded, *percent)?,
             Asked::Retry => self.boot(image, &embedded, asked, &["run", "--retry"])?,
-            Asked::PurgeAndRetry => self.boot(image, &embedded, asked, &["run", "--purge-and-retry"])?,
+            Asked::PurgeAndRetry => {
+                self.boot(image, &embedded, asked, &["run", "--purge-and-retry"])?
+            }
             Asked::Word(token) => self.word(image, &embedded, token)?,
             Asked::Purge(one) => {
                 let name = self.database(*one).name.clone();
@@ -167,10 +171,17 @@ impl Run<'_> {
         self.everything_stands()
     }
 
-    fn boot_in_little_room(&mut self, image: usize, embedded: &Embedded, percent: u64) -> Result<(), Bad> {
+    fn boot_in_little_room(
+        &mut self,
+        image: usize,
+        embedded: &Embedded,
+        percent: u64,
+    ) -> Result<(), Bad> {
         self.restart();
         let (state, path) = (self.world.state(), self.database(0).path());
-        let size = |side: &str| state.read_file(&format!("{path}{side}")).map_or(0, |bytes| bytes.len() as u64);
+        let size = |side: &str| {
+            state.read_file(&format!("{path}{side}")).map_or(0, |bytes| bytes.len() as u64)
+        };
         let alone = self.life.product.databases.len() == 1 && size("-wal") + size("-journal") == 0;
         if !alone || size("") == 0 {
             return Ok(());
@@ -208,22 +219,33 @@ impl Run<'_> {
         ended
     }
 
-    pub(super) fn boot(&mut self, image: usize, embedded: &Embedded, asked: &Asked, words: &[&str]) -> Result<(), Bad> {
+    pub(super) fn boot(
+        &mut self,
+        image: usize,
+        embedded: &Embedded,
+        asked: &Asked,
+        words: &[&str],
+    ) -> Result<(), Bad> {
         let life = self.life;
         let firmware = &life.images[image];
         match asked {
-            Asked::Retry | Asked::PurgeAndRetry => (0..firmware.parts.len()).for_each(|number| self.forget_tries(firmware, number)),
+            Asked::Retry | Asked::PurgeAndRetry => {
+                (0..firmware.parts.len()).for_each(|number| self.forget_tries(firmware, number))
+            }
             Asked::Purge(number) => self.forget_tries(firmware, *number),
             _ => {}
         }
         let ways = self.reference.allowed(&life.product, firmware, asked);
-        self.before = life.product.databases.iter().map(|database| self.world.bytes(database)).collect();
+        self.before =
+            life.product.databases.iter().map(|database| self.world.bytes(database)).collect();
         let ran = self.world.command(embedded, words);
         self.effects = ran.effects;
         self.ended.boots += 1;
         self.ended.exits.push(ran.exit);
         (self.tell)(&format!("   exit {}, {} effects: {}", ran.exit, ran.effects, ran.said));
-        let Some(report) = &ran.report else { return bad(promise::SAYS, format!("no report: {}", ran.said)) };
+        let Some(report) = &ran.report else {
+            return bad(promise::SAYS, format!("no report: {}", ran.said));
+        };
         for (number, ways) in ways.iter().enumerate() {
             let database = self.database(number);
             let Some(one) = report.databases.iter().find(|one| one.name == database.name) else {
@@ -259,18 +281,35 @@ impl Run<'_> {
     }
 
     /// What is said of a run elsewhere agrees with it.
-    fn answers(&mut self, image: usize, embedded: &Embedded, ran: &Ran, report: &RunReport) -> Result<(), Bad> {
+    fn answers(
+        &mut self,
+        image: usize,
+        embedded: &Embedded,
+        ran: &Ran,
+        report: &RunReport,
+    ) -> Result<(), Bad> {
         let life = self.life;
         let gravest = reference::gravest(report.databases.iter().map(|one| one.exit));
         if report.exit != gravest {
-            return bad(promise::SAYS, format!("the run exits {}, and the gravest of its databases is {gravest}", report.exit));
+            return bad(
+                promise::SAYS,
+                format!(
+                    "the run exits {}, and the gravest of its databases is {gravest}",
+                    report.exit
+                ),
+            );
         }
         let of = |database: &Database| {
             let one = report.databases.iter().find(|one| one.name == database.name)?;
             Some(Said { exit: one.exit, usable: one.usable })
         };
         let runs: Vec<Option<Said>> = life.product.databases.iter().map(of).collect();
-        self.reference.published(&life.product, ran.exit, &runs, self.world.published().as_ref())?;
+        self.reference.published(
+            &life.product,
+            ran.exit,
+            &runs,
+            self.world.published().as_ref(),
+        )?;
         if self.second {
             return Ok(());
         }
@@ -283,20 +322,31 @@ impl Run<'_> {
         if report.exit == 0 {
             return Ok(());
         }
-        reference::metrics(&self.world.command(embedded, &["status", "--format", "prometheus"]).said, &document)
+        reference::metrics(
+            &self.world.command(embedded, &["status", "--format", "prometheus"]).said,
+            &document,
+        )
     }
 
     /// Each database and each snapshot is what the reference knows.
     fn everything_stands(&self) -> Result<(), Bad> {
         for (number, database) in self.life.product.databases.iter().enumerate() {
-            standing(&self.reference.known[number], database, &self.world.stands(&database.path()))?;
+            standing(
+                &self.reference.known[number],
+                database,
+                &self.world.stands(&database.path()),
+            )?;
             let (snapshots, quarantine) = self.world.kept(database);
             for name in snapshots {
                 let path = format!("{}/snapshots/{name}", database.state());
                 self.reference.copies(number, &name, &self.world.stands(&path))?;
             }
             let known = &self.reference.known[number];
-            if let Some(folder) = known.loss.as_ref().filter(|folder| known.harm.is_none() && !quarantine.contains(folder)) {
+            if let Some(folder) = known
+                .loss
+                .as_ref()
+                .filter(|folder| known.harm.is_none() && !quarantine.contains(folder))
+            {
                 let what = format!("{}: quarantine/{folder} has what the last loss took, and is gone: {quarantine:?}", database.name);
                 return bad(promise::NO_SILENT_LOSS, what);
             }
@@ -304,8 +354,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn seen<'s>(&self, ran: &Ran, one: &'s bootmigrate::DatabaseReport, database: &Database, stood: &'s Stands) -> Seen<'s> {
-        let folder = one.quarantine.as_ref().map(|folder| format!("{}/{folder}/{}.db", database.state(), database.name));
+    fn seen<'s>(
+        &self,
+        ran: &Ran,
+        one: &'s bootmigrate::DatabaseReport,
+        database: &Database,
+        stood: &'s Stands,
+    ) -> Seen<'s> {
+        let folder = one
+            .quarantine
+            .as_ref()
+            .map(|folder| format!("{}/{folder}/{}.db", database.state(), database.name));
         Seen {
             exit: one.exit,
             sentence: &one.sentence,
@@ -317,7 +376,11 @@ impl Run<'_> {
             ready: self.world.ready(database),
             stands: stood,
             effects: ran.effects,
-            folder: one.quarantine.as_ref().and_then(|folder| folder.strip_prefix("quarantine/")).map(str::to_owned),
+            folder: one
+                .quarantine
+                .as_ref()
+                .and_then(|folder| folder.strip_prefix("quarantine/"))
+                .map(str::to_owned),
             set_aside: folder.map(|path| self.world.stands(&path)),
         }
     }
@@ -344,7 +407,13 @@ impl Run<'_> {
             .collect()
     }
 
-    fn application(&mut self, number: usize, wanted: &[String], journal: Option<&str>, killed: bool) -> Result<(), Bad> {
+    fn application(
+        &mut self,
+        number: usize,
+        wanted: &[String],
+        journal: Option<&str>,
+        killed: bool,
+    ) -> Result<(), Bad> {
         let path = self.database(number).path();
         let Some(book) = &self.reference.known[number].book else { return Ok(()) };
         let mut left = None;
@@ -384,8 +453,9 @@ impl Run<'_> {
     fn keep(&mut self, number: usize) {
         let path = self.database(number).path();
         let state = self.world.state();
-        let beside =
-            ["-wal", "-journal"].iter().any(|side| state.read_file(&format!("{path}{side}")).is_some_and(|bytes| !bytes.is_empty()));
+        let beside = ["-wal", "-journal"].iter().any(|side| {
+            state.read_file(&format!("{path}{side}")).is_some_and(|bytes| !bytes.is_empty())
+        });
         if let Some(bytes) = state.read_file(&path).filter(|_| !beside) {
             let known = &mut self.reference.known[number];
             known.kept = known.book.clone();
@@ -397,7 +467,9 @@ impl Run<'_> {
     fn put_back(&mut self, number: usize) {
         let path = self.database(number).path();
         let known = &mut self.reference.known[number];
-        let (Some(kept), Some(bytes)) = (known.kept.clone(), self.kept[number].clone()) else { return };
+        let (Some(kept), Some(bytes)) = (known.kept.clone(), self.kept[number].clone()) else {
+            return;
+        };
         known.book = Some(kept);
         self.restart();
         let change = |state: &mut State| {
@@ -417,12 +489,21 @@ impl Run<'_> {
     fn refinery(&mut self, done: usize) -> Result<(), Bad> {
         let database = self.database(0);
         let migrations: Vec<&Migration> = database.migrations.iter().take(done).collect();
-        let (path, table) =
-            (database.path(), database.key("history_table").unwrap_or("refinery_schema_history").trim_matches('"').to_owned());
+        let (path, table) = (
+            database.path(),
+            database
+                .key("history_table")
+                .unwrap_or("refinery_schema_history")
+                .trim_matches('"')
+                .to_owned(),
+        );
         let Ok(book) = Book::empty().migrated(&migrations) else { return Ok(()) };
         let made = self.world.refinery(&path, &table, &migrations);
         if let Err(why) = made {
-            return bad(promise::BUILD, format!("refinery cannot do what the reference has done: {why}"));
+            return bad(
+                promise::BUILD,
+                format!("refinery cannot do what the reference has done: {why}"),
+            );
         }
         let known = &mut self.reference.known[0];
         known.book = Some(book.of_refinery());

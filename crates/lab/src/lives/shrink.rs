@@ -32,10 +32,22 @@ pub fn shrunk(life: &Life, cuts: u64) -> Option<(Life, usize, Bad)> {
     best.events = ended.fixed;
     best.events.truncate(number + 1);
     let builds = builds(&best);
-    let mut shrink = Shrink { best, wanted: (found.rule, shape(&found.what)), cuts, tries: 0, began: Instant::now(), builds };
+    let mut shrink = Shrink {
+        best,
+        wanted: (found.rule, shape(&found.what)),
+        cuts,
+        tries: 0,
+        began: Instant::now(),
+        builds,
+    };
     loop {
         let before = shrink.tries;
-        let smaller = shrink.events() | shrink.databases() | shrink.keys() | shrink.migrations() | shrink.statements() | shrink.rows();
+        let smaller = shrink.events()
+            | shrink.databases()
+            | shrink.keys()
+            | shrink.migrations()
+            | shrink.statements()
+            | shrink.rows();
         if !smaller || shrink.tries >= TRIES_MAX || shrink.tries == before {
             break;
         }
@@ -46,7 +58,10 @@ pub fn shrunk(life: &Life, cuts: u64) -> Option<(Life, usize, Bad)> {
 
 /// The words of a finding, without what is this life's alone.
 fn shape(what: &str) -> String {
-    let what = what.strip_prefix("cut at ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, rest)| rest);
+    let what = what
+        .strip_prefix("cut at ")
+        .and_then(|rest| rest.split_once(": "))
+        .map_or(what, |(_, rest)| rest);
     let head = what.split([':', ',', '(']).next().unwrap_or_default();
     head.chars().filter(|one| !one.is_ascii_digit()).collect()
 }
@@ -153,7 +168,8 @@ impl Shrink {
         let mut smaller = false;
         let now = self.best.product.databases[database].migrations[place].clone();
         let mut with = |shrink: &mut Shrink, change: &dyn Fn(&mut Migration)| {
-            smaller |= shrink.change(|life| change(&mut life.product.databases[database].migrations[place]));
+            smaller |= shrink
+                .change(|life| change(&mut life.product.databases[database].migrations[place]));
         };
         for statement in (0..now.statements.len()).rev() {
             with(self, &|migration| {
@@ -179,7 +195,9 @@ impl Shrink {
     fn rows(&mut self) -> bool {
         let mut smaller = false;
         for place in 0..self.best.events.len() {
-            let Event::Rows { fixed: Some(statements), .. } = &self.best.events[place] else { continue };
+            let Event::Rows { fixed: Some(statements), .. } = &self.best.events[place] else {
+                continue;
+            };
             for statement in (0..statements.len()).rev() {
                 smaller |= self.change(|life| {
                     if let Event::Rows { fixed: Some(all), .. } = &mut life.events[place] {
@@ -187,7 +205,10 @@ impl Shrink {
                     }
                 });
             }
-            let plain = matches!(&self.best.events[place], Event::Rows { killed: false, journal: None, .. });
+            let plain = matches!(
+                &self.best.events[place],
+                Event::Rows { killed: false, journal: None, .. }
+            );
             if !plain {
                 smaller |= self.change(|life| {
                     if let Event::Rows { killed, journal, .. } = &mut life.events[place] {

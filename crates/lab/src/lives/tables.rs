@@ -54,11 +54,13 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
         AND l.name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' \
             AND l.name NOT LIKE '%schema\\_history' ESCAPE '\\' AND l.name NOT IN ('transaction', 'values') ORDER BY l.name";
     let mut statement = connection.prepare(sql)?;
-    let found =
-        statement.query_map([], |row| Ok(Table { name: row.get(0)?, columns: Vec::new(), strict: row.get(1)?, sql: row.get(2)? }))?;
+    let found = statement.query_map([], |row| {
+        Ok(Table { name: row.get(0)?, columns: Vec::new(), strict: row.get(1)?, sql: row.get(2)? })
+    })?;
     let mut found = found.collect::<rusqlite::Result<Vec<Table>>>()?;
     for table in &mut found {
-        let mut statement = connection.prepare(&format!("PRAGMA table_xinfo({})", quoted(&table.name)))?;
+        let mut statement =
+            connection.prepare(&format!("PRAGMA table_xinfo({})", quoted(&table.name)))?;
         let columns = statement.query_map([], |row| {
             Ok(Column {
                 name: row.get(1)?,
@@ -75,7 +77,9 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
 
 /// Names of objects of this type which belong to the product.
 pub fn objects(connection: &Connection, kind: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = ?1 AND sql IS NOT NULL ORDER BY name")?;
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = ?1 AND sql IS NOT NULL ORDER BY name",
+    )?;
     let names = statement.query_map([kind], |row| row.get(0))?;
     names.collect()
 }
@@ -123,8 +127,11 @@ pub fn usable(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Each foreign key of this table names a table that is there, by its key.
 fn parents_fit(connection: &Connection, all: &[Table], table: &str) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare("SELECT \"table\", \"to\" FROM pragma_foreign_key_list(?1)")?;
-    let found = statement.query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))?;
+    let mut statement =
+        connection.prepare("SELECT \"table\", \"to\" FROM pragma_foreign_key_list(?1)")?;
+    let found = statement.query_map([table], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+    })?;
     for one in found {
         let (parent, column) = one?;
         let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();

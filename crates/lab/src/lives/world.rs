@@ -81,7 +81,11 @@ impl World {
 
     /// As it was left.
     pub fn with(state: &State, log: bool) -> World {
-        World { sim: Sim::with(state, Options { log, ..Options::default() }), looked: RefCell::default(), boots: 0 }
+        World {
+            sim: Sim::with(state, Options { log, ..Options::default() }),
+            looked: RefCell::default(),
+            boots: 0,
+        }
     }
 
     /// Everything on its storage.
@@ -121,13 +125,25 @@ impl World {
         self.boots += 1;
         seed_sqlite(self.boots);
         let before = self.sim.effects();
-        let command = cli::parse(words.iter().map(Into::into)).unwrap_or_else(|sentence| panic!("{sentence}"));
+        let command = cli::parse(words.iter().map(Into::into))
+            .unwrap_or_else(|sentence| panic!("{sentence}"));
         let ended = run(&self.sim, embedded, &command);
         let effects = self.sim.effects() - before;
         match ended {
             Ok(Ended::Run(report, said_at)) => {
-                let said = report.databases.iter().map(|one| one.sentence.as_str()).collect::<Vec<_>>().join(" | ");
-                Ran { exit: report.exit, said, report: Some(*report), effects, until_said: said_at - before }
+                let said = report
+                    .databases
+                    .iter()
+                    .map(|one| one.sentence.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" | ");
+                Ran {
+                    exit: report.exit,
+                    said,
+                    report: Some(*report),
+                    effects,
+                    until_said: said_at - before,
+                }
             }
             Ok(Ended::Printed(printed)) => Ran {
                 exit: printed.exit,
@@ -136,7 +152,9 @@ impl World {
                 effects,
                 until_said: effects,
             },
-            Err(sentence) => Ran { exit: 2, said: sentence, report: None, effects, until_said: effects },
+            Err(sentence) => {
+                Ran { exit: 2, said: sentence, report: None, effects, until_said: effects }
+            }
         }
     }
 
@@ -152,17 +170,27 @@ impl World {
     }
 
     /// An application opens the database, for as long as `work` takes.
-    pub fn application<T>(&self, path: &str, work: impl FnOnce(&Connection) -> T) -> Result<T, String> {
+    pub fn application<T>(
+        &self,
+        path: &str,
+        work: impl FnOnce(&Connection) -> T,
+    ) -> Result<T, String> {
         let process = self.sim.process();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let connection = Connection::open_with_flags_and_vfs(path, flags, process.vfs_name()).map_err(|error| error.to_string())?;
+        let connection = Connection::open_with_flags_and_vfs(path, flags, process.vfs_name())
+            .map_err(|error| error.to_string())?;
         let done = work(&connection);
         connection.close().map_err(|(_, error)| error.to_string())?;
         Ok(done)
     }
 
     /// Plain refinery makes these migrations of a new database.
-    pub fn refinery(&self, path: &str, table: &str, migrations: &[&Migration]) -> Result<(), String> {
+    pub fn refinery(
+        &self,
+        path: &str,
+        table: &str,
+        migrations: &[&Migration],
+    ) -> Result<(), String> {
         self.sim.prepare(|state| {
             state.put_file(path, b"");
         });
@@ -176,8 +204,13 @@ impl World {
         // Each as on a connection of its own, so that nothing is left for the next.
         for migration in migrations {
             let text = migration.text();
-            let checksum = refinery_core::Migration::unapplied(&migration.stem(), &text).map_err(|error| error.to_string())?.checksum();
-            let values = format!("{}, '{}', '2024-05-01T10:00:00Z', '{checksum}'", migration.version, migration.name);
+            let checksum = refinery_core::Migration::unapplied(&migration.stem(), &text)
+                .map_err(|error| error.to_string())?
+                .checksum();
+            let values = format!(
+                "{}, '{}', '2024-05-01T10:00:00Z', '{checksum}'",
+                migration.version, migration.name
+            );
             let work = |connection: &Connection| {
                 connection.execute_batch("PRAGMA foreign_keys = OFF")?;
                 connection.execute_batch(&text)?;
@@ -193,10 +226,16 @@ impl World {
         let state = self.sim.state();
         let mut hash = Hash128::new();
         for side in ["", "-wal", "-journal"] {
-            let content = state.follow(&format!("{path}{side}")).and_then(|(node, _)| state.content(node).map(Content::hash));
+            let content = state
+                .follow(&format!("{path}{side}"))
+                .and_then(|(node, _)| state.content(node).map(Content::hash));
             hash.wide(content.unwrap_or(0));
         }
-        self.looked.borrow_mut().entry(hash.finish()).or_insert_with(|| Rc::new(stands(&state, path))).clone()
+        self.looked
+            .borrow_mut()
+            .entry(hash.finish())
+            .or_insert_with(|| Rc::new(stands(&state, path)))
+            .clone()
     }
 
     /// Switched on with this state; what was looked at is remembered.
@@ -210,7 +249,12 @@ impl World {
         let paths: Vec<String> = state.walk().into_iter().map(|(path, _)| path).collect();
         let names = |under: &str| -> Vec<String> {
             let under = format!("{folder}/{under}/");
-            paths.iter().filter_map(|path| path.strip_prefix(&under)).filter(|name| !name.contains('/')).map(str::to_owned).collect()
+            paths
+                .iter()
+                .filter_map(|path| path.strip_prefix(&under))
+                .filter(|name| !name.contains('/'))
+                .map(str::to_owned)
+                .collect()
         };
         (names("snapshots"), names("quarantine"))
     }
@@ -248,15 +292,29 @@ fn run(sim: &Sim, embedded: &Embedded, command: &Command) -> Result<Ended, Strin
     };
     let all = commands::devices(embedded, &settings, &environment)?;
     let devices = commands::named(&all, command.database.as_deref());
-    let context = CommandContext { settings: &settings, environment: &environment, devices: &devices, all: &all, command };
+    let context = CommandContext {
+        settings: &settings,
+        environment: &environment,
+        devices: &devices,
+        all: &all,
+        command,
+    };
     let printed = match &command.action {
         Action::Run { request, .. } => {
-            let (report, pending_reports) = commands::run::run(&settings, &environment, &all, command.database.as_deref(), request);
+            let (report, pending_reports) = commands::run::run(
+                &settings,
+                &environment,
+                &all,
+                command.database.as_deref(),
+                request,
+            );
             let until_said = sim.effects();
             pending_reports.into_iter().for_each(PendingReport::delivered);
             return Ok(Ended::Run(Box::new(report), until_said));
         }
-        Action::Status { exit_code, format } => commands::status::status(&context, *format, *exit_code),
+        Action::Status { exit_code, format } => {
+            commands::status::status(&context, *format, *exit_code)
+        }
         Action::MarkGood => commands::mark_good::mark_good(&devices, &all, false),
         Action::Rollback(extent) => commands::rollback::rollback(&context, *extent)?,
         Action::Rehearse => commands::rehearse::rehearse(&context),
@@ -289,15 +347,18 @@ fn stands(state: &State, path: &str) -> Stands {
 fn whole(sim: &Sim) -> Result<Whole, String> {
     let words = |error: rusqlite::Error| error.to_string();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-    let there = Connection::open_with_flags_and_vfs("/copy/main.db", flags, sim.vfs_name()).map_err(words)?;
-    let checked: String = there.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(words)?;
+    let there = Connection::open_with_flags_and_vfs("/copy/main.db", flags, sim.vfs_name())
+        .map_err(words)?;
+    let checked: String =
+        there.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(words)?;
     if checked != "ok" {
         return Err(format!("integrity_check says: {checked}"));
     }
     let journal = there.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(words)?;
     let connection = content::copied(&there).map_err(words)?;
     let dump = content::dump(&connection).map_err(words)?;
-    let user_version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(words)?;
+    let user_version =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(words)?;
     let history = history(&connection).unwrap_or_default();
     Ok(Whole { connection, dump, history, user_version, journal })
 }
@@ -309,7 +370,10 @@ fn history(connection: &Connection) -> rusqlite::Result<Vec<(i64, String, String
         [],
         |row| row.get(0),
     )?;
-    let sql = format!("SELECT version, name, checksum FROM \"{}\" ORDER BY version", table.replace('"', "\"\""));
+    let sql = format!(
+        "SELECT version, name, checksum FROM \"{}\" ORDER BY version",
+        table.replace('"', "\"\"")
+    );
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     rows.collect()

@@ -110,7 +110,8 @@ fn apply_all(wanted: &Wanted) -> Result<usize, String> {
         control(set, wanted)?;
     }
     let again = |job| first.as_ref().map(|first| first.again(job)).transpose();
-    let mut sets: Vec<Option<MutantSet>> = (1..wanted.jobs.max(1)).map(again).collect::<Result<_, _>>()?;
+    let mut sets: Vec<Option<MutantSet>> =
+        (1..wanted.jobs.max(1)).map(again).collect::<Result<_, _>>()?;
     sets.push(first);
     std::thread::scope(|scope| {
         for set in &sets {
@@ -131,12 +132,18 @@ fn apply_all(wanted: &Wanted) -> Result<usize, String> {
 }
 
 /// One working copy: takes bug after bug until none is left, or one survives.
-fn work(wanted: &Wanted, set: Option<&MutantSet>, waiting: &Mutex<std::slice::Iter<'_, Bug>>, outcomes: &Mutex<Vec<MutantOutcome>>) {
+fn work(
+    wanted: &Wanted,
+    set: Option<&MutantSet>,
+    waiting: &Mutex<std::slice::Iter<'_, Bug>>,
+    outcomes: &Mutex<Vec<MutantOutcome>>,
+) {
     loop {
         let Some(bug) = waiting.lock().unwrap().next() else { return };
         let began = Instant::now();
         let caught = apply(bug, set, wanted);
-        let outcome = MutantOutcome { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
+        let outcome =
+            MutantOutcome { name: bug.name.clone(), caught, seconds: began.elapsed().as_secs() };
         println!("{}", table::line(&outcome));
         let lives = !matches!(outcome.caught, Ok(Some(_)));
         outcomes.lock().unwrap().push(outcome);
@@ -151,9 +158,12 @@ fn work(wanted: &Wanted, set: Option<&MutantSet>, waiting: &Mutex<std::slice::It
 /// Without a bug nothing is bad: else every bug would count as caught.
 fn control(set: &MutantSet, wanted: &Wanted) -> Result<(), String> {
     let program = set.build()?;
-    let search = Search { program: &program, states: 1, seed: wanted.seed, flaw: None, set: Some(set) };
+    let search =
+        Search { program: &program, states: 1, seed: wanted.seed, flaw: None, set: Some(set) };
     match search.plain()? {
-        Some(caught) => Err(format!("without any bug {} is bad already: {}", caught.by, caught.rule)),
+        Some(caught) => {
+            Err(format!("without any bug {} is bad already: {}", caught.by, caught.rule))
+        }
         None => Ok(()),
     }
 }
@@ -162,13 +172,25 @@ fn apply(bug: &Bug, set: Option<&MutantSet>, wanted: &Wanted) -> Result<Option<C
     match (&bug.kind, set) {
         (Kind::LyingStorage(flaw), _) => {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            let search = Search { program: &program, states: wanted.states, seed: wanted.seed, flaw: Some(*flaw), set: None };
+            let search = Search {
+                program: &program,
+                states: wanted.states,
+                seed: wanted.seed,
+                flaw: Some(*flaw),
+                set: None,
+            };
             search.everywhere(&bug.hints)
         }
         (Kind::Patch(patch), Some(set)) => {
             let mutant = set.apply(patch);
             let found = mutant.and_then(|()| set.build()).and_then(|program| {
-                let search = Search { program: &program, states: wanted.states, seed: wanted.seed, flaw: None, set: Some(set) };
+                let search = Search {
+                    program: &program,
+                    states: wanted.states,
+                    seed: wanted.seed,
+                    flaw: None,
+                    set: Some(set),
+                };
                 search.everywhere(&bug.hints)
             });
             set.revert(patch)?;
@@ -180,8 +202,10 @@ fn apply(bug: &Bug, set: Option<&MutantSet>, wanted: &Wanted) -> Result<Option<C
 
 fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
     let folder = Path::new(LAB).join("mutants");
-    let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut found: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let entries =
+        fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut found: Vec<PathBuf> =
+        entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     found.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     found.sort();
     let mut bugs: Vec<Bug> = lying::ALL
@@ -193,8 +217,10 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
         })
         .collect();
     for path in found {
-        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let name =
+            path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         bugs.push(Bug { name, kind: Kind::Patch(path), hints: hints(&text) });
     }
     let only = |bug: &Bug| {
@@ -214,7 +240,9 @@ fn hints(text: &str) -> Hints {
     for line in text.lines().take_while(|line| !line.starts_with("diff ")) {
         match line.split_once(": ") {
             Some(("scenario", name)) => hints.scenarios.push(name.trim().to_owned()),
-            Some((command @ ("faults" | "concurrent"), name)) => hints.others.push((command.to_owned(), name.trim().to_owned())),
+            Some((command @ ("faults" | "concurrent"), name)) => {
+                hints.others.push((command.to_owned(), name.trim().to_owned()))
+            }
             Some(("files", count)) => hints.files = count.trim().parse().ok(),
             Some(("test", name)) => hints.tests.push(name.trim().to_owned()),
             _ => {}

@@ -72,7 +72,8 @@ impl MutantSet {
         succeed(Command::new("cp").arg("-a").arg(&first).arg(&base))?;
         let set = MutantSet { tree: base.join("tree"), target: base.join("target") };
         let recipe = fs::read_to_string(self.recipe()).map_err(|error| error.to_string())?;
-        let moved = recipe.replace(&format!("{}/", first.display()), &format!("{}/", base.display()));
+        let moved =
+            recipe.replace(&format!("{}/", first.display()), &format!("{}/", base.display()));
         fs::write(set.recipe(), moved).map_err(|error| error.to_string())?;
         Ok(set)
     }
@@ -80,13 +81,17 @@ impl MutantSet {
     /// Puts a patch in. Every line around a change must be as it was, or it would be another bug.
     pub fn apply(&self, patch: &Path) -> Result<(), String> {
         let mut command = Command::new("patch");
-        command.current_dir(&self.tree).args(["-p1", "--quiet", "--fuzz=0", "--no-backup-if-mismatch", "-i"]).arg(patch);
+        command
+            .current_dir(&self.tree)
+            .args(["-p1", "--quiet", "--fuzz=0", "--no-backup-if-mismatch", "-i"])
+            .arg(patch);
         succeed(&mut command).map(|_| ())
     }
 
     /// The files that a patch names are again what they are in the tree that was copied.
     pub fn revert(&self, patch: &Path) -> Result<(), String> {
-        let text = fs::read_to_string(patch).map_err(|error| format!("{}: {error}", patch.display()))?;
+        let text =
+            fs::read_to_string(patch).map_err(|error| format!("{}: {error}", patch.display()))?;
         for file in text.lines().filter_map(|line| line.strip_prefix("+++ b/")) {
             let copied = fs::copy(root().join(file), self.tree.join(file));
             copied.map_err(|error| format!("{file}: {error}"))?;
@@ -97,22 +102,53 @@ impl MutantSet {
     /// Compiles everything once, without a bug, and keeps the two commands that a bug needs: one compiles the device, one links.
     fn compile(&self) -> Result<(), String> {
         // What is fresh is not compiled, and then cargo does not say how.
-        succeed(Command::new("touch").arg(self.tree.join("src/lib.rs")).arg(self.tree.join("crates/lab/src/main.rs")))?;
+        succeed(
+            Command::new("touch")
+                .arg(self.tree.join("src/lib.rs"))
+                .arg(self.tree.join("crates/lab/src/main.rs")),
+        )?;
         let mut build = bounded("cargo");
         build.current_dir(&self.tree).env("CARGO_TERM_COLOR", "never");
-        build.args(["rustc", "-vv", "--locked", "--profile", "lab", "-p", "bootmigrate-lab", "--bin", "bootmigrate-lab"]);
+        build.args([
+            "rustc",
+            "-vv",
+            "--locked",
+            "--profile",
+            "lab",
+            "-p",
+            "bootmigrate-lab",
+            "--bin",
+            "bootmigrate-lab",
+        ]);
         for wish in CHEAPLY {
             build.args(["--config", wish]);
         }
-        build.arg("--target-dir").arg(&self.target).args(["--", "-C", "save-temps", "--print", "link-args"]);
+        build.arg("--target-dir").arg(&self.target).args([
+            "--",
+            "-C",
+            "save-temps",
+            "--print",
+            "link-args",
+        ]);
         let output = succeed(&mut build)?;
-        let (said, told) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-        let compiles = said.lines().filter_map(|line| line.trim().strip_prefix("Running `")?.strip_suffix('`'));
-        let mut device = compiles.filter(|line| line.contains("--crate-name bootmigrate ") && line.contains("--crate-type lib"));
+        let (said, told) =
+            (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        let compiles = said
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Running `")?.strip_suffix('`'));
+        let mut device = compiles.filter(|line| {
+            line.contains("--crate-name bootmigrate ") && line.contains("--crate-type lib")
+        });
         let device = device.next_back();
         let link = told.lines().find(|line| line.contains(" \"-o\" ") || line.contains(" -o "));
-        let (Some(device), Some(link)) = (device, link) else { return Err("cargo did not say how it compiles and links".into()) };
-        let words = format!("set -e\ncd '{}'\n{device} 2>'{}'\n{link}\n", self.tree.display(), self.said().display());
+        let (Some(device), Some(link)) = (device, link) else {
+            return Err("cargo did not say how it compiles and links".into());
+        };
+        let words = format!(
+            "set -e\ncd '{}'\n{device} 2>'{}'\n{link}\n",
+            self.tree.display(),
+            self.said().display()
+        );
         fs::write(self.recipe(), words).map_err(|error| error.to_string())
     }
 
@@ -129,8 +165,15 @@ impl MutantSet {
         let built = succeed(bounded("bash").arg(self.recipe()));
         built.map_err(|error| {
             let said = fs::read_to_string(self.said()).unwrap_or_default();
-            let first = said.lines().find(|line| line.contains("\"level\":\"error\"")).unwrap_or("");
-            let words = first.split("\"message\":\"").nth(1).unwrap_or("").split("\",").next().unwrap_or("");
+            let first =
+                said.lines().find(|line| line.contains("\"level\":\"error\"")).unwrap_or("");
+            let words = first
+                .split("\"message\":\"")
+                .nth(1)
+                .unwrap_or("")
+                .split("\",")
+                .next()
+                .unwrap_or("");
             format!("{error} {words}")
         })?;
         Ok(self.target.join("lab/deps").join(program_name(&self.recipe())?))
@@ -150,24 +193,42 @@ impl MutantSet {
         let output = run.args(["--", name]).output().map_err(|error| error.to_string())?;
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
         // Whatever the bug is, this is not it.
-        if let Some(line) = words.lines().find(|line| line.contains("is not built: run `cargo build")) {
+        if let Some(line) =
+            words.lines().find(|line| line.contains("is not built: run `cargo build"))
+        {
             return Err(line.trim().to_owned());
         }
         if words.contains("running 0 tests") {
             return Err(format!("there is no test {name} in --test {test}"));
         }
-        Ok((!output.status.success()).then(|| words.lines().find(|line| line.contains("panicked at")).unwrap_or(name).trim().to_owned()))
+        Ok((!output.status.success()).then(|| {
+            words
+                .lines()
+                .find(|line| line.contains("panicked at"))
+                .unwrap_or(name)
+                .trim()
+                .to_owned()
+        }))
     }
 }
 
 fn base(job: usize) -> PathBuf {
-    Path::new(LAB).ancestors().nth(2).unwrap_or(Path::new(".")).join("target/mutants").join(job.to_string())
+    Path::new(LAB)
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+        .join("target/mutants")
+        .join(job.to_string())
 }
 
 /// What the linker was told to make.
 fn program_name(recipe: &Path) -> Result<String, String> {
     let words = fs::read_to_string(recipe).map_err(|error| error.to_string())?;
-    let made = words.lines().last().and_then(|line| line.split(" \"-o\" ").nth(1)).and_then(|rest| rest.split('"').nth(1));
+    let made = words
+        .lines()
+        .last()
+        .and_then(|line| line.split(" \"-o\" ").nth(1))
+        .and_then(|rest| rest.split('"').nth(1));
     let name = made.and_then(|path| Path::new(path).file_name()).and_then(|name| name.to_str());
     name.map(str::to_owned).ok_or_else(|| "the linker's command names no program".into())
 }
@@ -179,7 +240,8 @@ fn take_what_is_compiled(target: &Path) {
     if target.join("lab").exists() {
         return;
     }
-    let copied = fs::create_dir_all(target).and_then(|()| Command::new("cp").arg("-a").arg(built).arg(target).output());
+    let copied = fs::create_dir_all(target)
+        .and_then(|()| Command::new("cp").arg("-a").arg(built).arg(target).output());
     if let Err(error) = copied {
         eprintln!("{}: {error}; the dependencies are compiled again", target.display());
     }
@@ -188,7 +250,9 @@ fn take_what_is_compiled(target: &Path) {
 /// A command that ends: by itself, or killed with all its children.
 pub fn bounded(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("bash");
-    let limits = format!("ulimit -v {COMMAND_KIB_MAX}; exec timeout -k 10 {COMMAND_SECONDS_MAX} \"$0\" \"$@\"");
+    let limits = format!(
+        "ulimit -v {COMMAND_KIB_MAX}; exec timeout -k 10 {COMMAND_SECONDS_MAX} \"$0\" \"$@\""
+    );
     command.args(["-c", &limits]).arg(program.as_ref());
     command
 }
@@ -204,7 +268,15 @@ pub fn succeed(command: &mut Command) -> Result<Output, String> {
     if output.status.success() {
         return Ok(output);
     }
-    let words = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let words = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     let first: Vec<&str> = words.trim().lines().take(12).collect();
-    Err(format!("{} failed: {}", command.get_args().last().unwrap_or_default().to_string_lossy(), first.join(" / ")))
+    Err(format!(
+        "{} failed: {}",
+        command.get_args().last().unwrap_or_default().to_string_lossy(),
+        first.join(" / ")
+    ))
 }

@@ -51,7 +51,11 @@ pub struct Search<'a> {
 /// What a sweep over damaged files has found. One that hangs in a case ends itself; one that only takes too long has judged nothing.
 fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caught>, String> {
     if timed_out(output) || output.status.code() == Some(USAGE) {
-        let why = if timed_out(output) { "it did not end in time" } else { "the lab does not know this command line" };
+        let why = if timed_out(output) {
+            "it did not end in time"
+        } else {
+            "the lab does not know this command line"
+        };
         return Err(format!("{by}: {why}"));
     }
     let Ok(tally) = serde_json::from_slice::<Value>(&output.stdout) else {
@@ -124,19 +128,49 @@ impl Search<'_> {
     fn files(&self, count: u64, before: &mut u64) -> Result<Option<Caught>, String> {
         let numbers = [count.to_string(), self.seed.to_string()];
         let mut command = bounded(self.program);
-        command.args(["corrupt-files", "--count", &numbers[0], "--seed", &numbers[1], "--workers", "1", "--worker", "0"]);
+        command.args([
+            "corrupt-files",
+            "--count",
+            &numbers[0],
+            "--seed",
+            &numbers[1],
+            "--workers",
+            "1",
+            "--worker",
+            "0",
+        ]);
         let output = command.output().map_err(|error| error.to_string())?;
         files_of(&output, format!("corrupt-files {count}"), before)
     }
 
-    fn cuts(&self, scenario: &str, states: u64, before: &mut u64) -> Result<Option<Caught>, String> {
+    fn cuts(
+        &self,
+        scenario: &str,
+        states: u64,
+        before: &mut u64,
+    ) -> Result<Option<Caught>, String> {
         let numbers = [states.to_string(), self.seed.to_string()];
-        let arguments = ["power-cuts", "--json", "--stop", "--workers", "1", "--states", &numbers[0], "--seed", &numbers[1]];
+        let arguments = [
+            "power-cuts",
+            "--json",
+            "--stop",
+            "--workers",
+            "1",
+            "--states",
+            &numbers[0],
+            "--seed",
+            &numbers[1],
+        ];
         self.command(&arguments, scenario, before)
     }
 
     /// One command on one scenario, until its first bad state.
-    fn command(&self, arguments: &[&str], scenario: &str, before: &mut u64) -> Result<Option<Caught>, String> {
+    fn command(
+        &self,
+        arguments: &[&str],
+        scenario: &str,
+        before: &mut u64,
+    ) -> Result<Option<Caught>, String> {
         let mut command = bounded(self.program);
         command.args(arguments).args(["--scenario", scenario]);
         if let Some(flaw) = self.flaw {
@@ -145,7 +179,11 @@ impl Search<'_> {
         let output = command.output().map_err(|error| error.to_string())?;
         let by = format!("{} {scenario}", arguments[0]);
         let words = String::from_utf8_lossy(&output.stderr);
-        let said = words.lines().find(|line| !line.trim().is_empty() && !line.starts_with("thread")).unwrap_or("it died").trim();
+        let said = words
+            .lines()
+            .find(|line| !line.trim().is_empty() && !line.starts_with("thread"))
+            .unwrap_or("it died")
+            .trim();
         if timed_out(&output) {
             return Ok(Some(Caught { rule: "every boot ends".into(), by, states: *before }));
         }
@@ -153,10 +191,15 @@ impl Search<'_> {
             return Err(format!("{by}: {said}"));
         }
         let text = String::from_utf8_lossy(&output.stdout);
-        let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()) else {
+        let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
+        else {
             // A scenario whose situation cannot even be made: an older firmware's boot or the judge has stopped.
             let said: String = said.chars().take(SHOWN_CHARS_MAX).collect();
-            return Ok(Some(Caught { rule: format!("the situation can be made: {said}"), by, states: *before }));
+            return Ok(Some(Caught {
+                rule: format!("the situation can be made: {said}"),
+                by,
+                states: *before,
+            }));
         };
         let number = |name: &str| tally[name].as_u64().unwrap_or(0);
         let bad = number("bad") > 0;
@@ -177,17 +220,26 @@ mod tests {
     fn found(code: i32, stdout: &str) -> Result<Option<String>, String> {
         let status = ExitStatus::from_raw(code << 8);
         let output = Output { status, stdout: stdout.as_bytes().to_vec(), stderr: Vec::new() };
-        files_of(&output, "corrupt-files 7".into(), &mut 0).map(|caught| caught.map(|caught| caught.rule))
+        files_of(&output, "corrupt-files 7".into(), &mut 0)
+            .map(|caught| caught.map(|caught| caught.rule))
     }
 
     #[test]
     fn only_a_bad_file_or_a_death_catches_a_bug() {
-        let tally = |bad: u64, described: &str| format!("{{\"cases\": 7, \"bad\": {bad}, \"described\": [{described}]}}");
+        let tally = |bad: u64, described: &str| {
+            format!("{{\"cases\": 7, \"bad\": {bad}, \"described\": [{described}]}}")
+        };
         assert_eq!(found(0, &tally(0, "")), Ok(None));
-        assert_eq!(found(1, &tally(1, "[\"1/2\", \"no silent loss\", \"\"]")), Ok(Some("no silent loss".into())));
+        assert_eq!(
+            found(1, &tally(1, "[\"1/2\", \"no silent loss\", \"\"]")),
+            Ok(Some("no silent loss".into()))
+        );
         assert_eq!(found(1, &tally(1, "")), Ok(Some("a rule".into())));
         assert_eq!(found(134, ""), Ok(Some("no panic".into())));
-        assert_eq!(found(USAGE, ""), Err("corrupt-files 7: the lab does not know this command line".into()));
+        assert_eq!(
+            found(USAGE, ""),
+            Err("corrupt-files 7: the lab does not know this command line".into())
+        );
         assert_eq!(found(124, ""), Err("corrupt-files 7: it did not end in time".into()));
     }
 }

@@ -18,7 +18,10 @@ pub fn line(outcome: &MutantOutcome) -> String {
     match &outcome.caught {
         Ok(Some(caught)) => {
             let MutantOutcome { seconds, .. } = outcome;
-            format!("{name:<44} caught by \"{}\" in {} after {} states, {seconds} s", caught.rule, caught.by, caught.states)
+            format!(
+                "{name:<44} caught by \"{}\" in {} after {} states, {seconds} s",
+                caught.rule, caught.by, caught.states
+            )
         }
         Ok(None) => format!("{name:<44} SURVIVED, {} s", outcome.seconds),
         Err(why) => format!("{name:<44} CANNOT BE APPLIED: {why}"),
@@ -29,10 +32,17 @@ pub fn line(outcome: &MutantOutcome) -> String {
 ///
 /// # Errors
 /// It cannot be read or written, or has no mark.
-pub fn write(document: &Path, wanted: &Wanted, outcomes: &[MutantOutcome], seconds: u64) -> Result<(), String> {
+pub fn write(
+    document: &Path,
+    wanted: &Wanted,
+    outcomes: &[MutantOutcome],
+    seconds: u64,
+) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", document.display());
     let text = fs::read_to_string(document).map_err(failed)?;
-    let (head, _) = text.split_once(MARK).ok_or_else(|| format!("{} has no line {MARK}", document.display()))?;
+    let (head, _) = text
+        .split_once(MARK)
+        .ok_or_else(|| format!("{} has no line {MARK}", document.display()))?;
     let mut out = format!("{head}{MARK}\n\n");
     let caught = outcomes.iter().filter(|outcome| matches!(outcome.caught, Ok(Some(_)))).count();
     out.push_str(&format!(
@@ -42,10 +52,14 @@ pub fn write(document: &Path, wanted: &Wanted, outcomes: &[MutantOutcome], secon
         wanted.seed,
         seconds.div_ceil(60)
     ));
-    out.push_str("| bug | the check that caught it | where | states until then |\n|---|---|---|---|\n");
+    out.push_str(
+        "| bug | the check that caught it | where | states until then |\n|---|---|---|---|\n",
+    );
     for outcome in outcomes {
         let row = match &outcome.caught {
-            Ok(Some(caught)) => format!("{} | {} | {}", caught.rule.replace('|', "/"), caught.by, caught.states),
+            Ok(Some(caught)) => {
+                format!("{} | {} | {}", caught.rule.replace('|', "/"), caught.by, caught.states)
+            }
             Ok(None) => "**survived** | |".into(),
             Err(why) => format!("**cannot be applied**: {} | |", why.replace('|', "/")),
         };

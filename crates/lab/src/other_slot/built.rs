@@ -30,7 +30,10 @@ fn tree() -> PathBuf {
 /// The folder of everything that is compiled: the one that this program lies in.
 fn target() -> PathBuf {
     let program = std::env::current_exe().ok();
-    program.as_deref().and_then(|program| program.parent()?.parent()).map_or_else(|| tree().join("target"), Path::to_path_buf)
+    program
+        .as_deref()
+        .and_then(|program| program.parent()?.parent())
+        .map_or_else(|| tree().join("target"), Path::to_path_buf)
 }
 
 /// The firmware of today's sources, which reads its folder when it starts.
@@ -52,11 +55,18 @@ fn kept(commit: &str) -> PathBuf {
 
 /// Why this commit cannot be had here; `None` where it can.
 pub fn missing(commit: &str) -> Option<String> {
-    let known = || git(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).output().is_ok_and(|output| output.status.success());
+    let known = || {
+        git(&["cat-file", "-e", &format!("{commit}^{{commit}}")])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
     if kept(commit).exists() || known() {
         return None;
     }
-    Some(format!("commit {} is not in this clone's history; `git fetch --unshallow` brings it", short(commit)))
+    Some(format!(
+        "commit {} is not in this clone's history; `git fetch --unshallow` brings it",
+        short(commit)
+    ))
 }
 
 /// The firmware of this commit.
@@ -87,9 +97,11 @@ fn git(arguments: &[&str]) -> Command {
 fn extract(commit: &str, to: &Path) -> Result<(), String> {
     let said = |error: std::io::Error| format!("{}: {error}", to.display());
     fs::create_dir_all(to).map_err(said)?;
-    let mut archive = git(&["archive", "--format=tar", commit]).stdout(Stdio::piped()).spawn().map_err(said)?;
+    let mut archive =
+        git(&["archive", "--format=tar", commit]).stdout(Stdio::piped()).spawn().map_err(said)?;
     let from = archive.stdout.take().map_or_else(Stdio::null, Stdio::from);
-    let unpacked = Command::new("tar").arg("-x").arg("-C").arg(to).stdin(from).status().map_err(said)?;
+    let unpacked =
+        Command::new("tar").arg("-x").arg("-C").arg(to).stdin(from).status().map_err(said)?;
     let archived = archive.wait().map_err(said)?;
     if unpacked.success() && archived.success() {
         return Ok(());
@@ -102,12 +114,16 @@ fn extract(commit: &str, to: &Path) -> Result<(), String> {
 fn build(tree: &Path, target: &Path, more: &[&str]) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(tree).args(["build", "--quiet", "--locked", "--package", "bootmigrate", "--example", "firmware"]).args(more);
+    command
+        .current_dir(tree)
+        .args(["build", "--quiet", "--locked", "--package", "bootmigrate", "--example", "firmware"])
+        .args(more);
     command.env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
     let output = command.output().map_err(|error| format!("cargo: {error}"))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let line = words.lines().find(|line| line.starts_with("error")).unwrap_or("cargo says no more");
+        let line =
+            words.lines().find(|line| line.starts_with("error")).unwrap_or("cargo says no more");
         return Err(format!("{} cannot be built: {line}", tree.display()));
     }
     Ok(target.join("debug/examples/firmware"))

@@ -43,7 +43,13 @@ impl Slot {
                 fs::write(folder.join(migration.file.replace(".sql", ".down.sql")), down).unwrap();
             }
         }
-        let newest = firmware.catalog.migrations.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let newest = firmware
+            .catalog
+            .migrations
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
         Slot { program: program.to_path_buf(), folder, newest }
     }
 
@@ -53,8 +59,14 @@ impl Slot {
         let _ = fs::remove_dir_all(&run);
         fs::create_dir_all(&run).unwrap();
         let mut command = Command::new(&self.program);
-        command.args(["run", "--root"]).arg(root).env_clear().env("BOOTMIGRATE_TEST_FOLDER", &self.folder).stdin(Stdio::null());
-        let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
+        command
+            .args(["run", "--root"])
+            .arg(root)
+            .env_clear()
+            .env("BOOTMIGRATE_TEST_FOLDER", &self.folder)
+            .stdin(Stdio::null());
+        let output =
+            command.output().unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
         let exit = output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
         SlotRun { exit, said: String::from_utf8_lossy(&output.stderr).into_owned() }
     }
@@ -109,7 +121,12 @@ pub fn below(folder: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        let mut paths: Vec<PathBuf> = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
         paths.sort();
         for path in paths {
             let Ok(data) = fs::symlink_metadata(&path) else { continue };
@@ -128,7 +145,8 @@ pub type Footprint = BTreeMap<PathBuf, (u32, u32, i64, i64, u128)>;
 /// The footprint of everything durable.
 pub fn footprint(root: &Path) -> Footprint {
     let print = |(path, data): (PathBuf, fs::Metadata)| {
-        let content = if data.is_file() { Hash128::of(&fs::read(&path).unwrap_or_default()) } else { 0 };
+        let content =
+            if data.is_file() { Hash128::of(&fs::read(&path).unwrap_or_default()) } else { 0 };
         (path, (data.mode(), data.uid(), data.mtime(), data.mtime_nsec(), content))
     };
     below(&root.join("data")).into_iter().map(print).collect()

@@ -101,10 +101,16 @@ impl<'a> Judge<'a> {
         self.said |= ran.exit == 11;
         let usable = ran.exit == 0 || ran.exit == 11;
         if ran.exit != 0 && !ran.said.contains(&format!("[BM-{} settings", ran.exit)) {
-            return bad("a sentence for every exit", format!("{who:?}: exit {}: {}", ran.exit, ran.said));
+            return bad(
+                "a sentence for every exit",
+                format!("{who:?}: exit {}: {}", ran.exit, ran.said),
+            );
         }
         if self.root.join("run/bootmigrate/ready/settings").exists() != usable {
-            return bad("ready where usable", format!("{who:?}: exit {} and the ready file does not agree", ran.exit));
+            return bad(
+                "ready where usable",
+                format!("{who:?}: exit {} and the ready file does not agree", ran.exit),
+            );
         }
         let stands = look(&self.root.join(HOME).join("settings.db"));
         if who == Who::Earlier && ran.exit == 12 {
@@ -115,16 +121,29 @@ impl<'a> Judge<'a> {
             return self.not_usable(who, ran, &stands);
         }
         let Stands::Whole(dump) = &stands else {
-            return bad("usable means whole", format!("{who:?}: exit {} and main is {stands:?}", ran.exit));
+            return bad(
+                "usable means whole",
+                format!("{who:?}: exit {} and main is {stands:?}", ran.exit),
+            );
         };
         dump.consistent().or_else(|why| bad("our tables fit the history", why))?;
-        let found = self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text);
+        let found =
+            self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text);
         let Some(end) = found.filter(|end| end.exits.contains(&0)) else {
             let near = self.ends(who).first().map_or("", |end| end.text.as_str());
-            return bad("old or new", format!("{who:?}: exit {}: {}{}", ran.exit, ran.said, difference(near, &dump.text)));
+            return bad(
+                "old or new",
+                format!("{who:?}: exit {}: {}{}", ran.exit, ran.said, difference(near, &dump.text)),
+            );
         };
         if end.loss && !self.said {
-            return bad("no silent loss", format!("{who:?}: exit {} and rows are gone ({}): {}", ran.exit, end.name, ran.said));
+            return bad(
+                "no silent loss",
+                format!(
+                    "{who:?}: exit {} and rows are gone ({}): {}",
+                    ran.exit, end.name, ran.said
+                ),
+            );
         }
         Ok((ran, Some(end)))
     }
@@ -132,22 +151,38 @@ impl<'a> Judge<'a> {
     /// The earlier release has said that the database is newer: so it must be, whole, with every row.
     fn refused(&self, stands: &Stands, ran: &SlotRun) -> Result<(), Bad> {
         let Stands::Whole(dump) = stands else {
-            return bad("refused only what is newer", format!("exit 12 and main is {stands:?}: {}", ran.said));
+            return bad(
+                "refused only what is newer",
+                format!("exit 12 and main is {stands:?}: {}", ran.said),
+            );
         };
         let newest = dump.versions.last().copied().unwrap_or(0);
         if newest <= self.earlier.newest {
-            return bad("refused only what is newer", format!("exit 12 and main is at {newest}: {}", ran.said));
+            return bad(
+                "refused only what is newer",
+                format!("exit 12 and main is at {newest}: {}", ran.said),
+            );
         }
         match self.slots.today.ends.iter().find(|end| end.text == dump.text) {
             Some(_) => Ok(()),
-            None => bad("a refusal leaves everything", difference(&self.slots.today.ends[0].text, &dump.text)),
+            None => bad(
+                "a refusal leaves everything",
+                difference(&self.slots.today.ends[0].text, &dump.text),
+            ),
         }
     }
 
     /// Today's code may fail as the scenario says; the old one stands. The earlier release has no reason to.
-    fn not_usable(&self, who: Who, ran: SlotRun, stands: &Stands) -> Result<(SlotRun, Option<&'a End>), Bad> {
+    fn not_usable(
+        &self,
+        who: Who,
+        ran: SlotRun,
+        stands: &Stands,
+    ) -> Result<(SlotRun, Option<&'a End>), Bad> {
         let end = match stands {
-            Stands::Whole(dump) => self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text),
+            Stands::Whole(dump) => {
+                self.ends(who).iter().find(|end| end.cuts <= self.cuts && end.text == dump.text)
+            }
             Stands::Absent | Stands::Broken(..) => None,
         };
         match end.filter(|end| who == Who::Today && end.exits.contains(&ran.exit)) {
@@ -168,7 +203,10 @@ impl<'a> Judge<'a> {
                 }
                 (Err(_), true) => {
                     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    name == ".bootmigrate" || ["", "-wal", "-shm", "-journal"].iter().any(|side| name == format!("settings.db{side}"))
+                    name == ".bootmigrate"
+                        || ["", "-wal", "-shm", "-journal"]
+                            .iter()
+                            .any(|side| name == format!("settings.db{side}"))
                 }
                 (Err(_), false) => false,
             };
@@ -184,9 +222,17 @@ impl<'a> Judge<'a> {
 
     /// Where rows are gone, the files that had them are kept, with their reason.
     fn quarantine(&self, end: &End, folder: &Path) -> Result<(), Bad> {
-        let sets: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let sets: Vec<_> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
         if sets.len() > KEPT_MAX {
-            return bad("copies bounded", format!("{} sets of files are in quarantine", sets.len()));
+            return bad(
+                "copies bounded",
+                format!("{} sets of files are in quarantine", sets.len()),
+            );
         }
         let mut kept = false;
         for files in &sets {
@@ -203,7 +249,10 @@ impl<'a> Judge<'a> {
             };
         }
         if end.loss && !kept {
-            return bad("the old files are kept", format!("{} sets of files are in quarantine, and none is the old one", sets.len()));
+            return bad(
+                "the old files are kept",
+                format!("{} sets of files are in quarantine, and none is the old one", sets.len()),
+            );
         }
         Ok(())
     }

@@ -79,8 +79,10 @@ pub fn run(wanted: &Wanted) -> ExitCode {
         return ExitCode::from(NOT_RUN);
     }
     let today = wanted.today.clone().map_or_else(built::today, Ok);
-    let earlier: Result<Vec<_>, String> =
-        built::commits().into_iter().map(|commit| built::earlier(commit).map(|program| (commit, program))).collect();
+    let earlier: Result<Vec<_>, String> = built::commits()
+        .into_iter()
+        .map(|commit| built::earlier(commit).map(|program| (commit, program)))
+        .collect();
     let (today, earlier) = match (today, earlier) {
         (Ok(today), Ok(earlier)) => (today, earlier),
         (Err(sentence), _) | (_, Err(sentence)) => {
@@ -92,14 +94,21 @@ pub fn run(wanted: &Wanted) -> ExitCode {
         work(wanted, worker, &today, &earlier);
         return ExitCode::SUCCESS;
     }
-    let folder = tempfile::Builder::new().prefix("other-slot-").tempdir_in(&wanted.work).expect("a folder for the devices");
+    let folder = tempfile::Builder::new()
+        .prefix("other-slot-")
+        .tempdir_in(&wanted.work)
+        .expect("a folder for the devices");
     if let Some(name) = &wanted.replay {
         return replay(name, folder.path(), &today, &earlier);
     }
     let situations = folder.path().join("situations");
     for (commit, program) in &earlier {
         for slots in named(wanted.scenario.as_deref()) {
-            make_situation(&slots, program, &situations.join(built::short(commit)).join(slots.name));
+            make_situation(
+                &slots,
+                program,
+                &situations.join(built::short(commit)).join(slots.name),
+            );
         }
     }
     by_workers(wanted, folder.path())
@@ -122,9 +131,12 @@ fn by_workers(wanted: &Wanted, folder: &Path) -> ExitCode {
     let start = |worker: u64| {
         let mut command = Command::new(&program);
         command.arg("other-slot").arg("--work").arg(folder).stdout(Stdio::piped());
-        for (flag, number) in
-            [("--states", wanted.states), ("--seed", wanted.seed), ("--workers", wanted.workers.max(1)), ("--worker", worker)]
-        {
+        for (flag, number) in [
+            ("--states", wanted.states),
+            ("--seed", wanted.seed),
+            ("--workers", wanted.workers.max(1)),
+            ("--worker", worker),
+        ] {
             command.args([flag, &number.to_string()]);
         }
         if let Some(name) = &wanted.scenario {
@@ -142,7 +154,10 @@ fn by_workers(wanted: &Wanted, folder: &Path) -> ExitCode {
         let output = worker.wait_with_output().expect("a worker ends");
         let found: Vec<Tally> = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             let mut died = Tally::named("a worker");
-            died.note("a worker".into(), &Bad { rule: "no panic", what: format!("it died: {} ({error})", output.status) });
+            died.note(
+                "a worker".into(),
+                &Bad { rule: "no panic", what: format!("it died: {} ({error})", output.status) },
+            );
             vec![died]
         });
         for part in found {
@@ -184,8 +199,15 @@ fn work(wanted: &Wanted, worker: u64, today: &Path, earlier: &[(&str, PathBuf)])
     let mut tallies = Vec::new();
     for (commit, program) in earlier {
         for slots in &situations {
-            let situations = wanted.work.join("situations").join(built::short(commit)).join(slots.name);
-            let trial = Trial::make(slots.clone(), &situations, &wanted.work.join(format!("worker-{worker}")), today, program);
+            let situations =
+                wanted.work.join("situations").join(built::short(commit)).join(slots.name);
+            let trial = Trial::make(
+                slots.clone(),
+                &situations,
+                &wanted.work.join(format!("worker-{worker}")),
+                today,
+                program,
+            );
             let share = Share { states: each, seed: wanted.seed, worker, workers: wanted.workers };
             tallies.push(trial.sweep(&format!("{}/{}", built::short(commit), slots.name), share));
         }
@@ -204,7 +226,13 @@ struct Share {
 }
 
 impl Trial {
-    fn make(mut slots: Slots, situation: &Path, folder: &Path, today: &Path, earlier: &Path) -> Trial {
+    fn make(
+        mut slots: Slots,
+        situation: &Path,
+        folder: &Path,
+        today: &Path,
+        earlier: &Path,
+    ) -> Trial {
         if matches!(slots.made, Made::ByTheEarlier(_)) {
             slots.today.initial = read_back(situation);
         }
@@ -238,7 +266,8 @@ impl Trial {
                 continue;
             }
             // Every other device comes back to today's slot at once, and every third of all is cut once more there.
-            let turns = Turns { patient: found % 2 == 0, second: (found % 3 == 0).then_some(second) };
+            let turns =
+                Turns { patient: found % 2 == 0, second: (found % 3 == 0).then_some(second) };
             let (mut judge, mut nothing) = (None, |_: &str| {});
             let judged = self.judge(&first, point, turns, &mut judge, &mut nothing);
             tally.take(format!("{name}@{point}{}", turns.words()), judge, judged);
@@ -338,7 +367,8 @@ struct Counts {
 }
 
 fn state_at(run: &Logged, point: CrashPoint) -> State {
-    Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }.state_at(point)
+    Enumerator { initial: &run.initial, log: &run.log, order: point.order, plan: PLAIN }
+        .state_at(point)
 }
 
 /// Shows one state: COMMIT/SITUATION@POINT+TURNS.
@@ -359,7 +389,10 @@ fn replay(name: &str, folder: &Path, today: &Path, earlier: &[(&str, PathBuf)]) 
     make_situation(&slots, program, &situation);
     let trial = Trial::make(slots, &situation, folder, today, program);
     let first = trial.today_logged(trial.slots.today.firmware, &trial.slots.today.initial, false);
-    println!("uncut, this boot would end with exit {}: {}", first.booted.report.exit, first.booted.report.sentence);
+    println!(
+        "uncut, this boot would end with exit {}: {}",
+        first.booted.report.exit, first.booted.report.sentence
+    );
     println!("cut at {point}; what is left:\n{}", state_at(&first, point).describe());
     match trial.judge(&first, point, turns, &mut None, &mut |line| println!("{line}")) {
         Ok(ended) => println!("good: {} there, {} here", ended.there, ended.here),

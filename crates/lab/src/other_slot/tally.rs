@@ -41,7 +41,12 @@ impl Tally {
         Tally { situation: situation.to_owned(), ..Tally::default() }
     }
 
-    pub(super) fn take(&mut self, name: String, counts: Option<Counts>, judged: Result<TrialEnd, Bad>) {
+    pub(super) fn take(
+        &mut self,
+        name: String,
+        counts: Option<Counts>,
+        judged: Result<TrialEnd, Bad>,
+    ) {
         self.states += 1;
         if let Some(counts) = counts {
             self.boots += counts.boots;
@@ -49,7 +54,9 @@ impl Tally {
             self.second_cuts += u64::from(counts.cuts > 1);
         }
         match judged {
-            Ok(ended) => *self.ends.entry(format!("{} > {}", ended.there, ended.here)).or_default() += 1,
+            Ok(ended) => {
+                *self.ends.entry(format!("{} > {}", ended.there, ended.here)).or_default() += 1
+            }
             Err(bad) => self.note(name, &bad),
         }
     }
@@ -69,7 +76,10 @@ impl Tally {
         self.boots += other.boots;
         self.refusals += other.refusals;
         self.bad += other.bad;
-        other.ends.iter().for_each(|(end, count)| *self.ends.entry(end.clone()).or_default() += count);
+        other
+            .ends
+            .iter()
+            .for_each(|(end, count)| *self.ends.entry(end.clone()).or_default() += count);
         self.described.extend(other.described.iter().cloned());
         self.described.truncate(DESCRIBED_MAX);
     }
@@ -82,7 +92,8 @@ impl fmt::Display for Tally {
             "{:<30} {:>4} effects {:>5} states ({} cut twice) {:>6} boots ({} refused as newer) {:>4} bad",
             self.situation, self.effects, self.states, self.second_cuts, self.boots, self.refusals, self.bad
         )?;
-        let ends: Vec<String> = self.ends.iter().map(|(end, count)| format!("{end} {count}")).collect();
+        let ends: Vec<String> =
+            self.ends.iter().map(|(end, count)| format!("{end} {count}")).collect();
         write!(f, "\n    {}", ends.join(", "))?;
         for (name, rule, what) in &self.described {
             write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;

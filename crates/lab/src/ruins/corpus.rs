@@ -27,7 +27,8 @@ CREATE TABLE sample(series INTEGER NOT NULL, at INTEGER NOT NULL, value REAL, PR
 const SECOND: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\n";
 
 /// The tables whose rows are compared.
-pub const TABLES: &[&str] = &["device", "document", "event", "parameter", "reading", "sample", "sensor"];
+pub const TABLES: &[&str] =
+    &["device", "document", "event", "parameter", "reading", "sample", "sensor"];
 /// Tables of the histories.
 const HISTORIES: &[&str] = &["refinery_schema_history", "bootmigrate_steps", "bootmigrate_state"];
 
@@ -66,13 +67,21 @@ fn histories() -> &'static Histories {
         assert_eq!(booted.report.exit, 0, "{}", booted.report.sentence);
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("first.db");
-        std::fs::write(&path, sim.state().swept().read_file(MAIN).expect("a database")).expect("a file");
+        std::fs::write(&path, sim.state().swept().read_file(MAIN).expect("a database"))
+            .expect("a file");
         let connection = Connection::open(path).expect("a database");
         let read = |table: &&str| {
-            let sql = connection.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0)).expect("its schema");
-            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).expect("a table");
+            let sql = connection
+                .query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [table], |row| {
+                    row.get(0)
+                })
+                .expect("its schema");
+            let mut statement =
+                connection.prepare(&format!("SELECT * FROM {table}")).expect("a table");
             let width = statement.column_count();
-            let rows = statement.query_map([], |row| (0..width).map(|at| row.get(at)).collect()).expect("rows");
+            let rows = statement
+                .query_map([], |row| (0..width).map(|at| row.get(at)).collect())
+                .expect("rows");
             (sql, rows.collect::<rusqlite::Result<Vec<Vec<Value>>>>().expect("rows"))
         };
         HISTORIES.iter().map(read).collect()
@@ -87,7 +96,8 @@ pub fn make(random: &mut Random, number: u64) -> Made {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("made.db");
     let connection = Connection::open(&path).expect("a database");
-    let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let run =
+        |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run(&format!("PRAGMA page_size = {page}; PRAGMA encoding = '{encoding}'; PRAGMA auto_vacuum = {vacuum}; PRAGMA synchronous = OFF"));
     run("PRAGMA foreign_keys = OFF");
     let scale = 1 + random.below(6);
@@ -95,7 +105,9 @@ pub fn make(random: &mut Random, number: u64) -> Made {
         run(sql);
         for row in rows {
             let marks = vec!["?"; row.len()].join(", ");
-            connection.execute(&format!("INSERT INTO {table} VALUES ({marks})"), params_from_iter(row)).expect("a row of the history");
+            connection
+                .execute(&format!("INSERT INTO {table} VALUES ({marks})"), params_from_iter(row))
+                .expect("a row of the history");
         }
     }
     run(FIRST);
@@ -116,28 +128,43 @@ pub fn make(random: &mut Random, number: u64) -> Made {
     let truth = all_rows(&connection);
     drop(connection);
     let bytes = std::fs::read(&path).expect("a file");
-    let how = format!("pages of {page}, {encoding}, auto_vacuum {vacuum}, {} pages", bytes.len() / page);
+    let how =
+        format!("pages of {page}, {encoding}, auto_vacuum {vacuum}, {} pages", bytes.len() / page);
     Made { how, bytes, earlier, page, truth, old, pages }
 }
 
 fn all_rows(connection: &Connection) -> Rows {
-    TABLES.iter().map(|table| ((*table).to_owned(), table_rows(connection, table, &mut |_| {}))).collect()
+    TABLES
+        .iter()
+        .map(|table| ((*table).to_owned(), table_rows(connection, table, &mut |_| {})))
+        .collect()
 }
 
 fn pages_of(connection: &Connection) -> Vec<(usize, String, String)> {
-    let mut statement = connection.prepare("SELECT pageno, name, pagetype FROM dbstat").expect("dbstat");
-    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?, row.get(2)?))).expect("dbstat");
+    let mut statement =
+        connection.prepare("SELECT pageno, name, pagetype FROM dbstat").expect("dbstat");
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?, row.get(2)?)))
+        .expect("dbstat");
     rows.collect::<rusqlite::Result<_>>().expect("dbstat")
 }
 
 /// Rows of the first or second half of its life.
 fn fill(half: u64, scale: u64, random: &mut Random) -> String {
     let base = (half - 1) * 100_000;
-    let to = |count: u64| format!("WITH n(i) AS (SELECT {} UNION ALL SELECT i + 1 FROM n WHERE i < {})", base + 1, base + count.max(1));
+    let to = |count: u64| {
+        format!(
+            "WITH n(i) AS (SELECT {} UNION ALL SELECT i + 1 FROM n WHERE i < {})",
+            base + 1,
+            base + count.max(1)
+        )
+    };
     let seed = random.below(1 << 30);
     let mut sql = "BEGIN;".to_owned();
     if half == 1 {
-        sql.push_str(&format!("INSERT INTO device VALUES (1, 'GW-{seed}', 'gateway mk2', '2024-11-05');"));
+        sql.push_str(&format!(
+            "INSERT INTO device VALUES (1, 'GW-{seed}', 'gateway mk2', '2024-11-05');"
+        ));
     }
     let blobs = [0, 300, 3_000, 60_000, 1_500_000][random.below(5) as usize];
     let documents = if blobs > 100_000 { 2 } else { 6 * scale };
@@ -169,7 +196,9 @@ fn change(scale: u64, random: &mut Random) -> String {
         random.below(13)
     );
     if random.below(2) == 0 {
-        sql.push_str("DELETE FROM document WHERE id % 3 = 1; DELETE FROM sample WHERE at % 100000 < 40;");
+        sql.push_str(
+            "DELETE FROM document WHERE id % 3 = 1; DELETE FROM sample WHERE at % 100000 < 40;",
+        );
     }
     sql + "COMMIT;"
 }

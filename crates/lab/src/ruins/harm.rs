@@ -62,9 +62,18 @@ impl Harm {
 pub fn harm(made: &Made, harm: Harm, random: &mut Random) -> (Vec<u8>, String) {
     let mut bytes = made.bytes.clone();
     let pages = bytes.len() / made.page;
-    let of_kind = |kind: &str| made.pages.iter().filter(|(_, _, found)| found == kind).map(|(page, ..)| *page).collect::<Vec<usize>>();
-    let any = |random: &mut Random| 2 + random.below(pages.saturating_sub(1).max(1) as u64) as usize;
-    let some = |random: &mut Random| (0..=random.below(1 + pages as u64 / 12)).map(|_| any(random)).collect::<Vec<usize>>();
+    let of_kind = |kind: &str| {
+        made.pages
+            .iter()
+            .filter(|(_, _, found)| found == kind)
+            .map(|(page, ..)| *page)
+            .collect::<Vec<usize>>()
+    };
+    let any =
+        |random: &mut Random| 2 + random.below(pages.saturating_sub(1).max(1) as u64) as usize;
+    let some = |random: &mut Random| {
+        (0..=random.below(1 + pages as u64 / 12)).map(|_| any(random)).collect::<Vec<usize>>()
+    };
     let chosen = match harm {
         Harm::Bits => return bits(bytes, random),
         Harm::Truncated => {
@@ -93,7 +102,8 @@ pub fn harm(made: &Made, harm: Harm, random: &mut Random) -> (Vec<u8>, String) {
         match (harm, earlier) {
             (Harm::Stale, Some(earlier)) => bytes[at..end].copy_from_slice(earlier),
             (Harm::Torn, Some(earlier)) => {
-                let half = random.below(made.page as u64 / 512).max(1) as usize * made.page.min(512).min(made.page / 2);
+                let half = random.below(made.page as u64 / 512).max(1) as usize
+                    * made.page.min(512).min(made.page / 2);
                 bytes[at + half..end].copy_from_slice(&earlier[half..]);
             }
             (Harm::Torn, None) => bytes[at + made.page / 2..end].fill(0),
@@ -117,7 +127,8 @@ fn lose(bytes: &mut [u8], random: &mut Random) {
 /// Some of these.
 fn pick(all: Vec<usize>, random: &mut Random) -> Vec<usize> {
     let parts = 1 + random.below(3);
-    let picked: Vec<usize> = all.iter().copied().filter(|page| *page != 1 && random.below(parts) == 0).collect();
+    let picked: Vec<usize> =
+        all.iter().copied().filter(|page| *page != 1 && random.below(parts) == 0).collect();
     if picked.is_empty() {
         all.into_iter().filter(|page| *page != 1).take(1).collect()
     } else {
@@ -150,15 +161,22 @@ fn swapped(made: &Made, mut bytes: Vec<u8>, random: &mut Random) -> (Vec<u8>, St
 
 /// The lowest page of an object is where it began, as SQLite gives pages away.
 fn roots(made: &Made, random: &mut Random) -> Vec<usize> {
-    let names: std::collections::BTreeSet<&String> = made.pages.iter().map(|(_, name, _)| name).collect();
-    let first = |name: &&String| made.pages.iter().filter(|(_, found, _)| found == *name).map(|(page, ..)| *page).min();
+    let names: std::collections::BTreeSet<&String> =
+        made.pages.iter().map(|(_, name, _)| name).collect();
+    let first = |name: &&String| {
+        made.pages.iter().filter(|(_, found, _)| found == *name).map(|(page, ..)| *page).min()
+    };
     let firsts = names.iter().filter_map(first).filter(|page| *page != 1).collect();
     pick(firsts, random)
 }
 
 /// Pages that list free ones, from the header on.
 fn lists(made: &Made) -> Vec<usize> {
-    let number = |at: usize| made.bytes.get(at..at + 4).map_or(0, |bytes| u32::from_be_bytes(bytes.try_into().expect("four")) as usize);
+    let number = |at: usize| {
+        made.bytes
+            .get(at..at + 4)
+            .map_or(0, |bytes| u32::from_be_bytes(bytes.try_into().expect("four")) as usize)
+    };
     let (mut lists, mut next) = (Vec::new(), number(32));
     while next != 0 && !lists.contains(&next) {
         lists.push(next);

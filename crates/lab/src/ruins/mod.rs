@@ -84,7 +84,10 @@ impl Tally {
             let ours = self.by_harm.entry(harm).or_insert_with(|| vec![0; counts.len()]);
             ours.iter_mut().zip(counts).for_each(|(ours, count)| *ours += count);
         }
-        other.by_exit.into_iter().for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
+        other
+            .by_exit
+            .into_iter()
+            .for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
         self.behind.extend(other.behind);
         self.strange.extend(other.strange);
         self.unsaid.extend(other.unsaid);
@@ -93,11 +96,15 @@ impl Tally {
     fn case(&mut self, name: &str, made: &Made, harm: Harm, how: &str, scores: &[(Way, Score)]) {
         let truth = made.truth.values().map(|rows| rows.len() as u64).sum::<u64>();
         (self.files, self.truth) = (self.files + 1, self.truth + truth);
-        let of = |wanted: Way| scores.iter().find(|(way, _)| *way == wanted).map_or(0, |(_, score)| score.found());
+        let of = |wanted: Way| {
+            scores.iter().find(|(way, _)| *way == wanted).map_or(0, |(_, score)| score.found())
+        };
         let ours = of(Way::Ours);
-        let counts = self.by_harm.entry(format!("{harm:?}")).or_insert_with(|| vec![0; 3 + Way::ALL.len()]);
+        let counts =
+            self.by_harm.entry(format!("{harm:?}")).or_insert_with(|| vec![0; 3 + Way::ALL.len()]);
         let behind = u64::from(ours < of(Way::Recover));
-        let each = [1, truth].into_iter().chain(Way::ALL.iter().map(|way| of(*way))).chain([behind]);
+        let each =
+            [1, truth].into_iter().chain(Way::ALL.iter().map(|way| of(*way))).chain([behind]);
         counts.iter_mut().zip(each).for_each(|(sum, count)| *sum += count);
         for (way, score) in scores {
             let sum = self.by_way.entry(format!("{way:?}")).or_default();
@@ -105,10 +112,19 @@ impl Tally {
             sum.reached += u64::from(ours >= score.found());
         }
         if behind > 0 {
-            self.behind.push(format!("{name}: {ours} of {truth}, .recover {}; {}: {how}", of(Way::Recover), made.how));
+            self.behind.push(format!(
+                "{name}: {ours} of {truth}, .recover {}; {}: {how}",
+                of(Way::Recover),
+                made.how
+            ));
         }
-        if let Some((_, score)) = scores.iter().find(|(way, score)| *way == Way::Ours && score.invented > 0) {
-            self.strange.push(format!("{name}: {} rows that never were; {}: {how}", score.invented, made.how));
+        if let Some((_, score)) =
+            scores.iter().find(|(way, score)| *way == Way::Ours && score.invented > 0)
+        {
+            self.strange.push(format!(
+                "{name}: {} rows that never were; {}: {how}",
+                score.invented, made.how
+            ));
         }
     }
 }
@@ -130,7 +146,9 @@ fn is_unsaid(made: &Made, harm: Harm, bytes: &[u8], found: &Found) -> bool {
         let is_subtle = matches!(harm, Harm::Bits | Harm::Stale | Harm::Torn);
         is_subtle && (rows::only_adds_older(made, table, found) || ways::looks_whole(bytes, table))
     };
-    found.exit == Some(0) && !found.untouched && made.truth.iter().any(|of| differs(of) && !cannot_be_seen(of.0))
+    found.exit == Some(0)
+        && !found.untouched
+        && made.truth.iter().any(|of| differs(of) && !cannot_be_seen(of.0))
 }
 
 /// What is wrong with exit 0 for one case; `None` where nothing is.
@@ -142,11 +160,14 @@ pub fn verdict(name: &str) -> Result<Option<String>, String> {
     let (made, harm, how, bytes) = damaged(seed, number);
     let found = ways::rescue(Way::Ours, &bytes);
     let score = rows::score(&made, &found);
-    Ok(is_unsaid(&made, harm, &bytes, &found).then(|| format!("{score:?}; {}: {how}: {}", made.how, found.said)))
+    Ok(is_unsaid(&made, harm, &bytes, &found)
+        .then(|| format!("{score:?}; {}: {how}: {}", made.how, found.said)))
 }
 
 fn numbers(name: &str) -> Result<(u64, u64), String> {
-    let numbers = name.split_once('/').and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
+    let numbers = name
+        .split_once('/')
+        .and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
     numbers.ok_or_else(|| format!("{name} is not the name of a case; write SEED/NUMBER"))
 }
 
@@ -169,7 +190,9 @@ pub fn sweep(extent: Extent) -> Tally {
                 }
                 let score = rows::score(&made, &found);
                 if *way == Way::Ours && is_unsaid(&made, harm, &bytes, &found) {
-                    tally.unsaid.push(format!("{name}: {score:?}; {}: {how}: {}", made.how, found.said));
+                    tally
+                        .unsaid
+                        .push(format!("{name}: {score:?}; {}: {how}: {}", made.how, found.said));
                 }
                 (*way, score)
             })
@@ -197,7 +220,11 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<(), String> {
         out(&format!("{way:?}: {score:?} {}", found.said));
         for (table, truth) in &made.truth {
             let count = found.tables.get(table).map_or(0, Vec::len);
-            out(&format!("    {table}: {count} of {}, {} in lost_{table}", truth.len(), found.beside.get(table).map_or(0, Vec::len)));
+            out(&format!(
+                "    {table}: {count} of {}, {} in lost_{table}",
+                truth.len(),
+                found.beside.get(table).map_or(0, Vec::len)
+            ));
         }
     }
     Ok(())
@@ -225,7 +252,8 @@ impl fmt::Display for Tally {
         writeln!(f, "| way | true rows | in their tables | with other values | deleted or overwritten | never were | files where the purge has at least as many |")?;
         writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
         for way in Way::ALL {
-            let Sum { rows, reached } = self.by_way.get(&format!("{way:?}")).cloned().unwrap_or_default();
+            let Sum { rows, reached } =
+                self.by_way.get(&format!("{way:?}")).cloned().unwrap_or_default();
             let found = format!("{} ({})", rows.found(), percent(rows.found(), self.truth));
             let reached = format!("{reached} ({})", percent(reached, self.files));
             writeln!(
@@ -244,7 +272,8 @@ impl fmt::Display for Tally {
             let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
             writeln!(f, "| {harm} | {} |", counts.join(" | "))?;
         }
-        let exits: Vec<String> = self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
+        let exits: Vec<String> =
+            self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
         writeln!(f, "\nexit codes of the purge: {}", exits.join(", "))?;
         self.behind.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "BEHIND {line}"))?;
         self.strange.iter().take(NAMED_MAX).try_for_each(|line| writeln!(f, "STRANGE {line}"))?;

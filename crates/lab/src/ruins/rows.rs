@@ -46,9 +46,14 @@ impl Score {
 }
 
 /// Every row that can be read, sorted; what stops the reading is handed on.
-pub fn table_rows(connection: &Connection, table: &str, stopped: &mut dyn FnMut(String)) -> Vec<String> {
+pub fn table_rows(
+    connection: &Connection,
+    table: &str,
+    stopped: &mut dyn FnMut(String),
+) -> Vec<String> {
     let mut found = Vec::new();
-    if let Err(error) = read(connection, &format!("SELECT * FROM {table} NOT INDEXED"), &mut found) {
+    if let Err(error) = read(connection, &format!("SELECT * FROM {table} NOT INDEXED"), &mut found)
+    {
         // NOT INDEXED says nothing of a table that is kept by its key.
         stopped(error.to_string());
     }
@@ -81,7 +86,9 @@ fn word(value: ValueRef<'_>) -> String {
         ValueRef::Integer(number) => format!("i{number}"),
         ValueRef::Real(number) => format!("r{number}"),
         ValueRef::Text(text) => format!("t{}", String::from_utf8_lossy(text)),
-        ValueRef::Blob(bytes) => format!("b{}:{:x}", bytes.len(), crate::sim::hash::Hash128::of(bytes)),
+        ValueRef::Blob(bytes) => {
+            format!("b{}:{:x}", bytes.len(), crate::sim::hash::Hash128::of(bytes))
+        }
     }
 }
 
@@ -101,7 +108,12 @@ pub fn only_adds_older(made: &Made, table: &str, found: &Found) -> bool {
     let mut left: BTreeMap<&str, u64> = BTreeMap::new();
     made.truth.get(table).into_iter().flatten().for_each(|row| *left.entry(row).or_default() += 1);
     let is_older = |row: &String| made.old.get(table).is_some_and(|old| old.contains(row));
-    let known = found.tables.get(table).into_iter().flatten().all(|row| take(&mut left, row) || is_older(row));
+    let known = found
+        .tables
+        .get(table)
+        .into_iter()
+        .flatten()
+        .all(|row| take(&mut left, row) || is_older(row));
     known && left.values().all(|count| *count == 0)
 }
 
@@ -125,8 +137,18 @@ pub fn score(made: &Made, found: &Found) -> Score {
                 score.invented += 1;
             }
         }
-        score.beside += found.beside.get(table).unwrap_or(&empty).iter().filter(|row| take(&mut left, row)).count() as u64;
-        score.beside += found.anywhere.iter().filter(|(width, row)| *width == width_of(row) && take(&mut left, row)).count() as u64;
+        score.beside += found
+            .beside
+            .get(table)
+            .unwrap_or(&empty)
+            .iter()
+            .filter(|row| take(&mut left, row))
+            .count() as u64;
+        score.beside += found
+            .anywhere
+            .iter()
+            .filter(|(width, row)| *width == width_of(row) && take(&mut left, row))
+            .count() as u64;
     }
     score
 }

@@ -71,14 +71,20 @@ pub fn rescue(way: Way, bytes: &[u8]) -> Found {
     let mut found = Found::default();
     match way {
         Way::Ours => return ours(bytes, &rescued),
-        Way::Recover => recover(&damaged, &rescued).expect("sqlite3 is installed, or named by SQLITE3"),
+        Way::Recover => {
+            recover(&damaged, &rescued).expect("sqlite3 is installed, or named by SQLITE3")
+        }
         Way::Reading => {
             read_into(&damaged, &mut found);
             return found;
         }
         Way::Vacuum => {
             let opened = Connection::open_with_flags(&damaged, OpenFlags::SQLITE_OPEN_READ_WRITE);
-            opened.and_then(|connection| connection.execute("VACUUM INTO ?1", [rescued.display().to_string()])).ok();
+            opened
+                .and_then(|connection| {
+                    connection.execute("VACUUM INTO ?1", [rescued.display().to_string()])
+                })
+                .ok();
         }
     }
     read_into(&rescued, &mut found);
@@ -101,7 +107,12 @@ fn recover(damaged: &Path, rescued: &Path) -> std::io::Result<()> {
         .stderr(Stdio::null())
         .spawn()?;
     let sql = said.stdout.take().expect("its output");
-    Command::new(&program).arg(rescued).stdin(sql).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    Command::new(&program)
+        .arg(rescued)
+        .stdin(sql)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
     said.wait().map(drop)
 }
 
@@ -136,17 +147,25 @@ pub fn looks_whole(bytes: &[u8], table: &str) -> bool {
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
         rows.collect::<rusqlite::Result<Vec<String>>>()
     };
-    let of_no_row = |line: &str| line == "ok" || line.starts_with("*** in database") || line.contains("ptr map");
+    let of_no_row = |line: &str| {
+        line == "ok" || line.starts_with("*** in database") || line.contains("ptr map")
+    };
     check().is_ok_and(|said| said.iter().flat_map(|row| row.lines()).all(of_no_row))
 }
 
 /// Every row of a database.
 fn read_into(path: &Path, found: &mut Found) {
-    let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE) else { return };
+    let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    else {
+        return;
+    };
     let mut stopped = |_| {};
     for table in TABLES {
         found.tables.insert((*table).to_owned(), table_rows(&connection, table, &mut stopped));
-        found.beside.insert((*table).to_owned(), table_rows(&connection, &format!("lost_{table}"), &mut stopped));
+        found.beside.insert(
+            (*table).to_owned(),
+            table_rows(&connection, &format!("lost_{table}"), &mut stopped),
+        );
     }
     // The row number stands apart: where it is a column, the record has NULL in its place.
     loose(&connection, "SELECT * FROM lost_pages", 2, &mut found.anywhere);

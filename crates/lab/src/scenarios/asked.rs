@@ -26,7 +26,12 @@ fn at_one(journal: &str) -> State {
 /// Nothing is pending, and nothing is kept.
 pub(super) fn snapshot_create() -> Scenario {
     let text = expected(Version::One, 1, &[ROWS]);
-    let quiet = scenario(firmware(Version::One, ""), at_one("delete"), Old::Whole(text.clone()), vec![new(text, "delete")]);
+    let quiet = scenario(
+        firmware(Version::One, ""),
+        at_one("delete"),
+        Old::Whole(text.clone()),
+        vec![new(text, "delete")],
+    );
     Scenario { run: Run::SnapshotCreate, ..quiet }
 }
 
@@ -34,7 +39,12 @@ pub(super) fn snapshot_create() -> Scenario {
 pub(super) fn snapshot_create_wal_left() -> Scenario {
     let text = expected(Version::One, 1, &[ROWS, LATER]);
     let state = cut_off(&at_one("wal"), "wal", &[LATER]);
-    let quiet = scenario(firmware(Version::One, ""), state, Old::Whole(text.clone()), vec![new(text, "wal")]);
+    let quiet = scenario(
+        firmware(Version::One, ""),
+        state,
+        Old::Whole(text.clone()),
+        vec![new(text, "wal")],
+    );
     Scenario { run: Run::SnapshotCreate, ..quiet }
 }
 
@@ -42,7 +52,8 @@ pub(super) fn snapshot_create_wal_left() -> Scenario {
 pub(super) fn snapshot_create_another() -> Scenario {
     let text = upgraded_and_later();
     let old = Old::Whole(text.clone());
-    let mut quiet = scenario(firmware(Version::Two, ""), with_snapshot(), old, vec![new(text, "delete")]);
+    let mut quiet =
+        scenario(firmware(Version::Two, ""), with_snapshot(), old, vec![new(text, "delete")]);
     quiet.snapshots.push(expected(Version::One, 1, &[ROWS]));
     Scenario { run: Run::SnapshotCreate, snapshots_min: 1, ..quiet }
 }
@@ -55,7 +66,8 @@ fn upgraded_and_later() -> String {
 fn restoring(state: State, end: End) -> Scenario {
     let text = upgraded_and_later();
     let old = Old::Whole(text.clone());
-    let mut restore = scenario(firmware(Version::Two, ""), state, old.clone(), vec![end, stays(&text, &[0])]);
+    let mut restore =
+        scenario(firmware(Version::Two, ""), state, old.clone(), vec![end, stays(&text, &[0])]);
     restore.snapshots = vec![expected(Version::One, 1, &[ROWS])];
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..restore }
 }
@@ -63,16 +75,25 @@ fn restoring(state: State, end: End) -> Scenario {
 /// The snapshot of before the upgrade, migrated forward; the request does not come again after a cut.
 pub(super) fn snapshot_restore() -> Scenario {
     let state = with_snapshot();
-    let name = state.walk().into_iter().find_map(|(path, _)| path.rsplit_once("/snapshots/v").map(|(_, name)| name.to_owned()));
-    let numbers = name.as_deref().and_then(|name| name.strip_suffix(".db")?.split_once('-')).unwrap();
-    let snapshot = Snapshot { version: numbers.0.parse().unwrap(), operation: numbers.1.parse().unwrap(), ..Snapshot::default() };
+    let name = state
+        .walk()
+        .into_iter()
+        .find_map(|(path, _)| path.rsplit_once("/snapshots/v").map(|(_, name)| name.to_owned()));
+    let numbers =
+        name.as_deref().and_then(|name| name.strip_suffix(".db")?.split_once('-')).unwrap();
+    let snapshot = Snapshot {
+        version: numbers.0.parse().unwrap(),
+        operation: numbers.1.parse().unwrap(),
+        ..Snapshot::default()
+    };
     let asked = BootRequest { request: Request::Restore(snapshot), token: String::new() };
     Scenario { asked, ..restoring(state, restored(Version::Two)) }
 }
 
 /// A file that a technician has brought.
 pub(super) fn snapshot_restore_file() -> Scenario {
-    let brought = applied(&at_one("delete"), "delete", &[LATER]).read_file(MAIN).unwrap_or_default();
+    let brought =
+        applied(&at_one("delete"), "delete", &[LATER]).read_file(MAIN).unwrap_or_default();
     let mut state = with_snapshot();
     state.put_file(BROUGHT, &brought);
     let end = End { text: expected(Version::Two, 1, &[ROWS, LATER]), ..restored(Version::Two) };
@@ -127,7 +148,12 @@ pub(super) fn mark_good() -> Scenario {
     let two = booted(&made, two_slots(Version::Two, ""), &plain(), 1, 0);
     let state = booted(&two, two_slots(Version::Three, ""), &plain(), 1, 0);
     let text = expected(Version::Three, 1, &[ROWS]);
-    let mut good = scenario(two_slots(Version::Three, ""), state, Old::Whole(text.clone()), vec![new(text, "delete")]);
+    let mut good = scenario(
+        two_slots(Version::Three, ""),
+        state,
+        Old::Whole(text.clone()),
+        vec![new(text, "delete")],
+    );
     good.snapshots = vec![expected(Version::One, 1, &[ROWS]), expected(Version::Two, 1, &[ROWS])];
     Scenario { run: Run::MarkGood, snapshots_min: 1, ..good }
 }

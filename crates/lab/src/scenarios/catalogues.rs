@@ -16,7 +16,8 @@ const V2: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';
 const V3: &str = "CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT NULL DEFAULT '');\n\
 INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_new RENAME TO sensor;\n";
 /// Fails wherever there are two sensors; works on an empty database.
-const V3_CONSTRAINT: &str = "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
+const V3_CONSTRAINT: &str =
+    "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
 /// The same, with a text so long that the record of it fills more than one sector.
 const V3_MANY_WORDS: &str = concat!(
     "CREATE TRIGGER same BEFORE UPDATE ON sensor BEGIN SELECT raise(ABORT, '",
@@ -27,11 +28,14 @@ const V3_MANY_WORDS: &str = concat!(
 UPDATE sensor SET name = 'the same';\nDROP TRIGGER same;\n"
 );
 /// Leaves readings without their sensor.
-const V3_FOREIGN_KEYS: &str = "UPDATE reading SET value = value + 1;\nDELETE FROM sensor WHERE id = 1;\n";
+const V3_FOREIGN_KEYS: &str =
+    "UPDATE reading SET value = value + 1;\nDELETE FROM sensor WHERE id = 1;\n";
 /// A later boot would call that history another's.
-const V2_WRITES_HISTORY: &str = "UPDATE reading SET value = value + 1;\nUPDATE refinery_schema_history SET checksum = '0';\n";
+const V2_WRITES_HISTORY: &str =
+    "UPDATE reading SET value = value + 1;\nUPDATE refinery_schema_history SET checksum = '0';\n";
 /// A view that nobody can read.
-const V2_BREAKS_VIEW: &str = "UPDATE reading SET value = value + 1;\nCREATE VIEW units AS SELECT unit FROM reading;\n";
+const V2_BREAKS_VIEW: &str =
+    "UPDATE reading SET value = value + 1;\nCREATE VIEW units AS SELECT unit FROM reading;\n";
 /// Nobody can write to it with foreign keys on.
 const V2_REFERS_TO_NOTHING: &str =
     "UPDATE reading SET value = value + 1;\nCREATE TABLE badge(id INTEGER PRIMARY KEY, place INTEGER REFERENCES place(id));\n";
@@ -44,23 +48,28 @@ const V2_LEAVES: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAU
 CREATE TEMP TABLE sensor(id, name);\n";
 const V3_MEETS: &str = "UPDATE sensor SET name = name || ' met' WHERE name LIKE 'SENSOR%';\n";
 /// The ways back of `unit` and `place`.
-const V2_DOWN: &str = "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
+const V2_DOWN: &str =
+    "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
 const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
 INSERT INTO sensor_old SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_old RENAME TO sensor;\n";
 /// Data migrations. Each adds to what is there: a row that a cut lets be met twice, or never, shows.
-pub const BATCH: &str = "-- bootmigrate: batch\nUPDATE reading SET value = value + 1000, note = 'met' \
+pub const BATCH: &str =
+    "-- bootmigrate: batch\nUPDATE reading SET value = value + 1000, note = 'met' \
 WHERE id IN (SELECT id FROM reading WHERE note IS NOT 'met' ORDER BY id LIMIT 10);\n";
 /// See [`BATCH`].
 pub const TENFOLD: &str = "UPDATE reading SET value = value * 10;\n";
-const V3_DOWN_FAILS: &str = "UPDATE reading SET value = value - 1;\nUPDATE sensor SET name = 'the same';\n";
+const V3_DOWN_FAILS: &str =
+    "UPDATE reading SET value = value - 1;\nUPDATE sensor SET name = 'the same';\n";
 const V3_DOWN_ASTRAY: &str = "UPDATE sensor SET place = '';\n";
-const V3_VACUUM: &str = "-- bootmigrate: no-transaction\nUPDATE reading SET value = value + 1;\nVACUUM;\n";
+const V3_VACUUM: &str =
+    "-- bootmigrate: no-transaction\nUPDATE reading SET value = value + 1;\nVACUUM;\n";
 
 /// Half of it is SQL, and half of it Rust.
 const V3_CODE: &str = "-- bootmigrate: code revision=1\nALTER TABLE sensor ADD COLUMN place TEXT NOT NULL DEFAULT '';\n";
 /// What the Rust of that does, and of one that then fails: both have written by then.
 const CODE: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET place = 'room ' || id;";
-const CODE_FAILS: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET name = 'the same';";
+const CODE_FAILS: &str =
+    "UPDATE reading SET value = value * 3; UPDATE sensor SET name = 'the same';";
 
 /// The name of a migration that runs with foreign keys enforced.
 pub const ENFORCED: &str = "enforced";
@@ -173,7 +182,10 @@ fn fingerprint(migrations: &[Migration]) -> [u8; 16] {
     let built = migrations.iter().map(|migration| build::Migration {
         version: migration.version,
         name: migration.name.to_owned(),
-        checksums: build::Checksums { int4: migration.checksums.int4, int8: migration.checksums.int8 },
+        checksums: build::Checksums {
+            int4: migration.checksums.int4,
+            int8: migration.checksums.int8,
+        },
         file: migration.file.to_owned(),
         sql: migration.sql.to_owned(),
         statements: migration.statements,
@@ -193,7 +205,8 @@ pub fn catalogue(version: Version) -> &'static Catalog {
             no_transaction: sql.contains("VACUUM"),
             foreign_keys: if name == ENFORCED { ForeignKeys::Enforced } else { ForeignKeys::Off },
             code_revision: code_of(name).and(Some(1)),
-            needs_space_percent: (version == Version::ThreeNeedsSpace && number == 3).then_some(NEEDS_PERCENT),
+            needs_space_percent: (version == Version::ThreeNeedsSpace && number == 3)
+                .then_some(NEEDS_PERCENT),
             compatible_from: (version == Version::ThreeCompatible && number > 1).then_some(1),
             ..Directives::NONE
         };
@@ -201,7 +214,13 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     }
     let data = match version {
         Version::OneWithData => vec![
-            migration("settings/data", 1, "batch", BATCH, Directives { batch: true, ..Directives::NONE }),
+            migration(
+                "settings/data",
+                1,
+                "batch",
+                BATCH,
+                Directives { batch: true, ..Directives::NONE },
+            ),
             migration("settings/data", 2, "tenfold", TENFOLD, Directives::NONE),
         ],
         _ => Vec::new(),
@@ -215,8 +234,15 @@ pub fn catalogue(version: Version) -> &'static Catalog {
     }))
 }
 
-fn migration(folder: &str, number: usize, name: &'static str, sql: &'static str, directives: Directives) -> Migration {
-    let checksums = [checksum(number, name, sql), checksum(number, name, &sql.replace('\n', "\r\n"))];
+fn migration(
+    folder: &str,
+    number: usize,
+    name: &'static str,
+    sql: &'static str,
+    directives: Directives,
+) -> Migration {
+    let checksums =
+        [checksum(number, name, sql), checksum(number, name, &sql.replace('\n', "\r\n"))];
     Migration {
         version: number as i64,
         name,
@@ -233,8 +259,9 @@ fn migration(folder: &str, number: usize, name: &'static str, sql: &'static str,
 /// A firmware with migrations of its own, oldest first, and these lines in `[databases.settings]`.
 pub fn firmware_of(migrations: &[(&'static str, &'static str)], lines: &str) -> Firmware {
     let numbered = (1..).zip(migrations);
-    let migrations: Vec<Migration> =
-        numbered.map(|(number, (name, sql))| migration("settings", number, name, sql, Directives::NONE)).collect();
+    let migrations: Vec<Migration> = numbered
+        .map(|(number, (name, sql))| migration("settings", number, name, sql, Directives::NONE))
+        .collect();
     let catalog = Catalog {
         database: "settings",
         versions: Versions::Int4,
@@ -261,12 +288,23 @@ fn with_slots(slots: &str, version: Version, lines: &str) -> Firmware {
     let settings = config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let (slots, database): (_, DatabaseSettings) = (settings.slots, settings.databases[0].clone());
-    Firmware { settings: Box::leak(Box::new(database)), catalog: catalogue(version), slots, text, companion: None }
+    Firmware {
+        settings: Box::leak(Box::new(database)),
+        catalog: catalogue(version),
+        slots,
+        text,
+        companion: None,
+    }
 }
 
 /// This firmware, with a database of these migrations that goes together with its own.
 pub fn together(firmware: Firmware, version: Version, first: bool) -> Firmware {
-    let settings = DatabaseSettings { name: "log".to_owned(), path: OTHER.into(), ..firmware.settings.clone() };
-    let companion = Companion { settings: Box::leak(Box::new(settings)), catalog: catalogue(version), first };
+    let settings = DatabaseSettings {
+        name: "log".to_owned(),
+        path: OTHER.into(),
+        ..firmware.settings.clone()
+    };
+    let companion =
+        Companion { settings: Box::leak(Box::new(settings)), catalog: catalogue(version), first };
     Firmware { companion: Some(companion), ..firmware }
 }

@@ -15,7 +15,12 @@ fn after(initial: State, texts: &[&str], journal: &'static str) -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, texts));
     let met: Vec<&str> = texts.iter().copied().chain([BATCH; ROUNDS]).collect();
     let all: Vec<&str> = met.iter().copied().chain([TENFOLD]).collect();
-    let mut scenario = scenario(firmware(Version::OneWithData, ""), initial, old, vec![new(expected(Version::One, 1, &all), journal)]);
+    let mut scenario = scenario(
+        firmware(Version::OneWithData, ""),
+        initial,
+        old,
+        vec![new(expected(Version::One, 1, &all), journal)],
+    );
     // Whole rounds are all that a failing storage may leave; no boot may call that usable.
     for rounds in 1..=ROUNDS {
         let text = expected(Version::One, 1, &met[..texts.len() + rounds]);

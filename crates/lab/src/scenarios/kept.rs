@@ -34,7 +34,8 @@ fn carrying(version: Version, state: State, old: String, end: End) -> Scenario {
     // Started twice and cut off twice: the third start would be one too many, and the old database stays.
     let stays = End { name: "old", text: old.clone(), journal, loss: false, exits: &[19], cuts: 2 };
     let old = Old::Whole(old);
-    let carrying = scenario(firmware(version, "on_failure = \"purge\""), state, old.clone(), vec![end, stays]);
+    let carrying =
+        scenario(firmware(version, "on_failure = \"purge\""), state, old.clone(), vec![end, stays]);
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..carrying }
 }
 
@@ -42,14 +43,20 @@ fn carrying(version: Version, state: State, old: String, end: End) -> Scenario {
 pub(super) fn purge_carried() -> Scenario {
     let state = applied(&before("delete"), "delete", &[BY_HAND]);
     let new = end("carried", expected(Version::Three, 1, &[ROWS]), "delete", false);
-    Scenario { exits: &[0], ..carrying(Version::Three, state, expected(Version::One, 1, &[ROWS, BY_HAND]), new) }
+    Scenario {
+        exits: &[0],
+        ..carrying(Version::Three, state, expected(Version::One, 1, &[ROWS, BY_HAND]), new)
+    }
 }
 
 /// The same with rows that only a WAL has.
 pub(super) fn purge_carried_wal_left() -> Scenario {
     let state = cut_off(&applied(&before("wal"), "wal", &[BY_HAND]), "wal", &[LATER]);
     let new = end("carried", expected(Version::Three, 1, &[ROWS, LATER]), "wal", false);
-    Scenario { exits: &[0], ..carrying(Version::Three, state, expected(Version::One, 1, &[ROWS, BY_HAND, LATER]), new) }
+    Scenario {
+        exits: &[0],
+        ..carrying(Version::Three, state, expected(Version::One, 1, &[ROWS, BY_HAND, LATER]), new)
+    }
 }
 
 /// The same where a file has one name.
@@ -62,14 +69,24 @@ pub(super) fn purge_carried_without_links() -> Scenario {
 /// Fails on the rows themselves, of every table: they are put aside.
 pub(super) fn purge_aside() -> Scenario {
     let connection = Connection::open_in_memory().unwrap();
-    let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let run =
+        |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("PRAGMA foreign_keys = OFF; ATTACH ':memory:' AS old");
-    run(&sql_of(Version::One)[0].1.replace("CREATE TABLE ", "CREATE TABLE old.").replace("CREATE INDEX ", "CREATE INDEX old."));
-    run(&ROWS.replace("INTO sensor", "INTO old.sensor").replace("INTO reading", "INTO old.reading"));
+    run(&sql_of(Version::One)[0]
+        .1
+        .replace("CREATE TABLE ", "CREATE TABLE old.")
+        .replace("CREATE INDEX ", "CREATE INDEX old."));
+    run(&ROWS
+        .replace("INTO sensor", "INTO old.sensor")
+        .replace("INTO reading", "INTO old.reading"));
     run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
     for (index, (name, sql)) in sql_of(Version::ThreeFails).into_iter().enumerate() {
         run(sql);
-        run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(index + 1, name, sql)));
+        run(&format!(
+            "INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')",
+            index + 1,
+            checksum(index + 1, name, sql)
+        ));
     }
     run(ASIDE);
     run("DETACH old");
@@ -92,7 +109,8 @@ pub(super) fn header_lost() -> Scenario {
 pub(super) fn salvage() -> Scenario {
     let mut state = before("delete");
     let last = harm_first_leaf(&mut state);
-    let gone: &'static str = Box::leak(format!("DELETE FROM reading WHERE id <= {last};").into_boxed_str());
+    let gone: &'static str =
+        Box::leak(format!("DELETE FROM reading WHERE id <= {last};").into_boxed_str());
     // What the index on `value` knows of them.
     let known = format!(
         "CREATE TABLE \"lost_reading\"(\"id\", \"sensor\", \"value\", \"note\"); \
@@ -112,13 +130,23 @@ fn harm_first_leaf(state: &mut State) -> u8 {
     const PAGE_BYTES: usize = 4096;
     let mut bytes = state.read_file(MAIN).unwrap_or_default();
     let sim = Sim::from_state(state);
-    let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
-    let root: i64 = connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'reading'", [], |row| row.get(0)).unwrap();
+    let connection = Connection::open_with_flags_and_vfs(
+        MAIN,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        sim.vfs_name(),
+    )
+    .unwrap();
+    let root: i64 = connection
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'reading'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
     drop(connection);
     let root = (root as usize - 1) * PAGE_BYTES;
     assert_eq!(bytes[root], 5, "`reading` has more than one page");
     let cell = root + usize::from(u16::from_be_bytes([bytes[root + 12], bytes[root + 13]]));
-    let leaf = u32::from_be_bytes([bytes[cell], bytes[cell + 1], bytes[cell + 2], bytes[cell + 3]]) as usize;
+    let leaf = u32::from_be_bytes([bytes[cell], bytes[cell + 1], bytes[cell + 2], bytes[cell + 3]])
+        as usize;
     let last = bytes[cell + 4];
     assert!((1..24).contains(&last), "the key is one byte, and not the last one");
     bytes[(leaf - 1) * PAGE_BYTES] = 0x77;

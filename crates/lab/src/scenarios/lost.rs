@@ -20,7 +20,10 @@ const GIVEN_BACK: &str =
 fn changing(run: Run, journal: &'static str, change: &str) -> Scenario {
     let state = applied(&managed(firmware(Version::One, ""), journal), journal, &[ASIDE]);
     let old = expected(Version::One, 1, &[ROWS, ASIDE]);
-    let ends = vec![new(expected(Version::One, 1, &[ROWS, ASIDE, change]), journal), End { journal, ..stays(&old, &[0]) }];
+    let ends = vec![
+        new(expected(Version::One, 1, &[ROWS, ASIDE, change]), journal),
+        End { journal, ..stays(&old, &[0]) },
+    ];
     Scenario { run, ..scenario(firmware(Version::One, ""), state, Old::Whole(old), ends) }
 }
 

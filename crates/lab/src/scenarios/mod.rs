@@ -256,8 +256,12 @@ impl Scenario {
 /// The scenarios whose name has this in it.
 pub fn named(part: Option<&str>) -> Vec<Scenario> {
     let exact = ALL.iter().any(|(name, _)| Some(*name) == part);
-    let wanted = |name: &str| part.is_none_or(|part| if exact { name == part } else { name.contains(part) });
-    ALL.iter().filter(|(name, _)| wanted(name)).map(|(name, build)| Scenario { name, ..build() }).collect()
+    let wanted =
+        |name: &str| part.is_none_or(|part| if exact { name == part } else { name.contains(part) });
+    ALL.iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, build)| Scenario { name, ..build() })
+        .collect()
 }
 
 /// A boot that nobody asked for anything.

@@ -34,7 +34,8 @@ pub(super) fn lived(life: &[Life<'_>]) -> String {
 
 fn lived_with(version: Version, life: &[Life<'_>]) -> String {
     let connection = Connection::open_in_memory().unwrap();
-    let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let run =
+        |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("PRAGMA foreign_keys = OFF");
     run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
     let all = sql_of(version);
@@ -44,7 +45,10 @@ fn lived_with(version: Version, life: &[Life<'_>]) -> String {
             Life::Up(number) => {
                 let (name, sql) = all[number - 1];
                 run(sql);
-                run(&format!("INSERT INTO refinery_schema_history VALUES ({number}, '{name}', '', '{}')", checksum(*number, name, sql)));
+                run(&format!(
+                    "INSERT INTO refinery_schema_history VALUES ({number}, '{name}', '', '{}')",
+                    checksum(*number, name, sql)
+                ));
             }
             Life::Down(number) => {
                 run(down_of(all[number - 1].0).unwrap_or_default());
@@ -118,11 +122,20 @@ pub(super) fn downgrade_flip() -> Scenario {
 pub(super) fn upgrade_flip() -> Scenario {
     let made = managed(firmware(Version::One, ""), "delete");
     let old = lived(&[Life::Up(1), Life::Text(ROWS)]);
-    let ends = vec![end("new", lived(&to_three(&[])), false), end("back", lived(&back_again(&[])), false), end("old", old.clone(), false)];
+    let ends = vec![
+        end("new", lived(&to_three(&[])), false),
+        end("back", lived(&back_again(&[])), false),
+        end("old", old.clone(), false),
+    ];
     let mut flip = scenario(two_slots(Version::Three, ""), made, Old::Whole(old.clone()), ends);
     flip.snapshots = vec![old];
     flip.quarantined = vec![Old::Whole(lived(&to_three(&[])))];
-    Scenario { after_cut: Some(two_slots(Version::One, "")), exits: &[0], quarantines_max: 1, ..flip }
+    Scenario {
+        after_cut: Some(two_slots(Version::One, "")),
+        exits: &[0],
+        quarantines_max: 1,
+        ..flip
+    }
 }
 
 /// Made by firmware 1, upgraded by a firmware 3 whose way back does not work; firmware 1 comes back.
@@ -131,9 +144,16 @@ fn no_way_back(newer: Version, lines: &str) -> Scenario {
     let state = applied(&booted(&made, two_slots(newer, ""), &plain(), 1, 0), "delete", &[WRITTEN]);
     let text = lived_with(newer, &to_three(&[WRITTEN]));
     let stays = End { exits: &[12], ..end("newer", text.clone(), false) };
-    let mut scenario = scenario(two_slots(Version::One, lines), state, Old::Whole(text.clone()), vec![stays]);
+    let mut scenario =
+        scenario(two_slots(Version::One, lines), state, Old::Whole(text.clone()), vec![stays]);
     scenario.snapshots = vec![lived(&[Life::Up(1), Life::Text(ROWS)])];
-    Scenario { exits: &[12], quiet_by: 4, snapshots_min: 1, quarantined: vec![Old::Whole(text)], ..scenario }
+    Scenario {
+        exits: &[12],
+        quiet_by: 4,
+        snapshots_min: 1,
+        quarantined: vec![Old::Whole(text)],
+        ..scenario
+    }
 }
 
 /// Three tries, and then a read a boot.
@@ -147,7 +167,10 @@ pub(super) fn downgrade_astray() -> Scenario {
 
 /// The next entry of `on_newer`.
 pub(super) fn downgrade_fails_snapshot() -> Scenario {
-    let mut scenario = no_way_back(Version::ThreeDownFails, "on_newer = [\"compatible\", \"downgrade\", \"trial-snapshot\"]");
+    let mut scenario = no_way_back(
+        Version::ThreeDownFails,
+        "on_newer = [\"compatible\", \"downgrade\", \"trial-snapshot\"]",
+    );
     scenario.ends = vec![end("own snapshot", lived(&[Life::Up(1), Life::Text(ROWS)]), true)];
     Scenario { exits: &[0, 11], quiet_by: 3, quarantines_max: 1, ..scenario }
 }

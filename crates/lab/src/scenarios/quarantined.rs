@@ -19,41 +19,77 @@ fn purged(before: &State) -> (State, u64) {
     let asked = BootRequest { request: Request::Purge, token: String::new() };
     let state = booted(before, firmware(Version::One, ""), &asked, 1, 11);
     let prefix = format!("{STATE}/quarantine/");
-    let number = state.walk().into_iter().find_map(|(path, _)| path.strip_prefix(&prefix)?.parse().ok()).unwrap();
+    let number = state
+        .walk()
+        .into_iter()
+        .find_map(|(path, _)| path.strip_prefix(&prefix)?.parse().ok())
+        .unwrap();
     (state, number)
 }
 
 fn quiet(before: &State, run: fn(u64) -> Run, kept: Vec<Old>, journal: &'static str) -> Scenario {
     let (state, number) = purged(before);
     let fresh = expected(Version::One, 0, &[]);
-    let quiet = scenario(firmware(Version::One, ""), state, Old::Whole(fresh.clone()), vec![new(fresh, journal)]);
+    let quiet = scenario(
+        firmware(Version::One, ""),
+        state,
+        Old::Whole(fresh.clone()),
+        vec![new(fresh, journal)],
+    );
     Scenario { run: run(number), quarantined: kept, quarantines_max: 1, ..quiet }
 }
 
 /// A removal that was cut off leaves the reason without its database.
 pub(super) fn delete() -> Scenario {
-    quiet(&managed(firmware(Version::One, ""), "delete"), Run::QuarantineDelete, vec![Old::Whole(old_at_one()), Old::Absent], "delete")
+    quiet(
+        &managed(firmware(Version::One, ""), "delete"),
+        Run::QuarantineDelete,
+        vec![Old::Whole(old_at_one()), Old::Absent],
+        "delete",
+    )
 }
 
 /// Its WAL has rows that the main file has not.
 pub(super) fn delete_wal() -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS, LATER]));
-    quiet(&cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]), Run::QuarantineDelete, vec![old, Old::Absent], "delete")
+    quiet(
+        &cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]),
+        Run::QuarantineDelete,
+        vec![old, Old::Absent],
+        "delete",
+    )
 }
 
 pub(super) fn export() -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS, LATER]));
-    quiet(&cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]), Run::QuarantineExport, vec![old], "delete")
+    quiet(
+        &cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]),
+        Run::QuarantineExport,
+        vec![old],
+        "delete",
+    )
 }
 
 /// The rows that were purged come back, and the fresh database goes to quarantine.
 fn restoring(before: &State, rows: &[&str], journal: &'static str) -> Scenario {
     let (state, number) = purged(before);
     let (fresh, old) = (expected(Version::One, 0, &[]), expected(Version::One, 1, rows));
-    let end = End { name: "restored", text: old.clone(), journal, loss: true, exits: &[0], cuts: 0 };
-    let restore = scenario(firmware(Version::One, ""), state, Old::Whole(fresh.clone()), vec![end, stays(&fresh, &[0])]);
+    let end =
+        End { name: "restored", text: old.clone(), journal, loss: true, exits: &[0], cuts: 0 };
+    let restore = scenario(
+        firmware(Version::One, ""),
+        state,
+        Old::Whole(fresh.clone()),
+        vec![end, stays(&fresh, &[0])],
+    );
     let quarantined = vec![Old::Whole(fresh), Old::Whole(old.clone())];
-    let restore = Scenario { exits: &[0, 11], quarantined, quarantines_max: 2, snapshots: vec![old], ..restore };
+    let restore = Scenario {
+        exits: &[0, 11],
+        quarantined,
+        quarantines_max: 2,
+        snapshots: vec![old],
+        ..restore
+    };
     Scenario { run: Run::QuarantineRestore(number), ..restore }
 }
 
@@ -62,12 +98,20 @@ pub(super) fn restore() -> Scenario {
 }
 
 pub(super) fn restore_wal() -> Scenario {
-    restoring(&cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]), &[ROWS, LATER], "wal")
+    restoring(
+        &cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]),
+        &[ROWS, LATER],
+        "wal",
+    )
 }
 
 /// Half a transaction is in the main file, and its journal undoes it.
 pub(super) fn restore_hot() -> Scenario {
-    restoring(&cut_off(&managed(firmware(Version::One, ""), "delete"), "delete", &[LATER]), &[ROWS, LATER], "delete")
+    restoring(
+        &cut_off(&managed(firmware(Version::One, ""), "delete"), "delete", &[LATER]),
+        &[ROWS, LATER],
+        "delete",
+    )
 }
 
 /// Its pages are nothing any more: it is refused, and what stands there stays.

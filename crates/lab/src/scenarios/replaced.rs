@@ -33,7 +33,14 @@ pub(super) fn stays(text: &str, exits: &'static [u8]) -> End {
 }
 
 fn fresh(version: Version) -> End {
-    End { name: "fresh", text: expected(version, 0, &[]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
+    End {
+        name: "fresh",
+        text: expected(version, 0, &[]),
+        journal: "delete",
+        loss: true,
+        exits: &[0],
+        cuts: 0,
+    }
 }
 
 fn with_token(request: Request, token: &str) -> BootRequest {
@@ -42,7 +49,12 @@ fn with_token(request: Request, token: &str) -> BootRequest {
 
 pub(super) fn fails(version: Version) -> Scenario {
     let old = old_at_one();
-    let failing = scenario(firmware(version, ""), before("delete"), Old::Whole(old.clone()), vec![stays(&old, &[19])]);
+    let failing = scenario(
+        firmware(version, ""),
+        before("delete"),
+        Old::Whole(old.clone()),
+        vec![stays(&old, &[19])],
+    );
     // Three tries fail, and the fourth boot reads and refuses.
     Scenario { exits: &[10, 19], quiet_by: 4, ..failing }
 }
@@ -79,7 +91,8 @@ pub(super) fn retry() -> Scenario {
     let used_up = booted(&before("delete"), firmware(Version::ThreeFails, ""), &plain(), 3, 10);
     let state = applied(&used_up, "delete", &[MEND]);
     let old = expected(Version::One, 1, &[ROWS, MEND]);
-    let ends = vec![stays(&old, &[19]), new(expected(Version::ThreeFails, 1, &[ROWS, MEND]), "delete")];
+    let ends =
+        vec![stays(&old, &[19]), new(expected(Version::ThreeFails, 1, &[ROWS, MEND]), "delete")];
     let mut scenario = scenario(firmware(Version::ThreeFails, ""), state, Old::Whole(old), ends);
     // The failed tries made theirs before the data was repaired.
     scenario.snapshots.push(old_at_one());
@@ -91,7 +104,8 @@ fn purging(version: Version, state: State, old: String) -> Scenario {
     let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
     let old = Old::Whole(old);
     let purging = scenario(firmware(version, lines), state, old.clone(), vec![fresh(version)]);
-    let mut purging = Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging };
+    let mut purging =
+        Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging };
     // Started twice and cut off twice: the third start would be one too many, and the old database stays.
     let Old::Whole(text) = &purging.old else { return purging };
     purging.ends.push(End { cuts: 2, ..stays(text, &[19]) });
@@ -108,7 +122,11 @@ pub(super) fn failing_purge_at_length() -> Scenario {
 }
 
 pub(super) fn failing_purge_wal_left() -> Scenario {
-    let mut purging = purging(Version::ThreeFails, cut_off(&before("wal"), "wal", &[LATER]), expected(Version::One, 1, &[ROWS, LATER]));
+    let mut purging = purging(
+        Version::ThreeFails,
+        cut_off(&before("wal"), "wal", &[LATER]),
+        expected(Version::One, 1, &[ROWS, LATER]),
+    );
     purging.ends.iter_mut().filter(|end| end.name == "old").for_each(|end| end.journal = "wal");
     purging
 }
@@ -139,7 +157,8 @@ pub(super) fn damaged(firmware: Firmware, state: State, end: End) -> Scenario {
 
 pub(super) fn purge_and_retry_corrupt() -> Scenario {
     let asked = with_token(Request::PurgeAndRetry, "service-1");
-    let damaged = damaged(firmware(Version::Two, ""), no_page_left(&before("delete")), fresh(Version::Two));
+    let damaged =
+        damaged(firmware(Version::Two, ""), no_page_left(&before("delete")), fresh(Version::Two));
     Scenario { asked: asked.clone(), again: asked, ..damaged }
 }
 
@@ -147,9 +166,16 @@ pub(super) fn purge_and_retry_corrupt() -> Scenario {
 pub(super) fn purge() -> Scenario {
     let old = old_at_one();
     let ends = vec![fresh(Version::One), stays(&old, &[0])];
-    let purge = scenario(firmware(Version::One, ""), before("delete"), Old::Whole(old.clone()), ends);
+    let purge =
+        scenario(firmware(Version::One, ""), before("delete"), Old::Whole(old.clone()), ends);
     let asked = with_token(Request::Purge, "");
-    Scenario { asked, exits: &[0, 11], quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..purge }
+    Scenario {
+        asked,
+        exits: &[0, 11],
+        quarantined: vec![Old::Whole(old)],
+        quarantines_max: 1,
+        ..purge
+    }
 }
 
 /// The old database has rows that only its WAL holds: the WAL must not stand beside the new main, and goes to quarantine with the old one.
@@ -189,7 +215,14 @@ pub(super) fn with_snapshot_of(before: &State) -> State {
 }
 
 pub(super) fn restored(version: Version) -> End {
-    End { name: "restored", text: expected(version, 1, &[ROWS]), journal: "delete", loss: true, exits: &[0], cuts: 0 }
+    End {
+        name: "restored",
+        text: expected(version, 1, &[ROWS]),
+        journal: "delete",
+        loss: true,
+        exits: &[0],
+        cuts: 0,
+    }
 }
 
 pub(super) fn restore() -> Scenario {
@@ -209,16 +242,36 @@ pub(super) fn restore_forward() -> Scenario {
 /// A migration fails on a row that was written since the snapshot before the last upgrade, and the product's hook asks for that snapshot.
 pub(super) fn failing_goes_back() -> Scenario {
     let (lines, bad) = ("snapshots_max = 2", "INSERT INTO sensor VALUES (5, 'later');");
-    let upgraded = booted(&applied(&before("delete"), "delete", &[MEND]), firmware(Version::Two, lines), &plain(), 1, 0);
+    let upgraded = booted(
+        &applied(&before("delete"), "delete", &[MEND]),
+        firmware(Version::Two, lines),
+        &plain(),
+        1,
+        0,
+    );
     let old = expected(Version::Two, 1, &[ROWS, MEND, bad]);
-    let end = End { text: expected(Version::ThreeFailsAndGoesBack, 1, &[ROWS, MEND]), ..restored(Version::Two) };
+    let end = End {
+        text: expected(Version::ThreeFailsAndGoesBack, 1, &[ROWS, MEND]),
+        ..restored(Version::Two)
+    };
     let state = applied(&upgraded, "delete", &[bad]);
-    let mut failing = scenario(firmware(Version::ThreeFailsAndGoesBack, lines), state, Old::Whole(old.clone()), vec![end]);
+    let mut failing = scenario(
+        firmware(Version::ThreeFailsAndGoesBack, lines),
+        state,
+        Old::Whole(old.clone()),
+        vec![end],
+    );
     failing.snapshots.push(expected(Version::One, 1, &[ROWS, MEND]));
     // What the policy says: each try makes a copy, and of copies two are kept, so that after the second cut the one from before the
     // upgrade may have gone; or there is no room to restore it in three tries.
     failing.ends.push(stays(&old, &[19]));
-    Scenario { exits: &[0, 10, 11, 19], quiet_by: 4, quarantined: vec![Old::Whole(old)], quarantines_max: 1, ..failing }
+    Scenario {
+        exits: &[0, 10, 11, 19],
+        quiet_by: 4,
+        quarantined: vec![Old::Whole(old)],
+        quarantines_max: 1,
+        ..failing
+    }
 }
 
 /// No room for a copy: the broken one stays until there is.
@@ -249,7 +302,12 @@ fn lost(mut state: State) -> Scenario {
 /// The snapshot is broken too: nothing may take the file's place.
 pub(super) fn bad_snapshot() -> Scenario {
     let mut state = no_page_left(&with_snapshot());
-    let name = state.walk().into_iter().map(|(path, _)| path).find(|path| path.contains("/snapshots/v")).unwrap();
+    let name = state
+        .walk()
+        .into_iter()
+        .map(|(path, _)| path)
+        .find(|path| path.contains("/snapshots/v"))
+        .unwrap();
     let mut bytes = state.read_file(&name).unwrap_or_default();
     // Of page 2 on, nothing is a page any more.
     bytes.iter_mut().skip(4096).step_by(7).for_each(|byte| *byte ^= 0x33);
@@ -265,7 +323,12 @@ pub(super) fn bad_snapshot() -> Scenario {
 pub(super) fn reindex() -> Scenario {
     let state = before("delete");
     let sim = Sim::from_state(&state);
-    let connection = Connection::open_with_flags_and_vfs(MAIN, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
+    let connection = Connection::open_with_flags_and_vfs(
+        MAIN,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        sim.vfs_name(),
+    )
+    .unwrap();
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'reading_by_value'";
     let root: i64 = connection.query_row(root, [], |row| row.get(0)).unwrap();
     drop(connection);
@@ -273,7 +336,11 @@ pub(super) fn reindex() -> Scenario {
     bytes[(root as usize - 1) * 4096] = 0x77;
     let mut state = state;
     state.put_file(MAIN, &bytes);
-    let mut scenario = damaged(firmware(Version::Two, ""), state, new(expected(Version::Two, 1, &[ROWS]), "delete"));
+    let mut scenario = damaged(
+        firmware(Version::Two, ""),
+        state,
+        new(expected(Version::Two, 1, &[ROWS]), "delete"),
+    );
     scenario.exits = &[0];
     scenario.snapshots.push(old_at_one());
     scenario

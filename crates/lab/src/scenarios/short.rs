@@ -31,7 +31,8 @@ fn upgrade(journal: &'static str, lines: &str) -> Scenario {
 }
 
 fn inodes(left: u64, upgrade: Scenario) -> Scenario {
-    let options = Options { total_inodes: Some(inodes_of(&upgrade.initial) + left), ..Options::default() };
+    let options =
+        Options { total_inodes: Some(inodes_of(&upgrade.initial) + left), ..Options::default() };
     short(INODES, options, upgrade)
 }
 
@@ -40,7 +41,10 @@ fn inodes_of(state: &State) -> u64 {
 }
 
 fn quota(left: u64, upgrade: Scenario) -> Scenario {
-    let options = Options { quota_bytes: Some(upgrade.initial.used_bytes(STORAGE) + left), ..Options::default() };
+    let options = Options {
+        quota_bytes: Some(upgrade.initial.used_bytes(STORAGE) + left),
+        ..Options::default()
+    };
     short(QUOTA, options, upgrade)
 }
 

@@ -19,7 +19,8 @@ pub const ROWS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 
 const UNFINISHED: &str =
     "UPDATE reading SET value = -value, note = note || 'unfinished'; INSERT INTO sensor(id, name) VALUES (9, 'unfinished');";
 /// A change that the application made later.
-pub const LATER: &str = "INSERT INTO sensor VALUES (5, 'later'); UPDATE reading SET value = value + 7 WHERE id < 9;";
+pub const LATER: &str =
+    "INSERT INTO sensor VALUES (5, 'later'); UPDATE reading SET value = value + 7 WHERE id < 9;";
 
 /// The application gives its file a pointer map.
 pub const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = FULL; VACUUM;";
@@ -34,12 +35,22 @@ pub fn empty() -> State {
 }
 
 /// Boots from this state until nothing is left to do; the last exit code must be one of these.
-pub fn booted(state: &State, firmware: Firmware, asked: &BootRequest, times: u32, exit: u8) -> State {
+pub fn booted(
+    state: &State,
+    firmware: Firmware,
+    asked: &BootRequest,
+    times: u32,
+    exit: u8,
+) -> State {
     let mut state = state.clone();
     for _ in 0..times {
         let sim = Sim::from_state(&state);
         let booted = switch_on(firmware, &sim, asked);
-        assert!(booted.report.exit == exit, "this situation should have exit {exit}: {}", booted.report.sentence);
+        assert!(
+            booted.report.exit == exit,
+            "this situation should have exit {exit}: {}",
+            booted.report.sentence
+        );
         state = sim.state().swept();
     }
     state
@@ -68,13 +79,22 @@ pub fn cut_off(state: &State, journal: &str, texts: &[&str]) -> State {
     for sql in texts {
         connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    connection.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN").unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN",
+        )
+        .unwrap();
     connection.execute_batch(UNFINISHED).unwrap();
     sim.state().swept()
 }
 
 fn open(path: &str, sim: &Sim, journal: &str) -> Connection {
-    let connection = Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, sim.vfs_name()).unwrap();
+    let connection = Connection::open_with_flags_and_vfs(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        sim.vfs_name(),
+    )
+    .unwrap();
     connection.pragma_update(None, "journal_mode", journal).unwrap();
     connection.pragma_update(None, "synchronous", "EXTRA").unwrap();
     connection
@@ -95,7 +115,8 @@ pub fn expected(version: Version, rows_at: usize, texts: &[&str]) -> String {
 pub fn dump(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -> Dump {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-    let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let run =
+        |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
     for (index, (name, sql)) in sql_of(version).into_iter().enumerate() {
         if index == rows_at {
@@ -103,14 +124,20 @@ pub fn dump(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -> D
         }
         if index < up_to {
             if name == ENFORCED {
-                run(&format!("PRAGMA foreign_keys = ON; BEGIN; {sql} COMMIT; PRAGMA foreign_keys = OFF"));
+                run(&format!(
+                    "PRAGMA foreign_keys = ON; BEGIN; {sql} COMMIT; PRAGMA foreign_keys = OFF"
+                ));
             } else {
                 run(sql);
             }
             // As on the connection of its own that each file has.
             run("DROP TABLE IF EXISTS temp.sensor; PRAGMA case_sensitive_like = OFF");
             run(code_of(name).unwrap_or(""));
-            run(&format!("INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')", index + 1, checksum(index + 1, name, sql)));
+            run(&format!(
+                "INSERT INTO refinery_schema_history VALUES ({}, '{name}', '', '{}')",
+                index + 1,
+                checksum(index + 1, name, sql)
+            ));
         }
     }
     if rows_at >= sql_of(version).len() {
@@ -134,7 +161,11 @@ pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
     for (index, (name, sql)) in all.iter().copied().enumerate().take(done) {
         texts.push(sql.to_owned());
         if index < recorded {
-            let row = format!("{}, '{name}', '2024-05-01T10:00:00Z', '{}'", index + 1, checksum(index + 1, name, sql));
+            let row = format!(
+                "{}, '{name}', '2024-05-01T10:00:00Z', '{}'",
+                index + 1,
+                checksum(index + 1, name, sql)
+            );
             texts.push(format!("INSERT INTO refinery_schema_history VALUES ({row})"));
         }
         if index == 0 {
@@ -149,7 +180,11 @@ pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
 pub fn half_done(version: Version, recorded: usize, done: usize, texts: &[&str]) -> String {
     let mut dump = dump(version, 1, texts, done).text;
     for (index, (name, sql)) in sql_of(version).into_iter().enumerate().take(done).skip(recorded) {
-        dump = dump.replace(&format!("  {}|{name}|{}\n", index + 1, checksum(index + 1, name, sql)), "");
+        dump = dump
+            .replace(&format!("  {}|{name}|{}\n", index + 1, checksum(index + 1, name, sql)), "");
     }
-    dump.replace(&format!("refinery_schema_history: {done} rows"), &format!("refinery_schema_history: {recorded} rows"))
+    dump.replace(
+        &format!("refinery_schema_history: {done} rows"),
+        &format!("refinery_schema_history: {recorded} rows"),
+    )
 }

@@ -53,8 +53,12 @@ const ALL: &[(&str, Build)] = &[
 /// Those whose name has this in it.
 pub fn named(part: Option<&str>) -> Vec<Slots> {
     let exact = ALL.iter().any(|(name, _)| Some(*name) == part);
-    let wanted = |name: &str| part.is_none_or(|part| if exact { name == part } else { name.contains(part) });
-    ALL.iter().filter(|(name, _)| wanted(name)).map(|(name, build)| Slots { name, ..build() }).collect()
+    let wanted =
+        |name: &str| part.is_none_or(|part| if exact { name == part } else { name.contains(part) });
+    ALL.iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, build)| Slots { name, ..build() })
+        .collect()
 }
 
 fn slots(today: Scenario, earlier: Firmware, earlier_ends: Vec<End>) -> Slots {
@@ -79,8 +83,14 @@ const BACK: [Life<'static>; 2] = [Life::Down(3), Life::Down(2)];
 /// One migration there, three here. What was taken back is brought forward again.
 fn upgrading(situation: State, texts: &[&'static str]) -> Slots {
     let old = life(texts, &[]);
-    let ends = vec![end("new", life(texts, &FORWARD), false), end("forward again", life(texts, &[FORWARD, BACK, FORWARD].concat()), false)];
-    let earlier_ends = vec![end("old", old.clone(), false), end("back", life(texts, &[FORWARD, BACK].concat()), false)];
+    let ends = vec![
+        end("new", life(texts, &FORWARD), false),
+        end("forward again", life(texts, &[FORWARD, BACK, FORWARD].concat()), false),
+    ];
+    let earlier_ends = vec![
+        end("old", old.clone(), false),
+        end("back", life(texts, &[FORWARD, BACK].concat()), false),
+    ];
     let today = scenario(two_slots(Version::Three, ""), situation, Old::Whole(old), ends);
     slots(today, two_slots(Version::One, ""), earlier_ends)
 }
@@ -110,9 +120,19 @@ fn no_transaction() -> Slots {
 }
 
 fn first_boot() -> Slots {
-    let ends = vec![end("new", life(&[], &FORWARD), false), end("forward again", life(&[], &[FORWARD, BACK, FORWARD].concat()), false)];
-    let earlier_ends = vec![end("first", life(&[], &[]), false), end("back", life(&[], &[FORWARD, BACK].concat()), false)];
-    slots(scenario(two_slots(Version::Three, ""), empty(), Old::Absent, ends), two_slots(Version::One, ""), earlier_ends)
+    let ends = vec![
+        end("new", life(&[], &FORWARD), false),
+        end("forward again", life(&[], &[FORWARD, BACK, FORWARD].concat()), false),
+    ];
+    let earlier_ends = vec![
+        end("first", life(&[], &[]), false),
+        end("back", life(&[], &[FORWARD, BACK].concat()), false),
+    ];
+    slots(
+        scenario(two_slots(Version::Three, ""), empty(), Old::Absent, ends),
+        two_slots(Version::One, ""),
+        earlier_ends,
+    )
 }
 
 /// The same scenario on a device with two slots.
@@ -131,8 +151,10 @@ fn restore_forward() -> Slots {
     let mut today = in_a_slot(replaced::restore_forward(), Version::Three, "");
     let rest = |then: &[Life<'static>]| life(&[ROWS], &[&FORWARD, then].concat());
     today.ends.push(end("forward again", rest(&[Life::Down(3), Life::Up(3)]), true));
-    let earlier_ends =
-        vec![end("restored", expected(Version::Two, 1, &[ROWS]), true), end("back from the restored", rest(&[Life::Down(3)]), true)];
+    let earlier_ends = vec![
+        end("restored", expected(Version::Two, 1, &[ROWS]), true),
+        end("back from the restored", rest(&[Life::Down(3)]), true),
+    ];
     slots(today, two_slots(Version::Two, ""), earlier_ends)
 }
 
@@ -140,7 +162,8 @@ fn restore_forward() -> Slots {
 fn failing_purge() -> Slots {
     let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
     let today = in_a_slot(replaced::failing_purge(), Version::ThreeFails, lines);
-    let earlier_ends = vec![end("old", life(&[ROWS], &[]), false), end("fresh", life(&[], &[]), true)];
+    let earlier_ends =
+        vec![end("old", life(&[ROWS], &[]), false), end("fresh", life(&[], &[]), true)];
     slots(today, two_slots(Version::One, lines), earlier_ends)
 }
 
@@ -163,6 +186,7 @@ fn downgrade() -> Slots {
     let mut today = newer::downgrade_reduced();
     let then = |then: &[Life<'static>]| lived(&[back_again(&texts), then.to_vec()].concat());
     today.ends.push(end("back again", then(&[FORWARD, BACK].concat()), true));
-    let earlier_ends = vec![end("newer", lived(&to_three(&texts)), false), end("forward", then(&FORWARD), true)];
+    let earlier_ends =
+        vec![end("newer", lived(&to_three(&texts)), false), end("forward", then(&FORWARD), true)];
     slots(today, two_slots(Version::Three, ""), earlier_ends)
 }

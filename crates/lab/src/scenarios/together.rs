@@ -26,13 +26,17 @@ fn before(journal: &str) -> State {
 }
 
 fn old() -> (Old, Old) {
-    (Old::Whole(expected(Version::One, 1, &[ROWS])), Old::Whole(expected(Version::One, 1, &[OTHER_ROWS])))
+    (
+        Old::Whole(expected(Version::One, 1, &[ROWS])),
+        Old::Whole(expected(Version::One, 1, &[OTHER_ROWS])),
+    )
 }
 
 fn upgrade(firmware: Firmware, journal: &'static str) -> Scenario {
     let (main, other) = old();
     let end = new(expected(Version::Three, 1, &[ROWS]), journal);
-    let companion = Some(Ends { old: other, new: Some((expected(Version::Three, 1, &[OTHER_ROWS]), journal)) });
+    let companion =
+        Some(Ends { old: other, new: Some((expected(Version::Three, 1, &[OTHER_ROWS]), journal)) });
     Scenario { snapshots_min: 1, companion, ..scenario(firmware, before(journal), main, vec![end]) }
 }
 
@@ -52,7 +56,15 @@ pub(super) fn commits_last() -> Scenario {
 pub(super) fn first_boot() -> Scenario {
     let fresh = expected(Version::Three, 0, &[]);
     let companion = Some(Ends { old: Old::Absent, new: Some((fresh.clone(), "delete")) });
-    Scenario { companion, ..scenario(pair(Version::Three, Version::Three), empty(), Old::Absent, vec![new(fresh, "delete")]) }
+    Scenario {
+        companion,
+        ..scenario(
+            pair(Version::Three, Version::Three),
+            empty(),
+            Old::Absent,
+            vec![new(fresh, "delete")],
+        )
+    }
 }
 
 fn fails(firmware: Firmware) -> Scenario {
@@ -73,8 +85,10 @@ pub(super) fn first_fails() -> Scenario {
 /// One is damaged and has a snapshot: what takes its place waits for the other, too.
 pub(super) fn restore() -> Scenario {
     let state = broken_header(&with_snapshot_of(&before("delete")));
-    let other = Ends { old: old().1, new: Some((expected(Version::Three, 1, &[OTHER_ROWS]), "delete")) };
-    let mut scenario = damaged(pair(Version::Three, Version::Three), state, restored(Version::Three));
+    let other =
+        Ends { old: old().1, new: Some((expected(Version::Three, 1, &[OTHER_ROWS]), "delete")) };
+    let mut scenario =
+        damaged(pair(Version::Three, Version::Three), state, restored(Version::Three));
     scenario.snapshots.push(old_at_one());
     Scenario { companion: Some(other), ..scenario }
 }
@@ -84,7 +98,15 @@ pub(super) fn restore_second_fails() -> Scenario {
     let scenario = restore();
     let companion = Some(Ends { old: old().1, new: None });
     let firmware = pair(Version::Three, Version::ThreeFails);
-    Scenario { firmware, ends: Vec::new(), companion, exits: &[10, 19], stays: &[19], quiet_by: 5, ..scenario }
+    Scenario {
+        firmware,
+        ends: Vec::new(),
+        companion,
+        exits: &[10, 19],
+        stays: &[19],
+        quiet_by: 5,
+        ..scenario
+    }
 }
 
 /// Of the two that are made for the first time the other cannot be; its file is there, and empty but for the schema.
@@ -95,6 +117,7 @@ pub(super) fn first_boot_second_fails() -> Scenario {
     initial.remove(MAIN);
     initial.remove(STATE);
     let companion = Some(Ends { old: old().1, new: None });
-    let stands = scenario(pair(Version::Three, Version::ThreeFails), initial, Old::Absent, Vec::new());
+    let stands =
+        scenario(pair(Version::Three, Version::ThreeFails), initial, Old::Absent, Vec::new());
     Scenario { companion, exits: &[10, 19], stays: &[19], quiet_by: 5, ..stands }
 }

@@ -3,7 +3,9 @@
 //! Never allows a loss.
 
 use super::catalogues::{firmware, Version};
-use super::situations::{applied, booted, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS};
+use super::situations::{
+    applied, booted, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS,
+};
 use super::{plain, End, Old, Scenario};
 use crate::device::{Firmware, MAIN};
 use crate::person::Run;
@@ -71,7 +73,10 @@ pub(super) fn first_boot_wal() -> Scenario {
 fn upgrade(lines: &str, state: State, texts: &[&str], journal: &'static str) -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, texts));
     let end = new(expected(Version::Three, 1, texts), journal);
-    Scenario { snapshots_min: 1, ..scenario(firmware(Version::Three, lines), state, old, vec![end]) }
+    Scenario {
+        snapshots_min: 1,
+        ..scenario(firmware(Version::Three, lines), state, old, vec![end])
+    }
 }
 
 fn before(journal: &str) -> State {
@@ -123,14 +128,23 @@ pub(super) fn wal_left() -> Scenario {
 pub(super) fn quiet_wal_left() -> Scenario {
     let state = cut_off(&before("wal"), "wal", &[LATER]);
     let text = expected(Version::One, 1, &[ROWS, LATER]);
-    let quiet = scenario(firmware(Version::One, ""), state, Old::Whole(text.clone()), vec![new(text, "wal")]);
+    let quiet = scenario(
+        firmware(Version::One, ""),
+        state,
+        Old::Whole(text.clone()),
+        vec![new(text, "wal")],
+    );
     Scenario { quiet_by: 1, ..quiet }
 }
 
 pub(super) fn to_wal() -> Scenario {
     let mut scenario = upgrade("journal_mode = \"wal\"", before("delete"), &[ROWS], "wal");
     // A cut between the commit and the change of the mode leaves the old mode for good: the schema is what was promised.
-    scenario.ends.push(End { name: "new, old mode", journal: "delete", ..scenario.ends[0].clone() });
+    scenario.ends.push(End {
+        name: "new, old mode",
+        journal: "delete",
+        ..scenario.ends[0].clone()
+    });
     scenario
 }
 
@@ -173,21 +187,30 @@ pub(super) fn copy_always_full() -> Scenario {
 pub(super) fn in_code() -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
     let end = new(expected(Version::ThreeInCode, 1, &[ROWS]), "delete");
-    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeInCode, ""), before("delete"), old, vec![end]) }
+    Scenario {
+        snapshots_min: 1,
+        ..scenario(firmware(Version::ThreeInCode, ""), before("delete"), old, vec![end])
+    }
 }
 
 /// Readings go with their sensor, or neither does.
 pub(super) fn enforced() -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
     let end = new(expected(Version::ThreeEnforced, 1, &[ROWS]), "delete");
-    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeEnforced, ""), before("delete"), old, vec![end]) }
+    Scenario {
+        snapshots_min: 1,
+        ..scenario(firmware(Version::ThreeEnforced, ""), before("delete"), old, vec![end])
+    }
 }
 
 /// What the second migration leaves in its connection is nothing to the third.
 pub(super) fn one_after_another() -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
     let end = new(expected(Version::ThreeMeets, 1, &[ROWS]), "delete");
-    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeMeets, ""), before("delete"), old, vec![end]) }
+    Scenario {
+        snapshots_min: 1,
+        ..scenario(firmware(Version::ThreeMeets, ""), before("delete"), old, vec![end])
+    }
 }
 
 /// Room for the snapshot and for the migration, but not for what a directive asks for.
@@ -196,7 +219,8 @@ pub(super) fn needs_space() -> Scenario {
     let used = state.used_bytes(crate::sim::state::STORAGE);
     let text = expected(Version::One, 1, &[ROWS]);
     let ends = vec![End { name: "old", exits: &[14], ..new(text.clone(), "delete") }];
-    let mut scenario = scenario(firmware(Version::ThreeNeedsSpace, ""), state, Old::Whole(text), ends);
+    let mut scenario =
+        scenario(firmware(Version::ThreeNeedsSpace, ""), state, Old::Whole(text), ends);
     scenario.options.total_bytes = Some(used + ROOM_BYTES);
     Scenario { exits: &[14], quiet_by: 2, ..scenario }
 }
@@ -204,7 +228,10 @@ pub(super) fn needs_space() -> Scenario {
 fn vacuum(journal: &'static str) -> Scenario {
     let old = Old::Whole(expected(Version::One, 1, &[ROWS]));
     let end = new(expected(Version::ThreeVacuums, 1, &[ROWS]), journal);
-    Scenario { snapshots_min: 1, ..scenario(firmware(Version::ThreeVacuums, ""), before(journal), old, vec![end]) }
+    Scenario {
+        snapshots_min: 1,
+        ..scenario(firmware(Version::ThreeVacuums, ""), before(journal), old, vec![end])
+    }
 }
 
 pub(super) fn no_transaction() -> Scenario {
@@ -240,7 +267,14 @@ pub(super) fn nearly_full() -> Scenario {
     let used = state.used_bytes(crate::sim::state::STORAGE);
     let mut scenario = upgrade("", state, &[ROWS, LATER], "delete");
     let Old::Whole(text) = &scenario.old else { return scenario };
-    scenario.ends.push(End { name: "old", text: text.clone(), journal: "delete", loss: false, exits: &[14], cuts: 0 });
+    scenario.ends.push(End {
+        name: "old",
+        text: text.clone(),
+        journal: "delete",
+        loss: false,
+        exits: &[14],
+        cuts: 0,
+    });
     scenario.options.total_bytes = Some(used + NEARLY_NOTHING_BYTES);
     scenario.exits = &[0, 14];
     scenario.snapshots_min = 0;

@@ -43,15 +43,26 @@ pub fn install() -> Result<(), String> {
     };
     let mut methods = none;
     // SAFETY: this verb takes a pointer to such a struct and fills it.
-    let got = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETMALLOC, &mut methods as *mut ffi::sqlite3_mem_methods) };
-    let (Some(allocate_behind), Some(reallocate_behind)) = (methods.xMalloc, methods.xRealloc) else {
+    let got = unsafe {
+        ffi::sqlite3_config(
+            ffi::SQLITE_CONFIG_GETMALLOC,
+            &mut methods as *mut ffi::sqlite3_mem_methods,
+        )
+    };
+    let (Some(allocate_behind), Some(reallocate_behind)) = (methods.xMalloc, methods.xRealloc)
+    else {
         return Err(format!("SQLite does not say which allocator it has (code {got})"));
     };
     BEHIND.get_or_init(|| Behind { allocate: allocate_behind, reallocate: reallocate_behind });
     methods.xMalloc = Some(allocate);
     methods.xRealloc = Some(reallocate);
     // SAFETY: this verb takes a pointer to such a struct and copies it; the functions in it live as long as the process.
-    let set = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MALLOC, &mut methods as *mut ffi::sqlite3_mem_methods) };
+    let set = unsafe {
+        ffi::sqlite3_config(
+            ffi::SQLITE_CONFIG_MALLOC,
+            &mut methods as *mut ffi::sqlite3_mem_methods,
+        )
+    };
     if (got, set) == (ffi::SQLITE_OK, ffi::SQLITE_OK) {
         return Ok(());
     }

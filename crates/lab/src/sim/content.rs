@@ -56,7 +56,10 @@ pub enum Payload {
 impl Payload {
     /// What a write of `bytes` at `offset` carries.
     pub fn new(offset: u64, bytes: &[u8]) -> Payload {
-        if !bytes.is_empty() && offset.is_multiple_of(BLOCK) && bytes.len().is_multiple_of(BLOCK_BYTES) {
+        if !bytes.is_empty()
+            && offset.is_multiple_of(BLOCK)
+            && bytes.len().is_multiple_of(BLOCK_BYTES)
+        {
             Payload::Blocks(bytes.chunks(BLOCK_BYTES).map(Block::of).collect())
         } else {
             Payload::Bytes(bytes.into())
@@ -79,10 +82,12 @@ impl Payload {
     /// A copy of all bytes.
     pub fn to_vec(&self) -> Vec<u8> {
         match self {
-            Payload::Blocks(blocks) => blocks.iter().fold(Vec::with_capacity(self.len() as usize), |mut all, block| {
-                all.extend_from_slice(&block.bytes);
-                all
-            }),
+            Payload::Blocks(blocks) => {
+                blocks.iter().fold(Vec::with_capacity(self.len() as usize), |mut all, block| {
+                    all.extend_from_slice(&block.bytes);
+                    all
+                })
+            }
             Payload::Bytes(bytes) => bytes.to_vec(),
         }
     }
@@ -137,7 +142,8 @@ impl Content {
             return 0;
         }
         let touched = offset / BLOCK..=(offset + length - 1) / BLOCK;
-        touched.filter(|index| self.blocks.get(*index as usize).is_none_or(Option::is_none)).count() as u64
+        touched.filter(|index| self.blocks.get(*index as usize).is_none_or(Option::is_none)).count()
+            as u64
     }
 
     /// Reads at `offset`; fewer bytes only at the end of the file.
@@ -149,7 +155,9 @@ impl Content {
             let start = (at % BLOCK) as usize;
             let length = (BLOCK_BYTES - start).min(wanted - done);
             match self.blocks.get((at / BLOCK) as usize) {
-                Some(Some(block)) => buffer[done..done + length].copy_from_slice(&block.bytes[start..start + length]),
+                Some(Some(block)) => {
+                    buffer[done..done + length].copy_from_slice(&block.bytes[start..start + length])
+                }
                 _ => buffer[done..done + length].fill(0),
             }
             done += length;
@@ -194,7 +202,10 @@ impl Content {
                 for (block, at) in blocks.iter().zip((offset..).step_by(BLOCK_BYTES)) {
                     let (from, to) = (start.max(at), end.min(at + BLOCK));
                     if from < to {
-                        self.write_bytes(from, &block.bytes[(from - at) as usize..(to - at) as usize]);
+                        self.write_bytes(
+                            from,
+                            &block.bytes[(from - at) as usize..(to - at) as usize],
+                        );
                     }
                 }
             }
@@ -249,7 +260,9 @@ impl Content {
         if length > 0 && offset.is_multiple_of(BLOCK) && length.is_multiple_of(BLOCK) {
             let indices = offset / BLOCK..(offset + length) / BLOCK;
             let block = |index: u64| self.blocks.get(index as usize).cloned().flatten();
-            return Payload::Blocks(indices.map(|i| block(i).unwrap_or_else(|| Block::zeros().clone())).collect());
+            return Payload::Blocks(
+                indices.map(|i| block(i).unwrap_or_else(|| Block::zeros().clone())).collect(),
+            );
         }
         let mut bytes = vec![0; length as usize];
         self.read(offset, &mut bytes);

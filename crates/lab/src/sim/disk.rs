@@ -81,10 +81,14 @@ impl Disk for Sim {
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        self.on_path(Call::Look, LOOK, folder, |model, caller| match model.state.follow(caller.path) {
-            Ok((id, _)) => Ok(model.state.entries(id)?.keys().map(ToString::to_string).collect()),
-            Err(libc::ENOENT) => Ok(Vec::new()),
-            Err(errno) => Err(errno),
+        self.on_path(Call::Look, LOOK, folder, |model, caller| {
+            match model.state.follow(caller.path) {
+                Ok((id, _)) => {
+                    Ok(model.state.entries(id)?.keys().map(ToString::to_string).collect())
+                }
+                Err(libc::ENOENT) => Ok(Vec::new()),
+                Err(errno) => Err(errno),
+            }
         })
     }
 
@@ -101,7 +105,12 @@ impl Disk for Sim {
         self.on_path(Call::Look, LOOK, path, |model, caller| {
             let (id, _) = model.state.follow(caller.path)?;
             if model.state.node(id)?.device != STORAGE {
-                return Ok(Space { available: UNLIMITED_BYTES, total: UNLIMITED_BYTES, inodes: None, read_only: false });
+                return Ok(Space {
+                    available: UNLIMITED_BYTES,
+                    total: UNLIMITED_BYTES,
+                    inodes: None,
+                    read_only: false,
+                });
             }
             Ok(Space {
                 available: model.available_bytes().min(UNLIMITED_BYTES),
@@ -166,7 +175,12 @@ impl Disk for Sim {
 
 impl SimFile {
     /// One call on this file; the flag says that a write must be cut short.
-    fn call<T>(&self, call: Call, op: Op, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> io::Result<T> {
+    fn call<T>(
+        &self,
+        call: Call,
+        op: Op,
+        operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>,
+    ) -> io::Result<T> {
         let caller = Caller { process: self.sim.process_number(), op, path: &self.path };
         let entered = self.sim.enter(call, op, Target::Handle(self.handle));
         answer(entered.and_then(|(mut model, short)| operation(&mut model, &caller, short)))

@@ -104,7 +104,9 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<24} ", self.op.0)?;
         match &self.change {
-            Change::Write { offset, payload, .. } => write!(f, "write {} bytes at {offset}: {}", payload.len(), self.path),
+            Change::Write { offset, payload, .. } => {
+                write!(f, "write {} bytes at {offset}: {}", payload.len(), self.path)
+            }
             Change::Truncate { size, .. } => write!(f, "truncate to {size}: {}", self.path),
             Change::Sync { .. } => write!(f, "sync {}", self.path),
             Change::SyncFailed { .. } => write!(f, "sync {} FAILED", self.path),

@@ -41,7 +41,12 @@ impl Call {
     /// It may add a line to the log.
     pub fn changes(self) -> bool {
         match self {
-            Call::Create | Call::MakeFolder | Call::Write | Call::Truncate | Call::Sync | Call::SyncFolder => true,
+            Call::Create
+            | Call::MakeFolder
+            | Call::Write
+            | Call::Truncate
+            | Call::Sync
+            | Call::SyncFolder => true,
             Call::Rename | Call::Link | Call::Unlink => true,
             Call::Open | Call::Read | Call::Look | Call::Owner | Call::Lock => false,
         }
@@ -67,8 +72,14 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 6] =
-        [FaultKind::InputOutput, FaultKind::Full, FaultKind::ReadOnly, FaultKind::Denied, FaultKind::ShortWrite, FaultKind::Kill];
+    pub const ALL: [FaultKind; 6] = [
+        FaultKind::InputOutput,
+        FaultKind::Full,
+        FaultKind::ReadOnly,
+        FaultKind::Denied,
+        FaultKind::ShortWrite,
+        FaultKind::Kill,
+    ];
 
     /// Can this call meet this failure?
     pub fn fits(self, call: Call) -> bool {
@@ -77,12 +88,25 @@ impl FaultKind {
             FaultKind::Full => match call {
                 Call::Create | Call::MakeFolder | Call::Write | Call::Rename | Call::Link => true,
                 Call::Sync | Call::SyncFolder => true,
-                Call::Open | Call::Read | Call::Truncate | Call::Unlink | Call::Look | Call::Owner | Call::Lock => false,
+                Call::Open
+                | Call::Read
+                | Call::Truncate
+                | Call::Unlink
+                | Call::Look
+                | Call::Owner
+                | Call::Lock => false,
             },
             FaultKind::ReadOnly => match call {
-                Call::Create | Call::MakeFolder | Call::Write | Call::Truncate | Call::Rename => true,
+                Call::Create | Call::MakeFolder | Call::Write | Call::Truncate | Call::Rename => {
+                    true
+                }
                 Call::Link | Call::Unlink | Call::Owner => true,
-                Call::Open | Call::Read | Call::Sync | Call::SyncFolder | Call::Look | Call::Lock => false,
+                Call::Open
+                | Call::Read
+                | Call::Sync
+                | Call::SyncFolder
+                | Call::Look
+                | Call::Lock => false,
             },
             FaultKind::Denied => match call {
                 Call::Open | Call::Create | Call::MakeFolder | Call::Rename | Call::Link => true,

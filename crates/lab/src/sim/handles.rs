@@ -55,7 +55,8 @@ impl Model {
     }
 
     pub fn writable_handle(&self, id: HandleId) -> Result<&Handle, Errno> {
-        self.handle(id).and_then(|handle| if handle.writable { Ok(handle) } else { Err(libc::EBADF) })
+        self.handle(id)
+            .and_then(|handle| if handle.writable { Ok(handle) } else { Err(libc::EBADF) })
     }
 
     /// Opens a file or, for reading, a folder. The caller's path is followed through symbolic links.
@@ -97,7 +98,8 @@ impl Model {
     pub fn open_nameless(&mut self, caller: &Caller<'_>) -> Result<HandleId, Errno> {
         self.room_for_a_file()?;
         let node = self.state.add(Node::new(STORAGE, 0o600, Body::File(Default::default())));
-        let how = OpenHow { writable: true, create: true, exclusive: true, sqlite: true, mode: 0o600 };
+        let how =
+            OpenHow { writable: true, create: true, exclusive: true, sqlite: true, mode: 0o600 };
         let id = self.add_handle(node, caller, how);
         if let Some(handle) = self.handles.get_mut(&id) {
             handle.durable = false;
@@ -132,13 +134,19 @@ impl Model {
         if !closed.sqlite {
             let mut dropped = false;
             for other in self.handles.values_mut() {
-                if other.node == closed.node && other.process == closed.process && other.lock != FileLock::None {
+                if other.node == closed.node
+                    && other.process == closed.process
+                    && other.lock != FileLock::None
+                {
                     other.lock_in_kernel = false;
                     dropped = true;
                 }
             }
             if dropped {
-                self.hazards.push(format!("{} was closed while SQLite of the same process held locks on it", closed.path));
+                self.hazards.push(format!(
+                    "{} was closed while SQLite of the same process held locks on it",
+                    closed.path
+                ));
             }
         }
         if closed.shared.is_some() {
@@ -171,7 +179,9 @@ impl Model {
     /// An opener comes: a lease on the inode is broken and the opener turned away until it is released.
     fn break_leases(&mut self, node: NodeId) -> Result<(), Errno> {
         let mut held = false;
-        for handle in self.handles.values_mut().filter(|handle| handle.node == node && handle.lease.is_some()) {
+        for handle in
+            self.handles.values_mut().filter(|handle| handle.node == node && handle.lease.is_some())
+        {
             handle.lease = Some(Lease::Busy);
             held = true;
         }
@@ -191,10 +201,13 @@ impl Model {
 
     /// The inode that an opener who waited goes on with; it goes on waiting while there is a lease.
     fn waited_for(&mut self, caller: &Caller<'_>) -> Option<NodeId> {
-        let waited = |(process, path, _): &(u32, String, NodeId)| *process == caller.process && path == caller.path;
+        let waited = |(process, path, _): &(u32, String, NodeId)| {
+            *process == caller.process && path == caller.path
+        };
         let index = self.waiting.iter().position(waited)?;
         let node = self.waiting[index].2;
-        let leased = self.handles.values().any(|handle| handle.node == node && handle.lease.is_some());
+        let leased =
+            self.handles.values().any(|handle| handle.node == node && handle.lease.is_some());
         if !leased {
             self.waiting.remove(index);
         }
@@ -226,14 +239,19 @@ impl Model {
     }
 
     pub fn is_flocked(&self, path: &str) -> bool {
-        self.state.follow(path).is_ok_and(|(node, _)| self.handles.values().any(|handle| handle.node == node && handle.flock))
+        self.state.follow(path).is_ok_and(|(node, _)| {
+            self.handles.values().any(|handle| handle.node == node && handle.flock)
+        })
     }
 
     // --- flock ------------------------------------------------------------------------------------------------
 
     pub fn try_flock(&mut self, id: HandleId) -> Result<bool, Errno> {
         let node = self.handle(id)?.node;
-        let taken = self.handles.iter().any(|(other, handle)| *other != id && handle.node == node && handle.flock);
+        let taken = self
+            .handles
+            .iter()
+            .any(|(other, handle)| *other != id && handle.node == node && handle.flock);
         if !taken {
             self.handle_mut(id)?.flock = true;
         }

@@ -2,7 +2,8 @@
 //! Promises: the same on every machine and in every run; ten million states without an expected collision.
 //! Never used against an adversary.
 
-const KEYS: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
+const KEYS: [u64; 4] =
+    [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
 
 /// Two lanes of folded multiplications; long inputs go through four first.
 #[derive(Clone)]

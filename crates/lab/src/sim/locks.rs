@@ -51,7 +51,11 @@ impl Model {
             FileLock::None => held,
             FileLock::Shared if other >= FileLock::Pending => held,
             FileLock::Shared => FileLock::Shared,
-            FileLock::Reserved | FileLock::Pending | FileLock::Exclusive if other >= FileLock::Reserved => held,
+            FileLock::Reserved | FileLock::Pending | FileLock::Exclusive
+                if other >= FileLock::Reserved =>
+            {
+                held
+            }
             FileLock::Exclusive if other >= FileLock::Shared => FileLock::Pending,
             FileLock::Reserved | FileLock::Pending | FileLock::Exclusive => wanted,
         };

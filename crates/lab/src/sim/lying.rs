@@ -137,7 +137,10 @@ impl Disk for LyingStorage {
         self.sim.set_owner(op, path, uid, gid)
     }
     fn rename(&self, op: Op, from: &Path, to: &Path, how: Rename) -> io::Result<()> {
-        if self.flaw == Flaw::RenamesInTwoSteps && how == Rename::Replace && self.sim.stat(to)?.is_some() {
+        if self.flaw == Flaw::RenamesInTwoSteps
+            && how == Rename::Replace
+            && self.sim.stat(to)?.is_some()
+        {
             self.sim.unlink(op, to)?;
         }
         self.sim.rename(op, from, to, how)

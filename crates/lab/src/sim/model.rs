@@ -137,7 +137,9 @@ impl Model {
             Target::Handle(id) => self.handles.get(id).is_some_and(|handle| handle.durable),
             Target::Path(path) => {
                 let place = self.state.place(path);
-                place.and_then(|place| self.device(place.folder)).is_ok_and(|device| device != VOLATILE)
+                place
+                    .and_then(|place| self.device(place.folder))
+                    .is_ok_and(|device| device != VOLATILE)
             }
         }
     }
@@ -156,7 +158,14 @@ impl Model {
     }
 
     /// Counts the call and says which fault it meets; `Err` for a dead process.
-    pub fn gate(&mut self, process: u32, call: Call, op: Op, target: &Target<'_>, logged: bool) -> Result<Option<FaultKind>, Errno> {
+    pub fn gate(
+        &mut self,
+        process: u32,
+        call: Call,
+        op: Op,
+        target: &Target<'_>,
+        logged: bool,
+    ) -> Result<Option<FaultKind>, Errno> {
         let number = self.calls;
         self.calls += 1;
         self.clock_ns += CALL_NS;
@@ -165,7 +174,8 @@ impl Model {
         }
         let effects = self.effects;
         let due = self.faults.iter_mut().find(|planned| {
-            let fits = planned.process == process && !planned.spent && planned.fault.kind.fits(call);
+            let fits =
+                planned.process == process && !planned.spent && planned.fault.kind.fits(call);
             fits && planned.fault.is_due(effects, number, logged)
         });
         let Some(planned) = due else { return Ok(None) };
@@ -178,23 +188,36 @@ impl Model {
         }
         let path = match target {
             Target::Path(path) => (*path).to_owned(),
-            Target::Handle(id) => self.handles.get(id).map_or_else(String::new, |handle| handle.path.to_string()),
+            Target::Handle(id) => {
+                self.handles.get(id).map_or_else(String::new, |handle| handle.path.to_string())
+            }
         };
-        if let (Call::Sync, Target::Handle(id), true) = (call, target, fault.kind != FaultKind::Kill) {
+        if let (Call::Sync, Target::Handle(id), true) =
+            (call, target, fault.kind != FaultKind::Kill)
+        {
             self.sync_failed(process, op, *id);
         }
-        self.fired.push(format!("{} for {call:?} of {path} in op {op}, effect {effects}, call {number}", fault.kind));
+        self.fired.push(format!(
+            "{} for {call:?} of {path} in op {op}, effect {effects}, call {number}",
+            fault.kind
+        ));
         Ok(Some(fault.kind))
     }
 
     /// What was written is lost. Whoever else had the file open then hears of it at the next sync of a descriptor of theirs,
     /// as since Linux 4.13 (`errseq_t`); later descriptors do not.
     fn sync_failed(&mut self, process: u32, op: Op, id: HandleId) {
-        let Some((node, path)) = self.handles.get(&id).filter(|handle| handle.durable).map(|handle| (handle.node, handle.path.clone()))
+        let Some((node, path)) = self
+            .handles
+            .get(&id)
+            .filter(|handle| handle.durable)
+            .map(|handle| (handle.node, handle.path.clone()))
         else {
             return;
         };
-        for (_, other) in self.handles.iter_mut().filter(|(other, handle)| **other != id && handle.node == node) {
+        for (_, other) in
+            self.handles.iter_mut().filter(|(other, handle)| **other != id && handle.node == node)
+        {
             other.sync_failed = true;
         }
         if self.options.log {
@@ -210,7 +233,12 @@ impl Model {
         self.effects += 1;
         if self.options.log {
             let path: Arc<str> = caller.path.into();
-            self.log.push(Effect { process: caller.process, op: caller.op, path, change: change() });
+            self.log.push(Effect {
+                process: caller.process,
+                op: caller.op,
+                path,
+                change: change(),
+            });
         }
     }
 
@@ -239,7 +267,9 @@ impl Model {
     /// The medium has lost a page: EIO whenever it is read, by whomever.
     fn readable(&mut self, node: NodeId, offset: u64, length: u64) -> Result<(), Errno> {
         match self.lost_page {
-            Some((lost, from)) if lost == node && offset < from + BLOCK && from < offset + length => {
+            Some((lost, from))
+                if lost == node && offset < from + BLOCK && from < offset + length =>
+            {
                 self.fired.push(format!("EIO for every read of the page at {from}"));
                 Err(libc::EIO)
             }
@@ -262,7 +292,13 @@ impl Model {
     }
 
     /// Writes as much as there is room for; ENOSPC after that.
-    pub fn write(&mut self, caller: &Caller<'_>, handle: HandleId, offset: u64, payload: Payload) -> Result<(), Errno> {
+    pub fn write(
+        &mut self,
+        caller: &Caller<'_>,
+        handle: HandleId,
+        offset: u64,
+        payload: Payload,
+    ) -> Result<(), Errno> {
         let open = self.writable_handle(handle)?;
         let (node, durable) = (open.node, open.durable);
         let device = self.device(node)?;
@@ -275,7 +311,8 @@ impl Model {
         }
         let content = self.state.content(node)?;
         let missing = content.missing_blocks(offset, payload.len());
-        let touched = (offset + payload.len()).div_ceil(BLOCK_BYTES as u64) - offset / BLOCK_BYTES as u64;
+        let touched =
+            (offset + payload.len()).div_ceil(BLOCK_BYTES as u64) - offset / BLOCK_BYTES as u64;
         let needed = if self.options.copy_on_write { touched } else { missing };
         let (free, errno) = self.free_blocks();
         if device == STORAGE && needed > free {
@@ -303,7 +340,12 @@ impl Model {
         Ok(())
     }
 
-    pub fn truncate(&mut self, caller: &Caller<'_>, handle: HandleId, size: u64) -> Result<(), Errno> {
+    pub fn truncate(
+        &mut self,
+        caller: &Caller<'_>,
+        handle: HandleId,
+        size: u64,
+    ) -> Result<(), Errno> {
         let open = self.writable_handle(handle)?;
         let (node, durable) = (open.node, open.durable);
         let device = self.device(node)?;
@@ -332,7 +374,8 @@ impl Model {
         }
         let (node, durable) = (open.node, open.durable);
         let folder = self.state.entries(node).is_ok();
-        let change = if folder { Change::SyncFolder { folder: node } } else { Change::Sync { node } };
+        let change =
+            if folder { Change::SyncFolder { folder: node } } else { Change::Sync { node } };
         self.record(caller, durable, || change);
         Ok(())
     }
@@ -346,7 +389,13 @@ impl Model {
     }
 
     /// Makes an empty file or folder under a name that is free.
-    pub fn create(&mut self, caller: &Caller<'_>, place: &Place, body: Body, mode: u32) -> Result<NodeId, Errno> {
+    pub fn create(
+        &mut self,
+        caller: &Caller<'_>,
+        place: &Place,
+        body: Body,
+        mode: u32,
+    ) -> Result<NodeId, Errno> {
         self.state.entries(place.folder)?;
         let device = self.device(place.folder)?;
         self.writable(device)?;
@@ -358,7 +407,13 @@ impl Model {
         self.touch(node, true);
         self.touch(place.folder, true);
         let (folder, name) = (place.folder, place.name.clone());
-        self.record(caller, device != VOLATILE, || Change::Create { folder, name, node, body, mode });
+        self.record(caller, device != VOLATILE, || Change::Create {
+            folder,
+            name,
+            node,
+            body,
+            mode,
+        });
         Ok(node)
     }
 
@@ -460,7 +515,10 @@ impl Model {
     /// Frees an inode that has neither a name nor a handle.
     pub fn free_if_unused(&mut self, id: NodeId) {
         let waited = self.waiting.iter().any(|(_, _, node)| *node == id);
-        if waited || self.handles.values().any(|handle| handle.node == id) || self.state.links(id) > 0 {
+        if waited
+            || self.handles.values().any(|handle| handle.node == id)
+            || self.state.links(id) > 0
+        {
             return;
         }
         if let Some(node) = self.state.nodes.remove(&id) {
@@ -471,7 +529,12 @@ impl Model {
         self.memory.remove(&id);
     }
 
-    pub fn own(&mut self, id: NodeId, owner: Option<(u32, u32)>, mode: Option<u32>) -> Result<(), Errno> {
+    pub fn own(
+        &mut self,
+        id: NodeId,
+        owner: Option<(u32, u32)>,
+        mode: Option<u32>,
+    ) -> Result<(), Errno> {
         self.writable(self.device(id)?)?;
         let node = self.state.node_mut(id)?;
         if let Some((uid, gid)) = owner {

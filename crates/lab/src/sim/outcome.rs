@@ -151,13 +151,17 @@ impl OutcomePlan {
 fn sectors(pending: &PendingData) -> u64 {
     match &pending.change {
         DataChange::Truncate(_) => 1,
-        DataChange::Write(offset, payload) => (offset + payload.len()).div_ceil(SECTOR_BYTES) - offset / SECTOR_BYTES,
+        DataChange::Write(offset, payload) => {
+            (offset + payload.len()).div_ceil(SECTOR_BYTES) - offset / SECTOR_BYTES
+        }
     }
 }
 
 /// Keeps the sectors of one write for which `kept` says so, numbered from the write's first.
 fn apply_sectors(state: &mut State, pending: &PendingData, mut kept: impl FnMut(u64) -> bool) {
-    let DataChange::Write(offset, payload) = &pending.change else { return apply_data(state, pending) };
+    let DataChange::Write(offset, payload) = &pending.change else {
+        return apply_data(state, pending);
+    };
     let Some(content) = state.content_mut(pending.node) else { return };
     let first = offset / SECTOR_BYTES;
     for sector in 0..sectors(pending) {
@@ -191,7 +195,9 @@ impl Data {
             Data::TornLast(torn, kept) => {
                 apply_all(state, data, |index| index < torn);
                 let all = sectors(&data[torn as usize]);
-                apply_sectors(state, &data[torn as usize], |sector| sector >= all - u64::from(kept));
+                apply_sectors(state, &data[torn as usize], |sector| {
+                    sector >= all - u64::from(kept)
+                });
             }
             Data::Sizes => {
                 for pending in data {
@@ -231,7 +237,9 @@ impl Names {
             Names::Bits(bits) => replay.possible_names(|index| bits >> index & 1 == 1),
             Names::Random(seed) => {
                 let random = Random::new(seed);
-                replay.possible_names(|index| Random::new(random.clone().draw() ^ index as u64).below(3) > 0)
+                replay.possible_names(|index| {
+                    Random::new(random.clone().draw() ^ index as u64).below(3) > 0
+                })
             }
         };
         for (pending, kept) in replay.names.iter().zip(kept) {
@@ -308,7 +316,10 @@ impl SeenStates {
 
     /// How many different ones.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.parts
+            .iter()
+            .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
     }
 
     /// None yet.
@@ -374,14 +385,20 @@ impl fmt::Display for CrashPoint {
         write!(f, "{}/{order}/data={}", self.cut, self.outcome.data.kind())?;
         match self.outcome.data {
             Data::Lost | Data::Kept | Data::Sizes => Ok(()),
-            Data::Without(number) | Data::Only(number) | Data::Bits(number) => write!(f, ":{number}"),
-            Data::TornFirst(write, kept) | Data::TornLast(write, kept) => write!(f, ":{write}:{kept}"),
+            Data::Without(number) | Data::Only(number) | Data::Bits(number) => {
+                write!(f, ":{number}")
+            }
+            Data::TornFirst(write, kept) | Data::TornLast(write, kept) => {
+                write!(f, ":{write}:{kept}")
+            }
             Data::Random(seed) => write!(f, ":{seed}"),
         }?;
         write!(f, "/names={}", self.outcome.names.kind())?;
         match self.outcome.names {
             Names::First(0) | Names::Kept => Ok(()),
-            Names::First(n) | Names::Without(n) | Names::Only(n) | Names::Bits(n) => write!(f, ":{n}"),
+            Names::First(n) | Names::Without(n) | Names::Only(n) | Names::Bits(n) => {
+                write!(f, ":{n}")
+            }
             Names::Random(seed) => write!(f, ":{seed}"),
         }
     }

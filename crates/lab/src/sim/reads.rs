@@ -36,7 +36,9 @@ impl File {
     fn add_own(&mut self, mut start: u64, mut end: u64) {
         let first = self.own.partition_point(|range| range.1 < start);
         let last = self.own.partition_point(|range| range.0 <= end);
-        if let (Some(left), Some(right)) = (self.own.get(first), last.checked_sub(1).and_then(|last| self.own.get(last))) {
+        if let (Some(left), Some(right)) =
+            (self.own.get(first), last.checked_sub(1).and_then(|last| self.own.get(last)))
+        {
             if first < last {
                 (start, end) = (start.min(left.0), end.max(right.1));
             }
@@ -104,7 +106,10 @@ impl Mask {
         let mut hash = Hash128::new();
         for (file, index, sectors) in &self.0 {
             let index = u64::from(*index);
-            let Some(content) = files.get(*file as usize).and_then(|id| state.content(*id).ok()) else { continue };
+            let Some(content) = files.get(*file as usize).and_then(|id| state.content(*id).ok())
+            else {
+                continue;
+            };
             match content.block(index) {
                 Some(bytes) if *sectors != ALL => {
                     for (number, sector) in bytes.chunks(SECTOR_BYTES as usize).enumerate() {
@@ -113,7 +118,9 @@ impl Mask {
                         }
                     }
                 }
-                None if *sectors != ALL => (0..sectors.count_ones()).for_each(|_| hash.bytes(&[0; SECTOR_BYTES as usize])),
+                None if *sectors != ALL => {
+                    (0..sectors.count_ones()).for_each(|_| hash.bytes(&[0; SECTOR_BYTES as usize]))
+                }
                 _ => hash.wide(content.block_hash(index)),
             }
         }

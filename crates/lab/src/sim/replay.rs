@@ -90,7 +90,10 @@ impl Replay {
     pub fn apply(&mut self, effect: &Effect) {
         match &effect.change {
             Change::Write { node, offset, payload } => {
-                self.data.push(PendingData { node: *node, change: DataChange::Write(*offset, payload.clone()) });
+                self.data.push(PendingData {
+                    node: *node,
+                    change: DataChange::Write(*offset, payload.clone()),
+                });
             }
             Change::Truncate { node, size } => {
                 self.data.push(PendingData { node: *node, change: DataChange::Truncate(*size) });
@@ -105,8 +108,12 @@ impl Replay {
                 self.durable.next = self.durable.next.max(*node + 1);
                 self.push_names(vec![name_change(*folder, name, Some(*node))]);
             }
-            Change::Link { folder, name, node } => self.push_names(vec![name_change(*folder, name, Some(*node))]),
-            Change::Unlink { folder, name } => self.push_names(vec![name_change(*folder, name, None)]),
+            Change::Link { folder, name, node } => {
+                self.push_names(vec![name_change(*folder, name, Some(*node))])
+            }
+            Change::Unlink { folder, name } => {
+                self.push_names(vec![name_change(*folder, name, None)])
+            }
             Change::Rename { from, to, node } => {
                 let gone = name_change(from.0, &from.1, None);
                 let there = name_change(to.0, &to.1, Some(*node));
@@ -135,7 +142,8 @@ impl Replay {
     }
 
     fn sync_folder(&mut self, folder: NodeId) {
-        let touches = |pending: &PendingNames| pending.changes.iter().any(|effect| effect.folder == folder);
+        let touches =
+            |pending: &PendingNames| pending.changes.iter().any(|effect| effect.folder == folder);
         match self.order {
             Order::Kept => {
                 let Some(last) = self.names.iter().rposition(touches) else { return };
@@ -164,10 +172,11 @@ impl Replay {
         for (index, pending) in self.names.iter().enumerate() {
             let blocked = match self.order {
                 Order::Kept => !lost.is_empty(),
-                Order::Free => pending
-                    .changes
-                    .iter()
-                    .any(|effect| lost.iter().any(|earlier| earlier.folder == effect.folder && earlier.name == effect.name)),
+                Order::Free => pending.changes.iter().any(|effect| {
+                    lost.iter().any(|earlier| {
+                        earlier.folder == effect.folder && earlier.name == effect.name
+                    })
+                }),
             };
             let keep = wanted(index) && !blocked;
             if !keep {

@@ -26,7 +26,9 @@ impl Lack {
             Lack::Inodes => "inodes left for new files",
             Lack::Quota => "the disk quota is used up",
         };
-        sentence.contains(words) && !sentence.contains("must be free") && !sentence.contains("bytes are free, then")
+        sentence.contains(words)
+            && !sentence.contains("must be free")
+            && !sentence.contains("bytes are free, then")
     }
 
     /// The device has so much of it altogether.
@@ -49,7 +51,11 @@ impl Model {
 
     /// Blocks that a writer may still use, and what it is told when they are too few.
     pub fn free_blocks(&self) -> (u64, Errno) {
-        let left = |total: Option<u64>| total.map_or(u64::MAX, |bytes| bytes / BLOCK_BYTES as u64).saturating_sub(self.used_blocks);
+        let left = |total: Option<u64>| {
+            total
+                .map_or(u64::MAX, |bytes| bytes / BLOCK_BYTES as u64)
+                .saturating_sub(self.used_blocks)
+        };
         let (disk, quota) = (left(self.options.total_bytes), left(self.options.quota_bytes));
         if quota < disk {
             (quota, libc::EDQUOT)
@@ -61,7 +67,9 @@ impl Model {
     /// Bytes that are still free on the storage device, as `statvfs` has it: it knows of no quota.
     pub fn available_bytes(&self) -> u64 {
         let total = self.options.total_bytes.unwrap_or(u64::MAX);
-        (total / BLOCK_BYTES as u64).saturating_sub(self.used_blocks).saturating_mul(BLOCK_BYTES as u64)
+        (total / BLOCK_BYTES as u64)
+            .saturating_sub(self.used_blocks)
+            .saturating_mul(BLOCK_BYTES as u64)
     }
 
     /// Files that can still be made, as `statvfs` has it; `None` where the device has no limit.

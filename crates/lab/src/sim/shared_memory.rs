@@ -39,7 +39,8 @@ impl Model {
         if self.memory.contains_key(&node) {
             return Ok(true);
         }
-        let how = OpenHow { writable: true, create: true, exclusive: false, sqlite: true, mode: 0o644 };
+        let how =
+            OpenHow { writable: true, create: true, exclusive: false, sqlite: true, mode: 0o644 };
         let file = match self.open(caller, how) {
             Ok(file) => file,
             Err(errno) => {
@@ -52,12 +53,17 @@ impl Model {
         }
         // What is in it is never looked at after a cut: only its name and its size are logged.
         self.handle_mut(file)?.durable = false;
-        self.memory.insert(node, SharedMemory { regions: Vec::new(), file, path: caller.path.to_owned() });
+        self.memory
+            .insert(node, SharedMemory { regions: Vec::new(), file, path: caller.path.to_owned() });
         Ok(true)
     }
 
     /// The region, if there is one; the connection uses the memory from now on.
-    pub fn map_shared(&mut self, id: HandleId, index: usize) -> Result<Option<*const AtomicU64>, Errno> {
+    pub fn map_shared(
+        &mut self,
+        id: HandleId,
+        index: usize,
+    ) -> Result<Option<*const AtomicU64>, Errno> {
         let handle = self.handle_mut(id)?;
         handle.shared.get_or_insert_default();
         let node = handle.node;
@@ -85,12 +91,20 @@ impl Model {
     }
 
     /// Takes locks `first..first + count`. `false`: busy.
-    pub fn lock_shared(&mut self, id: HandleId, first: u16, count: u16, exclusive: bool) -> Result<bool, Errno> {
+    pub fn lock_shared(
+        &mut self,
+        id: HandleId,
+        first: u16,
+        count: u16,
+        exclusive: bool,
+    ) -> Result<bool, Errno> {
         let mask = ((1 << count) - 1) << first;
         let node = self.handle(id)?.node;
-        let others = self.handles.iter().filter(|(other, handle)| **other != id && handle.node == node);
+        let others =
+            self.handles.iter().filter(|(other, handle)| **other != id && handle.node == node);
         let busy = others.filter_map(|(_, handle)| handle.shared).any(|locks| {
-            let conflicting = if exclusive { locks.shared | locks.exclusive } else { locks.exclusive };
+            let conflicting =
+                if exclusive { locks.shared | locks.exclusive } else { locks.exclusive };
             conflicting & mask != 0
         });
         if busy {

@@ -110,7 +110,10 @@ impl Sim {
     /// Another process on the same device: its own handles, its own VFS name, its own faults.
     pub fn process(&self) -> Sim {
         let number = self.lock().next_process();
-        Sim { model: self.model.clone(), process: Arc::new(Process { number, vfs: OnceLock::new() }) }
+        Sim {
+            model: self.model.clone(),
+            process: Arc::new(Process { number, vfs: OnceLock::new() }),
+        }
     }
 
     /// This handle's process; 0 is the first.
@@ -270,11 +273,18 @@ impl Sim {
 
     /// Every call comes in here: the guest's step that is due runs first, then the call fails if it shall.
     /// `Ok((model, true))`: a write that must be cut short.
-    pub(super) fn enter(&self, call: Call, op: Op, target: Target<'_>) -> Result<(MutexGuard<'_, Model>, bool), Errno> {
+    pub(super) fn enter(
+        &self,
+        call: Call,
+        op: Op,
+        target: Target<'_>,
+    ) -> Result<(MutexGuard<'_, Model>, bool), Errno> {
         loop {
             let mut model = self.lock();
             let logged = call.changes() && model.is_durable(&target);
-            let look = self.process.number == 0 && op != SQLITE && matches!(call, Call::Look | Call::Read | Call::Open);
+            let look = self.process.number == 0
+                && op != SQLITE
+                && matches!(call, Call::Look | Call::Read | Call::Open);
             if let Some(guest) = model.due_guest(logged, look) {
                 drop(model);
                 guest(self);

@@ -33,7 +33,8 @@ pub(super) struct SqliteFile {
 /// What a temporary file is called in the log of faults.
 const NAMELESS: &str = "(temporary)";
 /// Files whose folder the unix VFS syncs with their first sync.
-const JOURNALS: i32 = ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL | ffi::SQLITE_OPEN_WAL;
+const JOURNALS: i32 =
+    ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL | ffi::SQLITE_OPEN_WAL;
 
 fn folder_of(path: &str) -> &str {
     match path.rsplit_once('/') {
@@ -55,12 +56,23 @@ impl Sim {
     }
 
     /// `xOpen`: the file and the flags it was really opened with.
-    pub(super) fn sqlite_open(&self, path: Option<&str>, flags: i32) -> Result<(SqliteFile, i32), Code> {
+    pub(super) fn sqlite_open(
+        &self,
+        path: Option<&str>,
+        flags: i32,
+    ) -> Result<(SqliteFile, i32), Code> {
         let delete_on_close = flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0;
         let Some(path) = path else {
-            let opened = self.sqlite_call(Call::Open, NAMELESS, |model, caller| model.open_nameless(caller));
+            let opened =
+                self.sqlite_call(Call::Open, NAMELESS, |model, caller| model.open_nameless(caller));
             let handle = opened.map_err(|_| ffi::SQLITE_CANTOPEN)?;
-            let file = SqliteFile { sim: self.clone(), handle, path: NAMELESS.into(), sync_folder: false, delete_on_close: false };
+            let file = SqliteFile {
+                sim: self.clone(),
+                handle,
+                path: NAMELESS.into(),
+                sync_folder: false,
+                delete_on_close: false,
+            };
             return Ok((file, flags));
         };
         let create = flags & ffi::SQLITE_OPEN_CREATE != 0;
@@ -77,13 +89,20 @@ impl Sim {
             }
             Err(errno) if errno != libc::EISDIR && writable => {
                 let how = OpenHow { writable: false, create: false, exclusive: false, ..how };
-                let handle = self.sqlite_call(Call::Open, path, |model, caller| model.open(caller, how));
+                let handle =
+                    self.sqlite_call(Call::Open, path, |model, caller| model.open(caller, how));
                 let kept = flags & !(ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE);
                 (handle.map_err(|_| ffi::SQLITE_CANTOPEN)?, kept | ffi::SQLITE_OPEN_READONLY)
             }
             Err(_) => return Err(ffi::SQLITE_CANTOPEN),
         };
-        let file = SqliteFile { sim: self.clone(), handle, path: path.into(), sync_folder: journal, delete_on_close };
+        let file = SqliteFile {
+            sim: self.clone(),
+            handle,
+            path: path.into(),
+            sync_folder: journal,
+            delete_on_close,
+        };
         Ok((file, flags))
     }
 
@@ -94,7 +113,12 @@ impl Sim {
             Err(libc::ENOENT) => return ffi::SQLITE_IOERR_DELETE_NOENT,
             Err(_) => return ffi::SQLITE_IOERR_DELETE,
         }
-        let synced = !sync_folder || self.sqlite_call(Call::SyncFolder, folder_of(path), |model, caller| model.sync_folder(caller)).is_ok();
+        let synced = !sync_folder
+            || self
+                .sqlite_call(Call::SyncFolder, folder_of(path), |model, caller| {
+                    model.sync_folder(caller)
+                })
+                .is_ok();
         if synced {
             ffi::SQLITE_OK
         } else {
@@ -135,7 +159,11 @@ impl Sim {
 }
 
 impl SqliteFile {
-    fn call<T>(&self, call: Call, operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>) -> Result<T, Errno> {
+    fn call<T>(
+        &self,
+        call: Call,
+        operation: impl FnOnce(&mut Model, &Caller<'_>, bool) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         let caller = Caller { process: self.sim.process_number(), op: SQLITE, path: &self.path };
         let entered = self.sim.enter(call, SQLITE, Target::Handle(self.handle));
         entered.and_then(|(mut model, short)| operation(&mut model, &caller, short)).map_err(failed)
@@ -177,7 +205,8 @@ impl SqliteFile {
 
     /// `xTruncate`.
     pub(super) fn truncate(&self, size: u64) -> Code {
-        let done = self.call(Call::Truncate, |model, caller, _| model.truncate(caller, self.handle, size));
+        let done =
+            self.call(Call::Truncate, |model, caller, _| model.truncate(caller, self.handle, size));
         done.map_or(ffi::SQLITE_IOERR_TRUNCATE, |()| ffi::SQLITE_OK)
     }
 
@@ -195,7 +224,9 @@ impl SqliteFile {
         }
         if std::mem::take(&mut self.sync_folder) {
             let folder = folder_of(&self.path);
-            let _ = self.sim.sqlite_call(Call::SyncFolder, folder, |model, caller| model.sync_folder(caller));
+            let _ = self
+                .sim
+                .sqlite_call(Call::SyncFolder, folder, |model, caller| model.sync_folder(caller));
         }
         ffi::SQLITE_OK
     }
@@ -222,7 +253,10 @@ impl SqliteFile {
     /// `xUnlock`: never made to fail.
     pub(super) fn unlock(&self, level: i32) -> Code {
         let level = FileLock::from_number(level);
-        self.sim.lock().unlock_file(self.handle, level).map_or(ffi::SQLITE_IOERR_UNLOCK, |()| ffi::SQLITE_OK)
+        self.sim
+            .lock()
+            .unlock_file(self.handle, level)
+            .map_or(ffi::SQLITE_IOERR_UNLOCK, |()| ffi::SQLITE_OK)
     }
 
     /// `xCheckReservedLock`.
@@ -239,20 +273,30 @@ impl SqliteFile {
     }
 
     /// `xShmMap`: the region, or none where it does not exist and is not to be made.
-    pub(super) fn map_shared(&self, index: usize, bytes: usize, extend: bool) -> Result<Option<*const AtomicU64>, Code> {
-        let path = self.sim.lock().shared_path(self.handle).map_err(|_| ffi::SQLITE_IOERR_SHMOPEN)?;
+    pub(super) fn map_shared(
+        &self,
+        index: usize,
+        bytes: usize,
+        extend: bool,
+    ) -> Result<Option<*const AtomicU64>, Code> {
+        let path =
+            self.sim.lock().shared_path(self.handle).map_err(|_| ffi::SQLITE_IOERR_SHMOPEN)?;
         if let Some(path) = path {
-            let opened = self.sim.sqlite_call(Call::Create, &path, |model, caller| model.open_shared(self.handle, caller));
+            let opened = self.sim.sqlite_call(Call::Create, &path, |model, caller| {
+                model.open_shared(self.handle, caller)
+            });
             if !opened.map_err(|_| ffi::SQLITE_CANTOPEN)? {
                 return Err(ffi::SQLITE_READONLY_CANTINIT);
             }
         }
-        let map = || self.sim.lock().map_shared(self.handle, index).map_err(|_| ffi::SQLITE_IOERR_SHMMAP);
+        let map =
+            || self.sim.lock().map_shared(self.handle, index).map_err(|_| ffi::SQLITE_IOERR_SHMMAP);
         let region = map()?;
         if region.is_some() || !extend {
             return Ok(region);
         }
-        let extended = self.call(Call::Write, |model, _, _| model.extend_shared(self.handle, index, bytes));
+        let extended =
+            self.call(Call::Write, |model, _, _| model.extend_shared(self.handle, index, bytes));
         extended.map_err(|_| ffi::SQLITE_IOERR_SHMSIZE)?;
         map()
     }
@@ -276,7 +320,9 @@ impl SqliteFile {
     pub(super) fn unmap_shared(&self, delete: bool) {
         let last = self.sim.lock().unmap_shared(self.handle);
         if let (Ok(Some(path)), true) = (last, delete) {
-            let _ = self.sim.sqlite_call(Call::Unlink, &path, |model, caller| model.unlink(caller, false));
+            let _ = self
+                .sim
+                .sqlite_call(Call::Unlink, &path, |model, caller| model.unlink(caller, false));
         }
     }
 }
@@ -284,7 +330,9 @@ impl SqliteFile {
 impl Drop for SqliteFile {
     fn drop(&mut self) {
         if self.delete_on_close {
-            let _ = self.sim.sqlite_call(Call::Unlink, &self.path, |model, caller| model.unlink(caller, false));
+            let _ = self
+                .sim
+                .sqlite_call(Call::Unlink, &self.path, |model, caller| model.unlink(caller, false));
         }
         self.sim.lock().close(self.handle);
     }

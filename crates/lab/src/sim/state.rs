@@ -141,7 +141,8 @@ impl State {
 
     /// Sets or takes away one name.
     pub(super) fn set_entry(&mut self, folder: NodeId, name: &Arc<str>, node: Option<NodeId>) {
-        if let Some(Body::Folder(entries)) = self.nodes.get_mut(&folder).map(|node| &mut node.body) {
+        if let Some(Body::Folder(entries)) = self.nodes.get_mut(&folder).map(|node| &mut node.body)
+        {
             let entries = Arc::make_mut(entries);
             match node {
                 Some(node) => entries.insert(name.clone(), node),
@@ -181,7 +182,8 @@ impl State {
         while let Some(name) = names.next() {
             let found = self.entries(folder)?.get_key_value(name);
             if names.peek().is_none() {
-                let (name, node) = found.map_or_else(|| (name.into(), None), |(key, id)| (key.clone(), Some(*id)));
+                let (name, node) =
+                    found.map_or_else(|| (name.into(), None), |(key, id)| (key.clone(), Some(*id)));
                 return Ok(Place { folder, name, node });
             }
             let next = *found.ok_or(libc::ENOENT)?.1;
@@ -208,7 +210,9 @@ impl State {
                 Body::Symlink(target) if target.starts_with('/') => path = target.to_string(),
                 Body::Symlink(target) => path = format!("{}/{target}", self.path_of(place.folder)),
                 // By its folder: a file with two names has the path that was asked for.
-                Body::File(_) => return Ok((id, format!("{}/{}", self.path_of(place.folder), place.name))),
+                Body::File(_) => {
+                    return Ok((id, format!("{}/{}", self.path_of(place.folder), place.name)))
+                }
                 Body::Folder(_) => return Ok((id, self.path_of(id))),
             }
         }
@@ -220,7 +224,10 @@ impl State {
         if id == ROOT {
             return String::new();
         }
-        self.walk().into_iter().find(|(_, node)| *node == id).map_or_else(|| "(no name)".into(), |(path, _)| path)
+        self.walk()
+            .into_iter()
+            .find(|(_, node)| *node == id)
+            .map_or_else(|| "(no name)".into(), |(path, _)| path)
     }
 
     /// Every path below the root in the order of a depth-first walk, with its node.
@@ -288,7 +295,13 @@ impl State {
         (hash.finish(), met)
     }
 
-    fn hash_folder(&self, folder: NodeId, hash: &mut Hash128, met: &mut Vec<NodeId>, of_file: fn(&Content) -> u128) {
+    fn hash_folder(
+        &self,
+        folder: NodeId,
+        hash: &mut Hash128,
+        met: &mut Vec<NodeId>,
+        of_file: fn(&Content) -> u128,
+    ) {
         let Ok(entries) = self.entries(folder) else { return };
         hash.number(entries.len() as u64);
         for (name, id) in entries.iter() {
@@ -346,7 +359,8 @@ impl State {
             Body::File(content) if node.device == STORAGE => Some(content),
             _ => None,
         });
-        contents.map(|content| content.blocks() - content.allocated_blocks()).sum::<u64>() * BLOCK_BYTES as u64
+        contents.map(|content| content.blocks() - content.allocated_blocks()).sum::<u64>()
+            * BLOCK_BYTES as u64
     }
 
     /// A file's bytes; `None` where there is no such file.

@@ -80,7 +80,9 @@ pub fn without_modules(connection: &rusqlite::Connection) {
 pub fn seed_sqlite(seed: u32) {
     let connection: *mut ffi::sqlite3 = ptr::null_mut();
     // SAFETY: this verb takes an int and a connection that may be null; it changes a seed and nothing else.
-    unsafe { ffi::sqlite3_test_control(ffi::SQLITE_TESTCTRL_PRNG_SEED, seed.max(1) as c_int, connection) };
+    unsafe {
+        ffi::sqlite3_test_control(ffi::SQLITE_TESTCTRL_PRNG_SEED, seed.max(1) as c_int, connection)
+    };
 }
 
 /// Keeps freed memory in the process: SQLite's page caches come and go with every state, and giving them back to the kernel
@@ -102,7 +104,8 @@ fn register() -> &'static Slot {
     let text = format!("simulated-{count}");
     *count += 1;
     let name = CString::new(text.as_str()).unwrap_or_default();
-    let slot: &'static Slot = Box::leak(Box::new(Slot { name, text: text.leak(), sim: Mutex::new(None) }));
+    let slot: &'static Slot =
+        Box::leak(Box::new(Slot { name, text: text.leak(), sim: Mutex::new(None) }));
     let vfs = Box::leak(Box::new(ffi::sqlite3_vfs {
         iVersion: 2,
         szOsFile: size_of::<FileBox>() as c_int,
@@ -227,14 +230,24 @@ unsafe extern "C" fn x_close(file: *mut ffi::sqlite3_file) -> c_int {
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn x_read(file: *mut ffi::sqlite3_file, out: *mut c_void, amount: c_int, offset: i64) -> c_int {
+unsafe extern "C" fn x_read(
+    file: *mut ffi::sqlite3_file,
+    out: *mut c_void,
+    amount: c_int,
+    offset: i64,
+) -> c_int {
     // SAFETY: SQLite's buffer has `amount` bytes.
     let buffer = unsafe { slice::from_raw_parts_mut(out.cast::<u8>(), amount as usize) };
     // SAFETY: the file is open.
     unsafe { file_of(file) }.read(buffer, offset as u64)
 }
 
-unsafe extern "C" fn x_write(file: *mut ffi::sqlite3_file, from: *const c_void, amount: c_int, offset: i64) -> c_int {
+unsafe extern "C" fn x_write(
+    file: *mut ffi::sqlite3_file,
+    from: *const c_void,
+    amount: c_int,
+    offset: i64,
+) -> c_int {
     // SAFETY: SQLite's buffer has `amount` bytes.
     let bytes = unsafe { slice::from_raw_parts(from.cast::<u8>(), amount as usize) };
     // SAFETY: the file is open.
@@ -285,10 +298,16 @@ unsafe extern "C" fn x_check_reserved_lock(file: *mut ffi::sqlite3_file, out: *m
     unsafe { store(out, file_of(file).is_reserved().map(c_int::from)) }
 }
 
-unsafe extern "C" fn x_file_control(file: *mut ffi::sqlite3_file, verb: c_int, argument: *mut c_void) -> c_int {
+unsafe extern "C" fn x_file_control(
+    file: *mut ffi::sqlite3_file,
+    verb: c_int,
+    argument: *mut c_void,
+) -> c_int {
     if verb == ffi::SQLITE_FCNTL_HAS_MOVED {
         // SAFETY: the file is open; this verb's argument is an int.
-        return unsafe { store(argument.cast::<c_int>(), Ok(c_int::from(file_of(file).has_moved()))) };
+        return unsafe {
+            store(argument.cast::<c_int>(), Ok(c_int::from(file_of(file).has_moved())))
+        };
     }
     ffi::SQLITE_NOTFOUND
 }
@@ -301,7 +320,13 @@ unsafe extern "C" fn x_device_characteristics(_file: *mut ffi::sqlite3_file) -> 
     ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE | ffi::SQLITE_IOCAP_SUBPAGE_READ
 }
 
-unsafe extern "C" fn x_shm_map(file: *mut ffi::sqlite3_file, index: c_int, bytes: c_int, extend: c_int, out: *mut *mut c_void) -> c_int {
+unsafe extern "C" fn x_shm_map(
+    file: *mut ffi::sqlite3_file,
+    index: c_int,
+    bytes: c_int,
+    extend: c_int,
+    out: *mut *mut c_void,
+) -> c_int {
     // SAFETY: the file is open.
     let region = unsafe { file_of(file) }.map_shared(index as usize, bytes as usize, extend != 0);
     let (pointer, code) = match region {
@@ -314,7 +339,12 @@ unsafe extern "C" fn x_shm_map(file: *mut ffi::sqlite3_file, index: c_int, bytes
     code
 }
 
-unsafe extern "C" fn x_shm_lock(file: *mut ffi::sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+unsafe extern "C" fn x_shm_lock(
+    file: *mut ffi::sqlite3_file,
+    first: c_int,
+    count: c_int,
+    flags: c_int,
+) -> c_int {
     // SAFETY: the file is open.
     unsafe { file_of(file) }.lock_shared(first as u16, count as u16, flags)
 }
@@ -329,13 +359,22 @@ unsafe extern "C" fn x_shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) ->
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn x_delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, sync_folder: c_int) -> c_int {
+unsafe extern "C" fn x_delete(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    sync_folder: c_int,
+) -> c_int {
     // SAFETY: the VFS is ours, the name NUL-terminated.
     let (sim, path) = unsafe { (sim_of(vfs), path_of(name)) };
     sim.map_or(ffi::SQLITE_IOERR_DELETE, |sim| sim.sqlite_delete(path, sync_folder & 1 != 0))
 }
 
-unsafe extern "C" fn x_access(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, flags: c_int, out: *mut c_int) -> c_int {
+unsafe extern "C" fn x_access(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    flags: c_int,
+    out: *mut c_int,
+) -> c_int {
     // SAFETY: the VFS is ours, the name NUL-terminated.
     let (sim, path) = unsafe { (sim_of(vfs), path_of(name)) };
     let found = sim.is_some_and(|sim| sim.sqlite_access(path, flags));
@@ -343,7 +382,12 @@ unsafe extern "C" fn x_access(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, f
     unsafe { store(out, Ok(c_int::from(found))) }
 }
 
-unsafe extern "C" fn x_full_pathname(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, length: c_int, out: *mut c_char) -> c_int {
+unsafe extern "C" fn x_full_pathname(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    length: c_int,
+    out: *mut c_char,
+) -> c_int {
     // SAFETY: the VFS is ours, the name NUL-terminated.
     let (sim, path) = unsafe { (sim_of(vfs), path_of(name)) };
     let Some(sim) = sim else { return ffi::SQLITE_CANTOPEN };
@@ -363,7 +407,11 @@ unsafe extern "C" fn x_full_pathname(vfs: *mut ffi::sqlite3_vfs, name: *const c_
     }
 }
 
-unsafe extern "C" fn x_randomness(vfs: *mut ffi::sqlite3_vfs, length: c_int, out: *mut c_char) -> c_int {
+unsafe extern "C" fn x_randomness(
+    vfs: *mut ffi::sqlite3_vfs,
+    length: c_int,
+    out: *mut c_char,
+) -> c_int {
     // SAFETY: SQLite's buffer has `length` bytes; it is filled before it is read.
     let bytes = unsafe {
         ptr::write_bytes(out, 0, length as usize);
@@ -408,6 +456,10 @@ pub(super) fn failed(errno: Errno) -> Errno {
     errno
 }
 
-unsafe extern "C" fn x_get_last_error(_vfs: *mut ffi::sqlite3_vfs, _length: c_int, _out: *mut c_char) -> c_int {
+unsafe extern "C" fn x_get_last_error(
+    _vfs: *mut ffi::sqlite3_vfs,
+    _length: c_int,
+    _out: *mut c_char,
+) -> c_int {
     0
 }

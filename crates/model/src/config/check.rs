@@ -66,7 +66,8 @@ impl DatabaseDraft {
                     settings.on_damage = vec![Repair::Purge];
                 }
                 if !written("on_newer") {
-                    settings.on_newer = vec![OnNewer::Compatible, OnNewer::Downgrade, OnNewer::Purge];
+                    settings.on_newer =
+                        vec![OnNewer::Compatible, OnNewer::Downgrade, OnNewer::Purge];
                 }
             }
         }
@@ -84,7 +85,8 @@ impl DatabaseDraft {
                 "quarantine_max = 0 would let precious data go without a trace; write 1 or more, or kind = \"rebuildable\"",
             ));
         }
-        let purges = settings.on_failure == OnFailure::Purge || settings.on_damage.contains(&Repair::Purge);
+        let purges =
+            settings.on_failure == OnFailure::Purge || settings.on_damage.contains(&Repair::Purge);
         if purges && settings.carry_over.is_empty() {
             return Err(self.error(
                 "carry_over",
@@ -95,7 +97,8 @@ impl DatabaseDraft {
     }
 
     fn check_damage(&self) -> Result<(), ConfigError> {
-        let mut after_purge = self.settings.on_damage.iter().skip_while(|repair| **repair != Repair::Purge);
+        let mut after_purge =
+            self.settings.on_damage.iter().skip_while(|repair| **repair != Repair::Purge);
         if after_purge.nth(1).is_some() {
             return Err(self.error("on_damage", "on_damage has more after \"purge\", which always ends the search; write \"purge\" last"));
         }
@@ -155,7 +158,10 @@ impl DatabaseDraft {
 /// Two databases of one file would be two migrators of it, and a database under a name of another's would be removed as a leftover.
 fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     let program = names::of_the_program(Path::to_path_buf);
-    let files: Vec<(&Path, Vec<Taken>)> = databases.iter().map(|database| (database.settings.path.as_path(), taken_by(database))).collect();
+    let files: Vec<(&Path, Vec<Taken>)> = databases
+        .iter()
+        .map(|database| (database.settings.path.as_path(), taken_by(database)))
+        .collect();
     // What is right is seen in one pass; to say what is wrong, each is compared with each.
     let wrong: &[DatabaseDraft] = if names::all_apart(&files, &program) { &[] } else { databases };
     // Refused where the second path stands; where the first lies under a name of the second, there.
@@ -171,7 +177,10 @@ fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
         let taken = databases.iter().flat_map(|other| taken_by(other).into_iter().skip(1));
         let taken: Vec<Taken> = taken.chain(program.clone()).collect();
         if let Some(conflict) = names::conflict_of_folder(mount, &taken) {
-            let sentence = format!("require_mount {} {conflict}; write the folder that is the mount point", mount.display());
+            let sentence = format!(
+                "require_mount {} {conflict}; write the folder that is the mount point",
+                mount.display()
+            );
             return Err(database.error("require_mount", &sentence));
         }
     }
@@ -181,7 +190,8 @@ fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
 fn check_path(database: &DatabaseDraft, taken: Vec<Taken>) -> Result<(), ConfigError> {
     let path = &database.settings.path;
     match names::conflict(path, &taken) {
-        Some(conflict) => Err(database.error("path", &format!("path {} {conflict}; write another path", path.display()))),
+        Some(conflict) => Err(database
+            .error("path", &format!("path {} {conflict}; write another path", path.display()))),
         None => Ok(()),
     }
 }
@@ -202,7 +212,10 @@ fn check_groups(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
             let sentence = format!("together = \"{group}\" is no other database's; write it in the table of each of them, or leave it out");
             return Err(database.error("together", &sentence));
         }
-        let members = databases.iter().filter(|other| other.settings.together.as_ref() == Some(group)).count();
+        let members = databases
+            .iter()
+            .filter(|other| other.settings.together.as_ref() == Some(group))
+            .count();
         if members > MEMBERS_MAX {
             let sentence =
                 format!("together = \"{group}\" is {members} databases'; a group has at most {MEMBERS_MAX}, which are open at once");
@@ -212,14 +225,20 @@ fn check_groups(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_marker(settings: &Settings, databases: &[DatabaseDraft], places: &BTreeMap<&'static str, PathPlace>) -> Result<(), ConfigError> {
+fn check_marker(
+    settings: &Settings,
+    databases: &[DatabaseDraft],
+    places: &BTreeMap<&'static str, PathPlace>,
+) -> Result<(), ConfigError> {
     let Some((marker, place)) = settings.marker.as_ref().zip(places.get("marker")) else {
         return Ok(());
     };
     let program = names::of_the_program(Path::to_path_buf);
     let taken: Vec<Taken> = databases.iter().flat_map(taken_by).chain(program).collect();
     match names::conflict(marker, &taken) {
-        Some(conflict) => Err(place.error(format!("marker {} {conflict}; write another path", marker.display()))),
+        Some(conflict) => {
+            Err(place.error(format!("marker {} {conflict}; write another path", marker.display())))
+        }
         None => Ok(()),
     }
 }

@@ -44,25 +44,32 @@ impl Draft {
         let position = match (known, entry.reader.origin) {
             (Some(position), _) => position,
             (None, Origin::Image) => {
-                words::check_name(entry.key)
-                    .map_err(|problem| entry.key_error(format!("the database name {} {problem}", shown_key(entry.key))))?;
+                words::check_name(entry.key).map_err(|problem| {
+                    entry.key_error(format!("the database name {} {problem}", shown_key(entry.key)))
+                })?;
                 self.databases.push(DatabaseDraft::new(entry.key, entry.place()));
                 self.databases.len() - 1
             }
             (None, Origin::Device) => return Err(self.no_such_database(entry)),
         };
         // The position was found or made just above; the error cannot be reached.
-        self.databases.get_mut(position).ok_or_else(|| entry.key_error(format!("{} was not found", entry.key)))
+        self.databases
+            .get_mut(position)
+            .ok_or_else(|| entry.key_error(format!("{} was not found", entry.key)))
     }
 
     fn no_such_database(&self, entry: &Entry<'_, '_>) -> ConfigError {
-        let names: Vec<&str> = self.databases.iter().map(|draft| draft.settings.name.as_str()).collect();
+        let names: Vec<&str> =
+            self.databases.iter().map(|draft| draft.settings.name.as_str()).collect();
         let remedy = match words::nearest(entry.key, names.iter().copied()) {
             Some(name) => format!("write [databases.{name}]"),
             None if names.is_empty() => "remove the table".to_owned(),
             None => format!("its databases are {}", names.join(", ")),
         };
-        entry.key_error(format!("this firmware has no database {}: the image carries no migrations for it; {remedy}", shown_key(entry.key)))
+        entry.key_error(format!(
+            "this firmware has no database {}: the image carries no migrations for it; {remedy}",
+            shown_key(entry.key)
+        ))
     }
 }
 

@@ -39,7 +39,11 @@ impl<'a> Reader<'a> {
         let last = before.rsplit('\n').next().unwrap_or_default();
         let column = last.chars().filter(|character| *character != '\u{feff}').count();
         let from_one = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
-        PathPlace { file: self.source.file.to_owned(), line: from_one(line), column: from_one(column) }
+        PathPlace {
+            file: self.source.file.to_owned(),
+            line: from_one(line),
+            column: from_one(column),
+        }
     }
 
     /// No longer than what a device reads.
@@ -47,7 +51,9 @@ impl<'a> Reader<'a> {
         if self.source.text.len() <= FILE_BYTES_MAX {
             return Ok(());
         }
-        Err(self.place(FILE_BYTES_MAX).error(format!("the file is longer than {FILE_BYTES_MAX} bytes; write a shorter one")))
+        Err(self
+            .place(FILE_BYTES_MAX)
+            .error(format!("the file is longer than {FILE_BYTES_MAX} bytes; write a shorter one")))
     }
 
     /// The whole file as a table.
@@ -75,7 +81,9 @@ impl<'a> Reader<'a> {
 
     fn line_ends_at(&self, byte: usize) -> bool {
         let rest = self.source.text.get(byte..).unwrap_or_default();
-        rest.lines().next().is_none_or(|line| line.trim().is_empty() || line.trim().starts_with('#'))
+        rest.lines()
+            .next()
+            .is_none_or(|line| line.trim().is_empty() || line.trim().starts_with('#'))
     }
 
     /// The keys of a table, in the order of the file.
@@ -155,7 +163,8 @@ impl<'a, 't> Entry<'a, 't> {
         let key = shown_key(self.key);
         let subject = if self.item { format!("an entry of {key}") } else { key.clone() };
         let found = type_of(self.value);
-        let sentence = format!("{subject} is {found}, not {expected}; write {key} = {}", self.example);
+        let sentence =
+            format!("{subject} is {found}, not {expected}; write {key} = {}", self.example);
         self.reader.place(self.value_start).error(sentence)
     }
 
@@ -179,7 +188,9 @@ impl<'a, 't> Entry<'a, 't> {
             DeValue::Table(table) => Ok(table),
             other => {
                 let (key, found) = (shown_key(self.key), type_of(other));
-                Err(self.key_error(format!("{key} is {found}, not a table; write the header [{header}]")))
+                Err(self.key_error(format!(
+                    "{key} is {found}, not a table; write the header [{header}]"
+                )))
             }
         }
     }
@@ -209,7 +220,11 @@ impl<'a, 't> Entry<'a, 't> {
         i64::from_str_radix(number.as_str(), number.radix())
             .ok()
             .filter(|number| (least..=most).contains(number))
-            .ok_or_else(|| self.refuse(&format!("is out of range: {why}; write a number from {least} to {most}")))
+            .ok_or_else(|| {
+                self.refuse(&format!(
+                    "is out of range: {why}; write a number from {least} to {most}"
+                ))
+            })
     }
 
     /// One of the known words.
@@ -222,7 +237,10 @@ impl<'a, 't> Entry<'a, 't> {
     }
 
     /// A list of known words, each once.
-    pub fn choices<T: Clone + PartialEq>(&self, words: &[(&str, T)]) -> Result<Vec<T>, ConfigError> {
+    pub fn choices<T: Clone + PartialEq>(
+        &self,
+        words: &[(&str, T)],
+    ) -> Result<Vec<T>, ConfigError> {
         let mut chosen = Vec::new();
         for item in self.items()? {
             let value = item.choice(words)?;
@@ -240,7 +258,14 @@ impl<'a, 't> Entry<'a, 't> {
             return Err(self.wrong_type("a list"));
         };
         let items = items.iter();
-        Ok(items.map(|item| Entry { value: item.get_ref(), value_start: item.span().start, item: true, ..*self }).collect())
+        Ok(items
+            .map(|item| Entry {
+                value: item.get_ref(),
+                value_start: item.span().start,
+                item: true,
+                ..*self
+            })
+            .collect())
     }
 }
 
@@ -279,7 +304,9 @@ fn quoted(text: &str) -> String {
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quoted(text),
-        DeValue::Integer(number) => number.to_string().chars().take(QUOTED_CHARACTERS_MAX).collect(),
+        DeValue::Integer(number) => {
+            number.to_string().chars().take(QUOTED_CHARACTERS_MAX).collect()
+        }
         DeValue::Float(number) => number.to_string().chars().take(QUOTED_CHARACTERS_MAX).collect(),
         DeValue::Boolean(value) => value.to_string(),
         DeValue::Datetime(value) => value.to_string(),

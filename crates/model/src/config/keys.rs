@@ -14,9 +14,15 @@ use super::*;
 
 /// Above the tables.
 pub(super) const TOP_KEYS: &[Known<Draft>] = &[
-    known("slots", "\"single\"", |draft, entry| entry.choice(&SLOTS).map(|slots| draft.settings.slots = slots)),
-    known("mode", "\"observe\"", |draft, entry| run_mode(entry).map(|observe| draft.settings.observe = observe)),
-    of_the_image("example", "true", |draft, entry| entry.boolean().map(|example| draft.settings.example = example)),
+    known("slots", "\"single\"", |draft, entry| {
+        entry.choice(&SLOTS).map(|slots| draft.settings.slots = slots)
+    }),
+    known("mode", "\"observe\"", |draft, entry| {
+        run_mode(entry).map(|observe| draft.settings.observe = observe)
+    }),
+    of_the_image("example", "true", |draft, entry| {
+        entry.boolean().map(|example| draft.settings.example = example)
+    }),
     known("marker", "\"/boot/bootmigrate-request\"", |draft, entry| {
         let marker = checked(entry, words::check_file_path)?;
         draft.settings.marker = Some(PathBuf::from(marker));
@@ -24,7 +30,8 @@ pub(super) const TOP_KEYS: &[Known<Draft>] = &[
     }),
     known("memory_max_mib", "512", |draft, entry| {
         let why = "SQLite needs some for its page caches, and no device has more";
-        draft.settings.memory_max_mib = entry.number(MEMORY_MAX_MIB_MIN, MEMORY_MAX_MIB_MAX, why)?;
+        draft.settings.memory_max_mib =
+            entry.number(MEMORY_MAX_MIB_MIN, MEMORY_MAX_MIB_MAX, why)?;
         Ok(())
     }),
     known("databases", "{}", read_databases),
@@ -35,7 +42,9 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
     known("path", "\"/var/lib/gateway/settings.db\"", |draft, entry| {
         database_path(entry, &draft.settings.name).map(|path| draft.settings.path = path)
     }),
-    known("kind", "\"precious\"", |draft, entry| entry.choice(&KINDS).map(|kind| draft.settings.kind = kind)),
+    known("kind", "\"precious\"", |draft, entry| {
+        entry.choice(&KINDS).map(|kind| draft.settings.kind = kind)
+    }),
     known("owner", "\"gateway:gateway\"", |draft, entry| {
         let owner = words::parse_owner(entry.text()?).map_err(|problem| entry.refuse(&problem))?;
         draft.settings.owner = Some(owner);
@@ -51,29 +60,49 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         draft.settings.require_mount = Some(PathBuf::from(mount));
         Ok(())
     }),
-    known("user_version", "\"product\"", |draft, entry| entry.choice(&USER_VERSIONS).map(|value| draft.settings.user_version = value)),
-    known("on_failure", "\"restore\"", |draft, entry| entry.choice(&ON_FAILURE).map(|value| draft.settings.on_failure = value)),
+    known("user_version", "\"product\"", |draft, entry| {
+        entry.choice(&USER_VERSIONS).map(|value| draft.settings.user_version = value)
+    }),
+    known("on_failure", "\"restore\"", |draft, entry| {
+        entry.choice(&ON_FAILURE).map(|value| draft.settings.on_failure = value)
+    }),
     known("on_damage", "[\"reindex\", \"salvage\", \"snapshot\"]", |draft, entry| {
         entry.choices(&CURES).map(|repairs| draft.settings.on_damage = repairs)
     }),
     known("on_newer", "[\"compatible\", \"downgrade\"]", |draft, entry| {
         entry.choices(&ON_NEWER).map(|answers| draft.settings.on_newer = answers)
     }),
-    known("carry_over", "[\"*\"]", |draft, entry| carry_over(entry).map(|tables| draft.settings.carry_over = tables)),
-    known("copy", "\"auto\"", |draft, entry| entry.choice(&COPY).map(|copy| draft.settings.copy = copy)),
-    known("journal_mode", "\"keep\"", |draft, entry| entry.choice(&JOURNAL_MODES).map(|mode| draft.settings.journal_mode = mode)),
-    known("changed_text", "\"refuse\"", |draft, entry| entry.choice(&CHANGED_TEXT).map(|value| draft.settings.changed_text = value)),
+    known("carry_over", "[\"*\"]", |draft, entry| {
+        carry_over(entry).map(|tables| draft.settings.carry_over = tables)
+    }),
+    known("copy", "\"auto\"", |draft, entry| {
+        entry.choice(&COPY).map(|copy| draft.settings.copy = copy)
+    }),
+    known("journal_mode", "\"keep\"", |draft, entry| {
+        entry.choice(&JOURNAL_MODES).map(|mode| draft.settings.journal_mode = mode)
+    }),
+    known("changed_text", "\"refuse\"", |draft, entry| {
+        entry.choice(&CHANGED_TEXT).map(|value| draft.settings.changed_text = value)
+    }),
     known("together", "\"core\"", |draft, entry| {
         let group = checked(entry, words::check_name)?;
         draft.settings.together = Some(group.to_owned());
         Ok(())
     }),
-    known("adopt", "\"sqlx\"", |draft, entry| adopt(entry).map(|adopt| draft.settings.adopt = Some(adopt))),
-    of_the_image("adopted_up_to", "12", |draft, entry| entry.version().map(|version| draft.settings.adopted_up_to = Some(version))),
-    of_the_image("adopted_foreign_keys", "\"enforced\"", |draft, entry| {
-        entry.choice(&ADOPTED_FOREIGN_KEYS).map(|enforced| draft.settings.adopted_foreign_keys = Some(enforced))
+    known("adopt", "\"sqlx\"", |draft, entry| {
+        adopt(entry).map(|adopt| draft.settings.adopt = Some(adopt))
     }),
-    of_the_image("versions", "64", |draft, entry| versions(entry).map(|()| draft.settings.versions_64 = true)),
+    of_the_image("adopted_up_to", "12", |draft, entry| {
+        entry.version().map(|version| draft.settings.adopted_up_to = Some(version))
+    }),
+    of_the_image("adopted_foreign_keys", "\"enforced\"", |draft, entry| {
+        entry
+            .choice(&ADOPTED_FOREIGN_KEYS)
+            .map(|enforced| draft.settings.adopted_foreign_keys = Some(enforced))
+    }),
+    of_the_image("versions", "64", |draft, entry| {
+        versions(entry).map(|()| draft.settings.versions_64 = true)
+    }),
     known("busy_timeout_s", "10", |draft, entry| {
         let why = "a longer wait outlasts a service manager's patience at boot";
         let seconds = entry.number(0, BUSY_TIMEOUT_S_MAX, why)?;
@@ -106,7 +135,8 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         Ok(())
     }),
     known("sqlite_min", "\"3.40\"", |draft, entry| {
-        let minor = words::parse_sqlite_version(entry.text()?).map_err(|problem| entry.refuse(&problem))?;
+        let minor =
+            words::parse_sqlite_version(entry.text()?).map_err(|problem| entry.refuse(&problem))?;
         draft.settings.sqlite_min = Some(minor);
         Ok(())
     }),
@@ -114,32 +144,45 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
 
 /// In `adopt = { … }`.
 const ADOPT_KEYS: &[Known<AdoptDraft>] = &[
-    known("from", "\"user_version\"", |draft, entry| entry.choice(&ADOPT_FROM).map(|from| draft.from = Some(from))),
+    known("from", "\"user_version\"", |draft, entry| {
+        entry.choice(&ADOPT_FROM).map(|from| draft.from = Some(from))
+    }),
     known("version_query", "\"SELECT max(version) FROM migrations\"", |draft, entry| {
         let query = checked(entry, words::check_query)?;
         draft.query = Some(query.to_owned());
         Ok(())
     }),
-    known("versions", "{ 7 = 12 }", |draft, entry| version_map(entry).map(|versions| draft.versions = Some(versions))),
+    known("versions", "{ 7 = 12 }", |draft, entry| {
+        version_map(entry).map(|versions| draft.versions = Some(versions))
+    }),
 ];
 
 const SLOTS: [(&str, Slots); 2] = [("ab", Slots::Ab), ("single", Slots::Single)];
 const RUN_MODES: [(&str, bool); 2] = [("observe", true), ("normal", false)];
 const KINDS: [(&str, Kind); 2] = [("precious", Kind::Precious), ("rebuildable", Kind::Rebuildable)];
 const ADOPTED_FOREIGN_KEYS: [(&str, bool); 2] = [("off", false), ("enforced", true)];
-const USER_VERSIONS: [(&str, UserVersion); 2] = [("product", UserVersion::Product), ("ours", UserVersion::Ours)];
-const ON_FAILURE: [(&str, OnFailure); 2] = [("restore", OnFailure::Restore), ("purge", OnFailure::Purge)];
-const CURES: [(&str, Repair); 4] =
-    [("reindex", Repair::Reindex), ("salvage", Repair::Salvage), ("snapshot", Repair::Snapshot), ("purge", Repair::Purge)];
+const USER_VERSIONS: [(&str, UserVersion); 2] =
+    [("product", UserVersion::Product), ("ours", UserVersion::Ours)];
+const ON_FAILURE: [(&str, OnFailure); 2] =
+    [("restore", OnFailure::Restore), ("purge", OnFailure::Purge)];
+const CURES: [(&str, Repair); 4] = [
+    ("reindex", Repair::Reindex),
+    ("salvage", Repair::Salvage),
+    ("snapshot", Repair::Snapshot),
+    ("purge", Repair::Purge),
+];
 const ON_NEWER: [(&str, OnNewer); 4] = [
     ("compatible", OnNewer::Compatible),
     ("downgrade", OnNewer::Downgrade),
     ("trial-snapshot", OnNewer::TrialSnapshot),
     ("purge", OnNewer::Purge),
 ];
-const COPY: [(&str, CopyPolicy); 3] = [("auto", CopyPolicy::Auto), ("always", CopyPolicy::Always), ("never", CopyPolicy::Never)];
-const JOURNAL_MODES: [(&str, JournalMode); 3] = [("keep", JournalMode::Keep), ("wal", JournalMode::Wal), ("delete", JournalMode::Delete)];
-const CHANGED_TEXT: [(&str, ChangedText); 2] = [("refuse", ChangedText::Refuse), ("warn", ChangedText::Warn)];
+const COPY: [(&str, CopyPolicy); 3] =
+    [("auto", CopyPolicy::Auto), ("always", CopyPolicy::Always), ("never", CopyPolicy::Never)];
+const JOURNAL_MODES: [(&str, JournalMode); 3] =
+    [("keep", JournalMode::Keep), ("wal", JournalMode::Wal), ("delete", JournalMode::Delete)];
+const CHANGED_TEXT: [(&str, ChangedText); 2] =
+    [("refuse", ChangedText::Refuse), ("warn", ChangedText::Warn)];
 const ADOPT_FROM: [(&str, AdoptFrom); 9] = [
     ("user_version", AdoptFrom::UserVersion),
     ("refinery", AdoptFrom::Refinery),
@@ -163,7 +206,10 @@ pub(super) fn tools() -> String {
 }
 
 /// The text, where the rule allows it.
-fn checked<'t>(entry: &Entry<'_, 't>, rule: fn(&str) -> Result<(), String>) -> Result<&'t str, ConfigError> {
+fn checked<'t>(
+    entry: &Entry<'_, 't>,
+    rule: fn(&str) -> Result<(), String>,
+) -> Result<&'t str, ConfigError> {
     let text = entry.text()?;
     rule(text).map_err(|problem| entry.refuse(&problem))?;
     Ok(text)
@@ -248,7 +294,9 @@ fn adopt(entry: &Entry<'_, '_>) -> Result<Adopt, ConfigError> {
         }
     };
     if from == AdoptFrom::Refinery && draft.versions.is_some() {
-        return Err(entry.refuse("maps versions of refinery, whose history is used as it is; leave versions out"));
+        return Err(entry.refuse(
+            "maps versions of refinery, whose history is used as it is; leave versions out",
+        ));
     }
     Ok(Adopt { from, versions: draft.versions.unwrap_or_default() })
 }
@@ -258,11 +306,15 @@ fn version_map(entry: &Entry<'_, '_>) -> Result<BTreeMap<i64, i64>, ConfigError>
     let mut versions = BTreeMap::new();
     for version in entry.reader.entries(entry.table()?) {
         let Ok(theirs) = version.key.parse::<i64>() else {
-            return Err(version.refuse("has no version number on its left; write for example 7 = 12"));
+            return Err(
+                version.refuse("has no version number on its left; write for example 7 = 12")
+            );
         };
         let version = version.with_example("12");
         if versions.insert(theirs, version.version()?).is_some() {
-            return Err(version.key_error(format!("version {theirs} is written twice; write it once")));
+            return Err(
+                version.key_error(format!("version {theirs} is written twice; write it once"))
+            );
         }
     }
     if versions.is_empty() {

@@ -20,7 +20,11 @@ pub(super) const fn known<D>(name: &'static str, example: &'static str, set: Set
     Known { name, example, image_only: false, set }
 }
 
-pub(super) const fn of_the_image<D>(name: &'static str, example: &'static str, set: Set<D>) -> Known<D> {
+pub(super) const fn of_the_image<D>(
+    name: &'static str,
+    example: &'static str,
+    set: Set<D>,
+) -> Known<D> {
     Known { name, example, image_only: true, set }
 }
 

@@ -72,12 +72,19 @@ pub fn of_database(database: &str, main: &Path) -> Vec<Taken> {
 
 /// The program's own names; `place` puts them where this device has them.
 pub fn of_the_program(place: impl Fn(&Path) -> PathBuf) -> [Taken; 2] {
-    let taken = |path: &str, what: &str| Taken { path: place(Path::new(path)), what: what.to_owned() };
-    [taken(RUN_FOLDER, "the folder of ready files and of the report"), taken(DEVICE_FILE, "the device's configuration file")]
+    let taken =
+        |path: &str, what: &str| Taken { path: place(Path::new(path)), what: what.to_owned() };
+    [
+        taken(RUN_FOLDER, "the folder of ready files and of the report"),
+        taken(DEVICE_FILE, "the device's configuration file"),
+    ]
 }
 
 /// The first of these names that a file at `path` would be, lie below, or stand above.
-pub fn conflict<'t>(path: &Path, taken: impl IntoIterator<Item = &'t Taken>) -> Option<Conflict<'t>> {
+pub fn conflict<'t>(
+    path: &Path,
+    taken: impl IntoIterator<Item = &'t Taken>,
+) -> Option<Conflict<'t>> {
     let steps = folded(path);
     taken.into_iter().find_map(|taken| {
         let theirs = folded(&taken.path);
@@ -96,7 +103,10 @@ pub fn conflict<'t>(path: &Path, taken: impl IntoIterator<Item = &'t Taken>) -> 
 /// Who it is with, [`conflict`] says.
 pub fn all_apart(files: &[(&Path, Vec<Taken>)], program: &[Taken]) -> bool {
     let mut owners: BTreeMap<Vec<String>, Option<usize>> = BTreeMap::new();
-    let of_files = files.iter().enumerate().flat_map(|(owner, (_, names))| names.iter().map(move |name| (name, Some(owner))));
+    let of_files = files
+        .iter()
+        .enumerate()
+        .flat_map(|(owner, (_, names))| names.iter().map(move |name| (name, Some(owner))));
     for (name, owner) in of_files.chain(program.iter().map(|name| (name, None))) {
         if owners.insert(folded(&name.path), owner).is_some() {
             return false;
@@ -105,21 +115,33 @@ pub fn all_apart(files: &[(&Path, Vec<Taken>)], program: &[Taken]) -> bool {
     files.iter().enumerate().all(|(own, (file, _))| {
         let steps = folded(file);
         let others = |owner: &Option<usize>| *owner != Some(own);
-        let above = (1..steps.len()).filter_map(|length| owners.get(steps.get(..length)?)).any(others);
-        let from_here = owners.range::<[String], _>((Bound::Included(steps.as_slice()), Bound::Unbounded));
-        !above && !from_here.take_while(|(name, _)| name.starts_with(&steps)).any(|(_, owner)| others(owner))
+        let above =
+            (1..steps.len()).filter_map(|length| owners.get(steps.get(..length)?)).any(others);
+        let from_here =
+            owners.range::<[String], _>((Bound::Included(steps.as_slice()), Bound::Unbounded));
+        !above
+            && !from_here
+                .take_while(|(name, _)| name.starts_with(&steps))
+                .any(|(_, owner)| others(owner))
     })
 }
 
 /// As [`conflict`], for a folder that may stand above any of them.
-pub fn conflict_of_folder<'t>(path: &Path, taken: impl IntoIterator<Item = &'t Taken>) -> Option<Conflict<'t>> {
-    let above = |taken: &Taken| conflict(path, [taken]).is_some_and(|conflict| conflict.relation == Relation::Above);
+pub fn conflict_of_folder<'t>(
+    path: &Path,
+    taken: impl IntoIterator<Item = &'t Taken>,
+) -> Option<Conflict<'t>> {
+    let above = |taken: &Taken| {
+        conflict(path, [taken]).is_some_and(|conflict| conflict.relation == Relation::Above)
+    };
     conflict(path, taken.into_iter().filter(|taken| !above(taken)))
 }
 
 /// The steps of a path, as a file system that ignores case compares them: upper case first, so that `ß` and `SS` are one.
 fn folded(path: &Path) -> Vec<String> {
-    path.components().map(|step| step.as_os_str().to_string_lossy().to_uppercase().to_lowercase()).collect()
+    path.components()
+        .map(|step| step.as_os_str().to_string_lossy().to_uppercase().to_lowercase())
+        .collect()
 }
 
 impl fmt::Display for Conflict<'_> {
@@ -127,7 +149,9 @@ impl fmt::Display for Conflict<'_> {
         let Taken { path, what } = self.taken;
         let shown = path.display();
         match self.relation {
-            Relation::Same if self.by_case => write!(f, "is {what} ({shown}) where the case of letters does not count"),
+            Relation::Same if self.by_case => {
+                write!(f, "is {what} ({shown}) where the case of letters does not count")
+            }
             Relation::Same => write!(f, "is {what}"),
             Relation::Below => write!(f, "lies below {what} ({shown})"),
             Relation::Above => write!(f, "is a folder above {what} ({shown})"),

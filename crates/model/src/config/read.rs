@@ -11,7 +11,12 @@ use super::known::read_entry;
 use super::{ConfigError, Source, UnknownKey};
 
 /// Reads one more file over what is there.
-pub(super) fn read_source(draft: &mut Draft, source: Source<'_>, origin: Origin, unknown: UnknownKey) -> Result<(), ConfigError> {
+pub(super) fn read_source(
+    draft: &mut Draft,
+    source: Source<'_>,
+    origin: Origin,
+    unknown: UnknownKey,
+) -> Result<(), ConfigError> {
     let reader = Reader { source, origin, unknown, warnings: Cell::default() };
     reader.check_length()?;
     let document = reader.parse()?;

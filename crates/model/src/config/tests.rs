@@ -195,7 +195,8 @@ fn every_key_is_read() {
 fn every_example_is_right() {
     for known in keys::DATABASE_KEYS {
         // A group has two members.
-        let of_both = if known.name == "together" { "[databases.log]\ntogether = \"core\"" } else { "" };
+        let of_both =
+            if known.name == "together" { "[databases.log]\ntogether = \"core\"" } else { "" };
         let lines = format!("{of_both}\n[databases.settings]\n{} = {}", known.name, known.example);
         assert_eq!(only_database(&lines).sources.len(), 1, "{lines}");
     }
@@ -210,7 +211,8 @@ fn adoption_is_a_tool_or_a_query() {
     assert_eq!(adopt("{ from = \"ecto\" }"), Some(ecto));
     let query = AdoptFrom::Query("SELECT max(v) FROM m;".to_owned());
     let expected = Adopt { from: query, versions: [(20_240_101_120_000, 1)].into() };
-    let written = "{ version_query = \"SELECT max(v) FROM m;\", versions = { 20240101120000 = 1 } }";
+    let written =
+        "{ version_query = \"SELECT max(v) FROM m;\", versions = { 20240101120000 = 1 } }";
     assert_eq!(adopt(written), Some(expected));
     assert_eq!(adopt("\"refinery\""), Some(Adopt { from: AdoptFrom::Refinery, versions: none }));
 }
@@ -228,14 +230,24 @@ fn an_owner_is_a_user_with_or_without_a_group() {
 
 #[test]
 fn the_device_overrides_single_keys() {
-    let embedded = "slots = \"ab\"\nmode = \"observe\"\n[databases.b]\ncopy = \"auto\"\n[databases.a]";
-    let over = ["mode = \"normal\"\n[databases.a]\nkind = \"rebuildable\"", "[databases.b]\ncopy = \"never\""];
+    let embedded =
+        "slots = \"ab\"\nmode = \"observe\"\n[databases.b]\ncopy = \"auto\"\n[databases.a]";
+    let over = [
+        "mode = \"normal\"\n[databases.a]\nkind = \"rebuildable\"",
+        "[databases.b]\ncopy = \"never\"",
+    ];
     let settings = good(embedded, &over);
     assert!(!settings.observe);
     let [b, a] = settings.databases.as_slice() else { panic!("two databases") };
     assert_eq!((b.name.as_str(), b.copy), ("b", CopyPolicy::Never));
-    assert_eq!((a.name.as_str(), a.on_failure), ("a", OnFailure::Purge), "defaults follow the kind");
-    let source = |sources: &BTreeMap<String, PathPlace>, key| sources.get(key).map(|place| place.file.clone()).unwrap_or_default();
+    assert_eq!(
+        (a.name.as_str(), a.on_failure),
+        ("a", OnFailure::Purge),
+        "defaults follow the kind"
+    );
+    let source = |sources: &BTreeMap<String, PathPlace>, key| {
+        sources.get(key).map(|place| place.file.clone()).unwrap_or_default()
+    };
     assert_eq!(source(&settings.sources, "slots"), "b.toml");
     assert_eq!(source(&settings.sources, "mode"), "e.toml");
     assert_eq!(source(&b.sources, "copy"), "e.toml");

@@ -10,7 +10,8 @@ type Problem = String;
 
 /// Name of a database or of a group.
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     if name.is_empty() {
         Err("is empty; write a name such as settings".to_owned())
     } else if name.len() > NAME_BYTES_MAX {
@@ -43,7 +44,9 @@ pub(super) fn check_path(path: &str) -> Result<(), Problem> {
         return Err("has an empty or \".\" step in it; write each folder once".to_owned());
     }
     if steps.any(|step| step.len() > FILE_NAME_BYTES_MAX) {
-        return Err(format!("has a name longer than {FILE_NAME_BYTES_MAX} bytes in it; write a shorter one"));
+        return Err(format!(
+            "has a name longer than {FILE_NAME_BYTES_MAX} bytes in it; write a shorter one"
+        ));
     }
     Ok(())
 }
@@ -55,7 +58,9 @@ pub(super) fn check_file_path(path: &str) -> Result<(), Problem> {
         return Err("is a folder; write the file's name after it".to_owned());
     }
     if path.split('/').any(|step| step.eq_ignore_ascii_case(STATE_FOLDER)) {
-        return Err("lies in a state folder of bootmigrate; write a path outside .bootmigrate".to_owned());
+        return Err(
+            "lies in a state folder of bootmigrate; write a path outside .bootmigrate".to_owned()
+        );
     }
     Ok(())
 }
@@ -65,7 +70,9 @@ pub(super) fn check_database_path(path: &str) -> Result<(), Problem> {
     check_file_path(path)?;
     let lower = path.to_ascii_lowercase();
     match ["-wal", "-shm", "-journal"].into_iter().find(|suffix| lower.ends_with(suffix)) {
-        Some(suffix) => Err(format!("ends like a side file of SQLite; write a name that does not end in {suffix}")),
+        Some(suffix) => Err(format!(
+            "ends like a side file of SQLite; write a name that does not end in {suffix}"
+        )),
         None => Ok(()),
     }
 }
@@ -75,14 +82,21 @@ pub(super) fn parse_mode(text: &str) -> Result<u32, Problem> {
     if text == "observe" || text == "normal" {
         return Err(format!("is for the whole run; write mode = \"{text}\" at the top of the file, and here permissions such as \"0640\""));
     }
-    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal);
     match mode {
-        None => Err("is not an octal mode; write three or four digits from 0 to 7, for example \"0640\"".to_owned()),
+        None => Err(
+            "is not an octal mode; write three or four digits from 0 to 7, for example \"0640\""
+                .to_owned(),
+        ),
         Some(mode) if mode & 0o7111 != 0 => {
-            Err("has bits for programs in it, and a database is none; write for example \"0640\"".to_owned())
+            Err("has bits for programs in it, and a database is none; write for example \"0640\""
+                .to_owned())
         }
-        Some(mode) if mode & 0o600 != 0o600 => Err("keeps the owner from reading or writing; write for example \"0640\"".to_owned()),
+        Some(mode) if mode & 0o600 != 0o600 => {
+            Err("keeps the owner from reading or writing; write for example \"0640\"".to_owned())
+        }
         Some(mode) => Ok(mode),
     }
 }
@@ -105,13 +119,16 @@ fn check_account(name: &str) -> Result<(), Problem> {
     if number || (begins_well && name.len() <= NAME_BYTES_MAX && name.bytes().all(plain)) {
         Ok(())
     } else {
-        Err("is not an owner; write user:group, names or numbers, for example \"gateway:gateway\"".to_owned())
+        Err("is not an owner; write user:group, names or numbers, for example \"gateway:gateway\""
+            .to_owned())
     }
 }
 
 /// `"3.40"` or `"3.40.1"`: the second number.
 pub(super) fn parse_sqlite_version(text: &str) -> Result<u32, Problem> {
-    let mut numbers = text.split('.').map(|number| number.parse::<u32>().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit())));
+    let mut numbers = text.split('.').map(|number| {
+        number.parse::<u32>().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit()))
+    });
     match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
         (Some(Some(3)), Some(Some(minor)), None | Some(Some(_)), None) if minor >= SQLITE_MIN_MIN => Ok(minor),
         (Some(Some(3)), Some(Some(_)), None | Some(Some(_)), None) => {
@@ -128,7 +145,9 @@ pub(super) fn check_history_table(name: &str) -> Result<(), Problem> {
     let begins_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !begins_well || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
         let rule = format!("letters, digits and _, at most {NAME_BYTES_MAX} bytes");
-        Err(format!("is not a plain table name; write {rule}, for example \"refinery_schema_history\""))
+        Err(format!(
+            "is not a plain table name; write {rule}, for example \"refinery_schema_history\""
+        ))
     } else if lower.starts_with("sqlite_") || lower.starts_with("bootmigrate") {
         Err("begins like a table of SQLite or of bootmigrate; write for example \"refinery_schema_history\"".to_owned())
     } else {
@@ -164,7 +183,8 @@ pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&
     let length = word.chars().count();
     let allowed = (length / 3).max(if length < 4 { 1 } else { 2 });
     // Any longer word differs from all known ones; measuring it would only take time.
-    let measured = known.filter(|_| word.len() <= NAME_BYTES_MAX).map(|known| (distance(word, known), known));
+    let measured =
+        known.filter(|_| word.len() <= NAME_BYTES_MAX).map(|known| (distance(word, known), known));
     measured.filter(|(distance, _)| *distance <= allowed).min().map(|(_, known)| known)
 }
 

@@ -11,12 +11,18 @@ pub(super) fn is_virtual(tokens: &[String]) -> bool {
 
 /// An index's text matters for its WHERE and its expressions; its columns are read from SQLite.
 pub(super) fn index_clauses(tokens: &[String]) -> String {
-    let columns = tokens.iter().position(|token| token == "(").map_or(&[] as &[String], |place| tokens.get(place..).unwrap_or_default());
+    let columns = tokens
+        .iter()
+        .position(|token| token == "(")
+        .map_or(&[] as &[String], |place| tokens.get(place..).unwrap_or_default());
     let list = balanced(columns);
     let after = columns.get(list.len()..).unwrap_or_default();
     let nested = list.iter().filter(|token| *token == "(").count() > 1;
-    let operators =
-        list.iter().any(|token| ["+", "-", "*", "/", "|", "%", "&", "<", ">", "=", "'"].iter().any(|sign| token.starts_with(sign)));
+    let operators = list.iter().any(|token| {
+        ["+", "-", "*", "/", "|", "%", "&", "<", ">", "=", "'"]
+            .iter()
+            .any(|sign| token.starts_with(sign))
+    });
     let expressions = if nested || operators { join(list) } else { String::new() };
     format!("{expressions} {}", join(after)).trim().to_owned()
 }
@@ -26,7 +32,10 @@ pub(super) fn body(tokens: &[String]) -> (&[String], &[String]) {
     let start = tokens.iter().position(|token| token == "(").unwrap_or(tokens.len());
     let rest = tokens.get(start..).unwrap_or_default();
     let inside = balanced(rest);
-    (inside.get(1..inside.len().saturating_sub(1)).unwrap_or_default(), rest.get(inside.len()..).unwrap_or_default())
+    (
+        inside.get(1..inside.len().saturating_sub(1)).unwrap_or_default(),
+        rest.get(inside.len()..).unwrap_or_default(),
+    )
 }
 
 /// From an opening parenthesis to the one that closes it.
@@ -58,7 +67,9 @@ pub(super) fn column_clauses(table: &[String], column: &str) -> String {
         }
         token == "," && depth == 0
     });
-    let Some(item) = items.into_iter().find(|item| item.first() == Some(&column)) else { return String::new() };
+    let Some(item) = items.into_iter().find(|item| item.first() == Some(&column)) else {
+        return String::new();
+    };
     let mut text = String::new();
     let (mut place, mut depth) = (1usize, 0usize);
     while let Some(token) = item.get(place) {
@@ -66,9 +77,14 @@ pub(super) fn column_clauses(table: &[String], column: &str) -> String {
         match token.as_str() {
             "(" => depth += 1,
             ")" => depth = depth.saturating_sub(1),
-            "collate" if depth == 0 && next != "binary" => text.push_str(&format!(" collate {next}")),
+            "collate" if depth == 0 && next != "binary" => {
+                text.push_str(&format!(" collate {next}"))
+            }
             "as" if depth == 0 && next == "(" => {
-                text.push_str(&format!(" as {}", join(balanced(item.get(place + 1..).unwrap_or_default()))));
+                text.push_str(&format!(
+                    " as {}",
+                    join(balanced(item.get(place + 1..).unwrap_or_default()))
+                ));
             }
             _ => {}
         }
@@ -79,16 +95,30 @@ pub(super) fn column_clauses(table: &[String], column: &str) -> String {
 
 /// Both texts from the word on in which they differ, shortened.
 pub(super) fn where_they_part(one: &str, other: &str) -> (String, String) {
-    let same = one.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map_or(one.len().min(other.len()), |((at, _), _)| at);
+    let same = one
+        .char_indices()
+        .zip(other.chars())
+        .find(|((_, a), b)| a != b)
+        .map_or(one.len().min(other.len()), |((at, _), _)| at);
     // Where the one only goes on after the other's last word, that word is no part of the difference.
     let begins_a_word = |text: &str| text.get(same..).is_none_or(|rest| !rest.starts_with(is_word));
     let word = match one.get(..same) {
-        Some(before) if !(begins_a_word(one) && begins_a_word(other)) => before.trim_end_matches(is_word).len(),
+        Some(before) if !(begins_a_word(one) && begins_a_word(other)) => {
+            before.trim_end_matches(is_word).len()
+        }
         _ => same,
     };
     let word = word - usize::from(one.get(..word).is_some_and(|before| before.ends_with('\'')));
-    let shown =
-        |text: &str| text.get(word..).unwrap_or("").trim().chars().take(TEXT_SHOWN_CHARS_MAX).collect::<String>().trim_end().to_owned();
+    let shown = |text: &str| {
+        text.get(word..)
+            .unwrap_or("")
+            .trim()
+            .chars()
+            .take(TEXT_SHOWN_CHARS_MAX)
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
+    };
     (shown(one), shown(other))
 }
 
@@ -106,9 +136,14 @@ pub(super) fn tokens(sql: &str) -> Vec<String> {
                 let length = quoted_length(tail, end);
                 let (inside, after) = tail.split_at_checked(length).unwrap_or((tail, ""));
                 // A default in double quotes is a text, whose letters count.
-                let is_text = first == '\'' || (first == '"' && found.last().is_some_and(|last| last == "default"));
+                let is_text = first == '\''
+                    || (first == '"' && found.last().is_some_and(|last| last == "default"));
                 let inside = inside.replace(&format!("{end}{end}"), &end.to_string());
-                found.push(if is_text { format!("'{inside}'") } else { inside.to_ascii_lowercase() });
+                found.push(if is_text {
+                    format!("'{inside}'")
+                } else {
+                    inside.to_ascii_lowercase()
+                });
                 after.get(end.len_utf8().min(after.len())..).unwrap_or("")
             }
             letter if is_word(letter) => {
@@ -148,7 +183,10 @@ fn is_word(c: char) -> bool {
 pub(super) fn join(tokens: &[String]) -> String {
     let mut text = String::new();
     for token in tokens {
-        let tight = text.is_empty() || text.ends_with('(') || [")", ",", "."].contains(&token.as_str()) || text.ends_with('.');
+        let tight = text.is_empty()
+            || text.ends_with('(')
+            || [")", ",", "."].contains(&token.as_str())
+            || text.ends_with('.');
         if !tight {
             text.push(' ');
         }

@@ -24,21 +24,31 @@ struct Place {
 
 impl Place {
     fn new(subject: &Subject<'_>, firmware: Embedded, root: &Path) -> Result<Place> {
-        let settings = product::settings(subject.product, subject.database).context("no entry in the configuration")?;
+        let settings = product::settings(subject.product, subject.database)
+            .context("no entry in the configuration")?;
         let inside = settings.path.strip_prefix("/").unwrap_or(&settings.path);
         let parent = root.join(inside).parent().map(Path::to_path_buf).unwrap_or_default();
-        fs::create_dir_all(&parent).with_context(|| format!("{} cannot be made", parent.display()))?;
+        fs::create_dir_all(&parent)
+            .with_context(|| format!("{} cannot be made", parent.display()))?;
         let migrator = Migrator::new(firmware).database(&subject.database.name);
         Ok(Place { device: Device::new(migrator, root), root: root.to_path_buf() })
     }
 
     /// Boots this version's firmware; `false`, with the sentence, where the database is not at it then.
-    fn boot(&mut self, subject: &Subject<'_>, version: i64, troubles: &mut Vec<Trouble>) -> Result<bool> {
+    fn boot(
+        &mut self,
+        subject: &Subject<'_>,
+        version: i64,
+        troubles: &mut Vec<Trouble>,
+    ) -> Result<bool> {
         let report = of(&self.device.boot_at(&subject.database.name, version)?, subject)?;
         let well = report.usable && report.version == Some(version) && !report.data_loss;
         if !well {
             // Where it stopped, else where it was going.
-            let file = report.place.as_ref().map_or_else(|| subject.file_of(version), |place| subject.file_of(place.version));
+            let file = report
+                .place
+                .as_ref()
+                .map_or_else(|| subject.file_of(version), |place| subject.file_of(place.version));
             let sentence = report.sentence.replace(&format!("{}/", self.root.display()), "/");
             troubles.push(Trouble::new(BOOT, file, sentence));
         }
@@ -59,7 +69,11 @@ impl Place {
             troubles.push(Trouble::new(NOT_QUIET, subject.file_of(newest), report.sentence));
         }
         let (connection, _) = self.open(subject)?;
-        troubles.extend(compare::faults(&connection)?.into_iter().map(|fault| Trouble::new(FAULTY, subject.file_of(newest), fault)));
+        troubles.extend(
+            compare::faults(&connection)?
+                .into_iter()
+                .map(|fault| Trouble::new(FAULTY, subject.file_of(newest), fault)),
+        );
         Ok(())
     }
 }
@@ -73,7 +87,11 @@ fn of(report: &RunReport, subject: &Subject<'_>) -> Result<DatabaseReport> {
 ///
 /// # Errors
 /// The folder cannot be made, or the library cannot run at all.
-pub fn from_zero(subject: &Subject<'_>, firmware: Embedded, troubles: &mut Vec<Trouble>) -> Result<Vec<String>> {
+pub fn from_zero(
+    subject: &Subject<'_>,
+    firmware: Embedded,
+    troubles: &mut Vec<Trouble>,
+) -> Result<Vec<String>> {
     let folder = tempfile::tempdir()?;
     let mut place = Place::new(subject, firmware, folder.path())?;
     if place.boot(subject, product::newest(subject.database), troubles)? {
@@ -86,7 +104,12 @@ pub fn from_zero(subject: &Subject<'_>, firmware: Embedded, troubles: &mut Vec<T
 ///
 /// # Errors
 /// As [`from_zero`]; a fixture that does not run.
-pub fn from_version(subject: &Subject<'_>, firmware: Embedded, version: i64, troubles: &mut Vec<Trouble>) -> Result<Vec<String>> {
+pub fn from_version(
+    subject: &Subject<'_>,
+    firmware: Embedded,
+    version: i64,
+    troubles: &mut Vec<Trouble>,
+) -> Result<Vec<String>> {
     let (one, many) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let mut once = Place::new(subject, firmware, one.path())?;
     if !once.boot(subject, version, troubles)? {
@@ -95,7 +118,9 @@ pub fn from_version(subject: &Subject<'_>, firmware: Embedded, version: i64, tro
     let (connection, model) = once.open(subject)?;
     fixtures(subject, &connection, version)?;
     let filled = rows::fill(&connection, &model, subject.request.rows)?;
-    let notes = filled.empty.into_iter().map(|(table, why)| format!("no row fits {table} at version {version} ({why}); write --fixtures"));
+    let notes = filled.empty.into_iter().map(|(table, why)| {
+        format!("no row fits {table} at version {version} ({why}); write --fixtures")
+    });
     let notes: Vec<String> = notes.collect();
     let mut before = compare::rows(&connection, &model, subject.began)?;
     drop(connection);
@@ -105,14 +130,18 @@ pub fn from_version(subject: &Subject<'_>, firmware: Embedded, version: i64, tro
         return Ok(notes);
     }
     let mut each = Place::new(subject, firmware, many.path())?;
-    for migration in subject.database.migrations.iter().filter(|migration| migration.version > version) {
+    for migration in
+        subject.database.migrations.iter().filter(|migration| migration.version > version)
+    {
         if !each.boot(subject, migration.version, troubles)? {
             return Ok(notes);
         }
         let (connection, model) = each.open(subject)?;
         let after = compare::rows(&connection, &model, subject.began)?;
         let lost = compare::lost(&before, &after).into_iter();
-        troubles.extend(lost.map(|sentence| Trouble::new(ROWS_LOST, subject.shown(migration), sentence)));
+        troubles.extend(
+            lost.map(|sentence| Trouble::new(ROWS_LOST, subject.shown(migration), sentence)),
+        );
         before = after;
     }
     equal(subject, (&once, &each), version, troubles)?;
@@ -121,14 +150,29 @@ pub fn from_version(subject: &Subject<'_>, firmware: Embedded, version: i64, tro
 }
 
 /// One boot and many have left the same.
-fn equal(subject: &Subject<'_>, (once, each): (&Place, &Place), version: i64, troubles: &mut Vec<Trouble>) -> Result<()> {
+fn equal(
+    subject: &Subject<'_>,
+    (once, each): (&Place, &Place),
+    version: i64,
+    troubles: &mut Vec<Trouble>,
+) -> Result<()> {
     let ((one, one_model), (many, many_model)) = (once.open(subject)?, each.open(subject)?);
     let names = ["after one boot", "after many"];
-    let schema = differences(&many, &one, subject.history)?.into_iter().filter(|line| line != "the same");
-    let rows =
-        compare::differences(&compare::rows(&one, &one_model, subject.began)?, &compare::rows(&many, &many_model, subject.began)?, names);
+    let schema =
+        differences(&many, &one, subject.history)?.into_iter().filter(|line| line != "the same");
+    let rows = compare::differences(
+        &compare::rows(&one, &one_model, subject.began)?,
+        &compare::rows(&many, &many_model, subject.began)?,
+        names,
+    );
     let newest = product::newest(subject.database);
-    let sentence = |what: String| Trouble::new(BOOTS_DIFFER, subject.file_of(newest), format!("from version {version}: {what}"));
+    let sentence = |what: String| {
+        Trouble::new(
+            BOOTS_DIFFER,
+            subject.file_of(newest),
+            format!("from version {version}: {what}"),
+        )
+    };
     troubles.extend(schema.chain(rows).map(sentence));
     Ok(())
 }
@@ -140,7 +184,8 @@ fn fixtures(subject: &Subject<'_>, connection: &Connection, version: i64) -> Res
     if !path.exists() {
         return Ok(());
     }
-    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     connection.execute_batch(&text).with_context(|| format!("{} does not run", path.display()))
 }
 

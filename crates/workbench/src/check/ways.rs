@@ -15,20 +15,33 @@ use crate::{compare, product, rows, schema};
 ///
 /// # Errors
 /// As SQLite, but for files that do not run.
-pub fn back(subject: &Subject<'_>, chain: &Chain<'_>, troubles: &mut Vec<Trouble>) -> Result<usize> {
+pub fn back(
+    subject: &Subject<'_>,
+    chain: &Chain<'_>,
+    troubles: &mut Vec<Trouble>,
+) -> Result<usize> {
     let mut count = 0;
     for (place, migration) in subject.database.migrations.iter().enumerate() {
         let Some(down) = migration.down.as_deref() else { continue };
         let Some(connection) = chain.open(place) else { continue };
         count += 1;
         let file = product::shown_down(subject.product, migration);
-        troubles.extend(one(subject, &connection, migration, down)?.into_iter().map(|what| Trouble::new(WAY_BACK, &file, what)));
+        troubles.extend(
+            one(subject, &connection, migration, down)?
+                .into_iter()
+                .map(|what| Trouble::new(WAY_BACK, &file, what)),
+        );
     }
     Ok(count)
 }
 
 /// What one way back does otherwise, a sentence each.
-fn one(subject: &Subject<'_>, connection: &Connection, migration: &Migration, down: &str) -> Result<Vec<String>> {
+fn one(
+    subject: &Subject<'_>,
+    connection: &Connection,
+    migration: &Migration,
+    down: &str,
+) -> Result<Vec<String>> {
     let read = || -> Result<(Model, compare::Rows)> {
         let model = Model::read(connection, subject.history)?;
         let rows = compare::rows(connection, &model, subject.began)?;
@@ -48,7 +61,10 @@ fn one(subject: &Subject<'_>, connection: &Connection, migration: &Migration, do
         return Ok(vec![format!("it fails with rows in the tables: {error}")]);
     }
     // What the migration itself takes away, the way back cannot bring.
-    let kept = rows_before.into_iter().filter(|(table, rows)| up.get(table).is_some_and(|now| now.len() >= rows.len())).collect();
+    let kept = rows_before
+        .into_iter()
+        .filter(|(table, rows)| up.get(table).is_some_and(|now| now.len() >= rows.len()))
+        .collect();
     let mut sentences = compare::lost(&kept, &read()?.1);
     if let Err(error) = run(connection, &migration.sql, enforced) {
         sentences.push(format!("after it the migration fails with rows in the tables: {error}"));
@@ -63,8 +79,10 @@ fn one(subject: &Subject<'_>, connection: &Connection, migration: &Migration, do
 
 fn run(connection: &Connection, sql: &str, enforced: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", enforced)?;
-    let ran =
-        connection.execute_batch("BEGIN").and_then(|()| connection.execute_batch(sql)).and_then(|()| connection.execute_batch("COMMIT"));
+    let ran = connection
+        .execute_batch("BEGIN")
+        .and_then(|()| connection.execute_batch(sql))
+        .and_then(|()| connection.execute_batch("COMMIT"));
     if ran.is_err() && !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
     }

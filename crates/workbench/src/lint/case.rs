@@ -111,17 +111,24 @@ impl<'a> Case<'a> {
         connection.execute_batch(begins).ok()?;
         // A device leaves these out of a file that was released before bootmigrate.
         let left_out = |statement: &Statement<'_>| {
-            self.migration.adopted && ["BEGIN", "COMMIT", "END", "PRAGMA", "VACUUM"].iter().any(|word| statement.word(0, word))
+            self.migration.adopted
+                && ["BEGIN", "COMMIT", "END", "PRAGMA", "VACUUM"]
+                    .iter()
+                    .any(|word| statement.word(0, word))
         };
-        for (number, statement) in self.up.statements.iter().enumerate().filter(|(_, statement)| !left_out(statement)) {
+        for (number, statement) in
+            self.up.statements.iter().enumerate().filter(|(_, statement)| !left_out(statement))
+        {
             if let Err(error) = connection.execute_batch(source(statement, self.up.text)) {
                 let code = error.sqlite_error().map_or(0, |error| error.extended_code);
                 let words = match error {
-                    rusqlite::Error::SqliteFailure(_, Some(words)) | rusqlite::Error::SqlInputError { msg: words, .. } => words,
+                    rusqlite::Error::SqliteFailure(_, Some(words))
+                    | rusqlite::Error::SqlInputError { msg: words, .. } => words,
                     other => other.to_string(),
                 };
                 // Which texts are JSON is known to the application alone.
-                return Some(Trial { statement: number, code, words }).filter(|trial| trial.words != "malformed JSON");
+                return Some(Trial { statement: number, code, words })
+                    .filter(|trial| trial.words != "malformed JSON");
             }
         }
         None
@@ -129,9 +136,18 @@ impl<'a> Case<'a> {
 
     /// Tables that this file drops or renames away and makes again, each with that statement's first token.
     pub fn rebuilt(&self) -> Vec<(String, Token<'a>)> {
-        let away = |statement: &Statement<'_>| dropped(statement, "TABLE").or_else(|| renamed(statement).map(|(old, _)| old));
-        let gone = self.up.statements.iter().filter_map(|statement| Some((away(statement)?, *statement.token(0)?)));
-        gone.filter(|(table, _)| self.before.table(table).is_some() && self.after.table(table).is_some()).collect()
+        let away = |statement: &Statement<'_>| {
+            dropped(statement, "TABLE").or_else(|| renamed(statement).map(|(old, _)| old))
+        };
+        let gone = self
+            .up
+            .statements
+            .iter()
+            .filter_map(|statement| Some((away(statement)?, *statement.token(0)?)));
+        gone.filter(|(table, _)| {
+            self.before.table(table).is_some() && self.after.table(table).is_some()
+        })
+        .collect()
     }
 
     /// Is this table there before the file?
@@ -150,7 +166,9 @@ pub fn name_at(statement: &Statement<'_>, mut place: usize) -> Option<(String, u
     if statement.token(place + 1).is_some_and(|token| token.text == ".") {
         place += 2;
     }
-    let token = statement.token(place).filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Text))?;
+    let token = statement
+        .token(place)
+        .filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Text))?;
     Some((bare(token), place + 1))
 }
 
@@ -160,7 +178,9 @@ pub fn dropped(statement: &Statement<'_>, kind: &str) -> Option<String> {
         return None;
     }
     let place = if statement.word(2, "IF") { 4 } else { 2 };
-    if statement.word(place, "temp") && statement.token(place + 1).is_some_and(|token| token.text == ".") {
+    if statement.word(place, "temp")
+        && statement.token(place + 1).is_some_and(|token| token.text == ".")
+    {
         return None;
     }
     name_at(statement, place).map(|(name, _)| name)
@@ -168,7 +188,8 @@ pub fn dropped(statement: &Statement<'_>, kind: &str) -> Option<String> {
 
 /// The old and the new name of `ALTER TABLE … RENAME TO …`.
 pub fn renamed(statement: &Statement<'_>) -> Option<(String, String)> {
-    let (old, after) = name_at(statement, 2).filter(|_| statement.word(0, "ALTER") && statement.word(1, "TABLE"))?;
+    let (old, after) = name_at(statement, 2)
+        .filter(|_| statement.word(0, "ALTER") && statement.word(1, "TABLE"))?;
     let renames = statement.word(after, "RENAME") && statement.word(after + 1, "TO");
     name_at(statement, after + 2).filter(|_| renames).map(|(new, _)| (old, new))
 }
@@ -201,7 +222,9 @@ pub fn outside(statement: &Statement<'_>, word: &str) -> Option<usize> {
 /// The table that an INSERT or REPLACE writes to, and the place behind its name.
 pub fn inserts(statement: &Statement<'_>) -> Option<(String, usize)> {
     let into = outside(statement, "INTO")?;
-    let verb = ["INSERT", "REPLACE"].iter().any(|verb| outside(statement, verb).is_some_and(|place| place < into));
+    let verb = ["INSERT", "REPLACE"]
+        .iter()
+        .any(|verb| outside(statement, verb).is_some_and(|place| place < into));
     (verb && !statement.word(0, "CREATE")).then(|| name_at(statement, into + 1)).flatten()
 }
 
@@ -221,6 +244,8 @@ pub fn changes(statement: &Statement<'_>) -> Option<(String, usize)> {
 /// Does it read this table: `FROM name` or `JOIN name`?
 pub fn reads(statement: &Statement<'_>, table: &str) -> bool {
     statement.tokens.iter().enumerate().any(|(place, token)| {
-        (token.is("FROM") || token.is("JOIN")) && name_at(statement, place + 1).is_some_and(|(name, _)| name.eq_ignore_ascii_case(table))
+        (token.is("FROM") || token.is("JOIN"))
+            && name_at(statement, place + 1)
+                .is_some_and(|(name, _)| name.eq_ignore_ascii_case(table))
     })
 }

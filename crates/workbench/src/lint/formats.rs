@@ -17,9 +17,19 @@ pub fn text(findings: &[Finding]) -> String {
         if *line > 0 && !source.trim().is_empty() {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            let before: String = source.chars().take(usize::try_from(*column).unwrap_or(1).saturating_sub(1)).map(blank).collect();
-            let marks = "^".repeat((*width).clamp(1, source.chars().count().saturating_sub(before.chars().count()).max(1)));
-            text.push_str(&format!("  {number} | {}\n  {margin} | {before}{marks}\n", source.trim_end()));
+            let before: String = source
+                .chars()
+                .take(usize::try_from(*column).unwrap_or(1).saturating_sub(1))
+                .map(blank)
+                .collect();
+            let marks = "^".repeat(
+                (*width)
+                    .clamp(1, source.chars().count().saturating_sub(before.chars().count()).max(1)),
+            );
+            text.push_str(&format!(
+                "  {number} | {}\n  {margin} | {before}{marks}\n",
+                source.trim_end()
+            ));
         }
         text.push_str(&format!("  why: {}\n  write: {}\n\n", rule.why, rule.instead));
     }
@@ -83,16 +93,27 @@ pub fn github(findings: &[Finding]) -> String {
     let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
     let line = |finding: &Finding| {
         let level = if finding.rule.code == "BM001" { "error" } else { "warning" };
-        let message = format!("{}. {}. Write {}.", finding.what, finding.rule.why, finding.rule.instead);
+        let message =
+            format!("{}. {}. Write {}.", finding.what, finding.rule.why, finding.rule.instead);
         let (line, column) = (finding.line.max(1), finding.column.max(1));
         let title = format!("{} {}", finding.rule.code, finding.rule.name);
-        format!("::{level} file={},line={line},col={column},title={}::{}\n", property(&finding.file), property(&title), escaped(&message))
+        format!(
+            "::{level} file={},line={line},col={column},title={}::{}\n",
+            property(&finding.file),
+            property(&title),
+            escaped(&message)
+        )
     };
     findings.iter().map(line).collect()
 }
 
 /// The list of lints as a Markdown table.
 pub fn list() -> String {
-    let rows = RULES.iter().map(|rule| format!("| {} | {} | {} | {} |\n", rule.code, rule.name, rule.why, rule.instead));
-    format!("| code | lint | why | write instead |\n|---|---|---|---|\n{}", rows.collect::<String>())
+    let rows = RULES.iter().map(|rule| {
+        format!("| {} | {} | {} | {} |\n", rule.code, rule.name, rule.why, rule.instead)
+    });
+    format!(
+        "| code | lint | why | write instead |\n|---|---|---|---|\n{}",
+        rows.collect::<String>()
+    )
 }

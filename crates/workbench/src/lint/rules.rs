@@ -21,7 +21,13 @@ pub struct Rule {
     pub look: Option<fn(&Case<'_>) -> Vec<Hit>>,
 }
 
-const fn rule(code: &'static str, name: &'static str, look: fn(&Case<'_>) -> Vec<Hit>, why: &'static str, instead: &'static str) -> Rule {
+const fn rule(
+    code: &'static str,
+    name: &'static str,
+    look: fn(&Case<'_>) -> Vec<Hit>,
+    why: &'static str,
+    instead: &'static str,
+) -> Rule {
     Rule { code, name, why, instead, look: Some(look) }
 }
 

@@ -47,10 +47,13 @@ impl Said {
     pub fn of(ran: &Ran, database: &str, root: &Path) -> Said {
         let whole: Option<Whole> = serde_json::from_str(&ran.out).ok();
         let written = whole.as_ref().and_then(|whole| whole.bytes_written);
-        let report = whole.and_then(|whole| whole.databases.into_iter().find(|report| report.name == database));
-        let printed = ran.err.lines().last().filter(|line| !line.trim().is_empty()).map(str::to_owned);
+        let report = whole
+            .and_then(|whole| whole.databases.into_iter().find(|report| report.name == database));
+        let printed =
+            ran.err.lines().last().filter(|line| !line.trim().is_empty()).map(str::to_owned);
         let said = report.as_ref().map(|report| report.sentence.clone()).or(printed);
-        let sentence = said.unwrap_or_else(|| format!("the program ended with {} and said nothing", ran.exit));
+        let sentence =
+            said.unwrap_or_else(|| format!("the program ended with {} and said nothing", ran.exit));
         Said { report, sentence: sentence.replace(&root.display().to_string(), ""), written }
     }
 
@@ -64,10 +67,14 @@ impl Report {
     /// What the database was found to be.
     pub fn kind(&self) -> Kind {
         match (self.outcome.as_str(), self.cause.as_deref()) {
-            (_, Some("damaged")) | ("restored" | "reindexed" | "salvaged" | "purged", _) => Kind::Damaged,
+            (_, Some("damaged")) | ("restored" | "reindexed" | "salvaged" | "purged", _) => {
+                Kind::Damaged
+            }
             (_, Some("newer")) | ("compatible" | "downgraded", _) => Kind::Newer,
             (_, Some("not-ours")) => Kind::Foreign,
-            (_, Some("migration-failed" | "interrupted" | "defect")) | ("failed", _) => Kind::Failed,
+            (_, Some("migration-failed" | "interrupted" | "defect")) | ("failed", _) => {
+                Kind::Failed
+            }
             ("refused" | "skipped" | "interrupted", _) => Kind::Refused,
             // It was repaired first, and then migrated.
             _ if self.data_loss || self.quarantine.is_some() => Kind::Damaged,
@@ -83,9 +90,11 @@ mod tests {
 
     #[test]
     fn what_was_repaired_before_it_was_migrated_is_damaged() {
-        for (more, kind) in
-            [("", Kind::Well), (", \"quarantine\": \"quarantine/3\"", Kind::Damaged), (", \"data_loss\": true", Kind::Damaged)]
-        {
+        for (more, kind) in [
+            ("", Kind::Well),
+            (", \"quarantine\": \"quarantine/3\"", Kind::Damaged),
+            (", \"data_loss\": true", Kind::Damaged),
+        ] {
             let text = format!("{{\"name\": \"a\", \"outcome\": \"migrated\", \"exit\": 0, \"usable\": true, \"sentence\": \"\"{more}}}");
             let report: Report = serde_json::from_str(&text).unwrap();
             assert_eq!(report.kind(), kind, "{text}");

@@ -37,7 +37,9 @@ pub fn find(product: &Product, folder: &Path, only: Option<&str>) -> Result<Vec<
     paths.sort();
     let mut items = Vec::new();
     for path in paths {
-        let bytes = fs::metadata(&path).with_context(|| format!("{} cannot be read", path.display()))?.len();
+        let bytes = fs::metadata(&path)
+            .with_context(|| format!("{} cannot be read", path.display()))?
+            .len();
         let inside = path.strip_prefix(folder).ok().filter(|inside| !inside.as_os_str().is_empty());
         let shown = inside.unwrap_or(&path).to_string_lossy().into_owned();
         let database = only.map(str::to_owned).or_else(|| whose(product, &path));
@@ -47,7 +49,9 @@ pub fn find(product: &Product, folder: &Path, only: Option<&str>) -> Result<Vec<
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
+    {
         let entry = entry?;
         let (path, kind) = (entry.path(), entry.file_type()?);
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -66,7 +70,10 @@ fn is_database(path: &Path, name: &str) -> bool {
         return false;
     }
     let mut start = [0; 16];
-    let mut begins = || File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *HEADER;
+    let mut begins = || {
+        File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+            && start == *HEADER
+    };
     [".db", ".sqlite", ".sqlite3", ".db3"].iter().any(|end| name.ends_with(end)) || begins()
 }
 
@@ -81,7 +88,8 @@ fn whose(product: &Product, path: &Path) -> Option<String> {
         let mut found = databases.iter().filter(|entry| fits(entry));
         found.next().filter(|_| found.next().is_none()).map(|entry| entry.name.clone())
     };
-    let folders: Vec<String> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    let folders: Vec<String> =
+        path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     one_of(&|entry| entry.path.file_name().is_some_and(|name| name.to_string_lossy() == file))
         .or_else(|| one_of(&|entry| folders.contains(&entry.name)))
         .or_else(|| one_of(&|entry| file.starts_with(&entry.name)))

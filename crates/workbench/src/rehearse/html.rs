@@ -38,12 +38,30 @@ pub fn page(records: &[Record], exceeded: &[String]) -> String {
     }
     page.push_str(&outcomes(records));
     page.push_str(&by_version(records));
-    page.push_str(&chart("Time against size", records, |record| record.duration_ms, |value| format!("{value} ms")));
-    page.push_str(&chart("Space beside the database against size", records, |record| record.space_bytes, bytes));
+    page.push_str(&chart(
+        "Time against size",
+        records,
+        |record| record.duration_ms,
+        |value| format!("{value} ms"),
+    ));
+    page.push_str(&chart(
+        "Space beside the database against size",
+        records,
+        |record| record.space_bytes,
+        bytes,
+    ));
     for (name, of, shown) in MEASURES {
         let rows = worst(records, of).into_iter().map(|record| {
-            let cells = format!("<td class=\"number\">{}</td><td class=\"number\">{}</td>", shown(of(record)), bytes(record.bytes));
-            format!("<tr>{cells}<td>{}</td><td class=\"file\">{}</td></tr>\n", versions(record), escaped(&record.file))
+            let cells = format!(
+                "<td class=\"number\">{}</td><td class=\"number\">{}</td>",
+                shown(of(record)),
+                bytes(record.bytes)
+            );
+            format!(
+                "<tr>{cells}<td>{}</td><td class=\"file\">{}</td></tr>\n",
+                versions(record),
+                escaped(&record.file)
+            )
         });
         let rows: String = rows.collect();
         if !rows.is_empty() {
@@ -73,7 +91,11 @@ fn outcomes(records: &[Record]) -> String {
             ));
         }
     }
-    section("Outcomes", "<th>kind</th><th>outcome</th><th class=\"number\">databases</th><th></th>", &rows)
+    section(
+        "Outcomes",
+        "<th>kind</th><th>outcome</th><th class=\"number\">databases</th><th></th>",
+        &rows,
+    )
 }
 
 /// Database, version before, version after.
@@ -82,7 +104,10 @@ type Step<'a> = (Option<&'a str>, Option<i64>, Option<i64>);
 fn by_version(records: &[Record]) -> String {
     let mut groups: BTreeMap<Step<'_>, Vec<&Record>> = BTreeMap::new();
     for record in records.iter().filter(|record| record.kind == Kind::Well) {
-        groups.entry((record.database.as_deref(), record.from, record.version)).or_default().push(record);
+        groups
+            .entry((record.database.as_deref(), record.from, record.version))
+            .or_default()
+            .push(record);
     }
     let mut rows = String::new();
     for ((database, ..), group) in groups {
@@ -103,7 +128,12 @@ fn by_version(records: &[Record]) -> String {
 }
 
 /// Points with both scales logarithmic. Of two points at one place, one is drawn.
-fn chart(title: &str, records: &[Record], of: fn(&Record) -> u64, shown: fn(u64) -> String) -> String {
+fn chart(
+    title: &str,
+    records: &[Record],
+    of: fn(&Record) -> u64,
+    shown: fn(u64) -> String,
+) -> String {
     let points: Vec<(u64, u64, bool)> = records
         .iter()
         .filter(|record| record.kind != Kind::Unclear)
@@ -116,16 +146,21 @@ fn chart(title: &str, records: &[Record], of: fn(&Record) -> u64, shown: fn(u64)
     };
     let ((left, right), (bottom, top)) = (range(&|point| point.0), range(&|point| point.1));
     let (width, height, margin) = (640.0, 280.0, 60.0);
-    let scaled = |value: u64, (low, high): (u64, u64)| ((value as f64).ln() - (low as f64).ln()) / ((high as f64).ln() - (low as f64).ln());
+    let scaled = |value: u64, (low, high): (u64, u64)| {
+        ((value as f64).ln() - (low as f64).ln()) / ((high as f64).ln() - (low as f64).ln())
+    };
     let mut drawn: BTreeMap<(i64, i64), bool> = BTreeMap::new();
     for (size, value, wrong) in &points {
         let x = margin + scaled(*size, (left, right)) * (width - margin - 20.0);
         let y = height - 30.0 - scaled(*value, (bottom, top)) * (height - 50.0);
         *drawn.entry((x.round() as i64, y.round() as i64)).or_default() |= wrong;
     }
-    let circles = drawn
-        .iter()
-        .map(|((x, y), wrong)| format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"3\"{}/>\n", if *wrong { " class=\"wrong\"" } else { "" }));
+    let circles = drawn.iter().map(|((x, y), wrong)| {
+        format!(
+            "<circle cx=\"{x}\" cy=\"{y}\" r=\"3\"{}/>\n",
+            if *wrong { " class=\"wrong\"" } else { "" }
+        )
+    });
     let circles: String = circles.collect();
     let text = |x: f64, y: f64, anchor: &str, text: String| {
         format!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{}</text>\n", escaped(&text))
@@ -162,5 +197,9 @@ fn wrongs(records: &[Record]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    section("Not well", "<th>database</th><th>kind</th><th>what was said, and the same again</th>", &rows)
+    section(
+        "Not well",
+        "<th>database</th><th>kind</th><th>what was said, and the same again</th>",
+        &rows,
+    )
 }

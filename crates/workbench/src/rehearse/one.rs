@@ -46,23 +46,34 @@ impl<'a> Rehearsal<'a> {
     ///
     /// # Errors
     /// This program's own path is not known.
-    pub fn new(product: &'a Product, migrations: &Path, request: &RehearseRun) -> Result<Rehearsal<'a>> {
+    pub fn new(
+        product: &'a Product,
+        migrations: &Path,
+        request: &RehearseRun,
+    ) -> Result<Rehearsal<'a>> {
         let migrations = std::path::absolute(migrations)?;
         let own = || -> Result<(PathBuf, Vec<OsString>)> {
-            let program = std::env::current_exe().context("this program's own path is not known")?;
+            let program =
+                std::env::current_exe().context("this program's own path is not known")?;
             Ok((program, vec!["--migrations".into(), migrations.clone().into(), "device".into()]))
         };
         let program = match &request.device {
             Some(device) => (device.clone(), Vec::new()),
             None => own()?,
         };
-        let device = request.device.as_ref().map_or(String::new(), |device| format!(" --device {}", shell(device)));
+        let device = request
+            .device
+            .as_ref()
+            .map_or(String::new(), |device| format!(" --device {}", shell(device)));
         Ok(Rehearsal {
             product,
             program,
             previous: request.previous.clone(),
             scratch: request.scratch.clone().unwrap_or_else(std::env::temp_dir),
-            reproduce: format!("bootmigrate-workbench --migrations {} rehearse{device}", shell(&migrations)),
+            reproduce: format!(
+                "bootmigrate-workbench --migrations {} rehearse{device}",
+                shell(&migrations)
+            ),
         })
     }
 
@@ -72,9 +83,17 @@ impl<'a> Rehearsal<'a> {
     /// A copy cannot be made, or the program cannot be started: whatever a device would say is part of the record.
     pub fn one(&self, item: &Item) -> Result<Record> {
         let mut record = self.empty(item);
-        let settings = self.product.settings.databases.iter().find(|entry| Some(&entry.name) == item.database.as_ref());
+        let settings = self
+            .product
+            .settings
+            .databases
+            .iter()
+            .find(|entry| Some(&entry.name) == item.database.as_ref());
         let Some(settings) = settings else { return Ok(record) };
-        let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir_in(&self.scratch).context("no scratch folder can be made")?;
+        let folder = tempfile::Builder::new()
+            .prefix("rehearsal-")
+            .tempdir_in(&self.scratch)
+            .context("no scratch folder can be made")?;
         let before = {
             let probe = tempfile::tempdir_in(folder.path())?;
             let main = probe.path().join("probe.db");
@@ -90,13 +109,16 @@ impl<'a> Rehearsal<'a> {
         said(&mut record, &ran, &first);
         // Whole before, and set aside all the same: something went wrong on the way.
         let set_aside = ["purged", "restored"].contains(&record.outcome.as_str());
-        if record.kind == Kind::Damaged && set_aside && before.readable && before.faults.is_empty() {
+        if record.kind == Kind::Damaged && set_aside && before.readable && before.faults.is_empty()
+        {
             record.kind = Kind::Failed;
         }
         record.space_bytes = ran.space.saturating_sub(copied);
         if first.is_usable() {
             let (_, second) = self.boot(&self.program, settings, &root)?;
-            let quiet = second.report.is_some_and(|report| report.outcome == "quiet" || report.outcome == "compatible");
+            let quiet = second
+                .report
+                .is_some_and(|report| report.outcome == "quiet" || report.outcome == "compatible");
             record.second_run = (!quiet).then_some(second.sentence);
             compared(&mut record, &before, &look(&main, settings));
             if let Some(previous) = &self.previous {
@@ -109,8 +131,10 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn empty(&self, item: &Item) -> Record {
-        let names: Vec<&str> = self.product.databases.iter().map(|database| database.name.as_str()).collect();
-        let db = item.database.as_ref().map_or(String::new(), |database| format!(" --db {database}"));
+        let names: Vec<&str> =
+            self.product.databases.iter().map(|database| database.name.as_str()).collect();
+        let db =
+            item.database.as_ref().map_or(String::new(), |database| format!(" --db {database}"));
         Record {
             schema: SCHEMA,
             file: item.shown.clone(),
@@ -120,7 +144,10 @@ impl<'a> Rehearsal<'a> {
             outcome: "none".to_owned(),
             exit: 0,
             cause: None,
-            sentence: format!("neither its name nor its folder says whether it is {}; write --db", names.join(" or ")),
+            sentence: format!(
+                "neither its name nor its folder says whether it is {}; write --db",
+                names.join(" or ")
+            ),
             from: None,
             version: None,
             duration_ms: 0,
@@ -137,7 +164,12 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// One boot of a device's program, of this database alone.
-    fn boot(&self, (program, first): &(PathBuf, Vec<OsString>), settings: &DatabaseSettings, root: &Path) -> Result<(Ran, Said)> {
+    fn boot(
+        &self,
+        (program, first): &(PathBuf, Vec<OsString>),
+        settings: &DatabaseSettings,
+        root: &Path,
+    ) -> Result<(Ran, Said)> {
         let mut command = Command::new(program);
         command.args(first).args(["run", "--json", "--db", &settings.name]).arg("--root").arg(root);
         let ran = process::run(&mut command, root)?;
@@ -172,21 +204,40 @@ fn compared(record: &mut Record, before: &Seen, after: &Seen) {
         }
     }
     // A table that is gone may have got another name.
-    let new: i64 = record.tables.values().filter(|[old, _]| old.is_none()).filter_map(|[_, new]| *new).sum();
-    let gone: i64 = record.tables.values().filter(|[_, new]| new.is_none()).filter_map(|[old, _]| *old).sum();
-    let fewer = record.tables.values().filter_map(|[old, new]| Some((*old)? - (*new)?)).filter(|fewer| *fewer > 0).sum::<i64>();
+    let new: i64 =
+        record.tables.values().filter(|[old, _]| old.is_none()).filter_map(|[_, new]| *new).sum();
+    let gone: i64 =
+        record.tables.values().filter(|[_, new]| new.is_none()).filter_map(|[old, _]| *old).sum();
+    let fewer = record
+        .tables
+        .values()
+        .filter_map(|[old, new]| Some((*old)? - (*new)?))
+        .filter(|fewer| *fewer > 0)
+        .sum::<i64>();
     record.rows_lost = fewer + (gone - new).max(0);
-    record.faults = after.faults.iter().filter(|fault| !before.faults.contains(fault) || !before.readable).cloned().collect();
+    record.faults = after
+        .faults
+        .iter()
+        .filter(|fault| !before.faults.contains(fault) || !before.readable)
+        .cloned()
+        .collect();
 }
 
 /// Opens a copy, and counts.
 fn look(main: &Path, settings: &DatabaseSettings) -> Seen {
     let mut seen = Seen::default();
-    let Ok(connection) = Connection::open_with_flags(main, OpenFlags::SQLITE_OPEN_READ_WRITE) else { return seen };
+    let Ok(connection) = Connection::open_with_flags(main, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    else {
+        return seen;
+    };
     let Ok(model) = Model::read(&connection, &settings.history_table) else { return seen };
     seen.readable = true;
     for table in &model.tables {
-        let count = connection.query_row(&format!("SELECT count(*) FROM {}", quote(&table.name)), [], |row| row.get(0));
+        let count = connection.query_row(
+            &format!("SELECT count(*) FROM {}", quote(&table.name)),
+            [],
+            |row| row.get(0),
+        );
         seen.counts.extend(count.ok().map(|count| (table.name.to_ascii_lowercase(), count)));
     }
     seen.faults = compare::faults(&connection).unwrap_or_else(|error| {
@@ -221,7 +272,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// A path as a shell reads it.
 fn shell(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-+".contains(letter));
+    let plain =
+        text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-+".contains(letter));
     if plain {
         text
     } else {

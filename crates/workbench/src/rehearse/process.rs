@@ -37,7 +37,9 @@ pub fn run(command: &mut Command, root: &Path) -> Result<Ran> {
     for variable in ["RUN_MIGRATIONS", "JOURNAL_STREAM", "NOTIFY_SOCKET"] {
         command.env_remove(variable);
     }
-    let mut child = command.spawn().with_context(|| format!("{} cannot be started", Path::new(&program).display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("{} cannot be started", Path::new(&program).display()))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let reading = [thread::spawn(move || text(out)), thread::spawn(move || text(err))];
     let (mut space, mut memory) = (bytes_below(root), 0);
@@ -68,7 +70,8 @@ fn text(from: Option<impl Read>) -> String {
 fn peak_memory(child: &Child) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok())
+        .map_or(0, |kib| kib << 10)
 }
 
 /// Bytes of every file below a folder; one that goes meanwhile counts nothing.

@@ -34,7 +34,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of a report.
-    pub const ALL: [Kind; 7] = [Kind::Well, Kind::Newer, Kind::Damaged, Kind::Foreign, Kind::Refused, Kind::Failed, Kind::Unclear];
+    pub const ALL: [Kind; 7] = [
+        Kind::Well,
+        Kind::Newer,
+        Kind::Damaged,
+        Kind::Foreign,
+        Kind::Refused,
+        Kind::Failed,
+        Kind::Unclear,
+    ];
 
     /// In a word.
     pub fn word(self) -> &'static str {
@@ -96,15 +104,20 @@ impl Record {
 
     /// Something that the team must look at.
     pub fn is_failure(&self) -> bool {
-        self.kind == Kind::Failed || !self.faults.is_empty() || self.second_run.is_some() || self.previous.is_some()
+        self.kind == Kind::Failed
+            || !self.faults.is_empty()
+            || self.second_run.is_some()
+            || self.previous.is_some()
     }
 
     /// Every sentence about what is wrong.
     pub fn wrongs(&self) -> Vec<String> {
-        let mut wrongs = if self.kind == Kind::Well { Vec::new() } else { vec![self.sentence.clone()] };
+        let mut wrongs =
+            if self.kind == Kind::Well { Vec::new() } else { vec![self.sentence.clone()] };
         wrongs.extend(self.faults.iter().map(|fault| format!("the result: {fault}")));
         wrongs.extend(self.second_run.iter().map(|sentence| format!("the second run: {sentence}")));
-        wrongs.extend(self.previous.iter().map(|sentence| format!("the release before: {sentence}")));
+        wrongs
+            .extend(self.previous.iter().map(|sentence| format!("the release before: {sentence}")));
         wrongs
     }
 }
@@ -114,12 +127,14 @@ impl Record {
 /// # Errors
 /// The file cannot be read, or a line that is not the last is none of ours.
 pub fn read(path: &Path) -> Result<Vec<Record>> {
-    let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut records = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
         // Only the last one may have been cut off.
         if line.ends_with('\n') {
-            let record = serde_json::from_str(line).with_context(|| format!("{}:{}", path.display(), number + 1))?;
+            let record = serde_json::from_str(line)
+                .with_context(|| format!("{}:{}", path.display(), number + 1))?;
             records.push(record);
         }
     }

@@ -59,7 +59,8 @@ pub fn text(records: &[Record]) -> String {
     let mut text = String::new();
     for (kind, outcomes) in counts(records) {
         let count: usize = outcomes.iter().map(|(_, count)| count).sum();
-        let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        let outcomes: Vec<String> =
+            outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
         text.push_str(&format!("{count:>7} {:<8} {}\n", kind.word(), outcomes.join(", ")));
     }
     let databases = if records.len() == 1 { "database" } else { "databases" };
@@ -71,7 +72,12 @@ pub fn text(records: &[Record]) -> String {
         }
         for record in worst {
             let versions = versions(record);
-            text.push_str(&format!("{:>12}  {} ({}, {versions})\n", shown(of(record)), record.file, bytes(record.bytes)));
+            text.push_str(&format!(
+                "{:>12}  {} ({}, {versions})\n",
+                shown(of(record)),
+                record.file,
+                bytes(record.bytes)
+            ));
         }
     }
     let wrong: Vec<&Record> = records.iter().filter(|record| !record.wrongs().is_empty()).collect();
@@ -84,7 +90,10 @@ pub fn text(records: &[Record]) -> String {
         text.push_str(&format!("    again: {}\n", record.reproduce));
     }
     if wrong.len() > SHOWN_MAX {
-        text.push_str(&format!("  and {} more; --html, --junit and --json have all of them\n", wrong.len() - SHOWN_MAX));
+        text.push_str(&format!(
+            "  and {} more; --html, --junit and --json have all of them\n",
+            wrong.len() - SHOWN_MAX
+        ));
     }
     text
 }
@@ -112,7 +121,10 @@ pub fn junit(records: &[Record]) -> String {
     for record in records {
         let class = record.database.as_deref().unwrap_or("unclear");
         let (class, name) = (escaped(class), escaped(&record.file));
-        text.push_str(&format!("  <testcase classname=\"{class}\" name=\"{name}\" time=\"{}\"", seconds(record.duration_ms)));
+        text.push_str(&format!(
+            "  <testcase classname=\"{class}\" name=\"{name}\" time=\"{}\"",
+            seconds(record.duration_ms)
+        ));
         if record.is_failure() {
             let wrongs = record.wrongs();
             let message = escaped(wrongs.first().map_or("", String::as_str));
@@ -122,7 +134,10 @@ pub fn junit(records: &[Record]) -> String {
                 record.kind.word()
             ));
         } else {
-            text.push_str(&format!(">\n    <system-out>{}</system-out>\n  </testcase>\n", escaped(&record.sentence)));
+            text.push_str(&format!(
+                ">\n    <system-out>{}</system-out>\n  </testcase>\n",
+                escaped(&record.sentence)
+            ));
         }
     }
     text.push_str("</testsuite>\n");
@@ -152,7 +167,10 @@ mod tests {
 
     #[test]
     fn sizes_have_their_unit() {
-        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(
+            [bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)],
+            ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
+        );
     }
 
     #[test]

@@ -27,7 +27,10 @@ impl Product {
     /// The example product of this repository.
     pub fn example() -> Product {
         let product = Product { folder: tempfile::tempdir().unwrap() };
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations"), &product.migrations());
+        copy(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations"),
+            &product.migrations(),
+        );
         product
     }
 
@@ -54,7 +57,9 @@ impl Product {
     /// Runs the program in the folder.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bootmigrate-workbench"));
-        for variable in ["BOOTMIGRATE_MIGRATIONS", "RUN_MIGRATIONS", "JOURNAL_STREAM", "NOTIFY_SOCKET"] {
+        for variable in
+            ["BOOTMIGRATE_MIGRATIONS", "RUN_MIGRATIONS", "JOURNAL_STREAM", "NOTIFY_SOCKET"]
+        {
             command.env_remove(variable);
         }
         Ran::from(command.args(arguments).current_dir(self.path()).output().unwrap())
@@ -72,7 +77,11 @@ pub struct Ran {
 impl From<Output> for Ran {
     fn from(output: Output) -> Ran {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 }
 

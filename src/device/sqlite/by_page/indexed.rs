@@ -39,12 +39,24 @@ pub struct Indexed<'a> {
 
 impl<'a> Indexed<'a> {
     /// Asks the tables of this database.
-    pub fn new(database: &'a Database, op: Op, trees: &'a [KnownTree], encoding: Encoding) -> Indexed<'a> {
+    pub fn new(
+        database: &'a Database,
+        op: Op,
+        trees: &'a [KnownTree],
+        encoding: Encoding,
+    ) -> Indexed<'a> {
         let question = |tree: &'a KnownTree| {
             let (number, columns) = tree.names.split_last()?;
-            let columns: String =
-                columns.iter().enumerate().map(|(at, name)| format!(" AND {name} IS ?{} COLLATE BINARY", at + 1)).collect();
-            let sql = format!("SELECT 1 FROM {} NOT INDEXED WHERE {number} = ?{}{columns}", quote(&tree.table), tree.names.len());
+            let columns: String = columns
+                .iter()
+                .enumerate()
+                .map(|(at, name)| format!(" AND {name} IS ?{} COLLATE BINARY", at + 1))
+                .collect();
+            let sql = format!(
+                "SELECT 1 FROM {} NOT INDEXED WHERE {number} = ?{}{columns}",
+                quote(&tree.table),
+                tree.names.len()
+            );
             // A table that is not there, or has other columns, has no such row.
             database.connection.prepare(&sql).ok().map(|statement| (tree, statement))
         };
@@ -58,16 +70,24 @@ impl<'a> Indexed<'a> {
     pub fn judge(&mut self, node: &Node<'_>, records: &Records) -> Result<Entries, Failure> {
         let (database, op, encoding) = (self.database, self.op, self.encoding);
         let mut judged = Entries::None;
-        for (_, statement) in self.questions.iter_mut().filter(|(tree, _)| records.fit(&tree.shape)) {
+        for (_, statement) in self.questions.iter_mut().filter(|(tree, _)| records.fit(&tree.shape))
+        {
             let (mut held, mut all) = (0usize, 0usize);
-            for (index, ..) in records.found.iter().step_by((records.found.len() / SAMPLES).max(1)) {
+            for (index, ..) in records.found.iter().step_by((records.found.len() / SAMPLES).max(1))
+            {
                 let cell = node.cell(*index).filter(|cell| cell.payload.overflow == 0);
-                let Some(values) = cell.and_then(|cell| record::values(cell.payload.local)) else { continue };
-                let parameters: Vec<_> = values.iter().map(|value| bound(value, encoding)).collect();
-                let found = bind_all(statement, parameters.iter()).and_then(|()| Ok(statement.raw_query().next()?.is_some()));
+                let Some(values) = cell.and_then(|cell| record::values(cell.payload.local)) else {
+                    continue;
+                };
+                let parameters: Vec<_> =
+                    values.iter().map(|value| bound(value, encoding)).collect();
+                let found = bind_all(statement, parameters.iter())
+                    .and_then(|()| Ok(statement.raw_query().next()?.is_some()));
                 match found {
                     Err(error) if class_of_reading(&error) == Class::Damaged => continue,
-                    found => held += usize::from(found.map_err(|error| database.failure(op, &error))?),
+                    found => {
+                        held += usize::from(found.map_err(|error| database.failure(op, &error))?)
+                    }
                 }
                 all += 1;
             }

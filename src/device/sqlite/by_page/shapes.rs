@@ -67,9 +67,17 @@ impl Database {
     }
 
     fn read_trees(&self) -> rusqlite::Result<Vec<KnownTree>> {
-        let sql = "SELECT type = 'index', name, tbl_name, rootpage FROM sqlite_schema WHERE rootpage > 0";
+        let sql =
+            "SELECT type = 'index', name, tbl_name, rootpage FROM sqlite_schema WHERE rootpage > 0";
         let mut statement = self.connection.prepare(sql)?;
-        let read = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?));
+        let read = |row: &Row<'_>| {
+            Ok((
+                row.get::<_, bool>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, i64>(3)?,
+            ))
+        };
         let all = statement.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut trees = vec![schema_tree()];
         for (is_index, name, table, root) in all {
@@ -84,7 +92,11 @@ impl Database {
                 (false, None) => continue,
             };
             let root = u32::try_from(root).unwrap_or(0);
-            let defaults = columns.into_iter().filter(|column| column.hidden == 0).map(|column| column.default).collect();
+            let defaults = columns
+                .into_iter()
+                .filter(|column| column.hidden == 0)
+                .map(|column| column.default)
+                .collect();
             trees.push(KnownTree { table, root, shape, defaults, is_index, names });
         }
         Ok(trees)
@@ -92,7 +104,9 @@ impl Database {
 
     /// The columns of an index, the row's number last; none where one is an expression, or the number has no name.
     fn index_names(&self, index: &str, row_number: Option<&str>) -> rusqlite::Result<Vec<String>> {
-        let mut statement = self.connection.prepare("SELECT cid, name FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT cid, name FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
         let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?));
         let found = statement.query_map([index], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let numbered = found.last().is_some_and(|(cid, _)| *cid == -1);
@@ -100,14 +114,26 @@ impl Database {
             -1 => row_number.map(str::to_owned),
             _ => name.map(|name| quote(&name)),
         };
-        Ok(found.into_iter().map(name).collect::<Option<Vec<String>>>().filter(|_| numbered).unwrap_or_default())
+        Ok(found
+            .into_iter()
+            .map(name)
+            .collect::<Option<Vec<String>>>()
+            .filter(|_| numbered)
+            .unwrap_or_default())
     }
 
     /// What the keys of an index are ordered by: of a table's own those of its key, of others all, down to what tells the row.
     fn order_of(&self, index: &str, own: bool) -> rusqlite::Result<Vec<KeyOrder>> {
-        let mut statement = self.connection.prepare("SELECT desc, coll FROM pragma_index_xinfo(?1) WHERE key OR NOT ?2 ORDER BY seqno")?;
+        let mut statement = self.connection.prepare(
+            "SELECT desc, coll FROM pragma_index_xinfo(?1) WHERE key OR NOT ?2 ORDER BY seqno",
+        )?;
         let read = |row: &Row<'_>| {
-            let collation = match row.get::<_, Option<String>>(1)?.unwrap_or_default().to_ascii_uppercase().as_str() {
+            let collation = match row
+                .get::<_, Option<String>>(1)?
+                .unwrap_or_default()
+                .to_ascii_uppercase()
+                .as_str()
+            {
                 "BINARY" => Collation::Binary,
                 "NOCASE" => Collation::NoCase,
                 "RTRIM" => Collation::Rtrim,
@@ -120,36 +146,61 @@ impl Database {
     }
 
     fn columns_of(&self, table: &str) -> rusqlite::Result<Vec<Column>> {
-        let mut statement =
-            self.connection.prepare("SELECT type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo(?1) ORDER BY cid")?;
-        let read = |row: &Row<'_>| Ok(Column { kind: row.get(0)?, not_null: row.get(1)?, default: row.get(2)?, hidden: row.get(3)? });
+        let mut statement = self.connection.prepare(
+            "SELECT type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
+        )?;
+        let read = |row: &Row<'_>| {
+            Ok(Column {
+                kind: row.get(0)?,
+                not_null: row.get(1)?,
+                default: row.get(2)?,
+                hidden: row.get(3)?,
+            })
+        };
         let columns = statement.query_map([table], read)?.collect();
         columns
     }
 
     fn table_shape(&self, table: &Table, columns: &[Column]) -> rusqlite::Result<Shape> {
-        let stored = |cid: usize| columns.get(cid).map(|column| stored(column, place(columns, cid)));
+        let stored =
+            |cid: usize| columns.get(cid).map(|column| stored(column, place(columns, cid)));
         if let Some(index) = &table.own_index {
             let sql = "SELECT cid FROM pragma_index_xinfo(?1) WHERE cid >= 0 ORDER BY seqno";
             let mut statement = self.connection.prepare(sql)?;
-            let order = statement.query_map([index], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let columns = order.into_iter().filter_map(|cid| stored(usize::try_from(cid).ok()?)).collect();
-            return Ok(Shape { columns, alias: None, least: 1, of_index: true, order: self.order_of(index, true)? });
+            let order = statement
+                .query_map([index], |row| row.get::<_, i64>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let columns =
+                order.into_iter().filter_map(|cid| stored(usize::try_from(cid).ok()?)).collect();
+            return Ok(Shape {
+                columns,
+                alias: None,
+                least: 1,
+                of_index: true,
+                order: self.order_of(index, true)?,
+            });
         }
-        let kept: Vec<usize> = (0..columns.len()).filter(|cid| columns.get(*cid).is_some_and(|column| column.hidden != 2)).collect();
+        let kept: Vec<usize> = (0..columns.len())
+            .filter(|cid| columns.get(*cid).is_some_and(|column| column.hidden != 2))
+            .collect();
         let key = table.key.first().filter(|_| table.numbered_by_key);
         let alias = key.and_then(|key| table.columns.iter().position(|column| column == key));
         let columns: Vec<StoredColumn> = kept.into_iter().filter_map(stored).collect();
-        let alias = alias.and_then(|alias| columns.iter().position(|column| column.place == Some(alias)));
+        let alias =
+            alias.and_then(|alias| columns.iter().position(|column| column.place == Some(alias)));
         Ok(Shape { columns, alias, least: 1, of_index: false, order: Vec::new() })
     }
 
     fn index_shape(&self, index: &str, columns: &[Column]) -> rusqlite::Result<Shape> {
-        let mut statement = self.connection.prepare("SELECT cid FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
-        let order = statement.query_map([index], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut statement =
+            self.connection.prepare("SELECT cid FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
+        let order = statement
+            .query_map([index], |row| row.get::<_, i64>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         let column = |cid: i64| {
             let column = usize::try_from(cid).ok().and_then(|cid| columns.get(cid));
-            let column = column.map(|column| StoredColumn { optional: false, ..stored(column, None) });
+            let column =
+                column.map(|column| StoredColumn { optional: false, ..stored(column, None) });
             column.unwrap_or(StoredColumn {
                 place: None,
                 affinity: if cid == -1 { Affinity::RowNumber } else { Affinity::Blob },
@@ -158,7 +209,13 @@ impl Database {
             })
         };
         let columns = order.into_iter().map(column).collect();
-        Ok(Shape { columns, alias: None, least: 1, of_index: true, order: self.order_of(index, false)? })
+        Ok(Shape {
+            columns,
+            alias: None,
+            least: 1,
+            of_index: true,
+            order: self.order_of(index, false)?,
+        })
     }
 }
 
@@ -169,14 +226,34 @@ fn place(columns: &[Column], cid: usize) -> Option<usize> {
 }
 
 fn stored(column: &Column, place: Option<usize>) -> StoredColumn {
-    let has_default = column.default.as_ref().is_some_and(|default| !default.eq_ignore_ascii_case("null"));
-    StoredColumn { place, affinity: Affinity::of(&column.kind), not_null: column.not_null, optional: has_default || !column.not_null }
+    let has_default =
+        column.default.as_ref().is_some_and(|default| !default.eq_ignore_ascii_case("null"));
+    StoredColumn {
+        place,
+        affinity: Affinity::of(&column.kind),
+        not_null: column.not_null,
+        optional: has_default || !column.not_null,
+    }
 }
 
 /// The tree of the schema itself.
 fn schema_tree() -> KnownTree {
-    let column = |affinity| StoredColumn { place: None, affinity, not_null: false, optional: false };
+    let column =
+        |affinity| StoredColumn { place: None, affinity, not_null: false, optional: false };
     let texts = [Affinity::Text, Affinity::Text, Affinity::Text, Affinity::Integer, Affinity::Text];
-    let shape = Shape { columns: texts.into_iter().map(column).collect(), alias: None, least: 1, of_index: false, order: Vec::new() };
-    KnownTree { table: "sqlite_schema".to_owned(), root: 1, shape, defaults: Vec::new(), is_index: false, names: Vec::new() }
+    let shape = Shape {
+        columns: texts.into_iter().map(column).collect(),
+        alias: None,
+        least: 1,
+        of_index: false,
+        order: Vec::new(),
+    };
+    KnownTree {
+        table: "sqlite_schema".to_owned(),
+        root: 1,
+        shape,
+        defaults: Vec::new(),
+        is_index: false,
+        names: Vec::new(),
+    }
 }

@@ -20,7 +20,9 @@ fn check(schema: &str, text_key: bool) {
     let mut write = |number: i64, value: &str, evidence: Evidence| {
         let key = format!("key {number}");
         let key = if text_key { Value::Text(key.as_bytes()) } else { Value::Null };
-        writer.write(&PageRow { number, values: &[key, Value::Text(value.as_bytes())], evidence }).unwrap();
+        writer
+            .write(&PageRow { number, values: &[key, Value::Text(value.as_bytes())], evidence })
+            .unwrap();
     };
     write(1, "of its tree", Evidence::Tree);
     write(1, "left on another page", Evidence::Unreached);
@@ -30,7 +32,11 @@ fn check(schema: &str, text_key: bool) {
     let counts = writer.counts;
     drop(writer);
     assert_eq!((counts.kept, counts.aside), (2, 1), "{schema}");
-    assert_eq!(into.texts(OP, "SELECT a FROM t ORDER BY a").unwrap(), ["of its tree", "of one page"], "{schema}");
+    assert_eq!(
+        into.texts(OP, "SELECT a FROM t ORDER BY a").unwrap(),
+        ["of its tree", "of one page"],
+        "{schema}"
+    );
     assert_eq!(into.texts(OP, "SELECT a FROM lost_t").unwrap(), ["of another"], "{schema}");
 }
 

@@ -35,7 +35,9 @@ impl Entry {
             name: migration.name.clone(),
             text: migration.text().replace("\r\n", "\n"),
             down: migration.down_text(),
-            compatible_from: migration.directive("compatible-from").and_then(|value| value.parse().ok()),
+            compatible_from: migration
+                .directive("compatible-from")
+                .and_then(|value| value.parse().ok()),
         }
     }
 
@@ -66,7 +68,8 @@ pub struct Book {
 
 impl Clone for Book {
     fn clone(&self) -> Book {
-        let connection = copied(&self.connection).unwrap_or_else(|error| panic!("a copy in memory: {error}"));
+        let connection =
+            copied(&self.connection).unwrap_or_else(|error| panic!("a copy in memory: {error}"));
         Book { connection, dump: self.dump.clone(), entries: self.entries.clone() }
     }
 }
@@ -74,8 +77,11 @@ impl Clone for Book {
 impl Book {
     /// Nothing in it.
     pub fn empty() -> Book {
-        let connection = Connection::open_in_memory().unwrap_or_else(|error| panic!("a database in memory: {error}"));
-        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap_or_else(|error| panic!("{error}"));
+        let connection = Connection::open_in_memory()
+            .unwrap_or_else(|error| panic!("a database in memory: {error}"));
+        connection
+            .execute_batch("PRAGMA foreign_keys = OFF")
+            .unwrap_or_else(|error| panic!("{error}"));
         Book { connection, dump: RefCell::default(), entries: Vec::new() }
     }
 
@@ -96,7 +102,8 @@ impl Book {
 
     /// The dump that stands for all of it.
     pub fn dump(&self) -> Rc<str> {
-        let made = || dump(&self.connection).unwrap_or_else(|error| format!("unreadable: {error}")).into();
+        let made =
+            || dump(&self.connection).unwrap_or_else(|error| format!("unreadable: {error}")).into();
         self.dump.borrow_mut().get_or_insert_with(made).clone()
     }
 
@@ -155,7 +162,9 @@ impl Book {
 
     /// As plain refinery has left it: no way back is stored.
     pub fn of_refinery(mut self) -> Book {
-        self.entries.iter_mut().for_each(|entry| (entry.down, entry.compatible_from) = (None, None));
+        self.entries
+            .iter_mut()
+            .for_each(|entry| (entry.down, entry.compatible_from) = (None, None));
         self
     }
 
@@ -201,7 +210,10 @@ fn run(connection: &Connection, text: &str, migration: &Migration) -> Result<(),
 fn grown(before: &Violations, now: &Connection) -> Result<(), Failed> {
     for (key, count) in violations(now)? {
         if count > before.get(&key).copied().unwrap_or(0) {
-            return Err(Failed(format!("foreign keys: {} of {} name no row of {}", count, key.0, key.1)));
+            return Err(Failed(format!(
+                "foreign keys: {} of {} name no row of {}",
+                count, key.0, key.1
+            )));
         }
     }
     Ok(())

@@ -37,10 +37,16 @@ impl Known {
             return bad(promise::NO_PANIC, format!("exit {}: {}", seen.exit, seen.sentence));
         }
         if matches!(seen.exit, 12 | 16 | 17 | 21) && !around.untouched {
-            return bad(promise::RIGHT_REPAIR, format!("exit {}, and the files were changed: {}", seen.exit, seen.sentence));
+            return bad(
+                promise::RIGHT_REPAIR,
+                format!("exit {}, and the files were changed: {}", seen.exit, seen.sentence),
+            );
         }
         if around.purged && !around.may_purge && harm != Harm::Gone {
-            return bad(promise::RIGHT_REPAIR, format!("a fresh database, which on_damage does not name: {}", seen.sentence));
+            return bad(
+                promise::RIGHT_REPAIR,
+                format!("a fresh database, which on_damage does not name: {}", seen.sentence),
+            );
         }
         if !matches!(seen.exit, 0 | 11) {
             return Ok(());
@@ -49,8 +55,18 @@ impl Known {
             Stands::Whole(whole) => whole,
             // A boot with nothing to do reads header, schema and history.
             _ if seen.exit == 0 && around.untouched => return Ok(()),
-            Stands::Absent => return bad(promise::OLD_OR_NEW, format!("exit {}, and there is no file: {}", seen.exit, seen.sentence)),
-            Stands::Broken(why) => return bad(promise::OLD_OR_NEW, format!("exit {}, and {why}: {}", seen.exit, seen.sentence)),
+            Stands::Absent => {
+                return bad(
+                    promise::OLD_OR_NEW,
+                    format!("exit {}, and there is no file: {}", seen.exit, seen.sentence),
+                )
+            }
+            Stands::Broken(why) => {
+                return bad(
+                    promise::OLD_OR_NEW,
+                    format!("exit {}, and {why}: {}", seen.exit, seen.sentence),
+                )
+            }
         };
         if !matches!(harm, Harm::Zero | Harm::Truncate | Harm::Gone) {
             return Ok(());
@@ -59,26 +75,42 @@ impl Known {
         let expected = self.forward(book, around.mine);
         let Some(now) = seen.observed(Vec::new()) else { return Ok(()) };
         if seen.exit == 0 {
-            let Some(Some(expected)) = expected.first().map(|book| book.as_ref()) else { return Ok(()) };
+            let Some(Some(expected)) = expected.first().map(|book| book.as_ref()) else {
+                return Ok(());
+            };
             let (before, now) = (expected.counts(), now.counts());
-            let gone = before.iter().find(|(table, count)| now.get(*table).copied().unwrap_or(0) < **count);
+            let gone = before
+                .iter()
+                .find(|(table, count)| now.get(*table).copied().unwrap_or(0) < **count);
             return match gone {
                 None => Ok(()),
                 Some((table, count)) => {
-                    let what = format!("exit 0, {table} had {count} rows and has {:?}: {}", now.get(table), seen.sentence);
-                    bad(promise::NO_SILENT_LOSS, format!("{what}{}", difference(&expected.dump(), &whole.dump)))
+                    let what = format!(
+                        "exit 0, {table} had {count} rows and has {:?}: {}",
+                        now.get(table),
+                        seen.sentence
+                    );
+                    bad(
+                        promise::NO_SILENT_LOSS,
+                        format!("{what}{}", difference(&expected.dump(), &whole.dump)),
+                    )
                 }
             };
         }
-        let known: Vec<BTreeMap<String, u64>> = expected.iter().flatten().map(|book| lines(&book.dump())).collect();
+        let known: Vec<BTreeMap<String, u64>> =
+            expected.iter().flatten().map(|book| lines(&book.dump())).collect();
         if expected.iter().any(Option::is_none) {
             return Ok(());
         }
-        let invented = lines(&whole.dump)
-            .into_keys()
-            .find(|line| !line.trim_start().starts_with("lost_") && !known.iter().any(|book| book.contains_key(line)));
+        let invented = lines(&whole.dump).into_keys().find(|line| {
+            !line.trim_start().starts_with("lost_")
+                && !known.iter().any(|book| book.contains_key(line))
+        });
         match invented {
-            Some(line) => bad(promise::NO_SILENT_LOSS, format!("a row that was never there: {line}: {}", seen.sentence)),
+            Some(line) => bad(
+                promise::NO_SILENT_LOSS,
+                format!("a row that was never there: {line}: {}", seen.sentence),
+            ),
             None => Ok(()),
         }
     }
@@ -102,6 +134,8 @@ impl Known {
 /// The rows of a dump.
 fn lines(dump: &str) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
-    dump.lines().filter(|line| line.starts_with("  ")).for_each(|line| *found.entry(line.to_owned()).or_default() += 1);
+    dump.lines()
+        .filter(|line| line.starts_with("  "))
+        .for_each(|line| *found.entry(line.to_owned()).or_default() += 1);
     found
 }

@@ -48,7 +48,9 @@ impl Seen<'_> {
     /// What stands there as a book; `None` where nothing whole does.
     pub fn observed(&self, entries: Vec<Entry>) -> Option<Book> {
         match self.stands {
-            Stands::Whole(whole) => copied(&whole.connection).ok().map(|connection| Book::observed(connection, entries)),
+            Stands::Whole(whole) => {
+                copied(&whole.connection).ok().map(|connection| Book::observed(connection, entries))
+            }
             Stands::Absent | Stands::Broken(_) => None,
         }
     }
@@ -73,11 +75,21 @@ impl Reference {
         seen: &Seen<'_>,
         alone: bool,
     ) -> Result<&'w Allowed, Bad> {
-        let fitting: Vec<&Allowed> = ways.iter().filter(|way| way.exits.contains(&seen.exit)).collect();
+        let fitting: Vec<&Allowed> =
+            ways.iter().filter(|way| way.exits.contains(&seen.exit)).collect();
         let Some(first) = fitting.first() else {
-            let allowed: Vec<String> = ways.iter().map(|way| format!("{:?} ({})", way.exits, way.why.1)).collect();
+            let allowed: Vec<String> =
+                ways.iter().map(|way| format!("{:?} ({})", way.exits, way.why.1)).collect();
             let rule = ways.first().map_or(promise::SAYS, |way| way.why.0);
-            return bad(rule, format!("exit {}, and {} is promised: {}", seen.exit, allowed.join(" or "), seen.sentence));
+            return bad(
+                rule,
+                format!(
+                    "exit {}, and {} is promised: {}",
+                    seen.exit,
+                    allowed.join(" or "),
+                    seen.sentence
+                ),
+            );
         };
         agrees(seen)?;
         let stood = self.known[number].book.as_ref();
@@ -93,17 +105,29 @@ impl Reference {
             }
         }
         let Some(way) = found else {
-            return bad(first.why.0, format!("exit {} ({}): {differs}; {}", seen.exit, first.why.1, seen.sentence));
+            return bad(
+                first.why.0,
+                format!("exit {} ({}): {differs}; {}", seen.exit, first.why.1, seen.sentence),
+            );
         };
         if way.quiet && alone && self.known[number].ours && seen.effects > 0 {
-            return bad(promise::QUIET, format!("{} effects, and {}: {}", seen.effects, way.why.1, seen.sentence));
+            return bad(
+                promise::QUIET,
+                format!("{} effects, and {}: {}", seen.effects, way.why.1, seen.sentence),
+            );
         }
         self.told(number, way, stood, seen)?;
         Ok(way)
     }
 
     /// Copies, quarantine and version.
-    fn told(&self, number: usize, way: &Allowed, stood: Option<&Book>, seen: &Seen<'_>) -> Result<(), Bad> {
+    fn told(
+        &self,
+        number: usize,
+        way: &Allowed,
+        stood: Option<&Book>,
+        seen: &Seen<'_>,
+    ) -> Result<(), Bad> {
         let policy = &self.policies[number];
         let stands = match (&way.after, stood) {
             (After::Book(book), _) => Some(book.version()),
@@ -111,11 +135,30 @@ impl Reference {
             (After::Carried, _) => seen.version,
         };
         if seen.usable && stands != seen.version {
-            return bad(promise::SAYS, format!("the report says version {:?}, and it is at {stands:?}: {}", seen.version, seen.sentence));
+            return bad(
+                promise::SAYS,
+                format!(
+                    "the report says version {:?}, and it is at {stands:?}: {}",
+                    seen.version, seen.sentence
+                ),
+            );
         }
-        let upgraded = matches!((&way.after, stood), (After::Book(_), Some(book)) if book.version() > 0);
-        if upgraded && !way.tight && !way.set_aside && policy.copies && seen.backup.is_none() && way.why.0 == promise::OLD_OR_NEW {
-            return bad(promise::OLD_OR_NEW, format!("there is room, and no snapshot was made before the upgrade: {}", seen.sentence));
+        let upgraded =
+            matches!((&way.after, stood), (After::Book(_), Some(book)) if book.version() > 0);
+        if upgraded
+            && !way.tight
+            && !way.set_aside
+            && policy.copies
+            && seen.backup.is_none()
+            && way.why.0 == promise::OLD_OR_NEW
+        {
+            return bad(
+                promise::OLD_OR_NEW,
+                format!(
+                    "there is room, and no snapshot was made before the upgrade: {}",
+                    seen.sentence
+                ),
+            );
         }
         if let (After::Book(book), Stands::Whole(whole)) = (&way.after, seen.stands) {
             self.settings_kept(number, way, book, whole, seen)?;
@@ -124,10 +167,18 @@ impl Reference {
             match seen.set_aside.as_deref() {
                 Some(Stands::Whole(whole)) if *whole.dump == *book.dump() => {}
                 Some(Stands::Whole(whole)) => {
-                    let what = format!("the quarantine holds another database: {}", difference(&book.dump(), &whole.dump));
+                    let what = format!(
+                        "the quarantine holds another database: {}",
+                        difference(&book.dump(), &whole.dump)
+                    );
                     return bad(promise::NO_SILENT_LOSS, what);
                 }
-                _ => return bad(promise::NO_SILENT_LOSS, format!("the old files are not in quarantine: {}", seen.sentence)),
+                _ => {
+                    return bad(
+                        promise::NO_SILENT_LOSS,
+                        format!("the old files are not in quarantine: {}", seen.sentence),
+                    )
+                }
             }
         }
         Ok(())
@@ -136,20 +187,38 @@ impl Reference {
 
 impl Reference {
     /// `user_version` and `journal_mode` are the application's, where the keys do not say otherwise.
-    fn settings_kept(&self, number: usize, way: &Allowed, book: &Book, whole: &Whole, seen: &Seen<'_>) -> Result<(), Bad> {
+    fn settings_kept(
+        &self,
+        number: usize,
+        way: &Allowed,
+        book: &Book,
+        whole: &Whole,
+        seen: &Seen<'_>,
+    ) -> Result<(), Bad> {
         let (policy, known) = (&self.policies[number], &self.known[number]);
         let expected = if policy.numbers { book.version() } else { book.user_version() };
         if whole.user_version != expected && (policy.numbers || !way.set_aside) {
             return bad(
                 promise::OLD_OR_NEW,
-                format!("user_version is {}, and should be {expected}: {}", whole.user_version, seen.sentence),
+                format!(
+                    "user_version is {}, and should be {expected}: {}",
+                    whole.user_version, seen.sentence
+                ),
             );
         }
-        let wanted = policy.journal.as_deref().or(known.book.as_ref().filter(|_| !way.set_aside).map(|_| known.journal.as_str()));
+        let wanted = policy.journal.as_deref().or(known
+            .book
+            .as_ref()
+            .filter(|_| !way.set_aside)
+            .map(|_| known.journal.as_str()));
         match wanted {
-            Some(mode) if mode != whole.journal => {
-                bad(promise::OLD_OR_NEW, format!("journal_mode is {}, and should be {mode}: {}", whole.journal, seen.sentence))
-            }
+            Some(mode) if mode != whole.journal => bad(
+                promise::OLD_OR_NEW,
+                format!(
+                    "journal_mode is {}, and should be {mode}: {}",
+                    whole.journal, seen.sentence
+                ),
+            ),
             _ => Ok(()),
         }
     }
@@ -163,9 +232,8 @@ impl Reference {
             return Ok(());
         }
         match (self.known[number].copies.get(name), stands) {
-            (Some(copy), Stands::Whole(whole)) => {
-                same(&copy.book, whole).or_else(|why| bad(promise::OLD_OR_NEW, format!("snapshot {name}: {why}")))
-            }
+            (Some(copy), Stands::Whole(whole)) => same(&copy.book, whole)
+                .or_else(|why| bad(promise::OLD_OR_NEW, format!("snapshot {name}: {why}"))),
             (Some(_), _) => bad(promise::OLD_OR_NEW, format!("snapshot {name} is not whole")),
             (None, _) => bad(promise::SAYS, format!("no report named the snapshot {name}")),
         }
@@ -176,23 +244,38 @@ impl Reference {
 fn agrees(seen: &Seen<'_>) -> Result<(), Bad> {
     let usable = matches!(seen.exit, 0 | 11);
     if usable != seen.usable {
-        return bad(promise::SAYS, format!("exit {} with usable: {}: {}", seen.exit, seen.usable, seen.sentence));
+        return bad(
+            promise::SAYS,
+            format!("exit {} with usable: {}: {}", seen.exit, seen.usable, seen.sentence),
+        );
     }
     // One that waits for its group has its own loss to tell.
     if seen.data_loss != (seen.exit == 11) && seen.exit != 3 {
-        return bad(promise::SAYS, format!("exit {} with data_loss: {}: {}", seen.exit, seen.data_loss, seen.sentence));
+        return bad(
+            promise::SAYS,
+            format!("exit {} with data_loss: {}: {}", seen.exit, seen.data_loss, seen.sentence),
+        );
     }
     let version = seen.version.map(|version| version.to_string());
     match (&seen.ready, usable) {
         (Some(said), true) if Some(said) == version.as_ref() => Ok(()),
         (None, false) => Ok(()),
-        (ready, _) => {
-            bad(promise::SAYS, format!("exit {}, version {version:?}, and the ready file is {ready:?}: {}", seen.exit, seen.sentence))
-        }
+        (ready, _) => bad(
+            promise::SAYS,
+            format!(
+                "exit {}, version {version:?}, and the ready file is {ready:?}: {}",
+                seen.exit, seen.sentence
+            ),
+        ),
     }
 }
 
-fn content(way: &Allowed, stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result<(), String> {
+fn content(
+    way: &Allowed,
+    stood: Option<&Book>,
+    mine: &[&Migration],
+    seen: &Seen<'_>,
+) -> Result<(), String> {
     let expected = match &way.after {
         After::Same => stood,
         After::Book(book) => Some(&**book),
@@ -213,17 +296,30 @@ pub fn same(book: &Book, whole: &Whole) -> Result<(), String> {
     if *expected != *whole.dump {
         return Err(format!("it is another database:{}", difference(&expected, &whole.dump)));
     }
-    let versions = |all: &[(i64, String)]| all.iter().map(|(version, name)| format!("V{version}__{name}")).collect::<Vec<_>>().join(" ");
-    let expected: Vec<(i64, String)> = book.entries.iter().map(|entry| (entry.version, entry.name.clone())).collect();
-    let found: Vec<(i64, String)> = whole.history.iter().map(|(version, name, _)| (*version, name.clone())).collect();
+    let versions = |all: &[(i64, String)]| {
+        all.iter()
+            .map(|(version, name)| format!("V{version}__{name}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let expected: Vec<(i64, String)> =
+        book.entries.iter().map(|entry| (entry.version, entry.name.clone())).collect();
+    let found: Vec<(i64, String)> =
+        whole.history.iter().map(|(version, name, _)| (*version, name.clone())).collect();
     if expected != found {
-        return Err(format!("its history is {}, and should be {}", versions(&found), versions(&expected)));
+        return Err(format!(
+            "its history is {}, and should be {}",
+            versions(&found),
+            versions(&expected)
+        ));
     }
     for (entry, (_, _, checksum)) in book.entries.iter().zip(&whole.history) {
         let stem = format!("V{}__{}", entry.version, entry.name);
         let texts = [entry.text.clone(), entry.text.replace('\n', "\r\n")];
-        let known = texts.iter().filter_map(|text| refinery_core::Migration::unapplied(&stem, text).ok());
-        if !known.map(|migration| migration.checksum().to_string()).any(|known| known == *checksum) {
+        let known =
+            texts.iter().filter_map(|text| refinery_core::Migration::unapplied(&stem, text).ok());
+        if !known.map(|migration| migration.checksum().to_string()).any(|known| known == *checksum)
+        {
             return Err(format!("the history has checksum {checksum} for {stem}, which refinery would not have written"));
         }
     }
@@ -247,15 +343,21 @@ fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result
     for (table, count) in &now {
         // Two tables of one name are `lost_NAME` and `lost_NAME_2`.
         let source = table.strip_prefix("lost_").unwrap_or(table);
-        let source = source.rsplit_once('_').filter(|(_, tail)| tail.parse::<u32>().is_ok()).map_or(source, |(name, _)| name);
-        let of = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
+        let source = source
+            .rsplit_once('_')
+            .filter(|(_, tail)| tail.parse::<u32>().is_ok())
+            .map_or(source, |(name, _)| name);
+        let of =
+            |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
         let most = of(&old, source) + of(&fresh, source) + of(&old, table) + of(&fresh, table);
         if old.contains_key(source) && *count > most {
             return Err(format!("{table} has {count} rows, and there were {most}"));
         }
     }
     if seen.exit == 0 {
-        let gone = old.iter().find(|(table, count)| fresh.contains_key(*table) && now.get(*table).copied().unwrap_or(0) < **count);
+        let gone = old.iter().find(|(table, count)| {
+            fresh.contains_key(*table) && now.get(*table).copied().unwrap_or(0) < **count
+        });
         if let Some((table, count)) = gone {
             return Err(format!("{table} had {count} rows, and has {:?}", now.get(table)));
         }
@@ -270,11 +372,14 @@ pub fn standing(known: &Known, database: &Database, stands: &Stands) -> Result<(
     }
     match (&known.book, stands) {
         (None, Stands::Absent) => Ok(()),
-        (Some(book), Stands::Whole(whole)) => {
-            same(book, whole).or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", database.name)))
+        (Some(book), Stands::Whole(whole)) => same(book, whole)
+            .or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", database.name))),
+        (Some(_), Stands::Broken(why)) => {
+            bad(promise::OLD_OR_NEW, format!("{}: it is not whole: {why}", database.name))
         }
-        (Some(_), Stands::Broken(why)) => bad(promise::OLD_OR_NEW, format!("{}: it is not whole: {why}", database.name)),
-        (Some(_), Stands::Absent) => bad(promise::OLD_OR_NEW, format!("{}: there is no file", database.name)),
+        (Some(_), Stands::Absent) => {
+            bad(promise::OLD_OR_NEW, format!("{}: there is no file", database.name))
+        }
         (None, _) => bad(promise::OLD_OR_NEW, format!("{}: a file is there", database.name)),
     }
 }

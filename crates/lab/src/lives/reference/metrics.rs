@@ -23,7 +23,9 @@ struct Sample {
 pub fn metrics(text: &str, document: &Value) -> Result<(), Bad> {
     let mut failures = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with("# ")) {
-        let Some(sample) = sample(line) else { return bad(promise::SAYS, format!("no collector reads this metric: {line}")) };
+        let Some(sample) = sample(line) else {
+            return bad(promise::SAYS, format!("no collector reads this metric: {line}"));
+        };
         if sample.name == "bootmigrate_last_failure_info" {
             let of = |label: &str| sample.labels.get(label).cloned().unwrap_or_default();
             failures.insert(of("database"), of("sentence"));
@@ -31,10 +33,16 @@ pub fn metrics(text: &str, document: &Value) -> Result<(), Bad> {
     }
     for one in document.get("databases").and_then(Value::as_array).into_iter().flatten() {
         let name = one.get("name").and_then(Value::as_str).unwrap_or_default();
-        let wanted = one.pointer("/last_failure/sentence").and_then(Value::as_str).filter(|text| !text.chars().any(char::is_control));
+        let wanted = one
+            .pointer("/last_failure/sentence")
+            .and_then(Value::as_str)
+            .filter(|text| !text.chars().any(char::is_control));
         let said = failures.get(name);
         if wanted.is_some() && wanted != said.map(String::as_str) {
-            return bad(promise::SAYS, format!("{name}: the last failure is {wanted:?}, and its metric says {said:?}"));
+            return bad(
+                promise::SAYS,
+                format!("{name}: the last failure is {wanted:?}, and its metric says {said:?}"),
+            );
         }
     }
     Ok(())
@@ -83,9 +91,11 @@ mod tests {
 
     #[test]
     fn a_label_ends_at_its_own_quote() {
-        let read = |line: &str| sample(line).map(|sample| sample.labels.into_values().collect::<Vec<_>>());
+        let read =
+            |line: &str| sample(line).map(|sample| sample.labels.into_values().collect::<Vec<_>>());
         assert_eq!(read(r#"m{a="x\"y",b="\\"} 1"#), Some(vec!["x\"y".to_owned(), "\\".to_owned()]));
-        for wrong in [r#"m{a="x\\"y"} 1"#, r#"m{a="x\y"} 1"#, r#"m{a="x"} "#, "m 1", r#"m{a="x} 1"#] {
+        for wrong in [r#"m{a="x\\"y"} 1"#, r#"m{a="x\y"} 1"#, r#"m{a="x"} "#, "m 1", r#"m{a="x} 1"#]
+        {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

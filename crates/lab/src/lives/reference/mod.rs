@@ -131,14 +131,20 @@ pub struct Reference {
 
 /// The catalogue in one text: tries are counted for it.
 fn fingerprint(mine: &[Entry]) -> String {
-    mine.iter().map(|entry| format!("{}\n{}\n{}\n", entry.version, entry.name, entry.text)).collect()
+    mine.iter()
+        .map(|entry| format!("{}\n{}\n{}\n", entry.version, entry.name, entry.text))
+        .collect()
 }
 
 impl Reference {
     /// A device from the factory.
     pub fn new(product: &Product) -> Reference {
         let known = product.databases.iter().map(|_| Known::default()).collect();
-        let policies = product.databases.iter().map(|database| Policy::of(database, product.two_slots)).collect();
+        let policies = product
+            .databases
+            .iter()
+            .map(|database| Policy::of(database, product.two_slots))
+            .collect();
         Reference { known, policies }
     }
 
@@ -147,8 +153,15 @@ impl Reference {
         let each = image.parts.iter().zip(&product.databases).enumerate();
         let mut all: Vec<Vec<Allowed>> = each
             .map(|(number, (part, database))| {
-                let mine: Vec<Entry> = part.migrations(database).into_iter().map(Entry::of).collect();
-                let view = View { known: &self.known[number], policy: &self.policies[number], part, database, mine: &mine };
+                let mine: Vec<Entry> =
+                    part.migrations(database).into_iter().map(Entry::of).collect();
+                let view = View {
+                    known: &self.known[number],
+                    policy: &self.policies[number],
+                    part,
+                    database,
+                    mine: &mine,
+                };
                 match asked {
                     Asked::Purge(one) if *one == number => vec![view.purged()],
                     Asked::Tight(percent) => view.in_little_room(*percent),
@@ -158,7 +171,8 @@ impl Reference {
             .collect();
         for (known, ways) in self.known.iter().zip(&mut all) {
             for way in ways.iter_mut().filter(|way| known.unsaid && way.usable()) {
-                (way.exits, way.quiet, way.why.1) = (vec![11], false, format!("{}, and a loss was not yet said", way.why.1));
+                (way.exits, way.quiet, way.why.1) =
+                    (vec![11], false, format!("{}, and a loss was not yet said", way.why.1));
             }
         }
         self.wait_for_each_other(&mut all);
@@ -167,10 +181,13 @@ impl Reference {
 
     /// Members of a group begin together or not at all.
     fn wait_for_each_other(&self, all: &mut [Vec<Allowed>]) {
-        let stuck: Vec<bool> = all.iter().map(|ways| ways.iter().all(|way| !way.usable())).collect();
+        let stuck: Vec<bool> =
+            all.iter().map(|ways| ways.iter().all(|way| !way.usable())).collect();
         for number in 0..all.len() {
             let Some(group) = &self.policies[number].together else { continue };
-            let others = |other: &usize| *other != number && self.policies[*other].together.as_ref() == Some(group);
+            let others = |other: &usize| {
+                *other != number && self.policies[*other].together.as_ref() == Some(group)
+            };
             if !(0..all.len()).filter(others).any(|other| stuck[other]) {
                 continue;
             }
@@ -179,7 +196,12 @@ impl Reference {
                 all[number][0].exits.push(3);
                 continue;
             }
-            let waits = Allowed::new(3, After::Same, promise::SAYS, "it goes together with one that is not usable");
+            let waits = Allowed::new(
+                3,
+                After::Same,
+                promise::SAYS,
+                "it goes together with one that is not usable",
+            );
             if stuck[number] {
                 all[number].push(waits);
             } else {
@@ -258,7 +280,11 @@ impl View<'_> {
             (true, true) => vec![Allowed::quiet(0, promise::QUIET, "the schema is this image's")],
             (true, false) => self.behind(book, asked),
             (false, true) => self.newer(book, common, asked),
-            (false, false) => vec![Allowed::quiet(21, promise::RIGHT_REPAIR, "another migration stands under this number")],
+            (false, false) => vec![Allowed::quiet(
+                21,
+                promise::RIGHT_REPAIR,
+                "another migration stands under this number",
+            )],
         }
     }
 
@@ -270,8 +296,14 @@ impl View<'_> {
         }
         let there = self.known.book.as_ref().map_or(0, |book| book.entries.len());
         let pending = self.part.migrations(self.database).into_iter().skip(there);
-        let asked = pending.filter_map(|migration| migration.directive("needs-space")?.parse::<f64>().ok()).fold(0.0, f64::max);
-        let less = Allowed::quiet(14, promise::RIGHT_REPAIR, format!("{asked} of its size must be free, and {percent} % is"));
+        let asked = pending
+            .filter_map(|migration| migration.directive("needs-space")?.parse::<f64>().ok())
+            .fold(0.0, f64::max);
+        let less = Allowed::quiet(
+            14,
+            promise::RIGHT_REPAIR,
+            format!("{asked} of its size must be free, and {percent} % is"),
+        );
         if (percent as f64) < asked * 100.0 {
             return vec![less];
         }
@@ -285,16 +317,27 @@ impl View<'_> {
             return vec![Allowed::quiet(19, promise::NO_LOOP, "three tries have failed")];
         }
         match self.fresh() {
-            Ok(book) => vec![Allowed::new(0, After::Book(Box::new(book)), promise::OLD_OR_NEW, "a first boot")],
+            Ok(book) => vec![Allowed::new(
+                0,
+                After::Book(Box::new(book)),
+                promise::OLD_OR_NEW,
+                "a first boot",
+            )],
             Err(why) => {
-                let failed = Allowed::new(10, After::Same, promise::OLD_OR_NEW, format!("a first boot fails: {}", why.0));
+                let failed = Allowed::new(
+                    10,
+                    After::Same,
+                    promise::OLD_OR_NEW,
+                    format!("a first boot fails: {}", why.0),
+                );
                 vec![Allowed { counted: true, exits: vec![10, 19], ..failed }]
             }
         }
     }
 
     fn used_up(&self, asked: &Asked) -> bool {
-        matches!(asked, Asked::Boot) && self.known.failed.get(&fingerprint(self.mine)).is_some_and(|count| *count >= TRIES)
+        matches!(asked, Asked::Boot)
+            && self.known.failed.get(&fingerprint(self.mine)).is_some_and(|count| *count >= TRIES)
     }
 
     fn purged_often(&self) -> bool {
@@ -311,15 +354,25 @@ impl View<'_> {
         }
         let pending = self.part.migrations(self.database).split_off(book.entries.len());
         let why = match book.migrated(&pending) {
-            Ok(book) => return vec![Allowed::new(0, After::Book(Box::new(book)), promise::OLD_OR_NEW, "everything pending works")],
+            Ok(book) => {
+                return vec![Allowed::new(
+                    0,
+                    After::Book(Box::new(book)),
+                    promise::OLD_OR_NEW,
+                    "everything pending works",
+                )]
+            }
             Err(why) => why.0,
         };
-        let stays = Allowed::new(10, After::Same, promise::OLD_OR_NEW, format!("a migration fails: {why}"));
+        let stays =
+            Allowed::new(10, After::Same, promise::OLD_OR_NEW, format!("a migration fails: {why}"));
         let mut ways = vec![Allowed { counted: true, ..stays }];
         if self.policy.purges_failure || *asked == Asked::PurgeAndRetry {
             // Where the fresh one cannot be made, or was made too often, the old one stays.
             match self.fresh() {
-                Ok(_) if !self.purged_often() => ways = vec![self.replaced(book, &format!("a migration fails: {why}"))],
+                Ok(_) if !self.purged_often() => {
+                    ways = vec![self.replaced(book, &format!("a migration fails: {why}"))]
+                }
                 _ => ways[0].exits = vec![10, 19],
             }
         }
@@ -334,7 +387,12 @@ impl View<'_> {
             _ => After::Carried,
         };
         let exits = if nothing || !self.policy.carries_nothing { vec![0, 11] } else { vec![11] };
-        Allowed { exits, set_aside: true, purges: true, ..Allowed::new(11, after, promise::NO_SILENT_LOSS, why) }
+        Allowed {
+            exits,
+            set_aside: true,
+            purges: true,
+            ..Allowed::new(11, after, promise::NO_SILENT_LOSS, why)
+        }
     }
 
     /// `purge --db NAME --yes`.
@@ -343,16 +401,28 @@ impl View<'_> {
         match self.fresh() {
             Ok(fresh) => {
                 let there = self.known.book.is_some();
-                let exits = if there && self.known.book.as_ref().is_some_and(|book| book.counts().values().any(|count| *count > 0)) {
+                let exits = if there
+                    && self
+                        .known
+                        .book
+                        .as_ref()
+                        .is_some_and(|book| book.counts().values().any(|count| *count > 0))
+                {
                     vec![11]
                 } else {
                     vec![0, 11]
                 };
-                let way = Allowed::new(11, After::Book(Box::new(fresh)), promise::NO_SILENT_LOSS, why);
+                let way =
+                    Allowed::new(11, After::Book(Box::new(fresh)), promise::NO_SILENT_LOSS, why);
                 Allowed { exits, set_aside: there, ..way }
             }
             Err(failed) => {
-                let way = Allowed::new(10, After::Same, promise::OLD_OR_NEW, format!("{why}, and {}", failed.0));
+                let way = Allowed::new(
+                    10,
+                    After::Same,
+                    promise::OLD_OR_NEW,
+                    format!("{why}, and {}", failed.0),
+                );
                 Allowed { exits: vec![10, 19], counted: true, ..way }
             }
         }
@@ -363,8 +433,16 @@ impl View<'_> {
         let mut tried = false;
         for answer in &self.policy.on_newer {
             match answer.as_str() {
-                "compatible" if book.entries[common..].iter().all(|entry| entry.compatible_from.is_some_and(|oldest| oldest <= target)) => {
-                    return vec![Allowed::quiet(0, promise::NEWER, "each newer migration is compatible with this image")];
+                "compatible"
+                    if book.entries[common..].iter().all(|entry| {
+                        entry.compatible_from.is_some_and(|oldest| oldest <= target)
+                    }) =>
+                {
+                    return vec![Allowed::quiet(
+                        0,
+                        promise::NEWER,
+                        "each newer migration is compatible with this image",
+                    )];
                 }
                 // Its failures are counted as those of an upgrade.
                 "downgrade" if self.used_up(asked) => {}
@@ -374,19 +452,37 @@ impl View<'_> {
                     None => {}
                 },
                 "trial-snapshot" => {
-                    let found = self.known.copies.values().filter(|copy| copy.trial && copy.book.version() == target);
+                    let found = self
+                        .known
+                        .copies
+                        .values()
+                        .filter(|copy| copy.trial && copy.book.version() == target);
                     let ways: Vec<Allowed> = found
                         .map(|copy| {
                             let after = After::Book(Box::new(copy.book.clone()));
-                            Allowed { set_aside: true, ..Allowed::new(11, after, promise::NEWER, "a snapshot on trial") }
+                            Allowed {
+                                set_aside: true,
+                                ..Allowed::new(11, after, promise::NEWER, "a snapshot on trial")
+                            }
                         })
                         .collect();
                     if !ways.is_empty() {
                         return ways;
                     }
                 }
-                "purge" if self.purged_often() => return vec![Allowed::quiet(19, promise::NO_LOOP, "two fresh databases were built")],
-                "purge" => return vec![Allowed { why: (promise::NEWER, "rebuilt".into()), ..self.replaced(book, "") }],
+                "purge" if self.purged_often() => {
+                    return vec![Allowed::quiet(
+                        19,
+                        promise::NO_LOOP,
+                        "two fresh databases were built",
+                    )]
+                }
+                "purge" => {
+                    return vec![Allowed {
+                        why: (promise::NEWER, "rebuilt".into()),
+                        ..self.replaced(book, "")
+                    }]
+                }
                 _ => {}
             }
         }
@@ -409,7 +505,8 @@ impl View<'_> {
             return Some(Err("it leads to another schema".into()));
         }
         let exits = policy::reduced(book, &back, &book.entries[to..]);
-        let way = Allowed::new(0, After::Book(Box::new(back)), promise::NEWER, "the stored way back");
+        let way =
+            Allowed::new(0, After::Book(Box::new(back)), promise::NEWER, "the stored way back");
         Some(Ok(Allowed { exits, set_aside: true, ..way }))
     }
 
@@ -422,7 +519,13 @@ impl View<'_> {
 
 impl Reference {
     /// How `rollback` may end: the way that it leads, or why it cannot.
-    pub fn rollback(&self, product: &Product, image: &Firmware, number: usize, to: i64) -> Option<Result<Allowed, String>> {
+    pub fn rollback(
+        &self,
+        product: &Product,
+        image: &Firmware,
+        number: usize,
+        to: i64,
+    ) -> Option<Result<Allowed, String>> {
         let (part, database) = (&image.parts[number], &product.databases[number]);
         let known = part.migrations(database);
         let place = known.iter().position(|migration| migration.version == to)? + 1;
@@ -431,7 +534,13 @@ impl Reference {
             (shorter.known, shorter.own) = (place, None);
         }
         let mine: Vec<Entry> = shorter.migrations(database).into_iter().map(Entry::of).collect();
-        let view = View { known: &self.known[number], policy: &self.policies[number], part: &shorter, database, mine: &mine };
+        let view = View {
+            known: &self.known[number],
+            policy: &self.policies[number],
+            part: &shorter,
+            database,
+            mine: &mine,
+        };
         view.rolled_back(view.known.book.as_ref()?, to)
     }
 }

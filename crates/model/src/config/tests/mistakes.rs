@@ -112,24 +112,45 @@ fn keys_of_a_database() {
 #[test]
 fn a_group_has_at_most_32_databases() {
     let text = |members: u32| -> String {
-        let table = |number| format!("[databases.d{number}]\npath = \"/var/lib/d{number}.db\"\ntogether = \"core\"\n");
+        let table = |number| {
+            format!(
+                "[databases.d{number}]\npath = \"/var/lib/d{number}.db\"\ntogether = \"core\"\n"
+            )
+        };
         (0..members).map(table).collect()
     };
-    let read = |text: &str| crate::config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse);
+    let read = |text: &str| {
+        crate::config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse)
+    };
     assert!(read(&text(32)).is_ok());
     let refused = read(&text(33)).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(refused.contains("together = \"core\" is 33 databases'; a group has at most 32"), "{refused}");
+    assert!(
+        refused.contains("together = \"core\" is 33 databases'; a group has at most 32"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn paths() {
     check_keys(&[
-        ("path = 7", r#"2:8: path is a whole number, not text in quotes; write path = "/var/lib/gateway/settings.db""#),
+        (
+            "path = 7",
+            r#"2:8: path is a whole number, not text in quotes; write path = "/var/lib/gateway/settings.db""#,
+        ),
         (r#"path = """#, r#"2:8: path = "" is not absolute; begin it with /"#),
         (r#"path = "var/x.db""#, r#"2:8: path = "var/x.db" is not absolute; begin it with /"#),
-        (r#"path = "/var/../x.db""#, r#"2:8: path = "/var/../x.db" goes up with ".."; write the path that is meant"#),
-        (r#"path = "/var//x.db""#, r#"2:8: path = "/var//x.db" has an empty or "." step in it; write each folder once"#),
-        (r#"path = "/var/./""#, r#"2:8: path = "/var/./" has an empty or "." step in it; write each folder once"#),
+        (
+            r#"path = "/var/../x.db""#,
+            r#"2:8: path = "/var/../x.db" goes up with ".."; write the path that is meant"#,
+        ),
+        (
+            r#"path = "/var//x.db""#,
+            r#"2:8: path = "/var//x.db" has an empty or "." step in it; write each folder once"#,
+        ),
+        (
+            r#"path = "/var/./""#,
+            r#"2:8: path = "/var/./" has an empty or "." step in it; write each folder once"#,
+        ),
         (
             r#"path = "/var/x.db-wal""#,
             r#"2:8: path = "/var/x.db-wal" ends like a side file of SQLite; write a name that does not end in -wal"#,
@@ -146,9 +167,18 @@ fn paths() {
             r#"path = "/var/.bootmigrate/x.db""#,
             r#"2:8: path = "/var/.bootmigrate/x.db" lies in a state folder of bootmigrate; write a path outside .bootmigrate"#,
         ),
-        (r#"path = "/var/\tx.db""#, r#"2:8: path = "/var/\tx.db" has a control character in it; write it without"#),
-        (r#"require_mount = "data""#, r#"2:17: require_mount = "data" is not absolute; begin it with /"#),
-        (r#"require_mount = "/data/..""#, r#"2:17: require_mount = "/data/.." goes up with ".."; write the path that is meant"#),
+        (
+            r#"path = "/var/\tx.db""#,
+            r#"2:8: path = "/var/\tx.db" has a control character in it; write it without"#,
+        ),
+        (
+            r#"require_mount = "data""#,
+            r#"2:17: require_mount = "data" is not absolute; begin it with /"#,
+        ),
+        (
+            r#"require_mount = "/data/..""#,
+            r#"2:17: require_mount = "/data/.." goes up with ".."; write the path that is meant"#,
+        ),
     ]);
 }
 
@@ -160,18 +190,42 @@ fn owners_and_modes() {
             r#"mode = "observe""#,
             r#"2:8: mode = "observe" is for the whole run; write mode = "observe" at the top of the file, and here permissions such as "0640""#,
         ),
-        (r#"mode = "0888""#, r#"2:8: mode = "0888" is not an octal mode; write three or four digits from 0 to 7, for example "0640""#),
-        (r#"mode = "64""#, r#"2:8: mode = "64" is not an octal mode; write three or four digits from 0 to 7, for example "0640""#),
-        (r#"mode = "+640""#, r#"2:8: mode = "+640" is not an octal mode; write three or four digits from 0 to 7, for example "0640""#),
-        (r#"mode = "0755""#, r#"2:8: mode = "0755" has bits for programs in it, and a database is none; write for example "0640""#),
-        (r#"mode = "0440""#, r#"2:8: mode = "0440" keeps the owner from reading or writing; write for example "0640""#),
+        (
+            r#"mode = "0888""#,
+            r#"2:8: mode = "0888" is not an octal mode; write three or four digits from 0 to 7, for example "0640""#,
+        ),
+        (
+            r#"mode = "64""#,
+            r#"2:8: mode = "64" is not an octal mode; write three or four digits from 0 to 7, for example "0640""#,
+        ),
+        (
+            r#"mode = "+640""#,
+            r#"2:8: mode = "+640" is not an octal mode; write three or four digits from 0 to 7, for example "0640""#,
+        ),
+        (
+            r#"mode = "0755""#,
+            r#"2:8: mode = "0755" has bits for programs in it, and a database is none; write for example "0640""#,
+        ),
+        (
+            r#"mode = "0440""#,
+            r#"2:8: mode = "0440" keeps the owner from reading or writing; write for example "0640""#,
+        ),
         (
             r#"owner = "a:b:c""#,
             r#"2:9: owner = "a:b:c" is not an owner; write user:group, names or numbers, for example "gateway:gateway""#,
         ),
-        (r#"owner = ":b""#, r#"2:9: owner = ":b" is not an owner; write user:group, names or numbers, for example "gateway:gateway""#),
-        (r#"owner = """#, r#"2:9: owner = "" is not an owner; write user:group, names or numbers, for example "gateway:gateway""#),
-        (r#"owner = "4294967295""#, r#"2:9: owner = "4294967295" has a number above 4294967294; write a smaller one"#),
+        (
+            r#"owner = ":b""#,
+            r#"2:9: owner = ":b" is not an owner; write user:group, names or numbers, for example "gateway:gateway""#,
+        ),
+        (
+            r#"owner = """#,
+            r#"2:9: owner = "" is not an owner; write user:group, names or numbers, for example "gateway:gateway""#,
+        ),
+        (
+            r#"owner = "4294967295""#,
+            r#"2:9: owner = "4294967295" has a number above 4294967294; write a smaller one"#,
+        ),
         (
             r#"owner = "größe""#,
             r#"2:9: owner = "größe" is not an owner; write user:group, names or numbers, for example "gateway:gateway""#,
@@ -319,7 +373,10 @@ fn names_that_are_taken() {
     );
     for (mount, why) in [
         ("/d/.a.db.new", "is the temporary name of a new file of a"),
-        ("/d/.bootmigrate/a.db/quarantine", "lies below the state folder of a (/d/.bootmigrate/a.db)"),
+        (
+            "/d/.bootmigrate/a.db/quarantine",
+            "lies below the state folder of a (/d/.bootmigrate/a.db)",
+        ),
         ("/d/a.db-journal", "is the journal of a"),
     ] {
         check(
@@ -335,10 +392,16 @@ fn markers_under_names_that_are_taken() {
         ("/d/a.db-wal", "is the WAL of a"),
         ("/d/a.db-shm", "is the shared memory of a"),
         ("/d/a.db-journal", "is the journal of a"),
-        ("/d/A.db-Journal", "is the journal of a (/d/a.db-journal) where the case of letters does not count"),
+        (
+            "/d/A.db-Journal",
+            "is the journal of a (/d/a.db-journal) where the case of letters does not count",
+        ),
         ("/d/.a.db.new", "is the temporary name of a new file of a"),
         ("/D/A.DB", "is the database a (/d/a.db) where the case of letters does not count"),
-        ("/run/bootmigrate/status.json", "lies below the folder of ready files and of the report (/run/bootmigrate)"),
+        (
+            "/run/bootmigrate/status.json",
+            "lies below the folder of ready files and of the report (/run/bootmigrate)",
+        ),
         ("/etc/bootmigrate.toml", "is the device's configuration file"),
     ] {
         let text = format!("marker = \"{marker}\"\n[databases.a]\npath = \"/d/a.db\"");

@@ -8,7 +8,10 @@ const ROUNDS: u32 = 10_000;
 
 /// Where a round takes long, in an emulator, fewer are asked for.
 fn rounds() -> u32 {
-    let most = std::env::var("BOOTMIGRATE_ROUNDS_MAX").ok().and_then(|number| number.parse().ok()).unwrap_or(ROUNDS);
+    let most = std::env::var("BOOTMIGRATE_ROUNDS_MAX")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(ROUNDS);
     ROUNDS.min(most)
 }
 
@@ -104,7 +107,10 @@ fn no_mutation_of_a_good_file_panics() {
         let of_the_image = ["example", "adopted_up_to", "adopted_foreign_keys", "versions = 64"];
         let over = of_the_image.iter().fold(text.clone(), |over, key| over.replacen(key, "#", 1));
         let device = [source("m.toml", &over)];
-        for result in [read(damaged, &[], UnknownKey::Refuse), read(source("b.toml", FULL), &device, UnknownKey::Warn)] {
+        for result in [
+            read(damaged, &[], UnknownKey::Refuse),
+            read(source("b.toml", FULL), &device, UnknownKey::Warn),
+        ] {
             let Err(error) = result else {
                 right += 1;
                 continue;
@@ -117,5 +123,8 @@ fn no_mutation_of_a_good_file_panics() {
         }
     }
     let enough = rounds() / 10;
-    assert!(right > enough && wrong > enough, "{right} right and {wrong} wrong: both have to be seen");
+    assert!(
+        right > enough && wrong > enough,
+        "{right} right and {wrong} wrong: both have to be seen"
+    );
 }

@@ -37,8 +37,14 @@ fn kind(trial: &Trial) -> Kind {
 }
 
 fn found(case: &Case<'_>, wanted: Kind) -> Vec<Hit> {
-    let Some(trial) = case.trial.as_ref().filter(|trial| kind(trial) == wanted) else { return Vec::new() };
-    let Some(first) = case.up.statements.get(trial.statement).and_then(|statement| statement.token(0)) else { return Vec::new() };
+    let Some(trial) = case.trial.as_ref().filter(|trial| kind(trial) == wanted) else {
+        return Vec::new();
+    };
+    let Some(first) =
+        case.up.statements.get(trial.statement).and_then(|statement| statement.token(0))
+    else {
+        return Vec::new();
+    };
     let words = if trial.code == FOREIGN_KEY { "a row refers to no row" } else { &trial.words };
     vec![Hit::at(first, format!("with rows in the table this statement fails: {words}"))]
 }
